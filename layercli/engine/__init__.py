@@ -1,0 +1,5 @@
+"""The only place that imports keras and tensorflow: assemble, feed, fit, save."""
+
+from layercli.engine.quiet import silence
+
+silence()

@@ -1,0 +1,1 @@
+"""The catalogue: what every layer type takes, gives, holds and costs, without a framework."""

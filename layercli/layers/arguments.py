@@ -1,0 +1,101 @@
+"""Types of layer arguments: bounded numbers, sizes for one or more axes, names of Keras objects."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, PlainSerializer, PlainValidator
+
+
+from layercli.layers.component import Component
+from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.strict import Expected, closest, refuse
+from layercli.source.nodes import quoted
+
+LARGEST = 2**31 - 1
+"""No axis, unit count or window is larger: TensorFlow's kernels count in 32 bits."""
+
+PositiveInt: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST)]
+NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST)]
+AnyInt: TypeAlias = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Rate: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Axis: TypeAlias = Annotated[int, Field(ge=-16, le=16)]
+Seed: TypeAlias = Annotated[
+    int | None, Field(ge=0, le=LARGEST, description="Seed of the layer's random numbers; null: taken from `seed`.")
+]
+
+DType: TypeAlias = Literal[
+    "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16",
+]  # fmt: skip
+DataFormat: TypeAlias = Annotated[
+    Literal["channels_last", "channels_first"] | None,
+    Field(description="Where the channels stand; null: Keras's default, channels_last."),
+]
+Padding: TypeAlias = Annotated[
+    Literal["valid", "same"], Field(description="valid: no padding; same: the output is as long as the input / strides.")
+]
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _sizes(count: int, low: int) -> Callable[[Any], tuple[int, ...]]:
+    what = "a positive whole number" if low == 1 else f"a whole number of at least {low}"
+    expected = what if count == 1 else f"{what}, or a list of {count} of them"
+
+    def parse(value: Any) -> tuple[int, ...]:
+        items = list(value) if isinstance(value, (list, tuple)) else [value] * count
+        if len(items) != count:
+            raise refuse("wrong-length", f"{quoted(value)} has {len(items)} sizes; expected {expected}.")
+        for item in items:
+            if not _whole(item) or not low <= item <= LARGEST:
+                code = "out-of-range" if _whole(item) else "wrong-type"
+                raise refuse(code, f"{quoted(item)} is no size; expected {expected}.", _number_hint(item))
+        return tuple(items)
+
+    return parse
+
+
+def _number_hint(item: object) -> str | None:
+    if isinstance(item, str) and item.strip().isdigit():
+        return f"Write it as a number, without quotes: {item.strip()[:20]}."
+    return None
+
+
+def _as_list(value: Any) -> Any:
+    return [_as_list(item) for item in value] if isinstance(value, tuple) else value
+
+
+Size1D: TypeAlias = Annotated[tuple[int], PlainValidator(_sizes(1, 1)), PlainSerializer(_as_list),
+                              Expected("a positive whole number")]  # fmt: skip
+Size2D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 1)), PlainSerializer(_as_list),
+                              Expected("a positive whole number, or a list of 2 of them")]  # fmt: skip
+Size3D: TypeAlias = Annotated[tuple[int, int, int], PlainValidator(_sizes(3, 1)), PlainSerializer(_as_list),
+                              Expected("a positive whole number, or a list of 3 of them")]  # fmt: skip
+
+
+def _activation(value: Any) -> str:
+    if isinstance(value, str):
+        name = value.strip().lower().replace("-", "_")
+        if name in ACTIVATIONS:
+            return name
+        folded = {known.replace("_", ""): known for known in ACTIVATIONS}
+        if name.replace("_", "") in folded:
+            return folded[name.replace("_", "")]
+        match = closest(value, ACTIVATIONS)
+        hint = f"Did you mean `{match}`?" if match else f"Known are {', '.join(ACTIVATIONS)}."
+        raise refuse("unknown-type", f"There is no activation {quoted(value)}.", hint)
+    hint = "An activation with arguments is a layer of its own, such as {type: LeakyReLU, negative_slope: 0.1}."
+    raise refuse("wrong-type", f"An activation is a name; received {quoted(value)}.", hint)
+
+
+Activation: TypeAlias = Annotated[str, PlainValidator(_activation), Expected("the name of an activation")]
+Initializer: TypeAlias = Annotated[
+    str | Component, PlainValidator(INITIALIZERS.parse_or_name), Expected("an initializer")
+]
+Regularizer: TypeAlias = Annotated[
+    str | Component, PlainValidator(REGULARIZERS.parse_or_name), Expected("a regularizer")
+]
+Constraint: TypeAlias = Annotated[
+    str | Component, PlainValidator(CONSTRAINTS.parse_or_name), Expected("a constraint")
+]

@@ -1,0 +1,147 @@
+"""Keras objects that a config declares as a name or as ``{type: Name, ...arguments}``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
+
+from layercli.layers.strict import Strict, closest, refuse
+from layercli.source.nodes import quoted
+
+
+class Component(Strict):
+    """A Keras object; the class carries Keras's own name, the fields are Keras's own arguments."""
+
+    noun: ClassVar[str] = "argument"
+
+    @classmethod
+    def type_name(cls) -> str:
+        """What stands as ``type`` in a config: Keras's class name."""
+        return cls.__name__
+
+    def plain(self) -> dict[str, Any]:
+        return {"type": self.type_name(), **super().plain()}
+
+
+C = TypeVar("C", bound=Component)
+
+
+@dataclass(frozen=True)
+class Catalogue(Generic[C]):
+    """Every type of one kind of Keras object: a literal table, from which one type at a time is imported."""
+
+    noun: str
+    package: str
+    modules: Mapping[str, str]
+    """Keras's class name -> the module that describes it."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Keras's other names -> class name."""
+    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Names that exist in Keras but not here -> why not, and the way out."""
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        keys = {fold(name): name for name in self.modules}
+        return keys | {fold(alias): name for alias, name in self.aliases.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """Keras's class names."""
+        return list(self.modules)
+
+    def find(self, name: str) -> str | None:
+        """Keras's class name for any spelling of it, or None."""
+        return self._by_key.get(fold(name))
+
+    def load(self, class_name: str) -> type[C]:
+        """The class that describes a Keras class; imports just its module."""
+        module = import_module(f"{self.package}.{self.modules[class_name]}")
+        found: type[C] = getattr(module, class_name)
+        return found
+
+    def look_up(self, name: object) -> type[C]:
+        """The class for a ``type`` as a person wrote it.
+
+        Raises:
+            PydanticCustomError: no such type, with the closest one.
+        """
+        if not isinstance(name, str):
+            raise refuse("wrong-type", f"`type` is {quoted(name)}; it must be the name of {self._a_noun}.")
+        class_name = self.find(name)
+        if class_name is None:
+            raise self._unknown(name)
+        return self.load(class_name)
+
+    def parse(self, value: object) -> C:
+        """The component that a config's value declares.
+
+        Raises:
+            ValidationError | PydanticCustomError: the value declares none.
+        """
+        if isinstance(value, Component):
+            return value  # type: ignore[return-value]  # built from Python
+        if isinstance(value, str):
+            return self.look_up(value).model_validate({})
+        if not isinstance(value, dict):
+            message = f"{quoted(value)} is no {self.noun}; write its name, or {{type: Name, ...arguments}}."
+            raise refuse("wrong-type", message)
+        if "type" not in value:
+            hint = f"For example {{type: {next(iter(self.modules))}}}."
+            raise refuse("missing-key", f"This {self.noun} has no `type`.", hint)
+        cls = at("type", self.look_up, value["type"])
+        return cls.model_validate({key: item for key, item in value.items() if key != "type"})
+
+    def parse_or_name(self, value: object) -> str | C:
+        """Like ``parse``, but a bare name stays Keras's name, so that nothing is imported for it."""
+        if isinstance(value, str):
+            class_name = self.find(value)
+            if class_name is None:
+                raise self._unknown(value)
+            return class_name
+        return self.parse(value)
+
+    def _unknown(self, name: str) -> Exception:
+        folded = fold(name)
+        for refused, reason in self.refused.items():
+            if fold(refused) == folded:
+                return refuse("refused-type", f"{refused} is not available in a config: {reason[0]}.", reason[1])
+        match = closest(name, [*self.modules, *self.aliases])
+        match = self.find(match) if match else None
+        some = ", ".join(self.names[:12]) + (", …" if len(self.modules) > 12 else "")
+        hint = f"Did you mean `{match}`?" if match else f"Known are {some}."
+        return refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", hint)
+
+    @property
+    def _a_noun(self) -> str:
+        return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
+
+def fold(name: str) -> str:
+    """A type's name as it is compared: case, ``_`` and ``-`` do not count."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+V = TypeVar("V")
+
+
+def at(key: str, parse: Callable[[Any], V], value: object) -> V:
+    """Call ``parse``; an error that it raises is placed at ``key``."""
+    try:
+        return parse(value)
+    except ValidationError as error:
+        details = [_prefixed(key, item) for item in error.errors(include_url=False)]
+        raise ValidationError.from_exception_data(error.title, details) from None
+    except ValueError as error:
+        raise ValidationError.from_exception_data(
+            key, [InitErrorDetails(type=error, loc=(key,), input=None)]  # type: ignore[typeddict-item]
+        ) from None
+
+
+def _prefixed(key: str, error: Any) -> InitErrorDetails:
+    context = error["ctx"]
+    kind = refuse(error["type"], context["message"], context["hint"], at_key=context["at_key"])
+    return InitErrorDetails(type=kind, loc=(key, *error["loc"]), input=None)

@@ -1,0 +1,122 @@
+"""Every type there is, by Keras's class name, and the module that describes it."""
+
+from typing import TYPE_CHECKING, Final
+
+from layercli.layers.component import Catalogue, Component
+
+if TYPE_CHECKING:
+    from layercli.layers.base import Layer
+
+ACTIVATIONS: Final = (
+    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid",
+    "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax",
+    "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
+)  # fmt: skip
+
+INITIALIZERS: Final = Catalogue[Component](
+    noun="initializer",
+    package="layercli.layers",
+    modules=dict.fromkeys(
+        (
+            "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "Zeros", "Ones",
+            "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Orthogonal",
+            "Identity", "STFT",
+        ),
+        "initializers",
+    ),
+    aliases={
+        "uniform": "RandomUniform", "normal": "RandomNormal", "zero": "Zeros", "one": "Ones",
+        "IdentityInitializer": "Identity", "OrthogonalInitializer": "Orthogonal", "STFTInitializer": "STFT",
+    },
+)  # fmt: skip
+
+REGULARIZERS: Final = Catalogue[Component](
+    noun="regularizer",
+    package="layercli.layers",
+    modules=dict.fromkeys(("L1", "L2", "L1L2", "OrthogonalRegularizer"), "regularizers"),
+)
+
+CONSTRAINTS: Final = Catalogue[Component](
+    noun="constraint",
+    package="layercli.layers",
+    modules=dict.fromkeys(("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"), "constraints"),
+)
+
+_MODULES = {
+    "core": ("Dense", "Embedding", "EinsumDense", "ReversibleEmbedding", "Identity", "Masking"),
+    "activations": ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"),
+    "convolutional": (
+        "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
+        "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+    ),
+    "pooling": (
+        "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+        "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+        "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
+        "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D",
+        "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
+    ),
+    "recurrent": (
+        "LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells",
+        "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+    ),
+    "wrappers": ("Bidirectional", "TimeDistributed", "SpectralNormalization"),
+    "normalization": (
+        "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",
+    ),
+    "regularization": (
+        "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
+        "GaussianNoise", "ActivityRegularization",
+    ),
+    "reshaping": (
+        "Flatten", "Reshape", "Permute", "RepeatVector", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+        "Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D", "UpSampling2D", "UpSampling3D",
+    ),
+    "merging": ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"),
+    "attention": ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"),
+    "preprocessing": (
+        "Rescaling", "Normalization", "Resizing", "CenterCrop", "Discretization", "CategoryEncoding", "Hashing",
+        "HashedCrossing", "IntegerLookup", "StringLookup", "TextVectorization", "MelSpectrogram", "STFTSpectrogram",
+    ),
+    "augmentation": (
+        "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "CutMix", "Equalization",
+        "MaxNumBoundingBoxes", "MixUp", "Pipeline", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+        "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip",
+        "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+        "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+        "RandomTranslation", "RandomZoom", "Solarization",
+    ),
+}  # fmt: skip
+
+_OWN_LAYER = "Write a layer class of your own and name it as `type: my_layers.py:MyLayer`."
+_INPUT = ("the input is declared as `model.input`", "Write `model: {input: [28, 28, 1], layers: [...]}`.")
+
+LAYERS: "Final[Catalogue[Layer]]" = Catalogue(
+    noun="layer",
+    package="layercli.layers",
+    modules={name: module for module, names in _MODULES.items() for name in names},
+    aliases={
+        "AvgPool1D": "AveragePooling1D", "AvgPool2D": "AveragePooling2D", "AvgPool3D": "AveragePooling3D",
+        "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "MaxPool3D": "MaxPooling3D",
+        "GlobalAvgPool1D": "GlobalAveragePooling1D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
+        "GlobalAvgPool3D": "GlobalAveragePooling3D", "GlobalMaxPool1D": "GlobalMaxPooling1D",
+        "GlobalMaxPool2D": "GlobalMaxPooling2D", "GlobalMaxPool3D": "GlobalMaxPooling3D",
+        "Convolution1D": "Conv1D", "Convolution2D": "Conv2D", "Convolution3D": "Conv3D",
+        "Convolution1DTranspose": "Conv1DTranspose", "Convolution2DTranspose": "Conv2DTranspose",
+        "Convolution3DTranspose": "Conv3DTranspose", "SeparableConvolution1D": "SeparableConv1D",
+        "SeparableConvolution2D": "SeparableConv2D", "BatchNorm": "BatchNormalization",
+        "LayerNorm": "LayerNormalization",
+    },
+    refused={
+        "Lambda": ("it carries code", _OWN_LAYER),
+        "TFSMLayer": ("it runs a SavedModel's code", _OWN_LAYER),
+        "JaxLayer": ("it runs another framework's code", _OWN_LAYER),
+        "FlaxLayer": ("it runs another framework's code", _OWN_LAYER),
+        "TorchModuleWrapper": ("it runs another framework's code", _OWN_LAYER),
+        "Layer": ("it is the base class of layers, not a layer", _OWN_LAYER),
+        "Wrapper": ("it is the base class of wrappers, not a layer", "Use TimeDistributed or Bidirectional."),
+        "InputLayer": _INPUT,
+        "Input": _INPUT,
+    },
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""YAML text in, values that know their file, line and column out."""

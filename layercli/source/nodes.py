@@ -1,0 +1,156 @@
+"""Values as a person wrote them: plain data with a position on every key and value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from layercli.errors import Problem, Severity
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def printable(text: str, *, limit: int | None = None) -> str:
+    """The text without what could act on a terminal, cut to ``limit`` characters."""
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
+
+
+def quoted(value: object) -> str:
+    """A received value as a message shows it: in YAML's words and short."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and abs(value) >= 10**15:
+        return f"a number of {len(str(abs(value)))} digits"
+    if isinstance(value, str):
+        return f'"{printable(value, limit=60)}"'
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(quoted(item) for item in value[:8])
+        return f"[{shown}{', …' if len(value) > 8 else ''}]"
+    return printable(str(value), limit=60)
+
+
+def format_path(path: KeyPath) -> str:
+    """``("model", "layers", 3, "units")`` as ``model.layers[3].units``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f'["{printable(step, limit=60)}"]'
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text that was read: a file, standard input or a ``--set`` option."""
+
+    name: str
+    lines: list[str]
+    directory: Path
+    numbered: bool = True
+    """Whether lines and columns mean anything to the reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A position in a source; line and column count from 1."""
+
+    source: Source
+    line: int
+    column: int
+
+    @property
+    def excerpt(self) -> str | None:
+        """The line that the mark points into."""
+        lines = self.source.lines
+        return lines[self.line - 1] if 0 < self.line <= len(lines) else None
+
+
+@dataclass(slots=True)
+class Node:
+    """A scalar, list or mapping with the positions of its value and keys."""
+
+    value: None | bool | int | float | str | list[Node] | dict[str, Node]
+    mark: Mark
+    keys: dict[str, Mark] = field(default_factory=dict)
+    size: int = 1
+    """Number of nodes in the tree below and with this one, aliases written out."""
+
+    def plain(self) -> Any:
+        """The value without positions."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+    def find(self, path: KeyPath) -> Node | None:
+        """The node at ``path``, or None where there is none."""
+        node = self
+        for step in path:
+            child = node._child(step)
+            if child is None:
+                return None
+            node = child
+        return node
+
+    def locate(self, path: KeyPath, *, key: bool = False) -> Mark:
+        """Where ``path`` stands: its value, or its key; else the nearest thing around it that was written."""
+        node = self
+        mark = node.mark
+        for index, step in enumerate(path):
+            last = index == len(path) - 1
+            if key and last and isinstance(step, str) and step in node.keys:
+                return node.keys[step]
+            child = node._child(step)
+            if child is None:
+                break
+            # A nested block starts a line below its key; the key is what a person looks for.
+            nested = isinstance(child.value, (dict, list)) and isinstance(step, str)
+            below = nested and step in node.keys and child.mark.line > node.keys[str(step)].line
+            mark = node.keys[str(step)] if below else child.mark
+            node = child
+        return mark
+
+    def _child(self, step: str | int) -> Node | None:
+        if isinstance(step, int):
+            items = self.value
+            return items[step] if isinstance(items, list) and -len(items) <= step < len(items) else None
+        return self.value.get(step) if isinstance(self.value, dict) else None
+
+
+def problem_at(
+    mark: Mark | None,
+    code: str,
+    message: str,
+    *,
+    hint: str | None = None,
+    path: KeyPath = (),
+    severity: Severity = "error",
+) -> Problem:
+    """A problem that points at ``mark``."""
+    numbered = mark is not None and mark.source.numbered
+    return Problem(
+        code=code,
+        message=message,
+        hint=hint,
+        severity=severity,
+        path=format_path(path),
+        file=mark.source.name if mark else None,
+        line=mark.line if mark and numbered else None,
+        column=mark.column if mark and numbered else None,
+        excerpt=mark.excerpt if mark and numbered else None,
+    )

@@ -1,0 +1,58 @@
+"""What a plain YAML scalar means: the core schema of YAML 1.2, not PyYAML's 1.1."""
+
+from __future__ import annotations
+
+import re
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_AMBIGUOUS = re.compile(r"[-+]?0[0-9]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
+_NAN = re.compile(r"\.(?:nan|NaN|NAN)")
+
+_LONGEST_NUMBER = 1_000
+"""Characters; Python itself refuses to read integers of more than 4,300 digits."""
+
+
+class AmbiguousNumber(ValueError):
+    """A number that YAML 1.1 and 1.2 read differently, such as 012."""
+
+
+class NumberTooLong(ValueError):
+    """A number of more digits than any size or rate can have."""
+
+
+def resolve(text: str) -> None | bool | int | float | str:
+    """The value of an unquoted scalar.
+
+    Raises:
+        AmbiguousNumber: for a number with a leading zero.
+        NumberTooLong: for a number of more than 1,000 characters.
+    """
+    if text in _NULL:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _AMBIGUOUS.fullmatch(text):
+        raise AmbiguousNumber(text)
+    for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
+        if pattern.fullmatch(text):
+            _check_length(text)
+            return int(text[2:] if base != 10 else text, base)
+    if _FLOAT.fullmatch(text):
+        _check_length(text)
+        return float(text)
+    if _INFINITY.fullmatch(text):
+        return float(text.replace(".", ""))
+    return float("nan") if _NAN.fullmatch(text) else text
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST_NUMBER:
+        raise NumberTooLong(text)

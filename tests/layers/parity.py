@@ -1,0 +1,77 @@
+"""Keras as the judge of the static engine: same shapes, same weights, and an error where Keras errs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from pydantic import ValidationError
+
+from layercli.engine.objects import keras_object
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import Shape, ShapeError, Tensor
+
+Outcome = tuple[tuple[Tensor, ...], list[tuple[tuple[int, ...], bool]]]
+"""Outputs, and each weight's shape and whether it is trained, sorted."""
+
+
+def static(value: Any, *inputs: Tensor) -> Outcome | str:
+    """What layercli says of a layer, or its error."""
+    try:
+        layer = LAYERS.parse(value)
+        inferred = layer.infer(inputs)
+    except (ValidationError, ShapeError, ValueError) as error:
+        return f"layercli: {error}"
+    trainable = layer.is_trainable
+    return inferred.outputs, sorted((w.shape, w.trainable and trainable) for w in inferred.weights)
+
+
+def judged(value: Any, *inputs: Tensor) -> Outcome | str:
+    """What Keras says of the same layer, or its error; nothing is allocated."""
+    try:
+        cls = getattr(keras.layers, LAYERS.find(value["type"]) or value["type"])
+        arguments = {key: _keras_argument(item) for key, item in value.items() if key != "type"}
+        with keras.StatelessScope(initialize_variables=False):
+            layer = cls(**arguments)
+            tensors = [keras.KerasTensor(x.shape, dtype=x.dtype) for x in inputs]
+            # A call on symbolic tensors builds the layer and runs its shape rule.
+            result = layer(tensors[0] if len(tensors) == 1 else tensors)
+            weights = [(tuple(w.shape), True) for w in layer.trainable_weights]
+            weights += [(tuple(w.shape), False) for w in layer.non_trainable_weights]
+    except Exception as error:
+        return f"keras: {type(error).__name__}: {error}"
+    outputs = result if isinstance(result, (list, tuple)) else [result]
+    return tuple(Tensor(tuple(out.shape), out.dtype) for out in outputs), sorted(weights)
+
+
+def _keras_argument(value: Any) -> Any:
+    if isinstance(value, dict) and "type" in value:
+        name = LAYERS.find(value["type"])
+        arguments = {key: _keras_argument(item) for key, item in value.items() if key != "type"}
+        if name is not None and hasattr(keras.layers, name):
+            return getattr(keras.layers, name)(**arguments)
+        for home in (keras.initializers, keras.regularizers, keras.constraints):
+            if hasattr(home, value["type"]):
+                return getattr(home, value["type"])(**arguments)
+    if isinstance(value, list):
+        return [_keras_argument(item) for item in value]
+    return value
+
+
+def assert_parity(value: dict[str, Any], *shapes: Shape, dtype: str = "float32") -> None:
+    """The static engine and Keras agree on shape, dtype and weights, or both refuse."""
+    inputs = tuple(Tensor(shape, dtype) for shape in shapes)
+    ours, theirs = static(value, *inputs), judged(value, *inputs)
+    if isinstance(ours, str) and isinstance(theirs, str):
+        return
+    assert ours == theirs, f"{value} on {shapes}:\n  layercli {ours}\n  keras    {theirs}"
+
+
+def assert_built_alike(value: dict[str, Any]) -> None:
+    """The engine builds from our defaults the layer that Keras builds from its own."""
+    name = LAYERS.find(value["type"])
+    arguments = {key: _keras_argument(item) for key, item in value.items() if key != "type"}
+    theirs = getattr(keras.layers, name)(**arguments).get_config()
+    ours = keras_object(LAYERS.parse(value)).get_config()
+    ours.pop("name"), theirs.pop("name")
+    assert ours == theirs
