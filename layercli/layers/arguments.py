@@ -1,5 +1,6 @@
 """Types of layer arguments: bounded numbers, sizes for one or more axes, names of Keras objects."""
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -73,6 +74,39 @@ Size2D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 1)), Pla
 Size3D: TypeAlias = Annotated[tuple[int, int, int], PlainValidator(_sizes(3, 1)), PlainSerializer(_as_list),
                               Expected("a positive whole number, or a list of 3 of them")]  # fmt: skip
 
+Count1D: TypeAlias = Annotated[tuple[int], PlainValidator(_sizes(1, 0)), PlainSerializer(_as_list),
+                               Expected("a whole number of at least 0")]  # fmt: skip
+Count2D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 0)), PlainSerializer(_as_list),
+                               Expected("a whole number of at least 0, or a list of 2 of them")]  # fmt: skip
+Count3D: TypeAlias = Annotated[tuple[int, int, int], PlainValidator(_sizes(3, 0)), PlainSerializer(_as_list),
+                               Expected("a whole number of at least 0, or a list of 3 of them")]  # fmt: skip
+
+
+def _whole_numbers(low: int, count: int | None = None) -> Callable[[Any], int | list[int]]:
+    what = "a positive whole number" if low == 1 else "a whole number"
+    expected = f"{what}, or a list of {count if count else 'them'}"
+    high = LARGEST if low == 1 else -low
+
+    def parse(value: Any) -> int | list[int]:
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        for item in items:
+            if not _whole(item) or not low <= item <= high:
+                code = "out-of-range" if _whole(item) else "wrong-type"
+                raise refuse(code, f"{quoted(item)} does not fit; expected {expected}.", _number_hint(item))
+        if not isinstance(value, (list, tuple)):
+            return int(value)
+        if count is not None and len(items) != count:
+            raise refuse("wrong-length", f"{quoted(value)} has {len(items)} items; expected {expected}.")
+        return items
+
+    return parse
+
+
+AxisPair: TypeAlias = Annotated[int | list[int], PlainValidator(_whole_numbers(-16, 2)),
+                                Expected("a whole number, or a list of 2")]  # fmt: skip
+PositiveInts: TypeAlias = Annotated[int | list[int], PlainValidator(_whole_numbers(1)),
+                                    Expected("a positive whole number, or a list of them")]  # fmt: skip
+
 
 def _activation(value: Any) -> str:
     if isinstance(value, str):
@@ -99,3 +133,65 @@ Regularizer: TypeAlias = Annotated[
 Constraint: TypeAlias = Annotated[
     str | Component, PlainValidator(CONSTRAINTS.parse_or_name), Expected("a constraint")
 ]
+
+
+def _axes(value: Any) -> int | list[int]:
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if not _whole(item) or abs(item) > 16:
+            code = "out-of-range" if _whole(item) else "wrong-type"
+            raise refuse(code, f"{quoted(item)} is no axis; expected a whole number, or a list of them.", _number_hint(item))
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+Axes: TypeAlias = Annotated[
+    int | list[int], PlainValidator(_axes), Expected("an axis (a whole number), or a list of axes")
+]
+
+
+def extent(value: Any) -> tuple[int, ...]:
+    """The shape of nested lists of numbers; of a number: ``()``.
+
+    Raises:
+        PydanticCustomError: not numbers, or lists that differ in length.
+    """
+    if isinstance(value, (list, tuple)):
+        inner = {extent(item) for item in value}
+        if len(inner) > 1:
+            raise refuse("wrong-length", f"The lists in {quoted(value)} differ in length.")
+        return (len(value), *(inner.pop() if inner else ()))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise refuse("wrong-type", f"{quoted(value)} is no number; expected a number, or a list of numbers.")
+    return ()
+
+
+def _numbers(value: Any) -> Any:
+    extent(value)
+    return value
+
+
+Numbers: TypeAlias = Annotated[
+    float | list[Any], PlainValidator(_numbers), Expected("a number, or a list of numbers")
+]
+
+
+def _sides(count: int) -> Callable[[Any], tuple[tuple[int, ...], ...]]:
+    pair = _sizes(2, 0)
+
+    def parse(value: Any) -> tuple[tuple[int, ...], ...]:
+        items = list(value) if isinstance(value, (list, tuple)) else [value] * count
+        if len(items) != count:
+            expected = f"a whole number of at least 0, or a list of {count}, one for each axis"
+            raise refuse("wrong-length", f"{quoted(value)} has {len(items)} entries; expected {expected}.")
+        return tuple(pair(item) for item in items)
+
+    return parse
+
+
+Sides1D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 0)), PlainSerializer(_as_list),
+                               Expected("a whole number of at least 0, or a list of 2: before and after")]  # fmt: skip
+Sides2D: TypeAlias = Annotated[tuple[tuple[int, int], tuple[int, int]], PlainValidator(_sides(2)),
+                               PlainSerializer(_as_list),
+                               Expected("a whole number of at least 0, or a list of 2 of them or of pairs")]  # fmt: skip
+Sides3D: TypeAlias = Annotated[tuple[tuple[int, int], tuple[int, int], tuple[int, int]], PlainValidator(_sides(3)),
+                               PlainSerializer(_as_list),
+                               Expected("a whole number of at least 0, or a list of 3 of them or of pairs")]  # fmt: skip

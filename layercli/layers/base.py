@@ -32,9 +32,12 @@ class Inferred:
     """What is known of a layer once its inputs are known."""
 
     outputs: tuple[Tensor, ...]
+    """Empty where they are unknown."""
     weights: tuple[Weight, ...] = ()
     multiply_adds: int | None = 0
     """Of products, per example, forward; None where an axis that counts is unknown."""
+    complete: bool = True
+    """False where the weights are unknown: the layer is not in the catalogue."""
 
 
 class Layer(Component):

@@ -59,8 +59,8 @@ _MODULES = {
     ),
     "recurrent": (
         "LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells",
-        "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
     ),
+    "conv_recurrent": ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
     "wrappers": ("Bidirectional", "TimeDistributed", "SpectralNormalization"),
     "normalization": (
         "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization",

@@ -73,7 +73,8 @@ class Strict(BaseModel):
         try:
             model = handler(value)
         except ValidationError as error:
-            details = [_explain(cls, item) for item in error.errors(include_url=False)]
+            found = error.errors(include_url=False)
+            details = [_explain(cls, item) for item in found if not _is_misspelt(item, found)]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
         try:
             model.check()
@@ -178,6 +179,14 @@ _KINDS = {
     "finite_number": "a finite number",
     "none_required": "null",
 }
+
+
+def _is_misspelt(item: Any, found: Sequence[Any]) -> bool:
+    """Whether a missing key is there under a name that is nearly right, which is reported already."""
+    if item["type"] != "missing":
+        return False
+    others = [str(other["loc"][0]) for other in found if other["type"] == "extra_forbidden"]
+    return any(closest(other, [str(item["loc"][0])]) is not None for other in others)
 
 
 def _unknown_key(cls: type[Strict], name: str) -> PydanticCustomError:

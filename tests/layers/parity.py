@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,6 +14,9 @@ from layercli.layers.shapes import Shape, ShapeError, Tensor
 
 Outcome = tuple[tuple[Tensor, ...], list[tuple[tuple[int, ...], bool]]]
 """Outputs, and each weight's shape and whether it is trained, sorted."""
+
+SHARED_DEFAULTS = {"activity_regularizer": None, "autocast": True, "trainable": True}
+"""Arguments of every Keras layer."""
 
 
 def static(value: Any, *inputs: Tensor) -> Outcome | str:
@@ -26,8 +30,11 @@ def static(value: Any, *inputs: Tensor) -> Outcome | str:
     return inferred.outputs, sorted((w.shape, w.trainable and trainable) for w in inferred.weights)
 
 
-def judged(value: Any, *inputs: Tensor) -> Outcome | str:
-    """What Keras says of the same layer, or its error; nothing is allocated."""
+def judged(value: Any, *inputs: Tensor, call: Callable[[Any, list[Any]], Any] | None = None) -> Outcome | str:
+    """What Keras says of the same layer, or its error; nothing is allocated.
+
+    ``call`` calls the layer on the tensors where it does not take them as one, or as one list.
+    """
     try:
         cls = getattr(keras.layers, LAYERS.find(value["type"]) or value["type"])
         arguments = {key: _keras_argument(item) for key, item in value.items() if key != "type"}
@@ -35,12 +42,12 @@ def judged(value: Any, *inputs: Tensor) -> Outcome | str:
             layer = cls(**arguments)
             tensors = [keras.KerasTensor(x.shape, dtype=x.dtype) for x in inputs]
             # A call on symbolic tensors builds the layer and runs its shape rule.
-            result = layer(tensors[0] if len(tensors) == 1 else tensors)
+            result = call(layer, tensors) if call else layer(tensors[0] if len(tensors) == 1 else tensors)
             weights = [(tuple(w.shape), True) for w in layer.trainable_weights]
             weights += [(tuple(w.shape), False) for w in layer.non_trainable_weights]
     except Exception as error:
         return f"keras: {type(error).__name__}: {error}"
-    outputs = result if isinstance(result, (list, tuple)) else [result]
+    outputs = keras.tree.flatten(result)  # recurrent states may come as lists in the list
     return tuple(Tensor(tuple(out.shape), out.dtype) for out in outputs), sorted(weights)
 
 
@@ -58,10 +65,15 @@ def _keras_argument(value: Any) -> Any:
     return value
 
 
-def assert_parity(value: dict[str, Any], *shapes: Shape, dtype: str = "float32") -> None:
+def assert_parity(
+    value: dict[str, Any],
+    *shapes: Shape,
+    dtype: str = "float32",
+    call: Callable[[Any, list[Any]], Any] | None = None,
+) -> None:
     """The static engine and Keras agree on shape, dtype and weights, or both refuse."""
     inputs = tuple(Tensor(shape, dtype) for shape in shapes)
-    ours, theirs = static(value, *inputs), judged(value, *inputs)
+    ours, theirs = static(value, *inputs), judged(value, *inputs, call=call)
     if isinstance(ours, str) and isinstance(theirs, str):
         return
     assert ours == theirs, f"{value} on {shapes}:\n  layercli {ours}\n  keras    {theirs}"
@@ -74,4 +86,14 @@ def assert_built_alike(value: dict[str, Any]) -> None:
     theirs = getattr(keras.layers, name)(**arguments).get_config()
     ours = keras_object(LAYERS.parse(value)).get_config()
     ours.pop("name"), theirs.pop("name")
-    assert ours == theirs
+    # A layer with no get_config() of its own records the shared arguments only when it is given them.
+    for key in ours.keys() - theirs.keys():
+        assert ours.pop(key) == SHARED_DEFAULTS[key]
+    assert _nameless(ours) == _nameless(theirs)
+
+
+def _nameless(config: Any) -> Any:
+    """The config without names, which Keras numbers; those of layers inside too."""
+    if isinstance(config, dict):
+        return {key: _nameless(item) for key, item in config.items() if key != "name"}
+    return [_nameless(item) for item in config] if isinstance(config, (list, tuple)) else config

@@ -1,0 +1,5 @@
+"""``python -m layercli``."""
+
+from layercli.cli import main
+
+main()

@@ -1,0 +1,243 @@
+"""A file in, everything that is wrong with it out; no framework is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from layercli.config.config import Config
+from layercli.config.salvage import salvage
+from layercli.config.custom import CustomLayer
+from layercli.errors import LayercliError, Problem, Severity, has_errors
+from layercli.graph import agreement, hints
+from layercli.graph.build import INPUT, Graph, build, number_names, snake_case
+from layercli.graph.shapes import Row, Shapes, infer
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import Tensor, show
+from layercli.source.load import load
+from layercli.source.nodes import KeyPath, Node, problem_at
+from layercli.source.overrides import apply_overrides
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A config that was read, with what is known of it and what is wrong with it."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+    document: Node | None = None
+    config: Config | None = None
+    shapes: Shapes | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong; warnings do not count."""
+        return not has_errors(self.problems)
+
+    @property
+    def directory(self) -> Path:
+        """The folder that the config's paths are relative to."""
+        return self.document.mark.source.directory if self.document else Path.cwd()
+
+    @property
+    def name(self) -> str:
+        """The model's name: the config's, else the file's."""
+        if self.config is not None and self.config.name is not None:
+            return self.config.name
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.file).stem).strip("-")
+        return stem if stem and self.file != "<stdin>" else "model"
+
+    def line_of(self, path: KeyPath) -> int | None:
+        """The line on which ``path`` stands."""
+        if self.document is None:
+            return None
+        mark = self.document.locate(path)
+        return mark.line if mark.source.numbered else None
+
+
+@dataclass(frozen=True, slots=True)
+class Valid:
+    """A config without errors: what ``build`` and ``train`` work from."""
+
+    checked: Checked
+    config: Config
+    shapes: Shapes
+
+    @property
+    def graph(self) -> Graph:
+        """The model as nodes."""
+        return self.shapes.graph
+
+    def problem(
+        self, path: KeyPath, code: str, message: str, hint: str | None = None, severity: Severity = "error"
+    ) -> Problem:
+        """A problem that points at ``path`` in the config."""
+        document = self.checked.document
+        mark = document.locate(path) if document else None
+        return problem_at(mark, code, message, hint=hint, path=path, severity=severity)
+
+    @property
+    def custom_layers(self) -> list[CustomLayer]:
+        """Layers whose classes are loaded from the user's code."""
+        layers = [node.layer for node in self.graph.nodes]
+        return [layer for layer in layers if isinstance(layer, CustomLayer) and layer.needs_trust]
+
+
+def check(file: str, overrides: Sequence[str] = ()) -> Checked:
+    """Read the config at ``file`` (``-`` for standard input) and find everything that is wrong with it."""
+    try:
+        document = load(file)
+        apply_overrides(document, overrides, _names_of)
+    except LayercliError as error:
+        return Checked("<stdin>" if file == "-" else file, error.problems)
+    return check_document(document)
+
+
+def require(checked: Checked) -> Valid:
+    """The config, if nothing is wrong with it.
+
+    Raises:
+        LayercliError: with every problem, if something is.
+    """
+    if not checked.ok or checked.config is None or checked.shapes is None:
+        raise LayercliError(checked.problems)
+    return Valid(checked, checked.config, checked.shapes)
+
+
+def check_document(document: Node) -> Checked:
+    """Check a config whose nodes are read already."""
+    file = document.mark.source.name
+    value = document.plain()
+    problems: list[Problem] = []
+    config: Config | None
+    try:
+        config = Config.model_validate(value)
+    except ValidationError as error:
+        problems = [_problem(document, item) for item in error.errors(include_url=False)]
+        config = salvage(value)
+    malformed = bool(problems)
+    if config is None:
+        return Checked(file, _sorted(problems), document)
+    x = _input(config, document, problems)
+    if x is None:
+        return Checked(file, _sorted(problems), document)
+    graph, clashes = build(config, x)
+    for clash in clashes:
+        first = document.locate((*clash.first, "name"))
+        where = f"line {first.line}" if first.source.numbered else "an earlier layer"
+        path = (*clash.path, "name")
+        message = f"Two layers are named `{clash.name}`: this one and the one at {where}."
+        problems.append(
+            problem_at(document.locate(path), "duplicate-name", message, hint="Rename one of them.", path=path)
+        )
+    shapes = infer(graph)
+    problems.extend(_shape_problems(document, shapes))
+    if not has_errors(problems) or malformed:
+        problems.extend(
+            problem_at(
+                document.locate(found.path), found.code, found.message,
+                hint=found.hint, path=found.path, severity=found.severity,
+            )
+            for found in agreement.disagreements(config, shapes)
+        )  # fmt: skip
+    if malformed:
+        return Checked(file, _sorted(problems), document)
+    return Checked(file, _sorted(problems), document, config, shapes)
+
+
+def _input(config: Config, document: Node, problems: list[Problem]) -> Tensor | None:
+    """The model's input: the declared one, or the data's; None where neither tells."""
+    declared = config.model.input
+    facts = config.data.facts() if config.data else None
+    if declared is None:
+        if facts is not None:
+            return Tensor((None, *facts.shape))
+        path: KeyPath = ("model", "input")
+        problems.append(
+            problem_at(
+                document.locate(path, key=True),
+                "missing-key",
+                "`model` needs `input`: the shape of one example, without the batch axis.",
+                hint="Add `input: [28, 28, 1]`, for example.",
+                path=path,
+            )
+        )
+        return None
+    if facts is not None and not _fits(declared.shape, facts.shape):
+        path = ("model", "input")
+        problems.append(
+            problem_at(
+                document.locate(path),
+                "input-mismatch",
+                f"`model.input` is {show(declared.shape)}, but an example of the data is {show(facts.shape)}.",
+                hint=f"Write `input: {list(facts.shape)}`, or leave `input` out.",
+                path=path,
+            )
+        )
+    return declared.tensor()
+
+
+def _fits(declared: Sequence[int | None], actual: Sequence[int | None]) -> bool:
+    return len(declared) == len(actual) and all(
+        a is None or a == b for a, b in zip(declared, actual, strict=True)
+    )
+
+
+def _shape_problems(document: Node, shapes: Shapes) -> Iterator[Problem]:
+    lines = {row.node.name: _line(document, row.node.path) for row in shapes.rows}
+    for row in shapes.rows:
+        if row.error is None:
+            continue
+        path = row.node.path if row.error.argument is None else (*row.node.path, row.error.argument)
+        yield problem_at(
+            document.locate(path),
+            "shape-mismatch",
+            f"{row.error} {_from(row, lines)}".strip(),
+            hint=hints.hint_for(row, shapes, lines),
+            path=path,
+        )
+
+
+def _line(document: Node, path: KeyPath) -> int | None:
+    mark = document.locate(path)
+    return mark.line if mark.source.numbered else None
+
+
+def _from(row: Row, lines: dict[str, int | None]) -> str:
+    """Which layer gave the input that does not fit."""
+    sources = [name for name in row.node.inputs if name != INPUT]
+    if not sources:
+        return "It is the model's input."
+    named = [f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "") for name in sources]
+    return f"It comes from {' and '.join(named)}."
+
+
+def _problem(document: Node, error: Any) -> Problem:
+    context = error["ctx"]
+    path = tuple(error["loc"])
+    mark = document.locate(path, key=context["at_key"])
+    return problem_at(mark, error["type"], context["message"], hint=context["hint"], path=path)
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0, problem.column or 0))
+
+
+def _names_of(items: list[Node]) -> list[str]:
+    """Names by which ``--set`` addresses the items of a list: for layers, those that they will have."""
+    listed = []
+    for item in items:
+        value = item.plain()
+        value = {"type": value} if isinstance(value, str) else value
+        kind = str(value.get("type", "")) if isinstance(value, dict) else ""
+        given = value.get("name") if isinstance(value, dict) else None
+        base = LAYERS.find(kind) or kind.rpartition(":")[2].rpartition(".")[2]
+        listed.append((given if isinstance(given, str) else None, snake_case(base)))
+    return number_names(listed)
+
+

@@ -1,0 +1,111 @@
+"""The Typer app and the one error boundary."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from layercli import __version__
+from layercli.commands import build, inspect_shapes, train, validate
+from layercli.errors import ExitCode, LayercliError
+
+app = typer.Typer(
+    name="layercli",
+    help="A YAML file declares a stack of Keras layers; layercli checks, builds and trains it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"layercli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - its callback prints it
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The one error boundary: whatever a command raises becomes a message and an exit code."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        json = bool(kwargs.get("json"))
+        try:
+            command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except LayercliError as error:
+            _report(error, json=json)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader has gone, as in `layercli ... | head`; nothing more can be said to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.OK) from None
+        except Exception as error:
+            _report_bug(error, json=json)
+            raise typer.Exit(ExitCode.BUG) from None
+
+    return run
+
+
+def _report(error: LayercliError, *, json: bool) -> None:
+    from layercli.reports.console import console, print_json
+    from layercli.reports.problems import print_problems, problems_json
+
+    if json:
+        print_json({"ok": False, **problems_json(error.problems)})
+    else:
+        print_problems(console(error=True), error.problems)
+
+
+def _report_bug(error: Exception, *, json: bool) -> None:
+    """Say that this is a bug of ours, and where the traceback is."""
+    import platform
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="layercli-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write(f"layercli {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+        log.write(f"{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}")
+    message = f"This is a bug in layercli: {type(error).__name__}. The details are in {log.name}"
+    if json:
+        from layercli.errors import Problem
+        from layercli.reports.console import print_json
+
+        problem = Problem(code="internal-error", message=message, hint="Please report it with that file.")
+        print_json({"ok": False, "problems": [problem.as_json()]})
+    print(f"{message}\nPlease report it with that file.", file=sys.stderr)
+
+
+for name, command in {
+    "validate": validate.command,
+    "inspect-shapes": inspect_shapes.command,
+    "build": build.command,
+    "train": train.command,
+}.items():
+    app.command(name)(guarded(command))
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,56 @@
+"""``layercli inspect-shapes``: a row a layer, then one forward pass that must agree."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from layercli.check import Valid, check, require
+from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.commands.ready import require_memory, require_trust
+from layercli.errors import ExitCode, Problem, has_errors
+from layercli.reports.console import console, print_json
+from layercli.reports.layers import Forward, inspection_json, print_inspection
+from layercli.reports.problems import print_problems, problems_json
+
+
+def command(
+    config: ConfigArgument,
+    static: Annotated[
+        bool, typer.Option("--static", help="Only what is known without running the model; TensorFlow is not loaded.")
+    ] = False,
+    json: JsonOption = False,
+    set_: SetOption = None,
+    trust: TrustOption = False,
+) -> None:
+    """Show every layer's input, output, parameters and FLOPs; then run the model once and compare."""
+    valid = require(check(config, set_ or ()))
+    problems = list(valid.checked.problems)
+    forward: Forward | None = None
+    if not static:
+        forward, found = forward_pass(valid, trust=trust)
+        problems.extend(found)
+    wrong = has_errors(problems)
+    if json:
+        print_json({"ok": not wrong, **inspection_json(valid, forward), **problems_json(problems)})
+    else:
+        print_inspection(console(), valid, forward)
+        print_problems(console(error=True), problems)
+        if forward is not None and not wrong:
+            console().print("Forward pass: every shape as declared, every value finite.")
+    raise typer.Exit(ExitCode.WRONG if wrong else ExitCode.OK)
+
+
+def forward_pass(valid: Valid, *, trust: bool = False) -> tuple[dict[str, Any], list[Problem]]:
+    """Run the model once on real tensors: each layer's actual output shapes, and what disagrees.
+
+    Raises:
+        LayercliError: the model cannot be built here.
+    """
+    require_trust(valid, trust=trust)
+    require_memory(valid, copies=1)
+    from layercli.engine.assemble import assemble
+    from layercli.engine.forward import run_forward
+
+    return run_forward(assemble(valid), valid)

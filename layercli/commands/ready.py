@@ -1,0 +1,84 @@
+"""What must hold before a model is made of a config: the user's code is trusted, and the machine can hold it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from layercli.check import Valid
+from layercli.errors import LayercliError, Problem
+from layercli.graph.shapes import Row, tensor_bytes
+from layercli.reports.numbers import byte_count
+from layercli.source.nodes import KeyPath
+
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def require_trust(valid: Valid, *, trust: bool) -> None:
+    """Refuse to load the user's code unless ``--trust`` was given.
+
+    Raises:
+        LayercliError: one problem for each layer that would run code.
+    """
+    layers = valid.custom_layers
+    if trust or not layers:
+        return
+    problems = []
+    for node in valid.graph.nodes:
+        if node.layer not in layers:
+            continue
+        path: KeyPath = (*node.path, "type")
+        layer = next(layer for layer in layers if layer is node.layer)
+        target = valid.checked.directory / layer.place if layer.kind == "file" else f"the module {layer.place}"
+        problems.append(
+            valid.problem(path, "trust-required", f"`{layer.reference()}` would load and run {target}.",
+                     "Read that code; then allow it with `--trust`.")
+        )  # fmt: skip
+    raise LayercliError(problems)
+
+
+def require_memory(valid: Valid, *, copies: int) -> None:
+    """Refuse a model whose weights, ``copies`` times, do not fit into this machine's memory.
+
+    Raises:
+        LayercliError: it does not fit; the largest layer is named.
+    """
+    problem = memory_problem(valid, copies=copies)
+    if problem is not None:
+        raise LayercliError([*valid.checked.problems, problem])
+
+
+def memory_problem(valid: Valid, *, copies: int) -> Problem | None:
+    """Why the model does not fit into this machine's memory, if it does not."""
+    needed = copies * valid.shapes.weight_bytes
+    batch_size = valid.config.train.batch_size if valid.config.train and copies > 1 else 1
+    needed += valid.shapes.activation_bytes(batch_size)
+    there = machine_memory()
+    if there is None or needed <= there:
+        return None
+    largest = max(valid.shapes.rows, key=_weight_of)
+    return valid.problem(
+        largest.node.path,
+        "too-large",
+        f"The model needs about {byte_count(needed)} of memory; this machine has {byte_count(there)}. "
+        f"`{largest.node.name}` alone has weights and outputs of {byte_count(_weight_of(largest))}.",
+        "Make it smaller, or use a machine with more memory.",
+    )
+
+
+def machine_memory() -> int | None:
+    """Bytes of memory that this process may use; None where the system does not tell."""
+    try:
+        limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (ValueError, OSError, AttributeError):
+        return None
+    for path in _CGROUP_LIMITS:
+        try:
+            limits.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue  # no such control group, or no limit in it
+    return min(limits)
+
+
+def _weight_of(row: Row) -> int:
+    return (row.weight_bytes or 0) + sum(tensor_bytes(tensor, 1) for tensor in row.outputs)

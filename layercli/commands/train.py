@@ -1,0 +1,118 @@
+"""``layercli train``: a config in, a run directory out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from layercli import runs
+from layercli.check import Valid, check, require
+from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.commands.ready import require_memory, require_trust
+from layercli.errors import LayercliError, Problem
+from layercli.reports.console import console, is_terminal, print_json
+from layercli.reports.problems import print_problems
+from layercli.reports.progress import Progress, Silent
+from layercli.reports.training import print_outcome
+
+_COPIES = 4
+"""Weights, gradients and an optimizer's two slots are in memory together."""
+
+
+def command(
+    config: ConfigArgument,
+    run_dir: Annotated[
+        str | None,
+        typer.Option("--run-dir", metavar="DIR", help="The run's own directory; without it runs/<name>/<number>."),
+    ] = None,
+    json: JsonOption = False,
+    set_: SetOption = None,
+    trust: TrustOption = False,
+) -> None:
+    """Train the model on its data; what comes of it is a run directory."""
+    valid = require(check(config, set_ or ()))
+    out = console(error=json)
+    print_problems(console(error=True), valid.checked.problems)
+    summary = train(valid, run_dir=run_dir, trust=trust, progress=Progress(out, live=is_terminal(error=json)))
+    if json:
+        print_json(summary)
+    else:
+        print_outcome(out, summary)
+
+
+def train(
+    valid: Valid, *, run_dir: str | None = None, trust: bool = False, progress: Progress | Silent | None = None
+) -> dict[str, Any]:
+    """Train a config and leave a run directory; the summary that is returned stands in it, too.
+
+    Raises:
+        LayercliError: nothing to train on, code that is not trusted, a machine too small, a loss that is not finite.
+    """
+    began = time.perf_counter()
+    progress = progress or Silent()
+    data, section = valid.config.data, valid.config.train
+    if data is None or section is None:
+        raise LayercliError(_missing_sections(valid))
+    require_trust(valid, trust=trust)
+    require_memory(valid, copies=_COPIES)
+    run = runs.create(valid.checked.name, run_dir)
+    runs.write_config(run, valid)
+    progress.say(f"Run {run}: loading TensorFlow and the data.")
+
+    from layercli.engine.assemble import assemble
+    from layercli.engine.fit import fit, save
+
+    from layercli.data.arrays import divide
+    from layercli.data.readers import read
+
+    parts = divide(read(data), data.split, seed=valid.config.seed, shuffle=data.shuffle)
+    assembled = assemble(valid)
+    counts = tuple(len(part) for part in (parts.train, parts.validation, parts.test))
+    progress.begin(counts, epochs=section.epochs, batch_size=section.batch_size)
+    with progress:
+        fitted = fit(assembled, valid, section, parts, _Recorder(run, progress), run)
+    with runs.staged(run / runs.MODEL) as staging:
+        save(assembled.model, staging)
+    summary = {
+        "ok": True,
+        "run": str(run),
+        "epochs": len(fitted.records),
+        "history": fitted.history,
+        "best": fitted.best,
+        "test": fitted.test,
+        "seconds": round(time.perf_counter() - began, 3),
+        "examples_per_second": round(fitted.examples_per_second, 1),
+        "resumed_from": None,
+    }
+    runs.write_json(run / runs.SUMMARY, summary)
+    runs.write_manifest(run, valid, counts=counts, fingerprint=parts.fingerprint())
+    return summary
+
+
+class _Recorder:
+    """Writes each epoch into the history and passes the news on."""
+
+    def __init__(self, run: Path, progress: Progress | Silent) -> None:
+        self._history = run / runs.HISTORY
+        self.step = progress.step
+        self._show = progress.epoch
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Record and show a finished epoch."""
+        runs.append_line(self._history, record)
+        self._show(record)
+
+
+def _missing_sections(valid: Valid) -> list[Problem]:
+    missing = [
+        ("data", "what to learn from", "data: {type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}"),
+        ("train", "how to learn", "train: {epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}"),
+    ]
+    return [
+        valid.problem((key,), "missing-key", f"Training needs `{key}`: {meaning}.", f"Add `{example}`, for example.")
+        for key, meaning, example in missing
+        if getattr(valid.config, key) is None
+    ]

@@ -1,0 +1,44 @@
+"""``layercli validate``: every problem in every file, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from layercli.check import check
+from layercli.commands.options import JsonOption, SetOption
+from layercli.errors import ExitCode, Problem, has_errors
+from layercli.reports.console import console, print_json
+from layercli.reports.problems import print_problems, problems_json
+
+
+def command(
+    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Config files; - reads standard input.")],
+    json: JsonOption = False,
+    set_: SetOption = None,
+) -> None:
+    """Check configs: every problem in every file, at once. TensorFlow is not loaded."""
+    problems = validate(configs, overrides=set_ or ())
+    wrong = has_errors(problems)
+    if json:
+        print_json({"ok": not wrong, **problems_json(problems)})
+    else:
+        out = console()
+        print_problems(out, problems)
+        out.print(_verdict(configs, problems))
+    raise typer.Exit(ExitCode.WRONG if wrong else ExitCode.OK)
+
+
+def validate(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:
+    """Everything that is wrong with the config files, in their order."""
+    return [problem for file in files for problem in check(file, overrides).problems]
+
+
+def _verdict(configs: Sequence[str], problems: Sequence[Problem]) -> str:
+    files = "1 file" if len(configs) == 1 else f"{len(configs)} files"
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    counted = [f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+    return f"{files} checked: {', '.join(counted) if counted else 'no problems'}."

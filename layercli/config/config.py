@@ -1,0 +1,35 @@
+"""The whole config."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from layercli.config.data import DataSection
+from layercli.config.model import ModelSection
+from layercli.config.names import RunName
+from layercli.config.train import TrainSection
+from layercli.layers.strict import Strict
+
+_SECTION = "It belongs under `train:`."
+
+
+class Config(Strict):
+    """What a config file declares."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "layers": "It belongs under `model:`.",
+        "input": "It belongs under `model:`.",
+        **dict.fromkeys(("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), _SECTION),
+        "dataset": "It belongs under `data:`.",
+        "split": "It belongs under `data:`.",
+    }
+
+    name: Annotated[RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")] = None
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="Seed of everything random.")] = 0
+    data: Annotated[DataSection | None, Field(description="What the model learns from.")] = None
+    model: Annotated[ModelSection, Field(description="The layers.", examples=["{input: [4], layers: [...]}"])]
+    train: Annotated[TrainSection | None, Field(description="How the model learns.")] = None
+
+    @classmethod
+    def title(cls) -> str:
+        return "A config"

@@ -1,0 +1,91 @@
+"""The ``model`` section: the input and the stack of layers."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, PlainValidator
+
+from layercli.config.entries import Entry
+from layercli.layers.arguments import LARGEST
+from layercli.layers.shapes import Shape, Tensor
+from layercli.layers.strict import Expected, Strict, refuse
+from layercli.source.nodes import quoted
+
+DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
+                 "uint32", "uint64", "bool", "string")  # fmt: skip
+MAX_RANK: Final = 8
+_EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
+
+
+class InputSpec(Strict):
+    """One input of the model."""
+
+    shape: Annotated[Shape, Field(description="Without the batch axis; null: any length.", examples=[[28, 28, 1]])]
+    dtype: Annotated[
+        Literal[DTYPES],  # type: ignore[valid-type]
+        Field(description="What the input holds."),
+    ] = "float32"
+
+    @classmethod
+    def title(cls) -> str:
+        return "An input"
+
+    def tensor(self) -> Tensor:
+        """The input with its batch axis."""
+        return Tensor((None, *self.shape), self.dtype)
+
+    def plain(self) -> dict[str, Any]:
+        return {"shape": list(self.shape), "dtype": self.dtype}
+
+
+def _shape(value: Any) -> Shape:
+    if not isinstance(value, (list, tuple)):
+        hint = f"Write `[{value}]`." if isinstance(value, int) and not isinstance(value, bool) else _EXAMPLE
+        raise refuse("wrong-type", f"{quoted(value)} is no shape; it must be a list of sizes.", hint)
+    for dim in value:
+        if dim is None:
+            continue
+        if not isinstance(dim, int) or isinstance(dim, bool):
+            raise refuse("wrong-type", f"{quoted(dim)} is no size; expected a positive whole number, or null.", _EXAMPLE)
+        if not 1 <= dim <= LARGEST:
+            hint = "Write null for an axis of any length." if dim == -1 else _EXAMPLE
+            raise refuse("out-of-range", f"{quoted(dim)} is no size; expected a positive whole number, or null.", hint)
+    if len(value) > MAX_RANK:
+        raise refuse("out-of-range", f"{len(value)} axes are more than the {MAX_RANK} that TensorFlow's layers take.")
+    return tuple(value)
+
+
+def parse_input(value: Any) -> InputSpec:
+    if isinstance(value, InputSpec):
+        return value
+    if isinstance(value, dict):
+        if isinstance(value.get("shape"), (list, tuple)) or "shape" not in value:
+            checked = {**value, "shape": _shape(value["shape"])} if "shape" in value else value
+            return InputSpec.model_validate(checked)
+        raise refuse("wrong-type", f"`shape` is {quoted(value['shape'])}; it must be a list of sizes.", _EXAMPLE)
+    return InputSpec.model_construct(shape=_shape(value), dtype="float32")
+
+
+Input = Annotated[InputSpec, PlainValidator(parse_input), Expected("a list of sizes, or {shape: [...], dtype: ...}")]
+
+
+def _layers(value: Any) -> Any:
+    if isinstance(value, list) and not value:
+        raise refuse("empty", "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: 10}`.")
+    return value
+
+
+class ModelSection(Strict):
+    """The input and the layers, in the order in which data passes them."""
+
+    input: Annotated[Input | None, Field(description="Shape of one example, without the batch axis; null: as in data.")] = (
+        None
+    )
+    layers: Annotated[
+        list[Entry],
+        BeforeValidator(_layers),
+        Field(description="The stack of layers.", examples=[[{"type": "Dense", "units": 10}]]),
+    ]
+
+    @classmethod
+    def title(cls) -> str:
+        return "`model`"

@@ -1,0 +1,48 @@
+"""Names that people give to runs and layers."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import PlainValidator
+
+from layercli.layers.strict import Expected, refuse
+from layercli.source.nodes import quoted
+
+RESERVED = ("previous", "input")
+"""Words that wiring uses; no layer may have them as its name."""
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
+_LAYER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LONGEST = 100
+
+
+def _run_name(value: Any) -> str:
+    if isinstance(value, str) and len(value) <= _LONGEST and _RUN.fullmatch(value):
+        return value
+    raise refuse(
+        "bad-name",
+        f"`name` is {quoted(value)}; it names a folder, so it must be of letters, digits, `_`, `-` and single dots.",
+        "For example `name: digits-cnn`.",
+    )
+
+
+def layer_name(value: Any) -> str:
+    """The name, if Keras and the wiring can take it.
+
+    Raises:
+        PydanticCustomError: they cannot.
+    """
+    if not isinstance(value, str) or len(value) > _LONGEST or not _LAYER.fullmatch(value):
+        raise refuse(
+            "bad-name",
+            f"`name` is {quoted(value)}; a layer's name must be of letters, digits, `_`, `-` and dots.",
+            "For example `name: head`.",
+        )
+    if value in RESERVED:
+        raise refuse("bad-name", f"`{value}` is a reserved word of the wiring.", f"For example `name: {value}_layer`.")
+    return value
+
+
+RunName = Annotated[
+    str, PlainValidator(_run_name), Expected("a name of letters, digits, `_`, `-` and single dots")
+]

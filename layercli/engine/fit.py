@@ -1,0 +1,198 @@
+"""Compile, adapt, fit, evaluate."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+
+from layercli.check import Valid
+from layercli.config.callbacks import monitored
+from layercli.config.train import TrainSection
+from layercli.data.arrays import Examples, Parts
+from layercli.engine.assemble import Assembled
+from layercli.engine.objects import keras_object
+from layercli.errors import LayercliError
+from layercli.layers.component import Component
+
+
+class Observer(Protocol):
+    """Who is told how training goes."""
+
+    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+        """A step is done, and the last news is a moment old; both count from 1."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch is done: its number, metrics, seconds and examples per second."""
+
+
+@dataclass(slots=True)
+class Fitted:
+    """What came of a training."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    """A line of the history for each epoch."""
+    test: dict[str, float] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
+    """The best epoch's number and metrics, and what they were judged by."""
+    examples_per_second: float = 0.0
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Each metric over the epochs."""
+        names = [name for name in (self.records[0] if self.records else {}) if name not in _BOOKKEEPING]
+        return {name: [record.get(name, math.nan) for record in self.records] for name in names}
+
+
+_BOOKKEEPING = ("epoch", "seconds", "examples_per_second")
+_NEWS_SECONDS = 0.1
+"""Shortest time between two reports of a step: a person reads no faster, and reading the metrics costs time."""
+
+
+def compile_model(model: Any, train: TrainSection) -> None:
+    """Give the model its optimizer, loss and metrics."""
+    optimizer = train.optimizer
+    model.compile(
+        optimizer=keras_object(optimizer, home=keras.optimizers) if isinstance(optimizer, Component) else optimizer,
+        loss=keras_object(train.loss, home=keras.losses) if isinstance(train.loss, Component) else train.loss,
+        metrics=[
+            keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
+            for metric in train.metrics
+        ],
+    )
+
+
+def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
+    """Let each layer that learns from data before training learn from these examples alone."""
+    for node in valid.graph.nodes:
+        if not getattr(node.layer, "adapts", False):
+            continue
+        layer = assembled.layers[node.name]
+        source = node.inputs[0]
+        data: Any = examples.x
+        if source not in valid.graph.inputs:
+            before = keras.Model(assembled.model.inputs, assembled.tensors[source])
+            data = before.predict(examples.x, verbose=0)
+        layer.adapt(data)
+
+
+def fit(assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, observer: Observer, run: Path) -> Fitted:
+    """Train the model and evaluate it on the test part.
+
+    Raises:
+        LayercliError: the loss became NaN or infinite.
+    """
+    model = assembled.model
+    adapt(assembled, valid, parts.train)
+    compile_model(model, train)
+    fitted = Fitted()
+    watch = _Watch(fitted, observer, examples=len(parts.train))
+    declared = [_callback(callback, run) for callback in train.callbacks]
+    model.fit(
+        parts.train.x,
+        parts.train.y,
+        batch_size=train.batch_size,
+        epochs=train.epochs,
+        shuffle=valid.config.data.shuffle if valid.config.data else True,
+        validation_data=(parts.validation.x, parts.validation.y) if len(parts.validation) else None,
+        callbacks=[*declared, watch],
+        verbose=0,
+    )
+    if watch.diverged is not None:
+        raise LayercliError(
+            valid.problem(
+                ("train", "loss"),
+                "loss-not-finite",
+                f"The loss became {watch.diverged} in epoch {len(fitted.records)}; training stopped.",
+                "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the "
+                "optimizer.",
+            )
+        )
+    fitted.examples_per_second = watch.examples_per_second
+    fitted.best = _best(fitted.records, train)
+    if len(parts.test):
+        fitted.test = model.evaluate(
+            parts.test.x, parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
+        )
+    return fitted
+
+
+def save(model: Any, path: Path) -> None:
+    """Write the trained model as a ``.keras`` file."""
+    model.save(path)
+
+
+def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
+    """The epoch that was best by what a callback watches, else by the validation loss, else by the loss."""
+    watched = [(monitored(callback), callback) for callback in train.callbacks]
+    monitor, mode = next(((name, getattr(callback, "mode", "auto")) for name, callback in watched if name), ("", "auto"))
+    if not records or monitor not in records[0]:
+        monitor, mode = ("val_loss" if records and "val_loss" in records[0] else "loss"), "min"
+    if mode == "auto":
+        mode = "max" if any(word in monitor for word in _HIGHER_IS_BETTER) else "min"
+    finite = [record for record in records if math.isfinite(record[monitor])]
+    if not finite:
+        return {}
+    chosen = (max if mode == "max" else min)(finite, key=lambda record: record[monitor])
+    return {"monitor": monitor, **{name: value for name, value in chosen.items() if name not in _BOOKKEEPING[1:]}}
+
+
+_HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "similarity", "correlation")
+
+
+def _callback(callback: Component, run: Path) -> Any:
+    """The Keras callback; files that it writes go into the run directory."""
+    for name in ("filename", "log_dir"):
+        if name in type(callback).model_fields:
+            callback = callback.model_copy(update={name: str(run / getattr(callback, name))})
+    return keras_object(callback, home=keras.callbacks)
+
+
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Records each epoch and passes the news on."""
+
+    def __init__(self, fitted: Fitted, observer: Observer, *, examples: int) -> None:
+        super().__init__()
+        self.diverged: float | None = None
+        self._fitted = fitted
+        self._observer = observer
+        self._examples = examples
+        self._epoch = 0
+        self._began = self._stepped = self._told = 0.0
+        self._seconds = 0.0
+
+    @property
+    def examples_per_second(self) -> float:
+        """Over all epochs, training steps alone."""
+        return self._examples * len(self._fitted.records) / self._seconds if self._seconds else 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        self._epoch = epoch + 1
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._stepped = time.perf_counter()
+        if self._stepped - self._told >= _NEWS_SECONDS:
+            self._told = self._stepped
+            self._observer.step(self._epoch, batch + 1, {key: float(value) for key, value in (logs or {}).items()})
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        metrics = {key: float(value) for key, value in (logs or {}).items()}
+        stepping = self._stepped - self._began
+        self._seconds += stepping
+        record = {
+            "epoch": epoch + 1,
+            **metrics,
+            "seconds": round(time.perf_counter() - self._began, 4),
+            "examples_per_second": round(self._examples / stepping, 1) if stepping else 0.0,
+        }
+        self._fitted.records.append(record)
+        self._observer.epoch(record)
+        if not math.isfinite(metrics.get("loss", 0.0)):
+            self.diverged = metrics["loss"]
+            self.model.stop_training = True

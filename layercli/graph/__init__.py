@@ -1,0 +1,1 @@
+"""The config as nodes that feed one another, and what flows along them."""

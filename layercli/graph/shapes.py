@@ -1,0 +1,155 @@
+"""Shapes, weights and cost, node by node, without a framework."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from layercli.graph.build import Graph, Node
+from layercli.layers.base import Inferred, Weight
+from layercli.layers.shapes import Shape, ShapeError, Tensor
+
+_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
+          "int8": 1, "uint8": 1, "bool": 1}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one node; ``outputs`` is empty and the counts are None where that is nothing."""
+
+    node: Node
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...] = ()
+    weights: tuple[Weight, ...] | None = None
+    flops: int | None = None
+    error: ShapeError | None = None
+
+    @property
+    def trainable(self) -> int | None:
+        """Number of scalars that training changes."""
+        return self._count(trained=True)
+
+    @property
+    def non_trainable(self) -> int | None:
+        """Number of scalars that training leaves alone, or that the layer updates by itself."""
+        return self._count(trained=False)
+
+    @property
+    def parameters(self) -> int | None:
+        """Number of all scalars in weights."""
+        return None if self.weights is None else sum(weight.size for weight in self.weights)
+
+    @property
+    def weight_bytes(self) -> int | None:
+        """Memory of the weights."""
+        if self.weights is None:
+            return None
+        default = self.node.layer.variable_dtype
+        return sum(weight.size * byte_size(weight.dtype or default) for weight in self.weights)
+
+    def agrees(self, actual: Sequence[Shape] | None) -> bool | None:
+        """Whether a forward pass gave the static shapes; None where either is unknown."""
+        if actual is None or not self.outputs:
+            return None
+        return len(actual) == len(self.outputs) and all(
+            len(was) == len(said.shape) and all(a is None or a == b for a, b in zip(said.shape, was, strict=True))
+            for said, was in zip(self.outputs, actual, strict=True)
+        )
+
+    def _count(self, *, trained: bool) -> int | None:
+        if self.weights is None:
+            return None
+        active = self.node.layer.is_trainable
+        return sum(weight.size for weight in self.weights if (weight.trainable and active) == trained)
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What is known of every node of a graph."""
+
+    graph: Graph
+    rows: list[Row]
+    by_name: dict[str, Row] = field(default_factory=dict)
+
+    def output(self, name: str) -> Tensor | None:
+        """The single output of a node or input, where it is known."""
+        if name in self.graph.inputs:
+            return self.graph.inputs[name]
+        outputs = self.by_name[name].outputs
+        return outputs[0] if len(outputs) == 1 else None
+
+    @property
+    def trainable(self) -> int | None:
+        """Of all layers; None where one is unknown."""
+        return total(row.trainable for row in self.rows)
+
+    @property
+    def non_trainable(self) -> int | None:
+        """Of all layers; None where one is unknown."""
+        return total(row.non_trainable for row in self.rows)
+
+    @property
+    def flops(self) -> int | None:
+        """Of all layers, per example, forward; None where one is unknown."""
+        return total(row.flops for row in self.rows)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the weights that are known."""
+        return sum(row.weight_bytes or 0 for row in self.rows)
+
+    def activation_bytes(self, batch_size: int) -> int:
+        """Memory of all layers' outputs for one batch; an axis of unknown length counts as 1."""
+        return sum(tensor_bytes(tensor, batch_size) for row in self.rows for tensor in row.outputs)
+
+
+def infer(graph: Graph) -> Shapes:
+    """Shapes along the graph; a node that cannot take its input keeps its error, and those after it stay unknown."""
+    known: dict[str, tuple[Tensor, ...]] = {name: (tensor,) for name, tensor in graph.inputs.items()}
+    shapes = Shapes(graph, [])
+    for node in graph.nodes:
+        row = _infer_node(node, known)
+        known[node.name] = row.outputs
+        shapes.rows.append(row)
+        shapes.by_name[node.name] = row
+    return shapes
+
+
+def _infer_node(node: Node, known: dict[str, tuple[Tensor, ...]]) -> Row:
+    sources = [known[name] for name in node.inputs]
+    if any(not tensors for tensors in sources):
+        return _unknown(node)
+    inputs = tuple(tensor for tensors in sources for tensor in tensors)
+    try:
+        inferred = node.layer.infer(inputs)
+    except ShapeError as error:
+        return Row(node, inputs, error=error)
+    weights = inferred.weights if inferred.complete else None
+    flops = None if inferred.multiply_adds is None else 2 * inferred.multiply_adds
+    return Row(node, inputs, inferred.outputs, weights, flops)
+
+
+def _unknown(node: Node) -> Row:
+    """A node whose input is unknown; a layer of the user's may still state its output."""
+    inferred: Inferred | None = None
+    if node.layer.family == "custom":
+        inferred = node.layer.infer(())
+    return Row(node, (None,) * len(node.inputs), inferred.outputs if inferred else ())
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum, or None where a part is unknown."""
+    parts = list(counts)
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def byte_size(dtype: str) -> int:
+    """Bytes of one scalar."""
+    return _BYTES.get(dtype, 4)
+
+
+def tensor_bytes(tensor: Tensor, batch_size: int) -> int:
+    """Memory of a tensor of ``batch_size`` examples; an axis of unknown length counts as 1."""
+    return batch_size * math.prod(dim or 1 for dim in tensor.shape[1:]) * byte_size(tensor.dtype)

@@ -1,0 +1,135 @@
+"""Keras's activation layers: every number on its own, the shape unchanged."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from layercli.layers.arguments import Activation as ActivationName
+from layercli.layers.arguments import Axes, Constraint, Initializer, Regularizer
+from layercli.layers.base import StandardLayer, Weight
+from layercli.layers.shapes import ShapeError, Tensor, show
+
+NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies below the threshold.")]
+
+
+class _ActivationLayer(StandardLayer):
+    family: ClassVar[str] = "activations"
+    takes: ClassVar[str] = "any tensor"
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor(x.shape, self.compute_dtype)
+
+
+class Activation(_ActivationLayer):
+    """Applies a function by name.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: Activation, activation: relu}
+    """
+
+    activation: Annotated[
+        ActivationName | None, Field(description="Name of the function; null: linear.", examples=["relu"])
+    ]
+
+
+class ReLU(_ActivationLayer):
+    """Zero below a threshold, the input itself above it.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: ReLU, max_value: 6.0}
+    """
+
+    max_value: Annotated[float | None, Field(ge=0, description="Largest output; null: no limit.")] = None
+    negative_slope: NegativeSlope = 0.0
+    threshold: Annotated[float, Field(ge=0, description="Where the output begins to rise.")] = 0.0
+
+
+class LeakyReLU(_ActivationLayer):
+    """The input above zero, a small part of it below.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: LeakyReLU, negative_slope: 0.1}
+    """
+
+    advice: ClassVar[dict[str, str]] = {
+        **StandardLayer.advice,
+        "alpha": "Keras has renamed it: write `negative_slope`.",
+    }
+
+    negative_slope: NegativeSlope = 0.3
+
+
+class ELU(_ActivationLayer):
+    """The input above zero, ``alpha * (exp(x) - 1)`` below.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: ELU, alpha: 1.0}
+    """
+
+    alpha: Annotated[float, Field(description="What the output falls to, with its sign turned.")] = 1.0
+
+
+class Softmax(_ActivationLayer):
+    """Turns numbers into probabilities that add up to 1 along an axis.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: Softmax, axis: -1}
+    """
+
+    axis: Annotated[Axes, Field(description="Axis or axes along which the output adds up to 1.")] = -1
+
+
+class PReLU(_ActivationLayer):
+    """The input above zero, a learned part of it below; one slope for each number that is not shared.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: PReLU, shared_axes: [1, 2]}
+    """
+
+    alpha_initializer: Annotated[Initializer, Field(description="How the slopes are drawn at first.")] = (
+        "zeros"
+    )
+    alpha_regularizer: Annotated[Regularizer | None, Field(description="Penalty on the slopes.")] = None
+    alpha_constraint: Annotated[Constraint | None, Field(description="What the slopes are held to.")] = None
+    shared_axes: Annotated[
+        Axes | None,
+        Field(description="Axes that share a slope, counted from 1 after the batch axis; null: none."),
+    ] = None
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        shape = list(x.shape[1:])
+        for axis in self._shared():
+            # Keras indexes the shape without its batch axis: 0 is the last axis, -1 the one before.
+            if not -len(shape) <= axis - 1 < len(shape):
+                raise ShapeError(
+                    f"PReLU cannot share axis {axis} of {show(x.shape)}.",
+                    hint=f"Its axes after the batch are 1 to {len(shape)}."
+                    if shape
+                    else "Leave `shared_axes` out.",
+                    argument="shared_axes",
+                )
+            shape[axis - 1] = 1
+        unknown = [index for index, size in enumerate(shape, 1) if size is None]
+        if unknown:
+            raise ShapeError(
+                f"PReLU learns a slope for each number; of {show(x.shape)} axis {unknown[0]} is unknown.",
+                hint=f"Share a slope along it: `shared_axes: {unknown}`.",
+                argument="shared_axes",
+            )
+        return [Weight("alpha", tuple(size for size in shape if size is not None))]
+
+    def _shared(self) -> list[int]:
+        axes = self.shared_axes
+        return [] if axes is None else [axes] if isinstance(axes, int) else axes

@@ -1,0 +1,149 @@
+"""Keras's regularization layers: noise while training, nothing afterwards; the shape unchanged."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from layercli.layers.arguments import DataFormat, PositiveInt, Rate, Seed
+from layercli.layers.base import Layer, StandardLayer
+from layercli.layers.shapes import Tensor
+
+DropRate = Annotated[Rate, Field(description="Part of the input that is dropped.", examples=[0.5])]
+NoiseShape = Annotated[
+    list[PositiveInt | None] | None,
+    Field(description="Shape of the noise, batch included; 1: shared along that axis; null: the input's."),
+]
+Penalty = Annotated[float, Field(ge=0, description="Factor on the penalty; 0: none.")]
+
+
+class _Kept(Layer):
+    family: ClassVar[str] = "regularization"
+    takes: ClassVar[str] = "any tensor"
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor(x.shape, self.compute_dtype)
+
+
+class _Noise(_Kept, StandardLayer):
+    pass
+
+
+class Dropout(_Noise):
+    """Sets a random part of the input to zero while training, and scales up the rest.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: Dropout, rate: 0.5}
+    """
+
+    rate: DropRate
+    noise_shape: NoiseShape = None
+    seed: Seed = None
+
+
+class AlphaDropout(_Noise):
+    """Dropout that keeps mean and variance; goes with the ``selu`` activation.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: AlphaDropout, rate: 0.1}
+    """
+
+    rate: DropRate
+    noise_shape: NoiseShape = None
+    seed: Seed = None
+
+
+class GaussianDropout(_Noise):
+    """Multiplies the input by random numbers around 1 while training.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: GaussianDropout, rate: 0.1}
+    """
+
+    rate: Annotated[
+        Rate, Field(description="As in Dropout: the variance is rate / (1 - rate).", examples=[0.1])
+    ]
+    seed: Seed = None
+
+
+class GaussianNoise(_Noise):
+    """Adds random numbers around 0 while training.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: GaussianNoise, stddev: 0.1}
+    """
+
+    stddev: Annotated[Rate, Field(description="Standard deviation of the noise.", examples=[0.1])]
+    seed: Seed = None
+
+
+class ActivityRegularization(_Kept):
+    """Adds a penalty on the size of its input to the loss.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: ActivityRegularization, l2: 0.01}
+    """
+
+    l1: Penalty = 0.0
+    l2: Penalty = 0.0
+    trainable: Annotated[bool, Field(description="Whether weights are trained; it has none.")] = True
+    autocast: Annotated[bool, Field(description="Whether inputs are cast to the compute dtype.")] = True
+
+
+class SpatialDropout1D(_Kept):
+    """Drops whole features along all timesteps, as Dropout drops single numbers.
+
+    Input: (batch, timesteps, features). Output: the same.
+
+    Example:
+        {type: SpatialDropout1D, rate: 0.2}
+    """
+
+    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    rate: DropRate
+    seed: Seed = None
+
+
+class SpatialDropout2D(_Kept):
+    """Drops whole channels of images, as Dropout drops single numbers.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: SpatialDropout2D, rate: 0.2}
+    """
+
+    takes: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    rate: DropRate
+    data_format: DataFormat = None
+    seed: Seed = None
+
+
+class SpatialDropout3D(_Kept):
+    """Drops whole channels of volumes, as Dropout drops single numbers.
+
+    Input: (batch, depth, height, width, channels). Output: the same.
+
+    Example:
+        {type: SpatialDropout3D, rate: 0.2}
+    """
+
+    takes: ClassVar[str] = "volumes of shape (batch, depth, height, width, channels), rank 5"
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    rate: DropRate
+    data_format: DataFormat = None
+    seed: Seed = None

@@ -1,0 +1,1 @@
+"""Plain data in, terminal tables or JSON out."""

@@ -1,0 +1,39 @@
+"""Where text goes: a terminal gets colour and width, a file plain lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(*, error: bool = False) -> Console:
+    """A console on standard output, or on standard error; text is never read as markup."""
+    from rich.console import Console
+
+    return Console(stderr=error, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def is_terminal(*, error: bool = False) -> bool:
+    """Whether a person is looking."""
+    return (sys.stderr if error else sys.stdout).isatty()
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """The one JSON document of a command; NaN and infinity, which JSON lacks, become null."""
+    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,122 @@
+"""What is known of a model's layers: as the rows of the JSON, and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from layercli.check import Valid
+from layercli.graph.shapes import Row, Shapes
+from layercli.layers.shapes import Shape
+from layercli.reports.numbers import byte_count, count, shapes, short
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Forward = Mapping[str, tuple[Shape, ...]]
+"""Each layer's actual output shapes, by its name."""
+
+
+def inspection_json(valid: Valid, forward: Forward | None) -> dict[str, Any]:
+    """What ``inspect-shapes --json`` prints, but for ``ok`` and ``problems``."""
+    found = valid.shapes
+    return {
+        "model": valid.checked.name,
+        "static": forward is None,
+        "inputs": [
+            {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+            for name, tensor in found.graph.inputs.items()
+        ],
+        "layers": [_row_json(row, valid, forward) for row in found.rows],
+        "outputs": list(found.graph.outputs),
+        "totals": {"trainable": found.trainable, "non_trainable": found.non_trainable, "flops": found.flops},
+    }
+
+
+def _row_json(row: Row, valid: Valid, forward: Forward | None) -> dict[str, Any]:
+    actual = forward.get(row.node.name) if forward is not None else None
+    dtype = row.outputs[0].dtype if row.outputs else None
+    return {
+        "name": row.node.name,
+        "type": row.node.type_name,
+        "inputs": list(row.node.inputs),
+        "input_shapes": [list(tensor.shape) if tensor else None for tensor in row.inputs],
+        "output_shape": _one_or_all([list(tensor.shape) for tensor in row.outputs]),
+        "dtype": dtype,
+        "trainable": row.trainable,
+        "non_trainable": row.non_trainable,
+        "flops": row.flops,
+        "line": valid.checked.line_of(row.node.path),
+        "forward_shape": _one_or_all([list(shape) for shape in actual or ()]),
+        "agrees": row.agrees(actual),
+    }
+
+
+def _one_or_all(values: list[list[int | None]]) -> Any:
+    """One shape, a list of several, or null for none."""
+    return values[0] if len(values) == 1 else values or None
+
+
+def print_inspection(console: Console, valid: Valid, forward: Forward | None) -> None:
+    """A row a layer: its input and output, parameters and FLOPs, and what the forward pass gave."""
+    from rich.text import Text
+
+    table = _table("layer", "input", "output", *([] if forward is None else ["forward"]), right=("params", "FLOPs"))
+    for row in valid.shapes.rows:
+        actual = forward.get(row.node.name) if forward is not None else None
+        cells = [
+            Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
+            shapes([tensor.shape for tensor in row.inputs if tensor is not None]),
+            shapes([tensor.shape for tensor in row.outputs]),
+        ]
+        if forward is not None:
+            ok = row.agrees(actual)
+            mark = Text("✓ ", style="green") if ok else Text("✗ " if ok is False else "  ", style="bold red")
+            cells.append(mark.append(shapes(actual or ()), style="none"))
+        table.add_row(*cells, count(row.parameters), short(row.flops))
+    console.print(table)
+    _print_totals(console, valid.shapes)
+
+
+def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
+    """The model as built: layer, wiring, shape, parameters, FLOPs, share of parameters; totals and memory."""
+    from rich.text import Text
+
+    found = valid.shapes
+    table = _table("layer", "from", "output", right=("params", "share", "FLOPs"))
+    everything = sum(row.parameters or 0 for row in found.rows)
+    for row in found.rows:
+        share = f"{100 * row.parameters / everything:.1f}%" if row.parameters and everything else ""
+        table.add_row(
+            Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
+            "\n".join(row.node.inputs),
+            shapes([tensor.shape for tensor in row.outputs]),
+            count(row.parameters),
+            share,
+            short(row.flops),
+        )
+    console.print(table)
+    _print_totals(console, found)
+    activations = byte_count(found.activation_bytes(batch_size))
+    console.print(f"Memory: weights {byte_count(found.weight_bytes)}; outputs of all layers for a batch of {batch_size} "
+                  f"{activations}.")  # fmt: skip
+
+
+def _table(*left: str, right: tuple[str, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _print_totals(console: Console, found: Shapes) -> None:
+    trainable, fixed = found.trainable, found.non_trainable
+    parameters = trainable + fixed if trainable is not None and fixed is not None else None
+    console.print(f"Parameters: {count(parameters)} ({count(trainable)} trainable, {count(fixed)} not); "
+                  f"FLOPs for one example: {count(found.flops)}.")  # fmt: skip

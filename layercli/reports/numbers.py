@@ -1,0 +1,50 @@
+"""Numbers and shapes as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from layercli.layers.shapes import Shape, show
+
+
+def count(value: int | None) -> str:
+    """``11,850``; ``?`` for what is unknown."""
+    return "?" if value is None else f"{value:,}"
+
+
+def short(value: int | None) -> str:
+    """``43.8 k``: three digits and the thousand; ``?`` for what is unknown."""
+    if value is None:
+        return "?"
+    number = float(value)
+    for unit in ("", " k", " M", " G", " T"):
+        if abs(number) < 999.5:
+            return f"{value}{unit}" if not unit else f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:,.0f} P"
+
+
+def byte_count(value: int) -> str:
+    """``46.3 KiB``."""
+    number = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{value} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:,.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``1 m 05 s``, ``2 h 03 m``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} m"
+
+
+def shapes(values: Sequence[Shape]) -> str:
+    """Each shape on its own line; ``?`` for none."""
+    return "\n".join(show(value) for value in values) or "?"

@@ -1,0 +1,73 @@
+"""Problems as a person reads them: place, what is wrong, the line, and the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from layercli.errors import Problem
+from layercli.source.nodes import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+MOST_SHOWN = 20
+
+
+def place(problem: Problem) -> str:
+    """``file:line:column``, as far as they are known."""
+    steps = [problem.file, problem.line, problem.column]
+    return ":".join(str(step) for step in steps if step is not None)
+
+
+def print_problems(console: Console, problems: Sequence[Problem]) -> None:
+    """The first problems, and the count where there are more."""
+    from rich.text import Text
+
+    for problem in problems[:MOST_SHOWN]:
+        console.print(_block(problem, console.width), soft_wrap=True)
+    if len(problems) > MOST_SHOWN:
+        console.print(Text(f"… and {len(problems) - MOST_SHOWN} more; {len(problems)} problems in all."))
+
+
+def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
+    """The ``problems`` of every JSON document: the first ones; where there are more, their count beside them."""
+    document: dict[str, Any] = {"problems": [problem.as_json() for problem in problems[:MOST_SHOWN]]}
+    if len(problems) > MOST_SHOWN:
+        document["problem_count"] = len(problems)
+    return document
+
+
+def _block(problem: Problem, width: int) -> Text:
+    from rich.text import Text
+
+    colour = "red" if problem.severity == "error" else "yellow"
+    where = place(problem)
+    text = Text()
+    if where:
+        text.append(f"{where}: ", style="bold")
+    text.append(f"{problem.severity}", style=f"bold {colour}")
+    text.append(f": {printable(problem.message)}")
+    text.append(f" [{problem.code}]\n", style="dim")
+    if problem.excerpt is not None and problem.line is not None and problem.column is not None:
+        text.append(_excerpt(problem.excerpt, problem.line, problem.column, width, colour))
+    if problem.hint:
+        text.append("  fix: ", style="bold green")
+        text.append(f"{printable(problem.hint)}\n")
+    return text
+
+
+def _excerpt(line: str, number: int, column: int, width: int, colour: str) -> Text:
+    """The line with a caret under the column; a long line is cut around it."""
+    from rich.text import Text
+
+    room = max(width - len(f"  {number} | ") - 1, 20)
+    start = max(0, column - 1 - room // 2) if len(line) > room else 0
+    lead = "…" if start else ""
+    shown = printable(lead + line[start : start + room - len(lead)])
+    text = Text(f"  {number} | ", style="dim")
+    text.append(f"{shown}\n", style="none")
+    text.append(" " * len(str(number)) + "   | ", style="dim")
+    text.append(" " * (column - 1 - start + len(lead)) + "^\n", style=f"bold {colour}")
+    return text

@@ -1,0 +1,111 @@
+"""How training goes: a live line on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from layercli.reports.numbers import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+_BOOKKEEPING = ("epoch", "seconds", "examples_per_second")
+
+
+class Silent:
+    """Shows nothing: for callers from Python."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def begin(self, counts: tuple[int, ...], *, epochs: int, batch_size: int) -> None:
+        """Nothing."""
+
+    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Progress(Silent):
+    """Shows epochs and steps as they come; ``live`` redraws the line of the running epoch."""
+
+    def __init__(self, console: Console, *, live: bool) -> None:
+        self._console = console
+        self._epochs = self._steps = 1
+        self._started = 0.0
+        self._live: Live | None = None
+        self._wants_live = live
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, soft_wrap=True)
+
+    def begin(self, counts: tuple[int, ...], *, epochs: int, batch_size: int) -> None:
+        """Say what there is to train on, and remember how long the way is."""
+        train, validation, test = counts
+        self._epochs, self._steps = epochs, -(-train // batch_size)
+        self._started = time.monotonic()
+        self.say(f"{train:,} examples to train on, {validation:,} to validate, {test:,} to test; "
+                 f"{self._steps:,} steps an epoch.")  # fmt: skip
+        if self._wants_live:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, refresh_per_second=10, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+        """Redraw the running epoch's line."""
+        if self._live is None:
+            return
+        from rich.text import Text
+
+        done = ((epoch - 1) * self._steps + step) / (self._epochs * self._steps)
+        left = (time.monotonic() - self._started) * (1 - done) / done
+        width = 16
+        filled = round(width * step / self._steps)
+        line = Text(f"epoch {epoch}/{self._epochs} ", style="bold")
+        line.append("━" * filled, style="green").append("━" * (width - filled), style="dim")
+        line.append(f" {step}/{self._steps}  {metrics(logs)}  {duration(left)} left", style="none")
+        line.truncate(self._console.width, overflow="ellipsis")
+        self._live.update(line)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Print the finished epoch's line."""
+        number = str(record["epoch"]).rjust(len(str(self._epochs)))
+        shown = metrics({key: value for key, value in record.items() if key not in _BOOKKEEPING})
+        rate = f"{record['examples_per_second']:,.0f} examples/s"
+        self._console.print(f"epoch {number}/{self._epochs}  {shown}  {duration(record['seconds'])}  {rate}", soft_wrap=True)
+
+
+def metrics(logs: Mapping[str, float]) -> str:
+    """``loss 0.1234  accuracy 0.9712``."""
+    return "  ".join(f"{name} {number(value)}" for name, value in logs.items())
+
+
+def number(value: float) -> str:
+    """Four digits that matter."""
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
