@@ -5,22 +5,22 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from layercli import __version__
-from layercli.commands import build, inspect_shapes, train, validate
+from layercli import __version__, process
 from layercli.errors import ExitCode, LayercliError
 
-app = typer.Typer(
-    name="layercli",
-    help="A YAML file declares a stack of Keras layers; layercli checks, builds and trains it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "validate": "layercli.commands.validate",
+    "inspect-shapes": "layercli.commands.inspect_shapes",
+    "build": "layercli.commands.build",
+    "train": "layercli.commands.train",
+}
+"""Each command's module, whose function ``command`` it is."""
 
 
 def _print_version(value: bool) -> None:
@@ -29,7 +29,6 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -94,18 +93,26 @@ def _report_bug(error: Exception, *, json: bool) -> None:
     print(f"{message}\nPlease report it with that file.", file=sys.stderr)
 
 
-for name, command in {
-    "validate": validate.command,
-    "inspect-shapes": inspect_shapes.command,
-    "build": build.command,
-    "train": train.command,
-}.items():
-    app.command(name)(guarded(command))
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The Typer app with these commands; only their modules are imported."""
+    app = typer.Typer(
+        name="layercli",
+        help="A YAML file declares a stack of Keras layers; layercli checks, builds and trains it.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in names:
+        app.command(name)(guarded(import_module(COMMANDS[name]).command))
+    return app
 
 
 def main() -> None:
     """The console script."""
+    process.is_ours = True
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins reads every installed package
     try:
-        app()
+        make_app(sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in COMMANDS else COMMANDS)()
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

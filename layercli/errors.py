@@ -35,6 +35,13 @@ class Problem:
     excerpt: str | None = None
     """The line of the file as written; for people, not part of the JSON."""
 
+    @property
+    def place(self) -> str:
+        """``file:line:column: ``, as far as they are known."""
+        return "".join(f"{step}:" for step in (self.file, self.line, self.column) if step is not None) + (
+            " " if self.file else ""
+        )
+
     def as_json(self) -> dict[str, object]:
         """The problem as every command prints it under ``--json``."""
         return {
@@ -56,7 +63,7 @@ class LayercliError(Exception):
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
-        super().__init__("\n".join(problem.message for problem in self.problems))
+        super().__init__("\n".join(f"{problem.place}{problem.message}" for problem in self.problems))
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from layercli import __version__
 from layercli.check import Valid
 from layercli.errors import LayercliError, Problem
 from layercli.source.scalars import resolve
@@ -110,11 +110,17 @@ def _input_plain(valid: Valid) -> dict[str, Any]:
 
 def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str) -> None:
     """What the run was made with and of: versions, seed, command line, data, and hashes of the run's files."""
-    packages = ("layercli", "keras", "tensorflow", "numpy", "scikit-learn")
+    from importlib.metadata import version
+
+    packages = ("keras", "tensorflow", "numpy", "scikit-learn")
     write_json(
         run / MANIFEST,
         {
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+            "versions": {
+                "layercli": __version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in packages},
+            },
             "platform": platform.platform(),
             "seed": valid.config.seed,
             "command": sys.argv,

@@ -25,9 +25,9 @@ def command(
     if json:
         print_json({"ok": not wrong, **problems_json(problems)})
     else:
-        out = console()
-        print_problems(out, problems)
-        out.print(_verdict(configs, problems))
+        if problems:
+            print_problems(console(), problems)
+        print(_verdict(configs, problems))
     raise typer.Exit(ExitCode.WRONG if wrong else ExitCode.OK)
 
 

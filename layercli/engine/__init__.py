@@ -1,5 +1,5 @@
 """The only place that imports keras and tensorflow: assemble, feed, fit, save."""
 
-from layercli.engine.quiet import silence
+from layercli.engine.start import start
 
-silence()
+start()

@@ -153,6 +153,12 @@ def _callback(callback: Component, run: Path) -> Any:
     return keras_object(callback, home=keras.callbacks)
 
 
+def _loss_first(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Keras's logs as plain numbers; training before validation, and the loss before the metrics."""
+    names = sorted(logs, key=lambda name: (name.startswith("val_"), not name.endswith("loss")))
+    return {name: float(logs[name]) for name in names}
+
+
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Records each epoch and passes the news on."""
 
@@ -179,10 +185,10 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._stepped = time.perf_counter()
         if self._stepped - self._told >= _NEWS_SECONDS:
             self._told = self._stepped
-            self._observer.step(self._epoch, batch + 1, {key: float(value) for key, value in (logs or {}).items()})
+            self._observer.step(self._epoch, batch + 1, _loss_first(logs or {}))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        metrics = {key: float(value) for key, value in (logs or {}).items()}
+        metrics = _loss_first(logs or {})
         stepping = self._stepped - self._began
         self._seconds += stepping
         record = {

@@ -47,7 +47,8 @@ def _sizes(count: int, low: int) -> Callable[[Any], tuple[int, ...]]:
     def parse(value: Any) -> tuple[int, ...]:
         items = list(value) if isinstance(value, (list, tuple)) else [value] * count
         if len(items) != count:
-            raise refuse("wrong-length", f"{quoted(value)} has {len(items)} sizes; expected {expected}.")
+            sizes = "1 size" if len(items) == 1 else f"{len(items)} sizes"
+            raise refuse("wrong-length", f"{quoted(value)} has {sizes}; expected {expected}.")
         for item in items:
             if not _whole(item) or not low <= item <= LARGEST:
                 code = "out-of-range" if _whole(item) else "wrong-type"
@@ -139,7 +140,8 @@ def _axes(value: Any) -> int | list[int]:
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if not _whole(item) or abs(item) > 16:
             code = "out-of-range" if _whole(item) else "wrong-type"
-            raise refuse(code, f"{quoted(item)} is no axis; expected a whole number, or a list of them.", _number_hint(item))
+            message = f"{quoted(item)} is no axis; expected a whole number, or a list of them."
+            raise refuse(code, message, _number_hint(item))
     return list(value) if isinstance(value, (list, tuple)) else value
 
 

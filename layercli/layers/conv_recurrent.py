@@ -169,8 +169,8 @@ class ConvLSTM2D(ConvLSTM):
 class ConvLSTM3D(ConvLSTM):
     """LSTM over sequences of volumes, with convolutions.
 
-    Input: (batch, timesteps, z, y, x, channels). Output: (batch, new z, new y, new x, filters), with return_sequences
-    the timesteps too; with return_state two states of the same shape too.
+    Input: (batch, timesteps, z, y, x, channels). Output: (batch, new z, new y, new x, filters), with
+    return_sequences the timesteps too; with return_state two states of the same shape too.
 
     Example:
         {type: ConvLSTM3D, filters: 16, kernel_size: 3}

@@ -7,9 +7,16 @@ from pydantic import Field
 
 from layercli.layers.arguments import Count1D, Count2D, Count3D, Padding, PositiveInt, Size1D, Size2D, Size3D
 from layercli.layers.base import Weight
-from layercli.layers.core import KernelConstraint, KernelInitializer, KernelRegularizer, LoraAlpha, LoraRank
+from layercli.layers.core import (
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    LoraAlpha,
+    LoraRank,
+    check_lora,
+)
 from layercli.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
-from layercli.layers.shapes import Shape, ShapeError, Tensor, times
+from layercli.layers.shapes import Shape, ShapeError, Tensor, show, times
 from layercli.layers.spatial import IMAGES, SEQUENCES, VOLUMES, by
 from layercli.layers.strict import ArgumentError
 from layercli.layers.windowed import Dilation, Filters, Kernel, OutputPadding, Strides, Windowed
@@ -41,9 +48,7 @@ class _Conv(Windowed):
             filters = max(self.filters - self.filters % self.groups, self.groups)
             hint = f"Use `filters: {filters}`, or `groups: {math.gcd(self.filters, self.groups)}`."
             raise ArgumentError("groups", message, hint)
-        if self.lora_rank is not None and self.kernel_constraint is not None:
-            message = f"{self.title()} cannot hold its kernel to a constraint when `lora_rank` is given."
-            raise ArgumentError("lora_rank", message, "Remove `lora_rank`, or `kernel_constraint`.")
+        check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
 
     def kernels(self, channels: int) -> tuple[list[Weight], int]:
         if channels % self.groups:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, TypeAlias, TypeVar
 from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, Padding, Size1D, Size2D, Size3D
-from layercli.layers.shapes import RankError, Tensor, show
+from layercli.layers.shapes import Tensor
 from layercli.layers.spatial import IMAGES, SEQUENCES, VOLUMES, Spatial
 
 T = TypeVar("T")
@@ -225,7 +225,7 @@ class _AdaptivePooling(Spatial):
 
     def output(self, x: Tensor) -> Tensor:
         if self.channels_first and x.rank < 2:
-            raise RankError(f"{self.title()} takes {self.takes}; it gets {show(x.shape)}.")
+            raise self.wrong_rank(x.shape)
         return self.tensor(x, self.output_size, self.channels(x))
 
 

@@ -2,14 +2,24 @@
 
 import math
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import AnyInt, Axes, DataFormat, Numbers, PositiveInt, extent
 from layercli.layers.base import Inferred, Layer, StandardLayer, Weight
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, axis_index, show
-from layercli.layers.strict import ArgumentError
+from layercli.layers.strict import ArgumentError, Expected, refuse
+from layercli.source.nodes import quoted
+
+
+def _salt(value: Any) -> int | list[int]:
+    items = list(value) if isinstance(value, (list, tuple)) else [value, value]
+    if len(items) != 2 or any(isinstance(item, bool) or not isinstance(item, int) for item in items):
+        message = f"`salt` is {quoted(value)}; it must be a whole number, or a list of 2 of them."
+        raise refuse("wrong-type", message, "For example `salt: [133, 137]`.")
+    return items if isinstance(value, (list, tuple)) else items[0]
+
 
 OutputDType: TypeAlias = Annotated[
     Literal[
@@ -21,7 +31,8 @@ OutputDType: TypeAlias = Annotated[
 ]  # fmt: skip
 Sparse = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
 Salt: TypeAlias = Annotated[
-    Annotated[int | list[AnyInt], Field(union_mode="left_to_right")] | None,
+    Annotated[int | list[int], PlainValidator(_salt), Expected("a whole number, or a list of 2 of them")]
+    | None,
     Field(description="Key of the hash, a whole number or 2 of them; null: a hash without a key."),
 ]
 Height = Annotated[PositiveInt, Field(description="Height of the output.", examples=[224])]
@@ -50,17 +61,6 @@ def check_sparse(sparse: bool, output_mode: str) -> None:
     if sparse and output_mode == "int":
         message = "A sparse output needs vectors; `output_mode: int` gives indices."
         raise ArgumentError("sparse", message, "Write `output_mode: multi_hot`, or leave `sparse` out.")
-
-
-def check_salt(salt: int | list[int] | None) -> None:
-    """Refuse a salt that is a list of other than 2 numbers.
-
-    Raises:
-        ArgumentError: it is.
-    """
-    if isinstance(salt, list) and len(salt) != 2:
-        message = f"`salt` has {len(salt)} numbers; it must be a whole number, or a list of 2 of them."
-        raise ArgumentError("salt", message, "For example `salt: [133, 137]`.")
 
 
 class Rescaling(StandardLayer):
@@ -141,10 +141,11 @@ class Normalization(StandardLayer):
         sizes: dict[int, int] = {}
         for size, index in zip(reversed(given), reversed(kept), strict=False):
             sizes[index] = size
+        kind = show(shape)
         fits = all(size in (1, x.shape[index]) for index, size in sizes.items())
         if not fits or math.prod(given) != math.prod(sizes.values()):
             raise ShapeError(
-                f"Normalization has a mean of shape {show(given)}; along its axes, {show(x.shape)} is {show(shape)}.",
+                f"Normalization has a mean of shape {show(given)}; its axes in {show(x.shape)} are {kind}.",
                 hint="Give one mean, or one for each index along the axis.",
                 argument="mean",
             )
@@ -333,7 +334,6 @@ class Hashing(PreprocessingLayer, StandardLayer):
 
     def check(self) -> None:
         check_sparse(self.sparse, self.output_mode)
-        check_salt(self.salt)
         if self.output_mode == "int" and self.dtype not in (None, "int32", "int64"):
             message = f"Hashing gives indices; they cannot be {self.dtype}."
             raise ArgumentError("dtype", message, "Write `dtype: int64`, or leave `dtype` out.")

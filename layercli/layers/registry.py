@@ -77,15 +77,19 @@ _MODULES = {
     "attention": ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention"),
     "preprocessing": (
         "Rescaling", "Normalization", "Resizing", "CenterCrop", "Discretization", "CategoryEncoding", "Hashing",
-        "HashedCrossing", "IntegerLookup", "StringLookup", "TextVectorization", "MelSpectrogram", "STFTSpectrogram",
+        "HashedCrossing",
     ),
+    "lookup": ("IntegerLookup", "StringLookup", "TextVectorization"),
+    "spectrograms": ("MelSpectrogram", "STFTSpectrogram"),
     "augmentation": (
-        "AugMix", "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "CutMix", "Equalization",
-        "MaxNumBoundingBoxes", "MixUp", "Pipeline", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
-        "RandomColorJitter", "RandomContrast", "RandomCrop", "RandomElasticTransform", "RandomErasing", "RandomFlip",
-        "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
-        "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
-        "RandomTranslation", "RandomZoom", "Solarization",
+        "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "Pipeline", "RandAugment", "RandomCrop",
+        "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomPerspective", "RandomRotation", "RandomShear",
+        "RandomTranslation", "RandomZoom",
+    ),
+    "colors": (
+        "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "RandomBrightness",
+        "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomGaussianBlur", "RandomGrayscale",
+        "RandomHue", "RandomInvert", "RandomPosterization", "RandomSaturation", "RandomSharpness", "Solarization",
     ),
 }  # fmt: skip
 

@@ -126,11 +126,8 @@ class Reshape(StandardLayer):
         reason = f"{show(target)} holds {rest:,}"
         if -1 in target:
             reason = f"{size:,} is not divisible by {rest:,}" if rest else "no axis may be 0"
-        raise ShapeError(
-            f"Reshape cannot make {show(target)} of {size:,} values: {reason}, and its input is {show(x.shape)}.",
-            hint=_mended(target, size),
-            argument="target_shape",
-        )
+        message = f"Reshape cannot make {show(target)} of {size:,} values: {reason}, and its input is"
+        raise ShapeError(f"{message} {show(x.shape)}.", hint=_mended(target, size), argument="target_shape")
 
 
 def _mended(target: Shape, size: int) -> str:
@@ -175,9 +172,9 @@ class Permute(StandardLayer):
         count = len(self.dims)
         if x.rank != count + 1:
             axes = "1 axis" if count == 1 else f"{count} axes"
-            message = f"Permute with dims {list(self.dims)} takes inputs of {axes} after the batch; it gets {show(x.shape)}."
+            takes = f"Permute with dims {list(self.dims)} takes inputs of {axes} after the batch"
             hint = f"List {x.rank - 1} in `dims`, such as {[*range(x.rank - 1, 0, -1)]}."
-            raise RankError(message, hint=hint, argument="dims")
+            raise RankError(f"{takes}; it gets {show(x.shape)}.", hint=hint, argument="dims")
         return Tensor((x.shape[0], *(x.shape[axis] for axis in self.dims)), x.dtype)
 
 

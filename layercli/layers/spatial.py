@@ -31,10 +31,14 @@ class Spatial(StandardLayer):
         try:
             super().check_rank(shape)
         except RankError:
-            layout = self.takes
-            if self.channels_first:
-                layout = layout.replace("(batch,", "(batch, channels,").replace(", channels)", ")")
-            raise RankError(f"{self.title()} takes {layout}; it gets {show(shape)}.") from None
+            raise self.wrong_rank(shape) from None
+
+    def wrong_rank(self, shape: Shape) -> RankError:
+        """The error for a shape of too few or too many axes; it shows where the channels stand."""
+        layout = self.takes
+        if self.channels_first:
+            layout = layout.replace("(batch,", "(batch, channels,").replace(", channels)", ")")
+        return RankError(f"{self.title()} takes {layout}; it gets {show(shape)}.")
 
     def lengths(self, x: Tensor) -> Shape:
         """The axes that are neither batch nor channels."""

@@ -87,7 +87,7 @@ class Strict(BaseModel):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Strict):
+    if hasattr(value, "plain"):
         return value.plain()
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
@@ -201,7 +201,8 @@ def _expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: b
     if nested:
         return _KINDS.get(code) or (f"one of {context['expected']}" if "expected" in context else "of another type")
     text = describe_type(field)
-    return f"{text}, and at most {context['le']:,}" if code == "less_than_equal" and "at most" not in text else text
+    named = "at most" in text or "between" in text
+    return f"{text}, and at most {context['le']:,}" if code == "less_than_equal" and not named else text
 
 
 def describe_type(field: FieldInfo) -> str:

@@ -58,16 +58,22 @@ def _one_or_all(values: list[list[int | None]]) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
+_WIDE = 100
+"""Columns of a screen that shows inputs beside outputs without folding them."""
+
+
 def print_inspection(console: Console, valid: Valid, forward: Forward | None) -> None:
     """A row a layer: its input and output, parameters and FLOPs, and what the forward pass gave."""
     from rich.text import Text
 
-    table = _table("layer", "input", "output", *([] if forward is None else ["forward"]), right=("params", "FLOPs"))
+    wide = console.width >= _WIDE
+    columns = ["layer", *(["input"] if wide else []), "output", *([] if forward is None else ["forward"])]
+    table = _table(*columns, right=("params", "FLOPs"))
     for row in valid.shapes.rows:
         actual = forward.get(row.node.name) if forward is not None else None
         cells = [
             Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
-            shapes([tensor.shape for tensor in row.inputs if tensor is not None]),
+            *([shapes([tensor.shape for tensor in row.inputs if tensor is not None])] if wide else []),
             shapes([tensor.shape for tensor in row.outputs]),
         ]
         if forward is not None:

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 MOST_SHOWN = 20
 
 
-def place(problem: Problem) -> str:
-    """``file:line:column``, as far as they are known."""
-    steps = [problem.file, problem.line, problem.column]
-    return ":".join(str(step) for step in steps if step is not None)
-
-
 def print_problems(console: Console, problems: Sequence[Problem]) -> None:
     """The first problems, and the count where there are more."""
     from rich.text import Text
@@ -43,10 +37,7 @@ def _block(problem: Problem, width: int) -> Text:
     from rich.text import Text
 
     colour = "red" if problem.severity == "error" else "yellow"
-    where = place(problem)
-    text = Text()
-    if where:
-        text.append(f"{where}: ", style="bold")
+    text = Text(problem.place, style="bold")
     text.append(f"{problem.severity}", style=f"bold {colour}")
     text.append(f": {printable(problem.message)}")
     text.append(f" [{problem.code}]\n", style="dim")

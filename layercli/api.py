@@ -1,0 +1,62 @@
+"""layercli from Python: the functions behind the commands, on files or on configs that were loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import Any
+
+from layercli.check import Checked, Valid, require
+from layercli.check import check as _check
+from layercli.graph.shapes import Shapes
+
+ConfigLike = str | PathLike[str] | Valid
+"""A config file, or what ``load`` made of one."""
+
+
+def check(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> Checked:
+    """Read a config and find everything that is wrong with it: ``.problems``; never raises for a wrong config.
+
+    ``overrides`` are as after ``--set``: ``["train.epochs=3"]``. TensorFlow is not loaded.
+    """
+    return _check(fspath(config), overrides)
+
+
+def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> Valid:
+    """Read and check a config. TensorFlow is not loaded.
+
+    Raises:
+        LayercliError: something is wrong with it; ``.problems`` says what and where.
+    """
+    return config if isinstance(config, Valid) else require(check(config, overrides=overrides))
+
+
+def infer_shapes(config: ConfigLike) -> Shapes:
+    """Shapes (with the batch axis), parameters and FLOPs of every layer. TensorFlow is not loaded.
+
+    Raises:
+        LayercliError: something is wrong with the config.
+    """
+    return load(config).shapes
+
+
+def build(config: ConfigLike, *, trust: bool = False) -> Any:
+    """The ``keras.Model`` of a config, its weights drawn from the config's seed.
+
+    Raises:
+        LayercliError: something is wrong with the config, or it names code and ``trust`` is false.
+    """
+    from layercli.commands.build import build as build_model
+
+    return build_model(load(config), trust=trust)
+
+
+def train(config: ConfigLike, *, run_dir: str | PathLike[str] | None = None, trust: bool = False) -> dict[str, Any]:
+    """Train a config and leave a run directory; returns what ``layercli train --json`` prints.
+
+    Raises:
+        LayercliError: something is wrong with the config or the data, or the loss became NaN.
+    """
+    from layercli.commands.train import train as train_model
+
+    return train_model(load(config), run_dir=None if run_dir is None else fspath(run_dir), trust=trust)

@@ -1,0 +1,58 @@
+"""The first import of Keras: without TensorFlow's chatter and, in our own process, without what we never use."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from layercli import process
+
+_UNUSED = ("sklearn", "scipy", "pandas")
+"""Keras imports these where they are installed, for wrappers and frames; that takes a third of its start."""
+
+
+def start() -> None:
+    """Import Keras on the TensorFlow backend; must run before any other import of either."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _kept_out(_UNUSED if process.is_ours else ()), _native_output_held():
+        import keras
+
+        keras.distribution.list_devices()  # looks for accelerators now, while what that prints is held
+
+
+@contextmanager
+def _native_output_held() -> Iterator[None]:
+    """Keep what C++ code writes to standard error off the screen; show it if the import fails."""
+    sys.stderr.flush()
+    try:
+        screen = os.dup(2)
+    except OSError:  # standard error is closed: nothing would be seen anyway
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(screen, held.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+
+
+@contextmanager
+def _kept_out(names: tuple[str, ...]) -> Iterator[None]:
+    """Let imports of these packages fail for now, as if they were not installed."""
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how Python marks it
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

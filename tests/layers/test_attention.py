@@ -1,0 +1,241 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import ShapeError, Tensor
+from tests.layers.parity import assert_built_alike, assert_parity
+
+MULTI = {"type": "MultiHeadAttention", "num_heads": 2, "key_dim": 3}
+GROUP = {"type": "GroupQueryAttention", "head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}
+GROUPS = [
+    [(None, 5, 8), (None, 6, 8)],
+    [(None, 5, 8), (None, 6, 7)],
+    [(None, 5, 8), (None, 6, 8), (None, 6, 8)],
+    [(None, 5, 8), (None, 6, 8), (None, 6, 4)],
+    [(None, 5, 8), (None, 6, 8), (None, 7, 8)],
+    [(None, 5, 8), (None, 6, 8), (None, None, 8)],
+    [(None, None, 8), (None, None, 8)],
+    [(None, 5, None), (None, 6, None)],
+    [(None, 5, 8), (None, 6, None)],
+    [(None, 5, 8), (None, 6, 8), (None, 6, None)],
+    [(None, 5, 8)],
+    [(None, 8), (None, 8)],
+]
+
+
+def spread(layer, tensors):
+    return layer(*tensors)
+
+
+def refusal(value):
+    with pytest.raises(ValidationError) as caught:
+        LAYERS.parse(value)
+    error = caught.value.errors()[0]
+    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
+
+
+def inferred(value, *shapes):
+    return LAYERS.parse(value).infer(tuple(Tensor(shape) for shape in shapes))
+
+
+def shape_error(value, *shapes):
+    with pytest.raises(ShapeError) as caught:
+        inferred(value, *shapes)
+    return str(caught.value), caught.value.hint, caught.value.argument
+
+
+@pytest.mark.parametrize("shapes", [*GROUPS, [(None, 2, 5, 8), (None, 2, 6, 8)]], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "Attention"},
+        {"type": "Attention", "use_scale": True, "score_mode": "concat", "trainable": False},
+        {"type": "Attention", "score_mode": "concat", "dtype": "mixed_float16", "dropout": 0.5, "seed": 1},
+        {"type": "Attention", "score_mode": "cosine"},
+        {"type": "AdditiveAttention"},
+        {"type": "AdditiveAttention", "use_scale": False, "dropout": 0.5},
+    ],
+    ids=str,
+)
+def test_attention_agrees_with_keras(value, shapes):
+    assert_parity(value, *shapes)
+
+
+@pytest.mark.parametrize("shapes", [*GROUPS, [(None, 4, 5, 8), (None, 4, 6, 8)]], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"value_dim": 5, "use_bias": False},
+        {"output_shape": 6},
+        {"output_shape": [6, 2], "use_gate": True},
+        {"output_shape": []},
+        {"use_gate": True, "value_dim": 5, "trainable": False},
+        {"dtype": "mixed_bfloat16", "dropout": 0.1, "seed": 3, "sliding_window": 2},
+        {"flash_attention": True},
+        {"flash_attention": True, "dropout": 0.5},
+        {"flash_attention": False, "dropout": 0.5},
+        {"sliding_window": 0},
+        {"num_heads": 0},
+        {"key_dim": -1},
+        {"value_dim": 0.5},
+        {"attention_axes": []},
+    ],
+    ids=str,
+)
+def test_multi_head_attention_agrees_with_keras(arguments, shapes):
+    assert_parity(MULTI | arguments, *shapes, call=spread)
+
+
+@pytest.mark.parametrize("axes", [*range(-8, 5), [1, 2], [2, 1], [-2], [1, -3], [9]])
+@pytest.mark.parametrize("shape", [(None, 5, 8), (None, 4, 5, 8)])
+def test_attention_axes_agree_with_keras(axes, shape):
+    assert_parity(MULTI | {"attention_axes": axes}, shape, shape, call=spread)
+
+
+@pytest.mark.parametrize("shapes", GROUPS, ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"use_bias": False, "use_gate": True},
+        {"use_gate": True, "trainable": False},
+        {"num_key_value_heads": 4, "dtype": "float16"},
+        {"num_key_value_heads": 3},
+        {"num_key_value_heads": 8},
+        {"flash_attention": True, "dropout": 0.5},
+        {"sliding_window": -1},
+        {"head_dim": 0},
+    ],
+    ids=str,
+)
+def test_group_query_attention_agrees_with_keras(arguments, shapes):
+    assert_parity(GROUP | arguments, *shapes, call=spread)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", "float64"])
+@pytest.mark.parametrize("autocast", [True, False])
+def test_other_dtypes_agree_with_keras(dtype, autocast):
+    shapes = [(None, 5, 8), (None, 6, 8)]
+    for value in (MULTI, GROUP):
+        assert_parity(value | {"autocast": autocast}, *shapes, dtype=dtype, call=spread)
+    for kind in ("Attention", "AdditiveAttention"):
+        assert_parity({"type": kind, "autocast": autocast}, *shapes, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "Attention"},
+        {"type": "AdditiveAttention"},
+        MULTI,
+        MULTI | {"output_shape": [4, 2], "attention_axes": [1]},
+        GROUP,
+    ],
+    ids=str,
+)
+def test_defaults_are_those_of_keras(value):
+    assert_built_alike(value)
+
+
+SIZE = st.none() | st.integers(1, 9)
+
+
+@settings(deadline=None, max_examples=50, derandomize=True)
+@given(
+    query=st.tuples(SIZE, SIZE),
+    value=st.tuples(SIZE, SIZE),
+    key=st.none() | SIZE,
+    arguments=st.fixed_dictionaries(
+        {"use_bias": st.booleans(), "use_gate": st.booleans()},
+        optional={"value_dim": st.integers(1, 5), "output_shape": st.lists(st.integers(1, 5), max_size=3)},
+    ),
+)
+def test_any_multi_head_attention_agrees_with_keras(query, value, key, arguments):
+    shapes = [(None, *query), (None, *value)]
+    if key is not None:
+        shapes.append((None, value[0], key))
+    assert_parity(MULTI | arguments, *shapes, call=spread)
+
+
+@pytest.mark.parametrize(
+    ("value", "shapes", "expected"),
+    [
+        ({"type": "Attention"}, [(None, 5, 8), (None, 6, 7), (None, 6, 8)], 5 * 6 * 8 + 5 * 6 * 7),
+        ({"type": "Attention", "score_mode": "concat"}, [(None, 5, 8), (None, 6, 7)], 5 * 6 * 7),
+        ({"type": "AdditiveAttention"}, [(None, 5, 8), (None, 6, 8)], 2 * 5 * 6 * 8),
+        ({"type": "Attention"}, [(None, 5, 8), (None, None, 8)], None),
+        (
+            MULTI | {"value_dim": 4},
+            [(None, 5, 8), (None, 6, 8)],
+            5 * 8 * 2 * 3 + 6 * 8 * 2 * 3 + 6 * 8 * 2 * 4 + 5 * 2 * 4 * 8 + 5 * 6 * 2 * (3 + 4),
+        ),
+        (
+            MULTI | {"attention_axes": 2},
+            [(None, 7, 5, 8), (None, 7, 5, 8)],
+            4 * (7 * 5 * 8 * 2 * 3) + 7 * 5 * 5 * 2 * (3 + 3),
+        ),
+        (MULTI, [(None, None, 8), (None, 6, 8)], None),
+        (
+            GROUP,
+            [(None, 5, 8), (None, 6, 8)],
+            2 * 5 * 8 * 4 * 3 + 2 * 6 * 8 * 2 * 3 + 2 * 5 * 6 * 4 * 3,
+        ),
+    ],
+    ids=str,
+)
+def test_projections_scores_and_sums_are_counted(value, shapes, expected):
+    assert inferred(value, *shapes).multiply_adds == expected
+
+
+def test_a_single_input_is_explained():
+    assert shape_error(MULTI, (None, 5, 8)) == (
+        "MultiHeadAttention takes a query and a value, and perhaps a key; it gets 1.",
+        "For attention of a sequence to itself, name the same input twice.",
+        None,
+    )
+
+
+def test_key_and_value_of_different_length_are_explained():
+    assert shape_error(MULTI, (None, 5, 8), (None, 6, 8), (None, 7, 8)) == (
+        "MultiHeadAttention takes a key and a value of equally many timesteps; "
+        "the key is (None, 7, 8), the value (None, 6, 8).",
+        "The inputs come in the order query, value, key.",
+        None,
+    )
+
+
+def test_an_unknown_number_of_features_is_explained():
+    assert shape_error(MULTI, (None, 5, 8), (None, 6, None)) == (
+        "MultiHeadAttention needs to know the last axis of its value to make its weights; "
+        "it gets (None, 6, None).",
+        "Give that axis a size in `model.input`, or before this layer.",
+        None,
+    )
+
+
+def test_query_and_value_of_different_size_are_explained():
+    assert shape_error(GROUP, (None, 5, 8), (None, 6, 7)) == (
+        "GroupQueryAttention takes a query and a value of equally many features; "
+        "the query is (None, 5, 8), the value (None, 6, 7).",
+        "Bring one to the size of the other with Dense before this layer.",
+        None,
+    )
+
+
+def test_heads_that_do_not_divide_are_explained():
+    assert refusal(GROUP | {"num_query_heads": 6, "num_key_value_heads": 4}) == (
+        "GroupQueryAttention cannot share 4 key heads evenly among 6 query heads.",
+        "Use `num_key_value_heads: 2`, for example.",
+        ("num_key_value_heads",),
+    )
+
+
+def test_flash_attention_with_dropout_is_explained():
+    assert refusal(MULTI | {"flash_attention": True, "dropout": 0.5}) == (
+        "Flash attention cannot drop attention weights; `dropout` is 0.5.",
+        "Leave `flash_attention` or `dropout` out.",
+        ("flash_attention",),
+    )

@@ -1,0 +1,189 @@
+import inspect
+
+import keras
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import RankError, ShapeError, Tensor
+from tests.layers.parity import assert_built_alike, assert_parity, static
+
+KINDS = [
+    kind
+    for kind, module in LAYERS.modules.items()
+    if module in ("augmentation", "colors") and kind != "Pipeline"
+]
+REQUIRED = {
+    "MaxNumBoundingBoxes": {"max_number": 5},
+    "RandomBrightness": {"factor": 0.2},
+    "RandomColorDegeneration": {"factor": 0.2},
+    "RandomContrast": {"factor": 0.2},
+    "RandomCrop": {"height": 4, "width": 5},
+    "RandomHue": {"factor": 0.2},
+    "RandomPosterization": {"factor": 4},
+    "RandomRotation": {"factor": 0.2},
+    "RandomSaturation": {"factor": 0.2},
+    "RandomSharpness": {"factor": 0.2},
+    "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.1},
+    "RandomZoom": {"height_factor": 0.2},
+}
+SHAPES = [(None, 8, 8, 3), (None, None, None, 3), (None, 3, 8, 8), (None, 8, 8, 1), (None, None, None, None)]
+NUMBERS = [
+    0,
+    0.5,
+    1,
+    1.0,
+    4,
+    8,
+    8.5,
+    -0.5,
+    -1,
+    -1.0,
+    -1.5,
+    [0, 1],
+    [0.1, 0.5],
+    [0.5, 0.1],
+    [-0.5, 0.5],
+    [0.5, 2.0],
+    [2.0, 3.0],
+    [-3.0, -2.0],
+    [1, 8],
+    [0.1],
+    [0.1, 0.2, 0.3],
+    "0.1",
+]
+FACTORS = {
+    ("factor",): NUMBERS,
+    ("scale",): NUMBERS,
+    ("sigma",): NUMBERS,
+    ("height_factor",): NUMBERS,
+    ("width_factor",): [*NUMBERS, None],
+    ("x_factor",): NUMBERS,
+    ("y_factor",): NUMBERS,
+    ("addition_factor",): NUMBERS,
+    ("threshold_factor",): NUMBERS,
+    ("brightness_factor",): [*NUMBERS, None],
+    ("contrast_factor",): [*NUMBERS, None],
+    ("saturation_factor",): [*NUMBERS, None],
+    ("hue_factor",): [*NUMBERS, None],
+    ("kernel_size",): [1, 3, 5, 2, [3, 5], [3, 4], [3], [3, 5, 7]],
+    ("value_range",): [[0, 1], [-1, 1], [0.0, 255.0], [255, 0]],
+    ("interpolation",): ["bilinear", "nearest"],
+    ("fill_mode",): ["reflect", "wrap", "constant", "nearest", "nope"],
+    ("fill_value",): [0, 1],
+    ("data_format",): ["channels_last", "channels_first", None, "nope"],
+    ("seed",): [3, None],
+    ("mode",): ["horizontal", "vertical", "horizontal_and_vertical"],
+    ("alpha",): [0.5],
+    ("all_ops",): [True, False],
+    ("tile_grid_size",): [[4, 4]],
+    ("trainable",): [False],
+    ("dtype",): ["float16", "mixed_float16", "uint8", "int32"],
+    ("autocast",): [False],
+}
+
+
+def cases():
+    for kind in KINDS:
+        taken = LAYERS.load(kind).model_fields
+        for (name,), values in FACTORS.items():
+            if name in taken:
+                yield from ({"type": kind} | REQUIRED.get(kind, {}) | {name: value} for value in values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int32", "float16"])
+def test_augmentation_agrees_with_keras_on_shapes(kind, dtype):
+    for shape in SHAPES:
+        assert_parity({"type": kind} | REQUIRED.get(kind, {}), shape, dtype=dtype)
+
+
+@pytest.mark.parametrize("value", list(cases()), ids=str)
+def test_augmentation_agrees_with_keras_on_arguments(value):
+    assert_parity(value, (None, 8, 8, 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_required_arguments_are_those_of_keras(kind):
+    assert_parity({"type": kind}, (None, 8, 8, 3))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "Pipeline"])
+def test_arguments_are_those_of_keras(kind):
+    theirs = set(inspect.signature(getattr(keras.layers, kind).__init__).parameters) - {
+        "self",
+        "kwargs",
+        "name",
+    }
+    shared = {"dtype", "trainable", "autocast", "activity_regularizer"}
+    assert set(LAYERS.load(kind).model_fields) - shared == theirs - shared
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_are_those_of_keras(kind):
+    # RandomCrop draws a seed of its own where it is given none.
+    seed = {"seed": 3} if kind == "RandomCrop" else {}
+    assert_built_alike({"type": kind} | REQUIRED.get(kind, {}) | seed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(None,), (None, 8), (None, 8, 8), (None, 2, 8, 8, 3)])
+def test_what_is_no_batch_of_images_is_refused(kind, shape):
+    with pytest.raises(RankError, match="takes images of shape"):
+        LAYERS.parse({"type": kind} | REQUIRED.get(kind, {})).infer((Tensor(shape),))
+
+
+@settings(deadline=None, max_examples=50, derandomize=True)
+@given(
+    st.sampled_from(["RandomRotation", "RandomZoom", "RandomShear", "RandomContrast", "RandomPosterization"]),
+    st.floats(-2, 9) | st.lists(st.floats(-2, 9), min_size=1, max_size=3),
+)
+def test_any_factor_agrees_with_keras(kind, factor):
+    name = {"RandomZoom": "height_factor", "RandomShear": "x_factor"}.get(kind, "factor")
+    assert_parity({"type": kind, name: factor}, (None, 8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"type": "RandomFlip"}],
+        [
+            {"type": "RandomFlip"},
+            {"type": "RandomRotation", "factor": 0.1},
+            {"type": "Rescaling", "scale": 0.5},
+        ],
+        [{"type": "Resizing", "height": 4, "width": 4}, {"type": "Flatten"}, {"type": "Dense", "units": 2}],
+        [{"type": "Dense", "units": 2, "trainable": False}],
+    ],
+    ids=str,
+)
+def test_pipeline_agrees_with_keras(layers):
+    assert_parity({"type": "Pipeline", "layers": layers}, (None, 8, 8, 3))
+
+
+def test_pipeline_is_built_as_keras_builds_it():
+    assert_built_alike({"type": "Pipeline", "layers": [{"type": "Rescaling", "scale": 0.5}]})
+
+
+@pytest.mark.parametrize("value", [{}, {"layers": []}, {"layers": ["RandomFlip"], "dtype": "float16"}])
+def test_pipeline_without_layers_or_with_a_dtype_is_refused(value):
+    assert isinstance(static({"type": "Pipeline"} | value, Tensor((None, 8, 8, 3))), str)
+
+
+def test_a_mistake_inside_a_pipeline_is_explained():
+    with pytest.raises(ValidationError) as caught:
+        LAYERS.parse({"type": "Pipeline", "layers": ["RandomFlip", {"type": "RandomRotation", "factor": 90}]})
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("layers", 1, "factor")
+    assert (
+        error["msg"]
+        == "90 is out of range; expected a number between -1 and 1, or a list of 2, least and most."
+    )
+
+
+def test_gray_images_where_color_is_needed_are_explained():
+    with pytest.raises(ShapeError) as caught:
+        LAYERS.parse({"type": "RandomColorDegeneration", "factor": 0.5}).infer((Tensor((None, 8, 8, 1)),))
+    assert str(caught.value) == "RandomColorDegeneration takes images of 3 channels; (None, 8, 8, 1) has 1."

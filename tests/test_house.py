@@ -1,0 +1,54 @@
+"""The direction of imports: a wing imports only what stands above it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import layercli
+
+ROOT = Path(layercli.__file__).parent
+WINGS = (
+    "process", "errors", "source", "layers", "config", "graph", "check", "data", "engine", "runs", "reports",
+    "commands", "api", "cli", "__main__",
+)  # fmt: skip
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def wing_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_wings(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    parts = [name.split(".") for name in names if name.startswith("layercli.")]
+    return {part[1] for part in parts if part[1] in WINGS}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_wing_imports_only_what_stands_above_it(path):
+    own = WINGS.index(wing_of(path))
+    low = {wing for wing in imported_wings(ast.parse(path.read_text())) if WINGS.index(wing) > own}
+    assert not low, f"{path.name} in {wing_of(path)} imports from {sorted(low)}"
+
+
+def module_level_imports(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_packages_load_only_where_they_are_used(path):
+    heavy = {"keras", "tensorflow", "numpy", "sklearn", "pyarrow"}
+    allowed = {"engine": heavy, "data": {"numpy"}}.get(wing_of(path), set())
+    assert not (module_level_imports(ast.parse(path.read_text())) & heavy) - allowed
