@@ -48,7 +48,7 @@ def build(config: ConfigLike, *, trust: bool = False) -> Any:
     """
     from layercli.commands.build import build as build_model
 
-    return build_model(load(config), trust=trust)
+    return build_model(load(config), trust=trust)[0]
 
 
 def train(config: ConfigLike, *, run_dir: str | PathLike[str] | None = None, trust: bool = False) -> dict[str, Any]:

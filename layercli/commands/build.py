@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +29,7 @@ def command(
     """Build the Keras model and show its summary; save it with --output."""
     target = _target(output)
     valid = require(check(config, set_ or ()))
-    model = build(valid, trust=trust)
+    model, valid = build(valid, trust=trust)
     if target is not None:
         save(model, target)
     if json:
@@ -45,19 +44,18 @@ def command(
         out.print(f"Saved to {target}.")
 
 
-def build(valid: Valid, *, trust: bool = False) -> Any:
-    """The Keras model of a config, its weights drawn from the config's seed.
+def build(valid: Valid, *, trust: bool = False) -> tuple[Any, Valid]:
+    """The Keras model of a config, its weights drawn from the config's seed; and the config with all that is now known.
 
     Raises:
         LayercliError: the user's code is not trusted, the machine is too small, or Keras refuses a layer.
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
-    from layercli.engine.assemble import assemble
+    from layercli.engine.assemble import assemble, completed
 
-    model = assemble(valid).model
-    _require_same_count(valid, model)
-    return model
+    assembled = assemble(valid)
+    return assembled.model, completed(valid, assembled)
 
 
 def save(model: Any, target: Path) -> None:
@@ -96,14 +94,3 @@ def _target(output: str | None) -> Path | None:
     if not target.parent.is_dir():
         raise typer.BadParameter(f"there is no directory {target.parent}.", param_hint="--output")
     return target
-
-
-def _require_same_count(valid: Valid, model: Any) -> None:
-    """Hold the static weight counts against the model that was built."""
-    for kind, static, weights in (
-        ("trainable", valid.shapes.trainable, model.trainable_weights),
-        ("non-trainable", valid.shapes.non_trainable, model.non_trainable_weights),
-    ):
-        built = sum(math.prod(weight.shape) for weight in weights)
-        if static is not None and static != built:
-            raise AssertionError(f"static check counted {static} {kind} parameters, Keras made {built}")

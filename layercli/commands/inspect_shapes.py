@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,7 +29,7 @@ def command(
     problems = list(valid.checked.problems)
     forward: Forward | None = None
     if not static:
-        forward, found = forward_pass(valid, trust=trust)
+        valid, forward, found = forward_pass(valid, trust=trust)
         problems.extend(found)
     wrong = has_errors(problems)
     if json:
@@ -42,15 +42,16 @@ def command(
     raise typer.Exit(ExitCode.WRONG if wrong else ExitCode.OK)
 
 
-def forward_pass(valid: Valid, *, trust: bool = False) -> tuple[dict[str, Any], list[Problem]]:
-    """Run the model once on real tensors: each layer's actual output shapes, and what disagrees.
+def forward_pass(valid: Valid, *, trust: bool = False) -> tuple[Valid, Forward, list[Problem]]:
+    """Run the model once on real tensors: what is now known, each layer's actual output shapes, and what disagrees.
 
     Raises:
         LayercliError: the model cannot be built here.
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
-    from layercli.engine.assemble import assemble
+    from layercli.engine.assemble import assemble, completed
     from layercli.engine.forward import run_forward
 
-    return run_forward(assemble(valid), valid)
+    assembled = assemble(valid)
+    return completed(valid, assembled), *run_forward(assembled, valid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -13,7 +13,9 @@ from layercli.engine.custom import load_class
 from layercli.engine.objects import keras_object, keras_value
 from layercli.errors import LayercliError
 from layercli.graph.build import Node
-from layercli.layers.shapes import show
+from layercli.graph.shapes import Row, Shapes
+from layercli.layers.base import Weight
+from layercli.layers.shapes import Tensor, show
 from layercli.source.nodes import printable
 
 
@@ -52,6 +54,33 @@ def assemble(valid: Valid) -> Assembled:
     return Assembled(model, layers, tensors)
 
 
+def completed(valid: Valid, assembled: Assembled) -> Valid:
+    """The config with the weights that Keras made, and the shapes it found, where the static check knew none.
+
+    Raises:
+        AssertionError: Keras made other weights than the static check counted, which is a bug of ours.
+    """
+    rows = [_complete(row, assembled) for row in valid.shapes.rows]
+    shapes = Shapes(valid.graph, rows, {row.node.name: row for row in rows})
+    return replace(valid, shapes=shapes)
+
+
+def _complete(row: Row, assembled: Assembled) -> Row:
+    made = tuple(
+        Weight(weight.name, tuple(weight.shape), trainable=bool(weight.trainable), dtype=weight.dtype)
+        for weight in assembled.layers[row.node.name].weights
+    )
+    if row.weights is None:
+        tensors = assembled.tensors[row.node.name]
+        listed = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        found = tuple(Tensor(tuple(tensor.shape), tensor.dtype) for tensor in listed)
+        return replace(row, outputs=row.outputs or found, weights=made)
+    counted = replace(row, weights=made)
+    if row.parameters != counted.parameters:
+        raise AssertionError(f"{row.node.type_name}: counted {row.parameters} parameters, Keras made {counted.parameters}")
+    return row
+
+
 def _layer(node: Node, valid: Valid) -> Any:
     layer = node.layer
     if not isinstance(layer, CustomLayer):
@@ -66,10 +95,13 @@ def _layer(node: Node, valid: Valid) -> Any:
 
 def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
     try:
-        return layer(tensors[0] if len(tensors) == 1 else tensors)
+        output = layer(tensors[0] if len(tensors) == 1 else tensors)
     except Exception as error:
         shapes = ", ".join(show(tensor.shape) for tensor in tensors)
         raise refused(node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error) from error
+    if not node.layer.is_trainable:
+        layer.trainable = False  # said to the constructor alone, it does not reach the layers inside this one
+    return output
 
 
 def refused(node: Node, valid: Valid, what: str, error: Exception) -> LayercliError:

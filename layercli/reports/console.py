@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,13 @@ def is_terminal(*, error: bool = False) -> bool:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """The one JSON document of a command; NaN and infinity, which JSON lacks, become null."""
-    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(_compact(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
     sys.stdout.flush()
+
+
+def _compact(text: str) -> str:
+    """Indented JSON with each list of plain values on one line; a text in JSON never holds a bare line break."""
+    return re.sub(r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text)
 
 
 def _finite(value: Any) -> Any:

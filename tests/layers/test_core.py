@@ -1,14 +1,31 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.parity import assert_built_alike, assert_parity
 
 DENSE = {"type": "Dense", "units": 5}
+EMBEDDING = {"type": "Embedding", "input_dim": 11, "output_dim": 3}
+REVERSIBLE = EMBEDDING | {"type": "ReversibleEmbedding"}
+EINSUM = {"type": "EinsumDense", "equation": "ab,bc->ac", "output_shape": 5}
 
 
-@pytest.mark.parametrize("shape", [(None, 4), (None, 3, 4), (None, None, 4), (None, 2, 3, 4), (None,), (None, None)])
+@pytest.mark.parametrize(
+    "shape", [(None, 4), (None, 3, 4), (None, None, 4), (None, 2, 3, 4), (None,), (None, None)]
+)
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"use_bias": False}, {"lora_rank": 2}, {"trainable": False}, {"dtype": "mixed_float16"}, {"units": 0}],
+    [
+        {},
+        {"use_bias": False},
+        {"lora_rank": 2},
+        {"trainable": False},
+        {"dtype": "mixed_float16"},
+        {"units": 0},
+    ],
 )
 def test_dense_agrees_with_keras(shape, arguments):
     assert_parity(DENSE | arguments, shape)
@@ -35,8 +52,183 @@ def test_layers_that_keep_their_input_agree_with_keras(kind, shape, dtype):
 
 @pytest.mark.parametrize(
     "value",
-    [DENSE, {"type": "Embedding", "input_dim": 11, "output_dim": 3}, {"type": "Masking"}, {"type": "Identity"}],
-    ids=lambda value: value["type"],
+    [
+        DENSE,
+        EMBEDDING,
+        {"type": "Masking"},
+        {"type": "Identity"},
+        EINSUM,
+        REVERSIBLE,
+        EINSUM
+        | {"equation": "abc,cde->abde", "output_shape": [None, 2, 5], "bias_axes": "de", "lora_rank": 2},
+        REVERSIBLE | {"tie_weights": False, "reverse_dtype": "float16", "logit_soft_cap": 3.0},
+    ],
+    ids=str,
 )
 def test_defaults_are_those_of_keras(value):
     assert_built_alike(value)
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, 7), (None, None), (None, 2, 3)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"tie_weights": False},
+        {"tie_weights": False, "lora_rank": 2},
+        {"lora_rank": 2},
+        {"mask_zero": True},
+        {"reverse_dtype": "float16", "logit_soft_cap": 3.0},
+        {"trainable": False, "tie_weights": False},
+        {"dtype": "mixed_float16"},
+        {"input_dim": 0},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_reversible_embedding_agrees_with_keras(shape, arguments, dtype):
+    assert_parity(REVERSIBLE | arguments, shape, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        DENSE | {"kernel_constraint": "non_neg"},
+        EINSUM | {"kernel_constraint": "non_neg"},
+        EMBEDDING | {"embeddings_constraint": "non_neg"},
+        REVERSIBLE | {"embeddings_constraint": "non_neg"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("lora", [{}, {"lora_rank": 2}, {"lora_rank": 2, "lora_alpha": 1.0}])
+def test_low_rank_updates_and_constraints_exclude_each_other_as_in_keras(value, lora):
+    assert_parity(value | lora, (None, 3))
+
+
+EQUATIONS = [
+    ("ab,bc->ac", 5, "c"),
+    ("ab,bc->ac", [5], None),
+    ("ab,bc->ac", [None], None),
+    ("ab,bc->ac", [5, 6], None),
+    ("ab,bc->ac", [], None),
+    ("ab,b->a", [], None),
+    ("abc,cd->abd", [None, 5], "d"),
+    ("abc,cd->abd", [3, 5], "bd"),
+    ("abc,cd->abd", [None, 5], "bd"),
+    ("abc,cd->abd", [7, 5], None),
+    ("abc,cd->abd", 5, None),
+    ("abc,cd->abd", [None, 5], ""),
+    ("abc,cd->abd", [None, 5], "z"),
+    ("abc,cd->abd", [None, 5], "dd"),
+    ("abc,cd->abd", [None, -5], None),
+    ("abc,bcd->ad", 5, "d"),
+    ("abc,cde->abde", [None, 2, 5], "de"),
+    ("abc,cde->abde", [None, 2, 5], "d"),
+    ("abc,cd->abe", [None, 5], None),
+    ("abc,cdf->abd", [None, 5], None),
+    ("...x,xy->...y", 5, "y"),
+    ("...x,xy->...y", [None, 5], "y"),
+    ("...bc,cd->...bd", [3, 5], "bd"),
+    ("...bc,cd->...bd", [None, 5], None),
+    ("ab...,bc->ac...", 5, "c"),
+    ("abc...,cd->abd...", [None, 5], "d"),
+    ("a...,ab->b...", 5, "b"),
+    ("abb,bc->ac", 5, None),
+    ("ab,bb->ab", 3, "b"),
+    ("ab,bc->acc", [5, 5], "c"),
+    ("ab,bc->ca", 5, "c"),
+    ("ab,ac->bc", 5, "c"),
+    ("AB,BC->AC", 5, "C"),
+    ("ab, bc->ac", 5, None),
+    ("ab0,bc->ac", 5, None),
+    ("nope", 5, None),
+]
+TENSORS = [
+    (None, 3),
+    (None, 3, 4),
+    (None, 2, 3),
+    (None, None, 4),
+    (None, 3, None),
+    (None, 2, 3, 4),
+    (None, 6, 2, 3, 4),
+]
+
+
+@pytest.mark.parametrize(("equation", "output_shape", "bias_axes"), EQUATIONS)
+def test_equations_agree_with_keras(equation, output_shape, bias_axes):
+    value = {"equation": equation, "output_shape": output_shape, "bias_axes": bias_axes}
+    for shape in TENSORS:
+        assert_parity(EINSUM | value, shape)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"lora_rank": 2},
+        {"activation": "relu"},
+        {"trainable": False},
+        {"dtype": "mixed_float16"},
+        {"equation": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_einsum_agrees_with_keras_on_arguments(arguments, dtype):
+    value = {"equation": "abc,cde->abde", "output_shape": [None, 2, 5], "bias_axes": "e"}
+    assert_parity(EINSUM | value | arguments, (None, 3, 4), dtype=dtype)
+
+
+@settings(deadline=None, max_examples=80, derandomize=True)
+@given(
+    st.sampled_from(["{}b,bc->{}c", "a{}b,bc->a{}c", "ab{},bc->ac{}", "abd{},bc->acd{}"]),
+    st.sampled_from(["", "...", "e"]),
+    st.none() | st.sampled_from(["c", "ac", "e", "cd"]),
+    st.lists(st.none() | st.integers(1, 3), min_size=1, max_size=3),
+    st.lists(st.none() | st.integers(1, 3), min_size=1, max_size=4),
+)
+def test_any_equation_agrees_with_keras(pattern, letters, bias_axes, output_shape, shape):
+    value = {
+        "equation": pattern.format(letters, letters),
+        "output_shape": output_shape,
+        "bias_axes": bias_axes,
+    }
+    assert_parity(EINSUM | value, (None, *shape))
+
+
+@pytest.mark.parametrize(
+    ("equation", "output_shape", "shape", "products"),
+    [
+        ("ab,bc->ac", 5, (None, 3), 15),
+        ("abc,cd->abd", [None, 5], (None, 3, 4), 60),
+        ("abc,cd->abd", [None, 5], (None, None, 4), None),
+        ("...x,xy->...y", 5, (None, 3), 15),
+        ("...x,xy->...y", 5, (None, 7, 3), 105),
+        ("...x,xy->...y", 5, (None, None, 3), None),
+        ("ab...,bc->ac...", 5, (None, 3, 7), 105),
+        ("abc,cde->abde", [None, 2, 5], (None, 3, 4), 120),
+    ],
+)
+def test_products_of_an_equation_are_those_of_its_axes(equation, output_shape, shape, products):
+    layer = LAYERS.parse(EINSUM | {"equation": equation, "output_shape": output_shape})
+    assert layer.infer((Tensor(shape),)).multiply_adds == products
+
+
+def test_spaces_in_an_equation_are_explained():
+    with pytest.raises(ValidationError) as caught:
+        LAYERS.parse(EINSUM | {"equation": "ab, bc -> ac"})
+    (error,) = caught.value.errors()
+    assert error["msg"] == (
+        '`equation` is "ab, bc -> ac"; it must name the axes of input, kernel and output by letters.'
+    )
+    assert error["ctx"]["hint"] == (
+        "For example `equation: abc,cd->abd` or `...x,xy->...y`. Write it without spaces."
+    )
+
+
+def test_an_equation_for_another_rank_is_explained():
+    with pytest.raises(ShapeError) as caught:
+        LAYERS.parse(EINSUM | {"equation": "abc,cd->abd", "output_shape": [None, 5]}).infer(
+            (Tensor((None, 3)),)
+        )
+    assert str(caught.value) == "`abc,cd->abd` names 3 axes of the input; it is (None, 3)."
+    assert caught.value.argument == "equation"

@@ -136,5 +136,6 @@ def test_spatial_dropout_of_flat_data_is_explained():
     with pytest.raises(ShapeError) as caught:
         LAYERS.parse({"type": "SpatialDropout2D", "rate": 0.5}).infer((Tensor((None, 28, 28)),))
     assert str(caught.value) == (
-        "SpatialDropout2D takes images of shape (batch, height, width, channels), rank 4; it gets (None, 28, 28)."
+        "SpatialDropout2D takes images of shape (batch, height, width, channels), rank 4; "
+        "it gets (None, 28, 28)."
     )

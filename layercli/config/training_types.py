@@ -1,0 +1,51 @@
+"""Types of what the ``train`` section declares, and of what losses and metrics share."""
+
+import re
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, PlainValidator
+
+from layercli.config.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
+from layercli.layers.component import Component
+from layercli.layers.strict import Expected, refuse
+from layercli.source.nodes import quoted
+
+Optimizer: TypeAlias = Annotated[str | Component, PlainValidator(OPTIMIZERS.parse), Expected("an optimizer")]
+Loss: TypeAlias = Annotated[str | Component, PlainValidator(parse_loss), Expected("a loss")]
+Metric: TypeAlias = Annotated[str | Component, PlainValidator(parse_metric), Expected("a metric")]
+Callback: TypeAlias = Annotated[Component, PlainValidator(CALLBACKS.parse), Expected("a callback")]
+
+Unit: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+FromLogits: TypeAlias = Annotated[bool, Field(description="Whether predictions are logits, not probabilities.")]
+Smoothing: TypeAlias = Annotated[Unit, Field(description="How far targets are drawn towards uniform ones.")]
+ClassAxis: TypeAlias = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
+ComputeDType: TypeAlias = Annotated[
+    Literal["float16", "bfloat16", "float32", "float64"] | None,
+    Field(description="Dtype of the computation; null: Keras's default."),
+]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LONGEST = 100
+
+
+def plain_name(value: Any) -> str | None:
+    """The name of a loss or metric, if it can stand in any file and log.
+
+    Raises:
+        PydanticCustomError: it cannot.
+    """
+    if value is None or (isinstance(value, str) and len(value) <= _LONGEST and _NAME.fullmatch(value)):
+        return value
+    raise refuse(
+        "bad-name",
+        f"`name` is {quoted(value)}; it must be of letters, digits, `_`, `-` and dots, and begin with a letter or digit.",
+        "For example `name: score`.",
+    )
+
+
+LossName: TypeAlias = Annotated[
+    str | None,
+    PlainValidator(plain_name),
+    Expected("a name of letters, digits, `_`, `-` and dots"),
+    Field(description="Name of the loss; null: by its type."),
+]
