@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import LARGEST, NonNegativeInt
 from layercli.layers.component import Component
-from layercli.layers.strict import ArgumentError, Expected, refuse
+from layercli.layers.strict import Expected, refuse
 from layercli.source.nodes import quoted
 
 OWN_FILES: Final = frozenset({"config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json"})
@@ -31,12 +31,13 @@ def written_path(value: Any) -> str:
     if len(value) > _LONGEST or any(_DEVICES.fullmatch(part) or not _PART.fullmatch(part) for part in parts):
         raise refuse(
             "bad-path",
-            f"{quoted(value)} does not lie inside the run directory; it must be a relative path, of names of letters, "
-            "digits, `_`, `-`, dots and spaces divided by `/`, without `..`.",
+            f"{quoted(value)} does not lie inside the run directory; it must be a relative path, of names of "
+            "letters, digits, `_`, `-`, dots and spaces divided by `/`, without `..`.",
             example,
         )
     if parts[0].lower() in OWN_FILES or parts[-1].lower().endswith(".py"):
-        raise refuse("bad-path", f"{quoted(value)} is a file that layercli itself writes.", "Choose another name.")
+        message = f"{quoted(value)} is a file that layercli itself writes."
+        raise refuse("bad-path", message, "Choose another name.")
     return "/".join(parts)
 
 
@@ -52,7 +53,7 @@ def _metadata(value: Any) -> str | dict[str, str]:
 def _update_freq(value: Any) -> str | int:
     if value in ("epoch", "batch") or (type(value) is int and 0 < value <= LARGEST):
         return value  # type: ignore[no-any-return]
-    code = "out-of-range" if type(value) is int else "unknown-value" if isinstance(value, str) else "wrong-type"
+    code = "out-of-range" if type(value) is int else "unknown-value"
     message = f"`update_freq` is {quoted(value)}; it must be epoch, batch or a positive whole number."
     raise refuse(code, message, "For example `update_freq: epoch`.")
 
@@ -64,7 +65,7 @@ def _profile_batch(value: Any) -> int | list[int]:
         expected = "a whole number of at least 0, or a list of the first and the last batch"
         message = f"`profile_batch` is {quoted(value)}; it must be {expected}."
         raise refuse("bad-argument", message, "For example `profile_batch: [10, 20]`.")
-    return pair if isinstance(value, (list, tuple)) else value  # type: ignore[no-any-return]
+    return pair if isinstance(value, (list, tuple)) else value
 
 
 def _separator(value: Any) -> str:
@@ -74,12 +75,16 @@ def _separator(value: Any) -> str:
     raise refuse("bad-argument", message, 'For example `separator: ";"`.')
 
 
-WrittenPath = Annotated[str, PlainValidator(written_path), Expected("a relative path inside the run directory")]
+WrittenPath = Annotated[
+    str, PlainValidator(written_path), Expected("a relative path inside the run directory")
+]
 Monitor = Annotated[
-    str, Field(min_length=1, max_length=200, description="What is watched: `loss`, a metric, or either after `val_`.")
+    str,
+    Field(min_length=1, max_length=200, description="What is watched: `loss`, a metric, or `val_` and one."),
 ]
 Mode = Annotated[
-    Literal["auto", "min", "max"], Field(description="Whether less or more is better; auto: by what is watched.")
+    Literal["auto", "min", "max"],
+    Field(description="Whether less or more is better; auto: by what is watched."),
 ]
 Verbose = Annotated[Literal[0, 1], Field(description="Whether it says what it does.")]
 Epochs = Annotated[NonNegativeInt, Field(description="Epochs without improvement after which it acts.")]
@@ -94,8 +99,12 @@ class EarlyStopping(Component):
     patience: Epochs = 0
     verbose: Verbose = 0
     mode: Mode = "auto"
-    baseline: Annotated[float | None, Field(description="What must be improved on; null: the best so far.")] = None
-    restore_best_weights: Annotated[bool, Field(description="Whether the best epoch's weights are kept.")] = False
+    baseline: Annotated[
+        float | None, Field(description="What must be improved on; null: the best so far.")
+    ] = None
+    restore_best_weights: Annotated[bool, Field(description="Whether the best epoch's weights are kept.")] = (
+        False
+    )
     start_from_epoch: Annotated[NonNegativeInt, Field(description="Epochs before it begins to watch.")] = 0
 
 
@@ -119,24 +128,26 @@ class TerminateOnNaN(Component):
 
 
 class SwapEMAWeights(Component):
-    """Puts the optimizer's averaged weights in place to evaluate; needs `use_ema: true` on the optimizer."""
+    """Evaluates with the optimizer's averaged weights; needs `use_ema: true` on the optimizer."""
 
-    swap_on_epoch: Annotated[bool, Field(description="Whether they are in place between epochs, too.")] = False
+    swap_on_epoch: Annotated[bool, Field(description="Whether they are in place between epochs, too.")] = (
+        False
+    )
 
 
 class CSVLogger(Component):
     """Writes each epoch as a line of a CSV file in the run directory."""
 
-    filename: Annotated[WrittenPath, Field(description="The file, in the run directory.", examples=["log.csv"])]
+    filename: Annotated[
+        WrittenPath, Field(description="The file, in the run directory.", examples=["log.csv"])
+    ]
     separator: Annotated[
-        str, PlainValidator(_separator), Expected("one character"), Field(description="What divides the columns.")
+        str,
+        PlainValidator(_separator),
+        Expected("one character"),
+        Field(description="What divides the columns."),
     ] = ","
     append: Annotated[bool, Field(description="Whether an existing file is continued.")] = False
-
-    def check(self) -> None:
-        """The file is a file."""
-        if self.filename.split("/")[-1] in ("", "."):
-            raise ArgumentError("filename", "`filename` names a folder.", "For example `filename: log.csv`.")
 
 
 class TensorBoard(Component):

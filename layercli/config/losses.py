@@ -23,8 +23,9 @@ def _class_weights(value: Any) -> float | list[float]:
     items = list(value) if shape else [value]
     if len(shape) > 1 or not items or any(item < 0 for item in items):
         expected = "a number of at least 0, or a list of one for each class"
-        raise refuse("out-of-range", f"`alpha` is {quoted(value)}; it must be {expected}.", "For example `alpha: 0.25`.")
-    return list(value) if shape else value  # type: ignore[no-any-return]
+        message = f"`alpha` is {quoted(value)}; it must be {expected}."
+        raise refuse("out-of-range", message, "For example `alpha: 0.25`.")
+    return items if shape else value
 
 
 ClassWeights = Annotated[
@@ -128,7 +129,9 @@ class BinaryCrossentropy(Loss):
 class BinaryFocalCrossentropy(Loss):
     """Binary crossentropy in which hard examples count more."""
 
-    apply_class_balancing: Annotated[bool, Field(description="Whether the classes are weighted by `alpha`.")] = False
+    apply_class_balancing: Annotated[
+        bool, Field(description="Whether the classes are weighted by `alpha`.")
+    ] = False
     alpha: Annotated[Unit, Field(description="Weight of class 1; class 0 has 1 minus it.")] = 0.25
     gamma: Gamma = 2.0
     from_logits: FromLogits = False
@@ -160,7 +163,9 @@ class CategoricalFocalCrossentropy(Loss):
 class CategoricalGeneralizedCrossEntropy(Loss):
     """Between crossentropy and absolute error, for labels with mistakes."""
 
-    q: Annotated[float, Field(gt=0, lt=1, description="Towards 0: crossentropy; towards 1: absolute error.")] = 0.5
+    q: Annotated[
+        float, Field(gt=0, lt=1, description="Towards 0: crossentropy; towards 1: absolute error.")
+    ] = 0.5
     name: LossName = "categorical_generalized_cross_entropy"
 
 
@@ -168,7 +173,9 @@ class SparseCategoricalCrossentropy(Loss):
     """Crossentropy, for targets that are whole numbers."""
 
     from_logits: FromLogits = False
-    ignore_class: Annotated[AnyInt | None, Field(description="A label that does not count; null: all count.")] = None
+    ignore_class: Annotated[
+        AnyInt | None, Field(description="A label that does not count; null: all count.")
+    ] = None
     axis: ClassAxis = -1
     name: LossName = "sparse_categorical_crossentropy"
 
@@ -200,5 +207,7 @@ class Circle(Loss):
 
     gamma: Annotated[float, Field(gt=0, description="Scale of the similarities.")] = 80.0
     margin: Annotated[Unit, Field(description="How far the decision boundary is relaxed.")] = 0.4
-    remove_diagonal: Annotated[bool, Field(description="Whether an example is not compared with itself.")] = True
+    remove_diagonal: Annotated[bool, Field(description="Whether an example is not compared with itself.")] = (
+        True
+    )
     name: LossName = "circle"

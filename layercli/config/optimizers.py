@@ -65,11 +65,14 @@ class Optimizer(Component):
     weight_decay: WeightDecay = None
     clipnorm: Annotated[Clip, Field(description="Largest norm of each weight's gradient; null: any.")] = None
     clipvalue: Annotated[Clip, Field(description="Largest absolute value in a gradient; null: any.")] = None
-    global_clipnorm: Annotated[Clip, Field(description="Largest norm of all gradients together; null: any.")] = None
+    global_clipnorm: Annotated[
+        Clip, Field(description="Largest norm of all gradients together; null: any.")
+    ] = None
     use_ema: Annotated[bool, Field(description="Whether a moving average of the weights is kept.")] = False
     ema_momentum: Annotated[float, Field(ge=0, le=1, description="Decay of that moving average.")] = 0.99
     ema_overwrite_frequency: Annotated[
-        PositiveInt | None, Field(description="Steps after which the average replaces the weights; null: at the end.")
+        PositiveInt | None,
+        Field(description="Steps after which the average replaces the weights; null: at the end."),
     ] = None
     loss_scale_factor: Annotated[
         float | None, Field(gt=0, description="Factor on the loss, divided out of the gradients; null: none.")
@@ -80,10 +83,14 @@ class Optimizer(Component):
 
     def check(self) -> None:
         """Gradients are clipped in one way."""
-        given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
+        given = [
+            name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None
+        ]
         if len(given) > 1:
             names = " and ".join(f"`{name}`" for name in given)
-            raise ArgumentError(given[1], f"{names} are set; gradients are clipped in one way.", "Keep one of them.")
+            raise ArgumentError(
+                given[1], f"{names} are set; gradients are clipped in one way.", "Keep one of them."
+            )
 
 
 class SGD(Optimizer):
@@ -100,7 +107,9 @@ class RMSprop(Optimizer):
     rho: Rho = 0.9
     momentum: Momentum = 0.0
     epsilon: Epsilon = 1e-7
-    centered: Annotated[bool, Field(description="Whether the gradient's variance divides, not its square.")] = False
+    centered: Annotated[
+        bool, Field(description="Whether the gradient's variance divides, not its square.")
+    ] = False
 
 
 class Adam(Optimizer):
@@ -145,7 +154,9 @@ class Lamb(Optimizer):
 class Lion(Optimizer):
     """The sign of a running mean of the gradient."""
 
-    beta_1: Annotated[float, Field(gt=0, le=1, description="How much of the running mean is in a step.")] = 0.9
+    beta_1: Annotated[float, Field(gt=0, le=1, description="How much of the running mean is in a step.")] = (
+        0.9
+    )
     beta_2: Annotated[float, Field(ge=0, le=1, description="Decay of the running mean of gradients.")] = 0.99
 
 
@@ -166,9 +177,13 @@ class Adadelta(Optimizer):
 class Adafactor(Optimizer):
     """Adam in little memory."""
 
-    beta_2_decay: Annotated[float, Field(le=0, description="Exponent of the step in the decay of squares.")] = -0.8
+    beta_2_decay: Annotated[
+        float, Field(le=0, description="Exponent of the step in the decay of squares.")
+    ] = -0.8
     epsilon_1: Epsilon = 1e-30
-    epsilon_2: Annotated[NonNegative, Field(description="Least size of a weight that scales its step.")] = 1e-3
+    epsilon_2: Annotated[NonNegative, Field(description="Least size of a weight that scales its step.")] = (
+        1e-3
+    )
     clip_threshold: Annotated[float, Field(gt=0, description="Largest root mean square of a step.")] = 1.0
     relative_step: Annotated[bool, Field(description="Whether the learning rate falls with the step.")] = True
 
@@ -176,7 +191,9 @@ class Adafactor(Optimizer):
 class Ftrl(Optimizer):
     """Follow the regularized leader, for large and sparse models."""
 
-    learning_rate_power: Annotated[float, Field(le=0, description="How the learning rate falls; 0: not.")] = -0.5
+    learning_rate_power: Annotated[
+        float, Field(le=0, description="How the learning rate falls; 0: not.")
+    ] = -0.5
     initial_accumulator_value: Accumulator = 0.1
     l1_regularization_strength: Strength = 0.0
     l2_regularization_strength: Strength = 0.0
@@ -188,10 +205,14 @@ class ScheduleFreeAdamW(Optimizer):
     """AdamW that needs no learning-rate schedule."""
 
     learning_rate: LearningRate = 0.0025
-    beta_1: Annotated[float, Field(gt=0, le=1, description="Between the average and the newest weights.")] = 0.9
+    beta_1: Annotated[float, Field(gt=0, le=1, description="Between the average and the newest weights.")] = (
+        0.9
+    )
     beta_2: Beta2 = 0.999
     epsilon: Epsilon = 1e-8
-    warmup_steps: Annotated[NonNegativeInt, Field(description="Steps over which the learning rate rises.")] = 0
+    warmup_steps: Annotated[
+        NonNegativeInt, Field(description="Steps over which the learning rate rises.")
+    ] = 0
 
 
 def _pattern(value: Any) -> str:
@@ -208,7 +229,9 @@ def _pattern(value: Any) -> str:
     )
 
 
-Pattern = Annotated[str, PlainValidator(_pattern), Expected("part of a layer's name, or a regular expression")]
+Pattern = Annotated[
+    str, PlainValidator(_pattern), Expected("part of a layer's name, or a regular expression")
+]
 _Muon = Annotated[float, Field(description="A coefficient of the Newton-Schulz iteration.")]
 
 
@@ -221,14 +244,19 @@ class Muon(Optimizer):
     adam_weight_decay: WeightDecay = 0.004
     epsilon: Epsilon = 1e-7
     exclude_layers: Annotated[
-        list[Pattern] | None, Field(description="Names of layers that AdamW trains; null: none.", examples=[["head"]])
+        list[Pattern] | None,
+        Field(description="Names of layers that AdamW trains; null: none.", examples=[["head"]]),
     ] = None
     exclude_embeddings: Annotated[bool, Field(description="Whether AdamW trains embeddings.")] = True
     muon_a: _Muon = 3.4445
     muon_b: _Muon = -4.7750
     muon_c: _Muon = 2.0315
-    adam_lr_ratio: Annotated[NonNegative, Field(description="AdamW's learning rate, as a part of Muon's.")] = 1
+    adam_lr_ratio: Annotated[
+        NonNegative, Field(description="AdamW's learning rate, as a part of Muon's.")
+    ] = 1
     momentum: Momentum = 0.95
     ns_steps: Annotated[int, Field(ge=0, le=1000, description="Number of Newton-Schulz iterations.")] = 5
     nesterov: Nesterov = True
-    rms_rate: Annotated[float | None, Field(ge=0, description="Root mean square of a step; null: not scaled.")] = 0.2
+    rms_rate: Annotated[
+        float | None, Field(ge=0, description="Root mean square of a step; null: not scaled.")
+    ] = 0.2

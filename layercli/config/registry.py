@@ -6,24 +6,26 @@ from layercli.layers.component import Catalogue, Component
 
 _PACKAGE = "layercli.config"
 
+_ONE_OPTIMIZER = ("it assigns optimizers to layers in code", "Use one optimizer for the whole model.")
+
 OPTIMIZERS: Final = Catalogue[Component](
     noun="optimizer",
     package=_PACKAGE,
     modules=dict.fromkeys(
         (
-            "Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Adafactor", "Ftrl", "Lamb",
-            "Lion", "Muon", "ScheduleFreeAdamW",
+            "Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam",
+            "Adafactor", "Ftrl", "Lamb", "Lion", "Muon", "ScheduleFreeAdamW",
         ),
         "optimizers",
     ),
     refused={
-        "Optimizer": ("it is the base class of optimizers, not an optimizer", "For example `optimizer: Adam`."),
+        "Optimizer": ("it is the base class, not an optimizer", "For example `optimizer: Adam`."),
         "LossScaleOptimizer": (
             "it wraps another optimizer, which Keras does by itself for a model under mixed_float16",
             "To scale the loss otherwise, set `loss_scale_factor` on the optimizer itself.",
         ),
-        "MultiOptimizer": ("it assigns optimizers to layers in code", "Use one optimizer for the whole model."),
-        "OptimizerMap": ("it assigns optimizers to layers in code", "Use one optimizer for the whole model."),
+        "MultiOptimizer": _ONE_OPTIMIZER,
+        "OptimizerMap": _ONE_OPTIMIZER,
     },
 )  # fmt: skip
 
@@ -32,14 +34,14 @@ SCHEDULES: Final = Catalogue[Component](
     package=_PACKAGE,
     modules=dict.fromkeys(
         (
-            "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay",
-            "PolynomialDecay",
+            "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay",
+            "PiecewiseConstantDecay", "PolynomialDecay",
         ),
         "schedules",
     ),
     refused={
         "LearningRateSchedule": (
-            "it is the base class of schedules, not a schedule",
+            "it is the base class, not a schedule",
             "For example {type: CosineDecay, initial_learning_rate: 0.001, decay_steps: 1000}.",
         ),
     },
@@ -55,41 +57,50 @@ LOSSES: Final = Catalogue[Component](
     package=_PACKAGE,
     modules=dict.fromkeys(
         (
-            "SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError",
-            "MeanAbsoluteError", "Huber", "LogCosh", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError",
-            "BinaryFocalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy",
-            "KLDivergence", "Poisson", "CosineSimilarity", "Hinge", "SquaredHinge", "CategoricalHinge", "Dice",
+            "SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy",
+            "MeanSquaredError", "MeanAbsoluteError", "Huber", "LogCosh",
+            "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "BinaryFocalCrossentropy",
+            "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "KLDivergence",
+            "Poisson", "CosineSimilarity", "Hinge", "SquaredHinge", "CategoricalHinge", "Dice",
             "Tversky", "Circle", "CTC",
         ),
         "losses",
     ),
     aliases=_SHORT | {"kld": "KLDivergence"},
-    refused={"Loss": ("it is the base class of losses, not a loss", "For example `loss: mean_squared_error`.")},
+    refused={"Loss": ("it is the base class, not a loss", "For example `loss: mean_squared_error`.")},
 )  # fmt: skip
 
 _ONE_CROSSENTROPY = (
     "Keras chooses among the crossentropies for a loss, not for a metric",
     "Write sparse_categorical_crossentropy, categorical_crossentropy or binary_crossentropy.",
 )
-_NO_PREDICTIONS = ("it takes values alone, but a metric in training is given targets and predictions", "Remove it.")
+_NO_PREDICTIONS = (
+    "it takes values alone, but a metric in training is given targets and predictions",
+    "Remove it.",
+)
+
+_METRICS = {
+    "metrics": (
+        "Accuracy", "SparseCategoricalAccuracy", "CategoricalAccuracy", "BinaryAccuracy",
+        "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "F1Score", "FBetaScore",
+        "MeanSquaredError", "MeanAbsoluteError", "RootMeanSquaredError", "R2Score",
+        "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "LogCoshError",
+        "SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy",
+        "CosineSimilarity", "PearsonCorrelation", "ConcordanceCorrelation", "KLDivergence",
+        "Poisson", "Hinge", "SquaredHinge", "CategoricalHinge",
+    ),
+    "confusion_metrics": (
+        "AUC", "Precision", "Recall", "TruePositives", "TrueNegatives", "FalsePositives",
+        "FalseNegatives", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity",
+        "SpecificityAtSensitivity",
+    ),
+    "segmentation_metrics": ("IoU", "BinaryIoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"),
+}  # fmt: skip
 
 METRICS: Final = Catalogue[Component](
     noun="metric",
     package=_PACKAGE,
-    modules=dict.fromkeys(
-        (
-            "Accuracy", "SparseCategoricalAccuracy", "CategoricalAccuracy", "BinaryAccuracy", "AUC", "Precision",
-            "Recall", "F1Score", "MeanSquaredError", "MeanAbsoluteError", "RootMeanSquaredError", "R2Score",
-            "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "SparseCategoricalCrossentropy",
-            "CategoricalCrossentropy", "BinaryCrossentropy", "FBetaScore", "TruePositives", "TrueNegatives",
-            "FalsePositives", "FalseNegatives", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity",
-            "SpecificityAtSensitivity", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "LogCoshError",
-            "CosineSimilarity", "PearsonCorrelation", "ConcordanceCorrelation", "KLDivergence", "Poisson", "Hinge",
-            "SquaredHinge", "CategoricalHinge",
-        ),
-        "metrics",
-    )
-    | dict.fromkeys(("IoU", "BinaryIoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"), "segmentation_metrics"),
+    modules={name: module for module, names in _METRICS.items() for name in names},
     aliases=_SHORT,
     refused={
         "crossentropy": _ONE_CROSSENTROPY,
@@ -97,18 +108,24 @@ METRICS: Final = Catalogue[Component](
         "Mean": _NO_PREDICTIONS,
         "Sum": _NO_PREDICTIONS,
         "MeanMetricWrapper": ("it wraps a function, which is code", "Name one of Keras's metrics."),
-        "Metric": ("it is the base class of metrics, not a metric", "For example `metrics: [accuracy]`."),
+        "Metric": ("it is the base class, not a metric", "For example `metrics: [accuracy]`."),
     },
 )  # fmt: skip
 
 _CHECKPOINTS = ("layercli saves every run's model itself", "Remove it; the model is in the run directory.")
-_RECORDED = ("layercli records and shows every epoch itself", "Remove it; the history is in the run directory.")
+_RECORDED = (
+    "layercli records and shows every epoch itself",
+    "Remove it; the history is in the run directory.",
+)
 
 CALLBACKS: Final = Catalogue[Component](
     noun="callback",
     package=_PACKAGE,
     modules=dict.fromkeys(
-        ("EarlyStopping", "ReduceLROnPlateau", "TerminateOnNaN", "SwapEMAWeights", "CSVLogger", "TensorBoard"),
+        (
+            "EarlyStopping", "ReduceLROnPlateau", "TerminateOnNaN", "SwapEMAWeights", "CSVLogger",
+            "TensorBoard",
+        ),
         "callbacks",
     ),
     refused={
@@ -120,11 +137,14 @@ CALLBACKS: Final = Catalogue[Component](
         "ModelCheckpoint": _CHECKPOINTS,
         "BackupAndRestore": _CHECKPOINTS,
         "OrbaxCheckpoint": _CHECKPOINTS,
-        "RemoteMonitor": ("it opens a connection to another machine", "Read the history in the run directory."),
+        "RemoteMonitor": (
+            "it opens a connection to another machine",
+            "Read the history in the run directory.",
+        ),
         "History": _RECORDED,
         "ProgbarLogger": _RECORDED,
         "CallbackList": ("it is a container, not a callback", "List the callbacks themselves."),
-        "Callback": ("it is the base class of callbacks, not a callback", "For example `callbacks: [EarlyStopping]`."),
+        "Callback": ("it is the base class, not a callback", "For example `callbacks: [EarlyStopping]`."),
     },
 )  # fmt: skip
 

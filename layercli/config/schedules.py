@@ -10,10 +10,16 @@ from layercli.layers.strict import ArgumentError
 
 NonNegative = Annotated[float, Field(ge=0)]
 InitialRate = Annotated[NonNegative, Field(description="Learning rate at the first step.", examples=[0.001])]
-DecaySteps = Annotated[PositiveInt, Field(description="Steps (batches) that the decay takes.", examples=[1000])]
+DecaySteps = Annotated[
+    PositiveInt, Field(description="Steps (batches) that the decay takes.", examples=[1000])
+]
 DecayRate = Annotated[NonNegative, Field(description="How strong the decay is.", examples=[0.96])]
-Staircase = Annotated[bool, Field(description="Whether the rate falls once each `decay_steps`, not at every step.")]
-Alpha = Annotated[NonNegative, Field(description="Lowest learning rate, as a fraction of the one decayed from.")]
+Staircase = Annotated[
+    bool, Field(description="Whether the rate falls once each `decay_steps`, not at every step.")
+]
+Alpha = Annotated[
+    NonNegative, Field(description="Lowest learning rate, as a fraction of the one decayed from.")
+]
 
 
 class Schedule(Component):
@@ -64,7 +70,9 @@ class CosineDecayRestarts(Schedule):
     """Half a cosine again and again, each ``t_mul`` times as long as the one before."""
 
     initial_learning_rate: InitialRate
-    first_decay_steps: Annotated[PositiveInt, Field(description="Steps that the first decay takes.", examples=[1000])]
+    first_decay_steps: Annotated[
+        PositiveInt, Field(description="Steps that the first decay takes.", examples=[1000])
+    ]
     t_mul: Annotated[float, Field(ge=1, description="Factor on the length of each next period.")] = 2.0
     m_mul: Annotated[NonNegative, Field(description="Factor on the initial rate of each next period.")] = 1.0
     alpha: Alpha = 0.0
@@ -75,10 +83,13 @@ class PiecewiseConstantDecay(Schedule):
 
     boundaries: Annotated[
         list[Annotated[int, Field(ge=0, le=LARGEST)]],
-        Field(min_length=1, description="Steps after which the rate changes, rising.", examples=[[1000, 2000]]),
+        Field(
+            min_length=1, description="Steps after which the rate changes, rising.", examples=[[1000, 2000]]
+        ),
     ]
     values: Annotated[
-        list[NonNegative], Field(description="Learning rates, one more than boundaries.", examples=[[0.1, 0.01, 0.001]])
+        list[NonNegative],
+        Field(description="Learning rates, one more than boundaries.", examples=[[0.1, 0.01, 0.001]]),
     ]
 
     def check(self) -> None:
@@ -86,9 +97,11 @@ class PiecewiseConstantDecay(Schedule):
         if len(self.values) != len(self.boundaries) + 1:
             raise ArgumentError(
                 "values",
-                f"{len(self.boundaries)} boundaries divide the steps into {len(self.boundaries) + 1} parts, but there are "
-                f"{len(self.values)} values.",
+                f"{len(self.boundaries)} boundaries divide the steps into {len(self.boundaries) + 1} parts, "
+                f"but there are {len(self.values)} values.",
                 f"Give {len(self.boundaries) + 1} values.",
             )
-        if any(later <= earlier for earlier, later in zip(self.boundaries, self.boundaries[1:], strict=False)):
+        if any(
+            later <= earlier for earlier, later in zip(self.boundaries, self.boundaries[1:], strict=False)
+        ):
             raise ArgumentError("boundaries", "`boundaries` do not rise from each to the next.", "Sort them.")

@@ -16,7 +16,9 @@ Metric: TypeAlias = Annotated[str | Component, PlainValidator(parse_metric), Exp
 Callback: TypeAlias = Annotated[Component, PlainValidator(CALLBACKS.parse), Expected("a callback")]
 
 Unit: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-FromLogits: TypeAlias = Annotated[bool, Field(description="Whether predictions are logits, not probabilities.")]
+FromLogits: TypeAlias = Annotated[
+    bool, Field(description="Whether predictions are logits, not probabilities.")
+]
 Smoothing: TypeAlias = Annotated[Unit, Field(description="How far targets are drawn towards uniform ones.")]
 ClassAxis: TypeAlias = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
 ComputeDType: TypeAlias = Annotated[
@@ -38,7 +40,8 @@ def plain_name(value: Any) -> str | None:
         return value
     raise refuse(
         "bad-name",
-        f"`name` is {quoted(value)}; it must be of letters, digits, `_`, `-` and dots, and begin with a letter or digit.",
+        f"`name` is {quoted(value)}; it must be of letters, digits, `_`, `-` and dots, "
+        "and begin with a letter or digit.",
         "For example `name: score`.",
     )
 

@@ -27,6 +27,8 @@ def keras_value(value: Any) -> Any:
         return keras_object(value)
     if isinstance(value, list):
         return [keras_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: keras_value(item) for key, item in value.items()}  # Keras takes items out of some
     return value
 
 

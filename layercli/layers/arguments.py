@@ -1,6 +1,7 @@
 """Types of layer arguments: bounded numbers, sizes for one or more axes, names of Keras objects."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -162,8 +163,21 @@ def extent(value: Any) -> tuple[int, ...]:
             raise refuse("wrong-length", f"The lists in {quoted(value)} differ in length.")
         return (len(value), *(inner.pop() if inner else ()))
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise refuse("wrong-type", f"{quoted(value)} is no number; expected a number, or a list of numbers.")
+        message = f"{quoted(value)} is no number; expected a number, or a list of numbers."
+        raise refuse("wrong-type", message, _fraction_hint(value))
     return ()
+
+
+def _fraction_hint(value: object) -> str | None:
+    match = _FRACTION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or float(match[2] or 1) == 0:
+        return None
+    if match[2] is None:
+        return f"Write it as a number, without quotes: {match[1]}."
+    return f"A config does no arithmetic: write {float(match[1]) / float(match[2])}."
+
+
+_FRACTION = re.compile(r"\s*(-?\d{1,20}(?:\.\d{0,20})?)\s*(?:/\s*(\d{1,20}(?:\.\d{0,20})?)\s*)?")
 
 
 def _numbers(value: Any) -> Any:

@@ -243,7 +243,7 @@ class EinsumDense(StandardLayer):
     output_shape: Annotated[
         OutputShape,
         Field(
-            description="Sizes of the output without the batch and ``...``; null: unknown.",
+            description="Sizes of the output without the batch and `...`; null: unknown.",
             examples=[[None, 64]],
         ),
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import AnyInt, Axes, DataFormat, Numbers, PositiveInt, extent
+from layercli.layers.arguments import Axes, DataFormat, Numbers, PositiveInt, extent
 from layercli.layers.base import Inferred, Layer, StandardLayer, Weight
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, axis_index, show
 from layercli.layers.strict import ArgumentError, Expected, refuse
@@ -30,6 +30,15 @@ OutputDType: TypeAlias = Annotated[
     Field(description="Dtype of the output; null: Keras's default."),
 ]  # fmt: skip
 Sparse = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
+
+
+def _category(value: Any) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise refuse("wrong-type", f"{quoted(value)} is no category; expected a whole number, or text.")
+    return value
+
+
+Category: TypeAlias = Annotated[int | str, PlainValidator(_category), Expected("a whole number, or text")]
 Salt: TypeAlias = Annotated[
     Annotated[int | list[int], PlainValidator(_salt), Expected("a whole number, or a list of 2 of them")]
     | None,
@@ -323,9 +332,9 @@ class Hashing(PreprocessingLayer, StandardLayer):
     takes: ClassVar[str] = "categories of shape (batch, ...)"
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
-    mask_value: Annotated[
-        AnyInt | str | None, Field(description="The category that becomes 0; null: none.")
-    ] = None
+    mask_value: Annotated[Category | None, Field(description="The category that becomes 0; null: none.")] = (
+        None
+    )
     salt: Salt = None
     output_mode: Annotated[
         Literal["int", "one_hot", "multi_hot", "count"], Field(description="int: indices; else vectors.")

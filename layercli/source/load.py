@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import yaml
 
@@ -16,6 +17,9 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 100
 MAX_NODES = 200_000
 STDIN = "-"
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What libyaml takes for the end of a line, so that its line numbers are ours."""
 
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "seq", "map")}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,7 +40,7 @@ def load(name: str) -> Node:
                 root.mark,
                 "not-a-mapping",
                 f"The file is {kind}; a config is a mapping with the key `model`.",
-                hint="Start from one of the files in configs/.",
+                hint="For example `model: {input: [4], layers: [{type: Dense, units: 3}]}`.",
             )
         )
     return root
@@ -106,7 +110,7 @@ def _read(name: str) -> Source:
                 hint="Save it as UTF-8.",
             )
         ) from None
-    source.lines.extend(text.replace("\r\n", "\n").split("\n"))
+    source.lines.extend(_LINE_BREAK.split(text))
     return source
 
 
@@ -115,22 +119,37 @@ def _unreadable(name: str, message: str, hint: str | None) -> LayercliError:
 
 
 def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
-    said = error.problem or error.context or "it cannot be read"
+    said = str(error.problem or error.context or "it cannot be read")
     place: Any = error.problem_mark or error.context_mark
     if "end of stream" in said and error.context_mark:
         place = error.context_mark  # where the unclosed quote or bracket began
     mark = Mark(source, place.line + 1, place.column + 1) if place else Mark(source, 1, 1)
-    line = mark.excerpt or ""
-    hint = "Check the indentation, the brackets and the quotes here and on the line above."
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        hint = "YAML is indented with spaces; this line starts with a tab."
-    elif "mapping values are not allowed" in said:
-        hint = "A value that contains `: ` must be quoted; a missing space or indent also reads like this."
-    elif "undefined alias" in said:
-        hint = "An alias `*name` needs an anchor `&name` above it."
-    elif "block end" in said or "did not find expected" in said:
-        hint = "Indent sibling keys by the same number of spaces, and close every bracket and quote."
+    hint = _syntax_hint(said, mark, error.context_mark)
     return problem_at(mark, "yaml-syntax", f"This is not valid YAML: {printable(said)}.", hint=hint)
+
+
+def _syntax_hint(said: str, mark: Mark, began: Any) -> str:
+    line = mark.excerpt or ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "YAML is indented with spaces; this line starts with a tab."
+    if "cannot start any token" in said:
+        return "Put quotes around a value that starts with `@`, `%` or a backtick."
+    if "escape" in said:
+        return "Between double quotes a backslash begins an escape such as \"\\n\"; single quotes keep it as it is."
+    if "alphabetic or numeric" in said:
+        return "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their own."
+    if "mapping values are not allowed" in said:
+        return (
+            "Start this line in the same column as the keys beside it, write a space after every colon, and put quotes "
+            "around a value that contains `: `."
+        )
+    if "end of stream" in said:
+        return "Close the quote that opens here."
+    if "expected ',' or" in said and began:
+        return f"Close the bracket that opens at line {began.line + 1}, column {began.column + 1}, or add a comma."
+    if "did not find expected" in said:
+        return "Start keys that belong together in the same column, and look for a bracket or quote too many or too few."
+    return "Check the indentation, the brackets and the quotes here and on the line above."
 
 
 def _character_problem(source: Source, text: str, error: yaml.reader.ReaderError) -> Problem:
@@ -143,6 +162,12 @@ def _character_problem(source: Source, text: str, error: yaml.reader.ReaderError
         "The file holds a control character that YAML does not allow.",
         hint="Delete it; in a quoted text write it as an escape such as \"\\t\".",
     )
+
+
+_TOO_DEEP: Final = (
+    f"Lists and mappings are nested deeper than {MAX_DEPTH} levels here; no config needs that.",
+    "Look for brackets or dashes that are repeated by mistake.",
+)
 
 
 class _Builder:
@@ -191,10 +216,11 @@ class _Builder:
     def _open(self, event: Any) -> None:
         mark = self._mark(event)
         if len(self._stack) >= MAX_DEPTH:
-            self._stop(mark, "too-deep", f"Nested deeper than {MAX_DEPTH} levels.", "No config needs that.")
+            self._stop(mark, "too-deep", *_TOO_DEEP)
         if event.tag and event.tag not in _CORE_TAGS:
             self._refuse_tag(event)
-        self._expect_key_is_text(mark)
+        if self._awaits_key:
+            self._refuse_key(mark)
         node = Node({} if isinstance(event, yaml.MappingStartEvent) else [], mark)
         if event.anchor:
             self._anchors[event.anchor] = None  # open: an alias to it would hold itself
@@ -207,18 +233,40 @@ class _Builder:
             self._anchors[anchor] = node
         self._add(node)
 
-    def _expect_key_is_text(self, mark: Mark) -> None:
-        if self._stack and isinstance(self._stack[-1][0].value, dict) and self._key is None:
-            self._stop(mark, "key-not-text", "A key must be a word; here a list or mapping is used as a key.", None)
+    @property
+    def _awaits_key(self) -> bool:
+        """Whether what comes next is the key of an open mapping."""
+        return bool(self._stack) and isinstance(self._stack[-1][0].value, dict) and self._key is None
+
+    def _refuse_key(self, mark: Mark) -> NoReturn:
+        self._stop(
+            mark,
+            "key-not-text",
+            "A key must be a word; here a list or mapping is used as a key.",
+            "Put quotes around it if it is text; delete the extra bracket if it is not a key.",
+        )
 
     def _alias(self, event: Any) -> Node:
         mark = self._mark(event)
         if event.anchor not in self._anchors:
-            self._stop(mark, "yaml-syntax", f"There is no anchor `&{printable(event.anchor)}` above.", None)
+            name = printable(event.anchor, limit=60)
+            self._stop(
+                mark,
+                "unknown-alias",
+                f"The alias `*{name}` has no anchor `&{name}` above it.",
+                f'Write `&{name}` before the value that it stands for, or put quotes around "*{name}" if it is text.',
+            )
         node = self._anchors[event.anchor]
         if node is None:
-            self._stop(mark, "self-reference", f"The anchor `&{printable(event.anchor)}` holds itself.", None)
-        self._expect_key_is_text(mark)
+            name = printable(event.anchor, limit=60)
+            self._stop(
+                mark,
+                "self-reference",
+                f"The alias `*{name}` stands inside the value that it repeats, `&{name}`.",
+                "Remove the alias, or write out what it stands for.",
+            )
+        if self._awaits_key and isinstance(node.value, (dict, list)):
+            self._refuse_key(mark)
         return node
 
     def _scalar(self, event: Any) -> Node:
@@ -226,13 +274,14 @@ class _Builder:
         tag = event.tag
         if tag and tag != "!" and _CORE_TAGS.get(tag) != "str":
             self._refuse_tag(event)
-            return Node(None, mark)
-        if event.style or not event.implicit[0]:  # quoted, or tagged as text
+            return Node(event.value if self._awaits_key else None, mark)
+        if event.style or not event.implicit[0] or self._awaits_key:  # quoted, tagged as text, or a key
             return Node(event.value, mark)
         try:
             return Node(scalars.resolve(event.value), mark)
         except scalars.AmbiguousNumber:
-            number = event.value.lstrip("+-").lstrip("0") or "0"
+            sign = "-" if event.value.startswith("-") else ""
+            number = sign + (event.value.lstrip("+-").lstrip("0") or "0")
             self.problems.append(
                 problem_at(
                     mark,
@@ -244,7 +293,12 @@ class _Builder:
             )
         except scalars.NumberTooLong:
             self.problems.append(
-                problem_at(mark, "number-too-long", f"A number of {len(event.value):,} characters is no size or rate.")
+                problem_at(
+                    mark,
+                    "number-too-long",
+                    f"A number of {len(event.value):,} characters is no size or rate.",
+                    hint="Write a number of a few digits, or put quotes around it if it is text.",
+                )
             )
         return Node(None, mark)
 
@@ -275,11 +329,14 @@ class _Builder:
                 self._key = None
 
     def _key_text(self, node: Node) -> str:
-        if isinstance(node.value, str):
-            return node.value
-        if node.value is None:
-            self.problems.append(problem_at(node.mark, "key-not-text", "A key is missing before the colon."))
-        return str(node.plain()).lower() if isinstance(node.value, bool) else str(node.plain())
+        text = node.value if isinstance(node.value, str) else str(node.value)  # an alias may stand for a number
+        if not text:
+            self.problems.append(
+                problem_at(
+                    node.mark, "empty-key", "There is no key before this colon.", hint="Write one, or delete the colon."
+                )
+            )
+        return text
 
     def _put(self, parent: Node, mapping: dict[str, Node], key: str, mark: Mark, node: Node) -> None:
         if key == "<<":
@@ -304,7 +361,8 @@ class _Builder:
         for base in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(base.value, dict):
                 message = "The merge key `<<` takes an alias of a mapping, such as `<<: *name`."
-                self.problems.append(problem_at(base.mark, "bad-merge", message))
+                hint = "Write what it names as keys of this mapping instead."
+                self.problems.append(problem_at(base.mark, "bad-merge", message, hint=hint))
                 continue
             for key, child in base.value.items():
                 if key not in mapping:
@@ -313,6 +371,10 @@ class _Builder:
 
     def _grow(self, parent: Node, child: Node) -> None:
         parent.size += child.size
+        parent.depth = max(parent.depth, child.depth + 1)
         if parent.size > MAX_NODES:
             message = f"The file has more than {MAX_NODES:,} values once its aliases are written out."
-            self._stop(child.mark, "too-many-nodes", message, "No config needs that.")
+            hint = "Remove aliases that stand for values with aliases in them."
+            self._stop(child.mark, "too-many-nodes", message, hint)
+        if parent.depth > MAX_DEPTH:
+            self._stop(child.mark, "too-deep", *_TOO_DEEP)

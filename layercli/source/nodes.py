@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,10 @@ from layercli.errors import Problem, Severity
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
+)
+"""What a terminal obeys, what turns the direction of text, and what nobody sees."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -35,8 +39,10 @@ def quoted(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple)):
-        shown = ", ".join(quoted(item) for item in value[:8])
+        shown = ", ".join("[…]" if isinstance(item, (list, tuple)) and item else quoted(item) for item in value[:8])
         return f"[{shown}{', …' if len(value) > 8 else ''}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     return printable(str(value), limit=60)
 
 
@@ -88,6 +94,8 @@ class Node:
     keys: dict[str, Mark] = field(default_factory=dict)
     size: int = 1
     """Number of nodes in the tree below and with this one, aliases written out."""
+    depth: int = 0
+    """Levels of lists and mappings in the tree below this one, aliases written out."""
 
     def plain(self) -> Any:
         """The value without positions."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from layercli.errors import LayercliError, Problem
-from layercli.source.load import parse
+from layercli.source.load import MAX_DEPTH, parse
 from layercli.source.nodes import KeyPath, Mark, Node, Source, format_path, printable, problem_at
 
 _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
+_KEY = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d+\])*")
 
 Namer = Callable[[list[Node]], Sequence[str]]
 """Gives each item of a list the name by which ``--set`` may address it."""
@@ -37,8 +38,10 @@ def _apply(root: Node, text: str, names: Namer) -> None:
     mark = Mark(source, 1, 1)
     key, equals, value = text.partition("=")
     steps = [index or name for index, name in _STEP.findall(key)]
-    if not equals or not steps:
+    if not equals or not _KEY.fullmatch(key):
         raise _problem(mark, "A --set option is `KEY=VALUE`.", "For example `--set train.epochs=3`.")
+    if len(steps) > MAX_DEPTH:
+        raise _problem(mark, f"A key of {len(steps)} steps is deeper than any config.", "Shorten the key.")
     new = parse(Source(source.name, value.split("\n"), source.directory, numbered=False))
     parent, last = _walk(root, steps, mark, names)
     if isinstance(parent.value, list):
@@ -89,7 +92,9 @@ def _index(items: list[Node], step: str, path: KeyPath, mark: Mark, names: Namer
         index = int(step)
         if -len(items) <= index < len(items):
             return index % len(items)
-        raise _problem(mark, f"`{format_path(path)}` has {len(items)} items; there is no item {step}.", None)
+        count = "1 item" if len(items) == 1 else f"{len(items)} items"
+        hint = f"They are counted from 0 to {len(items) - 1}." if items else None
+        raise _problem(mark, f"`{format_path(path)}` has {count}; there is no item {step}.", hint)
     known = list(names(items))
     if step in known:
         return known.index(step)

@@ -1,0 +1,150 @@
+import keras
+import pytest
+from pydantic import TypeAdapter
+
+from layercli import runs
+from layercli.config.callbacks import OWN_FILES, monitored
+from layercli.config.registry import CALLBACKS
+from layercli.config.training_types import Callback
+from layercli.engine.objects import keras_object
+from tests.config.against_keras import (
+    assert_complete,
+    assert_round_trip,
+    assert_same_arguments,
+    refusal,
+    required,
+)
+
+
+def test_every_callback_of_keras_is_described_or_refused():
+    assert_complete(CALLBACKS, keras.callbacks)
+
+
+@pytest.mark.parametrize("name", CALLBACKS.names)
+def test_arguments_and_defaults_are_those_of_keras(name):
+    assert_same_arguments(CALLBACKS, keras.callbacks, name)
+
+
+@pytest.mark.parametrize("name", CALLBACKS.names)
+def test_a_callback_is_built_as_keras_builds_it(name):
+    arguments = required(CALLBACKS.load(name))
+    theirs = getattr(keras.callbacks, name)(**arguments)
+    for home in (keras.callbacks, None):
+        ours = keras_object(CALLBACKS.parse({"type": name, **arguments}), home=home)
+        assert type(ours) is type(theirs)
+        assert vars(ours) == vars(theirs)
+
+
+@pytest.mark.parametrize("name", CALLBACKS.names)
+def test_what_is_written_out_is_read_back(name):
+    assert_round_trip(CALLBACKS, name)
+
+
+@pytest.mark.parametrize("name", CALLBACKS.refused)
+def test_a_callback_that_no_config_may_have_says_why_and_what_instead(name):
+    said = refusal(Callback, name)
+    assert said["code"] == "refused-type"
+    assert said["hint"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("ReduceLROnPlateau", {"factor": 1.0}, "factor"),
+        ("TensorBoard", {"profile_batch": -1}, "profile_batch"),
+        ("TensorBoard", {"profile_batch": [5, 2]}, "profile_batch"),
+        ("TensorBoard", {"profile_batch": [1, 2, 3]}, "profile_batch"),
+        ("EarlyStopping", {"monitors": "loss"}, "monitors"),
+    ],
+)
+def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+    with pytest.raises((ValueError, TypeError)):
+        getattr(keras.callbacks, name)(**arguments)
+    said = refusal(Callback, {"type": name, **arguments})
+    assert said["at"][0] == at
+    assert at in said["message"]
+
+
+def test_a_mode_that_keras_warns_of_is_refused():
+    with pytest.warns(UserWarning, match="unknown"):
+        keras.callbacks.EarlyStopping(mode="less")
+    assert refusal(Callback, {"type": "EarlyStopping", "mode": "less"})["at"] == ("mode",)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("EarlyStopping", {"patience": -1}, "patience"),
+        ("EarlyStopping", {"monitor": ""}, "monitor"),
+        ("EarlyStopping", {"verbose": True}, "verbose"),
+        ("ReduceLROnPlateau", {"factor": 0}, "factor"),
+        ("ReduceLROnPlateau", {"min_lr": -1}, "min_lr"),
+        ("CSVLogger", {"filename": "a.csv", "separator": ";;"}, "separator"),
+        ("CSVLogger", {"filename": "a.csv", "separator": "\n"}, "separator"),
+        ("CSVLogger", {}, "filename"),
+        ("TensorBoard", {"update_freq": 0}, "update_freq"),
+        ("TensorBoard", {"update_freq": "step"}, "update_freq"),
+        ("TensorBoard", {"update_freq": []}, "update_freq"),
+        ("TensorBoard", {"profile_batch": "2,3"}, "profile_batch"),
+    ],
+)
+def test_what_fails_late_in_training_is_refused(name, arguments, at):
+    assert refusal(Callback, {"type": name, **arguments})["at"][0] == at
+
+
+OUTSIDE = [
+    "/etc/passwd", "../log.csv", "a/../../log.csv", "..", ".", "./a", "a//b", "~/log.csv", "~", "C:/log.csv", "C:log.csv",
+    "C:\\log.csv", "a\\..\\b", "\\\\host\\share", "//host/share", "gs://bucket/log", "file:///etc/passwd", "a\0b", "a\nb",
+    "$HOME/log", "%TEMP%/log", "a/.. /b", "a/...", ".hidden", "log.csv:stream", "NUL", "a/con.csv", "x" * 201, "a ", "/",
+    "a/\u202e", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, 5, None, ["a"]])
+def test_a_path_that_leaves_the_run_directory_is_refused(path):
+    said = refusal(Callback, {"type": "CSVLogger", "filename": path})
+    assert said["at"] == ("filename",)
+    assert said["code"] in ("bad-path", "wrong-type")
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.parametrize("place", [("log_dir",), ("embeddings_metadata",), ("embeddings_metadata", "words")])
+def test_no_path_of_tensorboard_leaves_the_run_directory(place, path):
+    value = {place[1]: path} if len(place) == 2 else path
+    said = refusal(Callback, {"type": "TensorBoard", place[0]: value})
+    assert said["at"] == (place[0],)
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted(OWN_FILES), "Model.keras", "config.yaml/x", "my_layers.py", "lib/own.PY"]
+)
+def test_a_file_that_layercli_writes_is_not_written_over(path):
+    assert "layercli itself" in refusal(Callback, {"type": "CSVLogger", "filename": path})["message"]
+
+
+def test_the_files_of_a_run_are_all_known():
+    assert {runs.CONFIG, runs.MANIFEST, runs.HISTORY, runs.MODEL, runs.SUMMARY} <= OWN_FILES
+
+
+@pytest.mark.parametrize("path", ["log.csv", "logs/my run-1.v2.csv", "a/b/c", "größe.csv", "_log"])
+def test_a_path_inside_the_run_directory_is_kept(path):
+    assert CALLBACKS.parse({"type": "CSVLogger", "filename": path}).arguments()["filename"] == path
+
+
+def test_metadata_of_embeddings_survive_that_keras_empties_its_argument():
+    declared = CALLBACKS.parse({"type": "TensorBoard", "embeddings_metadata": {"words": "words.tsv"}})
+    keras_object(declared).embeddings_metadata.clear()
+    assert declared.arguments()["embeddings_metadata"] == {"words": "words.tsv"}
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("EarlyStopping", "val_loss"),
+        ({"type": "ReduceLROnPlateau", "monitor": "val_auc"}, "val_auc"),
+        ("TerminateOnNaN", None),
+        ("TensorBoard", None),
+    ],
+)
+def test_what_a_callback_watches_is_told(value, name):
+    assert monitored(TypeAdapter(Callback).validate_python(value)) == name

@@ -1,0 +1,134 @@
+import inspect
+
+import keras
+import pytest
+from keras.src.losses import ALL_OBJECTS_DICT
+from pydantic import TypeAdapter
+
+from layercli.config.registry import CHOSEN_LOSSES, LOSSES, parse_loss
+from layercli.config.training_types import Loss
+from layercli.engine.objects import keras_object
+from layercli.layers.component import Component
+from tests.config.against_keras import (
+    assert_built_alike,
+    assert_complete,
+    assert_round_trip,
+    assert_same_arguments,
+    refusal,
+    required,
+)
+
+RESOLVED_BY_KERAS = sorted(name for name in ALL_OBJECTS_DICT if name not in ("Loss", "LossFunctionWrapper"))
+
+
+def test_every_loss_of_keras_is_described_or_refused():
+    assert_complete(LOSSES, keras.losses)
+
+
+@pytest.mark.parametrize("name", LOSSES.names)
+def test_arguments_and_defaults_are_those_of_keras(name):
+    assert_same_arguments(LOSSES, keras.losses, name)
+
+
+@pytest.mark.parametrize("name", LOSSES.names)
+def test_a_loss_is_built_as_keras_builds_it(name):
+    assert_built_alike(LOSSES, keras.losses, name)
+
+
+@pytest.mark.parametrize("name", LOSSES.names)
+def test_what_is_written_out_is_read_back(name):
+    assert_round_trip(LOSSES, name)
+
+
+@pytest.mark.parametrize("name", RESOLVED_BY_KERAS)
+def test_every_name_that_keras_resolves_means_the_same_here(name):
+    theirs = keras.losses.get(name)
+    ours = keras_object(parse_loss(name), home=keras.losses)
+    if isinstance(theirs, keras.losses.Loss):
+        assert type(ours) is type(theirs)
+        return
+    assert ours.fn is theirs
+    defaults = {
+        key: p.default for key, p in inspect.signature(theirs).parameters.items() if p.default is not p.empty
+    }
+    assert {key: defaults[key] for key in ours._fn_kwargs} == ours._fn_kwargs
+
+
+@pytest.mark.parametrize("alias", LOSSES.aliases)
+def test_no_alias_is_known_here_that_keras_does_not_know(alias):
+    assert keras.losses.get(alias)
+
+
+@pytest.mark.parametrize("name", [*CHOSEN_LOSSES, "CE"])
+def test_a_loss_that_keras_chooses_by_shapes_stays_a_name(name):
+    assert TypeAdapter(Loss).validate_python(name) == name
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
+    model.compile(loss=name)
+    model.compute_loss(y=keras.ops.ones((4,)), y_pred=keras.ops.ones((4, 3)))
+    assert model._compile_loss._flat_losses[0].loss.fn is keras.losses.sparse_categorical_crossentropy
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("CategoricalGeneralizedCrossEntropy", {"q": 0.0}, "q"),
+        ("CategoricalGeneralizedCrossEntropy", {"q": 1.0}, "q"),
+        ("MeanSquaredError", {"reduction": "average"}, "reduction"),
+        ("MeanSquaredError", {"dtype": "float31"}, "dtype"),
+        ("MeanSquaredError", {"delta": 1.0}, "delta"),
+    ],
+)
+def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+    with pytest.raises((ValueError, TypeError)):
+        getattr(keras.losses, name)(**arguments)
+    said = refusal(Loss, {"type": name, **arguments})
+    assert said["at"][0] == at
+    assert at in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("BinaryCrossentropy", {"label_smoothing": 1.1}, "label_smoothing"),
+        ("BinaryCrossentropy", {"axis": True}, "axis"),
+        ("BinaryFocalCrossentropy", {"alpha": -0.1}, "alpha"),
+        ("CategoricalFocalCrossentropy", {"alpha": [0.1, -1]}, "alpha"),
+        ("CategoricalFocalCrossentropy", {"alpha": [[0.1]]}, "alpha"),
+        ("CategoricalFocalCrossentropy", {"alpha": "much"}, "alpha"),
+        ("Huber", {"delta": 0}, "delta"),
+        ("Dice", {"axis": ["one"]}, "axis"),
+        ("Huber", {"name": "a/../b"}, "name"),
+    ],
+)
+def test_what_measures_nothing_is_refused(name, arguments, at):
+    assert refusal(Loss, {"type": name, **arguments})["at"][0] == at
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "CategoricalFocalCrossentropy", "alpha": [0.1, 0.9]},
+        {"type": "Dice", "axis": [1, 2], "name": None},
+        {
+            "type": "sparse_categorical_crossentropy",
+            "from_logits": True,
+            "ignore_class": -1,
+            "dtype": "float64",
+        },
+    ],
+)
+def test_arguments_reach_keras_as_they_are_declared(value):
+    declared = parse_loss(value)
+    assert isinstance(declared, Component)
+    config = keras_object(declared, home=keras.losses).get_config()
+    given = {key: item for key, item in value.items() if key in config and key != "name"}
+    assert {key: config[key] for key in given} == given
+
+
+@pytest.mark.parametrize("name", LOSSES.names)
+def test_every_example_is_complete(name):
+    assert parse_loss({"type": name, **required(LOSSES.load(name))})
+
+
+def test_the_base_class_is_refused_with_the_way_out():
+    assert refusal(Loss, "Loss")["hint"]

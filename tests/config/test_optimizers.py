@@ -1,0 +1,165 @@
+import subprocess
+import sys
+
+import keras
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from layercli.config.registry import OPTIMIZERS
+from layercli.config.training_types import Optimizer
+from layercli.engine.objects import keras_object
+from tests.config.against_keras import (
+    assert_built_alike,
+    assert_complete,
+    assert_round_trip,
+    assert_same_arguments,
+    refusal,
+)
+
+SCHEDULE = {"type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10}
+
+
+def test_every_optimizer_of_keras_is_described_or_refused():
+    assert_complete(OPTIMIZERS, keras.optimizers)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names)
+def test_arguments_and_defaults_are_those_of_keras(name):
+    assert_same_arguments(OPTIMIZERS, keras.optimizers, name, left_out=("name",))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names)
+def test_an_optimizer_is_built_as_keras_builds_it(name):
+    assert_built_alike(OPTIMIZERS, keras.optimizers, name, apart_from=("name",))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names)
+def test_what_is_written_out_is_read_back(name):
+    assert_round_trip(OPTIMIZERS, name)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names)
+def test_any_case_of_a_name_means_what_it_means_to_keras(name):
+    assert type(OPTIMIZERS.parse(name.lower())).__name__ == name
+
+
+def test_a_schedule_is_built_with_its_optimizer():
+    built = keras_object(OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE}), home=keras.optimizers)
+    assert built.get_config()["learning_rate"]["class_name"] == "CosineDecay"
+
+
+def test_a_schedule_is_written_out_and_read_back():
+    declared = OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE})
+    assert OPTIMIZERS.parse(declared.plain()) == declared
+    assert declared.plain()["learning_rate"]["type"] == "CosineDecay"
+
+
+def test_a_whole_number_is_a_learning_rate():
+    built = keras_object(OPTIMIZERS.parse({"type": "SGD", "learning_rate": 1, "momentum": 1}))
+    assert built.get_config()["learning_rate"] == 1.0
+
+
+REFUSED_BY_KERAS = [
+    ("Adam", {"learning_rate": "fast"}, "learning_rate"),
+    ("Adam", {"learning_rate": None}, "learning_rate"),
+    ("Adam", {"learning_rate": True}, "learning_rate"),
+    ("Adam", {"clipnorm": 1.0, "clipvalue": 1.0}, "clipvalue"),
+    ("Adam", {"clipnorm": 1.0, "global_clipnorm": 1.0}, "global_clipnorm"),
+    ("Adam", {"clipvalue": 1.0, "global_clipnorm": 1.0}, "global_clipnorm"),
+    ("Adam", {"use_ema": True, "ema_momentum": 1.1}, "ema_momentum"),
+    ("Adam", {"use_ema": True, "ema_momentum": -0.1}, "ema_momentum"),
+    ("Adam", {"use_ema": True, "ema_overwrite_frequency": -1}, "ema_overwrite_frequency"),
+    ("Adam", {"use_ema": True, "ema_overwrite_frequency": 1.5}, "ema_overwrite_frequency"),
+    ("Adam", {"gradient_accumulation_steps": 1}, "gradient_accumulation_steps"),
+    ("Adam", {"unknown": 1}, "unknown"),
+    ("AdamW", {"weight_decay": None}, "weight_decay"),
+    ("SGD", {"momentum": 1.5}, "momentum"),
+    ("SGD", {"momentum": -0.5}, "momentum"),
+    ("Lion", {"beta_1": 0.0}, "beta_1"),
+    ("Lion", {"beta_1": 1.5}, "beta_1"),
+    ("Ftrl", {"initial_accumulator_value": -0.1}, "initial_accumulator_value"),
+    ("Ftrl", {"learning_rate_power": 0.5}, "learning_rate_power"),
+    ("Ftrl", {"l1_regularization_strength": -1.0}, "l1_regularization_strength"),
+    ("Ftrl", {"l2_regularization_strength": -1.0}, "l2_regularization_strength"),
+    ("Ftrl", {"l2_shrinkage_regularization_strength": -1.0}, "l2_shrinkage_regularization_strength"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "at"), REFUSED_BY_KERAS)
+def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+    with pytest.raises((ValueError, TypeError)):
+        getattr(keras.optimizers, name)(**arguments)
+    said = refusal(Optimizer, {"type": name, **arguments})
+    assert said["at"][0] == at
+    assert at in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("Adam", {"beta_1": 1.0}, "beta_1"),
+        ("Adam", {"beta_2": 1}, "beta_2"),
+        ("Adam", {"clipnorm": 0}, "clipnorm"),
+        ("Adam", {"learning_rate": -0.1}, "learning_rate"),
+        ("Adam", {"learning_rate": float("nan")}, "learning_rate"),
+        ("Adam", {"learning_rate": 10**400}, "learning_rate"),
+        ("Adam", {"learning_rate": [0.1]}, "learning_rate"),
+        ("RMSprop", {"rho": 1.1}, "rho"),
+        ("ScheduleFreeAdamW", {"beta_1": 0}, "beta_1"),
+        ("Muon", {"exclude_layers": ["("]}, "exclude_layers"),
+    ],
+)
+def test_what_cannot_train_is_refused(name, arguments, at):
+    said = refusal(Optimizer, {"type": name, **arguments})
+    assert said["at"][0] == at
+
+
+@pytest.mark.parametrize("rate", ["0.001", "1e-3", " 1"])
+def test_a_quoted_number_is_refused_with_the_way_out(rate):
+    said = refusal(Optimizer, {"type": "Adam", "learning_rate": rate})
+    assert said["hint"] == "Write it as a number, without quotes."
+
+
+def test_a_name_where_a_rate_belongs_is_looked_up_among_schedules():
+    said = refusal(Optimizer, {"type": "Adam", "learning_rate": {"type": "CosineDecai"}})
+    assert said["at"] == ("learning_rate", "type")
+    assert "CosineDecay" in said["hint"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.refused)
+def test_an_optimizer_that_no_config_may_have_says_why(name):
+    said = refusal(Optimizer, name)
+    assert said["code"] == "refused-type"
+    assert said["hint"]
+
+
+def test_lr_is_answered_with_learning_rate():
+    assert "learning_rate" in refusal(Optimizer, {"type": "Adam", "lr": 0.1})["hint"]
+
+
+def test_a_misspelt_optimizer_is_answered_with_the_right_one():
+    with pytest.raises(ValidationError, match="There is no optimizer"):
+        TypeAdapter(Optimizer).validate_python("Adma")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "module"),
+    [
+        ("Optimizer", "adam", "optimizers"),
+        ("Loss", "mse", "losses"),
+        ("Metric", "mse", "metrics"),
+        ("Callback", "EarlyStopping", "callbacks"),
+    ],
+)
+def test_a_bare_name_imports_the_one_module_it_needs_and_no_tensorflow(kind, value, module):
+    code = f"""
+import sys
+from pydantic import TypeAdapter
+from layercli.config import training_types
+TypeAdapter(training_types.{kind}).validate_python({value!r})
+ours = {{"optimizers", "schedules", "losses", "metrics", "confusion_metrics", "segmentation_metrics", "callbacks"}}
+loaded = {{name for name in ours if "layercli.config." + name in sys.modules}}
+assert loaded == {{{module!r}}}, loaded
+assert not {{"tensorflow", "keras", "numpy"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

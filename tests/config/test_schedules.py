@@ -1,0 +1,80 @@
+import keras
+import pytest
+from keras.optimizers import schedules
+
+from layercli.config.registry import SCHEDULES
+from layercli.config.training_types import Optimizer
+from tests.config.against_keras import (
+    assert_built_alike,
+    assert_complete,
+    assert_round_trip,
+    assert_same_arguments,
+    refusal,
+    required,
+)
+
+
+def test_every_schedule_of_keras_is_described_or_refused():
+    assert_complete(SCHEDULES, schedules)
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names)
+def test_arguments_and_defaults_are_those_of_keras(name):
+    assert_same_arguments(
+        SCHEDULES, schedules, name, left_out=("name",)
+    )  # the name of an op's scope, no more
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names)
+def test_a_schedule_is_built_as_keras_builds_it(name):
+    assert_built_alike(SCHEDULES, schedules, name)
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names)
+def test_what_is_written_out_is_read_back(name):
+    assert_round_trip(SCHEDULES, name)
+
+
+REFUSED = [
+    ("ExponentialDecay", {"decay_steps": 0}, "decay_steps"),
+    ("InverseTimeDecay", {"decay_steps": -1}, "decay_steps"),
+    ("PolynomialDecay", {"decay_steps": 0}, "decay_steps"),
+    ("CosineDecay", {"decay_steps": 0}, "decay_steps"),
+    ("CosineDecayRestarts", {"first_decay_steps": 0}, "first_decay_steps"),
+    ("PiecewiseConstantDecay", {"values": [0.1]}, "values"),
+    ("PiecewiseConstantDecay", {"boundaries": [], "values": [0.1]}, "boundaries"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "at"), REFUSED)
+def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+    declared = required(SCHEDULES.load(name)) | arguments
+    with pytest.raises((ValueError, IndexError)):
+        getattr(schedules, name)(**declared)(5)
+    said = refusal(Optimizer, {"type": "SGD", "learning_rate": {"type": name, **declared}})
+    assert said["at"][:2] == ("learning_rate", at)
+    assert at in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "at"),
+    [
+        ("PiecewiseConstantDecay", {"boundaries": [2000, 1000]}, "boundaries"),
+        ("CosineDecay", {"initial_learning_rate": -1}, "initial_learning_rate"),
+        ("CosineDecayRestarts", {"t_mul": 0.5}, "t_mul"),
+        ("PolynomialDecay", {"power": -1}, "power"),
+    ],
+)
+def test_what_makes_a_rate_that_is_no_rate_is_refused(name, arguments, at):
+    said = refusal(
+        Optimizer,
+        {"type": "SGD", "learning_rate": {"type": name, **required(SCHEDULES.load(name)), **arguments}},
+    )
+    assert said["at"][:2] == ("learning_rate", at)
+
+
+def test_a_whole_number_as_rate_gives_the_rate_that_a_fraction_would():
+    declared = {"type": "ExponentialDecay", "initial_learning_rate": 1, "decay_steps": 10, "decay_rate": 0.5}
+    schedule = SCHEDULES.parse(declared)
+    built = schedules.ExponentialDecay(**schedule.arguments())
+    assert float(keras.ops.convert_to_numpy(built(10))) == pytest.approx(0.5)
