@@ -136,7 +136,7 @@ def check_document(document: Node) -> Checked:
             problem_at(document.locate(path), "duplicate-name", message, hint="Rename one of them.", path=path)
         )
     shapes = infer(graph)
-    problems.extend(_shape_problems(document, shapes))
+    problems.extend(_shape_problems(document, shapes, free_input=config.data is None))
     if not has_errors(problems) or malformed:
         problems.extend(
             problem_at(
@@ -188,7 +188,7 @@ def _fits(declared: Sequence[int | None], actual: Sequence[int | None]) -> bool:
     )
 
 
-def _shape_problems(document: Node, shapes: Shapes) -> Iterator[Problem]:
+def _shape_problems(document: Node, shapes: Shapes, *, free_input: bool) -> Iterator[Problem]:
     lines = {row.node.name: _line(document, row.node.path) for row in shapes.rows}
     for row in shapes.rows:
         if row.error is None:
@@ -197,8 +197,8 @@ def _shape_problems(document: Node, shapes: Shapes) -> Iterator[Problem]:
         yield problem_at(
             document.locate(path),
             "shape-mismatch",
-            f"{row.error} {_from(row, lines)}".strip(),
-            hint=hints.hint_for(row, shapes, lines),
+            f"{row.error} {_from(row, lines)}".strip() if _shows_input(row) else str(row.error),
+            hint=hints.hint_for(row, shapes, lines, free_input=free_input),
             path=path,
         )
 
@@ -208,13 +208,18 @@ def _line(document: Node, path: KeyPath) -> int | None:
     return mark.line if mark.source.numbered else None
 
 
+def _shows_input(row: Row) -> bool:
+    """Whether the error tells the shape of an input, so that one asks where it comes from."""
+    return any(x is not None and show(x.shape) in str(row.error) for x in row.inputs)
+
+
 def _from(row: Row, lines: dict[str, int | None]) -> str:
     """Which layer gave the input that does not fit."""
     sources = [name for name in row.node.inputs if name != INPUT]
     if not sources:
-        return "It is the model's input."
+        return "That is the model's input."
     named = [f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "") for name in sources]
-    return f"It comes from {' and '.join(named)}."
+    return f"That comes from {' and '.join(named)}."
 
 
 def _problem(document: Node, error: Any) -> Problem:

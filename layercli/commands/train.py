@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,7 +101,7 @@ class _Recorder:
         self.step = progress.step
         self._show = progress.epoch
 
-    def epoch(self, record: dict[str, Any]) -> None:
+    def epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
         runs.append_line(self._history, record)
         self._show(record)

@@ -6,19 +6,19 @@ from pydantic import Field, PlainValidator
 
 from layercli.config.metrics import Direction, Metric
 from layercli.config.training_types import FromLogits, Unit
-from layercli.layers.arguments import NonNegativeInt, PositiveInt, extent
+from layercli.layers.arguments import NonNegativeInt, PositiveInt
 from layercli.layers.strict import ArgumentError, Expected, refuse
 from layercli.source.nodes import quoted
 
 
 def _thresholds(value: Any) -> float | list[float]:
-    shape = extent(value)
-    items = list(value) if shape else [value]
-    if len(shape) > 1 or not items or not all(0 <= item <= 1 for item in items):
+    items = list(value) if isinstance(value, (list, tuple)) else [value]
+    numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items)
+    if not items or not numbers or not all(0 <= item <= 1 for item in items):
         expected = "a number between 0 and 1, or a list of them"
         message = f"`thresholds` is {quoted(value)}; it must be {expected}."
-        raise refuse("out-of-range", message, "For example `thresholds: 0.5`.")
-    return items if shape else value
+        raise refuse("out-of-range" if numbers else "wrong-type", message, "For example `thresholds: 0.5`.")
+    return items if isinstance(value, (list, tuple)) else float(value)
 
 
 Thresholds = Annotated[

@@ -119,7 +119,7 @@ class Sklearn(Data):
 
     def check(self) -> None:
         known = _DATASETS[self.dataset]
-        features = prod(known.shape)
+        features = prod(size for size in known.shape if size is not None)
         if self.shape is not None and prod(self.shape) != features:
             raise ArgumentError(
                 "shape",

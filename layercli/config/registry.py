@@ -3,6 +3,8 @@
 from typing import Final
 
 from layercli.layers.component import Catalogue, Component
+from layercli.layers.strict import closest, refuse
+from layercli.source.nodes import quoted
 
 _PACKAGE = "layercli.config"
 
@@ -177,4 +179,6 @@ def parse_metric(value: object) -> str | Component:
         return METRICS.parse(value)
     if value.lower() in CHOSEN_METRICS:
         return value
+    if METRICS.find(value) is None and closest(value, [*METRICS.names, *CHOSEN_METRICS]) in CHOSEN_METRICS:
+        raise refuse("unknown-type", f"There is no metric {quoted(value)}.", "Did you mean `accuracy`?")
     return METRICS.look_up(value).model_validate({"name": value})

@@ -43,5 +43,5 @@ def _parsed(parse: Callable[[Any], T], value: Any) -> T | None:
 
 def _unknown(item: Any) -> LayerEntry:
     name = item.get("name") if isinstance(item, dict) else None
-    layer = CustomLayer.model_construct(kind="keras", place="", class_name="Unknown")
+    layer = CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
     return LayerEntry(layer, name if isinstance(name, str) else None)

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from layercli.config.metrics import IgnoreClass, Metric, Threshold
 from layercli.layers.arguments import NonNegativeInt
-from layercli.layers.component import Component
 from layercli.layers.strict import ArgumentError
 
 NumClasses = Annotated[int, Field(gt=0, le=10_000, description="How many classes there are.", examples=[10])]
@@ -18,11 +17,11 @@ SparsePred = Annotated[bool, Field(description="Whether predictions are whole nu
 ClassAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
 
 
-def _check_classes(metric: Component, classes: list[int], num_classes: int) -> None:
+def _check_classes(classes: list[int], num_classes: int) -> None:
     if max(classes) >= num_classes:
         raise ArgumentError(
             "target_class_ids",
-            f"{metric.title()} has {num_classes} classes, so there is no class {max(classes)}.",
+            f"`target_class_ids` has class {max(classes)}, but there are {num_classes} classes.",
             f"Classes count from 0 to {num_classes - 1}.",
         )
 
@@ -39,7 +38,7 @@ class IoU(Metric):
 
     def check(self) -> None:
         """Every class that is measured exists."""
-        _check_classes(self, self.target_class_ids, self.num_classes)
+        _check_classes(self.target_class_ids, self.num_classes)
 
 
 class BinaryIoU(Metric):
@@ -50,7 +49,7 @@ class BinaryIoU(Metric):
 
     def check(self) -> None:
         """Every class that is measured exists."""
-        _check_classes(self, self.target_class_ids, 2)
+        _check_classes(self.target_class_ids, 2)
 
 
 class MeanIoU(Metric):
@@ -74,7 +73,7 @@ class OneHotIoU(Metric):
 
     def check(self) -> None:
         """Every class that is measured exists."""
-        _check_classes(self, self.target_class_ids, self.num_classes)
+        _check_classes(self.target_class_ids, self.num_classes)
 
 
 class OneHotMeanIoU(Metric):

@@ -6,10 +6,13 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from layercli.check import Valid
 from layercli.config.callbacks import monitored
@@ -18,7 +21,9 @@ from layercli.data.arrays import Examples, Parts
 from layercli.engine.assemble import Assembled
 from layercli.engine.objects import keras_object
 from layercli.errors import LayercliError
+from layercli.graph.monitors import better
 from layercli.layers.component import Component
+from layercli.source.nodes import printable
 
 
 class Observer(Protocol):
@@ -92,8 +97,10 @@ def fit(assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, o
     compile_model(model, train)
     fitted = Fitted()
     watch = _Watch(fitted, observer, examples=len(parts.train))
-    declared = [_callback(callback, run) for callback in train.callbacks]
-    model.fit(
+    declared = [_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)]
+    _run(
+        model,
+        valid,
         parts.train.x,
         parts.train.y,
         batch_size=train.batch_size,
@@ -116,9 +123,8 @@ def fit(assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, o
     fitted.examples_per_second = watch.examples_per_second
     fitted.best = _best(fitted.records, train)
     if len(parts.test):
-        fitted.test = model.evaluate(
-            parts.test.x, parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
-        )
+        test = model.evaluate(parts.test.x, parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True)
+        fitted.test = _loss_first(test)
     return fitted
 
 
@@ -134,7 +140,7 @@ def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
     if not records or monitor not in records[0]:
         monitor, mode = ("val_loss" if records and "val_loss" in records[0] else "loss"), "min"
     if mode == "auto":
-        mode = "max" if any(word in monitor for word in _HIGHER_IS_BETTER) else "min"
+        mode = better(monitor, train) or "min"
     finite = [record for record in records if math.isfinite(record[monitor])]
     if not finite:
         return {}
@@ -142,21 +148,48 @@ def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
     return {"monitor": monitor, **{name: value for name, value in chosen.items() if name not in _BOOKKEEPING[1:]}}
 
 
-_HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "similarity", "correlation")
+def _callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
+    """The Keras callback; files that it writes go into the run directory.
 
-
-def _callback(callback: Component, run: Path) -> Any:
-    """The Keras callback; files that it writes go into the run directory."""
+    Raises:
+        LayercliError: it needs a package that is not installed.
+    """
+    if callback.type_name() == "TensorBoard" and find_spec("tensorboard") is None:
+        message = "The callback TensorBoard needs the package tensorboard, which is not installed."
+        hint = "Install it: `pip install 'layercli[tensorboard]'`."
+        raise LayercliError(valid.problem(("train", "callbacks", index), "missing-package", message, hint))
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:
-            callback = callback.model_copy(update={name: str(run / getattr(callback, name))})
+            path = run / getattr(callback, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            callback = callback.replace(**{name: str(path)})
     return keras_object(callback, home=keras.callbacks)
 
 
-def _loss_first(logs: Mapping[str, Any]) -> dict[str, float]:
+def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:
+    """``model.fit``; what Keras and TensorFlow refuse while they run is a problem of the config.
+
+    Raises:
+        LayercliError: they refused it.
+    """
+    try:
+        model.fit(*args, **kwargs)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        said = printable(f"{type(error).__name__}: {error}".strip().split("\n")[0], limit=400)
+        hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
+        raise LayercliError(valid.problem(("train",), "training-failed", f"Keras refused: {said}", hint)) from error
+
+
+def _loss_first(logs: Mapping[str, Any]) -> dict[str, Any]:
     """Keras's logs as plain numbers; training before validation, and the loss before the metrics."""
     names = sorted(logs, key=lambda name: (name.startswith("val_"), not name.endswith("loss")))
-    return {name: float(logs[name]) for name in names}
+    return {name: _plain(logs[name]) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """A logged value as a number; one that has a number for each class as a list."""
+    array = np.asarray(value)
+    return float(array) if array.ndim == 0 else array.astype(float).tolist()
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types

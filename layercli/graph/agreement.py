@@ -7,57 +7,53 @@ from dataclasses import dataclass
 
 from layercli.config.config import Config
 from layercli.config.data import DataFacts
-from layercli.errors import Severity
 from layercli.graph.build import snake_case
+from layercli.graph.findings import Finding
+from layercli.graph.monitors import monitor_findings
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.component import Component
 from layercli.layers.shapes import Tensor, show
 from layercli.source.nodes import KeyPath
 
 _LOSS: KeyPath = ("train", "loss")
-_SPARSE = frozenset({"SparseCategoricalCrossentropy"})
-_ONE_HOT = frozenset({"CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge",
-                      "CategoricalGeneralizedCrossEntropy"})  # fmt: skip
+_SPARSE = frozenset({"SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy"})
+_ONE_HOT = frozenset({"CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge"})
 _BINARY = frozenset({"BinaryCrossentropy", "BinaryFocalCrossentropy"})
 _MARGIN = frozenset({"Hinge", "SquaredHinge"})
-_NUMBERS = frozenset({"MeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError",
-                      "Huber", "LogCosh", "Poisson"})  # fmt: skip
+_EMBEDDINGS = frozenset({"Circle", "CTC"})
+"""Losses that take one label for each example and an output of any size."""
 _PROBABILITIES = {**dict.fromkeys(_SPARSE | _ONE_HOT, "softmax"), **dict.fromkeys(_BINARY, "sigmoid")}
 _KEEP_VALUES = frozenset({"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Two parts of a config that do not fit."""
-
-    code: str
-    message: str
-    path: KeyPath
-    hint: str | None = None
-    severity: Severity = "error"
 
 
 def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     """Every place where model, data and training do not fit."""
     yield from _single_unit_softmax(shapes)
+    yield from monitor_findings(config)
     facts = config.data.facts() if config.data else None
     outputs = [shapes.output(name) for name in shapes.graph.outputs]
     output = outputs[0] if len(outputs) == 1 else None
     if output is None:
         return
     spread = _dense_on_positions(shapes) if output.rank > 2 else None
+    if facts is None and spread is not None and output.rank > 3:  # one result for each timestep is often meant
+        yield _spread_finding(spread, output, None)
     if config.train is None:
-        if spread is not None:
-            yield _spread_finding(spread, output, None)
         return
     loss = config.train.loss
     last = shapes.by_name[shapes.graph.outputs[0]]
-    fit = _Fit(loss, type(loss).__name__, output, last, spread, facts)
+    fit = _Fit(loss, _loss_name(loss, output), output, last, spread, facts)
     yield from fit.findings()
-    # monitors
     if facts is not None and facts.classes is None and config.data is not None and config.data.split.stratify:
         message = "`stratify` needs classes; this data set has numbers as its target."
         yield Finding(code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it.")
+
+
+def _loss_name(loss: str | Component, output: Tensor) -> str:
+    """Keras's class; for `crossentropy` the one that Keras chooses by the shapes."""
+    if isinstance(loss, Component):
+        return loss.type_name()
+    return "BinaryCrossentropy" if output.shape[-1] == 1 else "SparseCategoricalCrossentropy"
 
 
 def _single_unit_softmax(shapes: Shapes) -> Iterator[Finding]:
@@ -77,7 +73,7 @@ def _single_unit_softmax(shapes: Shapes) -> Iterator[Finding]:
 class _Fit:
     """The model's one output against the loss and the target."""
 
-    loss: Component
+    loss: str | Component
     name: str
     output: Tensor
     last: Row
@@ -146,20 +142,34 @@ class _Fit:
         if self.name in _ONE_HOT:
             yield self._wrong_loss(
                 f"{snake_case(self.name)} wants one-hot targets, but the labels are whole numbers.",
-                f"Use `loss: sparse_{snake_case(self.name)}`."
-                if self.name == "CategoricalCrossentropy"
-                else "Use `loss: sparse_categorical_crossentropy`.",
+                "Use `loss: sparse_categorical_crossentropy`.",
             )
-        elif self.name in _SPARSE and size is not None and size != classes:
-            yield self._units(f"The data has {classes} classes, but the model's output has {_units(size)}.", classes)
+        if self.name in _SPARSE | _ONE_HOT and size is not None and size != classes:
+            hint = None
+            if (size, classes) == (1, 2):
+                hint = (
+                    "Use `loss: binary_crossentropy` with this one unit and sigmoid, or sparse_categorical_crossentropy with "
+                    "2 units and softmax."
+                )
+            message = f"The data has {classes} classes, but the model's output has {_units(size)}."
+            yield self._units(message, classes, hint=hint)
         elif self.name in _BINARY | _MARGIN:
             yield from self._against_two(size, classes)
-        elif self.name in _NUMBERS and size is not None and size != 1:
+        elif self.name not in _SPARSE | _ONE_HOT | _EMBEDDINGS:
+            yield from self._label_as_number(size, classes)
+
+    def _label_as_number(self, size: int | None, classes: int) -> Iterator[Finding]:
+        hint = f"For classes use `loss: sparse_categorical_crossentropy` with {classes} units and softmax."
+        if size is not None and size != 1:
             yield self._wrong_loss(
-                f"{snake_case(self.name)} compares numbers: the target is one label for each example, the output has {size} "
-                "units, and Keras would compare each of them with the label in silence.",
-                "For classes use `loss: sparse_categorical_crossentropy` with softmax.",
+                f"{snake_case(self.name)} compares the output with the target number by number, but the target is one label "
+                f"for each example and the output has {size} units: Keras would compare each of them with the label in "
+                "silence.",
+                hint,
             )
+        elif classes > 2:
+            message = f"{snake_case(self.name)} takes the labels 0 to {classes - 1} for amounts, but they name classes."
+            yield Finding(code="wrong-loss", message=message, path=_LOSS, hint=hint, severity="warning")
 
     def _against_two(self, size: int | None, classes: int) -> Iterator[Finding]:
         if classes > 2:
@@ -170,7 +180,7 @@ class _Fit:
         elif size is not None and size != 1:
             yield self._wrong_loss(
                 f"{snake_case(self.name)} with labels of one value for each example needs an output of 1 unit; it has {size}.",
-                "Use 1 unit with sigmoid, or `loss: sparse_categorical_crossentropy` with softmax.",
+                "Use 1 unit with sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.",
             )
 
     def _activation(self) -> Iterator[Finding]:
@@ -194,6 +204,8 @@ class _Fit:
                 hint=f"Add `activation: {wanted}` to it, or write "
                 f"`loss: {{type: {self.name}, from_logits: true}}`.",
             )
+        elif not from_logits and given in ("sigmoid", "softmax") and given != wanted and self.output.shape[-1] != 1:
+            yield self._other_probabilities(wanted)
         elif not from_logits and given not in (wanted, "hard_sigmoid", "sigmoid", "softmax", "sparsemax", "sparse_sigmoid"):
             yield Finding(
                 code="logits-mismatch",
@@ -203,15 +215,27 @@ class _Fit:
                 severity="warning",
             )
 
+    def _other_probabilities(self, wanted: str) -> Finding:
+        loss = snake_case(self.name)
+        message = f"{loss} is for one class of many, but sigmoid lets several units be right at once."
+        hint = "Use `activation: softmax`."
+        if wanted == "sigmoid":
+            message = f"{loss} judges each unit on its own, but softmax lets only one of them be right."
+            hint = "Use `activation: sigmoid`; if each example has one class of many, use another loss."
+        path = _argument(self.last, "activation")
+        return Finding(code="activation-mismatch", message=message, path=path, hint=hint, severity="warning")
+
     def _wrong_loss(self, message: str, hint: str) -> Finding:
         return Finding(code="wrong-loss", message=message, path=_LOSS, hint=hint)
 
-    def _units(self, message: str, units: int) -> Finding:
+    def _units(self, message: str, units: int, *, hint: str | None = None) -> Finding:
         layer = self.last.node.layer
         path = _argument(self.last, "units")
-        hint = f"Set `units: {units}` on it." if "units" in type(layer).model_fields else (
-            f"End the stack with {{type: Dense, units: {units}}}."
-        )  # fmt: skip
+        if hint is None:
+            is_dense = "units" in type(layer).model_fields
+            hint = f"Set `units: {units}` on the last layer." if is_dense else (
+                f"End the stack with {{type: Dense, units: {units}}}."
+            )  # fmt: skip
         return Finding(code="wrong-units", message=message, path=path, hint=hint)
 
 

@@ -2,76 +2,128 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
 from layercli.graph.shapes import Row, Shapes
-from layercli.layers.shapes import RankError, Shape, Tensor, product
+from layercli.layers.base import Layer, is_float
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, product
 
-_RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
-_SEQUENCE = _RECURRENT | {"Conv1D", "MaxPooling1D", "AveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling1D",
-                          "SpatialDropout1D", "TimeDistributed", "UpSampling1D", "ZeroPadding1D", "SeparableConv1D",
-                          "DepthwiseConv1D", "Conv1DTranspose", "Cropping1D"}  # fmt: skip
+Lines: TypeAlias = Mapping[str, int | None]
+"""The line of each layer, by its name."""
+
+_LAYOUT = re.compile(r"\(batch, ([a-z_, ]+)\)")
+"""The axes that a layer takes, as its message names them."""
 
 
-def hint_for(row: Row, shapes: Shapes, line_of: dict[str, int | None]) -> str | None:
-    """The fix for a row's error: the layer's own hint, or one that knows what stands before it."""
+def hint_for(row: Row, shapes: Shapes, lines: Lines, *, free_input: bool) -> str | None:
+    """The fix for a row's error: one that knows what stands before the layer, or the layer's own.
+
+    ``free_input`` is whether `model.input` may be changed, as no data says what it must be.
+    """
     error = row.error
     assert error is not None
-    if error.hint is not None or not isinstance(error, RankError) or not row.inputs or row.inputs[0] is None:
-        return error.hint
-    source = row.node.inputs[0]
-    before = shapes.by_name.get(source)
-    wanted, got = row.node.layer.ranks[0], row.inputs[0].rank
-    collapsed = _collapsed_sequence(before, row)
-    if collapsed is not None:
-        place = f" (line {line_of[collapsed.node.name]})" if line_of.get(collapsed.node.name) else ""
-        return (
-            f"Set `return_sequences: true` on `{collapsed.node.name}`{place}: without it the layer gives only its last "
-            "timestep."
-        )
-    return _rank_hint(row.inputs[0], wanted, got, from_input=before is None, type_name=row.node.layer.type_name())
+    x = row.inputs[0] if row.inputs else None
+    if x is None or not isinstance(error, RankError):
+        return error.hint or _states_hint(row, shapes, lines)
+    low, high = _ranks(row.node.layer, error)
+    if x.rank < low:
+        origin = _origin(row, shapes)
+        free_input = free_input and row.node.inputs[0] in shapes.graph.inputs
+        return _lost_axes(row, origin, low, lines) or _too_few(row, x, low, free_input=free_input)
+    if error.hint is None and high is not None and x.rank > high:
+        return _too_many(row, x, high)
+    return error.hint
 
 
-def _collapsed_sequence(before: Row | None, row: Row) -> Row | None:
-    """The recurrent layer right before, if it gave its last timestep alone to a layer that takes sequences."""
-    if before is None or row.node.layer.type_name() not in _SEQUENCE:
+def _ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
+    """Fewest and most axes of the input; those of the layer inside a wrapper, if that one is at fault."""
+    timesteps = 0
+    while error.argument == "layer" and isinstance(inner := getattr(layer, "layer", None), Layer):
+        timesteps += layer.type_name() == "TimeDistributed"
+        layer = inner
+    low, high = layer.ranks
+    return low + timesteps, None if high is None else high + timesteps
+
+
+def _origin(row: Row, shapes: Shapes) -> Row | None:
+    """The layer before that gave the input its number of axes; None where the model's input has it."""
+    while (before := shapes.by_name.get(row.node.inputs[0])) is not None:
+        x, y = before.inputs[0], shapes.output(before.node.name)
+        if x is None or y is None or x.rank != y.rank:
+            return before
+        row = before
+    return None
+
+
+def _lost_axes(row: Row, origin: Row | None, low: int, lines: Lines) -> str | None:
+    """The fix where a layer before took the axes away that this one needs."""
+    x = origin.inputs[0] if origin is not None else None
+    if origin is None or x is None or x.rank != low:
         return None
-    layer = before.node.layer
+    layer, name = origin.node.layer, origin.node.name
+    place = _place(name, lines)
     inner = getattr(layer, "layer", layer)
-    if before.node.layer.type_name() in _RECURRENT and getattr(inner, "return_sequences", None) is False:
-        return before
+    if getattr(inner, "return_sequences", None) is False:
+        where = place if inner is layer else f"the {inner.type_name()} inside {place}"
+        return f"Set `return_sequences: true` on {where}: without it the layer gives only its last timestep."
+    if origin.node.type_name == "Flatten" or origin.node.type_name.startswith("Global"):
+        return f"Put {row.node.type_name} before {place}, which makes one vector of each example."
     return None
 
 
-def _rank_hint(x: Tensor, wanted: int, got: int, *, from_input: bool, type_name: str) -> str | None:
-    shape = x.shape[1:]
-    if got > wanted:
-        if wanted <= 2:
-            return f"Put Flatten or a global pooling layer before {type_name}."
-        return f"Put {{type: Reshape, target_shape: {_merged(shape, wanted)}}} before {type_name}."
-    if wanted == got + 1 and got >= 2:
-        grown = _listed((*shape, 1))
-        channel = "a channel axis" if wanted >= 4 else "a feature axis"
-        if from_input:
-            return f"Add {channel}: `model.input: {grown}`, or put {{type: Reshape, target_shape: {grown}}} first."
-        return f"Add {channel}: put {{type: Reshape, target_shape: {grown}}} before {type_name}."
-    if got == 2 and wanted == 4:
-        side = _square(shape)
-        example = f"[{side}, {side}, 1]" if side else "[height, width, channels]"
-        return f"Put {{type: Reshape, target_shape: {example}}} before {type_name}, or declare `model.input` as an image."
+def _states_hint(row: Row, shapes: Shapes, lines: Lines) -> str | None:
+    """The fix where a recurrent layer before gives its states beside its output."""
+    for name in row.node.inputs:
+        before = shapes.by_name.get(name)
+        if before is not None and len(before.outputs) > 1 and getattr(before.node.layer, "return_state", False):
+            return f"Leave `return_state` out of {_place(name, lines)}: with it the layer gives its states, too."
     return None
 
 
-def _merged(shape: Shape, wanted: int) -> str:
-    """The shape with its trailing axes merged, so that ``wanted`` axes remain with the batch axis."""
-    kept = shape[: wanted - 2]
-    rest = product(shape[wanted - 2 :])
-    return _listed((*kept, rest if rest is not None else -1))
+def _place(name: str, lines: Lines) -> str:
+    return f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "")
 
 
-def _listed(shape: Shape) -> str:
-    return "[" + ", ".join("-1" if dim is None else str(dim) for dim in shape) + "]"
+def _too_few(row: Row, x: Tensor, low: int, *, free_input: bool) -> str | None:
+    name, shape = row.node.type_name, x.shape[1:]
+    if low - x.rank > 1:
+        return _layout_hint(row, shape, free_input=free_input)
+    grown = (*shape, 1)
+    reshape = f"put {_reshape(grown)} before {name}" if grown.count(None) < 2 else None
+    if low == 3 and not is_float(x.dtype):
+        return f"Put {{type: Embedding, input_dim: 10000, output_dim: 64}} before {name}: it makes a vector of each index."
+    declare = f"declare `model.input: {_listed(grown, 'null')}`"
+    if low == 3 and free_input:
+        return f"For a series of numbers {declare}; for indices of words put Embedding before {name}."
+    axis = f"Add {'a channel' if low >= 4 else 'a feature'} axis"
+    ways = [way for way in (declare if free_input else None, reshape) if way]
+    return f"{axis}: {', or '.join(ways)}." if ways else f"{axis} before {name}."
 
 
-def _square(shape: Shape) -> int | None:
-    size = shape[0] if len(shape) == 1 else None
-    side = round(size**0.5) if size else 0
-    return side if side and side * side == size else None
+def _layout_hint(row: Row, shape: Shape, *, free_input: bool) -> str | None:
+    """The hint where more than one axis is missing, so that nobody can tell their sizes but the author."""
+    layout = _LAYOUT.search(str(row.error))
+    if layout is None:
+        return None
+    size = product(shape)
+    sizes = f", where {layout[1].replace(', ', ' x ')} is {size}" if size is not None else ""
+    reshape = f"put {{type: Reshape, target_shape: [{layout[1]}]}} before {row.node.type_name}{sizes}."
+    return f"Declare `model.input: [{layout[1]}]`, or {reshape}" if free_input else f"P{reshape[1:]}"
+
+
+def _too_many(row: Row, x: Tensor, high: int) -> str | None:
+    name, shape = row.node.type_name, x.shape[1:]
+    if high <= 2:
+        return f"Put Flatten or a global pooling layer before {name}."
+    merged = (*shape[: high - 2], product(shape[high - 2 :]))
+    return f"Put {_reshape(merged)} before {name}." if merged.count(None) < 2 else None
+
+
+def _reshape(shape: Shape) -> str:
+    return f"{{type: Reshape, target_shape: {_listed(shape, '-1')}}}"
+
+
+def _listed(shape: Shape, unknown: str) -> str:
+    return "[" + ", ".join(unknown if dim is None else str(dim) for dim in shape) + "]"

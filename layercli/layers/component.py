@@ -1,30 +1,129 @@
 """Keras objects that a config declares as a name or as ``{type: Name, ...arguments}``."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.layers.strict import Strict, closest, refuse
+from layercli.layers.strict import Strict, closest, plain, refuse
 from layercli.source.nodes import quoted
 
 
-class Component(Strict):
-    """A Keras object; the class carries Keras's own name, the fields are Keras's own arguments."""
+class _Arguments(Strict):
+    """Validates the arguments of one component; made when the component is first used."""
 
     noun: ClassVar[str] = "argument"
+    component: ClassVar[type["Component"]]
+
+    @classmethod
+    def title(cls) -> str:
+        return cls.component.title()
+
+    def check(self) -> None:
+        self.component._of(self).check()
+
+
+class _Fields:
+    """The fields of a component's class, as Pydantic describes them."""
+
+    def __get__(self, instance: object, owner: type["Component"]) -> dict[str, FieldInfo]:
+        return owner.schema().model_fields
+
+
+class Component:
+    """A Keras object; the class carries Keras's own name, the annotations are Keras's own arguments.
+
+    The annotations are Pydantic's, but its model is made only of a class that a config uses: making one takes a
+    millisecond, and there are some three hundred classes.
+    """
+
+    advice: ClassVar[dict[str, str]] = {}
+    """Arguments that people try, with what to write instead."""
+    model_fields: ClassVar[_Fields] = _Fields()
 
     @classmethod
     def type_name(cls) -> str:
         """What stands as ``type`` in a config: Keras's class name."""
         return cls.__name__
 
+    @classmethod
+    def title(cls) -> str:
+        """What messages call it."""
+        return cls.__name__
+
+    @classmethod
+    def schema(cls) -> type[Strict]:
+        """The Pydantic model of the arguments."""
+        made: type[Strict] | None = cls.__dict__.get("_schema")
+        if made is None:
+            fields = {name: (hint, cls._default(name)) for name, hint in _annotations(cls).items()}
+            new: type[_Arguments] = create_model(cls.__name__, __base__=_Arguments, **fields)  # type: ignore[call-overload]
+            new.component, new.advice = cls, cls.advice
+            cls._schema = made = new  # type: ignore[attr-defined]  # one for each class, not inherited
+        return made
+
+    @classmethod
+    def model_validate(cls, arguments: Any) -> Self:
+        """The component with these arguments.
+
+        Raises:
+            ValidationError: all that is wrong with them.
+        """
+        return cls._of(cls.schema().model_validate(arguments))
+
+    @classmethod
+    def _of(cls, validated: Strict) -> Self:
+        new = cls.__new__(cls)
+        new.__dict__.update(validated.arguments())
+        return new
+
+    @classmethod
+    def _default(cls, name: str) -> Any:
+        """The default that the class which last declares the argument gives it, or Pydantic's mark for none."""
+        owner = next(base for base in cls.__mro__ if name in base.__dict__.get("__annotations__", {}))
+        return owner.__dict__.get(name, ...)
+
+    def check(self) -> None:
+        """Rules that bind several arguments.
+
+        Raises:
+            ArgumentError: a rule is broken.
+        """
+
+    def arguments(self) -> dict[str, Any]:
+        """Every argument with its value; components inside stay components."""
+        return dict(self.__dict__)
+
     def plain(self) -> dict[str, Any]:
-        return {"type": self.type_name(), **super().plain()}
+        """Mappings, lists and scalars that validate to this again, every default written out."""
+        return {"type": self.type_name(), **{name: plain(value) for name, value in self.arguments().items()}}
+
+    def replace(self, **arguments: Any) -> Self:
+        """The same with other values for some arguments; they are not validated."""
+        new = copy(self)
+        new.__dict__.update(arguments)
+        return new
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__name__}({shown})"
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    """The annotated arguments of a component and its bases."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
 
 
 C = TypeVar("C", bound=Component)

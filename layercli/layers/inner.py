@@ -1,9 +1,8 @@
 """Layers that are declared inside other layers."""
 
-from functools import cache
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, create_model
+from pydantic import Field, StringConstraints
 
 from layercli.layers.base import Layer, StandardLayer, Weight
 from layercli.layers.component import at
@@ -18,10 +17,9 @@ LayerName = Annotated[
 ]
 
 
-@cache
 def _named(cls: type[Layer]) -> type[Layer]:
     """The same layer with ``name`` among its arguments, as a layer inside another one may have it."""
-    return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, name=(LayerName, ...))
+    return type(cls.__name__, (cls,), {"__annotations__": {"name": LayerName}, "__module__": cls.__module__})
 
 
 def inner_layer(value: object) -> Layer:

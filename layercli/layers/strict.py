@@ -20,7 +20,7 @@ _ARITHMETIC = re.compile(r"[\d\s.+*/()^-]*\d[\d\s.+*/()^-]*")
 def refuse(code: str, message: str, hint: str | None = None, *, at_key: bool = False) -> PydanticCustomError:
     """The error that a validator raises: what was received, what was expected, and how to mend it."""
     return PydanticCustomError(
-        code,  # type: ignore[arg-type]  # a literal string by Pydantic's types; ours come from a small set
+        code,
         "{message}",
         {"message": message, "hint": hint, "at_key": at_key, _DONE: True},
     )
@@ -63,7 +63,7 @@ class Strict(BaseModel):
 
     def plain(self) -> dict[str, Any]:
         """Mappings, lists and scalars that validate to this again, every default written out."""
-        return {name: _plain(value) for name, value in self.arguments().items()}
+        return {name: plain(value) for name, value in self.arguments().items()}
 
     @model_validator(mode="wrap")
     @classmethod
@@ -86,13 +86,14 @@ class Strict(BaseModel):
         return model
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Mappings, lists and scalars, all the way down."""
     if hasattr(value, "plain"):
         return value.plain()
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     return value
 
 

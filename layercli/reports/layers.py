@@ -71,7 +71,7 @@ def print_inspection(console: Console, valid: Valid, forward: Forward | None) ->
     table = _table(*columns, right=("params", "FLOPs"))
     for row in valid.shapes.rows:
         actual = forward.get(row.node.name) if forward is not None else None
-        cells = [
+        cells: list[Text | str] = [
             Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
             *([shapes([tensor.shape for tensor in row.inputs if tensor is not None])] if wide else []),
             shapes([tensor.shape for tensor in row.outputs]),

@@ -101,11 +101,13 @@ class Progress(Silent):
         self._console.print(f"epoch {number}/{self._epochs}  {shown}  {duration(record['seconds'])}  {rate}", soft_wrap=True)
 
 
-def metrics(logs: Mapping[str, float]) -> str:
+def metrics(logs: Mapping[str, Any]) -> str:
     """``loss 0.1234  accuracy 0.9712``."""
     return "  ".join(f"{name} {number(value)}" for name, value in logs.items())
 
 
-def number(value: float) -> str:
-    """Four digits that matter."""
+def number(value: Any) -> str:
+    """Four digits that matter; a list of numbers for a metric that has one for each class."""
+    if isinstance(value, list):
+        return f"[{', '.join(number(item) for item in value)}]"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"

@@ -45,12 +45,8 @@ def assert_same_arguments(
         key: "required" if field.is_required() else _plain(field.default) for key, field in fields.items()
     }
     assert ours == theirs
-    undescribed = [key for key, field in fields.items() if not _description(field)]
+    undescribed = [key for key, field in fields.items() if not field.description]
     assert not undescribed, f"{name} does not describe {undescribed}"
-
-
-def _description(field: Any) -> str | None:
-    return field.description
 
 
 def _plain(value: Any) -> Any:
@@ -65,7 +61,7 @@ def required(cls: type[Component]) -> dict[str, Any]:
 def assert_built_alike(
     catalogue: Catalogue[Component], home: Any, name: str, *, apart_from: tuple[str, ...] = ()
 ) -> None:
-    """Built from our defaults and from Keras's own, the objects have the same config, with and without a ``home``."""
+    """Built from our defaults and from Keras's own, objects have the same config; without a ``home``, too."""
     arguments = required(catalogue.load(name))
     theirs = getattr(home, name)(**arguments).get_config()
     for place in (home, None):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras.src.metrics import ALL_OBJECTS_DICT
-from keras.src.utils.naming import to_snake_case
+from keras.src.utils.naming import reset_uids, to_snake_case
 from pydantic import TypeAdapter
 
 from layercli.config.metrics import direction, logged_name, logged_names, snake_case
@@ -24,7 +24,7 @@ RESOLVED_BY_KERAS = sorted(name for name in ALL_OBJECTS_DICT if METRICS.find(nam
 
 @pytest.fixture(autouse=True)
 def _a_fresh_count_of_names():
-    keras.backend.clear_session()
+    reset_uids()
 
 
 def test_every_metric_of_keras_is_described_or_refused():
@@ -84,12 +84,13 @@ def test_the_choice_among_crossentropies_is_for_losses_alone_as_in_keras(name):
     assert "sparse_categorical_crossentropy" in refusal(Metric, name)["hint"]
 
 
-def history_keys(metrics):
+def history_keys(metrics, *, sparse=False):
     """The keys under which Keras records these metrics in a training."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="softmax")])
-    model.compile("sgd", "categorical_crossentropy", metrics=metrics, run_eagerly=True)
-    rng = np.random.default_rng(0)
-    x, y = rng.random((8, 3)), np.eye(4)[[0, 1, 2, 3] * 2]
+    loss = "sparse_categorical_crossentropy" if sparse else "categorical_crossentropy"
+    model.compile("sgd", loss, metrics=metrics, run_eagerly=True)
+    labels = np.array([0, 1, 2, 3] * 2)
+    x, y = np.random.default_rng(0).random((8, 3)), labels if sparse else np.eye(4)[labels]
     keys = model.fit(x, y, validation_data=(x, y), verbose=0).history.keys()
     return sorted(key for key in keys if key not in ("loss", "val_loss"))
 
@@ -98,27 +99,41 @@ def with_validation(names):
     return sorted([*names, *(f"val_{name}" for name in names)])
 
 
+def build(metrics):
+    return [
+        keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
+        for metric in metrics
+    ]
+
+
+def is_sparse(name):
+    return name.lower().startswith("sparse")
+
+
 NEEDS_NO_ARGUMENT = [name for name in RESOLVED_BY_KERAS if not required(METRICS.load(METRICS.find(name)))]
 
 
-def test_a_bare_name_is_logged_as_keras_logs_it():
-    names = [*NEEDS_NO_ARGUMENT, "accuracy", "acc", "ACC"]
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_bare_name_is_logged_as_keras_logs_it(sparse):
+    names = [name for name in NEEDS_NO_ARGUMENT if is_sparse(name) is sparse] + ["accuracy", "acc", "ACC"]
+    names = list(dict.fromkeys(names))
     parsed = [parse_metric(name) for name in names]
-    built = [
-        keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
-        for metric in parsed
-    ]
-    expected = history_keys(names)
+    expected = history_keys(names, sparse=sparse)
     assert with_validation(logged_names(parsed)) == expected
-    assert history_keys(built) == expected
+    assert history_keys(build(parsed), sparse=sparse) == expected
 
 
-def test_an_instance_is_logged_as_keras_logs_it():
-    # segmentation takes images, and ids take sorted predictions; their names are compared below
-    kinds = [name for name in METRICS.names if METRICS.modules[name] != "segmentation_metrics"]
+@pytest.mark.parametrize("sparse", [False, True])
+def test_an_instance_is_logged_as_keras_logs_it(sparse):
+    # segmentation takes images; the names of its metrics are compared below
+    kinds = [
+        name
+        for name in METRICS.names
+        if METRICS.modules[name] != "segmentation_metrics" and is_sparse(name) is sparse
+    ]
     theirs = [getattr(keras.metrics, name)(**required(METRICS.load(name))) for name in kinds]
     parsed = [parse_metric({"type": name, **required(METRICS.load(name))}) for name in kinds]
-    assert with_validation(logged_names(parsed)) == history_keys(theirs)
+    assert with_validation(logged_names(parsed)) == history_keys(theirs, sparse=sparse)
 
 
 @pytest.mark.parametrize("name", METRICS.names)
@@ -140,8 +155,7 @@ def test_an_instance_has_the_name_that_it_is_logged_under(name):
 def test_metrics_of_one_name_are_told_apart_as_keras_does(declared):
     parsed = [parse_metric(value) for value in declared]
     keras.metrics.AUC()  # what was built before does not count
-    built = [keras_object(metric, home=keras.metrics) for metric in parsed]
-    assert with_validation(logged_names(parsed)) == history_keys(built)
+    assert with_validation(logged_names(parsed)) == history_keys(build(parsed))
 
 
 def test_a_spelling_that_keras_does_not_know_is_logged_as_it_is_written():
@@ -207,3 +221,11 @@ def test_weights_are_as_many_as_labels():
 
 def test_a_missing_argument_of_a_bare_name_is_asked_for():
     assert refusal(Metric, "mean_io_u")["code"] == "missing-key"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("accurcy", "accuracy"), ("binary_accurcy", "BinaryAccuracy"), ("pecision", "Precision")],
+)
+def test_a_misspelt_metric_is_answered_with_the_right_one(written, meant):
+    assert refusal(Metric, written)["hint"] == f"Did you mean `{meant}`?"

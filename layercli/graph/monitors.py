@@ -1,0 +1,88 @@
+"""What callbacks watch: whether training will log it, and which way it is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from layercli.config.callbacks import ReduceLROnPlateau, SwapEMAWeights, monitored
+from layercli.config.config import Config
+from layercli.config.metrics import direction, logged_names
+from layercli.config.train import TrainSection
+from layercli.graph.findings import Finding
+from layercli.layers.component import Component
+from layercli.layers.strict import did_you_mean
+from layercli.source.nodes import KeyPath, printable
+
+_VALIDATION = "val_"
+
+
+def monitor_findings(config: Config) -> Iterator[Finding]:
+    """Callbacks that watch what is never logged, or that cannot do their work."""
+    train = config.train
+    if train is None:
+        return
+    validates = config.data is not None and config.data.split.validation != 0
+    for index, callback in enumerate(train.callbacks):
+        path: KeyPath = ("train", "callbacks", index)
+        monitor = monitored(callback)
+        if monitor is not None:
+            yield from _monitor_findings(monitor, callback, train, (*path, "monitor"), validates=validates)
+        if isinstance(callback, ReduceLROnPlateau) and _has_schedule(train):
+            yield Finding(
+                code="schedule-clash",
+                message="ReduceLROnPlateau sets the learning rate, but the optimizer follows a schedule, which Keras does "
+                "not let anyone set.",
+                path=path,
+                hint="Keep one of them: a number as `learning_rate`, or no ReduceLROnPlateau.",
+            )
+        if isinstance(callback, SwapEMAWeights) and not getattr(train.optimizer, "use_ema", False):
+            yield Finding(
+                code="missing-key",
+                message="SwapEMAWeights needs averaged weights, but the optimizer keeps none.",
+                path=path,
+                hint="Set `use_ema: true` on the optimizer.",
+            )
+
+
+def better(monitor: str, train: TrainSection) -> str | None:
+    """Which way a logged value is better, "min" or "max"; None where Keras cannot tell either."""
+    name = monitor.removeprefix(_VALIDATION)
+    if name == "loss":
+        return "min"
+    by_name = dict(zip(logged_names(train.metrics), train.metrics, strict=True))
+    return direction(by_name[name]) if name in by_name else None
+
+
+def _monitor_findings(
+    monitor: str, callback: Component, train: TrainSection, path: KeyPath, *, validates: bool
+) -> Iterator[Finding]:
+    logged = ["loss", *logged_names(train.metrics)]
+    known = [*logged, *(f"{_VALIDATION}{name}" for name in logged)]
+    kind, shown = callback.type_name(), printable(monitor, limit=60)
+    if monitor not in known:
+        listed = ", ".join(f"`{name}`" for name in (known if validates else logged))
+        yield Finding(
+            code="unknown-monitor",
+            message=f"{kind} watches `{shown}`, which training does not log.",
+            path=path,
+            hint=did_you_mean(monitor, known, otherwise=f"It logs {listed}."),
+        )
+    elif monitor.startswith(_VALIDATION) and not validates:
+        yield Finding(
+            code="unknown-monitor",
+            message=f"{kind} watches `{shown}`, but there are no validation examples.",
+            path=path,
+            hint=f"Hold some out with `data: {{split: {{validation: 0.1}}}}`, or set "
+            f"`monitor: {monitor.removeprefix(_VALIDATION)}`.",
+        )
+    elif getattr(callback, "mode", "auto") == "auto" and better(monitor, train) is None:
+        yield Finding(
+            code="unknown-mode",
+            message=f"Keras cannot tell whether more or less of `{shown}` is better.",
+            path=path,
+            hint="Add `mode: max` or `mode: min` to the callback.",
+        )
+
+
+def _has_schedule(train: TrainSection) -> bool:
+    return isinstance(getattr(train.optimizer, "learning_rate", None), Component)
