@@ -15,7 +15,7 @@ model = keras.Sequential(
         keras.Input((8, 8, 1)),
         keras.layers.Rescaling(0.0625),
         keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
-        keras.layers.BatchNormalization(),
+        keras.layers.BatchNormalization(momentum=0.9),
         keras.layers.Conv2D(64, 3, padding="same", activation="relu"),
         keras.layers.MaxPooling2D(),
         keras.layers.Flatten(),

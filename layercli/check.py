@@ -18,10 +18,12 @@ from layercli.graph import agreement, hints
 from layercli.graph.build import INPUT, Graph, build, number_names, snake_case
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Tensor, show
+from layercli.layers.shapes import Tensor, product, show
 from layercli.source.load import load
 from layercli.source.nodes import KeyPath, Node, problem_at
 from layercli.source.overrides import apply_overrides
+
+_INPUT_PATH: KeyPath = ("model", "input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def check_document(document: Node) -> Checked:
         config = salvage(value)
     malformed = bool(problems)
     if config is None:
+        problems.extend(_missing_input(document, value))
         return Checked(file, _sorted(problems), document)
     x = _input(config, document, problems)
     if x is None:
@@ -157,29 +160,40 @@ def _input(config: Config, document: Node, problems: list[Problem]) -> Tensor | 
     if declared is None:
         if facts is not None:
             return Tensor((None, *facts.shape))
-        path: KeyPath = ("model", "input")
-        problems.append(
-            problem_at(
-                document.locate(path, key=True),
-                "missing-key",
-                "`model` needs `input`: the shape of one example, without the batch axis.",
-                hint="Add `input: [28, 28, 1]`, for example.",
-                path=path,
-            )
-        )
+        problems.append(_input_problem(document))
         return None
     if facts is not None and not _fits(declared.shape, facts.shape):
-        path = ("model", "input")
+        hint = f"Write `input: {list(facts.shape)}`, or leave `input` out."
+        sizes = declared.shape
+        if product(sizes) == product(facts.shape) and "shape" in type(config.data).model_fields:
+            hint = f"Write `shape: {list(sizes)}` under `data:`, or `input: {list(facts.shape)}` here."
         problems.append(
             problem_at(
-                document.locate(path),
+                document.locate(_INPUT_PATH),
                 "input-mismatch",
-                f"`model.input` is {show(declared.shape)}, but an example of the data is {show(facts.shape)}.",
-                hint=f"Write `input: {list(facts.shape)}`, or leave `input` out.",
-                path=path,
+                f"`model.input` is {show(sizes)}, but an example of the data is {show(facts.shape)}.",
+                hint=hint,
+                path=_INPUT_PATH,
             )
         )
     return declared.tensor()
+
+
+def _missing_input(document: Node, value: Any) -> Iterator[Problem]:
+    """That no input is declared, of a config of which nothing else can be checked."""
+    model = value.get("model")
+    if isinstance(model, dict) and model.get("layers") and model.get("input") is None and value.get("data") is None:
+        yield _input_problem(document)
+
+
+def _input_problem(document: Node) -> Problem:
+    return problem_at(
+        document.locate(_INPUT_PATH, key=True),
+        "missing-key",
+        "`model` needs `input`: the shape of one example, without the batch axis.",
+        hint="Add `input: [28, 28, 1]`, for example.",
+        path=_INPUT_PATH,
+    )
 
 
 def _fits(declared: Sequence[int | None], actual: Sequence[int | None]) -> bool:

@@ -22,6 +22,7 @@ class Config(Strict):
         **dict.fromkeys(("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), _SECTION),
         "dataset": "It belongs under `data:`.",
         "split": "It belongs under `data:`.",
+        "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",
     }
 
     name: Annotated[RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")] = None

@@ -29,7 +29,10 @@ class CustomLayer(Layer):
     given: Annotated[dict[str, Any], Field(description="The arguments of the layer's constructor.")] = {}  # noqa: RUF012
     output_shape: Annotated[
         list[Annotated[int, Field(gt=0)] | None] | None,
-        Field(description="The layer's output shape without the batch axis; null: unknown until the forward pass."),
+        Field(
+            description="The layer's output shape without the batch axis; null: unknown until the forward pass.",
+            examples=[[32]],
+        ),
     ] = None
 
     def reference(self) -> str:

@@ -43,6 +43,8 @@ Part = Annotated[int | float, PlainValidator(_part), Expected("a fraction from 0
 class Split(Strict):
     """How the examples are divided; what is left is trained on."""
 
+    advice: ClassVar[dict[str, str]] = {"train": "Remove it: what validation and test leave is trained on."}
+
     validation: Annotated[Part, Field(description="Held out to watch training: a fraction, or a count.")] = 0
     test: Annotated[Part, Field(description="Held out until the end: a fraction, or a count.")] = 0
     stratify: Annotated[bool, Field(description="Whether each part has the classes in equal proportion.")] = False
@@ -68,7 +70,9 @@ class Split(Strict):
 class Data(Component):
     """What every type of data has."""
 
-    split: Annotated[Split, Field(description="How the examples are divided.")] = Split.model_construct()
+    split: Annotated[
+        Split, Field(description="How the examples are divided.", examples=[{"validation": 0.1, "test": 0.1}])
+    ] = Split.model_construct()
     shuffle: Annotated[bool, Field(description="Whether the order of the training examples is drawn anew each epoch, "
                                                "and the split is drawn at random.")] = True  # fmt: skip
 
@@ -151,4 +155,13 @@ DATA: Final = Catalogue[Data](
     },
 )
 
-DataSection = Annotated[Data, PlainValidator(DATA.parse), Expected("a mapping with a `type`")]
+
+def _parse(value: Any) -> Data:
+    if not isinstance(value, Data) and (not isinstance(value, dict) or "type" not in value):
+        found = "has no `type`" if isinstance(value, dict) else f"is {quoted(value)}; it must be a mapping with a `type`"
+        code = "missing-key" if isinstance(value, dict) else "wrong-type"
+        raise refuse(code, f"`data` {found}.", "For example `data: {type: sklearn, dataset: digits}`.")
+    return DATA.parse(value)
+
+
+DataSection = Annotated[Data, PlainValidator(_parse), Expected("a mapping with a `type`")]

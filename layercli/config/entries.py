@@ -1,21 +1,28 @@
 """One entry of ``model.layers``: a layer, its name and where its input comes from."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationError
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from layercli.config.custom import is_custom, parse_custom
 from layercli.config.names import layer_name
 from layercli.layers.base import Layer
 from layercli.layers.component import at
 from layercli.layers.registry import LAYERS
-from layercli.layers.strict import refuse
+from layercli.layers.strict import closest, refuse
 from layercli.source.nodes import quoted
 
-_LATER = ("repeat", "block", "with", "reuse", "inputs")
+_LATER = {
+    "inputs": "Remove it: each layer takes the output of the one before.",
+    "repeat": "Write the layer out as often as it is needed.",
+    "block": "Write the layers of the block out.",
+    "with": "Write the layers of the block out.",
+    "reuse": "Declare a layer of its own here.",
+}
 
 
 @dataclass(frozen=True)
@@ -44,33 +51,59 @@ def parse_entry(value: Any) -> LayerEntry:
     if not isinstance(value, dict):
         message = f"{quoted(value)} is no layer; write its type, or {{type: Dense, units: 10}}."
         raise refuse("wrong-type", message)
-    if len(value) == 1 and "type" not in value:
-        _refuse_nested(*next(iter(value.items())))
+    if "type" not in value:
+        _refuse_nested(value)
     arguments = dict(value)
+    if arguments.get("name", "") is None:
+        del arguments["name"]
     errors: list[InitErrorDetails] = []
-    for key in _LATER:
+    for key, hint in _LATER.items():
         if key in arguments:
             arguments.pop(key)
-            error = refuse("not-available", f"`{key}` is not available in this version of layercli.", at_key=True)
+            error = refuse("not-available", f"`{key}` is not available in this version of layercli.", hint, at_key=True)
             errors.append(InitErrorDetails(type=error, loc=(key,), input=None))
     if len(errors) == 1 and "type" not in arguments:
         raise ValidationError.from_exception_data("layer", errors)
     named = "name" in arguments
     name = _collect(errors, lambda: at("name", layer_name, arguments.pop("name"))) if named else None
     layer = _collect(errors, lambda: _parse_layer(arguments))
+    errors = [_named(error) for error in errors]
     if errors or layer is None:
         raise ValidationError.from_exception_data("layer", errors)
     return LayerEntry(layer, name)
 
 
-def _refuse_nested(key: str, arguments: Any) -> None:
+def _refuse_nested(layer: dict[str, Any]) -> None:
     """The slip of writing a layer's type as its key: ``- Dense: {units: 10}``."""
-    name = LAYERS.find(key)
-    if name is None:
-        return
-    inner = "".join(f", {item}: ..." for item in arguments) if isinstance(arguments, dict) else ""
-    hint = f"Write {{type: {name}{inner}}}."
-    raise refuse("missing-key", f"This layer has no `type`; `{name}` stands as a key.", hint)
+    for key, inner in layer.items():
+        name = key if key in LAYERS.modules else None
+        if len(layer) == 1 and name is None:
+            name = LAYERS.find(key) or (closest(key, LAYERS.names) if isinstance(inner, dict) else None)
+        if name is None:
+            continue
+        given = inner if isinstance(inner, dict) else {} if inner is None else {"...": "..."}
+        others = {other: item for other, item in layer.items() if other != key}
+        written = "".join(f", {_short(other)}: {_short(item)}" for other, item in {**others, **given}.items())
+        hint = f"Write {{type: {name}{written}}}.".replace("...: ...", "...")
+        raise refuse("missing-key", f"This layer has no `type`; {quoted(key)} stands as a key.", hint)
+
+
+def _short(value: Any) -> str:
+    """A scalar as it may stand in a config; a list or mapping as dots."""
+    plain = isinstance(value, str) and re.fullmatch(r"[\w.]+", value)
+    return value if plain else "..." if isinstance(value, (dict, list)) else quoted(value)
+
+
+def _named(error: InitErrorDetails) -> InitErrorDetails:
+    """The error, with the hint that a key was meant to be `name`, which every entry takes beside its arguments."""
+    kind, loc = error["type"], error.get("loc", ())
+    if not isinstance(kind, PydanticCustomError) or kind.type != "unknown-key" or len(loc) != 1:
+        return error
+    context = kind.context or {}
+    if str(context["hint"]).startswith("Did you mean") or closest(str(loc[0]), ["name"]) is None:
+        return error
+    meant = refuse("unknown-key", context["message"], "Did you mean `name`?", at_key=True)
+    return InitErrorDetails(type=meant, loc=loc, input=None)
 
 
 def _parse_layer(arguments: dict[str, Any]) -> Layer:

@@ -1,11 +1,13 @@
 """The ``model`` section: the input and the stack of layers."""
 
-from typing import Annotated, Any, Final, Literal
+import re
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from layercli.config.entries import Entry
 from layercli.layers.arguments import LARGEST
+from layercli.layers.component import at
 from layercli.layers.shapes import Shape, Tensor
 from layercli.layers.strict import Expected, Strict, refuse
 from layercli.source.nodes import quoted
@@ -19,7 +21,12 @@ _EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
 class InputSpec(Strict):
     """One input of the model."""
 
-    shape: Annotated[Shape, Field(description="Without the batch axis; null: any length.", examples=[[28, 28, 1]])]
+    shape: Annotated[
+        Shape,
+        Field(
+            description="Sizes of one example, without the batch axis; null: any length.", examples=[[28, 28, 1]]
+        ),
+    ]
     dtype: Annotated[
         Literal[DTYPES],  # type: ignore[valid-type]
         Field(description="What the input holds."),
@@ -39,29 +46,36 @@ class InputSpec(Strict):
 
 def _shape(value: Any) -> Shape:
     if not isinstance(value, (list, tuple)):
-        hint = f"Write `[{value}]`." if isinstance(value, int) and not isinstance(value, bool) else _EXAMPLE
-        raise refuse("wrong-type", f"{quoted(value)} is no shape; it must be a list of sizes.", hint)
+        raise refuse("wrong-type", f"{quoted(value)} is no shape; it must be a list of sizes.", _list_hint(value))
     for dim in value:
         if dim is None:
             continue
         if not isinstance(dim, int) or isinstance(dim, bool):
             raise refuse("wrong-type", f"{quoted(dim)} is no size; expected a positive whole number, or null.", _EXAMPLE)
         if not 1 <= dim <= LARGEST:
-            hint = "Write null for an axis of any length." if dim == -1 else _EXAMPLE
-            raise refuse("out-of-range", f"{quoted(dim)} is no size; expected a positive whole number, or null.", hint)
+            any_length = "Leave the batch axis out; for another axis of any length write null."
+            most = f" of at most {LARGEST:,}" if dim > 0 else ""
+            message = f"{quoted(dim)} is no size; expected a positive whole number{most}, or null."
+            raise refuse("out-of-range", message, any_length if dim == -1 else _EXAMPLE)
     if len(value) > MAX_RANK:
-        raise refuse("out-of-range", f"{len(value)} axes are more than the {MAX_RANK} that TensorFlow's layers take.")
+        message = f"{len(value)} axes are more than the {MAX_RANK} that TensorFlow's layers take."
+        raise refuse("out-of-range", message, "Merge some of them.")
     return tuple(value)
+
+
+def _list_hint(value: Any) -> str:
+    """The list that a number, or text such as (28, 28), was meant to be."""
+    text = str(value) if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)) else ""
+    sizes = re.findall(r"\d{1,9}", text) if re.fullmatch(r"[\s\d,x*()\[\]]+", text) else []
+    return f"Write `[{', '.join(sizes)}]`." if sizes else _EXAMPLE
 
 
 def parse_input(value: Any) -> InputSpec:
     if isinstance(value, InputSpec):
         return value
     if isinstance(value, dict):
-        if isinstance(value.get("shape"), (list, tuple)) or "shape" not in value:
-            checked = {**value, "shape": _shape(value["shape"])} if "shape" in value else value
-            return InputSpec.model_validate(checked)
-        raise refuse("wrong-type", f"`shape` is {quoted(value['shape'])}; it must be a list of sizes.", _EXAMPLE)
+        checked = {**value, "shape": at("shape", _shape, value["shape"])} if "shape" in value else value
+        return InputSpec.model_validate(checked)
     return InputSpec.model_construct(shape=_shape(value), dtype="float32")
 
 
@@ -69,13 +83,23 @@ Input = Annotated[InputSpec, PlainValidator(parse_input), Expected("a list of si
 
 
 def _layers(value: Any) -> Any:
-    if isinstance(value, list) and not value:
+    if not isinstance(value, list):
+        hint = "Begin each layer with a dash, as in `- {type: Dense, units: 10}`."
+        raise refuse("wrong-type", f"`layers` is {quoted(value)}; it must be a list.", hint)
+    if not value:
         raise refuse("empty", "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: 10}`.")
     return value
 
 
 class ModelSection(Strict):
     """The input and the layers, in the order in which data passes them."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "name": "The model's name is the `name` of the config, beside `model:`.",
+        **dict.fromkeys(
+            ("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), "It belongs under `train:`."
+        ),
+    }
 
     input: Annotated[Input | None, Field(description="Shape of one example, without the batch axis; null: as in data.")] = (
         None

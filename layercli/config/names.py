@@ -21,7 +21,8 @@ def _run_name(value: Any) -> str:
         return value
     raise refuse(
         "bad-name",
-        f"`name` is {quoted(value)}; it names a folder, so it must be of letters, digits, `_`, `-` and single dots.",
+        f"`name` is {quoted(value)}; it names a folder, so it must be of at most {_LONGEST} letters, digits, `_`, `-` and "
+        "single dots, and begin with a letter or digit.",
         "For example `name: digits-cnn`.",
     )
 
@@ -35,7 +36,8 @@ def layer_name(value: Any) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST or not _LAYER.fullmatch(value):
         raise refuse(
             "bad-name",
-            f"`name` is {quoted(value)}; a layer's name must be of letters, digits, `_`, `-` and dots.",
+            f"`name` is {quoted(value)}; a layer's name must be of at most {_LONGEST} letters, digits, `_`, `-` and dots, "
+            "and begin with a letter or digit.",
             "For example `name: head`.",
         )
     if value in RESERVED:

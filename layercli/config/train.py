@@ -1,6 +1,6 @@
 """The ``train`` section: how the model learns."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -12,8 +12,19 @@ from layercli.layers.strict import Strict
 class TrainSection(Strict):
     """How the model learns."""
 
-    epochs: Annotated[PositiveInt, Field(description="How often the training examples are passed through.")] = 1
-    batch_size: Annotated[PositiveInt, Field(description="Examples in each step.")] = 32
+    advice: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(
+            ("learning_rate", "lr"), "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`."
+        ),
+        "validation_split": "It is declared with the data: `data: {split: {validation: 0.1}}`.",
+        "shuffle": "It belongs under `data:`.",
+        "seed": "It belongs to the config, beside `train:`.",
+    }
+
+    epochs: Annotated[
+        PositiveInt, Field(description="How often the training examples are passed through.", examples=[20])
+    ] = 1
+    batch_size: Annotated[PositiveInt, Field(description="Examples in each step.", examples=[32])] = 32
     optimizer: Annotated[Optimizer, Field(description="How weights follow their gradients.")] = "RMSprop"
     loss: Annotated[
         Loss, Field(description="What training makes smaller.", examples=["sparse_categorical_crossentropy"])

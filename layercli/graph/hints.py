@@ -32,8 +32,10 @@ def hint_for(row: Row, shapes: Shapes, lines: Lines, *, free_input: bool) -> str
         origin = _origin(row, shapes)
         free_input = free_input and row.node.inputs[0] in shapes.graph.inputs
         return _lost_axes(row, origin, low, lines) or _too_few(row, x, low, free_input=free_input)
-    if error.hint is None and high is not None and x.rank > high:
-        return _too_many(row, x, high)
+    if high is not None and x.rank > high:
+        if free_input and x.rank == high + 1 and x.shape[1] is None and row.node.inputs[0] in shapes.graph.inputs:
+            return f"Leave the batch axis out: `model.input: {_listed(x.shape[2:], 'null')}`."
+        return error.hint or _too_many(row, x, high)
     return error.hint
 
 
@@ -60,7 +62,10 @@ def _origin(row: Row, shapes: Shapes) -> Row | None:
 def _lost_axes(row: Row, origin: Row | None, low: int, lines: Lines) -> str | None:
     """The fix where a layer before took the axes away that this one needs."""
     x = origin.inputs[0] if origin is not None else None
-    if origin is None or x is None or x.rank != low:
+    if origin is None or x is None:
+        return None
+    before = x.rank if origin.error is None else _ranks(origin.node.layer, origin.error)[0]
+    if before != low:
         return None
     layer, name = origin.node.layer, origin.node.name
     place = _place(name, lines)

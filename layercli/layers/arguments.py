@@ -60,6 +60,8 @@ def _sizes(count: int, low: int) -> Callable[[Any], tuple[int, ...]]:
 
 
 def _number_hint(item: object) -> str | None:
+    if isinstance(item, str) and item.startswith("("):
+        return "Lists stand in square brackets, such as [3, 3]."
     if isinstance(item, str) and item.strip().isdigit():
         return f"Write it as a number, without quotes: {item.strip()[:20]}."
     return None

@@ -208,10 +208,14 @@ class Catalogue(Generic[C]):
         for refused, reason in self.refused.items():
             if fold(refused) == folded:
                 return refuse("refused-type", f"{refused} is not available in a config: {reason[0]}.", reason[1])
+        by_rank = [known for known in self.modules if fold(known[:-2]) == folded and known.endswith("D")]
+        if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
+            listed = ", ".join(f"`{known}`" for known in by_rank[:-1])
+            raise refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", f"Write {listed} or `{by_rank[-1]}`.")
         match = closest(name, [*self.modules, *self.aliases])
         match = self.find(match) if match else None
-        some = ", ".join(self.names[:12]) + (", …" if len(self.modules) > 12 else "")
-        hint = f"Did you mean `{match}`?" if match else f"Known are {some}."
+        known = f"Known are {', '.join(self.names[:12])}" + (" and others." if len(self.modules) > 12 else ".")
+        hint = f"Did you mean `{match}`?" if match else known
         return refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", hint)
 
     @property

@@ -36,7 +36,7 @@ def _listed(valid: Callable[[Any], bool], expected: str, example: str) -> Callab
     def parse(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
             raise refuse(
-                "wrong-type", f"{quoted(value)} is no list; expected {expected}.", f"Write {example}."
+                "wrong-type", f"{quoted(value)} is no list; expected {expected}.", f"Such as {example}."
             )
         for item in value:
             if not valid(item):

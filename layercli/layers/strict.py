@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from layercli.source.nodes import quoted
+from layercli.source.nodes import printable, quoted
 
 _DONE = "explained"
 _ARITHMETIC = re.compile(r"[\d\s.+*/()^-]*\d[\d\s.+*/()^-]*")
@@ -103,9 +103,14 @@ def closest(word: str, choices: Iterable[str]) -> str | None:
     folded = _fold(word)
     if folded in by_key:
         return by_key[folded]
-    found = difflib.get_close_matches(folded[:60], by_key, n=1, cutoff=0.6)
-    if found:
-        return by_key[found[0]]
+    matcher = difflib.SequenceMatcher(b=folded[:60])
+    best, score = None, 0.599
+    for key in by_key:  # of choices that are equally close, the first
+        matcher.set_seq1(key)
+        if matcher.quick_ratio() > score and (ratio := matcher.ratio()) > score:
+            best, score = key, ratio
+    if best is not None:
+        return by_key[best]
     starts = [choice for key, choice in by_key.items() if len(folded) >= 3 and key.startswith(folded)]
     return starts[0] if len(starts) == 1 else None
 
@@ -191,11 +196,19 @@ def _is_misspelt(item: Any, found: Sequence[Any]) -> bool:
 
 
 def _unknown_key(cls: type[Strict], name: str) -> PydanticCustomError:
-    known = list(cls.model_fields)
+    known = _own_first(cls)
     listed = ", ".join(f"`{key}`" for key in known)
     otherwise = f"{cls.title()} takes {listed}." if known else f"{cls.title()} takes no {cls.noun}s."
     hint = cls.advice.get(name) or did_you_mean(name, known, otherwise=otherwise)
     return refuse("unknown-key", f"{cls.title()} has no {cls.noun} {quoted(name)}.", hint, at_key=True)
+
+
+def _own_first(cls: type[Strict]) -> list[str]:
+    """The keys: those without a default, then the class's own, then those of its bases."""
+    bases = reversed([*enumerate(getattr(cls, "component", cls).__mro__)])
+    depth = {key: depth for depth, base in bases for key in vars(base).get("__annotations__", ())}
+    fields = cls.model_fields
+    return sorted(fields, key=lambda key: (not fields[key].is_required(), depth.get(key, 0)))
 
 
 def _expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: bool) -> str:
@@ -287,10 +300,12 @@ def _hint(code: str, name: str, received: Any, field: FieldInfo, context: dict[s
                 return f"Write it as a number, without quotes or separators: `{name}: {number[:40]}`."
             if _ARITHMETIC.fullmatch(received):
                 return "A config does no arithmetic: write the result."
+        if code == "list_type":
+            return f"Write `{name}: [{printable(received, limit=60)}]`."
         if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
             return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
     if isinstance(received, bool) and code.startswith(("int", "float")):
-        return "true and false are not numbers."
+        return f"Write a number, such as `{name}: {_written(field.examples[0])}`." if field.examples else "Write a number."
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
     return f"For example `{name}: {_written(field.examples[0])}`." if field.examples else None

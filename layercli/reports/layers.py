@@ -92,16 +92,19 @@ def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
     found = valid.shapes
     table = _table("layer", "from", "output", right=("params", "share", "FLOPs"))
     everything = sum(row.parameters or 0 for row in found.rows)
+    wide = console.width >= _WIDE
+    above: str | None = None
     for row in found.rows:
         share = f"{100 * row.parameters / everything:.1f}%" if row.parameters and everything else ""
         table.add_row(
             Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
-            "\n".join(row.node.inputs),
+            "\n".join(row.node.inputs) if wide or row.node.inputs != (above,) else "above",
             shapes([tensor.shape for tensor in row.outputs]),
             count(row.parameters),
             share,
             short(row.flops),
         )
+        above = row.node.name
     console.print(table)
     _print_totals(console, found)
     activations = byte_count(found.activation_bytes(batch_size))

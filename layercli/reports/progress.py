@@ -94,11 +94,19 @@ class Progress(Silent):
         self._live.update(line)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Print the finished epoch's line."""
-        number = str(record["epoch"]).rjust(len(str(self._epochs)))
-        shown = metrics({key: value for key, value in record.items() if key not in _BOOKKEEPING})
-        rate = f"{record['examples_per_second']:,.0f} examples/s"
-        self._console.print(f"epoch {number}/{self._epochs}  {shown}  {duration(record['seconds'])}  {rate}", soft_wrap=True)
+        """Print the finished epoch as a row of a table; its head comes before the first."""
+        names = [name for name in record if name not in _BOOKKEEPING]
+        cells = {"epoch": f"{record['epoch']}/{self._epochs}"}
+        cells |= {name: number(record[name]) for name in names}
+        cells |= {"time": duration(record["seconds"]), "examples/s": f"{record['examples_per_second']:,.0f}"}
+        widths = [max(len(name), _NARROWEST) for name in cells]
+        if record["epoch"] == 1:
+            self.say("  ".join(name.rjust(width) for name, width in zip(cells, widths, strict=True)))
+        self.say("  ".join(cell.rjust(width) for cell, width in zip(cells.values(), widths, strict=True)))
+
+
+_NARROWEST = 7
+"""Width of a column whose name is shorter: room for ``12/20``, ``0.1234`` and ``9 m 59 s``."""
 
 
 def metrics(logs: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
     )
     if best:
         shown = metrics({name: value for name, value in best.items() if name not in ("epoch", "monitor")})
-        console.print(f"Best epoch by {best['monitor']}: {best['epoch']}  {shown}", soft_wrap=True)
+        console.print(f"Best epoch by {best['monitor']}: {best['epoch']}, with {shown}.")
     if test:
         console.print(f"Test: {metrics(test)}", soft_wrap=True)
     console.print(f"Model: {summary['run']}/model.keras", soft_wrap=True)
