@@ -31,6 +31,8 @@ class LayerEntry:
 
     layer: Layer
     name: str | None = None
+    doubtful: bool = False
+    """Whether it stands in for a malformed layer: its rank may be right, its sizes are not."""
 
     def plain(self) -> dict[str, Any]:
         """The mapping that declares this entry, every default written out."""

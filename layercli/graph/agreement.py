@@ -58,7 +58,7 @@ def _loss_name(loss: str | Component, output: Tensor) -> str:
 
 def _single_unit_softmax(shapes: Shapes) -> Iterator[Finding]:
     for row in shapes.rows:
-        output = row.outputs[0] if len(row.outputs) == 1 else None
+        output = shapes.output(row.node.name)
         if output is not None and output.rank > 1 and output.shape[-1] == 1 and _own_activation(row) == "softmax":
             yield Finding(
                 code="softmax-of-one",

@@ -27,6 +27,8 @@ class Node:
     """Names of the nodes, or of the model's inputs, whose outputs it takes."""
     path: KeyPath
     """Where it stands in the config."""
+    doubtful: bool = False
+    """Whether it stands in for a malformed layer."""
 
     @property
     def type_name(self) -> str:
@@ -65,7 +67,7 @@ def build(config: Config, x: Tensor) -> tuple[Graph, list[NameClash]]:
         if name in first:
             clashes.append(NameClash(path, name, first[name]))
         first.setdefault(name, path)
-        nodes.append(Node(name, entry.layer, (previous,), path))
+        nodes.append(Node(name, entry.layer, (previous,), path, entry.doubtful))
         previous = name
     return Graph({INPUT: x}, nodes, (previous,)), clashes
 

@@ -53,7 +53,8 @@ def _origin(row: Row, shapes: Shapes) -> Row | None:
     """The layer before that gave the input its number of axes; None where the model's input has it."""
     while (before := shapes.by_name.get(row.node.inputs[0])) is not None:
         x, y = before.inputs[0], shapes.output(before.node.name)
-        if x is None or y is None or x.rank != y.rank:
+        after_error = x is None and y is None and not _makes_vectors(before)
+        if not after_error and (x is None or y is None or x.rank != y.rank):
             return before
         row = before
     return None
@@ -73,9 +74,13 @@ def _lost_axes(row: Row, origin: Row | None, low: int, lines: Lines) -> str | No
     if getattr(inner, "return_sequences", None) is False:
         where = place if inner is layer else f"the {inner.type_name()} inside {place}"
         return f"Set `return_sequences: true` on {where}: without it the layer gives only its last timestep."
-    if origin.node.type_name == "Flatten" or origin.node.type_name.startswith("Global"):
+    if _makes_vectors(origin):
         return f"Put {row.node.type_name} before {place}, which makes one vector of each example."
     return None
+
+
+def _makes_vectors(row: Row) -> bool:
+    return row.node.type_name == "Flatten" or row.node.type_name.startswith("Global")
 
 
 def _states_hint(row: Row, shapes: Shapes, lines: Lines) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from layercli.graph.build import Graph, Node
 from layercli.layers.base import Inferred, Weight
-from layercli.layers.shapes import Shape, ShapeError, Tensor
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor
 
 _BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
           "int8": 1, "uint8": 1, "bool": 1}  # fmt: skip
@@ -24,6 +24,8 @@ class Row:
     weights: tuple[Weight, ...] | None = None
     flops: int | None = None
     error: ShapeError | None = None
+    doubtful: bool = False
+    """Whether sizes come from a layer that stands in for a malformed one; ranks may be right."""
 
     @property
     def trainable(self) -> int | None:
@@ -76,8 +78,8 @@ class Shapes:
         """The single output of a node or input, where it is known."""
         if name in self.graph.inputs:
             return self.graph.inputs[name]
-        outputs = self.by_name[name].outputs
-        return outputs[0] if len(outputs) == 1 else None
+        row = self.by_name[name]
+        return row.outputs[0] if len(row.outputs) == 1 and not row.doubtful else None
 
     @property
     def trainable(self) -> int | None:
@@ -105,12 +107,24 @@ class Shapes:
 
 
 def infer(graph: Graph) -> Shapes:
-    """Shapes along the graph; a node that cannot take its input keeps its error, and those after it stay unknown."""
+    """Shapes along the graph; a node that cannot take its input keeps its error, and those after it stay unknown.
+
+    A later node that could take its input however the first error is mended is no error; one that could not is.
+    """
     known: dict[str, tuple[Tensor, ...]] = {name: (tensor,) for name, tensor in graph.inputs.items()}
+    mended: dict[str, list[Tensor]] = {}
+    """What nodes after an error may give once it is mended."""
     shapes = Shapes(graph, [])
     for node in graph.nodes:
         row = _infer_node(node, known)
         known[node.name] = row.outputs
+        if row.error is not None:
+            mended[node.name] = _after_error(node, row)
+        elif not row.outputs and len(node.inputs) == 1 and node.inputs[0] in mended:
+            row, mended[node.name] = _after_mending(node, row, mended[node.inputs[0]])
+        before = [shapes.by_name[name] for name in node.inputs if name in shapes.by_name]
+        if node.doubtful or any(source.doubtful for source in before):
+            row = _doubted(row)
         shapes.rows.append(row)
         shapes.by_name[node.name] = row
     return shapes
@@ -128,6 +142,49 @@ def _infer_node(node: Node, known: dict[str, tuple[Tensor, ...]]) -> Row:
     weights = inferred.weights if inferred.complete else None
     flops = None if inferred.multiply_adds is None else 2 * inferred.multiply_adds
     return Row(node, inputs, inferred.outputs, weights, flops)
+
+
+def _after_error(node: Node, row: Row) -> list[Tensor]:
+    """Outputs that a node with an error may have: for an input that it can take, or its input as it is, without it."""
+    x = row.inputs[0]
+    if len(row.inputs) != 1 or x is None:
+        return []
+    low, high = node.layer.ranks
+    rank = max(low, x.rank if high is None else min(x.rank, high))
+    unknown = Tensor((*(None,) * (rank - 1), x.shape[-1] if x.rank > 1 and rank > 1 else None), x.dtype)
+    output = _attempt(node, unknown)
+    return [output, x] if isinstance(output, Tensor) else []
+
+
+def _after_mending(node: Node, row: Row, inputs: list[Tensor]) -> tuple[Row, list[Tensor]]:
+    """The row of a node after an error, and its possible outputs; it has an error of its own if it can take no input."""
+    results = [_attempt(node, x) for x in inputs]
+    outputs = [result for result in results if isinstance(result, Tensor)]
+    if outputs or not results or not isinstance(results[0], RankError):
+        return row, outputs if len(outputs) == len(results) else []
+    found = Row(node, (inputs[0],), error=results[0])
+    return found, _after_error(node, found)
+
+
+def _attempt(node: Node, x: Tensor) -> Tensor | ShapeError:
+    """The output for an input with axes of unknown length, though the weights may be unknown with them."""
+    try:
+        outputs = node.layer.infer((x,)).outputs
+    except RankError as error:
+        return error
+    except ShapeError:
+        try:
+            output = node.layer.output(node.layer.cast(x))
+        except ShapeError as error:
+            return error
+        outputs = (output,) if isinstance(output, Tensor) else output
+    return outputs[0] if len(outputs) == 1 else ShapeError("unknown")
+
+
+def _doubted(row: Row) -> Row:
+    """The row with only what does not depend on sizes: of its errors, that of a wrong rank."""
+    error = row.error if isinstance(row.error, RankError) and not row.node.doubtful else None
+    return replace(row, error=error, doubtful=True)
 
 
 def _unknown(node: Node) -> Row:

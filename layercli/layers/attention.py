@@ -137,6 +137,7 @@ class AdditiveAttention(_QueryValueKey):
 
     use_scale: Annotated[bool, Field(description="Whether to train a factor for each feature.")] = True
     dropout: Dropout = 0.0
+    seed: Seed = None
 
     def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
         del key

@@ -274,6 +274,7 @@ class MaxNumBoundingBoxes(Augmentation):
 
     max_number: Annotated[PositiveInt, Field(description="Number of boxes for each image.", examples=[100])]
     fill_value: Annotated[AnyInt, Field(description="What stands for a missing box.")] = -1
+    data_format: DataFormat = None
 
 
 class CutMix(Augmentation):

@@ -33,6 +33,7 @@ class AutoContrast(Augmentation):
     """
 
     value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
 
 
 class ContrastLimitedAdaptiveHistogramEqualization(Augmentation):
@@ -79,6 +80,7 @@ class RandomBrightness(Augmentation):
     factor: Annotated[Within1, Field(description="Largest change, as a part of the range.", examples=[0.2])]
     value_range: ValueRange = (0, 255)
     seed: Seed = None
+    data_format: DataFormat = None
 
 
 class RandomContrast(Augmentation):
@@ -93,6 +95,7 @@ class RandomContrast(Augmentation):
     factor: Annotated[UpTo1, Field(description="Largest change of contrast.", examples=[0.2])]
     value_range: ValueRange = (0, 255)
     seed: Seed = None
+    data_format: DataFormat = None
 
 
 class RandomColorDegeneration(Augmentation):
@@ -264,3 +267,4 @@ class Solarization(Augmentation):
     threshold_factor: Annotated[BothUpTo1, Field(description="Largest threshold.")] = 0.0
     value_range: ValueRange = (0, 255)
     seed: Seed = None
+    data_format: DataFormat = None

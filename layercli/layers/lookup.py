@@ -53,6 +53,7 @@ Invert = Annotated[bool, Field(description="Whether to turn indices into tokens 
 PadToMaxTokens = Annotated[
     bool, Field(description="Whether vectors are `max_tokens` long whatever the vocabulary.")
 ]
+OovMethod: TypeAlias = Literal["floormod", "farmhash"]
 OutputMode: TypeAlias = Annotated[
     Literal["int", "one_hot", "multi_hot", "count", "tf_idf"],
     Field(description="int: indices; else vectors."),
@@ -201,6 +202,7 @@ class StringLookup(_Lookup):
     pad_to_max_tokens: PadToMaxTokens = False
     sparse: Sparse = False
     encoding: Encoding = "utf-8"
+    oov_method: Annotated[OovMethod, Field(description="Without effect: words are always hashed.")] = "floormod"
     salt: Salt = None
 
 
@@ -226,9 +228,7 @@ class IntegerLookup(_Lookup):
     output_mode: OutputMode = "int"
     sparse: Sparse = False
     pad_to_max_tokens: PadToMaxTokens = False
-    oov_method: Annotated[
-        Literal["floormod", "farmhash"], Field(description="How unknown numbers get their index.")
-    ] = "floormod"
+    oov_method: Annotated[OovMethod, Field(description="How unknown numbers get their index.")] = "floormod"
     salt: Salt = None
 
     def check(self) -> None:

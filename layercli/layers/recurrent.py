@@ -254,6 +254,8 @@ class Recurrent(Step):
     return_state: Annotated[bool, Field(description="Whether to give the last states too.")] = False
     go_backwards: Annotated[bool, Field(description="Whether to read the sequence backwards.")] = False
     stateful: Annotated[bool, Field(description="Whether a batch goes on from the last one.")] = False
+    unroll: Unroll = False
+    zero_output_for_mask: Annotated[bool, Field(description="Whether masked timesteps give zeros.")] = False
 
     def check_rank(self, shape: Shape) -> None:
         try:
@@ -308,7 +310,6 @@ class LSTM(LSTMStep, Recurrent):
         {type: LSTM, units: 32}
     """
 
-    unroll: Unroll = False
     use_cudnn: UseCudnn = "auto"
 
 
@@ -322,7 +323,6 @@ class GRU(GRUStep, Recurrent):
         {type: GRU, units: 32}
     """
 
-    unroll: Unroll = False
     use_cudnn: UseCudnn = "auto"
 
 
@@ -335,8 +335,6 @@ class SimpleRNN(UnitStep, Recurrent):
     Example:
         {type: SimpleRNN, units: 32}
     """
-
-    unroll: Unroll = False
 
 
 class RNN(Recurrent, Holder):
@@ -358,8 +356,6 @@ class RNN(Recurrent, Holder):
         Expected("a cell, or a list of cells"),
         Field(description="What to repeat; a list is stacked.", examples=[{"type": "LSTMCell", "units": 32}]),
     ]
-    unroll: Unroll = False
-    zero_output_for_mask: Annotated[bool, Field(description="Whether masked timesteps give zeros.")] = False
 
     @property
     def cells(self) -> list[Cell]:

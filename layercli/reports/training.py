@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.numbers import duration
-from layercli.reports.progress import metrics
+from layercli.reports.progress import metrics, number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +21,8 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
         soft_wrap=True,
     )
     if best:
-        shown = metrics({name: value for name, value in best.items() if name not in ("epoch", "monitor")})
-        console.print(f"Best epoch by {best['monitor']}: {best['epoch']}, with {shown}.")
+        watched = best["monitor"]
+        console.print(f"Best epoch: {best['epoch']} ({watched} {number(best[watched])})", soft_wrap=True)
     if test:
         console.print(f"Test: {metrics(test)}", soft_wrap=True)
     console.print(f"Model: {summary['run']}/model.keras", soft_wrap=True)

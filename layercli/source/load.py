@@ -333,7 +333,7 @@ class _Builder:
         if not text:
             self.problems.append(
                 problem_at(
-                    node.mark, "empty-key", "There is no key before this colon.", hint="Write one, or delete the colon."
+                    node.mark, "empty-key", "The key before this colon is empty.", hint="Write a key, or delete the colon."
                 )
             )
         return text

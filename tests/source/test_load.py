@@ -1,0 +1,407 @@
+"""Text in, nodes out; hostile or broken text is refused with its position."""
+
+import io
+import os
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.source.load import MAX_BYTES, load
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Loads a config of the given text or bytes."""
+
+    def read(content):
+        path = tmp_path / "c.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return load(str(path))
+
+    return read
+
+
+def refusal(read, content):
+    """The one problem that the content is refused with: its position, code, message and hint."""
+    with pytest.raises(LayercliError) as caught:
+        read(content)
+    (problem,) = caught.value.problems
+    return (problem.line, problem.column), problem.code, problem.message, problem.hint
+
+
+def test_values_and_order_are_kept(read):
+    text = "b: 1e-3\na: [no, null, '1', \"2\", {x: true}]\n"
+    assert read(text).plain() == {"b": 0.001, "a": ["no", None, "1", "2", {"x": True}]}
+    assert list(read(text).plain()) == ["b", "a"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028"])
+def test_every_line_end_counts(read, end):
+    root = read(f"a: 1{end}b: 2{end}c: [1, x]")
+    mark = root.locate(("c", 1))
+    assert root.plain() == {"a": 1, "b": 2, "c": [1, "x"]}
+    assert (mark.line, mark.column, mark.excerpt) == (3, 8, "c: [1, x]")
+
+
+def test_a_byte_order_mark_is_no_character(read):
+    root = read(b"\xef\xbb\xbfa: 1")
+    assert root.plain() == {"a": 1}
+    assert root.keys["a"].column == 1
+    assert root.keys["a"].excerpt == "a: 1"
+
+
+def test_keys_are_text_as_written(read):
+    assert list(read("1: a\n1e3: b\ntrue: c\n~: d\n012: e").plain()) == ["1", "1e3", "true", "~", "012"]
+
+
+def test_block_and_quoted_texts_are_text(read):
+    assert read("a: |\n  1\n  2\nb: '012'\nc: !!str 3").plain() == {"a": "1\n2\n", "b": "012", "c": "3"}
+
+
+def test_aliases_and_merge_keys_are_written_out(read):
+    root = read("a: &a {x: 1, y: 2}\nb: *a\nc: {<<: *a, x: 3}\nd: {<<: [*a, {z: 4}]}\ne: &k k\n*k : 5")
+    assert root.plain() == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 2},
+        "c": {"x": 3, "y": 2},
+        "d": {"x": 1, "y": 2, "z": 4},
+        "e": "k",
+        "k": 5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "empty"), ("# a comment\n\n", "empty"), ("---\n", "empty"), ("- a\n- b", "a list"),
+        ("hello", "a single value"),
+    ],
+)  # fmt: skip
+def test_a_config_is_a_mapping(read, text, kind):
+    assert refusal(read, text)[1:] == (
+        "not-a-mapping",
+        f"The file is {kind}; a config is a mapping with the key `model`.",
+        "For example `model: {input: [4], layers: [{type: Dense, units: 3}]}`.",
+    )
+
+
+def test_a_second_document_is_refused(read):
+    assert refusal(read, "a: 1\n---\nb: 2") == (
+        (2, 1),
+        "two-documents",
+        "A second YAML document starts here; a config is one document.",
+        "Delete the `---` line, or move what follows into a file of its own.",
+    )
+
+
+@pytest.mark.parametrize(("text", "at", "number"), [("a: 012", (1, 4), "12"), ("a:\n  - -007", (2, 5), "-7")])
+def test_a_leading_zero_is_refused(read, text, at, number):
+    given = text.split()[-1]
+    assert refusal(read, text) == (
+        at,
+        "ambiguous-number",
+        f"{given} is ambiguous: some YAML readers take a leading zero for octal.",
+        f'Write {number} for the number, or "{given}" in quotes for text.',
+    )
+
+
+def test_a_number_that_is_far_too_long_is_refused(read):
+    assert refusal(read, "a: " + "9" * 2000) == (
+        (1, 4),
+        "number-too-long",
+        "A number of 2,000 characters is no size or rate.",
+        "Write a number of a few digits, or put quotes around it if it is text.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "first"),
+    [
+        ("a: 1\nb: 2\na: 3", (3, 1), "line 1, column 1"),
+        ("m:\n  - {x: 1, x: 2}", (2, 12), "line 2, column 6"),
+        ("true: 1\n'true': 2", (2, 1), "line 1, column 1"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_places(read, text, at, first):
+    place, code, message, hint = refusal(read, text)
+    key = "a" if text[0] == "a" else "x" if text[0] == "m" else "true"
+    assert (place, code) == (at, "duplicate-key")
+    assert (message, hint) == (f"The key `{key}` stands twice: here and at {first}.", "Keep one of them.")
+
+
+def test_every_duplicate_is_reported(read):
+    with pytest.raises(LayercliError) as caught:
+        read("a: 1\na: 2\nb: 012\na: 3")
+    assert [(problem.line, problem.code) for problem in caught.value.problems] == [
+        (2, "duplicate-key"), (3, "ambiguous-number"), (4, "duplicate-key"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("[ " * 30_000, (1, 201)),
+        ("a: " + "[" * 30_000, (1, 103)),
+        ("- " * 30_000 + "x", (1, 201)),
+        ("\n".join("  " * level + "a:" for level in range(120)), (101, 201)),
+        ("a: " + "{a: " * 101 + "1" + "}" * 101, (1, 400)),
+    ],
+)
+def test_deep_nesting_is_refused(read, text, at):
+    assert refusal(read, text) == (
+        at,
+        "too-deep",
+        "Lists and mappings are nested deeper than 100 levels here; no config needs that.",
+        "Look for brackets or dashes that are repeated by mistake.",
+    )
+
+
+def test_nesting_that_aliases_make_deep_is_refused(read):
+    chain = ["a0: &a0 " + "[" * 90 + "]" * 90]
+    chain += [f"a{step}: &a{step} " + "[" * 90 + f"*a{step - 1}" + "]" * 90 for step in range(1, 60)]
+    place, code, _, _ = refusal(read, "\n".join(chain))
+    assert (place[0], code) == (2, "too-deep")
+
+
+def test_a_hundred_levels_are_read(read):
+    root = read("a: " + "[" * 99 + "]" * 99)
+    assert str(root.plain()["a"]) == "[" * 99 + "]" * 99
+
+
+def test_an_alias_bomb_is_refused(read):
+    levels = ["a: &a [x,x,x,x,x,x,x,x,x]"]
+    levels += [f"{chr(98 + level)}: &{chr(98 + level)} [{','.join(['*' + chr(97 + level)] * 9)}]" for level in range(8)]
+    bomb = "\n".join(levels)
+    assert len(bomb) < 332
+    assert refusal(read, bomb) == (
+        (5, 4),
+        "too-many-nodes",
+        "The file has more than 200,000 values once its aliases are written out.",
+        "Remove aliases that stand for values with aliases in them.",
+    )
+
+
+@pytest.mark.parametrize(("text", "at"), [("a: &a [*a]", (1, 8)), ("a: &a\n  b: [1, *a]", (2, 10))])
+def test_an_anchor_that_holds_itself_is_refused(read, text, at):
+    assert refusal(read, text) == (
+        at,
+        "self-reference",
+        "The alias `*a` stands inside the value that it repeats, `&a`.",
+        "Remove the alias, or write out what it stands for.",
+    )
+
+
+def test_an_alias_without_an_anchor_is_refused(read):
+    assert refusal(read, "a: 1\npath: *csv") == (
+        (2, 7),
+        "unknown-alias",
+        "The alias `*csv` has no anchor `&csv` above it.",
+        'Write `&csv` before the value that it stands for, or put quotes around "*csv" if it is text.',
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "tag"),
+    [
+        ("a: 1\nb: !!python/object:os.system x", (2, 4), "!!python/object:os.system"),
+        ("b: !!python/object/apply:os.system ['x']", (1, 4), "!!python/object/apply:os.system"),
+        ("!!python/name:os.system x: 1", (1, 1), "!!python/name:os.system"),
+        ("b: !mine {a: 1}", (1, 4), "!mine"),
+        ("b: !!int '3'", (1, 4), "!!int"),
+        ("b: !!binary aaaa", (1, 4), "!!binary"),
+    ],
+)
+def test_tags_are_refused(read, text, at, tag):
+    assert refusal(read, text) == (
+        at,
+        "tag-refused",
+        f"The tag `{tag}` is refused: a config is plain data and runs no code.",
+        "Remove the tag. A layer of your own is named as `type: file.py:ClassName`.",
+    )
+
+
+@pytest.mark.parametrize(("text", "at"), [("a: 1\n<<: 3", (2, 5)), ("a: &a {x: 1}\nb: {<<: [*a, 3]}", (2, 14))])
+def test_only_mappings_are_merged(read, text, at):
+    assert refusal(read, text) == (
+        at,
+        "bad-merge",
+        "The merge key `<<` takes an alias of a mapping, such as `<<: *name`.",
+        "Write what it names as keys of this mapping instead.",
+    )
+
+
+@pytest.mark.parametrize(("text", "at"), [("? [a, b]\n: 1", (1, 3)), ("{a: 1}: 2", (1, 1)), ("a: {{ x }}", (1, 5))])
+def test_a_list_or_mapping_is_no_key(read, text, at):
+    assert refusal(read, text) == (
+        at,
+        "key-not-text",
+        "A key must be a word; here a list or mapping is used as a key.",
+        "Put quotes around it if it is text; delete the extra bracket if it is not a key.",
+    )
+
+
+def test_a_colon_without_a_key_is_refused(read):
+    assert refusal(read, "a: 1\n'': 2") == (
+        (2, 1), "empty-key", "The key before this colon is empty.", "Write a key, or delete the colon.",
+    )  # fmt: skip
+
+
+COLUMN = (
+    "Start this line in the same column as the keys beside it, write a space after every colon, and put quotes around a "
+    "value that contains `: `."
+)
+SIBLINGS = "Start keys that belong together in the same column, and look for a bracket or quote too many or too few."
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "said", "hint"),
+    [
+        ("a:\n\tb: 1", (2, 1), "found character that cannot start any token",
+         "YAML is indented with spaces; this line starts with a tab."),
+        ("a: b: c", (1, 5), "mapping values are not allowed in this context", COLUMN),
+        ("a: 1\n  b: 2", (2, 4), "mapping values are not allowed in this context", COLUMN),
+        ("a:\n  units:3\n  b: 1", (3, 4), "mapping values are not allowed in this context", COLUMN),
+        ("a:\n    b: 2\n  c: 3", (3, 3), "did not find expected key", SIBLINGS),
+        ("a: [1]]", (1, 7), "did not find expected key", SIBLINGS),
+        ("a: [1, 2\nb: 3", (2, 2), "did not find expected ',' or ']'",
+         "Close the bracket that opens at line 1, column 4, or add a comma."),
+        ("x: 1\na: {b: 1\nb: 3", (3, 2), "did not find expected ',' or '}'",
+         "Close the bracket that opens at line 2, column 4, or add a comma."),
+        ('a: 1\nb: "abc\nc: 3', (2, 4), "found unexpected end of stream", "Close the quote that opens here."),
+        ("a: *.csv", (1, 5), "did not find expected alphabetic or numeric character",
+         "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their own."),
+        ("a: @x", (1, 4), "found character that cannot start any token",
+         "Put quotes around a value that starts with `@`, `%` or a backtick."),
+        ('a: "C:\\data"', (1, 7), "found unknown escape character",
+         'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'),
+        ('a: "\\ud800"', (1, 7), "found invalid Unicode character escape code",
+         'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'),
+    ],
+)  # fmt: skip
+def test_broken_yaml_is_refused_with_what_to_do(read, text, at, said, hint):
+    assert refusal(read, text) == (at, "yaml-syntax", f"This is not valid YAML: {said}.", hint)
+
+
+@pytest.mark.parametrize(
+    ("content", "at", "byte"),
+    [
+        (b"a: 1\nb: \xff", (2, 4), "ff"),
+        ("é: 1\nb: ".encode() + b"\xff", (2, 4), "ff"),
+        (b"# caf\xe9", (1, 6), "e9"),
+        ("a: \ud800".encode(errors="surrogatepass"), (1, 4), "ed"),
+        ("a: 1".encode("utf-16"), (1, 1), "ff"),
+    ],
+)
+def test_text_that_is_not_utf8_is_refused(read, content, at, byte):
+    message = f"The file is not UTF-8 text: byte 0x{byte} cannot stand here."
+    assert refusal(read, content) == (at, "not-utf8", message, "Save it as UTF-8.")
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\x9b", "\ufffe"])
+def test_control_characters_are_refused(read, character):
+    assert refusal(read, f"é: 1\nbé: {character}") == (
+        (2, 5),
+        "bad-character",
+        "The file holds a control character that YAML does not allow.",
+        'Delete it; in a quoted text write it as an escape such as "\\t".',
+    )
+
+
+TOO_LARGE = (
+    (1, 1),
+    "file-too-large",
+    "The file is larger than 1 MiB; no config needs that.",
+    "Is it a data file? Data is named under `data:`, not passed as a config.",
+)
+
+
+def test_a_large_file_is_refused_and_the_largest_that_is_allowed_is_read(read):
+    assert refusal(read, b"a: 1 #" + b"x" * (MAX_BYTES - 5)) == TOO_LARGE
+    assert read(b"a: 1 #" + b"x" * (MAX_BYTES - 6)).plain() == {"a": 1}
+
+
+def test_an_endless_file_is_refused():
+    assert refusal(load, "/dev/zero") == TOO_LARGE
+
+
+def test_a_pipe_with_too_many_bytes_is_refused(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write():
+        with pipe.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"#" * 65_536)
+            except BrokenPipeError:
+                return
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    assert refusal(load, str(pipe)) == TOO_LARGE
+    writer.join(timeout=10)
+    assert not writer.is_alive()
+
+
+def stdin_of(monkeypatch, content):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+
+
+def test_a_dash_reads_standard_input(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    stdin_of(monkeypatch, b"a: 1")
+    source = load("-").mark.source
+    assert (source.name, source.directory) == ("<stdin>", tmp_path)
+
+
+def test_standard_input_is_capped_too(monkeypatch):
+    stdin_of(monkeypatch, b"#" * (MAX_BYTES + 1))
+    assert refusal(load, "-") == TOO_LARGE
+
+
+def test_paths_are_relative_to_the_file(read, tmp_path):
+    assert read("a: 1").mark.source.directory == tmp_path
+
+
+def unreadable(name):
+    with pytest.raises(LayercliError) as caught:
+        load(str(name))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line, problem.file) == ("unreadable-file", None, str(name))
+    return problem.message, problem.hint
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert unreadable(tmp_path / "no.yaml") == (
+        "There is no such file.", "Check the path; it is relative to this directory.",
+    )  # fmt: skip
+
+
+def test_a_directory_is_no_config(tmp_path):
+    assert unreadable(tmp_path) == ("This is a directory, not a config file.", "Name a file in it.")
+
+
+def test_other_failures_to_read_are_told(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert unreadable(loop) == ("The file cannot be read: Too many levels of symbolic links.", None)
+    assert unreadable("x" * 300) == ("The file cannot be read: File name too long.", None)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_told(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("a: 1")
+    path.chmod(0)
+    assert unreadable(path) == ("The file cannot be read: Permission denied.", None)
+
+
+def test_permission_denied_is_told_for_anyone(monkeypatch, tmp_path):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    assert unreadable(tmp_path / "c.yaml") == ("The file cannot be read: Permission denied.", None)

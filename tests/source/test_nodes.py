@@ -1,0 +1,162 @@
+"""Every key and value knows where it stands, and what is shown of it can do no harm."""
+
+from pathlib import Path
+
+import pytest
+
+from layercli.source.load import parse
+from layercli.source.nodes import Source, format_path, printable, quoted
+
+
+def read(text):
+    return parse(Source("c.yaml", text.split("\n"), Path()))
+
+
+def place(mark):
+    return mark.line, mark.column
+
+
+CONFIG = """\
+name: x
+model:
+  layers:
+    - Flatten
+    - {type: Dense, units: 10}
+    - type: Dropout
+      rate: 0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        (("name",), (1, 7)),
+        (("model", "layers", 0), (4, 7)),
+        (("model", "layers", 1), (5, 7)),
+        (("model", "layers", 1, "units"), (5, 28)),
+        (("model", "layers", 2), (6, 7)),
+        (("model", "layers", 2, "rate"), (7, 13)),
+        (("model", "layers", -1, "rate"), (7, 13)),
+    ],
+)
+def test_a_path_is_located_at_its_value(path, at):
+    assert place(read(CONFIG).locate(path)) == at
+
+
+@pytest.mark.parametrize(("path", "at"), [(("model",), (2, 1)), (("model", "layers"), (3, 3))])
+def test_a_block_that_starts_on_a_line_of_its_own_is_located_at_its_key(path, at):
+    assert place(read(CONFIG).locate(path)) == at
+
+
+@pytest.mark.parametrize(
+    ("path", "at"), [(("model", "layers", 1, "units"), (5, 21)), (("model", "layers", 2, "rate"), (7, 7))]
+)
+def test_a_key_can_be_located_itself(path, at):
+    assert place(read(CONFIG).locate(path, key=True)) == at
+
+
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        (("model", "layers", 1, "activation"), (5, 7)),
+        (("model", "layers", 9), (3, 3)),
+        (("model", "input"), (2, 1)),
+        (("train", "loss"), (1, 1)),
+        (("name", "deeper", 3), (1, 7)),
+    ],
+)
+def test_what_was_not_written_is_located_at_the_nearest_thing_around_it(path, at):
+    assert place(read(CONFIG).locate(path)) == at
+    assert read(CONFIG).find(path) is None
+
+
+def test_find_gives_the_node_at_a_path():
+    assert read(CONFIG).find(("model", "layers", 1)).plain() == {"type": "Dense", "units": 10}
+
+
+def test_an_excerpt_is_the_line_as_written():
+    mark = read(CONFIG).locate(("model", "layers", 1, "units"))
+    assert mark.excerpt == "    - {type: Dense, units: 10}"
+    assert mark.excerpt[mark.column - 1 :] == "10}"
+
+
+def test_a_mark_outside_the_text_has_no_excerpt():
+    assert read("").locate(()).excerpt == ""
+    assert parse(Source("empty", [], Path())).mark.excerpt is None
+
+
+def test_columns_count_characters_and_not_bytes():
+    mark = read("'ééé😀': {a: 1}").locate(("ééé😀", "a"))
+    assert place(mark) == (1, 13)
+    assert mark.excerpt[mark.column - 1] == "1"
+
+
+def test_a_tab_counts_as_one_column():
+    assert place(read("a:\t1").locate(("a",))) == (1, 4)
+
+
+def test_an_alias_is_located_where_its_value_was_written():
+    root = read("base: &b {rate: 7}\nuse: *b")
+    assert place(root.locate(("use", "rate"))) == (1, 17)
+    assert root.plain()["use"] == {"rate": 7}
+
+
+def test_a_merged_key_is_located_where_it_was_written():
+    root = read("base: &b\n  rate: 7\n  x: 1\nuse:\n  <<: *b\n  x: 2")
+    assert root.plain()["use"] == {"rate": 7, "x": 2}
+    assert place(root.locate(("use", "rate"))) == (2, 9)
+    assert place(root.locate(("use", "x"), key=True)) == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ((), ""),
+        (("model", "layers", 3, "units"), "model.layers[3].units"),
+        (("a b", "c"), '["a b"].c'),
+        (("a", "x.y"), 'a["x.y"]'),
+        (("a", "\x1b[31m"), 'a["\N{REPLACEMENT CHARACTER}[31m"]'),
+    ],
+)
+def test_a_path_is_shown_as_yaml_paths_are(path, text):
+    assert format_path(path) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (3, "3"),
+        (0.5, "0.5"),
+        (float("nan"), ".nan"),
+        (float("inf"), ".inf"),
+        (float("-inf"), "-.inf"),
+        (10**400, "a number of 401 digits"),
+        ("relu", '"relu"'),
+        ("x" * 100, '"' + "x" * 59 + '…"'),
+        ({"a": 1}, "a mapping"),
+        ([1, "a", None], '[1, "a", null]'),
+        ([1] * 9, "[1, 1, 1, 1, 1, 1, 1, 1, …]"),
+        ([[1, 2], []], "[[…], []]"),
+    ],
+)
+def test_a_value_is_quoted_in_words_of_yaml_and_short(value, shown):
+    assert quoted(value) == shown
+
+
+@pytest.mark.parametrize(
+    "character",
+    [*"\x00\x07\x08\x0b\x1b\x7f\x9b\u061c\u200b\u200e\u200f\u2028\u202e\u2060\u2066\u2069\ufeff", "\ud800", "\U000e0041"],
+)
+def test_what_acts_on_a_terminal_or_hides_is_replaced(character):
+    assert printable(f"a{character}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_other_scripts_emoji_and_brackets_stay():
+    assert printable("[/foo] çığ 日本 😀") == "[/foo] çığ 日本 😀"
+
+
+def test_line_ends_and_tabs_become_spaces():
+    assert printable("a\nb\tc") == "a b c"

@@ -1,0 +1,136 @@
+"""``--set KEY=VALUE`` changes the nodes before they are checked."""
+
+from pathlib import Path
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.source.load import parse
+from layercli.source.nodes import Source
+from layercli.source.overrides import apply_overrides
+
+CONFIG = """\
+name: x
+model:
+  layers:
+    - Flatten
+    - {type: Dense, units: 10, name: head}
+train: {epochs: 1, metrics: [accuracy]}
+"""
+
+
+def names(items):
+    plain = [item.plain() for item in items]
+    return [value.get("name", "") if isinstance(value, dict) else str(value).lower() for value in plain]
+
+
+def read(text=CONFIG):
+    return parse(Source("c.yaml", text.split("\n"), Path()))
+
+
+def changed(*overrides, text=CONFIG):
+    root = read(text)
+    apply_overrides(root, overrides, names)
+    return root
+
+
+def refusals(*overrides):
+    with pytest.raises(LayercliError) as caught:
+        changed(*overrides)
+    assert all(problem.line is None for problem in caught.value.problems)
+    return [(problem.file, problem.code, problem.message, problem.hint) for problem in caught.value.problems]
+
+
+def test_a_value_is_replaced():
+    assert changed("train.epochs=3").plain()["train"] == {"epochs": 3, "metrics": ["accuracy"]}
+
+
+def test_a_value_is_read_as_yaml():
+    train = changed("train.epochs=1e-3", "train.metrics=[a, {type: AUC}]", "train.x=no", "train.y=a=b", "train.z=")
+    assert train.plain()["train"] == {
+        "epochs": 0.001, "metrics": ["a", {"type": "AUC"}], "x": "no", "y": "a=b", "z": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["model.layers.1.units", "model.layers[1].units", "model.layers[-1].units",
+                                 "model.layers.head.units", "model.layers.-1.units"])  # fmt: skip
+def test_a_layer_is_addressed_by_index_or_by_name(key):
+    assert changed(f"{key}=20").plain()["model"]["layers"][1] == {"type": "Dense", "units": 20, "name": "head"}
+
+
+def test_a_layer_is_replaced():
+    assert changed("model.layers[0]=Dropout").plain()["model"]["layers"][0] == "Dropout"
+
+
+def test_a_bare_name_becomes_a_mapping():
+    assert changed("model.layers.flatten.name=f").plain()["model"]["layers"][0] == {"type": "Flatten", "name": "f"}
+
+
+def test_missing_mappings_are_made():
+    assert changed("data.split.test=0.1").plain()["data"] == {"split": {"test": 0.1}}
+
+
+def test_nothing_counts_as_an_empty_mapping():
+    assert changed("train.epochs=3", text="train:\n").plain() == {"train": {"epochs": 3}}
+
+
+def test_the_last_one_wins():
+    assert changed("name=a", "name=b").plain()["name"] == "b"
+
+
+def test_an_alias_is_changed_in_one_place_only():
+    root = changed("b.rate=2", text="a: &a {rate: 1}\nb: *a\n")
+    assert root.plain() == {"a": {"rate": 1}, "b": {"rate": 2}}
+
+
+def test_the_place_of_a_changed_value_is_the_option():
+    mark = changed("train.epochs=3").locate(("train", "epochs"))
+    assert mark.source.name == "--set train.epochs=3"
+    assert not mark.source.numbered
+
+
+@pytest.mark.parametrize("option", ["x", "=3", "", "a..b=1", "model.layers[]=1", "model.layers[x]=1", ".a=1", "[0]=1"])
+def test_what_is_no_key_and_value_is_refused(option):
+    assert refusals(option) == [
+        (f"--set {option}", "bad-override", "A --set option is `KEY=VALUE`.", "For example `--set train.epochs=3`.")
+    ]
+
+
+def test_an_unknown_item_is_refused_with_those_there_are():
+    assert refusals("model.layers.haed.units=1") == [
+        (
+            "--set model.layers.haed.units=1",
+            "bad-override",
+            '`model.layers` has no item "haed".',
+            "It has `flatten`, `head`.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("index", ["2", "-3", "99999999"])
+def test_an_index_beyond_the_list_is_refused(index):
+    ((_, code, message, hint),) = refusals(f"model.layers[{index}].units=1")
+    assert code == "bad-override"
+    assert message == f"`model.layers` has 2 items; there is no item {index}."
+    assert hint == "They are counted from 0 to 1."
+
+
+def test_a_number_has_no_keys():
+    ((_, code, message, hint),) = refusals("train.epochs.x=1")
+    assert (code, message, hint) == ("bad-override", "`train.epochs` is 1; it has no key `x`.", None)
+
+
+def test_a_key_deeper_than_any_config_is_refused():
+    ((_, code, message, hint),) = refusals("a." * 5_000 + "b=1")
+    assert (code, message) == ("bad-override", "A key of 5001 steps is deeper than any config.")
+    assert hint == "Shorten the key."
+
+
+def test_a_value_that_is_refused_in_a_file_is_refused_here():
+    problems = refusals("train.epochs=012", "name=!!python/name:os.system x", "train.metrics=[")
+    assert [code for _, code, _, _ in problems] == ["ambiguous-number", "tag-refused", "yaml-syntax"]
+
+
+def test_control_characters_in_an_option_are_not_shown():
+    ((file, _, _, _),) = refusals("\x1b[31mred")
+    assert file == "--set \N{REPLACEMENT CHARACTER}[31mred"

@@ -1,0 +1,71 @@
+"""Plain scalars mean what YAML 1.2 says, not what YAML 1.1 said."""
+
+import math
+
+import pytest
+
+from layercli.source.scalars import AmbiguousNumber, NumberTooLong, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-.5e-3", -0.0005),
+        ("+1", 1),
+        ("0", 0),
+        ("-0", 0),
+        ("0.0625", 0.0625),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("01.5", 1.5),
+    ],
+)
+def test_numbers_are_read_as_numbers(text, value):
+    assert resolve(text) == value
+    assert type(resolve(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no", "on", "Yes", "y", "off", "1:30", "2020-01-01", "1_000", "0b11", "-0x1", "+-1", "1e", "e3", ".", "-", "1.2.3",
+     ".infinity", "1,000", "0o8", "=", "nan", "inf", "١"],
+)  # fmt: skip
+def test_what_yaml_1_1_took_for_something_else_is_text(text):
+    assert resolve(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "~", "null", "Null", "NULL"])
+def test_null_has_five_spellings(text):
+    assert resolve(text) is None
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE"])
+def test_true_has_three_spellings(text):
+    assert resolve(text) is True
+    assert resolve(text.replace("t", "f").replace("T", "F").replace("rue", "alse").replace("RUE", "ALSE")) is False
+
+
+def test_infinity_and_nan_have_a_dot():
+    assert resolve(".inf") == math.inf
+    assert resolve("-.INF") == -math.inf
+    assert math.isnan(resolve(".nan"))
+
+
+@pytest.mark.parametrize("text", ["012", "00", "-012", "+07"])
+def test_a_leading_zero_is_ambiguous(text):
+    with pytest.raises(AmbiguousNumber):
+        resolve(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 1001, "0x" + "f" * 1000, "1." + "0" * 1000])
+def test_numbers_beyond_a_thousand_characters_are_refused(text):
+    with pytest.raises(NumberTooLong):
+        resolve(text)
+
+
+def test_a_number_of_a_thousand_characters_is_read():
+    assert resolve("9" * 1000) == 10**1000 - 1
