@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
-from layercli.check import Checked, Valid, require
-from layercli.check import check as _check
+from layercli.check import Checked, Valid, check, require
 from layercli.graph.shapes import Shapes
 
 ConfigLike = str | PathLike[str] | Valid
 """A config file, or what ``load`` made of one."""
 
 
-def check(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> Checked:
+def validate(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> Checked:
     """Read a config and find everything that is wrong with it: ``.problems``; never raises for a wrong config.
 
     ``overrides`` are as after ``--set``: ``["train.epochs=3"]``. TensorFlow is not loaded.
     """
-    return _check(fspath(config), overrides)
+    return check(fspath(config), overrides)
 
 
 def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> Valid:
@@ -28,7 +27,7 @@ def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> Valid:
     Raises:
         LayercliError: something is wrong with it; ``.problems`` says what and where.
     """
-    return config if isinstance(config, Valid) else require(check(config, overrides=overrides))
+    return config if isinstance(config, Valid) else require(validate(config, overrides=overrides))
 
 
 def infer_shapes(config: ConfigLike) -> Shapes:
@@ -51,7 +50,9 @@ def build(config: ConfigLike, *, trust: bool = False) -> Any:
     return build_model(load(config), trust=trust)[0]
 
 
-def train(config: ConfigLike, *, run_dir: str | PathLike[str] | None = None, trust: bool = False) -> dict[str, Any]:
+def train(
+    config: ConfigLike, *, run_dir: str | PathLike[str] | None = None, trust: bool = False
+) -> dict[str, Any]:
     """Train a config and leave a run directory; returns what ``layercli train --json`` prints.
 
     Raises:

@@ -165,7 +165,8 @@ def _input(config: Config, document: Node, problems: list[Problem]) -> Tensor | 
     if facts is not None and not _fits(declared.shape, facts.shape):
         hint = f"Write `input: {list(facts.shape)}`, or leave `input` out."
         sizes = declared.shape
-        if product(sizes) == product(facts.shape) and "shape" in type(config.data).model_fields:
+        has_shape = config.data is not None and "shape" in type(config.data).model_fields
+        if has_shape and product(sizes) == product(facts.shape):
             hint = f"Write `shape: {list(sizes)}` under `data:`, or `input: {list(facts.shape)}` here."
         problems.append(
             problem_at(

@@ -19,6 +19,7 @@ COMMANDS = {
     "inspect-shapes": "layercli.commands.inspect_shapes",
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
+    "layers": "layercli.commands.layers",
 }
 """Each command's module, whose function ``command`` it is."""
 

@@ -9,7 +9,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 
 from layercli import __version__
 from layercli.check import Valid
+from layercli.config.config import Config
 from layercli.errors import LayercliError, Problem
 from layercli.source.scalars import resolve
 
@@ -37,7 +38,9 @@ def create(name: str, run_dir: str | None) -> Path:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
-                raise _problem(path, "The run directory is not empty.", "Name a new one; a run is never overwritten.")
+                raise _problem(
+                    path, "The run directory is not empty.", "Name a new one; a run is never overwritten."
+                )
         except OSError as error:
             raise _problem(path, f"The run directory cannot be made: {error.strerror}.", None) from None
         return path
@@ -57,6 +60,12 @@ def create(name: str, run_dir: str | None) -> Path:
                 return root / str(number)
     except OSError as error:
         raise _problem(root, f"The run directory cannot be made: {error.strerror}.", None) from None
+
+
+def discard(run: Path) -> None:
+    """Remove a run directory in which nothing has been written yet."""
+    with suppress(OSError):
+        run.rmdir()
 
 
 @contextmanager
@@ -83,7 +92,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON file, all of it or nothing."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
@@ -93,14 +102,16 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
 
 def write_config(run: Path, valid: Valid) -> None:
     """The resolved config, every default written out, and the files of the user's layers: it trains by itself."""
-    document = valid.config.plain() | {"name": valid.checked.name}
+    # Once more through the parser, so that defaults stand in the same words as what was given.
+    document = Config.model_validate(valid.config.plain()).plain() | {"name": valid.checked.name}
     document["model"]["input"] = _input_plain(valid)
     write_yaml(run / CONFIG, document)
     for layer in valid.custom_layers:
         if layer.kind == "file":
             target = run / layer.place
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_text(target, (valid.checked.directory / layer.place).read_text(encoding="utf-8"))
+            with staged(target) as staging:
+                staging.write_bytes((valid.checked.directory / layer.place).read_bytes())
 
 
 def _input_plain(valid: Valid) -> dict[str, Any]:
@@ -125,8 +136,15 @@ def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerpr
             "seed": valid.config.seed,
             "command": sys.argv,
             "execution": {"feed": "memory"},
-            "data": {"fingerprint": fingerprint, **dict(zip(("train", "validation", "test"), counts, strict=True))},
-            "files": {path.name: digest(path) for path in sorted(run.iterdir()) if path.is_file()},
+            "data": {
+                "fingerprint": fingerprint,
+                **dict(zip(("train", "validation", "test"), counts, strict=True)),
+            },
+            "files": {
+                path.relative_to(run).as_posix(): digest(path)
+                for path in sorted(run.rglob("*"))
+                if path.is_file()
+            },
         },
     )
 
@@ -134,7 +152,7 @@ def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerpr
 def append_line(path: Path, document: Mapping[str, Any]) -> None:
     """Add a line of JSON to a file."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document, ensure_ascii=False) + "\n")
+        file.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:
@@ -161,7 +179,13 @@ def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _stays_text(text) else "'")
+    style = None if _stays_text(text) else "'"
+    if any(end in text for end in _OTHER_LINE_ENDS):
+        style = '"'  # the only one that keeps them, as escapes
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_OTHER_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
 
 
 def _stays_text(text: str) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layercli.check import check
+from layercli.layers.registry import LAYERS
 from layercli.source.load import STDIN
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
@@ -37,15 +38,19 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=12),
     st.sampled_from(
-        ["Dense", "Conv2D", "lstm", "Flatten", "relu", "adam", "mse", "accuracy", "digits", "sklearn", "x.py:X", "same",
+        ["Dense", "Conv2D", "lstm", "Flatten", "relu", "adam", "mse", "accuracy", "digits", "sklearn",
+         "x.py:X", "same",
          "channels_first", "EarlyStopping", "val_loss", "float16", "[/b]", "\x1b[1m", "../x", "a" * 300]
     ),
-    st.sampled_from([0, 1, -1, 2, 3, 10, 2**31, 10**400, 0.5, [], {}, [1, 2], [3, 3], [-1], [None, 4], [[1]]]),
+    st.sampled_from([0, 1, -1, 2, 3, 10, 2**31, 10**400, 0.5, [], {}, [1, 2], [3, 3], [-1], [None, 4],
+     [[1]]]),
 )  # fmt: skip
 KEYS = st.one_of(
     st.sampled_from(
-        ["type", "name", "units", "layers", "layer", "model", "input", "train", "loss", "data", "activation", "rate",
-         "kernel_size", "filters", "callbacks", "metrics", "optimizer", "inputs", "repeat", "output_shape", "dtype"]
+        ["type", "name", "units", "layers", "layer", "model", "input", "train", "loss", "data",
+         "activation", "rate",
+         "kernel_size", "filters", "callbacks", "metrics", "optimizer", "inputs", "repeat", "output_shape",
+          "dtype"]
     ),
     st.text(max_size=8),
 )  # fmt: skip
@@ -89,7 +94,9 @@ def test_bytes_changed_at_random(tmp_path, data):
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(content)))
         end = data.draw(st.integers(start, min(start + 6, len(content))))
-        piece = data.draw(st.one_of(st.binary(max_size=4), st.sampled_from([b"\t", b": ", b"- ", b"{", b"]", b"\r", b"'"])))
+        piece = data.draw(
+            st.one_of(st.binary(max_size=4), st.sampled_from([b"\t", b": ", b"- ", b"{", b"]", b"\r", b"'"]))
+        )
         content[start:end] = piece
     assert_answered(tmp_path, bytes(content))
 
@@ -121,7 +128,11 @@ def test_values_replaced_and_keys_renamed(tmp_path, data):
         while True:
             steps = list(holder) if isinstance(holder, dict) else range(len(holder))
             step = data.draw(st.sampled_from(steps)) if steps else None
-            if step is None or not isinstance(holder[step], (dict, list)) or data.draw(st.integers(0, 3)) == 0:
+            if (
+                step is None
+                or not isinstance(holder[step], (dict, list))
+                or data.draw(st.integers(0, 3)) == 0
+            ):
                 break
             holder = holder[step]
         if step is None:
@@ -142,6 +153,29 @@ def test_any_yaml_at_all(tmp_path, document):
 @fuzz
 @given(st.lists(st.dictionaries(KEYS, SCALARS, max_size=5), min_size=1, max_size=6), SCALARS)
 def test_any_layers_at_all(tmp_path, layers, shape):
+    assert_answered(tmp_path, _dump({"model": {"input": shape, "layers": layers}}))
+
+
+SIZES = st.one_of(st.integers(1, 6), st.lists(st.integers(-1, 6), max_size=3), SCALARS)
+
+
+@st.composite
+def layers_of_the_catalogue(draw):
+    name = draw(st.sampled_from(LAYERS.names))
+    fields = LAYERS.load(name).model_fields
+    layer = {"type": name}
+    for key, field in fields.items():
+        if field.is_required() or draw(st.integers(0, 5)) == 0:
+            layer[key] = draw(st.one_of(st.sampled_from(field.examples), SIZES) if field.examples else SIZES)
+    return layer
+
+
+@fuzz
+@given(
+    st.lists(layers_of_the_catalogue(), min_size=1, max_size=4),
+    st.lists(st.one_of(st.none(), st.integers(1, 9)), max_size=4),
+)
+def test_layers_of_the_catalogue_in_any_order(tmp_path, layers, shape):
     assert_answered(tmp_path, _dump({"model": {"input": shape, "layers": layers}}))
 
 

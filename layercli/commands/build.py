@@ -12,26 +12,50 @@ from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_trust
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, print_json
+from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import print_summary
 from layercli.reports.problems import print_problems
+
+
+def _checked(output: str | None) -> str | None:
+    """The value of ``--output``, where a model can be saved under that name.
+
+    Raises:
+        BadParameter: it cannot.
+    """
+    if output is None:
+        return None
+    target = Path(output)
+    if target.suffix != ".keras":
+        raise typer.BadParameter(f"{output}: Keras saves models as files that end in .keras.")
+    if not target.parent.is_dir():
+        raise typer.BadParameter(f"there is no directory {target.parent}.")
+    return output
 
 
 def command(
     config: ConfigArgument,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Save the model there, as a .keras file.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            callback=_checked,
+            help="Save the model there, as a .keras file.",
+        ),
     ] = None,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
 ) -> None:
     """Build the Keras model and show its summary; save it with --output."""
-    target = _target(output)
+    target = None if output is None else Path(output)
     valid = require(check(config, set_ or ()))
-    model, valid = build(valid, trust=trust)
-    if target is not None:
-        save(model, target)
+    with kept_for_json(json):
+        model, valid = build(valid, trust=trust, savable=target is not None)
+        if target is not None:
+            save(model, target)
     if json:
         print_json({"ok": True, **build_json(valid), "output": output})
         return
@@ -41,20 +65,25 @@ def command(
     batch_size = valid.config.train.batch_size if valid.config.train else 32
     print_summary(out, valid, batch_size)
     if target is not None:
-        out.print(f"Saved to {target}.")
+        out.print(f"Saved to {target}.", soft_wrap=True)
 
 
-def build(valid: Valid, *, trust: bool = False) -> tuple[Any, Valid]:
+def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> tuple[Any, Valid]:
     """The Keras model of a config, its weights drawn from the config's seed; and the config with all that is now known.
 
     Raises:
-        LayercliError: the user's code is not trusted, the machine is too small, or Keras refuses a layer.
+        LayercliError: the user's code is not trusted, the machine is too small, Keras refuses a layer, or one that must
+            be ``savable`` is not.
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
-    from layercli.engine.assemble import assemble, completed
+    from layercli.engine.assemble import assemble, check_savable, completed, misstated
 
     assembled = assemble(valid)
+    if problems := misstated(assembled, valid):
+        raise LayercliError(problems)
+    if savable:
+        check_savable(assembled, valid)
     return assembled.model, completed(valid, assembled)
 
 
@@ -82,15 +111,3 @@ def build_json(valid: Valid) -> dict[str, Any]:
         "non_trainable": found.non_trainable,
         "flops": found.flops,
     }
-
-
-def _target(output: str | None) -> Path | None:
-    if output is None:
-        return None
-    target = Path(output)
-    if target.suffix != ".keras":
-        message = f"--output is {output}; Keras saves models as files that end in .keras."
-        raise typer.BadParameter(message, param_hint="--output")
-    if not target.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {target.parent}.", param_hint="--output")
-    return target

@@ -10,7 +10,7 @@ from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_trust
 from layercli.errors import ExitCode, Problem, has_errors
-from layercli.reports.console import console, print_json
+from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import Forward, inspection_json, print_inspection
 from layercli.reports.problems import print_problems, problems_json
 
@@ -18,7 +18,10 @@ from layercli.reports.problems import print_problems, problems_json
 def command(
     config: ConfigArgument,
     static: Annotated[
-        bool, typer.Option("--static", help="Only what is known without running the model; TensorFlow is not loaded.")
+        bool,
+        typer.Option(
+            "--static", help="Only what is known without running the model; TensorFlow is not loaded."
+        ),
     ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
@@ -29,7 +32,8 @@ def command(
     problems = list(valid.checked.problems)
     forward: Forward | None = None
     if not static:
-        valid, forward, found = forward_pass(valid, trust=trust)
+        with kept_for_json(json):
+            valid, forward, found = forward_pass(valid, trust=trust)
         problems.extend(found)
     wrong = has_errors(problems)
     if json:

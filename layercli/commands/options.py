@@ -6,6 +6,15 @@ from typing import Annotated
 
 import typer
 
+
+def _keys_and_values(options: list[str] | None) -> list[str] | None:
+    """Refuse a ``--set`` that is no KEY=VALUE: the command line is wrong, not the config."""
+    for option in options or ():
+        if not option.partition("=")[0].strip() or "=" not in option:
+            raise typer.BadParameter(f"{option!r} is not KEY=VALUE; write for example --set train.epochs=3.")
+    return options
+
+
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="The config file; - reads standard input.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 SetOption = Annotated[
@@ -13,6 +22,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
+        callback=_keys_and_values,
         help="Change a value of the config, as in train.epochs=3 or model.layers.head.units=20; may be repeated.",
     ),
 ]

@@ -6,35 +6,39 @@ import os
 from pathlib import Path
 
 from layercli.check import Valid
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, Problem, Severity
 from layercli.graph.shapes import Row, tensor_bytes
 from layercli.reports.numbers import byte_count
-from layercli.source.nodes import KeyPath
+from layercli.source.nodes import KeyPath, printable
 
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def require_trust(valid: Valid, *, trust: bool) -> None:
-    """Refuse to load the user's code unless ``--trust`` was given.
+    """Refuse to load the user's code unless ``--trust`` was given; and, before anything heavy is loaded, where there is none.
 
     Raises:
         LayercliError: one problem for each layer that would run code.
     """
     layers = valid.custom_layers
-    if trust or not layers:
-        return
     problems = []
     for node in valid.graph.nodes:
         if node.layer not in layers:
             continue
         path: KeyPath = (*node.path, "type")
         layer = next(layer for layer in layers if layer is node.layer)
-        target = valid.checked.directory / layer.place if layer.kind == "file" else f"the module {layer.place}"
-        problems.append(
-            valid.problem(path, "trust-required", f"`{layer.reference()}` would load and run {target}.",
-                     "Read that code; then allow it with `--trust`.")
-        )  # fmt: skip
-    raise LayercliError(problems)
+        file = valid.checked.directory / layer.place if layer.kind == "file" else None
+        if file is not None and not file.is_file():
+            message = f"There is no file {printable(str(file))}."
+            problems.append(
+                valid.problem(path, "custom-layer", message, "The path is relative to the config.")
+            )
+        elif not trust:
+            message = f"`{layer.reference()}` would load and run {file or f'the module {layer.place}'}."
+            hint = "Read that code; then allow it with `--trust`."
+            problems.append(valid.problem(path, "trust-required", message, hint))
+    if problems:
+        raise LayercliError(problems)
 
 
 def require_memory(valid: Valid, *, copies: int) -> None:
@@ -48,7 +52,7 @@ def require_memory(valid: Valid, *, copies: int) -> None:
         raise LayercliError([*valid.checked.problems, problem])
 
 
-def memory_problem(valid: Valid, *, copies: int) -> Problem | None:
+def memory_problem(valid: Valid, *, copies: int, severity: Severity = "error") -> Problem | None:
     """Why the model does not fit into this machine's memory, if it does not."""
     needed = copies * valid.shapes.weight_bytes
     batch_size = valid.config.train.batch_size if valid.config.train and copies > 1 else 1
@@ -63,6 +67,7 @@ def memory_problem(valid: Valid, *, copies: int) -> Problem | None:
         f"The model needs about {byte_count(needed)} of memory; this machine has {byte_count(there)}. "
         f"`{largest.node.name}` alone has weights and outputs of {byte_count(_weight_of(largest))}.",
         "Make it smaller, or use a machine with more memory.",
+        severity,
     )
 
 

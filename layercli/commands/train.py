@@ -5,19 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from layercli import runs
 from layercli.check import Valid, check, require
+from layercli.commands.build import save
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_trust
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, is_terminal, print_json
+from layercli.reports.console import console, finite, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Silent
 from layercli.reports.training import print_outcome
+
+if TYPE_CHECKING:
+    from layercli.config.data import Data
+    from layercli.data.arrays import Parts
+    from layercli.engine.assemble import Assembled
 
 _COPIES = 4
 """Weights, gradients and an optimizer's two slots are in memory together."""
@@ -27,7 +33,9 @@ def command(
     config: ConfigArgument,
     run_dir: Annotated[
         str | None,
-        typer.Option("--run-dir", metavar="DIR", help="The run's own directory; without it runs/<name>/<number>."),
+        typer.Option(
+            "--run-dir", metavar="DIR", help="The run's own directory; without it runs/<name>/<number>."
+        ),
     ] = None,
     json: JsonOption = False,
     set_: SetOption = None,
@@ -37,7 +45,10 @@ def command(
     valid = require(check(config, set_ or ()))
     out = console(error=json)
     print_problems(console(error=True), valid.checked.problems)
-    summary = train(valid, run_dir=run_dir, trust=trust, progress=Progress(out, live=is_terminal(error=json)))
+    with kept_for_json(json):
+        summary = train(
+            valid, run_dir=run_dir, trust=trust, progress=Progress(out, live=is_terminal(error=json))
+        )
     if json:
         print_json(summary)
     else:
@@ -45,7 +56,11 @@ def command(
 
 
 def train(
-    valid: Valid, *, run_dir: str | None = None, trust: bool = False, progress: Progress | Silent | None = None
+    valid: Valid,
+    *,
+    run_dir: str | None = None,
+    trust: bool = False,
+    progress: Progress | Silent | None = None,
 ) -> dict[str, Any]:
     """Train a config and leave a run directory; the summary that is returned stands in it, too.
 
@@ -60,23 +75,20 @@ def train(
     require_trust(valid, trust=trust)
     require_memory(valid, copies=_COPIES)
     run = runs.create(valid.checked.name, run_dir)
-    runs.write_config(run, valid)
     progress.say(f"Run {run}: loading TensorFlow and the data.")
+    try:
+        parts, assembled = _prepare(valid, data)
+        runs.write_config(run, valid)
+    except BaseException:
+        runs.discard(run)  # so that the same command works once the mistake is mended
+        raise
+    from layercli.engine.fit import fit
 
-    from layercli.engine.assemble import assemble
-    from layercli.engine.fit import fit, save
-
-    from layercli.data.arrays import divide
-    from layercli.data.readers import read
-
-    parts = divide(read(data), data.split, seed=valid.config.seed, shuffle=data.shuffle)
-    assembled = assemble(valid)
     counts = tuple(len(part) for part in (parts.train, parts.validation, parts.test))
     progress.begin(counts, epochs=section.epochs, batch_size=section.batch_size)
     with progress:
         fitted = fit(assembled, valid, section, parts, _Recorder(run, progress), run)
-    with runs.staged(run / runs.MODEL) as staging:
-        save(assembled.model, staging)
+    save(assembled.model, run / runs.MODEL)
     summary = {
         "ok": True,
         "run": str(run),
@@ -88,9 +100,27 @@ def train(
         "examples_per_second": round(fitted.examples_per_second, 1),
         "resumed_from": None,
     }
-    runs.write_json(run / runs.SUMMARY, summary)
+    runs.write_json(run / runs.SUMMARY, finite(summary))
     runs.write_manifest(run, valid, counts=counts, fingerprint=parts.fingerprint())
     return summary
+
+
+def _prepare(valid: Valid, data: Data) -> tuple[Parts, Assembled]:
+    """The examples, divided, and a model that can be trained and saved.
+
+    Raises:
+        LayercliError: Keras, or a layer of the user's, refuses what the static check let pass.
+    """
+    from layercli.data.arrays import divide
+    from layercli.data.readers import read
+    from layercli.engine.assemble import assemble, check_savable, misstated
+
+    parts = divide(read(data), data.split, seed=valid.config.seed, shuffle=data.shuffle)
+    assembled = assemble(valid)
+    if problems := misstated(assembled, valid):
+        raise LayercliError(problems)
+    check_savable(assembled, valid)
+    return parts, assembled
 
 
 class _Recorder:
@@ -103,17 +133,27 @@ class _Recorder:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
-        runs.append_line(self._history, record)
+        runs.append_line(self._history, finite(record))
         self._show(record)
 
 
 def _missing_sections(valid: Valid) -> list[Problem]:
     missing = [
-        ("data", "what to learn from", "data: {type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}"),
-        ("train", "how to learn", "train: {epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}"),
+        (
+            "data",
+            "what to learn from",
+            "data: {type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}",
+        ),
+        (
+            "train",
+            "how to learn",
+            "train: {epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}",
+        ),
     ]
     return [
-        valid.problem((key,), "missing-key", f"Training needs `{key}`: {meaning}.", f"Add `{example}`, for example.")
+        valid.problem(
+            (key,), "missing-key", f"Training needs `{key}`: {meaning}.", f"Add `{example}`, for example."
+        )
         for key, meaning, example in missing
         if getattr(valid.config, key) is None
     ]

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import check
+from layercli.check import Checked, check, require
 from layercli.commands.options import JsonOption, SetOption
+from layercli.commands.ready import memory_problem
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import console, print_json
 from layercli.reports.problems import print_problems, problems_json
@@ -33,7 +34,13 @@ def command(
 
 def validate(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:
     """Everything that is wrong with the config files, in their order."""
-    return [problem for file in files for problem in check(file, overrides).problems]
+    return [problem for file in files for problem in _problems_of(check(file, overrides))]
+
+
+def _problems_of(checked: Checked) -> list[Problem]:
+    """What is wrong with one file; that this machine is too small for it is a warning, since another may train it."""
+    too_large = memory_problem(require(checked), copies=1, severity="warning") if checked.ok else None
+    return [*checked.problems, *([too_large] if too_large else [])]
 
 
 def _verdict(configs: Sequence[str], problems: Sequence[Problem]) -> str:

@@ -49,6 +49,8 @@ class Split(Strict):
     test: Annotated[Part, Field(description="Held out until the end: a fraction, or a count.")] = 0
     stratify: Annotated[bool, Field(description="Whether each part has the classes in equal proportion.")] = False
 
+    example: ClassVar[str | None] = "split: {validation: 0.1, test: 0.1}"
+
     @classmethod
     def title(cls) -> str:
         return "`split`"

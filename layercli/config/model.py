@@ -101,6 +101,8 @@ class ModelSection(Strict):
         ),
     }
 
+    example: ClassVar[str | None] = "model: {input: [4], layers: [{type: Dense, units: 3}]}"
+
     input: Annotated[Input | None, Field(description="Shape of one example, without the batch axis; null: as in data.")] = (
         None
     )

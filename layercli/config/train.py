@@ -12,6 +12,7 @@ from layercli.layers.strict import Strict
 class TrainSection(Strict):
     """How the model learns."""
 
+    example: ClassVar[str | None] = "train: {epochs: 5, loss: sparse_categorical_crossentropy}"
     advice: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
             ("learning_rate", "lr"), "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,12 +12,12 @@ from layercli.check import Valid
 from layercli.config.custom import CustomLayer
 from layercli.engine.custom import load_class
 from layercli.engine.objects import keras_object, keras_value
-from layercli.errors import LayercliError
+from layercli.engine.refusals import refused, said
+from layercli.errors import LayercliError, Problem
 from layercli.graph.build import Node
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.base import Weight
-from layercli.layers.shapes import Tensor, show
-from layercli.source.nodes import printable
+from layercli.layers.shapes import Shape, Tensor, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,13 @@ def completed(valid: Valid, assembled: Assembled) -> Valid:
     Raises:
         AssertionError: Keras made other weights than the static check counted, which is a bug of ours.
     """
-    rows = [_complete(row, assembled) for row in valid.shapes.rows]
+    sure = not misstated(assembled, valid)
+    rows = [_complete(row, assembled, sure=sure) for row in valid.shapes.rows]
     shapes = Shapes(valid.graph, rows, {row.node.name: row for row in rows})
     return replace(valid, shapes=shapes)
 
 
-def _complete(row: Row, assembled: Assembled) -> Row:
+def _complete(row: Row, assembled: Assembled, *, sure: bool) -> Row:
     made = tuple(
         Weight(weight.name, tuple(weight.shape), trainable=bool(weight.trainable), dtype=weight.dtype)
         for weight in assembled.layers[row.node.name].weights
@@ -76,9 +78,13 @@ def _complete(row: Row, assembled: Assembled) -> Row:
         found = tuple(Tensor(tuple(tensor.shape), tensor.dtype) for tensor in listed)
         return replace(row, outputs=row.outputs or found, weights=made)
     counted = replace(row, weights=made)
-    if row.parameters != counted.parameters:
-        raise AssertionError(f"{row.node.type_name}: counted {row.parameters} parameters, Keras made {counted.parameters}")
-    return row
+    if row.parameters == counted.parameters:
+        return row
+    if sure:
+        raise AssertionError(
+            f"{row.node.type_name}: counted {row.parameters} parameters, Keras made {counted.parameters}"
+        )
+    return counted
 
 
 def _layer(node: Node, valid: Valid) -> Any:
@@ -89,25 +95,87 @@ def _layer(node: Node, valid: Valid) -> Any:
     arguments = {key: keras_value(value) for key, value in layer.arguments().items()}
     try:
         return cls(**arguments, name=node.name)
-    except Exception as error:
-        raise refused(node, valid, f"{layer.class_name} cannot be made with these arguments", error) from error
+    except (Exception, SystemExit) as error:
+        raise refused(
+            node, valid, f"{layer.class_name} cannot be made with these arguments", error
+        ) from error
 
 
 def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
     try:
         output = layer(tensors[0] if len(tensors) == 1 else tensors)
-    except Exception as error:
-        shapes = ", ".join(show(tensor.shape) for tensor in tensors)
-        raise refused(node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error) from error
+    except (Exception, SystemExit) as error:
+        shapes = ", ".join(show(tensor.shape) for tensor in keras.tree.flatten(tensors))
+        raise refused(
+            node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error
+        ) from error
+    listed = output if isinstance(output, (list, tuple)) else [output]
+    if not listed or not all(keras.backend.is_keras_tensor(tensor) for tensor in listed):
+        given = "nothing" if output is None else f"a {type(output).__name__}"
+        message = f"`{node.name}` gives {given}; a layer gives a tensor, or a list of tensors."
+        raise LayercliError(
+            valid.problem(node.path, "layer-refused", message, "Look at what `call` returns.")
+        )
     if not node.layer.is_trainable:
-        layer.trainable = False  # said to the constructor alone, it does not reach the layers inside this one
+        # Said to the constructor, it does not reach the layers inside this one; and said again, it is not heard.
+        layer.trainable = True
+        layer.trainable = False
     return output
 
 
-def refused(node: Node, valid: Valid, what: str, error: Exception) -> LayercliError:
-    """What Keras or the user's code said, at the layer's line."""
-    said = f"{type(error).__name__}: {error}".strip().split("\n")[0]
-    hint = "Look at the class that the layer names." if isinstance(node.layer, CustomLayer) else None
-    return LayercliError(
-        valid.problem(node.path, "layer-refused", f"{what}: {printable(said, limit=400)}", hint)
+def misstated(assembled: Assembled, valid: Valid) -> list[Problem]:
+    """Layers of the user's that give another shape than the config states; what was inferred after them is wrong, too."""
+    problems = []
+    for row in valid.shapes.rows:
+        output = assembled.tensors[row.node.name]
+        if isinstance(row.node.layer, CustomLayer) and row.outputs:
+            actual = [
+                tuple(tensor.shape) for tensor in (output if isinstance(output, (list, tuple)) else [output])
+            ]
+            if not _compatible(row, actual):
+                problems.append(disagreement(row, valid, actual))
+    return problems
+
+
+def _compatible(row: Row, actual: Sequence[Shape]) -> bool:
+    """Whether the shapes can be the stated ones; an axis that Keras does not know may have any size."""
+    return len(actual) == len(row.outputs) and all(
+        len(was) == len(said.shape)
+        and all(a is None or b is None or a == b for a, b in zip(said.shape, was, strict=True))
+        for said, was in zip(row.outputs, actual, strict=True)
     )
+
+
+def disagreement(row: Row, valid: Valid, actual: Sequence[Shape]) -> Problem:
+    """The problem that a layer gives other shapes than the static ones."""
+    stated = ", ".join(show(tensor.shape) for tensor in row.outputs)
+    was = ", ".join(show(shape) for shape in actual)
+    hint = "This is a bug in layercli; please report it."
+    if isinstance(row.node.layer, CustomLayer):
+        hint = "Correct `output_shape`, or leave it out."
+    message = f"`{row.node.name}` was to give {stated}, but gave {was}."
+    return valid.problem(row.node.path, "shape-disagrees", message, hint)
+
+
+def check_savable(assembled: Assembled, valid: Valid) -> None:
+    """Make each layer of the user's once more from its own config, as loading the saved model will.
+
+    Raises:
+        LayercliError: one of them cannot be made again.
+    """
+    problems = []
+    for node in valid.graph.nodes:
+        if not isinstance(node.layer, CustomLayer):
+            continue
+        layer = assembled.layers[node.name]
+        try:
+            config = keras.saving.serialize_keras_object(layer)
+            config.pop("build_config", None)  # nothing is to be allocated
+            with keras.saving.custom_object_scope({type(layer).__name__: type(layer)}):
+                keras.saving.deserialize_keras_object(config)
+        except Exception as error:
+            message = f"`{node.name}` can be saved, but not loaded again: {said(error)}"
+            hint = "Let `get_config` give what `__init__` takes, as in configs/simple_dense.py."
+            problems.append(valid.problem(node.path, "not-savable", message, hint))
+    if problems:
+        raise LayercliError(problems)

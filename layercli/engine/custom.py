@@ -13,10 +13,10 @@ import keras
 
 from layercli.check import Valid
 from layercli.config.custom import CustomLayer
+from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.build import Node
 from layercli.layers.strict import did_you_mean
-from layercli.source.nodes import printable
 
 
 def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
@@ -34,36 +34,41 @@ def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
         module = _load_file(valid.checked.directory / layer.place) if layer.kind == "file" else (
             importlib.import_module(layer.place)
         )  # fmt: skip
-    except FileNotFoundError as error:
-        raise _problem(node, valid, f"There is no file {printable(str(error.filename))}.",
-                       "The path is relative to the config.") from None  # fmt: skip
-    except Exception as error:
-        said = printable(f"{type(error).__name__}: {error}".split("\n")[0], limit=300)
-        raise _problem(node, valid, f"{layer.place} cannot be loaded: {said}", "Mend that code first.") from error
+    except (Exception, SystemExit) as error:
+        raise _problem(
+            node, valid, f"{layer.place} cannot be loaded: {said(error)}", "Mend that code first."
+        ) from error
     found = getattr(module, layer.class_name, None)
     if found is None:
         classes = [name for name, item in vars(module).items() if isinstance(item, type)]
-        hint = did_you_mean(layer.class_name, classes, otherwise=f"It has {', '.join(classes) or 'no classes'}.")
+        hint = did_you_mean(
+            layer.class_name, classes, otherwise=f"It has {', '.join(classes) or 'no classes'}."
+        )
         raise _problem(node, valid, f"{layer.place} has no class {layer.class_name}.", hint)
     if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
-        raise _problem(node, valid, f"{layer.reference()} is no Keras layer.", "Derive it from keras.layers.Layer.")
+        raise _problem(
+            node, valid, f"{layer.reference()} is no Keras layer.", "Derive it from keras.layers.Layer."
+        )
     return found
+
+
+_LOADED: set[str] = set()
+"""Names of modules that were loaded from files; another file of the same name may take the place of one."""
 
 
 def _load_file(path: Path) -> ModuleType:
     """The module of a file; importable under the file's name, as Keras needs it to load a saved model."""
-    if not path.is_file():
-        raise FileNotFoundError(2, "no such file", str(path))
     name = path.stem
-    loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-        return loaded
+    shadowed = sys.modules.get(name)
+    if shadowed is not None and getattr(shadowed, "__file__", None) == str(path):
+        return shadowed
+    if name in sys.stdlib_module_names or (shadowed is not None and name not in _LOADED):
+        raise ImportError(f"its name hides the module `{name}`, which others import; rename the file")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))  # it may import what stands beside it, as a script does
-    shadowed = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -74,6 +79,7 @@ def _load_file(path: Path) -> ModuleType:
         raise
     finally:
         sys.path.remove(str(path.parent))
+    _LOADED.add(name)
     return module
 
 

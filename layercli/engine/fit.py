@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import keras
 import numpy as np
@@ -20,10 +20,10 @@ from layercli.config.train import TrainSection
 from layercli.data.arrays import Examples, Parts
 from layercli.engine.assemble import Assembled
 from layercli.engine.objects import keras_object
+from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.monitors import better
 from layercli.layers.component import Component
-from layercli.source.nodes import printable
 
 
 class Observer(Protocol):
@@ -63,7 +63,9 @@ def compile_model(model: Any, train: TrainSection) -> None:
     """Give the model its optimizer, loss and metrics."""
     optimizer = train.optimizer
     model.compile(
-        optimizer=keras_object(optimizer, home=keras.optimizers) if isinstance(optimizer, Component) else optimizer,
+        optimizer=keras_object(optimizer, home=keras.optimizers)
+        if isinstance(optimizer, Component)
+        else optimizer,
         loss=keras_object(train.loss, home=keras.losses) if isinstance(train.loss, Component) else train.loss,
         metrics=[
             keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
@@ -72,10 +74,21 @@ def compile_model(model: Any, train: TrainSection) -> None:
     )
 
 
+ADAPTED: Final = {
+    "Normalization": "mean",
+    "Discretization": "bin_boundaries",
+    "StringLookup": "vocabulary",
+    "IntegerLookup": "vocabulary",
+    "TextVectorization": "vocabulary",
+}
+"""Layers that learn from data before training, and the argument that tells them what they would learn."""
+
+
 def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
     """Let each layer that learns from data before training learn from these examples alone."""
     for node in valid.graph.nodes:
-        if not getattr(node.layer, "adapts", False):
+        given = ADAPTED.get(node.layer.type_name())
+        if given is None or getattr(node.layer, given) is not None:
             continue
         layer = assembled.layers[node.name]
         source = node.inputs[0]
@@ -86,7 +99,9 @@ def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
         layer.adapt(data)
 
 
-def fit(assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, observer: Observer, run: Path) -> Fitted:
+def fit(
+    assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, observer: Observer, run: Path
+) -> Fitted:
     """Train the model and evaluate it on the test part.
 
     Raises:
@@ -121,22 +136,29 @@ def fit(assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, o
             )
         )
     fitted.examples_per_second = watch.examples_per_second
-    fitted.best = _best(fitted.records, train)
+    fitted.best = _restored(fitted.records, declared) or _best(fitted.records, train)
     if len(parts.test):
-        test = model.evaluate(parts.test.x, parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True)
+        test = model.evaluate(
+            parts.test.x, parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
+        )
         fitted.test = _loss_first(test)
     return fitted
 
 
-def save(model: Any, path: Path) -> None:
-    """Write the trained model as a ``.keras`` file."""
-    model.save(path)
+def _restored(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:
+    """The epoch whose weights a callback has put back, if one has."""
+    for callback in reversed(callbacks):
+        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
+            return _epoch(records[callback.best_epoch], callback.monitor)
+    return {}
 
 
 def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
     """The epoch that was best by what a callback watches, else by the validation loss, else by the loss."""
     watched = [(monitored(callback), callback) for callback in train.callbacks]
-    monitor, mode = next(((name, getattr(callback, "mode", "auto")) for name, callback in watched if name), ("", "auto"))
+    monitor, mode = next(
+        ((name, getattr(callback, "mode", "auto")) for name, callback in watched if name), ("", "auto")
+    )
     if not records or monitor not in records[0]:
         monitor, mode = ("val_loss" if records and "val_loss" in records[0] else "loss"), "min"
     if mode == "auto":
@@ -145,7 +167,14 @@ def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
     if not finite:
         return {}
     chosen = (max if mode == "max" else min)(finite, key=lambda record: record[monitor])
-    return {"monitor": monitor, **{name: value for name, value in chosen.items() if name not in _BOOKKEEPING[1:]}}
+    return _epoch(chosen, monitor)
+
+
+def _epoch(record: dict[str, Any], monitor: str) -> dict[str, Any]:
+    return {
+        "monitor": monitor,
+        **{name: value for name, value in record.items() if name not in _BOOKKEEPING[1:]},
+    }
 
 
 def _callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
@@ -174,10 +203,14 @@ def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:
     """
     try:
         model.fit(*args, **kwargs)
-    except (ValueError, TypeError, tf.errors.OpError) as error:
-        said = printable(f"{type(error).__name__}: {error}".strip().split("\n")[0], limit=400)
+    except Exception if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError) as error:
         hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
-        raise LayercliError(valid.problem(("train",), "training-failed", f"Keras refused: {said}", hint)) from error
+        if valid.custom_layers:
+            hint = (
+                "Look at your own layers, and at the loss and the metrics: they must fit targets and output."
+            )
+        message = f"Training stopped: {said(error)}"
+        raise LayercliError(valid.problem(("train",), "training-failed", message, hint)) from error
 
 
 def _loss_first(logs: Mapping[str, Any]) -> dict[str, Any]:

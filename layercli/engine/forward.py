@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from layercli.check import Valid
-from layercli.engine.assemble import Assembled, refused
+from layercli.engine.assemble import Assembled, disagreement
+from layercli.engine.refusals import refused
 from layercli.errors import Problem
 from layercli.graph.build import Node
 from layercli.layers.shapes import Shape, Tensor, show
@@ -31,18 +32,23 @@ def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Sha
     }
     actual: dict[str, tuple[Shape, ...]] = {}
     problems: list[Problem] = []
+    strayed: set[str] = set()
     for node in valid.graph.nodes:
         taken = [values[name] for name in node.inputs]
         layer = assembled.layers[node.name]
         try:
             result = layer(taken[0] if len(taken) == 1 else taken, training=False)
         except Exception as error:
-            shapes = ", ".join(show(tuple(tensor.shape)) for tensor in taken)
+            shapes = ", ".join(show(tuple(tensor.shape)) for tensor in keras.tree.flatten(taken))
             raise refused(node, valid, f"`{node.name}` fails on an input of {shapes}", error) from error
         values[node.name] = result
         outputs = result if isinstance(result, (list, tuple)) else [result]
         actual[node.name] = tuple(tuple(int(dim) for dim in output.shape) for output in outputs)
-        problems.extend(_compare(node, valid, actual[node.name]))
+        row = valid.shapes.by_name[node.name]
+        if row.agrees(actual[node.name]) is False:
+            if not strayed.intersection(node.inputs):  # else the layer before is to blame
+                problems.append(disagreement(row, valid, actual[node.name]))
+            strayed.add(node.name)
         problems.extend(_check_finite(node, valid, outputs))
     return actual, problems
 
@@ -74,17 +80,6 @@ def largest_index(valid: Valid) -> int:
     return min(sizes, default=_ANY_INDEX + 1)
 
 
-def _compare(node: Node, valid: Valid, actual: tuple[Shape, ...]) -> Iterable[Problem]:
-    row = valid.shapes.by_name[node.name]
-    if row.agrees(actual) is False:
-        said = ", ".join(show(tensor.shape) for tensor in row.outputs)
-        was = ", ".join(show(shape) for shape in actual)
-        yield valid.problem(
-            node.path, "shape-disagrees", f"`{node.name}` was to give {said}, but gave {was}.",
-            "If you state `output_shape:` for a layer of your own, correct it; otherwise please report this."
-        )  # fmt: skip
-
-
 def _check_finite(node: Node, valid: Valid, outputs: Iterable[Any]) -> Iterable[Problem]:
     for output in outputs:
         if keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype)) and not bool(
@@ -95,4 +90,3 @@ def _check_finite(node: Node, valid: Valid, outputs: Iterable[Any]) -> Iterable[
                 "Look for a division by zero, a logarithm of what is not positive, or weights drawn too large."
             )  # fmt: skip
             return
-

@@ -44,9 +44,26 @@ def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     last = shapes.by_name[shapes.graph.outputs[0]]
     fit = _Fit(loss, _loss_name(loss, output), output, last, spread, facts)
     yield from fit.findings()
+    yield from _accuracy_of_numbers(config, facts)
     if facts is not None and facts.classes is None and config.data is not None and config.data.split.stratify:
         message = "`stratify` needs classes; this data set has numbers as its target."
         yield Finding(code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it.")
+
+
+def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Finding]:
+    """Metrics that count right classes where the target is a number."""
+    if facts is None or facts.classes is not None or config.train is None:
+        return
+    for index, metric in enumerate(config.train.metrics):
+        name = metric if isinstance(metric, str) else metric.type_name()
+        if name.lower() == "acc" or name.lower().endswith("accuracy"):
+            yield Finding(
+                code="wrong-metric",
+                message=f"{name} counts right classes, but the target is a number: it will be near 0.",
+                path=("train", "metrics", index),
+                hint="Use mean_absolute_error, or R2Score.",
+                severity="warning",
+            )
 
 
 def _loss_name(loss: str | Component, output: Tensor) -> str:

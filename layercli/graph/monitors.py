@@ -21,7 +21,8 @@ def monitor_findings(config: Config) -> Iterator[Finding]:
     train = config.train
     if train is None:
         return
-    validates = config.data is not None and config.data.split.validation != 0
+    # Without data, or with data that is malformed, nobody knows what will be held out.
+    validates = config.data is None or config.data.split.validation != 0
     for index, callback in enumerate(train.callbacks):
         path: KeyPath = ("train", "callbacks", index)
         monitor = monitored(callback)

@@ -113,15 +113,17 @@ def infer(graph: Graph) -> Shapes:
     """
     known: dict[str, tuple[Tensor, ...]] = {name: (tensor,) for name, tensor in graph.inputs.items()}
     mended: dict[str, list[Tensor]] = {}
-    """What nodes after an error may give once it is mended."""
+    """What a node with an error, and those after it, may give once it is mended."""
     shapes = Shapes(graph, [])
     for node in graph.nodes:
         row = _infer_node(node, known)
         known[node.name] = row.outputs
-        if row.error is not None:
-            mended[node.name] = _after_error(node, row)
-        elif not row.outputs and len(node.inputs) == 1 and node.inputs[0] in mended:
+        if len(node.inputs) == 1 and node.inputs[0] in mended:
             row, mended[node.name] = _after_mending(node, row, mended[node.inputs[0]])
+        elif row.error is not None:
+            mended[node.name] = _after_error(node, row)
+        elif node.doubtful:  # what is wrong with it may be what would give another number of axes
+            mended[node.name] = [x for x in (*row.outputs, *row.inputs) if x is not None]
         before = [shapes.by_name[name] for name in node.inputs if name in shapes.by_name]
         if node.doubtful or any(source.doubtful for source in before):
             row = _doubted(row)
@@ -161,7 +163,7 @@ def _after_mending(node: Node, row: Row, inputs: list[Tensor]) -> tuple[Row, lis
     results = [_attempt(node, x) for x in inputs]
     outputs = [result for result in results if isinstance(result, Tensor)]
     if outputs or not results or not isinstance(results[0], RankError):
-        return row, outputs if len(outputs) == len(results) else []
+        return replace(row, error=None), outputs
     found = Row(node, (inputs[0],), error=results[0])
     return found, _after_error(node, found)
 

@@ -86,7 +86,9 @@ class Softmax(_ActivationLayer):
         {type: Softmax, axis: -1}
     """
 
-    axis: Annotated[Axes, Field(description="Axis or axes along which the output adds up to 1.")] = -1
+    axis: Annotated[
+        Axes | None, Field(description="Axis or axes along which the output adds up to 1; null: all.")
+    ] = -1
 
 
 class PReLU(_ActivationLayer):

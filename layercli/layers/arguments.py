@@ -5,8 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PlainSerializer, PlainValidator
-
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from layercli.layers.component import Component
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
@@ -28,13 +27,16 @@ Seed: TypeAlias = Annotated[
 DType: TypeAlias = Literal[
     "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16",
 ]  # fmt: skip
-DataFormat: TypeAlias = Annotated[
+AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+"""Metadata of a field whose words Keras takes in capitals too."""
+ExactDataFormat: TypeAlias = Annotated[
     Literal["channels_last", "channels_first"] | None,
     Field(description="Where the channels stand; null: Keras's default, channels_last."),
 ]
-Padding: TypeAlias = Annotated[
-    Literal["valid", "same"], Field(description="valid: no padding; same: the output is as long as the input / strides.")
-]
+DataFormat: TypeAlias = Annotated[ExactDataFormat, AnyCase]
+_PADDING = "valid: no padding; same: the output is as long as the input / strides."
+ExactPadding: TypeAlias = Annotated[Literal["valid", "same"], Field(description=_PADDING)]
+Padding: TypeAlias = Annotated[ExactPadding, AnyCase]
 
 
 def _whole(value: object) -> bool:

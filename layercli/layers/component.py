@@ -208,15 +208,21 @@ class Catalogue(Generic[C]):
         for refused, reason in self.refused.items():
             if fold(refused) == folded:
                 return refuse("refused-type", f"{refused} is not available in a config: {reason[0]}.", reason[1])
-        by_rank = [known for known in self.modules if fold(known[:-2]) == folded and known.endswith("D")]
+        keys = [f"{folded}{rank}d" for rank in (1, 2, 3)]
+        by_rank = list(dict.fromkeys(self._by_key[key] for key in keys if key in self._by_key))
         if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
-            listed = ", ".join(f"`{known}`" for known in by_rank[:-1])
-            raise refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", f"Write {listed} or `{by_rank[-1]}`.")
+            listed = " or ".join(f"`{known}`" for known in by_rank)
+            raise refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", f"Write {listed}.")
         match = closest(name, [*self.modules, *self.aliases])
-        match = self.find(match) if match else None
-        known = f"Known are {', '.join(self.names[:12])}" + (" and others." if len(self.modules) > 12 else ".")
+        match = self._written(self.find(match) or match) if match else None
+        names = ", ".join(self._written(name) for name in self.names[:12])
+        known = f"Known are {names}" + (" and others." if len(self.modules) > 12 else ".")
         hint = f"Did you mean `{match}`?" if match else known
         return refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", hint)
+
+    def _written(self, class_name: str) -> str:
+        """How the type is written in a config."""
+        return self.load(class_name).type_name()
 
     @property
     def _a_noun(self) -> str:

@@ -15,16 +15,10 @@ from layercli.layers.core import (
     LoraRank,
     check_lora,
 )
-from layercli.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from layercli.layers.shapes import Shape, ShapeError, Tensor, show, times
 from layercli.layers.spatial import IMAGES, SEQUENCES, VOLUMES, by
 from layercli.layers.strict import ArgumentError
 from layercli.layers.windowed import Dilation, Filters, Kernel, OutputPadding, Strides, Windowed
-
-__all__ = [
-    "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
-    "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
-]  # fmt: skip
 
 
 class _Conv(Windowed):

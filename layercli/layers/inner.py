@@ -1,5 +1,6 @@
 """Layers that are declared inside other layers."""
 
+from functools import cache
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -17,6 +18,7 @@ LayerName = Annotated[
 ]
 
 
+@cache
 def _named(cls: type[Layer]) -> type[Layer]:
     """The same layer with ``name`` among its arguments, as a layer inside another one may have it."""
     return type(cls.__name__, (cls,), {"__annotations__": {"name": LayerName}, "__module__": cls.__module__})

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, Padding, Size1D, Size2D, Size3D
+from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding, Size1D, Size2D, Size3D
 from layercli.layers.shapes import Tensor
 from layercli.layers.spatial import IMAGES, SEQUENCES, VOLUMES, Spatial
 
@@ -21,7 +21,7 @@ class _Pooling(Spatial):
 
     pool_size: tuple[int, ...]
     strides: tuple[int, ...] | None = None
-    padding: Padding = "valid"
+    padding: ExactPadding = "valid"
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ class _AdaptivePooling(Spatial):
     family: ClassVar[str] = "pooling"
 
     output_size: tuple[int, ...]
-    data_format: DataFormat = None
+    data_format: ExactDataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
         if self.channels_first and x.rank < 2:

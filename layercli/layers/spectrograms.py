@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, Padding, PositiveInt
+from layercli.layers.arguments import DataFormat, ExactPadding, PositiveInt
 from layercli.layers.base import StandardLayer, Weight, positive
 from layercli.layers.shapes import Shape, Tensor, window_length
 from layercli.layers.strict import ArgumentError
@@ -95,7 +95,7 @@ class STFTSpectrogram(_Spectrogram):
     scaling: Annotated[
         Literal["density", "spectrum"] | None, Field(description="How the transform is scaled; null: not.")
     ] = "density"
-    padding: Padding = "valid"
+    padding: ExactPadding = "valid"
     expand_dims: Annotated[bool, Field(description="Whether channels get an axis of their own.")] = False
     data_format: DataFormat = None
 

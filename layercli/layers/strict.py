@@ -5,6 +5,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal, Self, Union
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -40,6 +41,8 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
+    example: ClassVar[str | None] = None
+    """What to write where something else than a mapping stands."""
     noun: ClassVar[str] = "key"
     """What a key is called here."""
     advice: ClassVar[dict[str, str]] = {}
@@ -99,20 +102,32 @@ def plain(value: Any) -> Any:
 
 def closest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that the word was most likely meant to be."""
+    return _closest(word, tuple(choices))
+
+
+@lru_cache(maxsize=1000)  # a slip is often made on every layer
+def _closest(word: str, choices: tuple[str, ...]) -> str | None:
     by_key = {_fold(choice): choice for choice in choices}
     folded = _fold(word)
     if folded in by_key:
         return by_key[folded]
-    matcher = difflib.SequenceMatcher(b=folded[:60])
-    best, score = None, 0.599
-    for key in by_key:  # of choices that are equally close, the first
-        matcher.set_seq1(key)
-        if matcher.quick_ratio() > score and (ratio := matcher.ratio()) > score:
-            best, score = key, ratio
+    best = _nearest(folded[:60], tuple(by_key))
     if best is not None:
         return by_key[best]
     starts = [choice for key, choice in by_key.items() if len(folded) >= 3 and key.startswith(folded)]
     return starts[0] if len(starts) == 1 else None
+
+
+@lru_cache(maxsize=256)
+def _nearest(word: str, choices: tuple[str, ...]) -> str | None:
+    """The first of the choices that are closest to the word, if they are close."""
+    matcher = difflib.SequenceMatcher(b=word)
+    best, score = None, 0.599
+    for choice in choices:
+        matcher.set_seq1(choice)
+        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) > score and (ratio := matcher.ratio()) > score:
+            best, score = choice, ratio
+    return best
 
 
 def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
@@ -144,12 +159,13 @@ def _in_words(
     if code == "extra_forbidden":
         return _unknown_key(cls, name)
     if code == "missing" and field is not None:
-        example = f"Add `{name}: {_written(field.examples[0])}`" if field.examples else f"Add `{name}: ...`"
+        example = f"Add `{name}: {written(field.examples[0])}`" if field.examples else f"Add `{name}: ...`"
         meaning = f": {field.description[0].lower()}{field.description[1:]}" if field.description else "."
         return refuse("missing-key", f"{cls.title()} needs `{name}`{_ended(meaning)}", f"{example}, for example.")
     shown = f"`{name}`" + "".join(f"[{step}]" for step in location[1:] if isinstance(step, int))
     if field is None:
-        return refuse("wrong-type", f"{cls.title()} is {quoted(received)}; it must be a mapping of keys to values.")
+        message = f"{cls.title()} is {quoted(received)}; it must be a mapping of keys to values."
+        return refuse("wrong-type", message, f"For example `{cls.example}`." if cls.example else None)
     expected = _expected(field, code, context, nested=len(location) > 1)
     return refuse(
         _CODES.get(code, "wrong-type"),
@@ -203,6 +219,7 @@ def _unknown_key(cls: type[Strict], name: str) -> PydanticCustomError:
     return refuse("unknown-key", f"{cls.title()} has no {cls.noun} {quoted(name)}.", hint, at_key=True)
 
 
+@cache
 def _own_first(cls: type[Strict]) -> list[str]:
     """The keys: those without a default, then the class's own, then those of its bases."""
     bases = reversed([*enumerate(getattr(cls, "component", cls).__mro__)])
@@ -242,7 +259,7 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         options = [option for option in typing.get_args(annotation) if option is not type(None)]
         return " or ".join(_describe(option, metadata) for option in options)
     if origin is Literal:
-        return "one of " + ", ".join(_written(option) for option in typing.get_args(annotation))
+        return "one of " + ", ".join(written(option) for option in typing.get_args(annotation))
     if annotation in (int, float):
         return _bounded("whole number" if annotation is int else "number", metadata)
     names = {bool: "true or false", str: "text", list: "a list", tuple: "a list", dict: "a mapping of keys to values"}
@@ -273,7 +290,7 @@ def _bounded(noun: str, metadata: list[Any]) -> str:
         noun += f" between {low} and {high}" if small else f" of at least {low}"
     elif small:
         noun += f" of at most {high}"
-    if "lt" in limits:
+    if "lt" in limits and abs(limits["lt"]) <= _TELLING:
         noun += f", below {limits['lt']}" if low is not None or "gt" in limits else f" below {limits['lt']}"
     return f"a {noun}"
 
@@ -305,10 +322,10 @@ def _hint(code: str, name: str, received: Any, field: FieldInfo, context: dict[s
         if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
             return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
     if isinstance(received, bool) and code.startswith(("int", "float")):
-        return f"Write a number, such as `{name}: {_written(field.examples[0])}`." if field.examples else "Write a number."
+        return f"Write a number, such as `{name}: {written(field.examples[0])}`." if field.examples else "Write a number."
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
-    return f"For example `{name}: {_written(field.examples[0])}`." if field.examples else None
+    return f"For example `{name}: {written(field.examples[0])}`." if field.examples else None
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
@@ -317,13 +334,14 @@ def _options(annotation: Any) -> tuple[Any, ...]:
     return tuple(option for part in typing.get_args(annotation) for option in _options(part))
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as it stands in a config, on one line."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_written(item) for item in value) + "]"
+        return "[" + ", ".join(written(item) for item in value) + "]"
     return {True: "true", False: "false", None: "null"}[value] if value is None or value is True or value is False else str(value)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, PositiveInt
+from layercli.layers.arguments import AnyCase, DataFormat, PositiveInt
 from layercli.layers.base import Weight
 from layercli.layers.core import ActivationArgument, BiasConstraint, BiasInitializer, BiasRegularizer, UseBias
 from layercli.layers.shapes import Shape, Tensor
@@ -25,6 +25,7 @@ OutputPadding: TypeAlias = Annotated[
 ]
 CausalPadding: TypeAlias = Annotated[
     Literal["valid", "same", "causal"],
+    AnyCase,
     Field(
         description="valid: no padding; same: the output is as long as the input / strides; "
         "causal: as long, and no output sees later inputs."

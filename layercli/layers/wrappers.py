@@ -80,6 +80,9 @@ class TimeDistributed(Wrapper):
     ]
 
     def wrap(self, x: Tensor) -> Inferred:
+        if self.layer.type_name() == "Pipeline":  # Keras's Pipeline does not tell its output's shape
+            message = "TimeDistributed cannot apply a Pipeline to every timestep."
+            raise ShapeError(message, hint="Wrap each layer of it by itself.", argument="layer")
         batch, timesteps, *rest = x.shape
         step = Tensor((batch, *rest), x.dtype)
         given = f"TimeDistributed gives its layer one timestep at a time, {show(step.shape)}: "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,22 +25,37 @@ def is_terminal(*, error: bool = False) -> bool:
     return (sys.stderr if error else sys.stdout).isatty()
 
 
+@contextmanager
+def kept_for_json(json: bool) -> Iterator[None]:
+    """While callbacks and the user's own code run: with ``--json``, what they print goes to standard error."""
+    if not json:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """The one JSON document of a command; NaN and infinity, which JSON lacks, become null."""
-    sys.stdout.write(_compact(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
+    sys.stdout.write(
+        _compact(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+    )
     sys.stdout.flush()
 
 
 def _compact(text: str) -> str:
     """Indented JSON with each list of plain values on one line; a text in JSON never holds a bare line break."""
-    return re.sub(r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text)
+    return re.sub(
+        r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text
+    )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value with null for each number in it that JSON lacks: NaN and infinity."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

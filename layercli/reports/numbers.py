@@ -36,7 +36,7 @@ def byte_count(value: int) -> str:
 
 def duration(seconds: float) -> str:
     """``0.4 s``, ``1 m 05 s``, ``2 h 03 m``."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -51,6 +51,7 @@ def _block(problem: Problem, width: int) -> Text:
 
 def _excerpt(line: str, number: int, column: int, width: int, colour: str) -> Text:
     """The line with a caret under the column; a long line is cut around it."""
+    from rich.cells import cell_len
     from rich.text import Text
 
     room = max(width - len(f"  {number} | ") - 1, 20)
@@ -60,5 +61,6 @@ def _excerpt(line: str, number: int, column: int, width: int, colour: str) -> Te
     text = Text(f"  {number} | ", style="dim")
     text.append(f"{shown}\n", style="none")
     text.append(" " * len(str(number)) + "   | ", style="dim")
-    text.append(" " * (column - 1 - start + len(lead)) + "^\n", style=f"bold {colour}")
+    before = cell_len(shown[: column - 1 - start + len(lead)])  # a wide character takes two cells
+    text.append(" " * before + "^\n", style=f"bold {colour}")
     return text

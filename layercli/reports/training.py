@@ -16,7 +16,7 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
     """The best epoch, the result on the test split, and where it all is."""
     best, test = summary["best"], summary["test"]
     console.print(
-        f"Trained {summary['epochs']} epochs in {duration(summary['seconds'])}, "
+        f"Trained {summary['epochs']} epoch{'s' * (summary['epochs'] != 1)} in {duration(summary['seconds'])}, "
         f"{summary['examples_per_second']:,.0f} examples/s.",
         soft_wrap=True,
     )

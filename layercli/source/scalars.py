@@ -14,8 +14,8 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
 _NAN = re.compile(r"\.(?:nan|NaN|NAN)")
 
-_LONGEST_NUMBER = 1_000
-"""Characters; Python itself refuses to read integers of more than 4,300 digits."""
+_LONGEST_NUMBER = 300
+"""Characters; every whole number that is read then has a finite value as a float, too."""
 
 
 class AmbiguousNumber(ValueError):
@@ -31,7 +31,7 @@ def resolve(text: str) -> None | bool | int | float | str:
 
     Raises:
         AmbiguousNumber: for a number with a leading zero.
-        NumberTooLong: for a number of more than 1,000 characters.
+        NumberTooLong: for a number of more than 300 characters, or of more than 250 in octal or hexadecimal.
     """
     if text in _NULL:
         return None
@@ -43,7 +43,7 @@ def resolve(text: str) -> None | bool | int | float | str:
         raise AmbiguousNumber(text)
     for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
         if pattern.fullmatch(text):
-            _check_length(text)
+            _check_length(text, _LONGEST_NUMBER if base == 10 else 250)
             return int(text[2:] if base != 10 else text, base)
     if _FLOAT.fullmatch(text):
         _check_length(text)
@@ -53,6 +53,6 @@ def resolve(text: str) -> None | bool | int | float | str:
     return float("nan") if _NAN.fullmatch(text) else text
 
 
-def _check_length(text: str) -> None:
-    if len(text) > _LONGEST_NUMBER:
+def _check_length(text: str, longest: int = _LONGEST_NUMBER) -> None:
+    if len(text) > longest:
         raise NumberTooLong(text)

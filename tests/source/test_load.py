@@ -173,7 +173,10 @@ def test_a_hundred_levels_are_read(read):
 
 def test_an_alias_bomb_is_refused(read):
     levels = ["a: &a [x,x,x,x,x,x,x,x,x]"]
-    levels += [f"{chr(98 + level)}: &{chr(98 + level)} [{','.join(['*' + chr(97 + level)] * 9)}]" for level in range(8)]
+    levels += [
+        f"{chr(98 + level)}: &{chr(98 + level)} [{','.join(['*' + chr(97 + level)] * 9)}]"
+        for level in range(8)
+    ]
     bomb = "\n".join(levels)
     assert len(bomb) < 332
     assert refusal(read, bomb) == (
@@ -223,7 +226,9 @@ def test_tags_are_refused(read, text, at, tag):
     )
 
 
-@pytest.mark.parametrize(("text", "at"), [("a: 1\n<<: 3", (2, 5)), ("a: &a {x: 1}\nb: {<<: [*a, 3]}", (2, 14))])
+@pytest.mark.parametrize(
+    ("text", "at"), [("a: 1\n<<: 3", (2, 5)), ("a: &a {x: 1}\nb: {<<: [*a, 3]}", (2, 14))]
+)
 def test_only_mappings_are_merged(read, text, at):
     assert refusal(read, text) == (
         at,
@@ -233,7 +238,9 @@ def test_only_mappings_are_merged(read, text, at):
     )
 
 
-@pytest.mark.parametrize(("text", "at"), [("? [a, b]\n: 1", (1, 3)), ("{a: 1}: 2", (1, 1)), ("a: {{ x }}", (1, 5))])
+@pytest.mark.parametrize(
+    ("text", "at"), [("? [a, b]\n: 1", (1, 3)), ("{a: 1}: 2", (1, 1)), ("a: {{ x }}", (1, 5))]
+)
 def test_a_list_or_mapping_is_no_key(read, text, at):
     assert refusal(read, text) == (
         at,
@@ -250,10 +257,13 @@ def test_a_colon_without_a_key_is_refused(read):
 
 
 COLUMN = (
-    "Start this line in the same column as the keys beside it, write a space after every colon, and put quotes around a "
+    "Start this line in the same column as the keys beside it, write a space after every colon, and put "
+    "quotes around a "
     "value that contains `: `."
 )
-SIBLINGS = "Start keys that belong together in the same column, and look for a bracket or quote too many or too few."
+SIBLINGS = (
+    "Start keys that belong together in the same column, and look for a bracket or quote too many or too few."
+)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +282,8 @@ SIBLINGS = "Start keys that belong together in the same column, and look for a b
          "Close the bracket that opens at line 2, column 4, or add a comma."),
         ('a: 1\nb: "abc\nc: 3', (2, 4), "found unexpected end of stream", "Close the quote that opens here."),
         ("a: *.csv", (1, 5), "did not find expected alphabetic or numeric character",
-         "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their own."),
+         "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their "
+         "own."),
         ("a: @x", (1, 4), "found character that cannot start any token",
          "Put quotes around a value that starts with `@`, `%` or a backtick."),
         ('a: "C:\\data"', (1, 7), "found unknown escape character",

@@ -148,7 +148,11 @@ def test_a_value_is_quoted_in_words_of_yaml_and_short(value, shown):
 
 @pytest.mark.parametrize(
     "character",
-    [*"\x00\x07\x08\x0b\x1b\x7f\x9b\u061c\u200b\u200e\u200f\u2028\u202e\u2060\u2066\u2069\ufeff", "\ud800", "\U000e0041"],
+    [
+        *"\x00\x07\x08\x0b\x1b\x7f\x9b\u061c\u200b\u200e\u200f\u2028\u202e\u2060\u2066\u2069\ufeff",
+        "\ud800",
+        "\U000e0041",
+    ],
 )
 def test_what_acts_on_a_terminal_or_hides_is_replaced(character):
     assert printable(f"a{character}b") == "a\N{REPLACEMENT CHARACTER}b"

@@ -46,7 +46,9 @@ def test_a_value_is_replaced():
 
 
 def test_a_value_is_read_as_yaml():
-    train = changed("train.epochs=1e-3", "train.metrics=[a, {type: AUC}]", "train.x=no", "train.y=a=b", "train.z=")
+    train = changed(
+        "train.epochs=1e-3", "train.metrics=[a, {type: AUC}]", "train.x=no", "train.y=a=b", "train.z="
+    )
     assert train.plain()["train"] == {
         "epochs": 0.001, "metrics": ["a", {"type": "AUC"}], "x": "no", "y": "a=b", "z": None,
     }  # fmt: skip
@@ -55,7 +57,11 @@ def test_a_value_is_read_as_yaml():
 @pytest.mark.parametrize("key", ["model.layers.1.units", "model.layers[1].units", "model.layers[-1].units",
                                  "model.layers.head.units", "model.layers.-1.units"])  # fmt: skip
 def test_a_layer_is_addressed_by_index_or_by_name(key):
-    assert changed(f"{key}=20").plain()["model"]["layers"][1] == {"type": "Dense", "units": 20, "name": "head"}
+    assert changed(f"{key}=20").plain()["model"]["layers"][1] == {
+        "type": "Dense",
+        "units": 20,
+        "name": "head",
+    }
 
 
 def test_a_layer_is_replaced():
@@ -63,7 +69,10 @@ def test_a_layer_is_replaced():
 
 
 def test_a_bare_name_becomes_a_mapping():
-    assert changed("model.layers.flatten.name=f").plain()["model"]["layers"][0] == {"type": "Flatten", "name": "f"}
+    assert changed("model.layers.flatten.name=f").plain()["model"]["layers"][0] == {
+        "type": "Flatten",
+        "name": "f",
+    }
 
 
 def test_missing_mappings_are_made():
@@ -89,10 +98,17 @@ def test_the_place_of_a_changed_value_is_the_option():
     assert not mark.source.numbered
 
 
-@pytest.mark.parametrize("option", ["x", "=3", "", "a..b=1", "model.layers[]=1", "model.layers[x]=1", ".a=1", "[0]=1"])
+@pytest.mark.parametrize(
+    "option", ["x", "=3", "", "a..b=1", "model.layers[]=1", "model.layers[x]=1", ".a=1", "[0]=1"]
+)
 def test_what_is_no_key_and_value_is_refused(option):
     assert refusals(option) == [
-        (f"--set {option}", "bad-override", "A --set option is `KEY=VALUE`.", "For example `--set train.epochs=3`.")
+        (
+            f"--set {option}",
+            "bad-override",
+            "A --set option is `KEY=VALUE`.",
+            "For example `--set train.epochs=3`.",
+        )
     ]
 
 

@@ -31,8 +31,9 @@ def test_numbers_are_read_as_numbers(text, value):
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "on", "Yes", "y", "off", "1:30", "2020-01-01", "1_000", "0b11", "-0x1", "+-1", "1e", "e3", ".", "-", "1.2.3",
-     ".infinity", "1,000", "0o8", "=", "nan", "inf", "١"],
+    ["no", "on", "Yes", "y", "off", "1:30", "2020-01-01", "1_000", "0b11", "-0x1", "+-1", "1e", "e3", ".",
+     "-", "1.2.3",
+     ".infinity", "1,000", "0o8", "=", "nan", "inf", "\u0661"],
 )  # fmt: skip
 def test_what_yaml_1_1_took_for_something_else_is_text(text):
     assert resolve(text) == text
@@ -46,7 +47,10 @@ def test_null_has_five_spellings(text):
 @pytest.mark.parametrize("text", ["true", "True", "TRUE"])
 def test_true_has_three_spellings(text):
     assert resolve(text) is True
-    assert resolve(text.replace("t", "f").replace("T", "F").replace("rue", "alse").replace("RUE", "ALSE")) is False
+    assert (
+        resolve(text.replace("t", "f").replace("T", "F").replace("rue", "alse").replace("RUE", "ALSE"))
+        is False
+    )
 
 
 def test_infinity_and_nan_have_a_dot():
@@ -61,11 +65,12 @@ def test_a_leading_zero_is_ambiguous(text):
         resolve(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 1001, "0x" + "f" * 1000, "1." + "0" * 1000])
-def test_numbers_beyond_a_thousand_characters_are_refused(text):
+@pytest.mark.parametrize("text", ["9" * 301, "0x" + "f" * 249, "0o" + "7" * 249, "1." + "0" * 299])
+def test_numbers_of_hundreds_of_characters_are_refused(text):
     with pytest.raises(NumberTooLong):
         resolve(text)
 
 
-def test_a_number_of_a_thousand_characters_is_read():
-    assert resolve("9" * 1000) == 10**1000 - 1
+@pytest.mark.parametrize("text", ["9" * 300, "0x" + "f" * 248, "0o" + "7" * 248])
+def test_whole_numbers_that_are_read_are_finite_as_floats(text):
+    assert math.isfinite(float(resolve(text)))

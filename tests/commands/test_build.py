@@ -1,0 +1,193 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from layercli import api
+from layercli.commands import ready
+from tests.running import CONFIGS, invoke, problems, python, write_config
+
+PREDICT = """
+import sys, numpy, keras
+model = keras.models.load_model(sys.argv[1])
+numpy.save(sys.argv[3], model.predict(numpy.load(sys.argv[2]), verbose=0))
+print(model.name, model.count_params())
+"""
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+CNN = CONFIGS / "digits_cnn.yaml"
+
+
+def test_json_tells_the_counts():
+    result = invoke("build", CNN, "--json")
+    assert result.exit_code == 0
+    assert list(json.loads(result.stdout).items()) == [
+        ("ok", True),
+        ("model", "digits-cnn"),
+        ("layers", 8),
+        ("trainable", 29130),
+        ("non_trainable", 64),
+        ("flops", 2 * (8 * 8 * 9 * 32 + 8 * 8 * 9 * 32 * 64 + 1024 * 10)),
+        ("output", None),
+    ]
+
+
+def test_the_counts_are_those_of_keras():
+    model = api.build(CNN)
+    weights = [sum(int(np.prod(weight.shape)) for weight in part)
+               for part in (model.trainable_weights, model.non_trainable_weights)]  # fmt: skip
+    assert weights == [29130, 64]
+
+
+def test_the_summary_shows_wiring_shares_totals_and_memory():
+    result = invoke("build", CONFIGS / "digits_dense.yaml")
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == "digits-dense: 4 layers"
+    assert lines[1] == "layer from output params share FLOPs"
+    assert lines[5] == "dense above (None, 64) 4,160 86.5% 8.19 k"
+    assert lines[-2:] == [
+        "Parameters: 4,810 (4,810 trainable, 0 not); FLOPs for one example: 9,472.",
+        "Memory: weights 18.8 KiB; outputs of all layers for a batch of 32 25.2 KiB.",
+    ]
+
+
+def test_a_saved_model_loads_in_a_fresh_process_and_predicts_the_same(tmp_path):
+    target = tmp_path / "model.keras"
+    result = invoke("build", CNN, "--json", "--output", target)
+    assert json.loads(result.stdout)["output"] == str(target)
+    images = np.random.default_rng(0).uniform(0, 16, (5, 8, 8, 1)).astype("float32")
+    np.save(tmp_path / "x.npy", images)
+    said = python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
+    assert said.split() == ["digits-cnn", "29194"]
+    expected = api.build(CNN).predict(images, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_saving_over_a_model_replaces_it(tmp_path, iris):
+    target = tmp_path / "model.keras"
+    target.write_text("an older one")
+    result = invoke("build", iris, "--output", target)
+    assert result.stdout.endswith(f"Saved to {target}.\n")
+    assert zipfile.is_zipfile(target)
+
+
+def test_a_failed_save_leaves_no_file_and_the_older_one_as_it_was(tmp_path, iris, monkeypatch):
+    import keras
+
+    def save(self, path):  # noqa: ARG001
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    target = tmp_path / "out" / "model.keras"
+    target.parent.mkdir()
+    target.write_text("an older one")
+    result = invoke("build", iris, "--json", "--output", target)
+    assert problems(result) == [("cannot-write", None)]
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "The model cannot be written: No space left on device."
+    assert problem["file"] == str(target)
+    assert [path.name for path in target.parent.iterdir()] == ["model.keras"]
+    assert target.read_text() == "an older one"
+
+
+def test_a_directory_in_the_way_of_the_output_is_a_problem(tmp_path, iris):
+    target = tmp_path / "model.keras"
+    target.mkdir()
+    assert problems(invoke("build", iris, "--json", "--output", target)) == [("cannot-write", None)]
+
+
+@pytest.mark.parametrize(("output", "said"), [
+    ("model.h5", "files that end in .keras"),
+    ("model", "files that end in .keras"),
+    ("nowhere/model.keras", "there is no directory nowhere"),
+])  # fmt: skip
+def test_an_output_that_cannot_be_is_wrong_usage(iris, tmp_path, monkeypatch, output, said):
+    monkeypatch.chdir(tmp_path)
+    result = invoke("build", iris, "--output", output)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert result.stdout == ""
+
+
+def test_the_same_seed_draws_the_same_weights_and_another_seed_others():
+    first, again, other = (
+        api.build(api.load(CONFIGS / "digits_lstm.yaml", overrides=[f"seed={seed}"])).get_weights()
+        for seed in (7, 7, 8)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_a_config_that_is_wrong_ends_with_1():
+    text = "model: {input: [4], layers: [{type: Dense, units: 0}]}"
+    assert problems(invoke("build", "-", "--json", stdin=text)) == [("out-of-range", 1)]
+    shown = invoke("build", "-", stdin=text)
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "<stdin>:1:" in shown.stderr
+
+
+def test_code_runs_only_with_trust():
+    config = CONFIGS / "custom_layer.yaml"
+    assert problems(invoke("build", config, "--json")) == [("trust-required", 14)]
+    assert invoke("build", config, "--json", "--trust").exit_code == 0
+
+
+def test_a_stated_shape_that_is_wrong_is_a_problem_at_its_layer(tmp_path, layer_file):
+    mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
+    config = write_config(tmp_path, [{"type": mine, "output_shape": [3]}, HEAD])
+    result = invoke("build", config, "--json", "--trust")
+    assert problems(result) == [("shape-disagrees", 11)]
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["message"].endswith("was to give (None, 3), but gave (None, 2).")
+
+
+def test_a_layer_that_cannot_be_loaded_again_is_refused_where_it_would_be_saved(tmp_path, layer_file):
+    mine = layer_file(
+        "def __init__(self, units, **kwargs):\n"
+        "    super().__init__(**kwargs)\n"
+        "    self.dense = keras.layers.Dense(units)\n"
+        "def call(self, inputs):\n"
+        "    return self.dense(inputs)\n"
+        "def get_config(self):\n"
+        "    return {**super().get_config(), 'unit': 4}"
+    )
+    config = write_config(tmp_path, [{"type": mine, "units": 4}, HEAD])
+    assert invoke("build", config, "--json", "--trust").exit_code == 0
+    target = tmp_path / "model.keras"
+    assert problems(invoke("build", config, "--json", "--trust", "--output", target)) == [("not-savable", 11)]
+    assert not target.exists()
+
+
+def test_a_model_larger_than_the_machine_is_refused_before_keras_is_loaded():
+    code = """
+import io, json, sys
+from layercli.cli import make_app
+from typer.testing import CliRunner
+text = '''
+data: {type: sklearn, dataset: digits}
+model: {layers: [{type: Dense, units: 1000000000, name: huge}, {type: Dense, units: 10, activation: softmax}]}
+train: {loss: sparse_categorical_crossentropy}
+'''
+for command in ("build", "train", "inspect-shapes"):
+    result = CliRunner().invoke(make_app(), [command, "-", "--json"], input=text)
+    (problem,) = json.loads(result.stdout)["problems"]
+    print(result.exit_code, problem["code"], problem["line"], "`huge` alone" in problem["message"])
+print(sorted({"keras", "tensorflow", "sklearn", "numpy"} & set(sys.modules)))
+"""
+    assert python(code).splitlines() == ["1 too-large 3 True"] * 3 + ["[]"]
+
+
+def test_a_model_that_fits_is_not_refused_and_training_needs_more_room(iris, monkeypatch):
+    valid = api.load(iris)
+    weights = (4 * 8 + 8 + 8 * 3 + 3) * 4
+    outputs = (8 + 3) * 4
+    monkeypatch.setattr(ready, "machine_memory", lambda: weights + outputs)
+    assert ready.memory_problem(valid, copies=1) is None
+    problem = ready.memory_problem(valid, copies=4)
+    assert problem.message == ("The model needs about 2.4 KiB of memory; this machine has 312 B. "
+                               "`dense` alone has weights and outputs of 192 B.")  # fmt: skip
+    monkeypatch.setattr(ready, "machine_memory", lambda: None)
+    assert ready.memory_problem(valid, copies=4) is None

@@ -1,0 +1,165 @@
+import json
+
+from tests.running import CONFIGS, invoke, line_of, problems, write_config
+
+CNN = CONFIGS / "digits_cnn.yaml"
+KEYS = ["ok", "model", "static", "inputs", "layers", "outputs", "totals", "problems"]
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+
+
+def test_json_tells_every_layer_and_that_the_forward_pass_agrees():
+    result = invoke("inspect-shapes", CNN, "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert list(document) == KEYS
+    assert (document["ok"], document["model"], document["static"]) == (True, "digits-cnn", False)
+    assert document["inputs"] == [{"name": "input", "shape": [None, 8, 8, 1], "dtype": "float32"}]
+    assert document["outputs"] == ["digit"]
+    assert document["problems"] == []
+    assert document["layers"][1] == {
+        "name": "conv2d",
+        "type": "Conv2D",
+        "inputs": ["rescaling"],
+        "input_shapes": [[None, 8, 8, 1]],
+        "output_shape": [None, 8, 8, 32],
+        "dtype": "float32",
+        "trainable": 3 * 3 * 32 + 32,
+        "non_trainable": 0,
+        "flops": 2 * 8 * 8 * 3 * 3 * 32,
+        "line": line_of(CNN, "filters: 32"),
+        "forward_shape": [2, 8, 8, 32],
+        "agrees": True,
+    }
+    assert [row["name"] for row in document["layers"]] == [
+        "rescaling", "conv2d", "batch_normalization", "conv2d_1", "max_pooling2d", "flatten", "dropout", "digit",
+    ]  # fmt: skip
+    batch_normalization = document["layers"][2]
+    assert (batch_normalization["trainable"], batch_normalization["non_trainable"]) == (64, 64)
+    assert all(row["agrees"] is True for row in document["layers"])
+    assert document["totals"] == {
+        "trainable": 320 + 64 + 3 * 3 * 32 * 64 + 64 + 1024 * 10 + 10,
+        "non_trainable": 64,
+        "flops": 2 * (8 * 8 * 9 * 32 + 8 * 8 * 9 * 32 * 64 + 1024 * 10),
+    }
+
+
+def test_json_of_a_static_inspection_has_the_same_rows_without_the_forward_pass():
+    ran = json.loads(invoke("inspect-shapes", CNN, "--json").stdout)
+    static = json.loads(invoke("inspect-shapes", CNN, "--json", "--static").stdout)
+    assert static["static"] is True
+    assert static["layers"] == [row | {"forward_shape": None, "agrees": None} for row in ran["layers"]]
+    assert static["totals"] == ran["totals"]
+
+
+def test_the_table_shows_a_row_a_layer_and_the_verdict():
+    result = invoke("inspect-shapes", CONFIGS / "digits_dense.yaml")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == "layer output forward params FLOPs"
+    assert lines[2:6] == [
+        "rescaling (None, 64) ✓ (2, 64) 0 0", "Rescaling", "dense (None, 64) ✓ (2, 64) 4,160 8.19 k", "Dense",
+    ]  # fmt: skip
+    assert lines[-2:] == [
+        "Parameters: 4,810 (4,810 trainable, 0 not); FLOPs for one example: 9,472.",
+        "Forward pass: every shape as declared, every value finite.",
+    ]
+
+
+def test_the_static_table_has_no_forward_column_and_no_verdict():
+    result = invoke("inspect-shapes", CONFIGS / "digits_dense.yaml", "--static")
+    assert "forward" not in result.stdout.lower()
+
+
+def test_a_config_on_standard_input_is_inspected():
+    text = "model: {input: [4], layers: [{type: Dense, units: 3}]}"
+    document = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)
+    assert (document["model"], document["totals"]["trainable"]) == ("model", 15)
+
+
+def test_a_layer_with_several_outputs_has_a_list_of_shapes():
+    text = "model: {input: [5, 2], layers: [{type: LSTM, units: 3, return_state: true}]}"
+    (row,) = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)["layers"]
+    assert row["output_shape"] == [[None, 3], [None, 3], [None, 3]]
+    assert row["forward_shape"] == [[2, 3], [2, 3], [2, 3]]
+    assert row["agrees"] is True
+
+
+def test_whole_numbers_and_words_pass_through_the_model():
+    words = "{type: TextVectorization, vocabulary: [a, word], output_sequence_length: 4}"
+    text = f"model: {{input: {{shape: [1], dtype: string}}, layers: [{words}, {{type: Embedding, input_dim: 4, output_dim: 2}}]}}"
+    document = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)
+    assert [row["forward_shape"] for row in document["layers"]] == [[2, 4], [2, 4, 2]]
+
+
+def test_an_axis_of_unknown_length_agrees_with_any():
+    text = "model: {input: [null, 2], layers: [{type: LSTM, units: 3, return_sequences: true}]}"
+    (row,) = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)["layers"]
+    assert row["output_shape"] == [None, None, 3]
+    assert row["agrees"] is True
+
+
+def test_a_config_that_is_wrong_ends_with_1_and_its_problems():
+    result = invoke("inspect-shapes", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense}]}")
+    assert problems(result) == [("missing-key", 1)]
+    assert list(json.loads(result.stdout)) == ["ok", "problems"]
+
+
+def test_a_custom_layer_whose_stated_shape_is_wrong_disagrees_with_the_forward_pass(tmp_path, layer_file):
+    mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
+    config = write_config(
+        tmp_path, [{"type": "Dense", "units": 4}, {"type": mine, "output_shape": [3]}, "Flatten", HEAD]
+    )
+    result = invoke("inspect-shapes", config, "--json", "--trust")
+    assert ("shape-disagrees", line_of(config, mine)) in problems(result)
+    document = json.loads(result.stdout)
+    assert list(document) == KEYS
+    row = document["layers"][1]
+    assert (row["output_shape"], row["forward_shape"], row["agrees"]) == ([None, 3], [2, 2], False)
+
+    shown = invoke("inspect-shapes", config, "--trust")
+    assert shown.exit_code == 1
+    assert "✗ (2, 2)" in shown.stdout
+    assert "was to give (None, 3), but gave (2, 2)." in shown.stderr
+    assert "every shape as declared" not in shown.stdout
+
+
+def test_a_layer_that_gives_nan_is_named_at_its_line(tmp_path, layer_file):
+    mine = layer_file("def call(self, inputs):\n    return keras.ops.log(inputs - inputs - 1)")
+    config = write_config(tmp_path, ["Flatten", {"type": mine}, HEAD])
+    found = problems(invoke("inspect-shapes", config, "--json", "--trust"))
+    assert found[0] == ("not-finite", line_of(config, mine))
+
+
+def test_a_custom_layer_without_a_stated_shape_is_unknown_until_it_runs():
+    arguments = (CONFIGS / "custom_layer.yaml", "--json", "--set", "model.layers.1.output_shape=null")
+    static = json.loads(invoke("inspect-shapes", *arguments, "--static").stdout)
+    assert static["layers"][1]["output_shape"] is None
+    assert static["layers"][1]["trainable"] is None
+    assert static["layers"][2]["output_shape"] is None
+    assert static["totals"]["trainable"] is None
+
+    ran = json.loads(invoke("inspect-shapes", *arguments, "--trust").stdout)
+    assert [row["output_shape"] for row in ran["layers"]] == [[None, 64], [None, 32], [None, 10]]
+    assert [row["forward_shape"] for row in ran["layers"]] == [[2, 64], [2, 32], [2, 10]]
+    assert ran["totals"] == {"trainable": 64 * 32 + 32 + 330, "non_trainable": 0, "flops": None}
+
+
+def test_code_runs_only_with_trust(tmp_path, layer_file):
+    mine = layer_file("raise SystemError('must not run')")
+    config = write_config(tmp_path, [{"type": mine, "output_shape": [4]}, HEAD])
+    result = invoke("inspect-shapes", config, "--json")
+    assert problems(result) == [("trust-required", line_of(config, mine))]
+    (problem,) = json.loads(result.stdout)["problems"]
+    file = tmp_path / mine.split(":")[0]
+    assert problem["message"] == f"`{mine}` would load and run {file}."
+    assert problem["hint"] == "Read that code; then allow it with `--trust`."
+    assert invoke("inspect-shapes", config, "--static").exit_code == 0
+
+
+def test_what_custom_code_prints_stays_out_of_the_json(tmp_path, layer_file):
+    mine = layer_file("def call(self, inputs):\n    print('hello from call')\n    return inputs")
+    config = write_config(tmp_path, [{"type": mine}, HEAD])
+    result = invoke("inspect-shapes", config, "--json", "--trust")
+    assert json.loads(result.stdout)["ok"] is True
+    assert "hello from call" in result.stderr

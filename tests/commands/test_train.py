@@ -1,0 +1,219 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.running import CONFIGS, IRIS, invoke, line_of, problems, train, write_config
+
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+SUMMARY = ["ok", "run", "epochs", "history", "best", "test", "seconds", "examples_per_second", "resumed_from"]
+LAYERCLI = Path(sys.executable).with_name("layercli")
+
+
+def test_json_tells_what_came_of_the_training(digits_run):
+    summary = digits_run.summary
+    assert digits_run.result.exit_code == 0
+    assert list(summary) == SUMMARY
+    assert (summary["ok"], summary["run"], summary["epochs"]) == (True, str(digits_run.path), 3)
+    assert summary["resumed_from"] is None
+    assert list(summary["history"]) == ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert all(len(values) == 3 for values in summary["history"].values())
+    assert list(summary["test"]) == ["loss", "accuracy"]
+    assert summary["seconds"] > 0
+    assert summary["examples_per_second"] > 0
+
+
+def test_the_best_epoch_is_the_one_of_the_smallest_validation_loss(digits_run):
+    history, best = digits_run.summary["history"], digits_run.summary["best"]
+    index = min(range(3), key=lambda epoch: history["val_loss"][epoch])
+    assert best == {"monitor": "val_loss", "epoch": index + 1} | {
+        name: history[name][index] for name in history
+    }
+
+
+def test_progress_goes_to_standard_error_under_json(digits_run):
+    lines = digits_run.result.stderr.splitlines()
+    assert lines[0] == f"Run {digits_run.path}: loading TensorFlow and the data."
+    assert lines[1] == "1,437 examples to train on, 180 to validate, 180 to test; 45 steps an epoch."
+    assert lines[2].split() == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "time", "examples/s"]
+    assert [line.split()[0] for line in lines[3:]] == ["1/3", "2/3", "3/3"]
+
+
+def test_people_see_progress_and_outcome_on_standard_output(iris, tmp_path):
+    result = invoke("train", iris, "--run-dir", tmp_path / "run", "--set", "train.epochs=1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "Run",
+        "90",
+        "epoch",
+        "1/1",
+        "Trained",
+        "Best",
+        "Test:",
+        "Model:",
+    ]
+    assert lines[4].startswith("Trained 1 epoch in ")
+    assert lines[7] == f"Model: {tmp_path / 'run' / 'model.keras'}"
+
+
+def test_a_run_directory_of_its_own_number_is_made_under_the_name(iris, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [
+        json.loads(invoke("train", iris, "--json", "--set", "train.epochs=1").stdout)["run"] for _ in range(2)
+    ]
+    assert runs == ["runs/iris/1", "runs/iris/2"]
+    assert (tmp_path / runs[1] / "model.keras").is_file()
+
+
+def test_a_run_directory_that_is_not_empty_is_refused_before_anything_is_loaded(iris, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    result = train(iris, tmp_path / "run").result
+    assert problems(result) == [("run-directory", None)]
+    assert result.stderr == ""
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_the_same_seed_gives_the_same_history_and_another_seed_another(tmp_path):
+    config = write_config(tmp_path, [{"type": "Dense", "units": 8}, {"type": "Dropout", "rate": 0.3}, HEAD])
+    first, again = (train(config, tmp_path / name).summary for name in ("first", "again"))
+    other = train(config, tmp_path / "other", "--set", "seed=4").summary
+    for key in ("history", "best", "test"):
+        assert first[key] == again[key]
+    assert first["history"] != other["history"]
+
+
+def test_every_missing_section_is_named():
+    result = invoke("train", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense, units: 3}]}")
+    assert problems(result) == [("missing-key", 1), ("missing-key", 1)]
+    said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
+    assert said == ["Training needs `data`: what to learn from.", "Training needs `train`: how to learn."]
+
+
+def test_code_runs_only_with_trust_and_no_run_directory_is_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert problems(invoke("train", CONFIGS / "custom_layer.yaml", "--json")) == [("trust-required", 14)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_cannot_be_made_leaves_no_run_directory(tmp_path, layer_file):
+    mine = layer_file("def build(self, shape):\n    raise ValueError('no')")
+    config = write_config(tmp_path, [{"type": mine}, HEAD])
+    assert problems(train(config, tmp_path / "run", "--trust").result) == [("layer-refused", 11)]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_becomes_nan_stops_with_1_and_the_history_stays_json(tmp_path):
+    config = write_config(
+        tmp_path,
+        [{"type": "Dense", "units": 1}],
+        data={"type": "sklearn", "dataset": "diabetes", "split": {"validation": 0.1}},
+        train={
+            "epochs": 40,
+            "loss": "mean_squared_error",
+            "optimizer": {"type": "SGD", "learning_rate": 1e9},
+        },
+    )
+    run = train(config, tmp_path / "run")
+    assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
+    (problem,) = json.loads(run.result.stdout)["problems"]
+    assert problem["message"].startswith("The loss became ")
+    records = [json.loads(line, parse_constant=pytest.fail)
+               for line in (run.path / "history.jsonl").read_text().splitlines()]  # fmt: skip
+    assert 1 <= len(records) < 40
+    assert records[-1]["loss"] is None
+    assert not (run.path / "model.keras").exists()
+
+
+def test_a_metric_that_does_not_fit_the_targets_is_a_problem_of_train(tmp_path):
+    config = write_config(tmp_path, [HEAD])
+    run = train(config, tmp_path / "run", "--set", "train.metrics=[{type: Precision}]")
+    assert problems(run.result) == [("training-failed", line_of(config, "train:"))]
+    (problem,) = json.loads(run.result.stdout)["problems"]
+    assert problem["path"] == "train"
+    assert (
+        problem["message"] == "Training stopped: InvalidArgumentError: Incompatible shapes: [1,96] vs. [1,32]"
+    )
+
+
+def test_a_custom_layer_that_fails_only_in_training_is_a_problem_that_quotes_it(tmp_path, layer_file):
+    mine = layer_file(
+        "def call(self, inputs, training=False):\n"
+        "    if training:\n"
+        "        raise RuntimeError('not made for training')\n"
+        "    return inputs"
+    )
+    config = write_config(tmp_path, [{"type": mine}, HEAD])
+    result = train(config, tmp_path / "run", "--trust").result
+    assert problems(result) == [("training-failed", line_of(config, "train:"))]
+    assert json.loads(result.stdout)["problems"][0]["message"] == (
+        "Training stopped: RuntimeError: not made for training"
+    )
+
+
+def test_a_stated_shape_that_is_wrong_is_found_before_training(tmp_path, layer_file):
+    mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
+    config = write_config(tmp_path, [{"type": mine, "output_shape": [3]}, HEAD])
+    assert problems(train(config, tmp_path / "run", "--trust").result) == [("shape-disagrees", 11)]
+
+
+def test_what_callbacks_print_stays_out_of_the_json(iris, tmp_path):
+    stop = "train.callbacks=[{type: EarlyStopping, patience: 0, min_delta: 9, verbose: 1}]"
+    run = train(iris, tmp_path / "run", "--set", stop)
+    assert run.summary["epochs"] == 2
+    assert "early stopping" in run.result.stderr
+
+
+def test_a_model_that_cannot_be_written_is_a_problem(iris, tmp_path, monkeypatch):
+    import keras
+
+    def save(self, path):  # noqa: ARG001
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    run = train(iris, tmp_path / "run", "--set", "train.epochs=1")
+    assert problems(run.result) == [("cannot-write", None)]
+    assert sorted(path.name for path in run.path.iterdir()) == ["config.yaml", "history.jsonl"]
+
+
+@pytest.mark.slow
+def test_a_real_process_prints_one_json_document_and_no_chatter(tmp_path):
+    config = (
+        CONFIGS / "diabetes_regression.yaml"
+    )  # read through scikit-learn, which Keras was kept from importing
+    command = [LAYERCLI, "train", config, "--json", "--set", "train.epochs=2"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run"] == "runs/diabetes/1"
+    lines = done.stderr.splitlines()
+    assert [line.split()[0] for line in lines] == ["Run", "332", "epoch", "1/2", "2/2"]
+    said = done.stdout + done.stderr
+    assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in said]
+
+
+@pytest.mark.slow
+def test_interrupting_a_training_ends_with_130_and_no_half_written_model(tmp_path):
+    (tmp_path / "iris.yaml").write_text(IRIS.replace("epochs: 2", "epochs: 100000"))
+    command = [LAYERCLI, "train", "iris.yaml", "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    history = tmp_path / "runs" / "iris" / "1" / "history.jsonl"
+    deadline = time.monotonic() + 60
+    while not history.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert stderr.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in stderr
+    assert stdout == "" or json.loads(stdout)["ok"] is False
+    assert sorted(path.name for path in history.parent.iterdir()) == ["config.yaml", "history.jsonl"]
+    assert all(json.loads(line)["epoch"] for line in history.read_text().splitlines())

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layercli.config.data import Split
+from layercli.data.arrays import Examples, divide
+
+COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
+
+
+def numbers(parts):
+    return [part.x.astype(int).tolist() for part in (parts.train, parts.validation, parts.test)]
+
+
+@pytest.mark.parametrize(("split", "counts"), [
+    ({}, (100, 0, 0)),
+    ({"validation": 0.1, "test": 0.15}, (75, 10, 15)),
+    ({"validation": 7, "test": 3}, (90, 7, 3)),
+    ({"test": 0.333}, (67, 0, 33)),
+])  # fmt: skip
+def test_parts_have_the_declared_fractions_or_counts(split, counts):
+    parts = divide(COUNTED, Split(**split), seed=0, shuffle=True)
+    assert tuple(map(len, (parts.train, parts.validation, parts.test))) == counts
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    samples=st.integers(1, 60), validation=st.floats(0, 0.4), test=st.integers(0, 10),
+    seed=st.integers(0, 2**31 - 1), shuffle=st.booleans(), stratify=st.booleans(), data=st.data(),
+)  # fmt: skip
+def test_every_example_is_in_exactly_one_part_with_its_target(
+    samples, validation, test, seed, shuffle, stratify, data
+):
+    y = np.asarray(data.draw(st.lists(st.integers(0, 3), min_size=samples, max_size=samples)))
+    split = Split(validation=validation, test=min(test, samples // 2), stratify=stratify)
+    parts = divide(Examples(np.arange(samples), y), split, seed=seed, shuffle=shuffle)
+    assert sorted(sum(numbers(parts), [])) == list(range(samples))
+    assert all(np.array_equal(y[part.x], part.y) for part in (parts.train, parts.validation, parts.test))
+
+
+def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
+    split = Split(validation=0.2, test=0.2)
+    first, again, other = (divide(COUNTED, split, seed=seed, shuffle=True) for seed in (5, 5, 6))
+    assert numbers(first) == numbers(again)
+    assert all(one != two for one, two in zip(numbers(first), numbers(other), strict=True))
+
+
+def test_without_shuffle_the_parts_are_in_the_order_of_the_data():
+    parts = divide(COUNTED, Split(validation=0.2, test=0.1), seed=5, shuffle=False)
+    assert numbers(parts) == [list(range(70)), list(range(70, 90)), list(range(90, 100))]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_stratified_parts_have_the_classes_in_proportion(shuffle):
+    parts = divide(COUNTED, Split(validation=0.2, test=0.1, stratify=True), seed=1, shuffle=shuffle)
+    counts = [
+        np.bincount(part.y, minlength=3).tolist() for part in (parts.train, parts.validation, parts.test)
+    ]
+    assert counts == [[42, 21, 7], [12, 6, 2], [6, 3, 1]]
+
+
+def test_parts_that_are_not_stratified_follow_chance():
+    parts = divide(COUNTED, Split(validation=0.2), seed=0, shuffle=True)
+    assert np.bincount(parts.validation.y, minlength=3).tolist() != [12, 6, 2]
+
+
+def test_the_fingerprint_changes_with_every_value_shape_dtype_and_order():
+    split = Split(validation=0.2)
+    original = divide(COUNTED, split, seed=0, shuffle=False).fingerprint()
+    assert original == divide(COUNTED, split, seed=1, shuffle=False).fingerprint()
+    assert original.startswith("sha256:")
+    changed = COUNTED.x.copy()
+    changed[99] += 1
+    others = [
+        divide(Examples(changed, COUNTED.y), split, seed=0, shuffle=False),
+        divide(Examples(COUNTED.x.astype("float32"), COUNTED.y), split, seed=0, shuffle=False),
+        divide(Examples(COUNTED.x[:, None], COUNTED.y), split, seed=0, shuffle=False),
+        divide(Examples(COUNTED.x, COUNTED.y + 1), split, seed=0, shuffle=False),
+        divide(COUNTED, split, seed=0, shuffle=True),
+        divide(COUNTED, Split(validation=0.21), seed=0, shuffle=False),
+    ]
+    assert len({original, *(parts.fingerprint() for parts in others)}) == 7

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from layercli.config.data import DATA
+from layercli.data import sklearn as reader
+from layercli.data.readers import read
+from tests.running import python
+
+ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_examples_are_those_that_scikit_learn_loads(name):
+    examples = read(DATA.parse({"type": "sklearn", "dataset": name}))
+    loaded = getattr(datasets, f"load_{name}")()
+    np.testing.assert_array_equal(examples.x, loaded.data.astype("float32"))
+    np.testing.assert_array_equal(examples.y, loaded.target)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_known_without_reading_is_true(name):
+    data = DATA.parse({"type": "sklearn", "dataset": name})
+    facts, examples = data.facts(), read(data)
+    assert (facts.samples, facts.shape) == (len(examples), examples.x.shape[1:])
+    assert examples.x.dtype == np.float32
+    if facts.classes is None:
+        assert examples.y.dtype == np.float32
+    else:
+        assert examples.y.dtype == np.int32
+        assert sorted(set(examples.y.tolist())) == list(range(facts.classes))
+
+
+def test_examples_have_the_declared_shape():
+    examples = read(DATA.parse({"type": "sklearn", "dataset": "digits", "shape": [8, 8, 1]}))
+    assert examples.x.shape == (1797, 8, 8, 1)
+    np.testing.assert_array_equal(examples.x[7, :, :, 0], datasets.load_digits().images[7])
+
+
+def test_a_scikit_learn_that_keeps_its_files_elsewhere_is_asked_for_them(monkeypatch):
+    monkeypatch.setattr(reader, "_TABLES", {"iris": ("moved.csv", 1)})
+    assert len(read(DATA.parse({"type": "sklearn", "dataset": "iris"}))) == 150
+
+
+def test_data_kept_as_one_table_is_read_without_importing_scikit_learn():
+    code = """
+import sys
+from layercli.config.data import DATA
+from layercli.data.readers import read
+for name in ("digits", "iris", "wine", "breast_cancer"):
+    read(DATA.parse({"type": "sklearn", "dataset": name}))
+print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))
+"""
+    assert python(code) == "[]\n"

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import yaml
+
+from layercli import api
+from layercli.engine.assemble import assemble, completed
+
+
+def model_of(tmp_path, layers, shape):
+    path = tmp_path / "model.yaml"
+    path.write_text(yaml.safe_dump({"model": {"input": shape, "layers": layers}}, sort_keys=False))
+    return api.load(path)
+
+
+def test_layers_carry_the_names_of_the_graph_and_the_model_that_of_the_config(tmp_path):
+    layers = ["Flatten", {"type": "Dense", "units": 2}, {"type": "Dense", "units": 2, "name": "head"}]
+    model = api.build(model_of(tmp_path, layers, [3, 4]))
+    assert model.name == "model"
+    assert [layer.name for layer in model.layers] == ["input", "flatten", "dense", "head"]
+
+
+def test_arguments_reach_keras_with_the_objects_that_they_declare(tmp_path):
+    import keras
+
+    layers = [
+        {
+            "type": "Dense", "units": 3, "activation": "relu", "use_bias": False, "dtype": "float64",
+            "kernel_initializer": {"type": "RandomUniform", "minval": 0.25, "maxval": 0.5},
+            "kernel_regularizer": {"type": "L2", "l2": 0.125},
+            "kernel_constraint": {"type": "MaxNorm", "max_value": 3},
+        }
+    ]  # fmt: skip
+    dense = api.build(model_of(tmp_path, layers, [4])).layers[1]
+    assert (dense.units, dense.activation, dense.bias, dense.kernel.dtype) == (
+        3,
+        keras.activations.relu,
+        None,
+        "float64",
+    )
+    kernel = np.asarray(dense.kernel)
+    assert kernel.min() >= 0.25
+    assert kernel.max() <= 0.5
+    assert isinstance(dense.kernel_regularizer, keras.regularizers.L2)
+    assert float(dense.kernel_regularizer.l2) == 0.125
+    assert isinstance(dense.kernel_constraint, keras.constraints.MaxNorm)
+
+
+FROZEN = {"trainable": False}
+
+
+@pytest.mark.parametrize(("layer", "shape", "weights"), [
+    ({"type": "Dense", "units": 2}, [3], 2),
+    ({"type": "BatchNormalization"}, [3], 4),
+    ({"type": "LSTM", "units": 2}, [5, 3], 3),
+    ({"type": "Bidirectional", "layer": {"type": "GRU", "units": 2}}, [5, 3], 6),
+    ({"type": "TimeDistributed", "layer": {"type": "Dense", "units": 2}}, [5, 3], 2),
+    ({"type": "SeparableConv1D", "filters": 2, "kernel_size": 2}, [5, 3], 3),
+    ({"type": "SpectralNormalization", "layer": {"type": "Dense", "units": 2}}, [3], 3),
+])  # fmt: skip
+def test_a_frozen_layer_has_no_weight_that_trains_however_deep_it_is_nested(tmp_path, layer, shape, weights):
+    model = api.build(model_of(tmp_path, [layer | FROZEN], shape))
+    assert len(model.weights) == weights
+    assert model.trainable_weights == []
+    model = api.build(model_of(tmp_path, [layer], shape))
+    assert model.trainable_weights != []
+
+
+def test_a_frozen_layer_of_the_users_own_counts_as_not_trainable(tmp_path, layer_file):
+    mine = layer_file("def build(self, shape):\n    self.w = self.add_weight(shape=(4,))\n"
+                      "def call(self, x):\n    return x * self.w")  # fmt: skip
+    for trainable, counts in ((True, (4, 0)), (False, (0, 4))):
+        valid = model_of(tmp_path, [{"type": mine, "trainable": trainable}], [4])
+        shapes = completed(valid, assemble(valid)).shapes
+        assert (shapes.trainable, shapes.non_trainable) == counts
+
+
+def test_weights_that_keras_counts_otherwise_are_a_bug_of_ours(tmp_path, monkeypatch):
+    from layercli.layers.core import Dense
+
+    monkeypatch.setattr(Dense, "weights", lambda self, x: [])  # noqa: ARG005
+    valid = model_of(tmp_path, [{"type": "Dense", "units": 2}], [3])
+    with pytest.raises(AssertionError, match="Dense: counted 0 parameters, Keras made 8"):
+        completed(valid, assemble(valid))

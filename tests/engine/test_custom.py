@@ -1,0 +1,178 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from layercli import api
+from tests.running import CONFIGS, invoke, line_of, problems, python, write_config
+
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+SIMPLE = """
+model:
+  input: [784]
+  layers:
+    - {type: "simple_dense.py:SimpleDense", units: 32}
+"""
+
+
+@pytest.fixture
+def simple(tmp_path):
+    (tmp_path / "simple_dense.py").write_bytes((CONFIGS / "simple_dense.py").read_bytes())
+    path = tmp_path / "simple.yaml"
+    path.write_text(SIMPLE)
+    return path
+
+
+def failure(tmp_path, entry, *args):
+    """The one problem of building a config whose first layer is ``entry``; its line is that layer's."""
+    config = write_config(tmp_path, [entry, HEAD])
+    result = invoke("build", config, "--json", "--trust", *args)
+    assert [line for _, line in problems(result)] == [line_of(config, entry["type"])]
+    (problem,) = json.loads(result.stdout)["problems"]
+    return problem["code"], problem["message"], problem["hint"]
+
+
+def test_simple_dense_maps_784_features_to_32_units_with_25120_parameters(simple):
+    model = api.build(simple, trust=True)
+    assert model(np.ones((2, 784), "float32")).shape == (2, 32)
+    assert model.count_params() == 784 * 32 + 32 == 25_120
+
+
+def test_simple_dense_computes_what_its_formula_says(simple):
+    model = api.build(api.load(simple, overrides=["model.layers.0.activation=relu"]), trust=True)
+    kernel, bias = model.get_weights()
+    model.set_weights([kernel, bias + 0.1])
+    x = np.random.default_rng(0).standard_normal((4, 784)).astype("float32")
+    np.testing.assert_allclose(model(x), np.maximum(x @ kernel + bias + 0.1, 0), atol=1e-4)
+
+
+def test_simple_dense_is_saved_and_loads_in_a_fresh_process(simple, tmp_path):
+    target = tmp_path / "simple.keras"
+    assert invoke("build", simple, "--trust", "--output", target).exit_code == 0
+    code = """
+import sys, keras, numpy, simple_dense
+model = keras.models.load_model(sys.argv[1])
+print(*model(numpy.ones((2, 784), "float32"))[1].numpy().tolist())
+"""
+    given = [float(word) for word in python(code, target, path=CONFIGS).split()]
+    expected = api.build(simple, trust=True)(np.ones((2, 784), "float32"))[1]
+    np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+def test_simple_dense_trains(custom_run):
+    loss = custom_run.summary["history"]["loss"]
+    assert loss[1] < loss[0] / 2
+    assert custom_run.summary["test"]["accuracy"] > 0.7
+
+
+def test_the_name_in_the_graph_is_the_name_of_the_layer(simple):
+    assert [layer.name for layer in api.build(simple, trust=True).layers] == ["input", "simple_dense"]
+
+
+def test_a_missing_file_is_named_before_keras_is_loaded(tmp_path):
+    code, message, hint = failure(tmp_path, {"type": "nowhere.py:Mine"})
+    assert (code, message) == ("custom-layer", f"There is no file {tmp_path / 'nowhere.py'}.")
+    assert hint == "The path is relative to the config."
+
+
+def test_a_missing_class_is_answered_with_the_closest_one(tmp_path, layer_file):
+    place = layer_file("pass").removesuffix(":Mine")
+    code, message, hint = failure(tmp_path, {"type": f"{place}:Mien"})
+    assert (code, message, hint) == ("custom-layer", f"{place} has no class Mien.", "Did you mean `Mine`?")
+
+
+def test_a_class_that_is_no_layer_is_refused(tmp_path, layer_file):
+    mine = layer_file("pass", header="class Mine:")
+    assert failure(tmp_path, {"type": mine}) == (
+        "custom-layer", f"{mine} is no Keras layer.", "Derive it from keras.layers.Layer.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "said"), [
+    ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    ("class Mine(:", "SyntaxError: invalid syntax"),
+    ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights.npy'"),
+    ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_imported_says_why(tmp_path, layer_file, header, said):
+    mine = layer_file("pass", header=header)
+    code, message, hint = failure(tmp_path, {"type": mine})
+    assert (code, hint) == ("custom-layer", "Mend that code first.")
+    assert message.startswith(f"{mine.removesuffix(':Mine')} cannot be loaded: {said}")
+
+
+@pytest.mark.parametrize(("body", "message", "line"), [
+    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be made with these arguments: ZeroDivisionError: ", 6),
+    ("def build(self, shape):\n    raise KeyError('axis')", "Keras cannot connect `mine` to an input of (None, 4): "
+                                                           "KeyError: 'axis'", 6),
+    ("def call(self, x):\n    raise ValueError('one\\ntwo')", "Keras cannot connect `mine` to an input of (None, 4): "
+                                                             "ValueError: one", 6),
+])  # fmt: skip
+def test_an_exception_in_the_users_code_is_quoted_with_its_line(tmp_path, layer_file, body, message, line):
+    mine = layer_file(body)
+    code, said, hint = failure(tmp_path, {"type": mine})
+    assert code == "layer-refused"
+    assert said.startswith(message)
+    assert hint == f"Look at line {line} of {mine.removesuffix(':Mine')}."
+
+
+def test_an_argument_that_the_class_does_not_take_is_quoted(tmp_path):
+    (tmp_path / "simple_dense.py").write_bytes((CONFIGS / "simple_dense.py").read_bytes())
+    code, message, _ = failure(tmp_path, {"type": "simple_dense.py:SimpleDense", "unit": 4})
+    assert code == "layer-refused"
+    assert message.startswith("SimpleDense cannot be made with these arguments: TypeError: ")
+    assert "units" in message
+
+
+@pytest.mark.parametrize(
+    ("returned", "given"), [("None", "nothing"), ("{'a': x}", "a dict"), ("[]", "a list")]
+)
+def test_a_layer_that_gives_no_tensor_is_refused(tmp_path, layer_file, returned, given):
+    mine = layer_file(f"def call(self, x):\n    return {returned}")
+    _, message, _ = failure(tmp_path, {"type": mine})
+    assert message == f"`mine` gives {given}; a layer gives a tensor, or a list of tensors."
+
+
+def test_two_files_of_the_same_name_beside_two_configs_are_two_modules(tmp_path):
+    for name, units in (("one", 2), ("two", 5)):
+        directory = tmp_path / name
+        directory.mkdir()
+        code = f"import keras\nclass Wide(keras.layers.Dense):\n    def __init__(self, **kw):\n        super().__init__({units}, **kw)"
+        (directory / "same_name_twice.py").write_text(code)
+        write_config(directory, [{"type": "same_name_twice.py:Wide"}, HEAD])
+    shapes = [
+        api.build(tmp_path / name / "config.yaml", trust=True).layers[1].output.shape
+        for name in ("one", "two")
+    ]
+    assert shapes == [(None, 2), (None, 5)]
+
+
+def test_a_file_may_import_what_stands_beside_it(tmp_path, layer_file):
+    (tmp_path / "beside_a_layer_file.py").write_text("WIDTH = 6")
+    mine = layer_file("def call(self, x):\n    return keras.ops.concatenate([x] * WIDTH)",
+                      header="from beside_a_layer_file import WIDTH\nclass Mine(keras.layers.Layer):")  # fmt: skip
+    before = list(sys.path)
+    config = write_config(tmp_path, [{"type": mine}, HEAD])
+    assert invoke("build", config, "--trust").exit_code == 0
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("name", ["json", "keras"])
+def test_a_file_that_would_hide_a_module_of_others_is_refused(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("class Mine: pass")
+    module = sys.modules[name]
+    _, message, _ = failure(tmp_path, {"type": f"{name}.py:Mine"})
+    assert message.endswith(f"its name hides the module `{name}`, which others import; rename the file")
+    assert sys.modules[name] is module
+
+
+def test_a_class_of_an_installed_module_is_loaded_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "package_of_layers.py").write_text("import keras\nclass Same(keras.layers.Identity): pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = write_config(tmp_path, [{"type": "package_of_layers:Same"}, HEAD])
+    assert invoke("build", config, "--trust", "--json").exit_code == 0
+    _, message, _ = failure(tmp_path, {"type": "no_such_package:Same"})
+    assert (
+        message == "no_such_package cannot be loaded: ModuleNotFoundError: No module named 'no_such_package'"
+    )

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from layercli import api
+from layercli.engine.assemble import assemble
+from layercli.engine.forward import example, largest_index, run_forward
+from layercli.layers.shapes import Tensor
+
+
+def forward(tmp_path, text):
+    path = tmp_path / "model.yaml"
+    path.write_text(text)
+    valid = api.load(path)
+    return run_forward(assemble(valid), valid)
+
+
+@pytest.mark.parametrize(("shape", "dtype", "given"), [
+    ((None, 3), "float32", (2, 3)),
+    ((None, None, 3), "float16", (2, 8, 3)),
+    ((None, 4), "int64", (2, 4)),
+    ((None, 4), "uint8", (2, 4)),
+    ((None,), "bool", (2,)),
+    ((None, 1), "string", (2, 1)),
+])  # fmt: skip
+def test_an_example_has_two_rows_of_the_declared_shape_and_dtype(shape, dtype, given):
+    tensor = example(Tensor(shape, dtype), np.random.default_rng(0), 2**31 + 1)
+    assert tuple(tensor.shape) == given
+    assert tensor.dtype.name == dtype
+
+
+def test_indices_stay_below_the_smallest_vocabulary_that_takes_the_input(tmp_path):
+    path = tmp_path / "model.yaml"
+    path.write_text("model: {input: [50], layers: [{type: Embedding, input_dim: 3, output_dim: 2}]}")
+    valid = api.load(path)
+    assert largest_index(valid) == 3
+    values = np.asarray(example(Tensor((None, 50), "float32"), np.random.default_rng(0), 3))
+    assert set(values.ravel()) == {0.0, 1.0, 2.0}
+
+
+def test_every_layer_gives_its_static_shape(tmp_path):
+    text = "model: {input: [8, 8, 1], layers: [{type: Conv2D, filters: 2, kernel_size: 3}, Flatten, {type: Dense, units: 4}]}"
+    assert forward(tmp_path, text) == (
+        {"conv2d": ((2, 6, 6, 2),), "flatten": ((2, 72),), "dense": ((2, 4),)},
+        [],
+    )
+
+
+def test_infinity_is_a_problem_of_the_layer_that_gives_it_and_not_of_whole_numbers(tmp_path):
+    text = """
+model:
+  input: [4]
+  layers:
+    - {type: Rescaling, scale: 1e38}
+    - {type: Rescaling, scale: 1e38, name: overflows}
+"""
+    _, problems = forward(tmp_path, text)
+    assert [(problem.code, problem.line) for problem in problems] == [("not-finite", 6)]
+    assert problems[0].message == "`overflows` gives NaN or infinity for ordinary numbers."
+    _, problems = forward(tmp_path, "model: {input: {shape: [4], dtype: int32}, layers: [Flatten]}")
+    assert problems == []
+
+
+def test_only_the_layer_at_fault_is_blamed_for_shapes_that_stray(tmp_path, layer_file):
+    mine = layer_file("def call(self, x):\n    return x[:, :2]")
+    text = f"model: {{input: [4], layers: [{{type: '{mine}', output_shape: [3]}}, ReLU, Flatten]}}"
+    actual, problems = forward(tmp_path, text)
+    assert actual == {"mine": ((2, 2),), "re_lu": ((2, 2),), "flatten": ((2, 2),)}
+    assert [problem.message for problem in problems] == ["`mine` was to give (None, 3), but gave (2, 2)."]
+    assert problems[0].hint == "Correct `output_shape`, or leave it out."

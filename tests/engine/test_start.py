@@ -1,0 +1,49 @@
+import os
+import sys
+
+import pytest
+
+from tests.running import CONFIGS, python
+
+HIDDEN = ("sklearn", "scipy", "pandas")
+
+
+@pytest.mark.slow
+def test_a_persons_own_process_keeps_scikit_learn_and_stays_quiet():
+    code = f"""
+import layercli
+layercli.build({str(CONFIGS / "digits_dense.yaml")!r})
+import sys, sklearn.datasets, keras
+assert all(sys.modules.get(name, sys) is not None for name in {HIDDEN!r})
+from keras.wrappers import SKLearnClassifier
+import keras.src.wrappers.sklearn_wrapper as wrapper
+print(wrapper.sklearn is not None, len(sklearn.datasets.load_iris().target))
+"""
+    assert python(code) == "True 150\n"
+
+
+@pytest.mark.slow
+def test_our_own_process_starts_keras_without_what_it_never_uses_and_can_import_it_later():
+    code = f"""
+import os, sys
+from layercli import process
+process.is_ours = True
+import layercli.engine
+print(os.environ["KERAS_BACKEND"], [name for name in {HIDDEN!r} if name in sys.modules])
+import sklearn
+print(sklearn.__name__)
+"""
+    assert python(code) == "tensorflow []\nsklearn\n"
+
+
+def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd):
+    import layercli.engine
+
+    start = sys.modules[f"{layercli.engine.__name__}.start"]
+    with start._native_output_held():
+        os.write(2, b"chatter")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError), start._native_output_held():
+        os.write(2, b"why it failed")
+        raise ImportError
+    assert capfd.readouterr().err == "why it failed"

@@ -1,0 +1,90 @@
+"""Ways to run layercli in tests: in this process, where TensorFlow is loaded once, or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from typer.testing import CliRunner, Result
+
+from layercli.cli import make_app
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+IRIS = """
+seed: 3
+data: {type: sklearn, dataset: iris, split: {validation: 0.2, test: 0.2, stratify: true}}
+model:
+  layers:
+    - {type: Dense, units: 8, activation: relu}
+    - {type: Dense, units: 3, activation: softmax}
+train:
+  epochs: 2
+  optimizer: {type: Adam, learning_rate: 0.02}
+  loss: sparse_categorical_crossentropy
+  metrics: [accuracy]
+"""
+"""A config that trains in a second."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished ``train --json``: what it printed, and the run directory."""
+
+    result: Result
+    path: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads(self.result.stdout)
+
+
+def invoke(*args: object, stdin: str | None = None) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(make_app(), [str(arg) for arg in args], input=stdin)
+
+
+def train(config: object, run_dir: Path, *args: object) -> Run:
+    """``layercli train --json`` into a run directory."""
+    return Run(invoke("train", config, "--json", "--run-dir", run_dir, *args), run_dir)
+
+
+def problems(result: Result) -> list[tuple[str, int | None]]:
+    """Code and line of each problem of a ``--json`` command that ended with 1; it printed no traceback."""
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    document = json.loads(result.stdout)
+    assert document["ok"] is False
+    return [(problem["code"], problem["line"]) for problem in document["problems"]]
+
+
+def line_of(config: Path, text: str) -> int:
+    """The first line of a file that holds the text."""
+    lines = config.read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, start=1) if text in line)
+
+
+def write_config(directory: Path, layers: list[object], **changes: object) -> Path:
+    """The config for iris with these layers, and with other sections where given (None: without it)."""
+    document = yaml.safe_load(IRIS)
+    document["model"]["layers"] = layers
+    document |= changes
+    path = directory / "config.yaml"
+    kept = {key: value for key, value in document.items() if value is not None}
+    path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def python(code: str, *args: object, path: Path | None = None, cwd: Path | None = None) -> str:
+    """What a fresh Python process prints for this code; it must end well."""
+    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {}) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", code, *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

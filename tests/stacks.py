@@ -1,0 +1,64 @@
+"""Whole stacks, checked from their text alone and judged by Keras layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import yaml
+
+from layercli.check import Checked, check_document
+from layercli.layers.shapes import Shape, Tensor
+from layercli.source.load import parse
+from layercli.source.nodes import Source
+from tests.layers.parity import judged
+
+Verdict = tuple[list[Shape], int, int]
+"""A layer's output shapes, and its numbers of trainable and other parameters."""
+
+
+def document(shape: list[int | None], layers: list[Any], dtype: str = "float32") -> str:
+    """The config that declares a stack."""
+    return yaml.safe_dump({"model": {"input": {"shape": shape, "dtype": dtype}, "layers": layers}})
+
+
+def checked(text: str) -> Checked:
+    """What the static check says of a config."""
+    return check_document(parse(Source("stack.yaml", text.splitlines(), directory=Path())))
+
+
+def static_verdicts(found: Checked) -> list[Verdict]:
+    """What the static check knows of every layer."""
+    rows = found.shapes.rows
+    return [([x.shape for x in row.outputs], row.trainable, row.non_trainable) for row in rows]
+
+
+def keras_verdicts(shape: list[int | None], layers: list[Any], dtype: str = "float32") -> list[Verdict | str]:
+    """What Keras says of every layer; nothing is allocated, and after an error nothing follows."""
+    x = Tensor((None, *shape), dtype)
+    verdicts: list[Verdict | str] = []
+    for value in layers:
+        found = judged({"type": value} if isinstance(value, str) else value, x)
+        if isinstance(found, str):
+            return [*verdicts, found]
+        outputs, weights = found
+        counts = [
+            sum(_size(each) for each, trained in weights if trained is wanted) for wanted in (True, False)
+        ]
+        verdicts.append(([y.shape for y in outputs], *counts))
+        x = outputs[0]
+    return verdicts
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for dim in shape:
+        size *= dim
+    return size
+
+
+def application(name: str) -> Any:
+    """A model of ``keras.applications`` with the shapes of its weights alone."""
+    with keras.StatelessScope(initialize_variables=False):
+        return getattr(keras.applications, name)(weights=None)

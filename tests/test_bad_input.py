@@ -1,0 +1,545 @@
+"""Bad and hostile input through the real commands: one clear answer each, and nothing is loaded or lost."""
+
+import json
+import os
+import sys
+import threading
+
+import pytest
+from typer.testing import CliRunner
+
+from layercli.cli import make_app
+from layercli.errors import ExitCode
+
+GOOD = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs a command on a config of the given text; the exit code and the result."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    app = make_app()
+
+    def run(name, text, *options):
+        path = tmp_path / "c.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return CliRunner().invoke(app, [name, "c.yaml", *options])
+
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Validates a text that is wrong: every problem as line, column, code, message and hint."""
+
+    def refused(text):
+        result = command("validate", text, "--json")
+        document = json.loads(result.stdout)
+        assert result.exit_code == ExitCode.WRONG
+        assert document["ok"] is False
+        assert all(
+            found["file"] == "c.yaml" and found["severity"] == "error" for found in document["problems"]
+        )
+        return [
+            (found["line"], found["column"], found["code"], found["message"], found["hint"])
+            for found in document["problems"]
+        ]
+
+    return refused
+
+
+def layer(text):
+    """A config whose only layer is the text; it starts at line 4, column 7."""
+    return f"model:\n  input: [4]\n  layers:\n    - {text}\n"
+
+
+def test_a_good_config_has_no_problems(command):
+    result = command("validate", GOOD, "--json")
+    assert result.exit_code == ExitCode.OK
+    assert json.loads(result.stdout) == {"ok": True, "problems": []}
+    assert command("validate", GOOD).stdout == "1 file checked: no problems.\n"
+
+
+def test_1e_minus_3_is_a_number(command):
+    train = "train: {loss: mse, optimizer: {type: Adam, learning_rate: 1e-3}}\n"
+    assert command("validate", GOOD + train).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("word", ["no", "on", "1:30", "2020-01-01"])
+def test_words_of_yaml_1_1_are_text(refused, word):
+    hint = {"no": "Write `use_bias: false`.", "on": "Write `use_bias: true`."}.get(word)
+    assert refused(layer(f"{{type: Dense, units: 3, use_bias: {word}}}")) == [
+        (4, 41, "wrong-type", f'`use_bias` is "{word}"; it must be true or false.', hint)
+    ]
+
+
+def test_a_leading_zero_is_refused(refused):
+    assert refused(layer("{type: Dense, units: 012}")) == [
+        (
+            4,
+            28,
+            "ambiguous-number",
+            "012 is ambiguous: some YAML readers take a leading zero for octal.",
+            'Write 12 for the number, or "012" in quotes for text.',
+        )
+    ]
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_places(refused):
+    assert refused(GOOD + "name: a\nname: b\n") == [
+        (
+            6,
+            1,
+            "duplicate-key",
+            "The key `name` stands twice: here and at line 5, column 1.",
+            "Keep one of them.",
+        )
+    ]
+
+
+def test_an_alias_bomb_is_refused(refused):
+    lines = ["a: &a [x,x,x,x,x,x,x,x,x]"]
+    for this, before in zip("bcdefgh", "abcdefg", strict=True):
+        lines.append(f"{this}: &{this} [{','.join([f'*{before}'] * 9)}]")
+    assert refused("\n".join(lines)) == [
+        (
+            5,
+            4,
+            "too-many-nodes",
+            "The file has more than 200,000 values once its aliases are written out.",
+            "Remove aliases that stand for values with aliases in them.",
+        )
+    ]
+
+
+def test_thirty_thousand_brackets_are_refused(refused):
+    assert refused("[ " * 30_000) == [
+        (
+            1,
+            201,
+            "too-deep",
+            "Lists and mappings are nested deeper than 100 levels here; no config needs that.",
+            "Look for brackets or dashes that are repeated by mistake.",
+        )
+    ]
+
+
+TOO_LARGE = (
+    "file-too-large",
+    "The file is larger than 1 MiB; no config needs that.",
+    "Is it a data file? Data is named under `data:`, not passed as a config.",
+)
+
+
+def test_a_file_of_many_bytes_is_refused(refused):
+    assert refused(b"#" * (1 << 20) + b"#") == [(1, 1, *TOO_LARGE)]
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe", "-"])
+@pytest.mark.usefixtures("command")
+def test_what_never_ends_is_refused(tmp_path, name):
+    writer = None
+    if name == "pipe":
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=_fill, args=(pipe,), daemon=True)
+        writer.start()
+    standard_input = b"#" * (2 << 20) if name == "-" else None
+    result = CliRunner().invoke(make_app(["validate"]), ["validate", name, "--json"], input=standard_input)
+    (found,) = json.loads(result.stdout)["problems"]
+    assert result.exit_code == ExitCode.WRONG
+    assert (found["code"], found["message"], found["hint"]) == TOO_LARGE
+    if writer is not None:
+        writer.join(timeout=10)
+        assert not writer.is_alive()
+
+
+def _fill(pipe):
+    with pipe.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"#" * 65_536)
+        except BrokenPipeError:
+            return
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("none.yaml", "There is no such file.", "Check the path; it is relative to this directory."),
+        (".", "This is a directory, not a config file.", "Name a file in it."),
+        ("c.yaml/x", "The file cannot be read: Not a directory.", None),
+        ("x" * 300, "The file cannot be read: File name too long.", None),
+    ],
+)
+def test_what_cannot_be_read_is_refused(command, name, message, hint):
+    command("validate", GOOD)
+    result = CliRunner().invoke(make_app(["validate"]), ["validate", name, "--json"])
+    assert result.exit_code == ExitCode.WRONG
+    assert json.loads(result.stdout)["problems"] == [
+        {
+            "code": "unreadable-file", "severity": "error", "message": message, "hint": hint, "path": "",
+             "file": name,
+            "line": None, "column": None,
+        }
+    ]  # fmt: skip
+
+
+def test_a_file_without_permission_is_refused(command, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    command("validate", GOOD)
+    monkeypatch.setattr("layercli.source.load.Path.open", refuse)
+    result = CliRunner().invoke(make_app(["validate"]), ["validate", "c.yaml"])
+    assert result.exit_code == ExitCode.WRONG
+    assert result.stdout == (
+        "c.yaml: error: The file cannot be read: Permission denied. [unreadable-file]\n\n1 file checked: 1 "
+        "error.\n"
+    )
+
+
+def test_an_anchor_that_holds_itself_is_refused(refused):
+    assert refused("model: &m\n  layers: [*m]\n") == [
+        (
+            2,
+            12,
+            "self-reference",
+            "The alias `*m` stands inside the value that it repeats, `&m`.",
+            "Remove the alias, or write out what it stands for.",
+        )
+    ]
+
+
+def test_python_objects_are_refused(refused):
+    assert refused(layer("!!python/object/apply:os.system ['true']")) == [
+        (
+            4,
+            7,
+            "tag-refused",
+            "The tag `!!python/object/apply:os.system` is refused: a config is plain data and runs no code.",
+            "Remove the tag. A layer of your own is named as `type: file.py:ClassName`.",
+        )
+    ]
+
+
+MAPPING = "For example `model: {input: [4], layers: [{type: Dense, units: 3}]}`."
+ESCAPES = 'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", (1, 1, "not-a-mapping", "The file is empty; a config is a mapping with the key `model`.",
+         MAPPING)),
+        ("- a", (1, 1, "not-a-mapping", "The file is a list; a config is a mapping with the key `model`.",
+         MAPPING)),
+        (GOOD + "---\n" + GOOD,
+         (5, 1, "two-documents", "A second YAML document starts here; a config is one document.",
+          "Delete the `---` line, or move what follows into a file of its own.")),
+        (b"name: \xff", (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xff cannot stand here.",
+                         "Save it as UTF-8.")),
+        ("name: \ud800".encode(errors="surrogatepass"),
+         (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xed cannot stand here.", "Save it as UTF-8.")),
+        ('name: "\\ud800"',
+         (1, 10, "yaml-syntax", "This is not valid YAML: found invalid Unicode character escape code.",
+          ESCAPES)),
+    ],
+    ids=["empty", "list", "two documents", "not UTF-8", "surrogate", "escaped surrogate"],
+)  # fmt: skip
+def test_what_is_no_config_gets_one_clear_error(refused, text, found):
+    assert refused(text) == [found]
+
+
+def test_an_unknown_key_and_an_unknown_type_are_refused_with_the_closest(refused):
+    assert refused(layer("{type: Dense, units: 3, activaton: relu}\n    - Flaten") + "seeed: 1\n") == [
+        (4, 31, "unknown-key", 'Dense has no argument "activaton".', "Did you mean `activation`?"),
+        (5, 7, "unknown-type", 'There is no layer "Flaten".', "Did you mean `Flatten`?"),
+        (6, 1, "unknown-key", 'A config has no key "seeed".', "Did you mean `seed`?"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "hint"),
+    [
+        ("true", "true", "Write a number, such as `units: 64`."),
+        ('"32"', '"32"', "Write it as a number, without quotes or separators: `units: 32`."),
+        ("3.5", "3.5", "For example `units: 64`."),
+        ("3.0", "3.0", "Write `units: 3`."),
+        ("2*3", '"2*3"', "A config does no arithmetic: write the result."),
+        ("1_000", '"1_000"', "Write it as a number, without quotes or separators: `units: 1000`."),
+        (".nan", ".nan", "For example `units: 64`."),
+        ("1e400", ".inf", "For example `units: 64`."),
+        ("[3]", "[3]", "For example `units: 64`."),
+        ("", "null", "For example `units: 64`."),
+    ],
+)
+def test_scalars_are_strict(refused, value, shown, hint):
+    assert refused(layer(f"{{type: Dense, units: {value}}}")) == [
+        (4, 28, "wrong-type", f"`units` is {shown}; it must be a positive whole number.", hint)
+    ]
+
+
+def test_lists_stand_for_tuples(command):
+    text = "model: {input: [8, 8, 1], layers: [{type: Conv2D, filters: 2, kernel_size: [3, 3]}]}"
+    assert command("validate", text).exit_code == ExitCode.OK
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e400"])
+def test_what_is_not_finite_is_refused(refused, value):
+    shown = {"1e400": ".inf"}.get(value, value)
+    assert refused(layer(f"{{type: Dropout, rate: {value}}}")) == [
+        (
+            4,
+            29,
+            "not-finite",
+            f"`rate` is {shown}; it must be a number between 0 and 1.",
+            "For example `rate: 0.5`.",
+        )
+    ]
+
+
+def test_sizes_are_bounded(refused):
+    assert refused(layer(f"{{type: Dense, units: {10**200}}}\n    - {{type: Dense, units: 3000000000}}")) == [
+        (
+            4,
+            28,
+            "out-of-range",
+            "`units` is a number of 201 digits; it must be a positive whole number, and at most "
+            "2,147,483,647.",
+            "For example `units: 64`.",
+        ),
+        (
+            5,
+            28,
+            "out-of-range",
+            "`units` is 3000000000; it must be a positive whole number, and at most 2,147,483,647.",
+            "For example `units: 64`.",
+        ),
+    ]
+    assert refused(layer(f"{{type: Dense, units: {10**400}}}")) == [
+        (
+            4,
+            28,
+            "number-too-long",
+            "A number of 401 characters is no size or rate.",
+            "Write a number of a few digits, or put quotes around it if it is text.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", ["build", "inspect-shapes", "train"])
+def test_a_layer_larger_than_the_machine_is_refused_before_anything_is_made(command, monkeypatch, name):
+    monkeypatch.setattr("layercli.commands.ready.machine_memory", lambda: 64 * 10**9)
+    monkeypatch.setitem(sys.modules, "layercli.engine.start", None)  # the engine cannot be imported
+    monkeypatch.setitem(sys.modules, "layercli.engine.assemble", None)
+    text = (
+        "data: {type: sklearn, dataset: digits}\nmodel:\n  layers:\n"
+        "    - {type: Dense, units: 100000}\n    - {type: Dense, units: 1000000}\n"
+        "    - {type: Dense, units: 10, activation: softmax}\n"
+        "train: {loss: sparse_categorical_crossentropy}\n"
+    )
+    result = command(name, text, "--json")
+    assert result.exit_code == ExitCode.WRONG
+    (found,) = json.loads(result.stdout)["problems"]
+    assert (found["code"], found["line"], found["column"]) == ("too-large", 5, 7)
+    assert found["path"] == "model.layers[1]"
+    assert "`dense_1` alone" in found["message"]
+    assert found["hint"] == "Make it smaller, or use a machine with more memory."
+
+
+def test_thousands_of_errors_are_counted_and_twenty_shown(command):
+    text = "model:\n  input: [4]\n  layers:\n" + "    - Dens\n" * 3000
+    document = json.loads(command("validate", text, "--json").stdout)
+    assert [found["line"] for found in document["problems"]] == list(range(4, 24))
+    assert document["problem_count"] == 3000
+    lines = command("validate", text).stdout.splitlines()
+    assert sum("[unknown-type]" in line for line in lines) == 20
+    assert lines[-2:] == ["… and 2980 more; 3000 problems in all.", "1 file checked: 3000 errors."]
+
+
+HARMLESS = {
+    "markup": ("[/foo]", "[/foo]"),
+    "closing markup": ("[/]", "[/]"),
+    "a colour": ('"\\e[31mred"', f"{REPLACED}[31mred"),
+    "a title": ('"\\e]0;x\\a"', f"{REPLACED}]0;x{REPLACED}"),
+    "a C1 control": ('"\\x9b31m"', f"{REPLACED}31m"),
+    "a bell": ('"\\a"', REPLACED),
+    "turned text": ('"\\u202Eabc"', f"{REPLACED}abc"),
+    "an isolate": ('"\\u2066abc\\u2069"', f"{REPLACED}abc{REPLACED}"),
+    "a line separator": ('"a\\u2028b"', f"a{REPLACED}b"),
+    "a line end": ('"a\\nb"', "a b"),
+    "HTML": ("<script>x</script>", "<script>x</script>"),
+}
+
+
+@pytest.mark.parametrize(("written", "shown"), HARMLESS.values(), ids=HARMLESS)
+def test_what_a_person_wrote_is_shown_as_harmless_text(command, refused, written, shown):
+    text = layer(f"{{type: {written if written[0] == chr(34) else repr(written)}}}")
+    ((line, column, code, message, _),) = refused(text)
+    assert (line, column, code, message) == (4, 14, "unknown-type", f'There is no layer "{shown}".')
+    output = command("validate", text).stdout
+    assert output.splitlines()[0] == f'c.yaml:4:14: error: There is no layer "{shown}". [unknown-type]'
+    assert not set(output) & set("\x07\x1b\x9b\u202e\u2066\u2028")
+
+
+def test_turned_text_in_an_excerpt_is_shown_as_harmless_text(command):
+    output = command("validate", layer("{type: 'a\u202eb\u200fc', units: x}")).stdout
+    assert output.splitlines()[1:3] == [
+        f"  4 |     - {{type: 'a{REPLACED}b{REPLACED}c', units: x}}",
+        "    |              ^",
+    ]
+
+
+def test_keys_and_paths_are_shown_as_harmless_text(refused, command):
+    text = GOOD + '"\\e[2J": 1\n'
+    assert refused(text)[0][3] == f'A config has no key "{REPLACED}[2J".'
+    assert (
+        json.loads(command("validate", text, "--json").stdout)["problems"][0]["path"] == f'["{REPLACED}[2J"]'
+    )
+
+
+def test_a_problem_is_shown_with_its_line_a_caret_and_the_fix(command):
+    assert command("validate", layer("{type: Dense, unit: 3}")).stdout == (
+        'c.yaml:4:21: error: Dense has no argument "unit". [unknown-key]\n'
+        "  4 |     - {type: Dense, unit: 3}\n"
+        "    |                     ^\n"
+        "  fix: Did you mean `units`?\n"
+        "\n"
+        "1 file checked: 1 error.\n"
+    )
+
+
+def test_the_caret_stands_under_wide_characters(command):
+    output = command("validate", layer("{name: 日本, units: 3, type: Dens}")).stdout.splitlines()
+    assert [line for line in output if line.endswith("^")] == [
+        "    | " + " " * len("    - {name: ") + "^",
+        "    | " + " " * (len("    - {name: 日本, units: 3, type: ") + 2) + "^",
+    ]
+
+
+def test_a_long_line_is_cut_around_the_caret(command):
+    comment = "x" * 300
+    output = command("validate", layer(f"{{type: Dense, units: 3, kernel_initializer: '{comment}'}}")).stdout
+    line, caret = output.splitlines()[1:3]
+    assert len(line) <= 100
+    assert line[caret.index("^")] == "'"
+
+
+CUSTOM = """\
+model:
+  input: [4]
+  layers:
+    - {type: "hostile.py:Layer", units: 3}
+    - {type: "hostile_package.layers:Layer"}
+"""
+
+
+@pytest.mark.parametrize("name", ["build", "inspect-shapes", "train"])
+def test_a_layer_of_ones_own_is_not_loaded_without_trust(command, tmp_path, name):
+    (tmp_path / "hostile.py").write_text("raise SystemExit('loaded')")
+    (tmp_path / "hostile_package").mkdir()
+    (tmp_path / "hostile_package" / "layers.py").write_text("raise SystemExit('loaded')")
+    data = "data: {type: sklearn, dataset: iris}\ntrain: {loss: mse}\n"
+    result = command(name, CUSTOM + data, "--json")
+    assert result.exit_code == ExitCode.WRONG
+    assert [(found["line"], found["code"], found["message"], found["hint"])
+            for found in json.loads(result.stdout)["problems"]] == [
+        (4, "trust-required", f"`hostile.py:Layer` would load and run {tmp_path / 'hostile.py'}.",
+         "Read that code; then allow it with `--trust`."),
+        (5, "trust-required", "`hostile_package.layers:Layer` would load and run the module "
+                              "hostile_package.layers.",
+         "Read that code; then allow it with `--trust`."),
+    ]  # fmt: skip
+    assert not {"hostile", "hostile_package"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("options", [("validate",), ("inspect-shapes", "--static")])
+def test_checking_never_loads_a_layer_of_ones_own(command, tmp_path, options):
+    (tmp_path / "hostile.py").write_text("raise SystemExit('loaded')")
+    assert command(options[0], CUSTOM, *options[1:]).exit_code == ExitCode.OK
+    assert not {"hostile", "hostile_package"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("name", ["../x.py:Layer", "/tmp/x.py:Layer", "a/../../x.py:Layer", "http://x.org/x.py:Layer",
+                                  "x.py:__import__('os')", "x.py:", "..x:Layer"])  # fmt: skip
+def test_a_layer_of_ones_own_lies_beside_the_config(refused, name):
+    assert refused(layer(f'{{type: "{name}"}}')) == [
+        (
+            4,
+            14,
+            "bad-custom-type",
+            f'`type` is "{name}"; a layer of your own is a file beside the config, or a module, and a class.',
+            "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/tmp/x", "a/b", "..", ".hidden", "a..b", "x ", "C:\\x", "a" * 101, "", "~x"]
+)
+def test_a_run_name_cannot_lead_elsewhere(refused, name):
+    shown = name if len(name) <= 60 else name[:59] + "…"
+    assert refused(f"name: '{name}'\n{GOOD}") == [
+        (
+            1,
+            7,
+            "bad-name",
+            f'`name` is "{shown}"; it names a folder, so it must be of at most 100 letters, digits, `_`, '
+            f"`-` and single "
+            "dots, and begin with a letter or digit.",
+            "For example `name: digits-cnn`.",
+        )
+    ]
+
+
+def test_shapes_that_do_not_fit_are_told_at_the_line_with_both_layers_and_the_fix(refused):
+    text = "model:\n  input: [8, 8]\n  layers:\n" + "    - {type: LSTM, units: 4}\n" * 2
+    assert refused(text) == [
+        (
+            5,
+            7,
+            "shape-mismatch",
+            "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). That "
+            "comes from `lstm` "
+            "(line 4).",
+            "Set `return_sequences: true` on `lstm` (line 4): without it the layer gives only its last "
+            "timestep.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "option", ["model.layers[9].units=3", "model.layers.dens.units=3", "name=012", "x=["]
+)
+def test_a_bad_override_is_refused_without_a_traceback(command, option):
+    result = command("validate", GOOD, "--set", option, "--json")
+    (found,) = json.loads(result.stdout)["problems"]
+    assert result.exit_code == ExitCode.WRONG
+    assert (found["file"], found["line"]) == (f"--set {option}", None)
+
+
+@pytest.mark.parametrize("option", ["units", "=3", ""])
+def test_an_override_without_key_and_value_is_wrong_usage(command, option):
+    result = command("validate", GOOD, "--set", option)
+    assert result.exit_code == ExitCode.USAGE
+    assert "is not KEY=VALUE" in result.output
+
+
+def test_a_model_too_large_for_this_machine_is_a_warning_to_validate(command):
+    text = "model:\n  input: [1000]\n  layers:\n    - {type: Dense, units: 100000000}\n"
+    result = command("validate", text, "--json")
+    (found,) = json.loads(result.stdout)["problems"]
+    assert result.exit_code == ExitCode.OK
+    assert (found["code"], found["severity"], found["line"]) == ("too-large", "warning", 4)
+
+
+def test_several_files_are_checked_in_one_run(command, tmp_path):
+    (tmp_path / "b.yaml").write_text("model: 3")
+    result = command("validate", GOOD.replace("units", "unit"), "b.yaml", "none.yaml", "--json")
+    found = [(problem["file"], problem["code"]) for problem in json.loads(result.stdout)["problems"]]
+    assert found == [("c.yaml", "unknown-key"), ("b.yaml", "wrong-type"), ("none.yaml", "unreadable-file")]

@@ -1,0 +1,54 @@
+"""Every example config validates, agrees with its forward pass, builds, and trains to a sensible result."""
+
+import json
+
+import pytest
+
+from tests.running import CONFIGS, invoke, train
+
+REACHED = {
+    "breast_cancer_binary.yaml": ("auc", 0.95),
+    "custom_layer.yaml": ("accuracy", 0.92),
+    "diabetes_regression.yaml": ("mean_absolute_error", 55.0),
+    "digits_cnn.yaml": ("accuracy", 0.97),
+    "digits_conv1d.yaml": ("accuracy", 0.92),
+    "digits_dense.yaml": ("accuracy", 0.92),
+    "digits_lstm.yaml": ("accuracy", 0.90),
+}
+"""What a full training of each config reaches on its test split: at least, or for an error at most."""
+
+ALL = sorted(CONFIGS.glob("*.yaml"))
+each_config = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+
+
+def test_every_config_is_trained_here():
+    assert [path.name for path in ALL] == sorted(REACHED)
+
+
+@each_config
+def test_a_config_validates(path):
+    assert json.loads(invoke("validate", path, "--json").stdout) == {"ok": True, "problems": []}
+
+
+@each_config
+def test_every_shape_of_a_config_agrees_with_its_forward_pass(path):
+    document = json.loads(invoke("inspect-shapes", path, "--json", "--trust").stdout)
+    assert document["problems"] == []
+    assert all(row["agrees"] for row in document["layers"])
+
+
+@each_config
+def test_a_config_builds_with_the_parameters_that_were_counted(path):
+    document = json.loads(invoke("build", path, "--json", "--trust").stdout)
+    assert document["ok"] is True
+    assert document["trainable"] > 0
+
+
+@pytest.mark.slow
+@each_config
+def test_a_config_trains_to_a_sensible_result(path, tmp_path):
+    run = train(path, tmp_path / "run", "--trust")
+    assert run.result.exit_code == 0, run.result.output
+    metric, bound = REACHED[path.name]
+    reached = run.summary["test"][metric]
+    assert reached <= bound if metric.endswith("error") else reached >= bound

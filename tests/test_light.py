@@ -1,0 +1,65 @@
+"""Everything before ``build`` runs without a framework; nothing is imported before it is used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(str(path) for path in ROOT.glob("configs/*.yaml"))
+HEAVY = {"keras", "tensorflow", "numpy", "sklearn", "scipy", "pandas", "pyarrow", "h5py", "jax", "torch"}
+
+RUN = """
+from layercli.cli import main
+
+def run(*arguments, code=0):
+    sys.argv = ["layercli", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        assert (end.code or 0) == code, (arguments, end.code)
+"""
+
+
+def modules_after(code):
+    """Top-level packages that a fresh interpreter has imported once the code has run."""
+    code = f"import sys\n{code}\nprint('\\n' + ' '.join(sys.modules), file=sys.__stdout__)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in done.stdout.split("\n")[-2].split()}
+
+
+def test_no_framework_is_loaded_for_help():
+    code = f"{RUN}\nrun('--help')\nrun('--version')\nrun('build', '--help')\nrun('train', '--help')"
+    assert not modules_after(code) & HEAVY
+
+
+def test_no_framework_is_loaded_to_validate():
+    assert not modules_after(f"{RUN}\nrun('validate', '--json', *{CONFIGS})") & HEAVY
+
+
+def test_no_framework_is_loaded_for_static_shapes():
+    code = f"{RUN}\nfor config in {CONFIGS}:\n    run('inspect-shapes', '--static', config)"
+    assert not modules_after(code) & HEAVY
+
+
+def test_no_framework_is_loaded_to_refuse_a_config(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("model: {input: [4], layers: [Dens]}")
+    code = "".join(
+        f"\nrun({command!r}, {str(config)!r}, code=1)" for command in ("build", "train", "inspect-shapes")
+    )
+    assert not modules_after(RUN + code) & HEAVY
+
+
+def test_import_layercli_costs_next_to_nothing():
+    assert not modules_after("import layercli") & (HEAVY | {"pydantic", "yaml", "typer", "rich"})
+
+
+def test_checking_imports_only_the_families_of_layers_that_a_config_uses(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}")
+    code = f"from layercli.check import check\nassert check({str(config)!r}).ok\n"
+    code += "others = {'convolutional', 'recurrent', 'attention', 'pooling', 'lookup', 'augmentation'}\n"
+    code += "assert not {f'layercli.layers.{name}' for name in others} & set(sys.modules)"
+    assert "pydantic" in modules_after(code)

@@ -1,0 +1,77 @@
+"""What callbacks watch, and whether they can do their work."""
+
+import pytest
+
+from layercli.check import check
+
+CONFIG = """
+data: {{type: sklearn, dataset: iris{split}}}
+model:
+  layers: [{{type: Dense, units: 3, activation: softmax}}]
+train:
+  loss: sparse_categorical_crossentropy
+  optimizer: {optimizer}
+  metrics: [accuracy, {{type: SparseCategoricalAccuracy, name: right}}]
+  callbacks: [{callback}]
+"""
+
+
+@pytest.fixture
+def problems(tmp_path):
+    def problems(callback, *, split=", split: {validation: 0.2}", optimizer="Adam"):
+        path = tmp_path / "c.yaml"
+        path.write_text(CONFIG.format(callback=callback, split=split, optimizer=optimizer))
+        return [(found.code, found.line, found.message, found.hint) for found in check(str(path)).problems]
+
+    return problems
+
+
+@pytest.mark.parametrize("monitor", ["loss", "val_loss", "accuracy", "val_accuracy", "right", "val_right"])
+@pytest.mark.parametrize("kind", ["EarlyStopping", "ReduceLROnPlateau"])
+def test_what_training_logs_may_be_watched(problems, kind, monitor):
+    assert problems(f"{{type: {kind}, monitor: {monitor}}}") == []
+
+
+def test_a_name_that_is_not_logged_is_refused_with_the_closest(problems):
+    assert problems("{type: EarlyStopping, monitor: val_acuracy}") == [
+        (
+            "unknown-monitor",
+            9,
+            "EarlyStopping watches `val_acuracy`, which training does not log.",
+            "Did you mean `val_accuracy`?",
+        )
+    ]
+
+
+def test_a_name_like_no_other_is_refused_with_what_is_logged(problems):
+    ((_, _, _, hint),) = problems("{type: EarlyStopping, monitor: zzz}")
+    assert hint == "It logs `loss`, `accuracy`, `right`, `val_loss`, `val_accuracy`, `val_right`."
+
+
+@pytest.mark.parametrize("split", ["", ", split: {test: 0.2}", ", split: {validation: 0}"])
+def test_the_validation_loss_needs_validation_examples(problems, split):
+    assert problems("EarlyStopping", split=split) == [
+        (
+            "unknown-monitor",
+            9,
+            "EarlyStopping watches `val_loss`, but there are no validation examples.",
+            "Hold some out with `data: {split: {validation: 0.1}}`, or set `monitor: loss`.",
+        )
+    ]
+
+
+def test_malformed_data_is_not_blamed_for_a_monitor_too(problems):
+    found = problems("EarlyStopping", split=", split: {validaton: 0.2}")
+    assert [code for code, *_ in found] == ["unknown-key"]
+
+
+def test_a_plateau_beside_a_schedule_is_refused(problems):
+    schedule = "{type: SGD, learning_rate: {type: CosineDecay, initial_learning_rate: 0.1, decay_steps: 9}}"
+    ((code, line, _, _),) = problems("ReduceLROnPlateau", optimizer=schedule)
+    assert (code, line) == ("schedule-clash", 9)
+
+
+def test_swapping_averages_needs_an_optimizer_that_keeps_them(problems):
+    ((code, _, _, hint),) = problems("SwapEMAWeights")
+    assert (code, hint) == ("missing-key", "Set `use_ema: true` on the optimizer.")
+    assert problems("SwapEMAWeights", optimizer="{type: Adam, use_ema: true}") == []
