@@ -14,7 +14,7 @@ ConfigLike = str | PathLike[str] | Valid
 
 
 def validate(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> Checked:
-    """Read a config and find everything that is wrong with it: ``.problems``; never raises for a wrong config.
+    """Read a config and find all that is wrong with it: ``.problems``; never raises for a wrong config.
 
     ``overrides`` are as after ``--set``: ``["train.epochs=3"]``. TensorFlow is not loaded.
     """

@@ -19,6 +19,7 @@ from layercli.graph.build import INPUT, Graph, build, number_names, snake_case
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor, product, show
+from layercli.layers.strict import limited_suggestions
 from layercli.source.load import load
 from layercli.source.nodes import KeyPath, Node, problem_at
 from layercli.source.overrides import apply_overrides
@@ -113,6 +114,14 @@ def require(checked: Checked) -> Valid:
 
 def check_document(document: Node) -> Checked:
     """Check a config whose nodes are read already."""
+    with limited_suggestions(_MOST_SUGGESTIONS):
+        return _check_document(document)
+
+
+_MOST_SUGGESTIONS = 200
+
+
+def _check_document(document: Node) -> Checked:
     file = document.mark.source.name
     value = document.plain()
     problems: list[Problem] = []

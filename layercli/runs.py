@@ -101,7 +101,7 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_config(run: Path, valid: Valid) -> None:
-    """The resolved config, every default written out, and the files of the user's layers: it trains by itself."""
+    """The resolved config, every default written out, and the user's layer files: it trains by itself."""
     # Once more through the parser, so that defaults stand in the same words as what was given.
     document = Config.model_validate(valid.config.plain()).plain() | {"name": valid.checked.name}
     document["model"]["input"] = _input_plain(valid)
@@ -120,7 +120,7 @@ def _input_plain(valid: Valid) -> dict[str, Any]:
 
 
 def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str) -> None:
-    """What the run was made with and of: versions, seed, command line, data, and hashes of the run's files."""
+    """What the run was made with and of: versions, seed, command line, data, and hashes of its files."""
     from importlib.metadata import version
 
     packages = ("keras", "tensorflow", "numpy", "scikit-learn")

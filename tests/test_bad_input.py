@@ -543,3 +543,22 @@ def test_several_files_are_checked_in_one_run(command, tmp_path):
     result = command("validate", GOOD.replace("units", "unit"), "b.yaml", "none.yaml", "--json")
     found = [(problem["file"], problem["code"]) for problem in json.loads(result.stdout)["problems"]]
     assert found == [("c.yaml", "unknown-key"), ("b.yaml", "wrong-type"), ("none.yaml", "unreadable-file")]
+
+
+def test_a_flood_of_errors_is_counted_in_seconds_and_the_first_are_shown(command):
+    layers = "".join(f"    - {{type: Dens{number}, units: 3}}\n" for number in range(3000))
+    result = command("validate", "model:\n  input: [4]\n  layers:\n" + layers, "--json")
+    document = json.loads(result.stdout)
+    assert (len(document["problems"]), document["problem_count"]) == (20, 3000)
+
+
+def test_unknown_keys_without_number_are_told_once(command):
+    keys = ", ".join(f"k{number}: 1" for number in range(20_000))
+    result = command("validate", f"model:\n  input: [4]\n  layers: [{{type: Dense, units: 3, {keys}}}]\n", "--json")
+    assert json.loads(result.stdout)["problem_count"] == 201
+
+
+def test_more_layers_than_any_model_has_are_refused(command):
+    result = command("validate", "model:\n  input: [4]\n  layers:\n" + "    - X\n" * 50_000, "--json")
+    (found,) = json.loads(result.stdout)["problems"]
+    assert found["message"] == "`layers` has 50,000 layers; at most 10,000 are taken."

@@ -170,13 +170,16 @@ def test_a_staged_file_appears_whole_with_the_usual_permissions(tmp_path):
     assert target.stat().st_mode == plain.stat().st_mode
 
 
+def stop_after(_, error):
+    raise error
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_staged_file_that_fails_leaves_nothing_and_the_older_one(tmp_path, error):
     target = tmp_path / "summary.json"
     target.write_text("older")
     with pytest.raises(error), runs.staged(target) as staging:
-        staging.write_text("half")
-        raise error
+        stop_after(staging.write_text("half"), error)
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
     assert target.read_text() == "older"
 
@@ -188,9 +191,11 @@ def test_json_that_json_lacks_is_refused_and_leaves_no_file(tmp_path):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st.sampled_from(
-    ["1e-3", "no", "012", "null", "~", "a: b", "- a", "# a", "0x1F", "0o17", ".inf", "1_000", "1:30", "=", "<<", "y", "",
-     " lead", "trail ", "a\nb", "a\n\nb\n", "tab\tin", "'", '"', "\\n", "ünïcode 図", "🦆", "{a}", "[a]", "*a", "&a", "!a",
-     "%a", "@a", "`a", "a #b", "long " * 60, "x" * 300, "\u2028", "\x85", "\x7f", "\x1b[0m"]
+    ["1e-3", "no", "012", "null", "~", "a: b", "- a", "# a", "0x1F", "0o17", ".inf", "1_000", "1:30", "=", "<<",
+     "y",
+     "", " lead", "trail ", "a\nb", "a\n\nb\n", "tab\tin", "'", '"', "\\n", "ünïcode 図", "🦆",
+     "{a}", "[a]", "*a", "&a",
+     "!a", "%a", "@a", "`a", "a #b", "long " * 60, "x" * 300, "\u2028", "\x85", "\x7f", "\x1b[0m"]
 )  # fmt: skip
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 keys = texts.filter(lambda key: key not in ("", "<<"))  # an empty key, and a merge, are refused by the reader
@@ -215,6 +220,6 @@ def test_nan_reads_back_as_nan(tmp_path):
     assert math.isnan(reread({"a": math.nan}, tmp_path)["a"])
 
 
-def test_a_list_of_scalars_is_written_on_one_line_and_a_repeated_value_twice(tmp_path):
+def test_a_list_of_scalars_is_written_on_one_line_and_a_repeated_value_twice():
     shape = [8, 8, 1]
     assert runs.to_yaml({"a": shape, "b": [{"c": shape}]}) == "a: [8, 8, 1]\nb:\n- c: [8, 8, 1]\n"

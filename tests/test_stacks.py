@@ -1,4 +1,4 @@
-"""Whole stacks, drawn at random: the static check and Keras agree on every layer, or refuse at the same one."""
+"""Whole stacks, drawn at random: static check and Keras agree on every layer, or refuse the same one."""
 
 import math
 
@@ -30,15 +30,11 @@ def sizes(rank, most=3):
 
 def spatial(rank):
     """Layers over sequences, images or volumes."""
-    window = dict(
-        kernel_size=sizes(rank), maybe_strides=sizes(rank, 2), maybe_padding=PADDING, maybe_data_format=FORMAT
-    )
-    dilated = window | dict(maybe_dilation_rate=sizes(rank, 2))
+    steps = {"maybe_strides": sizes(rank, 2), "maybe_padding": PADDING, "maybe_data_format": FORMAT}
+    window, pool = {"kernel_size": sizes(rank), **steps}, {"pool_size": sizes(rank), **steps}
+    dilated = window | {"maybe_dilation_rate": sizes(rank, 2)}
     pair = st.lists(st.integers(0, 2), min_size=2, max_size=2)
     sides = st.integers(0, 2) | (pair if rank == 1 else st.lists(pair, min_size=rank, max_size=rank))
-    pool = dict(
-        pool_size=sizes(rank), maybe_strides=sizes(rank, 2), maybe_padding=PADDING, maybe_data_format=FORMAT
-    )
     kinds = [
         layer(
             f"Conv{rank}D",
@@ -81,7 +77,7 @@ def recurrent(**flags):
     )
 
 
-SEQUENCES = dict(maybe_return_sequences=st.sampled_from([True, True, False]), maybe_go_backwards=FLAG)
+SEQUENCES = {"maybe_return_sequences": st.sampled_from([True, True, False]), "maybe_go_backwards": FLAG}
 BIDIRECTIONAL = layer(
     "Bidirectional",
     layer=recurrent(maybe_return_sequences=FLAG),
@@ -129,6 +125,8 @@ VOLUMES = st.one_of(
     layer("TimeDistributed", layer=spatial(2)), ANYWHERE,
 )  # fmt: skip
 BY_RANK = {2: VECTORS, 3: ROWS, 4: IMAGES, 5: VOLUMES}
+# No image layers and no TimeDistributed: of a wrong rank Keras tells only when they run.
+MISFITS = st.one_of(recurrent(**SEQUENCES), BIDIRECTIONAL, spatial(1), spatial(2), spatial(3), ANYWHERE)
 SIZE = st.sampled_from([None, 1, 2, 3, 4, 6, 6, 8, 8, 9])
 
 
@@ -144,7 +142,7 @@ def stacks(draw):
     rank = len(shape) + 1 + words
     for _ in range(draw(st.integers(1, 6))):
         fitting = draw(st.integers(0, 14)) > 0
-        value = draw(BY_RANK.get(rank, ANYWHERE) if fitting else st.one_of(list(BY_RANK.values())))
+        value = draw(BY_RANK.get(rank, ANYWHERE) if fitting else MISFITS)
         layers.append(value)
         rank = rank_after(value, rank)
     return shape, layers, dtype
@@ -165,7 +163,9 @@ def test_a_stack_is_judged_as_keras_judges_it(stack):
     shape, layers, dtype = stack
     found = checked(document(shape, layers, dtype))
     theirs = keras_verdicts(shape, layers, dtype)
-    errors = [problem for problem in found.problems if problem.severity == "error"]
+    # That one unit's softmax is always 1 is no matter of shapes.
+    problems = [problem for problem in found.problems if problem.code != "softmax-of-one"]
+    errors = [problem for problem in problems if problem.severity == "error"]
     first = math.inf if not errors else int(errors[0].path.split("[")[1].split("]")[0])
     shown = f"{shape} {layers}\n  layercli {[problem.message for problem in errors]}\n  keras    {theirs}"
     if isinstance(theirs[-1], str):

@@ -69,11 +69,11 @@ def command(
 
 
 def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> tuple[Any, Valid]:
-    """The Keras model of a config, its weights drawn from the config's seed; and the config with all that is now known.
+    """The Keras model of a config, weights drawn from its seed; and the config with all that is now known.
 
     Raises:
-        LayercliError: the user's code is not trusted, the machine is too small, Keras refuses a layer, or one that must
-            be ``savable`` is not.
+        LayercliError: the user's code is not trusted, the machine is too small, Keras refuses a layer, or one
+            that must be ``savable`` is not.
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)

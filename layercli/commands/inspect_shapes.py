@@ -47,7 +47,7 @@ def command(
 
 
 def forward_pass(valid: Valid, *, trust: bool = False) -> tuple[Valid, Forward, list[Problem]]:
-    """Run the model once on real tensors: what is now known, each layer's actual output shapes, and what disagrees.
+    """Run the model once: what is now known, each layer's actual output shapes, and what disagrees.
 
     Raises:
         LayercliError: the model cannot be built here.

@@ -1,4 +1,4 @@
-"""What must hold before a model is made of a config: the user's code is trusted, and the machine can hold it."""
+"""What must hold before a model is made: the user's code is there and trusted, and there is room for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 
 
 def require_trust(valid: Valid, *, trust: bool) -> None:
-    """Refuse to load the user's code unless ``--trust`` was given; and, before anything heavy is loaded, where there is none.
+    """Refuse to load the user's code unless ``--trust`` was given, or where its file is missing.
 
     Raises:
         LayercliError: one problem for each layer that would run code.

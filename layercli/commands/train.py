@@ -65,7 +65,7 @@ def train(
     """Train a config and leave a run directory; the summary that is returned stands in it, too.
 
     Raises:
-        LayercliError: nothing to train on, code that is not trusted, a machine too small, a loss that is not finite.
+        LayercliError: nothing to train on, code that is not trusted, a machine too small, an infinite loss.
     """
     began = time.perf_counter()
     progress = progress or Silent()

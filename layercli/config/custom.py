@@ -13,6 +13,7 @@ from layercli.source.nodes import quoted
 
 _KERAS = "keras.layers."
 _CLASS = r"[A-Za-z_]\w*"
+_KERAS_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
 _FILE = re.compile(rf"(?P<place>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_CLASS})", re.ASCII)
 _MODULE = re.compile(rf"(?P<place>{_CLASS}(?:\.{_CLASS})*):(?P<cls>{_CLASS})", re.ASCII)
 
@@ -71,7 +72,10 @@ def parse_custom(name: str, arguments: dict[str, Any]) -> Layer:
         cls = name.removeprefix(_KERAS)
         if LAYERS.find(cls) or any(cls.lower() == refused.lower() for refused in LAYERS.refused):
             return LAYERS.parse({"type": cls, **arguments})
-        return _custom("keras", "keras.layers", cls, arguments)
+        if _KERAS_CLASS.fullmatch(cls):
+            return _custom("keras", "keras.layers", cls, arguments)
+        hint = "For example `type: keras.layers.Dense`."
+        raise refuse("bad-custom-type", f"`type` is {quoted(name)}; a layer of Keras is named by its class.", hint)
     for kind, pattern in (("file", _FILE), ("module", _MODULE)):
         match = pattern.fullmatch(name)
         if match and ".." not in match["place"]:

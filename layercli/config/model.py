@@ -15,6 +15,7 @@ from layercli.source.nodes import quoted
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
                  "uint32", "uint64", "bool", "string")  # fmt: skip
 MAX_RANK: Final = 8
+MAX_LAYERS: Final = 10_000
 _EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
 
 
@@ -88,6 +89,8 @@ def _layers(value: Any) -> Any:
         raise refuse("wrong-type", f"`layers` is {quoted(value)}; it must be a list.", hint)
     if not value:
         raise refuse("empty", "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: 10}`.")
+    if len(value) > MAX_LAYERS:
+        raise refuse("out-of-range", f"`layers` has {len(value):,} layers; at most {MAX_LAYERS:,} are taken.")
     return value
 
 

@@ -9,7 +9,7 @@ from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
 from layercli.config.data import DATA
 from layercli.config.entries import LayerEntry, parse_entry
-from layercli.config.model import ModelSection, parse_input
+from layercli.config.model import MAX_LAYERS, ModelSection, parse_input
 from layercli.config.train import TrainSection
 from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
@@ -23,7 +23,7 @@ def salvage(value: Any) -> Config | None:
         return None
     model = value["model"]
     layers = model.get("layers")
-    if not isinstance(layers, list) or not layers:
+    if not isinstance(layers, list) or not 0 < len(layers) <= MAX_LAYERS:
         return None
     data = _parsed(DATA.parse, value.get("data"))
     declared = _parsed(parse_input, model.get("input"))

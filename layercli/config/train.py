@@ -30,8 +30,8 @@ class TrainSection(Strict):
     loss: Annotated[
         Loss, Field(description="What training makes smaller.", examples=["sparse_categorical_crossentropy"])
     ]
-    metrics: Annotated[list[Metric], Field(description="What else is measured, each epoch.")] = []  # noqa: RUF012
-    callbacks: Annotated[list[Callback], Field(description="What watches and steers training.")] = []  # noqa: RUF012
+    metrics: Annotated[list[Metric], Field(description="What else is measured, each epoch.", max_length=100)] = []  # noqa: RUF012
+    callbacks: Annotated[list[Callback], Field(description="What watches and steers training.", max_length=100)] = []  # noqa: RUF012
 
     @classmethod
     def title(cls) -> str:

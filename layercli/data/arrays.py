@@ -58,7 +58,7 @@ def divide(examples: Examples, split: Split, *, seed: int, shuffle: bool) -> Par
 
 
 def _spread_classes(order: Array, labels: Array) -> Array:
-    """The order with every class spread evenly over it, so that each stretch has the classes in proportion."""
+    """The order with every class spread evenly, so that each stretch of it has the classes in proportion."""
     sorted_labels = labels[order]
     place = np.empty(len(order))
     for label in np.unique(sorted_labels):

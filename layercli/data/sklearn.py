@@ -29,7 +29,7 @@ def read(data: Sklearn) -> Examples:
 
 
 def _table(dataset: str) -> tuple[Array, Array] | None:
-    """The data set straight from scikit-learn's file: importing scikit-learn takes longer than most trainings of it."""
+    """The data set from scikit-learn's own file: importing scikit-learn takes longer than most trainings."""
     spec = find_spec("sklearn")
     if dataset not in _TABLES or spec is None or not spec.submodule_search_locations:
         return None

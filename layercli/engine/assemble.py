@@ -117,14 +117,14 @@ def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
             valid.problem(node.path, "layer-refused", message, "Look at what `call` returns.")
         )
     if not node.layer.is_trainable:
-        # Said to the constructor, it does not reach the layers inside this one; and said again, it is not heard.
+        # Said to the constructor, it does not reach the layers inside; and said again, it is not heard.
         layer.trainable = True
         layer.trainable = False
     return output
 
 
 def misstated(assembled: Assembled, valid: Valid) -> list[Problem]:
-    """Layers of the user's that give another shape than the config states; what was inferred after them is wrong, too."""
+    """Layers of the user's that give another shape than the config states; what follows from it is wrong."""
     problems = []
     for row in valid.shapes.rows:
         output = assembled.tensors[row.node.name]

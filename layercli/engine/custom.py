@@ -27,7 +27,7 @@ def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
     """
     if layer.kind == "keras":
         found = getattr(keras.layers, layer.class_name, None)
-        if found is None:
+        if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
             raise _problem(node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None)
         return found
     try:

@@ -56,7 +56,7 @@ class Fitted:
 
 _BOOKKEEPING = ("epoch", "seconds", "examples_per_second")
 _NEWS_SECONDS = 0.1
-"""Shortest time between two reports of a step: a person reads no faster, and reading the metrics costs time."""
+"""Shortest time between two reports of a step: nobody reads faster, and reading the metrics costs time."""
 
 
 def compile_model(model: Any, train: TrainSection) -> None:
@@ -131,8 +131,8 @@ def fit(
                 ("train", "loss"),
                 "loss-not-finite",
                 f"The loss became {watch.diverged} in epoch {len(fitted.records)}; training stopped.",
-                "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the "
-                "optimizer.",
+                "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set "
+                "`clipnorm: 1` on the optimizer.",
             )
         )
     fitted.examples_per_second = watch.examples_per_second
@@ -201,14 +201,16 @@ def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:
     Raises:
         LayercliError: they refused it.
     """
+    refusals: tuple[type[Exception], ...] = (ValueError, TypeError, tf.errors.OpError)
+    hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
+    if valid.custom_layers:
+        refusals = (Exception,)  # whatever the user's code may raise
+        hint = (
+            "Look at your own layers, and at the loss and metrics: they must fit the targets and the output."
+        )
     try:
         model.fit(*args, **kwargs)
-    except Exception if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError) as error:
-        hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
-        if valid.custom_layers:
-            hint = (
-                "Look at your own layers, and at the loss and the metrics: they must fit targets and output."
-            )
+    except refusals as error:
         message = f"Training stopped: {said(error)}"
         raise LayercliError(valid.problem(("train",), "training-failed", message, hint)) from error
 

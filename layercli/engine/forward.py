@@ -87,6 +87,6 @@ def _check_finite(node: Node, valid: Valid, outputs: Iterable[Any]) -> Iterable[
         ):
             yield valid.problem(
                 node.path, "not-finite", f"`{node.name}` gives NaN or infinity for ordinary numbers.",
-                "Look for a division by zero, a logarithm of what is not positive, or weights drawn too large."
+                "Look for a division by zero, a logarithm of nothing positive, or weights drawn too large."
             )  # fmt: skip
             return

@@ -1,4 +1,4 @@
-"""The first import of Keras: without TensorFlow's chatter and, in our own process, without what we never use."""
+"""The first import of Keras: without TensorFlow's chatter and, in our process, without what we never use."""
 
 from __future__ import annotations
 

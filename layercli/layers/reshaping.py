@@ -8,6 +8,7 @@ from pydantic import Field, PlainSerializer, PlainValidator
 
 from layercli.layers.arguments import (
     LARGEST,
+    AnyCase,
     DataFormat,
     PositiveInt,
     Sides1D,
@@ -368,6 +369,7 @@ class UpSampling2D(_UpSampling):
     data_format: DataFormat = None
     interpolation: Annotated[
         Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"],
+        AnyCase,
         Field(description="How new pixels are computed; nearest: repeated."),
     ] = "nearest"
 

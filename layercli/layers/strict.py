@@ -4,7 +4,9 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal, Self, Union
 
@@ -77,7 +79,7 @@ class Strict(BaseModel):
             model = handler(value)
         except ValidationError as error:
             found = error.errors(include_url=False)
-            details = [_explain(cls, item) for item in found if not _is_misspelt(item, found)]
+            details = [_explain(cls, item) for item in _readable(cls, found)]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
         try:
             model.check()
@@ -100,8 +102,26 @@ def plain(value: Any) -> Any:
     return value
 
 
+_suggestions_left: ContextVar[int | None] = ContextVar("suggestions left", default=None)
+
+
+@contextmanager
+def limited_suggestions(most: int) -> Iterator[None]:
+    """Look for the closest choice so often and no more: nobody reads a thousand of them, and each takes time."""
+    token = _suggestions_left.set(most)
+    try:
+        yield
+    finally:
+        _suggestions_left.reset(token)
+
+
 def closest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that the word was most likely meant to be."""
+    left = _suggestions_left.get()
+    if left is not None:
+        if left <= 0:
+            return None
+        _suggestions_left.set(left - 1)
     return _closest(word, tuple(choices))
 
 
@@ -138,6 +158,22 @@ def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
 
 def _fold(word: str) -> str:
     return re.sub(r"[\s_-]", "", word).lower()
+
+
+_MOST_KEYS = 200
+"""Unknown keys of one mapping that are told one by one."""
+
+
+def _readable(cls: type[Strict], found: Sequence[Any]) -> list[Any]:
+    """The errors without those that follow from others; of unknown keys without number, the first and how many."""
+    unknown = [item for item in found if item["type"] == "extra_forbidden"]
+    if len(unknown) > _MOST_KEYS:
+        rest = {id(item) for item in unknown[_MOST_KEYS:]}
+        message = f"{cls.title()} has {len(rest):,} more {cls.noun}s that are unknown."
+        found = [item for item in found if id(item) not in rest]
+        context = {"message": message, "hint": None, "at_key": True, _DONE: True}
+        found.append({"type": "unknown-key", "loc": unknown[_MOST_KEYS]["loc"], "ctx": context, "input": None})
+    return [item for item in found if not _is_misspelt(item, found)]
 
 
 def _explain(cls: type[Strict], error: Any) -> InitErrorDetails:
@@ -232,6 +268,8 @@ def _expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: b
     if nested:
         return _KINDS.get(code) or (f"one of {context['expected']}" if "expected" in context else "of another type")
     text = describe_type(field)
+    if code == "too_long":
+        return f"{text} of at most {context['max_length']} items"
     named = "at most" in text or "between" in text
     return f"{text}, and at most {context['le']:,}" if code == "less_than_equal" and not named else text
 

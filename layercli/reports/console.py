@@ -27,7 +27,7 @@ def is_terminal(*, error: bool = False) -> bool:
 
 @contextmanager
 def kept_for_json(json: bool) -> Iterator[None]:
-    """While callbacks and the user's own code run: with ``--json``, what they print goes to standard error."""
+    """While callbacks and the user's code run: with ``--json``, what they print goes to standard error."""
     if not json:
         yield
         return
@@ -44,7 +44,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def _compact(text: str) -> str:
-    """Indented JSON with each list of plain values on one line; a text in JSON never holds a bare line break."""
+    """Indented JSON with each list of plain values on one line; text in JSON holds no bare line break."""
     return re.sub(
         r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text
     )

@@ -108,8 +108,10 @@ def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
     console.print(table)
     _print_totals(console, found)
     activations = byte_count(found.activation_bytes(batch_size))
-    console.print(f"Memory: weights {byte_count(found.weight_bytes)}; outputs of all layers for a batch of {batch_size} "
-                  f"{activations}.")  # fmt: skip
+    weights = byte_count(found.weight_bytes)
+    console.print(
+        f"Memory: weights {weights}; outputs of all layers for a batch of {batch_size} {activations}."
+    )
 
 
 def _table(*left: str, right: tuple[str, ...]) -> Table:

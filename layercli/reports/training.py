@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
     """The best epoch, the result on the test split, and where it all is."""
     best, test = summary["best"], summary["test"]
+    epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     console.print(
-        f"Trained {summary['epochs']} epoch{'s' * (summary['epochs'] != 1)} in {duration(summary['seconds'])}, "
+        f"Trained {epochs} in {duration(summary['seconds'])}, "
         f"{summary['examples_per_second']:,.0f} examples/s.",
         soft_wrap=True,
     )

@@ -52,6 +52,7 @@ def test_the_summary_shows_wiring_shares_totals_and_memory():
     ]
 
 
+@pytest.mark.slow
 def test_a_saved_model_loads_in_a_fresh_process_and_predicts_the_same(tmp_path):
     target = tmp_path / "model.keras"
     result = invoke("build", CNN, "--json", "--output", target)

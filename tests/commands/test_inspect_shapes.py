@@ -31,7 +31,8 @@ def test_json_tells_every_layer_and_that_the_forward_pass_agrees():
         "agrees": True,
     }
     assert [row["name"] for row in document["layers"]] == [
-        "rescaling", "conv2d", "batch_normalization", "conv2d_1", "max_pooling2d", "flatten", "dropout", "digit",
+        "rescaling", "conv2d", "batch_normalization", "conv2d_1", "max_pooling2d", "flatten",
+        "dropout", "digit",
     ]  # fmt: skip
     batch_normalization = document["layers"][2]
     assert (batch_normalization["trainable"], batch_normalization["non_trainable"]) == (64, 64)
@@ -87,7 +88,8 @@ def test_a_layer_with_several_outputs_has_a_list_of_shapes():
 
 def test_whole_numbers_and_words_pass_through_the_model():
     words = "{type: TextVectorization, vocabulary: [a, word], output_sequence_length: 4}"
-    text = f"model: {{input: {{shape: [1], dtype: string}}, layers: [{words}, {{type: Embedding, input_dim: 4, output_dim: 2}}]}}"
+    layers = f"[{words}, {{type: Embedding, input_dim: 4, output_dim: 2}}]"
+    text = f"model: {{input: {{shape: [1], dtype: string}}, layers: {layers}}}"
     document = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)
     assert [row["forward_shape"] for row in document["layers"]] == [[2, 4], [2, 4, 2]]
 

@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +37,7 @@ def test_every_example_is_in_exactly_one_part_with_its_target(
     y = np.asarray(data.draw(st.lists(st.integers(0, 3), min_size=samples, max_size=samples)))
     split = Split(validation=validation, test=min(test, samples // 2), stratify=stratify)
     parts = divide(Examples(np.arange(samples), y), split, seed=seed, shuffle=shuffle)
-    assert sorted(sum(numbers(parts), [])) == list(range(samples))
+    assert sorted(chain(*numbers(parts))) == list(range(samples))
     assert all(np.array_equal(y[part.x], part.y) for part in (parts.train, parts.validation, parts.test))
 
 

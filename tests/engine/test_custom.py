@@ -8,6 +8,7 @@ from layercli import api
 from tests.running import CONFIGS, invoke, line_of, problems, python, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+REFUSES = "Keras cannot connect `mine` to an input of (None, 4):"
 SIMPLE = """
 model:
   input: [784]
@@ -47,6 +48,7 @@ def test_simple_dense_computes_what_its_formula_says(simple):
     np.testing.assert_allclose(model(x), np.maximum(x @ kernel + bias + 0.1, 0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_simple_dense_is_saved_and_loads_in_a_fresh_process(simple, tmp_path):
     target = tmp_path / "simple.keras"
     assert invoke("build", simple, "--trust", "--output", target).exit_code == 0
@@ -92,7 +94,7 @@ def test_a_class_that_is_no_layer_is_refused(tmp_path, layer_file):
 @pytest.mark.parametrize(("header", "said"), [
     ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
     ("class Mine(:", "SyntaxError: invalid syntax"),
-    ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights.npy'"),
+    ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights"),
     ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
 ])  # fmt: skip
 def test_a_file_that_cannot_be_imported_says_why(tmp_path, layer_file, header, said):
@@ -102,19 +104,17 @@ def test_a_file_that_cannot_be_imported_says_why(tmp_path, layer_file, header, s
     assert message.startswith(f"{mine.removesuffix(':Mine')} cannot be loaded: {said}")
 
 
-@pytest.mark.parametrize(("body", "message", "line"), [
-    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be made with these arguments: ZeroDivisionError: ", 6),
-    ("def build(self, shape):\n    raise KeyError('axis')", "Keras cannot connect `mine` to an input of (None, 4): "
-                                                           "KeyError: 'axis'", 6),
-    ("def call(self, x):\n    raise ValueError('one\\ntwo')", "Keras cannot connect `mine` to an input of (None, 4): "
-                                                             "ValueError: one", 6),
+@pytest.mark.parametrize(("body", "message"), [
+    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be made with these arguments: ZeroDivision"),
+    ("def build(self, shape):\n    raise KeyError('axis')", f"{REFUSES} KeyError: 'axis'"),
+    ("def call(self, x):\n    raise ValueError('one\\ntwo')", f"{REFUSES} ValueError: one"),
 ])  # fmt: skip
-def test_an_exception_in_the_users_code_is_quoted_with_its_line(tmp_path, layer_file, body, message, line):
+def test_an_exception_in_the_users_code_is_quoted_with_its_line(tmp_path, layer_file, body, message):
     mine = layer_file(body)
     code, said, hint = failure(tmp_path, {"type": mine})
     assert code == "layer-refused"
     assert said.startswith(message)
-    assert hint == f"Look at line {line} of {mine.removesuffix(':Mine')}."
+    assert hint == f"Look at line 6 of {mine.removesuffix(':Mine')}."
 
 
 def test_an_argument_that_the_class_does_not_take_is_quoted(tmp_path):
@@ -138,7 +138,8 @@ def test_two_files_of_the_same_name_beside_two_configs_are_two_modules(tmp_path)
     for name, units in (("one", 2), ("two", 5)):
         directory = tmp_path / name
         directory.mkdir()
-        code = f"import keras\nclass Wide(keras.layers.Dense):\n    def __init__(self, **kw):\n        super().__init__({units}, **kw)"
+        body = f"    def __init__(self, **kw):\n        super().__init__({units}, **kw)"
+        code = f"import keras\nclass Wide(keras.layers.Dense):\n{body}"
         (directory / "same_name_twice.py").write_text(code)
         write_config(directory, [{"type": "same_name_twice.py:Wide"}, HEAD])
     shapes = [
@@ -150,8 +151,8 @@ def test_two_files_of_the_same_name_beside_two_configs_are_two_modules(tmp_path)
 
 def test_a_file_may_import_what_stands_beside_it(tmp_path, layer_file):
     (tmp_path / "beside_a_layer_file.py").write_text("WIDTH = 6")
-    mine = layer_file("def call(self, x):\n    return keras.ops.concatenate([x] * WIDTH)",
-                      header="from beside_a_layer_file import WIDTH\nclass Mine(keras.layers.Layer):")  # fmt: skip
+    header = "from beside_a_layer_file import WIDTH\nclass Mine(keras.layers.Layer):"
+    mine = layer_file("def call(self, x):\n    return keras.ops.concatenate([x] * WIDTH)", header=header)
     before = list(sys.path)
     config = write_config(tmp_path, [{"type": mine}, HEAD])
     assert invoke("build", config, "--trust").exit_code == 0

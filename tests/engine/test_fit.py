@@ -115,7 +115,10 @@ def test_early_stopping_stops_and_the_saved_model_is_the_best_epoch(tmp_path):
             "optimizer": {"type": "Adam", "learning_rate": 0.3},
             "callbacks": [
                 {"type": "ReduceLROnPlateau", "monitor": "loss", "patience": 50},
-                {"type": "EarlyStopping", "monitor": "val_accuracy", "patience": 3, "restore_best_weights": True},
+                {
+                    "type": "EarlyStopping", "monitor": "val_accuracy", "patience": 3,
+                    "restore_best_weights": True,
+                },
             ],
         },
     )  # fmt: skip

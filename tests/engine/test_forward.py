@@ -38,7 +38,8 @@ def test_indices_stay_below_the_smallest_vocabulary_that_takes_the_input(tmp_pat
 
 
 def test_every_layer_gives_its_static_shape(tmp_path):
-    text = "model: {input: [8, 8, 1], layers: [{type: Conv2D, filters: 2, kernel_size: 3}, Flatten, {type: Dense, units: 4}]}"
+    layers = "[{type: Conv2D, filters: 2, kernel_size: 3}, Flatten, {type: Dense, units: 4}]"
+    text = f"model: {{input: [8, 8, 1], layers: {layers}}}"
     assert forward(tmp_path, text) == (
         {"conv2d": ((2, 6, 6, 2),), "flatten": ((2, 72),), "dense": ((2, 4),)},
         [],

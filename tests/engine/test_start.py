@@ -43,7 +43,11 @@ def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd)
     with start._native_output_held():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == ""
-    with pytest.raises(ImportError), start._native_output_held():
+
+    def fail():
         os.write(2, b"why it failed")
         raise ImportError
+
+    with pytest.raises(ImportError), start._native_output_held():
+        fail()
     assert capfd.readouterr().err == "why it failed"

@@ -132,3 +132,8 @@ def test_a_slope_for_an_unknown_axis_is_explained():
         LAYERS.parse("PReLU").infer((Tensor((None, None, 3)),))
     assert str(caught.value) == "PReLU learns a slope for each number; of (None, None, 3) axis 1 is unknown."
     assert caught.value.hint == "Share a slope along it: `shared_axes: [1]`."
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, 8), (None, None, 3)])
+def test_softmax_over_everything_agrees_with_keras(shape):
+    assert_parity({"type": "Softmax", "axis": None}, shape)

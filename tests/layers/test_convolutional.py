@@ -351,3 +351,15 @@ def test_empty_inputs_of_transposed_convolutions_are_explained():
         "Conv1DTranspose has nothing to spread out: its input is (None, 0, 2). "
         "Give every axis of its input a length."
     )
+
+
+@pytest.mark.parametrize(
+    "kind", ["Conv1D", "Conv1DTranspose", "DepthwiseConv1D", "SeparableConv1D", "ConvLSTM1D"]
+)
+@pytest.mark.parametrize(
+    "arguments", [{"padding": "SAME"}, {"padding": "Valid"}, {"data_format": "Channels_First"}]
+)
+def test_padding_and_data_format_may_be_in_capitals_as_in_keras(kind, arguments):
+    filters = {} if kind == "DepthwiseConv1D" else {"filters": 2}
+    shape = (None, 3, 6, 4) if kind == "ConvLSTM1D" else (None, 6, 4)
+    assert_parity({"type": kind, **filters, "kernel_size": 2, **arguments}, shape)

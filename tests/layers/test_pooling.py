@@ -215,3 +215,14 @@ def test_pooling_has_no_weights_and_no_products(kind):
     inferred = LAYERS.parse(declared(kind)).infer((Tensor(shape_of(kind)),))
     assert inferred.weights == ()
     assert inferred.multiply_adds == 0
+
+
+@pytest.mark.parametrize("kind", ["MaxPooling1D", "AveragePooling1D"])
+@pytest.mark.parametrize("arguments", [{"padding": "SAME"}, {"data_format": "Channels_First"}])
+def test_pooling_takes_capitals_where_keras_does(kind, arguments):
+    assert_parity({"type": kind, "pool_size": 2, **arguments}, (None, 6, 4))
+
+
+def test_adaptive_pooling_takes_no_capitals():
+    value = {"type": "AdaptiveMaxPooling1D", "output_size": 2, "data_format": "Channels_First"}
+    assert_parity(value, (None, 6, 4))

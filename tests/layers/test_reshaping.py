@@ -310,3 +310,7 @@ def test_reshaping_has_no_weights_and_no_products(kind):
     inferred = LAYERS.parse(declared(kind)).infer((Tensor(shape),))
     assert inferred.weights == ()
     assert inferred.multiply_adds == 0
+
+
+def test_interpolation_may_be_in_capitals_as_in_keras():
+    assert_parity({"type": "UpSampling2D", "interpolation": "BILINEAR"}, (None, 3, 4, 2))

@@ -355,3 +355,8 @@ def test_a_layer_without_a_kernel_is_explained():
         "Layers that have one are Dense, EinsumDense, Embedding and the convolutions.",
         "layer",
     )
+
+
+def test_a_pipeline_for_every_timestep_is_refused_as_keras_refuses_it():
+    pipeline = {"type": "Pipeline", "layers": [{"type": "Rescaling", "scale": 2.0}]}
+    assert_parity({"type": "TimeDistributed", "layer": pipeline}, (None, 4, 3))

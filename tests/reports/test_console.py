@@ -33,7 +33,8 @@ def test_printed_json_reads_back_to_the_same_document(document):
 def test_lists_of_plain_values_stand_on_one_line(capsys):
     print_json({"shape": [None, 8, 8], "layers": [{"inputs": ["a, b", "c"]}], "none": []})
     assert capsys.readouterr().out == (
-        '{\n  "shape": [null, 8, 8],\n  "layers": [\n    {\n      "inputs": ["a, b", "c"]\n    }\n  ],\n  "none": []\n}\n'
+        '{\n  "shape": [null, 8, 8],\n  "layers": [\n    {\n      "inputs": ["a, b", "c"]\n    }\n  ],\n'
+        '  "none": []\n}\n'
     )
 
 

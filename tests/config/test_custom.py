@@ -1,0 +1,97 @@
+"""``type: keras.layers.Name``: a layer that a newer Keras brings works before the catalogue knows it."""
+
+import keras
+import pytest
+from typer.testing import CliRunner
+
+from layercli.cli import make_app
+from layercli.config.custom import CustomLayer, is_custom, parse_custom
+from layercli.layers.registry import LAYERS
+from tests.stacks import checked, document
+
+NEW = {"type": "keras.layers.Doubling", "factor": 2}
+
+
+@pytest.fixture
+def newer_keras(monkeypatch):
+    """A Keras with a layer that the catalogue does not know."""
+
+    class Doubling(keras.layers.Layer):
+        def __init__(self, factor, **kwargs):
+            super().__init__(**kwargs)
+            self.factor = factor
+
+        def build(self, input_shape):
+            self.kernel = self.add_weight(shape=(input_shape[-1], self.factor * input_shape[-1]))
+
+        def call(self, inputs):
+            return keras.ops.matmul(inputs, self.kernel)
+
+    monkeypatch.setattr(keras.layers, "Doubling", Doubling, raising=False)
+
+
+def test_a_new_layer_of_keras_has_an_unknown_shape_and_needs_no_trust():
+    found = checked(document([4], [NEW, {"type": "Dense", "units": 3}]))
+    assert found.problems == []
+    new, dense = found.shapes.rows
+    assert (new.outputs, new.trainable, new.flops) == ((), None, None)
+    assert (dense.outputs, dense.trainable) == ((), None)
+    assert new.node.name == "doubling"
+    assert new.node.type_name == "keras.layers.Doubling"
+    assert isinstance(new.node.layer, CustomLayer)
+    assert not new.node.layer.needs_trust
+
+
+def test_a_stated_shape_of_a_new_layer_is_used():
+    found = checked(document([4], [NEW | {"output_shape": [8]}, {"type": "Dense", "units": 3}]))
+    assert [row.outputs[0].shape for row in found.shapes.rows] == [(None, 8), (None, 3)]
+    assert found.shapes.rows[1].trainable == 27
+
+
+@pytest.mark.usefixtures("newer_keras")
+def test_a_new_layer_of_keras_builds_without_trust(tmp_path):
+    config = tmp_path / "new.yaml"
+    config.write_text(document([4], [NEW, {"type": "Dense", "units": 3}]))
+    result = CliRunner().invoke(make_app(), ["build", str(config), "--json"])
+    assert result.exit_code == 0, result.output
+    assert '"trainable": 59' in result.stdout  # 4 x 8, then 8 x 3 + 3
+
+
+@pytest.mark.parametrize("name", ["Tripling", "InputSpec"])
+def test_a_new_layer_that_this_keras_lacks_is_explained(name, tmp_path):
+    config = tmp_path / "new.yaml"
+    config.write_text(document([4], [{"type": f"keras.layers.{name}"}]))
+    result = CliRunner().invoke(make_app(), ["build", str(config)])
+    assert result.exit_code == 1
+    assert f"Keras {keras.__version__} has no layer {name}." in result.output
+
+
+@pytest.mark.parametrize("name", ["Dense", "dense", "MaxPool2D"])
+def test_a_known_name_in_that_form_is_the_entry_of_the_catalogue(name):
+    given = {"Dense": {"units": 3}, "dense": {"units": 3}}.get(name, {})
+    layer = parse_custom(f"keras.layers.{name}", given)
+    assert layer == LAYERS.parse({"type": name, **given})
+    assert not isinstance(layer, CustomLayer)
+
+
+@pytest.mark.parametrize("name", [*LAYERS.refused, "lambda"])
+def test_a_refused_name_in_that_form_is_refused(name):
+    (problem,) = checked(document([4], [{"type": f"keras.layers.{name}"}])).problems
+    assert problem.code == "refused-type"
+    assert problem.path == "model.layers[0].type"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "keras.layers.",
+        "keras.layers.os.system",
+        "keras.layers.A:B",
+        "keras.layers.__dict__",
+        "keras.layers.deserialize",
+    ],
+)
+def test_what_is_no_name_of_a_class_is_refused(name):
+    assert is_custom(name)
+    found = checked(document([4], [{"type": name}]))
+    assert [problem.code for problem in found.problems] == ["bad-custom-type"]
