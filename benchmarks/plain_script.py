@@ -1,6 +1,6 @@
 """What a person would have written by hand instead of configs/digits_cnn.yaml: the same model, data and training.
 
-    python benchmarks/plain_script.py [--build]
+python benchmarks/plain_script.py [--build]
 """
 
 import sys

@@ -27,7 +27,11 @@ def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> Valid:
     Raises:
         LayercliError: something is wrong with it; ``.problems`` says what and where.
     """
-    return config if isinstance(config, Valid) else require(validate(config, overrides=overrides))
+    if isinstance(config, Valid):
+        if overrides:
+            raise TypeError("overrides apply to a file; this config is loaded already")
+        return config
+    return require(validate(config, overrides=overrides))
 
 
 def infer_shapes(config: ConfigLike) -> Shapes:

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.salvage import salvage
 from layercli.config.custom import CustomLayer
+from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
 from layercli.graph.build import INPUT, Graph, build, number_names, snake_case
@@ -145,7 +145,9 @@ def _check_document(document: Node) -> Checked:
         path = (*clash.path, "name")
         message = f"Two layers are named `{clash.name}`: this one and the one at {where}."
         problems.append(
-            problem_at(document.locate(path), "duplicate-name", message, hint="Rename one of them.", path=path)
+            problem_at(
+                document.locate(path), "duplicate-name", message, hint="Rename one of them.", path=path
+            )
         )
     shapes = infer(graph)
     problems.extend(_shape_problems(document, shapes, free_input=config.data is None))
@@ -192,7 +194,12 @@ def _input(config: Config, document: Node, problems: list[Problem]) -> Tensor | 
 def _missing_input(document: Node, value: Any) -> Iterator[Problem]:
     """That no input is declared, of a config of which nothing else can be checked."""
     model = value.get("model")
-    if isinstance(model, dict) and model.get("layers") and model.get("input") is None and value.get("data") is None:
+    if (
+        isinstance(model, dict)
+        and model.get("layers")
+        and model.get("input") is None
+        and value.get("data") is None
+    ):
         yield _input_problem(document)
 
 
@@ -268,5 +275,3 @@ def _names_of(items: list[Node]) -> list[str]:
         base = LAYERS.find(kind) or kind.rpartition(":")[2].rpartition(".")[2]
         listed.append((given if isinstance(given, str) else None, snake_case(base)))
     return number_names(listed)
-
-

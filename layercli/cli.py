@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from layercli import __version__, process
-from layercli.errors import ExitCode, LayercliError
+from layercli.errors import ExitCode, LayercliError, Problem
 
 COMMANDS = {
     "validate": "layercli.commands.validate",
@@ -31,8 +31,9 @@ def _print_version(value: bool) -> None:
 
 
 def _options(
-    version: Annotated[  # noqa: ARG001 - its callback prints it
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     pass
@@ -46,12 +47,14 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         json = bool(kwargs.get("json"))
         try:
             command(*args, **kwargs)
-        except typer.Exit:
+        except (typer.Exit, typer.BadParameter):
             raise
         except LayercliError as error:
             _report(error, json=json)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
+            if json:
+                _report(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
             print("\nInterrupted.", file=sys.stderr)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
@@ -81,12 +84,13 @@ def _report_bug(error: Exception, *, json: bool) -> None:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="layercli-", suffix=".log", delete=False, encoding="utf-8") as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="layercli-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
         log.write(f"layercli {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
         log.write(f"{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}")
     message = f"This is a bug in layercli: {type(error).__name__}. The details are in {log.name}"
     if json:
-        from layercli.errors import Problem
         from layercli.reports.console import print_json
 
         problem = Problem(code="internal-error", message=message, hint="Please report it with that file.")
@@ -112,7 +116,9 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def main() -> None:
     """The console script."""
     process.is_ours = True
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins reads every installed package
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "1"
+    )  # looking for plugins reads every installed package
     try:
         make_app(sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in COMMANDS else COMMANDS)()
     except KeyboardInterrupt:

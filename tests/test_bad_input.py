@@ -554,7 +554,9 @@ def test_a_flood_of_errors_is_counted_in_seconds_and_the_first_are_shown(command
 
 def test_unknown_keys_without_number_are_told_once(command):
     keys = ", ".join(f"k{number}: 1" for number in range(20_000))
-    result = command("validate", f"model:\n  input: [4]\n  layers: [{{type: Dense, units: 3, {keys}}}]\n", "--json")
+    result = command(
+        "validate", f"model:\n  input: [4]\n  layers: [{{type: Dense, units: 3, {keys}}}]\n", "--json"
+    )
     assert json.loads(result.stdout)["problem_count"] == 201
 
 

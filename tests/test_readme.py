@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 CONSOLE = [block.removeprefix("$ ").split("\n", 1) for kind, block in BLOCKS if kind == "console"]
-SHELL = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line.startswith("layercli ")]
+SHELL = [
+    line
+    for kind, block in BLOCKS
+    if kind == "sh"
+    for line in block.splitlines()
+    if line.startswith("layercli ")
+]
 
 
 @pytest.fixture
@@ -63,7 +69,9 @@ def test_the_output_shown_is_real(command, shown, place):
 
 @pytest.mark.parametrize("command", SHELL)
 def test_the_commands_shown_are_accepted(command, place):
-    command = command.replace(" train ", " validate ").replace(" build ", " validate ").replace(" --trust", "")
+    command = (
+        command.replace(" train ", " validate ").replace(" build ", " validate ").replace(" --trust", "")
+    )
     assert run(command, place)[0] == 0
 
 

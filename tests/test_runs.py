@@ -191,7 +191,8 @@ def test_json_that_json_lacks_is_refused_and_leaves_no_file(tmp_path):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st.sampled_from(
-    ["1e-3", "no", "012", "null", "~", "a: b", "- a", "# a", "0x1F", "0o17", ".inf", "1_000", "1:30", "=", "<<",
+    ["1e-3", "no", "012", "null", "~", "a: b", "- a", "# a", "0x1F", "0o17", ".inf", "1_000", "1:30", "=",
+     "<<",
      "y",
      "", " lead", "trail ", "a\nb", "a\n\nb\n", "tab\tin", "'", '"', "\\n", "ünïcode 図", "🦆",
      "{a}", "[a]", "*a", "&a",

@@ -15,7 +15,9 @@ def _keys_and_values(options: list[str] | None) -> list[str] | None:
     return options
 
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="The config file; - reads standard input.")]
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="The config file; - reads standard input.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 SetOption = Annotated[
     list[str] | None,
@@ -27,5 +29,6 @@ SetOption = Annotated[
     ),
 ]
 TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Load the layers of your own that the config names; this runs their code.")
+    bool,
+    typer.Option("--trust", help="Load the layers of your own that the config names; this runs their code."),
 ]

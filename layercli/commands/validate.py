@@ -16,7 +16,9 @@ from layercli.reports.problems import print_problems, problems_json
 
 
 def command(
-    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Config files; - reads standard input.")],
+    configs: Annotated[
+        list[str], typer.Argument(metavar="CONFIG...", help="Config files; - reads standard input.")
+    ],
     json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
@@ -47,5 +49,9 @@ def _verdict(configs: Sequence[str], problems: Sequence[Problem]) -> str:
     files = "1 file" if len(configs) == 1 else f"{len(configs)} files"
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    counted = [f"{count} {word}{'s' * (count != 1)}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+    counted = [
+        f"{count} {word}{'s' * (count != 1)}"
+        for count, word in ((errors, "error"), (warnings, "warning"))
+        if count
+    ]
     return f"{files} checked: {', '.join(counted) if counted else 'no problems'}."

@@ -25,7 +25,9 @@ class Config(Strict):
         "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",
     }
 
-    name: Annotated[RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")] = None
+    name: Annotated[
+        RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")
+    ] = None
     seed: Annotated[int, Field(ge=0, lt=2**31, description="Seed of everything random.")] = 0
     data: Annotated[DataSection | None, Field(description="What the model learns from.")] = None
     model: Annotated[ModelSection, Field(description="The layers.", examples=["{input: [4], layers: [...]}"])]

@@ -53,7 +53,9 @@ class CustomLayer(Layer):
         return {"type": self.reference(), **self.arguments(), **stated}
 
     def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:  # noqa: ARG002 - only running the layer can tell
-        outputs = () if self.output_shape is None else (Tensor((None, *self.output_shape), self.compute_dtype),)
+        outputs = (
+            () if self.output_shape is None else (Tensor((None, *self.output_shape), self.compute_dtype),)
+        )
         return Inferred(outputs, (), None, complete=False)
 
 
@@ -75,7 +77,9 @@ def parse_custom(name: str, arguments: dict[str, Any]) -> Layer:
         if _KERAS_CLASS.fullmatch(cls):
             return _custom("keras", "keras.layers", cls, arguments)
         hint = "For example `type: keras.layers.Dense`."
-        raise refuse("bad-custom-type", f"`type` is {quoted(name)}; a layer of Keras is named by its class.", hint)
+        raise refuse(
+            "bad-custom-type", f"`type` is {quoted(name)}; a layer of Keras is named by its class.", hint
+        )
     for kind, pattern in (("file", _FILE), ("module", _MODULE)):
         match = pattern.fullmatch(name)
         if match and ".." not in match["place"]:

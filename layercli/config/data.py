@@ -37,7 +37,9 @@ def _part(value: Any) -> int | float:
     )
 
 
-Part = Annotated[int | float, PlainValidator(_part), Expected("a fraction from 0 to below 1, or a number of examples")]
+Part = Annotated[
+    int | float, PlainValidator(_part), Expected("a fraction from 0 to below 1, or a number of examples")
+]
 
 
 class Split(Strict):
@@ -47,7 +49,9 @@ class Split(Strict):
 
     validation: Annotated[Part, Field(description="Held out to watch training: a fraction, or a count.")] = 0
     test: Annotated[Part, Field(description="Held out until the end: a fraction, or a count.")] = 0
-    stratify: Annotated[bool, Field(description="Whether each part has the classes in equal proportion.")] = False
+    stratify: Annotated[bool, Field(description="Whether each part has the classes in equal proportion.")] = (
+        False
+    )
 
     example: ClassVar[str | None] = "split: {validation: 0.1, test: 0.1}"
 
@@ -151,16 +155,20 @@ DATA: Final = Catalogue[Data](
     noun="data type",
     package="layercli.config",
     modules={"Sklearn": "data"},
-    refused={
-        kind: ("this version reads the data sets of scikit-learn alone", "Use `type: sklearn`.")
-        for kind in ("npz", "csv", "parquet", "images", "text", "python")
-    },
+    refused=dict.fromkeys(
+        ("npz", "csv", "parquet", "images", "text", "python"),
+        ("this version reads the data sets of scikit-learn alone", "Use `type: sklearn`."),
+    ),
 )
 
 
 def _parse(value: Any) -> Data:
     if not isinstance(value, Data) and (not isinstance(value, dict) or "type" not in value):
-        found = "has no `type`" if isinstance(value, dict) else f"is {quoted(value)}; it must be a mapping with a `type`"
+        found = (
+            "has no `type`"
+            if isinstance(value, dict)
+            else f"is {quoted(value)}; it must be a mapping with a `type`"
+        )
         code = "missing-key" if isinstance(value, dict) else "wrong-type"
         raise refuse(code, f"`data` {found}.", "For example `data: {type: sklearn, dataset: digits}`.")
     return DATA.parse(value)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationError
@@ -25,14 +26,21 @@ _LATER = {
 }
 
 
+class Doubt(IntEnum):
+    """What may be wrong with a layer that stands in for a malformed one."""
+
+    NONE = 0
+    SIZES = 1
+    RANK = 2  # and sizes
+
+
 @dataclass(frozen=True)
 class LayerEntry:
     """A layer as declared; ``name`` is None where the person gave none."""
 
     layer: Layer
     name: str | None = None
-    doubtful: bool = False
-    """Whether it stands in for a malformed layer: its rank may be right, its sizes are not."""
+    doubt: Doubt = Doubt.NONE
 
     def plain(self) -> dict[str, Any]:
         """The mapping that declares this entry, every default written out."""
@@ -62,7 +70,9 @@ def parse_entry(value: Any) -> LayerEntry:
     for key, hint in _LATER.items():
         if key in arguments:
             arguments.pop(key)
-            error = refuse("not-available", f"`{key}` is not available in this version of layercli.", hint, at_key=True)
+            error = refuse(
+                "not-available", f"`{key}` is not available in this version of layercli.", hint, at_key=True
+            )
             errors.append(InitErrorDetails(type=error, loc=(key,), input=None))
     if len(errors) == 1 and "type" not in arguments:
         raise ValidationError.from_exception_data("layer", errors)

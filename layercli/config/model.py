@@ -25,7 +25,8 @@ class InputSpec(Strict):
     shape: Annotated[
         Shape,
         Field(
-            description="Sizes of one example, without the batch axis; null: any length.", examples=[[28, 28, 1]]
+            description="Sizes of one example, without the batch axis; null: any length.",
+            examples=[[28, 28, 1]],
         ),
     ]
     dtype: Annotated[
@@ -47,12 +48,18 @@ class InputSpec(Strict):
 
 def _shape(value: Any) -> Shape:
     if not isinstance(value, (list, tuple)):
-        raise refuse("wrong-type", f"{quoted(value)} is no shape; it must be a list of sizes.", _list_hint(value))
+        raise refuse(
+            "wrong-type", f"{quoted(value)} is no shape; it must be a list of sizes.", _list_hint(value)
+        )
     for dim in value:
         if dim is None:
             continue
         if not isinstance(dim, int) or isinstance(dim, bool):
-            raise refuse("wrong-type", f"{quoted(dim)} is no size; expected a positive whole number, or null.", _EXAMPLE)
+            raise refuse(
+                "wrong-type",
+                f"{quoted(dim)} is no size; expected a positive whole number, or null.",
+                _EXAMPLE,
+            )
         if not 1 <= dim <= LARGEST:
             any_length = "Leave the batch axis out; for another axis of any length write null."
             most = f" of at most {LARGEST:,}" if dim > 0 else ""
@@ -66,7 +73,11 @@ def _shape(value: Any) -> Shape:
 
 def _list_hint(value: Any) -> str:
     """The list that a number, or text such as (28, 28), was meant to be."""
-    text = str(value) if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)) else ""
+    text = (
+        str(value)
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+        else ""
+    )
     sizes = re.findall(r"\d{1,9}", text) if re.fullmatch(r"[\s\d,x*()\[\]]+", text) else []
     return f"Write `[{', '.join(sizes)}]`." if sizes else _EXAMPLE
 
@@ -80,7 +91,9 @@ def parse_input(value: Any) -> InputSpec:
     return InputSpec.model_construct(shape=_shape(value), dtype="float32")
 
 
-Input = Annotated[InputSpec, PlainValidator(parse_input), Expected("a list of sizes, or {shape: [...], dtype: ...}")]
+Input = Annotated[
+    InputSpec, PlainValidator(parse_input), Expected("a list of sizes, or {shape: [...], dtype: ...}")
+]
 
 
 def _layers(value: Any) -> Any:
@@ -88,7 +101,9 @@ def _layers(value: Any) -> Any:
         hint = "Begin each layer with a dash, as in `- {type: Dense, units: 10}`."
         raise refuse("wrong-type", f"`layers` is {quoted(value)}; it must be a list.", hint)
     if not value:
-        raise refuse("empty", "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: 10}`.")
+        raise refuse(
+            "empty", "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: 10}`."
+        )
     if len(value) > MAX_LAYERS:
         raise refuse("out-of-range", f"`layers` has {len(value):,} layers; at most {MAX_LAYERS:,} are taken.")
     return value
@@ -100,15 +115,16 @@ class ModelSection(Strict):
     advice: ClassVar[dict[str, str]] = {
         "name": "The model's name is the `name` of the config, beside `model:`.",
         **dict.fromkeys(
-            ("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), "It belongs under `train:`."
+            ("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"),
+            "It belongs under `train:`.",
         ),
     }
 
     example: ClassVar[str | None] = "model: {input: [4], layers: [{type: Dense, units: 3}]}"
 
-    input: Annotated[Input | None, Field(description="Shape of one example, without the batch axis; null: as in data.")] = (
-        None
-    )
+    input: Annotated[
+        Input | None, Field(description="Shape of one example, without the batch axis; null: as in data.")
+    ] = None
     layers: Annotated[
         list[Entry],
         BeforeValidator(_layers),

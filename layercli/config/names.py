@@ -41,7 +41,9 @@ def layer_name(value: Any) -> str:
             "For example `name: head`.",
         )
     if value in RESERVED:
-        raise refuse("bad-name", f"`{value}` is a reserved word of the wiring.", f"For example `name: {value}_layer`.")
+        raise refuse(
+            "bad-name", f"`{value}` is a reserved word of the wiring.", f"For example `name: {value}_layer`."
+        )
     return value
 
 

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
 from layercli.config.data import DATA
-from layercli.config.entries import LayerEntry, parse_entry
+from layercli.config.entries import Doubt, LayerEntry, parse_entry
 from layercli.config.model import MAX_LAYERS, ModelSection, parse_input
 from layercli.config.train import TrainSection
 from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
+from layercli.layers.strict import closest
 
 T = TypeVar("T")
 
@@ -49,21 +50,30 @@ def _stand_in(item: Any) -> LayerEntry:
     """A layer in place of a malformed one: of the same type with what is sound of its arguments, else of unknown shape."""
     name = item.get("name") if isinstance(item, dict) else None
     value = dict(item) if isinstance(item, dict) else {"type": item}
-    layer = _mended(value) or CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
-    return LayerEntry(layer, name if isinstance(name, str) else None, doubtful=True)
+    layer, doubt = _mended(value)
+    unknown = CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
+    return LayerEntry(layer or unknown, name if isinstance(name, str) else None, doubt)
 
 
-def _mended(value: dict[str, Any]) -> Layer | None:
-    """The layer without its malformed arguments; a required one takes its example."""
+def _mended(value: dict[str, Any]) -> tuple[Layer | None, Doubt]:
+    """The layer with misspelt arguments corrected and malformed ones left out; a required one takes its example."""
     class_name = LAYERS.find(value["type"]) if isinstance(value.get("type"), str) else None
     if class_name is None:
-        return None
+        return None, Doubt.RANK
     cls = LAYERS.load(class_name)
-    arguments = {key: item for key, item in value.items() if key in cls.model_fields}
+    fields = cls.model_fields
+    given = {key: item for key, item in value.items() if key not in ("type", "name")}
+    arguments = {key if key in fields else closest(key, fields) or key: item for key, item in given.items()}
+    malformed = {key for key in arguments if key not in fields}
     try:
-        cls.model_validate(arguments)
+        cls.model_validate({key: item for key, item in arguments.items() if key in fields})
     except ValidationError as error:
-        for key in {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}:
-            arguments.pop(key, None)
-    examples = {key: field.examples[0] for key, field in cls.model_fields.items() if field.is_required() and field.examples}
-    return _parsed(cls.model_validate, examples | arguments)
+        malformed |= {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}
+    sound = {key: item for key, item in arguments.items() if key not in malformed}
+    required = {
+        key: field.examples[0] for key, field in fields.items() if field.is_required() and field.examples
+    }
+    # What must be given is a size; what may be left out, such as return_sequences, can change the number of axes.
+    return _parsed(
+        cls.model_validate, required | sound
+    ), Doubt.RANK if malformed - required.keys() else Doubt.SIZES

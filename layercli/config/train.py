@@ -15,7 +15,8 @@ class TrainSection(Strict):
     example: ClassVar[str | None] = "train: {epochs: 5, loss: sparse_categorical_crossentropy}"
     advice: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
-            ("learning_rate", "lr"), "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`."
+            ("learning_rate", "lr"),
+            "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`.",
         ),
         "validation_split": "It is declared with the data: `data: {split: {validation: 0.1}}`.",
         "shuffle": "It belongs under `data:`.",
@@ -30,8 +31,12 @@ class TrainSection(Strict):
     loss: Annotated[
         Loss, Field(description="What training makes smaller.", examples=["sparse_categorical_crossentropy"])
     ]
-    metrics: Annotated[list[Metric], Field(description="What else is measured, each epoch.", max_length=100)] = []  # noqa: RUF012
-    callbacks: Annotated[list[Callback], Field(description="What watches and steers training.", max_length=100)] = []  # noqa: RUF012
+    metrics: Annotated[
+        list[Metric], Field(description="What else is measured, each epoch.", max_length=100)
+    ] = []  # noqa: RUF012
+    callbacks: Annotated[
+        list[Callback], Field(description="What watches and steers training.", max_length=100)
+    ] = []  # noqa: RUF012
 
     @classmethod
     def title(cls) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from layercli.config.config import Config
 from layercli.config.data import DataFacts
+from layercli.errors import Severity
 from layercli.graph.build import snake_case
 from layercli.graph.findings import Finding
 from layercli.graph.monitors import monitor_findings
@@ -23,12 +24,14 @@ _MARGIN = frozenset({"Hinge", "SquaredHinge"})
 _EMBEDDINGS = frozenset({"Circle", "CTC"})
 """Losses that take one label for each example and an output of any size."""
 _PROBABILITIES = {**dict.fromkeys(_SPARSE | _ONE_HOT, "softmax"), **dict.fromkeys(_BINARY, "sigmoid")}
-_KEEP_VALUES = frozenset({"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"})
+_KEEP_VALUES = frozenset(
+    {"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"}
+)
 
 
 def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     """Every place where model, data and training do not fit."""
-    yield from _single_unit_softmax(shapes)
+    yield from _single_unit_softmax(shapes, "error" if config.train else "warning")
     yield from monitor_findings(config)
     facts = config.data.facts() if config.data else None
     outputs = [shapes.output(name) for name in shapes.graph.outputs]
@@ -36,7 +39,9 @@ def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     if output is None:
         return
     spread = _dense_on_positions(shapes) if output.rank > 2 else None
-    if facts is None and spread is not None and output.rank > 3:  # one result for each timestep is often meant
+    if (
+        facts is None and spread is not None and output.rank > 3
+    ):  # one result for each timestep is often meant
         yield _spread_finding(spread, output, None)
     if config.train is None:
         return
@@ -47,7 +52,9 @@ def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     yield from _accuracy_of_numbers(config, facts)
     if facts is not None and facts.classes is None and config.data is not None and config.data.split.stratify:
         message = "`stratify` needs classes; this data set has numbers as its target."
-        yield Finding(code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it.")
+        yield Finding(
+            code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
+        )
 
 
 def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Finding]:
@@ -73,16 +80,22 @@ def _loss_name(loss: str | Component, output: Tensor) -> str:
     return "BinaryCrossentropy" if output.shape[-1] == 1 else "SparseCategoricalCrossentropy"
 
 
-def _single_unit_softmax(shapes: Shapes) -> Iterator[Finding]:
+def _single_unit_softmax(shapes: Shapes, severity: Severity) -> Iterator[Finding]:
     for row in shapes.rows:
         output = shapes.output(row.node.name)
-        if output is not None and output.rank > 1 and output.shape[-1] == 1 and _own_activation(row) == "softmax":
+        if (
+            output is not None
+            and output.rank > 1
+            and output.shape[-1] == 1
+            and _own_activation(row) == "softmax"
+        ):
             yield Finding(
                 code="softmax-of-one",
                 message=f"softmax over the single unit of `{row.node.name}` is always 1: the layer cannot learn.",
                 path=_argument(row, "activation"),
                 hint="For two classes use `activation: sigmoid` with the loss binary_crossentropy; for more, one unit for "
                 "each class.",
+                severity=severity,
             )
 
 
@@ -119,7 +132,9 @@ class _Fit:
             code="target-mismatch",
             message=f"The model's output is {show(self.output.shape)}, but the target is one value for each example.",
             path=self.last.node.path,
-            hint="Set `return_sequences: false`, so that the last timestep alone is given." if recurrent else hint,
+            hint="Set `return_sequences: false`, so that the last timestep alone is given."
+            if recurrent
+            else hint,
         )
 
     def _alone(self, size: int | None) -> Iterator[Finding]:
@@ -221,9 +236,21 @@ class _Fit:
                 hint=f"Add `activation: {wanted}` to it, or write "
                 f"`loss: {{type: {self.name}, from_logits: true}}`.",
             )
-        elif not from_logits and given in ("sigmoid", "softmax") and given != wanted and self.output.shape[-1] != 1:
+        elif (
+            not from_logits
+            and given in ("sigmoid", "softmax")
+            and given != wanted
+            and self.output.shape[-1] != 1
+        ):
             yield self._other_probabilities(wanted)
-        elif not from_logits and given not in (wanted, "hard_sigmoid", "sigmoid", "softmax", "sparsemax", "sparse_sigmoid"):
+        elif not from_logits and given not in (
+            wanted,
+            "hard_sigmoid",
+            "sigmoid",
+            "softmax",
+            "sparsemax",
+            "sparse_sigmoid",
+        ):
             yield Finding(
                 code="logits-mismatch",
                 message=f"{snake_case(self.name)} wants probabilities, but the last layer applies {given}.",
@@ -303,4 +330,3 @@ def _argument(row: Row, name: str) -> KeyPath:
 
 def _units(count: int) -> str:
     return "1 unit" if count == 1 else f"{count} units"
-

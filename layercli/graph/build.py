@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
-from layercli.config.entries import LayerEntry
+from layercli.config.entries import Doubt, LayerEntry
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
 from layercli.source.nodes import KeyPath
@@ -27,8 +27,8 @@ class Node:
     """Names of the nodes, or of the model's inputs, whose outputs it takes."""
     path: KeyPath
     """Where it stands in the config."""
-    doubtful: bool = False
-    """Whether it stands in for a malformed layer."""
+    doubt: Doubt = Doubt.NONE
+    """What may be wrong with it, where it stands in for a malformed layer."""
 
     @property
     def type_name(self) -> str:
@@ -67,7 +67,7 @@ def build(config: Config, x: Tensor) -> tuple[Graph, list[NameClash]]:
         if name in first:
             clashes.append(NameClash(path, name, first[name]))
         first.setdefault(name, path)
-        nodes.append(Node(name, entry.layer, (previous,), path, entry.doubtful))
+        nodes.append(Node(name, entry.layer, (previous,), path, entry.doubt))
         previous = name
     return Graph({INPUT: x}, nodes, (previous,)), clashes
 

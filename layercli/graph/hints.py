@@ -33,7 +33,12 @@ def hint_for(row: Row, shapes: Shapes, lines: Lines, *, free_input: bool) -> str
         free_input = free_input and row.node.inputs[0] in shapes.graph.inputs
         return _lost_axes(row, origin, low, lines) or _too_few(row, x, low, free_input=free_input)
     if high is not None and x.rank > high:
-        if free_input and x.rank == high + 1 and x.shape[1] is None and row.node.inputs[0] in shapes.graph.inputs:
+        if (
+            free_input
+            and x.rank == high + 1
+            and x.shape[1] is None
+            and row.node.inputs[0] in shapes.graph.inputs
+        ):
             return f"Leave the batch axis out: `model.input: {_listed(x.shape[2:], 'null')}`."
         return error.hint or _too_many(row, x, high)
     return error.hint
@@ -52,7 +57,7 @@ def _ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
 def _origin(row: Row, shapes: Shapes) -> Row | None:
     """The layer before that gave the input its number of axes; None where the model's input has it."""
     while (before := shapes.by_name.get(row.node.inputs[0])) is not None:
-        x, y = before.inputs[0], shapes.output(before.node.name)
+        x, y = before.inputs[0], before.outputs[0] if len(before.outputs) == 1 else None
         after_error = x is None and y is None and not _makes_vectors(before)
         if not after_error and (x is None or y is None or x.rank != y.rank):
             return before
@@ -87,8 +92,14 @@ def _states_hint(row: Row, shapes: Shapes, lines: Lines) -> str | None:
     """The fix where a recurrent layer before gives its states beside its output."""
     for name in row.node.inputs:
         before = shapes.by_name.get(name)
-        if before is not None and len(before.outputs) > 1 and getattr(before.node.layer, "return_state", False):
-            return f"Leave `return_state` out of {_place(name, lines)}: with it the layer gives its states, too."
+        if (
+            before is not None
+            and len(before.outputs) > 1
+            and getattr(before.node.layer, "return_state", False)
+        ):
+            return (
+                f"Leave `return_state` out of {_place(name, lines)}: with it the layer gives its states, too."
+            )
     return None
 
 

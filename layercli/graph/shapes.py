@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from layercli.config.entries import Doubt
 from layercli.graph.build import Graph, Node
 from layercli.layers.base import Inferred, Weight
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor
@@ -55,7 +56,8 @@ class Row:
         if actual is None or not self.outputs:
             return None
         return len(actual) == len(self.outputs) and all(
-            len(was) == len(said.shape) and all(a is None or a == b for a, b in zip(said.shape, was, strict=True))
+            len(was) == len(said.shape)
+            and all(a is None or a == b for a, b in zip(said.shape, was, strict=True))
             for said, was in zip(self.outputs, actual, strict=True)
         )
 
@@ -122,10 +124,12 @@ def infer(graph: Graph) -> Shapes:
             row, mended[node.name] = _after_mending(node, row, mended[node.inputs[0]])
         elif row.error is not None:
             mended[node.name] = _after_error(node, row)
-        elif node.doubtful:  # what is wrong with it may be what would give another number of axes
-            mended[node.name] = [x for x in (*row.outputs, *row.inputs) if x is not None]
+        elif node.doubt == Doubt.RANK:  # what is wrong with it may be what would give another number of axes
+            mended[node.name] = (
+                [x for x in (*row.outputs, *row.inputs) if x is not None] if row.outputs else []
+            )
         before = [shapes.by_name[name] for name in node.inputs if name in shapes.by_name]
-        if node.doubtful or any(source.doubtful for source in before):
+        if node.doubt or any(source.doubtful for source in before):
             row = _doubted(row)
         shapes.rows.append(row)
         shapes.by_name[node.name] = row
@@ -185,7 +189,7 @@ def _attempt(node: Node, x: Tensor) -> Tensor | ShapeError:
 
 def _doubted(row: Row) -> Row:
     """The row with only what does not depend on sizes: of its errors, that of a wrong rank."""
-    error = row.error if isinstance(row.error, RankError) and not row.node.doubtful else None
+    error = row.error if isinstance(row.error, RankError) and row.node.doubt != Doubt.RANK else None
     return replace(row, error=error, doubtful=True)
 
 

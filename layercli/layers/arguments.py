@@ -21,7 +21,8 @@ AnyInt: TypeAlias = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 Rate: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Axis: TypeAlias = Annotated[int, Field(ge=-16, le=16)]
 Seed: TypeAlias = Annotated[
-    int | None, Field(ge=0, le=LARGEST, description="Seed of the layer's random numbers; null: taken from `seed`.")
+    int | None,
+    Field(ge=0, le=LARGEST, description="Seed of the layer's random numbers; null: taken from `seed`."),
 ]
 
 DType: TypeAlias = Literal[
@@ -125,7 +126,9 @@ def _activation(value: Any) -> str:
         match = closest(value, ACTIVATIONS)
         hint = f"Did you mean `{match}`?" if match else f"Known are {', '.join(ACTIVATIONS)}."
         raise refuse("unknown-type", f"There is no activation {quoted(value)}.", hint)
-    hint = "An activation with arguments is a layer of its own, such as {type: LeakyReLU, negative_slope: 0.1}."
+    hint = (
+        "An activation with arguments is a layer of its own, such as {type: LeakyReLU, negative_slope: 0.1}."
+    )
     raise refuse("wrong-type", f"An activation is a name; received {quoted(value)}.", hint)
 
 

@@ -56,7 +56,8 @@ class Layer(Component):
     }
 
     dtype: Annotated[
-        DType | None, Field(description="Dtype or dtype policy of computation and weights; null: Keras's default.")
+        DType | None,
+        Field(description="Dtype or dtype policy of computation and weights; null: Keras's default."),
     ] = None
 
     @property
@@ -140,7 +141,9 @@ class StandardLayer(Layer):
     """A layer with the arguments that nearly all of Keras's layers share."""
 
     trainable: Annotated[bool, Field(description="Whether training changes the weights.")] = True
-    autocast: Annotated[bool, Field(description="Whether inputs are cast to the layer's compute dtype.")] = True
+    autocast: Annotated[bool, Field(description="Whether inputs are cast to the layer's compute dtype.")] = (
+        True
+    )
     activity_regularizer: Annotated[
         Regularizer | None, Field(description="Penalty on the layer's output, added to the loss.")
     ] = None

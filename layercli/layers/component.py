@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from inspect import get_annotations
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
 
 from pydantic import ValidationError, create_model
@@ -86,7 +87,7 @@ class Component:
     @classmethod
     def _default(cls, name: str) -> Any:
         """The default that the class which last declares the argument gives it, or Pydantic's mark for none."""
-        owner = next(base for base in cls.__mro__ if name in base.__dict__.get("__annotations__", {}))
+        owner = next(base for base in cls.__mro__ if name in get_annotations(base))
         return owner.__dict__.get(name, ...)
 
     def check(self) -> None:
@@ -207,7 +208,9 @@ class Catalogue(Generic[C]):
         folded = fold(name)
         for refused, reason in self.refused.items():
             if fold(refused) == folded:
-                return refuse("refused-type", f"{refused} is not available in a config: {reason[0]}.", reason[1])
+                return refuse(
+                    "refused-type", f"{refused} is not available in a config: {reason[0]}.", reason[1]
+                )
         keys = [f"{folded}{rank}d" for rank in (1, 2, 3)]
         by_rank = list(dict.fromkeys(self._by_key[key] for key in keys if key in self._by_key))
         if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
@@ -246,7 +249,8 @@ def at(key: str, parse: Callable[[Any], V], value: object) -> V:
         raise ValidationError.from_exception_data(error.title, details) from None
     except ValueError as error:
         raise ValidationError.from_exception_data(
-            key, [InitErrorDetails(type=error, loc=(key,), input=None)]  # type: ignore[typeddict-item]
+            key,
+            [InitErrorDetails(type=error, loc=(key,), input=None)],  # type: ignore[typeddict-item]
         ) from None
 
 

@@ -134,7 +134,7 @@ class Embedding(StandardLayer):
     def output(self, x: Tensor) -> Tensor:
         return Tensor((*x.shape, self.output_dim), self.compute_dtype)
 
-    def weights(self, x: Tensor) -> list[Weight]:  # noqa: ARG002  # the table is as large for any input
+    def weights(self, x: Tensor) -> list[Weight]:  # the table is as large for any input
         lora = self.lora_rank is not None
         weights = [Weight("embeddings", (self.input_dim, self.output_dim), trainable=not lora)]
         if self.lora_rank is not None:

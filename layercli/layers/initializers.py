@@ -7,7 +7,9 @@ from pydantic import Field
 from layercli.layers.arguments import AnyInt, Seed
 from layercli.layers.component import Component
 
-Axes = Annotated[int | list[AnyInt] | None, Field(description="Axes that count as fan; null: by the weight's shape.")]
+Axes = Annotated[
+    int | list[AnyInt] | None, Field(description="Axes that count as fan; null: by the weight's shape.")
+]
 
 
 class Zeros(Component):
@@ -78,11 +80,12 @@ class VarianceScaling(_Fan):
     """Scaled to the weight's fan."""
 
     scale: Annotated[float, Field(gt=0, description="Factor on the variance.")] = 1.0
-    mode: Annotated[Literal["fan_in", "fan_out", "fan_avg"], Field(description="Which fan divides the variance.")] = (
-        "fan_in"
-    )
+    mode: Annotated[
+        Literal["fan_in", "fan_out", "fan_avg"], Field(description="Which fan divides the variance.")
+    ] = "fan_in"
     distribution: Annotated[
-        Literal["normal", "truncated_normal", "untruncated_normal", "uniform"], Field(description="What is drawn from.")
+        Literal["normal", "truncated_normal", "untruncated_normal", "uniform"],
+        Field(description="What is drawn from."),
     ] = "truncated_normal"
 
 
@@ -104,5 +107,7 @@ class STFT(Component):
 
     side: Annotated[Literal["real", "imag"], Field(description="Which part of the transform.")] = "real"
     window: Annotated[str | None, Field(description="Window function.")] = "hann"
-    scaling: Annotated[Literal["density", "spectrum"] | None, Field(description="How the result is scaled.")] = "density"
+    scaling: Annotated[
+        Literal["density", "spectrum"] | None, Field(description="How the result is scaled.")
+    ] = "density"
     periodic: Annotated[bool, Field(description="Whether the window is periodic.")] = False

@@ -32,7 +32,7 @@ def inner_layer(value: object) -> Layer:
     """
     if isinstance(value, dict) and "name" in value and "type" in value:
         cls = at("type", LAYERS.look_up, value["type"])
-        named = cls if value["name"] is None else _named(cls)
+        named = cls if value["name"] is None else _named(cls)  # type: ignore[arg-type]  # classes are hashable
         dropped = ("type", "name") if named is cls else ("type",)
         return named.model_validate({key: item for key, item in value.items() if key not in dropped})
     return LAYERS.parse(value)

@@ -202,7 +202,7 @@ class StringLookup(_Lookup):
     pad_to_max_tokens: PadToMaxTokens = False
     sparse: Sparse = False
     encoding: Encoding = "utf-8"
-    oov_method: Annotated[OovMethod, Field(description="Without effect: words are always hashed.")] = "floormod"
+    oov_method: Annotated[OovMethod, Field(description="Without effect: words are hashed.")] = "floormod"
     salt: Salt = None
 
 

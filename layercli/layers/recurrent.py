@@ -72,7 +72,7 @@ class Cell(Step):
 
     takes: ClassVar[str] = "one timestep at a time, inside RNN"
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:  # noqa: ARG002
+    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
         raise ShapeError(
             f"{self.title()} is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
             hint=f"Repeat it over the sequence: {{type: RNN, cell: {{type: {self.type_name()}, ...}}}}.",

@@ -131,7 +131,7 @@ class STFTSpectrogram(_Spectrogram):
             shape = (batch, found * channels, frames) if first else (batch, frames, found * channels)
         return Tensor(shape, self.compute_dtype)
 
-    def weights(self, x: Tensor) -> list[Weight]:  # noqa: ARG002  # as large for any input
+    def weights(self, x: Tensor) -> list[Weight]:  # as large for any input
         shape = (self.frame_length, 1, self.frequencies)
         parts = {"real": ["real"], "imag": ["imag"]}.get(self.mode, ["real", "imag"])
         return [Weight(f"{part}_kernel", shape) for part in parts]

@@ -145,7 +145,10 @@ def _nearest(word: str, choices: tuple[str, ...]) -> str | None:
     best, score = None, 0.599
     for choice in choices:
         matcher.set_seq1(choice)
-        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) > score and (ratio := matcher.ratio()) > score:
+        if (
+            min(matcher.real_quick_ratio(), matcher.quick_ratio()) > score
+            and (ratio := matcher.ratio()) > score
+        ):
             best, score = choice, ratio
     return best
 
@@ -172,7 +175,9 @@ def _readable(cls: type[Strict], found: Sequence[Any]) -> list[Any]:
         message = f"{cls.title()} has {len(rest):,} more {cls.noun}s that are unknown."
         found = [item for item in found if id(item) not in rest]
         context = {"message": message, "hint": None, "at_key": True, _DONE: True}
-        found.append({"type": "unknown-key", "loc": unknown[_MOST_KEYS]["loc"], "ctx": context, "input": None})
+        found.append(
+            {"type": "unknown-key", "loc": unknown[_MOST_KEYS]["loc"], "ctx": context, "input": None}
+        )
     return [item for item in found if not _is_misspelt(item, found)]
 
 
@@ -197,7 +202,9 @@ def _in_words(
     if code == "missing" and field is not None:
         example = f"Add `{name}: {written(field.examples[0])}`" if field.examples else f"Add `{name}: ...`"
         meaning = f": {field.description[0].lower()}{field.description[1:]}" if field.description else "."
-        return refuse("missing-key", f"{cls.title()} needs `{name}`{_ended(meaning)}", f"{example}, for example.")
+        return refuse(
+            "missing-key", f"{cls.title()} needs `{name}`{_ended(meaning)}", f"{example}, for example."
+        )
     shown = f"`{name}`" + "".join(f"[{step}]" for step in location[1:] if isinstance(step, int))
     if field is None:
         message = f"{cls.title()} is {quoted(received)}; it must be a mapping of keys to values."
@@ -206,7 +213,7 @@ def _in_words(
     return refuse(
         _CODES.get(code, "wrong-type"),
         f"{shown} is {quoted(received)}; it must be {expected}.",
-        _hint(code, name, received, field, context),
+        _hint(code, name, received, field),
     )
 
 
@@ -266,7 +273,9 @@ def _own_first(cls: type[Strict]) -> list[str]:
 
 def _expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: bool) -> str:
     if nested:
-        return _KINDS.get(code) or (f"one of {context['expected']}" if "expected" in context else "of another type")
+        return _KINDS.get(code) or (
+            f"one of {context['expected']}" if "expected" in context else "of another type"
+        )
     text = describe_type(field)
     if code == "too_long":
         return f"{text} of at most {context['max_length']} items"
@@ -300,7 +309,13 @@ def _describe(annotation: Any, metadata: list[Any]) -> str:
         return "one of " + ", ".join(written(option) for option in typing.get_args(annotation))
     if annotation in (int, float):
         return _bounded("whole number" if annotation is int else "number", metadata)
-    names = {bool: "true or false", str: "text", list: "a list", tuple: "a list", dict: "a mapping of keys to values"}
+    names = {
+        bool: "true or false",
+        str: "text",
+        list: "a list",
+        tuple: "a list",
+        dict: "a mapping of keys to values",
+    }
     return names.get(origin or annotation, "a mapping of keys to values")
 
 
@@ -344,7 +359,7 @@ class Expected:
         self.text = text
 
 
-def _hint(code: str, name: str, received: Any, field: FieldInfo, context: dict[str, Any]) -> str | None:
+def _hint(code: str, name: str, received: Any, field: FieldInfo) -> str | None:
     options = _options(field.annotation)
     if isinstance(received, str):
         if options and (match := closest(received, [str(option) for option in options])):
@@ -360,7 +375,11 @@ def _hint(code: str, name: str, received: Any, field: FieldInfo, context: dict[s
         if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
             return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
     if isinstance(received, bool) and code.startswith(("int", "float")):
-        return f"Write a number, such as `{name}: {written(field.examples[0])}`." if field.examples else "Write a number."
+        return (
+            f"Write a number, such as `{name}: {written(field.examples[0])}`."
+            if field.examples
+            else "Write a number."
+        )
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
     return f"For example `{name}: {written(field.examples[0])}`." if field.examples else None
@@ -380,7 +399,11 @@ def written(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(written(item) for item in value) + "]"
-    return {True: "true", False: "false", None: "null"}[value] if value is None or value is True or value is False else str(value)
+    return (
+        {True: "true", False: "false", None: "null"}[value]
+        if value is None or value is True or value is False
+        else str(value)
+    )
 
 
 def _ended(sentence: str) -> str:

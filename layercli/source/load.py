@@ -34,7 +34,9 @@ def load(name: str) -> Node:
     source = _read(name)
     root = parse(source)
     if not isinstance(root.value, dict):
-        kind = "a list" if isinstance(root.value, list) else "empty" if root.value is None else "a single value"
+        kind = (
+            "a list" if isinstance(root.value, list) else "empty" if root.value is None else "a single value"
+        )
         raise LayercliError(
             problem_at(
                 root.mark,
@@ -80,12 +82,14 @@ def _read(name: str) -> Source:
                 data = file.read(MAX_BYTES + 1)
             directory = Path(name).resolve().parent
     except FileNotFoundError:
-        raise _unreadable(shown, "There is no such file.", "Check the path; it is relative to this directory.")
+        raise _unreadable(
+            shown, "There is no such file.", "Check the path; it is relative to this directory."
+        ) from None
     except IsADirectoryError:
-        raise _unreadable(shown, "This is a directory, not a config file.", "Name a file in it.")
+        raise _unreadable(shown, "This is a directory, not a config file.", "Name a file in it.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _unreadable(shown, f"The file cannot be read: {printable(reason)}.", None)
+        raise _unreadable(shown, f"The file cannot be read: {printable(reason)}.", None) from None
     source = Source(shown, [], directory)
     if len(data) > MAX_BYTES:
         raise LayercliError(
@@ -135,7 +139,7 @@ def _syntax_hint(said: str, mark: Mark, began: Any) -> str:
     if "cannot start any token" in said:
         return "Put quotes around a value that starts with `@`, `%` or a backtick."
     if "escape" in said:
-        return "Between double quotes a backslash begins an escape such as \"\\n\"; single quotes keep it as it is."
+        return 'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'
     if "alphabetic or numeric" in said:
         return "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their own."
     if "mapping values are not allowed" in said:
@@ -160,7 +164,7 @@ def _character_problem(source: Source, text: str, error: yaml.reader.ReaderError
         mark,
         "bad-character",
         "The file holds a control character that YAML does not allow.",
-        hint="Delete it; in a quoted text write it as an escape such as \"\\t\".",
+        hint='Delete it; in a quoted text write it as an escape such as "\\t".',
     )
 
 
@@ -279,7 +283,7 @@ class _Builder:
             return Node(event.value, mark)
         try:
             return Node(scalars.resolve(event.value), mark)
-        except scalars.AmbiguousNumber:
+        except scalars.AmbiguousNumberError:
             sign = "-" if event.value.startswith("-") else ""
             number = sign + (event.value.lstrip("+-").lstrip("0") or "0")
             self.problems.append(
@@ -291,7 +295,7 @@ class _Builder:
                     "in quotes for text.",
                 )
             )
-        except scalars.NumberTooLong:
+        except scalars.NumberTooLongError:
             self.problems.append(
                 problem_at(
                     mark,
@@ -329,11 +333,16 @@ class _Builder:
                 self._key = None
 
     def _key_text(self, node: Node) -> str:
-        text = node.value if isinstance(node.value, str) else str(node.value)  # an alias may stand for a number
+        text = (
+            node.value if isinstance(node.value, str) else str(node.value)
+        )  # an alias may stand for a number
         if not text:
             self.problems.append(
                 problem_at(
-                    node.mark, "empty-key", "The key before this colon is empty.", hint="Write a key, or delete the colon."
+                    node.mark,
+                    "empty-key",
+                    "The key before this colon is empty.",
+                    hint="Write a key, or delete the colon.",
                 )
             )
         return text

@@ -39,7 +39,9 @@ def quoted(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple)):
-        shown = ", ".join("[…]" if isinstance(item, (list, tuple)) and item else quoted(item) for item in value[:8])
+        shown = ", ".join(
+            "[…]" if isinstance(item, (list, tuple)) and item else quoted(item) for item in value[:8]
+        )
         return f"[{shown}{', …' if len(value) > 8 else ''}]"
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
@@ -89,7 +91,7 @@ class Mark:
 class Node:
     """A scalar, list or mapping with the positions of its value and keys."""
 
-    value: None | bool | int | float | str | list[Node] | dict[str, Node]
+    value: bool | int | float | str | list[Node] | dict[str, Node] | None
     mark: Mark
     keys: dict[str, Mark] = field(default_factory=dict)
     size: int = 1

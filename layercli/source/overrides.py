@@ -100,7 +100,9 @@ def _index(items: list[Node], step: str, path: KeyPath, mark: Mark, names: Namer
         return known.index(step)
     listed = ", ".join(f"`{name}`" for name in known[:20])
     raise _problem(
-        mark, f'`{format_path(path)}` has no item "{printable(step, limit=60)}".', f"It has {listed}." if listed else None
+        mark,
+        f'`{format_path(path)}` has no item "{printable(step, limit=60)}".',
+        f"It has {listed}." if listed else None,
     )
 
 
@@ -115,7 +117,9 @@ def _become_mapping(node: Node, step: str, path: KeyPath, mark: Mark) -> None:
         node.value = {}
     else:
         shown = printable(str(node.value), limit=60)
-        raise _problem(mark, f"`{format_path(path)}` is {shown}; it has no key `{printable(step, limit=60)}`.", None)
+        raise _problem(
+            mark, f"`{format_path(path)}` is {shown}; it has no key `{printable(step, limit=60)}`.", None
+        )
 
 
 def _problem(mark: Mark, message: str, hint: str | None) -> LayercliError:

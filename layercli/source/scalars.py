@@ -18,20 +18,20 @@ _LONGEST_NUMBER = 300
 """Characters; every whole number that is read then has a finite value as a float, too."""
 
 
-class AmbiguousNumber(ValueError):
+class AmbiguousNumberError(ValueError):
     """A number that YAML 1.1 and 1.2 read differently, such as 012."""
 
 
-class NumberTooLong(ValueError):
+class NumberTooLongError(ValueError):
     """A number of more digits than any size or rate can have."""
 
 
-def resolve(text: str) -> None | bool | int | float | str:
+def resolve(text: str) -> bool | int | float | str | None:
     """The value of an unquoted scalar.
 
     Raises:
-        AmbiguousNumber: for a number with a leading zero.
-        NumberTooLong: for a number of more than 300 characters, or of more than 250 in octal or hexadecimal.
+        AmbiguousNumberError: for a number with a leading zero.
+        NumberTooLongError: for a number of more than 300 characters, or of more than 250 in octal or hexadecimal.
     """
     if text in _NULL:
         return None
@@ -40,7 +40,7 @@ def resolve(text: str) -> None | bool | int | float | str:
     if text[0] not in "+-.0123456789":
         return text
     if _AMBIGUOUS.fullmatch(text):
-        raise AmbiguousNumber(text)
+        raise AmbiguousNumberError(text)
     for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
         if pattern.fullmatch(text):
             _check_length(text, _LONGEST_NUMBER if base == 10 else 250)
@@ -55,4 +55,4 @@ def resolve(text: str) -> None | bool | int | float | str:
 
 def _check_length(text: str, longest: int = _LONGEST_NUMBER) -> None:
     if len(text) > longest:
-        raise NumberTooLong(text)
+        raise NumberTooLongError(text)

@@ -1,6 +1,3 @@
-import inspect
-
-import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,17 +33,6 @@ def check(kind, arguments, shapes=SHAPES, dtype="float32"):
 @pytest.mark.parametrize("kind", REQUIRED)
 def test_defaults_are_those_of_keras(kind):
     assert_built_alike({"type": kind} | REQUIRED[kind])
-
-
-@pytest.mark.parametrize("kind", REQUIRED)
-def test_arguments_are_those_of_keras(kind):
-    theirs = set(inspect.signature(getattr(keras.layers, kind).__init__).parameters) - {
-        "self",
-        "kwargs",
-        "name",
-    }
-    shared = {"dtype", "trainable", "autocast", "activity_regularizer"}
-    assert set(LAYERS.load(kind).model_fields) - shared == theirs - shared
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def test_two_computed_axes_are_explained():
 def test_a_target_shape_that_is_no_list_is_explained():
     assert argument_refusal(declared("Reshape", target_shape=784)) == (
         "784 is no list; expected a list of whole numbers of at least 0, one of which may be -1. "
-        "Write [28, 28, 1]."
+        "Such as [28, 28, 1]."
     )
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from layercli.source.scalars import AmbiguousNumber, NumberTooLong, resolve
+from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_infinity_and_nan_have_a_dot():
 
 @pytest.mark.parametrize("text", ["012", "00", "-012", "+07"])
 def test_a_leading_zero_is_ambiguous(text):
-    with pytest.raises(AmbiguousNumber):
+    with pytest.raises(AmbiguousNumberError):
         resolve(text)
 
 
 @pytest.mark.parametrize("text", ["9" * 301, "0x" + "f" * 249, "0o" + "7" * 249, "1." + "0" * 299])
 def test_numbers_of_hundreds_of_characters_are_refused(text):
-    with pytest.raises(NumberTooLong):
+    with pytest.raises(NumberTooLongError):
         resolve(text)
 
 
