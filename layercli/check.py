@@ -16,15 +16,17 @@ from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
 from layercli.graph.build import INPUT, Graph, build, number_names, snake_case
+from layercli.graph.findings import Finding
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Tensor, product, show
+from layercli.layers.shapes import Shape, Tensor, product, show
 from layercli.layers.strict import limited_suggestions
 from layercli.source.load import load
-from layercli.source.nodes import KeyPath, Node, problem_at
+from layercli.source.nodes import KeyPath, Node, format_path, problem_at
 from layercli.source.overrides import apply_overrides
 
 _INPUT_PATH: KeyPath = ("model", "input")
+_INPUTS_PATH: KeyPath = ("model", "inputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,60 +137,73 @@ def _check_document(document: Node) -> Checked:
     if config is None:
         problems.extend(_missing_input(document, value))
         return Checked(file, _sorted(problems), document)
-    x = _input(config, document, problems)
-    if x is None:
+    inputs = _inputs(config, document, problems)
+    if inputs is None:
         return Checked(file, _sorted(problems), document)
-    graph, clashes = build(config, x)
-    for clash in clashes:
-        first = document.locate((*clash.first, "name"))
-        where = f"line {first.line}" if first.source.numbered else "an earlier layer"
-        path = (*clash.path, "name")
-        message = f"Two layers are named `{clash.name}`: this one and the one at {where}."
-        problems.append(
-            problem_at(
-                document.locate(path), "duplicate-name", message, hint="Rename one of them.", path=path
-            )
-        )
+    graph, findings = build(config, inputs)
+    problems.extend(_placed(document, found) for found in findings)
     shapes = infer(graph)
     problems.extend(_shape_problems(document, shapes, free_input=config.data is None))
     if not has_errors(problems) or malformed:
-        problems.extend(
-            problem_at(
-                document.locate(found.path), found.code, found.message,
-                hint=found.hint, path=found.path, severity=found.severity,
-            )
-            for found in agreement.disagreements(config, shapes)
-        )  # fmt: skip
+        problems.extend(_placed(document, found) for found in agreement.disagreements(config, shapes))
     if malformed:
         return Checked(file, _sorted(problems), document)
     return Checked(file, _sorted(problems), document, config, shapes)
 
 
-def _input(config: Config, document: Node, problems: list[Problem]) -> Tensor | None:
-    """The model's input: the declared one, or the data's; None where neither tells."""
-    declared = config.model.input
+def _placed(document: Node, found: Finding) -> Problem:
+    """A finding at its place in the file."""
+    message = found.message
+    if found.other is not None:
+        mark = document.locate(found.other, key=True)
+        message = message.format(f"line {mark.line}" if mark.source.numbered else "an earlier place")
+    return problem_at(
+        document.locate(found.path), found.code, message,
+        hint=found.hint, path=found.path, severity=found.severity,
+    )  # fmt: skip
+
+
+def _inputs(config: Config, document: Node, problems: list[Problem]) -> dict[str, Tensor] | None:
+    """The model's inputs: the declared ones, or the data's; None where neither tells."""
+    declared, several = config.model.input, config.model.inputs
     facts = config.data.facts() if config.data else None
+    if several is not None:
+        if facts is not None and len(several) > 1:
+            message = (
+                f"The model has {len(several)} inputs, but {config.data.title()} gives one."
+                if config.data
+                else ""
+            )
+            problems.append(
+                problem_at(document.locate(_INPUTS_PATH, key=True), "input-mismatch", message,
+                           hint="Use one input, `model.input`, or leave `data` out.", path=_INPUTS_PATH)
+            )  # fmt: skip
+        elif facts is not None:
+            name, spec = next(iter(several.items()))
+            _check_input(spec.shape, facts.shape, (*_INPUTS_PATH, name), config, document, problems)
+        return {name: spec.tensor() for name, spec in several.items()}
     if declared is None:
         if facts is not None:
-            return Tensor((None, *facts.shape))
+            return {INPUT: Tensor((None, *facts.shape))}
         problems.append(_input_problem(document))
         return None
-    if facts is not None and not _fits(declared.shape, facts.shape):
-        hint = f"Write `input: {list(facts.shape)}`, or leave `input` out."
-        sizes = declared.shape
-        has_shape = config.data is not None and "shape" in type(config.data).model_fields
-        if has_shape and product(sizes) == product(facts.shape):
-            hint = f"Write `shape: {list(sizes)}` under `data:`, or `input: {list(facts.shape)}` here."
-        problems.append(
-            problem_at(
-                document.locate(_INPUT_PATH),
-                "input-mismatch",
-                f"`model.input` is {show(sizes)}, but an example of the data is {show(facts.shape)}.",
-                hint=hint,
-                path=_INPUT_PATH,
-            )
-        )
-    return declared.tensor()
+    if facts is not None:
+        _check_input(declared.shape, facts.shape, _INPUT_PATH, config, document, problems)
+    return {INPUT: declared.tensor()}
+
+
+def _check_input(
+    declared: Shape, actual: Shape, path: KeyPath, config: Config, document: Node, problems: list[Problem]
+) -> None:
+    """Hold a declared input against the data's examples."""
+    if _fits(declared, actual):
+        return
+    hint = f"Write `input: {list(actual)}`, or leave `input` out."
+    has_shape = config.data is not None and "shape" in type(config.data).model_fields
+    if has_shape and product(declared) == product(actual):
+        hint = f"Write `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
+    message = f"`{format_path(path)}` is {show(declared)}, but an example of the data is {show(actual)}."
+    problems.append(problem_at(document.locate(path), "input-mismatch", message, hint=hint, path=path))
 
 
 def _missing_input(document: Node, value: Any) -> Iterator[Problem]:
@@ -198,6 +213,7 @@ def _missing_input(document: Node, value: Any) -> Iterator[Problem]:
         isinstance(model, dict)
         and model.get("layers")
         and model.get("input") is None
+        and model.get("inputs") is None
         and value.get("data") is None
     ):
         yield _input_problem(document)
@@ -246,7 +262,7 @@ def _shows_input(row: Row) -> bool:
 
 def _from(row: Row, lines: dict[str, int | None]) -> str:
     """Which layer gave the input that does not fit."""
-    sources = [name for name in row.node.inputs if name != INPUT]
+    sources = [name for name in row.node.inputs if name in lines]
     if not sources:
         return "That is the model's input."
     named = [f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "") for name in sources]

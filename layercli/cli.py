@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -116,6 +117,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def main() -> None:
     """The console script."""
     process.is_ours = True
+    gc.disable()  # nothing that a check makes outlives it by much; the engine turns it on again
     os.environ.setdefault(
         "PYDANTIC_DISABLE_PLUGINS", "1"
     )  # looking for plugins reads every installed package

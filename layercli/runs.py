@@ -19,6 +19,7 @@ from layercli import __version__
 from layercli.check import Valid
 from layercli.config.config import Config
 from layercli.errors import LayercliError, Problem
+from layercli.graph.build import INPUT
 from layercli.source.scalars import resolve
 
 ROOT = Path("runs")
@@ -104,7 +105,7 @@ def write_config(run: Path, valid: Valid) -> None:
     """The resolved config, every default written out, and the user's layer files: it trains by itself."""
     # Once more through the parser, so that defaults stand in the same words as what was given.
     document = Config.model_validate(valid.config.plain()).plain() | {"name": valid.checked.name}
-    document["model"]["input"] = _input_plain(valid)
+    document["model"] |= _inputs_plain(valid)
     write_yaml(run / CONFIG, document)
     for layer in valid.custom_layers:
         if layer.kind == "file":
@@ -114,9 +115,10 @@ def write_config(run: Path, valid: Valid) -> None:
                 staging.write_bytes((valid.checked.directory / layer.place).read_bytes())
 
 
-def _input_plain(valid: Valid) -> dict[str, Any]:
-    tensor = valid.graph.inputs["input"]
-    return {"shape": list(tensor.shape[1:]), "dtype": tensor.dtype}
+def _inputs_plain(valid: Valid) -> dict[str, Any]:
+    """The inputs as they were checked: the declared ones, or the one that the data told."""
+    inputs = {name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in valid.graph.inputs.items()}
+    return {"inputs": inputs} if valid.config.model.inputs else {"input": inputs[INPUT]}
 
 
 def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str) -> None:

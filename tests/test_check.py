@@ -549,10 +549,10 @@ MISSPELT = {
         "{type: Dense, units: 3, use_bias: no}",
         ("wrong-type", '`use_bias` is "no"; it must be true or false.', "Write `use_bias: false`."),
     ),
-    "wiring": (
-        "{type: Dense, units: 3, inputs: x}",
-        ("not-available", "`inputs` is not available in this version of layercli.",
-         "Remove it: each layer takes the output of the one before."),
+    "repetition": (
+        "{type: Dense, units: 3, repeat: 2}",
+        ("not-available", "`repeat` is not available in this version of layercli.",
+         "Write the layer out as often as it is needed."),
     ),
 }  # fmt: skip
 
@@ -694,7 +694,7 @@ def test_a_key_at_the_wrong_level(problems, line, key, hint):
         ("epochs", "It belongs under `train:`."),
         ("name", "The model's name is the `name` of the config, beside `model:`."),
         ("layer", "Did you mean `layers`?"),
-        ("compile", "`model` takes `layers`, `input`."),
+        ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`."),
     ],
 )
 def test_a_key_that_is_not_the_model_s(problems, key, hint):

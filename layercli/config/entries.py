@@ -14,11 +14,10 @@ from layercli.config.names import layer_name
 from layercli.layers.base import Layer
 from layercli.layers.component import at
 from layercli.layers.registry import LAYERS
-from layercli.layers.strict import closest, refuse
+from layercli.layers.strict import closest, did_you_mean, refuse
 from layercli.source.nodes import quoted
 
 _LATER = {
-    "inputs": "Remove it: each layer takes the output of the one before.",
     "repeat": "Write the layer out as often as it is needed.",
     "block": "Write the layers of the block out.",
     "with": "Write the layers of the block out.",
@@ -41,11 +40,22 @@ class LayerEntry:
     layer: Layer
     name: str | None = None
     doubt: Doubt = Doubt.NONE
+    inputs: tuple[str, ...] | None = None
+    """Names of what feeds it; None: the layer before."""
+    keys: tuple[str, ...] | None = None
+    """Where each input goes, as in ``inputs: {query: a, value: b}``; None: by their order."""
 
     def plain(self) -> dict[str, Any]:
         """The mapping that declares this entry, every default written out."""
         declared = self.layer.plain()
-        return {"type": declared.pop("type"), **({"name": self.name} if self.name else {}), **declared}
+        named = {"name": self.name} if self.name else {}
+        return {"type": declared.pop("type"), **named, **self._wiring(), **declared}
+
+    def _wiring(self) -> dict[str, Any]:
+        if self.inputs is None:
+            return {}
+        keyed = dict(zip(self.keys, self.inputs, strict=True)) if self.keys else list(self.inputs)
+        return {"inputs": keyed}
 
 
 def parse_entry(value: Any) -> LayerEntry:
@@ -78,11 +88,53 @@ def parse_entry(value: Any) -> LayerEntry:
         raise ValidationError.from_exception_data("layer", errors)
     named = "name" in arguments
     name = _collect(errors, lambda: at("name", layer_name, arguments.pop("name"))) if named else None
+    wired = arguments.pop("inputs", None)
+    sources = None if wired is None else _collect(errors, lambda: at("inputs", parse_sources, wired))
     layer = _collect(errors, lambda: _parse_layer(arguments))
     errors = [_named(error) for error in errors]
     if errors or layer is None:
         raise ValidationError.from_exception_data("layer", errors)
-    return LayerEntry(layer, name)
+    keys, inputs = (tuple(wired), sources) if isinstance(wired, dict) else (None, sources)
+    if keys is not None and layer.input_names:
+        keys, inputs = _in_order(keys, dict(wired), layer)
+    return LayerEntry(layer, name, inputs=inputs, keys=keys)
+
+
+def parse_sources(value: Any) -> tuple[str, ...]:
+    """The names that ``inputs`` gives: one, a list, or a mapping of what the layer calls them.
+
+    Raises:
+        PydanticCustomError: it gives none.
+    """
+    listed = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
+    if isinstance(listed, list) and listed and all(isinstance(name, str) for name in listed):
+        return tuple(listed)
+    raise refuse(
+        "wrong-type",
+        f"`inputs` is {quoted(value)}; it must be the name of a layer, or a list of names.",
+        "For example `inputs: stem`, or `inputs: [left, right]`.",
+    )
+
+
+def _in_order(
+    keys: tuple[str, ...], wired: dict[str, str], layer: Layer
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Keyed inputs in the order in which the layer takes them.
+
+    Raises:
+        ValidationError: the layer takes no such input.
+    """
+    unknown = [key for key in keys if key not in layer.input_names]
+    if unknown:
+        listed = ", ".join(f"`{name}`" for name in layer.input_names)
+        message = f"{layer.title()} has no input {quoted(unknown[0])}."
+        hint = did_you_mean(unknown[0], layer.input_names, otherwise=f"It takes {listed}.")
+        error = refuse("unknown-key", message, hint, at_key=True)
+        raise ValidationError.from_exception_data(
+            "layer", [InitErrorDetails(type=error, loc=("inputs", unknown[0]), input=None)]
+        )
+    ordered = tuple(name for name in layer.input_names if name in wired)
+    return ordered, tuple(wired[name] for name in ordered)
 
 
 def _refuse_nested(layer: dict[str, Any]) -> None:

@@ -6,10 +6,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from layercli.config.entries import Entry
+from layercli.config.names import layer_name
 from layercli.layers.arguments import LARGEST
 from layercli.layers.component import at
 from layercli.layers.shapes import Shape, Tensor
-from layercli.layers.strict import Expected, Strict, refuse
+from layercli.layers.strict import ArgumentError, Expected, Strict, refuse
 from layercli.source.nodes import quoted
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
@@ -109,6 +110,24 @@ def _layers(value: Any) -> Any:
     return value
 
 
+def parse_inputs(value: Any) -> dict[str, InputSpec] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not value:
+        hint = "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`; one alone is `input: [4]`."
+        raise refuse("wrong-type", f"`inputs` is {quoted(value)}; it must map names to shapes.", hint)
+    return {at(name, layer_name, name): at(name, parse_input, shape) for name, shape in value.items()}
+
+
+def _outputs(value: Any) -> tuple[str, ...] | None:
+    names = [value] if isinstance(value, str) else value
+    if names is None or (names and isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        return None if names is None else tuple(names)
+    hint = "For example `outputs: [left, right]`."
+    message = f"`outputs` is {quoted(value)}; it must be the name of a layer, or a list of names."
+    raise refuse("wrong-type", message, hint)
+
+
 class ModelSection(Strict):
     """The input and the layers, in the order in which data passes them."""
 
@@ -125,11 +144,30 @@ class ModelSection(Strict):
     input: Annotated[
         Input | None, Field(description="Shape of one example, without the batch axis; null: as in data.")
     ] = None
+    inputs: Annotated[
+        dict[str, Input] | None,
+        PlainValidator(parse_inputs),
+        Expected("a mapping of names to shapes"),
+        Field(
+            description="Several inputs by name, each a shape or {shape, dtype}; null: one, as `input` says."
+        ),
+    ] = None
     layers: Annotated[
         list[Entry],
         BeforeValidator(_layers),
         Field(description="The stack of layers.", examples=[[{"type": "Dense", "units": 10}]]),
     ]
+    outputs: Annotated[
+        tuple[str, ...] | None,
+        PlainValidator(_outputs),
+        Expected("the name of a layer, or a list of names"),
+        Field(description="Layers whose outputs are the model's; null: the last one."),
+    ] = None
+
+    def check(self) -> None:
+        if self.input is not None and self.inputs is not None:
+            message = "A model has `input` or `inputs`, not both."
+            raise ArgumentError("inputs", message, "Put all of them under `inputs`.")
 
     @classmethod
     def title(cls) -> str:

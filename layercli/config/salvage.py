@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
 from layercli.config.data import DATA
-from layercli.config.entries import Doubt, LayerEntry, parse_entry
-from layercli.config.model import MAX_LAYERS, ModelSection, parse_input
+from layercli.config.entries import Doubt, LayerEntry, parse_entry, parse_sources
+from layercli.config.model import MAX_LAYERS, ModelSection, parse_input, parse_inputs
+from layercli.config.names import layer_name
 from layercli.config.train import TrainSection
 from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
@@ -28,12 +29,16 @@ def salvage(value: Any) -> Config | None:
         return None
     data = _parsed(DATA.parse, value.get("data"))
     declared = _parsed(parse_input, model.get("input"))
-    if declared is None and ("input" in model or data is None):
+    several = _parsed(parse_inputs, model.get("inputs"))
+    if declared is None and several is None and ("input" in model or "inputs" in model or data is None):
         return None  # the input is what is wrong, or missing with the data that would tell it
     return Config.model_construct(
         data=data,
         model=ModelSection.model_construct(
-            input=declared, layers=[_parsed(parse_entry, item) or _stand_in(item) for item in layers]
+            input=declared,
+            inputs=several,
+            outputs=None,
+            layers=[_parsed(parse_entry, item) or _stand_in(item) for item in layers],
         ),
         train=_parsed(TrainSection.model_validate, value.get("train")),
     )
@@ -52,7 +57,8 @@ def _stand_in(item: Any) -> LayerEntry:
     value = dict(item) if isinstance(item, dict) else {"type": item}
     layer, doubt = _mended(value)
     unknown = CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
-    return LayerEntry(layer or unknown, name if isinstance(name, str) else None, doubt)
+    sources = _parsed(parse_sources, value.get("inputs"))
+    return LayerEntry(layer or unknown, _parsed(layer_name, name), doubt, sources)
 
 
 def _mended(value: dict[str, Any]) -> tuple[Layer | None, Doubt]:
@@ -62,7 +68,7 @@ def _mended(value: dict[str, Any]) -> tuple[Layer | None, Doubt]:
         return None, Doubt.RANK
     cls = LAYERS.load(class_name)
     fields = cls.model_fields
-    given = {key: item for key, item in value.items() if key not in ("type", "name")}
+    given = {key: item for key, item in value.items() if key not in ("type", "name", "inputs")}
     arguments = {key if key in fields else closest(key, fields) or key: item for key, item in given.items()}
     malformed = {key for key in arguments if key not in fields}
     try:

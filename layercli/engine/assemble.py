@@ -101,9 +101,17 @@ def _layer(node: Node, valid: Valid) -> Any:
         ) from error
 
 
+def call(layer: Any, node: Node, taken: list[Any], **options: Any) -> Any:
+    """Call a Keras layer on what feeds its node: one tensor, a list, or arguments of their own."""
+    tensors = keras.tree.flatten(taken)
+    if len(tensors) > 1 and node.layer.inputs_apart:
+        return layer(*tensors, **options)
+    return layer(tensors[0] if len(tensors) == 1 else tensors, **options)
+
+
 def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
     try:
-        output = layer(tensors[0] if len(tensors) == 1 else tensors)
+        output = call(layer, node, tensors)
     except (Exception, SystemExit) as error:
         shapes = ", ".join(show(tensor.shape) for tensor in keras.tree.flatten(tensors))
         raise refused(

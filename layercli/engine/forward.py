@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from layercli.check import Valid
-from layercli.engine.assemble import Assembled, disagreement
+from layercli.engine.assemble import Assembled, call, disagreement
 from layercli.engine.refusals import refused
 from layercli.errors import Problem
 from layercli.graph.build import Node
@@ -37,7 +37,7 @@ def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Sha
         taken = [values[name] for name in node.inputs]
         layer = assembled.layers[node.name]
         try:
-            result = layer(taken[0] if len(taken) == 1 else taken, training=False)
+            result = call(layer, node, taken, training=False)
         except Exception as error:
             shapes = ", ".join(show(tuple(tensor.shape)) for tensor in keras.tree.flatten(taken))
             raise refused(node, valid, f"`{node.name}` fails on an input of {shapes}", error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -16,6 +17,7 @@ _UNUSED = ("sklearn", "scipy", "pandas")
 
 def start() -> None:
     """Import Keras on the TensorFlow backend; must run before any other import of either."""
+    gc.enable()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _kept_out(_UNUSED if process.is_ours else ()), _native_output_held():

@@ -35,6 +35,13 @@ def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     yield from monitor_findings(config)
     facts = config.data.facts() if config.data else None
     outputs = [shapes.output(name) for name in shapes.graph.outputs]
+    if facts is not None and config.train is not None and len(outputs) > 1:
+        yield Finding(
+            code="target-mismatch",
+            message=f"The model has {len(outputs)} outputs, but the data has one target.",
+            path=("model", "outputs"),
+            hint="Name one output.",
+        )
     output = outputs[0] if len(outputs) == 1 else None
     if output is None:
         return

@@ -17,3 +17,5 @@ class Finding:
     path: KeyPath
     hint: str | None = None
     severity: Severity = "error"
+    other: KeyPath | None = None
+    """Another place that the message names as ``{}``."""

@@ -138,7 +138,7 @@ def infer(graph: Graph) -> Shapes:
 
 def _infer_node(node: Node, known: dict[str, tuple[Tensor, ...]]) -> Row:
     sources = [known[name] for name in node.inputs]
-    if any(not tensors for tensors in sources):
+    if not sources or any(not tensors for tensors in sources):
         return _unknown(node)
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
     try:

@@ -3,14 +3,19 @@
 import math
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from layercli.layers.component import Component
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.strict import Expected, closest, refuse
 from layercli.source.nodes import quoted
+
+if TYPE_CHECKING:
+    Declared: TypeAlias = str | Component
+else:
+    Declared = Any  # what is validated by a function alone needs no schema, which takes time to make
 
 LARGEST = 2**31 - 1
 """No axis, unit count or window is larger: TensorFlow's kernels count in 32 bits."""
@@ -26,8 +31,13 @@ Seed: TypeAlias = Annotated[
 ]
 
 DType: TypeAlias = Literal[
-    "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16",
-]  # fmt: skip
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "mixed_float16",
+    "mixed_bfloat16",
+]
 AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 """Metadata of a field whose words Keras takes in capitals too."""
 ExactDataFormat: TypeAlias = Annotated[
@@ -70,23 +80,29 @@ def _number_hint(item: object) -> str | None:
     return None
 
 
-def _as_list(value: Any) -> Any:
-    return [_as_list(item) for item in value] if isinstance(value, tuple) else value
+Size1D: TypeAlias = Annotated[tuple[int], PlainValidator(_sizes(1, 1)), Expected("a positive whole number")]
+Size2D: TypeAlias = Annotated[
+    tuple[int, int], PlainValidator(_sizes(2, 1)), Expected("a positive whole number, or a list of 2 of them")
+]
+Size3D: TypeAlias = Annotated[
+    tuple[int, int, int],
+    PlainValidator(_sizes(3, 1)),
+    Expected("a positive whole number, or a list of 3 of them"),
+]
 
-
-Size1D: TypeAlias = Annotated[tuple[int], PlainValidator(_sizes(1, 1)), PlainSerializer(_as_list),
-                              Expected("a positive whole number")]  # fmt: skip
-Size2D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 1)), PlainSerializer(_as_list),
-                              Expected("a positive whole number, or a list of 2 of them")]  # fmt: skip
-Size3D: TypeAlias = Annotated[tuple[int, int, int], PlainValidator(_sizes(3, 1)), PlainSerializer(_as_list),
-                              Expected("a positive whole number, or a list of 3 of them")]  # fmt: skip
-
-Count1D: TypeAlias = Annotated[tuple[int], PlainValidator(_sizes(1, 0)), PlainSerializer(_as_list),
-                               Expected("a whole number of at least 0")]  # fmt: skip
-Count2D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 0)), PlainSerializer(_as_list),
-                               Expected("a whole number of at least 0, or a list of 2 of them")]  # fmt: skip
-Count3D: TypeAlias = Annotated[tuple[int, int, int], PlainValidator(_sizes(3, 0)), PlainSerializer(_as_list),
-                               Expected("a whole number of at least 0, or a list of 3 of them")]  # fmt: skip
+Count1D: TypeAlias = Annotated[
+    tuple[int], PlainValidator(_sizes(1, 0)), Expected("a whole number of at least 0")
+]
+Count2D: TypeAlias = Annotated[
+    tuple[int, int],
+    PlainValidator(_sizes(2, 0)),
+    Expected("a whole number of at least 0, or a list of 2 of them"),
+]
+Count3D: TypeAlias = Annotated[
+    tuple[int, int, int],
+    PlainValidator(_sizes(3, 0)),
+    Expected("a whole number of at least 0, or a list of 3 of them"),
+]
 
 
 def _whole_numbers(low: int, count: int | None = None) -> Callable[[Any], int | list[int]]:
@@ -109,10 +125,12 @@ def _whole_numbers(low: int, count: int | None = None) -> Callable[[Any], int | 
     return parse
 
 
-AxisPair: TypeAlias = Annotated[int | list[int], PlainValidator(_whole_numbers(-16, 2)),
-                                Expected("a whole number, or a list of 2")]  # fmt: skip
-PositiveInts: TypeAlias = Annotated[int | list[int], PlainValidator(_whole_numbers(1)),
-                                    Expected("a positive whole number, or a list of them")]  # fmt: skip
+AxisPair: TypeAlias = Annotated[
+    int | list[int], PlainValidator(_whole_numbers(-16, 2)), Expected("a whole number, or a list of 2")
+]
+PositiveInts: TypeAlias = Annotated[
+    int | list[int], PlainValidator(_whole_numbers(1)), Expected("a positive whole number, or a list of them")
+]
 
 
 def _activation(value: Any) -> str:
@@ -134,13 +152,13 @@ def _activation(value: Any) -> str:
 
 Activation: TypeAlias = Annotated[str, PlainValidator(_activation), Expected("the name of an activation")]
 Initializer: TypeAlias = Annotated[
-    str | Component, PlainValidator(INITIALIZERS.parse_or_name), Expected("an initializer")
+    Declared, PlainValidator(INITIALIZERS.parse_or_name), Expected("an initializer")
 ]
 Regularizer: TypeAlias = Annotated[
-    str | Component, PlainValidator(REGULARIZERS.parse_or_name), Expected("a regularizer")
+    Declared, PlainValidator(REGULARIZERS.parse_or_name), Expected("a regularizer")
 ]
 Constraint: TypeAlias = Annotated[
-    str | Component, PlainValidator(CONSTRAINTS.parse_or_name), Expected("a constraint")
+    Declared, PlainValidator(CONSTRAINTS.parse_or_name), Expected("a constraint")
 ]
 
 
@@ -210,11 +228,18 @@ def _sides(count: int) -> Callable[[Any], tuple[tuple[int, ...], ...]]:
     return parse
 
 
-Sides1D: TypeAlias = Annotated[tuple[int, int], PlainValidator(_sizes(2, 0)), PlainSerializer(_as_list),
-                               Expected("a whole number of at least 0, or a list of 2: before and after")]  # fmt: skip
-Sides2D: TypeAlias = Annotated[tuple[tuple[int, int], tuple[int, int]], PlainValidator(_sides(2)),
-                               PlainSerializer(_as_list),
-                               Expected("a whole number of at least 0, or a list of 2 of them or of pairs")]  # fmt: skip
-Sides3D: TypeAlias = Annotated[tuple[tuple[int, int], tuple[int, int], tuple[int, int]], PlainValidator(_sides(3)),
-                               PlainSerializer(_as_list),
-                               Expected("a whole number of at least 0, or a list of 3 of them or of pairs")]  # fmt: skip
+Sides1D: TypeAlias = Annotated[
+    tuple[int, int],
+    PlainValidator(_sizes(2, 0)),
+    Expected("a whole number of at least 0, or a list of 2: before and after"),
+]
+Sides2D: TypeAlias = Annotated[
+    tuple[tuple[int, int], tuple[int, int]],
+    PlainValidator(_sides(2)),
+    Expected("a whole number of at least 0, or a list of 2 of them or of pairs"),
+]
+Sides3D: TypeAlias = Annotated[
+    tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+    PlainValidator(_sides(3)),
+    Expected("a whole number of at least 0, or a list of 3 of them or of pairs"),
+]

@@ -33,6 +33,7 @@ UseGate = Annotated[bool, Field(description="Whether the output is multiplied by
 class _QueryValueKey(StandardLayer):
     family: ClassVar[str] = "attention"
     takes: ClassVar[str] = "query, value and key of shape (batch, timesteps, features)"
+    input_names: ClassVar[tuple[str, ...]] = ("query", "value", "key")
     ranks: ClassVar[tuple[int, int | None]] = (2, None)
 
     def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
@@ -162,6 +163,8 @@ def _sum(costs: Sequence[Dim]) -> Dim:
 
 
 class _Projected(_QueryValueKey):
+    inputs_apart: ClassVar[bool] = True
+
     """Attention whose query, key and value are each projected to several heads."""
 
     dropout: Dropout = 0.0

@@ -48,6 +48,10 @@ class Layer(Component):
     """What the layer takes, for messages: "images of shape (batch, height, width, channels)"."""
     ranks: ClassVar[tuple[int, int | None]] = (1, None)
     """Fewest and most axes of the input, the batch axis included."""
+    input_names: ClassVar[tuple[str, ...]] = ()
+    """What the layer calls its several inputs, in the order of ``infer``."""
+    inputs_apart: ClassVar[bool] = False
+    """Whether Keras takes several inputs as arguments of their own, not as one list."""
     advice: ClassVar[dict[str, str]] = {
         "input_shape": "The input's shape is declared once, as `model.input`, without the batch axis.",
         "input_dim": "The input's shape is declared once, as `model.input`, without the batch axis.",

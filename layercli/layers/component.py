@@ -1,5 +1,6 @@
 """Keras objects that a config declares as a name or as ``{type: Name, ...arguments}``."""
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -201,7 +202,8 @@ class Catalogue(Generic[C]):
             class_name = self.find(value)
             if class_name is None:
                 raise self._unknown(value)
-            return class_name
+            # As Keras writes its defaults: glorot_uniform, and its own short names, such as uniform.
+            return value.lower() if value.lower() in self.aliases else _WORDS.sub("_", class_name).lower()
         return self.parse(value)
 
     def _unknown(self, name: str) -> Exception:
@@ -230,6 +232,9 @@ class Catalogue(Generic[C]):
     @property
     def _a_noun(self) -> str:
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+
+
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def fold(name: str) -> str:

@@ -1,0 +1,225 @@
+"""Layers that name what feeds them: branches, merges, attention, several inputs and outputs."""
+
+import json
+
+import keras
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from layercli.check import check, require
+from layercli.cli import make_app
+from layercli.engine.assemble import assemble
+
+MODEL = """
+model:
+  inputs: {image: [28, 28, 1], meta: [4], words: {shape: [12], dtype: int32}}
+  outputs: [label, score]
+  layers:
+    - {type: Flatten, inputs: image}
+    - {type: Dense, units: 16, name: a}
+    - {type: Embedding, input_dim: 50, output_dim: 8, inputs: words, name: emb}
+    - {type: MultiHeadAttention, num_heads: 2, key_dim: 4, inputs: {value: emb, query: emb}, name: att}
+    - {type: Add, inputs: [emb, previous]}
+    - GlobalAveragePooling1D
+    - {type: Concatenate, inputs: [a, previous, meta], name: all}
+    - {type: Dense, units: 3, activation: softmax, name: label}
+    - {type: Dense, units: 1, inputs: all, name: score}
+"""
+
+
+def by_hand():
+    """The same model, written in Keras."""
+    image, meta = keras.Input((28, 28, 1)), keras.Input((4,))
+    words = keras.Input((12,), dtype="int32")
+    a = keras.layers.Dense(16)(keras.layers.Flatten()(image))
+    emb = keras.layers.Embedding(50, 8)(words)
+    met = keras.layers.Add()([emb, keras.layers.MultiHeadAttention(2, 4)(emb, emb)])
+    everything = keras.layers.Concatenate()([a, keras.layers.GlobalAveragePooling1D()(met), meta])
+    label = keras.layers.Dense(3, activation="softmax")(everything)
+    return keras.Model([image, meta, words], [label, keras.layers.Dense(1)(everything)])
+
+
+@pytest.fixture
+def checked(tmp_path):
+    def checked(text):
+        path = tmp_path / "c.yaml"
+        path.write_text(text)
+        return check(str(path))
+
+    return checked
+
+
+def findings(checked):
+    return [(found.code, found.line, found.message, found.hint) for found in checked.problems]
+
+
+def test_a_graph_is_built_as_by_hand(checked):
+    valid = require(checked(MODEL))
+    model = assemble(valid).model
+    theirs = by_hand()
+    assert [tuple(w.shape) for w in model.weights] == [tuple(w.shape) for w in theirs.weights]
+    assert [tuple(x.shape) for x in model.outputs] == [(None, 3), (None, 1)]
+    assert (valid.shapes.trainable, valid.shapes.non_trainable) == (theirs.count_params(), 0)
+
+
+def test_the_forward_pass_of_a_graph_agrees(tmp_path):
+    (tmp_path / "c.yaml").write_text(MODEL)
+    result = CliRunner().invoke(make_app(), ["inspect-shapes", str(tmp_path / "c.yaml"), "--json"])
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert [row["agrees"] for row in document["layers"]] == [True] * 9
+    assert [row["inputs"] for row in document["layers"]][3:7] == [
+        ["emb", "emb"], ["emb", "att"], ["add"], ["a", "global_average_pooling1d", "meta"],
+    ]  # fmt: skip
+    assert [entry["name"] for entry in document["inputs"]] == ["image", "meta", "words"]
+    assert document["outputs"] == ["label", "score"]
+
+
+def test_keyed_inputs_are_taken_in_the_order_of_the_layer(checked):
+    text = """
+model:
+  inputs: {q: [5, 8], v: [7, 8]}
+  layers: [{type: MultiHeadAttention, num_heads: 2, key_dim: 4, inputs: {value: v, query: q}}]
+"""
+    valid = require(checked(text))
+    assert valid.graph.nodes[0].inputs == ("q", "v")
+    assert valid.shapes.rows[0].outputs[0].shape == (None, 5, 8)
+
+
+def test_the_only_input_may_be_called_input(checked):
+    text = (
+        "model: {inputs: {x: [4]}, layers: [{type: Dense, units: 4}, {type: Add, inputs: [input, previous]}]}"
+    )
+    assert require(checked(text)).graph.nodes[1].inputs == ("x", "dense")
+
+
+def test_a_wired_config_is_written_out_whole(checked):
+    valid = require(checked(MODEL))
+    again = require(checked(yaml.safe_dump({"model": valid.config.plain()["model"]}, sort_keys=False)))
+    assert [(n.name, n.inputs, n.layer.plain()) for n in again.graph.nodes] == [
+        (n.name, n.inputs, n.layer.plain()) for n in valid.graph.nodes
+    ]
+
+
+WRONG = {
+    "a name that is nearly right": (
+        "{inputs: {image: [4]}, layers: [{type: Dense, units: 2, inputs: imag}]}",
+        ("unknown-name", 'There is no layer or input "imag".', "Did you mean `image`?"),
+    ),
+    "a name that is like no other": (
+        "{input: [4], layers: [{type: Dense, units: 2, name: a}, {type: Add, inputs: [a, zzz]}]}",
+        ("unknown-name", 'There is no layer or input "zzz".', "Known are input, a."),
+    ),
+    "a layer below": (
+        "{input: [4], layers: [{type: Add, inputs: [input, b]}, {type: Dense, units: 4, name: b}]}",
+        (
+            "unknown-name",
+            "`b` stands below; a layer takes inputs from layers above it.",
+            "Move `b` above this layer.",
+        ),
+    ),
+    "no choice among inputs": (
+        "{inputs: {a: [4], b: [4]}, layers: [Flatten]}",
+        (
+            "missing-key",
+            "The model has several inputs; the first layer must say which it takes.",
+            "Add `inputs:` with one of `a`, `b`, or a list.",
+        ),
+    ),
+    "an input that feeds nothing": (
+        "{inputs: {a: [4], b: [4]}, layers: [{type: Dense, units: 2, inputs: a}]}",
+        (
+            "unused-input",
+            "The input `b` feeds no output of the model.",
+            "Wire it to a layer, or remove it.",
+        ),
+    ),
+    "a layer that feeds nothing": (
+        "{input: [4], layers: [{type: Dense, units: 2}, {type: Dense, units: 2, inputs: input}]}",
+        (
+            "unused-layer",
+            "`dense` feeds no output of the model, so it is left out.",
+            "Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
+        ),
+    ),
+    "an output that is no layer": (
+        "{input: [4], outputs: [dnse], layers: [{type: Dense, units: 2}]}",
+        ("unknown-name", 'There is no layer or input "dnse".', "Did you mean `dense`?"),
+    ),
+    "an input and a layer of one name": (
+        "{inputs: {a: [4]}, layers: [{type: Dense, units: 2, name: a}]}",
+        (
+            "duplicate-name",
+            "An input and a layer are named `a`: this one and the one at line 1.",
+            "Rename one of them.",
+        ),
+    ),
+    "an unknown place of an attention layer": (
+        "{inputs: {a: [4, 4]}, layers: [{type: Attention, inputs: {qery: a, value: a}}]}",
+        ("unknown-key", 'Attention has no input "qery".', "Did you mean `query`?"),
+    ),
+    "no names": (
+        "{input: [4], layers: [{type: Dense, units: 2, inputs: 7}]}",
+        (
+            "wrong-type",
+            "`inputs` is 7; it must be the name of a layer, or a list of names.",
+            "For example `inputs: stem`, or `inputs: [left, right]`.",
+        ),
+    ),
+    "input and inputs": (
+        "{input: [4], inputs: {a: [4]}, layers: [Flatten]}",
+        ("bad-argument", "A model has `input` or `inputs`, not both.", "Put all of them under `inputs`."),
+    ),
+    "inputs that are no mapping": (
+        "{inputs: [4], layers: [Flatten]}",
+        (
+            "wrong-type",
+            "`inputs` is [4]; it must map names to shapes.",
+            "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`; one alone is `input: [4]`.",
+        ),
+    ),
+    "an input of a bad shape": (
+        "{inputs: {a: 4}, layers: [Flatten]}",
+        ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`."),
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "found"), WRONG.values(), ids=WRONG)
+def test_wiring_that_is_wrong_is_told_once(checked, model, found):
+    code, message, hint = found
+    assert findings(checked(f"model: {model}\n")) == [(code, 1, message, hint)]
+
+
+def test_merges_that_do_not_fit_are_at_their_line(checked):
+    text = """
+model:
+  input: [8]
+  layers:
+    - {type: Dense, units: 4, name: a}
+    - {type: Dense, units: 5, name: b, inputs: input}
+    - {type: Add, inputs: [a, b]}
+"""
+    ((code, line, message, _),) = findings(checked(text))
+    assert (code, line) == ("shape-mismatch", 7)
+    assert "(None, 4)" in message
+    assert "(None, 5)" in message
+    assert message.endswith("`a` (line 5) and `b` (line 6).")
+
+
+def test_data_of_one_input_and_one_target_is_held_against_the_model(checked):
+    text = """
+data: {type: sklearn, dataset: iris}
+model:
+  inputs: {x: [4], z: [4]}
+  outputs: [a, b]
+  layers: [{type: Dense, units: 3, inputs: x, name: a}, {type: Dense, units: 3, inputs: z, name: b}]
+train: {loss: sparse_categorical_crossentropy}
+"""
+    assert [code for code, *_ in findings(checked(text))] == ["input-mismatch"]
+    one = text.replace("{x: [4], z: [4]}", "{x: [4]}").replace("inputs: z", "inputs: x")
+    assert findings(checked(one)) == [
+        ("target-mismatch", 5, "The model has 2 outputs, but the data has one target.", "Name one output.")
+    ]
+    assert [code for code, *_ in findings(checked(one.replace("{x: [4]}", "{x: [5]}")))] == ["input-mismatch"]
