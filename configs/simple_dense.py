@@ -14,11 +14,13 @@ class SimpleDense(keras.layers.Layer):
 
     def build(self, input_shape):
         features = input_shape[-1]
-        self.W = self.add_weight(name="W", shape=(features, self.units), initializer="random_normal")
-        self.b = self.add_weight(name="b", shape=(self.units,), initializer="zeros")
+        self.kernel = self.add_weight(
+            name="kernel", shape=(features, self.units), initializer="random_normal"
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs):
-        return self.activation(keras.ops.matmul(inputs, self.W) + self.b)
+        return self.activation(keras.ops.matmul(inputs, self.kernel) + self.bias)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

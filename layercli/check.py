@@ -20,7 +20,7 @@ from layercli.graph.findings import Finding
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Shape, Tensor, product, show
-from layercli.layers.strict import limited_suggestions
+from layercli.layers.suggestions import limited_suggestions
 from layercli.source.load import load
 from layercli.source.nodes import KeyPath, Node, format_path, problem_at
 from layercli.source.overrides import apply_overrides

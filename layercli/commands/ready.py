@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from layercli.check import Valid
+from layercli.config.data import Data
+from layercli.config.train import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
 from layercli.graph.shapes import Row, tensor_bytes
 from layercli.reports.numbers import byte_count
@@ -39,6 +41,34 @@ def require_trust(valid: Valid, *, trust: bool) -> None:
             problems.append(valid.problem(path, "trust-required", message, hint))
     if problems:
         raise LayercliError(problems)
+
+
+def require_sections(valid: Valid) -> tuple[Data, TrainSection]:
+    """What a training needs of a config.
+
+    Raises:
+        LayercliError: a section is missing.
+    """
+    data, train = valid.config.data, valid.config.train
+    if data is not None and train is not None:
+        return data, train
+    missing = {
+        "data": (
+            "what to learn from",
+            "{type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}",
+        ),
+        "train": ("how to learn", "{epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}"),
+    }
+    raise LayercliError(
+        valid.problem(
+            (key,),
+            "missing-key",
+            f"Training needs `{key}`: {meaning}.",
+            f"Add `{key}: {example}`, for example.",
+        )
+        for key, (meaning, example) in missing.items()
+        if getattr(valid.config, key) is None
+    )
 
 
 def require_memory(valid: Valid, *, copies: int) -> None:

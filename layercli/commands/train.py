@@ -13,8 +13,8 @@ from layercli import runs
 from layercli.check import Valid, check, require
 from layercli.commands.build import save
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.commands.ready import require_memory, require_trust
-from layercli.errors import LayercliError, Problem
+from layercli.commands.ready import require_memory, require_sections, require_trust
+from layercli.errors import LayercliError
 from layercli.reports.console import console, finite, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Silent
@@ -69,9 +69,7 @@ def train(
     """
     began = time.perf_counter()
     progress = progress or Silent()
-    data, section = valid.config.data, valid.config.train
-    if data is None or section is None:
-        raise LayercliError(_missing_sections(valid))
+    data, section = require_sections(valid)
     require_trust(valid, trust=trust)
     require_memory(valid, copies=_COPIES)
     run = runs.create(valid.checked.name, run_dir)
@@ -135,25 +133,3 @@ class _Recorder:
         """Record and show a finished epoch."""
         runs.append_line(self._history, finite(record))
         self._show(record)
-
-
-def _missing_sections(valid: Valid) -> list[Problem]:
-    missing = [
-        (
-            "data",
-            "what to learn from",
-            "data: {type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}",
-        ),
-        (
-            "train",
-            "how to learn",
-            "train: {epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}",
-        ),
-    ]
-    return [
-        valid.problem(
-            (key,), "missing-key", f"Training needs `{key}`: {meaning}.", f"Add `{example}`, for example."
-        )
-        for key, meaning, example in missing
-        if getattr(valid.config, key) is None
-    ]

@@ -14,7 +14,8 @@ from layercli.config.names import layer_name
 from layercli.layers.base import Layer
 from layercli.layers.component import at
 from layercli.layers.registry import LAYERS
-from layercli.layers.strict import closest, did_you_mean, refuse
+from layercli.layers.strict import refuse
+from layercli.layers.suggestions import closest, did_you_mean
 from layercli.source.nodes import quoted
 
 _LATER = {

@@ -3,7 +3,8 @@
 from typing import Final
 
 from layercli.layers.component import Catalogue, Component
-from layercli.layers.strict import closest, refuse
+from layercli.layers.strict import refuse
+from layercli.layers.suggestions import closest
 from layercli.source.nodes import quoted
 
 _PACKAGE = "layercli.config"

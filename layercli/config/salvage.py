@@ -14,7 +14,7 @@ from layercli.config.names import layer_name
 from layercli.config.train import TrainSection
 from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
-from layercli.layers.strict import closest
+from layercli.layers.suggestions import closest
 
 T = TypeVar("T")
 

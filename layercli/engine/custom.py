@@ -16,7 +16,7 @@ from layercli.config.custom import CustomLayer
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.build import Node
-from layercli.layers.strict import did_you_mean
+from layercli.layers.suggestions import did_you_mean
 
 
 def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:

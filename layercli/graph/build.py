@@ -13,7 +13,7 @@ from layercli.config.entries import Doubt, LayerEntry
 from layercli.graph.findings import Finding
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
-from layercli.layers.strict import did_you_mean
+from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
 
 INPUT = "input"

@@ -10,7 +10,7 @@ from layercli.config.metrics import direction, logged_names
 from layercli.config.train import TrainSection
 from layercli.graph.findings import Finding
 from layercli.layers.component import Component
-from layercli.layers.strict import did_you_mean
+from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
 
 _VALIDATION = "val_"

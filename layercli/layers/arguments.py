@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field, PlainValidator
 
 from layercli.layers.component import Component
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
-from layercli.layers.strict import Expected, closest, refuse
+from layercli.layers.strict import Expected, refuse
+from layercli.layers.suggestions import closest
 from layercli.source.nodes import quoted
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.layers.strict import Strict, closest, plain, refuse
+from layercli.layers.strict import Strict, plain, refuse
+from layercli.layers.suggestions import closest
 from layercli.source.nodes import quoted
 
 

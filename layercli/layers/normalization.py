@@ -8,7 +8,8 @@ from pydantic import Field
 from layercli.layers.arguments import LARGEST, Axes, Axis, Constraint, Initializer, Rate, Regularizer
 from layercli.layers.base import Layer, StandardLayer, Weight
 from layercli.layers.shapes import ShapeError, Tensor, axis_index, show
-from layercli.layers.strict import ArgumentError, did_you_mean
+from layercli.layers.strict import ArgumentError
+from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import quoted
 
 Epsilon = Annotated[float, Field(ge=0, description="Added to the variance, to keep from dividing by zero.")]

@@ -1,0 +1,68 @@
+"""The name that was most likely meant by one that is not known."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+
+_suggestions_left: ContextVar[int | None] = ContextVar("suggestions left", default=None)
+
+
+@contextmanager
+def limited_suggestions(most: int) -> Iterator[None]:
+    """Look for the closest choice so often and no more: nobody reads a thousand of them, and each takes time."""
+    token = _suggestions_left.set(most)
+    try:
+        yield
+    finally:
+        _suggestions_left.reset(token)
+
+
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that the word was most likely meant to be."""
+    left = _suggestions_left.get()
+    if left is not None:
+        if left <= 0:
+            return None
+        _suggestions_left.set(left - 1)
+    return _closest(word, tuple(choices))
+
+
+@lru_cache(maxsize=1000)  # a slip is often made on every layer
+def _closest(word: str, choices: tuple[str, ...]) -> str | None:
+    by_key = {_fold(choice): choice for choice in choices}
+    folded = _fold(word)
+    if folded in by_key:
+        return by_key[folded]
+    best = _nearest(folded[:60], tuple(by_key))
+    if best is not None:
+        return by_key[best]
+    starts = [choice for key, choice in by_key.items() if len(folded) >= 3 and key.startswith(folded)]
+    return starts[0] if len(starts) == 1 else None
+
+
+@lru_cache(maxsize=256)
+def _nearest(word: str, choices: tuple[str, ...]) -> str | None:
+    """The first of the choices that are closest to the word, if they are close."""
+    matcher = difflib.SequenceMatcher(b=word)
+    best, score = None, 0.599
+    for choice in choices:
+        matcher.set_seq1(choice)
+        if (
+            min(matcher.real_quick_ratio(), matcher.quick_ratio()) > score
+            and (ratio := matcher.ratio()) > score
+        ):
+            best, score = choice, ratio
+    return best
+
+
+def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
+    """A hint: the closest choice, or what else to do."""
+    match = closest(word, choices)
+    return f"Did you mean `{match}`?" if match else otherwise
+
+
+def _fold(word: str) -> str:
+    return re.sub(r"[\s_-]", "", word).lower()
