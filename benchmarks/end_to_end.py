@@ -13,10 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 CONFIG = str(HERE.parent / "configs" / "digits_cnn.yaml")
 SCRIPT = [sys.executable, str(HERE / "plain_script.py")]
-LAYERCLI = [sys.executable, "-m", "layercli"]
+LAYERCLI = [str(Path(sys.executable).with_name("layercli"))]
 PAIRS = {
     "build": ([*LAYERCLI, "build", CONFIG], [*SCRIPT, "--build"]),
     "train, 20 epochs": ([*LAYERCLI, "train", CONFIG, "--set", "train.callbacks.0.patience=20"], SCRIPT),
