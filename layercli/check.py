@@ -15,9 +15,10 @@ from layercli.config.custom import CustomLayer
 from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
-from layercli.graph.build import INPUT, Graph, build, number_names, snake_case
+from layercli.graph.build import INPUT, Graph, build, number_names
 from layercli.graph.findings import Finding
 from layercli.graph.shapes import Row, Shapes, infer
+from layercli.layers.component import snake_case
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Shape, Tensor, product, show
 from layercli.layers.suggestions import limited_suggestions

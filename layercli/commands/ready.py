@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from layercli.check import Valid
+from layercli.config.custom import CustomLayer
 from layercli.config.data import Data
 from layercli.config.train import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
@@ -22,13 +23,12 @@ def require_trust(valid: Valid, *, trust: bool) -> None:
     Raises:
         LayercliError: one problem for each layer that would run code.
     """
-    layers = valid.custom_layers
     problems = []
     for node in valid.graph.nodes:
-        if node.layer not in layers:
+        layer = node.layer
+        if not (isinstance(layer, CustomLayer) and layer.needs_trust):
             continue
         path: KeyPath = (*node.path, "type")
-        layer = next(layer for layer in layers if layer is node.layer)
         file = valid.checked.directory / layer.place if layer.kind == "file" else None
         if file is not None and not file.is_file():
             message = f"There is no file {printable(str(file))}."

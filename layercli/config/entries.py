@@ -14,7 +14,7 @@ from layercli.config.names import layer_name
 from layercli.layers.base import Layer
 from layercli.layers.component import at
 from layercli.layers.registry import LAYERS
-from layercli.layers.strict import refuse
+from layercli.layers.strict import explained, refuse
 from layercli.layers.suggestions import closest, did_you_mean
 from layercli.source.nodes import quoted
 
@@ -195,9 +195,7 @@ def _collect(errors: list[InitErrorDetails], parse: Callable[[], Any]) -> Any:
         return parse()
     except ValidationError as error:
         for item in error.errors(include_url=False):
-            context = item["ctx"]
-            kind = refuse(item["type"], context["message"], context["hint"], at_key=context["at_key"])
-            errors.append(InitErrorDetails(type=kind, loc=item["loc"], input=None))
+            errors.append(InitErrorDetails(type=explained(item), loc=item["loc"], input=None))
     except ValueError as error:
         errors.append(InitErrorDetails(type=error, loc=(), input=None))  # type: ignore[typeddict-item]
     return None

@@ -1,19 +1,20 @@
 """Keras's metrics: what else is measured, and the names under which it is logged."""
 
-import re
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
 
 from layercli.config.registry import CHOSEN_METRICS
 from layercli.config.training_types import ClassAxis, ComputeDType, FromLogits, Smoothing, plain_name
 from layercli.layers.arguments import AnyInt, NonNegativeInt, PositiveInt
-from layercli.layers.component import Component
+from layercli.layers.component import Component, snake_case
 from layercli.layers.strict import Expected, refuse
 from layercli.source.nodes import quoted
 
-_TAKEN = frozenset({"loss", "learning_rate", "epoch", "seconds", "examples_per_second"})
+BOOKKEEPING: Final = ("epoch", "seconds", "examples_per_second")
+"""What a line of the history holds beside metrics."""
+_TAKEN = frozenset({"loss", "learning_rate", *BOOKKEEPING})
 """Columns of the history that are not metrics."""
 
 
@@ -248,12 +249,6 @@ class R2Score(Metric):
         NonNegativeInt, Field(description="Variables that R2 is adjusted for; 0: none.")
     ] = 0
     name: MetricName = "r2_score"
-
-
-def snake_case(name: str) -> str:
-    """``MeanIoU`` as ``mean_io_u``: Keras's ``to_snake_case``, after which it names what has no name."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def logged_name(metric: str | Component) -> str:

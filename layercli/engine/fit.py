@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from layercli.check import Valid
 from layercli.config.callbacks import monitored
+from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
 from layercli.data.arrays import Examples, Parts
 from layercli.engine.assemble import Assembled
@@ -50,11 +51,10 @@ class Fitted:
     @property
     def history(self) -> dict[str, list[float]]:
         """Each metric over the epochs."""
-        names = [name for name in (self.records[0] if self.records else {}) if name not in _BOOKKEEPING]
+        names = [name for name in (self.records[0] if self.records else {}) if name not in BOOKKEEPING]
         return {name: [record.get(name, math.nan) for record in self.records] for name in names}
 
 
-_BOOKKEEPING = ("epoch", "seconds", "examples_per_second")
 _NEWS_SECONDS = 0.1
 """Shortest time between two reports of a step: nobody reads faster, and reading the metrics costs time."""
 
@@ -173,7 +173,7 @@ def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
 def _epoch(record: dict[str, Any], monitor: str) -> dict[str, Any]:
     return {
         "monitor": monitor,
-        **{name: value for name, value in record.items() if name not in _BOOKKEEPING[1:]},
+        **{name: value for name, value in record.items() if name not in BOOKKEEPING[1:]},
     }
 
 

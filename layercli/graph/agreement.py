@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from layercli.config.config import Config
 from layercli.config.data import DataFacts
 from layercli.errors import Severity
-from layercli.graph.build import snake_case
 from layercli.graph.findings import Finding
 from layercli.graph.monitors import monitor_findings
 from layercli.graph.shapes import Row, Shapes
-from layercli.layers.component import Component
+from layercli.layers.component import Component, snake_case
 from layercli.layers.shapes import Tensor, show
 from layercli.source.nodes import KeyPath
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from layercli.config.custom import CustomLayer
 from layercli.config.entries import Doubt, LayerEntry
 from layercli.graph.findings import Finding
 from layercli.layers.base import Layer
+from layercli.layers.component import snake_case
 from layercli.layers.shapes import Tensor
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
@@ -190,13 +190,6 @@ def number_names(listed: Sequence[tuple[str | None, str]], others: Iterable[str]
                 break
         names.append(name)
     return names
-
-
-def snake_case(name: str) -> str:
-    """``MaxPooling2D`` as ``max_pooling2d``: Keras's ``to_snake_case``."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _base_name(layer: Layer) -> str:

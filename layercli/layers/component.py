@@ -13,7 +13,7 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.layers.strict import Strict, plain, refuse
+from layercli.layers.strict import Strict, explained, plain, refuse
 from layercli.layers.suggestions import closest
 from layercli.source.nodes import quoted
 
@@ -243,6 +243,13 @@ def fold(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
+def snake_case(name: str) -> str:
+    """``MaxPooling2D`` as ``max_pooling2d``: Keras's ``to_snake_case``."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
 V = TypeVar("V")
 
 
@@ -261,6 +268,4 @@ def at(key: str, parse: Callable[[Any], V], value: object) -> V:
 
 
 def _prefixed(key: str, error: Any) -> InitErrorDetails:
-    context = error["ctx"]
-    kind = refuse(error["type"], context["message"], context["hint"], at_key=context["at_key"])
-    return InitErrorDetails(type=kind, loc=(key, *error["loc"]), input=None)
+    return InitErrorDetails(type=explained(error), loc=(key, *error["loc"]), input=None)

@@ -27,6 +27,12 @@ def refuse(code: str, message: str, hint: str | None = None, *, at_key: bool = F
     )
 
 
+def explained(error: Any) -> PydanticCustomError:
+    """An error of ``refuse`` once more, to be raised around the place where it arose."""
+    context = error["ctx"]
+    return refuse(error["type"], context["message"], context["hint"], at_key=context["at_key"])
+
+
 class ArgumentError(ValueError):
     """Arguments that are well formed each, but not together; ``argument`` is the one to change."""
 
@@ -122,10 +128,9 @@ def _explain(cls: type[Strict], error: Any) -> InitErrorDetails:
     """One of Pydantic's errors in our words; what an inner model has explained already passes through."""
     context = error.get("ctx") or {}
     location, received = error["loc"], error["input"]
-    if context.get(_DONE):
-        kind = refuse(error["type"], context["message"], context["hint"], at_key=context["at_key"])
-    else:
-        kind = _in_words(cls, error["type"], location, received, context)
+    kind = (
+        explained(error) if context.get(_DONE) else _in_words(cls, error["type"], location, received, context)
+    )
     return InitErrorDetails(type=kind, loc=location, input=None)
 
 

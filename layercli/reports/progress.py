@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from layercli.config.metrics import BOOKKEEPING
 from layercli.reports.numbers import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
-
-_BOOKKEEPING = ("epoch", "seconds", "examples_per_second")
 
 
 class Silent:
@@ -95,7 +94,7 @@ class Progress(Silent):
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Print the finished epoch as a row of a table; its head comes before the first."""
-        names = [name for name in record if name not in _BOOKKEEPING]
+        names = [name for name in record if name not in BOOKKEEPING]
         cells = {"epoch": f"{record['epoch']}/{self._epochs}"}
         cells |= {name: number(record[name]) for name in names}
         cells |= {"time": duration(record["seconds"]), "examples/s": f"{record['examples_per_second']:,.0f}"}

@@ -5,11 +5,11 @@ from keras.src.metrics import ALL_OBJECTS_DICT
 from keras.src.utils.naming import reset_uids, to_snake_case
 from pydantic import TypeAdapter
 
-from layercli.config.metrics import direction, logged_name, logged_names, snake_case
+from layercli.config.metrics import direction, logged_name, logged_names
 from layercli.config.registry import CHOSEN_METRICS, METRICS, parse_metric
 from layercli.config.training_types import Metric
 from layercli.engine.objects import keras_object
-from layercli.layers.component import Component
+from layercli.layers.component import Component, snake_case
 from tests.config.against_keras import (
     assert_built_alike,
     assert_complete,
