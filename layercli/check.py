@@ -15,19 +15,17 @@ from layercli.config.custom import CustomLayer
 from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
-from layercli.graph.build import INPUT, Graph, build, number_names
+from layercli.graph.build import Graph, build, number_names
 from layercli.graph.findings import Finding
+from layercli.graph.inputs import model_inputs, undeclared
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.component import snake_case
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Shape, Tensor, product, show
+from layercli.layers.shapes import show
 from layercli.layers.suggestions import limited_suggestions
 from layercli.source.load import load
-from layercli.source.nodes import KeyPath, Node, format_path, problem_at
+from layercli.source.nodes import KeyPath, Node, problem_at
 from layercli.source.overrides import apply_overrides
-
-_INPUT_PATH: KeyPath = ("model", "input")
-_INPUTS_PATH: KeyPath = ("model", "inputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +134,10 @@ def _check_document(document: Node) -> Checked:
         config = salvage(value)
     malformed = bool(problems)
     if config is None:
-        problems.extend(_missing_input(document, value))
+        problems.extend(_placed(document, found) for found in undeclared(value))
         return Checked(file, _sorted(problems), document)
-    inputs = _inputs(config, document, problems)
+    inputs, unfit = model_inputs(config)
+    problems.extend(_placed(document, found) for found in unfit)
     if inputs is None:
         return Checked(file, _sorted(problems), document)
     graph, findings = build(config, inputs)
@@ -159,81 +158,9 @@ def _placed(document: Node, found: Finding) -> Problem:
         mark = document.locate(found.other, key=True)
         message = message.format(f"line {mark.line}" if mark.source.numbered else "an earlier place")
     return problem_at(
-        document.locate(found.path), found.code, message,
+        document.locate(found.path, key=found.at_key), found.code, message,
         hint=found.hint, path=found.path, severity=found.severity,
     )  # fmt: skip
-
-
-def _inputs(config: Config, document: Node, problems: list[Problem]) -> dict[str, Tensor] | None:
-    """The model's inputs: the declared ones, or the data's; None where neither tells."""
-    declared, several = config.model.input, config.model.inputs
-    facts = config.data.facts() if config.data else None
-    if several is not None:
-        if facts is not None and len(several) > 1:
-            message = (
-                f"The model has {len(several)} inputs, but {config.data.title()} gives one."
-                if config.data
-                else ""
-            )
-            problems.append(
-                problem_at(document.locate(_INPUTS_PATH, key=True), "input-mismatch", message,
-                           hint="Use one input, `model.input`, or leave `data` out.", path=_INPUTS_PATH)
-            )  # fmt: skip
-        elif facts is not None:
-            name, spec = next(iter(several.items()))
-            _check_input(spec.shape, facts.shape, (*_INPUTS_PATH, name), config, document, problems)
-        return {name: spec.tensor() for name, spec in several.items()}
-    if declared is None:
-        if facts is not None:
-            return {INPUT: Tensor((None, *facts.shape))}
-        problems.append(_input_problem(document))
-        return None
-    if facts is not None:
-        _check_input(declared.shape, facts.shape, _INPUT_PATH, config, document, problems)
-    return {INPUT: declared.tensor()}
-
-
-def _check_input(
-    declared: Shape, actual: Shape, path: KeyPath, config: Config, document: Node, problems: list[Problem]
-) -> None:
-    """Hold a declared input against the data's examples."""
-    if _fits(declared, actual):
-        return
-    hint = f"Write `input: {list(actual)}`, or leave `input` out."
-    has_shape = config.data is not None and "shape" in type(config.data).model_fields
-    if has_shape and product(declared) == product(actual):
-        hint = f"Write `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
-    message = f"`{format_path(path)}` is {show(declared)}, but an example of the data is {show(actual)}."
-    problems.append(problem_at(document.locate(path), "input-mismatch", message, hint=hint, path=path))
-
-
-def _missing_input(document: Node, value: Any) -> Iterator[Problem]:
-    """That no input is declared, of a config of which nothing else can be checked."""
-    model = value.get("model")
-    if (
-        isinstance(model, dict)
-        and model.get("layers")
-        and model.get("input") is None
-        and model.get("inputs") is None
-        and value.get("data") is None
-    ):
-        yield _input_problem(document)
-
-
-def _input_problem(document: Node) -> Problem:
-    return problem_at(
-        document.locate(_INPUT_PATH, key=True),
-        "missing-key",
-        "`model` needs `input`: the shape of one example, without the batch axis.",
-        hint="Add `input: [28, 28, 1]`, for example.",
-        path=_INPUT_PATH,
-    )
-
-
-def _fits(declared: Sequence[int | None], actual: Sequence[int | None]) -> bool:
-    return len(declared) == len(actual) and all(
-        a is None or a == b for a, b in zip(declared, actual, strict=True)
-    )
 
 
 def _shape_problems(document: Node, shapes: Shapes, *, free_input: bool) -> Iterator[Problem]:

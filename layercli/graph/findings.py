@@ -19,3 +19,5 @@ class Finding:
     severity: Severity = "error"
     other: KeyPath | None = None
     """Another place that the message names as ``{}``."""
+    at_key: bool = False
+    """Whether the key at the path is what is wrong, not its value."""
