@@ -12,19 +12,18 @@ from pydantic import ValidationError
 
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
+from layercli.config.expand import entry_names, expand
 from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
-from layercli.graph.build import Graph, build, number_names
+from layercli.graph.build import Graph, build
 from layercli.graph.findings import Finding
 from layercli.graph.inputs import model_inputs, undeclared
 from layercli.graph.shapes import Row, Shapes, infer
-from layercli.layers.component import snake_case
-from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import show
 from layercli.layers.suggestions import limited_suggestions
-from layercli.source.load import load
-from layercli.source.nodes import KeyPath, Node, problem_at
+from layercli.source.extend import read
+from layercli.source.nodes import KeyPath, Node, problem_in
 from layercli.source.overrides import apply_overrides
 
 
@@ -81,9 +80,7 @@ class Valid:
         self, path: KeyPath, code: str, message: str, hint: str | None = None, severity: Severity = "error"
     ) -> Problem:
         """A problem that points at ``path`` in the config."""
-        document = self.checked.document
-        mark = document.locate(path) if document else None
-        return problem_at(mark, code, message, hint=hint, path=path, severity=severity)
+        return problem_in(self.checked.document, path, code, message, hint=hint, severity=severity)
 
     @property
     def custom_layers(self) -> list[CustomLayer]:
@@ -95,11 +92,11 @@ class Valid:
 def check(file: str, overrides: Sequence[str] = ()) -> Checked:
     """Read the config at ``file`` (``-`` for standard input) and find everything that is wrong with it."""
     try:
-        document = load(file)
-        apply_overrides(document, overrides, _names_of)
+        document = read(file)
+        apply_overrides(document, overrides, entry_names)
+        return check_document(document)
     except LayercliError as error:
-        return Checked("<stdin>" if file == "-" else file, error.problems)
-    return check_document(document)
+        return Checked("<stdin>" if file == "-" else file, _sorted(error.problems))
 
 
 def require(checked: Checked) -> Valid:
@@ -124,13 +121,17 @@ _MOST_SUGGESTIONS = 200
 
 def _check_document(document: Node) -> Checked:
     file = document.mark.source.name
+    document, problems = expand(document)
     value = document.plain()
-    problems: list[Problem] = []
+    unresolved = {(problem.file, problem.line, problem.column) for problem in problems}
     config: Config | None
     try:
         config = Config.model_validate(value)
     except ValidationError as error:
-        problems = [_problem(document, item) for item in error.errors(include_url=False)]
+        found = [_problem(document, item) for item in error.errors(include_url=False)]
+        problems += [
+            problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
+        ]
         config = salvage(value)
     malformed = bool(problems)
     if config is None:
@@ -157,10 +158,8 @@ def _placed(document: Node, found: Finding) -> Problem:
     if found.other is not None:
         mark = document.locate(found.other, key=True)
         message = message.format(f"line {mark.line}" if mark.source.numbered else "an earlier place")
-    return problem_at(
-        document.locate(found.path, key=found.at_key), found.code, message,
-        hint=found.hint, path=found.path, severity=found.severity,
-    )  # fmt: skip
+    return problem_in(document, found.path, found.code, message,
+                      hint=found.hint, severity=found.severity, at_key=found.at_key)  # fmt: skip
 
 
 def _shape_problems(document: Node, shapes: Shapes, *, free_input: bool) -> Iterator[Problem]:
@@ -169,18 +168,14 @@ def _shape_problems(document: Node, shapes: Shapes, *, free_input: bool) -> Iter
         if row.error is None:
             continue
         path = row.node.path if row.error.argument is None else (*row.node.path, row.error.argument)
-        yield problem_at(
-            document.locate(path),
-            "shape-mismatch",
-            f"{row.error} {_from(row, lines)}".strip() if _shows_input(row) else str(row.error),
-            hint=hints.hint_for(row, shapes, lines, free_input=free_input),
-            path=path,
-        )
+        message = f"{row.error} {_from(row, lines)}".strip() if _shows_input(row) else str(row.error)
+        hint = hints.hint_for(row, shapes, lines, free_input=free_input)
+        yield problem_in(document, path, "shape-mismatch", message, hint=hint)
 
 
 def _line(document: Node, path: KeyPath) -> int | None:
     mark = document.locate(path)
-    return mark.line if mark.source.numbered else None
+    return mark.line if mark.source.numbered and mark.source is document.mark.source else None
 
 
 def _shows_input(row: Row) -> bool:
@@ -200,22 +195,17 @@ def _from(row: Row, lines: dict[str, int | None]) -> str:
 def _problem(document: Node, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
-    mark = document.locate(path, key=context["at_key"])
-    return problem_at(mark, error["type"], context["message"], hint=context["hint"], path=path)
+    return problem_in(
+        document, path, error["type"], context["message"], hint=context["hint"], at_key=context["at_key"]
+    )
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0, problem.column or 0))
-
-
-def _names_of(items: list[Node]) -> list[str]:
-    """Names by which ``--set`` addresses the items of a list: for layers, those that they will have."""
-    listed = []
-    for item in items:
-        value = item.plain()
-        value = {"type": value} if isinstance(value, str) else value
-        kind = str(value.get("type", "")) if isinstance(value, dict) else ""
-        given = value.get("name") if isinstance(value, dict) else None
-        base = LAYERS.find(kind) or kind.rpartition(":")[2].rpartition(".")[2]
-        listed.append((given if isinstance(given, str) else None, snake_case(base)))
-    return number_names(listed)
+    """The problems by their places; what is wrong with a block is told once, however often it is used."""
+    told: dict[object, Problem] = {}
+    for number, problem in enumerate(problems):
+        place = (problem.code, problem.file, problem.line, problem.column)
+        told.setdefault(place if problem.through else number, problem)
+    return sorted(
+        told.values(), key=lambda problem: (problem.file or "", problem.line or 0, problem.column or 0)
+    )

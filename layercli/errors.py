@@ -34,6 +34,13 @@ class Problem:
     column: int | None = None
     excerpt: str | None = None
     """The line of the file as written; for people, not part of the JSON."""
+    through: str | None = None
+    """How what stands there came to where it is wrong, as a sentence: through a block, a variable or a file."""
+
+    @property
+    def told(self) -> str:
+        """The message, with the way that what is wrong has come."""
+        return f"{self.message} {self.through}" if self.through else self.message
 
     @property
     def place(self) -> str:
@@ -47,7 +54,7 @@ class Problem:
         return {
             "code": self.code,
             "severity": self.severity,
-            "message": self.message,
+            "message": self.told,
             "hint": self.hint,
             "path": self.path,
             "file": self.file,
@@ -63,7 +70,7 @@ class LayercliError(Exception):
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
-        super().__init__("\n".join(f"{problem.place}{problem.message}" for problem in self.problems))
+        super().__init__("\n".join(f"{problem.place}{problem.told}" for problem in self.problems))
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

@@ -18,8 +18,8 @@ import yaml
 from layercli import __version__
 from layercli.check import Valid
 from layercli.config.config import Config
+from layercli.config.names import INPUT
 from layercli.errors import LayercliError, Problem
-from layercli.graph.build import INPUT
 from layercli.source.scalars import resolve
 
 ROOT = Path("runs")

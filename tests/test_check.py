@@ -529,7 +529,7 @@ MISSPELT = {
     ),
     "a name of two words": (
         "{type: Dense, units: 3, name: a b}",
-        ("bad-name", '`name` is "a b"; a layer\'s name must be of at most 100 letters, digits, `_`, `-` '
+        ("bad-name", '`name` is "a b"; a layer\'s name must be of at most 250 letters, digits, `_`, `-` '
                      'and dots, and begin '
          "with a letter or digit.", "For example `name: head`."),
     ),
@@ -549,10 +549,10 @@ MISSPELT = {
         "{type: Dense, units: 3, use_bias: no}",
         ("wrong-type", '`use_bias` is "no"; it must be true or false.', "Write `use_bias: false`."),
     ),
-    "repetition": (
-        "{type: Dense, units: 3, repeat: 2}",
-        ("not-available", "`repeat` is not available in this version of layercli.",
-         "Write the layer out as often as it is needed."),
+    "parameters without a block": (
+        "{type: Dense, units: 3, with: {units: 2}}",
+        ("unknown-key", "`with` gives parameters to a block; this is a layer.",
+         "Write arguments of a layer beside its `type`."),
     ),
 }  # fmt: skip
 

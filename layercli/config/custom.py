@@ -59,6 +59,11 @@ class CustomLayer(Layer):
         return Inferred(outputs, (), None, complete=False)
 
 
+def unknown_layer() -> CustomLayer:
+    """A layer of which nothing is known, in place of one that is malformed."""
+    return CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
+
+
 def is_custom(name: object) -> bool:
     """Whether a ``type`` names a class rather than an entry of the catalogue."""
     return isinstance(name, str) and (":" in name or name.startswith(_KERAS))

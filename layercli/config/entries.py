@@ -9,21 +9,14 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from layercli.config.custom import is_custom, parse_custom
+from layercli.config.custom import CustomLayer, is_custom, parse_custom
 from layercli.config.names import layer_name
 from layercli.layers.base import Layer
-from layercli.layers.component import at
+from layercli.layers.component import at, snake_case
 from layercli.layers.registry import LAYERS
 from layercli.layers.strict import explained, refuse
 from layercli.layers.suggestions import closest, did_you_mean
 from layercli.source.nodes import quoted
-
-_LATER = {
-    "repeat": "Write the layer out as often as it is needed.",
-    "block": "Write the layers of the block out.",
-    "with": "Write the layers of the block out.",
-    "reuse": "Declare a layer of its own here.",
-}
 
 
 class Doubt(IntEnum):
@@ -36,20 +29,34 @@ class Doubt(IntEnum):
 
 @dataclass(frozen=True)
 class LayerEntry:
-    """A layer as declared; ``name`` is None where the person gave none."""
+    """A layer as declared, or one that is called again; ``name`` is None where the person gave none."""
 
-    layer: Layer
+    layer: Layer | None
+    """None: the one that ``reuse`` names."""
     name: str | None = None
     doubt: Doubt = Doubt.NONE
     inputs: tuple[str, ...] | None = None
     """Names of what feeds it; None: the layer before."""
     keys: tuple[str, ...] | None = None
     """Where each input goes, as in ``inputs: {query: a, value: b}``; None: by their order."""
+    reuse: str | None = None
+    """The layer above that is called again, with the same weights."""
+
+    @property
+    def base_name(self) -> str:
+        """What an unnamed layer is named after."""
+        if self.layer is None:
+            return str(self.reuse).rpartition(".")[2]
+        return snake_case(
+            self.layer.class_name if isinstance(self.layer, CustomLayer) else self.layer.type_name()
+        )
 
     def plain(self) -> dict[str, Any]:
         """The mapping that declares this entry, every default written out."""
-        declared = self.layer.plain()
         named = {"name": self.name} if self.name else {}
+        if self.layer is None:
+            return {"reuse": self.reuse, **named, **self._wiring()}
+        declared = self.layer.plain()
         return {"type": declared.pop("type"), **named, **self._wiring(), **declared}
 
     def _wiring(self) -> dict[str, Any]:
@@ -72,21 +79,14 @@ def parse_entry(value: Any) -> LayerEntry:
     if not isinstance(value, dict):
         message = f"{quoted(value)} is no layer; write its type, or {{type: Dense, units: 10}}."
         raise refuse("wrong-type", message)
+    if "reuse" in value and "type" not in value:
+        return _parse_reuse(value)
     if "type" not in value:
         _refuse_nested(value)
     arguments = dict(value)
     if arguments.get("name", "") is None:
         del arguments["name"]
     errors: list[InitErrorDetails] = []
-    for key, hint in _LATER.items():
-        if key in arguments:
-            arguments.pop(key)
-            error = refuse(
-                "not-available", f"`{key}` is not available in this version of layercli.", hint, at_key=True
-            )
-            errors.append(InitErrorDetails(type=error, loc=(key,), input=None))
-    if len(errors) == 1 and "type" not in arguments:
-        raise ValidationError.from_exception_data("layer", errors)
     named = "name" in arguments
     name = _collect(errors, lambda: at("name", layer_name, arguments.pop("name"))) if named else None
     wired = arguments.pop("inputs", None)
@@ -97,8 +97,39 @@ def parse_entry(value: Any) -> LayerEntry:
         raise ValidationError.from_exception_data("layer", errors)
     keys, inputs = (tuple(wired), sources) if isinstance(wired, dict) else (None, sources)
     if keys is not None and layer.input_names:
-        keys, inputs = _in_order(keys, dict(wired), layer)
+        keys, inputs = in_order(keys, dict(wired), layer)
     return LayerEntry(layer, name, inputs=inputs, keys=keys)
+
+
+_REUSE_KEYS = ("reuse", "name", "inputs")
+
+
+def _parse_reuse(value: dict[str, Any]) -> LayerEntry:
+    """The entry that calls a layer above again.
+
+    Raises:
+        ValidationError: all that is wrong with it.
+    """
+    errors: list[InitErrorDetails] = []
+    for key in value:
+        if key not in _REUSE_KEYS:
+            message = f"A layer that is called again takes no arguments; it has {quoted(key)}."
+            hint = did_you_mean(
+                key, _REUSE_KEYS, otherwise="Remove it, or give it to the layer where it is declared."
+            )
+            error = refuse("unknown-key", message, hint, at_key=True)
+            errors.append(InitErrorDetails(type=error, loc=(key,), input=None))
+    reuse, wired, given = value["reuse"], value.get("inputs"), value.get("name")
+    if not isinstance(reuse, str) or not reuse:
+        message = f"`reuse` is {quoted(reuse)}; it must be the name of a layer above."
+        error = refuse("wrong-type", message, "For example {reuse: encoder, inputs: other}.")
+        errors.append(InitErrorDetails(type=error, loc=("reuse",), input=None))
+    name = None if given is None else _collect(errors, lambda: at("name", layer_name, given))
+    sources = None if wired is None else _collect(errors, lambda: at("inputs", parse_sources, wired))
+    if errors:
+        raise ValidationError.from_exception_data("layer", errors)
+    keys = tuple(wired) if isinstance(wired, dict) else None
+    return LayerEntry(None, name, inputs=sources, keys=keys, reuse=reuse)
 
 
 def parse_sources(value: Any) -> tuple[str, ...]:
@@ -117,7 +148,7 @@ def parse_sources(value: Any) -> tuple[str, ...]:
     )
 
 
-def _in_order(
+def in_order(
     keys: tuple[str, ...], wired: dict[str, str], layer: Layer
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keyed inputs in the order in which the layer takes them.

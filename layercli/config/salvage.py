@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom import CustomLayer
+from layercli.config.custom import unknown_layer
 from layercli.config.data import DATA
 from layercli.config.entries import Doubt, LayerEntry, parse_entry, parse_sources
 from layercli.config.model import MAX_LAYERS, ModelSection, parse_input, parse_inputs
@@ -56,9 +56,8 @@ def _stand_in(item: Any) -> LayerEntry:
     name = item.get("name") if isinstance(item, dict) else None
     value = dict(item) if isinstance(item, dict) else {"type": item}
     layer, doubt = _mended(value)
-    unknown = CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
     sources = _parsed(parse_sources, value.get("inputs"))
-    return LayerEntry(layer or unknown, _parsed(layer_name, name), doubt, sources)
+    return LayerEntry(layer or unknown_layer(), _parsed(layer_name, name), doubt, sources)
 
 
 def _mended(value: dict[str, Any]) -> tuple[Layer | None, Doubt]:

@@ -43,10 +43,13 @@ def assemble(valid: Valid) -> Assembled:
     inputs = list(tensors.values())
     layers: dict[str, Any] = {}
     for node in valid.graph.nodes:
-        layers[node.name] = _layer(node, valid)
-        taken = [tensors[name] for name in node.inputs]
+        layers[node.name] = _layer(node, valid) if node.shares is None else layers[node.shares]
+        taken = [picked(tensors[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
         tensors[node.name] = _connect(layers[node.name], taken, node, valid)
-    outputs = [tensors[name] for name in valid.graph.outputs]
+    graph = valid.graph
+    outputs = [
+        picked(tensors[name], pick) for name, pick in zip(graph.outputs, graph.output_picks, strict=True)
+    ]
     model = keras.Model(
         inputs if len(inputs) > 1 else inputs[0],
         outputs if len(outputs) > 1 else outputs[0],
@@ -71,6 +74,7 @@ def _complete(row: Row, assembled: Assembled, *, sure: bool) -> Row:
     made = tuple(
         Weight(weight.name, tuple(weight.shape), trainable=bool(weight.trainable), dtype=weight.dtype)
         for weight in assembled.layers[row.node.name].weights
+        if row.node.shares is None  # else they are counted where the layer is declared
     )
     if row.weights is None:
         tensors = assembled.tensors[row.node.name]
@@ -99,6 +103,13 @@ def _layer(node: Node, valid: Valid) -> Any:
         raise refused(
             node, valid, f"{layer.class_name} cannot be made with these arguments", error
         ) from error
+
+
+def picked(output: Any, pick: int | None) -> Any:
+    """One output of several, or all that a layer gives."""
+    if pick is None:
+        return output
+    return output[pick] if isinstance(output, (list, tuple)) else output
 
 
 def call(layer: Any, node: Node, taken: list[Any], **options: Any) -> Any:
@@ -173,7 +184,7 @@ def check_savable(assembled: Assembled, valid: Valid) -> None:
     """
     problems = []
     for node in valid.graph.nodes:
-        if not isinstance(node.layer, CustomLayer):
+        if not isinstance(node.layer, CustomLayer) or node.shares is not None:
             continue
         layer = assembled.layers[node.name]
         try:

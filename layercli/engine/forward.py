@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from layercli.check import Valid
-from layercli.engine.assemble import Assembled, call, disagreement
+from layercli.engine.assemble import Assembled, call, disagreement, picked
 from layercli.engine.refusals import refused
 from layercli.errors import Problem
 from layercli.graph.build import Node
@@ -34,7 +34,7 @@ def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Sha
     problems: list[Problem] = []
     strayed: set[str] = set()
     for node in valid.graph.nodes:
-        taken = [values[name] for name in node.inputs]
+        taken = [picked(values[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
         layer = assembled.layers[node.name]
         try:
             result = call(layer, node, taken, training=False)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom import CustomLayer
-from layercli.config.entries import Doubt, LayerEntry
+from layercli.config.custom import CustomLayer, unknown_layer
+from layercli.config.entries import Doubt, LayerEntry, in_order
+from layercli.config.names import INPUT, number_names
 from layercli.graph.findings import Finding
 from layercli.layers.base import Layer
-from layercli.layers.component import snake_case
 from layercli.layers.shapes import Tensor
 from layercli.layers.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, printable, quoted
 
-INPUT = "input"
+_INDEX = re.compile(r"\d{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class Node:
     """Where it stands in the config."""
     doubt: Doubt = Doubt.NONE
     """What may be wrong with it, where it stands in for a malformed layer."""
+    shares: str | None = None
+    """The node whose layer, and weights, it calls again."""
+    picks: tuple[int | None, ...] = ()
+    """Which output of each input it takes, where that has several; None: all of them."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Its inputs as a config writes them, ``lstm:1`` for one output of several."""
+        return tuple(reference(name, pick) for name, pick in zip(self.inputs, self.picks, strict=True))
 
     @property
     def type_name(self) -> str:
@@ -45,23 +56,44 @@ class Graph:
     inputs: dict[str, Tensor]
     nodes: list[Node]
     outputs: tuple[str, ...]
+    output_picks: tuple[int | None, ...] = ()
+    """Which output of each of them, where it has several; None: all of them."""
+
+    @property
+    def output_references(self) -> tuple[str, ...]:
+        """The outputs as a config writes them, ``lstm:1`` for one of several."""
+        return tuple(
+            reference(name, pick) for name, pick in zip(self.outputs, self.output_picks, strict=True)
+        )
+
+
+def reference(name: str, pick: int | None) -> str:
+    """A node's output as a config writes it."""
+    return name if pick is None else f"{name}:{pick}"
 
 
 def build(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[Finding]]:
     """The graph of a config with these inputs, and names that are given twice or name nothing."""
     entries = config.model.layers
-    names = layer_names(entries, taken=inputs)
+    names = number_names([(entry.name, entry.base_name) for entry in entries], inputs)
     wiring = _Wiring(inputs, names)
     nodes: list[Node] = []
+    by_name: dict[str, Node] = {}
     previous = next(iter(inputs)) if len(inputs) == 1 else None
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
         path: KeyPath = ("model", "layers", index)
+        entry, shares = (entry, None) if entry.layer is not None else wiring.called_again(entry, path, by_name)
+        assert entry.layer is not None
         sources = wiring.sources(entry, path, previous)
         wiring.add(name, path)
-        nodes.append(Node(name, entry.layer, sources, path, entry.doubt))
+        taken, picks = tuple(source for source, _ in sources), tuple(pick for _, pick in sources)
+        nodes.append(Node(name, entry.layer, taken, path, entry.doubt, shares, picks))
+        by_name.setdefault(name, nodes[-1])
         previous = name
     outputs = wiring.outputs(config, names[-1])
-    graph = Graph(inputs, nodes, outputs)
+    graph = Graph(
+        inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs)
+    )
     return graph, wiring.findings or list(_unused(graph))
 
 
@@ -90,7 +122,44 @@ class _Wiring:
             )
         self._first.setdefault(name, path)
 
-    def sources(self, entry: LayerEntry, path: KeyPath, previous: str | None) -> tuple[str, ...]:
+    def called_again(
+        self, entry: LayerEntry, path: KeyPath, nodes: Mapping[str, Node]
+    ) -> tuple[LayerEntry, str | None]:
+        """The entry with the layer that it calls again, and the node that has it."""
+        name = str(entry.reuse)
+        found = nodes.get(name)
+        place = (*path, "reuse")
+        if found is None:
+            if name in self._inputs or name == INPUT:
+                message = f"`{name}` is an input of the model; only a layer can be called again."
+                self._report("unknown-name", message, place, "Name a layer.")
+            elif name in self._all:
+                message = (
+                    f"`{name}` stands below; a layer is declared above the place where it is called again."
+                )
+                self._report(
+                    "unknown-name", message, place, f"Declare `{name}` above, and call it again here."
+                )
+            else:
+                self._unknown("layer", name, place, list(nodes), path)
+            return replace(entry, layer=unknown_layer(), doubt=Doubt.RANK), None
+        if entry.keys is not None and found.layer.input_names:
+            try:
+                keys, wired = in_order(
+                    entry.keys, dict(zip(entry.keys, entry.inputs or (), strict=True)), found.layer
+                )
+            except ValidationError as error:
+                for item in error.errors(include_url=False):
+                    self._report(
+                        item["type"], item["ctx"]["message"], (*path, *item["loc"]), item["ctx"]["hint"]
+                    )
+            else:
+                entry = replace(entry, keys=keys, inputs=wired)
+        return replace(entry, layer=found.layer, doubt=found.doubt), found.shares or found.name
+
+    def sources(
+        self, entry: LayerEntry, path: KeyPath, previous: str | None
+    ) -> tuple[tuple[str, int | None], ...]:
         """The nodes or inputs that feed an entry; none where a name does not resolve."""
         if entry.inputs is None and previous is None:
             listed = ", ".join(f"`{name}`" for name in self._inputs)
@@ -105,34 +174,58 @@ class _Wiring:
                 place = (*place, entry.keys[number])
             elif entry.inputs is not None and len(entry.inputs) > 1:
                 place = (*place, number)
-            resolved = previous if name == "previous" else self._resolve(name, place)
+            resolved = self._reference(name, place, previous)
             if resolved is not None:
                 found.append(resolved)
         return tuple(found) if len(found) == len(named) else ()
 
-    def outputs(self, config: Config, last: str) -> tuple[str, ...]:
-        """The nodes whose outputs are the model's."""
+    def outputs(self, config: Config, last: str) -> list[tuple[str, int | None]]:
+        """The nodes whose outputs are the model's, and which of their outputs."""
         declared = config.model.outputs
         if declared is None:
-            return (last,)
-        resolved = [self._resolve(name, ("model", "outputs")) for name in declared]
-        return tuple(name for name in resolved if name is not None)
+            return [(last, None)]
+        resolved = [self._reference(name, ("model", "outputs"), None) for name in declared]
+        return [found for found in resolved if found is not None]
+
+    def _reference(self, text: str, path: KeyPath, previous: str | None) -> tuple[str, int | None] | None:
+        """The node or input that ``name`` or ``name:1`` names, and which of its outputs."""
+        name, colon, number = text.partition(":")
+        if colon and not _INDEX.fullmatch(number):
+            message = f"{quoted(text)} names no output; after the colon stands its number, counted from 0."
+            self._report(
+                "unknown-name", message, path, f"Write `{printable(name, limit=60)}:0` for the first output."
+            )
+            return None
+        if name == "previous" and previous is not None:
+            resolved: str | None = previous
+        else:
+            resolved = self._resolve(name, path)
+        return None if resolved is None else (resolved, int(number) if colon else None)
 
     def _resolve(self, name: str, path: KeyPath) -> str | None:
         if name in self._first or name in self._inputs:
             return name
         if name == INPUT and len(self._inputs) == 1:
             return next(iter(self._inputs))
-        if name in self._all:
+        if name in self._all or any(other.startswith(f"{name}.") for other in self._all):
             message = f"`{name}` stands below; a layer takes inputs from layers above it."
             self._report("unknown-name", message, path, f"Move `{name}` above this layer.")
         else:
-            known = [*self._inputs, *self._first]
-            hint = did_you_mean(name, known, otherwise=f"Known are {', '.join(known[:12])}.")
-            self._report(
-                "unknown-name", f'There is no layer or input "{printable(name, limit=60)}".', path, hint
-            )
+            self._unknown("layer or input", name, path, [*self._inputs, *self._first], path)
         return None
+
+    def _unknown(self, noun: str, name: str, path: KeyPath, known: list[str], at: KeyPath) -> None:
+        """Report a name that is nothing's; inside a block the block's own names are told as they stand there."""
+        own = self._all[at[2]] if len(at) > 2 and isinstance(at[2], int) else ""
+        prefix = own[: own.rfind(".") + 1]
+        local = [other.removeprefix(prefix) for other in known] if prefix else known
+        nearest = [
+            *reversed([other for other in local if other not in known]),
+            *(o for o in local if o in known),
+        ]
+        otherwise = f"Known are {', '.join(nearest[:12])}." if nearest else "There is none above."
+        hint = did_you_mean(name, nearest, otherwise=otherwise)
+        self._report("unknown-name", f'There is no {noun} "{printable(name, limit=60)}".', path, hint)
 
     def _report(self, code: str, message: str, path: KeyPath, hint: str) -> None:
         self.findings.append(Finding(code=code, message=message, path=path, hint=hint))
@@ -166,31 +259,3 @@ def _unused(graph: Graph) -> Iterator[Finding]:
                 hint="Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
                 severity="warning",
             )
-
-
-def layer_names(entries: Iterable[LayerEntry], *, taken: Iterable[str] = ()) -> list[str]:
-    """The name of each layer: the given one, else the type's in snake case with the next free number, as in Keras."""
-    listed = [(entry.name, _base_name(entry.layer)) for entry in entries]
-    return number_names(listed, taken)
-
-
-def number_names(listed: Sequence[tuple[str | None, str]], others: Iterable[str] = ()) -> list[str]:
-    """Give each pair of (given name, base name) a name; a given one, or one of others, is never handed out again."""
-    taken = {given for given, _ in listed if given is not None} | set(others)
-    counts: Counter[str] = Counter()
-    names = []
-    for given, base in listed:
-        if given is not None:
-            names.append(given)
-            continue
-        while True:
-            name = f"{base}_{counts[base]}" if counts[base] else base
-            counts[base] += 1
-            if name not in taken:
-                break
-        names.append(name)
-    return names
-
-
-def _base_name(layer: Layer) -> str:
-    return snake_case(layer.class_name if isinstance(layer, CustomLayer) else layer.type_name())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from layercli.config.config import Config
-from layercli.graph.build import INPUT
+from layercli.config.names import INPUT
 from layercli.graph.findings import Finding
 from layercli.layers.shapes import Shape, Tensor, product, show
 from layercli.source.nodes import KeyPath, format_path

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from layercli.config.entries import Doubt
 from layercli.graph.build import Graph, Node
 from layercli.layers.base import Inferred, Weight
-from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, show
 
 _BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
           "int8": 1, "uint8": 1, "bool": 1}  # fmt: skip
@@ -76,11 +76,13 @@ class Shapes:
     rows: list[Row]
     by_name: dict[str, Row] = field(default_factory=dict)
 
-    def output(self, name: str) -> Tensor | None:
-        """The single output of a node or input, where it is known."""
+    def output(self, name: str, pick: int | None = None) -> Tensor | None:
+        """The single output of a node or input, or the one that is picked, where it is known."""
         if name in self.graph.inputs:
             return self.graph.inputs[name]
         row = self.by_name[name]
+        if pick is not None:
+            return row.outputs[pick] if pick < len(row.outputs) and not row.doubtful else None
         return row.outputs[0] if len(row.outputs) == 1 and not row.doubtful else None
 
     @property
@@ -119,6 +121,8 @@ def infer(graph: Graph) -> Shapes:
     shapes = Shapes(graph, [])
     for node in graph.nodes:
         row = _infer_node(node, known)
+        if node.shares is not None:
+            row = _called_again(row, shapes.by_name[node.shares])
         known[node.name] = row.outputs
         if len(node.inputs) == 1 and node.inputs[0] in mended:
             row, mended[node.name] = _after_mending(node, row, mended[node.inputs[0]])
@@ -140,6 +144,15 @@ def _infer_node(node: Node, known: dict[str, tuple[Tensor, ...]]) -> Row:
     sources = [known[name] for name in node.inputs]
     if not sources or any(not tensors for tensors in sources):
         return _unknown(node)
+    for number, pick in enumerate(node.picks):
+        if pick is None:
+            continue
+        given = sources[number]
+        if pick >= len(given):
+            count = "one output" if len(given) == 1 else f"{len(given)} outputs"
+            message = f"`{node.inputs[number]}` has {count}, counted from 0; there is no `{node.references[number]}`."
+            return Row(node, tuple(given), error=ShapeError(message, argument="inputs"))
+        sources[number] = (given[pick],)
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
     try:
         inferred = node.layer.infer(inputs)
@@ -148,6 +161,18 @@ def _infer_node(node: Node, known: dict[str, tuple[Tensor, ...]]) -> Row:
     weights = inferred.weights if inferred.complete else None
     flops = None if inferred.multiply_adds is None else 2 * inferred.multiply_adds
     return Row(node, inputs, inferred.outputs, weights, flops)
+
+
+def _called_again(row: Row, first: Row) -> Row:
+    """The row of a layer that is called again: its weights are counted where it is declared."""
+    if row.weights is None or first.weights is None:
+        return replace(row, weights=() if first.weights is not None and row.error is None else row.weights)
+    if [weight.shape for weight in row.weights] == [weight.shape for weight in first.weights]:
+        return replace(row, weights=())
+    here, there = (", ".join(show(x.shape) for x in of.inputs if x is not None) for of in (row, first))
+    message = f"`{first.node.name}` has weights for an input of {there}; called again it gets {here}."
+    hint = "Give it an input of the same size, or declare a layer of its own here."
+    return Row(row.node, row.inputs, error=ShapeError(message, hint=hint))
 
 
 def _after_error(node: Node, row: Row) -> list[Tensor]:

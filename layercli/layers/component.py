@@ -15,7 +15,7 @@ from pydantic_core import InitErrorDetails
 
 from layercli.layers.strict import Strict, explained, plain, refuse
 from layercli.layers.suggestions import closest
-from layercli.source.nodes import quoted
+from layercli.source.nodes import fold, quoted
 
 
 class _Arguments(Strict):
@@ -236,11 +236,6 @@ class Catalogue(Generic[C]):
 
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-
-def fold(name: str) -> str:
-    """A type's name as it is compared: case, ``_`` and ``-`` do not count."""
-    return name.replace("_", "").replace("-", "").lower()
 
 
 def snake_case(name: str) -> str:

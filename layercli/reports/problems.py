@@ -39,7 +39,7 @@ def _block(problem: Problem, width: int) -> Text:
     colour = "red" if problem.severity == "error" else "yellow"
     text = Text(problem.place, style="bold")
     text.append(f"{problem.severity}", style=f"bold {colour}")
-    text.append(f": {printable(problem.message)}")
+    text.append(f": {printable(problem.told)}")
     text.append(f" [{problem.code}]\n", style="dim")
     if problem.excerpt is not None and problem.line is not None and problem.column is not None:
         text.append(_excerpt(problem.excerpt, problem.line, problem.column, width, colour))

@@ -48,6 +48,11 @@ def quoted(value: object) -> str:
     return printable(str(value), limit=60)
 
 
+def fold(name: str) -> str:
+    """A type's name as it is compared: case, ``_`` and ``-`` do not count."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
 def format_path(path: KeyPath) -> str:
     """``("model", "layers", 3, "units")`` as ``model.layers[3].units``."""
     text = ""
@@ -98,6 +103,17 @@ class Node:
     """Number of nodes in the tree below and with this one, aliases written out."""
     depth: int = 0
     """Levels of lists and mappings in the tree below this one, aliases written out."""
+    written: KeyPath | None = None
+    """The path at which it was written, where that is not the one at which it is found."""
+    through: str | None = None
+    """How it came here from another place, as a sentence."""
+
+    @property
+    def steps(self) -> list[tuple[str | int, Node]]:
+        """The items of a list by their index, or those of a mapping by their key."""
+        if isinstance(self.value, dict):
+            return list(self.value.items())
+        return list(enumerate(self.value)) if isinstance(self.value, list) else []
 
     def plain(self) -> Any:
         """The value without positions."""
@@ -135,6 +151,16 @@ class Node:
             node = child
         return mark
 
+    def origin(self, path: KeyPath) -> tuple[KeyPath, str | None]:
+        """The path as it was written, and the sentence that says how what stands there came from elsewhere."""
+        node: Node | None = self
+        written, through = self.written or (), self.through
+        for step in path:
+            node = node._child(step) if node is not None else None
+            written = (*written, step) if node is None or node.written is None else node.written
+            through = through if node is None or node.through is None else node.through
+        return written, through
+
     def _child(self, step: str | int) -> Node | None:
         if isinstance(step, int):
             items = self.value
@@ -150,6 +176,7 @@ def problem_at(
     hint: str | None = None,
     path: KeyPath = (),
     severity: Severity = "error",
+    through: str | None = None,
 ) -> Problem:
     """A problem that points at ``mark``."""
     numbered = mark is not None and mark.source.numbered
@@ -163,4 +190,23 @@ def problem_at(
         line=mark.line if mark and numbered else None,
         column=mark.column if mark and numbered else None,
         excerpt=mark.excerpt if mark and numbered else None,
+        through=through,
     )
+
+
+def problem_in(
+    document: Node | None,
+    path: KeyPath,
+    code: str,
+    message: str,
+    *,
+    hint: str | None = None,
+    severity: Severity = "error",
+    at_key: bool = False,
+) -> Problem:
+    """A problem that points at ``path`` in a document: at the place where a person wrote what stands there."""
+    if document is None:
+        return problem_at(None, code, message, hint=hint, path=path, severity=severity)
+    written, through = document.origin(path)
+    mark = document.locate(path, key=at_key)
+    return problem_at(mark, code, message, hint=hint, path=written, severity=severity, through=through)

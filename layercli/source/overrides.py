@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from layercli.errors import LayercliError, Problem
@@ -84,7 +85,7 @@ def _own_child(node: Node, key: str | int, mark: Mark) -> Node:
 
 def _copy(node: Node) -> Node:
     value = node.value.copy() if isinstance(node.value, (dict, list)) else node.value
-    return Node(value, node.mark, dict(node.keys), node.size)
+    return replace(node, value=value, keys=dict(node.keys))
 
 
 def _index(items: list[Node], step: str, path: KeyPath, mark: Mark, names: Namer) -> int:

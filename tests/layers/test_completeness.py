@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from layercli.engine.objects import keras_object
-from layercli.layers.component import fold
+from layercli.source.nodes import fold
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.reports.catalogue import example_of
