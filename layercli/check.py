@@ -23,6 +23,7 @@ from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.shapes import show
 from layercli.layers.suggestions import limited_suggestions
 from layercli.source.extend import read
+from layercli.source.load import STDIN
 from layercli.source.nodes import KeyPath, Node, problem_in
 from layercli.source.overrides import apply_overrides
 
@@ -96,7 +97,8 @@ def check(file: str, overrides: Sequence[str] = ()) -> Checked:
         apply_overrides(document, overrides, entry_names)
         return check_document(document)
     except LayercliError as error:
-        return Checked("<stdin>" if file == "-" else file, _sorted(error.problems))
+        name = "<stdin>" if file == STDIN else file
+        return Checked(name, _sorted(error.problems, name))
 
 
 def require(checked: Checked) -> Valid:
@@ -136,11 +138,11 @@ def _check_document(document: Node) -> Checked:
     malformed = bool(problems)
     if config is None:
         problems.extend(_placed(document, found) for found in undeclared(value))
-        return Checked(file, _sorted(problems), document)
+        return Checked(file, _sorted(problems, file), document)
     inputs, unfit = model_inputs(config)
     problems.extend(_placed(document, found) for found in unfit)
     if inputs is None:
-        return Checked(file, _sorted(problems), document)
+        return Checked(file, _sorted(problems, file), document)
     graph, findings = build(config, inputs)
     problems.extend(_placed(document, found) for found in findings)
     shapes = infer(graph)
@@ -148,8 +150,8 @@ def _check_document(document: Node) -> Checked:
     if not has_errors(problems) or malformed:
         problems.extend(_placed(document, found) for found in agreement.disagreements(config, shapes))
     if malformed:
-        return Checked(file, _sorted(problems), document)
-    return Checked(file, _sorted(problems), document, config, shapes)
+        return Checked(file, _sorted(problems, file), document)
+    return Checked(file, _sorted(problems, file), document, config, shapes)
 
 
 def _placed(document: Node, found: Finding) -> Problem:
@@ -200,12 +202,13 @@ def _problem(document: Node, error: Any) -> Problem:
     )
 
 
-def _sorted(problems: list[Problem]) -> list[Problem]:
-    """The problems by their places; what is wrong with a block is told once, however often it is used."""
+def _sorted(problems: list[Problem], file: str) -> list[Problem]:
+    """The problems by their places, the file's own first; what is wrong with a block is told once for all its uses."""
     told: dict[object, Problem] = {}
     for number, problem in enumerate(problems):
         place = (problem.code, problem.file, problem.line, problem.column)
         told.setdefault(place if problem.through else number, problem)
     return sorted(
-        told.values(), key=lambda problem: (problem.file or "", problem.line or 0, problem.column or 0)
+        told.values(),
+        key=lambda problem: (problem.file != file, problem.file or "", problem.line or 0, problem.column or 0),
     )

@@ -4,11 +4,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from layercli.config.blocks import BLOCKS
 from layercli.config.data import DataSection
+from layercli.config.interpolate import VARS
 from layercli.config.model import ModelSection
 from layercli.config.names import RunName
 from layercli.config.train import TrainSection
 from layercli.layers.strict import Strict
+from layercli.source.extend import EXTENDS
 
 _SECTION = "It belongs under `train:`."
 
@@ -24,6 +27,8 @@ class Config(Strict):
         "split": "It belongs under `data:`.",
         "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",
     }
+
+    also: ClassVar[tuple[str, ...]] = (EXTENDS, VARS, BLOCKS)
 
     name: Annotated[
         RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")

@@ -191,14 +191,15 @@ def _short(value: Any) -> str:
 
 
 def _named(error: InitErrorDetails) -> InitErrorDetails:
-    """The error, with the hint that a key was meant to be `name`, which every entry takes beside its arguments."""
+    """The error, with the hint that a key was meant to be one that every entry takes beside its arguments."""
     kind, loc = error["type"], error.get("loc", ())
     if not isinstance(kind, PydanticCustomError) or kind.type != "unknown-key" or len(loc) != 1:
         return error
     context = kind.context or {}
-    if str(context["hint"]).startswith("Did you mean") or closest(str(loc[0]), ["name"]) is None:
+    meant_key = closest(str(loc[0]), ["name", "inputs", "repeat"])
+    if str(context["hint"]).startswith("Did you mean") or meant_key is None:
         return error
-    meant = refuse("unknown-key", context["message"], "Did you mean `name`?", at_key=True)
+    meant = refuse("unknown-key", context["message"], f"Did you mean `{meant_key}`?", at_key=True)
     return InitErrorDetails(type=meant, loc=loc, input=None)
 
 

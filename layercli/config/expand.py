@@ -15,7 +15,7 @@ from layercli.layers.component import snake_case
 from layercli.layers.registry import LAYERS
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.load import MAX_NODES
-from layercli.source.nodes import KeyPath, Node, problem_at, problem_in, quoted
+from layercli.source.nodes import KeyPath, Node, problem_at, problem_in, quoted, seen_from
 
 Kind: TypeAlias = Literal["layer", "block", "reuse"]
 
@@ -255,10 +255,10 @@ class _Expander:
         self._open.pop()
 
     def _through(self, entry: _Entry, block: Block, scope: Scope) -> str:
-        mark = entry.node.mark
-        place = f"at line {mark.line}" if mark.source.numbered else f"by {mark.source.name}"
-        inside = scope.through[0].lower() + scope.through[1:] if scope.through else "."
-        told = f"In the block `{block.name}`, used {place}{', ' if scope.through else ''}{inside}"
+        inside = f", {scope.through[0].lower()}{scope.through[1:]}" if scope.through else "."
+        told = (
+            f"In the block `{block.name}`, used at {seen_from(entry.node.mark, block.layers[0].mark)}{inside}"
+        )
         return f"{told} {block.through}" if block.through and block.through not in told else told
 
     def _use(self, entry: _Entry, scope: Scope) -> _Use | None:
@@ -350,7 +350,7 @@ class _Expander:
         self._problems.append(problem_in(node, steps, code, message, hint=hint, at_key=at_key))
 
     def _too_much(self, entry: _Entry) -> NoReturn:
-        most = f"{MAX_LAYERS:,} layers" if len(self._flat) > MAX_LAYERS else f"{MAX_NODES:,} values"
+        most = f"{MAX_NODES:,} values" if self._size > MAX_NODES else f"{MAX_LAYERS:,} layers"
         message = f"Written out, the blocks and repeats of this config have more than {most}."
         problem = problem_at(
             entry.node.mark, "out-of-range", message, hint="Use smaller numbers as `repeat`.", path=entry.path

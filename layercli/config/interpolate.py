@@ -11,7 +11,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.layers.strict import written
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.load import MAX_DEPTH, MAX_NODES
-from layercli.source.nodes import KeyPath, Node, printable, problem_at, quoted
+from layercli.source.nodes import KeyPath, Node, printable, problem_at, quoted, seen_from
 
 VARS: Final = "vars"
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -207,8 +207,7 @@ def _find(
 
 def _put(value: Node, told: str, node: Node) -> Node:
     """The value in place of the reference; it keeps the position at which it was written."""
-    line = f", used at line {node.mark.line}" if node.mark.source.numbered else ""
-    through = f"It is the {told}{line}."
+    through = f"It is the {told}, used at {seen_from(node.mark, value.mark)}."
     return replace(value, through=f"{through} {value.through}" if value.through else through)
 
 

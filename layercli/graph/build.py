@@ -82,7 +82,9 @@ def build(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[Findin
     previous = next(iter(inputs)) if len(inputs) == 1 else None
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
         path: KeyPath = ("model", "layers", index)
-        entry, shares = (entry, None) if entry.layer is not None else wiring.called_again(entry, path, by_name)
+        entry, shares = (
+            (entry, None) if entry.layer is not None else wiring.called_again(entry, path, by_name)
+        )
         assert entry.layer is not None
         sources = wiring.sources(entry, path, previous)
         wiring.add(name, path)
@@ -91,9 +93,7 @@ def build(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[Findin
         by_name.setdefault(name, nodes[-1])
         previous = name
     outputs = wiring.outputs(config, names[-1])
-    graph = Graph(
-        inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs)
-    )
+    graph = Graph(inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs))
     return graph, wiring.findings or list(_unused(graph))
 
 
@@ -133,7 +133,7 @@ class _Wiring:
             if name in self._inputs or name == INPUT:
                 message = f"`{name}` is an input of the model; only a layer can be called again."
                 self._report("unknown-name", message, place, "Name a layer.")
-            elif name in self._all:
+            elif self._stands_below(name, place):
                 message = (
                     f"`{name}` stands below; a layer is declared above the place where it is called again."
                 )
@@ -207,12 +207,17 @@ class _Wiring:
             return name
         if name == INPUT and len(self._inputs) == 1:
             return next(iter(self._inputs))
-        if name in self._all or any(other.startswith(f"{name}.") for other in self._all):
+        if self._stands_below(name, path):
             message = f"`{name}` stands below; a layer takes inputs from layers above it."
             self._report("unknown-name", message, path, f"Move `{name}` above this layer.")
         else:
             self._unknown("layer or input", name, path, [*self._inputs, *self._first], path)
         return None
+
+    def _stands_below(self, name: str, path: KeyPath) -> bool:
+        """Whether a layer or block of that name follows the one at ``path``."""
+        after = self._all[path[2] + 1 :] if len(path) > 2 and isinstance(path[2], int) else self._all
+        return any(other == name or other.startswith(f"{name}.") for other in after)
 
     def _unknown(self, noun: str, name: str, path: KeyPath, known: list[str], at: KeyPath) -> None:
         """Report a name that is nothing's; inside a block the block's own names are told as they stand there."""

@@ -53,6 +53,8 @@ class Strict(BaseModel):
     """What a key is called here."""
     advice: ClassVar[dict[str, str]] = {}
     """Keys that people try, with what to write instead."""
+    also: ClassVar[tuple[str, ...]] = ()
+    """Keys that may stand here and are resolved before."""
 
     @classmethod
     def title(cls) -> str:
@@ -210,7 +212,7 @@ def _own_first(cls: type[Strict]) -> list[str]:
     bases = reversed([*enumerate(getattr(cls, "component", cls).__mro__)])
     depth = {key: depth for depth, base in bases for key in vars(base).get("__annotations__", ())}
     fields = cls.model_fields
-    return sorted(fields, key=lambda key: (not fields[key].is_required(), depth.get(key, 0)))
+    return [*sorted(fields, key=lambda key: (not fields[key].is_required(), depth.get(key, 0))), *cls.also]
 
 
 def _expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: bool) -> str:

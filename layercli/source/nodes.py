@@ -92,6 +92,14 @@ class Mark:
         return lines[self.line - 1] if 0 < self.line <= len(lines) else None
 
 
+def seen_from(mark: Mark, other: Mark) -> str:
+    """Where ``mark`` is, as a message says it that points at ``other``: "line 3", or with the file where it is another."""
+    if not mark.source.numbered:
+        return mark.source.name
+    line = f"line {mark.line}"
+    return line if mark.source is other.source else f"{line} of {mark.source.name}"
+
+
 @dataclass(slots=True)
 class Node:
     """A scalar, list or mapping with the positions of its value and keys."""
@@ -207,6 +215,8 @@ def problem_in(
     """A problem that points at ``path`` in a document: at the place where a person wrote what stands there."""
     if document is None:
         return problem_at(None, code, message, hint=hint, path=path, severity=severity)
-    written, through = document.origin(path)
+    written, through = document.origin(path[:-1] if at_key else path)
+    if at_key:  # the key was written here, wherever its value may come from
+        written = (*written, *path[-1:])
     mark = document.locate(path, key=at_key)
     return problem_at(mark, code, message, hint=hint, path=written, severity=severity, through=through)

@@ -1,0 +1,152 @@
+"""A config over the one that it extends: merged deeply, with every value's own place; refused where it leads nowhere."""
+
+import os
+import threading
+
+import pytest
+
+from layercli.check import check, require
+from layercli.errors import LayercliError
+from layercli.source.extend import read
+from tests.running import invoke
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(**files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.yaml").write_text(text)
+
+    return write
+
+
+def refused(name):
+    """Code, file, line and message of the one problem."""
+    with pytest.raises(LayercliError) as caught:
+        read(name)
+    [problem] = caught.value.problems
+    return problem.code, problem.file, problem.line, problem.message
+
+
+def test_mappings_merge_and_all_else_replaces(write):
+    write(
+        base="a: {b: 1, c: {d: [1, 2], e: x}}\nf: 1\ng: [1, 2]\nh: {i: 1}\n",
+        own="extends: base.yaml\na: {c: {d: [3]}, j: 2}\ng: {k: 1}\nh: 5\nf: null\n",
+    )
+    assert read("own.yaml").plain() == {
+        "a": {"b": 1, "c": {"d": [3], "e": "x"}, "j": 2},
+        "f": None,
+        "g": {"k": 1},
+        "h": 5,
+    }
+
+
+def test_arguments_of_another_type_are_not_mixed(write):
+    write(
+        base="a: {type: SGD, momentum: 0.9}\nb: {type: LSTM, units: 3}\nc: adam\n",
+        own="extends: base.yaml\na: {type: Adam, beta_1: 0.8}\nb: {type: lstm, dropout: 0.1}\nc: {epsilon: 1}\n",
+    )
+    assert read("own.yaml").plain() == {
+        "a": {"type": "Adam", "beta_1": 0.8},
+        "b": {"type": "lstm", "units": 3, "dropout": 0.1},
+        "c": {"type": "adam", "epsilon": 1},
+    }
+
+
+def test_a_chain_is_followed_relative_to_each_file(write, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.yaml").write_text("x: 1\ny: 1\nz: 1\n")
+    (tmp_path / "deep" / "b.yml").write_text("extends: a.yaml\ny: 2\nz: 2\n")
+    write(c="extends: deep/b.yml\nz: 3\n")
+    assert read("c.yaml").plain() == {"x": 1, "y": 2, "z": 3}
+
+
+MODEL = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
+
+
+def test_an_error_points_into_the_file_that_holds_it(write):
+    write(
+        base=MODEL.replace("3", "-3") + "seed: x\n",
+        middle="extends: base.yaml\n",
+        own="extends: middle.yaml\nname: a b\n",
+    )
+    found = [
+        (problem.file, problem.line, problem.path, problem.told) for problem in check("own.yaml").problems
+    ]
+    assert found[0][:3] == ("own.yaml", 2, "name")
+    assert found[1] == (
+        "base.yaml", 4, "model.layers[0].units",
+        "`units` is -3; it must be a positive whole number. middle.yaml extends this file (line 1).",
+    )  # fmt: skip
+    assert found[2][:3] == ("base.yaml", 5, "seed")
+
+
+def test_variables_and_blocks_of_the_base_are_there_and_may_be_changed(write):
+    write(
+        base='vars: {n: 3, m: 1}\nblocks: {b: {layers: [{type: Dense, units: "${n}"}]}}\n'
+        "model: {input: [4], layers: [{block: b}]}\n",
+        own="extends: base.yaml\nvars: {n: 7}\n",
+    )
+    assert require(check("own.yaml")).shapes.rows[0].outputs[0].shape == (None, 7)
+    assert require(check("own.yaml", ["vars.n=9"])).shapes.rows[0].outputs[0].shape == (None, 9)
+
+
+def test_standard_input_extends_a_file_of_this_directory(write):
+    write(base=MODEL)
+    result = invoke("inspect-shapes", "--static", "--json", "-", stdin="extends: base.yaml\nname: piped\n")
+    assert result.exit_code == 0
+    assert '"model": "piped"' in result.stdout
+
+
+def test_a_circle_is_shown(write):
+    write(a="extends: b.yaml\n", b="extends: ./c.yaml\n", c="extends: a.yaml\n")
+    assert refused("a.yaml") == (
+        "extends-cycle", "c.yaml", 1,
+        "These files extend each other in a circle: a.yaml -> b.yaml -> c.yaml -> a.yaml.",
+    )  # fmt: skip
+    write(d="name: x\nextends: d.yaml\n")
+    assert refused("d.yaml")[1:3] == ("d.yaml", 2)
+
+
+def test_a_long_chain_is_refused(write):
+    write(**{f"f{n}": f"extends: f{n + 1}.yaml\n" for n in range(12)}, f12="name: x\n")
+    assert refused("f0.yaml") == ("bad-extends", "f9.yaml", 1, "More than 10 files extend one another.")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("none.yaml", "none.yaml, which this file extends, does not exist."),
+        ("3", "`extends` is 3; it must be the name of a file."),
+        ("[a.yaml]", '`extends` is ["a.yaml"]; it must be the name of a file.'),
+        ("null", "`extends` is null; it must be the name of a file."),
+        ("/etc/passwd", '`extends` is "/etc/passwd"; a config is a file that ends in .yaml or .yml.'),
+        ("folder.yaml", "folder.yaml, which this file extends, is no regular file."),
+        ('"${name}.yaml"', "`extends` is read before variables are known."),
+        ("x" * 5000 + ".yaml", None),
+        ('"a\\0.yaml"', None),
+    ],
+)
+def test_what_cannot_be_extended_is_refused_at_its_line(write, tmp_path, value, message):
+    (tmp_path / "folder.yaml").mkdir()
+    write(own=f"name: x\nextends: {value}\n")
+    code, file, line, said = refused("own.yaml")
+    assert (code, file, line) == ("bad-extends", "own.yaml", 2)
+    assert message is None or said == message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(write, tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    write(own="extends: pipe.yaml\n")
+    waiting = threading.Thread(target=lambda: refused("own.yaml"), daemon=True)
+    waiting.start()
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_what_is_wrong_with_the_base_itself_is_told_there(write):
+    write(base="a: [1\n", own="extends: base.yaml\n")
+    assert refused("own.yaml")[:2] == ("yaml-syntax", "base.yaml")
