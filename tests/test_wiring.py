@@ -3,6 +3,7 @@
 import json
 
 import keras
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -223,3 +224,94 @@ train: {loss: sparse_categorical_crossentropy}
         ("target-mismatch", 5, "The model has 2 outputs, but the data has one target.", "Name one output.")
     ]
     assert [code for code, *_ in findings(checked(one.replace("{x: [4]}", "{x: [5]}")))] == ["input-mismatch"]
+
+
+SHARED = """
+blocks:
+  tower:
+    layers:
+      - {type: Dense, name: hidden, units: 5, activation: relu}
+      - {type: Dropout, rate: 0.5}
+      - {type: Dense, name: code, units: 3}
+model:
+  inputs: {left: [4], right: [4], words: [6, 4]}
+  outputs: [same, "states:1", states:0]
+  layers:
+    - {block: tower, name: encoder, inputs: left}
+    - {reuse: encoder, name: twin, inputs: right}
+    - {type: LSTM, name: states, units: 3, return_state: true, inputs: words}
+    - {type: Multiply, inputs: [encoder, twin, "states:2"]}
+    - {type: Dense, units: 1, activation: sigmoid, name: same}
+"""
+
+
+def test_a_layer_called_again_is_the_same_layer_and_one_output_of_several_is_that_one(checked):
+    valid = require(checked(SHARED))
+    left, right, words = keras.Input((4,)), keras.Input((4,)), keras.Input((6, 4))
+    hidden, drop, code = (
+        keras.layers.Dense(5, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(3),
+    )
+    whole, state, carry = keras.layers.LSTM(3, return_state=True)(words)
+    met = keras.layers.Multiply()([code(drop(hidden(left))), code(drop(hidden(right))), carry])
+    theirs = keras.Model(
+        [left, right, words], [keras.layers.Dense(1, activation="sigmoid")(met), state, whole]
+    )
+    model = assemble(valid).model
+    theirs.set_weights(model.get_weights())
+    examples = [np.random.default_rng(0).standard_normal((2, *shape)) for shape in ((4,), (4,), (6, 4))]
+    for ours, other in zip(
+        model.predict(examples, verbose=0), theirs.predict(examples, verbose=0), strict=True
+    ):
+        np.testing.assert_array_equal(ours, other)
+    assert valid.shapes.trainable == sum(weight.shape.num_elements() for weight in theirs.trainable_weights)
+
+
+def test_the_forward_pass_of_shared_layers_agrees_and_counts_their_weights_once(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(SHARED)
+    document = json.loads(CliRunner().invoke(make_app(), ["inspect-shapes", "--json", str(path)]).stdout)
+    assert document["ok"], document
+    assert {row["name"]: row["trainable"] for row in document["layers"] if row["trainable"] is not None} == {
+        "encoder.hidden": 25, "encoder.dropout": 0, "encoder.code": 18, "twin.hidden": 0, "twin.dropout": 0,
+        "twin.code": 0, "states": 96, "multiply": 0, "same": 4,
+    }  # fmt: skip
+    assert document["outputs"] == ["same", "states:1", "states:0"]
+    assert document["layers"][7]["inputs"] == ["encoder.code", "twin.code", "states:2"]
+    assert document["layers"][0]["flops"] == document["layers"][3]["flops"] == 40
+
+
+def test_shared_layers_and_picked_outputs_are_written_out_and_read_again(checked):
+    valid = require(checked(SHARED))
+    again = require(checked(yaml.safe_dump(valid.config.plain())))
+    assert again.config.model.layers == valid.config.model.layers
+    assert again.graph == valid.graph
+
+
+def test_a_model_with_shared_layers_is_saved_and_loaded(checked, tmp_path):
+    model = assemble(require(checked(SHARED))).model
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert [weight.shape for weight in loaded.weights] == [weight.shape for weight in model.weights]
+
+
+def test_keyed_inputs_of_a_layer_called_again_are_in_the_order_of_the_layer(checked):
+    text = """
+model:
+  inputs: {a: [3, 4], b: [5, 4]}
+  layers:
+    - {type: MultiHeadAttention, name: att, num_heads: 1, key_dim: 2, inputs: {value: a, query: b}}
+    - {reuse: att, inputs: {value: b, query: a}}
+    - {reuse: att, inputs: {valu: b, query: att}}
+"""
+    found = checked(text)
+    assert findings(found)[0] == (
+        "unknown-key",
+        7,
+        'MultiHeadAttention has no input "valu".',
+        "Did you mean `value`?",
+    )
+    rest = "    - {type: Concatenate, axis: 1, inputs: [att, att_1, att_2]}\n"
+    valid = require(checked(text.replace("valu:", "value:") + rest))
+    assert [node.inputs for node in valid.graph.nodes][:3] == [("b", "a"), ("a", "b"), ("att", "b")]

@@ -13,6 +13,7 @@ from layercli.reports.numbers import byte_count, count, shapes, short
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 Forward = Mapping[str, tuple[Shape, ...]]
 """Each layer's actual output shapes, by its name."""
@@ -29,7 +30,7 @@ def inspection_json(valid: Valid, forward: Forward | None) -> dict[str, Any]:
             for name, tensor in found.graph.inputs.items()
         ],
         "layers": [_row_json(row, valid, forward) for row in found.rows],
-        "outputs": list(found.graph.outputs),
+        "outputs": list(found.graph.output_references),
         "totals": {"trainable": found.trainable, "non_trainable": found.non_trainable, "flops": found.flops},
     }
 
@@ -40,7 +41,7 @@ def _row_json(row: Row, valid: Valid, forward: Forward | None) -> dict[str, Any]
     return {
         "name": row.node.name,
         "type": row.node.type_name,
-        "inputs": list(row.node.inputs),
+        "inputs": list(row.node.references),
         "input_shapes": [list(tensor.shape) if tensor else None for tensor in row.inputs],
         "output_shape": _one_or_all([list(tensor.shape) for tensor in row.outputs]),
         "dtype": dtype,
@@ -72,7 +73,7 @@ def print_inspection(console: Console, valid: Valid, forward: Forward | None) ->
     for row in valid.shapes.rows:
         actual = forward.get(row.node.name) if forward is not None else None
         cells: list[Text | str] = [
-            Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
+            _title(row),
             *([shapes([tensor.shape for tensor in row.inputs if tensor is not None])] if wide else []),
             shapes([tensor.shape for tensor in row.outputs]),
         ]
@@ -85,9 +86,15 @@ def print_inspection(console: Console, valid: Valid, forward: Forward | None) ->
     _print_totals(console, valid.shapes)
 
 
+def _title(row: Row) -> Text:
+    from rich.text import Text
+
+    what = row.node.type_name if row.node.shares is None else f"{row.node.shares} again"
+    return Text(f"{row.node.name}\n").append(f"  {what}", style="dim")
+
+
 def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
     """The model as built: layer, wiring, shape, parameters, FLOPs, share of parameters; totals and memory."""
-    from rich.text import Text
 
     found = valid.shapes
     table = _table("layer", "from", "output", right=("params", "share", "FLOPs"))
@@ -97,8 +104,8 @@ def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
     for row in found.rows:
         share = f"{100 * row.parameters / everything:.1f}%" if row.parameters and everything else ""
         table.add_row(
-            Text(f"{row.node.name}\n").append(f"  {row.node.type_name}", style="dim"),
-            "\n".join(row.node.inputs) if wide or row.node.inputs != (above,) else "above",
+            _title(row),
+            "\n".join(row.node.references) if wide or row.node.references != (above,) else "above",
             shapes([tensor.shape for tensor in row.outputs]),
             count(row.parameters),
             share,

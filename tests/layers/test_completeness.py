@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from layercli.engine.objects import keras_object
-from layercli.source.nodes import fold
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.reports.catalogue import example_of
+from layercli.source.nodes import fold
 from tests.layers.parity import assert_parity, static
 
 OTHERS = [
