@@ -1,0 +1,60 @@
+"""The examples of docs/language.md are whole configs without a problem, and do what the page says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from layercli.check import check, require
+
+PAGE = (Path(__file__).parents[1] / "docs" / "language.md").read_text()
+EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.fixture
+def valid(tmp_path):
+    for name, text in EXAMPLES.items():
+        (tmp_path / name).write_text(text)
+
+    def valid(name, *overrides):
+        checked = check(str(tmp_path / name), overrides)
+        assert not checked.problems, checked.problems
+        return require(checked)
+
+    return valid
+
+
+def test_every_example_is_found():
+    assert len(EXAMPLES) == PAGE.count("```yaml")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_has_no_problem(valid, name):
+    valid(name)
+
+
+def test_names_are_as_the_page_says(valid):
+    names = [node.name for node in valid("blocks.yaml").graph.nodes]
+    assert "pair.residual_1.normalized" in names
+    assert {"stem.normalized", "dense", "dense_1"} <= set(names)
+
+
+def test_what_extends_changes_what_it_says_and_nothing_else(valid):
+    base, wide = valid("base.yaml").config, valid("wide.yaml").config
+    assert wide.model.layers[0].layer.units == 512
+    assert (wide.train.epochs, wide.train.optimizer.learning_rate) == (20, 1e-4)
+    assert wide.train.loss == base.train.loss
+
+
+@pytest.mark.parametrize(
+    ("name", "override"),
+    [
+        ("base.yaml", "vars.width=128"),
+        ("states.yaml", "model.layers.encoder.units=8"),
+        ("base.yaml", "model.layers[0].units=8"),
+        ("blocks.yaml", "blocks.residual.layers.normalized.momentum=0.9"),
+        ("blocks.yaml", "model.layers.stem.with.kernel_size=1"),
+    ],
+)
+def test_values_are_set_as_the_page_says(valid, name, override):
+    assert valid(name, override).config != valid(name).config
