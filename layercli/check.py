@@ -17,6 +17,7 @@ from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
 from layercli.graph.build import Graph, build
+from layercli.graph.build import Node as GraphNode
 from layercli.graph.findings import Finding
 from layercli.graph.inputs import model_inputs, undeclared
 from layercli.graph.shapes import Row, Shapes, infer
@@ -43,10 +44,9 @@ class Checked:
         """Whether nothing is wrong; warnings do not count."""
         return not has_errors(self.problems)
 
-    @property
-    def directory(self) -> Path:
-        """The folder that the config's paths are relative to."""
-        return self.document.mark.source.directory if self.document else Path.cwd()
+    def directory_of(self, path: KeyPath) -> Path:
+        """The folder that a file named at ``path`` is relative to: that of the file in which the name stands."""
+        return self.document.locate(path).source.directory if self.document else Path.cwd()
 
     @property
     def name(self) -> str:
@@ -84,10 +84,14 @@ class Valid:
         return problem_in(self.checked.document, path, code, message, hint=hint, severity=severity)
 
     @property
-    def custom_layers(self) -> list[CustomLayer]:
+    def custom_layers(self) -> list[GraphNode]:
         """Layers whose classes are loaded from the user's code."""
-        layers = [node.layer for node in self.graph.nodes]
-        return [layer for layer in layers if isinstance(layer, CustomLayer) and layer.needs_trust]
+        return [node for node in self.graph.nodes if node.loads_code and node.shares is None]
+
+    def file_of(self, node: GraphNode) -> Path:
+        """The file of a layer of the user's; its place is relative to the file of the config in which it stands."""
+        assert isinstance(node.layer, CustomLayer)
+        return self.checked.directory_of((*node.path, "type")) / node.layer.place
 
 
 def check(file: str, overrides: Sequence[str] = ()) -> Checked:
@@ -210,5 +214,10 @@ def _sorted(problems: list[Problem], file: str) -> list[Problem]:
         told.setdefault(place if problem.through else number, problem)
     return sorted(
         told.values(),
-        key=lambda problem: (problem.file != file, problem.file or "", problem.line or 0, problem.column or 0),
+        key=lambda problem: (
+            problem.file != file,
+            problem.file or "",
+            problem.line or 0,
+            problem.column or 0,
+        ),
     )

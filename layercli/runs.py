@@ -18,6 +18,7 @@ import yaml
 from layercli import __version__
 from layercli.check import Valid
 from layercli.config.config import Config
+from layercli.config.custom import CustomLayer
 from layercli.config.names import INPUT
 from layercli.errors import LayercliError, Problem
 from layercli.source.scalars import resolve
@@ -107,12 +108,13 @@ def write_config(run: Path, valid: Valid) -> None:
     document = Config.model_validate(valid.config.plain()).plain() | {"name": valid.checked.name}
     document["model"] |= _inputs_plain(valid)
     write_yaml(run / CONFIG, document)
-    for layer in valid.custom_layers:
-        if layer.kind == "file":
+    for node in valid.custom_layers:
+        layer = node.layer
+        if isinstance(layer, CustomLayer) and layer.kind == "file":
             target = run / layer.place
             target.parent.mkdir(parents=True, exist_ok=True)
             with staged(target) as staging:
-                staging.write_bytes((valid.checked.directory / layer.place).read_bytes())
+                staging.write_bytes(valid.file_of(node).read_bytes())
 
 
 def _inputs_plain(valid: Valid) -> dict[str, Any]:

@@ -24,12 +24,11 @@ def require_trust(valid: Valid, *, trust: bool) -> None:
         LayercliError: one problem for each layer that would run code.
     """
     problems = []
-    for node in valid.graph.nodes:
+    for node in valid.custom_layers:
         layer = node.layer
-        if not (isinstance(layer, CustomLayer) and layer.needs_trust):
-            continue
+        assert isinstance(layer, CustomLayer)
         path: KeyPath = (*node.path, "type")
-        file = valid.checked.directory / layer.place if layer.kind == "file" else None
+        file = valid.file_of(node) if layer.kind == "file" else None
         if file is not None and not file.is_file():
             message = f"There is no file {printable(str(file))}."
             problems.append(

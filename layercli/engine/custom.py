@@ -31,7 +31,7 @@ def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
             raise _problem(node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None)
         return found
     try:
-        module = _load_file(valid.checked.directory / layer.place) if layer.kind == "file" else (
+        module = _load_file(valid.file_of(node)) if layer.kind == "file" else (
             importlib.import_module(layer.place)
         )  # fmt: skip
     except (Exception, SystemExit) as error:

@@ -39,16 +39,17 @@ def refused(node: Node, valid: Valid, what: str, error: BaseException) -> Layerc
     """The problem that a layer was refused, at the layer's line, and where the user's own code failed."""
     hint = None
     if isinstance(node.layer, CustomLayer):
-        place = _place(error, node.layer, valid)
+        place = _place(error, node, valid)
         hint = f"Look at {place}." if place else "Look at the class that the layer names."
     return LayercliError(valid.problem(node.path, "layer-refused", f"{what}: {said(error)}", hint))
 
 
-def _place(error: BaseException, layer: CustomLayer, valid: Valid) -> str | None:
+def _place(error: BaseException, node: Node, valid: Valid) -> str | None:
     """The last line of the user's file that ran, if the error passed through it."""
-    if layer.kind != "file":
+    layer = node.layer
+    if not isinstance(layer, CustomLayer) or layer.kind != "file":
         return None
-    file = valid.checked.directory / layer.place
+    file = valid.file_of(node)
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file
     ]

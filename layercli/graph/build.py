@@ -44,6 +44,11 @@ class Node:
         return tuple(reference(name, pick) for name, pick in zip(self.inputs, self.picks, strict=True))
 
     @property
+    def loads_code(self) -> bool:
+        """Whether building the layer runs code that the config names."""
+        return isinstance(self.layer, CustomLayer) and self.layer.needs_trust
+
+    @property
     def type_name(self) -> str:
         """Keras's class name, or the reference to a class of the user's."""
         return self.layer.reference() if isinstance(self.layer, CustomLayer) else self.layer.type_name()

@@ -149,6 +149,16 @@ def test_two_files_of_the_same_name_beside_two_configs_are_two_modules(tmp_path)
     assert shapes == [(None, 2), (None, 5)]
 
 
+def test_a_file_is_looked_for_beside_the_config_that_names_it_also_when_another_extends_that(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "simple_dense.py").write_bytes((CONFIGS / "simple_dense.py").read_bytes())
+    (tmp_path / "shared" / "base.yaml").write_text(
+        "model: {input: [4], layers: [{type: 'simple_dense.py:SimpleDense', units: 3}]}\n"
+    )
+    (tmp_path / "own.yaml").write_text("extends: shared/base.yaml\n")
+    assert api.build(api.load(tmp_path / "own.yaml"), trust=True).output_shape == (None, 3)
+
+
 def test_a_file_may_import_what_stands_beside_it(tmp_path, layer_file):
     (tmp_path / "beside_a_layer_file.py").write_text("WIDTH = 6")
     header = "from beside_a_layer_file import WIDTH\nclass Mine(keras.layers.Layer):"
