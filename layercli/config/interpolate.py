@@ -109,6 +109,7 @@ class _Variables:
         node = self._nodes[name]
         self._open.append(name)
         sound = True
+        self._done[name] = node  # while it is open
         for other in _references(node):
             if other in self._open:
                 circle = " -> ".join([*self._open[self._open.index(other) :], other])
@@ -124,8 +125,7 @@ class _Variables:
                     raise LayercliError(problem_at(node.mark, "too-deep", message, path=(VARS, name)))
                 self._resolve(other)
         self._open.pop()
-        values = Values(self._done | dict.fromkeys(self._open, node))  # told already, where they are wrong
-        new = interpolate(node, values, (VARS, name), self._problems) if sound else node
+        new = interpolate(node, Values(self._done), (VARS, name), self._problems) if sound else node
         through = new.through or self._declared.through
         self._done[name] = replace(new, written=new.written or (VARS, name), through=through)
 

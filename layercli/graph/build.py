@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from pydantic import ValidationError
 
@@ -18,6 +19,8 @@ from layercli.layers.shapes import Tensor
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable, quoted
 
+_MOST_COMPARED = 300
+"""Names that a misspelt one is compared with, the nearest above first."""
 _INDEX = re.compile(r"\d{1,4}")
 
 
@@ -110,6 +113,11 @@ class _Wiring:
         self._inputs = inputs
         self._all = names
         self._first: dict[str, KeyPath] = {}
+        self._last: dict[str, int] = {}
+        """Name of a layer, or of a block around one -> the last place in the list at which it stands."""
+        for index, name in enumerate(names):
+            steps = name.split(".")
+            self._last.update((".".join(steps[:count]), index) for count in range(1, len(steps) + 1))
 
     def add(self, name: str, path: KeyPath) -> None:
         """A node that those after it may name."""
@@ -128,7 +136,7 @@ class _Wiring:
         self._first.setdefault(name, path)
 
     def called_again(
-        self, entry: LayerEntry, path: KeyPath, nodes: Mapping[str, Node]
+        self, entry: LayerEntry, path: KeyPath, nodes: dict[str, Node]
     ) -> tuple[LayerEntry, str | None]:
         """The entry with the layer that it calls again, and the node that has it."""
         name = str(entry.reuse)
@@ -146,7 +154,7 @@ class _Wiring:
                     "unknown-name", message, place, f"Declare `{name}` above, and call it again here."
                 )
             else:
-                self._unknown("layer", name, place, list(nodes), path)
+                self._unknown("layer", name, place, reversed(nodes))
             return replace(entry, layer=unknown_layer(), doubt=Doubt.RANK), None
         if entry.keys is not None and found.layer.input_names:
             try:
@@ -216,29 +224,32 @@ class _Wiring:
             message = f"`{name}` stands below; a layer takes inputs from layers above it."
             self._report("unknown-name", message, path, f"Move `{name}` above this layer.")
         else:
-            self._unknown("layer or input", name, path, [*self._inputs, *self._first], path)
+            self._unknown("layer or input", name, path, chain(self._inputs, reversed(self._first)))
         return None
 
     def _stands_below(self, name: str, path: KeyPath) -> bool:
         """Whether a layer or block of that name follows the one at ``path``."""
-        after = self._all[path[2] + 1 :] if len(path) > 2 and isinstance(path[2], int) else self._all
-        return any(other == name or other.startswith(f"{name}.") for other in after)
+        return self._last.get(name, -1) > _index(path)
 
-    def _unknown(self, noun: str, name: str, path: KeyPath, known: list[str], at: KeyPath) -> None:
+    def _unknown(self, noun: str, name: str, path: KeyPath, known: Iterable[str]) -> None:
         """Report a name that is nothing's; inside a block the block's own names are told as they stand there."""
-        own = self._all[at[2]] if len(at) > 2 and isinstance(at[2], int) else ""
+        index = _index(path)
+        own = self._all[index] if index >= 0 else ""
         prefix = own[: own.rfind(".") + 1]
-        local = [other.removeprefix(prefix) for other in known] if prefix else known
-        nearest = [
-            *reversed([other for other in local if other not in known]),
-            *(o for o in local if o in known),
-        ]
-        otherwise = f"Known are {', '.join(nearest[:12])}." if nearest else "There is none above."
-        hint = did_you_mean(name, nearest, otherwise=otherwise)
+        near = list(islice(known, _MOST_COMPARED))
+        inside = [other.removeprefix(prefix) for other in near if prefix and other.startswith(prefix)]
+        choices = list(dict.fromkeys([*inside, *near]))
+        otherwise = f"Known are {', '.join(choices[:12])}." if choices else "There is none above."
+        hint = did_you_mean(name, choices, otherwise=otherwise)
         self._report("unknown-name", f'There is no {noun} "{printable(name, limit=60)}".', path, hint)
 
     def _report(self, code: str, message: str, path: KeyPath, hint: str) -> None:
         self.findings.append(Finding(code=code, message=message, path=path, hint=hint))
+
+
+def _index(path: KeyPath) -> int:
+    """The place in the list of layers; -1 where the path is not of a layer."""
+    return path[2] if len(path) > 2 and isinstance(path[2], int) else -1
 
 
 def _unused(graph: Graph) -> Iterator[Finding]:
