@@ -20,6 +20,7 @@ from layercli.graph.build import Graph, build
 from layercli.graph.build import Node as GraphNode
 from layercli.graph.findings import Finding
 from layercli.graph.inputs import model_inputs, undeclared
+from layercli.graph.monitors import monitor_findings
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.shapes import show
 from layercli.layers.suggestions import limited_suggestions
@@ -94,10 +95,10 @@ class Valid:
         return self.checked.directory_of((*node.path, "type")) / node.layer.place
 
 
-def check(file: str, overrides: Sequence[str] = ()) -> Checked:
-    """Read the config at ``file`` (``-`` for standard input) and find everything that is wrong with it."""
+def check(file: str, overrides: Sequence[str] = (), *, text: str | None = None) -> Checked:
+    """Find everything that is wrong with the config at ``file`` (``-`` for standard input), or with ``text`` in its place."""
     try:
-        document = read(file)
+        document = read(file, text)
         apply_overrides(document, overrides, entry_names)
         return check_document(document)
     except LayercliError as error:
@@ -151,7 +152,9 @@ def _check_document(document: Node) -> Checked:
     problems.extend(_placed(document, found) for found in findings)
     shapes = infer(graph)
     problems.extend(_shape_problems(document, shapes, free_input=config.data is None))
-    if not has_errors(problems) or malformed:
+    fits = not has_errors(problems)
+    problems.extend(_placed(document, found) for found in monitor_findings(config))
+    if fits or malformed:
         problems.extend(_placed(document, found) for found in agreement.disagreements(config, shapes))
     if malformed:
         return Checked(file, _sorted(problems, file), document)

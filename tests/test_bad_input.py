@@ -178,7 +178,7 @@ def _fill(pipe):
 )
 def test_what_cannot_be_read_is_refused(command, name, message, hint):
     command("validate", GOOD)
-    result = CliRunner().invoke(make_app(["validate"]), ["validate", name, "--json"])
+    result = CliRunner().invoke(make_app(["inspect-shapes"]), ["inspect-shapes", name, "--json"])
     assert result.exit_code == ExitCode.WRONG
     assert json.loads(result.stdout)["problems"] == [
         {

@@ -679,7 +679,7 @@ def test_a_model_without_its_layers(problems, text, found):
         ("learning_rate: 0.1", "learning_rate",
          "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`."),
         ("modell: 3", "modell", "Did you mean `model`?"),
-        ("compile: {}", "compile", "A config takes `model`, `name`, `seed`, `data`, `train`."),
+        ("compile: {}", "compile", "A config takes `model`, `name`, `seed`, `data`, `train`, `extends`, `vars`, `blocks`."),
     ],
 )  # fmt: skip
 def test_a_key_at_the_wrong_level(problems, line, key, hint):

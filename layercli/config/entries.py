@@ -197,7 +197,7 @@ def _named(error: InitErrorDetails) -> InitErrorDetails:
         return error
     context = kind.context or {}
     meant_key = closest(str(loc[0]), ["name", "inputs", "repeat"])
-    if str(context["hint"]).startswith("Did you mean") or meant_key is None:
+    if " takes " not in str(context["hint"]) or meant_key is None:  # there is better advice
         return error
     meant = refuse("unknown-key", context["message"], f"Did you mean `{meant_key}`?", at_key=True)
     return InitErrorDetails(type=meant, loc=loc, input=None)

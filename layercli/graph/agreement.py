@@ -9,7 +9,6 @@ from layercli.config.config import Config
 from layercli.config.data import DataFacts
 from layercli.errors import Severity
 from layercli.graph.findings import Finding
-from layercli.graph.monitors import monitor_findings
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.component import Component, snake_case
 from layercli.layers.shapes import Tensor, show
@@ -31,7 +30,6 @@ _KEEP_VALUES = frozenset(
 def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
     """Every place where model, data and training do not fit."""
     yield from _single_unit_softmax(shapes, "error" if config.train else "warning")
-    yield from monitor_findings(config)
     facts = config.data.facts() if config.data else None
     outputs = [shapes.output(name) for name in shapes.graph.outputs]
     if facts is not None and config.train is not None and len(outputs) > 1:

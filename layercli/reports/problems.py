@@ -33,6 +33,41 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
     return document
 
 
+def github_line(problem: Problem) -> str:
+    """The problem as a workflow command, which GitHub shows beside the line of the file."""
+    places = {
+        "file": problem.file,
+        "line": problem.line,
+        "col": problem.column,
+        "title": f"layercli {problem.code}",
+    }
+    properties = ",".join(
+        f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value is not None
+    )
+    text = printable(problem.told) + (f"\nfix: {printable(problem.hint)}" if problem.hint else "")
+    return f"::{problem.severity} {properties}::{_escaped(text)}"
+
+
+def print_diff(console: Console, name: str, before: str, after: str) -> None:
+    """The lines of a file that change, as ``diff -u`` shows them."""
+    from difflib import unified_diff
+
+    from rich.text import Text
+
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    lines = (before.splitlines(), after.splitlines())
+    for line in unified_diff(*lines, f"{name} (as it is)", f"{name} (mended)", lineterm="", n=1):
+        bold = "bold" if line.startswith(("+++", "---")) else colours.get(line[:1], "")
+        console.print(Text(printable(line), style=bold), soft_wrap=True)
+
+
+def _escaped(text: str, others: str = "") -> str:
+    """Percent-encoded as GitHub's runner decodes it."""
+    for char in f"%\r\n{others}":
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text
+
+
 def _block(problem: Problem, width: int) -> Text:
     from rich.text import Text
 

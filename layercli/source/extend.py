@@ -15,17 +15,17 @@ _MOST_FILES = 10
 _SUFFIXES = (".yaml", ".yml")
 
 
-def read(name: str) -> Node:
-    """The config at ``name`` (``-`` is standard input) over all that it extends.
+def read(name: str, text: str | None = None) -> Node:
+    """The config at ``name`` (``-`` is standard input), or ``text`` in its place, over all that it extends.
 
     Raises:
         LayercliError: one of the files cannot be read, is no mapping, or extends itself.
     """
-    return _read(name, chain=[])
+    return _read(name, [], text)
 
 
-def _read(name: str, chain: list[tuple[Path, str]]) -> Node:
-    own = load(name)
+def _read(name: str, chain: list[tuple[Path, str]], text: str | None = None) -> Node:
+    own = load(name, text)
     assert isinstance(own.value, dict)
     named = own.value.get(EXTENDS)
     shown = own.mark.source.name

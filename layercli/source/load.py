@@ -22,16 +22,16 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What libyaml takes for the end of a line, so that its line numbers are ours."""
 
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "seq", "map")}
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def load(name: str) -> Node:
-    """Read the config at ``name`` (``-`` is standard input).
+def load(name: str, text: str | None = None) -> Node:
+    """Read the config at ``name`` (``-`` is standard input), or ``text`` as if it stood there.
 
     Raises:
         LayercliError: the text cannot be read or is not a single YAML mapping.
     """
-    source = _read(name)
+    source = _read(name) if text is None else Source(name, split_lines(text), Path(name).resolve().parent)
     root = parse(source)
     if not isinstance(root.value, dict):
         kind = (
@@ -56,7 +56,7 @@ def parse(source: Source) -> Node:
     """
     text = "\n".join(source.lines)
     builder = _Builder(source)
-    loader = _Loader(text)
+    loader = Loader(text)
     try:
         while loader.check_event():
             builder.take(loader.get_event())
@@ -114,8 +114,13 @@ def _read(name: str) -> Source:
                 hint="Save it as UTF-8.",
             )
         ) from None
-    source.lines.extend(_LINE_BREAK.split(text))
+    source.lines.extend(split_lines(text))
     return source
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as YAML counts them, without their ends."""
+    return _LINE_BREAK.split(text)
 
 
 def _unreadable(name: str, message: str, hint: str | None) -> LayercliError:

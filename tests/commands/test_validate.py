@@ -1,0 +1,180 @@
+"""``layercli validate``: many files and folders, for people, programs and GitHub; and what it mends."""
+
+import json
+import os
+
+import pytest
+
+from layercli.commands.files import each
+from layercli.commands.mending import mended
+from tests.running import CONFIGS, invoke
+
+GOOD = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
+BAD = GOOD.replace("units", "unitz")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "a/good.yaml": GOOD, "a/b/bad.yml": BAD, "a/base.yaml": "extends: ../good.yaml\n", "good.yaml": GOOD,
+        "a/other.yaml": "services:\n  web: {model: x}\n", "a/list.yaml": "- 1\n", "a/.hidden/bad.yaml": BAD,
+        "runs/x/1/config.yaml": BAD, "a/runs/1/config.yaml": BAD, "a/broken.yaml": "model: [\n", "empty/x.txt": "",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_stands_for_the_configs_in_it():
+    result = invoke("validate", "a", "good.yaml", "a/good.yaml")
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.stdout.splitlines() if "error:" in line] == [
+        "a/broken.yaml", "a/b/bad.yml",
+    ]  # fmt: skip
+    assert result.stdout.splitlines()[-1] == (
+        "5 files checked: 2 errors. 2 other YAML files left out: no `model` in it."
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_that_is_named_is_always_checked():
+    assert invoke("validate", "a/other.yaml").exit_code == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_without_configs_is_an_error():
+    document = json.loads(invoke("validate", "empty", "good.yaml", "--json").stdout)
+    assert [(problem["code"], problem["file"]) for problem in document["problems"]] == [
+        ("unreadable-file", "empty")
+    ]
+
+
+def test_many_files_are_checked_in_their_order_by_several_processes(folder, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    files = []
+    for number in range(40):
+        files.append(f"c{number}.yaml")
+        (folder / files[-1]).write_text(BAD if number % 3 == 0 else GOOD)
+    document = json.loads(invoke("validate", *files, "--json").stdout)
+    assert [problem["file"] for problem in document["problems"]] == [
+        f"c{number}.yaml" for number in range(0, 40, 3)
+    ]
+    assert len(set(each(_process, files))) > 1
+
+
+def _process(_):
+    return os.getpid()
+
+
+def test_github_reads_annotations(folder):
+    (folder / "odd,name.yaml").write_text(GOOD.replace("3}", "'100%'}"))
+    lines = invoke("validate", "--format", "github", "odd,name.yaml", "good.yaml").stdout.splitlines()
+    assert lines == [
+        '::error file=odd%2Cname.yaml,line=4,col=28,title=layercli wrong-type::`units` is "100%25"; it must be a '
+        "positive whole number.%0Afix: For example `units: 64`.",
+        "2 files checked: 1 error.",
+    ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_by_either_name_is_the_same_and_contradictions_are_refused():
+    assert invoke("validate", "a", "--json").stdout == invoke("validate", "a", "--format", "json").stdout
+    assert invoke("validate", "a", "--json", "--format", "json").exit_code == 1
+    assert invoke("validate", "a", "--json", "--format", "github").exit_code == 2
+    assert invoke("validate", "a", "--format", "xml").exit_code == 2
+
+
+MENDED = {
+    "a misspelt argument": ("{type: Dense, unitz: 3}  # keep", "{type: Dense, units: 3}  # keep"),
+    "a misspelt type": ("Flaten", "Flatten"),
+    "a misspelt activation": ("{type: Dense, units: 3, activation: 'sofmax'}", "{type: Dense, units: 3, activation: softmax}"),
+    "a number in quotes": ('{type: Dense, units: "3"}', "{type: Dense, units: 3}"),
+    "a number with a point": ("{type: Dense, units: 3.0}", "{type: Dense, units: 3}"),
+    "a word for a truth value": ("{type: Dense, units: 3, use_bias: no}", "{type: Dense, units: 3, use_bias: false}"),
+    "two on one line": ('{type: Dens, unitz: "3"}', "{type: Dense, units: 3}"),
+    "a name of the wiring": ("{type: Dense, units: 3, inputs: inptu}", "{type: Dense, units: 3, inputs: input}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "right"), MENDED.values(), ids=MENDED)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_is_certain_is_mended_and_every_other_byte_stays(tmp_path, wrong, right, end):
+    text = f"# é 𝄞\n\nmodel:\n  input: [4, 2]\n  layers:\n    - {wrong}\n".replace("\n", end)
+    for mark in ("", "\ufeff"):
+        path = tmp_path / "c.yaml"
+        path.write_bytes((mark + text).encode())
+        path.chmod(0o640)
+        result = invoke("validate", "--fix", path)
+        assert result.exit_code == 0, result.stdout
+        assert path.read_bytes().decode() == mark + text.replace(wrong, right)
+        assert path.stat().st_mode & 0o777 == 0o640
+        assert f"+    - {right}" in result.stdout
+        assert mended(str(path))[0] == mended(str(path))[1]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "{type: Dense, size: 3}",  # too far from any argument
+        "{type: Dense, units: -3}",  # nobody knows what was meant
+        "{type: Dense, units: 3, unitz: 4}",  # both spellings
+    ],
+)
+def test_what_is_not_certain_is_left_alone(tmp_path, layer):
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD.replace("{type: Dense, units: 3}", layer))
+    before = path.read_text()
+    result = invoke("validate", "--fix", path)
+    assert result.exit_code == 1
+    assert path.read_text() == before
+    assert "(mended)" not in result.stdout
+
+
+def test_a_key_is_mended_though_its_value_is_wrong_too(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("model: {input: [4, 2], layers: [{type: LSTM, units: 3, return_sequence: 7}]}\n")
+    assert "`return_sequences` is 7; it must be true or false." in invoke("validate", "--fix", path).stdout
+
+
+def test_a_variable_is_mended_where_it_stands_and_another_file_is_left_alone(tmp_path):
+    (tmp_path / "base.yaml").write_text(BAD)
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        'extends: base.yaml\nvars: {n: "7"}\nmodel: {layers: [{type: Dense, units: "${n}"}]}\ntrain: {loss: mse, epoch: 3}\n'
+    )
+    invoke("validate", "--fix", path)
+    assert "n: 7}" in path.read_text()
+    assert "epochs: 3" in path.read_text()
+    path.write_text("extends: base.yaml\n")
+    invoke("validate", "--fix", path)
+    assert (tmp_path / "base.yaml").read_text() == BAD
+
+
+@pytest.mark.usefixtures("folder")
+def test_fix_needs_a_file():
+    assert invoke("validate", "--fix", "-", stdin=GOOD).exit_code == 2
+    assert invoke("validate", "--fix", "good.yaml", "--set", "seed=1").exit_code == 2
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_nothing_is_mended_where_nothing_is_wrong(path):
+    before, after = mended(str(path))
+    assert before == after != ""
+
+
+def test_words_cut_at_random_are_never_mended_into_something_worse(tmp_path):
+    """Each word of a config with a letter left out in turn: mended, or as it was; and never with more errors."""
+    text = (CONFIGS / "digits_cnn.yaml").read_text()
+    path = tmp_path / "c.yaml"
+    mended_count = 0
+    for place in range(0, len(text), 7):
+        if not text[place].isalpha():
+            continue
+        path.write_text(text[:place] + text[place + 1 :])
+        before, after = mended(str(path))
+        mended_count += after == text
+        assert after in (before, text) or after.count("\n") == text.count("\n")
+    assert mended_count >= 10
