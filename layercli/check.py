@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
 from layercli.config.expand import entry_names, expand
+from layercli.config.names import INPUT
 from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
 from layercli.graph import agreement, hints
@@ -83,6 +84,16 @@ class Valid:
     ) -> Problem:
         """A problem that points at ``path`` in the config."""
         return problem_in(self.checked.document, path, code, message, hint=hint, severity=severity)
+
+    def resolved(self) -> dict[str, Any]:
+        """The config with every default written out; it stands for the same model, data and training."""
+        # Once more through the parser, so that defaults stand in the same words as what was given.
+        document = Config.model_validate(self.config.plain()).plain() | {"name": self.checked.name}
+        inputs = {
+            name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in self.graph.inputs.items()
+        }
+        document["model"] |= {"inputs": inputs} if self.config.model.inputs else {"input": inputs[INPUT]}
+        return document
 
     @property
     def custom_layers(self) -> list[GraphNode]:

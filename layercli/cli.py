@@ -20,6 +20,8 @@ COMMANDS = {
     "inspect-shapes": "layercli.commands.inspect_shapes",
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
+    "show": "layercli.commands.show",
+    "diff": "layercli.commands.diff",
     "layers": "layercli.commands.layers",
 }
 """Each command's module, whose function ``command`` it is."""

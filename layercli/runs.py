@@ -13,15 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from layercli import __version__
 from layercli.check import Valid
-from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
-from layercli.config.names import INPUT
 from layercli.errors import LayercliError, Problem
-from layercli.source.scalars import resolve
+from layercli.source.dump import to_yaml
 
 ROOT = Path("runs")
 CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY = (
@@ -104,10 +100,7 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
 
 def write_config(run: Path, valid: Valid) -> None:
     """The resolved config, every default written out, and the user's layer files: it trains by itself."""
-    # Once more through the parser, so that defaults stand in the same words as what was given.
-    document = Config.model_validate(valid.config.plain()).plain() | {"name": valid.checked.name}
-    document["model"] |= _inputs_plain(valid)
-    write_yaml(run / CONFIG, document)
+    write_yaml(run / CONFIG, valid.resolved())
     for node in valid.custom_layers:
         layer = node.layer
         if isinstance(layer, CustomLayer) and layer.kind == "file":
@@ -115,12 +108,6 @@ def write_config(run: Path, valid: Valid) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with staged(target) as staging:
                 staging.write_bytes(valid.file_of(node).read_bytes())
-
-
-def _inputs_plain(valid: Valid) -> dict[str, Any]:
-    """The inputs as they were checked: the declared ones, or the one that the data told."""
-    inputs = {name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in valid.graph.inputs.items()}
-    return {"inputs": inputs} if valid.config.model.inputs else {"input": inputs[INPUT]}
 
 
 def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str) -> None:
@@ -159,49 +146,10 @@ def append_line(path: Path, document: Mapping[str, Any]) -> None:
         file.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def to_yaml(document: Mapping[str, Any]) -> str:
-    """YAML that the config reader reads back to the same values."""
-    return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
-
-
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class _Dumper(yaml.SafeDumper):
-    """Lists of scalars on one line; what is text stays text under YAML 1.2."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - a repeated value is written out each time
-        return True
-
-
-def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
-    flat = all(not isinstance(value, (list, dict)) for value in values)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flat)
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = None if _stays_text(text) else "'"
-    if any(end in text for end in _OTHER_LINE_ENDS):
-        style = '"'  # the only one that keeps them, as escapes
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_OTHER_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
-
-
-def _stays_text(text: str) -> bool:
-    """Whether our reader takes the bare text for text, too."""
-    try:
-        return isinstance(resolve(text), str)
-    except ValueError:
-        return False
-
-
-_Dumper.add_representer(list, _represent_list)
-_Dumper.add_representer(str, _represent_text)
 
 
 def _umask() -> int:

@@ -1,9 +1,11 @@
 """Whatever the text, ``check`` answers with problems that can be read and found; it never fails itself."""
 
 import io
+import os
 import re
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,10 @@ from layercli.source.load import STDIN
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
 TEXTS = [path.read_text(encoding="utf-8") for path in CONFIGS]
+PAGE = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
+TEXTS += [text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "extends:" not in text]
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
+"""Cases of each test; a long run by hand takes thousands, and others each time."""
 SECONDS = 2.0
 """More than any config of this size may take, on a slow machine."""
 
@@ -24,10 +30,10 @@ _CODE = re.compile(r"[a-z]+(-[a-z0-9]+)*")
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 fuzz = settings(
-    derandomize=True,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
     deadline=None,
     database=None,
-    max_examples=60,
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -40,7 +46,8 @@ SCALARS = st.one_of(
     st.sampled_from(
         ["Dense", "Conv2D", "lstm", "Flatten", "relu", "adam", "mse", "accuracy", "digits", "sklearn",
          "x.py:X", "same",
-         "channels_first", "EarlyStopping", "val_loss", "float16", "[/b]", "\x1b[1m", "../x", "a" * 300]
+         "channels_first", "EarlyStopping", "val_loss", "float16", "[/b]",
+         "${a}", "${width}-${", "$${", "previous", "input", "dense:1", "c.yaml", "\x1b[1m", "../x", "a" * 300]
     ),
     st.sampled_from([0, 1, -1, 2, 3, 10, 2**31, 10**400, 0.5, [], {}, [1, 2], [3, 3], [-1], [None, 4],
      [[1]]]),
@@ -49,7 +56,8 @@ KEYS = st.one_of(
     st.sampled_from(
         ["type", "name", "units", "layers", "layer", "model", "input", "train", "loss", "data",
          "activation", "rate",
-         "kernel_size", "filters", "callbacks", "metrics", "optimizer", "inputs", "repeat", "output_shape",
+         "kernel_size", "filters", "callbacks", "metrics", "optimizer", "inputs", "repeat",
+         "output_shape", "block", "blocks", "with", "reuse", "vars", "params", "extends", "<<", "outputs",
           "dtype"]
     ),
     st.text(max_size=8),
@@ -140,7 +148,7 @@ def test_values_replaced_and_keys_renamed(tmp_path, data):
         if isinstance(holder, dict) and data.draw(st.booleans()):
             holder[data.draw(KEYS)] = holder.pop(step)
         else:
-            holder[step] = data.draw(DOCUMENTS)
+            holder[step] = deepcopy(data.draw(DOCUMENTS))  # drawn values are shared
     assert_answered(tmp_path, _dump(document))
 
 

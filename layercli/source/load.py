@@ -133,6 +133,8 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     if "end of stream" in said and error.context_mark:
         place = error.context_mark  # where the unclosed quote or bracket began
     mark = Mark(source, place.line + 1, place.column + 1) if place else Mark(source, 1, 1)
+    if mark.line > len(source.lines):  # what is missing is missing at the end
+        mark = Mark(source, len(source.lines), len(source.lines[-1]) + 1)
     if "maximum nesting depth" in said:  # of libyaml, which looks ahead
         return problem_at(mark, "too-deep", _TOO_DEEP[0], hint=_TOO_DEEP[1])
     hint = _syntax_hint(said, mark, error.context_mark)

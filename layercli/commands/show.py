@@ -1,0 +1,33 @@
+"""``layercli show``: the config with every default written out."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from layercli.check import check, require
+from layercli.commands.options import ConfigArgument, JsonOption, SetOption
+from layercli.reports.console import console, print_json
+from layercli.reports.problems import print_problems
+from layercli.reports.show import explained_yaml, origins_json
+from layercli.source.dump import to_yaml
+
+
+def command(
+    config: ConfigArgument,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of each value in which file and line it was written.")
+    ] = False,
+    json: JsonOption = False,
+    set_: SetOption = None,
+) -> None:
+    """Show what a config stands for: files merged, blocks written out, every default filled in."""
+    valid = require(check(config, set_ or ()))
+    if json:
+        origins = {"origins": origins_json(valid)} if explain else {}
+        print_json({"ok": True, "config": valid.resolved(), **origins})
+        return
+    print_problems(console(error=True), valid.checked.problems)
+    sys.stdout.write(explained_yaml(valid) if explain else to_yaml(valid.resolved()))

@@ -1,0 +1,49 @@
+"""Plain values out as YAML that reads back to the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from layercli.source.scalars import resolve
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """YAML that the config reader reads back to the same values."""
+    return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists of scalars on one line; what is text stays text under YAML 1.2."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - a repeated value is written out each time
+        return True
+
+
+def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
+    flat = all(not isinstance(value, (list, dict)) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flat)
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None if _stays_text(text) else "'"
+    if any(end in text for end in _OTHER_LINE_ENDS):
+        style = '"'  # the only one that keeps them, as escapes
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_OTHER_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
+
+
+def _stays_text(text: str) -> bool:
+    """Whether our reader takes the bare text for text, too."""
+    try:
+        return isinstance(resolve(text), str)
+    except ValueError:
+        return False
+
+
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(str, _represent_text)
