@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "layercli.commands.show",
     "diff": "layercli.commands.diff",
     "layers": "layercli.commands.layers",
+    "schema": "layercli.commands.schema",
 }
 """Each command's module, whose function ``command`` it is."""
 

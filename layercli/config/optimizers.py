@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.registry import SCHEDULES
 from layercli.layers.arguments import LARGEST, NonNegativeInt, PositiveInt
@@ -35,6 +35,7 @@ def _learning_rate(value: Any) -> float | Component:
 LearningRate = Annotated[
     float | Component,
     PlainValidator(_learning_rate),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"$ref": "#/$defs/schedule"}]}),
     Expected(_EXPECTED),
     Field(description="Length of a step: a number, or a schedule such as CosineDecay.", examples=[0.001]),
 ]

@@ -6,15 +6,19 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, PlainValidator
 
 from layercli.config.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
-from layercli.layers.arguments import Declared
+from layercli.layers.arguments import Declared, one_of
 from layercli.layers.component import Component
 from layercli.layers.strict import Expected, refuse
 from layercli.source.nodes import quoted
 
-Optimizer: TypeAlias = Annotated[Declared, PlainValidator(OPTIMIZERS.parse), Expected("an optimizer")]
-Loss: TypeAlias = Annotated[Declared, PlainValidator(parse_loss), Expected("a loss")]
-Metric: TypeAlias = Annotated[Declared, PlainValidator(parse_metric), Expected("a metric")]
-Callback: TypeAlias = Annotated[Component, PlainValidator(CALLBACKS.parse), Expected("a callback")]
+Optimizer: TypeAlias = Annotated[
+    Declared, PlainValidator(OPTIMIZERS.parse), one_of("optimizer"), Expected("an optimizer")
+]
+Loss: TypeAlias = Annotated[Declared, PlainValidator(parse_loss), one_of("loss"), Expected("a loss")]
+Metric: TypeAlias = Annotated[Declared, PlainValidator(parse_metric), one_of("metric"), Expected("a metric")]
+Callback: TypeAlias = Annotated[
+    Component, PlainValidator(CALLBACKS.parse), one_of("callback"), Expected("a callback")
+]
 
 Unit: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 FromLogits: TypeAlias = Annotated[

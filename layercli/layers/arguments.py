@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.component import Component
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
@@ -20,6 +20,16 @@ else:
 
 LARGEST = 2**31 - 1
 """No axis, unit count or window is larger: TensorFlow's kernels count in 32 bits."""
+
+_Sizes = WithJsonSchema({"type": ["integer", "array"]})
+_Values = WithJsonSchema({"type": ["number", "array"]})
+"""What an editor is told of values that a function checks: at least as much as that takes."""
+
+
+def one_of(kind: str) -> WithJsonSchema:
+    """Tell an editor that a value is one of a catalogue, such as an "optimizer"."""
+    return WithJsonSchema({"$ref": f"#/$defs/{kind}"})
+
 
 PositiveInt: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST)]
 NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -81,27 +91,35 @@ def _number_hint(item: object) -> str | None:
     return None
 
 
-Size1D: TypeAlias = Annotated[tuple[int], PlainValidator(_sizes(1, 1)), Expected("a positive whole number")]
+Size1D: TypeAlias = Annotated[
+    tuple[int], PlainValidator(_sizes(1, 1)), _Sizes, Expected("a positive whole number")
+]
 Size2D: TypeAlias = Annotated[
-    tuple[int, int], PlainValidator(_sizes(2, 1)), Expected("a positive whole number, or a list of 2 of them")
+    tuple[int, int],
+    PlainValidator(_sizes(2, 1)),
+    _Sizes,
+    Expected("a positive whole number, or a list of 2 of them"),
 ]
 Size3D: TypeAlias = Annotated[
     tuple[int, int, int],
     PlainValidator(_sizes(3, 1)),
+    _Sizes,
     Expected("a positive whole number, or a list of 3 of them"),
 ]
 
 Count1D: TypeAlias = Annotated[
-    tuple[int], PlainValidator(_sizes(1, 0)), Expected("a whole number of at least 0")
+    tuple[int], PlainValidator(_sizes(1, 0)), _Sizes, Expected("a whole number of at least 0")
 ]
 Count2D: TypeAlias = Annotated[
     tuple[int, int],
     PlainValidator(_sizes(2, 0)),
+    _Sizes,
     Expected("a whole number of at least 0, or a list of 2 of them"),
 ]
 Count3D: TypeAlias = Annotated[
     tuple[int, int, int],
     PlainValidator(_sizes(3, 0)),
+    _Sizes,
     Expected("a whole number of at least 0, or a list of 3 of them"),
 ]
 
@@ -127,10 +145,16 @@ def _whole_numbers(low: int, count: int | None = None) -> Callable[[Any], int | 
 
 
 AxisPair: TypeAlias = Annotated[
-    int | list[int], PlainValidator(_whole_numbers(-16, 2)), Expected("a whole number, or a list of 2")
+    int | list[int],
+    PlainValidator(_whole_numbers(-16, 2)),
+    _Sizes,
+    Expected("a whole number, or a list of 2"),
 ]
 PositiveInts: TypeAlias = Annotated[
-    int | list[int], PlainValidator(_whole_numbers(1)), Expected("a positive whole number, or a list of them")
+    int | list[int],
+    PlainValidator(_whole_numbers(1)),
+    _Sizes,
+    Expected("a positive whole number, or a list of them"),
 ]
 
 
@@ -151,15 +175,17 @@ def _activation(value: Any) -> str:
     raise refuse("wrong-type", f"An activation is a name; received {quoted(value)}.", hint)
 
 
-Activation: TypeAlias = Annotated[str, PlainValidator(_activation), Expected("the name of an activation")]
+Activation: TypeAlias = Annotated[
+    str, PlainValidator(_activation), one_of("activation"), Expected("the name of an activation")
+]
 Initializer: TypeAlias = Annotated[
-    Declared, PlainValidator(INITIALIZERS.parse_or_name), Expected("an initializer")
+    Declared, PlainValidator(INITIALIZERS.parse_or_name), one_of("initializer"), Expected("an initializer")
 ]
 Regularizer: TypeAlias = Annotated[
-    Declared, PlainValidator(REGULARIZERS.parse_or_name), Expected("a regularizer")
+    Declared, PlainValidator(REGULARIZERS.parse_or_name), one_of("regularizer"), Expected("a regularizer")
 ]
 Constraint: TypeAlias = Annotated[
-    Declared, PlainValidator(CONSTRAINTS.parse_or_name), Expected("a constraint")
+    Declared, PlainValidator(CONSTRAINTS.parse_or_name), one_of("constraint"), Expected("a constraint")
 ]
 
 
@@ -173,7 +199,7 @@ def _axes(value: Any) -> int | list[int]:
 
 
 Axes: TypeAlias = Annotated[
-    int | list[int], PlainValidator(_axes), Expected("an axis (a whole number), or a list of axes")
+    int | list[int], PlainValidator(_axes), _Sizes, Expected("an axis (a whole number), or a list of axes")
 ]
 
 
@@ -212,7 +238,7 @@ def _numbers(value: Any) -> Any:
 
 
 Numbers: TypeAlias = Annotated[
-    float | list[Any], PlainValidator(_numbers), Expected("a number, or a list of numbers")
+    float | list[Any], PlainValidator(_numbers), _Values, Expected("a number, or a list of numbers")
 ]
 
 
@@ -232,15 +258,18 @@ def _sides(count: int) -> Callable[[Any], tuple[tuple[int, ...], ...]]:
 Sides1D: TypeAlias = Annotated[
     tuple[int, int],
     PlainValidator(_sizes(2, 0)),
+    _Sizes,
     Expected("a whole number of at least 0, or a list of 2: before and after"),
 ]
 Sides2D: TypeAlias = Annotated[
     tuple[tuple[int, int], tuple[int, int]],
     PlainValidator(_sides(2)),
+    _Sizes,
     Expected("a whole number of at least 0, or a list of 2 of them or of pairs"),
 ]
 Sides3D: TypeAlias = Annotated[
     tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
     PlainValidator(_sides(3)),
+    _Sizes,
     Expected("a whole number of at least 0, or a list of 3 of them or of pairs"),
 ]

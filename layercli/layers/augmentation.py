@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field, PlainValidator
 from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
-from layercli.layers.arguments import AnyInt, DataFormat, PositiveInt, Seed
+from layercli.layers.arguments import AnyInt, DataFormat, PositiveInt, Seed, one_of
 from layercli.layers.base import Inferred, Layer, Weight
 from layercli.layers.preprocessing import Height, ImageLayer, Width
 from layercli.layers.registry import LAYERS
@@ -355,7 +355,7 @@ class Pipeline(Layer):
     takes: ClassVar[str] = "what its first layer takes"
 
     layers: Annotated[
-        list[Annotated[Layer, PlainValidator(LAYERS.parse)]],
+        list[Annotated[Layer, PlainValidator(LAYERS.parse), one_of("layer")]],
         Field(min_length=1, description="The layers, first to last.", examples=[["RandomFlip"]]),
     ]
 

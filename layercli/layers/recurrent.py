@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.arguments import (
     Activation,
@@ -205,6 +205,7 @@ class StackedRNNCells(Cell, Holder):
     cells: Annotated[
         list[Cell],
         PlainValidator(_cells),
+        WithJsonSchema({"type": "array", "items": {"$ref": "#/$defs/layer"}}),
         Expected("a list of cells"),
         Field(description="The cells, lowest first.", examples=[[{"type": "LSTMCell", "units": 32}]]),
     ]
@@ -353,6 +354,9 @@ class RNN(Recurrent, Holder):
     cell: Annotated[
         Cell | list[Cell],
         PlainValidator(_cell_or_cells),
+        WithJsonSchema(
+            {"anyOf": [{"$ref": "#/$defs/layer"}, {"type": "array", "items": {"$ref": "#/$defs/layer"}}]}
+        ),
         Expected("a cell, or a list of cells"),
         Field(description="What to repeat; a list is stacked.", examples=[{"type": "LSTMCell", "units": 32}]),
     ]

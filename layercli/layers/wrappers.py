@@ -7,14 +7,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import PositiveInt
+from layercli.layers.arguments import PositiveInt, one_of
 from layercli.layers.base import Inferred, Layer, Weight
 from layercli.layers.inner import Holder, inner_layer, inner_weights
 from layercli.layers.recurrent import Recurrent
 from layercli.layers.shapes import ShapeError, Tensor, show, times
 from layercli.layers.strict import ArgumentError, Expected
 
-InnerLayer = Annotated[Layer, PlainValidator(inner_layer), Expected("a layer")]
+InnerLayer = Annotated[Layer, PlainValidator(inner_layer), one_of("layer"), Expected("a layer")]
 
 
 class Wrapper(Holder):

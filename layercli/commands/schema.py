@@ -1,0 +1,34 @@
+"""``layercli schema``: the config language as JSON Schema, for editors."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layercli import runs
+from layercli.commands.options import JsonOption
+from layercli.errors import LayercliError, Problem
+from layercli.reports.schema import config_schema
+
+
+def command(
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to standard output."),
+    ] = None,
+    json: JsonOption = False,  # noqa: ARG001 - it is JSON in any case
+) -> None:
+    """Print the JSON Schema (2020-12) of configs, with which an editor completes and checks them."""
+    text = json_module.dumps(config_schema(), indent=1, ensure_ascii=False) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        runs.write_text(Path(output), text)
+    except OSError as error:
+        message = f"The schema cannot be written: {error.strerror or error}."
+        raise LayercliError(Problem(code="cannot-write", message=message, file=output)) from None

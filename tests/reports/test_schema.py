@@ -1,0 +1,190 @@
+"""The JSON Schema holds for whatever the check takes, and flags what an editor should flag."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from layercli.check import check
+from layercli.config.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS
+from layercli.layers.registry import LAYERS
+from layercli.reports.catalogue import example_of
+from layercli.reports.schema import config_schema
+from tests.running import CONFIGS, invoke
+from tests.test_language import EXAMPLES
+
+SCHEMA = config_schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+def errors(document):
+    return [error.message for error in VALIDATOR.iter_errors(document)]
+
+
+def stack(*layers, **sections):
+    return {"model": {"input": [4], "layers": list(layers)}, **sections}
+
+
+def own_example(name):
+    """The example of a layer; of a cell, without the layer that runs it."""
+    example = example_of(name)
+    return example if example["type"] == name else example["cell"]
+
+
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid(path):
+    assert errors(yaml.load(path.read_text(), Loader=_Loader)) == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_of_the_language_is_valid(name):
+    assert errors(yaml.load(EXAMPLES[name], Loader=_Loader)) == []
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML, but with the numbers of YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+"),
+    list("-+0123456789"),
+)
+
+
+@pytest.mark.parametrize("name", LAYERS.names)
+def test_every_layer_s_example_is_valid_and_an_unknown_argument_is_not(name):
+    assert errors(stack(example_of(name))) == []
+    example = own_example(name)
+    assert errors(stack(example | {"no_such_argument": 1}))
+    required = [key for key, field in LAYERS.load(name).model_fields.items() if field.is_required()]
+    for key in required:
+        assert errors(stack({k: v for k, v in example.items() if k != key})), key
+
+
+@pytest.mark.parametrize("name", LAYERS.names)
+def test_every_default_of_a_layer_may_be_written_out(name):
+    written = LAYERS.parse(example_of(name)).plain()
+    assert errors(stack(written)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "catalogue"),
+    [("optimizer", OPTIMIZERS), ("loss", LOSSES), ("metrics", METRICS), ("callbacks", CALLBACKS)],
+)
+def test_whatever_trains_may_be_a_name_or_a_mapping(key, catalogue):
+    for name in catalogue.names:
+        fields = catalogue.load(name).model_fields
+        required = {key: field.examples[0] for key, field in fields.items() if field.is_required()}
+        for value in [{"type": name, **required}] + ([name, name.lower()] if not required else []):
+            train = {"loss": "mse", key: value if key in ("optimizer", "loss") else [value]}
+            assert errors(stack("Flatten", train=train)) == [], value
+        wrong = {"type": name, **required, "no_such_argument": 1}
+        train = {"loss": "mse", key: wrong if key in ("optimizer", "loss") else [wrong]}
+        assert errors(stack("Flatten", train=train)), name
+
+
+SPELLINGS = [
+    "dense",
+    "DENSE",
+    "conv_2d",
+    "max_pooling2d",
+    "MaxPool2D",
+    "max-pool-2d",
+    "lstm",
+    "Conv-2D",
+    "re_lu",
+    "ReLU",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_type_may_be_spelled_as_the_check_allows_and_keeps_its_arguments(spelling):
+    cls = LAYERS.look_up(spelling)
+    required = {key: field.examples[0] for key, field in cls.model_fields.items() if field.is_required()}
+    assert errors(stack({"type": spelling, **required})) == []
+    assert errors(stack({"type": spelling, **required, "no_such_argument": 1}))
+
+
+VALUES = [
+    0, 1, -1, 3, 2.5, "relu", "3", "same", "SAME", "channels_first", True, None, [1, 2], [3, 3], [],
+    {"type": "L2"}, "${x}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS.names)
+def test_what_the_check_takes_the_schema_takes(name):
+    """Every argument with many values: the schema may be laxer than the check, never stricter."""
+    cls, example = LAYERS.load(name), own_example(name)
+    for key in cls.model_fields:
+        for value in VALUES:
+            layer = example | {key: value}
+            if key == "use_cudnn" and value in (0, 1):
+                continue  # which Python takes for false and true
+            taken = "${" in str(value)
+            try:
+                LAYERS.parse(layer)
+                taken = True
+            except ValueError:
+                pass
+            if taken:
+                assert errors(stack(layer)) == [], layer
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        stack("Dens"),
+        stack({"type": "Dens", "units": 3}),
+        stack({"type": "Dense", "units": "3"}),
+        stack({"type": "Dense", "units": -3}),
+        stack({"type": "Dense", "units": 3, "activation": "sofmax"}),
+        stack({"type": "LSTM", "units": 3, "return_sequences": "yes"}),
+        stack({"type": "Bidirectional", "layer": {"type": "LSTM", "unit": 3}}),
+        stack({"block": "b", "units": 3}),
+        stack({"reuse": "b", "units": 3}),
+        stack("Flatten", trian={}),
+        stack("Flatten", train={"epochs": 3}),
+        stack("Flatten", train={"loss": "mse", "optimizer": "adamm"}),
+        stack("Flatten", train={"loss": "mse", "epochs": 0}),
+        stack("Flatten", data={"type": "sklearn", "dataset": "moons"}),
+        stack("Flatten", blocks={"b": {"layer": []}}),
+        {"model": {"input": [4]}},
+        {"name": "x"},
+        {"extends": 3},
+        {"extends": "base.yaml", "modle": {}},
+    ],
+)
+def test_an_editor_flags_what_is_wrong(document, tmp_path):
+    assert errors(document)
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert not check(str(path)).ok
+
+
+def test_everything_has_a_description_and_every_reference_leads_somewhere():
+    text = json.dumps(SCHEMA)
+    for part in text.split('"$ref": "#/$defs/')[1:]:
+        assert part.partition('"')[0] in SCHEMA["$defs"]
+    for name, definition in SCHEMA["$defs"].items():
+        if "." in name:
+            assert definition["description"], name
+            for key, field in definition["properties"].items():
+                assert key == "type" or field["description"], (name, key)
+
+
+def test_the_command_prints_it_or_writes_it(tmp_path):
+    printed = invoke("schema").stdout
+    assert json.loads(printed) == json.loads(json.dumps(SCHEMA))
+    assert invoke("schema", "--json").stdout == printed
+    assert invoke("schema", "--output", tmp_path / "s.json").exit_code == 0
+    assert (tmp_path / "s.json").read_text() == printed
+    assert invoke("schema", "--output", tmp_path / "none" / "s.json").exit_code == 1
+    assert list(Path(tmp_path).iterdir()) == [tmp_path / "s.json"]
