@@ -85,6 +85,11 @@ class Valid:
         """A problem that points at ``path`` in the config."""
         return problem_in(self.checked.document, path, code, message, hint=hint, severity=severity)
 
+    def placed(self, found: Finding) -> Problem:
+        """A finding at its place in the config."""
+        assert self.checked.document is not None
+        return _placed(self.checked.document, found)
+
     def resolved(self) -> dict[str, Any]:
         """The config with every default written out; it stands for the same model, data and training."""
         # Once more through the parser, so that defaults stand in the same words as what was given.
@@ -92,6 +97,9 @@ class Valid:
         inputs = {
             name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in self.graph.inputs.items()
         }
+        if self.config.data is not None:
+            directory = self.checked.directory_of(("data", "path"))
+            document["data"] = self.config.data.located(directory).plain()
         document["model"] |= {"inputs": inputs} if self.config.model.inputs else {"input": inputs[INPUT]}
         return document
 

@@ -1,6 +1,9 @@
 """Every example config validates, agrees with its forward pass, builds, and trains to a sensible result."""
 
 import json
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -13,13 +16,27 @@ REACHED = {
     "digits_cnn.yaml": ("accuracy", 0.97),
     "digits_conv1d.yaml": ("accuracy", 0.92),
     "digits_dense.yaml": ("accuracy", 0.92),
+    "digits_denoise.yaml": ("mean_absolute_error", 0.12),
     "digits_lstm.yaml": ("accuracy", 0.90),
     "digits_residual.yaml": ("accuracy", 0.95),
+    "digits_siamese.yaml": ("accuracy", 0.92),
+    "digits_transformer.yaml": ("accuracy", 0.92),
+    "digits_two_inputs.yaml": ("accuracy", 0.93),
+    "iris_csv.yaml": ("accuracy", 0.9),
 }
 """What a full training of each config reaches on its test split: at least, or for an error at most."""
 
 ALL = sorted(CONFIGS.glob("*.yaml"))
 each_config = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The configs, with the data that their script writes."""
+    place = tmp_path_factory.mktemp("place") / "configs"
+    shutil.copytree(CONFIGS, place)
+    subprocess.run([sys.executable, place / "make_data.py"], check=True)
+    return place
 
 
 def test_every_config_is_trained_here():
@@ -47,8 +64,8 @@ def test_a_config_builds_with_the_parameters_that_were_counted(path):
 
 @pytest.mark.slow
 @each_config
-def test_a_config_trains_to_a_sensible_result(path, tmp_path):
-    run = train(path, tmp_path / "run", "--trust")
+def test_a_config_trains_to_a_sensible_result(path, place, tmp_path):
+    run = train(place / path.name, tmp_path / "run", "--trust")
     assert run.result.exit_code == 0, run.result.output
     metric, bound = REACHED[path.name]
     reached = run.summary["test"][metric]

@@ -12,6 +12,7 @@ import typer
 from layercli import runs
 from layercli.check import Valid, check, require
 from layercli.commands.build import save
+from layercli.commands.examples import read_parts
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_sections, require_trust
 from layercli.errors import LayercliError
@@ -109,11 +110,9 @@ def _prepare(valid: Valid, data: Data) -> tuple[Parts, Assembled]:
     Raises:
         LayercliError: Keras, or a layer of the user's, refuses what the static check let pass.
     """
-    from layercli.data.arrays import divide
-    from layercli.data.readers import read
     from layercli.engine.assemble import assemble, check_savable, misstated
 
-    parts = divide(read(data), data.split, seed=valid.config.seed, shuffle=data.shuffle)
+    parts = read_parts(valid, data)
     assembled = assemble(valid)
     if problems := misstated(assembled, valid):
         raise LayercliError(problems)

@@ -1,8 +1,10 @@
 """The ``data`` section: what the model learns from, and what is known of it before it is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Annotated, Any, ClassVar, Final, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator
 
@@ -19,9 +21,13 @@ class DataFacts:
 
     samples: int
     shape: Shape
-    """Of one example, without the batch axis."""
+    """Of one example, without the batch axis; () where there are several inputs."""
     classes: int | None
     """Number of classes where the target is a label from 0; None where it is a number."""
+    inputs: Mapping[str, Shape] | None = None
+    """Of one example of each input, where there are several."""
+    target_shape: Shape = ()
+    """Of the target of one example."""
 
 
 def _part(value: Any) -> int | float:
@@ -94,6 +100,10 @@ class Data(Component):
         """What is known without reading; None where only reading tells."""
         return None
 
+    def located(self, directory: Path) -> Self:  # noqa: ARG002 - what ships with a package has no place
+        """The same, its paths absolute where they were relative to ``directory``."""
+        return self
+
 
 _DATASETS: Final = {
     "digits": DataFacts(1797, (64,), 10),
@@ -154,10 +164,10 @@ def _factors(features: int) -> str:
 DATA: Final = Catalogue[Data](
     noun="data type",
     package="layercli.config",
-    modules={"Sklearn": "data"},
+    modules={"Sklearn": "data", "Npz": "files", "Csv": "files"},
     refused=dict.fromkeys(
-        ("npz", "csv", "parquet", "images", "text", "python"),
-        ("this version reads the data sets of scikit-learn alone", "Use `type: sklearn`."),
+        ("parquet", "images", "text", "python"),
+        ("this version reads sklearn, npz and csv", "Use `type: csv` or `type: npz`."),
     ),
 )
 

@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from layercli.config.data import Split
+from layercli.config.data import DataFacts, Split
+from layercli.graph.findings import Finding
 
 Array: TypeAlias = np.ndarray[Any, Any]
+Inputs: TypeAlias = Array | Mapping[str, Array]
+"""The one input, or each of several by its name; every array of shape (samples, ...)."""
+
+
+class RefusedDataError(Exception):
+    """Data that cannot be trained on; ``findings`` say why."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__("; ".join(found.message for found in findings))
+        self.findings = findings
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Inputs of shape (samples, ...) and targets of shape (samples,), row by row."""
+    """Inputs of shape (samples, ...) and targets of shape (samples, ...), row by row."""
 
-    x: Array
+    x: Inputs
     y: Array
+    class_names: tuple[str, ...] | None = None
+    """What the labels 0, 1, ... stand for, where they were text."""
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.y)
+
+    @property
+    def arrays(self) -> Iterator[tuple[str | None, Array]]:
+        """Each input by its name; None where there is one alone."""
+        if isinstance(self.x, Mapping):
+            yield from self.x.items()
+        else:
+            yield None, self.x
 
     def take(self, rows: Array) -> Examples:
         """Those rows alone."""
-        return Examples(self.x[rows], self.y[rows])
+        return self.mapped(lambda _, array: array[rows], self.y[rows])
+
+    def mapped(self, change: Callable[[str | None, Array], Array], y: Array | None = None) -> Examples:
+        """The same with every input changed, and another target where one is given."""
+        new = {name: change(name, array) for name, array in self.arrays}
+        x: Inputs = new[None] if None in new else {str(name): array for name, array in new.items()}
+        return replace(self, x=x, y=self.y if y is None else y)
+
+    def facts(self) -> DataFacts:
+        """What a model must fit."""
+        labels = self.y.dtype.kind in "iub" and self.y.ndim == 1
+        classes = int(self.y.max(initial=0)) + 1 if labels else None
+        if self.class_names is not None:
+            classes = len(self.class_names)
+        shapes = {name: array.shape[1:] for name, array in self.arrays}
+        one = shapes.pop(None, ())
+        several = {str(name): shape for name, shape in shapes.items()} or None
+        return DataFacts(len(self), one, classes, several, self.y.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +75,20 @@ class Parts:
     validation: Examples
     test: Examples
 
+    def mapped(self, change: Callable[[str | None, Array], Array]) -> Parts:
+        """The same with every input of every part changed."""
+        return Parts(*(part.mapped(change) for part in (self.train, self.validation, self.test)))
+
     def fingerprint(self) -> str:
         """SHA-256 over every example, in order."""
         hasher = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
-            for array in (part.x, part.y):
+            for array in (*(array for _, array in part.arrays), part.y):
                 hasher.update(f"{array.dtype}{array.shape}".encode())
-                hasher.update(np.ascontiguousarray(array).data)
+                if array.dtype.kind == "O":  # text
+                    hasher.update("\0".join(map(str, array.ravel())).encode())
+                else:
+                    hasher.update(np.ascontiguousarray(array).data)
         return f"sha256:{hasher.hexdigest()}"
 
 

@@ -9,11 +9,21 @@ from typing import Final
 from layercli.config.data import Data
 from layercli.data.arrays import Examples
 
-READERS: Final = {"sklearn": "layercli.data.sklearn"}
+READERS: Final = {
+    "sklearn": "layercli.data.sklearn",
+    "npz": "layercli.data.npz",
+    "csv": "layercli.data.csv",
+}
 """Type of data -> the module whose ``read`` gives its examples."""
 
 
-def read(data: Data) -> Examples:
-    """All examples that a config's data section names."""
-    reader: Callable[[Data], Examples] = import_module(READERS[data.type_name()]).read
-    return reader(data)
+def read(data: Data, *, memory: int | None = None) -> Examples:
+    """All examples that a config's data section names, whose paths are absolute.
+
+    ``memory`` is how many bytes may be read; None where nobody knows.
+
+    Raises:
+        RefusedDataError: they cannot be read, or do not fit into the memory.
+    """
+    reader: Callable[[Data, int | None], Examples] = import_module(READERS[data.type_name()]).read
+    return reader(data, memory)

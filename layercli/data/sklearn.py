@@ -20,7 +20,7 @@ _TABLES: Final = {
 """Data sets that scikit-learn keeps as one table, the target last: the file, and its header lines."""
 
 
-def read(data: Sklearn) -> Examples:
+def read(data: Sklearn, memory: int | None = None) -> Examples:  # noqa: ARG001 - they are small
     """All examples: features as float32 in the declared shape, labels as int32 or targets as float32."""
     features, target = _table(data.dataset) or _loaded(data.dataset)
     facts = data.facts()

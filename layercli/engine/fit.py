@@ -18,8 +18,8 @@ from layercli.check import Valid
 from layercli.config.callbacks import monitored
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
-from layercli.data.arrays import Examples, Parts
-from layercli.engine.assemble import Assembled
+from layercli.data.arrays import Examples, Inputs, Parts
+from layercli.engine.assemble import Assembled, picked
 from layercli.engine.objects import keras_object
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
@@ -88,15 +88,25 @@ def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
     """Let each layer that learns from data before training learn from these examples alone."""
     for node in valid.graph.nodes:
         given = ADAPTED.get(node.layer.type_name())
-        if given is None or getattr(node.layer, given) is not None:
+        if given is None or getattr(node.layer, given) is not None or node.shares is not None:
             continue
         layer = assembled.layers[node.name]
-        source = node.inputs[0]
-        data: Any = examples.x
+        source, pick = node.inputs[0], node.picks[0]
+        data: Any = fed(examples.x)
         if source not in valid.graph.inputs:
-            before = keras.Model(assembled.model.inputs, assembled.tensors[source])
-            data = before.predict(examples.x, verbose=0)
+            before = keras.Model(assembled.model.inputs, picked(assembled.tensors[source], pick))
+            data = before.predict(data, verbose=0)
+        elif isinstance(data, Mapping):
+            data = data[source]
         layer.adapt(data)
+
+
+def fed(x: Inputs) -> Any:
+    """Inputs as Keras takes them; text as TensorFlow's."""
+    if isinstance(x, Mapping):
+        given = {name: fed(array) for name, array in x.items()}
+        return given if len(given) > 1 else next(iter(given.values()))
+    return tf.constant(x.tolist(), dtype=tf.string) if x.dtype.kind == "O" else x
 
 
 def fit(
@@ -116,12 +126,12 @@ def fit(
     _run(
         model,
         valid,
-        parts.train.x,
+        fed(parts.train.x),
         parts.train.y,
         batch_size=train.batch_size,
         epochs=train.epochs,
         shuffle=valid.config.data.shuffle if valid.config.data else True,
-        validation_data=(parts.validation.x, parts.validation.y) if len(parts.validation) else None,
+        validation_data=(fed(parts.validation.x), parts.validation.y) if len(parts.validation) else None,
         callbacks=[*declared, watch],
         verbose=0,
     )
@@ -139,7 +149,7 @@ def fit(
     fitted.best = _restored(fitted.records, declared) or _best(fitted.records, train)
     if len(parts.test):
         test = model.evaluate(
-            parts.test.x, parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
+            fed(parts.test.x), parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
         )
         fitted.test = _loss_first(test)
     return fitted

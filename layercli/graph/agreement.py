@@ -11,7 +11,7 @@ from layercli.errors import Severity
 from layercli.graph.findings import Finding
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.component import Component, snake_case
-from layercli.layers.shapes import Tensor, show
+from layercli.layers.shapes import Shape, Tensor, show
 from layercli.source.nodes import KeyPath
 
 _LOSS: KeyPath = ("train", "loss")
@@ -27,11 +27,15 @@ _KEEP_VALUES = frozenset(
 )
 
 
-def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
-    """Every place where model, data and training do not fit."""
+def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None) -> Iterator[Finding]:
+    """Every place where model, data and training do not fit; ``facts`` are those of data that was read."""
     yield from _single_unit_softmax(shapes, "error" if config.train else "warning")
-    facts = config.data.facts() if config.data else None
-    outputs = [shapes.output(name) for name in shapes.graph.outputs]
+    if facts is None and config.data is not None:
+        facts = config.data.facts()
+    outputs = [
+        shapes.output(name, pick)
+        for name, pick in zip(shapes.graph.outputs, shapes.graph.output_picks, strict=True)
+    ]
     if facts is not None and config.train is not None and len(outputs) > 1:
         yield Finding(
             code="target-mismatch",
@@ -41,6 +45,9 @@ def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
         )
     output = outputs[0] if len(outputs) == 1 else None
     if output is None:
+        return
+    if facts is not None and facts.target_shape:
+        yield from _unlike_target(config, shapes, output, facts)
         return
     spread = _dense_on_positions(shapes) if output.rank > 2 else None
     if (
@@ -59,6 +66,26 @@ def disagreements(config: Config, shapes: Shapes) -> Iterator[Finding]:
         yield Finding(
             code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
         )
+
+
+def _unlike_target(config: Config, shapes: Shapes, output: Tensor, facts: DataFacts) -> Iterator[Finding]:
+    """An output of another shape than a target of several numbers: Keras would stretch one over the other."""
+    if config.train is None or _fit_together(output.shape[1:], facts.target_shape):
+        return
+    last = shapes.by_name[shapes.graph.outputs[0]]
+    target = (None, *facts.target_shape)
+    yield Finding(
+        code="target-mismatch",
+        message=f"The model's output is {show(output.shape)}, but the target is {show(target)}.",
+        path=last.node.path,
+        hint="Let the last layer give the shape of the target.",
+    )
+
+
+def _fit_together(output: Shape, target: Shape) -> bool:
+    return len(output) == len(target) and all(
+        a is None or a == b for a, b in zip(output, target, strict=True)
+    )
 
 
 def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Finding]:

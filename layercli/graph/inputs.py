@@ -2,45 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from layercli.config.config import Config
+from layercli.config.data import DataFacts
+from layercli.config.model import InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.findings import Finding
 from layercli.layers.shapes import Shape, Tensor, product, show
-from layercli.source.nodes import KeyPath, format_path
+from layercli.layers.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, format_path, printable
 
 _INPUT_PATH: KeyPath = ("model", "input")
 _INPUTS_PATH: KeyPath = ("model", "inputs")
 
 
-def model_inputs(config: Config) -> tuple[dict[str, Tensor] | None, list[Finding]]:
-    """The model's inputs by name, the declared ones or the data's (None where neither tells), and what does not fit."""
+def model_inputs(
+    config: Config, facts: DataFacts | None = None
+) -> tuple[dict[str, Tensor] | None, list[Finding]]:
+    """The model's inputs by name, the declared ones or the data's (None where neither tells), and what does not fit.
+
+    ``facts`` are those of data that was read; without them, what the config tells of its data.
+    """
     declared, several = config.model.input, config.model.inputs
-    facts = config.data.facts() if config.data else None
-    if several is not None:
-        findings: list[Finding] = []
-        if facts is not None and config.data is not None and len(several) > 1:
-            findings.append(
-                Finding(
-                    code="input-mismatch",
-                    message=f"The model has {len(several)} inputs, but {config.data.title()} gives one.",
-                    path=_INPUTS_PATH,
-                    hint="Use one input, `model.input`, or leave `data` out.",
-                    at_key=True,
-                )
-            )
-        elif facts is not None:
-            name, spec = next(iter(several.items()))
-            findings.extend(_mismatch(spec.shape, facts.shape, (*_INPUTS_PATH, name), config))
-        return {name: spec.tensor() for name, spec in several.items()}, findings
-    if declared is None:
-        if facts is not None:
+    if facts is None and config.data is not None:
+        facts = config.data.facts()
+    if several is None and declared is None:
+        if facts is not None and facts.inputs is None:
             return {INPUT: Tensor((None, *facts.shape))}, []
-        return None, [_undeclared()]
-    found = [] if facts is None else list(_mismatch(declared.shape, facts.shape, _INPUT_PATH, config))
-    return {INPUT: declared.tensor()}, found
+        return None, [_undeclared(config)]
+    specs = several if several is not None else {INPUT: declared} if declared is not None else {}
+    found = [] if facts is None else list(_unfit(specs, facts, config))
+    return {name: spec.tensor() for name, spec in specs.items()}, found
+
+
+def _unfit(specs: Mapping[str, InputSpec], facts: DataFacts, config: Config) -> Iterator[Finding]:
+    """Declared inputs that the data's examples do not fit."""
+    single = config.model.inputs is None
+    paths: dict[str, KeyPath] = {name: _INPUT_PATH if single else (*_INPUTS_PATH, name) for name in specs}
+    assert config.data is not None
+    if facts.inputs is None:
+        if len(specs) > 1:
+            message = f"The model has {len(specs)} inputs, but {config.data.title()} gives one."
+            hint = "Use one input, `model.input`, or data that gives several: npz and csv take `inputs`."
+            yield Finding(code="input-mismatch", message=message, path=_INPUTS_PATH, hint=hint, at_key=True)
+        else:
+            [(name, spec)] = specs.items()
+            yield from _mismatch(spec.shape, facts.shape, paths[name], config)
+        return
+    for name, shape in facts.inputs.items():
+        if name in specs:
+            yield from _mismatch(specs[name].shape, shape, paths[name], config)
+        else:
+            message = f"The data gives an input `{printable(name, limit=60)}`, which the model has not."
+            hint = did_you_mean(name, list(specs), otherwise=f"The model has {_listed(specs)}.")
+            yield Finding(
+                code="input-mismatch", message=message, path=("data", "inputs", name), hint=hint, at_key=True
+            )
+    for name in specs:
+        if name not in facts.inputs:
+            message = f"The data gives nothing for the model's input `{name}`."
+            hint = f"It gives {_listed(facts.inputs)}."
+            yield Finding(code="input-mismatch", message=message, path=paths[name], hint=hint, at_key=True)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{printable(name, limit=60)}`" for name in names)
 
 
 def undeclared(value: Any) -> Iterator[Finding]:
@@ -53,13 +81,16 @@ def undeclared(value: Any) -> Iterator[Finding]:
         and model.get("inputs") is None
         and value.get("data") is None
     ):
-        yield _undeclared()
+        yield _undeclared(None)
 
 
-def _undeclared() -> Finding:
+def _undeclared(config: Config | None) -> Finding:
+    why = (
+        "" if config is None or config.data is None else f" Only reading {config.data.title()} would tell it."
+    )
     return Finding(
         code="missing-key",
-        message="`model` needs `input`: the shape of one example, without the batch axis.",
+        message=f"`model` needs `input`: the shape of one example, without the batch axis.{why}",
         path=_INPUT_PATH,
         hint="Add `input: [28, 28, 1]`, for example.",
         at_key=True,

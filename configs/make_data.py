@@ -1,0 +1,61 @@
+"""Writes the files of data that some of these configs read, beside them, from what ships inside scikit-learn.
+
+python configs/make_data.py
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from sklearn import datasets
+
+HERE = Path(__file__).parent / "data"
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images of shape (1797, 8, 8, 1) with values from 0 to 1, and their digits."""
+    images, labels = datasets.load_digits(return_X_y=True)
+    return images.reshape(-1, 8, 8, 1).astype("float32") / 16, labels.astype("int32")
+
+
+def measures(images: np.ndarray) -> np.ndarray:
+    """Of each image: ink, its centre down and across, and how far it spreads both ways; shape (samples, 5)."""
+    ink = images[..., 0]
+    total = ink.sum(axis=(1, 2))
+    places = np.arange(8)
+    centres, spreads = [], []
+    for axis in (1, 2):
+        along = ink.sum(axis=3 - axis) / total[:, None]
+        centres.append((along * places).sum(axis=1))
+        spreads.append(np.sqrt((along * (places - centres[-1][:, None]) ** 2).sum(axis=1)))
+    return np.stack([total, *centres, *spreads], axis=1).astype("float32")
+
+
+def pairs(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Pairs of images, half of them of the same digit."""
+    left = rng.permutation(len(images)).repeat(3)
+    same = rng.random(len(left)) < 0.5
+    by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
+    wanted = np.where(same, labels[left], (labels[left] + rng.integers(1, 10, len(left))) % 10)
+    right = np.array([rng.choice(by_digit[digit]) for digit in wanted])
+    return {"left": images[left], "right": images[right], "same": same.astype("int32")}
+
+
+def main() -> None:
+    HERE.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    images, labels = digits()
+    np.savez_compressed(HERE / "digits.npz", images=images, measures=measures(images), labels=labels)
+    np.savez_compressed(HERE / "digit_pairs.npz", **pairs(images, labels, rng))
+    noisy = np.clip(images + rng.normal(0, 0.4, images.shape), 0, 1).astype("float32")
+    np.savez_compressed(HERE / "noisy_digits.npz", noisy=noisy, clean=images)
+    iris = datasets.load_iris()
+    with (HERE / "iris.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sepal_length", "sepal_width", "petal_length", "petal_width", "species"])
+        for flower, species in zip(iris.data, iris.target, strict=True):
+            writer.writerow([*flower, iris.target_names[species]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Arrays and tables of the user's own: read as they are meant, refused before they can do harm, held against the model."""
+
+import gzip
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from layercli.config.data import DATA
+from layercli.data.arrays import RefusedDataError
+from layercli.data.readers import read
+from tests.running import invoke
+
+MODEL = """
+model:
+  input: [2]
+  layers:
+    - {type: Dense, units: 3, activation: softmax}
+train: {loss: sparse_categorical_crossentropy}
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal(memory=None, **data):
+    with pytest.raises(RefusedDataError) as caught:
+        read(DATA.parse(data), memory=memory)
+    [found] = caught.value.findings
+    return found.path, found.message
+
+
+def csv(place, text, **keys):
+    (place / "t.csv").write_text(text)
+    return {"type": "csv", "path": "t.csv", "target": "y"} | keys
+
+
+def save(place, name="d.npz", **arrays):
+    np.savez(place / name, **arrays)
+    return {"type": "npz", "path": name, "target": "y"}
+
+
+X = np.arange(12, dtype=np.float64).reshape(6, 2)
+Y = np.array([0, 1, 2, 0, 1, 2])
+
+
+def test_arrays_are_read_in_the_dtypes_of_training(place):
+    data = save(place, x=X, y=Y, pixels=Y.astype(np.uint8).reshape(6, 1), words=np.array(list("abcdef")))
+    examples = read(DATA.parse(data | {"features": "x"}))
+    assert (examples.x.dtype, examples.y.dtype) == (np.float32, np.int32)
+    several = read(DATA.parse(data | {"inputs": {"a": "x", "b": "pixels", "c": "words"}}))
+    assert {name: array.dtype.kind for name, array in several.x.items()} == {"a": "f", "b": "u", "c": "O"}
+    facts = several.facts()
+    assert (facts.inputs, facts.classes, facts.samples) == ({"a": (2,), "b": (1,), "c": ()}, 3, 6)
+
+
+def test_an_array_that_is_not_there_or_has_another_length_is_named(place):
+    data = save(place, x=X, y=Y, short=X[:5])
+    assert refusal(**data, features="xx") == (("data", "features"), 'The file holds no array "xx".')
+    assert refusal(**data, inputs={"a": "x", "b": "short"}) == (
+        ("data", "inputs", "b"), "`short` has 5 examples, but `y` has 6.",
+    )  # fmt: skip
+
+
+def test_objects_are_never_unpickled(place):
+    class Harm:
+        def __reduce__(self):
+            return os.mkdir, ("harm",)
+
+    data = save(place, x=np.array([Harm()] * 6), y=Y)
+    assert refusal(**data, features="x")[1].startswith("The array `x` holds Python objects")
+    assert not (place / "harm").exists()
+
+
+def header(shape):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def test_an_array_that_declares_terabytes_is_refused_before_it_is_read(place):
+    with zipfile.ZipFile(place / "d.npz", "w") as archive:
+        archive.writestr("x.npy", header((1 << 40,)) + b"\0" * 80)
+        archive.writestr("y.npy", header((1 << 40,)))
+    path, message = refusal(type="npz", path="d.npz", target="y", features="x")
+    assert path == ("data", "path")
+    assert message == "d.npz is no file of arrays: the array y declares more values than it holds."
+
+
+def test_a_file_that_inflates_beyond_the_memory_is_refused_before_it_is_read(place):
+    np.savez_compressed(place / "d.npz", x=np.zeros((6, 1_000_000)), y=Y)
+    message = refusal(memory=10_000_000, type="npz", path="d.npz", target="y", features="x")[1]
+    assert message.endswith("this machine has 10,000,000 of memory.")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY", os.urandom(200)])
+def test_what_is_no_file_of_arrays_says_so(place, content):
+    (place / "d.npz").write_bytes(content)
+    path, message = refusal(type="npz", path="d.npz", target="y", features="x")
+    assert path == ("data", "path")
+    assert message.startswith("d.npz is no file of arrays: ")
+
+
+def test_a_damaged_array_says_so(place):
+    save(place, x=X, y=Y)
+    content = bytearray((place / "d.npz").read_bytes())
+    content[content.index(b"x.npy") + 140] ^= 255
+    (place / "d.npz").write_bytes(content)
+    assert "is no file of arrays" in refusal(type="npz", path="d.npz", target="y", features="x")[1]
+
+
+def test_a_pipe_or_folder_is_no_file(place):
+    (place / "folder.npz").mkdir()
+    os.mkfifo(place / "pipe.csv")
+    assert (
+        refusal(type="npz", path="folder.npz", target="y", features="x")[1]
+        == "folder.npz is no regular file."
+    )
+    assert refusal(type="csv", path="pipe.csv", target="y")[1] == "pipe.csv is no regular file."
+    assert refusal(type="csv", path="*.none", target="y")[1] == "No file fits *.none."
+
+
+def test_a_table_with_all_that_tables_have(place):
+    text = 'a, b ,name,y\n1, 2.5,"x, y" ,no\n3,?,z , yes\n\n4,5,NA,no\n'
+    examples = read(DATA.parse(csv(place, text, inputs={"numbers": ["a", "b"], "name": "name"})))
+    assert examples.class_names == ("no", "yes")
+    assert examples.y.tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(
+        examples.x["numbers"], np.array([[1, 2.5], [3, np.nan], [4, 5]], np.float32)
+    )
+    assert examples.x["name"].tolist() == [["x, y"], ["z"], [""]]
+
+
+def test_tables_without_header_with_other_separators_zipped_and_in_several_files(place):
+    for number in range(3):
+        with gzip.open(place / f"part{number}.csv.gz", "wt") as file:
+            file.write(f"{number};1\n{number};2\n")
+    data = {"type": "csv", "path": "part*.csv.gz", "target": "y", "separator": ";", "columns": ["a", "y"]}
+    examples = read(DATA.parse(data))
+    assert examples.x.ravel().tolist() == [0, 0, 1, 1, 2, 2]
+    assert examples.y.dtype == np.float32  # whole numbers that begin at 1 are no labels
+    assert read(DATA.parse(data | {"target_type": "labels"})).class_names == ("1", "2")
+
+
+def test_whole_numbers_without_gaps_are_labels_unless_said_otherwise(place):
+    data = csv(place, "a,y\n1,0\n2,1\n3,2\n")
+    assert read(DATA.parse(data)).facts().classes == 3
+    assert read(DATA.parse(data | {"target_type": "numbers"})).facts().classes is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,y\n1,0\n2\n", "t.csv cannot be read: Expected 2 columns, got 1: 2."),
+        ("a,a,y\n1,2,0\n", "t.csv has two columns of the same name."),
+        ("a,b\n1,0\n", 'There is no column "y".'),
+        ("a,y\n1,0\n2,\n", "The target `y` is missing in row 2, and in 1 rows in all."),
+        ("a,y\nx,0\n", 'The column `a` is text, such as "x"; an input of several columns is of numbers.'),
+        ("y\n0\n", "There is no column but the target."),
+        ("", "t.csv cannot be read: Empty CSV file."),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_why(place, text, message):
+    assert refusal(**csv(place, text))[1] == message
+
+
+def test_missing_numbers_are_filled_by_what_the_training_examples_tell(place):
+    rows = "".join(f"{'NA' if n % 4 == 0 else n},{n % 2},{n % 3}\n" for n in range(40))
+    data = csv(place, "a,b,y\n" + rows, missing={"numbers": "mean"}, split={"test": 0.5}, shuffle=False)
+    from layercli.data.arrays import divide
+    from layercli.data.contract import filled
+
+    parsed = DATA.parse(data)
+    parts = filled(divide(read(parsed), parsed.split, seed=0, shuffle=False), parsed)
+    known = [n for n in range(20) if n % 4]
+    assert parts.train.x[0, 0] == parts.test.x[0, 0] == pytest.approx(sum(known) / len(known))
+    assert not np.isnan(parts.test.x).any()
+
+
+def train(place, data, model=MODEL):
+    """Code, message and line of each problem of training on it."""
+    (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{model}")
+    result = invoke("train", "c.yaml", "--json", "--run-dir", "run")
+    document = json.loads(result.stdout)
+    return document["ok"] or [(found["code"], found["message"]) for found in document["problems"]]
+
+
+def test_all_that_is_wrong_with_data_is_told_before_the_first_step(place):
+    x = X.copy()
+    x[2, 1] = np.nan
+    y = Y.copy()
+    y[4] = 7
+    assert train(place, save(place, x=x, y=y) | {"features": "x"}) == [
+        ("not-finite", "The input at [1] is missing in row 3; 1 numbers are in all."),
+        ("bad-label", "Row 5 has the label 7, but the output has 3 units."),
+        ("wrong-units", "The data has 8 classes, but the model's output has 3 units."),
+    ]
+    assert not (place / "run").exists()
+
+
+def test_a_column_with_a_missing_value_is_named(place):
+    text = "a,b,y\n1,2,0\n2,,1\n3,4,2\n"
+    several = MODEL.replace("input: [2]", "inputs: {ab: [2]}")
+    assert train(place, csv(place, text, inputs={"ab": ["a", "b"]}), several) == [
+        ("not-finite", "`b` is missing in row 2; 1 numbers are in all.")
+    ]
+    assert (
+        train(place, csv(place, text, inputs={"ab": ["a", "b"]}, missing={"numbers": "median"}), several)
+        is True
+    )
+
+
+def test_inputs_of_other_names_and_shapes_are_told(place):
+    several = MODEL.replace("input: [2]", "inputs: {ab: [3], c: [1]}").replace(
+        "softmax}", "softmax, inputs: ab}\n    - {type: Concatenate, inputs: [dense, c]}"
+    )
+    codes = train(
+        place, csv(place, "a,b,y\n1,2,0\n2,3,1\n3,4,2\n", inputs={"ab": ["a", "b"], "d": "a"}), several
+    )
+    assert ("input-mismatch", "`model.inputs.ab` is (3,), but an example of the data is (2,).") in codes
+    assert ("input-mismatch", "The data gives an input `d`, which the model has not.") in codes
+    assert ("input-mismatch", "The data gives nothing for the model's input `c`.") in codes
+
+
+def test_a_target_of_another_shape_than_the_output_is_refused(place):
+    data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
+    model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
+    assert train(place, data, model) == [
+        ("target-mismatch", "The model's output is (None, 3), but the target is (None, 1).")
+    ]
+    assert train(place, data, model.replace("units: 3", "units: 1")) is True
+
+
+def test_a_run_s_config_finds_its_data_from_anywhere(place, monkeypatch):
+    (place / "deep").mkdir()
+    data = save(place / "deep", x=X, y=Y) | {"features": "x"}
+    (place / "deep" / "base.yaml").write_text(f"data: {json.dumps(data)}\n{MODEL}")
+    (place / "own.yaml").write_text("extends: deep/base.yaml\nname: own\n")
+    assert json.loads(invoke("train", "own.yaml", "--json", "--run-dir", "run").stdout)["ok"]
+    monkeypatch.chdir("/")
+    assert json.loads(
+        invoke("train", place / "run" / "config.yaml", "--json", "--run-dir", place / "again").stdout
+    )["ok"]
