@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "layercli.commands.train",
     "show": "layercli.commands.show",
     "diff": "layercli.commands.diff",
+    "init": "layercli.commands.init",
     "layers": "layercli.commands.layers",
     "schema": "layercli.commands.schema",
 }
