@@ -1,0 +1,43 @@
+"""docs/problems.md holds every code there is; its examples have the problem, and mended have none."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import layercli
+from layercli.check import check
+
+PAGE = (Path(__file__).parents[1] / "docs" / "problems.md").read_text()
+SHOWN = re.findall(r"### `([\w-]+)`\n\n.*?```yaml\n(.*?)```\n\nMended:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
+LISTED = [
+    code
+    for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
+    for code in re.findall(r"`([\w-]+)`", row)
+]
+NO_CODES = {"utf-8", "utf-8-sig", "inspect-shapes", "scikit-learn"}
+"""Words with a hyphen in the source that are no codes of problems."""
+ONE_WORD = {"empty", "interrupted"}
+
+
+@pytest.fixture
+def codes(tmp_path):
+    def codes(text):
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return [problem.code for problem in check(str(path)).problems]
+
+    return codes
+
+
+def test_every_code_in_the_source_is_documented_once_and_no_other():
+    source = "".join(path.read_text() for path in Path(layercli.__file__).parent.rglob("*.py"))
+    words = set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', source)) - NO_CODES
+    documented = [code for code, _, _ in SHOWN] + LISTED
+    assert sorted(documented) == sorted(words | ONE_WORD)
+
+
+@pytest.mark.parametrize(("code", "bad", "mended"), SHOWN, ids=[code for code, _, _ in SHOWN])
+def test_the_example_has_the_problem_and_mended_it_has_none(codes, code, bad, mended):
+    assert code in codes(bad)
+    assert codes(mended) == []
