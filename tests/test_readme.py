@@ -75,9 +75,17 @@ def test_the_commands_shown_are_accepted(command, place):
     assert run(command, place)[0] == 0
 
 
-def test_the_config_shown_is_the_example(place):
-    shown = next(yaml.safe_load(block) for kind, block in BLOCKS if kind == "yaml")
-    assert shown == yaml.safe_load((ROOT / "configs" / "digits_lstm.yaml").read_text())
+def test_the_configs_shown_are_the_examples(place):
+    stack, block, hook = (yaml.safe_load(block) for kind, block in BLOCKS if kind == "yaml")
+    assert stack == yaml.safe_load((ROOT / "configs" / "digits_lstm.yaml").read_text())
+    blocks = yaml.safe_load((ROOT / "configs" / "digits_residual.yaml").read_text())["blocks"]
+    assert block["residual"] == blocks["residual"]
+    own = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
+    shown = hook["repos"][0]["hooks"][0]
+    assert {key: shown[key] for key in shown if key != "language"} == {
+        key: own[key] for key in shown if key != "language"
+    }
+    assert re.search(shown["files"], "configs/a.yaml")
     assert not check(str(place / "configs" / "digits_lstm.yaml")).problems
 
 

@@ -45,7 +45,8 @@ def diff(before: str, after: str, overrides: list[str] | tuple[()] = ()) -> Comp
     old, new = map(require, checked)
     pairs = compare(_side(old), _side(new))
     settings = list(value_differences(_settings(old), _settings(new)))
-    return Comparison((before, after), old.shapes, new.shapes, pairs, settings)
+    changed = " ".join([after, *(f"--set {override}" for override in overrides)])
+    return Comparison((before, changed), old.shapes, new.shapes, pairs, settings)
 
 
 def _side(valid: Valid) -> Side:

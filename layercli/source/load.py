@@ -195,6 +195,8 @@ class _Builder:
         self._key: tuple[str, Mark] | None = None
         self._anchors: dict[str, Node | None] = {}
         self._documents = 0
+        self._quoted: set[tuple[int, int]] = set()
+        """Places of keys that are the text `<<`, which merge nothing."""
 
     def take(self, event: Any) -> None:
         """Add what the event brings to the tree."""
@@ -289,6 +291,8 @@ class _Builder:
             self._refuse_tag(event)
             return Node(event.value if self._awaits_key else None, mark)
         if event.style or not event.implicit[0] or self._awaits_key:  # quoted, tagged as text, or a key
+            if event.style and event.value == "<<":
+                self._quoted.add((mark.line, mark.column))
             return Node(event.value, mark)
         try:
             return Node(scalars.resolve(event.value), mark)
@@ -357,7 +361,7 @@ class _Builder:
         return text
 
     def _put(self, parent: Node, mapping: dict[str, Node], key: str, mark: Mark, node: Node) -> None:
-        if key == "<<":
+        if key == "<<" and (mark.line, mark.column) not in self._quoted:
             self._merge(parent, mapping, node)
         elif key in parent.keys:
             first = parent.keys[key]

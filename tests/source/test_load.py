@@ -417,3 +417,9 @@ def test_permission_denied_is_told_for_anyone(monkeypatch, tmp_path):
 
     monkeypatch.setattr("pathlib.Path.open", refuse)
     assert unreadable(tmp_path / "c.yaml") == ("The file cannot be read: Permission denied.", None)
+
+
+def test_a_quoted_merge_key_is_a_key_like_others(read):
+    assert read('a: &a {b: 1}\nc: {"<<": *a, d: 2}\ne: {<<: *a, d: 2}\n').plain() == {
+        "a": {"b": 1}, "c": {"<<": {"b": 1}, "d": 2}, "e": {"b": 1, "d": 2},
+    }  # fmt: skip
