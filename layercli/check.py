@@ -154,11 +154,14 @@ def _check_document(document: Node) -> Checked:
     try:
         config = Config.model_validate(value)
     except ValidationError as error:
-        found = [_problem(document, item) for item in error.errors(include_url=False)]
+        items = error.errors(include_url=False)
+        found = [_problem(document, item) for item in items]
         problems += [
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
         ]
-        config = salvage(value)
+        config = salvage(
+            value, {item["loc"][2] for item in items if item["loc"][:2] == ("model", "layers") != item["loc"]}
+        )
     malformed = bool(problems)
     if config is None:
         problems.extend(_placed(document, found) for found in undeclared(value))

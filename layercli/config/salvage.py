@@ -1,6 +1,6 @@
 """What can still be checked of a config that is wrong somewhere: its sound parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -19,8 +19,15 @@ from layercli.layers.suggestions import closest
 T = TypeVar("T")
 
 
-def salvage(value: Any) -> Config | None:
-    """The config without its malformed parts; a malformed layer becomes one of unknown shape. None: nothing is left."""
+_MOST_MENDED = 200
+"""Malformed layers of which one by one is told what they may have been; nobody mends more at once."""
+
+
+def salvage(value: Any, malformed: Collection[Any]) -> Config | None:
+    """The config without its malformed parts; a malformed layer becomes one of unknown shape. None: nothing is left.
+
+    ``malformed`` are the indices of such layers.
+    """
     if not isinstance(value, dict) or not isinstance(value.get("model"), dict):
         return None
     model = value["model"]
@@ -32,13 +39,17 @@ def salvage(value: Any) -> Config | None:
     several = _parsed(parse_inputs, model.get("inputs"))
     if declared is None and several is None and ("input" in model or "inputs" in model or data is None):
         return None  # the input is what is wrong, or missing with the data that would tell it
+    mended = set(sorted(malformed)[:_MOST_MENDED])
     return Config.model_construct(
         data=data,
         model=ModelSection.model_construct(
             input=declared,
             inputs=several,
             outputs=None,
-            layers=[_parsed(parse_entry, item) or _stand_in(item) for item in layers],
+            layers=[
+                parse_entry(item) if number not in malformed else _stand_in(item, mended=number in mended)
+                for number, item in enumerate(layers)
+            ],
         ),
         train=_parsed(TrainSection.model_validate, value.get("train")),
     )
@@ -51,11 +62,11 @@ def _parsed(parse: Callable[[Any], T], value: Any) -> T | None:
         return None
 
 
-def _stand_in(item: Any) -> LayerEntry:
+def _stand_in(item: Any, *, mended: bool) -> LayerEntry:
     """A layer in place of a malformed one: of the same type with what is sound of its arguments, else of unknown shape."""
     name = item.get("name") if isinstance(item, dict) else None
     value = dict(item) if isinstance(item, dict) else {"type": item}
-    layer, doubt = _mended(value)
+    layer, doubt = _mended(value) if mended else (None, Doubt.RANK)
     sources = _parsed(parse_sources, value.get("inputs"))
     return LayerEntry(layer or unknown_layer(), _parsed(layer_name, name), doubt, sources)
 

@@ -21,10 +21,11 @@ def read(name: str, text: str | None = None) -> Node:
     Raises:
         LayercliError: one of the files cannot be read, is no mapping, or extends itself.
     """
-    return _read(name, [], text)
+    return _read(name, [], MAX_NODES, text)
 
 
-def _read(name: str, chain: list[tuple[Path, str]], text: str | None = None) -> Node:
+def _read(name: str, chain: list[tuple[Path, str]], room: int, text: str | None = None) -> Node:
+    """The config over all that it extends, of at most ``room`` values."""
     own = load(name, text)
     assert isinstance(own.value, dict)
     named = own.value.get(EXTENDS)
@@ -32,10 +33,10 @@ def _read(name: str, chain: list[tuple[Path, str]], text: str | None = None) -> 
     chain = [*chain, (Path(name).resolve() if name != STDIN else Path(), shown)]
     if named is None:
         return own
-    base = _read(_base_of(own, named, chain), chain)
-    if own.size + base.size > MAX_NODES:
-        message = f"The file and those that it extends have more than {MAX_NODES:,} values."
+    if own.size > room:  # before another file is read
+        message = f"The files that extend one another have more than {MAX_NODES:,} values."
         raise _refusal(named, message, "Extend a smaller one.", code="too-many-nodes")
+    base = _read(_base_of(own, named, chain), chain, room - own.size)
     merged = _merged(base, own, f"{shown} extends this file (line {named.mark.line}).")
     assert isinstance(merged.value, dict)
     del merged.value[EXTENDS]

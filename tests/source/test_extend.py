@@ -115,6 +115,15 @@ def test_a_long_chain_is_refused(write):
     assert refused("f0.yaml") == ("bad-extends", "f9.yaml", 1, "More than 10 files extend one another.")
 
 
+def test_files_that_are_large_together_are_refused_before_all_are_read(write):
+    write(
+        a="extends: b.yaml\na: [" + "1, " * 150_000 + "]\n",
+        b="extends: c.yaml\nb: [" + "1, " * 150_000 + "]\n",
+        c="c: [",
+    )
+    assert refused("a.yaml")[:3] == ("too-many-nodes", "b.yaml", 1)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
