@@ -57,7 +57,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except LayercliError as error:
             _report(error, json=json)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # Abort: while a question was asked
             if json:
                 _report(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
             print("\nInterrupted.", file=sys.stderr)

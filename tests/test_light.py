@@ -43,6 +43,20 @@ def test_no_framework_is_loaded_for_static_shapes():
     assert not modules_after(code) & HEAVY
 
 
+def test_no_framework_is_loaded_to_show_compare_begin_and_describe(tmp_path):
+    first, second = CONFIGS[:2]
+    new, table = str(tmp_path / "new.yaml"), tmp_path / "t.csv"
+    table.write_text("a,y\n1,0\n2,1\n")
+    code = f"""
+run('show', '--explain', {first!r})
+run('diff', {first!r}, {second!r})
+run('schema', '--output', {str(tmp_path / "s.json")!r})
+run('init', {str(table)!r}, '--output', {new!r})
+run('validate', '--fix', {new!r})
+run('layers', 'Dense')"""
+    assert not modules_after(RUN + code) & HEAVY
+
+
 def test_no_framework_is_loaded_to_refuse_a_config(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("model: {input: [4], layers: [Dens]}")

@@ -20,7 +20,8 @@ def print_problems(console: Console, problems: Sequence[Problem]) -> None:
     from rich.text import Text
 
     for problem in problems[:MOST_SHOWN]:
-        console.print(_block(problem, console.width), soft_wrap=True)
+        # A terminal gets whole words on its lines; elsewhere a line stays one, for programs.
+        console.print(_block(problem, console.width), soft_wrap=not console.is_terminal)
     if len(problems) > MOST_SHOWN:
         console.print(Text(f"… and {len(problems) - MOST_SHOWN} more; {len(problems)} problems in all."))
 

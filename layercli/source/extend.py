@@ -31,11 +31,11 @@ def _read(name: str, chain: list[tuple[Path, str]], room: int, text: str | None 
     named = own.value.get(EXTENDS)
     shown = own.mark.source.name
     chain = [*chain, (Path(name).resolve() if name != STDIN else Path(), shown)]
-    if named is None:
-        return own
     if own.size > room:  # before another file is read
         message = f"The files that extend one another have more than {MAX_NODES:,} values."
-        raise _refusal(named, message, "Extend a smaller one.", code="too-many-nodes")
+        raise _refusal(named or own, message, "Extend a smaller one.", code="too-many-nodes")
+    if named is None:
+        return own
     base = _read(_base_of(own, named, chain), chain, room - own.size)
     merged = _merged(base, own, f"{shown} extends this file (line {named.mark.line}).")
     assert isinstance(merged.value, dict)

@@ -86,7 +86,7 @@ def test_a_person_is_asked_and_asked_again(place, monkeypatch):
 
 def test_leaving_in_the_middle_leaves_nothing(place, monkeypatch):
     monkeypatch.setattr("layercli.commands.init.is_asked", lambda _: True)
-    assert invoke("init", stdin="images\n").exit_code != 0
+    assert invoke("init", stdin="images\n").exit_code == 130
     assert list(place.iterdir()) == []
 
 

@@ -122,6 +122,8 @@ def test_files_that_are_large_together_are_refused_before_all_are_read(write):
         c="c: [",
     )
     assert refused("a.yaml")[:3] == ("too-many-nodes", "b.yaml", 1)
+    write(a="extends: d.yaml\na: [" + "1, " * 150_000 + "]\n", d="d: [" + "1, " * 150_000 + "]\n")
+    assert refused("a.yaml")[:2] == ("too-many-nodes", "d.yaml")
 
 
 @pytest.mark.parametrize(
