@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
 from layercli.config.expand import entry_names, expand
+from layercli.config.interpolate import literal
 from layercli.config.names import INPUT
 from layercli.config.salvage import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
@@ -101,7 +102,10 @@ class Valid:
             directory = self.checked.directory_of(("data", "path"))
             document["data"] = self.config.data.located(directory).plain()
         document["model"] |= {"inputs": inputs} if self.config.model.inputs else {"input": inputs[INPUT]}
-        return document
+        layers = zip(document["model"]["layers"], self.graph.nodes, strict=True)
+        document["model"]["layers"] = [_named(entry, node.name) for entry, node in layers]
+        resolved: dict[str, Any] = literal(document)
+        return resolved
 
     @property
     def custom_layers(self) -> list[GraphNode]:
@@ -181,6 +185,12 @@ def _check_document(document: Node) -> Checked:
     if malformed:
         return Checked(file, _sorted(problems, file), document)
     return Checked(file, _sorted(problems, file), document, config, shapes)
+
+
+def _named(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    """The entry with its name behind what it is."""
+    (head, what), *others = entry.items()
+    return {head: what, "name": name, **dict(others)}
 
 
 def _placed(document: Node, found: Finding) -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from layercli.check import check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption
 from layercli.reports.console import console, print_json
 from layercli.reports.problems import print_problems
-from layercli.reports.show import explained_yaml, origins_json
+from layercli.reports.show import explained_yaml, origins_json, print_yaml
 from layercli.source.dump import to_yaml
 
 
@@ -30,4 +29,4 @@ def command(
         print_json({"ok": True, "config": valid.resolved(), **origins})
         return
     print_problems(console(error=True), valid.checked.problems)
-    sys.stdout.write(explained_yaml(valid) if explain else to_yaml(valid.resolved()))
+    print_yaml(explained_yaml(valid) if explain else to_yaml(valid.resolved()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from layercli.errors import LayercliError, Problem
 from layercli.layers.strict import written
@@ -69,6 +69,15 @@ def interpolate(node: Node, values: Values, path: KeyPath, problems: list[Proble
         )
     value = dict(zip(node.value, new, strict=True)) if isinstance(node.value, dict) else new
     return replace(node, value=value, size=size, depth=depth)
+
+
+def literal(value: Any) -> Any:
+    """A plain value as a config writes it, so that no ``${`` in its texts is taken for a reference."""
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
 
 
 def resolve_variables(declared: Node | None, problems: list[Problem]) -> Values:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layercli.graph.diff import Difference, Pair, carried_over
-from layercli.graph.shapes import Row, Shapes
+from layercli.check import Valid
+from layercli.graph.diff import Difference, Pair, Side, carried_over, compare, setting_differences
+from layercli.graph.shapes import Row
 from layercli.layers.strict import written
-from layercli.reports.numbers import count, shapes
+from layercli.reports.layers import row_json
+from layercli.reports.numbers import count, shapes, short
 from layercli.source.nodes import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
-_SIGNS = {"same": (" ", ""), "changed": ("~", "yellow"), "added": ("+", "green"), "removed": ("-", "red")}
+_SIGNS = {"same": (" ", "none"), "changed": ("~", "yellow"), "renamed": ("~", "yellow"), "added": ("+", "green"),
+          "removed": ("-", "red")}  # fmt: skip
+_SHOWN_AS_COLUMNS = ("name", "output", "parameters")
+_WIDE = 110
+"""Columns of a screen that shows both models beside each other, not one below the other."""
+_MOST_LINES = 20
+_ROW = ("name", "type", "inputs", "output_shape", "trainable", "non_trainable", "flops", "line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,122 +33,198 @@ class Comparison:
     """Two configs by their names, and all that is known of how they differ."""
 
     names: tuple[str, str]
-    before: Shapes
-    after: Shapes
+    before: Valid
+    after: Valid
     pairs: list[Pair]
     settings: list[Difference]
+    overrides: Sequence[str] = ()
+    """What was set in the second."""
+
+    @classmethod
+    def of(
+        cls, names: tuple[str, str], before: Valid, after: Valid, overrides: Sequence[str] = ()
+    ) -> Comparison:
+        """The comparison of two configs that were checked."""
+        first, second = _side(before), _side(after)
+        pairs = compare(first, second)
+        return cls(names, before, after, pairs, setting_differences(first, second, pairs), overrides)
 
     @property
     def same(self) -> bool:
         """Whether nothing differs."""
-        return not self.settings and all(pair.kind == "same" for pair in self.pairs)
+        return self.same_layers and not self.settings
+
+    @property
+    def same_layers(self) -> bool:
+        """Whether no layer differs."""
+        return all(pair.kind == "same" for pair in self.pairs)
 
     @property
     def totals(self) -> dict[str, tuple[int | None, int | None]]:
         """What is counted over all layers, of the one and of the other."""
+        old, new = self.before.shapes, self.after.shapes
         return {
-            "layers": (len(self.before.rows), len(self.after.rows)),
-            "trainable": (self.before.trainable, self.after.trainable),
-            "non_trainable": (self.before.non_trainable, self.after.non_trainable),
-            "flops": (self.before.flops, self.after.flops),
+            "layers": (len(old.rows), len(new.rows)),
+            "trainable": (old.trainable, new.trainable),
+            "non_trainable": (old.non_trainable, new.non_trainable),
+            "flops": (old.flops, new.flops),
         }
 
 
+def _side(valid: Valid) -> Side:
+    """What is compared; two names of one file of data are no difference."""
+    config = valid.config
+    if config.data is not None:
+        data = config.data.located(valid.checked.directory_of(("data", "path")))
+        config = config.model_copy(update={"data": data})
+    return Side(config, valid.shapes)
+
+
 def diff_json(comparison: Comparison) -> dict[str, Any]:
-    """What ``diff --json`` prints, but for ``ok``."""
-    carried = carried_over(comparison.before, comparison.after)
+    """What ``diff --json`` prints, but for ``ok`` and ``problems``."""
+    sides = zip(("before", "after"), comparison.names, (comparison.before, comparison.after), strict=True)
+    carried = carried_over(comparison.before.shapes, comparison.after.shapes, comparison.pairs)
     return {
         "same": comparison.same,
-        "layers": [_pair_json(pair) for pair in comparison.pairs],
+        **{key: {"file": name, "model": valid.checked.name} for key, name, valid in sides},
+        "layers": [_pair_json(pair, comparison) for pair in comparison.pairs],
         "totals": {name: {"before": old, "after": new} for name, (old, new) in comparison.totals.items()},
         "settings": [_difference_json(difference) for difference in comparison.settings],
         "weights": {
-            name: {"carries_over": reason is None, "reason": reason} for name, reason in carried.items()
+            name: {"carries_over": one.reason is None, "reason": one.reason, "was": one.was}
+            for name, one in carried.items()
         },
-        "problems": [],
     }
 
 
-def _pair_json(pair: Pair) -> dict[str, Any]:
+def _pair_json(pair: Pair, comparison: Comparison) -> dict[str, Any]:
     return {
         "kind": pair.kind,
-        "before": _row_json(pair.before),
-        "after": _row_json(pair.after),
+        "before": _row_json(pair.before, comparison.before),
+        "after": _row_json(pair.after, comparison.after),
         "differences": [_difference_json(difference) for difference in pair.differences],
     }
 
 
-def _row_json(row: Row | None) -> dict[str, Any] | None:
+def _row_json(row: Row | None, valid: Valid) -> dict[str, Any] | None:
     if row is None:
         return None
-    return {
-        "name": row.node.name,
-        "type": row.node.type_name,
-        "output_shapes": [list(tensor.shape) for tensor in row.outputs],
-        "parameters": row.parameters,
-        "flops": row.flops,
-    }
+    told = row_json(row, valid, None)
+    return {key: told[key] for key in _ROW}
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:
     return {"what": difference.what, "before": difference.before, "after": difference.after}
 
 
-def print_diff(console: Console, comparison: Comparison, *, unchanged: bool = False) -> None:
+def print_diff(console: Console, comparison: Comparison, *, everything: bool = False) -> None:
     """Layers that differ, totals side by side, other settings, and the weights that carry over."""
     if comparison.same:
         console.print("The same model, data and training.")
-        if not unchanged:
+        if not everything:
             return
-    for letter, name in zip("AB", comparison.names, strict=True):
-        console.print(f"{letter}: {printable(name)}", soft_wrap=True)
-    shown = [pair for pair in comparison.pairs if unchanged or pair.kind != "same"]
-    for pair in shown:
-        console.print(_pair(pair), soft_wrap=True)
-    left_out = len(comparison.pairs) - len(shown)
-    if left_out and not comparison.same:
-        console.print(f"  {left_out} {'layer is' if left_out == 1 else 'layers are'} the same.")
-    _print_totals(console, comparison)
+    wide = console.width >= _WIDE
+    shown = [pair for pair in comparison.pairs if everything or not (pair.kind == "same" or pair.renumbered)]
+    changes = "".join(f" --set {override}" for override in comparison.overrides)
+    below = ", below A where they differ" if shown and not wide else ""
+    console.print(f"A: {printable(comparison.names[0])}", soft_wrap=True)
+    console.print(f"B: {printable(comparison.names[1] + changes)}{below}", soft_wrap=True)
+    if shown:
+        console.print(_layers(shown, wide=wide))
+    for line in () if comparison.same else _left_out(comparison.pairs, shown):
+        console.print(line)
+    if not comparison.same_layers or everything:
+        console.print(_totals(comparison))
     for difference in comparison.settings:
         console.print(f"{printable(difference.what)}: {_change(difference)}", soft_wrap=True)
-    for line in _weights(comparison):
+    lines = [*_weights(comparison)]
+    most = len(lines) if everything else _MOST_LINES
+    for line in lines[:most]:
         console.print(line, soft_wrap=True)
+    if len(lines) > most:
+        console.print(f"  … and {len(lines) - most} more; `--all` shows them.")
 
 
-def _pair(pair: Pair) -> Text:
+def _layers(pairs: Sequence[Pair], *, wide: bool) -> Table:
+    """A row a layer: what differs, and both models' shapes and counts."""
+    table = _table()
+    table.add_column("  layer", overflow="fold")
+    sides = (" A", " B") if wide else ("",)
+    for side in sides:
+        table.add_column(f"output{side}", overflow="fold")
+    for title in ("params", "FLOPs"):
+        for side in sides:
+            table.add_column(f"{title}{side}", justify="right", no_wrap=True)
+    for pair in pairs:
+        rows = (pair.before, pair.after)
+        columns = [
+            [shapes([tensor.shape for tensor in row.outputs]) if row else None for row in rows],
+            [count(row.parameters) if row else None for row in rows],
+            [short(row.flops) if row else None for row in rows],
+        ]
+        cells = [cell for column in columns for cell in (_beside(column) if wide else [_below(column)])]
+        table.add_row(_title(pair), *cells, style=_SIGNS[pair.kind][1])
+    return table
+
+
+def _beside(values: Sequence[str | None]) -> list[str]:
+    return [value or "" for value in values]
+
+
+def _below(values: Sequence[str | None]) -> str:
+    return "\n".join(dict.fromkeys(value for value in values if value is not None))
+
+
+def _title(pair: Pair) -> Text:
     from rich.text import Text
 
     row = pair.after or pair.before
     assert row is not None
-    sign, colour = _SIGNS[pair.kind]
-    text = Text(f"{sign} {row.node.name}  ", style=f"bold {colour}".strip())
-    outputs = shapes([tensor.shape for tensor in row.outputs])
-    text.append(f"{row.node.type_name}  {outputs}  {count(row.parameters)} parameters", style="none")
+    text = Text(f"{_SIGNS[pair.kind][0]} {row.node.name}")
+    if pair.renamed is not None:
+        text.append(f", was {pair.renamed.before}")
+    text.append(f"\n    {row.node.type_name}", style="dim" if pair.kind == "same" else "")
     for difference in pair.differences:
-        if difference.what == "output":
-            assert pair.before is not None
-            was = shapes([tensor.shape for tensor in pair.before.outputs])
-            text.append(f"\n    output: {was} -> {outputs}", style="none")
-        else:
-            text.append(f"\n    {printable(difference.what)}: {_change(difference)}", style="none")
-    if pair.before is not None and pair.after is not None:
-        counts = {"parameters": (pair.before.parameters, pair.after.parameters),
-                  "FLOPs": (pair.before.flops, pair.after.flops)}  # fmt: skip
-        for name, (old, new) in counts.items():
-            if old != new:
-                text.append(f"\n    {name}: {count(old)} -> {count(new)}", style="none")
+        if difference.what not in _SHOWN_AS_COLUMNS:
+            text.append(f"\n    {printable(difference.what)}: {_change(difference)}")
     return text
 
 
 def _change(difference: Difference) -> str:
-    return f"{printable(written(difference.before))} -> {printable(written(difference.after))}"
+    return f"{_value(difference.before)} -> {_value(difference.after)}"
 
 
-def _print_totals(console: Console, comparison: Comparison) -> None:
+def _value(value: Any) -> str:
+    return printable(written(value), limit=200)
+
+
+def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair]) -> Iterator[str]:
+    """How many layers are not shown, and why."""
+    if len(shown) == len(pairs):
+        return
+    same = sum(pair.kind == "same" for pair in pairs)
+    if same:
+        yield f"{_layers_are(same)} the same."
+    renumbered = [pair for pair in pairs if pair.renumbered]
+    if renumbered:
+        first = renumbered[0].renamed
+        assert first is not None
+        yield f"{_layers_are(len(renumbered))} the same but for numbers in names: {first.before} is now {first.after}."
+
+
+def _layers_are(number: int) -> str:
+    return "1 layer is" if number == 1 else f"{number:,} layers are"
+
+
+def _table() -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+
+
+def _totals(comparison: Comparison) -> Table:
+    table = _table()
     table.add_column("")
     for title in ("A", "B", "difference"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -150,23 +235,33 @@ def _print_totals(console: Console, comparison: Comparison) -> None:
         "flops": "FLOPs",
     }
     for name, (old, new) in comparison.totals.items():
-        known = old is not None and new is not None
-        change = f"{(new or 0) - (old or 0):+,}" if known and old != new else "" if known else "?"
+        change = "?" if old is None or new is None else f"{new - old:+,}" if new != old else ""
         table.add_row(titles[name], count(old), count(new), change)
-    console.print(table)
+    return table
 
 
 def _weights(comparison: Comparison) -> Iterator[str]:
-    carried = carried_over(comparison.before, comparison.after)
-    if comparison.same or not carried:
+    """How many weights carry over by name and shape, and why the others do not."""
+    after = comparison.after.shapes
+    carried = carried_over(comparison.before.shapes, after, comparison.pairs)
+    if comparison.same_layers or not carried:
         return
-    sizes = {row.node.name: row.parameters or 0 for row in comparison.after.rows}
-    kept = [name for name, reason in carried.items() if reason is None]
+    sizes = {row.node.name: row.parameters or 0 for row in after.rows}
+    kept = [name for name, one in carried.items() if one.reason is None]
     total = sum(sizes[name] for name in carried)
     yield (
         f"Weights that carry over by name: {len(kept)} of {len(carried)} layers, "
         f"{count(sum(sizes[name] for name in kept))} of {count(total)} parameters."
     )
-    for name, reason in carried.items():
-        if reason is not None:
-            yield f"  {name} starts anew: {reason}."
+    moved = [name for name in kept if carried[name].was != name]
+    if moved:
+        first = carried[moved[0]].was
+        yield (
+            f"  {moved[0]}, which {'is new' if first is None else f'was {first}'}, "
+            f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of another layer that had the "
+            "name. Give layers a `name` of their own."
+        )
+    for name, one in carried.items():
+        if one.reason is not None:
+            was = f"; it was {one.was}" if one.was not in (name, None) else ""
+            yield f"  {name} starts anew: {one.reason}{was}."

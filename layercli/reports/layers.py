@@ -29,13 +29,13 @@ def inspection_json(valid: Valid, forward: Forward | None) -> dict[str, Any]:
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
             for name, tensor in found.graph.inputs.items()
         ],
-        "layers": [_row_json(row, valid, forward) for row in found.rows],
+        "layers": [row_json(row, valid, forward) for row in found.rows],
         "outputs": list(found.graph.output_references),
         "totals": {"trainable": found.trainable, "non_trainable": found.non_trainable, "flops": found.flops},
     }
 
 
-def _row_json(row: Row, valid: Valid, forward: Forward | None) -> dict[str, Any]:
+def row_json(row: Row, valid: Valid, forward: Forward | None) -> dict[str, Any]:
     actual = forward.get(row.node.name) if forward is not None else None
     dtype = row.outputs[0].dtype if row.outputs else None
     return {

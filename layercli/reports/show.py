@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from layercli.check import Valid
+from layercli.reports.console import console, is_terminal
 from layercli.source.dump import to_yaml
 from layercli.source.load import parse
 from layercli.source.nodes import KeyPath, Node, Source, format_path
 
-DEFAULT = "default"
+DEFAULT, GENERATED = "default", "generated"
+_LAYERS: Final[KeyPath] = ("model", "layers")
 _WIDEST = 44
 """Columns after which a comment follows a line of any length."""
+_GENERATED = ("name", "inputs", "reuse")
+"""Keys of a layer that may have come of its type, its block and its place."""
+_VALUES = ("vars", "params", "with")
+"""Where values stand that are used by their name elsewhere."""
+
+
+def print_yaml(text: str) -> None:
+    """YAML on standard output: in colours for a person, plain for a program."""
+    if not is_terminal():
+        sys.stdout.write(text)
+        return
+    from rich.syntax import Syntax
+
+    lines = Syntax(text, "yaml", theme="ansi_dark", background_color="default").highlight(text)
+    lines.rstrip()
+    console().print(lines, soft_wrap=True)
 
 
 def explained_yaml(valid: Valid) -> str:
     """The resolved config as YAML; each line ends with where its value came from."""
-    text = to_yaml(valid.resolved())
-    directory = valid.checked.directory_of(())
-    root = parse(Source("resolved", text.splitlines(), directory))
-    comments = {line: origin(valid, path)["from"] for path, line in _lines(root)}
-    lines = text.splitlines()
+    lines = to_yaml(valid.resolved()).removesuffix("\n").split("\n")
+    root = parse(Source("resolved", lines, valid.checked.directory_of(())))
+    starts = set(_starts(root))
+    comments = {}
+    for path, line in _lines(root):
+        last = next((number for number in range(line, len(lines)) if number + 1 in starts), len(lines))
+        comments[last] = origin(valid, path)["from"]
     width = min(max(map(len, lines)), _WIDEST)
     return "".join(
         f"{line:<{width}}  # {comments[number]}\n" if number in comments else f"{line}\n"
@@ -40,35 +61,68 @@ def origin(valid: Valid, path: KeyPath) -> dict[str, Any]:
     assert document is not None
     node, left = document, path
     while left and (child := node.find(left[:1])) is not None:
+        if _is_generated(node, path[: len(path) - len(left) + 1]):
+            return _unwritten(GENERATED)
         node, left = child, left[1:]
-    short = left in (("type",), ("shape",)) and not isinstance(node.value, dict)  # a name, or a list, alone
-    if left and not short:
-        return {"file": None, "line": None, "from": _implied(path, valid)}
-    mark, through = node.mark, document.origin(path[: len(path) - len(left)])[1]
+    if left and not _stands_for(node, left):
+        return _unwritten(_implied(path, valid))
+    mark = node.mark
+    written, through = document.origin(path[: len(path) - len(left)])
     numbered = mark.source.numbered
     place = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
+    named = f", {format_path(written[-2:])}" if len(written) > 1 and written[-2] in _VALUES else ""
     told = {} if through is None else {"through": through}
-    return {"file": mark.source.name, "line": mark.line if numbered else None, "from": place, **told}
+    return {"file": mark.source.name, "line": mark.line if numbered else None, "from": place + named, **told}
+
+
+def _unwritten(reason: str) -> dict[str, Any]:
+    return {"file": None, "line": None, "from": reason}
+
+
+def _is_generated(layer: Node, path: KeyPath) -> bool:
+    """Whether a key of a layer was made when blocks were written out."""
+    return len(path) == 4 and path[:2] == _LAYERS and path[3] in _GENERATED and path[3] not in layer.keys
+
+
+def _stands_for(node: Node, left: KeyPath) -> bool:
+    """Whether a value is short for more: a name for its ``type``, a list for its ``shape``, one size for several."""
+    if isinstance(node.value, dict):
+        return False
+    return left in (("type",), ("shape",)) or all(isinstance(step, int) for step in left)
 
 
 def _implied(path: KeyPath, valid: Valid) -> str:
     """Why a value stands there that nobody wrote."""
     if path == ("name",):
         return "the name of the file"
+    if path[:2] == _LAYERS and path[3:] == ("name",):
+        return GENERATED
     if path[:2] == ("model", "input") and valid.config.model.input is None:
         return "the data"
     return DEFAULT
 
 
 def _lines(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
-    """Each value that ends a line, with the line."""
+    """Each value that ends a line, with the line on which it begins."""
     for step, child in node.steps:
-        if child.steps and not (
-            isinstance(child.value, list) and all(not item.steps for _, item in child.steps)
-        ):
-            yield from _lines(child, (*path, step))
-        else:
+        if _ends_line(child):
             yield (*path, step), child.mark.line
+        else:
+            yield from _lines(child, (*path, step))
+
+
+def _starts(node: Node) -> Iterator[int]:
+    """The lines on which keys, and items of lists that are written out, begin."""
+    yield from (mark.line for mark in node.keys.values())
+    for _, child in node.steps:
+        yield child.mark.line
+        if not _ends_line(child):
+            yield from _starts(child)
+
+
+def _ends_line(node: Node) -> bool:
+    """Whether nothing below the value has a line of its own."""
+    return not node.steps or (isinstance(node.value, list) and all(not item.steps for item in node.value))
 
 
 def _leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:

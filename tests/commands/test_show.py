@@ -1,11 +1,13 @@
 """``layercli show``: what a config stands for, every default written out, and where each value was written."""
 
 import json
+import re
 
 import pytest
 import yaml
 
 from layercli.check import check, require
+from layercli.reports.show import print_yaml
 from tests.running import CONFIGS, invoke
 
 ALL = sorted(CONFIGS.glob("*.yaml"))
@@ -61,9 +63,10 @@ train:
         ("dataset: diabetes", "own.yaml:2"),
         ("shape: [10]", "the data"),
         ("- type: Flatten", "own.yaml:10"),
-        ("name: b.dropout", "own.yaml:7"),
-        ("rate: 0.5", "own.yaml:5"),
-        ("units: 1", "base.yaml:1"),
+        ("name: b.dropout", "generated"),
+        ("rate: 0.5", "own.yaml:5, params.rate"),
+        ("units: 1", "base.yaml:1, vars.n"),
+        ("name: dense", "generated"),
         ("use_bias: true", "default"),
         ("epochs: 5", "base.yaml:2"),
         ("batch_size: 8", "--set train.batch_size=8"),
@@ -80,8 +83,71 @@ def test_json_holds_the_config_and_the_origins():
     document = json.loads(invoke("show", "own.yaml", "--explain", "--json").stdout)
     assert document["config"]["model"]["layers"][2]["units"] == 1
     assert document["origins"]["model.layers[2].units"] == {
-        "file": "base.yaml", "line": 1, "from": "base.yaml:1",
+        "file": "base.yaml", "line": 1, "from": "base.yaml:1, vars.n",
         "through": "It is the variable `n`, used at line 12 of own.yaml. own.yaml extends this file (line 1).",
     }  # fmt: skip
     assert document["origins"]["seed"] == {"file": None, "line": None, "from": "default"}
     assert "origins" not in json.loads(invoke("show", "own.yaml", "--json").stdout)
+
+
+def test_what_is_shown_is_checked_again_from_standard_input():
+    shown = invoke("show", CONFIGS / "digits_transformer.yaml").stdout
+    assert invoke("validate", "-", stdin=shown).exit_code == 0
+    assert invoke("show", "-", stdin=shown).stdout == shown
+    assert "same" in invoke("diff", CONFIGS / "digits_transformer.yaml", "-", stdin=shown).stdout
+
+
+def test_values_of_many_lines_and_references_that_are_text_are_shown_as_they_are(tmp_path):
+    texts = {
+        "long": "word " * 60, "lines": "one\ntwo\n\nthree\n", "plain": "a" * 200, "literal": "$${a} $$${b",
+        "numbers": [*range(100, 200)], "mixed": ["a", {"b": "x\ny"}, [1, 2], [], {}], "empty": {},
+    }  # fmt: skip
+    layer = {"type": "mine.py:Mine", **texts}
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps({"model": {"input": [4], "layers": [layer]}}))
+    shown, explained = (invoke("show", config, *more).stdout for more in ((), ("--explain",)))
+    assert invoke("show", "-", stdin=shown).stdout == shown
+    assert invoke("show", "-", stdin=explained).stdout == shown
+    assert yaml.safe_load(shown)["model"]["layers"] == [{**layer, "name": "mine"}]
+    assert re.search(r"three\n\s+' +# ", explained)
+
+
+@pytest.mark.parametrize(
+    ("layer", "path", "origin"),
+    [
+        ("{type: Conv2D, filters: 2, kernel_size: 3}", "kernel_size", "<stdin>:3"),
+        ("{type: ZeroPadding2D, padding: 1}", "padding[1]", "<stdin>:3"),
+        ("{type: ZeroPadding2D}", "padding[1]", "default"),
+        ("{type: Dense, units: 2, kernel_regularizer: l2}", "kernel_regularizer", "<stdin>:3"),
+        ("{type: Dense, units: 2, kernel_regularizer: {type: L2}}", "kernel_regularizer.l2", "default"),
+        ("{type: Bidirectional, layer: {type: LSTM, units: 3}}", "layer.units", "<stdin>:3"),
+        ("{type: Bidirectional, layer: {type: LSTM, units: 3}}", "layer.use_bias", "default"),
+        ("{type: ReLU, name: mine}", "name", "<stdin>:3"),
+        ("{type: ReLU, inputs: input}", "inputs", "<stdin>:3"),
+        ("ReLU", "type", "<stdin>:3"),
+        ("ReLU", "negative_slope", "default"),
+        ("ReLU", "name", "generated"),
+        ("{type: ReLU, repeat: 2}", "name", "generated"),
+        ("{type: ReLU, name: a, repeat: 2}", "name", "<stdin>:3"),
+    ],
+)
+def test_each_argument_of_a_layer_says_where_it_came_from(layer, path, origin):
+    shape = [8, 3] if "LSTM" in layer else [8, 8, 3]
+    text = f"model:\n  input: {shape}\n  layers: [{layer}]\n"
+    document = json.loads(invoke("show", "-", "--explain", "--json", stdin=text).stdout)
+    assert document["origins"][f"model.layers[0].{path}"]["from"] == origin
+    assert document["origins"]["model.input.shape"]["from"] == "<stdin>:2"
+    assert document["origins"]["model.input.dtype"]["from"] == "default"
+
+
+def test_a_person_sees_colours_and_a_program_does_not(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("layercli.reports.show.is_terminal", lambda: True)
+    text = "model:\n  input: [4]  # default\n" + f"long: {'x' * 200}\n"
+    print_yaml(text)
+    shown = capsys.readouterr().out
+    assert "\x1b[" in shown
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == text
+    monkeypatch.undo()
+    print_yaml(text)
+    assert capsys.readouterr().out == text

@@ -2,75 +2,112 @@
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 
 from layercli.check import check, require
-from layercli.graph.diff import Side, carried_over, compare, value_differences
-from tests.running import CONFIGS
+from layercli.graph.diff import Side, carried_over, compare, setting_differences
+from tests.running import CONFIGS, IRIS
 
 STACK = [
     {"type": "Dense", "units": 8},
     {"type": "Dense", "units": 8},
     {"type": "Dropout", "rate": 0.5},
-    {"type": "Dense", "units": 4, "name": "code"},
-    {"type": "Dense", "units": 8},
+    {"type": "Dense", "units": 8, "activation": "relu", "name": "code"},
+    {"type": "Dense", "units": 8, "use_bias": False},
 ]
+NOISE = {"type": "GaussianNoise", "stddev": 1.0}
+DENSE = {"type": "Dense", "units": 8, "activation": "tanh"}
 
 
 @pytest.fixture
 def side(tmp_path):
-    def side(layers):
+    def side(config):
         path = tmp_path / "c.yaml"
-        path.write_text(yaml.safe_dump({"model": {"input": [8], "layers": layers}}))
+        document = config if isinstance(config, dict) else {"model": {"input": [8], "layers": config}}
+        path.write_text(config if isinstance(config, str) else yaml.safe_dump(document))
         valid = require(check(str(path)))
         return Side(valid.config, valid.shapes)
 
     return side
 
 
-def kinds(pairs):
-    return [(pair.kind, (pair.after or pair.before).node.type_name) for pair in pairs if pair.kind != "same"]
+def told(pairs):
+    """What a person is told of: what differs in more than a number that a name got."""
+    return [
+        (pair.kind, (pair.after or pair.before).node.type_name, [d.what for d in pair.differences])
+        for pair in pairs
+        if pair.kind != "same" and not pair.renumbered
+    ]
 
 
-def arguments(pairs):
-    """The differences that were made, not those that follow: numbered names, wiring, shapes."""
-    follow = ("name", "inputs", "output")
-    return [d.what for pair in pairs for d in pair.differences if d.what not in follow]
-
-
+@pytest.mark.parametrize("new", [NOISE, DENSE], ids=["noise", "dense"])
 @pytest.mark.parametrize("place", range(len(STACK) + 1))
-def test_an_inserted_layer_is_found_wherever_it_stands(side, place):
-    pairs = compare(
-        side(STACK), side([*STACK[:place], {"type": "GaussianNoise", "stddev": 1.0}, *STACK[place:]])
-    )
-    assert [kind for kind in kinds(pairs) if kind[0] in ("added", "removed")] == [("added", "GaussianNoise")]
-    assert arguments(pairs) == []
+def test_an_inserted_layer_is_found_as_exactly_that_wherever_it_stands(side, place, new):
+    pairs = compare(side(STACK), side([*STACK[:place], new, *STACK[place:]]))
+    assert told(pairs) == [("added", new["type"], [])]
     assert pairs[place].kind == "added"
 
 
 @pytest.mark.parametrize("place", range(len(STACK)))
-def test_a_removed_layer_is_found_wherever_it_stood(side, place):
+def test_a_removed_layer_is_found_as_exactly_that_wherever_it_stood(side, place):
     pairs = compare(side(STACK), side(STACK[:place] + STACK[place + 1 :]))
-    gone = [kind for kind in kinds(pairs) if kind[0] in ("added", "removed")]
-    assert gone == [("removed", STACK[place]["type"])]
-    assert arguments(pairs) == []
+    assert told(pairs) == [("removed", STACK[place]["type"], [])]
+    gone = next(pair.before for pair in pairs if pair.kind == "removed")
+    assert (
+        gone.node.layer.plain().items()
+        >= {key: STACK[place][key] for key in STACK[place] if key != "name"}.items()
+    )
 
 
 @pytest.mark.parametrize("place", range(len(STACK)))
 def test_a_renamed_layer_is_the_same_layer_of_another_name(side, place):
     renamed = [layer | {"name": "other"} if number == place else layer for number, layer in enumerate(STACK)]
     pairs = compare(side(STACK), side(renamed))
-    assert [pair.kind for pair in pairs].count("changed") >= 1
-    assert not {"added", "removed"} & {pair.kind for pair in pairs}
-    assert [d.after for d in pairs[place].differences if d.what == "name"] == ["other"]
+    assert told(pairs) == [("renamed", STACK[place]["type"], ["name"])]
+    assert pairs[place].renamed.after == "other"
 
 
 @pytest.mark.parametrize("place", [0, 1, 3, 4])
 def test_a_changed_argument_is_found_with_both_values(side, place):
-    changed = [layer | {"units": 9} if number == place else layer for number, layer in enumerate(STACK)]
+    changed = [
+        layer | {"activation": "gelu"} if number == place else layer for number, layer in enumerate(STACK)
+    ]
     pairs = compare(side(STACK), side(changed))
-    assert arguments(pairs) == ["units"]
-    [difference] = [d for d in pairs[place].differences if d.what == "units"]
-    assert (difference.before, difference.after) == (STACK[place]["units"], 9)
+    assert told(pairs) == [("changed", "Dense", ["activation"])]
+    [difference] = pairs[place].differences
+    assert (difference.before, difference.after) == (STACK[place].get("activation"), "gelu")
+
+
+def test_what_takes_the_place_of_another_layer_stands_below_it(side):
+    pairs = compare(side(STACK), side([*STACK[:2], NOISE, *STACK[3:]]))
+    assert [pair.kind for pair in pairs] == ["same", "same", "removed", "added", "same", "same"]
+
+
+def test_layers_that_all_moved_up_by_one_are_not_changed_ones(side):
+    stack = [{"type": "Dense", "units": units} for units in (1, 2, 3, 4, 5)]
+    pairs = compare(side(stack[:4]), side(stack[1:]))
+    assert [pair.kind for pair in pairs] == ["removed", "changed", "renamed", "renamed", "added"]
+    assert [d.what for d in pairs[1].differences] == ["name", "parameters"]  # for its input is another
+
+
+def test_what_a_layer_gets_of_the_one_before_is_told_though_its_arguments_are_the_same(side):
+    pairs = compare(side(STACK[:3]), side([STACK[0], {"type": "Dense", "units": 6}, STACK[2]]))
+    assert told(pairs) == [
+        ("changed", "Dense", ["units", "output", "parameters"]), ("changed", "Dropout", ["output"]),
+    ]  # fmt: skip
+
+
+def test_a_layer_with_a_name_of_its_own_is_the_same_wherever_it_stands_and_whatever_it_becomes(side):
+    swapped = [STACK[3] | {"type": "PReLU"}, *STACK[:3], STACK[4]]
+    del swapped[0]["units"], swapped[0]["activation"]
+    [first, *others] = compare(side(STACK), side(swapped))
+    assert (first.before.node.name, first.after.node.name) == ("code", "code")
+    assert first.differences[0].what == "type"
+    assert first.differences[0].before == {"type": "Dense", "units": 8, "activation": "relu"}
+    assert first.differences[0].after == "PReLU"
+    assert {pair.kind for pair in others} <= {"same", "changed"}
 
 
 def test_wiring_that_changes_is_told_and_wiring_that_only_moves_is_not(side):
@@ -84,34 +121,167 @@ def test_wiring_that_changes_is_told_and_wiring_that_only_moves_is_not(side):
     assert [(d.what, d.before, d.after) for d in pair.differences] == [
         ("inputs", ["a", "dense"], ["input", "dense"])
     ]
-    moved = [
-        {"type": "Dense", "units": 8, "name": "new"},
-        *base[:2],
-        {"type": "Add", "inputs": ["a", "dense"]},
+    moved = [{"type": "Dense", "units": 8, "name": "new"}, *base]
+    assert [pair.kind for pair in compare(side(base), side(moved))] == ["added", "same", "same", "same"]
+
+
+def test_a_residual_block_between_two_layers_is_told_as_what_was_put_in(side):
+    block = [DENSE | {"name": "new"}, {"type": "Add", "name": "sum", "inputs": ["code", "new"]}]
+    pairs = compare(side(STACK), side([*STACK[:4], *block, STACK[4]]))
+    assert told(pairs) == [("added", "Dense", []), ("added", "Add", [])]
+    around = [block[0], block[1] | {"inputs": ["dense", "new"]}]
+    pairs = compare(side(STACK), side([*STACK[:4], *around, STACK[4]]))
+    assert told(pairs)[2:] == [("changed", "Dense", ["inputs"])]
+
+
+def test_which_output_is_taken_and_whose_weights_are_shared_is_wiring(side):
+    lstm = {"type": "LSTM", "name": "encoder", "units": 3, "return_state": True}
+    head = {"type": "Dense", "units": 3}
+
+    def model(*layers):
+        return side({"model": {"input": [5, 3], "layers": list(layers)}})
+
+    pairs = compare(model(lstm, head | {"inputs": "encoder:1"}), model(lstm, head | {"inputs": "encoder:2"}))
+    assert told(pairs) == [("changed", "Dense", ["inputs"])]
+    twice = [lstm, head | {"inputs": "encoder:0"}, head | {"name": "again"}]
+    pairs = compare(model(*twice), model(*twice[:2], {"reuse": "dense", "name": "again"}))
+    assert told(pairs) == [("changed", "Dense", ["inputs", "parameters"])]
+
+
+def test_many_layers_of_which_few_differ_are_aligned(side):
+    stack = [{"type": "Dense", "units": 1 + number % 7} for number in range(600)]
+    other = [*stack[:20], {"type": "Dense", "units": 9}, *stack[21:300], NOISE, *stack[300:560], *stack[561:]]
+    pairs = compare(side(stack), side(other))
+    kinds = [kind for kind, _, _ in told(pairs)]
+    assert (kinds.count("added"), kinds.count("removed")) == (1, 1)
+    assert len(kinds) <= 6
+
+
+def test_thousands_of_layers_that_all_differ_are_compared_by_their_names(side):
+    pairs = compare(*(side([{"type": "Dense", "units": units}] * 2000) for units in (3, 4)))
+    assert len(pairs) == 2000
+    assert all(pair.before.node.name == pair.after.node.name for pair in pairs)
+
+
+entries = st.sampled_from([*STACK, NOISE, DENSE, "ReLU", {"type": "ReLU", "name": "act"}])
+stacks = st.lists(entries, min_size=1, max_size=8)
+
+
+@profile(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(stacks, stacks)
+def test_every_layer_of_both_stands_in_one_pair(side, first, second):
+    before, after = (side(unique(layers)) for layers in (first, second))
+    pairs = compare(before, after)
+    assert sorted(pair.before.node.path for pair in pairs if pair.before) == [
+        row.node.path for row in before.shapes.rows
     ]
-    assert [pair.kind for pair in compare(side(base), side(moved))] == ["added", "changed", "same", "same"]
+    assert [pair.after.node.path for pair in pairs if pair.after] == [
+        row.node.path for row in after.shapes.rows
+    ]
+    same = [pair for pair in pairs if pair.kind == "same"]
+    assert all(pair.before.node.layer == pair.after.node.layer for pair in same)
+    if unique(first) == unique(second):
+        assert len(same) == len(pairs)
+
+
+def unique(layers):
+    """The layers, each name once."""
+    kept, names = [], set()
+    for layer in layers:
+        name = layer.get("name") if isinstance(layer, dict) else None
+        if name is None or name not in names:
+            kept.append(layer)
+            names.add(name)
+    return kept
+
+
+def weights(before, after):
+    pairs = compare(before, after)
+    return {
+        name: (one.reason, one.was) for name, one in carried_over(before.shapes, after.shapes, pairs).items()
+    }
 
 
 def test_weights_carry_over_where_name_and_shapes_are_equal(side):
-    before, after = side(STACK).shapes, side([*STACK[:3], STACK[3] | {"units": 5}, STACK[4]]).shapes
-    assert carried_over(before, after) == {
-        "dense": None,
-        "dense_1": None,
-        "code": "kernel (8, 5) was (8, 4), and 1 more",
-        "dense_2": "kernel (5, 8) was (4, 8)",
+    assert weights(side(STACK), side([*STACK[:3], STACK[3] | {"units": 5}, STACK[4]])) == {
+        "dense": (None, "dense"),
+        "dense_1": (None, "dense_1"),
+        "code": ("kernel (8, 8) -> (8, 5), bias (8,) -> (5,)", "code"),
+        "dense_2": ("kernel (8, 8) -> (5, 8)", "dense_2"),
     }
-    assert carried_over(before, side([{"type": "Dense", "units": 8, "name": "x"}]).shapes) == {
-        "x": "no layer of that name has weights"
+    assert weights(side(STACK), side([STACK[3] | {"name": "x"}])) == {"x": ("no layer has that name", "code")}
+    unbiased = side([STACK[4] | {"name": "code"}])
+    assert weights(side([STACK[3]]), unbiased) == {"code": ("2 -> 1 weights", "code")}
+    assert weights(side([{"type": "ReLU", "name": "code"}]), unbiased) == {
+        "code": ("the layer has no weights", "code")
     }
 
 
-def test_equal_numbers_of_different_kinds_differ():
-    assert [d.what for d in value_differences({"a": 1, "b": [1, {"c": 2}]}, {"a": 1.0, "b": [1, {"c": 3}]})] == [
-        "a", "b[1].c",
-    ]  # fmt: skip
+def test_a_name_that_has_passed_to_another_layer_carries_the_weights_of_the_other(side):
+    assert weights(side(STACK[:2]), side([DENSE, *STACK[:2]])) == {
+        "dense": (None, None),
+        "dense_1": (None, "dense"),
+        "dense_2": ("no layer has that name", "dense_1"),
+    }
+
+
+def settings(before, after):
+    found = setting_differences(before, after, compare(before, after))
+    return [(difference.what, difference.before, difference.after) for difference in found]
+
+
+def test_a_default_that_is_written_out_is_no_difference(side):
+    written = "\n  batch_size: 32\n  callbacks: []\n"
+    named = IRIS.replace("{type: Adam, learning_rate: 0.02}", "adam")
+    spelt = IRIS.replace("{type: Adam, learning_rate: 0.02}", "{type: Adam, learning_rate: 0.001}")
+    assert settings(side(IRIS), side(IRIS + written)) == []
+    assert settings(side(named), side(spelt)) == []
+    zeros = [STACK[0] | {"bias_initializer": value} for value in ("zeros", "Zeros", {"type": "Zeros"})]
+    for other in zeros:
+        assert {pair.kind for pair in compare(side(STACK[:1]), side([other]))} == {"same"}
+
+
+def test_settings_differ_by_path_and_what_is_of_another_type_as_a_whole(side):
+    other = (
+        IRIS.replace("seed: 3", "seed: 4").replace("epochs: 2", "epochs: 9")
+        .replace("{type: Adam, learning_rate: 0.02}", "{type: SGD, momentum: 0.9}")
+        .replace("[accuracy]", "[accuracy, {type: AUC, name: auc}]").replace("test: 0.2", "test: 30")
+    )  # fmt: skip
+    assert settings(side(IRIS), side(other)) == [
+        ("seed", 3, 4),
+        ("data.split.test", 0.2, 30),
+        ("train.epochs", 2, 9),
+        ("train.optimizer", {"type": "Adam", "learning_rate": 0.02}, {"type": "SGD", "momentum": 0.9}),
+        ("train.metrics[1]", None, {"type": "AUC", "name": "auc"}),
+    ]
+
+
+def test_inputs_and_outputs_of_the_model_are_settings(side):
+    two = {"type": "Dense", "units": 2, "name": "two"}
+    base = {"model": {"input": [8], "layers": [two, STACK[0]]}}
+    assert settings(side(base), side({"model": base["model"] | {"outputs": ["dense"]}})) == []
+    assert settings(side(base), side({"model": base["model"] | {"outputs": ["two", "dense"]}})) == [
+        ("model.outputs", ["dense"], ["two", "dense"])
+    ]
+    assert settings(side(base), side({"model": base["model"] | {"input": [9]}})) == [
+        ("model.input.shape", [8], [9])
+    ]
+
+
+def test_a_name_of_which_one_is_the_file_s_is_no_difference(side):
+    named = {"name": "mine", "model": {"input": [8], "layers": STACK}}
+    assert settings(side(STACK), side(named)) == []
+    assert settings(side(named), side(named | {"name": "yours"})) == [("name", "mine", "yours")]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_config_is_the_same_as_itself(path):
     sides = [Side(valid.config, valid.shapes) for valid in (require(check(str(path))) for _ in range(2))]
-    assert {pair.kind for pair in compare(*sides)} == {"same"}
+    pairs = compare(*sides)
+    assert {pair.kind for pair in pairs} == {"same"}
+    assert setting_differences(*sides, pairs) == []
