@@ -244,9 +244,9 @@ def _problem(document: Node, error: Any) -> Problem:
 def _sorted(problems: list[Problem], file: str) -> list[Problem]:
     """The problems by their places, the file's own first; what is wrong with a block is told once for all its uses."""
     told: dict[object, Problem] = {}
-    for number, problem in enumerate(problems):
+    for problem in problems:
         place = (problem.code, problem.file, problem.line, problem.column)
-        told.setdefault(place if problem.through else number, problem)
+        told.setdefault(place if problem.through else (*place, problem.message), problem)
     return sorted(
         told.values(),
         key=lambda problem: (

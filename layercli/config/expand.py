@@ -22,6 +22,8 @@ Kind: TypeAlias = Literal["layer", "block", "reuse"]
 _LAYERS: Final[KeyPath] = ("model", "layers")
 _EXPANDED: Final = ("block", "repeat", "with")
 _BLOCK_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
+_DEEPEST: Final = 50
+"""Blocks inside blocks."""
 _UNKNOWN: Final = "keras.layers.Unknown"
 """Stands where a block cannot be written out: a layer of which nothing is known."""
 
@@ -153,6 +155,8 @@ class _Expander:
         entries = [self._entry(item, (*path, index), scope) for index, item in enumerate(items)]
         listed: list[tuple[str | None, str]] = []
         for entry in entries:
+            if len(listed) + entry.repeat > MAX_LAYERS:
+                self._too_much(entry)
             for number in range(1, entry.repeat + 1):
                 numbered = (
                     entry.given if entry.repeat == 1 or entry.given is None else f"{entry.given}_{number}"
@@ -171,8 +175,6 @@ class _Expander:
         if repeat is None or repeat.value is None:
             return entry
         if isinstance(repeat.value, int) and not isinstance(repeat.value, bool) and repeat.value > 0:
-            if repeat.value > MAX_LAYERS:
-                self._too_much(entry)
             return replace(entry, repeat=repeat.value)
         message = f"`repeat` is {quoted(repeat.plain())}; it must be a positive whole number."
         self._report(entry, ("repeat",), "wrong-type", message, "For example `repeat: 3`.")
@@ -283,6 +285,10 @@ class _Expander:
             )
             message = f"There is no block {quoted(entry.value['block'].plain())}."
             self._report(entry, ("block",), "unknown-block", message, hint)
+            return None
+        if len(self._open) >= _DEEPEST:
+            self._report(entry, ("block",), "too-deep", f"Blocks stand in blocks deeper than {_DEEPEST} levels here.",
+                         "Write some of the layers out.")  # fmt: skip
             return None
         if named in self._open:
             circle = " -> ".join([*self._open[self._open.index(named) :], named])

@@ -375,7 +375,24 @@ def test_the_path_of_a_problem_is_the_one_that_was_written(checked):
     ]  # fmt: skip
 
 
+def test_blocks_in_blocks_have_a_limit(problems):
+    chain = "".join(f"  b{n}: {{layers: [{{block: b{n + 1}}}]}}\n" for n in range(2000))
+    text = stack("{block: b0}", top=f"blocks:\n{chain}  b2000: {{layers: [Flatten]}}\n", shape="[2, 2]")
+    assert [problem[:2] for problem in problems(text)] == [("too-deep", 51)]
+    deep = text.replace("{block: b0}", "{block: b1951}")
+    assert problems(deep) == []
+
+
+def test_a_wrong_reference_in_a_block_is_told_once(problems):
+    text = stack("{block: unit, repeat: 3}", top=UNIT.replace("${act}", "${atc}"))
+    assert [problem[:3] for problem in problems(text)] == [
+        ("unknown-variable", 6, "There is no parameter or variable `atc`.")
+    ]
+
+
 def test_a_config_cannot_grow_without_end(problems):
+    many_repeats = ["{type: Dense, units: 1, repeat: 9000}"] * 5000
+    assert problems(stack(*many_repeats))[0][:2] == ("out-of-range", 5)
     many = "{block: b9}"
     top = "blocks:\n  b0: {layers: [Flatten, Flatten]}\n" + "".join(
         f"  b{n}: {{layers: [{{block: b{n - 1}, repeat: 10}}]}}\n" for n in range(1, 10)
