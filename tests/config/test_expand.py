@@ -379,7 +379,7 @@ def test_blocks_in_blocks_have_a_limit(problems):
     chain = "".join(f"  b{n}: {{layers: [{{block: b{n + 1}}}]}}\n" for n in range(2000))
     text = stack("{block: b0}", top=f"blocks:\n{chain}  b2000: {{layers: [Flatten]}}\n", shape="[2, 2]")
     assert [problem[:2] for problem in problems(text)] == [("too-deep", 51)]
-    deep = text.replace("{block: b0}", "{block: b1951}")
+    deep = text.replace("{block: b0}", "{block: b1980}")
     assert problems(deep) == []
 
 
