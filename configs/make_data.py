@@ -7,7 +7,14 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from PIL import Image
+from pyarrow import parquet
 from sklearn import datasets
+
+FRUIT = "apple pear plum cherry peach grape melon fig quince lemon"
+ANIMALS = "cat dog horse cow goat hen duck sheep fox hare"
+COMMON = "the a in on under near of and old new large small we saw had some many today again there"
 
 HERE = Path(__file__).parent / "data"
 
@@ -55,6 +62,21 @@ def main() -> None:
         writer.writerow(["sepal_length", "sepal_width", "petal_length", "petal_width", "species"])
         for flower, species in zip(iris.data, iris.target, strict=True):
             writer.writerow([*flower, iris.target_names[species]])
+    wine = datasets.load_wine()
+    columns = {name: wine.data[:, index] for index, name in enumerate(wine.feature_names)}
+    parquet.write_table(
+        pa.table(columns | {"cultivar": [f"c{label}" for label in wine.target]}), HERE / "wine.parquet"
+    )
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = HERE / "digit_images" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image[..., 0] * 255).astype("uint8")).save(folder / f"{number:04}.png")
+    for name, words in {"fruit": FRUIT, "animals": ANIMALS}.items():
+        folder = HERE / "texts" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(150):
+            chosen = [*rng.choice(words.split(), 3), *rng.choice(COMMON.split(), 9)]
+            (folder / f"{number:03}.txt").write_text(" ".join(rng.permutation(chosen)))
 
 
 if __name__ == "__main__":

@@ -164,11 +164,13 @@ def _factors(features: int) -> str:
 DATA: Final = Catalogue[Data](
     noun="data type",
     package="layercli.config",
-    modules={"Sklearn": "data", "Npz": "files", "Csv": "files"},
-    refused=dict.fromkeys(
-        ("parquet", "images", "text", "python"),
-        ("this version reads sklearn, npz and csv", "Use `type: csv` or `type: npz`."),
-    ),
+    modules={"Sklearn": "data", **dict.fromkeys(("Npz", "Csv", "Parquet", "Images", "Text"), "files")},
+    refused={
+        "python": (
+            "this version reads files alone",
+            "Save what your function gives with numpy.savez, and use `type: npz`.",
+        ),
+    },
 )
 
 

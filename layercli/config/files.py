@@ -1,4 +1,4 @@
-"""Data of the user's own in files: arrays and tables."""
+"""Data of the user's own in files: arrays, tables, images and texts."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data import Data
+from layercli.layers.arguments import PositiveInt
 from layercli.layers.strict import ArgumentError, Expected, Strict, refuse
 from layercli.source.nodes import quoted
 
@@ -86,12 +87,8 @@ class Missing(Strict):
         return "`missing`"
 
 
-class Csv(Data):
-    """A table of text, a line an example.
-
-    Example:
-        {type: csv, path: iris.csv, target: species, split: {validation: 0.1, test: 0.2, stratify: true}}
-    """
+class Table(Data):
+    """What tables have in common: columns by name, one of which is the target."""
 
     path: Annotated[
         Texts, Field(description="The file, or files, relative to the config; * and ? stand for any text.",
@@ -111,12 +108,6 @@ class Csv(Data):
         Expected("a mapping of inputs of the model to columns"),
         Field(description="Input of the model -> its columns; null: one input of all other columns."),
     ] = None
-    columns: Annotated[
-        list[str] | None, Field(description="Names of the columns, of a file without a line of them.")
-    ] = None
-    separator: Annotated[
-        str, Field(min_length=1, max_length=1, description="What stands between values.")
-    ] = ","
     missing: Annotated[
         Missing, Field(description="How missing values are told, and what is put in their place.")
     ] = Missing.model_construct()
@@ -129,3 +120,68 @@ class Csv(Data):
             if self.target in columns:
                 message = f"`{self.target}` is the target; it cannot be part of the input `{name}`, too."
                 raise ArgumentError("inputs", message, "Remove it from the input's columns.")
+
+
+class Csv(Table):
+    """A table of text, a line an example.
+
+    Example:
+        {type: csv, path: iris.csv, target: species, split: {validation: 0.1, test: 0.2, stratify: true}}
+    """
+
+    columns: Annotated[
+        list[str] | None, Field(description="Names of the columns, of a file without a line of them.")
+    ] = None
+    separator: Annotated[
+        str, Field(min_length=1, max_length=1, description="What stands between values.")
+    ] = ","
+
+
+class Parquet(Table):
+    """A table in Parquet files, a row an example.
+
+    Example:
+        {type: parquet, path: trips/*.parquet, target: price, split: {validation: 0.1, test: 0.1}}
+    """
+
+
+class Images(Data):
+    """A folder with a folder of images for each class: PNG, JPEG, BMP or GIF (of which the first frame counts).
+
+    Example:
+        {type: images, path: flowers, size: [128, 128], channels: 3, split: {validation: 0.1, test: 0.1}}
+    """
+
+    path: Annotated[
+        str, Field(min_length=1, description="The folder, relative to the config.", examples=["flowers"])
+    ]
+    size: Annotated[
+        list[PositiveInt] | None,
+        Field(
+            min_length=2,
+            max_length=2,
+            description="Height and width that images are scaled to; null: all are of one size.",
+        ),
+    ] = None
+    channels: Annotated[
+        Literal[1, 3, 4] | None,
+        Field(description="1: grey, 3: colour, 4: colour and opacity; null: as in the first image."),
+    ] = None
+
+    def located(self, directory: Path) -> Self:
+        return self.replace(path=str(directory / self.path))
+
+
+class Text(Data):
+    """A folder with a folder of text files (.txt, UTF-8) for each class; each file is an example.
+
+    Example:
+        {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
+    """
+
+    path: Annotated[
+        str, Field(min_length=1, description="The folder, relative to the config.", examples=["reviews"])
+    ]
+
+    def located(self, directory: Path) -> Self:
+        return self.replace(path=str(directory / self.path))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from layercli.config.data import Data
-from layercli.config.files import Csv
+from layercli.config.files import Table
 from layercli.data.arrays import Array, Examples, Parts
 from layercli.graph.findings import Finding
 from layercli.source.nodes import KeyPath
@@ -15,7 +15,7 @@ from layercli.source.nodes import KeyPath
 
 def filled(parts: Parts, data: Data) -> Parts:
     """The parts with missing numbers filled as the config says, by what the training examples tell."""
-    if not isinstance(data, Csv) or data.missing.numbers == "refuse":
+    if not isinstance(data, Table) or data.missing.numbers == "refuse":
         return parts
     fill = {}
     for name, array in parts.train.arrays:
@@ -35,7 +35,7 @@ def filled(parts: Parts, data: Data) -> Parts:
 
 def findings(examples: Examples, data: Data, units: int | None) -> Iterator[Finding]:
     """Every number that is missing or infinite, and labels below 0 or beyond the ``units`` of the output."""
-    refused = not isinstance(data, Csv) or data.missing.numbers == "refuse"
+    refused = not isinstance(data, Table) or data.missing.numbers == "refuse"
     for name, array in examples.arrays:
         yield from _not_finite(array, name, data, refused=refused)
     yield from _not_finite(examples.y, None, data, refused=True, target=True)
@@ -72,14 +72,14 @@ def _not_finite(
         code="not-finite",
         message=f"{where} {what} in row {row + 1}; {int(wrong.sum()):,} numbers are in all.",
         path=path,
-        hint=hint if isinstance(data, Csv) and not target else "Remove or replace them in the file.",
+        hint=hint if isinstance(data, Table) and not target else "Remove or replace them in the file.",
     )
 
 
 def _where(data: Data, name: str | None, rest: list[int], *, target: bool) -> str:
     if target:
         return "The target"
-    if isinstance(data, Csv) and data.inputs is not None and name is not None and rest:
+    if isinstance(data, Table) and data.inputs is not None and name is not None and rest:
         return f"`{data.inputs[name][rest[0]]}`"
     place = f"[{', '.join(map(str, rest))}]" if rest else ""
     return (

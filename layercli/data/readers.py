@@ -13,6 +13,9 @@ READERS: Final = {
     "sklearn": "layercli.data.sklearn",
     "npz": "layercli.data.npz",
     "csv": "layercli.data.csv",
+    "parquet": "layercli.data.parquet",
+    "images": "layercli.data.images",
+    "text": "layercli.data.text",
 }
 """Type of data -> the module whose ``read`` gives its examples."""
 

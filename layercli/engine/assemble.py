@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import keras
 
@@ -18,6 +18,21 @@ from layercli.graph.build import Node
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.base import Weight
 from layercli.layers.shapes import Shape, Tensor, show
+
+ADAPTED: Final = {
+    "Normalization": "mean",
+    "Discretization": "bin_boundaries",
+    "StringLookup": "vocabulary",
+    "IntegerLookup": "vocabulary",
+    "TextVectorization": "vocabulary",
+}
+"""Layers that learn from data before training, and the argument that tells them what they would learn."""
+
+
+def learns_before_training(node: Node) -> bool:
+    """Whether the layer must be adapted to data before it can be used."""
+    given = ADAPTED.get(node.layer.type_name())
+    return given is not None and getattr(node.layer, given) is None and node.shares is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from layercli.config.callbacks import monitored
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
 from layercli.data.arrays import Examples, Inputs, Parts
-from layercli.engine.assemble import Assembled, picked
+from layercli.engine.assemble import Assembled, learns_before_training, picked
 from layercli.engine.objects import keras_object
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
@@ -74,21 +74,10 @@ def compile_model(model: Any, train: TrainSection) -> None:
     )
 
 
-ADAPTED: Final = {
-    "Normalization": "mean",
-    "Discretization": "bin_boundaries",
-    "StringLookup": "vocabulary",
-    "IntegerLookup": "vocabulary",
-    "TextVectorization": "vocabulary",
-}
-"""Layers that learn from data before training, and the argument that tells them what they would learn."""
-
-
 def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
     """Let each layer that learns from data before training learn from these examples alone."""
     for node in valid.graph.nodes:
-        given = ADAPTED.get(node.layer.type_name())
-        if given is None or getattr(node.layer, given) is not None or node.shares is not None:
+        if not learns_before_training(node):
             continue
         layer = assembled.layers[node.name]
         source, pick = node.inputs[0], node.picks[0]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from layercli.check import Valid
-from layercli.engine.assemble import Assembled, call, disagreement, picked
+from layercli.engine.assemble import Assembled, call, disagreement, learns_before_training, picked
 from layercli.engine.refusals import refused
 from layercli.errors import Problem
 from layercli.graph.build import Node
@@ -36,6 +36,8 @@ def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Sha
     for node in valid.graph.nodes:
         taken = [picked(values[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
         layer = assembled.layers[node.name]
+        if learns_before_training(node):
+            layer.adapt(taken[0])  # to these examples: without, it has no table to look anything up in
         try:
             result = call(layer, node, taken, training=False)
         except Exception as error:

@@ -247,3 +247,107 @@ def test_a_run_s_config_finds_its_data_from_anywhere(place, monkeypatch):
     assert json.loads(
         invoke("train", place / "run" / "config.yaml", "--json", "--run-dir", place / "again").stdout
     )["ok"]
+
+
+def parquet(place, name="t.parquet", **columns):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), place / name)
+    return {"type": "parquet", "path": name, "target": "y"}
+
+
+def test_parquet_is_read_as_a_table_of_text_is(place):
+    import pyarrow as pa
+
+    data = parquet(
+        place,
+        a=[1, None, 3],
+        b=[0.5, 1.5, 2.5],
+        t=pa.array(["x", " ?", None]).dictionary_encode(),
+        y=["p", "q", "p"],
+    )
+    examples = read(DATA.parse(data | {"inputs": {"n": ["a", "b"], "t": "t"}}))
+    np.testing.assert_array_equal(examples.x["n"], np.array([[1, 0.5], [np.nan, 1.5], [3, 2.5]], np.float32))
+    assert examples.x["t"].tolist() == [["x"], [""], [""]]
+    assert (examples.y.tolist(), examples.class_names) == ([0, 1, 0], ("p", "q"))
+
+
+def test_parquet_that_cannot_be_used_says_why(place):
+    import datetime
+
+    (place / "broken.parquet").write_bytes(b"PAR1 nothing PAR1")
+    assert (
+        "is no Parquet file that can be read" in refusal(type="parquet", path="broken.parquet", target="y")[1]
+    )
+    data = parquet(place, when=[datetime.date(2020, 1, 1)] * 2, y=[0, 1])
+    assert refusal(**data)[1].startswith('The column `when` is of the type date32[day], such as "2020-01-01"')
+    assert "this machine has 100 of memory" in refusal(memory=100, **data)[1]
+
+
+def image(path, size=(6, 4), mode="L", value=7):
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value if mode in ("L", "I;16", "P") else (value,) * len(mode)).save(path)
+
+
+def test_images_are_read_by_their_folders_whatever_their_format(place):
+    for suffix in ("png", "jpg", "bmp", "gif"):
+        image(place / "i" / "b" / f"1.{suffix}")
+    image(place / "i" / "a" / "1.PNG", value=200)
+    (place / "i" / "a" / "notes.txt").write_text("no image")
+    (place / "i" / ".cache").mkdir()
+    examples = read(DATA.parse({"type": "images", "path": "i", "channels": 1}))
+    assert (examples.x.shape, examples.x.dtype) == ((5, 4, 6, 1), np.uint8)
+    assert (examples.y.tolist(), examples.class_names) == ([0, 1, 1, 1, 1], ("a", "b"))
+    assert examples.x[0, 0, 0, 0] == 200
+    scaled = read(DATA.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 3]}))
+    assert scaled.x.shape == (5, 2, 3, 3)
+
+
+def test_sixteen_bits_are_kept(place):
+    image(place / "i" / "a" / "1.png", mode="I;16", value=40_001)
+    examples = read(DATA.parse({"type": "images", "path": "i"}))
+    assert examples.x.dtype == np.float32
+    assert set(examples.x.ravel().tolist()) == {40_001.0}
+
+
+def test_every_image_that_cannot_be_used_is_told(place):
+    image(place / "i" / "a" / "1.png")
+    image(place / "i" / "a" / "2.png", size=(9, 9))
+    (place / "i" / "a" / "3.png").write_bytes((place / "i" / "a" / "1.png").read_bytes()[:40])
+    (place / "i" / "a" / "4.jpg").write_text("no image")
+    with pytest.raises(RefusedDataError) as caught:
+        read(DATA.parse({"type": "images", "path": "i"}))
+    told = " ".join(found.message for found in caught.value.findings)
+    assert [name in told for name in ("1.png", "2.png is 9x9", "3.png is no image", "4.jpg is no image")] == [
+        False
+    ] + [True] * 3
+    assert refusal(memory=10, type="images", path="i")[1].startswith("4 images of (4, 6, 1)")
+
+
+def test_an_image_that_would_fill_the_machine_is_refused(place, monkeypatch):
+    from PIL import Image
+
+    image(place / "i" / "a" / "1.png", size=(100, 100))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert "is no image that can be read" in refusal(type="images", path="i")[1]
+
+
+def test_texts_are_read_by_their_folders(place):
+    for name, text in {"bad/1.txt": "awful", "good/1.txt": "fine, é", "good/2.txt": ""}.items():
+        (place / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "t" / name).write_text(text)
+    examples = read(DATA.parse({"type": "text", "path": "t"}))
+    assert examples.x.tolist() == [["awful"], ["fine, é"], [""]]
+    assert (examples.y.tolist(), examples.class_names) == ([0, 1, 1], ("bad", "good"))
+    (place / "t" / "bad" / "2.txt").write_bytes(b"\xff\xfe\x00")
+    assert "2.txt is no text that can be read" in refusal(type="text", path="t")[1]
+
+
+@pytest.mark.parametrize("kind", ["images", "text"])
+def test_a_folder_without_classes_says_what_was_expected(place, kind):
+    assert refusal(type=kind, path="none")[1] == "none is no folder."
+    (place / "empty" / "a").mkdir(parents=True)
+    assert refusal(type=kind, path="empty")[1].startswith("empty has no folders with files that end in ")
