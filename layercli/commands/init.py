@@ -146,10 +146,9 @@ def _from_data(
 ) -> tuple[Start, str | None]:
     from layercli.commands.looking import image_start, table_of
 
+    place, folder = data.resolve(), config.resolve().parent
+    relative = str(place.relative_to(folder) if place.is_relative_to(folder) else place)
     if data.is_dir():
-        return image_start(data, name, size)
+        return image_start(data, relative, name, size)
     table, column = table_of(data, target)
-    place = Path(data).resolve()
-    folder = config.resolve().parent
-    relative = place.relative_to(folder) if place.is_relative_to(folder) else place
-    return table_start(name, str(relative), table, column, size), None
+    return table_start(name, relative, table, column, size), None

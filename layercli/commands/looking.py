@@ -7,7 +7,7 @@ from pathlib import Path
 from layercli.data.look import Column, Table, UnknownDataError, look_at_images, look_at_table
 from layercli.errors import LayercliError, Problem
 from layercli.layers.suggestions import did_you_mean
-from layercli.reports.start import Size, Start
+from layercli.reports.start import Size, Start, written_text
 from layercli.source.nodes import printable
 
 _TARGETS = ("target", "label", "class", "y", "species", "outcome", "income")
@@ -44,8 +44,8 @@ def table_of(path: Path, target: str | None) -> tuple[Table, Column]:
 _WHY = {"text": "free text", "date": "a date", "unique": "different in nearly every row"}
 
 
-def image_start(folder: Path, name: str, size: Size) -> tuple[Start, str]:
-    """A model for the images of a folder, and what a person should know of it.
+def image_start(folder: Path, path: str, name: str, size: Size) -> tuple[Start, str]:
+    """A config for the images of a folder, which is ``path`` to the config, and what was seen there.
 
     Raises:
         LayercliError: there are no images.
@@ -54,22 +54,30 @@ def image_start(folder: Path, name: str, size: Size) -> tuple[Start, str]:
         found = look_at_images(folder)
     except (UnknownDataError, OSError) as error:
         raise _problem(folder, printable(str(error)), None) from None
-    (height, width), _ = found.sizes.most_common(1)[0] if found.sizes else ((64, 64), 0)
-    channels = 3 if found.colour else 1
+    height, width = found.sizes.most_common(1)[0][0] if found.sizes else (_LARGE, _LARGE)
     seen = f"{found.images:,} images of {len(found.classes)} classes"
     sizes = f", most of {height}x{width}" if len(found.sizes) > 1 else f", all of {height}x{width}"
+    scaled = len(found.sizes) != 1 or max(height, width) > _LARGE
+    if scaled:
+        height = width = min(_LARGE, max(height, width))
+    channels = 3 if found.colour else 1
+    named = f"{', '.join(map(printable, found.classes[:8]))}{', ...' * (len(found.classes) > 8)}"
     data = [
-        f"  # {seen}{sizes}: {', '.join(map(printable, found.classes[:8]))}{', ...' * (len(found.classes) > 8)}.",
-        "  # Save them as arrays: np.savez('images.npz', x=x, y=y), x of shape (images, height, width, channels).",
-        "  type: npz",
-        "  path: images.npz",
-        "  features: x",
-        "  target: y                   # the number of the class, from 0",
+        f"  # {seen}{sizes}: {named}.",
+        "  type: images",
+        f"  path: {written_text(path)}",
+        f"  size: [{height}, {width}]             # height and width that every image is scaled to",
+        f"  channels: {channels}                  # {'colour' if channels == 3 else 'grey'}",
         "  split: {validation: 0.1, test: 0.1, stratify: true}",
     ]
-    note = f"Saw {seen}{sizes}. This version reads images as arrays; the config says how to save yours."
+    if not scaled:
+        del data[3]
     classes = max(len(found.classes), 2)
-    return Start(name, "images", (height, width, channels), classes, size, data), note
+    return Start(name, "images", (height, width, channels), classes, size, data), f"Saw {seen}{sizes}."
+
+
+_LARGE = 128
+"""Height and width to which larger images are scaled."""
 
 
 def _problem(path: Path, message: str, hint: str | None) -> LayercliError:

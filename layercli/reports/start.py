@@ -164,28 +164,34 @@ def table_start(name: str, path: str, table: Table, target: Column, size: Size =
         column for column in table.columns if column is not target and column.kind in ("date", "unique")
     ]
     rows = f"{table.rows:,} rows" if table.whole else f"the first {table.rows:,} rows"
-    data = [f"  # Looked at {rows} of {len(table.columns)} columns.", "  type: csv", f"  path: {_text(path)}"]
+    data = [
+        f"  # Looked at {rows} of {len(table.columns)} columns.",
+        "  type: csv",
+        f"  path: {written_text(path)}",
+    ]
     if table.separator != ",":
         data.append(f"  separator: {json.dumps(table.separator)}")
     if not table.header:
         data.append(
-            f"  columns: [{', '.join(_text(column.name) for column in table.columns)}]   # the file names none"
+            f"  columns: [{', '.join(written_text(column.name) for column in table.columns)}]   # the file names none"
         )
     told = "a number"
     if classes is not None:
-        told = f"{classes} classes: {', '.join(map(_text, target.values[:5]))}{', ...' * (classes > 5)}"
-    data.append(f"  target: {_text(target.name)}   # {told}")
+        told = (
+            f"{classes} classes: {', '.join(map(written_text, target.values[:5]))}{', ...' * (classes > 5)}"
+        )
+    data.append(f"  target: {written_text(target.name)}   # {told}")
     if target.kind == "whole":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
     for column in left_out:
         why = "a date" if column.kind == "date" else "a different text in each row"
-        data.append(f"  # left out: {_text(column.name)}, {why}")
+        data.append(f"  # left out: {written_text(column.name)}, {why}")
     names = _input_names(texts)
     if texts or left_out:
         data.append("  inputs:                      # input of the model: its columns")
         if numbers:
-            data.append(f"    numbers: [{', '.join(_text(column.name) for column in numbers)}]")
-        data += [f"    {names[column.name]}: {_text(column.name)}" for column in texts]
+            data.append(f"    numbers: [{', '.join(written_text(column.name) for column in numbers)}]")
+        data += [f"    {names[column.name]}: {written_text(column.name)}" for column in texts]
     if any(column.missing for column in numbers):
         data.append("  missing: {numbers: median}   # of the training examples")
     stratify = ", stratify: true" if classes else ""
@@ -253,7 +259,7 @@ def _table_stem(numbers: list[Column], texts: list[Column], names: dict[str, str
     return [*lines, *_hidden(_WIDTHS[size], size)]
 
 
-def _text(text: str) -> str:
+def written_text(text: str) -> str:
     """A text as a YAML value on one line."""
     bare = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
     return text if bare else json.dumps(text, ensure_ascii=False)

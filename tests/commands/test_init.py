@@ -188,7 +188,23 @@ def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
     assert checked.problems == []
     config = yaml.safe_load((place / "config.yaml").read_text())
     assert config["model"]["input"] == shape
+    assert config["data"]["channels"] == shape[2]
+    assert "size" not in config["data"]
     assert require(checked).shapes.rows[-1].outputs[0].shape == (None, 3)
+
+
+def test_images_of_several_sizes_are_scaled_and_train(place):
+    from PIL import Image
+
+    for number in range(20):
+        for name in ("cat", "dog"):
+            (place / "pets" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (20 + number, 16)).save(place / "pets" / name / f"{number}.png")
+    assert invoke("init", "pets", "--size", "small").exit_code == 0
+    config = yaml.safe_load((place / "config.yaml").read_text())
+    assert (config["data"]["path"], config["data"]["size"]) == ("pets", [20, 20])
+    run = train("config.yaml", place / "run", "--set", "train.epochs=1")
+    assert run.result.exit_code == 0, run.result.output
 
 
 def test_a_folder_without_images_says_what_was_expected(place):
