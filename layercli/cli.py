@@ -18,6 +18,7 @@ from layercli.errors import ExitCode, LayercliError, Problem
 COMMANDS = {
     "validate": "layercli.commands.validate",
     "inspect-shapes": "layercli.commands.inspect_shapes",
+    "inspect-data": "layercli.commands.inspect_data",
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
     "show": "layercli.commands.show",

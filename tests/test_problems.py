@@ -15,7 +15,7 @@ LISTED = [
     for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     for code in re.findall(r"`([\w-]+)`", row)
 ]
-NO_CODES = {"utf-8", "utf-8-sig", "inspect-shapes", "scikit-learn"}
+NO_CODES = {"utf-8", "utf-8-sig", "inspect-shapes", "inspect-data", "scikit-learn"}
 """Words with a hyphen in the source that are no codes of problems."""
 ONE_WORD = {"empty", "interrupted"}
 

@@ -1,28 +1,39 @@
-"""The examples that a config names: read, held against the model, divided."""
+"""The examples that a config names: read, divided, held against the model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layercli.check import Valid
 from layercli.commands.ready import machine_memory
 from layercli.config.data import Data
-from layercli.errors import LayercliError, has_errors
+from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.agreement import disagreements
 from layercli.graph.inputs import model_inputs
 
 if TYPE_CHECKING:
-    from layercli.data.arrays import Parts
+    from layercli.data.arrays import Examples, Parts
 
 
-def read_parts(valid: Valid, data: Data) -> Parts:
-    """The examples to train on, to validate on and to test on.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All examples, the parts into which they are divided, and what is wrong with them."""
+
+    examples: Examples
+    parts: Parts | None
+    """None where nothing would be left to train on."""
+    problems: list[Problem]
+
+
+def examine(valid: Valid, data: Data) -> Examined:
+    """Read all examples and find everything that is wrong with them.
 
     Raises:
-        LayercliError: they cannot be read, or do not fit the model: every finding at once.
+        LayercliError: they cannot be read.
     """
     from layercli.data.arrays import RefusedDataError, divide
-    from layercli.data.contract import filled, findings
+    from layercli.data.contract import findings, part_findings
     from layercli.data.readers import read
 
     try:
@@ -32,20 +43,30 @@ def read_parts(valid: Valid, data: Data) -> Parts:
     facts = examples.facts()
     output = valid.shapes.output(valid.graph.outputs[0], valid.graph.output_picks[0])
     units = output.shape[-1] if output is not None and output.rank == 2 and output.shape[-1] != 1 else None
-    problems = [
-        valid.placed(found)
-        for found in (
-            *model_inputs(valid.config, facts)[1],
-            *findings(examples, data, units),
-            *(disagreements(valid.config, valid.shapes, facts) if data.facts() is None else ()),
-        )
-    ]
-    train, _, _ = data.split.counts(len(examples))
-    if train < 1:
-        problems.append(
-            valid.problem(("data", "split"), "bad-split", f"Of {len(examples)} examples none are left to train on.",
-                          "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`.")
-        )  # fmt: skip
-    if has_errors(problems):
-        raise LayercliError(problems)
-    return filled(divide(examples, data.split, seed=valid.config.seed, shuffle=data.shuffle), data)
+    found = [*model_inputs(valid.config, facts)[1], *findings(examples, data, units)]
+    if data.facts() is None:  # else the check of the config has told it already
+        found.extend(disagreements(valid.config, valid.shapes, facts))
+    problems = [valid.placed(finding) for finding in found]
+    if data.split.counts(len(examples))[0] < 1:
+        message = f"Of {len(examples)} examples none are left to train on."
+        hint = "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`."
+        problems.append(valid.problem(("data", "split"), "bad-split", message, hint))
+        return Examined(examples, None, problems)
+    parts = divide(examples, data.split, seed=valid.config.seed, shuffle=data.shuffle)
+    if not has_errors(problems):
+        problems.extend(valid.placed(finding) for finding in part_findings(parts, data, facts.classes))
+    return Examined(examples, parts, problems)
+
+
+def read_parts(valid: Valid, data: Data) -> tuple[Parts, list[Problem]]:
+    """The examples to train on, to validate on and to test on, missing numbers filled; and warnings.
+
+    Raises:
+        LayercliError: they cannot be read, or do not fit the model: every finding at once.
+    """
+    from layercli.data.contract import filled
+
+    examined = examine(valid, data)
+    if examined.parts is None or has_errors(examined.problems):
+        raise LayercliError(examined.problems)
+    return filled(examined.parts, data), examined.problems

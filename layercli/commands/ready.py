@@ -42,6 +42,30 @@ def require_trust(valid: Valid, *, trust: bool) -> None:
         raise LayercliError(problems)
 
 
+_MISSING = {
+    "data": ("what to learn from", "{type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}"),
+    "train": ("how to learn", "{epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}"),
+}
+"""Sections that a config may lack: what each says, and an example."""
+
+
+def require_data(valid: Valid) -> Data:
+    """The config's data.
+
+    Raises:
+        LayercliError: it has none.
+    """
+    if valid.config.data is None:
+        raise LayercliError(_missing(valid, "data"))
+    return valid.config.data
+
+
+def _missing(valid: Valid, key: str) -> Problem:
+    meaning, example = _MISSING[key]
+    message = f"This needs `{key}`: {meaning}."
+    return valid.problem((key,), "missing-key", message, f"Add `{key}: {example}`, for example.")
+
+
 def require_sections(valid: Valid) -> tuple[Data, TrainSection]:
     """What a training needs of a config.
 
@@ -51,23 +75,7 @@ def require_sections(valid: Valid) -> tuple[Data, TrainSection]:
     data, train = valid.config.data, valid.config.train
     if data is not None and train is not None:
         return data, train
-    missing = {
-        "data": (
-            "what to learn from",
-            "{type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}",
-        ),
-        "train": ("how to learn", "{epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}"),
-    }
-    raise LayercliError(
-        valid.problem(
-            (key,),
-            "missing-key",
-            f"Training needs `{key}`: {meaning}.",
-            f"Add `{key}: {example}`, for example.",
-        )
-        for key, (meaning, example) in missing.items()
-        if getattr(valid.config, key) is None
-    )
+    raise LayercliError(_missing(valid, key) for key in _MISSING if getattr(valid.config, key) is None)
 
 
 def require_memory(valid: Valid, *, copies: int) -> None:

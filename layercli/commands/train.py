@@ -15,7 +15,7 @@ from layercli.commands.build import save
 from layercli.commands.examples import read_parts
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_sections, require_trust
-from layercli.errors import LayercliError
+from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, finite, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Silent
@@ -76,13 +76,15 @@ def train(
     run = runs.create(valid.checked.name, run_dir)
     progress.say(f"Run {run}: loading TensorFlow and the data.")
     try:
-        parts, assembled = _prepare(valid, data)
+        parts, warnings, assembled = _prepare(valid, data)
         runs.write_config(run, valid)
     except BaseException:
         runs.discard(run)  # so that the same command works once the mistake is mended
         raise
     from layercli.engine.fit import fit
 
+    for warning in warnings:
+        progress.say(f"{warning.place}warning: {warning.told} [{warning.code}]")
     counts = tuple(len(part) for part in (parts.train, parts.validation, parts.test))
     progress.begin(counts, epochs=section.epochs, batch_size=section.batch_size)
     with progress:
@@ -104,7 +106,7 @@ def train(
     return summary
 
 
-def _prepare(valid: Valid, data: Data) -> tuple[Parts, Assembled]:
+def _prepare(valid: Valid, data: Data) -> tuple[Parts, list[Problem], Assembled]:
     """The examples, divided, and a model that can be trained and saved.
 
     Raises:
@@ -112,12 +114,12 @@ def _prepare(valid: Valid, data: Data) -> tuple[Parts, Assembled]:
     """
     from layercli.engine.assemble import assemble, check_savable, misstated
 
-    parts = read_parts(valid, data)
+    parts, warnings = read_parts(valid, data)
     assembled = assemble(valid)
     if problems := misstated(assembled, valid):
         raise LayercliError(problems)
     check_savable(assembled, valid)
-    return parts, assembled
+    return parts, warnings, assembled
 
 
 class _Recorder:

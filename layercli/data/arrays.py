@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +33,8 @@ class Examples:
     y: Array
     class_names: tuple[str, ...] | None = None
     """What the labels 0, 1, ... stand for, where they were text."""
+    columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the numbers of each input, where it is made of columns."""
 
     def __len__(self) -> int:
         return len(self.y)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from layercli.config.data import Data
 from layercli.config.files import Table
 from layercli.data.arrays import Array, Examples, Parts
 from layercli.graph.findings import Finding
-from layercli.source.nodes import KeyPath
+from layercli.source.nodes import KeyPath, printable
 
 
 def filled(parts: Parts, data: Data) -> Parts:
@@ -37,8 +38,10 @@ def findings(examples: Examples, data: Data, units: int | None) -> Iterator[Find
     """Every number that is missing or infinite, and labels below 0 or beyond the ``units`` of the output."""
     refused = not isinstance(data, Table) or data.missing.numbers == "refuse"
     for name, array in examples.arrays:
-        yield from _not_finite(array, name, data, refused=refused)
-    yield from _not_finite(examples.y, None, data, refused=True, target=True)
+        path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
+        yield from _not_finite(array, _places(examples, name), path, data, refused=refused)
+        yield from _constant(array, examples.columns.get(name, ()), path)
+    yield from _not_finite(examples.y, None, ("data", "target"), data, refused=True)
     if examples.y.dtype.kind in "iu" and examples.y.ndim == 1 and len(examples):
         too_high = f"the output has {units} units"
         for wrong, what in (
@@ -53,8 +56,52 @@ def findings(examples: Examples, data: Data, units: int | None) -> Iterator[Find
                               hint="Correct the data, or give the last layer a unit for each class.")  # fmt: skip
 
 
+def part_findings(parts: Parts, data: Data, classes: int | None) -> Iterator[Finding]:
+    """Warnings of parts that were asked for and are empty, and of classes that a part has none of."""
+    asked = {"validation": data.split.validation, "test": data.split.test}
+    names = parts.train.class_names
+    for name, part in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
+        path: KeyPath = ("data", "split", name) if asked.get(name) else ("data", "split")
+        if not len(part):
+            if asked.get(name):
+                message = f"The {name} part is empty: {asked[name]} of {len(parts.train)} examples is none."
+                yield Finding(
+                    code="bad-split",
+                    message=message,
+                    path=path,
+                    hint="Use a larger part.",
+                    severity="warning",
+                )
+            continue
+        absent = [] if classes is None else sorted(set(range(classes)) - set(np.unique(part.y).tolist()))
+        if absent:
+            told = ", ".join(
+                f"`{printable(names[label], limit=40) if names else label}`" for label in absent[:8]
+            )
+            more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+            yield Finding(
+                code="absent-class",
+                message=f"The {name} examples have none of the class{'es' * (len(absent) > 1)} {told}{more}.",
+                path=path,
+                hint="Divide the classes evenly: `split: {stratify: true}`.",
+                severity="warning",
+            )
+
+
+Place: TypeAlias = Callable[[list[int]], str]
+"""What a message calls a number of an input, by its indices behind the example's."""
+
+
+def _places(examples: Examples, name: str | None) -> Place:
+    columns = examples.columns.get(name, ())
+    title = f"The input `{name}`" if name else "The input"
+    return lambda rest: f"`{columns[rest[0]]}`" if columns and rest else (
+        f"{title} at [{', '.join(map(str, rest))}]" if rest else title
+    )  # fmt: skip
+
+
 def _not_finite(
-    array: Array, name: str | None, data: Data, *, refused: bool, target: bool = False
+    array: Array, place: Place | None, path: KeyPath, data: Data, *, refused: bool
 ) -> Iterator[Finding]:
     if array.dtype.kind != "f":
         return
@@ -63,27 +110,32 @@ def _not_finite(
         return
     row, *rest = (int(axis[0]) for axis in np.nonzero(wrong))
     what = "is missing" if np.isnan(array[(row, *rest)]) else "is infinite"
-    where = _where(data, name, rest, target=target)
-    path: KeyPath = (
-        ("data", "target") if target else ("data", "inputs", name) if name is not None else ("data",)
-    )
+    where = place(rest) if place is not None else "The target"
+    count = int(wrong.sum())
+    others = f", and {count:,} numbers are in all" if count > 1 else ""
     hint = "Remove those rows, or say what stands in their place: `missing: {numbers: median}`."
+    fillable = isinstance(data, Table) and place is not None
     yield Finding(
         code="not-finite",
-        message=f"{where} {what} in row {row + 1}; {int(wrong.sum()):,} numbers are in all.",
+        message=f"{where} {what} in row {row + 1}{others}.",
         path=path,
-        hint=hint if isinstance(data, Table) and not target else "Remove or replace them in the file.",
+        hint=hint if fillable else "Remove or replace them in the file.",
     )
 
 
-def _where(data: Data, name: str | None, rest: list[int], *, target: bool) -> str:
-    if target:
-        return "The target"
-    if isinstance(data, Table) and data.inputs is not None and name is not None and rest:
-        return f"`{data.inputs[name][rest[0]]}`"
-    place = f"[{', '.join(map(str, rest))}]" if rest else ""
-    return (
-        f"The input{f' `{name}`' if name else ''} at {place}"
-        if place
-        else f"The input{f' `{name}`' if name else ''}"
-    )
+def _constant(array: Array, columns: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:
+    """A warning of columns that are the same in every example."""
+    if not columns or array.dtype.kind != "f" or len(array) < 2:
+        return
+    same = [name for name, column in zip(columns, array.T, strict=True) if (column == column[0]).all()]
+    if same:
+        told = ", ".join(f"`{printable(name, limit=40)}`" for name in same[:8])
+        more = f" and {len(same) - 8} more" if len(same) > 8 else ""
+        verb = "are" if len(same) > 1 else "is"
+        yield Finding(
+            code="constant-column",
+            message=f"{told}{more} {verb} the same in every example, so nothing can be learned from it.",
+            path=path,
+            hint="Leave it out by `inputs`, or keep it: it does no harm.",
+            severity="warning",
+        )

@@ -44,15 +44,14 @@ def read_tables(
     y, class_names = _target(table.column(data.target), data)
     if data.inputs is None:
         others = [name for name in names if name != data.target]
-        return Examples(_numbers(table, others, ("data",)), y, class_names)
+        return Examples(_numbers(table, others, ("data",)), y, class_names, {None: tuple(others)})
     for name, columns in data.inputs.items():
         for column in columns:
             if column not in names:
                 message = f'There is no column "{printable(column, limit=60)}".'
                 refuse(message, ("data", "inputs", name), _closest(column, names))
-    return Examples(
-        {name: _input(table, columns, name) for name, columns in data.inputs.items()}, y, class_names
-    )
+    x = {name: _input(table, columns, name) for name, columns in data.inputs.items()}
+    return Examples(x, y, class_names, {name: tuple(columns) for name, columns in data.inputs.items()})
 
 
 def _trimmed(table: Any, data: Table) -> Any:

@@ -93,7 +93,7 @@ def test_every_missing_section_is_named():
     result = invoke("train", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense, units: 3}]}")
     assert problems(result) == [("missing-key", 1), ("missing-key", 1)]
     said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
-    assert said == ["Training needs `data`: what to learn from.", "Training needs `train`: how to learn."]
+    assert said == ["This needs `data`: what to learn from.", "This needs `train`: how to learn."]
 
 
 def test_code_runs_only_with_trust_and_no_run_directory_is_left(tmp_path, monkeypatch):

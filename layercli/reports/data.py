@@ -1,0 +1,92 @@
+"""What examples are like, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from layercli.layers.shapes import show
+from layercli.source.nodes import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from layercli.data.summary import Feature
+
+Balance = Sequence[tuple[str, tuple[int, int, int]]]
+_MOST_SHOWN = 60
+_WIDE = 110
+"""Columns of a screen that has room for samples."""
+
+
+def data_json(
+    features: Sequence[Feature], target: Feature, counts: tuple[int, int, int], balance: Balance
+) -> dict[str, Any]:
+    """What ``inspect-data --json`` prints, but for ``ok`` and ``problems``."""
+    return {
+        "examples": dict(zip(("train", "validation", "test"), counts, strict=True)),
+        "features": [asdict(feature) for feature in features],
+        "target": asdict(target),
+        "classes": [
+            {"name": name, **dict(zip(("train", "validation", "test"), row, strict=True))}
+            for name, row in balance
+        ],
+    }
+
+
+def print_data(
+    console: Console,
+    features: Sequence[Feature],
+    target: Feature,
+    counts: tuple[int, int, int],
+    balance: Balance,
+) -> None:
+    """A row for each column or array, then the classes of each part."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    wide = console.width >= _WIDE
+    for title in ("column", "type"):
+        table.add_column(title, overflow="fold")
+    for title in ("different", "missing", "low", "mean", "high"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("first values", overflow="fold")
+    above: str | None = None
+    for feature in [*features[:_MOST_SHOWN], target]:
+        if feature.input not in (None, above, feature.name) and feature.name is not None:
+            table.add_row(f"{printable(str(feature.input))}:")
+        above = feature.input
+        table.add_row(
+            f" {printable(feature.name or feature.input or 'input')}",
+            feature.dtype if feature.different is not None else f"{feature.dtype} {show(feature.shape)}",
+            "" if feature.different is None else f"{feature.different:,}",
+            f"{feature.missing:,}" if feature.missing else "",
+            *(_number(value) for value in (feature.low, feature.mean, feature.high)),
+            *([printable(", ".join(map(_sample, feature.samples)), limit=60)] if wide else []),
+        )
+    console.print(table)
+    if len(features) > _MOST_SHOWN:
+        console.print(f"… and {len(features) - _MOST_SHOWN} more columns.")
+    if balance:
+        classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        classes.add_column("class", overflow="fold")
+        for title in ("train", "validation", "test"):
+            classes.add_column(title, justify="right")
+        for name, row in balance[:_MOST_SHOWN]:
+            classes.add_row(printable(name, limit=60), *(f"{number:,}" for number in row))
+        console.print(classes)
+    train, validation, test = counts
+    console.print(
+        f"{sum(counts):,} examples: {train:,} to train on, {validation:,} to validate, {test:,} to test."
+    )
+
+
+def _sample(value: object) -> str:
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

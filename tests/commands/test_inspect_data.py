@@ -1,0 +1,96 @@
+"""``layercli inspect-data``: ranges, gaps, classes and warnings of the examples, without TensorFlow."""
+
+import json
+
+import pytest
+
+from tests.running import CONFIGS, invoke
+
+CONFIG = """
+data: {type: csv, path: t.csv, target: y, inputs: {numbers: [a, b, same], word: word}, split: {test: 2}, shuffle: false,
+       missing: {numbers: median}}
+model:
+  inputs: {numbers: [3], word: {shape: [1], dtype: string}}
+  layers:
+    - {type: StringLookup, inputs: word, vocabulary: [x, z], output_mode: one_hot}
+    - {type: Concatenate, inputs: [numbers, previous]}
+    - {type: Dense, units: 3, activation: softmax}
+train: {loss: sparse_categorical_crossentropy}
+"""
+TABLE = "a,b,same,word,y\n1,0.5,7,x,no\n2,?,7,z,yes\n3,1.5,7,,no\n4,2,7,x,yes\n9,3,7,x,maybe\n9,3,7,x,maybe\n"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    (tmp_path / "t.csv").write_text(TABLE)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("place")
+def test_each_column_has_its_range_and_gaps_and_each_class_its_share():
+    result = invoke("inspect-data", "c.yaml", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0, result.stdout
+    rows = {(row["input"], row["name"]): row for row in document["features"]}
+    b = rows["numbers", "b"]
+    assert (b["missing"], b["low"], b["mean"], b["high"], b["different"]) == (1, 0.5, 2.0, 3.0, 4)
+    assert (rows["word", "word"]["missing"], rows["word", "word"]["different"]) == (1, 3)
+    assert document["examples"] == {"train": 4, "validation": 0, "test": 2}
+    assert document["classes"] == [
+        {"name": "maybe", "train": 0, "validation": 0, "test": 2},
+        {"name": "no", "train": 2, "validation": 0, "test": 0},
+        {"name": "yes", "train": 2, "validation": 0, "test": 0},
+    ]
+    assert [(found["code"], found["severity"], found["message"]) for found in document["problems"]] == [
+        (
+            "constant-column",
+            "warning",
+            "`same` is the same in every example, so nothing can be learned from it.",
+        ),
+        ("absent-class", "warning", "The training examples have none of the class `maybe`."),
+        ("absent-class", "warning", "The test examples have none of the classes `no`, `yes`."),
+    ]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_person_sees_a_table():
+    lines = invoke("inspect-data", "c.yaml").stdout.splitlines()
+    text = "\n".join(" ".join(line.split()) for line in lines)
+    assert "same float32 1 7 7 7" in text
+    assert "maybe" in text
+    assert "6 examples: 4 to train on, 0 to validate, 2 to test." in lines
+
+
+def test_what_is_wrong_ends_with_1_and_is_shown_with_the_table(place):
+    (place / "c.yaml").write_text(CONFIG.replace(",\n       missing: {numbers: median}", ""))
+    result = invoke("inspect-data", "c.yaml")
+    assert result.exit_code == 1
+    assert "`b` is missing in row 2." in result.stdout
+    assert "6 examples" in result.stdout
+
+
+def test_training_warns_but_never_refuses_what_is_merely_useless(place):
+    result = invoke("train", "c.yaml", "--run-dir", place / "run")
+    assert result.exit_code == 0, result.output
+    assert "warning: `same` is the same in every example" in result.output
+
+
+def test_images_are_shown_as_one_picture(tmp_path):
+    from PIL import Image
+
+    sheet = tmp_path / "sheet.png"
+    result = invoke("inspect-data", CONFIGS / "digits_cnn.yaml", "--sheet", sheet)
+    assert result.exit_code == 0, result.output
+    with Image.open(sheet) as picture:
+        assert picture.size == (8 * 66, 8 * 66)
+        assert picture.getextrema() == (0, 255)
+    assert invoke("inspect-data", CONFIGS / "digits_dense.yaml", "--sheet", tmp_path / "x.png").exit_code == 1
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_config_without_data_is_told_so(tmp_path):
+    (tmp_path / "c.yaml").write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}\n")
+    document = json.loads(invoke("inspect-data", tmp_path / "c.yaml", "--json").stdout)
+    assert document["problems"][0]["message"] == "This needs `data`: what to learn from."
