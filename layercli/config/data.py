@@ -164,7 +164,11 @@ def _factors(features: int) -> str:
 DATA: Final = Catalogue[Data](
     noun="data type",
     package="layercli.config",
-    modules={"Sklearn": "data", **dict.fromkeys(("Npz", "Csv", "Parquet", "Images", "Text"), "files")},
+    modules={
+        "Sklearn": "data",
+        **dict.fromkeys(("Csv", "Parquet"), "tables"),
+        **dict.fromkeys(("Npz", "Images", "Text"), "files"),
+    },
     refused={
         "python": (
             "this version reads files alone",

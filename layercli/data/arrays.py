@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from layercli.config.data import DataFacts, Split
+from layercli.data.part import Shuffle, epoch_order
 from layercli.graph.findings import Finding
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -35,6 +36,8 @@ class Examples:
     """What the labels 0, 1, ... stand for, where they were text."""
     columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
     """Names of the numbers of each input, where it is made of columns."""
+    weights: Array | None = None
+    """How much each example counts, of shape (samples,); None: all the same."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -49,7 +52,19 @@ class Examples:
 
     def take(self, rows: Array) -> Examples:
         """Those rows alone."""
-        return self.mapped(lambda _, array: array[rows], self.y[rows])
+        taken = self.mapped(lambda _, array: array[rows], self.y[rows])
+        return taken if self.weights is None else replace(taken, weights=self.weights[rows])
+
+    @property
+    def like(self) -> Examples:
+        """None of the examples, in the dtypes and shapes of all."""
+        return self.take(np.arange(0))
+
+    def batches(self, size: int, *, shuffle: Shuffle | None = None, start: int = 0) -> Iterator[Examples]:
+        """One pass in batches of ``size`` examples, from batch ``start`` on: see ``Part``."""
+        order = epoch_order(len(self), shuffle)
+        for first in range(start * size, len(self), size):
+            yield self.take(order[first : first + size])
 
     def mapped(self, change: Callable[[str | None, Array], Array], y: Array | None = None) -> Examples:
         """The same with every input changed, and another target where one is given."""
@@ -85,7 +100,8 @@ class Parts:
         """SHA-256 over every example, in order."""
         hasher = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
-            for array in (*(array for _, array in part.arrays), part.y):
+            weights = [] if part.weights is None else [part.weights]
+            for array in (*(array for _, array in part.arrays), part.y, *weights):
                 hasher.update(f"{array.dtype}{array.shape}".encode())
                 if array.dtype.kind == "O":  # text
                     hasher.update("\0".join(map(str, array.ravel())).encode())

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from layercli.config.data import Data
-from layercli.config.files import Table
+from layercli.config.tables import Table
 from layercli.data.arrays import Array, Examples, Parts
 from layercli.graph.findings import Finding
 from layercli.source.nodes import KeyPath, printable

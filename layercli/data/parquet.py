@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from layercli.config.files import Parquet
+from layercli.config.tables import Parquet
 from layercli.data.arrays import Examples
 from layercli.data.tables import read_tables, refuse
 from layercli.source.nodes import printable

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from layercli.config.files import Table
+from layercli.config.tables import Table
 from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.places import all_files
 from layercli.graph.findings import Finding

@@ -1,4 +1,4 @@
-"""Compile, adapt, fit, evaluate."""
+"""Fit and evaluate: what came of it, and who is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,13 +17,13 @@ from layercli.check import Valid
 from layercli.config.callbacks import monitored
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
-from layercli.data.arrays import Examples, Inputs, Parts
-from layercli.engine.assemble import Assembled, learns_before_training, picked
-from layercli.engine.objects import keras_object
+from layercli.data.arrays import Parts
+from layercli.engine.adapting import adapt, fed
+from layercli.engine.assemble import Assembled
+from layercli.engine.compiling import compile_model, declared_callback
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.monitors import better
-from layercli.layers.component import Component
 
 
 class Observer(Protocol):
@@ -59,45 +58,6 @@ _NEWS_SECONDS = 0.1
 """Shortest time between two reports of a step: nobody reads faster, and reading the metrics costs time."""
 
 
-def compile_model(model: Any, train: TrainSection) -> None:
-    """Give the model its optimizer, loss and metrics."""
-    optimizer = train.optimizer
-    model.compile(
-        optimizer=keras_object(optimizer, home=keras.optimizers)
-        if isinstance(optimizer, Component)
-        else optimizer,
-        loss=keras_object(train.loss, home=keras.losses) if isinstance(train.loss, Component) else train.loss,
-        metrics=[
-            keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
-            for metric in train.metrics
-        ],
-    )
-
-
-def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
-    """Let each layer that learns from data before training learn from these examples alone."""
-    for node in valid.graph.nodes:
-        if not learns_before_training(node):
-            continue
-        layer = assembled.layers[node.name]
-        source, pick = node.inputs[0], node.picks[0]
-        data: Any = fed(examples.x)
-        if source not in valid.graph.inputs:
-            before = keras.Model(assembled.model.inputs, picked(assembled.tensors[source], pick))
-            data = before.predict(data, verbose=0)
-        elif isinstance(data, Mapping):
-            data = data[source]
-        layer.adapt(data)
-
-
-def fed(x: Inputs) -> Any:
-    """Inputs as Keras takes them; text as TensorFlow's."""
-    if isinstance(x, Mapping):
-        given = {name: fed(array) for name, array in x.items()}
-        return given if len(given) > 1 else next(iter(given.values()))
-    return tf.constant(x.tolist(), dtype=tf.string) if x.dtype.kind == "O" else x
-
-
 def fit(
     assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, observer: Observer, run: Path
 ) -> Fitted:
@@ -111,7 +71,9 @@ def fit(
     compile_model(model, train)
     fitted = Fitted()
     watch = _Watch(fitted, observer, examples=len(parts.train))
-    declared = [_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)]
+    declared = [
+        declared_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)
+    ]
     _run(
         model,
         valid,
@@ -174,24 +136,6 @@ def _epoch(record: dict[str, Any], monitor: str) -> dict[str, Any]:
         "monitor": monitor,
         **{name: value for name, value in record.items() if name not in BOOKKEEPING[1:]},
     }
-
-
-def _callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
-    """The Keras callback; files that it writes go into the run directory.
-
-    Raises:
-        LayercliError: it needs a package that is not installed.
-    """
-    if callback.type_name() == "TensorBoard" and find_spec("tensorboard") is None:
-        message = "The callback TensorBoard needs the package tensorboard, which is not installed."
-        hint = "Install it: `pip install 'layercli[tensorboard]'`."
-        raise LayercliError(valid.problem(("train", "callbacks", index), "missing-package", message, hint))
-    for name in ("filename", "log_dir"):
-        if name in type(callback).model_fields:
-            path = run / getattr(callback, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            callback = callback.replace(**{name: str(path)})
-    return keras_object(callback, home=keras.callbacks)
 
 
 def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:

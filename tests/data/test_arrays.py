@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from layercli.config.data import Split
 from layercli.data.arrays import Examples, divide
+from layercli.data.part import Shuffle, epoch_order
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -83,3 +85,22 @@ def test_the_fingerprint_changes_with_every_value_shape_dtype_and_order():
         divide(COUNTED, Split(validation=0.21), seed=0, shuffle=False),
     ]
     assert len({original, *(parts.fingerprint() for parts in others)}) == 7
+
+
+@pytest.mark.parametrize("shuffle", [None, Shuffle(seed=3, epoch=1)])
+def test_batches_that_start_later_are_those_of_a_pass_from_the_beginning(shuffle):
+    weighted = replace(COUNTED, weights=np.arange(100.0) * 2)
+    whole = list(weighted.batches(32, shuffle=shuffle))
+    assert [len(batch) for batch in whole] == [32, 32, 32, 4]
+    later = list(weighted.batches(32, shuffle=shuffle, start=2))
+    assert [batch.x.tolist() for batch in later] == [batch.x.tolist() for batch in whole[2:]]
+    seen = np.concatenate([batch.x for batch in whole])
+    assert sorted(seen.tolist()) == list(range(100))
+    assert np.concatenate([batch.weights for batch in whole]).tolist() == (seen * 2).tolist()
+
+
+def test_each_epoch_and_seed_has_an_order_of_its_own_that_comes_again():
+    orders = [epoch_order(50, shuffle).tolist() for shuffle in (Shuffle(1, 0), Shuffle(1, 1), Shuffle(2, 0))]
+    assert len(set(map(tuple, orders))) == 3
+    assert epoch_order(50, Shuffle(1, 1)).tolist() == orders[1]
+    assert epoch_order(50, None).tolist() == list(range(50))

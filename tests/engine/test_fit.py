@@ -7,8 +7,9 @@ import pytest
 from layercli import api
 from layercli.data.arrays import divide
 from layercli.data.readers import read
+from layercli.engine.adapting import adapt
 from layercli.engine.assemble import ADAPTED, assemble
-from layercli.engine.fit import adapt, compile_model
+from layercli.engine.compiling import compile_model
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
