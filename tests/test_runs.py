@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import layercli
-from layercli import api, runs
+from layercli import api
 from layercli.data.arrays import divide
 from layercli.data.readers import read
 from layercli.errors import LayercliError
+from layercli.runs import directory as runs
 from layercli.source.load import parse
 from layercli.source.nodes import Source
 from tests.running import CONFIGS, train

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli import runs
 from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_trust
@@ -15,6 +14,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import print_summary
 from layercli.reports.problems import print_problems
+from layercli.runs import directory as runs
 
 
 def _checked(output: str | None) -> str | None:

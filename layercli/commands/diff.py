@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from layercli import runs
 from layercli.check import check, require
 from layercli.commands.options import JsonOption, SetOption
 from layercli.errors import LayercliError
 from layercli.reports.console import console, print_json
 from layercli.reports.diff import Comparison, diff_json, print_diff
 from layercli.reports.problems import print_problems, problems_json
+from layercli.runs import directory as runs
 from layercli.source.load import STDIN
 
 

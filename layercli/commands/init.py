@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli import runs
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, print_json
 from layercli.reports.start import AXES, SHAPES, Start, config_text, table_start
+from layercli.runs import directory as runs
 
 
 class Kind(StrEnum):

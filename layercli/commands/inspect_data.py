@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from layercli import runs
 from layercli.check import check, require
 from layercli.commands.examples import examine
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption
@@ -16,6 +15,7 @@ from layercli.errors import ExitCode, LayercliError, Problem, has_errors
 from layercli.reports.console import console, print_json
 from layercli.reports.data import data_json, print_data
 from layercli.reports.problems import print_problems, problems_json
+from layercli.runs import directory as runs
 
 
 def command(

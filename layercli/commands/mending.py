@@ -12,7 +12,7 @@ import yaml
 
 from layercli.check import check
 from layercli.errors import LayercliError, Problem
-from layercli.runs import staged
+from layercli.runs.directory import staged
 from layercli.source.load import Loader, split_lines
 
 _MEANT = re.compile(r"Did you mean `([^`]+)`\?")

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from layercli import runs
 from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
 from layercli.reports.schema import config_schema
+from layercli.runs import directory as runs
 
 
 def command(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layercli import runs
 from layercli.check import Valid, check, require
 from layercli.commands.build import save
 from layercli.commands.examples import read_parts
@@ -20,6 +19,7 @@ from layercli.reports.console import console, finite, is_terminal, kept_for_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Silent
 from layercli.reports.training import print_outcome
+from layercli.runs import directory as runs
 
 if TYPE_CHECKING:
     from layercli.config.data import Data
