@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from layercli.cli import make_app
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+LAYERCLI = Path(sys.executable).with_name("layercli")
+"""The installed command, for tests that need a process of its own."""
 
 IRIS = """
 seed: 3

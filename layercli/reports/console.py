@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def console(*, error: bool = False) -> Console:
     """A console on standard output, or on standard error; text is never read as markup."""
-    from rich.console import Console
+    from layercli.reports.piped import PipedConsole
 
-    return Console(stderr=error, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return PipedConsole(stderr=error, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def is_terminal(*, error: bool = False) -> bool:

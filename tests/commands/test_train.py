@@ -2,17 +2,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.running import CONFIGS, IRIS, invoke, line_of, problems, train, write_config
+from tests.running import CONFIGS, IRIS, LAYERCLI, invoke, line_of, problems, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 SUMMARY = ["ok", "run", "epochs", "history", "best", "test", "seconds", "examples_per_second", "resumed_from"]
-LAYERCLI = Path(sys.executable).with_name("layercli")
 
 
 def test_json_tells_what_came_of_the_training(digits_run):

@@ -2,12 +2,13 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
 from layercli.commands.files import each
 from layercli.commands.mending import mended
-from tests.running import CONFIGS, invoke
+from tests.running import CONFIGS, LAYERCLI, invoke
 
 GOOD = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
 BAD = GOOD.replace("units", "unitz")
@@ -178,3 +179,13 @@ def test_words_cut_at_random_are_never_mended_into_something_worse(tmp_path):
         mended_count += after == text
         assert after in (before, text) or after.count("\n") == text.count("\n")
     assert mended_count >= 10
+
+
+@pytest.mark.parametrize(("config", "code"), [("digits_dense.yaml", 0), ("../docs/broken.yaml", 1)])
+def test_a_reader_that_goes_away_changes_no_exit_code(config, code):
+    arguments = [LAYERCLI, "validate", CONFIGS / config]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(arguments, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
