@@ -41,9 +41,7 @@ def examine(valid: Valid, data: Data) -> Examined:
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None
     facts = examples.facts()
-    output = valid.shapes.output(valid.graph.outputs[0], valid.graph.output_picks[0])
-    units = output.shape[-1] if output is not None and output.rank == 2 and output.shape[-1] != 1 else None
-    found = [*model_inputs(valid.config, facts)[1], *findings(examples, data, units)]
+    found = [*model_inputs(valid.config, facts)[1], *findings(examples, data, _units(valid))]
     if data.facts() is None:  # else the check of the config has told it already
         found.extend(disagreements(valid.config, valid.shapes, facts))
     problems = [valid.placed(finding) for finding in found]
@@ -54,8 +52,19 @@ def examine(valid: Valid, data: Data) -> Examined:
         return Examined(examples, None, problems)
     parts = divide(examples, data.split, seed=valid.config.seed, shuffle=data.shuffle)
     if not has_errors(problems):
-        problems.extend(valid.placed(finding) for finding in part_findings(parts, data, facts.classes))
+        problems.extend(valid.placed(finding) for finding in part_findings(parts, data, facts))
     return Examined(examples, parts, problems)
+
+
+def _units(valid: Valid) -> dict[str | None, int | None]:
+    """How many classes each output can tell apart, by its name and, where it is the only one, by None."""
+    units: dict[str | None, int | None] = {}
+    graph = valid.graph
+    for name, pick, title in zip(graph.outputs, graph.output_picks, graph.output_references, strict=True):
+        output = valid.shapes.output(name, pick)
+        known = output is not None and output.rank == 2 and output.shape[-1] != 1
+        units[title] = output.shape[-1] if known and output is not None else None
+    return units | ({None: units[title]} if len(units) == 1 else {})
 
 
 def read_parts(valid: Valid, data: Data) -> tuple[Parts, list[Problem]]:

@@ -31,16 +31,13 @@ def command(
     valid = require(check(config, set_ or ()))
     data = require_data(valid)
     examined = examine(valid, data)
-    from layercli.data.summary import balance, features, target, write_sheet
+    from layercli.data.summary import balances, features, targets, write_sheet
 
     examples, parts = examined.examples, examined.parts
-    classes = examples.facts().classes
     counts = (len(parts.train), len(parts.validation), len(parts.test)) if parts else (0, 0, 0)
-    labels_fit = classes is not None and parts is not None and int(examples.y.min(initial=0)) >= 0
-    shares = balance(parts, classes) if labels_fit and parts is not None and classes is not None else []
     problems = [*valid.checked.problems, *examined.problems]
     wrong = has_errors(problems)
-    found = features(examples), target(examples), counts, shares
+    found = features(examples), targets(examples), counts, balances(parts) if parts else {}
     if json:
         print_json({"ok": not wrong, **data_json(*found), **problems_json(problems)})
     else:

@@ -16,6 +16,16 @@ from layercli.source.nodes import quoted
 
 
 @dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """What can be said of the target of an output."""
+
+    classes: int | None = None
+    """Number of classes where it is a label from 0; None where it is a number."""
+    shape: Shape = ()
+    """Of one example."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataFacts:
     """What can be said of a data set without reading it."""
 
@@ -28,6 +38,14 @@ class DataFacts:
     """Of one example of each input, where there are several."""
     target_shape: Shape = ()
     """Of the target of one example."""
+    targets: Mapping[str, TargetFacts] | None = None
+    """Of each output by its name, where there are several; then nothing is said of one target."""
+
+    def of(self, output: str) -> TargetFacts | None:
+        """What is said of the target of an output; None where it has none."""
+        if self.targets is None:
+            return TargetFacts(self.classes, self.target_shape)
+        return self.targets.get(output)
 
 
 def _part(value: Any) -> int | float:

@@ -31,7 +31,12 @@ class Npz(Data):
         ),
     ] = None
     target: Annotated[
-        str, Field(description="Array of the targets: whole numbers are labels.", examples=["y"])
+        str | dict[str, str],
+        Field(
+            description="Array of the targets, whole numbers are labels; or output of the model -> array, where there "
+            "are several.",
+            examples=["y"],
+        ),
     ]
 
     def located(self, directory: Path) -> Self:

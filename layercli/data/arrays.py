@@ -9,13 +9,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from layercli.config.data import DataFacts, Split
+from layercli.config.data import DataFacts, Split, TargetFacts
 from layercli.data.part import Shuffle, epoch_order
 from layercli.graph.findings import Finding
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Inputs: TypeAlias = Array | Mapping[str, Array]
 """The one input, or each of several by its name; every array of shape (samples, ...)."""
+Targets: TypeAlias = Array | Mapping[str, Array]
+"""The one target, or that of each of several outputs by its name; every array of shape (samples, ...)."""
 
 
 class RefusedDataError(Exception):
@@ -31,16 +33,16 @@ class Examples:
     """Inputs of shape (samples, ...) and targets of shape (samples, ...), row by row."""
 
     x: Inputs
-    y: Array
-    class_names: tuple[str, ...] | None = None
-    """What the labels 0, 1, ... stand for, where they were text."""
+    y: Targets
+    class_names: tuple[str, ...] | Mapping[str, tuple[str, ...]] | None = None
+    """What the labels 0, 1, ... stand for, where they were text; of several targets by the target's name."""
     columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
     """Names of the numbers of each input, where it is made of columns."""
     weights: Array | None = None
     """How much each example counts, of shape (samples,); None: all the same."""
 
     def __len__(self) -> int:
-        return len(self.y)
+        return len(next(array for _, array in self.targets))
 
     @property
     def arrays(self) -> Iterator[tuple[str | None, Array]]:
@@ -50,9 +52,28 @@ class Examples:
         else:
             yield None, self.x
 
+    @property
+    def targets(self) -> Iterator[tuple[str | None, Array]]:
+        """Each target by its output's name; None where there is one alone."""
+        if isinstance(self.y, Mapping):
+            yield from self.y.items()
+        else:
+            yield None, self.y
+
+    def names_of(self, target: str | None) -> tuple[str, ...] | None:
+        """What the labels of a target stand for, where they were text."""
+        return (
+            self.class_names.get(str(target)) if isinstance(self.class_names, Mapping) else self.class_names
+        )
+
     def take(self, rows: Array) -> Examples:
         """Those rows alone."""
-        taken = self.mapped(lambda _, array: array[rows], self.y[rows])
+        y: Targets = (
+            {name: array[rows] for name, array in self.y.items()}
+            if isinstance(self.y, Mapping)
+            else self.y[rows]
+        )
+        taken = self.mapped(lambda _, array: array[rows], y)
         return taken if self.weights is None else replace(taken, weights=self.weights[rows])
 
     @property
@@ -66,7 +87,7 @@ class Examples:
         for first in range(start * size, len(self), size):
             yield self.take(order[first : first + size])
 
-    def mapped(self, change: Callable[[str | None, Array], Array], y: Array | None = None) -> Examples:
+    def mapped(self, change: Callable[[str | None, Array], Array], y: Targets | None = None) -> Examples:
         """The same with every input changed, and another target where one is given."""
         new = {name: change(name, array) for name, array in self.arrays}
         x: Inputs = new[None] if None in new else {str(name): array for name, array in new.items()}
@@ -74,14 +95,20 @@ class Examples:
 
     def facts(self) -> DataFacts:
         """What a model must fit."""
-        labels = self.y.dtype.kind in "iub" and self.y.ndim == 1
-        classes = int(self.y.max(initial=0)) + 1 if labels else None
-        if self.class_names is not None:
-            classes = len(self.class_names)
         shapes = {name: array.shape[1:] for name, array in self.arrays}
         one = shapes.pop(None, ())
         several = {str(name): shape for name, shape in shapes.items()} or None
-        return DataFacts(len(self), one, classes, several, self.y.shape[1:])
+        targets = {name: self._target_facts(name, array) for name, array in self.targets}
+        target = targets.pop(None, TargetFacts())
+        named = {str(name): found for name, found in targets.items()} or None
+        return DataFacts(len(self), one, target.classes, several, target.shape, named)
+
+    def _target_facts(self, name: str | None, array: Array) -> TargetFacts:
+        names = self.names_of(name)
+        if names is not None:
+            return TargetFacts(len(names), array.shape[1:])
+        labels = array.dtype.kind in "iub" and array.ndim == 1
+        return TargetFacts(int(array.max(initial=0)) + 1 if labels else None, array.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +128,7 @@ class Parts:
         hasher = hashlib.sha256()
         for part in (self.train, self.validation, self.test):
             weights = [] if part.weights is None else [part.weights]
-            for array in (*(array for _, array in part.arrays), part.y, *weights):
+            for array in (*(array for _, array in (*part.arrays, *part.targets)), *weights):
                 hasher.update(f"{array.dtype}{array.shape}".encode())
                 if array.dtype.kind == "O":  # text
                     hasher.update("\0".join(map(str, array.ravel())).encode())
@@ -116,9 +143,19 @@ def divide(examples: Examples, split: Split, *, seed: int, shuffle: bool) -> Par
     order = np.random.default_rng(seed).permutation(samples) if shuffle else np.arange(samples)
     train, validation, _ = split.counts(samples)
     if split.stratify:
-        order = _spread_classes(order, examples.y)
+        order = _spread_classes(order, _strata(examples))
     rows = np.split(order, [train, train + validation])
     return Parts(*(examples.take(part) for part in rows))
+
+
+def _strata(examples: Examples) -> Array:
+    """A number for each example that is the same where all labels are; int64 of shape (samples,)."""
+    strata = np.zeros(len(examples), dtype=np.int64)
+    for _, array in examples.targets:
+        if array.dtype.kind in "iub" and array.ndim == 1:
+            _, numbers = np.unique(array, return_inverse=True)
+            _, strata = np.unique(strata * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
+    return strata
 
 
 def _spread_classes(order: Array, labels: Array) -> Array:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
 
-from layercli.config.data import Data
+from layercli.config.data import Data, DataFacts, TargetFacts
 from layercli.config.tables import Table
 from layercli.data.arrays import Array, Examples, Parts
+from layercli.data.targets import is_labels
 from layercli.graph.findings import Finding
 from layercli.source.nodes import KeyPath, printable
 
@@ -34,32 +35,36 @@ def filled(parts: Parts, data: Data) -> Parts:
     )
 
 
-def findings(examples: Examples, data: Data, units: int | None) -> Iterator[Finding]:
-    """Every number that is missing or infinite, and labels below 0 or beyond the ``units`` of the output."""
+def findings(examples: Examples, data: Data, units: Mapping[str | None, int | None]) -> Iterator[Finding]:
+    """Every number that is missing or infinite, and labels below 0 or beyond the ``units`` of their output."""
     refused = not isinstance(data, Table) or data.missing.numbers == "refuse"
     for name, array in examples.arrays:
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
         yield from _not_finite(array, _places(examples, name), path, data, refused=refused)
         yield from _constant(array, examples.columns.get(name, ()), path)
-    yield from _not_finite(examples.y, None, ("data", "target"), data, refused=True)
-    if examples.y.dtype.kind in "iu" and examples.y.ndim == 1 and len(examples):
-        too_high = f"the output has {units} units"
-        for wrong, what in (
-            (examples.y < 0, "labels are counted from 0"),
-            (examples.y >= (units or 2**31), too_high),
-        ):
-            rows = np.flatnonzero(wrong)
-            if len(rows):
-                message = f"Row {rows[0] + 1} has the label {examples.y[rows[0]]}, but {what}"
-                others = f"; so have {len(rows)} rows in all." if len(rows) > 1 else "."
-                yield Finding(code="bad-label", message=message + others, path=("data", "target"),
-                              hint="Correct the data, or give the last layer a unit for each class.")  # fmt: skip
+    for name, array in examples.targets:
+        path = ("data", "target") if name is None else ("data", "target", name)
+        yield from _not_finite(array, None, path, data, refused=True)
+        if is_labels(array) and len(array):
+            yield from _bad_labels(array, path, units.get(name))
 
 
-def part_findings(parts: Parts, data: Data, classes: int | None) -> Iterator[Finding]:
+def _bad_labels(labels: Array, path: KeyPath, units: int | None) -> Iterator[Finding]:
+    for wrong, what in (
+        (labels < 0, "labels are counted from 0"),
+        (labels >= (units or 2**31), f"the output has {units} units"),
+    ):
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            message = f"Row {rows[0] + 1} has the label {labels[rows[0]]}, but {what}"
+            others = f"; so have {len(rows)} rows in all." if len(rows) > 1 else "."
+            yield Finding(code="bad-label", message=message + others, path=path,
+                          hint="Correct the data, or give the last layer a unit for each class.")  # fmt: skip
+
+
+def part_findings(parts: Parts, data: Data, facts: DataFacts) -> Iterator[Finding]:
     """Warnings of parts that were asked for and are empty, and of classes that a part has none of."""
     asked = {"validation": data.split.validation, "test": data.split.test}
-    names = parts.train.class_names
     for name, part in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
         path: KeyPath = ("data", "split", name) if asked.get(name) else ("data", "split")
         if not len(part):
@@ -73,19 +78,24 @@ def part_findings(parts: Parts, data: Data, classes: int | None) -> Iterator[Fin
                     severity="warning",
                 )
             continue
-        absent = [] if classes is None else sorted(set(range(classes)) - set(np.unique(part.y).tolist()))
-        if absent:
-            told = ", ".join(
-                f"`{printable(names[label], limit=40) if names else label}`" for label in absent[:8]
-            )
-            more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
-            yield Finding(
-                code="absent-class",
-                message=f"The {name} examples have none of the class{'es' * (len(absent) > 1)} {told}{more}.",
-                path=path,
-                hint="Divide the classes evenly: `split: {stratify: true}`.",
-                severity="warning",
-            )
+        for target, labels in part.targets:
+            classes = (facts.of(str(target)) or TargetFacts()).classes
+            absent = [] if classes is None else sorted(set(range(classes)) - set(np.unique(labels).tolist()))
+            if absent:
+                message = f"The {name} examples have none of the {_classes(absent, part.names_of(target))}"
+                yield Finding(
+                    code="absent-class",
+                    message=message + (f" of `{target}`." if target is not None else "."),
+                    path=path,
+                    hint="Divide the classes evenly: `split: {stratify: true}`.",
+                    severity="warning",
+                )
+
+
+def _classes(labels: list[int], names: tuple[str, ...] | None) -> str:
+    told = ", ".join(f"`{printable(names[label], limit=40) if names else label}`" for label in labels[:8])
+    more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
+    return f"class{'es' * (len(labels) > 1)} {told}{more}"
 
 
 Place: TypeAlias = Callable[[list[int]], str]

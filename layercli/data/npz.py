@@ -13,6 +13,7 @@ from numpy.lib import format as npy
 from layercli.config.files import Npz
 from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.places import regular_file
+from layercli.data.targets import alone, labels
 from layercli.graph.findings import Finding
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
@@ -28,25 +29,36 @@ def read(data: Npz, memory: int | None) -> Examples:
         RefusedDataError: the file is no such file, holds objects, or is larger than the memory.
     """
     path = regular_file(data.path, ("data", "path"))
-    wanted: dict[str | None, tuple[str, KeyPath]] = {"": (data.target, ("data", "target"))}
-    if data.inputs is None:
-        wanted[None] = (str(data.features), ("data", "features"))
-    else:
-        wanted |= {name: (array, ("data", "inputs", name)) for name, array in data.inputs.items()}
+    inputs = _named(
+        data.features if data.inputs is None else data.inputs, "features" if data.inputs is None else "inputs"
+    )
+    targets = _named(data.target, "target")
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(archive, path, memory)
-            arrays = {name: _array(archive, *place) for name, place in wanted.items()}
+            x = {name: _array(archive, *place) for name, place in inputs.items()}
+            y = {name: _array(archive, *place) for name, place in targets.items()}
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
         _refuse(f"{printable(str(path))} is no file of arrays: {printable(str(error), limit=200)}.", ("data", "path"),
                 "Write it with `numpy.savez(path, x=x, y=y)`.")  # fmt: skip
-    y = arrays.pop("")
-    for name, array in arrays.items():
-        if len(array) != len(y):
-            message = f"`{wanted[name][0]}` has {len(array)} examples, but `{data.target}` has {len(y)}."
-            _refuse(message, wanted[name][1], "Each array has one entry for each example.")
-    x: Any = arrays[None] if data.inputs is None else arrays
-    return Examples(x, y)
+    (first, _), length = next(iter(targets.values())), len(next(iter(y.values())))
+    for places, arrays in ((inputs, x), (targets, y)):
+        for name, array in arrays.items():
+            if len(array) != length:
+                message = f"`{places[name][0]}` has {len(array)} examples, but `{first}` has {length}."
+                _refuse(message, places[name][1], "Each array has one entry for each example.")
+    labelled = {name: labels(array) for name, array in y.items()}
+    names = {name: found for name, (_, found) in labelled.items() if found is not None}
+    y = {name: array for name, (array, _) in labelled.items()}
+    one: Any = x.get(None, x)
+    return Examples(one, alone(y), alone(names) if names else None)
+
+
+def _named(places: Any, key: str) -> dict[str | None, tuple[str, KeyPath]]:
+    """Each array that is wanted and where the config names it, by the input or output that it is for."""
+    if not isinstance(places, dict):
+        return {None: (places, ("data", key))}
+    return {name: (array, ("data", key, name)) for name, array in places.items()}
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: Path, memory: int | None) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from layercli.data.arrays import Array, Examples, Parts
+from layercli.data.targets import is_labels
 
 _SAMPLES = 3
 _SHEET = 64
@@ -47,9 +48,9 @@ def features(examples: Examples) -> list[Feature]:
     return found
 
 
-def target(examples: Examples) -> Feature:
-    """The target as a line of its own."""
-    return _feature(None, "target", examples.y)
+def targets(examples: Examples) -> list[Feature]:
+    """A line for each target."""
+    return [_feature(None, name or "target", array) for name, array in examples.targets]
 
 
 def _feature(name: str | None, column: str | None, array: Array) -> Feature:
@@ -74,11 +75,23 @@ def _feature(name: str | None, column: str | None, array: Array) -> Feature:
     )  # fmt: skip
 
 
-def balance(parts: Parts, classes: int) -> list[tuple[str, tuple[int, int, int]]]:
-    """Each class by its name, and how many examples of each part have it."""
-    counts = [np.bincount(part.y, minlength=classes) for part in (parts.train, parts.validation, parts.test)]
-    names = parts.train.class_names or [str(label) for label in range(classes)]
-    return [(name, (int(a), int(b), int(c))) for name, a, b, c in zip(names, *counts, strict=True)]
+Balance: TypeAlias = list[tuple[str, tuple[int, int, int]]]
+
+
+def balances(parts: Parts) -> dict[str | None, Balance]:
+    """Of each target that is labels: each class by its name, and how many examples of each part have it."""
+    found: dict[str | None, Balance] = {}
+    three = [dict(part.targets) for part in (parts.train, parts.validation, parts.test)]
+    for target, labels in three[0].items():
+        each = [part[target] for part in three]
+        if not is_labels(labels) or min(int(part.min(initial=0)) for part in each) < 0:
+            continue
+        names = parts.train.names_of(target)
+        classes = len(names) if names else max(int(part.max(initial=0)) for part in each) + 1
+        counts = [np.bincount(part, minlength=classes).tolist() for part in each]
+        titles = names or [str(label) for label in range(classes)]
+        found[target] = [(name, (a, b, c)) for name, a, b, c in zip(titles, *counts, strict=True)]
+    return found
 
 
 def write_sheet(examples: Examples, target: Path) -> bool:
@@ -90,7 +103,8 @@ def write_sheet(examples: Examples, target: Path) -> bool:
     )
     if array is None or not len(array):
         return False
-    order = np.argsort(examples.y, kind="stable") if examples.y.ndim == 1 else np.arange(len(array))
+    labels = next((labels for _, labels in examples.targets if is_labels(labels)), np.zeros(len(array)))
+    order = np.argsort(labels, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(_SHEET, len(order))).astype(int)]
     images = array[chosen].astype(np.float64)
     low, high = np.nanmin(images), np.nanmax(images)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from layercli.config.config import Config
-from layercli.config.data import DataFacts
+from layercli.config.data import DataFacts, TargetFacts
 from layercli.errors import Severity
 from layercli.graph.findings import Finding
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.component import Component, snake_case
 from layercli.layers.shapes import Shape, Tensor, show
-from layercli.source.nodes import KeyPath
+from layercli.layers.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, printable
 
 _LOSS: KeyPath = ("train", "loss")
 _SPARSE = frozenset({"SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy"})
@@ -32,51 +33,85 @@ def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None
     yield from _single_unit_softmax(shapes, "error" if config.train else "warning")
     if facts is None and config.data is not None:
         facts = config.data.facts()
-    outputs = [
-        shapes.output(name, pick)
-        for name, pick in zip(shapes.graph.outputs, shapes.graph.output_picks, strict=True)
-    ]
-    if facts is not None and config.train is not None and len(outputs) > 1:
-        yield Finding(
-            code="target-mismatch",
-            message=f"The model has {len(outputs)} outputs, but the data has one target.",
-            path=("model", "outputs"),
-            hint="Name one output.",
-        )
-    output = outputs[0] if len(outputs) == 1 else None
+    outputs = shapes.graph.output_references
+    named = list(_unlike_names(config, outputs, facts))
+    yield from named
+    if facts is not None and (named or (len(outputs) > 1) != (facts.targets is not None)):
+        return
+    for index in range(len(outputs)):
+        yield from _output_disagreements(config, shapes, index, facts)
+    yield from _accuracy_of_numbers(config, facts)
+    if facts is not None and config.data is not None and config.data.split.stratify:
+        targets = [TargetFacts(facts.classes)] if facts.targets is None else facts.targets.values()
+        if all(target.classes is None for target in targets):
+            message = "`stratify` needs classes; this data set has numbers as its target."
+            yield Finding(
+                code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
+            )
+
+
+def _unlike_names(config: Config, outputs: Sequence[str], facts: DataFacts | None) -> Iterator[Finding]:
+    """Targets by name that are those of no output, and outputs that have none."""
+    if config.data is None or config.train is None:
+        return
+    declared = getattr(config.data, "target", None)
+    names = list(declared) if isinstance(declared, dict) else None
+    if names is None and facts is not None and facts.targets is not None:
+        names = list(facts.targets)
+    path: KeyPath = ("data", "target")
+    if names is not None:
+        listed = ", ".join(f"`{name}`" for name in outputs)
+        for name in names:
+            if name not in outputs:
+                message = f"The data has a target for `{printable(name, limit=60)}`, which is no output of the model."
+                hint = did_you_mean(name, outputs, otherwise=f"The outputs are {listed}.")
+                yield Finding(
+                    code="target-mismatch", message=message, path=(*path, name), hint=hint, at_key=True
+                )
+        for name in outputs:
+            if name not in names:
+                message = f"The data has no target for the model's output `{name}`."
+                hint = f"Add it: `target: {{{name}: ...}}`."
+                yield Finding(code="target-mismatch", message=message, path=path, hint=hint, at_key=True)
+    elif len(outputs) > 1 and (facts is not None or declared is not None):
+        hint = "Name one output."
+        if declared is not None:
+            hint = "Give each its own: `target: {" + ", ".join(f"{name}: ..." for name in outputs) + "}`."
+        message = f"The model has {len(outputs)} outputs, but the data has one target."
+        yield Finding(code="target-mismatch", message=message, path=("model", "outputs"), hint=hint)
+
+
+def _output_disagreements(
+    config: Config, shapes: Shapes, index: int, facts: DataFacts | None
+) -> Iterator[Finding]:
+    """Where an output, its target and its loss do not fit."""
+    graph = shapes.graph
+    output = shapes.output(graph.outputs[index], graph.output_picks[index])
     if output is None:
         return
-    if facts is not None and facts.target_shape:
-        yield from _unlike_target(config, shapes, output, facts)
+    target = facts.of(graph.output_references[index]) if facts is not None else None
+    last = shapes.by_name[graph.outputs[index]]
+    if target is not None and target.shape:
+        yield from _unlike_target(config, last, output, target.shape)
         return
     spread = _dense_on_positions(shapes) if output.rank > 2 else None
     if (
-        facts is None and spread is not None and output.rank > 3
+        target is None and spread is not None and output.rank > 3 and len(graph.outputs) == 1
     ):  # one result for each timestep is often meant
         yield _spread_finding(spread, output, None)
-    if config.train is None:
-        return
-    loss = config.train.loss
-    last = shapes.by_name[shapes.graph.outputs[0]]
-    fit = _Fit(loss, _loss_name(loss, output), output, last, spread, facts)
-    yield from fit.findings()
-    yield from _accuracy_of_numbers(config, facts)
-    if facts is not None and facts.classes is None and config.data is not None and config.data.split.stratify:
-        message = "`stratify` needs classes; this data set has numbers as its target."
-        yield Finding(
-            code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
-        )
+    if config.train is not None:
+        loss = config.train.loss
+        yield from _Fit(loss, _loss_name(loss, output), output, last, spread, target).findings()
 
 
-def _unlike_target(config: Config, shapes: Shapes, output: Tensor, facts: DataFacts) -> Iterator[Finding]:
+def _unlike_target(config: Config, last: Row, output: Tensor, target: Shape) -> Iterator[Finding]:
     """An output of another shape than a target of several numbers: Keras would stretch one over the other."""
-    if config.train is None or _fit_together(output.shape[1:], facts.target_shape):
+    if config.train is None or _fit_together(output.shape[1:], target):
         return
-    last = shapes.by_name[shapes.graph.outputs[0]]
-    target = (None, *facts.target_shape)
+    shown = show((None, *target))
     yield Finding(
         code="target-mismatch",
-        message=f"The model's output is {show(output.shape)}, but the target is {show(target)}.",
+        message=f"The model's output is {show(output.shape)}, but the target is {shown}.",
         path=last.node.path,
         hint="Let the last layer give the shape of the target.",
     )
@@ -90,7 +125,7 @@ def _fit_together(output: Shape, target: Shape) -> bool:
 
 def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Finding]:
     """Metrics that count right classes where the target is a number."""
-    if facts is None or facts.classes is not None or config.train is None:
+    if facts is None or facts.targets is not None or facts.classes is not None or config.train is None:
         return
     for index, metric in enumerate(config.train.metrics):
         name = metric if isinstance(metric, str) else metric.type_name()
@@ -139,7 +174,7 @@ class _Fit:
     output: Tensor
     last: Row
     spread: Row | None
-    facts: DataFacts | None
+    facts: TargetFacts | None
 
     def findings(self) -> Iterator[Finding]:
         """What does not fit; the first cause alone, since others follow from it."""
@@ -323,7 +358,7 @@ def _dense_on_positions(shapes: Shapes) -> Row | None:
     return None
 
 
-def _spread_finding(row: Row, output: Tensor, facts: DataFacts | None) -> Finding:
+def _spread_finding(row: Row, output: Tensor, facts: TargetFacts | None) -> Finding:
     x = row.inputs[0]
     assert x is not None
     pool = {3: " or GlobalAveragePooling1D", 4: " or GlobalAveragePooling2D"}.get(x.rank, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +14,28 @@ if TYPE_CHECKING:
 
     from layercli.data.summary import Feature
 
-Balance = Sequence[tuple[str, tuple[int, int, int]]]
+Balances = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
+"""Of each target, None for the only one: each class, and how many examples of each part have it."""
 _MOST_SHOWN = 60
 _WIDE = 110
 """Columns of a screen that has room for samples."""
 
 
 def data_json(
-    features: Sequence[Feature], target: Feature, counts: tuple[int, int, int], balance: Balance
+    features: Sequence[Feature], targets: Sequence[Feature], counts: tuple[int, int, int], balances: Balances
 ) -> dict[str, Any]:
     """What ``inspect-data --json`` prints, but for ``ok`` and ``problems``."""
     return {
         "examples": dict(zip(("train", "validation", "test"), counts, strict=True)),
         "features": [asdict(feature) for feature in features],
-        "target": asdict(target),
+        "targets": [asdict(target) for target in targets],
         "classes": [
-            {"name": name, **dict(zip(("train", "validation", "test"), row, strict=True))}
+            {
+                "target": target or "target",
+                "name": name,
+                **dict(zip(("train", "validation", "test"), row, strict=True)),
+            }
+            for target, balance in balances.items()
             for name, row in balance
         ],
     }
@@ -38,9 +44,9 @@ def data_json(
 def print_data(
     console: Console,
     features: Sequence[Feature],
-    target: Feature,
+    targets: Sequence[Feature],
     counts: tuple[int, int, int],
-    balance: Balance,
+    balances: Balances,
 ) -> None:
     """A row for each column or array, then the classes of each part."""
     from rich import box
@@ -55,7 +61,7 @@ def print_data(
     if wide:
         table.add_column("first values", overflow="fold")
     above: str | None = None
-    for feature in [*features[:_MOST_SHOWN], target]:
+    for feature in [*features[:_MOST_SHOWN], *targets]:
         if feature.input not in (None, above, feature.name) and feature.name is not None:
             table.add_row(f"{printable(str(feature.input))}:")
         above = feature.input
@@ -70,9 +76,10 @@ def print_data(
     console.print(table)
     if len(features) > _MOST_SHOWN:
         console.print(f"… and {len(features) - _MOST_SHOWN} more columns.")
-    if balance:
+    for target, balance in balances.items():
         classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        classes.add_column("class", overflow="fold")
+        of = f" of {printable(target, limit=40)}" if target is not None else ""
+        classes.add_column(f"class{of}", overflow="fold")
         for title in ("train", "validation", "test"):
             classes.add_column(title, justify="right")
         for name, row in balance[:_MOST_SHOWN]:

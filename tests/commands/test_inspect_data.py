@@ -39,9 +39,9 @@ def test_each_column_has_its_range_and_gaps_and_each_class_its_share():
     assert (rows["word", "word"]["missing"], rows["word", "word"]["different"]) == (1, 3)
     assert document["examples"] == {"train": 4, "validation": 0, "test": 2}
     assert document["classes"] == [
-        {"name": "maybe", "train": 0, "validation": 0, "test": 2},
-        {"name": "no", "train": 2, "validation": 0, "test": 0},
-        {"name": "yes", "train": 2, "validation": 0, "test": 0},
+        {"target": "target", "name": "maybe", "train": 0, "validation": 0, "test": 2},
+        {"target": "target", "name": "no", "train": 2, "validation": 0, "test": 0},
+        {"target": "target", "name": "yes", "train": 2, "validation": 0, "test": 0},
     ]
     assert [(found["code"], found["severity"], found["message"]) for found in document["problems"]] == [
         (

@@ -5,12 +5,14 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from layercli.config.data import DATA
-from layercli.data.arrays import RefusedDataError
+from layercli.check import check
+from layercli.config.data import DATA, Split
+from layercli.data.arrays import Parts, RefusedDataError, divide
 from layercli.data.readers import read
 from tests.running import invoke
 
@@ -90,7 +92,7 @@ def test_an_array_that_declares_terabytes_is_refused_before_it_is_read(place):
         archive.writestr("y.npy", header((1 << 40,)))
     path, message = refusal(type="npz", path="d.npz", target="y", features="x")
     assert path == ("data", "path")
-    assert message == "d.npz is no file of arrays: the array y declares more values than it holds."
+    assert message == "d.npz is no file of arrays: the array x declares more values than it holds."
 
 
 def test_a_file_that_inflates_beyond_the_memory_is_refused_before_it_is_read(place):
@@ -173,7 +175,6 @@ def test_a_table_that_cannot_be_used_says_why(place, text, message):
 def test_missing_numbers_are_filled_by_what_the_training_examples_tell(place):
     rows = "".join(f"{'NA' if n % 4 == 0 else n},{n % 2},{n % 3}\n" for n in range(40))
     data = csv(place, "a,b,y\n" + rows, missing={"numbers": "mean"}, split={"test": 0.5}, shuffle=False)
-    from layercli.data.arrays import divide
     from layercli.data.contract import filled
 
     parsed = DATA.parse(data)
@@ -351,3 +352,66 @@ def test_a_folder_without_classes_says_what_was_expected(place, kind):
     assert refusal(type=kind, path="none")[1] == "none is no folder."
     (place / "empty" / "a").mkdir(parents=True)
     assert refusal(type=kind, path="empty")[1].startswith("empty has no folders with files that end in ")
+
+
+TWO = """
+model:
+  input: [2]
+  layers:
+    - {type: Dense, name: hidden, units: 4}
+    - {type: Dense, name: kind, units: 3, activation: softmax}
+    - {type: Dense, name: size, units: 2, inputs: hidden, activation: softmax}
+  outputs: [kind, size]
+train: {loss: sparse_categorical_crossentropy}
+"""
+
+
+def test_each_output_has_a_target_of_its_own(place):
+    words = np.array(["plum", "fig", "fig", "date", "plum", "date"])
+    data = save(place, x=X, k=words, s=X) | {"features": "x", "target": {"kind": "k", "size": "s"}}
+    examples = read(DATA.parse(data))
+    assert examples.y["kind"].tolist() == [2, 1, 1, 0, 2, 0]
+    assert examples.names_of("kind") == ("date", "fig", "plum")
+    facts = examples.facts()
+    assert (facts.of("kind").classes, facts.of("size").shape, facts.of("other")) == (3, (2,), None)
+    parts = divide(examples, Split(validation=3, stratify=True), seed=0, shuffle=True)
+    assert sorted(parts.train.y["kind"].tolist()) == [0, 1, 2]
+    [batch] = parts.validation.batches(8)
+    assert np.array_equal(batch.y["size"], batch.x)
+    others = replace(examples, y=examples.y | {"size": X + 1})
+    fingerprints = {Parts(one, one, one).fingerprint() for one in (examples, others)}
+    assert len(fingerprints) == 2
+
+
+def test_targets_that_are_no_outputs_and_outputs_without_one_are_told_without_reading(place):
+    def told(target):
+        data = {"type": "npz", "path": "d.npz", "features": "x", "target": target}
+        (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
+        return [(found.message, found.hint) for found in check("c.yaml").problems]
+
+    assert told({"kind": "k", "size": "s"}) == []
+    assert told({"kind": "k", "sizes": "s"}) == [
+        ("The data has no target for the model's output `size`.", "Add it: `target: {size: ...}`."),
+        ("The data has a target for `sizes`, which is no output of the model.", "Did you mean `size`?"),
+    ]
+    assert told("k") == [
+        (
+            "The model has 2 outputs, but the data has one target.",
+            "Give each its own: `target: {kind: ..., size: ...}`.",
+        )
+    ]
+
+
+def test_each_target_is_held_against_its_own_output(place):
+    data = save(place, x=X, k=Y + 1, s=X[:, :1]) | {
+        "features": "x", "target": {"kind": "k", "size": "s"}, "split": {"test": 2},
+    }  # fmt: skip
+    (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
+    document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
+    assert [(found["code"], found["message"], found["path"]) for found in document["problems"]] == [
+        ("bad-label", "Row 3 has the label 3, but the output has 3 units; so have 2 rows in all.", "data.target.kind"),
+        ("wrong-units", "The data has 4 classes, but the model's output has 3 units.", "model.layers[1].units"),
+        ("target-mismatch", "The model's output is (None, 2), but the target is (None, 1).", "model.layers[2]"),
+    ]  # fmt: skip
+    assert {row["target"] for row in document["classes"]} == {"kind"}
+    assert [row["name"] for row in document["targets"]] == ["kind", "size"]
