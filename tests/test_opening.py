@@ -1,0 +1,83 @@
+"""A finished run is opened with the files that its training wrote, or not at all."""
+
+import json
+import shutil
+
+import pytest
+
+from layercli.engine.loading import load_model
+from layercli.errors import LayercliError
+from layercli.runs.opening import open_run
+
+
+@pytest.fixture
+def copy(digits_run, tmp_path):
+    return shutil.copytree(digits_run.path, tmp_path / "run")
+
+
+def refusal(name):
+    with pytest.raises(LayercliError) as caught:
+        open_run(str(name))
+    (problem,) = caught.value.problems
+    return problem.code, problem.message
+
+
+def test_a_finished_run_opens_with_its_config_and_model(digits_run):
+    run, valid = open_run(str(digits_run.path))
+    assert run == digits_run.path
+    model = load_model(run / "model.keras", valid)
+    assert [layer.name for layer in model.layers[1:]] == [node.name for node in valid.graph.nodes]
+
+
+@pytest.mark.parametrize("name", ["model.keras", "config.yaml"])
+def test_a_file_that_was_changed_is_refused(copy, name):
+    with (copy / name).open("ab") as file:
+        file.write(b"\n")
+    code, message = refusal(copy)
+    assert code == "run-directory"
+    assert message == (
+        f"{name} is not the file that the training wrote: its hash in manifest.json is another."
+    )
+
+
+def test_a_layer_file_that_was_changed_is_refused(custom_run, tmp_path):
+    copy = shutil.copytree(custom_run.path, tmp_path / "run")
+    (copy / "simple_dense.py").write_text("raise SystemExit")
+    assert "simple_dense.py is not the file" in refusal(copy)[1]
+    (copy / "simple_dense.py").unlink()
+    assert refusal(copy) == ("run-directory", "The run has lost its file simple_dense.py.")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 3}', "[" * 100_000])
+def test_a_manifest_that_tells_nothing_opens_no_run(copy, text):
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(LayercliError):
+        open_run(str(copy))
+
+
+def test_what_is_no_finished_run_is_named(copy, tmp_path):
+    assert "is no run directory" in refusal(tmp_path / "none")[1]
+    assert refusal("x" * 5000)[0] == "run-directory"
+    (copy / "manifest.json").unlink()
+    assert refusal(copy)[1] == "This is no finished run: it has no manifest.json."
+
+
+def test_an_old_model_is_refused_with_the_way_to_convert_it():
+    with pytest.raises(LayercliError) as caught:
+        open_run("old/model.h5")
+    (problem,) = caught.value.problems
+    assert problem.code == "legacy-model"
+    assert "load_model('model.h5').save('model.keras')" in problem.hint
+
+
+def test_a_damaged_model_with_a_hash_that_fits_is_a_clear_problem(copy):
+    from layercli.runs.directory import digest
+
+    model = copy / "model.keras"
+    model.write_bytes(model.read_bytes()[:1000])
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["model.keras"] = digest(model)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    run, valid = open_run(str(copy))
+    with pytest.raises(LayercliError, match="The model cannot be loaded"):
+        load_model(run / "model.keras", valid)
