@@ -1,5 +1,6 @@
 """Everything before ``build`` runs without a framework; nothing is imported before it is used."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,13 +48,19 @@ def test_no_framework_is_loaded_to_show_compare_begin_and_describe(tmp_path):
     first, second = CONFIGS[:2]
     new, table = str(tmp_path / "new.yaml"), tmp_path / "t.csv"
     table.write_text("a,y\n1,0\n2,1\n")
+    run = tmp_path / "runs" / "small" / "1"
+    run.mkdir(parents=True)
+    (run / "history.jsonl").write_text('{"epoch": 1, "val_loss": 0.5}')
+    shutil.copy(first, run / "config.yaml")
     code = f"""
 run('show', '--explain', {first!r})
 run('diff', {first!r}, {second!r})
 run('schema', '--output', {str(tmp_path / "s.json")!r})
 run('init', {str(table)!r}, '--output', {new!r})
 run('validate', '--fix', {new!r})
-run('layers', 'Dense')"""
+run('layers', 'Dense')
+run('runs', {str(run)!r}, '--sort', 'val_loss')
+run('runs', {str(run)!r}, '--compare')"""
     assert not modules_after(RUN + code) & HEAVY
 
 

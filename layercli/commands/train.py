@@ -99,6 +99,7 @@ def train(
         "test": fitted.test,
         "seconds": round(time.perf_counter() - began, 3),
         "examples_per_second": round(fitted.examples_per_second, 1),
+        "parameters": assembled.model.count_params(),
         "resumed_from": None,
     }
     runs.write_json(run / runs.SUMMARY, finite(summary))

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.check import Valid
-from layercli.config.callbacks import monitored
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
 from layercli.data.arrays import Parts
@@ -23,7 +22,7 @@ from layercli.engine.assemble import Assembled
 from layercli.engine.compiling import compile_model, declared_callback
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
-from layercli.graph.monitors import better
+from layercli.graph.monitors import best_epoch, epoch_of
 
 
 class Observer(Protocol):
@@ -97,7 +96,7 @@ def fit(
             )
         )
     fitted.examples_per_second = watch.examples_per_second
-    fitted.best = _restored(fitted.records, declared) or _best(fitted.records, train)
+    fitted.best = _restored(fitted.records, declared) or best_epoch(fitted.records, train)
     if len(parts.test):
         test = model.evaluate(
             fed(parts.test.x), parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
@@ -110,32 +109,8 @@ def _restored(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, 
     """The epoch whose weights a callback has put back, if one has."""
     for callback in reversed(callbacks):
         if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
-            return _epoch(records[callback.best_epoch], callback.monitor)
+            return epoch_of(records[callback.best_epoch], callback.monitor)
     return {}
-
-
-def _best(records: list[dict[str, Any]], train: TrainSection) -> dict[str, Any]:
-    """The epoch that was best by what a callback watches, else by the validation loss, else by the loss."""
-    watched = [(monitored(callback), callback) for callback in train.callbacks]
-    monitor, mode = next(
-        ((name, getattr(callback, "mode", "auto")) for name, callback in watched if name), ("", "auto")
-    )
-    if not records or monitor not in records[0]:
-        monitor, mode = ("val_loss" if records and "val_loss" in records[0] else "loss"), "min"
-    if mode == "auto":
-        mode = better(monitor, train) or "min"
-    finite = [record for record in records if math.isfinite(record[monitor])]
-    if not finite:
-        return {}
-    chosen = (max if mode == "max" else min)(finite, key=lambda record: record[monitor])
-    return _epoch(chosen, monitor)
-
-
-def _epoch(record: dict[str, Any], monitor: str) -> dict[str, Any]:
-    return {
-        "monitor": monitor,
-        **{name: value for name, value in record.items() if name not in BOOKKEEPING[1:]},
-    }
 
 
 def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:

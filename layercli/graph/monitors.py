@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from layercli.config.callbacks import ReduceLROnPlateau, SwapEMAWeights, monitored
 from layercli.config.config import Config
-from layercli.config.metrics import direction, logged_names
+from layercli.config.metrics import BOOKKEEPING, direction, logged_names
 from layercli.config.train import TrainSection
 from layercli.graph.findings import Finding
 from layercli.layers.component import Component
@@ -52,6 +54,34 @@ def better(monitor: str, train: TrainSection) -> str | None:
         return "min"
     by_name = dict(zip(logged_names(train.metrics), train.metrics, strict=True))
     return direction(by_name[name]) if name in by_name else None
+
+
+def best_epoch(records: Sequence[Mapping[str, Any]], train: TrainSection | None) -> dict[str, Any]:
+    """The epoch of a history that was best by what a callback watches, else by the validation loss, else by the loss."""
+    watched = [(monitored(callback), callback) for callback in (train.callbacks if train else ())]
+    monitor, mode = next(
+        ((name, getattr(callback, "mode", "auto")) for name, callback in watched if name), ("", "auto")
+    )
+    if not records or monitor not in records[0]:
+        monitor, mode = ("val_loss" if records and "val_loss" in records[0] else "loss"), "min"
+    if mode == "auto":
+        mode = (better(monitor, train) if train else None) or "min"
+    finite = [record for record in records if _is_finite(record.get(monitor))]
+    if not finite:
+        return {}
+    return epoch_of((max if mode == "max" else min)(finite, key=lambda record: record[monitor]), monitor)
+
+
+def epoch_of(record: Mapping[str, Any], monitor: str) -> dict[str, Any]:
+    """The number and metrics of an epoch, and what it was judged by."""
+    return {
+        "monitor": monitor,
+        **{name: value for name, value in record.items() if name not in BOOKKEEPING[1:]},
+    }
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _monitor_findings(

@@ -9,7 +9,18 @@ import pytest
 from tests.running import CONFIGS, IRIS, LAYERCLI, invoke, line_of, problems, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
-SUMMARY = ["ok", "run", "epochs", "history", "best", "test", "seconds", "examples_per_second", "resumed_from"]
+SUMMARY = [
+    "ok",
+    "run",
+    "epochs",
+    "history",
+    "best",
+    "test",
+    "seconds",
+    "examples_per_second",
+    "parameters",
+    "resumed_from",
+]
 
 
 def test_json_tells_what_came_of_the_training(digits_run):

@@ -1,0 +1,259 @@
+"""Runs as they lie on the disk: found, and read as far as they can be; no framework is loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from layercli.config.train import TrainSection
+from layercli.errors import LayercliError
+from layercli.graph.monitors import best_epoch, better
+from layercli.runs.directory import CONFIG, HISTORY, MANIFEST, ROOT, SUMMARY
+from layercli.source.load import load
+
+State = Literal["finished", "unfinished", "damaged", "empty", "foreign"]
+
+_MOST_BYTES = 256 << 20
+"""What a file of a run may hold, to be read."""
+_DEEPEST = 16
+"""Folders below which nobody looks for runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A directory of a run, with what could be read of it."""
+
+    path: Path
+    state: State
+    note: str | None = None
+    """What is wrong with it, where something is."""
+    epochs: int | None = None
+    best: Mapping[str, Any] = field(default_factory=dict)
+    test: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+    examples_per_second: float | None = None
+    parameters: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name under which the run was made: its folder's, or that of the folder which holds it by number."""
+        return self.path.parent.name if self.path.name.isdecimal() else self.path.name
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The values of its config by their paths, layers by their names; none where it cannot be read."""
+        try:
+            return dict(_flat(load(str(self.path / CONFIG)).plain(), ""))
+        except LayercliError:
+            return {}
+
+    @property
+    def planned_epochs(self) -> int | None:
+        """How many epochs the config asks for."""
+        planned: int | None = _number(self.config.get("train.epochs"), int)
+        return planned
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What came of it, by the names by which runs are chosen and sorted."""
+        found = {
+            "run": self.path.as_posix(), "name": self.name, "state": self.state, "epochs": self.epochs,
+            **{f"best_{key}" if key == "epoch" else key: value for key, value in self.best.items() if key != "monitor"},
+            **{f"test_{name}": value for name, value in self.test.items()},
+            "seconds": self.seconds, "examples_per_second": self.examples_per_second,
+            "parameters": self.parameters,
+        }  # fmt: skip
+        return {key: value for key, value in found.items() if value is not None}
+
+    def value(self, key: str) -> Any:
+        """A result, or a value of the config by its path; None where there is none."""
+        results = self.results
+        return results[key] if key in results else self.config.get(key)
+
+    def better(self, key: str) -> str | None:
+        """Which way a result is better, "min" or "max"; None where its config does not tell."""
+        section = _train_section(self.path)
+        return better(key.removeprefix("test_"), section) if section is not None else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The row that ``runs --json`` prints."""
+        return {
+            "run": self.path.as_posix(),
+            "name": self.name,
+            "state": self.state,
+            "note": self.note,
+            "epochs": self.epochs,
+            "best": dict(self.best),
+            "test": dict(self.test),
+            "seconds": self.seconds,
+            "examples_per_second": self.examples_per_second,
+            "parameters": self.parameters,
+        }
+
+
+def find(root: Path) -> Iterator[Run]:
+    """Every run in a directory or below it, in the order of names and numbers; the directory itself may be one.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    if is_run(root):
+        yield read_run(root)
+    else:
+        yield from _below(root, _DEEPEST)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory is meant as a run: by what is in it, or by where it is."""
+    if path.name.isdecimal() and path.parent.parent.name == ROOT.name:
+        return True
+    return any((path / name).is_file() for name in (MANIFEST, HISTORY, SUMMARY))
+
+
+def _below(folder: Path, deepest: int) -> Iterator[Run]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for name in sorted(names, key=_in_order):
+        path = folder / name
+        if name.startswith("."):
+            continue
+        try:
+            if is_run(path):
+                yield read_run(path)
+            elif deepest:
+                yield from _below(path, deepest - 1)
+        except OSError as error:
+            yield Run(path, "damaged", f"it cannot be read: {error.strerror}")
+
+
+def _in_order(name: str) -> tuple[bool, int, str]:
+    """Numbers by their size, before names."""
+    number = name.isascii() and name.isdecimal()
+    return not number, int(name[:300]) if number else 0, name
+
+
+def read_run(path: Path) -> Run:
+    """What a directory tells of its run, however much of it there is."""
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return Run(path, "empty", "nothing has been written into it yet")
+    if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
+        return Run(path, "foreign", "it holds no file of a run")
+    if SUMMARY not in names:
+        return _unfinished(path)
+    try:
+        summary = _document(path / SUMMARY)
+    except (OSError, ValueError, RecursionError) as error:
+        return Run(path, "damaged", f"{SUMMARY} cannot be read: {_said(error)}")
+    missing = [name for name in ("epochs", "best", "test") if name not in summary]
+    return Run(
+        path,
+        "damaged" if missing else "finished",
+        f"{SUMMARY} lacks {' and '.join(missing)}" if missing else None,
+        epochs=_number(summary.get("epochs"), int),
+        best=_metrics(summary.get("best")),
+        test=_metrics(summary.get("test")),
+        seconds=_number(summary.get("seconds"), float),
+        examples_per_second=_number(summary.get("examples_per_second"), float),
+        parameters=_number(summary.get("parameters"), int),
+    )
+
+
+def _unfinished(path: Path) -> Run:
+    """A run that has a history at most; its last line may be half written."""
+    records: list[dict[str, Any]] = []
+    broken = 0
+    try:
+        if (path / HISTORY).is_file():
+            lines = _text(path / HISTORY).splitlines()
+            for number, line in enumerate(lines, start=1):
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError):
+                    record = None
+                if isinstance(record, dict):
+                    records.append(record)
+                elif number < len(lines):
+                    broken = broken or number
+    except (OSError, ValueError) as error:
+        return Run(path, "damaged", f"{HISTORY} cannot be read: {_said(error)}")
+    seconds = [_number(record.get("seconds"), float) or 0.0 for record in records]
+    return Run(
+        path,
+        "damaged" if broken else "unfinished",
+        f"{HISTORY} is damaged in line {broken}" if broken else None,
+        epochs=len(records),
+        best=_metrics(best_epoch(records, _train_section(path))),
+        seconds=round(sum(seconds), 3) if records else None,
+    )
+
+
+def _train_section(path: Path) -> TrainSection | None:
+    """How the run learns, where its config still says so."""
+    try:
+        document = load(str(path / CONFIG)).plain()
+        return TrainSection.model_validate(document.get("train"))
+    except (LayercliError, ValidationError):
+        return None
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError("it is too large")
+    return path.read_text(encoding="utf-8")
+
+
+def _document(path: Path) -> dict[str, Any]:
+    document = json.loads(_text(path))
+    if not isinstance(document, dict):
+        raise ValueError("it is no mapping")
+    return document
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (
+        "it is not JSON" if isinstance(error, (json.JSONDecodeError, RecursionError)) else str(error)
+    )  # fmt: skip
+
+
+def _number(value: Any, kind: type) -> Any:
+    """A number as it should be; None for all else."""
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return kind(value) if fits else None
+
+
+def _metrics(value: Any) -> dict[str, Any]:
+    """Names and numbers, and the name of what was watched; whatever else a damaged file holds is left out."""
+    if not isinstance(value, Mapping):
+        return {}
+    kept = {
+        key: item
+        for key, item in value.items()
+        if _number(item, float) is not None
+        or (isinstance(item, list) and all(_number(each, float) is not None for each in item))
+    }
+    monitor = value.get("monitor")
+    return ({"monitor": monitor} if isinstance(monitor, str) and monitor in kept else {}) | kept
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Each value that is neither a mapping nor a list of mappings, by its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            name = item.get("name") if isinstance(item, dict) else None
+            yield from _flat(item, f"{path}.{name}" if isinstance(name, str) else f"{path}[{index}]")
+    else:
+        yield path, value

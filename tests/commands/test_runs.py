@@ -1,0 +1,204 @@
+import json
+
+import pytest
+
+from layercli.runs.choosing import Condition
+from layercli.runs.listing import find, read_run
+from tests.running import invoke
+
+CONFIG = """
+name: small
+model: {input: [4], layers: [{type: Dense, name: head, units: UNITS}]}
+train: {epochs: 5, loss: mean_squared_error, metrics: [mae], callbacks: []}
+"""
+
+
+def summary(loss, **changes):
+    best = {"monitor": "val_loss", "epoch": 3, "loss": loss + 1, "val_loss": loss, "val_mae": loss / 2}
+    return {
+        "ok": True, "run": "x", "epochs": 5, "history": {}, "best": best, "test": {"loss": loss, "mae": loss},
+        "seconds": 2.5, "examples_per_second": 100.0, "parameters": 10,
+    } | changes  # fmt: skip
+
+
+def write(folder, loss=0.5, units=3, **changes):
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(CONFIG.replace("UNITS", str(units)))
+    (folder / "summary.json").write_text(json.dumps(summary(loss, **changes)))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, (loss, units) in enumerate([(0.5, 3), (0.1, 8), (0.9, 3)], start=1):
+        write(tmp_path / f"runs/small/{number}", loss, units)
+    write(tmp_path / "runs/other/1", 0.3)
+    write(tmp_path / "runs/small/10", 0.7)
+    return tmp_path
+
+
+def rows(*args):
+    result = invoke("runs", "--json", *args)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert (document["ok"], document["problems"]) == (True, [])
+    return [row["run"] for row in document["runs"]]
+
+
+def test_runs_are_listed_by_name_and_number():
+    assert rows() == [f"runs/{name}" for name in ("other/1", "small/1", "small/2", "small/3", "small/10")]
+
+
+def test_a_row_holds_what_came_of_the_run():
+    (row,) = json.loads(invoke("runs", "--json", "runs/small/2").stdout)["runs"]
+    assert row == {
+        "run": "runs/small/2", "name": "small", "state": "finished", "note": None, "epochs": 5,
+        "best": {"monitor": "val_loss", "epoch": 3, "loss": 1.1, "val_loss": 0.1, "val_mae": 0.05},
+        "test": {"loss": 0.1, "mae": 0.1}, "seconds": 2.5, "examples_per_second": 100.0, "parameters": 10,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--name", "small"], [1, 2, 3, 10]),
+        (["--name", "*1"], [1]),  # by the whole path: runs/small/1
+        (["--where", "val_loss<0.6", "--name", "small"], [1, 2]),
+        (["--where", "test_mae >= 0.7", "--name", "small"], [3, 10]),
+        (["--where", "model.layers.head.units=8"], [2]),
+        (["--where", "model.layers.head.units!=3"], [2]),
+        (["--where", "val_loss>0.1", "--where", "val_loss<0.6", "--name", "small"], [1]),
+        (["--name", "small", "--sort", "val_loss"], [2, 1, 10, 3]),
+        (["--name", "small", "--sort", "val_loss", "--reverse"], [3, 10, 1, 2]),
+        (["--name", "small", "--sort", "val_loss", "--limit", "2"], [2, 1]),
+        (["--name", "small", "--reverse"], [10, 3, 2, 1]),
+        (["--where", "train.loss=mean_squared_error", "--name", "small", "--limit", "1"], [1]),
+    ],
+)
+def test_runs_are_chosen_and_sorted(options, found):
+    expected = [f"runs/small/{number}" for number in found]
+    assert [run for run in rows(*options) if "small" in run] == expected
+
+
+def test_more_is_first_where_more_is_better(place):
+    for number, value in enumerate([0.2, 0.9, 0.4], start=1):
+        folder = write(place / f"runs/right/{number}", test={"accuracy": value})
+        text = (folder / "config.yaml").read_text()
+        (folder / "config.yaml").write_text(text.replace("[mae]", "[accuracy]"))
+    assert rows("--name", "right", "--sort", "test_accuracy") == [f"runs/right/{n}" for n in (2, 3, 1)]
+
+
+def test_comparing_shows_where_configs_differ():
+    document = json.loads(invoke("runs", "--json", "--compare", "runs/small/1", "runs/small/2").stdout)
+    assert document["differences"] == {"model.layers.head.units": [3, 8]}
+    shown = invoke("runs", "--compare", "runs/small/1", "runs/small/2").stdout
+    lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
+    assert lines["model.layers.head.units"] == ["3", "8"]
+    assert lines["val_loss"] == ["0.5000", "0.1000"]
+    assert "Their configs are the same." in invoke("runs", "--compare", "runs/small/1", "runs/small/3").stdout
+
+
+def test_a_run_that_was_not_finished_tells_how_far_it_came(place):
+    run = place / "runs/small/2"
+    (run / "summary.json").unlink()
+    lines = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 2), "seconds": 2.0} for n in (1, 2, 3)]
+    (run / "history.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"epoch": 4, "lo')
+    found = read_run(run)
+    assert (found.state, found.note, found.epochs, found.planned_epochs) == ("unfinished", None, 3, 5)
+    assert found.best == {"monitor": "val_loss", "epoch": 2, "loss": 0.5, "val_loss": 0}
+    assert found.seconds == 6.0
+    shown = invoke("runs", "runs/small").stdout
+    assert "3/5" in shown
+    assert "unfinished" in shown
+
+
+@pytest.mark.parametrize(
+    ("spoil", "state", "said"),
+    [
+        (lambda run: (run / "summary.json").write_text('{"epochs": 3'), "damaged", "it is not JSON"),
+        (lambda run: (run / "summary.json").write_bytes(b"\xff\xfe"), "damaged", "it is not UTF-8 text"),
+        (lambda run: (run / "summary.json").write_text("[1]"), "damaged", "it is no mapping"),
+        (lambda run: (run / "summary.json").write_text("[" * 100_000), "damaged", "it is not JSON"),
+        (lambda run: (run / "summary.json").write_text("{}"), "damaged", "lacks epochs and best and test"),
+        (lambda run: (run / "config.yaml").write_text("a: ["), "finished", None),
+        (lambda run: (run / "config.yaml").unlink(), "finished", None),
+        (lambda run: [file.unlink() for file in run.iterdir()], "empty", "nothing has been written"),
+        (
+            lambda run: [file.rename(run / f"{file.name}.old") for file in run.iterdir()],
+            "foreign", "it holds no file of a run",
+        ),
+    ],
+)  # fmt: skip
+def test_a_spoiled_run_is_told_and_hides_no_other(place, spoil, state, said):
+    spoil(place / "runs/small/1")
+    found = {run.path.as_posix(): run for run in find(place / "runs")}
+    spoiled = found[(place / "runs/small/1").as_posix()]
+    assert spoiled.state == state
+    assert said is None or said in spoiled.note
+    assert sum(run.state == "finished" for run in found.values()) == 4 + (state == "finished")
+    for options in ([], ["--compare"], ["--sort", "val_loss"], ["--where", "epochs>1"]):
+        result = invoke("runs", *options)
+        assert result.exit_code == 0, result.output
+        if said and options == []:
+            assert f"runs/small/1 is {state}: " in result.stdout
+
+
+@pytest.mark.parametrize("value", ['"no"', "true", "[1]", "{}", "1e999", "null"])
+def test_results_of_another_type_do_not_reach_the_table(place, value):
+    text = (
+        f'{{"epochs": {value}, "best": {value}, "test": {{"loss": {value}, "mae": 1}}, "seconds": {value}, '
+        f'"parameters": {value}}}'
+    )
+    (place / "runs/small/1/summary.json").write_text(text)
+    assert invoke("runs").exit_code == 0
+    assert invoke("runs", "--json", "--sort", "seconds").exit_code == 0
+
+
+def test_names_from_disk_cannot_act_on_the_terminal(place):
+    write(place / "runs/small/[red]\x1b[2Jx", best={"monitor": "\x1b[0m", "\x1b[0m": 1.0, "epoch": 1})
+    for options in ([], ["--compare"]):
+        assert "\x1b" not in invoke("runs", *options).stdout
+
+
+def test_a_link_to_a_run_is_not_a_run_of_its_own(place):
+    (place / "runs/latest").symlink_to(place / "runs/small/2")
+    assert len(rows()) == 5
+    assert rows("runs/latest") == ["runs/latest"]
+
+
+def test_folders_without_runs_are_passed_by(place):
+    (place / "runs/notes/deep").mkdir(parents=True)
+    (place / "config.yaml").write_text("model: 1")
+    assert len(rows(".")) == 5
+
+
+def test_without_runs_the_command_says_how_to_make_one(tmp_path, monkeypatch):
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    assert invoke("runs").stdout == "There are no runs yet; `layercli train CONFIG` makes one.\n"
+    assert rows() == []
+    result = invoke("runs", "--json", "elsewhere")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"][0]["code"] == "run-directory"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--where", "val_loss"], "is no condition"),
+        (["--where", "val_loss<low"], "compares with no number"),
+        (["--where", "val_los<1"], "Did you mean `val_loss`?"),
+        (["--sort", "val_los"], "Did you mean `val_loss`?"),
+    ],
+)
+def test_a_condition_that_cannot_be_met_is_wrong_usage(options, said):
+    result = invoke("runs", *options)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_condition_reads_its_value_as_yaml_does():
+    assert Condition.parse("a.b[0].c == 1e-3") == Condition("a.b[0].c", "==", 0.001)
+    assert Condition.parse("name=digits") == Condition("name", "=", "digits")
+    assert Condition.parse("train.optimizer.use_ema=true").wanted is True
