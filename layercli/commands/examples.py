@@ -32,15 +32,15 @@ def examine(valid: Valid, data: Data) -> Examined:
     Raises:
         LayercliError: they cannot be read.
     """
-    from layercli.data.arrays import RefusedDataError, divide
+    from layercli.data.arrays import RefusedDataError, whole
     from layercli.data.contract import findings, part_findings
     from layercli.data.readers import read
 
     try:
-        examples = read(data.located(valid.checked.directory_of(("data", "path"))), memory=machine_memory())
+        source = read(data.located(valid.checked.directory_of(("data", "path"))), memory=machine_memory())
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None
-    facts = examples.facts()
+    examples, facts = whole(source), source.facts()
     found = [*model_inputs(valid.config, facts)[1], *findings(examples, data, _units(valid))]
     if data.facts() is None:  # else the check of the config has told it already
         found.extend(disagreements(valid.config, valid.shapes, facts))
@@ -50,7 +50,7 @@ def examine(valid: Valid, data: Data) -> Examined:
         hint = "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`."
         problems.append(valid.problem(("data", "split"), "bad-split", message, hint))
         return Examined(examples, None, problems)
-    parts = divide(examples, data.split, seed=valid.config.seed, shuffle=data.shuffle)
+    parts = source.divide(data.split, seed=valid.config.seed, shuffle=data.shuffle)
     if not has_errors(problems):
         problems.extend(valid.placed(finding) for finding in part_findings(parts, data, facts))
     return Examined(examples, parts, problems)

@@ -9,7 +9,7 @@ import numpy as np
 
 from layercli.config.data import Data, DataFacts, TargetFacts
 from layercli.config.tables import Table
-from layercli.data.arrays import Array, Examples, Parts
+from layercli.data.arrays import Array, Examples, Parts, whole
 from layercli.data.targets import is_labels
 from layercli.graph.findings import Finding
 from layercli.source.nodes import KeyPath, printable
@@ -20,7 +20,8 @@ def filled(parts: Parts, data: Data) -> Parts:
     if not isinstance(data, Table) or data.missing.numbers == "refuse":
         return parts
     fill = {}
-    for name, array in parts.train.arrays:
+    train, validation, test = (whole(part) for part in parts.all)
+    for name, array in train.arrays:
         if array.dtype.kind != "f":
             continue
         values = np.zeros(array.shape[1:])
@@ -30,9 +31,11 @@ def filled(parts: Parts, data: Data) -> Parts:
         elif data.missing.numbers == "mean":
             values = np.ma.filled(np.ma.mean(known, axis=0), 0.0)
         fill[name] = np.asarray(values, dtype=np.float32)
-    return parts.mapped(
-        lambda name, array: np.where(np.isnan(array), fill[name], array) if name in fill else array
-    )
+
+    def fill_in(name: str | None, array: Array) -> Array:
+        return np.where(np.isnan(array), fill[name], array) if name in fill else array
+
+    return Parts(train.mapped(fill_in), validation.mapped(fill_in), test.mapped(fill_in))
 
 
 def findings(examples: Examples, data: Data, units: Mapping[str | None, int | None]) -> Iterator[Finding]:
@@ -66,6 +69,7 @@ def part_findings(parts: Parts, data: Data, facts: DataFacts) -> Iterator[Findin
     """Warnings of parts that were asked for and are empty, and of classes that a part has none of."""
     asked = {"validation": data.split.validation, "test": data.split.test}
     for name, part in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
+        examples = whole(part)
         path: KeyPath = ("data", "split", name) if asked.get(name) else ("data", "split")
         if not len(part):
             if asked.get(name):
@@ -78,11 +82,13 @@ def part_findings(parts: Parts, data: Data, facts: DataFacts) -> Iterator[Findin
                     severity="warning",
                 )
             continue
-        for target, labels in part.targets:
+        for target, labels in examples.targets:
             classes = (facts.of(str(target)) or TargetFacts()).classes
             absent = [] if classes is None else sorted(set(range(classes)) - set(np.unique(labels).tolist()))
             if absent:
-                message = f"The {name} examples have none of the {_classes(absent, part.names_of(target))}"
+                message = (
+                    f"The {name} examples have none of the {_classes(absent, examples.names_of(target))}"
+                )
                 yield Finding(
                     code="absent-class",
                     message=message + (f" of `{target}`." if target is not None else "."),

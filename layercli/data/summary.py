@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from layercli.data.arrays import Array, Examples, Parts
+from layercli.data.arrays import Array, Examples, Parts, whole
 from layercli.data.targets import is_labels
 
 _SAMPLES = 3
@@ -81,12 +81,12 @@ Balance: TypeAlias = list[tuple[str, tuple[int, int, int]]]
 def balances(parts: Parts) -> dict[str | None, Balance]:
     """Of each target that is labels: each class by its name, and how many examples of each part have it."""
     found: dict[str | None, Balance] = {}
-    three = [dict(part.targets) for part in (parts.train, parts.validation, parts.test)]
+    three = [dict(whole(part).targets) for part in parts.all]
     for target, labels in three[0].items():
         each = [part[target] for part in three]
         if not is_labels(labels) or min(int(part.min(initial=0)) for part in each) < 0:
             continue
-        names = parts.train.names_of(target)
+        names = parts.train.like.names_of(target)
         classes = len(names) if names else max(int(part.max(initial=0)) for part in each) + 1
         counts = [np.bincount(part, minlength=classes).tolist() for part in each]
         titles = names or [str(label) for label in range(classes)]

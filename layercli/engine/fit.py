@@ -16,7 +16,7 @@ import tensorflow as tf
 from layercli.check import Valid
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
-from layercli.data.arrays import Parts
+from layercli.data.arrays import Parts, whole
 from layercli.engine.adapting import adapt, fed
 from layercli.engine.assemble import Assembled
 from layercli.engine.compiling import compile_model, declared_callback
@@ -66,7 +66,8 @@ def fit(
         LayercliError: the loss became NaN or infinite.
     """
     model = assembled.model
-    adapt(assembled, valid, parts.train)
+    trained, validated, tested = (whole(part) for part in parts.all)
+    adapt(assembled, valid, trained)
     compile_model(model, train)
     fitted = Fitted()
     watch = _Watch(fitted, observer, examples=len(parts.train))
@@ -76,12 +77,12 @@ def fit(
     _run(
         model,
         valid,
-        fed(parts.train.x),
-        parts.train.y,
+        fed(trained.x),
+        trained.y,
         batch_size=train.batch_size,
         epochs=train.epochs,
         shuffle=valid.config.data.shuffle if valid.config.data else True,
-        validation_data=(fed(parts.validation.x), parts.validation.y) if len(parts.validation) else None,
+        validation_data=(fed(validated.x), validated.y) if len(validated) else None,
         callbacks=[*declared, watch],
         verbose=0,
     )
@@ -97,9 +98,9 @@ def fit(
         )
     fitted.examples_per_second = watch.examples_per_second
     fitted.best = _restored(fitted.records, declared) or best_epoch(fitted.records, train)
-    if len(parts.test):
+    if len(tested):
         test = model.evaluate(
-            fed(parts.test.x), parts.test.y, batch_size=train.batch_size, verbose=0, return_dict=True
+            fed(tested.x), tested.y, batch_size=train.batch_size, verbose=0, return_dict=True
         )
         fitted.test = _loss_first(test)
     return fitted
