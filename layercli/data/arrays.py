@@ -110,6 +110,10 @@ class Examples:
         labels = array.dtype.kind in "iub" and array.ndim == 1
         return TargetFacts(int(array.max(initial=0)) + 1 if labels else None, array.shape[1:])
 
+    def target_batches(self) -> Iterator[Targets]:
+        """The targets, all at once: see ``Part``."""
+        yield self.y
+
     def digest(self) -> str:
         """SHA-256 over every example, in order."""
         hasher = hashlib.sha256()

@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from layercli.config.data import DataFacts, Split
-    from layercli.data.arrays import Array, Examples, Parts
+    from layercli.data.arrays import Array, Examples, Parts, Targets
 
 
 class Shuffle(NamedTuple):
@@ -35,6 +35,9 @@ class Part(Protocol):
         Without ``shuffle`` they come in the order of the data. A pass that starts later gives the same batches as one
         that came there from the beginning.
         """
+
+    def target_batches(self) -> Iterator[Targets]:
+        """The targets alone, in the order of the data, some at a time."""
 
     def digest(self) -> str:
         """SHA-256 that is another wherever an example or their order is another."""
