@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect-data": "layercli.commands.inspect_data",
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
+    "evaluate": "layercli.commands.evaluate",
     "runs": "layercli.commands.runs",
     "show": "layercli.commands.show",
     "diff": "layercli.commands.diff",
