@@ -81,14 +81,17 @@ def train(
     except BaseException:
         runs.discard(run)  # so that the same command works once the mistake is mended
         raise
+    from layercli.engine.execution import plan
     from layercli.engine.fit import fit
 
     for warning in warnings:
         progress.say(f"{warning.place}warning: {warning.told} [{warning.code}]")
     counts = tuple(len(part) for part in (parts.train, parts.validation, parts.test))
+    execution = plan(valid, section, parts.train)
     progress.begin(counts, epochs=section.epochs, batch_size=section.batch_size)
+    progress.say(execution.told)
     with progress:
-        fitted = fit(assembled, valid, section, parts, _Recorder(run, progress), run)
+        fitted = fit(assembled, valid, section, parts, _Recorder(run, progress), run, execution)
     save(assembled.model, run / runs.MODEL)
     summary = {
         "ok": True,
@@ -103,7 +106,9 @@ def train(
         "resumed_from": None,
     }
     runs.write_json(run / runs.SUMMARY, finite(summary))
-    runs.write_manifest(run, valid, counts=counts, fingerprint=parts.fingerprint())
+    runs.write_manifest(
+        run, valid, counts=counts, fingerprint=parts.fingerprint(), execution=execution.as_json()
+    )
     return summary
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from layercli.config.execution import Execution, ExecutionSection
 from layercli.config.training_types import Callback, Loss, Metric, Optimizer
 from layercli.layers.arguments import PositiveInt
 from layercli.layers.strict import Strict
@@ -37,6 +38,8 @@ class TrainSection(Strict):
     callbacks: Annotated[
         list[Callback], Field(description="What watches and steers training.", max_length=100)
     ] = []  # noqa: RUF012
+
+    execution: ExecutionSection = Execution.model_construct()
 
     @classmethod
     def title(cls) -> str:

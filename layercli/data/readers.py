@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final, Protocol
+from typing import Final
 
 from layercli.config.data import Data
-from layercli.data.part import Source
+from layercli.data.arrays import Examples
 
 READERS: Final = {
     "sklearn": "layercli.data.sklearn",
@@ -16,33 +17,16 @@ READERS: Final = {
     "images": "layercli.data.images",
     "text": "layercli.data.text",
 }
-"""Type of data -> the module that reads it: a ``Reader``."""
+"""Type of data -> the module whose ``read`` gives its examples."""
 
 
-class Reader(Protocol):
-    """What a module that reads one type of data has."""
+def read(data: Data, *, memory: int | None = None) -> Examples:
+    """All examples that a config's data section names, whose paths are absolute.
 
-    @staticmethod
-    def read(data: Any, memory: int | None) -> Source:
-        """All examples that a data section of its type names, whose paths are absolute.
-
-        ``memory`` is how many bytes may be held; None where nobody knows. What is larger is read as it is needed.
-
-        Raises:
-            RefusedDataError: they cannot be read.
-        """
-
-
-def reader(data: Data) -> Reader:
-    """The module that reads data of that type."""
-    found: Any = import_module(READERS[data.type_name()])
-    return found  # type: ignore[no-any-return]
-
-
-def read(data: Data, *, memory: int | None = None) -> Source:
-    """All examples that a config's data section names; see ``Reader``.
+    ``memory`` is how many bytes may be read; None where nobody knows.
 
     Raises:
         RefusedDataError: they cannot be read, or do not fit into the memory.
     """
-    return reader(data).read(data, memory)
+    reader: Callable[[Data, int | None], Examples] = import_module(READERS[data.type_name()]).read
+    return reader(data, memory)

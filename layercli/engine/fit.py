@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +17,13 @@ import tensorflow as tf
 from layercli.check import Valid
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
-from layercli.data.arrays import Parts, whole
-from layercli.engine.adapting import adapt, fed
+from layercli.data.arrays import Parts
+from layercli.engine.adapting import adapt
 from layercli.engine.assemble import Assembled
 from layercli.engine.compiling import compile_model, declared_callback
+from layercli.engine.execution import Plan
+from layercli.engine.feed import feed_for
+from layercli.engine.loop import Loop
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.monitors import best_epoch, epoch_of
@@ -58,7 +62,13 @@ _NEWS_SECONDS = 0.1
 
 
 def fit(
-    assembled: Assembled, valid: Valid, train: TrainSection, parts: Parts, observer: Observer, run: Path
+    assembled: Assembled,
+    valid: Valid,
+    train: TrainSection,
+    parts: Parts,
+    observer: Observer,
+    run: Path,
+    plan: Plan,
 ) -> Fitted:
     """Train the model and evaluate it on the test part.
 
@@ -66,26 +76,26 @@ def fit(
         LayercliError: the loss became NaN or infinite.
     """
     model = assembled.model
-    trained, validated, tested = (whole(part) for part in parts.all)
-    adapt(assembled, valid, trained)
+    adapt(assembled, valid, parts.train)
     compile_model(model, train)
     fitted = Fitted()
     watch = _Watch(fitted, observer, examples=len(parts.train))
     declared = [
         declared_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)
     ]
-    _run(
-        model,
-        valid,
-        fed(trained.x),
-        trained.y,
-        batch_size=train.batch_size,
-        epochs=train.epochs,
-        shuffle=valid.config.data.shuffle if valid.config.data else True,
-        validation_data=(fed(validated.x), validated.y) if len(validated) else None,
-        callbacks=[*declared, watch],
-        verbose=0,
-    )
+    with _refusals(valid):
+        stream = plan.feed == "stream"
+        loop = Loop(
+            model,
+            feed_for(parts.train, train.batch_size, stream=stream),
+            most=plan.steps_per_execution,
+            seed=valid.config.seed if valid.config.data is None or valid.config.data.shuffle else None,
+            validation=feed_for(parts.validation, train.batch_size, stream=stream)
+            if len(parts.validation)
+            else None,
+            jit_compile=plan.jit_compile,
+        )
+        loop.run([*declared, watch], epochs=train.epochs)
     if watch.diverged is not None:
         raise LayercliError(
             valid.problem(
@@ -98,11 +108,8 @@ def fit(
         )
     fitted.examples_per_second = watch.examples_per_second
     fitted.best = _restored(fitted.records, declared) or best_epoch(fitted.records, train)
-    if len(tested):
-        test = model.evaluate(
-            fed(tested.x), tested.y, batch_size=train.batch_size, verbose=0, return_dict=True
-        )
-        fitted.test = _loss_first(test)
+    if len(parts.test):
+        fitted.test = _loss_first(loop.evaluate(feed_for(parts.test, train.batch_size, stream=stream)))
     return fitted
 
 
@@ -114,8 +121,9 @@ def _restored(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, 
     return {}
 
 
-def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:
-    """``model.fit``; what Keras and TensorFlow refuse while they run is a problem of the config.
+@contextmanager
+def _refusals(valid: Valid) -> Iterator[None]:
+    """What Keras and TensorFlow refuse while they run is a problem of the config.
 
     Raises:
         LayercliError: they refused it.
@@ -128,7 +136,7 @@ def _run(model: Any, valid: Valid, *args: Any, **kwargs: Any) -> None:
             "Look at your own layers, and at the loss and metrics: they must fit the targets and the output."
         )
     try:
-        model.fit(*args, **kwargs)
+        yield
     except refusals as error:
         message = f"Training stopped: {said(error)}"
         raise LayercliError(valid.problem(("train",), "training-failed", message, hint)) from error

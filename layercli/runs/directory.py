@@ -110,7 +110,9 @@ def write_config(run: Path, valid: Valid) -> None:
                 staging.write_bytes(valid.file_of(node).read_bytes())
 
 
-def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str) -> None:
+def write_manifest(
+    run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
+) -> None:
     """What the run was made with and of: versions, seed, command line, data, and hashes of its files."""
     from importlib.metadata import version
 
@@ -126,7 +128,7 @@ def write_manifest(run: Path, valid: Valid, *, counts: tuple[int, ...], fingerpr
             "platform": platform.platform(),
             "seed": valid.config.seed,
             "command": sys.argv,
-            "execution": {"feed": "memory"},
+            "execution": execution,
             "data": {
                 "fingerprint": fingerprint,
                 **dict(zip(("train", "validation", "test"), counts, strict=True)),

@@ -48,8 +48,9 @@ def test_progress_goes_to_standard_error_under_json(digits_run):
     lines = digits_run.result.stderr.splitlines()
     assert lines[0] == f"Run {digits_run.path}: loading TensorFlow and the data."
     assert lines[1] == "1,437 examples to train on, 180 to validate, 180 to test; 45 steps an epoch."
-    assert lines[2].split() == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "time", "examples/s"]
-    assert [line.split()[0] for line in lines[3:]] == ["1/3", "2/3", "3/3"]
+    assert lines[2].startswith("45 steps a call, without XLA, examples in memory: ")
+    assert lines[3].split() == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "time", "examples/s"]
+    assert [line.split()[0] for line in lines[4:]] == ["1/3", "2/3", "3/3"]
 
 
 def test_people_see_progress_and_outcome_on_standard_output(iris, tmp_path):
@@ -59,6 +60,7 @@ def test_people_see_progress_and_outcome_on_standard_output(iris, tmp_path):
     assert [line.split()[0] for line in lines] == [
         "Run",
         "90",
+        "3",
         "epoch",
         "1/1",
         "Trained",
@@ -66,8 +68,8 @@ def test_people_see_progress_and_outcome_on_standard_output(iris, tmp_path):
         "Test:",
         "Model:",
     ]
-    assert lines[4].startswith("Trained 1 epoch in ")
-    assert lines[7] == f"Model: {tmp_path / 'run' / 'model.keras'}"
+    assert lines[5].startswith("Trained 1 epoch in ")
+    assert lines[8] == f"Model: {tmp_path / 'run' / 'model.keras'}"
 
 
 def test_a_run_directory_of_its_own_number_is_made_under_the_name(iris, tmp_path, monkeypatch):
@@ -201,7 +203,7 @@ def test_a_real_process_prints_one_json_document_and_no_chatter(tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"] == "runs/diabetes/1"
     lines = done.stderr.splitlines()
-    assert [line.split()[0] for line in lines] == ["Run", "332", "epoch", "1/2", "2/2"]
+    assert [line.split()[0] for line in lines] == ["Run", "332", "11", "epoch", "1/2", "2/2"]
     said = done.stdout + done.stderr
     assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in said]
 

@@ -1,0 +1,67 @@
+"""How a training is carried out and kept: ``train.execution`` and ``train.checkpoints``."""
+
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from layercli.layers.arguments import PositiveInt
+from layercli.layers.strict import Expected, Strict, refuse
+from layercli.source.nodes import quoted
+
+AUTO = "auto"
+
+
+def _unless_auto(expected: str, example: str) -> BeforeValidator:
+    """Let the word ``auto`` stand for a mapping in which everything is left to layercli."""
+
+    def expanded(value: Any) -> Any:
+        if isinstance(value, str):
+            if value == AUTO:
+                return {}
+            raise refuse("wrong-type", f"This is {quoted(value)}; it must be {expected}.", example)
+        return value
+
+    return BeforeValidator(expanded)
+
+
+class Execution(Strict):
+    """How training steps are carried out; the weights are the same in every way, to rounding under XLA."""
+
+    example: ClassVar[str | None] = "execution: {steps_per_execution: 100, jit_compile: false}"
+    advice: ClassVar[dict[str, str]] = {
+        "jit": "Keras calls it `jit_compile`.",
+        "xla": "Keras calls it `jit_compile`.",
+        "steps": "Keras calls it `steps_per_execution`.",
+    }
+
+    feed: Annotated[
+        Literal["memory", "stream"] | None,
+        Field(
+            description="Where batches come from: all examples lie on the device (memory), or batches are sent there "
+            "one after the other (stream); null: by their size."
+        ),
+    ] = None
+    steps_per_execution: Annotated[
+        PositiveInt | None,
+        Field(
+            description="Training steps that run as one call, without Python between them; null: about a tenth of "
+            "a second.",
+            examples=[100],
+        ),
+    ] = None
+    jit_compile: Annotated[
+        bool | None,
+        Field(description="Whether XLA compiles the steps; null: where it pays.", examples=[True]),
+    ] = None
+
+    @classmethod
+    def title(cls) -> str:
+        return "`execution`"
+
+
+ExecutionSection: TypeAlias = Annotated[
+    Execution,
+    _unless_auto("auto, or a mapping", "For example `execution: {jit_compile: false}`."),
+    Expected("auto, or a mapping of keys to values"),
+    Field(description="How steps are carried out; auto: by the model, the data and the device."),
+]

@@ -1,0 +1,245 @@
+# ruff: noqa: ARG002 - callbacks and parts have signatures of their own
+"""Blocks of fused steps against Keras's own ``fit``: the same weights bit for bit, the same logs, the same calls."""
+
+import keras
+import numpy as np
+import pytest
+
+from layercli.data.arrays import Examples
+from layercli.data.part import Shuffle, epoch_order
+from layercli.engine.feed import Span, feed_for
+from layercli.engine.loop import Loop, Position
+
+L = keras.layers
+SAMPLES, BATCH, EPOCHS = 150, 32, 3  # the last batch has 22
+
+
+def dense():
+    return (13,), [L.Dense(16, activation="relu"), L.BatchNormalization(), L.Dropout(0.3)]
+
+
+def lstm():
+    return (12, 4), [L.LSTM(8, dropout=0.2), L.Dropout(0.3)]
+
+
+def conv():
+    return (8, 8, 1), [L.Conv2D(8, 3, activation="relu"), L.BatchNormalization(), L.Flatten(), L.Dropout(0.3)]
+
+
+def embedding():
+    return (9,), [L.Embedding(50, 8), L.Bidirectional(L.GRU(6)), L.GaussianNoise(0.1)]
+
+
+def images():
+    return (8, 8, 1), [L.RandomFlip(), L.RandomTranslation(0.1, 0.1), L.Conv2D(4, 3), L.GlobalMaxPooling2D()]
+
+
+STACKS = [dense, lstm, conv, embedding, images]
+
+
+def made(stack, **compiled):
+    """A compiled model and its examples, the same each time."""
+    keras.utils.set_random_seed(5)
+    shape, layers = stack()
+    model = keras.Sequential([keras.Input(shape), *layers, L.Dense(3, activation="softmax")])
+    schedule = keras.optimizers.schedules.CosineDecay(0.02, 12)
+    model.compile(
+        **{
+            "optimizer": keras.optimizers.Adam(schedule, clipnorm=1.0),
+            "loss": "sparse_categorical_crossentropy",
+            "metrics": ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")],
+        }
+        | compiled
+    )
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 50, (SAMPLES, *shape)) if stack is embedding else rng.normal(size=(SAMPLES, *shape))
+    return model, Examples(x.astype("float32"), rng.integers(0, 3, SAMPLES))
+
+
+def state(model):
+    optimizer = model.optimizer
+    return [np.asarray(variable) for variable in (*model.variables, *optimizer.variables)]
+
+
+def same(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+class Calls(keras.callbacks.Callback):
+    """What callbacks are told, and when."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(("epoch begins", epoch))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.calls.append(("batch begins", batch))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(("batch ends", batch, logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append(("epoch ends", epoch, logs))
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.calls.append(("test batch ends", batch, logs))
+
+    def on_train_end(self, logs=None):
+        self.calls.append(("training ends", logs))
+
+
+def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validation=None):
+    """Keras's ``fit`` over the same order of examples, which changes each epoch."""
+
+    def batches():
+        for epoch in range(epochs):
+            for first in range(0, len(examples), BATCH):
+                taken = examples.take(order(epoch)[first : first + BATCH])
+                yield (taken.x, taken.y) if taken.weights is None else (taken.x, taken.y, taken.weights)
+
+    given = None if validation is None else (validation.x, validation.y)
+    model.fit(
+        batches(),
+        epochs=epochs,
+        steps_per_epoch=-(-len(examples) // BATCH),
+        verbose=0,
+        callbacks=list(callbacks),
+        validation_data=given,
+        shuffle=False,
+        validation_batch_size=BATCH,
+    )
+
+
+def loop(model, examples, *, most=3, stream=False, validation=None, seed=7, class_weight=None, **options):
+    feed = feed_for(examples, BATCH, stream=stream, class_weight=class_weight)
+    held_out = None if validation is None else feed_for(validation, BATCH, stream=stream)
+    return Loop(model, feed, most=most, seed=seed, validation=held_out, **options)
+
+
+def order_of(epoch):
+    return epoch_order(SAMPLES, Shuffle(7, epoch))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_fused_steps_give_the_weights_of_keras_bit_for_bit(stack, stream):
+    ours, examples = made(stack)
+    before = state(ours)
+    loop(ours, examples, stream=stream).run([], epochs=EPOCHS)
+    theirs, _ = made(stack)
+    fitted_by_keras(theirs, examples, order_of)
+    assert same(state(ours), state(theirs))
+    assert not same(state(ours)[:1], before[:1])
+
+
+def test_callbacks_are_told_what_keras_tells_them_once_a_block():
+    runs = []
+    for fit in (
+        lambda model, examples, calls, held_out: loop(model, examples, most=1, validation=held_out).run(
+            [calls], epochs=2
+        ),
+        lambda model, examples, calls, held_out: fitted_by_keras(
+            model, examples, order_of, 2, [calls], validation=held_out
+        ),
+    ):
+        model, examples = made(dense)
+        calls = Calls()
+        fit(model, examples, calls, examples.take(np.arange(50)))
+        runs.append(calls.calls)
+    assert runs[0] == runs[1]
+    model, examples = made(dense)
+    calls = Calls()
+    loop(model, examples, most=3).run([calls], epochs=1)
+    assert [call[:2] for call in calls.calls if "batch" in call[0]] == [
+        ("batch begins", 0), ("batch ends", 2), ("batch begins", 3), ("batch ends", 4),
+    ]  # fmt: skip
+
+
+def test_class_weights_count_as_in_keras():
+    class_weight = {0: 3.0, 2: 0.25}
+    ours, examples = made(dense)
+    loop(ours, examples, seed=None, class_weight=class_weight).run([], epochs=2)
+    theirs, _ = made(dense)
+    theirs.fit(
+        examples.x,
+        examples.y,
+        batch_size=BATCH,
+        epochs=2,
+        shuffle=False,
+        class_weight=class_weight,
+        verbose=0,
+    )
+    assert same(state(ours), state(theirs))
+
+
+def test_weights_of_examples_count_as_in_keras():
+    ours, examples = made(dense)
+    weighted = Examples(examples.x, examples.y, weights=np.linspace(0, 2, SAMPLES).astype("float32"))
+    loop(ours, weighted).run([], epochs=EPOCHS)
+    theirs, _ = made(dense)
+    fitted_by_keras(theirs, weighted, order_of)
+    assert same(state(ours), state(theirs))
+    unweighted, _ = made(dense)
+    loop(unweighted, examples).run([], epochs=EPOCHS)
+    assert not same(state(ours), state(unweighted))
+
+
+def test_xla_gives_the_weights_of_keras_to_rounding():
+    def still():
+        return (13,), [L.Dense(16, activation="relu"), L.BatchNormalization()]
+
+    ours, examples = made(still)
+    loop(ours, examples, jit_compile=True).run([], epochs=EPOCHS)
+    theirs, _ = made(still)
+    fitted_by_keras(theirs, examples, order_of)
+    for a, b in zip(state(ours), state(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+def test_an_epoch_that_is_entered_at_a_step_goes_on_as_if_it_had_come_there(stream):
+    whole, examples = made(dense)
+    loop(whole, examples, stream=stream).run([], epochs=1)
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    halves, _ = made(dense)
+    looped = loop(halves, examples, most=2, stream=stream)
+    looped.run([Stop()], epochs=1)
+    looped.run([], epochs=1, start=Position(0, 2))
+    assert same(state(whole), state(halves))
+
+
+@pytest.mark.parametrize("most", [1, 4, 100])
+def test_evaluation_gives_the_numbers_of_keras(most):
+    model, examples = made(dense)
+    found = loop(model, examples, most=most).evaluate(feed_for(examples, BATCH, stream=False))
+    expected = model.evaluate(examples.x, examples.y, batch_size=BATCH, verbose=0, return_dict=True)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_blocks_end_where_a_checkpoint_is_due():
+    model, examples = made(dense)
+    looped = loop(model, examples, most=3, cut=4)
+    assert looped._spans(0, 0) == [Span(0, 3), Span(3, 4), Span(4, 5)]
+    assert looped._spans(1, 0) == [Span(0, 3), Span(3, 5)]
+    assert looped._spans(2, 1) == [Span(1, 2), Span(2, 5)]
+
+
+def test_what_a_stream_raises_is_raised_where_its_block_is_waited_for():
+    class Broken(Examples):
+        def batches(self, size, *, shuffle=None, start=0):
+            yield self.take(np.arange(size))
+            raise OSError(5, "Input/output error")
+
+    _, examples = made(dense)
+    feed = feed_for(Broken(examples.x, examples.y), BATCH, stream=True)
+    blocks = feed.blocks([Span(0, 1), Span(1, 2)], None)
+    assert next(blocks)[0].shape[0] == BATCH
+    with pytest.raises(OSError, match="Input/output error"):
+        next(blocks)
