@@ -159,7 +159,7 @@ def _check_document(document: Node) -> Checked:
         config = Config.model_validate(value)
     except ValidationError as error:
         items = error.errors(include_url=False)
-        found = [_problem(document, item) for item in items]
+        found = refusals(document, error)
         problems += [
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
         ]
@@ -231,6 +231,11 @@ def _from(row: Row, lines: dict[str, int | None]) -> str:
         return "That is the model's input."
     named = [f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "") for name in sources]
     return f"That comes from {' and '.join(named)}."
+
+
+def refusals(document: Node, error: ValidationError) -> list[Problem]:
+    """What a ``Strict`` model refused of a document, each at its place."""
+    return [_problem(document, item) for item in error.errors(include_url=False)]
 
 
 def _problem(document: Node, error: Any) -> Problem:

@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "layercli.commands.train",
     "evaluate": "layercli.commands.evaluate",
     "runs": "layercli.commands.runs",
+    "sweep": "layercli.commands.sweep",
     "show": "layercli.commands.show",
     "diff": "layercli.commands.diff",
     "init": "layercli.commands.init",

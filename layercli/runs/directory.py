@@ -98,9 +98,9 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
     write_text(path, to_yaml(document))
 
 
-def write_config(run: Path, valid: Valid) -> None:
+def write_config(run: Path, valid: Valid, name: str = CONFIG) -> None:
     """The resolved config, every default written out, and the user's layer files: it trains by itself."""
-    write_yaml(run / CONFIG, valid.resolved())
+    write_yaml(run / name, valid.resolved())
     for node in valid.custom_layers:
         layer = node.layer
         if isinstance(layer, CustomLayer) and layer.kind == "file":

@@ -38,22 +38,38 @@ def _apply(root: Node, text: str, names: Namer) -> None:
     source = Source(f"--set {printable(text, limit=100)}", [], Path.cwd(), numbered=False)
     mark = Mark(source, 1, 1)
     key, equals, value = text.partition("=")
-    steps = [index or name for index, name in _STEP.findall(key)]
-    if not equals or not _KEY.fullmatch(key):
+    steps = steps_of(key)
+    if not equals or steps is None:
         raise _problem(mark, "A --set option is `KEY=VALUE`.", "For example `--set train.epochs=3`.")
     if len(steps) > MAX_DEPTH:
         raise _problem(mark, f"A key of {len(steps)} steps is deeper than any config.", "Shorten the key.")
     new = parse(Source(source.name, value.split("\n"), source.directory, numbered=False))
-    parent, last = _walk(root, steps, mark, names)
+    place(root, steps, new, mark, names)
+
+
+def steps_of(key: str) -> list[str] | None:
+    """``model.layers[0].units`` as its steps; None for what is no key."""
+    return [index or name for index, name in _STEP.findall(key)] if _KEY.fullmatch(key) else None
+
+
+def place(root: Node, steps: Sequence[str], new: Node, mark: Mark, names: Namer) -> KeyPath:
+    """Put a node where the steps lead, and say at which path that is; ``root`` changes, what it shares does not.
+
+    Raises:
+        LayercliError: there is no such place; the problem points at ``mark``.
+    """
+    parent, path = _walk(root, steps, mark, names)
+    last = path[-1]
     if isinstance(parent.value, list):
         parent.value[int(last)] = new
     elif isinstance(parent.value, dict):
         parent.value[str(last)] = new
         parent.keys[str(last)] = mark
+    return path
 
 
-def _walk(root: Node, steps: list[str], mark: Mark, names: Namer) -> tuple[Node, str | int]:
-    """The list or mapping that holds the last step, and that step's key or index in it."""
+def _walk(root: Node, steps: Sequence[str], mark: Mark, names: Namer) -> tuple[Node, KeyPath]:
+    """The list or mapping that holds the last step, and the path to that step in it."""
     node = root
     path: KeyPath = ()
     for number, step in enumerate(steps):
@@ -62,9 +78,9 @@ def _walk(root: Node, steps: list[str], mark: Mark, names: Namer) -> tuple[Node,
             key = _index(node.value, step, path, mark, names)
         else:
             _become_mapping(node, step, path, mark)
-        if number == len(steps) - 1:
-            return node, key
         path = (*path, key)
+        if number == len(steps) - 1:
+            return node, path
         node = _own_child(node, key, mark)
     raise AssertionError("a key has at least one step")
 

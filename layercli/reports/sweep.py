@@ -1,0 +1,158 @@
+"""A sweep as it goes, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from layercli.layers.strict import written
+from layercli.reports.numbers import duration
+from layercli.reports.progress import number
+from layercli.source.nodes import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+Row = Mapping[str, Any]
+_WIDEST = 28
+"""Characters of a value that a table shows."""
+
+
+class SweepProgress:
+    """A table of running and best trials on a terminal; elsewhere a line for each trial that has ended."""
+
+    def __init__(self, console: Console, *, live: bool, metric: str, maximizes: bool, wanted: int) -> None:
+        self._console = console
+        self._wants_live = live
+        self._metric = metric
+        self._maximizes = maximizes
+        self._wanted = wanted
+        self._live: Live | None = None
+        self._told: set[int] = set()
+        self._began = True
+
+    def __enter__(self) -> Self:
+        if self._wants_live:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, rows: Sequence[Row]) -> None:
+        """Show what is new."""
+        if self._live is not None:
+            self._live.update(self._table(rows))
+            return
+        for row in rows:
+            if row["number"] in self._told or row["state"] in ("running", "waiting"):
+                continue
+            self._told.add(row["number"])
+            if not self._began:  # what an earlier start has finished was told then
+                self._console.print(self.line(row), soft_wrap=True)
+        self._began = False
+
+    def line(self, row: Row) -> str:
+        """``trial 3  complete  val_accuracy 0.9333  2 epochs  1.2 s  units=16``."""
+        parts = [f"trial {row['number']}", row["state"]]
+        if row["value"] is not None:
+            parts.append(f"{self._metric} {number(row['value'])}")
+        if row["epochs"]:
+            parts.append("1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs")
+        if row["seconds"] is not None:
+            parts.append(duration(row["seconds"]))
+        names = [*row["params"]]
+        parts += [f"{_head(name, names)}={_short(value)}" for name, value in row["params"].items()]
+        return "  ".join(parts) + (f"\n  {printable(row['problem'])}" if row["problem"] else "")
+
+    def _table(self, rows: Sequence[Row]) -> Table:
+        ended = [row for row in rows if row["state"] not in ("running", "waiting")]
+        best = sorted(
+            (row for row in ended if row["state"] == "complete"),
+            key=lambda row: row["value"],
+            reverse=self._maximizes,
+        )
+        room = max(3, self._console.height - 8)
+        running = [row for row in rows if row["state"] == "running"][: room // 2]
+        title = f"{len(ended)} of {self._wanted} trials"
+        return trials_table([*running, *best[: room - len(running)]], self._metric, self._console, title)
+
+
+def trials_table(rows: Sequence[Row], metric: str, console: Console, title: str | None = None) -> Table:
+    """A row for each trial, a column for each parameter that there is room for."""
+    from rich import box
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for row in rows for name in row["params"]))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
+    for head in ("trial", metric, "epochs"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    room = console.width - 34 - len(metric)
+    shown: list[str] = []
+    for name in names:
+        widest = max(len(_short(row["params"].get(name, ""))) for row in rows)
+        head = _head(name, names)
+        room -= max(len(head), widest) + 2
+        if room < 0 and shown:
+            break
+        shown.append(name)
+        table.add_column(head, justify="right", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        cells = [_short(row["params"][name]) if name in row["params"] else "" for name in shown]
+        value = "" if row["value"] is None else number(row["value"])
+        table.add_row(str(row["number"]), value, str(row["epochs"] or ""), row["state"], *cells)
+    return table
+
+
+def _head(name: str, names: Sequence[str]) -> str:
+    """The end of a path that tells it from the others."""
+    steps = name.split(".")
+    for length in range(1, len(steps) + 1):
+        end = ".".join(steps[-length:])
+        if sum(other == end or other.endswith(f".{end}") for other in names) == 1:
+            return printable(end)
+    return printable(name)
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else written(value)
+    return printable(text, limit=_WIDEST)
+
+
+def print_sweep(console: Console, summary: Mapping[str, Any]) -> None:
+    """How many trials, the best one, what mattered, and where it all is."""
+    states = [row["state"] for row in summary["trials"]]
+    counts = ", ".join(
+        f"{states.count(state)} {state}"
+        for state in ("complete", "pruned", "failed", "running", "waiting")
+        if state in states
+    )
+    console.print(f"{len(states)} trials: {counts}.", soft_wrap=True)
+    best = summary["best"]
+    if best is None:
+        return
+    complete = [row for row in summary["trials"] if row["state"] == "complete"]
+    down = summary["direction"] == "maximize"
+    ranked = sorted(complete, key=lambda row: row["value"], reverse=down)[:5]
+    console.print(trials_table(ranked, summary["metric"], console))
+    if summary["importances"]:
+        shares = "  ".join(f"{printable(name)} {share:.0%}" for name, share in summary["importances"].items())
+        console.print(f"Importance: {shares}", soft_wrap=True)
+    console.print(
+        f"Best: trial {best['number']}, {summary['metric']} {number(best['value'])} in epoch {best['best_epoch']}",
+        soft_wrap=True,
+    )
+    if best["run"]:
+        console.print(f"Run: {best['run']}", soft_wrap=True)
+    console.print(f"Config: {summary['config']}", soft_wrap=True)
+    console.print(f"Plots: {summary['report']}", soft_wrap=True)

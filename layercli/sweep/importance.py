@@ -1,0 +1,25 @@
+"""What mattered in a sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layercli.sweep.study import quiet
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """How much of the objective's variance each parameter explains, the largest first; empty where nobody can tell."""
+    import optuna
+
+    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    if len({trial.value for trial in complete}) < 2:
+        return {}
+    try:
+        with quiet():
+            found = optuna.importance.get_param_importances(study)
+    except (ValueError, RuntimeError):  # too few trials, or every one drew the same
+        return {}
+    return {name: round(float(value), 4) for name, value in found.items()}

@@ -1,0 +1,236 @@
+"""A sweep file, read and held against its base config; TensorFlow is not loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from layercli.check import Checked, Valid, check_document, refusals, require
+from layercli.config.expand import entry_names
+from layercli.config.metrics import logged_names
+from layercli.config.space import Choice, Parameter
+from layercli.config.sweep import Sweep
+from layercli.errors import LayercliError, Problem, has_errors
+from layercli.graph.monitors import better
+from layercli.layers.suggestions import did_you_mean
+from layercli.source.extend import read
+from layercli.source.load import load
+from layercli.source.nodes import KeyPath, Node, printable, problem_in
+from layercli.source.overrides import apply_overrides, place, steps_of
+
+_CERTAIN: Final = frozenset(
+    {"bad-override", "unknown-key", "unknown-type", "unknown-value", "wrong-type", "wrong-length", "out-of-range",
+     "refused-type", "not-finite", "bad-name"}
+)  # fmt: skip
+"""Problems that a value has by itself, whatever is drawn for the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A sweep, its base config, and where in that each parameter goes."""
+
+    sweep: Sweep
+    document: Node
+    """The sweep file, with its lines."""
+    base_file: str
+    base_document: Node
+    base: Valid
+    places: Mapping[str, KeyPath]
+    """Each parameter's path in the base config: by index where it is written by a layer's name."""
+
+    @property
+    def name(self) -> str:
+        """The sweep's name: its own, else the file's."""
+        if self.sweep.name is not None:
+            return self.sweep.name
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.document.mark.source.name).stem).strip("-")
+        return stem or "sweep"
+
+    @property
+    def maximizes(self) -> bool:
+        """Whether more is better."""
+        assert self.base.config.train is not None
+        given = self.sweep.objective.direction
+        return (given or better(self.sweep.objective.metric, self.base.config.train)) in ("maximize", "max")
+
+    @property
+    def identity(self) -> str:
+        """What trials of this sweep have in common with those of an earlier start: base config, space and objective."""
+        sweep = self.sweep.plain()
+        same = {key: sweep[key] for key in ("space", "objective")} | {"base": self.base_document.plain()}
+        return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+    def configured(self, values: Mapping[str, Any]) -> Checked:
+        """The base config with what was drawn in place, checked."""
+        try:
+            return check_document(_placed(self, values))
+        except LayercliError as error:
+            return Checked(self.base_file, error.problems)
+
+    def value_of(self, name: str, drawn: Any) -> Any:
+        """What stands in the config for what was drawn: a choice's value for its label."""
+        parameter = self.sweep.parameters[name]
+        return parameter.choice[parameter.labels.index(drawn)] if isinstance(parameter, Choice) else drawn
+
+    def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> Problem:
+        """A problem that points into the sweep file."""
+        return problem_in(self.document, path, code, message, hint=hint)
+
+
+def read_plan(file: str, overrides: Sequence[str] = ()) -> tuple[Plan, list[Problem]]:
+    """Read a sweep file; warnings tell of values whose configs will not pass the check.
+
+    Raises:
+        LayercliError: everything that is wrong with it, and with its base config.
+    """
+    document = load(file)
+    problems: list[Problem] = []
+    sweep: Sweep | None = None
+    try:
+        sweep = Sweep.model_validate(document.plain())
+    except ValidationError as error:
+        problems += refusals(document, error)
+    base = document.find(("base",))
+    if base is None or not isinstance(base.value, str):
+        raise LayercliError(problems)
+    base_file = base.value if Path(base.value).is_absolute() else str(Path(file).parent / base.value)
+    try:
+        base_document = read(base_file)
+        apply_overrides(base_document, overrides, entry_names)
+        valid = require(check_document(base_document))
+    except LayercliError as error:
+        raise LayercliError([*problems, *error.problems]) from None
+    if sweep is None:
+        raise LayercliError(problems)
+    plan = Plan(sweep, document, base_file, base_document, valid, {})
+    if valid.config.train is None or valid.config.data is None:
+        missing = "train" if valid.config.train is None else "data"
+        message = f"The base config has no `{missing}`: there is nothing to sweep."
+        problems.append(plan.problem(("base",), "missing-key", message, f"Add `{missing}:` to {base_file}."))
+        raise LayercliError(problems)
+    places = _places(plan, problems)
+    plan = replace(plan, places=places)
+    problems += _objective_problems(plan)
+    problems += _sampler_problems(plan)
+    if not has_errors(problems):
+        problems += _probed(plan)
+    if has_errors(problems):
+        raise LayercliError(problems)
+    return plan, problems
+
+
+def _copied(root: Node) -> Node:
+    assert isinstance(root.value, dict)
+    return replace(root, value=dict(root.value), keys=dict(root.keys))
+
+
+def _placed(plan: Plan, values: Mapping[str, Any]) -> Node:
+    """The base config's nodes with these values, each at its place in the sweep file."""
+    root = _copied(plan.base_document)
+    for name, drawn in values.items():
+        path: KeyPath = ("space", name)
+        mark = plan.document.locate(path, key=True)
+        parameter = plan.sweep.parameters[name]
+        if isinstance(parameter, Choice):
+            new = plan.document.find((*path, "choice", parameter.labels.index(drawn)))
+            assert new is not None
+        else:
+            new = Node(drawn, plan.document.locate(path))
+        place(root, [str(step) for step in plan.places[name]], new, mark, entry_names)
+    return root
+
+
+def _places(plan: Plan, problems: list[Problem]) -> dict[str, KeyPath]:
+    """Each parameter's path in the base config; what has none, or lies inside another, is a problem."""
+    places: dict[str, KeyPath] = {}
+    for name in plan.sweep.parameters:
+        path: KeyPath = ("space", name)
+        steps = steps_of(name)
+        if steps is None or len(steps) > 100:
+            message = f"`{printable(name, limit=60)}` is no path of a config."
+            hint = "For example `model.layers.head.units` or `train.optimizer.learning_rate`."
+            problems.append(problem_in(plan.document, path, "bad-space", message, hint=hint, at_key=True))
+            continue
+        mark = plan.document.locate(path, key=True)
+        try:
+            places[name] = place(_copied(plan.base_document), steps, Node(None, mark), mark, entry_names)
+        except LayercliError as error:
+            problems += error.problems
+    for name, inner in places.items():
+        for other, outer in places.items():
+            if name != other and inner[: len(outer)] == outer and (inner != outer or name > other):
+                message = f"`{printable(name)}` lies inside `{printable(other)}`, which is drawn as a whole."
+                problems.append(
+                    problem_in(plan.document, ("space", name), "bad-space", message,
+                               hint="Draw one of them.", at_key=True)
+                )  # fmt: skip
+    return places
+
+
+def _objective_problems(plan: Plan) -> list[Problem]:
+    """An objective that training does not log, or that nobody knows which way is better."""
+    train, data = plan.base.config.train, plan.base.config.data
+    assert train is not None
+    assert data is not None
+    metric = plan.sweep.objective.metric
+    logged = ["loss", *logged_names(train.metrics)]
+    if data.split.validation != 0:
+        logged += [f"val_{name}" for name in logged]
+    path: KeyPath = ("objective", "metric")
+    if metric not in logged:
+        message = f"Training does not log `{printable(metric, limit=60)}`."
+        hint = did_you_mean(metric, logged, otherwise=f"It logs {', '.join(f'`{name}`' for name in logged)}.")
+        if metric.startswith("val_") and metric.removeprefix("val_") in logged:
+            message = f"`{metric}` needs validation examples, but there are none."
+            hint = "Hold some out in the base config: `data: {split: {validation: 0.1}}`."
+        return [plan.problem(path, "unknown-monitor", message, hint)]
+    if plan.sweep.objective.direction is None and better(metric, train) is None:
+        message = f"Keras cannot tell whether more or less of `{metric}` is better."
+        return [plan.problem(path, "unknown-mode", message, "Add `direction: maximize` or `minimize`.")]
+    return []
+
+
+def _sampler_problems(plan: Plan) -> list[Problem]:
+    """Parameters that the sampler cannot draw."""
+    kind = plan.sweep.declared_sampler.type_name()
+    problems = []
+    for name, parameter in plan.sweep.parameters.items():
+        if plan.sweep.combinations is not None and parameter.values is None:
+            message = f"{kind} takes every combination, but the values of `{printable(name)}` have no number."
+            hint = "Give the range a `step` and no `log`, or use `choice`."
+            problems.append(plan.problem(("space", name), "bad-space", message, hint))
+        if kind == "CmaEsSampler" and isinstance(parameter, Choice):
+            message = f"CmaEsSampler draws numbers; `{printable(name)}` is a choice."
+            problems.append(plan.problem(("space", name), "bad-space", message, "Use TPESampler."))
+    return problems
+
+
+def _probed(plan: Plan) -> list[Problem]:
+    """What is wrong with single values, the others as in the base config."""
+    problems: list[Problem] = []
+    file = plan.document.mark.source.name
+    for name, parameter in plan.sweep.parameters.items():
+        for probe in parameter.probes:
+            found = plan.configured({name: probe}).problems
+            wrong = [problem for problem in found if problem.severity == "error"]
+            certain = [problem for problem in wrong if problem.file == file and problem.code in _CERTAIN]
+            problems += [problem for problem in certain if problem not in problems]
+            if wrong and not certain:
+                problems.append(_warning(plan, name, parameter, probe, wrong[0]))
+    return problems
+
+
+def _warning(plan: Plan, name: str, parameter: Parameter, probe: Any, problem: Problem) -> Problem:
+    path: KeyPath = ("space", name)
+    if isinstance(parameter, Choice):
+        path = (*path, "choice", parameter.labels.index(probe))
+    message = f"With `{printable(name)}: {printable(str(probe), limit=60)}` the config has a problem: {problem.told}"
+    hint = "Trials whose config has a problem are pruned before they begin."
+    return problem_in(plan.document, path, "bad-space", message, hint=hint, severity="warning")

@@ -1,0 +1,166 @@
+"""``layercli sweep``: a real sweep, what it leaves behind, and how it ends."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from layercli.check import check
+from tests.running import invoke, problems, train
+
+SWEEP = """
+base: iris.yaml
+space:
+  model.layers.dense:
+    choice:
+      - {type: Dense, units: 8, activation: relu}
+      - {type: Dense, units: 16, activation: "tanh"}
+      - {type: LSTM, units: 4}
+  train.optimizer.learning_rate: {float: [1e-3, 1e-1], log: true}
+objective: {metric: val_accuracy, direction: maximize}
+sampler: {type: RandomSampler, seed: 3}
+trials: 5
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    from tests.running import IRIS
+
+    place = tmp_path_factory.mktemp("sweep")
+    (place / "iris.yaml").write_text(IRIS)
+    (place / "s.yaml").write_text(SWEEP)
+    return place
+
+
+@pytest.fixture(scope="module")
+def swept(place):
+    """A finished sweep of two workers: what it printed."""
+    command = [sys.executable, "-m", "layercli", "sweep", "s.yaml", "--jobs", "2", "--json"]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.slow
+def test_trials_are_runs_and_what_does_not_fit_is_pruned(swept, place):
+    assert swept.returncode == 0, swept.stderr
+    summary = json.loads(swept.stdout)
+    assert len(summary["trials"]) == 5
+    by_state = {row["state"]: row for row in summary["trials"]}
+    assert set(by_state) == {"complete", "pruned"}
+    assert by_state["pruned"]["problem"].startswith("s.yaml:8:")
+    assert by_state["pruned"]["run"] is None
+    run = place / by_state["complete"]["run"]
+    assert (run / "model.keras").exists()
+    values = [json.loads(line)["val_accuracy"] for line in (run / "history.jsonl").read_text().splitlines()]
+    assert by_state["complete"]["value"] == max(values)
+    lines = swept.stderr.splitlines()
+    assert "warning" in lines[0]
+    assert len([line for line in lines if line.startswith("trial ")]) == 5
+
+
+@pytest.mark.slow
+def test_the_best_config_trains_by_itself_to_the_same_result(swept, place, tmp_path):
+    summary = json.loads(swept.stdout)
+    best = place / summary["config"]
+    assert not check(str(best)).problems
+    trained = train(best, tmp_path / "run").summary
+    assert max(trained["history"]["val_accuracy"]) == pytest.approx(summary["best"]["value"], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_page_holds_its_plots_and_loads_nothing(swept, place):
+    page = (place / json.loads(swept.stdout)["report"]).read_text()
+    assert page.count('class="plotly-graph-div"') >= 2
+    assert "Optimization History Plot" in page
+    assert "Parallel Coordinate Plot" in page
+    assert "default-src 'none'" in page
+    assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=", page)
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_has_nothing_left_to_do(swept, place):
+    command = [sys.executable, "-m", "layercli", "sweep", "s.yaml"]
+    again = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "Sweep s: 5 trials in runs/s; 5 are finished." in again.stdout
+    best = json.loads(swept.stdout)["best"]
+    assert f"Best: trial {best['number']}, val_accuracy" in again.stdout
+    assert f"Run: runs/s/{best['number']}" in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_sweep_leaves_no_process_and_goes_on_where_it_was(iris, sent, code):
+    place = iris.parent
+    iris.write_text(iris.read_text().replace("epochs: 2", "epochs: 100000"))
+    (place / "s.yaml").write_text(SWEEP.replace("      - {type: LSTM, units: 4}\n", ""))
+    command = [sys.executable, "-m", "layercli", "sweep", "s.yaml"]
+    process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    history = place / "runs" / "s" / "0" / "history.jsonl"
+    until = time.monotonic() + 60
+    while not history.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in stderr) == (code, False)
+    assert "the same command goes on" in stderr.lower()
+    length = history.stat().st_size
+    time.sleep(0.3)
+    assert history.stat().st_size == length  # the worker has ended, too
+
+    from layercli.sweep.plan import read_plan
+    from layercli.sweep.study import open_study
+
+    study = open_study(read_plan(str(place / "s.yaml"))[0], place / "runs" / "s", None, heartbeat=1)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
+    assert study.trials[1].params == study.trials[0].params
+
+
+def test_what_is_wrong_with_a_sweep_file_is_told_as_json(iris):
+    path = iris.with_name("s.yaml")
+    path.write_text(SWEEP.replace("trials: 5", "trial: 5").replace("float: [1e-3, 1e-1]", "float: [0.1]"))
+    assert problems(invoke("sweep", path, "--json")) == [("wrong-type", 9), ("unknown-key", 12)]
+
+
+def test_code_of_ones_own_needs_trust(iris, layer_file):
+    path = iris.with_name("s.yaml")
+    mine = layer_file("def call(self, inputs):\n    return inputs")
+    iris.write_text(iris.read_text().replace("  layers:\n", f"  layers:\n    - {{type: '{mine}'}}\n"))
+    path.write_text(SWEEP)
+    assert [code for code, _ in problems(invoke("sweep", path, "--json"))] == ["trust-required"]
+
+
+def test_a_directory_with_other_runs_is_not_taken(iris, monkeypatch):
+    monkeypatch.chdir(iris.parent)
+    (iris.parent / "runs" / "s" / "1").mkdir(parents=True)
+    iris.with_name("s.yaml").write_text(SWEEP)
+    assert [code for code, _ in problems(invoke("sweep", "s.yaml", "--json"))] == ["run-directory"]
+
+
+def test_without_optuna_the_message_has_the_command(iris, monkeypatch):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "optuna" else found(name))
+    iris.with_name("s.yaml").write_text(SWEEP)
+    result = invoke("sweep", iris.with_name("s.yaml"), "--json")
+    assert problems(result) == [("missing-package", 2)]
+    assert "pip install 'layercli[sweep]'" in result.stdout
+
+
+def test_lines_of_trials_name_parameters_by_the_end_that_tells_them_apart():
+    from layercli.reports.console import console
+    from layercli.reports.sweep import SweepProgress
+
+    progress = SweepProgress(console(), live=False, metric="loss", maximizes=False, wanted=1)
+    row = {
+        "number": 3, "state": "pruned", "value": 0.25, "epochs": 1, "seconds": 1.23, "problem": None,
+        "params": {"model.layers.a.units": 4, "model.layers.b.units": 8, "train.optimizer": {"type": "\x1b[2JSGD"}},
+    }  # fmt: skip
+    assert progress.line(row) == (
+        "trial 3  pruned  loss 0.2500  1 epoch  1.2 s  a.units=4  b.units=8  optimizer={type: \N{REPLACEMENT CHARACTER}[2JSGD}"
+    )

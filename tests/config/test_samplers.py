@@ -1,0 +1,65 @@
+"""Samplers and pruners have Optuna's names, arguments and defaults."""
+
+import inspect
+
+import optuna
+import pytest
+
+from layercli.config.pruners import PRUNERS
+from layercli.config.samplers import SAMPLERS
+
+NO_DATA = {
+    "TPESampler": {"prior_weight", "consider_prior", "consider_magic_clip", "consider_endpoints", "gamma", "weights"},
+    "GridSampler": {"search_space"},
+    "CmaEsSampler": {"x0", "restart_strategy", "inc_popsize", "source_trials"},
+    "NSGAIISampler": {"mutation", "crossover", "elite_population_selection_strategy", "child_generation_strategy",
+                      "after_trial_strategy"},
+}  # fmt: skip
+"""Arguments that are functions or objects, follow from the space, or are deprecated."""
+NOWHERE = {
+    "independent_sampler",
+    "constraints_func",
+    "warn_independent_sampling",
+    "warn_asynchronous_seeding",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS.names)
+def test_a_sampler_has_optunas_arguments_and_defaults(name):
+    known = parameters(getattr(optuna.samplers, name), NO_DATA.get(name, set()) | NOWHERE)
+    assert defaults(SAMPLERS.load(name)) == known
+
+
+@pytest.mark.parametrize("name", PRUNERS.names)
+def test_a_pruner_has_optunas_arguments_and_defaults(name):
+    assert defaults(PRUNERS.load(name)) == parameters(getattr(optuna.pruners, name), set())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SAMPLERS.names if name not in ("GridSampler", "GPSampler")]
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_optuna_takes_a_sampler_as_it_is_declared(name):
+    getattr(optuna.samplers, name)(**SAMPLERS.parse({"type": name, "seed": 1}).arguments())
+
+
+def test_every_sampler_and_pruner_of_optuna_is_known_or_refused():
+    known = {*SAMPLERS.names, *SAMPLERS.refused, "BaseSampler", "BaseGASampler", "nsgaii"}
+    assert known == set(optuna.samplers.__all__)
+    assert {*PRUNERS.names, "BasePruner"} == set(optuna.pruners.__all__)
+
+
+def parameters(cls, left_out):
+    found = inspect.signature(cls).parameters
+    return {
+        name: ... if value.default is value.empty else value.default
+        for name, value in found.items()
+        if name not in left_out
+    }
+
+
+def defaults(cls):
+    return {
+        name: ... if field.is_required() else field.default
+        for name, field in cls.schema().model_fields.items()
+    }

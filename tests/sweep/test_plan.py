@@ -1,0 +1,191 @@
+"""A sweep file: what is wrong with it is told at its line, all at once, before anything is trained."""
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.sweep.plan import read_plan
+from tests.running import IRIS
+
+SWEEP = """
+base: iris.yaml
+space:
+  model.layers[0].units: {int: [4, 32], log: true}
+  train.optimizer.learning_rate: {float: [1e-3, 1e-1], log: true}
+  model.layers.dense.activation: {choice: [relu, tanh]}
+objective: {metric: val_accuracy}
+"""
+
+
+@pytest.fixture
+def plan(iris):
+    def plan(text=SWEEP, *overrides):
+        path = iris.with_name("s.yaml")
+        path.write_text(text)
+        return read_plan(str(path), overrides)
+
+    return plan
+
+
+def found(plan, text):
+    with pytest.raises(LayercliError) as error:
+        plan(text)
+    return [(problem.code, problem.line, problem.column) for problem in error.value.problems]
+
+
+def test_values_take_their_places_by_index_and_by_name(plan):
+    made, warnings = plan()
+    assert (warnings, made.name, made.maximizes) == ([], "s", True)
+    drawn = {
+        "model.layers[0].units": 7,
+        "train.optimizer.learning_rate": 0.05,
+        "model.layers.dense.activation": "tanh",
+    }
+    config = made.configured(drawn).config
+    assert (config.model.layers[0].layer.units, config.train.optimizer.learning_rate) == (7, 0.05)
+    assert config.model.layers[0].layer.activation == "tanh"
+    assert made.base.config.model.layers[0].layer.units == 8
+
+
+def test_whole_blocks_are_choices(plan):
+    made, _ = plan("""
+base: iris.yaml
+space:
+  model.layers.dense:
+    choice:
+      - {type: Dense, units: 5}
+      - {type: Dropout, rate: 0.5}
+  model.layers.dense_1.use_bias: {choice: [true, false]}
+objective: {metric: loss}
+""")
+    labels = made.sweep.parameters["model.layers.dense"].labels
+    assert labels == ["{type: Dense, units: 5}", "{type: Dropout, rate: 0.5}"]
+    drawn = {"model.layers.dense": labels[1], "model.layers.dense_1.use_bias": "false"}
+    config = made.configured(drawn).config
+    assert [entry.layer.type_name() for entry in config.model.layers] == ["Dropout", "Dense"]
+    assert config.model.layers[1].layer.use_bias is False
+    assert made.value_of("model.layers.dense", labels[1]) == {"type": "Dropout", "rate": 0.5}
+    assert not made.maximizes
+
+
+def test_every_problem_is_told_at_once_at_its_line(plan):
+    text = """
+base: iris.yaml
+space:
+  model.layers[0].units: {int: [32, 4]}
+  train.optimizer.learning_rate: {floats: [1e-3, 1e-1]}
+  train.batch_size: [16, 32]
+  train.epochs: {int: [1, 2], choice: [3]}
+objective: {metrics: val_accuracy}
+sampler: TPESampel
+pruner: {type: MedianPruner, n_startup_trials: "5"}
+trial: 3
+"""
+    assert found(plan, text) == [
+        ("bad-argument", 4, 32),
+        ("bad-space", 5, 34),
+        ("wrong-type", 6, 21),
+        ("bad-space", 7, 17),
+        ("unknown-key", 8, 13),
+        ("unknown-type", 9, 10),
+        ("wrong-type", 10, 48),
+        ("unknown-key", 11, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "hint"),
+    [
+        ("train.optimizer.learning_rat: {float: [0.1, 0.2]}", "unknown-key", "learning_rate"),
+        ("model.layers.dens.units: {int: [1, 2]}", "bad-override", "dense"),
+        ("model.layers[9].units: {int: [1, 2]}", "bad-override", "0 to 1"),
+        ("model.layers.dense.activation: {choice: [relu, sofmax]}", "unknown-type", "softmax"),
+        ("model.layers.dense.units: {int: [0, 2]}", "out-of-range", None),
+        ("model..units: {int: [1, 2]}", "bad-space", "model.layers"),
+    ],
+)
+def test_places_and_values_are_held_against_the_base_config(plan, line, code, hint):
+    text = f"base: iris.yaml\nspace:\n  {line}\nobjective: {{metric: loss}}\n"
+    with pytest.raises(LayercliError) as error:
+        plan(text)
+    (problem,) = error.value.problems
+    assert (problem.code, problem.line, problem.file.endswith("s.yaml")) == (code, 3, True)
+    assert hint is None or hint in problem.hint
+
+
+def test_places_inside_one_another_are_refused(plan):
+    text = """
+base: iris.yaml
+space:
+  model.layers.dense.units: {int: [1, 2]}
+  model.layers[0]: {choice: [Flatten]}
+  model.layers[0].units: {int: [1, 2]}
+objective: {metric: loss}
+"""
+    assert {(code, line) for code, line, _ in found(plan, text)} == {("bad-space", 4), ("bad-space", 6)}
+
+
+def test_a_value_whose_config_does_not_fit_is_a_warning(plan):
+    _, warnings = plan("""
+base: iris.yaml
+space:
+  model.layers.dense: {choice: [{type: Dense, units: 4}, {type: LSTM, units: 4}]}
+objective: {metric: loss}
+""")
+    assert [(problem.severity, problem.code, problem.line) for problem in warnings] == [
+        ("warning", "bad-space", 4)
+    ]
+    assert "LSTM takes sequences" in warnings[0].message
+
+
+@pytest.mark.parametrize(
+    ("objective", "code", "says"),
+    [
+        ("{metric: val_acuracy}", "unknown-monitor", "Did you mean `val_accuracy`?"),
+        ("{metric: val_f1}", "unknown-monitor", "It logs `loss`, `accuracy`, `val_loss`, `val_accuracy`."),
+    ],
+)
+def test_the_objective_must_be_logged(plan, objective, code, says):
+    with pytest.raises(LayercliError) as error:
+        plan(SWEEP.replace("{metric: val_accuracy}", objective))
+    (problem,) = error.value.problems
+    assert (problem.code, problem.hint) == (code, says)
+
+
+def test_an_objective_of_validation_needs_validation_examples(plan, iris):
+    iris.write_text(IRIS.replace("validation: 0.2, ", ""))
+    with pytest.raises(LayercliError, match="there are none"):
+        plan()
+
+
+def test_what_is_wrong_with_the_base_config_is_told_in_its_file(plan, iris):
+    iris.write_text(IRIS.replace("units: 8", "unit: 8"))
+    with pytest.raises(LayercliError) as error:
+        plan(SWEEP.replace("[relu, tanh]", "[]"))
+    places = [(problem.code, problem.file.rpartition("/")[2]) for problem in error.value.problems]
+    assert places[0][1] == "s.yaml"
+    assert ("unknown-key", "iris.yaml") in places
+
+
+def test_a_grid_needs_values_that_can_be_counted(plan):
+    grid = SWEEP + "sampler: GridSampler\n"
+    assert [(code, line) for code, line, _ in found(plan, grid)] == [("bad-space", 4), ("bad-space", 5)]
+    made, _ = plan("""
+base: iris.yaml
+space:
+  model.layers[0].units: {int: [4, 8], step: 2}
+  train.optimizer.learning_rate: {float: [0.1, 0.3], step: 0.1}
+sampler: GridSampler
+objective: {metric: loss}
+trials: 100
+""")
+    assert made.sweep.wanted == 9
+    assert made.sweep.parameters["train.optimizer.learning_rate"].values == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_a_sweep_is_another_one_where_space_objective_or_base_differ(plan, iris):
+    first = plan()[0].identity
+    assert plan(SWEEP + "trials: 9\nsampler: RandomSampler\n")[0].identity == first
+    assert plan(SWEEP.replace("32", "64"))[0].identity != first
+    assert plan(SWEEP, "train.epochs=7")[0].identity != first
+    iris.write_text(IRIS.replace("units: 8", "units: 9"))
+    assert plan()[0].identity != first

@@ -1,0 +1,217 @@
+"""Workers share a study: none is lost when one dies, none is finished twice, and there are as many as are wanted."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from layercli.errors import LayercliError, Problem
+from layercli.sweep.outcome import best_of, listed
+from layercli.sweep.plan import read_plan
+from layercli.sweep.study import JOURNAL, PROBLEM, Overlooked, is_surplus, open_study, tally, try_again
+from layercli.sweep.work import work
+from tests.running import python
+
+SWEEP = """
+base: iris.yaml
+space:
+  model.layers[0].units: {int: [4, 32]}
+  model.layers[1].activation: {choice: [relu, softmax]}
+objective: {metric: val_accuracy, direction: maximize}
+sampler: {type: RandomSampler, seed: 1}
+pruner: NopPruner
+trials: 4
+"""
+
+
+@pytest.fixture
+def begin(iris):
+    """The plan, its directory, and the study of a sweep file."""
+
+    def begin(text=SWEEP):
+        file = iris.with_name("s.yaml")
+        file.write_text(text)
+        plan = read_plan(str(file))[0]
+        return plan, iris.parent, open_study(plan, iris.parent, None, heartbeat=1)
+
+    return begin
+
+
+def fake(valid, run, epoch):  # noqa: ARG001 - a training's signature
+    """What a training would tell: better with more units and later."""
+    units = valid.config.model.layers[0].layer.units
+    for number in (1, 2):
+        epoch({"epoch": number, "val_accuracy": units / 100 + number / 1000})
+
+
+def run(plan, directory, study, train=fake):
+    work(plan, study, directory, train, deadline=None, patience=0.5)
+    return listed(plan, study.get_trials())
+
+
+def test_as_many_trials_as_are_wanted_each_judged_by_its_best_epoch(begin):
+    plan, directory, study = begin()
+    rows = run(plan, directory, study)
+    assert [(row["number"], row["state"], row["epochs"], row["best_epoch"]) for row in rows] == [
+        (number, "complete", 2, 2) for number in range(4)
+    ]
+    best = best_of(plan, rows)
+    assert best["value"] == max(row["params"]["model.layers[0].units"] for row in rows) / 100 + 0.002
+    assert run(plan, directory, study) == rows  # nothing is left to do
+
+
+def test_the_same_seed_draws_the_same_also_when_a_sweep_is_continued(begin):
+    plan, directory, study = begin(SWEEP.replace("trials: 4", "trials: 2"))
+    run(plan, directory, study)
+    plan, directory, study = begin()
+    continued = [row["params"] for row in run(plan, directory, study)]
+    (directory / JOURNAL).unlink()
+    at_once = [row["params"] for row in run(*begin())]
+    assert continued == at_once
+    assert len({json.dumps(params) for params in at_once}) == 4
+
+
+def test_another_space_is_refused_under_the_same_name(begin):
+    begin()
+    with pytest.raises(LayercliError, match="another base config, space or objective"):
+        begin(SWEEP.replace("32", "64"))
+
+
+def test_a_pruned_training_ends_at_its_epoch(begin):
+    plan, directory, study = begin(
+        SWEEP.replace("NopPruner", "{type: ThresholdPruner, lower: 0.15}") + "name: pruned\n"
+    )
+    rows = run(plan, directory, study)
+    few = [row for row in rows if row["params"]["model.layers[0].units"] < 15]
+    assert few
+    assert all((row["state"], row["epochs"]) == ("pruned", 1) for row in few)
+    assert {row["state"] for row in rows if row not in few} == {"complete"}
+
+
+def test_a_training_that_fails_is_told_and_counts(begin):
+    def train(valid, run, epoch):
+        if valid.config.model.layers[0].layer.units < 15:
+            raise LayercliError(Problem(code="loss-not-finite", message="The loss became nan."))
+        fake(valid, run, epoch)
+
+    rows = run(*begin(), train)
+    failed = [row for row in rows if row["state"] == "failed"]
+    assert failed
+    assert {row["problem"] for row in failed} == {"The loss became nan. [loss-not-finite]"}
+    assert len(rows) == 4
+
+
+def test_a_config_that_fails_the_check_is_pruned_and_tensorflow_is_never_loaded(iris):
+    iris.with_name("s.yaml").write_text(
+        "base: iris.yaml\nspace:\n  model.layers[0]: {choice: [{type: LSTM, units: 4}, Conv1D]}\n"
+        "  train.epochs: {int: [1, 9]}\nobjective: {metric: loss}\ntrials: 3\n".replace(
+            "Conv1D", "{type: Conv1D, filters: 2, kernel_size: 3}"
+        )
+    )
+    code = """
+import sys
+from pathlib import Path
+from layercli.commands import sweep_worker
+from layercli.sweep.plan import read_plan
+from layercli.sweep.study import open_study
+from layercli.sweep.work import work
+plan, warnings = read_plan("s.yaml")
+assert len(warnings) == 2
+study = open_study(plan, Path("."), None, heartbeat=1)
+work(plan, study, Path("."), sweep_worker._trainer(trust=False), deadline=None, patience=1)
+print([trial.state.name for trial in study.trials], {"keras", "tensorflow"} & set(sys.modules))
+print(study.trials[0].user_attrs["problem"])
+"""
+    states, problem = python(code, cwd=iris.parent).splitlines()
+    assert states == "['PRUNED', 'PRUNED', 'PRUNED'] set()"
+    assert problem.endswith("[shape-mismatch]")
+    assert problem.startswith("s.yaml:3:")
+
+
+def test_what_was_half_written_when_a_process_died_is_cut_off(begin):
+    plan, directory, study = begin()
+    run(plan, directory, study)
+    with (directory / JOURNAL).open("ab") as file:
+        file.write(b'{"op_code": 4, "trial')
+    again = open_study(plan, directory, None, heartbeat=1)
+    again.set_user_attr("written", "after")
+    assert len(open_study(plan, directory, None, heartbeat=1).trials) == 4
+    assert open_study(plan, directory, None, heartbeat=1).user_attrs["written"] == "after"
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Heartbeat of storage:UserWarning"
+)  # Optuna expects that its own loop asks
+def test_workers_that_begin_the_last_trial_together_agree_which_is_one_too_many(begin):
+    plan, _, study = begin()
+    for _ in range(6):
+        study.ask()
+    trials = study.get_trials()
+    assert [is_surplus(trial, trials, plan.sweep.wanted) for trial in trials] == [False] * 4 + [True] * 2
+    try_again(study, trials[2])  # what is tried again has its first try's place
+    trials = study.get_trials()
+    assert trials[6].state.name == "WAITING"
+    assert not is_surplus(trials[6], trials, plan.sweep.wanted)
+    assert 2 not in {trial.number for trial in tally(trials).counted}
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Heartbeat of storage:UserWarning"
+)  # Optuna expects that its own loop asks
+def test_a_trial_of_which_nobody_ever_heard_is_tried_again_after_a_while(begin):
+    _, _, study = begin()
+    study.ask()
+    overlooked = Overlooked(0.1)
+    overlooked.release(study, study.get_trials())
+    assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+    time.sleep(0.15)
+    overlooked.release(study, study.get_trials())
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from layercli.sweep.plan import read_plan
+from layercli.sweep.study import open_study
+from layercli.sweep.work import work
+plan, _ = read_plan("s.yaml")
+study = open_study(plan, Path("."), None, heartbeat=1)
+def train(valid, run, epoch):
+    print("training", flush=True)
+    time.sleep(600)
+work(plan, study, Path("."), train, deadline=None, patience=60)
+"""
+
+
+def test_the_trial_of_a_worker_that_was_killed_is_tried_again_with_the_same_values(begin):
+    plan, directory, study = begin()
+    worker = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, cwd=directory)
+    assert worker.stdout.readline() == b"training\n"
+    others = threading.Thread(
+        target=run, args=(plan, directory, open_study(plan, directory, None, heartbeat=1))
+    )
+    others.start()
+    while tally(study.get_trials()).finished < 3:
+        time.sleep(0.05)
+    time.sleep(0.5)  # the others have nothing left to do but to wait for it
+    assert others.is_alive()
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate()
+    others.join(timeout=20)
+    trials = study.get_trials()
+    assert [trial.state.name for trial in trials] == ["FAIL", *["COMPLETE"] * 4]
+    assert trials[4].params == trials[0].params
+    assert PROBLEM not in trials[0].user_attrs
+    assert [row["number"] for row in listed(plan, trials)] == [1, 2, 3, 4]
+
+
+def test_a_database_that_is_not_there_is_a_problem(begin):
+    plan, directory, _ = begin()
+    with pytest.raises(LayercliError) as error:
+        open_study(plan, directory, "postgresql://nobody@127.0.0.1:1/nothing", heartbeat=1)
+    assert [problem.code for problem in error.value.problems] == ["sweep-storage"]

@@ -1,0 +1,47 @@
+"""The examples of docs/sweep.md and of configs/sweeps have no problem, and do what the page says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from layercli.check import check
+from layercli.config.pruners import PRUNERS
+from layercli.config.samplers import SAMPLERS
+from layercli.config.sweep import Sweep
+from layercli.sweep.plan import read_plan
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "sweep.md").read_text()
+EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.fixture
+def place(tmp_path):
+    for name, text in EXAMPLES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_every_example_is_found_and_the_base_config_has_no_problem(place):
+    assert len(EXAMPLES) == PAGE.count("```yaml") == 3
+    assert not check(str(place / "config.yaml")).problems
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("sweep.yaml", 50), ("blocks.yaml", 24)])
+def test_an_example_has_no_problem(place, name, wanted):
+    plan, warnings = read_plan(str(place / name))
+    assert not warnings
+    assert plan.sweep.wanted == wanted
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs" / "sweeps").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_the_sweeps_among_the_configs_have_no_problem(path):
+    assert not read_plan(str(path))[1]
+
+
+def test_every_key_sampler_and_pruner_stands_on_the_page():
+    for name in (*Sweep.model_fields, *SAMPLERS.names, *PRUNERS.names):
+        assert f"`{name}`" in PAGE, name
