@@ -34,8 +34,10 @@ def dense(units, activation=None):
     return f"{{type: Dense, units: {units}{f', activation: {activation}' if activation else ''}}}"
 
 
-def loss(name):
-    return f"train: {{loss: {name}}}\n"
+def loss(name, metrics="[]"):
+    return (
+        f"train: {{loss: {name}, metrics: {metrics}}}\n" if metrics != "[]" else f"train: {{loss: {name}}}\n"
+    )
 
 
 LSTM = "{type: LSTM, units: 4}"
@@ -284,22 +286,23 @@ AGREEMENT = {
         [SOFTMAX_OF_ONE],
         ("softmax", "sigmoid"),
     ),
-    "one-hot loss for labels": (
-        DIGITS + model("", dense(10, "softmax")) + loss(CATEGORICAL),
-        [("wrong-loss", 6, "categorical_crossentropy wants one-hot targets, but the labels are whole "
-                           "numbers.",
-          "Use `loss: sparse_categorical_crossentropy`.")],
-        (CATEGORICAL, SPARSE),
-    ),
     "one-hot loss and wrong units": (
         DIGITS + model("", dense(3, "softmax")) + loss(CATEGORICAL),
         [("wrong-units", 5, "The data has 10 classes, but the model's output has 3 units.",
-          "Set `units: 10` on the last layer."),
-         ("wrong-loss", 6, "categorical_crossentropy wants one-hot targets, but the labels are whole "
-                           "numbers.",
-          "Use `loss: sparse_categorical_crossentropy`.")],
-        (f"units: 3, activation: softmax}}\n{loss(CATEGORICAL)}", f"units: 10, activation: "
-                                                                  f"softmax}}\n{loss(SPARSE)}"),
+          "Set `units: 10` on the last layer.")],
+        ("units: 3", "units: 10"),
+    ),
+    "a metric of labels beside a loss that makes them one-hot": (
+        DIGITS + model("", dense(10, "softmax")) + loss(CATEGORICAL, "[sparse_categorical_accuracy]"),
+        [("wrong-metric", 6, "SparseCategoricalAccuracy takes labels, but it is given one-hot targets, which the loss "
+          "takes.", "Use categorical_accuracy.")],
+        ("sparse_categorical_accuracy", "categorical_accuracy"),
+    ),
+    "a metric of one-hot targets beside a loss of labels": (
+        DIGITS + model("", dense(10, "softmax")) + loss(SPARSE, "[{type: F1Score, average: macro}]"),
+        [("wrong-metric", 6, "F1Score takes one-hot targets, but it is given labels.",
+          "With `loss: categorical_crossentropy` the labels are made one-hot.")],
+        (SPARSE, CATEGORICAL),
     ),
     "two-class loss for ten classes": (
         DIGITS + model("", dense(10, "softmax")) + loss(BINARY),

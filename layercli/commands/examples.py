@@ -9,7 +9,7 @@ from layercli.check import Valid
 from layercli.commands.ready import machine_memory
 from layercli.config.data import Data
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.agreement import disagreements
+from layercli.graph.agreement import disagreements, one_hot_units
 from layercli.graph.inputs import model_inputs
 
 if TYPE_CHECKING:
@@ -68,14 +68,24 @@ def _units(valid: Valid) -> dict[str | None, int | None]:
 
 
 def read_parts(valid: Valid, data: Data) -> tuple[Parts, list[Problem]]:
-    """The examples to train on, to validate on and to test on, missing numbers filled; and warnings.
+    """The examples as the model is fed with them: to train on, to validate on and to test on; and warnings.
 
     Raises:
         LayercliError: they cannot be read, or do not fit the model: every finding at once.
     """
+    from layercli.data.arrays import RefusedDataError
     from layercli.data.contract import filled
+    from layercli.data.feeding import one_hot, weighted
 
     examined = examine(valid, data)
     if examined.parts is None or has_errors(examined.problems):
         raise LayercliError(examined.problems)
-    return filled(examined.parts, data), examined.problems
+    parts = filled(examined.parts, data)
+    if valid.config.train is not None:
+        try:
+            parts = weighted(parts, valid.config.train.class_weight)
+        except RefusedDataError as error:
+            raise LayercliError(valid.placed(found) for found in error.findings) from None
+    return one_hot(
+        parts, one_hot_units(valid.config, valid.shapes, examined.source.facts())
+    ), examined.problems

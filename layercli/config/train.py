@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.config.execution import Execution, ExecutionSection
-from layercli.config.training_types import Callback, Loss, Metric, Optimizer
+from layercli.config.training_types import Callback, ClassWeight, Loss, Metric, Optimizer
 from layercli.layers.arguments import PositiveInt
 from layercli.layers.strict import Strict
 
@@ -32,6 +32,14 @@ class TrainSection(Strict):
     loss: Annotated[
         Loss, Field(description="What training makes smaller.", examples=["sparse_categorical_crossentropy"])
     ]
+    class_weight: Annotated[
+        ClassWeight,
+        Field(
+            description="How much a training example of each class counts, by the class's name or label: a class that is "
+            "not named counts 1; balanced: all classes count the same.",
+            examples=["balanced"],
+        ),
+    ] = None
     metrics: Annotated[
         list[Metric], Field(description="What else is measured, each epoch.", max_length=100)
     ] = []  # noqa: RUF012

@@ -1,15 +1,16 @@
 """Types of what the ``train`` section declares, and of what losses and metrics share."""
 
+import math
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
 from layercli.layers.arguments import Declared, one_of
 from layercli.layers.component import Component
 from layercli.layers.strict import Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.source.nodes import printable, quoted
 
 Optimizer: TypeAlias = Annotated[
     Declared, PlainValidator(OPTIMIZERS.parse), one_of("optimizer"), Expected("an optimizer")
@@ -30,6 +31,35 @@ ComputeDType: TypeAlias = Annotated[
     Literal["float16", "bfloat16", "float32", "float64"] | None,
     Field(description="Dtype of the computation; null: Keras's default."),
 ]
+
+
+def _class_weight(value: Any) -> Literal["balanced"] | dict[str, float] | None:
+    if value is None:
+        return None
+    if value == "balanced":
+        return "balanced"
+    if isinstance(value, dict) and value:
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+                message = f"`{printable(name, limit=60)}` has the weight {quoted(weight)}; it must be a number of at least 0."
+                raise refuse("wrong-type", message, f"For example `{printable(name, limit=60)}: 2.5`.")
+        return {name: float(weight) for name, weight in value.items()}
+    message = f"`class_weight` is {quoted(value)}; it must be balanced, or map classes to weights."
+    raise refuse("wrong-type", message, "For example `class_weight: {rare: 5, common: 1}`.")
+
+
+ClassWeight: TypeAlias = Annotated[
+    Literal["balanced"] | dict[str, float] | None,
+    PlainValidator(_class_weight),
+    WithJsonSchema({
+        "anyOf": [
+            {"const": "balanced"},
+            {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
+            {"type": "null"},
+        ]
+    }),
+    Expected("balanced, or a mapping of classes to weights"),
+]  # fmt: skip
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LONGEST = 100

@@ -23,6 +23,15 @@ _MARGIN = frozenset({"Hinge", "SquaredHinge"})
 _EMBEDDINGS = frozenset({"Circle", "CTC"})
 """Losses that take one label for each example and an output of any size."""
 _PROBABILITIES = {**dict.fromkeys(_SPARSE | _ONE_HOT, "softmax"), **dict.fromkeys(_BINARY, "sigmoid")}
+_SPARSE_METRICS = {
+    "SparseCategoricalAccuracy": "CategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy": "TopKCategoricalAccuracy",
+    "SparseCategoricalCrossentropy": "CategoricalCrossentropy",
+}
+"""Metrics that take labels, and those that tell the same of one-hot targets."""
+_ONE_HOT_METRICS = {wanted: sparse for sparse, wanted in _SPARSE_METRICS.items()} | dict.fromkeys(
+    ("CategoricalHinge", "F1Score", "FBetaScore", "OneHotIoU", "OneHotMeanIoU"), None
+)
 _KEEP_VALUES = frozenset(
     {"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"}
 )
@@ -41,6 +50,8 @@ def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None
     for index in range(len(outputs)):
         yield from _output_disagreements(config, shapes, index, facts)
     yield from _accuracy_of_numbers(config, facts)
+    if facts is not None and len(outputs) == 1:
+        yield from _unlike_metrics(config, shapes, facts)
     if facts is not None and config.data is not None and config.data.split.stratify:
         targets = [TargetFacts(facts.classes)] if facts.targets is None else facts.targets.values()
         if all(target.classes is None for target in targets):
@@ -48,6 +59,22 @@ def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None
             yield Finding(
                 code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
             )
+
+
+def one_hot_units(config: Config, shapes: Shapes, facts: DataFacts) -> dict[str | None, int]:
+    """Of each output whose loss takes one-hot targets while its targets are labels, how many units it has.
+
+    Outputs are named as in the config; None where there is one target for the only output.
+    """
+    graph, units = shapes.graph, {}
+    for name, pick, title in zip(graph.outputs, graph.output_picks, graph.output_references, strict=True):
+        output, target = shapes.output(name, pick), facts.of(title)
+        if config.train is None or output is None or target is None or target.classes is None:
+            continue
+        size = output.shape[-1]
+        if _loss_name(config.train.loss, output) in _ONE_HOT and not target.shape and size is not None:
+            units[None if facts.targets is None else title] = size
+    return units
 
 
 def _unlike_names(config: Config, outputs: Sequence[str], facts: DataFacts | None) -> Iterator[Finding]:
@@ -137,6 +164,28 @@ def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Fi
                 hint="Use mean_absolute_error, or R2Score.",
                 severity="warning",
             )
+
+
+def _unlike_metrics(config: Config, shapes: Shapes, facts: DataFacts) -> Iterator[Finding]:
+    """Metrics that take one-hot targets where labels are fed, or the other way round."""
+    output = shapes.output(shapes.graph.outputs[0], shapes.graph.output_picks[0])
+    many = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)
+    if config.train is None or facts.classes is None or not many:
+        return
+    one_hot = bool(one_hot_units(config, shapes, facts))
+    others = _SPARSE_METRICS if one_hot else _ONE_HOT_METRICS
+    for index, metric in enumerate(config.train.metrics):
+        name = metric if isinstance(metric, str) else metric.type_name()
+        if name not in others:
+            continue
+        fed = "one-hot targets, which the loss takes" if one_hot else "labels"
+        wanted = "labels" if one_hot else "one-hot targets"
+        same = others[name]
+        hint = f"Use {snake_case(same)}." if same else (
+            "With `loss: categorical_crossentropy` the labels are made one-hot."
+        )  # fmt: skip
+        message = f"{name} takes {wanted}, but it is given {fed}."
+        yield Finding(code="wrong-metric", message=message, path=("train", "metrics", index), hint=hint)
 
 
 def _loss_name(loss: str | Component, output: Tensor) -> str:
@@ -237,11 +286,6 @@ class _Fit:
             )
 
     def _against_labels(self, size: int | None, classes: int) -> Iterator[Finding]:
-        if self.name in _ONE_HOT:
-            yield self._wrong_loss(
-                f"{snake_case(self.name)} wants one-hot targets, but the labels are whole numbers.",
-                "Use `loss: sparse_categorical_crossentropy`.",
-            )
         if self.name in _SPARSE | _ONE_HOT and size is not None and size != classes:
             hint = None
             if (size, classes) == (1, 2):

@@ -1,0 +1,141 @@
+"""What training is fed beyond what was read: one-hot targets and weights of classes, of parts in memory and streamed."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from layercli.data.arrays import Examples, Parts, RefusedDataError
+from layercli.data.feeding import Changed, one_hot, weighted
+from layercli.data.part import Shuffle
+from tests.running import invoke
+
+LABELS = np.array([0, 1, 1, 2, 1, 1, 0, 1], dtype=np.int32)
+EXAMPLES = Examples(np.arange(8.0), LABELS, ("rare", "common", "rarest"))
+
+
+class Streamed:
+    """The same examples, as a part that is not in memory."""
+
+    def __init__(self, examples):
+        self.examples = examples
+
+    def __len__(self):
+        return len(self.examples)
+
+    def __getattr__(self, name):
+        return getattr(self.examples, name)
+
+
+def parts_of(examples):
+    return Parts(examples, examples, examples.take(np.arange(0)))
+
+
+@pytest.fixture(params=["memory", "streamed"])
+def parts(request):
+    made = parts_of(EXAMPLES)
+    return made if request.param == "memory" else Parts(*map(Streamed, made.all))
+
+
+def drawn(part):
+    return list(part.batches(3, shuffle=Shuffle(1, 0)))
+
+
+def test_balanced_classes_count_the_same_and_the_mean_weight_is_1(parts):
+    found = weighted(parts, "balanced")
+    weights = np.concatenate([batch.weights for batch in drawn(found.train)])
+    labels = np.concatenate([batch.y for batch in drawn(found.train)])
+    totals = [weights[labels == label].sum() for label in range(3)]
+    np.testing.assert_allclose(totals, [8 / 3] * 3, rtol=1e-6)
+
+
+def test_classes_weigh_what_the_config_says_by_name_or_label_times_the_examples_own_weight(parts):
+    own = replace(EXAMPLES, weights=np.arange(8, dtype=np.float32))
+    changed = weighted(replace(parts, train=own), {"rare": 3.0, "2": 5.0})
+    assert changed.train.weights.tolist() == [0, 1, 2, 15, 4, 5, 18, 7]
+    found = weighted(parts, {"rare": 3.0, "2": 5.0})
+    rows = np.concatenate([batch.x for batch in drawn(found.train)]).astype(int)
+    weights = np.concatenate([batch.weights for batch in drawn(found.train)])
+    assert weights[np.argsort(rows)].tolist() == [3, 1, 1, 5, 1, 1, 3, 1]
+    assert [batch.weights for batch in drawn(found.validation)] == [None] * 3
+    assert found.train.like.weights.shape == (0,)
+
+
+def test_a_weight_for_no_class_is_refused_with_the_classes(parts):
+    with pytest.raises(RefusedDataError) as caught:
+        weighted(parts, {"rar": 2.0, "7": 1.0})
+    assert [(found.message, found.hint) for found in caught.value.findings] == [
+        ('There is no class "rar".', "Did you mean `rare`?"),
+        ('There is no class "7".', "The classes are `rare`, `common`, `rarest`."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("y", "why"),
+    [
+        (LABELS.astype(np.float32), "the target is a number"),
+        ({"a": LABELS, "b": LABELS}, "there are several targets"),
+    ],
+)
+def test_weights_of_classes_need_the_classes_of_one_target(y, why):
+    with pytest.raises(RefusedDataError, match=why):
+        weighted(parts_of(Examples(np.arange(8.0), y)), "balanced")
+
+
+def test_labels_become_one_hot_in_every_part(parts):
+    found = one_hot(parts, {None: 4})
+    for batch in drawn(found.train):
+        assert batch.y.dtype == np.float32
+        assert batch.y.tolist() == np.eye(4)[LABELS[batch.x.astype(int)]].tolist()
+    assert found.validation.like.y.shape == found.test.like.y.shape == (0, 4)
+    assert isinstance(found.train, Changed) == (not isinstance(parts.train, Examples))
+    assert one_hot(parts, {}) is parts
+
+
+def test_of_several_targets_those_become_one_hot_whose_output_takes_it():
+    several = parts_of(Examples(np.arange(8.0), {"a": LABELS, "b": LABELS}))
+    found = one_hot(several, {"b": 3}).train
+    assert (found.y["a"].shape, found.y["b"].shape) == ((8,), (8, 3))
+
+
+CONFIG = """
+seed: 1
+data: {type: sklearn, dataset: iris, split: {validation: 0.2, test: 0.2, stratify: true}}
+model: {layers: [Normalization, {type: Dense, units: 3, activation: softmax}]}
+train:
+  epochs: 2
+  optimizer: {type: Adam, learning_rate: 0.02}
+  loss: {type: CategoricalCrossentropy, label_smoothing: %s}
+  metrics: [accuracy]
+"""
+
+
+def trained(place, text, *options):
+    (place / "c.yaml").write_text(text)
+    result = invoke(
+        "train", place / "c.yaml", "--json", "--run-dir", place / f"run{len(list(place.iterdir()))}", *options
+    )
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)["history"]
+
+
+def test_one_hot_targets_train_as_labels_do(tmp_path):
+    smooth = CONFIG % 0.0
+    one_hot_history = trained(tmp_path, smooth)
+    labels = trained(tmp_path, smooth.replace("{type: CategoricalCrossentropy, label_smoothing: 0.0}",
+                                              "sparse_categorical_crossentropy"))  # fmt: skip
+    np.testing.assert_allclose(one_hot_history["loss"], labels["loss"], rtol=1e-5)
+    assert one_hot_history["val_accuracy"] == labels["val_accuracy"]
+    smoothed = trained(tmp_path, CONFIG % 0.2)
+    assert abs(smoothed["loss"][1] - labels["loss"][1]) > 0.01
+
+
+def test_class_weights_reach_the_loss_of_training_and_not_of_validation(tmp_path):
+    same = trained(tmp_path, CONFIG % 0.0, "--set", "train.optimizer.learning_rate=1e-12")
+    doubled = trained(
+        tmp_path, CONFIG % 0.0, "--set", "train.optimizer.learning_rate=1e-12",
+        "--set", "train.class_weight={0: 2, 1: 2, 2: 2}",
+    )  # fmt: skip
+    np.testing.assert_allclose(doubled["loss"], 2 * np.array(same["loss"]), rtol=1e-4)
+    np.testing.assert_allclose(doubled["val_loss"], same["val_loss"], rtol=1e-6)
