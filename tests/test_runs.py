@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import layercli
 from layercli import api
-from layercli.data.arrays import divide
 from layercli.data.readers import read
 from layercli.errors import LayercliError
 from layercli.runs import directory as runs
@@ -59,7 +58,7 @@ def test_the_manifest_tells_what_the_run_was_made_with_and_of(digits_run):
     assert manifest["versions"]["scikit-learn"] == version("scikit-learn")
     assert manifest["seed"] == 7
     config = api.load(CONFIGS / "digits_dense.yaml").config
-    parts = divide(read(config.data), config.data.split, seed=7, shuffle=True)
+    parts = read(config.data).divide(config.data.split, seed=7, shuffle=True)
     assert manifest["data"] == {
         "fingerprint": parts.fingerprint(),
         "train": 1437,
@@ -77,7 +76,7 @@ def test_the_hashes_in_the_manifest_are_those_of_the_files(custom_run):
 
 def test_the_saved_model_is_the_one_that_was_tested(digits_run):
     config = api.load(digits_run.path / "config.yaml").config
-    parts = divide(read(config.data), config.data.split, seed=config.seed, shuffle=True)
+    parts = read(config.data).divide(config.data.split, seed=config.seed, shuffle=True)
     model = keras.models.load_model(digits_run.path / "model.keras")
     loss, accuracy = model.evaluate(parts.test.x, parts.test.y, verbose=0)
     assert accuracy == pytest.approx(digits_run.summary["test"]["accuracy"])

@@ -13,14 +13,17 @@ from layercli.graph.agreement import disagreements, one_hot_units
 from layercli.graph.inputs import model_inputs
 
 if TYPE_CHECKING:
-    from layercli.data.arrays import Examples, Parts
+    from layercli.data.arrays import Parts
+    from layercli.data.part import Source
+    from layercli.data.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """All examples, the parts into which they are divided, and what is wrong with them."""
+    """All examples, what one pass over them told, the parts into which they are divided, and what is wrong with them."""
 
-    examples: Examples
+    source: Source
+    statistics: Statistics
     parts: Parts | None
     """None where nothing would be left to train on."""
     problems: list[Problem]
@@ -32,28 +35,29 @@ def examine(valid: Valid, data: Data) -> Examined:
     Raises:
         LayercliError: they cannot be read.
     """
-    from layercli.data.arrays import RefusedDataError, divide
+    from layercli.data.arrays import RefusedDataError
     from layercli.data.contract import findings, part_findings
     from layercli.data.readers import read
+    from layercli.data.statistics import survey
 
     try:
-        examples = read(data.located(valid.checked.directory_of(("data", "path"))), memory=machine_memory())
+        source = read(data.located(valid.checked.directory_of(("data", "path"))), memory=machine_memory())
+        facts, statistics = source.facts(), survey(source)
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None
-    facts = examples.facts()
-    found = [*model_inputs(valid.config, facts)[1], *findings(examples, data, _units(valid))]
+    found = [*model_inputs(valid.config, facts)[1], *findings(statistics, data, _units(valid))]
     if data.facts() is None:  # else the check of the config has told it already
         found.extend(disagreements(valid.config, valid.shapes, facts))
     problems = [valid.placed(finding) for finding in found]
-    if data.split.counts(len(examples))[0] < 1:
-        message = f"Of {len(examples)} examples none are left to train on."
+    if data.split.counts(len(source))[0] < 1:
+        message = f"Of {len(source)} examples none are left to train on."
         hint = "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`."
         problems.append(valid.problem(("data", "split"), "bad-split", message, hint))
-        return Examined(examples, None, problems)
-    parts = divide(examples, data.split, seed=valid.config.seed, shuffle=data.shuffle)
+        return Examined(source, statistics, None, problems)
+    parts = source.divide(data.split, seed=valid.config.seed, shuffle=data.shuffle)
     if not has_errors(problems):
         problems.extend(valid.placed(finding) for finding in part_findings(parts, data, facts))
-    return Examined(examples, parts, problems)
+    return Examined(source, statistics, parts, problems)
 
 
 def _units(valid: Valid) -> dict[str | None, int | None]:

@@ -33,11 +33,11 @@ def command(
     examined = examine(valid, data)
     from layercli.data.summary import balances, features, targets, write_sheet
 
-    examples, parts = examined.examples, examined.parts
+    statistics, parts = examined.statistics, examined.parts
     counts = (len(parts.train), len(parts.validation), len(parts.test)) if parts else (0, 0, 0)
     problems = [*valid.checked.problems, *examined.problems]
     wrong = has_errors(problems)
-    found = features(examples), targets(examples), counts, balances(parts) if parts else {}
+    found = features(statistics), targets(statistics), counts, balances(parts) if parts else {}
     if json:
         print_json({"ok": not wrong, **data_json(*found), **problems_json(problems)})
     else:
@@ -46,7 +46,7 @@ def command(
     if sheet is not None:
         try:
             with runs.staged(Path(sheet)) as staging:
-                written = write_sheet(examples, staging)
+                written = write_sheet(examined.source, staging)
                 if not written:
                     raise LayercliError(
                         Problem(

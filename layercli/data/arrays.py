@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from layercli.config.data import DataFacts, Split, TargetFacts
-from layercli.data.part import Shuffle, epoch_order
+from layercli.data.part import Part, Shuffle, epoch_order
 from layercli.graph.findings import Finding
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -110,52 +110,72 @@ class Examples:
         labels = array.dtype.kind in "iub" and array.ndim == 1
         return TargetFacts(int(array.max(initial=0)) + 1 if labels else None, array.shape[1:])
 
+    def target_batches(self) -> Iterator[Targets]:
+        """The targets, all at once: see ``Part``."""
+        yield self.y
+
+    def digest(self) -> str:
+        """SHA-256 over every example, in order."""
+        hasher = hashlib.sha256()
+        weights = [] if self.weights is None else [self.weights]
+        for array in (*(array for _, array in (*self.arrays, *self.targets)), *weights):
+            hasher.update(f"{array.dtype}{array.shape}".encode())
+            if array.dtype.kind == "O":  # text
+                hasher.update("\0".join(map(str, array.ravel())).encode())
+            else:
+                hasher.update(np.ascontiguousarray(array).data)
+        return hasher.hexdigest()
+
+    def divide(self, split: Split, *, seed: int, shuffle: bool) -> Parts:
+        """Divide the examples; with ``shuffle`` at random, the same way for the same seed."""
+        rows = divided_rows(
+            self.strata() if split.stratify else None, len(self), split, seed=seed, shuffle=shuffle
+        )
+        return Parts(*(self.take(part) for part in rows))
+
+    def strata(self) -> Array:
+        """A number for each example that is the same where all labels are; int64 of shape (samples,)."""
+        strata = np.zeros(len(self), dtype=np.int64)
+        for _, array in self.targets:
+            if array.dtype.kind in "iub" and array.ndim == 1:
+                _, numbers = np.unique(array, return_inverse=True)
+                _, strata = np.unique(strata * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
+        return strata
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The examples to train on, to validate on and to test on; the last two may be empty."""
 
-    train: Examples
-    validation: Examples
-    test: Examples
+    train: Part
+    validation: Part
+    test: Part
 
-    def mapped(self, change: Callable[[str | None, Array], Array]) -> Parts:
-        """The same with every input of every part changed."""
-        return Parts(*(part.mapped(change) for part in (self.train, self.validation, self.test)))
+    @property
+    def all(self) -> tuple[Part, Part, Part]:
+        """The three of them."""
+        return self.train, self.validation, self.test
 
     def fingerprint(self) -> str:
         """SHA-256 over every example, in order."""
-        hasher = hashlib.sha256()
-        for part in (self.train, self.validation, self.test):
-            weights = [] if part.weights is None else [part.weights]
-            for array in (*(array for _, array in (*part.arrays, *part.targets)), *weights):
-                hasher.update(f"{array.dtype}{array.shape}".encode())
-                if array.dtype.kind == "O":  # text
-                    hasher.update("\0".join(map(str, array.ravel())).encode())
-                else:
-                    hasher.update(np.ascontiguousarray(array).data)
-        return f"sha256:{hasher.hexdigest()}"
+        digests = " ".join(part.digest() for part in self.all)
+        return f"sha256:{hashlib.sha256(digests.encode()).hexdigest()}"
 
 
-def divide(examples: Examples, split: Split, *, seed: int, shuffle: bool) -> Parts:
-    """Divide the examples; with ``shuffle`` at random, the same way for the same seed."""
-    samples = len(examples)
+def whole(part: Part) -> Examples:
+    """All examples of a part, in memory."""
+    return part if isinstance(part, Examples) else next(part.batches(max(len(part), 1)), part.like)
+
+
+def divided_rows(
+    strata: Array | None, samples: int, split: Split, *, seed: int, shuffle: bool
+) -> list[Array]:
+    """The rows to train on, to validate on and to test on; each stratum in proportion, where they are given."""
     order = np.random.default_rng(seed).permutation(samples) if shuffle else np.arange(samples)
     train, validation, _ = split.counts(samples)
-    if split.stratify:
-        order = _spread_classes(order, _strata(examples))
-    rows = np.split(order, [train, train + validation])
-    return Parts(*(examples.take(part) for part in rows))
-
-
-def _strata(examples: Examples) -> Array:
-    """A number for each example that is the same where all labels are; int64 of shape (samples,)."""
-    strata = np.zeros(len(examples), dtype=np.int64)
-    for _, array in examples.targets:
-        if array.dtype.kind in "iub" and array.ndim == 1:
-            _, numbers = np.unique(array, return_inverse=True)
-            _, strata = np.unique(strata * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
-    return strata
+    if strata is not None:
+        order = _spread_classes(order, strata)
+    return np.split(order, [train, train + validation])
 
 
 def _spread_classes(order: Array, labels: Array) -> Array:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 
 from layercli.config.data import Data, DataFacts, TargetFacts
 from layercli.config.tables import Table
-from layercli.data.arrays import Array, Examples, Parts
-from layercli.data.targets import is_labels
+from layercli.data.arrays import Array, Parts, whole
+from layercli.data.statistics import Labels, Statistics, Values, labels_of
 from layercli.graph.findings import Finding
 from layercli.source.nodes import KeyPath, printable
+
+_MOST_TOLD: Final = 8
 
 
 def filled(parts: Parts, data: Data) -> Parts:
@@ -20,7 +22,8 @@ def filled(parts: Parts, data: Data) -> Parts:
     if not isinstance(data, Table) or data.missing.numbers == "refuse":
         return parts
     fill = {}
-    for name, array in parts.train.arrays:
+    train, validation, test = (whole(part) for part in parts.all)
+    for name, array in train.arrays:
         if array.dtype.kind != "f":
             continue
         values = np.zeros(array.shape[1:])
@@ -30,34 +33,40 @@ def filled(parts: Parts, data: Data) -> Parts:
         elif data.missing.numbers == "mean":
             values = np.ma.filled(np.ma.mean(known, axis=0), 0.0)
         fill[name] = np.asarray(values, dtype=np.float32)
-    return parts.mapped(
-        lambda name, array: np.where(np.isnan(array), fill[name], array) if name in fill else array
-    )
+
+    def fill_in(name: str | None, array: Array) -> Array:
+        return np.where(np.isnan(array), fill[name], array) if name in fill else array
+
+    return Parts(train.mapped(fill_in), validation.mapped(fill_in), test.mapped(fill_in))
 
 
-def findings(examples: Examples, data: Data, units: Mapping[str | None, int | None]) -> Iterator[Finding]:
+def findings(found: Statistics, data: Data, units: Mapping[str | None, int | None]) -> Iterator[Finding]:
     """Every number that is missing or infinite, and labels below 0 or beyond the ``units`` of their output."""
     refused = not isinstance(data, Table) or data.missing.numbers == "refuse"
-    for name, array in examples.arrays:
+    for name, values in found.inputs.items():
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
-        yield from _not_finite(array, _places(examples, name), path, data, refused=refused)
-        yield from _constant(array, examples.columns.get(name, ()), path)
-    for name, array in examples.targets:
+        title = f"The input `{printable(name, limit=40)}`" if name else "The input"
+        yield from _not_finite(values, title, path, missing=refused, fillable=isinstance(data, Table))
+        yield from _constant(values, path)
+    for name, values in found.targets.items():
         path = ("data", "target") if name is None else ("data", "target", name)
-        yield from _not_finite(array, None, path, data, refused=True)
-        if is_labels(array) and len(array):
-            yield from _bad_labels(array, path, units.get(name))
+        title = f"The target `{printable(name, limit=40)}`" if name else "The target"
+        yield from _not_finite(values, title, path, missing=True, fillable=False)
+    for name, labels in found.labels.items():
+        path = ("data", "target") if name is None else ("data", "target", name)
+        yield from _bad_labels(labels, path, units.get(name))
 
 
-def _bad_labels(labels: Array, path: KeyPath, units: int | None) -> Iterator[Finding]:
+def _bad_labels(labels: Labels, path: KeyPath, units: int | None) -> Iterator[Finding]:
     for wrong, what in (
-        (labels < 0, "labels are counted from 0"),
-        (labels >= (units or 2**31), f"the output has {units} units"),
+        ([label for label in labels.counts if label < 0], "labels are counted from 0"),
+        ([label for label in labels.counts if units and label >= units], f"the output has {units} units"),
     ):
-        rows = np.flatnonzero(wrong)
-        if len(rows):
-            message = f"Row {rows[0] + 1} has the label {labels[rows[0]]}, but {what}"
-            others = f"; so have {len(rows)} rows in all." if len(rows) > 1 else "."
+        if wrong:
+            first = min(wrong, key=lambda label: labels.first[label])
+            rows = sum(labels.counts[label] for label in wrong)
+            message = f"Row {labels.first[first] + 1} has the label {first}, but {what}"
+            others = f"; so have {rows} rows in all." if rows > 1 else "."
             yield Finding(code="bad-label", message=message + others, path=path,
                           hint="Correct the data, or give the last layer a unit for each class.")  # fmt: skip
 
@@ -65,27 +74,23 @@ def _bad_labels(labels: Array, path: KeyPath, units: int | None) -> Iterator[Fin
 def part_findings(parts: Parts, data: Data, facts: DataFacts) -> Iterator[Finding]:
     """Warnings of parts that were asked for and are empty, and of classes that a part has none of."""
     asked = {"validation": data.split.validation, "test": data.split.test}
-    for name, part in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
-        path: KeyPath = ("data", "split", name) if asked.get(name) else ("data", "split")
+    for title, part in zip(("training", "validation", "test"), parts.all, strict=True):
+        path: KeyPath = ("data", "split", title) if asked.get(title) else ("data", "split")
         if not len(part):
-            if asked.get(name):
-                message = f"The {name} part is empty: {asked[name]} of {len(parts.train)} examples is none."
-                yield Finding(
-                    code="bad-split",
-                    message=message,
-                    path=path,
-                    hint="Use a larger part.",
-                    severity="warning",
-                )
+            if asked.get(title):
+                message = f"The {title} part is empty: {asked[title]} of {len(parts.train)} examples is none."
+                hint = "Use a larger part."
+                yield Finding(code="bad-split", message=message, path=path, hint=hint, severity="warning")
             continue
-        for target, labels in part.targets:
-            classes = (facts.of(str(target)) or TargetFacts()).classes
-            absent = [] if classes is None else sorted(set(range(classes)) - set(np.unique(labels).tolist()))
+        for target, labels in labels_of(part).items():
+            classes = (facts.of(str(target)) or TargetFacts()).classes or 0
+            absent = [label for label in range(classes) if label not in labels.counts]
             if absent:
-                message = f"The {name} examples have none of the {_classes(absent, part.names_of(target))}"
+                named = _classes(absent, part.like.names_of(target))
+                of = f" of `{printable(target, limit=40)}`" if target is not None else ""
                 yield Finding(
                     code="absent-class",
-                    message=message + (f" of `{target}`." if target is not None else "."),
+                    message=f"The {title} examples have none of the {named}{of}.",
                     path=path,
                     hint="Divide the classes evenly: `split: {stratify: true}`.",
                     severity="warning",
@@ -93,58 +98,59 @@ def part_findings(parts: Parts, data: Data, facts: DataFacts) -> Iterator[Findin
 
 
 def _classes(labels: list[int], names: tuple[str, ...] | None) -> str:
-    told = ", ".join(f"`{printable(names[label], limit=40) if names else label}`" for label in labels[:8])
-    more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
-    return f"class{'es' * (len(labels) > 1)} {told}{more}"
+    told = _listed([names[label] if names else str(label) for label in labels])
+    return f"class{'es' * (len(labels) > 1)} {told}"
 
 
-Place: TypeAlias = Callable[[list[int]], str]
-"""What a message calls a number of an input, by its indices behind the example's."""
-
-
-def _places(examples: Examples, name: str | None) -> Place:
-    columns = examples.columns.get(name, ())
-    title = f"The input `{name}`" if name else "The input"
-    return lambda rest: f"`{columns[rest[0]]}`" if columns and rest else (
-        f"{title} at [{', '.join(map(str, rest))}]" if rest else title
-    )  # fmt: skip
+def _listed(names: list[str]) -> str:
+    told = ", ".join(f"`{printable(name, limit=40)}`" for name in names[:_MOST_TOLD])
+    return told + (f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else "")
 
 
 def _not_finite(
-    array: Array, place: Place | None, path: KeyPath, data: Data, *, refused: bool
+    values: Values, title: str, path: KeyPath, *, missing: bool, fillable: bool
 ) -> Iterator[Finding]:
-    if array.dtype.kind != "f":
-        return
-    wrong = ~np.isfinite(array) if refused else np.isinf(array)
-    if not wrong.any():
-        return
-    row, *rest = (int(axis[0]) for axis in np.nonzero(wrong))
-    what = "is missing" if np.isnan(array[(row, *rest)]) else "is infinite"
-    where = place(rest) if place is not None else "The target"
-    count = int(wrong.sum())
-    others = f", and {count:,} numbers are in all" if count > 1 else ""
-    hint = "Remove those rows, or say what stands in their place: `missing: {numbers: median}`."
-    fillable = isinstance(data, Table) and place is not None
-    yield Finding(
-        code="not-finite",
-        message=f"{where} {what} in row {row + 1}{others}.",
-        path=path,
-        hint=hint if fillable else "Remove or replace them in the file.",
-    )
+    """Of each column, the first number that is not there, and how many."""
+    for what, counts, first in (
+        ("missing", values.missing, values.first_missing if missing else {}),
+        ("infinite", values.infinite, values.first_infinite),
+    ):
+        for index in sorted(first)[:_MOST_TOLD]:
+            row, *rest = first[index]
+            column = f"`{printable(values.columns[index], limit=60)}`" if values.columns else (
+                f"{title} at [{', '.join(map(str, rest))}]" if rest else title
+            )  # fmt: skip
+            count = int(counts[index])
+            others = f", and {count:,} numbers are in all" if count > 1 else ""
+            hint = "Remove those rows, or say what stands in their place: `missing: {numbers: median}`."
+            yield Finding(
+                code="not-finite",
+                message=f"{column} is {what} in row {row + 1}{others}.",
+                path=path,
+                hint=hint if fillable and what == "missing" else "Remove or replace them in the file.",
+            )
+        if len(first) > _MOST_TOLD:
+            count = int(counts[sorted(first)[_MOST_TOLD:]].sum())
+            message = f"{len(first) - _MOST_TOLD} more columns have {count:,} numbers that are {what}."
+            yield Finding(
+                code="not-finite", message=message, path=path, hint="Look at `layercli inspect-data`."
+            )
 
 
-def _constant(array: Array, columns: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:
+def _constant(values: Values, path: KeyPath) -> Iterator[Finding]:
     """A warning of columns that are the same in every example."""
-    if not columns or array.dtype.kind != "f" or len(array) < 2:
+    if not values.columns or values.rows < 2:
         return
-    same = [name for name, column in zip(columns, array.T, strict=True) if (column == column[0]).all()]
-    if same:
-        told = ", ".join(f"`{printable(name, limit=40)}`" for name in same[:8])
-        more = f" and {len(same) - 8} more" if len(same) > 8 else ""
-        verb = "are" if len(same) > 1 else "is"
+    if values.dtype == "text":
+        same = [len(values.different.get(index, "  ")) == 1 for index in range(len(values.columns))]
+    else:
+        same = ((values.low == values.high) & (values.missing + values.infinite == 0)).tolist()
+    names = [name for name, constant in zip(values.columns, same, strict=True) if constant]
+    if names:
+        verb = "are" if len(names) > 1 else "is"
         yield Finding(
             code="constant-column",
-            message=f"{told}{more} {verb} the same in every example, so nothing can be learned from it.",
+            message=f"{_listed(names)} {verb} the same in every example, so nothing can be learned from it.",
             path=path,
             hint="Leave it out by `inputs`, or keep it: it does no harm.",
             severity="warning",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from layercli.data.arrays import Array, Examples
+    from layercli.config.data import DataFacts, Split
+    from layercli.data.arrays import Array, Examples, Parts, Targets
 
 
 class Shuffle(NamedTuple):
@@ -34,6 +35,22 @@ class Part(Protocol):
         Without ``shuffle`` they come in the order of the data. A pass that starts later gives the same batches as one
         that came there from the beginning.
         """
+
+    def target_batches(self) -> Iterator[Targets]:
+        """The targets alone, in the order of the data, some at a time."""
+
+    def digest(self) -> str:
+        """SHA-256 that is another wherever an example or their order is another."""
+
+
+class Source(Part, Protocol):
+    """All examples that a reader gives, before they are divided."""
+
+    def facts(self) -> DataFacts:
+        """What a model must fit."""
+
+    def divide(self, split: Split, *, seed: int, shuffle: bool) -> Parts:
+        """Divide the examples; with ``shuffle`` at random, the same way for the same seed."""
 
 
 def epoch_order(samples: int, shuffle: Shuffle | None) -> Array:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-from typing import Final
+from typing import Any, Final, Protocol
 
 from layercli.config.data import Data
-from layercli.data.arrays import Examples
+from layercli.data.part import Source
 
 READERS: Final = {
     "sklearn": "layercli.data.sklearn",
@@ -17,16 +16,33 @@ READERS: Final = {
     "images": "layercli.data.images",
     "text": "layercli.data.text",
 }
-"""Type of data -> the module whose ``read`` gives its examples."""
+"""Type of data -> the module that reads it: a ``Reader``."""
 
 
-def read(data: Data, *, memory: int | None = None) -> Examples:
-    """All examples that a config's data section names, whose paths are absolute.
+class Reader(Protocol):
+    """What a module that reads one type of data has."""
 
-    ``memory`` is how many bytes may be read; None where nobody knows.
+    @staticmethod
+    def read(data: Any, memory: int | None) -> Source:
+        """All examples that a data section of its type names, whose paths are absolute.
+
+        ``memory`` is how many bytes may be held; None where nobody knows. What is larger is read as it is needed.
+
+        Raises:
+            RefusedDataError: they cannot be read.
+        """
+
+
+def reader(data: Data) -> Reader:
+    """The module that reads data of that type."""
+    found: Any = import_module(READERS[data.type_name()])
+    return found  # type: ignore[no-any-return]
+
+
+def read(data: Data, *, memory: int | None = None) -> Source:
+    """All examples that a config's data section names; see ``Reader``.
 
     Raises:
         RefusedDataError: they cannot be read, or do not fit into the memory.
     """
-    reader: Callable[[Data, int | None], Examples] = import_module(READERS[data.type_name()]).read
-    return reader(data, memory)
+    return reader(data).read(data, memory)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from layercli.data.arrays import Array, Examples, Parts
+from layercli.data.arrays import Array, Parts
+from layercli.data.part import Part, Shuffle
+from layercli.data.statistics import Statistics, Values, labels_of
 from layercli.data.targets import is_labels
 
-_SAMPLES = 3
+_MOST_CLASSES = 100_000
 _SHEET = 64
 """Images on a contact sheet."""
 _TILE = 64
@@ -36,43 +39,42 @@ class Feature:
     """Values of the first examples."""
 
 
-def features(examples: Examples) -> list[Feature]:
+def features(found: Statistics) -> list[Feature]:
     """A line for each column, and for each input that is not made of columns."""
-    found = []
-    for name, array in examples.arrays:
-        columns = examples.columns.get(name, ())
-        if columns and array.ndim == 2:
-            found += [_feature(name, column, array[:, index]) for index, column in enumerate(columns)]
-        else:
-            found.append(_feature(name, None, array))
-    return found
+    return [feature for name, values in found.inputs.items() for feature in _features(name, values)]
 
 
-def targets(examples: Examples) -> list[Feature]:
+def targets(found: Statistics) -> list[Feature]:
     """A line for each target."""
-    return [_feature(None, name or "target", array) for name, array in examples.targets]
+    return [
+        replace(_feature(None, values, 0), name=name or "target") for name, values in found.targets.items()
+    ]
 
 
-def _feature(name: str | None, column: str | None, array: Array) -> Feature:
-    flat = array.ravel()
-    samples = tuple(value.item() if hasattr(value, "item") else value for value in flat[:_SAMPLES])
-    single = array.ndim == 1 or array.shape[1:] == (1,)
-    if array.dtype.kind == "O":
-        missing = int((flat == "").sum())
-        return Feature(
-            name, column, array.shape[1:], "text", missing, len(set(flat.tolist())), None, None, None, samples
-        )
-    known = flat[np.isfinite(flat)] if array.dtype.kind == "f" else flat
-    low, mean, high = (
-        (float(known.min()), float(known.mean(dtype=np.float64)), float(known.max()))
-        if len(known)
-        else (None,) * 3
-    )
-    different = len(np.unique(known)) if single else None
+def _features(name: str | None, values: Values) -> Iterator[Feature]:
+    if not values.columns:
+        yield _feature(name, values, None)
+    for index, column in enumerate(values.columns):
+        yield replace(_feature(name, values, index), name=column)
+
+
+def _feature(name: str | None, values: Values, column: int | None) -> Feature:
+    """A column, or all of them together."""
+    chosen = slice(None) if column is None or len(values.missing) == 1 else slice(column, column + 1)
+    number = int(values.known[chosen].sum())
+    measured = values.dtype != "text" and number > 0
     return Feature(
-        name, column, array.shape[1:], array.dtype.name, len(flat) - len(known), different, low, mean, high,
-        samples if single else (),
-    )  # fmt: skip
+        name,
+        None,
+        values.shape,
+        values.dtype,
+        int(values.missing[chosen].sum() + values.infinite[chosen].sum()),
+        len(values.different[column or 0]) if (column or 0) in values.different else None,
+        float(values.low[chosen].min()) if measured else None,
+        float(values.total[chosen].sum() / number) if measured else None,
+        float(values.high[chosen].max()) if measured else None,
+        tuple(values.samples[column or 0]) if values.samples else (),
+    )
 
 
 Balance: TypeAlias = list[tuple[str, tuple[int, int, int]]]
@@ -81,34 +83,35 @@ Balance: TypeAlias = list[tuple[str, tuple[int, int, int]]]
 def balances(parts: Parts) -> dict[str | None, Balance]:
     """Of each target that is labels: each class by its name, and how many examples of each part have it."""
     found: dict[str | None, Balance] = {}
-    three = [dict(part.targets) for part in (parts.train, parts.validation, parts.test)]
-    for target, labels in three[0].items():
-        each = [part[target] for part in three]
-        if not is_labels(labels) or min(int(part.min(initial=0)) for part in each) < 0:
+    each = [labels_of(part) for part in parts.all]
+    for target in each[0]:
+        three = [labels[target].counts for labels in each]
+        seen = {label for counts in three for label in counts}
+        if min(seen, default=0) < 0 or max(seen, default=0) > _MOST_CLASSES:
             continue
-        names = parts.train.names_of(target)
-        classes = len(names) if names else max(int(part.max(initial=0)) for part in each) + 1
-        counts = [np.bincount(part, minlength=classes).tolist() for part in each]
-        titles = names or [str(label) for label in range(classes)]
-        found[target] = [(name, (a, b, c)) for name, a, b, c in zip(titles, *counts, strict=True)]
+        names = parts.train.like.names_of(target)
+        titles = names or [str(label) for label in range(max(seen, default=-1) + 1)]
+        rows = [tuple(counts.get(label, 0) for counts in three) for label in range(len(titles))]
+        found[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
     return found
 
 
-def write_sheet(examples: Examples, target: Path) -> bool:
+def write_sheet(source: Part, target: Path) -> bool:
     """Write images of the first input that holds some as one picture, class by class; False where none does."""
     from PIL import Image
 
-    array = next(
-        (array for _, array in examples.arrays if array.ndim == 4 and array.shape[3] in (1, 3, 4)), None
+    like = source.like
+    name, kind = next(
+        ((name, array) for name, array in like.arrays if array.ndim == 4 and array.shape[3] in (1, 3, 4)),
+        (None, None),
     )
-    if array is None or not len(array):
+    if kind is None or not len(source):
         return False
-    labels = next((labels for _, labels in examples.targets if is_labels(labels)), np.zeros(len(array)))
-    order = np.argsort(labels, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(_SHEET, len(order))).astype(int)]
-    images = array[chosen].astype(np.float64)
+    drawn = next(source.batches(_SHEET, shuffle=Shuffle(0, 0)))
+    labels = next((labels for _, labels in drawn.targets if is_labels(labels)), np.zeros(len(drawn)))
+    images: Array = dict(drawn.arrays)[name][np.argsort(labels, kind="stable")].astype(np.float64)
     low, high = np.nanmin(images), np.nanmax(images)
-    if array.dtype != np.uint8:
+    if kind.dtype != np.uint8:
         images = np.nan_to_num((images - low) / (high - low or 1.0)) * 255
     side = int(np.ceil(np.sqrt(len(images))))
     scale = max(1, -(-_TILE // images.shape[1]))

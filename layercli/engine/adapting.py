@@ -9,18 +9,19 @@ import keras
 import tensorflow as tf
 
 from layercli.check import Valid
-from layercli.data.arrays import Examples, Inputs
+from layercli.data.arrays import Inputs, whole
+from layercli.data.part import Part
 from layercli.engine.assemble import Assembled, learns_before_training, picked
 
 
-def adapt(assembled: Assembled, valid: Valid, examples: Examples) -> None:
+def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
     """Let each layer that learns from data before training learn from these examples alone."""
     for node in valid.graph.nodes:
         if not learns_before_training(node):
             continue
         layer = assembled.layers[node.name]
         source, pick = node.inputs[0], node.picks[0]
-        data: Any = fed(examples.x)
+        data: Any = fed(whole(part).x)
         if source not in valid.graph.inputs:
             before = keras.Model(assembled.model.inputs, picked(assembled.tensors[source], pick))
             data = before.predict(data, verbose=0)

@@ -12,7 +12,7 @@ import pytest
 
 from layercli.check import check
 from layercli.config.data import DATA, Split
-from layercli.data.arrays import Parts, RefusedDataError, divide
+from layercli.data.arrays import Parts, RefusedDataError
 from layercli.data.readers import read
 from tests.running import invoke
 
@@ -178,7 +178,7 @@ def test_missing_numbers_are_filled_by_what_the_training_examples_tell(place):
     from layercli.data.contract import filled
 
     parsed = DATA.parse(data)
-    parts = filled(divide(read(parsed), parsed.split, seed=0, shuffle=False), parsed)
+    parts = filled(read(parsed).divide(parsed.split, seed=0, shuffle=False), parsed)
     known = [n for n in range(20) if n % 4]
     assert parts.train.x[0, 0] == parts.test.x[0, 0] == pytest.approx(sum(known) / len(known))
     assert not np.isnan(parts.test.x).any()
@@ -374,7 +374,7 @@ def test_each_output_has_a_target_of_its_own(place):
     assert examples.names_of("kind") == ("date", "fig", "plum")
     facts = examples.facts()
     assert (facts.of("kind").classes, facts.of("size").shape, facts.of("other")) == (3, (2,), None)
-    parts = divide(examples, Split(validation=3, stratify=True), seed=0, shuffle=True)
+    parts = examples.divide(Split(validation=3, stratify=True), seed=0, shuffle=True)
     assert sorted(parts.train.y["kind"].tolist()) == [0, 1, 2]
     [batch] = parts.validation.batches(8)
     assert np.array_equal(batch.y["size"], batch.x)

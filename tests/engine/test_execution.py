@@ -3,7 +3,6 @@ import json
 import pytest
 
 from layercli import api
-from layercli.data.arrays import divide
 from layercli.data.readers import read
 from layercli.engine.execution import Plan, example_bytes, plan
 from tests.running import train, write_config
@@ -14,7 +13,7 @@ LOSS = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
 
 def planned(tmp_path, layers, *, samples=None, **section):
     valid = api.load(write_config(tmp_path, layers, train=LOSS | section))
-    examples = divide(read(valid.config.data), valid.config.data.split, seed=0, shuffle=True).train
+    examples = read(valid.config.data).divide(valid.config.data.split, seed=0, shuffle=True).train
     if samples is not None:
         examples = examples.take([0] * samples)
     return plan(valid, valid.config.train, examples)

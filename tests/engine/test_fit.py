@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.data.arrays import divide
 from layercli.data.readers import read
 from layercli.engine.adapting import adapt
 from layercli.engine.assemble import ADAPTED, assemble
@@ -16,7 +15,7 @@ HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
 
 def parts_of(valid):
-    return divide(read(valid.config.data), valid.config.data.split, seed=valid.config.seed, shuffle=True)
+    return read(valid.config.data).divide(valid.config.data.split, seed=valid.config.seed, shuffle=True)
 
 
 def adapted(tmp_path, layers, **changes):
