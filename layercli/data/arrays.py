@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -165,6 +166,20 @@ class Parts:
 def whole(part: Part) -> Examples:
     """All examples of a part, in memory."""
     return part if isinstance(part, Examples) else next(part.batches(max(len(part), 1)), part.like)
+
+
+_BATCH_BYTES = 1 << 24
+_TEXT_BYTES = 1 << 10
+
+
+def in_batches(part: Part) -> Iterator[Examples]:
+    """One pass over a part in the order of the data, some examples at a time, in memory that does not grow with it."""
+    like = part.like
+    example = sum(
+        (_TEXT_BYTES if array.dtype.kind == "O" else array.itemsize) * prod(array.shape[1:])
+        for _, array in (*like.arrays, *like.targets)
+    )
+    return part.batches(max(1, min(1 << 16, _BATCH_BYTES // max(example, 1))))
 
 
 def divided_rows(

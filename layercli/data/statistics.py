@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.data.arrays import Array, Targets
+from layercli.data.arrays import Array, Targets, in_batches
 from layercli.data.part import Part
 from layercli.data.targets import is_labels
 
@@ -17,7 +17,6 @@ MOST_DIFFERENT: Final = 10_000
 _MOST_COLUMNS = 10_000
 _MOST_LABELS = 100_000
 _SAMPLES = 3
-_BATCH_BYTES = 1 << 24
 
 Place: TypeAlias = tuple[int, ...]
 """The row of a number, from 0, and its indices behind that."""
@@ -139,10 +138,7 @@ def survey(part: Part) -> Statistics:
     inputs = {name: Values.like(array, tuple(like.columns.get(name, ()))) for name, array in like.arrays}
     targets = {name: Values.like(array, ()) for name, array in like.targets}
     labels = {name: Labels() for name, array in like.targets if is_labels(array)}
-    example_bytes = sum(
-        array.itemsize * int(np.prod(array.shape[1:])) for _, array in (*like.arrays, *like.targets)
-    )
-    for batch in part.batches(max(1, min(1 << 16, _BATCH_BYTES // max(example_bytes, 1)))):
+    for batch in in_batches(part):
         for name, array in batch.arrays:
             inputs[name].add(array)
         for name, array in batch.targets:

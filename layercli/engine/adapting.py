@@ -2,32 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from layercli.check import Valid
-from layercli.data.arrays import Inputs, whole
+from layercli.data.arrays import Inputs, in_batches
 from layercli.data.part import Part
-from layercli.engine.assemble import Assembled, learns_before_training, picked
+from layercli.engine.assemble import (
+    ADAPTED,
+    Assembled,
+    inner_layers,
+    learns,
+    learns_before_training,
+    picked,
+)
+from layercli.graph.build import Node
+from layercli.layers.component import Component
+
+Batches: TypeAlias = Callable[[], Iterable[Any]]
+"""Begins a pass over what a layer takes, batch by batch."""
 
 
 def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
-    """Let each layer that learns from data before training learn from these examples alone."""
+    """Let each layer that learns from data before training learn from this part alone, batch by batch."""
     for node in valid.graph.nodes:
-        if not learns_before_training(node):
-            continue
-        layer = assembled.layers[node.name]
-        source, pick = node.inputs[0], node.picks[0]
-        data: Any = fed(whole(part).x)
-        if source not in valid.graph.inputs:
-            before = keras.Model(assembled.model.inputs, picked(assembled.tensors[source], pick))
-            data = before.predict(data, verbose=0)
-        elif isinstance(data, Mapping):
-            data = data[source]
-        layer.adapt(data)
+        if learns_before_training(node):
+            teach(assembled.layers[node.name], node.layer, partial(_taken, assembled, valid, node, part))
+
+
+def teach(layer: Any, component: Component, batches: Batches) -> None:
+    """Adapt a Keras layer, and those inside it, to what it takes."""
+    if component.type_name() in ADAPTED:
+        layer.adapt(_documents(batch) for batch in batches())
+    elif component.type_name() == "TimeDistributed":
+        if learns(component):
+            teach(layer.layer, inner_layers(component)[0], lambda: map(_steps, batches()))
+    else:
+        for inner, declared in zip(layer.layers, inner_layers(component), strict=True):
+            if learns(declared):
+                teach(inner, declared, batches)
+            batches = _after(inner, batches)
+
+
+def _after(layer: Any, batches: Batches) -> Batches:
+    return lambda: map(layer, batches())
+
+
+def _taken(assembled: Assembled, valid: Valid, node: Node, part: Part) -> Iterator[Any]:
+    """What a node takes of each batch of a part."""
+    source, pick = node.inputs[0], node.picks[0]
+    before = None
+    if source not in valid.graph.inputs:
+        inputs = {name: assembled.tensors[name] for name in valid.graph.inputs}
+        one = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+        before = keras.Model(one, picked(assembled.tensors[source], pick))
+    for batch in in_batches(part):
+        x: Any = fed(batch.x)
+        if before is not None:
+            yield before(x, training=False)
+        else:
+            yield x[source] if isinstance(x, Mapping) else x
+
+
+def _documents(batch: Any) -> Any:
+    """Values of shape (batch,) as (batch, 1): a lookup would take them for one text."""
+    return batch[:, None] if len(batch.shape) == 1 else batch
+
+
+def _steps(batch: Any) -> Any:
+    """All timesteps of (batch, timesteps, ...) after one another, of shape (batch * timesteps, ...)."""
+    return keras.ops.reshape(batch, (-1, *batch.shape[2:]))
 
 
 def fed(x: Inputs) -> Any:

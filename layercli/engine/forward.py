@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
 from layercli.check import Valid
+from layercli.engine.adapting import teach
 from layercli.engine.assemble import Assembled, call, disagreement, learns_before_training, picked
 from layercli.engine.refusals import refused
 from layercli.errors import Problem
@@ -37,7 +39,7 @@ def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Sha
         taken = [picked(values[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
         layer = assembled.layers[node.name]
         if learns_before_training(node):
-            layer.adapt(taken[0])  # to these examples: without, it has no table to look anything up in
+            teach(layer, node.layer, partial(iter, taken[:1]))  # else it has no table to look anything up in
         try:
             result = call(layer, node, taken, training=False)
         except Exception as error:

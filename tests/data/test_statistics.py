@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layercli.data import statistics
+from layercli.data import arrays, statistics
 from layercli.data.arrays import Examples
 from layercli.data.statistics import labels_of, survey
 
@@ -22,7 +22,7 @@ EXAMPLES = Examples(
 
 @pytest.mark.parametrize("batch_bytes", [1, 1000, 1 << 24])
 def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_bytes):
-    monkeypatch.setattr(statistics, "_BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(arrays, "_BATCH_BYTES", batch_bytes)
     found = survey(EXAMPLES)
     numbers = found.inputs["n"]
     finite = np.where(np.isfinite(NUMBERS), NUMBERS, np.nan)

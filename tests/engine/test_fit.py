@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from layercli import api
+from layercli.data import arrays
 from layercli.data.readers import read
 from layercli.engine.adapting import adapt
 from layercli.engine.assemble import ADAPTED, assemble
@@ -164,3 +165,51 @@ def test_a_layer_frozen_in_the_config_does_not_learn(tmp_path):
     for name, same in (("frozen", True), ("dense", False)):
         kernels = [np.asarray(model.get_layer(name).kernel) for model in (before, after)]
         assert np.array_equal(*kernels) is same
+
+
+class Streamed:
+    """A part that is not in memory."""
+
+    def __init__(self, examples):
+        self.examples = examples
+
+    def __len__(self):
+        return len(self.examples)
+
+    def __getattr__(self, name):
+        return getattr(self.examples, name)
+
+
+@pytest.mark.parametrize("layers", [
+    ["Normalization", {"type": "Normalization", "name": "second"}, HEAD],
+    [{"type": "IntegerLookup", "output_mode": "tf_idf"}, "Flatten"],
+    [{"type": "Reshape", "target_shape": [2, 2]}, {"type": "TimeDistributed", "layer": "Normalization"}, "Flatten"],
+    [{"type": "Pipeline", "layers": [{"type": "Rescaling", "scale": 2}, "Normalization"]}, "Flatten"],
+])  # fmt: skip
+def test_layers_learn_batch_by_batch_what_they_learn_from_all_at_once(tmp_path, monkeypatch, layers):
+    valid = api.load(write_config(tmp_path, layers, train=None))
+    part = parts_of(valid).train
+    seen = []
+    for size in (1 << 24, 200):
+        monkeypatch.setattr(arrays, "_BATCH_BYTES", size)
+        assembled = assemble(valid)
+        adapt(assembled, valid, Streamed(part))
+        seen.append(np.asarray(assembled.model(part.x[:20])))
+    assert len(list(arrays.in_batches(part))) > 5
+    np.testing.assert_allclose(*seen, rtol=1e-4, atol=1e-4)
+
+
+def test_layers_inside_others_learn_what_those_give_them(tmp_path):
+    data = {"type": "sklearn", "dataset": "digits", "shape": [8, 8], "split": {"test": 0.2}}
+    layers = [{"type": "TimeDistributed", "layer": "Normalization"}, "Flatten"]
+    assembled, parts = adapted(tmp_path, layers, data=data, train=None)
+    inner = assembled.layers["time_distributed"].layer
+    np.testing.assert_allclose(np.asarray(inner.mean)[0], parts.train.x.mean(axis=(0, 1)), rtol=1e-4)
+    layers = [{"type": "Pipeline", "layers": [{"type": "Rescaling", "scale": 2}, "Normalization"]}, "Flatten"]
+    assembled, parts = adapted(tmp_path, layers, data=data, train=None)
+    inner = assembled.layers["pipeline"].layers[1]
+    np.testing.assert_allclose(np.asarray(inner.mean).ravel(), parts.train.x.mean(axis=(0, 1)) * 2, rtol=1e-4)
+    path = tmp_path / "model.keras"
+    assembled.model.save(path)
+    again = keras.models.load_model(path)
+    np.testing.assert_array_equal(again(parts.test.x), assembled.model(parts.test.x))
