@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "layercli.commands.evaluate",
     "runs": "layercli.commands.runs",
     "sweep": "layercli.commands.sweep",
+    "export": "layercli.commands.export",
     "show": "layercli.commands.show",
     "diff": "layercli.commands.diff",
     "init": "layercli.commands.init",

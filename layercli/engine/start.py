@@ -20,15 +20,15 @@ def start() -> None:
     gc.enable()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _kept_out(_UNUSED if process.is_ours else ()), _native_output_held():
+    with _kept_out(_UNUSED if process.is_ours else ()), native_output_held():
         import keras
 
         keras.distribution.list_devices()  # looks for accelerators now, while what that prints is held
 
 
 @contextmanager
-def _native_output_held() -> Iterator[None]:
-    """Keep what C++ code writes to standard error off the screen; show it if the import fails."""
+def native_output_held(*, shown: bool = True) -> Iterator[None]:
+    """Keep what C++ code writes to standard error off the screen; ``shown`` if it ends in an error."""
     sys.stderr.flush()
     try:
         screen = os.dup(2)
@@ -41,7 +41,7 @@ def _native_output_held() -> Iterator[None]:
             yield
         except BaseException:
             held.seek(0)
-            os.write(screen, held.read())
+            os.write(screen, held.read() if shown else b"")
             raise
         finally:
             os.dup2(screen, 2)

@@ -40,7 +40,7 @@ def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd)
     import layercli.engine
 
     start = sys.modules[f"{layercli.engine.__name__}.start"]
-    with start._native_output_held():
+    with start.native_output_held():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == ""
 
@@ -48,6 +48,6 @@ def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd)
         os.write(2, b"why it failed")
         raise ImportError
 
-    with pytest.raises(ImportError), start._native_output_held():
+    with pytest.raises(ImportError), start.native_output_held():
         fail()
     assert capfd.readouterr().err == "why it failed"

@@ -1,0 +1,135 @@
+"""A fresh Python process that runs what was exported, without layercli."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layercli.data.arrays import Array
+from layercli.engine.export.options import Inputs
+
+_LONGEST = 3600
+"""Seconds that it may take."""
+
+_PROGRAM = """
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+kind, target, weights, folder, *modules = sys.argv[1:]
+folder = Path(folder)
+
+
+def imported(path):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(Path(path).parent))
+    spec.loader.exec_module(module)
+    return module
+
+
+import keras
+
+classes = {}
+for path in modules:
+    for name, item in vars(imported(path)).items():
+        if isinstance(item, type) and issubclass(item, keras.layers.Layer):
+            classes[name] = item
+if kind == "keras":
+    model = keras.models.load_model(target, custom_objects=classes)
+else:
+    model = imported(target).build_model()
+    if weights:
+        model.load_weights(weights)
+
+import numpy as np
+import tensorflow as tf
+
+
+def fed(array):
+    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else array
+
+
+index = json.loads((folder / "inputs.json").read_text())
+with np.load(folder / "inputs.npz") as given:
+    outputs = {}
+    for number, names in enumerate(index):
+        batch = {name: fed(given[f"{number}_{place}"]) for place, name in enumerate(names)}
+        tensors = [batch[tensor.name] for tensor in model.inputs]
+        result = model(tensors if len(tensors) > 1 else tensors[0], training=False)
+        for place, output in enumerate(keras.tree.flatten(result)):
+            outputs[f"{number}_{place}"] = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+np.savez(folder / "outputs.npz", **outputs)
+assert not any(name.partition(".")[0] == "layercli" for name in sys.modules)
+"""
+
+
+class FreshProcessError(Exception):
+    """The fresh process failed; its last words are the message."""
+
+
+def run_fresh(
+    kind: str,
+    target: Path,
+    batches: Sequence[Inputs],
+    modules: Sequence[Path] = (),
+    *,
+    weights: Path | None = None,
+) -> list[list[Array]]:
+    """What the model in a Keras file, or that of a script's ``build_model()``, gives for each batch.
+
+    Raises:
+        FreshProcessError: it cannot be loaded or run there.
+    """
+    with tempfile.TemporaryDirectory(prefix="layercli-") as name:
+        folder = Path(name)
+        _write(folder, batches)
+        arguments = [kind, target.absolute(), weights.absolute() if weights else "", folder]
+        command = [sys.executable, "-I", "-c", _PROGRAM, *map(str, arguments)]
+        command += [str(module.absolute()) for module in modules]
+        done = subprocess.run(  # noqa: S603 - Python itself, on files of ours
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST,
+            cwd=folder,
+            env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        )
+        if done.returncode != 0:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            raise FreshProcessError(lines[-1].strip() if lines else f"it ended with {done.returncode}")
+        with np.load(folder / "outputs.npz") as given:
+            arrays: dict[str, Any] = dict(given)
+    results: list[list[Array]] = [[] for _ in batches]
+    for key in sorted(arrays, key=lambda key: [int(part) for part in key.split("_")]):
+        results[int(key.split("_")[0])].append(arrays[key])
+    return results
+
+
+def _write(folder: Path, batches: Sequence[Inputs]) -> None:
+    index = [list(batch) for batch in batches]
+    (folder / "inputs.json").write_text(json.dumps(index), encoding="utf-8")
+    arrays = {
+        f"{number}_{place}": array.astype(str) if array.dtype.kind == "O" else _known(array)
+        for number, batch in enumerate(batches)
+        for place, array in enumerate(batch.values())
+    }
+    np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]  # names hide allow_pickle, which is no name of ours
+
+
+def _known(array: Array) -> Array:
+    """The array in a dtype that numpy can write; ``bfloat16`` is not one."""
+    return array if array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1 else array.astype(np.float32)

@@ -1,0 +1,109 @@
+"""ONNX, written by tf2onnx and run by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from layercli.data.arrays import Array
+from layercli.engine.export.options import Inputs, Options, require_packages, signature
+
+TOLERANCE = 1e-4
+
+
+def require() -> None:
+    """Find tf2onnx, onnx and onnxruntime.
+
+    Raises:
+        LayercliError: one is not installed.
+    """
+    require_packages("onnx", "tf2onnx", "onnx", "onnxruntime")
+
+
+def write(model: Any, target: Path, options: Options) -> None:
+    """Write the file; inputs and outputs have the names of the model's."""
+    import onnx
+    import tf2onnx.convert
+
+    specs = signature(model, options.batch_size)
+
+    def forward(*tensors: Any) -> Any:
+        return model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+
+    function = tf.function(forward, autograph=False)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=specs, opset=options.opset)
+    graph = function.get_concrete_function(*specs).graph
+    constants = {
+        placeholder.name: value.numpy()
+        for value, placeholder in graph.captures
+        if placeholder.dtype != tf.resource
+    }
+    _keep_constants(proto, constants)
+    _spell_out_erfc(proto)
+    _name_outputs(proto, list(model.output_names))
+    _name_batch(proto)
+    onnx.save(proto, str(target))
+
+
+def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:  # noqa: ARG001
+    """What onnxruntime gives for each batch, on the CPU."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    session: Any = onnxruntime.InferenceSession(str(target), settings, providers=["CPUExecutionProvider"])
+    return [[np.asarray(output) for output in session.run(None, batch)] for batch in batches]
+
+
+def _keep_constants(proto: Any, constants: dict[str, Any]) -> None:
+    """Put tensors that the model holds, such as the mean of Normalization, into the file; tf2onnx makes inputs of them."""
+    from onnx import numpy_helper
+
+    for value in [value for value in proto.graph.input if value.name in constants]:
+        proto.graph.initializer.append(numpy_helper.from_array(constants[value.name], value.name))
+        proto.graph.input.remove(value)
+
+
+def _spell_out_erfc(proto: Any) -> None:
+    """Write ``Erfc``, of which exact GELU is made and which ONNX lacks, as 1 - Erf."""
+    from onnx import helper, numpy_helper
+
+    nodes = list(proto.graph.node)
+    if not any(node.op_type == "Erfc" for node in nodes):
+        return
+    del proto.graph.node[:]
+    one = "layercli_one"
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones((), dtype=np.float32), one))
+    for node in nodes:
+        if node.op_type == "Erfc":
+            inner = f"{node.output[0]}_erf"
+            proto.graph.node.append(helper.make_node("Erf", node.input, [inner], name=f"{node.name}_erf"))
+            node = helper.make_node("Sub", [one, inner], node.output, name=node.name)
+        proto.graph.node.append(node)
+
+
+def _name_outputs(proto: Any, names: list[str]) -> None:
+    """Give the outputs the names of the model's, which tf2onnx calls ``Identity:0``."""
+    taken = {name for node in proto.graph.node for name in node.output}
+    taken |= {value.name for value in proto.graph.input}
+    new = {
+        value.name: name
+        for value, name in zip(proto.graph.output, names, strict=True)
+        if name not in taken and names.count(name) == 1
+    }
+    for value in proto.graph.output:
+        value.name = new.get(value.name, value.name)
+    for node in proto.graph.node:
+        for names_of in (node.input, node.output):
+            for index, name in enumerate(names_of):
+                names_of[index] = new.get(name, name)
+
+
+def _name_batch(proto: Any) -> None:
+    for value in (*proto.graph.input, *proto.graph.output):
+        shape = value.type.tensor_type.shape
+        if shape.dim and shape.dim[0].HasField("dim_param"):
+            shape.dim[0].dim_param = "batch"

@@ -1,0 +1,149 @@
+"""``layercli export`` on runs: what is written, what is refused, and that nothing bad is left behind."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from tests.running import CONFIGS, invoke, problems, python, train
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def exported(*args):
+    result = invoke("export", *args, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("keras", "digits-dense.keras"),
+        ("saved_model", "digits-dense_saved_model"),
+        ("onnx", "digits-dense.onnx"),
+        ("litert", "digits-dense.tflite"),
+    ],
+)
+def test_a_run_is_exported_and_compared_on_its_data(form, name, digits_run, here):
+    done = exported(digits_run.path, "--format", form)
+    assert done["output"] == name
+    assert [path.name for path in here.iterdir()] == [name]
+    assert done["bytes"] > 10_000
+    assert done["compared"]["examples"] == 32
+    assert done["compared"]["edges"] == ["zeros", "ones", "small", "large", "extremes"]
+    assert done["compared"]["largest_difference"] <= done["tolerance"] <= 1e-4
+
+
+@pytest.mark.usefixtures("here")
+def test_people_read_what_was_compared(digits_run):
+    result = invoke("export", digits_run.path, "--format", "onnx")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("Wrote digits-dense.onnx (")
+    text = " ".join(result.stdout.split())
+    assert "32 examples of the data and edges (zeros, ones, small, large, extremes)" in text
+    assert "1e-04 is allowed" in text
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+@pytest.mark.usefixtures("here")
+def test_quantized_weights_are_smaller_and_the_metrics_are_told(kind, digits_run):
+    plain = exported(digits_run.path, "--format", "litert")
+    done = exported(digits_run.path, "--format", "litert", "--quantize", kind, "-o", "small.tflite")
+    assert done["bytes"] < 0.8 * plain["bytes"]
+    before, after = done["metrics"]["before"], done["metrics"]["after"]
+    assert before["accuracy"] == pytest.approx(digits_run.summary["test"]["accuracy"], abs=1e-6)
+    # Keras takes the loss of logits where it sees them; of probabilities it clips the smallest.
+    assert before["loss"] == pytest.approx(digits_run.summary["test"]["loss"], rel=0.05)
+    assert after["accuracy"] == pytest.approx(before["accuracy"], abs=0.05)
+
+
+def test_an_export_that_differs_is_removed_and_what_was_there_stays(digits_run, here):
+    (here / "m.tflite").write_text("older")
+    options = ["--quantize", "int8", "--tolerance", "1e-6", "-o", "m.tflite"]
+    result = invoke("export", digits_run.path, "--format", "litert", *options, "--json")
+    assert [code for code, _ in problems(result)] == ["export-differs"]
+    assert [path.name for path in here.iterdir()] == ["m.tflite"]
+    assert (here / "m.tflite").read_text() == "older"
+
+
+def test_a_layer_of_ones_own_goes_with_the_file_and_needs_trust(custom_run, here):
+    assert [code for code, _ in problems(invoke("export", custom_run.path, "-f", "keras", "--json"))] == [
+        "trust-required"
+    ]
+    done = exported(custom_run.path, "-f", "keras", "--trust")
+    assert done["also"] == ["simple_dense.py"]
+    code = "import simple_dense, keras; print(keras.models.load_model('custom-layer.keras').count_params())"
+    assert int(python(code, cwd=here, path=here)) > 0
+    (here / "simple_dense.py").write_text("another")
+    again = invoke("export", custom_run.path, "-f", "keras", "--trust", "--json")
+    assert [code for code, _ in problems(again)] == ["cannot-write"]
+
+
+def test_a_run_whose_data_is_gone_is_compared_on_drawn_numbers(here):
+    data = here / "d.npz"
+    rng = np.random.default_rng(0)
+    np.savez(data, x=rng.random((40, 4), "float32"), y=rng.integers(0, 2, 40))
+    (here / "c.yaml").write_text(
+        "data: {type: npz, path: d.npz, features: x, target: y}\n"
+        "model: {input: [4], layers: [{type: Dense, units: 2, activation: softmax}]}\n"
+        "train: {loss: sparse_categorical_crossentropy}\n"
+    )
+    assert train("c.yaml", here / "run").result.exit_code == 0
+    data.unlink()
+    done = exported("run", "-f", "saved_model")
+    assert [problem["code"] for problem in done["problems"]] == ["unreadable-data"]
+    assert done["compared"]["edges"][0] == "drawn"
+    assert done["compared"]["examples"] == 0
+    assert problems(invoke("export", "run", "-f", "litert", "--quantize", "int8", "--json"))[0][0] == (
+        "unreadable-data"
+    )
+
+
+def test_a_folder_is_not_written_over_another(digits_run, here):
+    (here / "out").mkdir()
+    (here / "out" / "mine").write_text("kept")
+    result = invoke("export", digits_run.path, "-f", "saved_model", "-o", "out", "--json")
+    assert [code for code, _ in problems(result)] == ["cannot-write"]
+    assert (here / "out" / "mine").read_text() == "kept"
+
+
+def test_a_changed_model_is_not_exported(digits_run, here):
+    copy = shutil.copytree(digits_run.path, here / "run")
+    keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)]).save(copy / "model.keras")
+    result = invoke("export", "run", "-f", "onnx", "--json")
+    assert [code for code, _ in problems(result)] == ["run-directory"]
+    assert [path.name for path in here.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-f", "onnx", "--quantize", "int8"],
+        ["-f", "keras", "--batch-size", "3"],
+        ["-f", "litert", "--opset", "15"],
+        ["-f", "onnx", "-o", "model.tflite"],
+        ["-f", "onnx", "-o", "none/model.onnx"],
+        ["-f", "torch"],
+    ],
+)
+def test_options_that_a_format_does_not_have_are_wrong_usage(options, digits_run, here):
+    assert invoke("export", digits_run.path, *options).exit_code == 2
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits_residual", "digits_transformer", "digits_lstm"])
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
+@pytest.mark.usefixtures("here")
+def test_larger_networks_are_the_same_elsewhere(name, form, tmp_path_factory):
+    run = tmp_path_factory.getbasetemp() / f"exported-{name}"
+    if not run.exists():
+        train(CONFIGS / f"{name}.yaml", run, "--set", "train.epochs=1")
+    assert exported(run, "-f", form)["compared"]["largest_difference"] < 1e-4

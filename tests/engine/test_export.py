@@ -1,0 +1,200 @@
+"""Models in other forms, run by their runtimes and held against the original; what differs is found."""
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from layercli import api
+from layercli.check import check, require
+from layercli.engine.export import proof
+from layercli.engine.export.cases import Case, cases
+from layercli.engine.export.compare import differences, wanted
+from layercli.engine.export.options import Options
+from layercli.errors import LayercliError
+
+NORMALIZATION = {"type": "Normalization", "mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]}
+MODELS = {
+    "dense": ({"input": [3], "layers": [{"type": "Dense", "units": 4, "activation": "relu"}]}),
+    "exact gelu": ({"input": [3], "layers": [{"type": "Dense", "units": 4, "activation": "gelu"}]}),
+    "normalization": ({"input": [3], "layers": [NORMALIZATION, {"type": "Dense", "units": 2}]}),
+    "lstm": ({"input": [5, 3], "layers": [{"type": "LSTM", "units": 4}]}),
+    "two directions": (
+        {"input": [5, 3], "layers": [{"type": "Bidirectional", "layer": {"type": "GRU", "units": 4}}]}
+    ),
+    "embedding": (
+        {
+            "input": {"shape": [6], "dtype": "int32"},
+            "layers": [{"type": "Embedding", "input_dim": 9, "output_dim": 3}, "GlobalAveragePooling1D"],
+        }
+    ),
+    "image": (
+        {
+            "input": {"shape": [8, 8, 3], "dtype": "uint8"},
+            "layers": [
+                {"type": "Rescaling", "scale": 0.01},
+                {"type": "Conv2D", "filters": 4, "kernel_size": 3, "padding": "same"},
+                "BatchNormalization",
+                "GlobalMaxPooling2D",
+            ],
+        }
+    ),
+    "several inputs and outputs": (
+        {
+            "inputs": {"wide": [3], "deep": [3]},
+            "layers": [
+                {"type": "Dense", "name": "shared", "units": 3, "inputs": "wide"},
+                {"reuse": "shared", "name": "again", "inputs": "deep"},
+                {"type": "Concatenate", "name": "both", "inputs": ["shared", "again"]},
+                {"type": "Dense", "name": "left", "units": 2},
+                {"type": "Dense", "name": "right", "units": 1, "inputs": "both"},
+            ],
+            "outputs": ["right", "left"],
+        }
+    ),
+}
+SUFFIX = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A checked config and its model."""
+
+    def made(model):
+        path = tmp_path / "c.yaml"
+        path.write_text(yaml.safe_dump({"model": model}, sort_keys=False))
+        valid = require(check(str(path)))
+        return valid, api.build(valid)
+
+    return made
+
+
+@pytest.fixture
+def export(tmp_path):
+    def export(form, valid, model, *, batch_size=None, tolerance=None, **options):
+        target = tmp_path / f"exported{SUFFIX[form]}"
+        return proof.export(
+            form,
+            model,
+            valid,
+            target,
+            options=Options(batch_size=batch_size, **options),
+            cases=cases(valid, None, batch_size),
+            tolerance=tolerance,
+        )
+
+    return export
+
+
+def refusal(export, *args, **options):
+    with pytest.raises(LayercliError) as caught:
+        export(*args, **options)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_gives_the_same_in_another_form(name, form, made, export):
+    found = export(form, *made(MODELS[name]))
+    assert 0 <= found.largest <= 1e-5
+    told = found.as_json()
+    assert told["batch_sizes"] == [1, 7, 32]
+    assert set(told["edges"]) == {"drawn", "zeros", "ones", "small", "large", "extremes"}
+
+
+def test_a_file_of_keras_gives_the_same_in_a_fresh_process(made, export):
+    assert export("keras", *made(MODELS["several inputs and outputs"])).largest <= 1e-6
+
+
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
+def test_a_batch_may_be_fixed(form, made, export):
+    found = export(form, *made(MODELS["lstm"]), batch_size=3)
+    assert found.as_json()["batch_sizes"] == [3]
+
+
+def test_onnx_has_the_names_of_the_model_and_the_operations_that_are_asked_for(made, export, tmp_path):
+    import onnx
+
+    export("onnx", *made(MODELS["several inputs and outputs"]), opset=17)
+    proto = onnx.load(tmp_path / "exported.onnx")
+    assert [value.name for value in proto.graph.input] == ["wide", "deep"]
+    assert [value.name for value in proto.graph.output] == ["right", "left"]
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")] == [17]
+
+
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_a_layer_that_a_form_cannot_hold_is_named_at_its_line(form, made, export):
+    text = {
+        "input": {"shape": [1], "dtype": "string"},
+        "layers": [
+            {"type": "TextVectorization", "vocabulary": ["a", "b"], "output_sequence_length": 3},
+            {"type": "Embedding", "input_dim": 4, "output_dim": 2},
+        ],
+    }
+    problem = refusal(export, form, *made(text))
+    assert problem.code == "export-failed"
+    assert problem.message.startswith("`text_vectorization` (TextVectorization) cannot be exported as ")
+    assert problem.path == "model.layers[0]"
+
+
+def test_text_goes_through_a_saved_model(made, export):
+    text = {
+        "input": {"shape": [1], "dtype": "string"},
+        "layers": [{"type": "TextVectorization", "vocabulary": ["a", "word"], "output_sequence_length": 3}],
+    }
+    assert export("saved_model", *made(text)).largest == 0
+
+
+def test_the_first_layer_that_differs_is_named_with_by_how_much(made, export, monkeypatch):
+    from layercli.engine.export import saved_model
+
+    honest = saved_model.write
+
+    def write(model, target, options):
+        wrong = keras.models.clone_model(model)
+        wrong.set_weights([weight * 1.01 if "second" in weight_path else weight for weight, weight_path in zip(
+            model.get_weights(), [weight.path for weight in model.weights], strict=True)])  # fmt: skip
+        honest(wrong, target, options)
+
+    monkeypatch.setattr(saved_model, "write", write)
+    layers = [{"type": "Dense", "name": name, "units": 3} for name in ("first", "second", "third")]
+    problem = refusal(export, "saved_model", *made({"input": [3], "layers": layers}))
+    assert problem.code == "export-differs"
+    assert problem.path == "model.layers[1]"
+    assert "The first layer that differs is `second` (Dense), by 1.0e-02." in problem.message
+    assert export("saved_model", *made({"input": [3], "layers": layers}), tolerance=0.1).largest > 0.005
+
+
+def test_a_result_of_another_shape_or_that_is_no_number_differs(made):
+    _, model = made(MODELS["dense"])
+    wants = wanted(model, [Case("drawn", {"input": np.ones((2, 3), "float32")})])
+    good = wants[0].outputs[0]
+    for bad in (good[:1], good * np.nan, good.reshape(4, 2)):
+        assert [difference.is_too_large for difference in differences(wants, [[bad]], 0.5)] == [True]
+    assert [difference.is_too_large for difference in differences(wants, [[]], 0.5)] == [True]
+    assert [difference.found for difference in differences(wants, [[good]], 0.5)] == [0.0]
+
+
+def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
+    valid, _ = made(MODELS["embedding"])
+    indices = {case.name: case.inputs["input"] for case in cases(valid, None, None)}
+    assert indices["zeros"].max() == 0
+    assert indices["extremes"].max() == 8
+    valid, _ = made(MODELS["image"])
+    pixels = {case.name: case.inputs["input"] for case in cases(valid, None, None)}
+    assert (pixels["extremes"].min(), pixels["extremes"].max()) == (0, 255)
+    valid, _ = made(MODELS["dense"])
+    numbers = {case.name: case.inputs["input"] for case in cases(valid, None, None)}
+    assert numbers["extremes"].max() == np.finfo("float32").max
+
+
+def test_a_package_that_is_not_installed_is_one_line(monkeypatch, made, export):
+    from layercli.engine.export import options
+
+    monkeypatch.setattr(options, "find_spec", lambda name: None if name == "tf2onnx" else object())
+    problem = refusal(export, "onnx", *made(MODELS["dense"]))
+    assert problem.code == "missing-package"
+    assert problem.message == "This format needs tf2onnx, which is not installed."
+    assert problem.hint == "Install it: `pip install 'layercli[onnx]'`."
