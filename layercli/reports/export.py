@@ -27,7 +27,7 @@ def print_export(out: Console, screen: Console, done: Mapping[str, Any]) -> None
     out.print(f"Loaded and compared with the original on {' and '.join(what)}, in batches of {sizes}.")
     out.print(
         f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "
-        f"{done['tolerance']:.0e} is allowed."
+        f"{done['tolerance']:g} is allowed."
     )
     metrics = done["metrics"]
     if metrics is not None:

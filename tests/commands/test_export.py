@@ -48,7 +48,7 @@ def test_people_read_what_was_compared(digits_run):
     assert lines[0].startswith("Wrote digits-dense.onnx (")
     text = " ".join(result.stdout.split())
     assert "32 examples of the data and edges (zeros, ones, small, large, extremes)" in text
-    assert "1e-04 is allowed" in text
+    assert "0.0001 is allowed" in text
 
 
 @pytest.mark.parametrize("kind", ["float16", "int8"])
