@@ -11,7 +11,7 @@ from layercli.commands.options import JsonOption, TrustOption
 from layercli.commands.ready import require_memory, require_sections, require_trust
 from layercli.errors import LayercliError
 from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.progress import metrics
+from layercli.reports.numbers import metrics
 from layercli.runs import directory as runs
 from layercli.runs.opening import open_run
 

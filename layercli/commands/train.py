@@ -17,7 +17,7 @@ from layercli.commands.ready import require_memory, require_sections, require_tr
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, finite, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
-from layercli.reports.progress import Progress, Silent
+from layercli.reports.progress import Progress, Quiet, Silent
 from layercli.reports.training import print_outcome
 from layercli.runs import directory as runs
 
@@ -38,6 +38,10 @@ def command(
             "--run-dir", metavar="DIR", help="The run's own directory; without it runs/<name>/<number>."
         ),
     ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No progress: only warnings, and at the end the run's directory."),
+    ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
@@ -47,11 +51,12 @@ def command(
     out = console(error=json)
     print_problems(console(error=True), valid.checked.problems)
     with kept_for_json(json):
-        summary = train(
-            valid, run_dir=run_dir, trust=trust, progress=Progress(out, live=is_terminal(error=json))
-        )
+        progress = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
+        summary = train(valid, run_dir=run_dir, trust=trust, progress=progress)
     if json:
         print_json(summary)
+    elif quiet:
+        out.print(summary["run"], soft_wrap=True)
     else:
         print_outcome(out, summary)
 
@@ -85,10 +90,10 @@ def train(
     from layercli.engine.fit import fit
 
     for warning in warnings:
-        progress.say(f"{warning.place}warning: {warning.told} [{warning.code}]")
+        progress.warn(warning)
     counts = tuple(len(part) for part in (parts.train, parts.validation, parts.test))
     execution = plan(valid, section, parts.train)
-    progress.begin(counts, epochs=section.epochs, batch_size=section.batch_size)
+    progress.begin(counts, section)
     progress.say(execution.told)
     with progress:
         fitted = fit(assembled, valid, section, parts, _Recorder(run, progress), run, execution)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from layercli.layers.shapes import Shape, show
 
@@ -48,3 +49,15 @@ def duration(seconds: float) -> str:
 def shapes(values: Sequence[Shape]) -> str:
     """Each shape on its own line; ``?`` for none."""
     return "\n".join(show(value) for value in values) or "?"
+
+
+def metrics(logs: Mapping[str, Any]) -> str:
+    """``loss 0.1234  accuracy 0.9712``."""
+    return "  ".join(f"{name} {number(value)}" for name, value in logs.items())
+
+
+def number(value: Any) -> str:
+    """Four digits that matter; a list of numbers for a metric that has one for each class."""
+    if isinstance(value, list):
+        return f"[{', '.join(number(item) for item in value)}]"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"

@@ -1,14 +1,17 @@
-"""How training goes: a live line on a terminal, a line an epoch elsewhere."""
+"""How training goes: a line an epoch, and on a terminal a live screen below."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from layercli.config.metrics import BOOKKEEPING
-from layercli.reports.numbers import duration
+from layercli.config.train import TrainSection
+from layercli.errors import Problem
+from layercli.graph.monitors import best_epoch
+from layercli.reports.numbers import duration, number
+from layercli.reports.screen import Screen
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +24,10 @@ class Silent:
     def say(self, text: str) -> None:
         """Nothing."""
 
-    def begin(self, counts: tuple[int, ...], *, epochs: int, batch_size: int) -> None:
+    def warn(self, problem: Problem) -> None:
+        """Nothing."""
+
+    def begin(self, counts: tuple[int, ...], train: TrainSection) -> None:
         """Nothing."""
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
@@ -39,31 +45,52 @@ class Silent:
         pass
 
 
-class Progress(Silent):
-    """Shows epochs and steps as they come; ``live`` redraws the line of the running epoch."""
+class Quiet(Silent):
+    """Tells of warnings alone."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def warn(self, problem: Problem) -> None:
+        """Print it as a line."""
+        told = f"{problem.place}warning: {problem.told} [{problem.code}]"
+        self._console.print(told, soft_wrap=True)
+
+
+class Progress(Quiet):
+    """Shows epochs as they come; ``live`` draws the running training below them."""
 
     def __init__(self, console: Console, *, live: bool) -> None:
-        self._console = console
-        self._epochs = self._steps = 1
-        self._started = 0.0
+        super().__init__(console)
+        self._train: TrainSection | None = None
+        self._best: Mapping[str, Any] = {}
+        self._headed = False
         self._live: Live | None = None
+        self._screen: Screen | None = None
         self._wants_live = live
 
     def say(self, text: str) -> None:
         """Print a line."""
         self._console.print(text, soft_wrap=True)
 
-    def begin(self, counts: tuple[int, ...], *, epochs: int, batch_size: int) -> None:
+    def begin(self, counts: tuple[int, ...], train: TrainSection) -> None:
         """Say what there is to train on, and remember how long the way is."""
-        train, validation, test = counts
-        self._epochs, self._steps = epochs, -(-train // batch_size)
-        self._started = time.monotonic()
-        self.say(f"{train:,} examples to train on, {validation:,} to validate, {test:,} to test; "
-                 f"{self._steps:,} steps an epoch.")  # fmt: skip
+        self._train = train
+        examples, validation, test = counts
+        steps = -(-examples // train.batch_size)
+        self.say(f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
+                 f"{steps:,} steps an epoch.")  # fmt: skip
         if self._wants_live:
             from rich.live import Live
 
-            self._live = Live(console=self._console, refresh_per_second=10, transient=True)
+            self._screen = Screen(epochs=train.epochs, steps=steps, batch_size=train.batch_size)
+            self._live = Live(
+                self._screen,
+                console=self._console,
+                refresh_per_second=_FRAMES,
+                transient=True,
+                vertical_overflow="crop",
+            )
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -77,44 +104,40 @@ class Progress(Silent):
             self._live.stop()
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        """Redraw the running epoch's line."""
-        if self._live is None:
-            return
-        from rich.text import Text
-
-        done = ((epoch - 1) * self._steps + step) / (self._epochs * self._steps)
-        left = (time.monotonic() - self._started) * (1 - done) / done
-        width = 16
-        filled = round(width * step / self._steps)
-        line = Text(f"epoch {epoch}/{self._epochs} ", style="bold")
-        line.append("━" * filled, style="green").append("━" * (width - filled), style="dim")
-        line.append(f" {step}/{self._steps}  {metrics(logs)}  {duration(left)} left", style="none")
-        line.truncate(self._console.width, overflow="ellipsis")
-        self._live.update(line)
+        """Tell the screen, if there is one."""
+        if self._screen is not None:
+            self._screen.step(epoch, step, logs)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Print the finished epoch as a row of a table; its head comes before the first."""
-        names = [name for name in record if name not in BOOKKEEPING]
-        cells = {"epoch": f"{record['epoch']}/{self._epochs}"}
-        cells |= {name: number(record[name]) for name in names}
+        assert self._train is not None
+        cells = {"epoch": f"{record['epoch']}/{self._train.epochs}"}
+        cells |= {name: number(value) for name, value in record.items() if name not in BOOKKEEPING}
         cells |= {"time": duration(record["seconds"]), "examples/s": f"{record['examples_per_second']:,.0f}"}
-        widths = [max(len(name), _NARROWEST) for name in cells]
-        if record["epoch"] == 1:
-            self.say("  ".join(name.rjust(width) for name, width in zip(cells, widths, strict=True)))
-        self.say("  ".join(cell.rjust(width) for cell, width in zip(cells.values(), widths, strict=True)))
+        widths = {name: max(len(name), _NARROWEST) for name in cells}
+        if self._screen is not None:
+            widths = _fitting(widths, self._console.width)
+            found = best_epoch([self._best, record] if self._best else [record], self._train)
+            if found and found["epoch"] == record["epoch"]:
+                self._best = record
+            self._screen.epoch(record, found)
+        if not self._headed:
+            self._headed = True
+            self.say("  ".join(name.rjust(width) for name, width in widths.items()))
+        self.say("  ".join(cells[name].rjust(width) for name, width in widths.items()))
 
 
+_FRAMES = 5
+"""How often the screen is drawn in a second."""
 _NARROWEST = 7
 """Width of a column whose name is shorter: room for ``12/20``, ``0.1234`` and ``9 m 59 s``."""
 
 
-def metrics(logs: Mapping[str, Any]) -> str:
-    """``loss 0.1234  accuracy 0.9712``."""
-    return "  ".join(f"{name} {number(value)}" for name, value in logs.items())
-
-
-def number(value: Any) -> str:
-    """Four digits that matter; a list of numbers for a metric that has one for each class."""
-    if isinstance(value, list):
-        return f"[{', '.join(number(item) for item in value)}]"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
+def _fitting(widths: dict[str, int], room: int) -> dict[str, int]:
+    """As many columns as fit beside one another; the last metrics are left out first, the losses last."""
+    last = sorted(widths, key=lambda name: name not in ("epoch", "loss", "val_loss", "time", "examples/s"))
+    kept: set[str] = set()
+    for name in last:
+        if sum(widths[one] + 2 for one in (*kept, name)) - 2 < room:
+            kept.add(name)
+    return {name: width for name, width in widths.items() if name in kept}

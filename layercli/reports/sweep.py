@@ -7,8 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from layercli.layers.strict import written
-from layercli.reports.numbers import duration
-from layercli.reports.progress import number
+from layercli.reports.numbers import duration, number
 from layercli.source.nodes import printable
 
 if TYPE_CHECKING:

@@ -1,29 +1,50 @@
-"""What came of a training."""
+"""What came of a training, and what to do with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.numbers import duration
-from layercli.reports.progress import metrics, number
+from layercli.reports.numbers import count, duration, number
+from layercli.source.nodes import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
-    """The best epoch, the result on the test split, and where it all is."""
-    best, test = summary["best"], summary["test"]
+    """The time, each metric of the best epoch and of the test part, where the model is, and the next commands."""
+    from rich import box
+    from rich.table import Table
+
+    best, test, run = summary["best"], summary["test"], printable(summary["run"])
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
-    console.print(
-        f"Trained {epochs} in {duration(summary['seconds'])}, "
-        f"{summary['examples_per_second']:,.0f} examples/s.",
-        soft_wrap=True,
-    )
+    told = f"Trained {epochs} in {duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
+    console.print(f"{told}; {count(summary['parameters'])} parameters.", soft_wrap=True)
     if best:
         watched = best["monitor"]
         console.print(f"Best epoch: {best['epoch']} ({watched} {number(best[watched])})", soft_wrap=True)
-    if test:
-        console.print(f"Test: {metrics(test)}", soft_wrap=True)
-    console.print(f"Model: {summary['run']}/model.keras", soft_wrap=True)
+    validation = {name.removeprefix("val_"): best[name] for name in best if name.startswith("val_")}
+    parts = {"training": best, "validation": validation, "test": test}
+    parts = {title: values for title, values in parts.items() if values}
+    names = [
+        name for name in best or test if name not in ("monitor", "epoch") and not name.startswith("val_")
+    ]
+    if names:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        table.add_column("metric", overflow="fold")
+        for title in parts:
+            table.add_column(title, justify="right", no_wrap=True)
+        for name in names:
+            table.add_row(
+                printable(name),
+                *(number(values[name]) if name in values else "" for values in parts.values()),
+            )
+        console.print(table)
+    console.print(f"Model: {run}/model.keras", soft_wrap=True)
+    console.print(
+        "Next:", *(f"  layercli {command.format(run)}" for command in _NEXT), sep="\n", soft_wrap=True
+    )
+
+
+_NEXT = ("evaluate {}", "runs")

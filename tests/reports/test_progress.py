@@ -3,9 +3,16 @@ import io
 import pytest
 from rich.console import Console
 
-from layercli.reports.progress import Progress, Silent, metrics, number
+from layercli.config.train import TrainSection
+from layercli.errors import Problem
+from layercli.reports.numbers import metrics, number
+from layercli.reports.progress import Progress, Quiet, Silent
 
 RECORD = {"epoch": 1, "loss": 0.5, "val_loss": 12345.6, "seconds": 1.25, "examples_per_second": 1439.6}
+
+
+def section(epochs=2):
+    return TrainSection.model_validate({"epochs": epochs, "loss": "mse", "metrics": ["mae"]})
 
 
 def plain():
@@ -27,7 +34,7 @@ def test_metrics_stand_side_by_side():
 def test_epochs_are_rows_under_one_head_with_columns_in_line():
     console = plain()
     progress = Progress(console, live=False)
-    progress.begin((1437, 180, 0), epochs=2, batch_size=32)
+    progress.begin((1437, 180, 0), section())
     with progress:
         progress.step(1, 1, {"loss": 1.0})
         progress.epoch(RECORD)
@@ -42,22 +49,65 @@ def test_epochs_are_rows_under_one_head_with_columns_in_line():
     assert len({len(line) for line in lines[2:]}) == 1
 
 
+def terminal(width=80, height=30):
+    return Console(
+        file=io.StringIO(), width=width, height=height, force_terminal=True, markup=False, highlight=False,
+        color_system=None,
+    )  # fmt: skip
+
+
 def test_a_terminal_sees_the_running_epoch_and_it_is_gone_at_the_end():
-    console = Console(file=io.StringIO(), width=80, force_terminal=True, markup=False, highlight=False)
+    console = terminal()
     progress = Progress(console, live=True)
-    progress.begin((64, 0, 0), epochs=2, batch_size=32)
+    progress.begin((64, 0, 0), section())
     with progress:
         progress.step(2, 1, {"loss": 1.0})
         progress._live.refresh()
         assert "epoch 2/2" in console.file.getvalue()
-        assert "1/2  loss 1.0000" in console.file.getvalue()
+        assert "1/2 steps" in console.file.getvalue()
+        assert "loss 1.0000" in console.file.getvalue()
     assert console.file.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in console.file.getvalue()
+
+
+def test_the_terminal_is_as_before_when_a_person_interrupts():
+    console = terminal()
+    progress = Progress(console, live=True)
+    progress.begin((64, 0, 0), section())
+    progress.step(1, 1, {"loss": 1.0})
+    with pytest.raises(KeyboardInterrupt), progress:
+        raise KeyboardInterrupt
+    assert console.file.getvalue().rfind("\x1b[?25h") > console.file.getvalue().rfind("\x1b[?25l") >= 0
+
+
+@pytest.mark.parametrize(("width", "kept"), [
+    (140, ["epoch", "loss", "mae", "val_loss", "val_mae", "time", "examples/s"]),
+    (56, ["epoch", "loss", "val_loss", "time", "examples/s"]),
+])  # fmt: skip
+def test_rows_on_a_terminal_fit_it(width, kept):
+    console = terminal(width)
+    progress = Progress(console, live=True)
+    progress.begin((64, 8, 0), section())
+    progress.epoch({"epoch": 1, "loss": 1.0, "mae": 1.0, "val_loss": 2.0, "val_mae": 1.0, "seconds": 1.0,
+                    "examples_per_second": 64.0})  # fmt: skip
+    lines = console.file.getvalue().splitlines()[1:]
+    assert lines[0].split() == kept
+    assert all(len(line) <= width for line in lines)
+
+
+def test_quiet_tells_of_warnings_alone():
+    console = plain()
+    with Quiet(console) as progress:
+        progress.say("text")
+        progress.begin((64, 8, 0), section())
+        progress.epoch(RECORD)
+        progress.warn(Problem(code="constant-column", message="All same.", severity="warning"))
+    assert console.file.getvalue() == "warning: All same. [constant-column]\n"
 
 
 def test_silent_says_nothing(capsys):
     with Silent() as progress:
         progress.say("text")
-        progress.begin((1, 0, 0), epochs=1, batch_size=1)
+        progress.begin((1, 0, 0), section())
         progress.step(1, 1, {})
         progress.epoch(RECORD)
     assert capsys.readouterr() == ("", "")

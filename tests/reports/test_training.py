@@ -2,11 +2,12 @@ import io
 
 from rich.console import Console
 
-from layercli.reports.training import print_outcome
+from layercli.cli import COMMANDS
+from layercli.reports.training import _NEXT, print_outcome
 
 SUMMARY = {
-    "run": "runs/digits/1", "epochs": 12, "seconds": 65.0, "examples_per_second": 20345.6,
-    "best": {"monitor": "val_loss", "epoch": 9, "loss": 0.5, "val_loss": 0.25},
+    "run": "runs/digits/1", "epochs": 12, "seconds": 65.0, "examples_per_second": 20345.6, "parameters": 4810,
+    "best": {"monitor": "val_loss", "epoch": 9, "loss": 0.5, "accuracy": 0.875, "val_loss": 0.25},
     "test": {"loss": 0.125, "accuracy": 0.975},
 }  # fmt: skip
 
@@ -17,17 +18,30 @@ def shown(summary):
     return console.file.getvalue().splitlines()
 
 
-def test_the_outcome_is_the_time_the_best_epoch_the_test_and_the_model():
-    assert shown(SUMMARY) == [
-        "Trained 12 epochs in 1 m 05 s, 20,346 examples/s.",
+def test_the_outcome_is_the_time_the_best_epoch_the_metrics_the_model_and_what_to_do_with_it():
+    lines = [line.rstrip() for line in shown(SUMMARY) if line.strip()]
+    assert lines[:2] == [
+        "Trained 12 epochs in 1 m 05 s, 20,346 examples/s; 4,810 parameters.",
         "Best epoch: 9 (val_loss 0.2500)",
-        "Test: loss 0.1250  accuracy 0.9750",
-        "Model: runs/digits/1/model.keras",
     ]
+    assert lines[2].split() == ["metric", "training", "validation", "test"]
+    assert [line.split() for line in lines[4:6]] == [
+        ["loss", "0.5000", "0.2500", "0.1250"],
+        ["accuracy", "0.8750", "0.9750"],
+    ]
+    assert lines[6:9] == ["Model: runs/digits/1/model.keras", "Next:", "  layercli evaluate runs/digits/1"]
+
+
+def test_the_next_commands_are_commands():
+    assert {command.split()[0] for command in _NEXT} <= set(COMMANDS)
 
 
 def test_what_there_was_not_is_left_out():
-    assert shown(SUMMARY | {"epochs": 1, "best": {}, "test": {}, "run": "r" * 80}) == [
-        "Trained 1 epoch in 1 m 05 s, 20,346 examples/s.",
+    lines = shown(SUMMARY | {"epochs": 1, "best": {}, "test": {}, "run": "r" * 80})
+    assert lines[:2] == [
+        "Trained 1 epoch in 1 m 05 s, 20,346 examples/s; 4,810 parameters.",
         f"Model: {'r' * 80}/model.keras",
     ]
+    lines = [line.split() for line in shown(SUMMARY | {"best": {}})]
+    assert ["metric", "test"] in lines
+    assert ["accuracy", "0.9750"] in lines
