@@ -23,6 +23,7 @@ from layercli.graph.build import Node as GraphNode
 from layercli.graph.findings import Finding
 from layercli.graph.inputs import model_inputs, undeclared
 from layercli.graph.monitors import monitor_findings
+from layercli.graph.outputs import output_findings
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.shapes import show
 from layercli.layers.suggestions import limited_suggestions
@@ -179,7 +180,8 @@ def _check_document(document: Node) -> Checked:
     shapes = infer(graph)
     problems.extend(_shape_problems(document, shapes, free_input=config.data is None))
     fits = not has_errors(problems)
-    problems.extend(_placed(document, found) for found in monitor_findings(config))
+    problems.extend(_placed(document, found) for found in output_findings(config, graph.output_references))
+    problems.extend(_placed(document, found) for found in monitor_findings(config, graph.output_references))
     if fits or malformed:
         problems.extend(_placed(document, found) for found in agreement.disagreements(config, shapes))
     if malformed:

@@ -747,7 +747,8 @@ def test_a_data_section_that_is_not_written_well(problems, section, found):
         ("{loss: mse, metrics: [acuracy]}", ("unknown-type", 'There is no metric "acuracy".',
          "Did you mean `accuracy`?")),
         ("{loss: mse, metrics: accuracy}",
-         ("wrong-type", '`metrics` is "accuracy"; it must be a list.', "Write `metrics: [accuracy]`.")),
+         ("wrong-type", '`metrics` is "accuracy"; it must be a list of metrics, or a mapping of '
+          'outputs to lists of metrics.', "Write `metrics: [accuracy]`.")),
         ("{loss: mse, epoch: 3}", ("unknown-key", '`train` has no key "epoch".', "Did you mean `epochs`?")),
         ("{los: mse}", ("unknown-key", '`train` has no key "los".', "Did you mean `loss`?")),
         ("{loss: mse, learning_rate: 0.1}",

@@ -1,6 +1,5 @@
 """Keras's metrics: what else is measured, and the names under which it is logged."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
@@ -254,17 +253,6 @@ class R2Score(Metric):
 def logged_name(metric: str | Component) -> str:
     """The name under which Keras logs a metric of ``parse_metric``; in validation it follows ``val_``."""
     return metric if isinstance(metric, str) else str(metric.arguments()["name"])
-
-
-def logged_names(metrics: Iterable[str | Component]) -> list[str]:
-    """The name under which Keras logs each metric of a list; what is there already gets a number."""
-    seen: dict[str, int] = {}
-    names = []
-    for metric in metrics:
-        name = logged_name(metric)
-        count = seen[name] = seen.get(name, -1) + 1
-        names.append(f"{name}_{count}" if count else name)
-    return names
 
 
 def direction(metric: str | Component) -> Direction:

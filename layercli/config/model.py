@@ -119,7 +119,7 @@ def parse_inputs(value: Any) -> dict[str, InputSpec] | None:
     return {at(name, layer_name, name): at(name, parse_input, shape) for name, shape in value.items()}
 
 
-def _outputs(value: Any) -> tuple[str, ...] | None:
+def parse_outputs(value: Any) -> tuple[str, ...] | None:
     names = [value] if isinstance(value, str) else value
     if names is None or (names and isinstance(names, list) and all(isinstance(name, str) for name in names)):
         return None if names is None else tuple(names)
@@ -159,7 +159,7 @@ class ModelSection(Strict):
     ]
     outputs: Annotated[
         tuple[str, ...] | None,
-        PlainValidator(_outputs),
+        PlainValidator(parse_outputs),
         Expected("the name of a layer, or a list of names"),
         Field(description="Layers whose outputs are the model's; null: the last one."),
     ] = None

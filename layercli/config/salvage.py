@@ -9,7 +9,7 @@ from layercli.config.config import Config
 from layercli.config.custom import unknown_layer
 from layercli.config.data import DATA
 from layercli.config.entries import Doubt, LayerEntry, parse_entry, parse_sources
-from layercli.config.model import MAX_LAYERS, ModelSection, parse_input, parse_inputs
+from layercli.config.model import MAX_LAYERS, ModelSection, parse_input, parse_inputs, parse_outputs
 from layercli.config.names import layer_name
 from layercli.config.train import TrainSection
 from layercli.layers.base import Layer
@@ -45,7 +45,7 @@ def salvage(value: Any, malformed: Collection[Any]) -> Config | None:
         model=ModelSection.model_construct(
             input=declared,
             inputs=several,
-            outputs=None,
+            outputs=_parsed(parse_outputs, model.get("outputs")),
             layers=[
                 parse_entry(item) if number not in malformed else _stand_in(item, mended=number in mended)
                 for number, item in enumerate(layers)

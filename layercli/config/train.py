@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.config.execution import Execution, ExecutionSection
-from layercli.config.training_types import Callback, ClassWeight, Loss, Metric, Optimizer
-from layercli.layers.arguments import PositiveInt
+from layercli.config.training_types import Callback, ClassWeight, Losses, Metrics, Optimizer
+from layercli.layers.arguments import Declared, PositiveInt
 from layercli.layers.strict import Strict
 
 
@@ -30,8 +30,19 @@ class TrainSection(Strict):
     batch_size: Annotated[PositiveInt, Field(description="Examples in each step.", examples=[32])] = 32
     optimizer: Annotated[Optimizer, Field(description="How weights follow their gradients.")] = "RMSprop"
     loss: Annotated[
-        Loss, Field(description="What training makes smaller.", examples=["sparse_categorical_crossentropy"])
+        Losses,
+        Field(
+            description="What training makes smaller.",
+            examples=["sparse_categorical_crossentropy"],
+        ),
     ]
+    loss_weights: Annotated[
+        dict[str, Annotated[float, Field(ge=0)]] | None,
+        Field(
+            description="How much the loss of each output counts, by the output's name; null: all the same.",
+            examples=[{"label": 1.0, "score": 0.2}],
+        ),
+    ] = None
     class_weight: Annotated[
         ClassWeight,
         Field(
@@ -41,13 +52,25 @@ class TrainSection(Strict):
         ),
     ] = None
     metrics: Annotated[
-        list[Metric], Field(description="What else is measured, each epoch.", max_length=100)
+        Metrics,
+        Field(
+            description="What else is measured, each epoch; of several outputs, a list for each by the output's name.",
+            examples=[["accuracy"]],
+        ),
+    ] = []  # noqa: RUF012
+    weighted_metrics: Annotated[
+        Metrics,
+        Field(description="Metrics in which examples count by their weights.", examples=[["accuracy"]]),
     ] = []  # noqa: RUF012
     callbacks: Annotated[
         list[Callback], Field(description="What watches and steers training.", max_length=100)
     ] = []  # noqa: RUF012
 
     execution: ExecutionSection = Execution.model_construct()
+
+    def loss_of(self, output: str) -> Declared | None:
+        """The loss of one of the outputs; None where it has none."""
+        return self.loss.get(output) if isinstance(self.loss, dict) else self.loss
 
     @classmethod
     def title(cls) -> str:

@@ -2,9 +2,10 @@
 
 import math
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from functools import cache, partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from layercli.config.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
 from layercli.layers.arguments import Declared, one_of
@@ -20,6 +21,47 @@ Metric: TypeAlias = Annotated[Declared, PlainValidator(parse_metric), one_of("me
 Callback: TypeAlias = Annotated[
     Component, PlainValidator(CALLBACKS.parse), one_of("callback"), Expected("a callback")
 ]
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind, config=ConfigDict(strict=True))
+
+
+def _by_output(one: Any, value: Any) -> Any:
+    """The value as of the type ``one``, or a mapping of outputs to such values."""
+    several = isinstance(value, dict) and "type" not in value
+    return _adapter(Annotated[dict[str, one], Field(min_length=1)] if several else one).validate_python(value)
+
+
+def _schema(one: dict[str, Any]) -> WithJsonSchema:
+    by_output = {
+        "type": "object",
+        "additionalProperties": one,
+        "not": {"required": ["type"]},
+        "minProperties": 1,
+    }
+    return WithJsonSchema({"anyOf": [one, by_output]})
+
+
+if TYPE_CHECKING:
+    Losses: TypeAlias = Declared | dict[str, Declared]
+    Metrics: TypeAlias = list[Declared] | dict[str, list[Declared]]
+else:
+    _LIST = Annotated[list[Metric], Field(max_length=100)]
+    Losses = Annotated[
+        Any,
+        PlainValidator(partial(_by_output, Loss)),
+        _schema({"$ref": "#/$defs/loss"}),
+        Expected("a loss, or a mapping of outputs to losses"),
+    ]
+    Metrics = Annotated[
+        Any,
+        PlainValidator(partial(_by_output, _LIST)),
+        _schema({"type": "array", "items": {"$ref": "#/$defs/metric"}, "maxItems": 100}),
+        Expected("a list of metrics, or a mapping of outputs to lists of metrics"),
+    ]
+
 
 Unit: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 FromLogits: TypeAlias = Annotated[

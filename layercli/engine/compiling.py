@@ -9,9 +9,11 @@ from typing import Any
 import keras
 
 from layercli.check import Valid
+from layercli.config.callbacks import monitored
 from layercli.config.train import TrainSection
 from layercli.engine.objects import keras_object
 from layercli.errors import LayercliError
+from layercli.graph.monitors import better
 from layercli.layers.component import Component
 
 
@@ -22,12 +24,20 @@ def compile_model(model: Any, train: TrainSection) -> None:
         optimizer=keras_object(optimizer, home=keras.optimizers)
         if isinstance(optimizer, Component)
         else optimizer,
-        loss=keras_object(train.loss, home=keras.losses) if isinstance(train.loss, Component) else train.loss,
-        metrics=[
-            keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
-            for metric in train.metrics
-        ],
+        loss=_made(train.loss, keras.losses),
+        loss_weights=train.loss_weights,
+        metrics=_made(train.metrics, keras.metrics),
+        weighted_metrics=_made(train.weighted_metrics, keras.metrics) or None,
     )
+
+
+def _made(declared: Any, home: Any) -> Any:
+    """Components as Keras's objects, in whatever lists and mappings they stand."""
+    if isinstance(declared, dict):
+        return {name: _made(item, home) for name, item in declared.items()}
+    if isinstance(declared, list):
+        return [_made(item, home) for item in declared]
+    return keras_object(declared, home=home) if isinstance(declared, Component) else declared
 
 
 def declared_callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
@@ -40,6 +50,11 @@ def declared_callback(callback: Component, run: Path, valid: Valid, index: int) 
         message = "The callback TensorBoard needs the package tensorboard, which is not installed."
         hint = "Install it: `pip install 'layercli[tensorboard]'`."
         raise LayercliError(valid.problem(("train", "callbacks", index), "missing-package", message, hint))
+    watched = monitored(callback)
+    train = valid.config.train
+    if watched is not None and getattr(callback, "mode", None) == "auto" and train is not None:
+        # Keras looks for a metric of that very name, and finds none of one output among several.
+        callback = callback.replace(mode=better(watched, train) or "auto")
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:
             path = run / getattr(callback, name)

@@ -49,7 +49,7 @@ def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None
         return
     for index in range(len(outputs)):
         yield from _output_disagreements(config, shapes, index, facts)
-    yield from _accuracy_of_numbers(config, facts)
+    yield from _accuracy_of_numbers(config, outputs, facts)
     if facts is not None and len(outputs) == 1:
         yield from _unlike_metrics(config, shapes, facts)
     if facts is not None and config.data is not None and config.data.split.stratify:
@@ -72,7 +72,8 @@ def one_hot_units(config: Config, shapes: Shapes, facts: DataFacts) -> dict[str 
         if config.train is None or output is None or target is None or target.classes is None:
             continue
         size = output.shape[-1]
-        if _loss_name(config.train.loss, output) in _ONE_HOT and not target.shape and size is not None:
+        loss = config.train.loss_of(title)
+        if loss and _loss_name(loss, output) in _ONE_HOT and not target.shape and size is not None:
             units[None if facts.targets is None else title] = size
     return units
 
@@ -126,8 +127,8 @@ def _output_disagreements(
         target is None and spread is not None and output.rank > 3 and len(graph.outputs) == 1
     ):  # one result for each timestep is often meant
         yield _spread_finding(spread, output, None)
-    if config.train is not None:
-        loss = config.train.loss
+    loss = config.train.loss_of(graph.output_references[index]) if config.train is not None else None
+    if loss is not None:
         yield from _Fit(loss, _loss_name(loss, output), output, last, spread, target).findings()
 
 
@@ -150,17 +151,31 @@ def _fit_together(output: Shape, target: Shape) -> bool:
     )
 
 
-def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Finding]:
+def _metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
+    """Each metric: the output that it is of, where it stands, and its name."""
+    for key in ("metrics", "weighted_metrics"):
+        given = getattr(config.train, key, [])
+        by_output = given if isinstance(given, dict) else {None: given}
+        for output, metrics in by_output.items():
+            path: KeyPath = ("train", key) if output is None else ("train", key, output)
+            for index, metric in enumerate(metrics):
+                name = metric if isinstance(metric, str) else metric.type_name()
+                yield output or outputs[0], (*path, index), name
+
+
+def _accuracy_of_numbers(
+    config: Config, outputs: Sequence[str], facts: DataFacts | None
+) -> Iterator[Finding]:
     """Metrics that count right classes where the target is a number."""
-    if facts is None or facts.targets is not None or facts.classes is not None or config.train is None:
-        return
-    for index, metric in enumerate(config.train.metrics):
-        name = metric if isinstance(metric, str) else metric.type_name()
+    for output, path, name in _metrics(config, outputs) if facts is not None else ():
+        target = facts.of(output) if facts is not None else None
+        if target is None or target.classes is not None:
+            continue
         if name.lower() == "acc" or name.lower().endswith("accuracy"):
             yield Finding(
                 code="wrong-metric",
                 message=f"{name} counts right classes, but the target is a number: it will be near 0.",
-                path=("train", "metrics", index),
+                path=path,
                 hint="Use mean_absolute_error, or R2Score.",
                 severity="warning",
             )
@@ -168,14 +183,19 @@ def _accuracy_of_numbers(config: Config, facts: DataFacts | None) -> Iterator[Fi
 
 def _unlike_metrics(config: Config, shapes: Shapes, facts: DataFacts) -> Iterator[Finding]:
     """Metrics that take one-hot targets where labels are fed, or the other way round."""
-    output = shapes.output(shapes.graph.outputs[0], shapes.graph.output_picks[0])
-    many = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)
-    if config.train is None or facts.classes is None or not many:
-        return
-    one_hot = bool(one_hot_units(config, shapes, facts))
-    others = _SPARSE_METRICS if one_hot else _ONE_HOT_METRICS
-    for index, metric in enumerate(config.train.metrics):
-        name = metric if isinstance(metric, str) else metric.type_name()
+    graph = shapes.graph
+    one_hots = one_hot_units(config, shapes, facts)
+    places = dict(
+        zip(graph.output_references, zip(graph.outputs, graph.output_picks, strict=True), strict=True)
+    )
+    for title, path, name in _metrics(config, graph.output_references):
+        target = facts.of(title)
+        output = shapes.output(*places[title]) if title in places else None
+        many = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)
+        if target is None or target.classes is None or not many:
+            continue
+        one_hot = (None if facts.targets is None else title) in one_hots
+        others = _SPARSE_METRICS if one_hot else _ONE_HOT_METRICS
         if name not in others:
             continue
         fed = "one-hot targets, which the loss takes" if one_hot else "labels"
@@ -185,7 +205,7 @@ def _unlike_metrics(config: Config, shapes: Shapes, facts: DataFacts) -> Iterato
             "With `loss: categorical_crossentropy` the labels are made one-hot."
         )  # fmt: skip
         message = f"{name} takes {wanted}, but it is given {fed}."
-        yield Finding(code="wrong-metric", message=message, path=("train", "metrics", index), hint=hint)
+        yield Finding(code="wrong-metric", message=message, path=path, hint=hint)
 
 
 def _loss_name(loss: str | Component, output: Tensor) -> str:

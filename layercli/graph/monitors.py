@@ -8,7 +8,8 @@ from typing import Any
 
 from layercli.config.callbacks import ReduceLROnPlateau, SwapEMAWeights, monitored
 from layercli.config.config import Config
-from layercli.config.metrics import BOOKKEEPING, direction, logged_names
+from layercli.config.logged import logged
+from layercli.config.metrics import BOOKKEEPING, Direction
 from layercli.config.train import TrainSection
 from layercli.graph.findings import Finding
 from layercli.layers.component import Component
@@ -18,8 +19,8 @@ from layercli.source.nodes import KeyPath, printable
 _VALIDATION = "val_"
 
 
-def monitor_findings(config: Config) -> Iterator[Finding]:
-    """Callbacks that watch what is never logged, or that cannot do their work."""
+def monitor_findings(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
+    """Callbacks that watch what is never logged, or that cannot do their work; ``outputs`` are those of the model."""
     train = config.train
     if train is None:
         return
@@ -29,7 +30,8 @@ def monitor_findings(config: Config) -> Iterator[Finding]:
         path: KeyPath = ("train", "callbacks", index)
         monitor = monitored(callback)
         if monitor is not None:
-            yield from _monitor_findings(monitor, callback, train, (*path, "monitor"), validates=validates)
+            names = logged(train, outputs)
+            yield from _monitor_findings(monitor, callback, names, (*path, "monitor"), validates=validates)
         if isinstance(callback, ReduceLROnPlateau) and _has_schedule(train):
             yield Finding(
                 code="schedule-clash",
@@ -49,11 +51,7 @@ def monitor_findings(config: Config) -> Iterator[Finding]:
 
 def better(monitor: str, train: TrainSection) -> str | None:
     """Which way a logged value is better, "min" or "max"; None where Keras cannot tell either."""
-    name = monitor.removeprefix(_VALIDATION)
-    if name == "loss":
-        return "min"
-    by_name = dict(zip(logged_names(train.metrics), train.metrics, strict=True))
-    return direction(by_name[name]) if name in by_name else None
+    return logged(train).get(monitor.removeprefix(_VALIDATION))
 
 
 def best_epoch(records: Sequence[Mapping[str, Any]], train: TrainSection | None) -> dict[str, Any]:
@@ -85,13 +83,12 @@ def _is_finite(value: object) -> bool:
 
 
 def _monitor_findings(
-    monitor: str, callback: Component, train: TrainSection, path: KeyPath, *, validates: bool
+    monitor: str, callback: Component, names: Mapping[str, Direction], path: KeyPath, *, validates: bool
 ) -> Iterator[Finding]:
-    logged = ["loss", *logged_names(train.metrics)]
-    known = [*logged, *(f"{_VALIDATION}{name}" for name in logged)]
+    known = [*names, *(f"{_VALIDATION}{name}" for name in names)]
     kind, shown = callback.type_name(), printable(monitor, limit=60)
     if monitor not in known:
-        listed = ", ".join(f"`{name}`" for name in (known if validates else logged))
+        listed = ", ".join(f"`{name}`" for name in (known if validates else names))
         yield Finding(
             code="unknown-monitor",
             message=f"{kind} watches `{shown}`, which training does not log.",
@@ -106,7 +103,7 @@ def _monitor_findings(
             hint=f"Hold some out with `data: {{split: {{validation: 0.1}}}}`, or set "
             f"`monitor: {monitor.removeprefix(_VALIDATION)}`.",
         )
-    elif getattr(callback, "mode", "auto") == "auto" and better(monitor, train) is None:
+    elif getattr(callback, "mode", "auto") == "auto" and names[monitor.removeprefix(_VALIDATION)] is None:
         yield Finding(
             code="unknown-mode",
             message=f"Keras cannot tell whether more or less of `{shown}` is better.",

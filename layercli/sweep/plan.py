@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from layercli.check import Checked, Valid, check_document, refusals, require
 from layercli.config.expand import entry_names
-from layercli.config.metrics import logged_names
+from layercli.config.logged import logged as logged_by
 from layercli.config.space import Choice, Parameter
 from layercli.config.sweep import Sweep
 from layercli.errors import LayercliError, Problem, has_errors
@@ -180,7 +180,7 @@ def _objective_problems(plan: Plan) -> list[Problem]:
     assert train is not None
     assert data is not None
     metric = plan.sweep.objective.metric
-    logged = ["loss", *logged_names(train.metrics)]
+    logged = list(logged_by(train, plan.base.graph.output_references))
     if data.split.validation != 0:
         logged += [f"val_{name}" for name in logged]
     path: KeyPath = ("objective", "metric")

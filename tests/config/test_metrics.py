@@ -5,8 +5,10 @@ from keras.src.metrics import ALL_OBJECTS_DICT
 from keras.src.utils.naming import reset_uids, to_snake_case
 from pydantic import TypeAdapter
 
-from layercli.config.metrics import direction, logged_name, logged_names
+from layercli.config.logged import logged
+from layercli.config.metrics import direction, logged_name
 from layercli.config.registry import CHOSEN_METRICS, METRICS, parse_metric
+from layercli.config.train import TrainSection
 from layercli.config.training_types import Metric
 from layercli.engine.objects import keras_object
 from layercli.layers.component import Component, snake_case
@@ -18,6 +20,12 @@ from tests.config.against_keras import (
     refusal,
     required,
 )
+
+
+def logged_names(metrics):
+    """The names of these metrics, of a model with one output."""
+    return list(logged(TrainSection.model_construct(loss="mse", metrics=metrics)))[1:]
+
 
 RESOLVED_BY_KERAS = sorted(name for name in ALL_OBJECTS_DICT if METRICS.find(name))
 
