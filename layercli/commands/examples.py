@@ -42,7 +42,7 @@ def examine(valid: Valid, data: Data) -> Examined:
 
     try:
         source = read(data.located(valid.checked.directory_of(("data", "path"))), memory=machine_memory())
-        facts, statistics = source.facts(), survey(source)
+        facts, statistics = source.facts(), survey(source.surveyed)
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None
     found = [*model_inputs(valid.config, facts)[1], *findings(statistics, data, _units(valid))]
@@ -78,13 +78,12 @@ def read_parts(valid: Valid, data: Data) -> tuple[Parts, list[Problem]]:
         LayercliError: they cannot be read, or do not fit the model: every finding at once.
     """
     from layercli.data.arrays import RefusedDataError
-    from layercli.data.contract import filled
     from layercli.data.feeding import one_hot, weighted
 
     examined = examine(valid, data)
     if examined.parts is None or has_errors(examined.problems):
         raise LayercliError(examined.problems)
-    parts = filled(examined.parts, data)
+    parts = examined.parts
     if valid.config.train is not None:
         try:
             parts = weighted(parts, valid.config.train.class_weight)

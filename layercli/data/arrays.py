@@ -6,13 +6,17 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from layercli.config.data import DataFacts, Split, TargetFacts
+from layercli.data.division import BLOCK, Division, label_blocks
 from layercli.data.part import Part, Shuffle, epoch_order
 from layercli.graph.findings import Finding
+
+if TYPE_CHECKING:
+    from layercli.data.plan import Plan
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Inputs: TypeAlias = Array | Mapping[str, Array]
@@ -67,7 +71,7 @@ class Examples:
             self.class_names.get(str(target)) if isinstance(self.class_names, Mapping) else self.class_names
         )
 
-    def take(self, rows: Array) -> Examples:
+    def take(self, rows: Array | slice) -> Examples:
         """Those rows alone."""
         y: Targets = (
             {name: array[rows] for name, array in self.y.items()}
@@ -115,6 +119,11 @@ class Examples:
         """The targets, all at once: see ``Part``."""
         yield self.y
 
+    @property
+    def surveyed(self) -> Examples:
+        """What tells what the data is like: all of it."""
+        return self
+
     def digest(self) -> str:
         """SHA-256 over every example, in order."""
         hasher = hashlib.sha256()
@@ -151,6 +160,8 @@ class Parts:
     train: Part
     validation: Part
     test: Part
+    plan: Plan | None = field(default=None, kw_only=True)
+    """How tables become such examples, with all that was learned from the training rows; None where there is no table."""
 
     @property
     def all(self) -> tuple[Part, Part, Part]:
@@ -186,18 +197,14 @@ def divided_rows(
     strata: Array | None, samples: int, split: Split, *, seed: int, shuffle: bool
 ) -> list[Array]:
     """The rows to train on, to validate on and to test on; each stratum in proportion, where they are given."""
-    order = np.random.default_rng(seed).permutation(samples) if shuffle else np.arange(samples)
-    train, validation, _ = split.counts(samples)
-    if strata is not None:
-        order = _spread_classes(order, strata)
-    return np.split(order, [train, train + validation])
-
-
-def _spread_classes(order: Array, labels: Array) -> Array:
-    """The order with every class spread evenly, so that each stretch of it has the classes in proportion."""
-    sorted_labels = labels[order]
-    place = np.empty(len(order))
-    for label in np.unique(sorted_labels):
-        where = np.flatnonzero(sorted_labels == label)
-        place[where] = (np.arange(len(where)) + 0.5) / len(where)
-    return np.asarray(order[np.argsort(place, kind="stable")])
+    counts = split.counts(samples)
+    labels = None if strata is None else label_blocks(strata, int(strata.max(initial=0)) + 1)
+    division = Division(samples, counts, seed if shuffle else None, labels)
+    blocks = range(0, samples, BLOCK)
+    order = np.concatenate([start + division.order(start // BLOCK) for start in blocks] or [np.arange(0)])
+    parts = [
+        division.parts(start // BLOCK, None if strata is None else strata[start : start + BLOCK])
+        for start in blocks
+    ]
+    part_of = np.concatenate(parts or [np.arange(0)])[order]
+    return [order[part_of == part] for part in range(3)]

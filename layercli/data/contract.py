@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-import numpy as np
-
 from layercli.config.data import Data, DataFacts, TargetFacts
 from layercli.config.tables import Table
-from layercli.data.arrays import Array, Parts, whole
+from layercli.data.arrays import Parts
 from layercli.data.statistics import Labels, Statistics, Values, labels_of
 from layercli.graph.findings import Finding
 from layercli.source.nodes import KeyPath, printable
@@ -17,44 +15,34 @@ from layercli.source.nodes import KeyPath, printable
 _MOST_TOLD: Final = 8
 
 
-def filled(parts: Parts, data: Data) -> Parts:
-    """The parts with missing numbers filled as the config says, by what the training examples tell."""
-    if not isinstance(data, Table) or data.missing.numbers == "refuse":
-        return parts
-    fill = {}
-    train, validation, test = (whole(part) for part in parts.all)
-    for name, array in train.arrays:
-        if array.dtype.kind != "f":
-            continue
-        values = np.zeros(array.shape[1:])
-        known = np.ma.masked_invalid(array)
-        if data.missing.numbers == "median":
-            values = np.ma.filled(np.ma.median(known, axis=0), 0.0)  # type: ignore[no-untyped-call]
-        elif data.missing.numbers == "mean":
-            values = np.ma.filled(np.ma.mean(known, axis=0), 0.0)
-        fill[name] = np.asarray(values, dtype=np.float32)
-
-    def fill_in(name: str | None, array: Array) -> Array:
-        return np.where(np.isnan(array), fill[name], array) if name in fill else array
-
-    return Parts(train.mapped(fill_in), validation.mapped(fill_in), test.mapped(fill_in))
-
-
 def findings(found: Statistics, data: Data, units: Mapping[str | None, int | None]) -> Iterator[Finding]:
     """Every number that is missing or infinite, and labels below 0 or beyond the ``units`` of their output."""
-    refused = not isinstance(data, Table) or data.missing.numbers == "refuse"
     for name, values in found.inputs.items():
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
         title = f"The input `{printable(name, limit=40)}`" if name else "The input"
-        yield from _not_finite(values, title, path, missing=refused, fillable=isinstance(data, Table))
+        yield from _not_finite(
+            values, title, path, missing=_refused(values, data), fillable=isinstance(data, Table)
+        )
         yield from _constant(values, path)
     for name, values in found.targets.items():
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{printable(name, limit=40)}`" if name else "The target"
-        yield from _not_finite(values, title, path, missing=True, fillable=False)
+        yield from _not_finite(values, title, path, missing=_all(values), fillable=False)
     for name, labels in found.labels.items():
         path = ("data", "target") if name is None else ("data", "target", name)
         yield from _bad_labels(labels, path, units.get(name))
+
+
+def _all(values: Values) -> set[int]:
+    return set(range(len(values.missing)))
+
+
+def _refused(values: Values, data: Data) -> set[int]:
+    """Columns that may have no missing number; what has a fixed one put in its place has it already."""
+    if not isinstance(data, Table) or not values.columns:
+        return _all(values)
+    policies = [data.missing.policy(column, text=False) for column in values.columns]
+    return {index for index, policy in enumerate(policies) if policy not in ("median", "mean")}
 
 
 def _bad_labels(labels: Labels, path: KeyPath, units: int | None) -> Iterator[Finding]:
@@ -108,11 +96,11 @@ def _listed(names: list[str]) -> str:
 
 
 def _not_finite(
-    values: Values, title: str, path: KeyPath, *, missing: bool, fillable: bool
+    values: Values, title: str, path: KeyPath, *, missing: set[int], fillable: bool
 ) -> Iterator[Finding]:
     """Of each column, the first number that is not there, and how many."""
     for what, counts, first in (
-        ("missing", values.missing, values.first_missing if missing else {}),
+        ("missing", values.missing, {i: place for i, place in values.first_missing.items() if i in missing}),
         ("infinite", values.infinite, values.first_infinite),
     ):
         for index in sorted(first)[:_MOST_TOLD]:

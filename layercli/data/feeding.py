@@ -60,9 +60,8 @@ def one_hot(parts: Parts, units: Mapping[str | None, int]) -> Parts:
         y = {name: _one_hot(labels, units.get(name)) for name, labels in examples.targets}
         return replace(examples, y=alone(y))
 
-    return replace(
-        parts, **{name: changed(getattr(parts, name), change) for name in ("train", "validation", "test")}
-    )
+    train, validation, test = (changed(part, change) for part in parts.all)
+    return replace(parts, train=train, validation=validation, test=test)
 
 
 def _one_hot(labels: Array, units: int | None) -> Array:

@@ -2,46 +2,106 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from layercli.config.tables import Parquet
-from layercli.data.arrays import Examples
-from layercli.data.tables import read_tables, refuse
+from layercli.data.cache import Cache
+from layercli.data.part import Source
+from layercli.data.plan import Plan
+from layercli.data.rows import open_new, open_rows
+from layercli.data.tables import refuse, trimmed
 from layercli.source.nodes import printable
 
+_MOST_GROUP_BYTES = 1 << 28
+"""A row group of more is divided before it is streamed."""
+_ERRORS = (OSError, ValueError, NotImplementedError)
+"""What pyarrow's own errors are."""
 
-def read(data: Parquet, memory: int | None) -> Examples:
-    """All examples, as ``read_tables`` gives them; only the columns that are used are read.
+
+def read(data: Parquet, memory: int | None) -> Source:
+    """All examples, in memory or read as they are needed.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
     """
-    return read_tables(data, memory, partial(_table, data=data, memory=memory), inflation=1)
+    return open_rows(data, _ParquetFiles(data), memory)
 
 
-def _table(file: Path, *, data: Parquet, memory: int | None) -> Any:
-    import pyarrow as pa
-    from pyarrow import parquet
+def read_new(data: Parquet, plan: Plan, memory: int | None, *, targets: bool) -> Source:
+    """All examples of files that came after training; see ``open_new``.
 
-    try:
-        with parquet.ParquetFile(file) as source:
+    Raises:
+        RefusedDataError: a file cannot be read, or a column is not there or of other values than in training.
+    """
+    return open_new(data, _ParquetFiles, plan, memory, targets=targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _ParquetFiles:
+    """The files of a config's Parquet data."""
+
+    data: Parquet
+
+    def bytes_in_memory(self, file: Path) -> int:
+        """About how many bytes its table takes."""
+        return sum(self._group_bytes(file))
+
+    def names(self, file: Path) -> list[str]:
+        """The names of its columns."""
+        with self._opened(file) as source:
+            return [name.strip() for name in source.schema_arrow.names]
+
+    def table(self, file: Path, columns: set[str]) -> Any:
+        """The whole table, of these columns."""
+        with self._opened(file) as source:
+            wanted = [name for name in source.schema_arrow.names if name.strip() in columns]
+            try:
+                return trimmed(source.read(columns=wanted), self.data)
+            except _ERRORS as error:
+                _refuse(file, error)
+
+    def parquet(self, file: Path) -> tuple[Path, bool]:
+        """The file, or a copy with smaller row groups, and that its texts are not trimmed."""
+        if max(self._group_bytes(file), default=0) <= _MOST_GROUP_BYTES:
+            return file, False
+        return Cache.default().file(file, "parquet", None, lambda target: self._regroup(file, target)), False
+
+    def place(self, file: Path, column: str, row: int) -> str | None:
+        """Which row of the file it is, counted from 1; for -1 the first value of the column, or None."""
+        if row >= 0:
+            return f"{printable(str(file))}, row {row + 1}"
+        with self._opened(file) as source:
+            [name] = [name for name in source.schema_arrow.names if name.strip() == column]
+            for batch in source.iter_batches(batch_size=1024, columns=[name]):
+                for value in batch.column(0).to_pylist():
+                    if value is not None:
+                        return f'{printable(str(file))}, which has "{printable(str(value), limit=40)}"'
+        return None
+
+    def _group_bytes(self, file: Path) -> list[int]:
+        with self._opened(file) as source:
             metadata = source.metadata
-            declared = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
-            if memory is not None and declared > memory // 2:
-                message = (
-                    f"{printable(str(file))} holds {declared:,} bytes; this machine has {memory:,} of memory."
-                )
-                refuse(message, ("data", "path"), "Use a part of it, or a machine with more memory.")
-            return source.read(columns=_wanted(source.schema_arrow.names, data))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        said = printable(str(error), limit=200).rstrip(".")
-        refuse(f"{printable(str(file))} is no Parquet file that can be read: {said}.", ("data", "path"), None)
+            return [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+
+    def _opened(self, file: Path) -> Any:
+        from pyarrow import parquet
+
+        try:
+            return parquet.ParquetFile(file)
+        except _ERRORS as error:
+            _refuse(file, error)
+
+    def _regroup(self, file: Path, target: Path) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        with self._opened(file) as source, parquet.ParquetWriter(target, source.schema_arrow) as writer:
+            for batch in source.iter_batches(batch_size=1 << 16):
+                writer.write_table(pa.Table.from_batches([batch]))
 
 
-def _wanted(names: list[str], data: Parquet) -> list[str]:
-    if data.inputs is None:
-        return names
-    used = {data.target}.union(*data.inputs.values())
-    return [name for name in names if name in used]
+def _refuse(file: Path, error: Exception) -> NoReturn:
+    said = printable(str(error), limit=200).rstrip(".")
+    refuse(f"{printable(str(file))} is no Parquet file that can be read: {said}.", ("data", "path"), None)

@@ -46,6 +46,10 @@ class Part(Protocol):
 class Source(Part, Protocol):
     """All examples that a reader gives, before they are divided."""
 
+    @property
+    def surveyed(self) -> Part:
+        """What tells what the data is like: the examples, or the rows of which they are sequences."""
+
     def facts(self) -> DataFacts:
         """What a model must fit."""
 

@@ -2,162 +2,257 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
-
-import numpy as np
+from typing import Any, Final, NoReturn
 
 from layercli.config.tables import Table
-from layercli.data.arrays import Array, Examples, RefusedDataError
-from layercli.data.places import all_files
+from layercli.data.arrays import RefusedDataError
+from layercli.data.plan import Plan
 from layercli.graph.findings import Finding
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
 
-_MOST_LABELS = 1000
+MOST_LABELS: Final = 1000
+_POLICIES: Final = ("refuse", "median", "mean", "zero", "drop")
+
+Locate = Callable[[str, int], str]
+"""Where a row (from 0) stands, file and line; for -1 where the first value of the column stands that is no number."""
 
 
-def read_tables(
-    data: Table, memory: int | None, read: Callable[[Path], Any], *, inflation: int = 2
-) -> Examples:
-    """All examples: numbers as float32 of shape (samples, columns), a column of text as objects of shape (samples, 1).
-
-    A missing number is NaN, a missing text is empty. In memory a table has up to ``inflation`` times its file's size.
+def make_plan(types: Mapping[str, Any], data: Table, locate: Locate) -> Plan:
+    """How tables with columns of these Arrow types become examples; of the target it is not known yet what it holds.
 
     Raises:
-        RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
+        RefusedDataError: a column is not of numbers where it must be; all such columns are told.
     """
-    files = all_files(data.path, ("data", "path"))
-    size = sum(file.stat().st_size for file in files)
-    if memory is not None and size > memory // inflation:
-        refuse(f"The files have {size:,} bytes; this machine has {memory:,} of memory.", ("data", "path"),
-               "Use a part of them, or a machine with more memory.")  # fmt: skip
-    table = _concatenated([_trimmed(read(file), data) for file in files], files)
-    names = table.column_names
-    if data.target not in names:
-        refuse(
-            f'There is no column "{printable(data.target, limit=60)}".',
-            ("data", "target"),
-            _closest(data.target, names),
+    wrong: list[Finding] = []
+    windows = data.windows
+    apart = {data.weights, *(windows.by or [] if windows else [])}
+    if windows is None or not windows.horizon:
+        apart.add(data.target)
+    inputs: dict[str | None, tuple[str, ...]] = (
+        {None: tuple(name for name in types if name not in apart)}
+        if data.inputs is None
+        else {name: tuple(columns) for name, columns in data.inputs.items()}
+    )
+    texts = frozenset(
+        column for name, columns in inputs.items() if name is not None and all(is_text(types[c]) for c in columns)
+        for column in columns
+    )  # fmt: skip
+    for name, columns in inputs.items():
+        key: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
+        wrong += [_no_number(column, types[column], key, locate) for column in columns
+                  if column not in texts and not is_number(types[column])]  # fmt: skip
+        if not columns:
+            wrong.append(finding("There is no column but the target.", key, None))
+    if data.weights is not None and not is_number(types[data.weights]):
+        wrong.append(_no_number(data.weights, types[data.weights], ("data", "weights"), locate))
+    policies = {
+        column: data.missing.policy(column, text=column in texts)
+        for columns in inputs.values()
+        for column in columns
+    }
+    wrong += [
+        finding(
+            f'A missing number of `{printable(column, limit=60)}` cannot become "{printable(str(policy), limit=60)}".',
+            ("data", "missing", "columns"), f"Write a number, or one of {', '.join(_POLICIES)}.",
         )
-    y, class_names = _target(table.column(data.target), data)
-    if data.inputs is None:
-        others = [name for name in names if name != data.target]
-        return Examples(_numbers(table, others, ("data",)), y, class_names, {None: tuple(others)})
-    for name, columns in data.inputs.items():
-        for column in columns:
-            if column not in names:
-                message = f'There is no column "{printable(column, limit=60)}".'
-                refuse(message, ("data", "inputs", name), _closest(column, names))
-    x = {name: _input(table, columns, name) for name, columns in data.inputs.items()}
-    return Examples(x, y, class_names, {name: tuple(columns) for name, columns in data.inputs.items()})
+        for column, policy in policies.items()
+        if column not in texts and isinstance(policy, str) and policy not in _POLICIES
+    ]  # fmt: skip
+    if wrong:
+        raise RefusedDataError(*wrong)
+    extra = [name for name in (data.target, data.weights) if data.missing.columns.get(str(name)) == "drop"]
+    fill: dict[str, float | str] = {}
+    for column, policy in policies.items():
+        if column in texts and policy != "drop":
+            fill[column] = str(policy)
+        elif column not in texts and not isinstance(policy, str):
+            fill[column] = float(policy)
+        elif column not in texts and policy == "zero":
+            fill[column] = 0.0
+    return Plan(
+        inputs=inputs,
+        texts=texts,
+        target=data.target,
+        weights=data.weights,
+        drop=tuple([c for c, policy in policies.items() if policy == "drop"] + [str(name) for name in extra]),
+        keys=tuple(windows.by or ()) if windows is not None else (),
+        fill=fill,
+        learn={c: str(policy) for c, policy in policies.items() if c not in texts and policy in ("median", "mean")},
+    )  # fmt: skip
 
 
-def _trimmed(table: Any, data: Table) -> Any:
-    """The table without blanks around names and texts; texts that stand for a missing value are missing."""
-    import pyarrow as pa
-    from pyarrow import compute
+def check_present(names: Sequence[str], data: Table) -> None:
+    """Refuse names of columns in the config that the files have not.
 
-    values = pa.array(["", *data.missing.values], pa.string())
-    for index, column in enumerate(table.columns):
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if _is_text(column.type):
-            text = compute.utf8_trim_whitespace(column.cast(pa.string()))
-            column = compute.if_else(compute.is_in(text, values), pa.scalar(None, pa.string()), text)
-        table = table.set_column(index, table.column_names[index], column)
-    return table.rename_columns([name.strip() for name in table.column_names])
+    Raises:
+        RefusedDataError: there are such; each is told.
+    """
+    wrong = [
+        finding(f'There is no column "{printable(name, limit=60)}".', key, _closest(name, list(names)))
+        for name, key in _named(data)
+        if name not in names
+    ]
+    if wrong:
+        raise RefusedDataError(*wrong)
 
 
-def _is_text(kind: Any) -> bool:
+def check_columns(names: Sequence[str], plan: Plan) -> None:
+    """Refuse new files that lack a column which the model was trained on.
+
+    Raises:
+        RefusedDataError: there are such columns; each is told.
+    """
+    wrong = [
+        finding(
+            f'There is no column "{printable(name, limit=60)}", which the model was trained on.',
+            ("data", "path"), _closest(name, list(names)),
+        )
+        for name in plan.columns
+        if name not in names
+    ]  # fmt: skip
+    if wrong:
+        raise RefusedDataError(*wrong)
+
+
+def used(names: Sequence[str], data: Table) -> set[str]:
+    """The columns that must be read."""
+    return set(names) if data.inputs is None else {name for name, _ in _named(data)}
+
+
+def _named(data: Table) -> list[tuple[str, KeyPath]]:
+    """Every column that the config names, and where."""
+    named: list[tuple[str, KeyPath]] = [(data.target, ("data", "target"))]
+    named += [(name, ("data", "types", name)) for name in data.types]
+    named += [(name, ("data", "missing", "columns", name)) for name in data.missing.columns]
+    named += [
+        (column, ("data", "inputs", name))
+        for name, columns in (data.inputs or {}).items()
+        for column in columns
+    ]
+    if data.weights is not None:
+        named.append((data.weights, ("data", "weights")))
+    if data.windows is not None:
+        named += [(name, ("data", "windows", "by")) for name in data.windows.by or []]
+    return named
+
+
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is that of texts."""
     import pyarrow as pa
 
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _concatenated(tables: list[Any], files: list[Path]) -> Any:
+def is_number(kind: Any) -> bool:
+    """Whether values of an Arrow type are numbers."""
     import pyarrow as pa
 
-    for table, file in zip(tables, files, strict=True):
-        if table.column_names != tables[0].column_names:
+    return any(
+        fits(kind)
+        for fits in (
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_boolean,
+            pa.types.is_null,
+            pa.types.is_decimal,
+        )
+    )
+
+
+def trimmed(table: Any, data: Table) -> Any:
+    """The table without blanks around names and texts, its columns of the types that the config gives them; texts that
+    stand for a missing value are missing.
+
+    Raises:
+        RefusedDataError: a column cannot be of its type.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    values = pa.array(["", *data.missing.values], pa.string())
+    for index, column in enumerate(table.columns):
+        name = table.column_names[index]
+        wanted = data.types.get(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if wanted == "text" and not is_text(column.type):
+            column = column.cast(pa.string())
+        if is_text(column.type):
+            text = compute.utf8_trim_whitespace(column.cast(pa.string()))
+            column = compute.if_else(compute.is_in(text, values), pa.scalar(None, pa.string()), text)
+        if wanted == "number" and not is_number(column.type):
+            try:
+                column = column.cast(pa.float64())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                said = printable(str(error), limit=150).rstrip(".")
+                refuse(f"The column `{printable(name, limit=60)}` is no column of numbers: {said}.",
+                       ("data", "types", name), "Correct the files, or read it as text.")  # fmt: skip
+        table = table.set_column(index, name, column)
+    return table
+
+
+def check_names(names: Sequence[Sequence[str]], files: Sequence[Path]) -> None:
+    """Refuse files of which one has other columns than the first, or one column twice.
+
+    Raises:
+        RefusedDataError: there is such a file.
+    """
+    for columns, file in zip(names, files, strict=True):
+        if len(set(columns)) < len(columns):
+            refuse(f"{printable(str(file))} has two columns of the same name.", ("data", "path"),
+                   "Rename one, or give names by `columns`.")  # fmt: skip
+        if columns != names[0]:
             message = f"{printable(str(file))} has other columns than {printable(str(files[0]))}."
             refuse(message, ("data", "path"), "Files that are read together have the same columns.")
-    try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowTypeError as error:
-        said = printable(str(error), limit=200).rstrip(".")
-        refuse(
-            f"The files do not fit together: {said}.", ("data", "path"), "A column has values of one type."
+
+
+def joined_types(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The Arrow type of each column over several files.
+
+    Raises:
+        RefusedDataError: a column has numbers in one file and text in another.
+    """
+    import pyarrow as pa
+
+    types = dict(schemas[0])
+    for schema in schemas[1:]:
+        for name, kind in schema.items():
+            known = types[name]
+            if kind == known or pa.types.is_null(kind):
+                continue
+            if pa.types.is_null(known) or (
+                is_number(known) and is_number(kind) and pa.types.is_floating(kind)
+            ):
+                types[name] = kind
+            elif not (is_number(known) and is_number(kind)):
+                shown = printable(name, limit=60)
+                message = f"The files do not fit together: `{shown}` is {known} in one and {kind} in another."
+                hint = (
+                    f"A column has values of one type; `types: {{{name}: text}}` reads it as text everywhere."
+                )
+                refuse(message, ("data", "path"), hint)
+    return types
+
+
+def _no_number(column: str, kind: Any, key: KeyPath, locate: Locate) -> Finding:
+    shown = printable(column, limit=60)
+    if is_text(kind):
+        message = (
+            f"The column `{shown}` is text ({locate(column, -1)}); an input of several columns is of numbers."
         )
-
-
-def _target(column: Any, data: Table) -> tuple[Array, tuple[str, ...] | None]:
-    """Labels from 0 with their names, or numbers of shape (samples,)."""
-    import pyarrow as pa
-
-    missing = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))
-    if len(missing):
-        refuse(f"The target `{data.target}` is missing in row {missing[0] + 1}, and in {len(missing)} rows in all.",
-                ("data", "target"), "Remove those rows: nothing can be learned from them.")  # fmt: skip
-    kind = column.type
-    if data.target_type == "labels" or not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        texts = np.asarray([str(value) for value in column.to_pylist()], dtype=object)
-        names, labels = np.unique(texts, return_inverse=True)
-        if data.target_type == "numbers" or len(names) > _MOST_LABELS:
-            refuse(f"The target `{data.target}` has {len(names)} different texts.", ("data", "target"),
-                    f"Labels are of at most {_MOST_LABELS} classes; numbers are written as such.")  # fmt: skip
-        return labels.astype(np.int32), tuple(map(str, names))
-    values = column.to_numpy()
-    found = np.unique(values[:1_000_000])
-    without_gaps = (
-        pa.types.is_integer(kind) and len(found) <= _MOST_LABELS and (found == np.arange(len(found))).all()
+        hint = f"Give it an input of its own, as in `inputs: {{{column}: {column}}}`, whose first layer is StringLookup."
+        if key == ("data", "weights"):
+            message = f"The column `{shown}` is text ({locate(column, -1)}); weights are numbers."
+            hint = "Correct it, or name another column."
+        return finding(message, key, hint)
+    message = f"The column `{shown}` is of the type {kind}, neither number nor text ({locate(column, -1)})."
+    return finding(
+        message, key, "Save it as numbers, leave it out by `inputs`, or read it as text by `types`."
     )
-    if data.target_type is None and without_gaps:
-        return values.astype(np.int32), None
-    return values.astype(np.float32), None
-
-
-def _input(table: Any, columns: list[str], name: str) -> Array:
-    first = table.column(columns[0])
-    if len(columns) == 1 and _is_text(first.type):
-        texts = np.asarray(["" if value is None else value for value in first.to_pylist()], dtype=object)
-        return texts.reshape(-1, 1)
-    return _numbers(table, columns, ("data", "inputs", name))
-
-
-def _numbers(table: Any, columns: list[str], key: KeyPath) -> Array:
-    import pyarrow as pa
-
-    arrays = []
-    numbers = (
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_boolean,
-        pa.types.is_null,
-        pa.types.is_decimal,
-    )
-    for name in columns:
-        column = table.column(name)
-        if not any(is_number(column.type) for is_number in numbers):
-            _refuse_column(column, name, key)
-        arrays.append(column.cast(pa.float64()).to_numpy())
-    if not arrays:
-        refuse("There is no column but the target.", key, None)
-    return np.stack(arrays, axis=1).astype(np.float32)
-
-
-def _refuse_column(column: Any, name: str, key: KeyPath) -> NoReturn:
-    first = next((value for value in column.to_pylist() if value is not None), "")
-    what = "text" if _is_text(column.type) else f"of the type {column.type}"
-    message = (
-        f'The column `{printable(name, limit=60)}` is {what}, such as "{printable(str(first), limit=40)}"; an input of '
-        "several columns is of numbers."
-    )
-    own = (
-        f"Give it an input of its own, as in `inputs: {{{name}: {name}}}`, whose first layer is StringLookup."
-    )
-    refuse(message, key, own if _is_text(column.type) else "Save it as numbers, or leave it out by `inputs`.")
 
 
 def _closest(name: str, names: list[str]) -> str:
@@ -166,6 +261,11 @@ def _closest(name: str, names: list[str]) -> str:
     )
 
 
+def finding(message: str, path: KeyPath, hint: str | None) -> Finding:
+    """That the data cannot be used; ``path`` is where the config names it."""
+    return Finding(code="unreadable-data", message=message, path=path, hint=hint)
+
+
 def refuse(message: str, path: KeyPath, hint: str | None) -> NoReturn:
     """Raise that the data cannot be used; ``path`` is where the config names it."""
-    raise RefusedDataError(Finding(code="unreadable-data", message=message, path=path, hint=hint))
+    raise RefusedDataError(finding(message, path, hint))

@@ -159,13 +159,16 @@ def test_whole_numbers_without_gaps_are_labels_unless_said_otherwise(place):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,y\n1,0\n2\n", "t.csv cannot be read: Expected 2 columns, got 1: 2."),
+        ("a,y\n1,0\n2\n", "t.csv cannot be read: line 3 has 1 value, but there are 2 columns."),
         ("a,a,y\n1,2,0\n", "t.csv has two columns of the same name."),
         ("a,b\n1,0\n", 'There is no column "y".'),
-        ("a,y\n1,0\n2,\n", "The target `y` is missing in row 2, and in 1 rows in all."),
-        ("a,y\nx,0\n", 'The column `a` is text, such as "x"; an input of several columns is of numbers.'),
+        ("a,y\n1,0\n2,\n", "The target `y` is missing in t.csv, line 3."),
+        (
+            "a,y\nx,0\n",
+            'The column `a` is text (t.csv, line 2 has "x"); an input of several columns is of numbers.',
+        ),
         ("y\n0\n", "There is no column but the target."),
-        ("", "t.csv cannot be read: Empty CSV file."),
+        ("", "t.csv cannot be read: it is empty."),
     ],
 )
 def test_a_table_that_cannot_be_used_says_why(place, text, message):
@@ -175,10 +178,8 @@ def test_a_table_that_cannot_be_used_says_why(place, text, message):
 def test_missing_numbers_are_filled_by_what_the_training_examples_tell(place):
     rows = "".join(f"{'NA' if n % 4 == 0 else n},{n % 2},{n % 3}\n" for n in range(40))
     data = csv(place, "a,b,y\n" + rows, missing={"numbers": "mean"}, split={"test": 0.5}, shuffle=False)
-    from layercli.data.contract import filled
-
     parsed = DATA.parse(data)
-    parts = filled(read(parsed).divide(parsed.split, seed=0, shuffle=False), parsed)
+    parts = read(parsed).divide(parsed.split, seed=0, shuffle=False)
     known = [n for n in range(20) if n % 4]
     assert parts.train.x[0, 0] == parts.test.x[0, 0] == pytest.approx(sum(known) / len(known))
     assert not np.isnan(parts.test.x).any()
@@ -282,8 +283,10 @@ def test_parquet_that_cannot_be_used_says_why(place):
         "is no Parquet file that can be read" in refusal(type="parquet", path="broken.parquet", target="y")[1]
     )
     data = parquet(place, when=[datetime.date(2020, 1, 1)] * 2, y=[0, 1])
-    assert refusal(**data)[1].startswith('The column `when` is of the type date32[day], such as "2020-01-01"')
-    assert "this machine has 100 of memory" in refusal(memory=100, **data)[1]
+    assert refusal(**data)[1].startswith(
+        'The column `when` is of the type date32[day], neither number nor text (t.parquet, which has "2020-01-01")'
+    )
+    assert "this machine has 100 of memory" in refusal(memory=100, **data, stream="never")[1]
 
 
 def image(path, size=(6, 4), mode="L", value=7):

@@ -1,0 +1,219 @@
+"""How rows of a table become examples: all that new files must be read by, too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from layercli.data.arrays import Array, Examples, RefusedDataError
+from layercli.graph.findings import Finding
+from layercli.source.nodes import printable
+
+_SLICE = 4096
+"""Rows that are laid out together, so that they stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which columns make which input, what the labels stand for, and what is put in place of missing values."""
+
+    inputs: Mapping[str | None, tuple[str, ...]]
+    """Columns of each input; under None those of the one input."""
+    texts: frozenset[str]
+    """Columns of text; all others of inputs are of numbers."""
+    target: str | None
+    """None where only inputs are read."""
+    classes: int | None = None
+    """How many classes there are, where the target is a label from 0; None where it is a number."""
+    class_names: tuple[str, ...] | None = None
+    """What the labels stand for, where they were text."""
+    weights: str | None = None
+    drop: tuple[str, ...] = ()
+    """Columns without which a row is left out."""
+    keys: tuple[str, ...] = ()
+    """Columns that tell series apart."""
+    fill: Mapping[str, float | str] = field(default_factory=dict)
+    """Column -> what is put in place of a missing value."""
+    learn: Mapping[str, str] = field(default_factory=dict)
+    """Column -> median or mean, which the training rows have yet to tell."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that is read, each once."""
+        named = [column for columns in self.inputs.values() for column in columns]
+        extra = [
+            column for column in (self.target, self.weights, *self.drop, *self.keys) if column is not None
+        ]
+        return list(dict.fromkeys([*named, *extra]))
+
+    def is_text(self, name: str | None) -> bool:
+        """Whether an input is of text."""
+        return any(column in self.texts for column in self.inputs[name])
+
+    def only(self, columns: Collection[str]) -> Plan:
+        """The same with these columns of the inputs alone."""
+        inputs = {name: tuple(c for c in own if c in columns) for name, own in self.inputs.items()}
+        return replace(
+            self,
+            inputs={name: own for name, own in inputs.items() if own} or {None: ()},
+            weights=None,
+            keys=(),
+        )
+
+    def without_target(self) -> Plan:
+        """The same for files that have no targets, all of whose rows are kept."""
+        return replace(self, target=None, weights=None, drop=())
+
+    def filled(self, fill: Mapping[str, float | str]) -> Plan:
+        """The same with what was learned in place of missing values."""
+        return replace(self, fill={**self.fill, **fill}, learn={})
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "input": list(self.inputs[None]) if None in self.inputs else None,
+            "inputs": {name: list(columns) for name, columns in self.inputs.items() if name is not None},
+            "texts": sorted(self.texts),
+            "target": self.target,
+            "classes": self.classes,
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "weights": self.weights,
+            "drop": list(self.drop),
+            "keys": list(self.keys),
+            "fill": dict(self.fill),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """What ``to_json`` gave.
+
+        Raises:
+            KeyError | TypeError: it is something else.
+        """
+        one, names = document["input"], document["class_names"]
+        several = {name: tuple(columns) for name, columns in document["inputs"].items()}
+        return cls(
+            inputs={None: tuple(one)} if one is not None else several,
+            texts=frozenset(document["texts"]),
+            target=document["target"],
+            classes=document["classes"],
+            class_names=None if names is None else tuple(names),
+            weights=document["weights"],
+            drop=tuple(document["drop"]),
+            keys=tuple(document["keys"]),
+            fill=dict(document["fill"]),
+        )
+
+
+def fill_in(array: Array, plan: Plan, fill: Mapping[str, float], name: str | None) -> Array:
+    """An input of shape (..., columns) with these values in place of the missing numbers of its columns."""
+    if array.dtype.kind != "f" or not fill:
+        return array
+    values = np.array([fill.get(column, np.nan) for column in plan.inputs[name]], dtype=np.float32)
+    return np.where(np.isnan(array), values, array)
+
+
+def decode(table: Any, plan: Plan) -> Examples:
+    """The rows of an Arrow table, none of which is to be left out: numbers as float32 of shape (rows, columns), text as
+    objects of that shape, labels as int32, other targets and weights as float32; a missing number is NaN.
+
+    Raises:
+        RefusedDataError: a label is that of no class.
+    """
+    x: Any = {
+        name: texts(table, columns, plan.fill) if plan.is_text(name) else numbers(table, columns, plan.fill)
+        for name, columns in plan.inputs.items()
+    }
+    return Examples(
+        x.get(None, x),
+        _target(table, plan),
+        plan.class_names,
+        dict(plan.inputs),
+        None if plan.weights is None else _number(table.column(plan.weights)).astype(np.float32),
+    )
+
+
+def known(table: Any, plan: Plan) -> Array | None:
+    """Which rows have a value in each column of ``drop``: booleans of shape (rows,); None where that is all of them."""
+    found: Array | None = None
+    for name in plan.drop:
+        column = table.column(name)
+        if column.null_count:
+            valid = np.asarray(column.is_valid().to_numpy())
+            found = valid if found is None else found & valid
+    return found
+
+
+def kept(table: Any, plan: Plan) -> Any:
+    """The table without the rows that lack a value of a column of ``drop``."""
+    mask = known(table, plan)
+    return table if mask is None else table.filter(mask)
+
+
+def numbers(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str]) -> Array:
+    """Columns of numbers side by side: float32 of shape (rows, columns)."""
+    arrays = [_number(table.column(name)) for name in columns]
+    for index, name in enumerate(columns):
+        if name in fill and arrays[index].dtype.kind == "f":
+            missing = np.isnan(arrays[index])
+            if missing.any():
+                arrays[index] = np.where(missing, np.float32(fill[name]), arrays[index])
+    out = np.empty((table.num_rows, len(columns)), dtype=np.float32)
+    for start in range(0, len(out), _SLICE):
+        for index, array in enumerate(arrays):
+            out[start : start + _SLICE, index] = array[start : start + _SLICE]
+    return out
+
+
+def texts(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str]) -> Array:
+    """Columns of text side by side: objects of shape (rows, columns)."""
+    out = np.empty((table.num_rows, len(columns)), dtype=object)
+    for index, name in enumerate(columns):
+        column = table.column(name)
+        if column.null_count:
+            column = column.fill_null(str(fill.get(name, "")))
+        out[:, index] = column.to_numpy()
+    return out
+
+
+def _number(column: Any) -> Array:
+    """The numbers of a column in whatever dtype; as floating-point where one is missing."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        column = column.cast(pa.float64())
+    return np.asarray(column.to_numpy())
+
+
+def _target(table: Any, plan: Plan) -> Array:
+    if plan.target is None:
+        return np.zeros(table.num_rows, dtype=np.float32 if plan.classes is None else np.int32)
+    column = table.column(plan.target)
+    if plan.classes is None:
+        return _number(column).astype(np.float32)
+    if plan.class_names is None:
+        return np.asarray(column.fill_null(-1).to_numpy()).astype(np.int32)
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = column.cast(pa.string())
+    labels = np.asarray(
+        compute.index_in(texts, pa.array(plan.class_names, pa.string())).fill_null(-1).to_numpy()
+    ).astype(np.int32)
+    unknown = np.flatnonzero(labels < 0)
+    if len(unknown):
+        value = texts[int(unknown[0])].as_py()
+        what = (
+            "is missing"
+            if value is None
+            else f'is "{printable(value, limit=40)}", a class that training did not have'
+        )
+        message = f"The target `{printable(plan.target, limit=60)}` {what}."
+        raise RefusedDataError(
+            Finding(code="bad-label", message=message, path=("data", "target"), hint="Remove those rows.")
+        )
+    return labels

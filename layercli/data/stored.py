@@ -1,0 +1,107 @@
+"""Row groups of Parquet files: the files of a config's data, or what was made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from layercli.config.tables import Table
+from layercli.data.arrays import Array, Examples
+from layercli.data.cache import Cache, file_fingerprint
+from layercli.data.plan import Plan, decode, kept, known
+from layercli.data.rows import types_of
+from layercli.data.tables import trimmed
+from layercli.data.target import TargetSurvey
+
+
+class Chunk(NamedTuple):
+    """A row group of a Parquet file."""
+
+    file: int
+    group: int
+    rows: int
+    """Without those that are left out."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Row groups of Parquet files."""
+
+    data: Table
+    files: tuple[Path, ...]
+    trimmed: tuple[bool, ...]
+    """Of each file whether its texts are trimmed already."""
+    metadata: tuple[Any, ...]
+    """What Parquet says of each file."""
+    chunks: tuple[Chunk, ...]
+
+    @classmethod
+    def of(cls, data: Table, files: Sequence[tuple[Path, bool]]) -> Self:
+        """Every row group of the files."""
+        from pyarrow import parquet
+
+        metadata = [parquet.read_metadata(path) for path, _ in files]
+        chunks = [
+            Chunk(number, group, known.row_group(group).num_rows)
+            for number, known in enumerate(metadata)
+            for group in range(known.num_row_groups)
+        ]
+        return cls(
+            data,
+            tuple(path for path, _ in files),
+            tuple(done for _, done in files),
+            tuple(metadata),
+            tuple(chunks),
+        )
+
+    def types(self) -> list[dict[str, Any]]:
+        """The Arrow types of each file's columns."""
+        schemas = [metadata.schema.to_arrow_schema() for metadata in self.metadata]
+        return [types_of(trimmed(schema.empty_table(), self.data).schema) for schema in schemas]
+
+    def counted(self, plan: Plan, survey: TargetSurvey | None) -> Self:
+        """The same without the rows that the plan leaves out; the survey sees the targets of the others."""
+        if survey is None and not plan.drop:
+            return self
+        chunks, first = [], 0
+        for number, chunk in enumerate(self.chunks):
+            table = self.table(number, [name for name in (plan.target, *plan.drop) if name is not None])
+            mask = known(table, plan)
+            rows = np.arange(first, first + len(table))
+            first += len(table)
+            if mask is not None:
+                table, rows = table.filter(mask), rows[mask]
+            if survey is not None:
+                survey.add(table.column(plan.target), rows)
+            chunks.append(chunk._replace(rows=len(table)))
+        return replace(self, chunks=tuple(chunks))
+
+    @cached_property
+    def starts(self) -> Array:
+        """The first row of each chunk among all rows, and at the end how many there are: int64 of shape (chunks + 1,)."""
+        return np.concatenate([[0], np.cumsum([chunk.rows for chunk in self.chunks], dtype=np.int64)])
+
+    def table(self, number: int, columns: Sequence[str]) -> Any:
+        """These columns of a chunk, all rows of it."""
+        from pyarrow import parquet
+
+        chunk = self.chunks[number]
+        with parquet.ParquetFile(self.files[chunk.file], metadata=self.metadata[chunk.file]) as source:
+            names = [name for name in source.schema_arrow.names if name.strip() in columns]
+            table = source.read_row_group(chunk.group, columns=names)
+        return table if self.trimmed[chunk.file] else trimmed(table, self.data)
+
+    def examples(self, number: int, plan: Plan) -> Examples:
+        """The rows of a chunk that are not left out."""
+        return decode(kept(self.table(number, plan.columns), plan), plan)
+
+    def key(self, plan: Plan) -> list[Any]:
+        """What tells these rows from others as long as the files stay where they are."""
+        folder = Cache.default().folder
+        sources = [path.name if path.parent == folder else file_fingerprint(path) for path in self.files]
+        return [sources, plan.to_json(), sorted(self.data.types.items()), self.data.missing.values]

@@ -1,0 +1,320 @@
+"""Tables that are read as they are needed give what tables in memory give, in any order and from any batch on."""
+
+import json
+import threading
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import csv, parquet
+
+from layercli.config.data import DATA, Split
+from layercli.data import csv as csv_reader
+from layercli.data import division, stored, stream
+from layercli.data.arrays import RefusedDataError, whole
+from layercli.data.cache import Cache
+from layercli.data.part import Shuffle
+from layercli.data.plan import Plan
+from layercli.data.readers import read
+from layercli.data.stream import Stream
+
+ROWS = 5_000
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A table in a CSV file, and in two Parquet files with row groups of several sizes; blocks and buffers are small."""
+    place = tmp_path_factory.mktemp("tables")
+    rng = np.random.default_rng(0)
+    table = pa.table({
+        "id": np.arange(ROWS),
+        "a": pa.array(rng.normal(size=ROWS).astype(np.float32), mask=rng.random(ROWS) < 0.1),
+        "b": pa.array(rng.integers(0, 9, ROWS), mask=rng.random(ROWS) < 0.05),
+        "t": rng.choice(["x", " y", "?"], ROWS),
+        "w": rng.random(ROWS).astype(np.float32),
+        "y": rng.choice(["p", "q", "r"], ROWS, p=[0.6, 0.3, 0.1]),
+    })  # fmt: skip
+    csv.write_csv(table, place / "t.csv")
+    parquet.write_table(table[:1800], place / "t1.parquet", row_group_size=700)
+    parquet.write_table(table[1800:], place / "t2.parquet", row_group_size=450)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+        patch.setattr(csv_reader, "_MOST_ROWS", 600)
+        patch.setattr(csv_reader, "_BLOCK_BYTES", 20_000)
+        for module in (division, stream):
+            patch.setattr(module, "BLOCK", 1024)
+        patch.setattr("layercli.data.arrays.BLOCK", 1024)
+        patch.setattr(stream, "_BUFFER_ROWS", 1500)
+        yield place
+
+
+def section(place, kind, **keys):
+    """A data section for the table in files of that kind."""
+    path = str(place / ("t.csv" if kind == "csv" else "t?.parquet"))
+    keys = {
+        "inputs": {"n": ["id", "a", "b"], "t": "t"},
+        "weights": "w",
+        "missing": {"numbers": "mean"},
+    } | keys
+    return DATA.parse({"type": kind, "path": path, "target": "y"} | keys)
+
+
+def streamed(place, kind="parquet", **keys):
+    found = read(section(place, kind, stream="always", **keys))
+    assert isinstance(found, Stream)
+    return found
+
+
+def ids(part, **order):
+    return [int(row) for batch in part.batches(64, **order) for row in batch.x["n"][:, 0]]
+
+
+def assert_alike(one, other, *, ordered=True):
+    """The same examples."""
+    one, other = whole(one), whole(other)
+    rows = [np.argsort(each.x["n"][:, 0], kind="stable") for each in (one, other)]
+    one, other = (one, other) if ordered else (one.take(rows[0]), other.take(rows[1]))
+    for name in one.x:
+        np.testing.assert_array_equal(one.x[name], other.x[name])
+        assert one.x[name].dtype == other.x[name].dtype
+    np.testing.assert_array_equal(one.y, other.y)
+    np.testing.assert_allclose(one.weights, other.weights, rtol=1e-6)
+    assert (one.class_names, one.columns, one.y.dtype) == (other.class_names, other.columns, other.y.dtype)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_streamed_table_is_the_table_in_memory(place, kind):
+    memory = read(section(place, kind))
+    stream = streamed(place, kind)
+    assert_alike(memory, stream)
+    assert memory.facts() == stream.facts()
+    assert memory.plan == stream.plan
+
+
+@pytest.mark.parametrize("numbers", ["median", "mean", "zero", "drop"])
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_parts_have_the_same_rows_and_filling_values_streamed_and_in_memory(
+    place, numbers, stratify, shuffle
+):
+    keys = {"missing": {"numbers": numbers, "texts": "none", "columns": {"b": -1}}}
+    split = Split(validation=0.13, test=700, stratify=stratify)
+    memory = read(section(place, "csv", **keys)).divide(split, seed=3, shuffle=shuffle)
+    stream = streamed(place, "parquet", **keys).divide(split, seed=3, shuffle=shuffle)
+    for one, other in zip(memory.all, stream.all, strict=True):
+        assert_alike(one, other, ordered=not shuffle and not stratify)
+        assert not np.isnan(whole(other).x["n"]).any()
+        assert "none" in whole(other).x["t"]
+    assert memory.plan == stream.plan
+
+
+@settings(deadline=None, max_examples=30)
+@given(validation=st.floats(0, 0.4), test=st.integers(0, 2000), seed=st.integers(0, 2**31 - 1),
+       shuffle=st.booleans(), stratify=st.booleans())  # fmt: skip
+def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle, stratify):
+    split = Split(validation=validation, test=test, stratify=stratify)
+    parts = streamed(place).divide(split, seed=seed, shuffle=shuffle)
+    assert tuple(map(len, parts.all)) == split.counts(ROWS)
+    assert sorted(row for part in parts.all for row in ids(part)) == list(range(ROWS))
+    if stratify:
+        for part in parts.all:
+            shares = np.bincount(whole(part).y, minlength=3) / max(len(part), 1)
+            expected = np.bincount(whole(streamed(place)).y) / ROWS
+            assert np.all(np.abs(shares - expected) * len(part) <= 2) or not len(part)
+
+
+@settings(deadline=None, max_examples=40)
+@given(size=st.integers(1, 3000), start=st.integers(0, 60), seed=st.integers(0, 99), epoch=st.integers(0, 9),
+       shuffle=st.booleans())  # fmt: skip
+def test_a_pass_from_any_batch_on_is_the_rest_of_the_whole_pass(place, size, start, seed, epoch, shuffle):
+    part = streamed(place).divide(Split(test=0.2), seed=1, shuffle=True).train
+    order = Shuffle(seed, epoch) if shuffle else None
+    everything = [batch.x["n"][:, 0].tolist() for batch in part.batches(size, shuffle=order)]
+    assert sum(map(len, everything)) == len(part)
+    assert all(len(batch) == size for batch in everything[:-1])
+    assert [
+        batch.x["n"][:, 0].tolist() for batch in part.batches(size, shuffle=order, start=start)
+    ] == everything[start:]
+
+
+def test_an_epoch_is_shuffled_the_same_way_for_the_same_seed_alone(place):
+    part = streamed(place).divide(Split(test=0.2), seed=1, shuffle=True).train
+    first = ids(part, shuffle=Shuffle(1, 0))
+    assert first == ids(part, shuffle=Shuffle(1, 0))
+    assert sorted(first) == sorted(ids(part)) == ids(part)
+    others = [ids(part, shuffle=Shuffle(*order)) for order in ((1, 1), (2, 0))]
+    assert len({tuple(order) for order in (first, ids(part), *others)}) == 4
+    moved = np.abs(np.argsort(np.argsort(first)) - np.arange(len(first)))
+    assert np.mean(moved) > 1000  # rows travel further than their row group
+
+
+def test_what_comes_before_the_first_batch_is_not_read(place, monkeypatch):
+    part = streamed(place).divide(Split(), seed=1, shuffle=True).train
+    read_groups = []
+    table = stored.Stored.table
+    monkeypatch.setattr(
+        stream.Stored,
+        "table",
+        lambda self, number, columns: read_groups.append(number) or table(self, number, columns),
+    )
+    list(part.batches(100, shuffle=Shuffle(1, 0), start=48))
+    assert len(read_groups) <= 4  # of 11
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_digest_tells_data_seed_and_part_apart(place, kind):
+    split = Split(test=0.2)
+    parts = streamed(place, kind).divide(split, seed=1, shuffle=True)
+    assert parts.fingerprint() == streamed(place, kind).divide(split, seed=1, shuffle=True).fingerprint()
+    others = [
+        streamed(place, kind).divide(split, seed=2, shuffle=True),
+        streamed(place, kind, missing={"numbers": "zero"}).divide(split, seed=1, shuffle=True),
+    ]
+    assert len({parts.fingerprint(), *(other.fingerprint() for other in others)}) == 3
+
+
+def test_a_csv_file_is_converted_once_until_it_or_its_options_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = []
+    convert = csv_reader._CsvFiles._convert
+    monkeypatch.setattr(
+        csv_reader._CsvFiles, "_convert", lambda self, *args: made.append(1) or convert(self, *args)
+    )
+    (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
+    data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": "always"}
+    assert whole(read(DATA.parse(data))).x.tolist() == [[1], [2]]
+    read(DATA.parse(data))
+    assert len(made) == 1
+    read(DATA.parse(data | {"missing": {"values": ["0"], "columns": {"y": "drop"}}}))
+    assert len(made) == 2
+    (tmp_path / "t.csv").write_text("a,y\n1,0\n3,1\n")
+    assert whole(read(DATA.parse(data))).x.tolist() == [[1], [3]]
+    assert len(made) == 3
+
+
+def test_many_at_once_make_an_entry_of_the_cache_once(tmp_path):
+    cache, made, found = Cache(tmp_path), [], []
+
+    def make(target):
+        made.append(1)
+        target.write_text("half")
+        threading.Event().wait(0.05)
+        target.write_text("whole")
+
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.entry("e.txt", make).read_text()))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["whole"] * 8
+    assert len(made) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["e.txt"]
+
+
+def test_an_entry_that_fails_leaves_nothing(tmp_path):
+    def make(target):
+        target.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        Cache(tmp_path).entry("e.txt", make)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RefusedDataError, match="cannot be written"):
+        Cache(tmp_path / "file").entry("e.txt", make)
+
+
+def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(csv_reader, "_BLOCK_BYTES", 1000)
+    lines = [f"{n},{n},?,{n},{n % 2}" for n in range(500)] + ["x,0.5,7,,0"]
+    (tmp_path / "t.csv").write_text("\n".join(["text,number,late,whole,y", *lines]))
+    inputs = {"t": "text", "n": ["number", "late", "whole"]}
+    data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "inputs": inputs}
+    memory, stream = (read(DATA.parse(data | {"stream": how})) for how in ("never", "always"))
+    for name in inputs:
+        np.testing.assert_array_equal(whole(stream).x[name], memory.x[name])
+    assert memory.x["n"][-1, :2].tolist() == [0.5, 7]
+    assert memory.facts() == stream.facts()
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+@pytest.mark.parametrize(
+    ("text", "keys", "message"),
+    [
+        ("a,y\n1,0\n\n2\n", {}, "t.csv cannot be read: line 4 has 1 value, but there are 2 columns."),
+        ('a,y\n"1\n",0\n2,1,3\n', {}, "t.csv cannot be read: line 4 has 3 values, but there are 2 columns."),
+        ("a,y\n1,0\n2,\n", {}, "The target `y` is missing in t.csv, line 3."),
+        ("a,y\n1,0\nzwei,1\n", {},
+         'The column `a` is text (t.csv, line 3 has "zwei"); an input of several columns is of numbers.'),
+        ("a,y\n1,0\nzwei,1\n", {"types": {"a": "number"}},
+         't.csv cannot be read: line 3 has "zwei" in the column `a`, which is no number.'),
+        ("a,y\n1,0\n", {"weights": "z"}, 'There is no column "z".'),
+        ("a,y\n1,0\n", {"missing": {"columns": {"a": "often"}}}, 'A missing number of `a` cannot become "often".'),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, text, keys, message):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(RefusedDataError) as caught:
+        read(DATA.parse({"type": "csv", "path": "t.csv", "target": "y", "stream": how} | keys))
+    assert [found.message for found in caught.value.findings] == [message]
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatch, kind, how):
+    from layercli.data import csv as of_csv
+    from layercli.data import parquet as of_parquet
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data = section(place, kind, missing={"numbers": "median", "columns": {"a": "drop"}})
+    plan = read(data).divide(Split(test=0.2), seed=1, shuffle=True).plan
+    plan = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    new = pa.table({"a": [None, 1.0], "id": [5, None], "t": ["7", None], "b": [None, 2]})
+    write = csv.write_csv if kind == "csv" else parquet.write_table
+    write(new, tmp_path / f"n.{kind}")
+    data = data.replace(path=[str(tmp_path / f"n.{kind}")], stream=how)
+    module = of_csv if kind == "csv" else of_parquet
+    found = whole(module.read_new(data, plan, None, targets=False))
+    expected = [[5, np.nan, plan.fill["b"]], [plan.fill["id"], 1, 2]]
+    np.testing.assert_array_equal(found.x["n"], np.array(expected, np.float32))
+    assert found.x["t"].tolist() == [["7"], [""]]
+    with pytest.raises(RefusedDataError, match='There is no column "y", which'):
+        module.read_new(data, plan, None, targets=True)
+    write(
+        new.append_column("y", pa.array(["r", "q"])).append_column("w", pa.array([1, 2])),
+        tmp_path / f"n.{kind}",
+    )
+    found = whole(module.read_new(data, plan, None, targets=True))
+    assert (found.y.tolist(), found.class_names, found.weights.tolist()) == ([1], ("p", "q", "r"), [2])
+    write(
+        new.append_column("y", pa.array(["z", "z"])).append_column("w", pa.array([1, 2])),
+        tmp_path / f"n.{kind}",
+    )
+    with pytest.raises(RefusedDataError, match='The target `y` is "z", a class'):
+        whole(module.read_new(data, plan, None, targets=True))
+
+
+def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_never(place):
+    size = sum(path.stat().st_size for path in place.glob("t?.parquet"))
+    assert isinstance(read(section(place, "parquet"), memory=size), Stream)
+    assert not isinstance(read(section(place, "parquet"), memory=100 * size), Stream)
+    with pytest.raises(RefusedDataError, match="this machine has 1,000 of memory"):
+        read(section(place, "parquet", stream="never"), memory=1000)
+
+
+def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatch):
+    from layercli.data import parquet as of_parquet
+
+    monkeypatch.setattr(of_parquet, "_MOST_GROUP_BYTES", 1000)
+    assert_alike(read(section(place, "parquet")), streamed(place))
+    assert Counter(path.suffix for path in streamed(place).stored.files) == {".parquet": 2}
+    assert all(path.parent.name == "tables" for path in streamed(place).stored.files)

@@ -1,0 +1,207 @@
+"""Sequences of rows: each has the rows that follow one another and its target, and none crosses a boundary."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pyarrow import csv
+
+from layercli.config.data import DATA, Split
+from layercli.config.tables import Windows
+from layercli.data import csv as csv_reader
+from layercli.data import windows as windows_module
+from layercli.data.arrays import whole
+from layercli.data.part import Shuffle
+from layercli.data.plan import Plan
+from layercli.data.readers import read
+from layercli.data.windows import line_of, ranges, starts_in
+from tests.data.test_files import refusal
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 7)
+
+
+def section(tmp_path, table, *, files=1, **keys):
+    """A data section of a table that stands in several files, one after the other."""
+    table = pa.table(table)
+    for number, rows in enumerate(np.array_split(np.arange(len(table)), files)):
+        csv.write_csv(table.take(rows), tmp_path / f"t{number}.csv")
+    data = {"type": "csv", "path": str(tmp_path / "t*.csv"), "target": "v", "inputs": {"x": ["v", "u"]}}
+    return DATA.parse(data | {"windows": {"length": 3}} | keys)
+
+
+def series(count, rows):
+    """Rows that tell where they are: v counts through all of them, u is the series."""
+    return {"v": np.arange(count * rows), "u": np.repeat(np.arange(count), rows)}
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_a_window_has_the_rows_before_its_target(tmp_path, how):
+    data = section(
+        tmp_path,
+        series(1, 10),
+        windows={"length": 3, "horizon": 2, "stride": 2},
+        target_type="numbers",
+        stream=how,
+    )
+    source = read(data)
+    assert (source.facts().inputs, source.facts().samples) == ({"x": (3, 2)}, 3)
+    assert whole(source).x["x"][:, :, 0].tolist() == [[0, 1, 2], [2, 3, 4], [4, 5, 6]]
+    assert whole(source).y.tolist() == [4, 6, 8]
+    at_once = read(data.replace(windows=Windows(length=3, horizon=0), inputs={"x": ["u"]}))
+    assert whole(at_once).y.tolist() == list(range(2, 10))
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_no_window_crosses_a_file_a_series_or_a_row_that_is_left_out(tmp_path, how):
+    table = series(2, 12)
+    mixed = np.random.default_rng(0).permutation(np.repeat([0, 1], 12))  # rows of two stations, as they came
+    order = np.argsort(np.argsort(mixed, kind="stable"))
+    table = {name: column[order] for name, column in table.items()}
+    v = pa.array(table["v"], mask=table["v"] == 5)
+    table = {"v": v, "u": table["u"], "station": np.where(table["u"], "a", "b"), "w": table["v"]}
+    data = section(tmp_path, table, files=2, stream=how, target_type="numbers", weights="w",
+                   windows={"length": 3, "by": "station"}, missing={"columns": {"v": "drop"}})  # fmt: skip
+    found = whole(read(data))
+    files = [csv.read_csv(tmp_path / f"t{number}.csv")["w"].to_pylist() for number in range(2)]
+    first = {row: number for number, rows in enumerate(files) for row in rows}
+    expected = [
+        [row, row + 1, row + 2]
+        for row in range(24)
+        if all(
+            r < 24 and r // 12 == row // 12 and r != 5 and first[r] == first[row] for r in range(row, row + 4)
+        )
+    ]
+    assert sorted(found.x["x"][:, :, 0].tolist()) == expected
+    assert (found.x["x"][:, -1, 0] + 1).tolist() == found.y.tolist() == found.weights.tolist()
+
+
+@settings(deadline=None, max_examples=200)
+@example(keys=[0], cuts=1, dropped={0}, length=1, horizon=0, stride=1, keyed=True, validation=0.0, test=0.0)
+@given(keys=st.lists(st.integers(0, 3), min_size=1, max_size=80), cuts=st.integers(1, 4), dropped=st.sets(st.integers(0, 79)),
+       length=st.integers(1, 6), horizon=st.integers(0, 3), stride=st.integers(1, 4), keyed=st.booleans(),
+       validation=st.floats(0, 0.4), test=st.floats(0, 0.4))  # fmt: skip
+def test_every_window_is_in_one_part_one_series_one_file_and_in_order(
+    keys, cuts, dropped, length, horizon, stride, keyed, validation, test
+):
+    keys = np.array(keys)
+    files = [len(part) for part in np.array_split(keys, cuts)]
+    file_of = np.repeat(np.arange(cuts), files)
+    kept = np.array([row not in dropped for row in range(len(keys))])
+    line = line_of(keys if keyed else None, files, kept if dropped else None)
+    rows = (
+        np.flatnonzero(kept) if dropped else np.arange(len(keys))
+    )  # the table's row of each row that is kept
+    span = length + horizon
+    split = Split(validation=validation, test=test)
+    seen = []
+    for part in ranges(line, len(rows), split):
+        used = set()
+        for start in starts_in(part, span, stride):
+            places = np.arange(start, start + span)
+            own = rows[places if line.order is None else line.order[places]]
+            assert len(set(file_of[own])) == 1
+            if keyed:
+                assert len(set(keys[own])) == 1
+                between = np.flatnonzero(keys == keys[own[0]])
+                assert np.array_equal(between[(between >= own[0]) & (between <= own[-1])], own)
+            else:
+                assert np.array_equal(np.diff(own), np.ones(span - 1))
+            used |= set(own.tolist())
+        seen.append(used)
+    assert sum(map(len, seen)) == len(set().union(*seen))
+    order = np.arange(len(rows)) if line.order is None else line.order
+    for key in set(keys[rows]) if keyed else [None]:
+        own = [row for row in order if key is None or keys[rows[row]] == key]
+        counts = split.counts(len(own))
+        ends = np.cumsum(counts)
+        where = {rows[row]: np.searchsorted(ends, place, side="right") for place, row in enumerate(own)}
+        assert all(where[row] == part for part in range(3) for row in seen[part] if row in where)
+
+
+def test_parts_follow_one_another_in_time_and_gaps_are_filled_by_the_training_rows(tmp_path):
+    v = np.arange(20.0)
+    table = {"v": pa.array(v, mask=v % 5 == 0), "u": np.zeros(20)}
+    data = section(tmp_path, table, missing={"numbers": "mean", "columns": {"v": "mean"}}, target_type="numbers",
+                   weights=None, target="u", inputs={"x": ["v"]})  # fmt: skip
+    results = []
+    for how in ("never", "always"):
+        parts = read(data.replace(stream=how)).divide(Split(validation=0.25, test=0.25), seed=0, shuffle=True)
+        results.append([whole(part).x["x"][..., 0].tolist() for part in parts.all])
+        assert parts.plan.fill == {"v": np.mean([n for n in range(10) if n % 5])}
+    train, validation, test = results[0]
+    assert train[0] == [parts.plan.fill["v"], 1, 2]
+    assert (len(train), validation[0][1:], test[-1]) == (7, [11, 12], [16, 17, 18])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("shuffle", [Shuffle(1, 2), None])
+def test_windows_that_are_put_together_batch_by_batch_are_those_in_memory(tmp_path, monkeypatch, shuffle):
+    data = section(tmp_path, series(3, 30), windows={"length": 4, "by": ["u"]}, target_type="numbers")
+    laid_out = read(data).divide(Split(test=0.3), seed=0, shuffle=True).train
+    monkeypatch.setattr(windows_module, "_MOST_BYTES", 0)
+    lazy = read(data.replace(stream="always")).divide(Split(test=0.3), seed=0, shuffle=True).train
+    assert (len(laid_out), type(lazy).__name__) == (3 * 17, "Sequences")
+    for start in (0, 3):
+        pairs = zip(
+            *(part.batches(8, shuffle=shuffle, start=start) for part in (laid_out, lazy)), strict=True
+        )
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.x["x"], other.x["x"])
+            np.testing.assert_array_equal(one.y, other.y)
+    assert laid_out.digest() != lazy.digest() or len(lazy) < 4096
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_windows_of_new_rows_need_no_targets(tmp_path, how):
+    data = section(tmp_path, series(2, 10) | {"station": ["a"] * 10 + ["b"] * 10}, target_type="numbers",
+                   inputs={"x": ["u"]}, windows={"length": 3, "horizon": 2, "by": "station"}, stream=how)  # fmt: skip
+    plan = Plan.from_json(
+        json.loads(json.dumps(read(data).divide(Split(), seed=0, shuffle=True).plan.to_json()))
+    )
+    (tmp_path / "new.csv").write_text("u,station\n1,a\n2,a\n3,a\n4,b\n5,b\n6,b\n7,b\n")
+    found = whole(
+        csv_reader.read_new(data.replace(path=[str(tmp_path / "new.csv")]), plan, None, targets=False)
+    )
+    assert found.x["x"][..., 0].tolist() == [[1, 2, 3], [4, 5, 6], [5, 6, 7]]
+
+
+def test_a_table_that_is_too_short_for_a_window_has_none(tmp_path):
+    source = read(section(tmp_path, series(1, 3)))
+    assert (len(source), source.facts().samples) == (0, 0)
+
+
+def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("t,y\na,1\nb,2\n")
+    keys = {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"t": "t"}, "windows": {"length": 1}}
+    assert refusal(**keys, stream="always")[1] == "The input `t` is text, of which no windows are streamed."
+    assert whole(read(DATA.parse(keys))).x["t"].tolist() == [[["a"]]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"windows": {"length": 2}, "split": {"test": 5}}, "With `windows` a part is a stretch of time"),
+        (
+            {"windows": {"length": 2}, "split": {"test": 0.1, "stratify": True}},
+            "With `windows` the parts follow",
+        ),
+        (
+            {"windows": {"length": 2, "horizon": 0}, "inputs": {"x": ["v"]}},
+            "`v` is the target; it cannot be part",
+        ),
+        ({"weights": "v"}, "`v` is the target; it cannot be the weights, too."),
+        ({"missing": {"columns": {"v": True}}}, "it must map columns to what is put in place"),
+        ({"types": {"v": "date"}}, "it must map columns to one of number, text"),
+    ],
+)
+def test_what_cannot_go_together_is_told_before_anything_is_read(keys, message):
+    with pytest.raises(ValueError, match=message):
+        DATA.parse({"type": "csv", "path": "t.csv", "target": "v"} | keys)
