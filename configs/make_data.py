@@ -54,6 +54,8 @@ def main() -> None:
     images, labels = digits()
     np.savez_compressed(HERE / "digits.npz", images=images, measures=measures(images), labels=labels)
     np.savez_compressed(HERE / "digit_pairs.npz", **pairs(images, labels, rng))
+    np.save(HERE / "digit_images.npy", images)
+    np.save(HERE / "digit_labels.npy", labels)
     noisy = np.clip(images + rng.normal(0, 0.4, images.shape), 0, 1).astype("float32")
     np.savez_compressed(HERE / "noisy_digits.npz", noisy=noisy, clean=images)
     iris = datasets.load_iris()
@@ -71,12 +73,16 @@ def main() -> None:
         folder = HERE / "digit_images" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((image[..., 0] * 255).astype("uint8")).save(folder / f"{number:04}.png")
+    texts = [["text", "topic"]]
     for name, words in {"fruit": FRUIT, "animals": ANIMALS}.items():
         folder = HERE / "texts" / name
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(150):
             chosen = [*rng.choice(words.split(), 3), *rng.choice(COMMON.split(), 9)]
-            (folder / f"{number:03}.txt").write_text(" ".join(rng.permutation(chosen)))
+            texts.append([" ".join(rng.permutation(chosen)), name])
+            (folder / f"{number:03}.txt").write_text(texts[-1][0])
+    with (HERE / "topics.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(texts)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from layercli.config.config import Config
 from layercli.config.custom import CustomLayer
+from layercli.config.data import Data
 from layercli.config.expand import entry_names, expand
 from layercli.config.interpolate import literal
 from layercli.config.names import INPUT
@@ -100,13 +101,16 @@ class Valid:
             name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in self.graph.inputs.items()
         }
         if self.config.data is not None:
-            directory = self.checked.directory_of(("data", "path"))
-            document["data"] = self.config.data.located(directory).plain()
+            document["data"] = self.located(self.config.data).plain()
         document["model"] |= {"inputs": inputs} if self.config.model.inputs else {"input": inputs[INPUT]}
         layers = zip(document["model"]["layers"], self.graph.nodes, strict=True)
         document["model"]["layers"] = [_named(entry, node.name) for entry, node in layers]
         resolved: dict[str, Any] = literal(document)
         return resolved
+
+    def located(self, data: Data) -> Data:
+        """The data section with absolute paths."""
+        return data.located(self.checked.directory_of(("data", data.names_files)))
 
     @property
     def custom_layers(self) -> list[GraphNode]:

@@ -45,7 +45,7 @@ def evaluate(run: str, *, part: PartName = "test", trust: bool = False) -> dict[
     """
     path, valid = open_run(run)
     data, section = require_sections(valid)
-    require_trust(valid, trust=trust)
+    require_trust(valid, trust=trust, data=data)
     require_memory(valid, copies=1)
     examples: Part = getattr(read_parts(valid, data)[0], part)
     if not len(examples):

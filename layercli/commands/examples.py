@@ -41,7 +41,7 @@ def examine(valid: Valid, data: Data) -> Examined:
     from layercli.data.statistics import survey
 
     try:
-        source = read(data.located(valid.checked.directory_of(("data", "path"))), memory=machine_memory())
+        source = read(valid.located(data), memory=machine_memory())
         facts, statistics = source.facts(), survey(source.surveyed)
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None

@@ -9,8 +9,8 @@ import typer
 
 from layercli.check import check, require
 from layercli.commands.examples import examine
-from layercli.commands.options import ConfigArgument, JsonOption, SetOption
-from layercli.commands.ready import require_data
+from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.commands.ready import require_data, require_data_trust
 from layercli.errors import ExitCode, LayercliError, Problem, has_errors
 from layercli.reports.console import console, print_json
 from layercli.reports.data import data_json, print_data
@@ -26,10 +26,12 @@ def command(
     ] = None,
     json: JsonOption = False,
     set_: SetOption = None,
+    trust: TrustOption = False,
 ) -> None:
     """Show what the data is like and hold it against the model, before anything is trained. TensorFlow is not loaded."""
     valid = require(check(config, set_ or ()))
     data = require_data(valid)
+    require_data_trust(valid, data, trust=trust)
     examined = examine(valid, data)
     from layercli.data.summary import balances, features, targets, write_sheet
 

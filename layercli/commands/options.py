@@ -30,5 +30,8 @@ SetOption = Annotated[
 ]
 TrustOption = Annotated[
     bool,
-    typer.Option("--trust", help="Load the layers of your own that the config names; this runs their code."),
+    typer.Option(
+        "--trust",
+        help="Load the layers and the data function of your own that the config names; this runs their code.",
+    ),
 ]

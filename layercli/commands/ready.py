@@ -8,6 +8,7 @@ from pathlib import Path
 from layercli.check import Valid
 from layercli.config.custom import CustomLayer
 from layercli.config.data import Data
+from layercli.config.files import Python
 from layercli.config.train import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
 from layercli.graph.shapes import Row, tensor_bytes
@@ -17,13 +18,15 @@ from layercli.source.nodes import KeyPath, printable
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
-def require_trust(valid: Valid, *, trust: bool) -> None:
+def require_trust(valid: Valid, *, trust: bool, data: Data | None = None) -> None:
     """Refuse to load the user's code unless ``--trust`` was given, or where its file is missing.
 
+    Layers are told, and the function of ``data`` where that is to be read.
+
     Raises:
-        LayercliError: one problem for each layer that would run code.
+        LayercliError: one problem for each layer or function that would run.
     """
-    problems = []
+    problems = _data_trust(valid, data, trust=trust) if isinstance(data, Python) else []
     for node in valid.custom_layers:
         layer = node.layer
         assert isinstance(layer, CustomLayer)
@@ -40,6 +43,32 @@ def require_trust(valid: Valid, *, trust: bool) -> None:
             problems.append(valid.problem(path, "trust-required", message, hint))
     if problems:
         raise LayercliError(problems)
+
+
+def require_data_trust(valid: Valid, data: Data, *, trust: bool) -> None:
+    """Refuse to call the user's function that gives the data, as ``require_trust`` does; no layer is loaded.
+
+    Raises:
+        LayercliError: it is not trusted, or its file is missing.
+    """
+    problems = _data_trust(valid, data, trust=trust) if isinstance(data, Python) else []
+    if problems:
+        raise LayercliError(problems)
+
+
+def _data_trust(valid: Valid, data: Python, *, trust: bool) -> list[Problem]:
+    path: KeyPath = ("data", "function")
+    located = valid.located(data)
+    assert isinstance(located, Python)
+    file = located.file
+    if file is not None and not file.is_file():
+        message = f"There is no file {printable(str(file))}."
+        return [valid.problem(path, "custom-data", message, "The path is relative to the config.")]
+    if trust:
+        return []
+    message = f"`{printable(data.function)}` would load and run {printable(str(file or f'the module {data.place}'))}."
+    hint = "Read that code; then allow it with `--trust`."
+    return [valid.problem(path, "trust-required", message, hint)]
 
 
 _MISSING = {

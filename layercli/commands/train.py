@@ -76,7 +76,7 @@ def train(
     began = time.perf_counter()
     progress = progress or Silent()
     data, section = require_sections(valid)
-    require_trust(valid, trust=trust)
+    require_trust(valid, trust=trust, data=data)
     require_memory(valid, copies=_COPIES)
     run = runs.create(valid.checked.name, run_dir)
     progress.say(f"Run {run}: loading TensorFlow and the data.")

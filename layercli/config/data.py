@@ -106,6 +106,9 @@ class Data(Component):
     shuffle: Annotated[bool, Field(description="Whether the order of the training examples is drawn anew each epoch, "
                                                "and the split is drawn at random.")] = True  # fmt: skip
 
+    names_files: ClassVar[str] = "path"
+    """The key that names its files; relative ones are so to the file in which it stands."""
+
     @classmethod
     def type_name(cls) -> str:
         return cls.__name__.lower()
@@ -185,13 +188,7 @@ DATA: Final = Catalogue[Data](
     modules={
         "Sklearn": "data",
         **dict.fromkeys(("Csv", "Parquet"), "tables"),
-        **dict.fromkeys(("Npz", "Images", "Text"), "files"),
-    },
-    refused={
-        "python": (
-            "this version reads files alone",
-            "Save what your function gives with numpy.savez, and use `type: npz`.",
-        ),
+        **dict.fromkeys(("Npz", "Npy", "Images", "Text", "Python"), "files"),
     },
 )
 

@@ -1,25 +1,35 @@
-"""Data of the user's own in files: arrays, images and texts."""
+"""Data of the user's own: arrays, images, texts, and what a function gives."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data import Data
+from layercli.config.names import INPUT
+from layercli.config.tables import Csv, Parquet, Table
 from layercli.layers.arguments import PositiveInt
-from layercli.layers.strict import ArgumentError
+from layercli.layers.strict import ArgumentError, Expected, refuse
+from layercli.source.nodes import quoted
+
+_WORD = r"[A-Za-z_]\w*"
+_FUNCTION: Final = re.compile(rf"(?:[^:\x00-\x1f]+\.py|{_WORD}(?:\.{_WORD})*):{_WORD}", re.ASCII)
 
 
-class Npz(Data):
-    """Arrays in a file that ``numpy.savez`` wrote; the first axis of each is the examples'.
+def _function(value: Any) -> str:
+    if isinstance(value, str) and _FUNCTION.fullmatch(value):
+        return value
+    raise refuse(
+        "bad-custom-type",
+        f"`function` is {quoted(value)}; it must be a file beside the config, or a module, and a function in it.",
+        "For example `function: my_data.py:make` or `function: mypackage.data:make`.",
+    )
 
-    Example:
-        {type: npz, path: digits.npz, features: x, target: y, split: {validation: 0.1, test: 0.1}}
-    """
 
-    path: Annotated[
-        str, Field(min_length=1, description="The file, relative to the config.", examples=["digits.npz"])
-    ]
+class Arrays(Data):
+    """Arrays; the first axis of each is the examples'."""
+
     features: Annotated[str | None, Field(description="Array of the model's one input.", examples=["x"])] = (
         None
     )
@@ -33,19 +43,56 @@ class Npz(Data):
     target: Annotated[
         str | dict[str, str],
         Field(
-            description="Array of the targets, whole numbers are labels; or output of the model -> array, where there "
-            "are several.",
+            description="Array of the targets, whole numbers and texts are labels; or output of the model -> array, "
+            "where there are several.",
             examples=["y"],
         ),
+    ]
+    weights: Annotated[
+        str | None, Field(description="Array of how much each example counts; null: all the same.")
+    ] = None
+
+    def check(self) -> None:
+        if (self.features is None) == (not self.inputs):
+            message = f"{self.title()} needs either `features`, the array of the one input, or `inputs` for several."
+            raise ArgumentError("features", message, "For example `features: x`.")
+
+
+class Npz(Arrays):
+    """Arrays in a file that ``numpy.savez`` wrote, each by its name in the file.
+
+    Example:
+        {type: npz, path: digits.npz, features: x, target: y, split: {validation: 0.1, test: 0.1}}
+    """
+
+    path: Annotated[
+        str, Field(min_length=1, description="The file, relative to the config.", examples=["digits.npz"])
     ]
 
     def located(self, directory: Path) -> Self:
         return self.replace(path=str(directory / self.path))
 
-    def check(self) -> None:
-        if (self.features is None) == (not self.inputs):
-            message = "npz data needs either `features`, the array of the one input, or `inputs` for several."
-            raise ArgumentError("features", message, "For example `features: x`.")
+
+class Npy(Arrays):
+    """Arrays in files that ``numpy.save`` wrote, each by its file; those larger than the memory are read as needed.
+
+    Example:
+        {type: npy, features: x.npy, target: y.npy, split: {validation: 0.1, test: 0.1}}
+    """
+
+    names_files: ClassVar[str] = "target"
+
+    def located(self, directory: Path) -> Self:
+        def path(name: str) -> str:
+            return str(directory / name)
+
+        def each(names: str | dict[str, str] | None) -> Any:
+            if isinstance(names, dict):
+                return {key: path(name) for key, name in names.items()}
+            return None if names is None else path(names)
+
+        keys = ("features", "inputs", "target", "weights")
+        return self.replace(**{key: each(getattr(self, key)) for key in keys})
 
 
 class Images(Data):
@@ -76,15 +123,91 @@ class Images(Data):
 
 
 class Text(Data):
-    """A folder with a folder of text files (.txt, UTF-8) for each class; each file is an example.
+    """Texts: a folder with a folder of text files (.txt, UTF-8) for each class, or a column of a table.
 
     Example:
         {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
     """
 
     path: Annotated[
-        str, Field(min_length=1, description="The folder, relative to the config.", examples=["reviews"])
+        str,
+        Field(
+            min_length=1,
+            description="The folder, or the table (CSV, or Parquet), relative to the config.",
+            examples=["reviews"],
+        ),
     ]
+    column: Annotated[
+        str | None,
+        Field(
+            description="Column of the texts, of a table; null: the path is a folder.", examples=["review"]
+        ),
+    ] = None
+    target: Annotated[
+        str | None,
+        Field(description="Column of the target, of a table; null: the folder's name.", examples=["label"]),
+    ] = None
 
     def located(self, directory: Path) -> Self:
         return self.replace(path=str(directory / self.path))
+
+    def check(self) -> None:
+        if (self.column is None) != (self.target is None):
+            missing = "column" if self.column is None else "target"
+            message = "Texts in a table need `column`, the texts, and `target`, what is to be told of them."
+            raise ArgumentError(missing, message, "For example `column: review, target: label`.")
+
+    def table(self) -> Table | None:
+        """The same as a table with one input; None where the path is a folder."""
+        if self.column is None:
+            return None
+        kind = Parquet if self.path.endswith((".parquet", ".pq")) else Csv
+        keys = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
+        return kind.model_validate(keys | {"types": {self.column: "text"}}).replace(
+            split=self.split, shuffle=self.shuffle
+        )
+
+
+class Python(Data):
+    """What a function of your own gives: (x, y), or (x, y, weights); calling it needs ``--trust``.
+
+    Example:
+        {type: python, function: waves.py:make, parameters: {samples: 500}, split: {validation: 0.1, test: 0.1}}
+    """
+
+    names_files: ClassVar[str] = "function"
+
+    function: Annotated[
+        str,
+        PlainValidator(_function),
+        Expected("a file or a module, and a function in it"),
+        WithJsonSchema({"type": "string"}),
+        Field(
+            description="The function, as file.py:function, relative to the config, or module:function.",
+            examples=["waves.py:make"],
+        ),
+    ]
+    parameters: Annotated[
+        dict[str, Any],
+        Field(
+            description="Arguments that the function is called with, by name.", examples=[{"samples": 500}]
+        ),
+    ] = {}  # noqa: RUF012
+
+    @property
+    def place(self) -> str:
+        """The file or module."""
+        return self.function.rpartition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.rpartition(":")[2]
+
+    @property
+    def file(self) -> Path | None:
+        """The file; None where a module is named."""
+        return Path(self.place) if self.place.endswith(".py") else None
+
+    def located(self, directory: Path) -> Self:
+        return self if self.file is None else self.replace(function=f"{directory / self.place}:{self.name}")

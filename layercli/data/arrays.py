@@ -183,14 +183,14 @@ _BATCH_BYTES = 1 << 24
 _TEXT_BYTES = 1 << 10
 
 
-def in_batches(part: Part) -> Iterator[Examples]:
-    """One pass over a part in the order of the data, some examples at a time, in memory that does not grow with it."""
+def in_batches(part: Part, *, start: int = 0) -> Iterator[Examples]:
+    """One pass over a part in the order of the data, from batch ``start`` on, in memory that does not grow with it."""
     like = part.like
     example = sum(
         (_TEXT_BYTES if array.dtype.kind == "O" else array.itemsize) * prod(array.shape[1:])
         for _, array in (*like.arrays, *like.targets)
     )
-    return part.batches(max(1, min(1 << 16, _BATCH_BYTES // max(example, 1))))
+    return part.batches(max(1, min(1 << 16, _BATCH_BYTES // max(example, 1))), start=start)
 
 
 def divided_rows(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +15,92 @@ import numpy as np
 from layercli.config.files import Images
 from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.folders import classes_of
+from layercli.data.given import SHARE
+from layercli.data.indexed import Indexed
 from layercli.data.look import IMAGES
-from layercli.data.tables import refuse
+from layercli.data.part import Source
+from layercli.data.places import content_sample
 from layercli.graph.findings import Finding
 from layercli.source.nodes import printable
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _PATH = ("data", "path")
+_DEEPEST = 65535
+_MOST_TOLD = 20
 
 
-def read(data: Images, memory: int | None) -> Examples:
+def read(data: Images, memory: int | None) -> Source:
     """All images of shape (samples, height, width, channels): uint8, or float32 where an image has 16 bits a value.
+
+    Those that would take more than a share of the memory are decoded anew whenever a batch needs them.
 
     Raises:
         RefusedDataError: an image cannot be read, or is of another size; every such file is told.
     """
     names, files = classes_of(Path(data.path), IMAGES)
-    first = _decoded(files[0][0], data, data.channels)
-    if isinstance(first, Finding):
-        raise RefusedDataError(first)
-    shape = first.shape
-    needed = len(files) * first.nbytes
-    if memory is not None and needed > memory // 2:
-        refuse(f"{len(files):,} images of {shape} have {needed:,} bytes; this machine has {memory:,} of memory.", _PATH,
-               "Scale them to a smaller `size`, or use a machine with more memory.")  # fmt: skip
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside Python's lock
-        decoded = list(pool.map(lambda item: _decoded(item[0], data, shape[2]), files))
-    wrong = [image for image in decoded if isinstance(image, Finding)]
-    images = [image for image in decoded if not isinstance(image, Finding)]
-    for (file, _), image in zip(files, decoded, strict=True):
-        if not isinstance(image, Finding) and image.shape != shape:
-            message = f"{printable(str(file))} is {_size(image)}, but the first image is {_size(first)}."
-            wrong.append(_finding(message, "Scale all to one size: `size: [64, 64]`."))
-    if wrong:
-        raise RefusedDataError(*wrong)
-    x = np.stack(images)
-    return Examples(x, np.array([label for _, label in files], dtype=np.int32), tuple(names))
+    labels = np.array([label for _, label in files], dtype=np.int32)
+    decoded = (_decoded(file, data, data.channels) for file, _ in files)
+    first = next((image for image in decoded if not isinstance(image, Finding)), None)
+    if first is None:
+        wrong = (_decoded(file, data, data.channels) for file, _ in files[:_MOST_TOLD])
+        raise RefusedDataError(*(found for found in wrong if isinstance(found, Finding)))
+    images = ImageFiles(tuple(file for file, _ in files), data, first.shape, first.dtype)
+    everything = np.arange(len(files))
+    if memory is not None and len(files) * first.nbytes > memory // SHARE:
+        origin = f"{content_sample(images.files[:1])} {_sizes(images.files)} {data.size} {first.shape}"
+        return Indexed({None: images}, {None: labels}, origin, everything, tuple(names))
+    return Examples(images[everything], labels, tuple(names))
+
+
+def _sizes(files: Sequence[Path]) -> str:
+    """SHA-256 of the names and sizes of files."""
+    told = "\n".join(f"{file.parent.name}/{file.name} {file.stat().st_size}" for file in files)
+    return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """Images in files, each decoded when it is needed, on all cores."""
+
+    files: tuple[Path, ...]
+    data: Images
+    shape: tuple[int, ...]
+    """Of each image: (height, width, channels)."""
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Images of shape (rows, height, width, channels)."""
+        images = np.empty((len(rows), *self.shape), self.dtype)
+        wrong = []
+        chosen = [self.files[row] for row in rows.tolist()]
+        decoded = _pool().map(lambda file: _decoded(file, self.data, self.shape[2]), chosen)
+        for number, (file, image) in enumerate(zip(chosen, decoded, strict=True)):
+            if isinstance(image, Finding):
+                wrong.append(image)
+            elif image.dtype != self.dtype:
+                bits = {np.dtype(np.uint8): 8}
+                message = (
+                    f"{printable(str(file))} has {bits.get(image.dtype, 16)} bits a value, but the first image has "
+                    f"{bits.get(self.dtype, 16)}."
+                )
+                wrong.append(_finding(message, "Save all with the same number of bits."))
+            elif image.shape != self.shape:
+                message = f"{printable(str(file))} is {_size(image.shape)}, but the first image is {_size(self.shape)}."
+                wrong.append(_finding(message, "Scale all to one size: `size: [64, 64]`."))
+            elif not wrong:
+                images[number] = image
+        if wrong:
+            raise RefusedDataError(*wrong)
+        return images
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that decode: Pillow does it outside Python's lock."""
+    return ThreadPoolExecutor(thread_name_prefix="decode")
 
 
 def _decoded(file: Path, data: Images, channels: int | None) -> Array | Finding:
@@ -55,25 +109,32 @@ def _decoded(file: Path, data: Images, channels: int | None) -> Array | Finding:
 
     try:
         with Image.open(file) as image:
+            if image.tile and "16" in str(image.tile[0][3]) and image.mode in ("RGB", "RGBA", "LA"):
+                message = f"{printable(str(file))} has colours of 16 bits, of which Pillow reads 8."
+                return _finding(
+                    message, "Save it with 8 bits a colour, or in grey, of which all 16 are read."
+                )
             deep = image.mode in ("I;16", "I;16B", "I;16L", "I", "F")
             if channels is None:
                 channels = 1 if deep or image.mode in ("1", "L", "LA") else 3
-            plain: Any = image if deep and channels == 1 else image.convert(_MODES[channels])
+            grey = Image.fromarray(np.asarray(image, dtype=np.float32)) if deep else None
+            plain: Any = image.convert(_MODES[channels]) if grey is None else grey
             if data.size is not None:
-                if deep and channels == 1:
-                    plain = Image.fromarray(np.asarray(plain, dtype=np.float32))
                 plain = plain.resize((data.size[1], data.size[0]), Image.Resampling.BILINEAR)
-            pixels = np.asarray(plain, dtype=np.float32 if deep and channels == 1 else np.uint8)
+            pixels: Array = np.asarray(plain)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         said = printable(str(error).replace(str(file), "it"), limit=150).rstrip(".")
         return _finding(
             f"{printable(str(file))} is no image that can be read: {said}.", "Repair or remove it."
         )
+    if deep and channels > 1:  # grey in every colour, and opaque
+        opaque = [np.full_like(pixels, _DEEPEST)] if channels == 4 else []
+        return np.stack([pixels, pixels, pixels, *opaque], axis=-1)
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 
-def _size(image: Array) -> str:
-    return f"{image.shape[0]}x{image.shape[1]}"
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]}x{shape[1]}"
 
 
 def _finding(message: str, hint: str) -> Finding:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from layercli.data.arrays import RefusedDataError
@@ -49,3 +50,20 @@ def all_files(names: Sequence[str], key: KeyPath) -> list[Path]:
             raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
         found |= {regular_file(match, key): None for match in matches}
     return list(found)
+
+
+_SAMPLES, _SAMPLE_BYTES = 32, 1 << 16
+
+
+def content_sample(paths: Iterable[Path]) -> str:
+    """SHA-256 of the sizes of files and of some of their content, from the first byte to the last."""
+    hasher = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        hasher.update(f"{size} ".encode())
+        with path.open("rb") as file:
+            last = max(0, size - _SAMPLE_BYTES)
+            for place in sorted({last * number // (_SAMPLES - 1) for number in range(_SAMPLES)}):
+                file.seek(place)
+                hasher.update(file.read(_SAMPLE_BYTES))
+    return hasher.hexdigest()

@@ -11,10 +11,12 @@ from layercli.data.part import Source
 READERS: Final = {
     "sklearn": "layercli.data.sklearn",
     "npz": "layercli.data.npz",
+    "npy": "layercli.data.npy",
     "csv": "layercli.data.csv",
     "parquet": "layercli.data.parquet",
     "images": "layercli.data.images",
     "text": "layercli.data.text",
+    "python": "layercli.data.python",
 }
 """Type of data -> the module that reads it: a ``Reader``."""
 

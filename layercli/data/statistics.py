@@ -8,15 +8,17 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.data.arrays import Array, Targets, in_batches
+from layercli.data.arrays import Array, Examples, RefusedDataError, Targets, in_batches
 from layercli.data.part import Part
 from layercli.data.targets import is_labels
+from layercli.graph.findings import Finding
 
 MOST_DIFFERENT: Final = 10_000
 """Different values of a column that are told apart; of more nobody asks how many."""
 _MOST_COLUMNS = 10_000
 _MOST_LABELS = 100_000
 _SAMPLES = 3
+_MOST_WRONG = 100
 
 Place: TypeAlias = tuple[int, ...]
 """The row of a number, from 0, and its indices behind that."""
@@ -138,7 +140,7 @@ def survey(part: Part) -> Statistics:
     inputs = {name: Values.like(array, tuple(like.columns.get(name, ()))) for name, array in like.arrays}
     targets = {name: Values.like(array, ()) for name, array in like.targets}
     labels = {name: Labels() for name, array in like.targets if is_labels(array)}
-    for batch in in_batches(part):
+    for batch in _readable(part):
         for name, array in batch.arrays:
             inputs[name].add(array)
         for name, array in batch.targets:
@@ -148,10 +150,33 @@ def survey(part: Part) -> Statistics:
     return Statistics(inputs, targets, labels)
 
 
+def _readable(part: Part) -> Iterator[Examples]:
+    """One pass that goes on behind a batch that cannot be read.
+
+    Raises:
+        RefusedDataError: with all that cannot be read, at the end.
+    """
+    wrong: list[Finding] = []
+    start = 0
+    while True:
+        try:
+            for batch in in_batches(part, start=start):
+                yield batch
+                start += 1
+            break
+        except RefusedDataError as error:
+            wrong += error.findings
+            start += 1
+            if len(wrong) >= _MOST_WRONG:
+                break
+    if wrong:
+        raise RefusedDataError(*wrong)
+
+
 def labels_of(part: Part) -> dict[str | None, Labels]:
     """The labels of each target of a part that has some."""
     found = {name: Labels() for name, array in part.like.targets if is_labels(array)}
-    for batch in part.target_batches():
+    for batch in part.target_batches() if found else ():
         for name, array in _each(batch):
             if name in found:
                 found[name].add(array)

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from layercli.data.arrays import Array
+from layercli.data.arrays import Array, RefusedDataError
+from layercli.graph.findings import Finding
+from layercli.source.nodes import KeyPath
 
 V = TypeVar("V")
 
@@ -28,3 +30,22 @@ def labels(array: Array) -> tuple[Array, tuple[str, ...] | None]:
 def alone(named: Mapping[str | None, V]) -> Any:
     """The one value, or each of several by the name of its input or output."""
     return next(iter(named.values())) if len(named) == 1 else dict(named)
+
+
+def checked_weights(array: Array, samples: int, key: KeyPath) -> Array:
+    """Weights as float32 of shape (samples,).
+
+    Raises:
+        RefusedDataError: they are no numbers of at least 0, or not one for each example.
+    """
+    flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    hint = "Each example has one weight, a number of at least 0."
+    if flat.shape != (samples,) or flat.dtype.kind not in "fiub":
+        message = f"The weights are {flat.dtype} of shape {flat.shape}, but there are {samples} examples."
+        raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
+    weights: Array = flat.astype(np.float32)
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        message = f"The weight in row {wrong[0] + 1} is {weights[wrong[0]]:g}."
+        raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
+    return weights

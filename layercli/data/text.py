@@ -1,47 +1,79 @@
-"""A folder of text files for each class."""
+"""Texts: a folder of text files for each class, or a column of a table."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from layercli.config.files import Text
-from layercli.data.arrays import Examples, RefusedDataError
+from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.folders import classes_of
-from layercli.data.tables import refuse
+from layercli.data.given import SHARE
+from layercli.data.indexed import Indexed
+from layercli.data.part import Source
+from layercli.data.places import content_sample
 from layercli.graph.findings import Finding
 from layercli.source.nodes import printable
 
-_PATH = ("data", "path")
 
-
-def read(data: Text, memory: int | None) -> Examples:
-    """All texts as objects of shape (samples, 1), with the label of their folder.
+def read(data: Text, memory: int | None) -> Source:
+    """All texts as objects of shape (samples, 1), with the label of their folder or the target of their row.
 
     Raises:
         RefusedDataError: a file is no text in UTF-8; every such file is told.
     """
-    names, files = classes_of(Path(data.path), [".txt"])
-    size = sum(file.stat().st_size for file, _ in files)
-    if memory is not None and size > memory // 4:
-        refuse(
-            f"The files have {size:,} bytes; this machine has {memory:,} of memory.",
-            _PATH,
-            "Use a part of them.",
-        )
-    texts, wrong = [], []
-    for file, _ in files:
+    table = data.table()
+    if table is not None:
+        from layercli.data import readers
+
         try:
-            texts.append(file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            message = (
-                f"{printable(str(file))} is no text that can be read: {printable(str(error), limit=150)}."
-            )
-            wrong.append(
-                Finding(code="unreadable-data", message=message, path=_PATH, hint="Save it as UTF-8.")
-            )
-    if wrong:
-        raise RefusedDataError(*wrong)
+            return readers.read(table, memory=memory)
+        except RefusedDataError as error:
+            raise RefusedDataError(*map(_of_column, error.findings)) from None
+    names, files = classes_of(Path(data.path), [".txt"])
+    paths = tuple(file for file, _ in files)
     labels = np.array([label for _, label in files], dtype=np.int32)
-    return Examples(np.array(texts, dtype=object).reshape(-1, 1), labels, tuple(names))
+    texts = _TextFiles(paths)
+    size = sum(file.stat().st_size for file in paths)
+    if memory is not None and size > memory // SHARE:
+        rows = np.arange(len(files))
+        return Indexed({None: texts}, {None: labels}, content_sample(paths), rows, tuple(names))
+    return Examples(texts[np.arange(len(files))], labels, tuple(names))
+
+
+def _of_column(found: Finding) -> Finding:
+    """The finding where the config names the column, not the input that it is for."""
+    return replace(found, path=("data", "column")) if found.path[:2] == ("data", "inputs") else found
+
+
+@dataclass(frozen=True, slots=True)
+class _TextFiles:
+    """The texts of files, each read when it is needed."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Texts as objects of shape (rows, 1)."""
+        texts, wrong = np.empty((len(rows), 1), dtype=object), []
+        for number, row in enumerate(rows.tolist()):
+            file = self.paths[row]
+            try:
+                texts[number, 0] = file.read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                said = printable(str(error), limit=150)
+                wrong.append(
+                    Finding(
+                        code="unreadable-data",
+                        message=f"{printable(str(file))} is no text that can be read: {said}.",
+                        path=("data", "path"),
+                        hint="Save it as UTF-8.",
+                    )
+                )
+        if wrong:
+            raise RefusedDataError(*wrong)
+        return texts

@@ -75,7 +75,7 @@ def _side(valid: Valid) -> Side:
     """What is compared; two names of one file of data are no difference."""
     config = valid.config
     if config.data is not None:
-        data = config.data.located(valid.checked.directory_of(("data", "path")))
+        data = valid.located(config.data)
         config = config.model_copy(update={"data": data})
     return Side(config, valid.shapes)
 

@@ -14,6 +14,7 @@ from layercli.check import check
 from layercli.config.data import DATA, Split
 from layercli.data.arrays import Parts, RefusedDataError
 from layercli.data.readers import read
+from layercli.data.statistics import survey
 from tests.running import invoke
 
 MODEL = """
@@ -317,6 +318,36 @@ def test_sixteen_bits_are_kept(place):
     assert set(examples.x.ravel().tolist()) == {40_001.0}
 
 
+def test_sixteen_bits_are_kept_in_every_colour_and_beside_eight_refused(place):
+    image(place / "i" / "a" / "1.png", mode="I;16", value=40_001)
+    examples = read(DATA.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 2]}))
+    assert set(examples.x.ravel().tolist()) == {40_001.0}
+    image(place / "i" / "a" / "2.png")
+    assert refusal(type="images", path="i")[1].endswith(
+        "2.png has 8 bits a value, but the first image has 16."
+    )
+
+
+def test_colours_of_sixteen_bits_are_refused_instead_of_halved(place):
+    import struct
+    import zlib
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    row = b"\0" + struct.pack(">HHH", 1000, 2000, 40_001) * 2
+    (place / "i" / "a").mkdir(parents=True)
+    (place / "i" / "a" / "1.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(row * 2)) + chunk(b"IEND", b"")
+    )  # fmt: skip
+    assert refusal(type="images", path="i")[1].endswith(
+        "1.png has colours of 16 bits, of which Pillow reads 8."
+    )
+
+
 def test_every_image_that_cannot_be_used_is_told(place):
     image(place / "i" / "a" / "1.png")
     image(place / "i" / "a" / "2.png", size=(9, 9))
@@ -328,7 +359,9 @@ def test_every_image_that_cannot_be_used_is_told(place):
     assert [name in told for name in ("1.png", "2.png is 9x9", "3.png is no image", "4.jpg is no image")] == [
         False
     ] + [True] * 3
-    assert refusal(memory=10, type="images", path="i")[1].startswith("4 images of (4, 6, 1)")
+    with pytest.raises(RefusedDataError) as streamed:
+        survey(read(DATA.parse({"type": "images", "path": "i"}), memory=10))
+    assert streamed.value.findings == caught.value.findings
 
 
 def test_an_image_that_would_fill_the_machine_is_refused(place, monkeypatch):

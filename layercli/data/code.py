@@ -1,0 +1,52 @@
+"""Python files and modules of the user's, loaded; the caller has asked for trust before."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+_LOADED: set[str] = set()
+"""Names of modules that were loaded from files; another file of the same name may take the place of one."""
+
+
+def load_file(path: Path) -> ModuleType:
+    """The module of a file; importable under the file's name, as Keras needs it to load a saved model.
+
+    Raises:
+        Exception: whatever its code raises, or ImportError where its name is taken.
+    """
+    name = path.stem
+    shadowed = sys.modules.get(name)
+    if shadowed is not None and getattr(shadowed, "__file__", None) == str(path):
+        return shadowed
+    if name in sys.stdlib_module_names or (shadowed is not None and name not in _LOADED):
+        raise ImportError(f"its name hides the module `{name}`, which others import; rename the file")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # it may import what stands beside it, as a script does
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        if shadowed is not None:
+            sys.modules[name] = shadowed
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    _LOADED.add(name)
+    return module
+
+
+def load(file: Path | None, module: str) -> ModuleType:
+    """The module of a file, or the module of that name.
+
+    Raises:
+        Exception: whatever its code raises.
+    """
+    return load_file(file) if file is not None else importlib.import_module(module)
