@@ -163,7 +163,9 @@ class Text(Data):
             return None
         kind = Parquet if self.path.endswith((".parquet", ".pq")) else Csv
         keys = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
-        return kind.model_validate(keys).replace(split=self.split, shuffle=self.shuffle)
+        return kind.model_validate(keys | {"types": {self.column: "text"}}).replace(
+            split=self.split, shuffle=self.shuffle
+        )
 
 
 class Python(Data):

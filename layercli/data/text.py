@@ -31,7 +31,10 @@ def read(data: Text, memory: int | None) -> Source:
         try:
             return readers.read(table, memory=memory)
         except RefusedDataError as error:
-            raise RefusedDataError(*map(_of_column, error.findings)) from None
+            told = {
+                _of_column(found) for found in error.findings
+            }  # the column is told once for each of its uses
+            raise RefusedDataError(*told) from None
     names, files = classes_of(Path(data.path), [".txt"])
     paths = tuple(file for file, _ in files)
     labels = np.array([label for _, label in files], dtype=np.int32)
@@ -45,7 +48,7 @@ def read(data: Text, memory: int | None) -> Source:
 
 def _of_column(found: Finding) -> Finding:
     """The finding where the config names the column, not the input that it is for."""
-    return replace(found, path=("data", "column")) if found.path[:2] == ("data", "inputs") else found
+    return replace(found, path=("data", "column")) if found.path[1] in ("inputs", "types") else found
 
 
 @dataclass(frozen=True, slots=True)
