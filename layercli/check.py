@@ -103,6 +103,9 @@ class Valid:
         if self.config.data is not None:
             document["data"] = self.located(self.config.data).plain()
         document["model"] |= {"inputs": inputs} if self.config.model.inputs else {"input": inputs[INPUT]}
+        if self.config.model.weights is not None:
+            place = self.checked.directory_of(("model", "weights"))
+            document["model"]["weights"] = str(place / self.config.model.weights)
         layers = zip(document["model"]["layers"], self.graph.nodes, strict=True)
         document["model"]["layers"] = [_named(entry, node.name) for entry, node in layers]
         resolved: dict[str, Any] = literal(document)
@@ -181,7 +184,7 @@ def _check_document(document: Node) -> Checked:
         return Checked(file, _sorted(problems, file), document)
     graph, findings = build(config, inputs)
     problems.extend(_placed(document, found) for found in findings)
-    shapes = infer(graph)
+    shapes = infer(graph, config.model.dtype)
     problems.extend(_shape_problems(document, shapes, free_input=config.data is None))
     fits = not has_errors(problems)
     problems.extend(_placed(document, found) for found in output_findings(config, graph.output_references))

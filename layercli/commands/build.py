@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_trust
+from layercli.commands.transferring import take_weights, told
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import print_summary
 from layercli.reports.problems import print_problems
 from layercli.runs import directory as runs
+
+if TYPE_CHECKING:
+    from layercli.engine.transfer import Transfer
 
 
 def _checked(output: str | None) -> str | None:
@@ -53,23 +57,35 @@ def command(
     target = None if output is None else Path(output)
     valid = require(check(config, set_ or ()))
     with kept_for_json(json):
-        model, valid = build(valid, trust=trust, savable=target is not None)
+        built = build(valid, trust=trust, savable=target is not None)
         if target is not None:
-            save(model, target)
+            save(built.model, target)
+    valid = built.valid
     if json:
-        print_json({"ok": True, **build_json(valid), "output": output})
+        weights = {} if built.transfer is None else {"weights": built.transfer.as_json()}
+        print_json({"ok": True, **build_json(valid), "output": output, **weights})
         return
     print_problems(console(error=True), valid.checked.problems)
     out = console()
     out.print(f"{valid.checked.name}: {len(valid.graph.nodes)} layers")
     batch_size = valid.config.train.batch_size if valid.config.train else 32
     print_summary(out, valid, batch_size)
+    for line in told(built.transfer, valid) if built.transfer is not None else ():
+        out.print(line, soft_wrap=True)
     if target is not None:
         out.print(f"Saved to {target}.", soft_wrap=True)
 
 
-def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> tuple[Any, Valid]:
-    """The Keras model of a config, weights drawn from its seed; and the config with all that is now known.
+class Built(NamedTuple):
+    """A Keras model, its config with all that is now known, and what weights it took from elsewhere."""
+
+    model: Any
+    valid: Valid
+    transfer: Transfer | None
+
+
+def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> Built:
+    """The Keras model of a config, weights drawn from its seed or taken from where it says.
 
     Raises:
         LayercliError: the user's code is not trusted, the machine is too small, Keras refuses a layer, or one
@@ -84,7 +100,7 @@ def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> tuple[
         raise LayercliError(problems)
     if savable:
         check_savable(assembled, valid)
-    return assembled.model, completed(valid, assembled)
+    return Built(assembled.model, completed(valid, assembled), take_weights(assembled, valid))
 
 
 def save(model: Any, target: Path) -> None:

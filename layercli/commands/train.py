@@ -14,6 +14,7 @@ from layercli.commands.build import save
 from layercli.commands.examples import read_parts
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.commands.ready import require_memory, require_sections, require_trust
+from layercli.commands.transferring import take_weights, told
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, finite, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
@@ -81,7 +82,7 @@ def train(
     run = runs.create(valid.checked.name, run_dir)
     progress.say(f"Run {run}: loading TensorFlow and the data.")
     try:
-        parts, warnings, assembled = _prepare(valid, data)
+        parts, warnings, assembled = _prepare(valid, data, progress)
         runs.write_config(run, valid)
     except BaseException:
         runs.discard(run)  # so that the same command works once the mistake is mended
@@ -117,7 +118,7 @@ def train(
     return summary
 
 
-def _prepare(valid: Valid, data: Data) -> tuple[Parts, list[Problem], Assembled]:
+def _prepare(valid: Valid, data: Data, progress: Silent) -> tuple[Parts, list[Problem], Assembled]:
     """The examples, divided, and a model that can be trained and saved.
 
     Raises:
@@ -130,6 +131,9 @@ def _prepare(valid: Valid, data: Data) -> tuple[Parts, list[Problem], Assembled]
     if problems := misstated(assembled, valid):
         raise LayercliError(problems)
     check_savable(assembled, valid)
+    transfer = take_weights(assembled, valid)
+    for line in told(transfer, valid) if transfer is not None else ():
+        progress.say(line)
     return parts, warnings, assembled
 
 

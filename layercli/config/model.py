@@ -163,6 +163,28 @@ class ModelSection(Strict):
         Expected("the name of a layer, or a list of names"),
         Field(description="Layers whose outputs are the model's; null: the last one."),
     ] = None
+    dtype: Annotated[
+        Literal["float32", "mixed_float16", "mixed_bfloat16"] | None,
+        Field(
+            description="Dtype policy of layers that have none of their own; null: Keras's default, float32."
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Where layers take their first weights from, by their names: a run, or a .keras or .weights.h5 "
+            "file, relative to the config; null: all start anew.",
+            examples=["runs/digits/1"],
+        ),
+    ] = None
+    freeze: Annotated[
+        list[str],
+        Field(
+            description="Names of layers whose weights training leaves alone; * and ? fit any text.",
+            examples=[["conv*"]],
+        ),
+    ] = []  # noqa: RUF012
 
     def check(self) -> None:
         if self.input is not None and self.inputs is not None:

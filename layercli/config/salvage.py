@@ -46,6 +46,9 @@ def salvage(value: Any, malformed: Collection[Any]) -> Config | None:
             input=declared,
             inputs=several,
             outputs=_parsed(parse_outputs, model.get("outputs")),
+            dtype=None,
+            weights=None,
+            freeze=[],
             layers=[
                 parse_entry(item) if number not in malformed else _stand_in(item, mended=number in mended)
                 for number, item in enumerate(layers)

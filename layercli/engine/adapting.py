@@ -30,7 +30,7 @@ Batches: TypeAlias = Callable[[], Iterable[Any]]
 def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
     """Let each layer that learns from data before training learn from this part alone, batch by batch."""
     for node in valid.graph.nodes:
-        if learns_before_training(node):
+        if learns_before_training(node) and node.name not in assembled.taken_over:
             teach(assembled.layers[node.name], node.layer, partial(_taken, assembled, valid, node, part))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import keras
@@ -55,6 +55,8 @@ class Assembled:
     model: Any
     layers: dict[str, Any]
     tensors: dict[str, Any]
+    taken_over: set[str] = field(default_factory=set)
+    """Layers that have their weights from elsewhere, so that they do not learn from the data before training."""
 
 
 def assemble(valid: Valid) -> Assembled:
@@ -63,6 +65,15 @@ def assemble(valid: Valid) -> Assembled:
     Raises:
         LayercliError: Keras, or a layer of the user's, refuses what the static check let pass.
     """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(valid.config.model.dtype or policy)
+    try:
+        return _assemble(valid)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _assemble(valid: Valid) -> Assembled:
     keras.utils.set_random_seed(valid.config.seed)
     tensors: dict[str, Any] = {
         name: keras.Input(shape=tensor.shape[1:], dtype=tensor.dtype, name=name)

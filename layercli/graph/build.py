@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import chain, islice
 
 from pydantic import ValidationError
@@ -88,6 +89,7 @@ def build(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[Findin
     nodes: list[Node] = []
     by_name: dict[str, Node] = {}
     previous = next(iter(inputs)) if len(inputs) == 1 else None
+    frozen = set(_named(config, names))
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
         path: KeyPath = ("model", "layers", index)
         entry, shares = (
@@ -97,12 +99,38 @@ def build(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[Findin
         sources = wiring.sources(entry, path, previous)
         wiring.add(name, path)
         taken, picks = tuple(source for source, _ in sources), tuple(pick for _, pick in sources)
-        nodes.append(Node(name, entry.layer, taken, path, entry.doubt, shares, picks))
+        layer = _frozen(entry.layer) if name in frozen and shares is None else entry.layer
+        nodes.append(Node(name, layer, taken, path, entry.doubt, shares, picks))
         by_name.setdefault(name, nodes[-1])
         previous = name
     outputs = wiring.outputs(config, names[-1])
     graph = Graph(inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs))
-    return graph, wiring.findings or list(_unused(graph))
+    return graph, [*(wiring.findings or _unused(graph)), *_unfit_patterns(config, names)]
+
+
+def _named(config: Config, names: Sequence[str]) -> Iterator[str]:
+    """The layers that ``model.freeze`` names."""
+    for pattern in config.model.freeze:
+        yield from (name for name in names if fnmatchcase(name, pattern))
+
+
+def _frozen(layer: Layer) -> Layer:
+    """The layer with weights that training leaves alone; one that has none is as it was."""
+    has = isinstance(layer, CustomLayer) or "trainable" in type(layer).model_fields
+    return layer.replace(trainable=False) if has else layer
+
+
+def _unfit_patterns(config: Config, names: Sequence[str]) -> Iterator[Finding]:
+    for index, pattern in enumerate(config.model.freeze):
+        if not any(fnmatchcase(name, pattern) for name in names):
+            yield Finding(
+                code="unknown-name",
+                message=f"`freeze` names no layer: {quoted(pattern)}.",
+                path=("model", "freeze", index),
+                hint=did_you_mean(
+                    pattern, names, otherwise=f"There are {', '.join(f'`{name}`' for name in names[:12])}."
+                ),
+            )
 
 
 class _Wiring:

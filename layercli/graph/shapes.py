@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from layercli.config.entries import Doubt
 from layercli.graph.build import Graph, Node
-from layercli.layers.base import Inferred, Weight
+from layercli.layers.base import Inferred, Weight, default_policy
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, show
 
 _BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
@@ -110,11 +110,18 @@ class Shapes:
         return sum(tensor_bytes(tensor, batch_size) for row in self.rows for tensor in row.outputs)
 
 
-def infer(graph: Graph) -> Shapes:
+def infer(graph: Graph, policy: str | None = None) -> Shapes:
     """Shapes along the graph; a node that cannot take its input keeps its error, and those after it stay unknown.
+
+    ``policy`` is the dtype policy of layers that have none of their own; None: float32.
 
     A later node that could take its input however the first error is mended is no error; one that could not is.
     """
+    with default_policy(policy):
+        return _infer(graph)
+
+
+def _infer(graph: Graph) -> Shapes:
     known: dict[str, tuple[Tensor, ...]] = {name: (tensor,) for name, tensor in graph.inputs.items()}
     mended: dict[str, list[Tensor]] = {}
     """What a node with an error, and those after it, may give once it is mended."""

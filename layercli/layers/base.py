@@ -1,6 +1,9 @@
 """The contract of a layer: arguments in, shapes, weights and cost out."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -9,6 +12,18 @@ from pydantic import Field
 from layercli.layers.arguments import DType, Regularizer
 from layercli.layers.component import Component
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, show
+
+_policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
+
+
+@contextmanager
+def default_policy(policy: str | None) -> Iterator[None]:
+    """While shapes are inferred: the dtype policy of layers that have none of their own; None: float32."""
+    token = _policy.set(policy or "float32")
+    try:
+        yield
+    finally:
+        _policy.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,7 @@ class Layer(Component):
     @property
     def compute_dtype(self) -> str:
         """The dtype that the layer casts its floating-point inputs to and computes in."""
-        policy = self.dtype or "float32"
+        policy = self.dtype or _policy.get()
         return policy.removeprefix("mixed_")
 
     @property

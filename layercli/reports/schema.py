@@ -128,6 +128,7 @@ def _model() -> Schema:
         "anyOf": [{"type": "object", "additionalProperties": shape}, _REFERENCE, {"type": "null"}]
     }
     fields["layers"] |= {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}
+    fields |= {name: _field(ModelSection.model_fields[name]) for name in ("dtype", "weights", "freeze")}
     fields["outputs"] |= {"type": ["string", "array", "null"]}
     return {"type": "object", "properties": fields, "required": ["layers"], "additionalProperties": False}
 

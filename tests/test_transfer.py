@@ -1,0 +1,202 @@
+"""Weights from elsewhere, by the names of layers, and layers that training leaves alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from layercli import api
+from layercli.check import check
+from layercli.errors import LayercliError
+from tests.running import CONFIGS, invoke, problems, train, write_config
+
+HIDDEN = {"type": "Dense", "name": "hidden", "units": 8, "activation": "relu"}
+HEAD = {"type": "Dense", "name": "head", "units": 3, "activation": "softmax"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A run whose model has `scaled`, `hidden` and `head`."""
+    place = tmp_path_factory.mktemp("source")
+    config = write_config(
+        place, [{"type": "Normalization", "name": "scaled"}, HIDDEN, {"type": "Dropout", "rate": 0.5}, HEAD]
+    )
+    return train(config, place / "run", "--set", "train.epochs=1").path
+
+
+def target(place, weights, layers=None, **model):
+    config = write_config(place, layers or [{"type": "Normalization", "name": "scaled"}, HIDDEN, HEAD])
+    document = api.load(config).config.plain() | {"seed": 99}
+    document["data"] = {"type": "sklearn", "dataset": "iris", "split": {"validation": 0.2, "test": 0.2}}
+    document["model"] |= {"weights": None if weights is None else str(weights), **model}
+    config.write_text(json.dumps(document))
+    return config
+
+
+def weights_of(model, name):
+    return [np.asarray(weight) for weight in model.get_layer(name).weights]
+
+
+def same(one, other, name):
+    return all(
+        np.array_equal(a, b) for a, b in zip(weights_of(one, name), weights_of(other, name), strict=True)
+    )
+
+
+@pytest.fixture(params=["run", "keras", "h5"])
+def given(request, source, tmp_path):
+    """The source as a run, a Keras file and a file of weights."""
+    if request.param == "run":
+        return source
+    model = keras.models.load_model(source / "model.keras")
+    path = tmp_path / {"keras": "m.keras", "h5": "m.weights.h5"}[request.param]
+    model.save(path) if request.param == "keras" else model.save_weights(path)
+    return path
+
+
+def test_layers_of_the_same_name_and_shapes_take_weights_and_the_others_start_anew(given, source, tmp_path):
+    layers = [HIDDEN, {"type": "Dense", "name": "more", "units": 4}, HEAD]
+    config = target(tmp_path, given, layers)
+    result = invoke("build", "--json", config)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["weights"] == {
+        "taken": ["hidden"],
+        "refused": {"head": "a weight has the shape (4, 3), in the file (8, 3)"},
+        "new": ["more"],
+        "left": ["scaled"],
+    }
+    built, before = api.build(config), keras.models.load_model(source / "model.keras")
+    assert same(built, before, "hidden")
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    assert same(built, api.build(target(fresh, None, layers)), "head")
+    shown = invoke("build", config).stdout.splitlines()[-4:]
+    assert shown[0].endswith(": 1 of 3 layers with weights.")
+    assert shown[1:] == [
+        "  head starts anew: a weight has the shape (4, 3), in the file (8, 3).",
+        "  Start anew, not in the file: more.",
+        "  In the file, but not here: scaled.",
+    ]
+
+
+def test_layers_inside_others_take_weights_too(tmp_path):
+    layers = [
+        {"type": "Reshape", "target_shape": [2, 2]},
+        {"type": "Bidirectional", "name": "both", "layer": {"type": "LSTM", "units": 3}},
+        HEAD,
+    ]
+    path = tmp_path / "m.weights.h5"
+    before = api.build(target(tmp_path, None, layers))
+    before.get_layer("both").set_weights([weight + 1 for weight in before.get_layer("both").get_weights()])
+    before.save_weights(path)
+    after = api.build(target(tmp_path, path, layers))
+    assert same(before, after, "both")
+    assert same(before, after, "head")
+
+
+def test_frozen_layers_keep_what_they_took_while_the_others_learn(source, tmp_path):
+    config = target(tmp_path, source, freeze=["hid*"])
+    valid = api.load(config)
+    assert [row.trainable for row in valid.shapes.rows] == [0, 0, 27]
+    run = train(config, tmp_path / "new", "--set", "train.epochs=2")
+    assert run.result.exit_code == 0, run.result.output
+    assert "3 of 3 layers with weights." in run.result.stderr
+    before, after = (keras.models.load_model(path / "model.keras") for path in (source, run.path))
+    assert same(before, after, "hidden")
+    assert not same(before, after, "head")
+    assert same(before, after, "scaled")  # what it had learned of the other data goes with the weights
+    again = api.load(run.path / "config.yaml").config.model
+    assert (again.weights, again.freeze) == (str(source), ["hid*"])
+
+
+def test_a_frozen_block_and_a_layer_called_again_are_frozen_once(tmp_path):
+    (tmp_path / "c.yaml").write_text("""
+blocks: {tower: {layers: [{type: Dense, name: a, units: 4}, {type: BatchNormalization, name: b}]}}
+model:
+  inputs: {left: [4], right: [4]}
+  freeze: ["tower.*"]
+  layers:
+    - {block: tower, name: tower, inputs: left}
+    - {reuse: tower, name: twin, inputs: right}
+    - {type: Add, inputs: [tower, twin]}
+    - {type: Dense, units: 1}
+""")
+    model = api.build(tmp_path / "c.yaml")
+    assert {weight.path.split("/")[0] for weight in model.trainable_weights} == {"dense"}
+    valid = api.load(tmp_path / "c.yaml")
+    assert (valid.shapes.trainable, valid.shapes.non_trainable) == (5, 36)
+
+
+def test_a_pattern_that_fits_no_layer_is_told_with_the_closest(tmp_path):
+    config = target(tmp_path, None)
+    found = check(str(config), ["model.freeze=[heda, scaled]"]).problems
+    assert [(problem.code, problem.path, problem.hint) for problem in found] == [
+        ("unknown-name", "model.freeze[0]", "Did you mean `head`?")
+    ]
+
+
+def test_where_no_layer_fits_it_is_refused(source, tmp_path):
+    config = target(
+        tmp_path, source, [{"type": "Dense", "name": "other", "units": 3, "activation": "softmax"}]
+    )
+    result = invoke("build", "--json", config)
+    assert problems(result)[0][0] == "no-weights"
+    assert "the file has `hidden`, `head`, `scaled`" in json.loads(result.stdout)["problems"][0]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "said"),
+    [
+        (Path.absolute, "unreadable-file", "does not exist"),
+        (lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"), "unreadable-file", "holds no weights"),
+        (lambda path: path.with_suffix(".keras").write_bytes(b""), "unreadable-file", "holds no weights"),
+        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is no file of weights"),
+        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is no file of weights"),
+        (lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999), "unreadable-file", "holds no weights"),
+        (lambda path: path.mkdir(), "run-directory", "no run directory"),
+    ],
+)  # fmt: skip
+def test_what_holds_no_weights_is_refused(tmp_path, make, code, said):
+    make(tmp_path / "given")
+    found = next(iter(tmp_path.glob("given*")), tmp_path / "given.keras")
+    config = target(tmp_path, found)
+    result = invoke("build", "--json", config)
+    assert problems(result)[0][0] == code
+    assert said in json.loads(result.stdout)["problems"][0]["message"]
+
+
+def test_a_run_that_was_changed_gives_no_weights(source, tmp_path):
+    copy = shutil.copytree(source, tmp_path / "copy")
+    with (copy / "model.keras").open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(LayercliError, match="not the file that the training wrote"):
+        api.build(target(tmp_path, copy))
+
+
+def test_weights_that_lie_in_another_file_are_refused(source, tmp_path):
+    keras.models.load_model(source / "model.keras").save_weights(tmp_path / "whole.weights.h5")
+    for make in (
+        lambda group: group.__setitem__(
+            "0", h5py.ExternalLink(str(tmp_path / "whole.weights.h5"), "/layers")
+        ),
+        lambda group: group.create_dataset("0", (4, 8), "f4", external=[("/etc/hostname", 0, 128)]),
+    ):
+        path = tmp_path / "m.weights.h5"
+        shutil.copy(tmp_path / "whole.weights.h5", path)
+        with h5py.File(path, "r+") as file:
+            group = file["layers/dense/vars"]
+            del group["0"]
+            make(group)
+        with pytest.raises(LayercliError, match="refers to another file"):
+            api.build(target(tmp_path, path))
+
+
+def test_the_path_is_relative_to_the_config(source, tmp_path, monkeypatch):
+    shutil.copytree(source, tmp_path / "runs" / "mine")
+    config = target(tmp_path, "runs/mine")
+    monkeypatch.chdir(CONFIGS)
+    assert invoke("build", config).exit_code == 0
