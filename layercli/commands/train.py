@@ -81,9 +81,12 @@ def train(
     require_memory(valid, copies=_COPIES)
     run = runs.create(valid.checked.name, run_dir)
     progress.say(f"Run {run}: loading TensorFlow and the data.")
+    from layercli.data.learned import Learned
+
     try:
         parts, warnings, assembled = _prepare(valid, data, progress)
         runs.write_config(run, valid)
+        runs.write_json(run / runs.LEARNED, Learned.of(parts).to_json())
     except BaseException:
         runs.discard(run)  # so that the same command works once the mistake is mended
         raise

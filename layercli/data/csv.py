@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -9,8 +10,8 @@ from typing import Any, NoReturn
 from layercli.config.tables import Csv
 from layercli.data import csv_lines
 from layercli.data.cache import Cache
+from layercli.data.learned import Learned
 from layercli.data.part import Source
-from layercli.data.plan import Plan
 from layercli.data.rows import open_new, open_rows
 from layercli.data.tables import refuse, trimmed
 from layercli.source.nodes import printable
@@ -31,13 +32,17 @@ def read(data: Csv, memory: int | None) -> Source:
     return open_rows(data, _CsvFiles(data), memory)
 
 
-def read_new(data: Csv, plan: Plan, memory: int | None, *, targets: bool) -> Source:
-    """All examples of files that came after training; see ``open_new``.
+def read_new(
+    data: Csv, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
+) -> Source:
+    """All examples of files that came after training: see ``Reader`` and ``open_new``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or of other values than in training.
     """
-    return open_new(data, _CsvFiles, plan, memory, targets=targets)
+    assert learned.plan is not None
+    located = data.replace(path=list(paths))
+    return open_new(located, _CsvFiles, learned.plan, memory, targets=targets)
 
 
 @dataclass(frozen=True, slots=True)

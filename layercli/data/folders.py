@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from layercli.data.tables import refuse
+import numpy as np
+
+from layercli.data.arrays import Array
+from layercli.data.given import refuse
+from layercli.data.places import regular_file
 from layercli.source.nodes import printable
 
 _PATH = ("data", "path")
@@ -38,3 +42,37 @@ def classes_of(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[t
         refuse(f"{printable(str(folder))} has no folders with files that end in {', '.join(suffixes)}.", _PATH,
                "Each class has a folder of its own; its name is the class's.")  # fmt: skip
     return names, [(file, label) for label, name in enumerate(names) for file in by_class[name]]
+
+
+def new_files(
+    paths: Sequence[str], suffixes: Sequence[str], names: tuple[str, ...], *, targets: bool
+) -> tuple[list[Path], Array]:
+    """Files that came after training, and their labels: int32 of shape (files,).
+
+    With ``targets`` each path is a folder with a folder for each class; else a file, or a folder of files at any depth.
+
+    Raises:
+        RefusedDataError: there are none, or a class is not one of ``names``.
+    """
+    files: list[Path] = []
+    labels: list[int] = []
+    for path in map(Path, paths):
+        if targets:
+            classes, found = classes_of(path, suffixes)
+            unknown = [name for name in classes if name not in names]
+            if unknown:
+                known = ", ".join(map(printable, names[:12]))
+                message = f"{printable(str(path))} has the class {printable(unknown[0])}, which training did not have."
+                refuse(message, _PATH, f"The classes are {known}.")
+            files += [file for file, _ in found]
+            labels += [names.index(classes[label]) for _, label in found]
+        elif path.is_dir():
+            files += sorted(
+                file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()
+            )
+        else:
+            files.append(regular_file(str(path), _PATH))
+    if not files:
+        kinds = ", ".join(suffixes)
+        refuse(f"{', '.join(map(printable, paths))} holds no files that end in {kinds}.", _PATH, None)
+    return files, np.array(labels or [0] * len(files), dtype=np.int32)

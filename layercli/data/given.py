@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
@@ -14,10 +14,12 @@ from numpy.lib import format as npy
 from layercli.config.files import Arrays
 from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.indexed import Indexed, Rows
+from layercli.data.learned import Learned
 from layercli.data.part import Source
 from layercli.data.targets import alone, checked_weights, labels
 from layercli.graph.findings import Finding
-from layercli.source.nodes import KeyPath
+from layercli.layers.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, printable
 
 SHARE = 4
 """Arrays that would take more than this share of the memory are read as they are needed."""
@@ -110,9 +112,10 @@ def plain(array: Array, name: str, key: KeyPath) -> Array:
     return array.astype(str).astype(object)
 
 
-def all_named(data: Arrays) -> list[tuple[str, KeyPath]]:
-    """Each array that a config names, once, and where it does."""
-    places = (*_inputs(data).values(), *_targets(data).values(), *_weights(data))
+def all_named(data: Arrays, *, targets: bool = True) -> list[tuple[str, KeyPath]]:
+    """Each array that a config names, once, and where it does; without ``targets`` those of inputs alone."""
+    others = (*_targets(data).values(), *_weights(data)) if targets else ()
+    places = (*_inputs(data).values(), *others)
     return list(dict(reversed(places)).items())[::-1]
 
 
@@ -142,6 +145,52 @@ def source_of(data: Arrays, arrays: Mapping[str, Array | Rows], origin: str) -> 
 
     weights = [Given(arrays[name], name, key) for name, key in _weights(data)]
     return together(given(_inputs(data)), given(_targets(data)), next(iter(weights), None), origin)
+
+
+def new_source(
+    data: Arrays, arrays: Mapping[str, Array | Rows], learned: Learned, *, targets: bool
+) -> Source:
+    """Examples that came after training, of arrays by their names; see ``Reader``.
+
+    Raises:
+        RefusedDataError: arrays have other lengths, or texts are of no class.
+    """
+    x = {name: Given(arrays[array], array, key) for name, (array, key) in _inputs(data).items()}
+    if not targets:
+        zeros = np.zeros(len(next(iter(x.values())).array), dtype=np.int32)
+        return together(x, {None: Given(zeros, "the target", ("data", "target"))}, None, "")
+    y = {}
+    for name, (array, key) in _targets(data).items():
+        names = learned.class_names if name is None else (learned.class_names or {}).get(name)
+        given = arrays[array]
+        if names is not None and isinstance(given, np.ndarray) and given.dtype.kind == "O":
+            given = known_labels(given, names, key)
+        y[name] = Given(given, array, key)
+    weights = [Given(arrays[name], name, key) for name, key in _weights(data)]
+    return named(together(x, y, next(iter(weights), None), ""), learned)
+
+
+def known_labels(texts: Array, names: tuple[str, ...], key: KeyPath) -> Array:
+    """Texts of shape (samples,) as labels from 0 of these classes: int32 of the same shape.
+
+    Raises:
+        RefusedDataError: a text is none of the classes.
+    """
+    numbers = {name: label for label, name in enumerate(names)}
+    for row, text in enumerate(texts.tolist()):
+        if text not in numbers:
+            hint = did_you_mean(text, names, otherwise=f"The classes are {', '.join(names[:12])}.")
+            message = (
+                f'Row {row + 1} has the class "{printable(text, limit=60)}", which training did not have.'
+            )
+            refuse(message, key, hint)
+    return np.array([numbers[text] for text in texts.tolist()], dtype=np.int32)
+
+
+def named(source: Source, learned: Learned) -> Source:
+    """The same with the classes of training."""
+    assert isinstance(source, (Examples, Indexed))
+    return replace(source, class_names=learned.class_names)
 
 
 def together(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from layercli.config.files import Images
 from layercli.data.arrays import Array, Examples, RefusedDataError
-from layercli.data.folders import classes_of
+from layercli.data.folders import classes_of, new_files
 from layercli.data.given import SHARE
 from layercli.data.indexed import Indexed
+from layercli.data.learned import Learned
 from layercli.data.look import IMAGES
 from layercli.data.part import Source
 from layercli.data.places import content_sample
@@ -45,11 +47,29 @@ def read(data: Images, memory: int | None) -> Source:
         wrong = (_decoded(file, data, data.channels) for file, _ in files[:_MOST_TOLD])
         raise RefusedDataError(*(found for found in wrong if isinstance(found, Finding)))
     images = ImageFiles(tuple(file for file, _ in files), data, first.shape, first.dtype)
-    everything = np.arange(len(files))
-    if memory is not None and len(files) * first.nbytes > memory // SHARE:
-        origin = f"{content_sample(images.files[:1])} {_sizes(images.files)} {data.size} {first.shape}"
-        return Indexed({None: images}, {None: labels}, origin, everything, tuple(names))
-    return Examples(images[everything], labels, tuple(names))
+    return _source(images, labels, tuple(names), memory)
+
+
+def read_new(
+    data: Images, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
+) -> Source:
+    """Images that came after training: see ``Reader`` and ``new_files``.
+
+    Raises:
+        RefusedDataError: an image cannot be read, or is of another size or class.
+    """
+    files, labels = new_files(paths, IMAGES, learned.names(), targets=targets)
+    return _source(ImageFiles(tuple(files), data, *learned.one()), labels, learned.names(), memory)
+
+
+def _source(images: ImageFiles, labels: Array, names: tuple[str, ...], memory: int | None) -> Source:
+    everything = np.arange(len(images))
+    if memory is not None and len(images) * prod(images.shape) * images.dtype.itemsize > memory // SHARE:
+        origin = (
+            f"{content_sample(images.files[:1])} {_sizes(images.files)} {images.data.size} {images.shape}"
+        )
+        return Indexed({None: images}, {None: labels}, origin, everything, names)
+    return Examples(images[everything], labels, names)
 
 
 def _sizes(files: Sequence[Path]) -> str:
@@ -83,12 +103,14 @@ class ImageFiles:
             elif image.dtype != self.dtype:
                 bits = {np.dtype(np.uint8): 8}
                 message = (
-                    f"{printable(str(file))} has {bits.get(image.dtype, 16)} bits a value, but the first image has "
+                    f"{printable(str(file))} has {bits.get(image.dtype, 16)} bits a value, but the others have "
                     f"{bits.get(self.dtype, 16)}."
                 )
                 wrong.append(_finding(message, "Save all with the same number of bits."))
             elif image.shape != self.shape:
-                message = f"{printable(str(file))} is {_size(image.shape)}, but the first image is {_size(self.shape)}."
+                message = (
+                    f"{printable(str(file))} is {_size(image.shape)}, but the others are {_size(self.shape)}."
+                )
                 wrong.append(_finding(message, "Scale all to one size: `size: [64, 64]`."))
             elif not wrong:
                 images[number] = image

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from numpy.lib import format as npy
 
 from layercli.config.files import Npz
 from layercli.data.arrays import Array
-from layercli.data.given import SHARE, all_named, mapped, plain, read_header, refuse, source_of
+from layercli.data.given import SHARE, all_named, mapped, new_source, plain, read_header, refuse, source_of
 from layercli.data.indexed import Rows
+from layercli.data.learned import Learned
 from layercli.data.part import Source
 from layercli.data.places import content_sample, regular_file
 from layercli.layers.suggestions import did_you_mean
@@ -29,7 +32,27 @@ def read(data: Npz, memory: int | None) -> Source:
         RefusedDataError: the file is no such file, holds objects, or is larger than the memory and compressed.
     """
     path = regular_file(data.path, _PATH)
-    wanted = all_named(data)
+    arrays = _arrays(path, all_named(data), memory)
+    in_file = any(not isinstance(array, np.ndarray) for array in arrays.values())
+    return source_of(data, arrays, content_sample([path]) if in_file else "")
+
+
+def read_new(
+    data: Npz, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
+) -> Source:
+    """All examples of another file: see ``Reader``.
+
+    Raises:
+        RefusedDataError: the file is no such file, or has other classes.
+    """
+    if len(paths) != 1:
+        refuse(f"npz data is one file, not {len(paths)}.", _PATH, None)
+    arrays = _arrays(regular_file(paths[0], _PATH), all_named(data, targets=targets), memory)
+    return new_source(data, arrays, learned, targets=targets)
+
+
+def _arrays(path: Path, wanted: Sequence[tuple[str, KeyPath]], memory: int | None) -> dict[str, Array | Rows]:
+    """The arrays of a file by their names; those of a large file as what reads their rows, where it is not compressed."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_inflation(archive, path)
@@ -42,14 +65,13 @@ def read(data: Npz, memory: int | None) -> Source:
             if memory is not None and held > memory:
                 refuse(f"{printable(str(path))} holds {held:,} bytes of arrays; this machine has {memory:,} of memory.",
                        _PATH, "Save it by numpy.savez, which does not compress: then it is read as needed.")  # fmt: skip
-            arrays = {
+            return {
                 name: _array(archive, path, members[name], name, key, apart=name in apart)
                 for name, key in wanted
             }
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, struct.error) as error:
         refuse(f"{printable(str(path))} is no file of arrays: {printable(str(error), limit=200)}.", _PATH,
                "Write it with `numpy.savez(path, x=x, y=y)`.")  # fmt: skip
-    return source_of(data, arrays, content_sample([path]) if apart else "")
 
 
 def _check_inflation(archive: zipfile.ZipFile, path: Path) -> None:

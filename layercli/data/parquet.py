@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from layercli.config.tables import Parquet
 from layercli.data.cache import Cache
+from layercli.data.learned import Learned
 from layercli.data.part import Source
-from layercli.data.plan import Plan
 from layercli.data.rows import open_new, open_rows
 from layercli.data.tables import refuse, trimmed
 from layercli.source.nodes import printable
@@ -29,13 +30,17 @@ def read(data: Parquet, memory: int | None) -> Source:
     return open_rows(data, _ParquetFiles(data), memory)
 
 
-def read_new(data: Parquet, plan: Plan, memory: int | None, *, targets: bool) -> Source:
-    """All examples of files that came after training; see ``open_new``.
+def read_new(
+    data: Parquet, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
+) -> Source:
+    """All examples of files that came after training: see ``Reader`` and ``open_new``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or of other values than in training.
     """
-    return open_new(data, _ParquetFiles, plan, memory, targets=targets)
+    assert learned.plan is not None
+    located = data.replace(path=list(paths))
+    return open_new(located, _ParquetFiles, learned.plan, memory, targets=targets)
 
 
 @dataclass(frozen=True, slots=True)

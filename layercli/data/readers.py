@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, Protocol
 
 from layercli.config.data import Data
+from layercli.data.given import refuse
+from layercli.data.learned import Learned
 from layercli.data.part import Source
 
 READERS: Final = {
@@ -22,13 +25,25 @@ READERS: Final = {
 
 
 class Reader(Protocol):
-    """What a module that reads one type of data has."""
+    """What a module that reads one type of data has; one whose data is in no files has no ``read_new``."""
 
     @staticmethod
     def read(data: Any, memory: int | None) -> Source:
         """All examples that a data section of its type names, whose paths are absolute.
 
         ``memory`` is how many bytes may be held; None where nobody knows. What is larger is read as it is needed.
+
+        Raises:
+            RefusedDataError: they cannot be read.
+        """
+
+    @staticmethod
+    def read_new(
+        data: Any, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
+    ) -> Source:
+        """All examples of other files than those of training, whose classes and shapes are those that were learned.
+
+        Without ``targets`` none are looked for, and every target is 0.
 
         Raises:
             RefusedDataError: they cannot be read.
@@ -48,3 +63,18 @@ def read(data: Data, *, memory: int | None = None) -> Source:
         RefusedDataError: they cannot be read, or do not fit into the memory.
     """
     return reader(data).read(data, memory)
+
+
+def read_new(
+    data: Data, paths: Sequence[str], learned: Learned, *, memory: int | None = None, targets: bool
+) -> Source:
+    """All examples of files that came after training; see ``Reader``.
+
+    Raises:
+        RefusedDataError: they cannot be read, or data of this type has no files.
+    """
+    module = reader(data)
+    if not hasattr(module, "read_new"):
+        refuse(f"{data.title()} has no files of which others could take the place.", ("data",),
+               "Train on files of your own; others can take their place.")  # fmt: skip
+    return module.read_new(data, paths, learned, memory, targets=targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import numpy as np
 
 from layercli.config.files import Text
 from layercli.data.arrays import Array, Examples, RefusedDataError
-from layercli.data.folders import classes_of
+from layercli.data.folders import classes_of, new_files
 from layercli.data.given import SHARE
 from layercli.data.indexed import Indexed
+from layercli.data.learned import Learned
 from layercli.data.part import Source
 from layercli.data.places import content_sample
 from layercli.graph.findings import Finding
 from layercli.source.nodes import printable
+
+_SUFFIXES = (".txt",)
 
 
 def read(data: Text, memory: int | None) -> Source:
@@ -35,15 +39,34 @@ def read(data: Text, memory: int | None) -> Source:
                 _of_column(found) for found in error.findings
             }  # the column is told once for each of its uses
             raise RefusedDataError(*told) from None
-    names, files = classes_of(Path(data.path), [".txt"])
-    paths = tuple(file for file, _ in files)
+    names, files = classes_of(Path(data.path), _SUFFIXES)
     labels = np.array([label for _, label in files], dtype=np.int32)
-    texts = _TextFiles(paths)
-    size = sum(file.stat().st_size for file in paths)
+    return _source([file for file, _ in files], labels, tuple(names), memory)
+
+
+def read_new(
+    data: Text, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
+) -> Source:
+    """Texts that came after training: see ``Reader`` and ``new_files``.
+
+    Raises:
+        RefusedDataError: a file is no text in UTF-8, or of another class.
+    """
+    table = data.table()
+    if table is not None:
+        from layercli.data import readers
+
+        return readers.read_new(table, paths, learned, memory=memory, targets=targets)
+    files, labels = new_files(paths, _SUFFIXES, learned.names(), targets=targets)
+    return _source(files, labels, learned.names(), memory)
+
+
+def _source(files: Sequence[Path], labels: Array, names: tuple[str, ...], memory: int | None) -> Source:
+    texts, rows = _TextFiles(tuple(files)), np.arange(len(files))
+    size = sum(file.stat().st_size for file in files)
     if memory is not None and size > memory // SHARE:
-        rows = np.arange(len(files))
-        return Indexed({None: texts}, {None: labels}, content_sample(paths), rows, tuple(names))
-    return Examples(texts[np.arange(len(files))], labels, tuple(names))
+        return Indexed({None: texts}, {None: labels}, content_sample(files), rows, names)
+    return Examples(texts[rows], labels, names)
 
 
 def _of_column(found: Finding) -> Finding:

@@ -20,8 +20,8 @@ from layercli.errors import LayercliError, Problem
 from layercli.source.dump import to_yaml
 
 ROOT = Path("runs")
-CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY = (
-    "config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json",
+CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY, LEARNED = (
+    "config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json", "data.json",
 )  # fmt: skip
 
 

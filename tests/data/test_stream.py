@@ -16,6 +16,7 @@ from layercli.data import csv as csv_reader
 from layercli.data import division, stored, stream
 from layercli.data.arrays import RefusedDataError, whole
 from layercli.data.cache import Cache
+from layercli.data.learned import Learned
 from layercli.data.part import Shuffle
 from layercli.data.plan import Plan
 from layercli.data.readers import read
@@ -283,24 +284,24 @@ def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatc
     write(new, tmp_path / f"n.{kind}")
     data = data.replace(path=[str(tmp_path / f"n.{kind}")], stream=how)
     module = of_csv if kind == "csv" else of_parquet
-    found = whole(module.read_new(data, plan, None, targets=False))
+    found = whole(module.read_new(data, data.path, Learned({}, plan=plan), None, targets=False))
     expected = [[5, np.nan, plan.fill["b"]], [plan.fill["id"], 1, 2]]
     np.testing.assert_array_equal(found.x["n"], np.array(expected, np.float32))
     assert found.x["t"].tolist() == [["7"], [""]]
     with pytest.raises(RefusedDataError, match='There is no column "y", which'):
-        module.read_new(data, plan, None, targets=True)
+        module.read_new(data, data.path, Learned({}, plan=plan), None, targets=True)
     write(
         new.append_column("y", pa.array(["r", "q"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
-    found = whole(module.read_new(data, plan, None, targets=True))
+    found = whole(module.read_new(data, data.path, Learned({}, plan=plan), None, targets=True))
     assert (found.y.tolist(), found.class_names, found.weights.tolist()) == ([1], ("p", "q", "r"), [2])
     write(
         new.append_column("y", pa.array(["z", "z"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
     with pytest.raises(RefusedDataError, match='The target `y` is "z", a class'):
-        whole(module.read_new(data, plan, None, targets=True))
+        whole(module.read_new(data, data.path, Learned({}, plan=plan), None, targets=True))
 
 
 def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_never(place):

@@ -14,6 +14,7 @@ from layercli.config.tables import Windows
 from layercli.data import csv as csv_reader
 from layercli.data import windows as windows_module
 from layercli.data.arrays import whole
+from layercli.data.learned import Learned
 from layercli.data.part import Shuffle
 from layercli.data.plan import Plan
 from layercli.data.readers import read
@@ -167,7 +168,7 @@ def test_windows_of_new_rows_need_no_targets(tmp_path, how):
     )
     (tmp_path / "new.csv").write_text("u,station\n1,a\n2,a\n3,a\n4,b\n5,b\n6,b\n7,b\n")
     found = whole(
-        csv_reader.read_new(data.replace(path=[str(tmp_path / "new.csv")]), plan, None, targets=False)
+        csv_reader.read_new(data, [str(tmp_path / "new.csv")], Learned({}, plan=plan), None, targets=False)
     )
     assert found.x["x"][..., 0].tolist() == [[1, 2, 3], [4, 5, 6], [5, 6, 7]]
 

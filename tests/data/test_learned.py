@@ -1,0 +1,102 @@
+"""Files that came after training become examples as those of training did, with or without targets."""
+
+import json
+
+import numpy as np
+import pytest
+
+from layercli.config.data import DATA, Split
+from layercli.data.arrays import RefusedDataError
+from layercli.data.learned import Learned
+from layercli.data.readers import read, read_new
+from tests.data.test_files import image
+from tests.running import invoke
+
+X = np.arange(24.0).reshape(6, 4)
+WORDS = np.array(["fig", "plum", "fig", "date", "plum", "date"])
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "d.npz", x=X, t=WORDS, w=np.ones(6))
+    np.savez(tmp_path / "new.npz", x=X[:2] + 1, t=np.array(["plum", "plum"]), w=np.ones(2))
+    np.savez(tmp_path / "inputs.npz", x=X[:2] + 1)
+    for number, word in enumerate(WORDS):
+        image(tmp_path / "i" / word / f"{number}.png", size=(4, 4), value=number)
+        (tmp_path / "t" / word).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / word / f"{number}.txt").write_text(f"text {number}")
+    image(tmp_path / "n" / "plum" / "1.png", size=(4, 4), value=9)
+    (tmp_path / "m" / "plum").mkdir(parents=True)
+    (tmp_path / "m" / "plum" / "1.txt").write_text("new")
+    for name, array in {"x": X, "t": WORDS, "x2": X[:2] + 1, "t2": WORDS[1:3]}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    rows = "".join(f"text {n},{word}\n" for n, word in enumerate(WORDS))
+    (tmp_path / "r.csv").write_text("review,label\n" + rows)
+    (tmp_path / "r2.csv").write_text("review,label\nnew,plum\n")
+    return tmp_path
+
+
+def learned(data):
+    """What was learned of the data, as a run keeps it."""
+    parts = read(data).divide(Split(), seed=0, shuffle=False)
+    return Learned.from_json(json.loads(json.dumps(Learned.of(parts).to_json())))
+
+
+SECTIONS = {
+    "npz": ({"type": "npz", "path": "d.npz", "features": "x", "target": "t", "weights": "w"}, ["new.npz"], ["inputs.npz"]),
+    "npy": ({"type": "npy", "features": "x.npy", "target": "t.npy"}, ["x2.npy", "t2.npy"], ["x2.npy"]),
+    "images": ({"type": "images", "path": "i"}, ["n"], ["n/plum/1.png"]),
+    "text": ({"type": "text", "path": "t"}, ["m"], ["m/plum/1.txt"]),
+    "column": ({"type": "text", "path": "r.csv", "column": "review", "target": "label"}, ["r2.csv"], ["r2.csv"]),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(("section", "files", "inputs"), SECTIONS.values(), ids=SECTIONS)
+def test_new_files_have_the_classes_of_training(section, files, inputs):
+    data = DATA.parse(section)
+    known = learned(data)
+    [new] = read_new(data, files, known, targets=True).batches(9)
+    assert new.class_names == ("date", "fig", "plum")
+    assert new.y[0] == 2
+    [(_, x)] = new.arrays
+    [again] = read_new(data, inputs, known, targets=False).batches(9)
+    [(_, same)] = again.arrays
+    assert same.tolist() == x.tolist()
+    assert again.y.tolist() == [0] * len(same)
+
+
+@pytest.mark.usefixtures("place")
+def test_a_class_that_training_did_not_have_is_refused(place):
+    np.savez(place / "other.npz", x=X[:1], t=np.array(["kiwi"]), w=np.ones(1))
+    data = DATA.parse(SECTIONS["npz"][0])
+    with pytest.raises(RefusedDataError, match='Row 1 has the class "kiwi", which training did not have'):
+        read_new(data, ["other.npz"], learned(data), targets=True)
+    image(place / "o" / "kiwi" / "1.png", size=(4, 4))
+    data = DATA.parse(SECTIONS["images"][0])
+    with pytest.raises(RefusedDataError, match="o has the class kiwi, which training did not have"):
+        read_new(data, ["o"], learned(data), targets=True)
+
+
+@pytest.mark.usefixtures("place")
+def test_images_of_another_size_and_folders_without_files_are_refused(place):
+    image(place / "o" / "1.png", size=(5, 5))
+    data = DATA.parse(SECTIONS["images"][0])
+    with pytest.raises(RefusedDataError, match=r"1\.png is 5x5, but the others are 4x4"):
+        read_new(data, ["o"], learned(data), targets=False)
+    with pytest.raises(RefusedDataError, match=r"holds no files that end in \.png"):
+        read_new(data, ["m"], learned(data), targets=False)
+
+
+def test_what_has_no_files_says_so():
+    data = DATA.parse({"type": "sklearn", "dataset": "iris"})
+    with pytest.raises(RefusedDataError, match="sklearn data has no files"):
+        read_new(data, ["x"], learned(data), targets=False)
+
+
+def test_a_run_keeps_what_was_learned(digits_run):
+    document = json.loads((digits_run.path / "data.json").read_text())
+    assert Learned.from_json(document).one() == ((64,), np.float32)
+    assert "data.json" in json.loads((digits_run.path / "manifest.json").read_text())["files"]
+    assert invoke("evaluate", digits_run.path).exit_code == 0
