@@ -22,6 +22,7 @@ COMMANDS = {
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
     "evaluate": "layercli.commands.evaluate",
+    "import": "layercli.commands.import_",
     "runs": "layercli.commands.runs",
     "sweep": "layercli.commands.sweep",
     "export": "layercli.commands.export",

@@ -210,6 +210,8 @@ class _Expander:
             keys = keys | {"name": replace(keys.get("name", Node(None, mark)), value=name)}
         if inputs is not None:
             keys = keys | {"inputs": inputs}
+        elif "inputs" in keys and len(names_in(keys["inputs"])) == 1:  # of the first repetition only
+            keys = {key: child for key, child in keys.items() if key != "inputs"}
         size = 1 + sum(child.size for child in keys.values())
         depth = 1 + max(child.depth for child in keys.values())
         through = " ".join(told for told in (node.through, scope.through) if told) or None

@@ -70,6 +70,7 @@ def number_names(listed: Sequence[tuple[str | None, str]], others: Iterable[str]
             if name not in taken:
                 break
         names.append(name)
+        taken.add(name)  # another base may be this name, such as block_2
     return names
 
 

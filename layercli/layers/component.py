@@ -1,7 +1,7 @@
 """Keras objects that a config declares as a name or as ``{type: Name, ...arguments}``."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -142,6 +142,8 @@ class Catalogue(Generic[C]):
     """Keras's class name -> the module that describes it."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Keras's other names -> class name."""
+    nameless: Sequence[str] = ()
+    """Types that Keras does not know by their bare name."""
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Names that exist in Keras but not here -> why not, and the way out."""
 
@@ -203,6 +205,8 @@ class Catalogue(Generic[C]):
             class_name = self.find(value)
             if class_name is None:
                 raise self._unknown(value)
+            if class_name in self.nameless:
+                return self.parse(value)
             # As Keras writes its defaults: glorot_uniform, and its own short names, such as uniform.
             return value.lower() if value.lower() in self.aliases else _WORDS.sub("_", class_name).lower()
         return self.parse(value)

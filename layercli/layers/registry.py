@@ -25,6 +25,7 @@ INITIALIZERS: Final = Catalogue[Component](
         ),
         "initializers",
     ),
+    nameless=("Constant",),
     aliases={
         "uniform": "RandomUniform", "normal": "RandomNormal", "zero": "Zeros", "one": "Ones",
         "IdentityInitializer": "Identity", "OrthogonalInitializer": "Orthogonal", "STFTInitializer": "STFT",
@@ -35,6 +36,7 @@ REGULARIZERS: Final = Catalogue[Component](
     noun="regularizer",
     package="layercli.layers",
     modules=dict.fromkeys(("L1", "L2", "L1L2", "OrthogonalRegularizer"), "regularizers"),
+    nameless=("L1L2",),
 )
 
 CONSTRAINTS: Final = Catalogue[Component](

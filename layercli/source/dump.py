@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,3 +48,32 @@ def _stays_text(text: str) -> bool:
 
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(str, _represent_text)
+
+
+def flow(value: Any) -> str:
+    """A value on one line, as people write entries of a list."""
+    text = yaml.dump(
+        value, Dumper=_FlowDumper, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
+    )
+    return _QUOTED_REFERENCE.sub(r'"\1"', text.removesuffix("\n").removesuffix("\n..."))
+
+
+_QUOTED_REFERENCE = re.compile(r"'(\$\{\w+\})'")
+
+
+class _FlowDumper(_Dumper):
+    """Everything on one line, numbers as Python writes them."""
+
+
+def _represent_flow_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+
+
+def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    text = repr(value)
+    # PyYAML reads 1e-06 as text, and would quote it as a number; our reader takes it for the number that it is.
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in text else 'str'}", text)
+
+
+_FlowDumper.add_representer(list, _represent_flow_list)
+_FlowDumper.add_representer(float, _represent_float)

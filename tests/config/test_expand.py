@@ -195,6 +195,14 @@ def test_a_block_called_again_shares_all_its_weights(checked):
     assert shapes.rows[-1].node.inputs == ("encoder_2.activation", "twin_2.activation")
 
 
+def test_only_the_first_repetition_takes_what_inputs_names(layers):
+    text = stack(
+        "{type: Dense, name: a, units: 4}", "{type: Dense, units: 2}", "{type: Dense, name: b, inputs: a, units: 3, repeat: 2}",
+        "{type: Concatenate, inputs: [b, dense]}",
+    )  # fmt: skip
+    assert [inputs for _, inputs, _ in layers(text)][2:4] == [("a",), ("b_1",)]
+
+
 def test_repeat_goes_on_from_previous_and_keeps_the_other_inputs(layers):
     text = stack("{type: Dense, name: a, units: 4}", "{type: Add, inputs: [a, previous], repeat: 3}")
     assert [inputs for _, inputs, _ in layers(text)][1:] == [("a", "a"), ("a", "add"), ("a", "add_1")]

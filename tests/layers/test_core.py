@@ -1,9 +1,11 @@
+import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from layercli.layers.registry import LAYERS
+from layercli.engine.objects import keras_object
+from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.parity import assert_built_alike, assert_parity
 
@@ -232,3 +234,23 @@ def test_an_equation_for_another_rank_is_explained():
         )
     assert str(caught.value) == "`abc,cd->abd` names 3 axes of the input; it is (None, 3)."
     assert caught.value.argument == "equation"
+
+
+def test_initializers_and_regularizers_that_keras_does_not_know_by_their_name_are_made():
+    layer = keras_object(
+        LAYERS.parse(
+            {"type": "Dense", "units": 1, "bias_initializer": "constant", "kernel_regularizer": "l1l2"}
+        )
+    )
+    assert isinstance(layer.bias_initializer, keras.initializers.Constant)
+    assert isinstance(layer.kernel_regularizer, keras.regularizers.L1L2)
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "home"),
+    [(INITIALIZERS, "initializers"), (REGULARIZERS, "regularizers"), (CONSTRAINTS, "constraints")],
+)
+def test_every_bare_name_is_one_that_keras_takes(catalogue, home):
+    for name in [*catalogue.names, *catalogue.aliases]:
+        if name not in catalogue.nameless:
+            assert getattr(keras, home).get(catalogue.parse_or_name(name)) is not None

@@ -1,0 +1,86 @@
+"""The entries of a list of layers, wired by reference until they get their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+INPUT: Final = "input"
+
+
+@dataclass(eq=False, slots=True)
+class Item:
+    """A layer, the use of a block, or a call of either once more."""
+
+    kind: Literal["layer", "block", "reuse"]
+    type: str
+    """Keras's class name; of a block its name; of a call once more the same as there."""
+    wires: list[Wire]
+    args: dict[str, Any] = field(default_factory=dict)
+    """Arguments that are not the default; of a block its parameters, which may be wires."""
+    name: str | None = None
+    """The name that was given to it; None: one that Keras made up."""
+    origin: tuple[str, ...] = ()
+    """The layer in the original model, inside the models that hold it."""
+    target: Item | None = None
+    """What is called once more."""
+    body: list[Item] = field(default_factory=list)
+    """The layers of a model that is used as one layer."""
+    repeat: int = 1
+    hint: str | None = None
+    """A name for it, where one is needed."""
+
+    def sources(self) -> Iterator[Wire]:
+        """What feeds it, and what its block's parameters name."""
+        yield from self.wires
+        yield from (value for value in self.args.values() if isinstance(value, Wire))
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One input: whose output, which of several, and what the layer calls it."""
+
+    source: Source
+    pick: int | None = None
+    key: str | None = None
+
+    @property
+    def place(self) -> tuple[Source, int | None]:
+        """The tensor."""
+        return self.source, self.pick
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a block, in place of a value or of a source."""
+
+    name: str
+
+
+Source: TypeAlias = Item | Parameter | str
+"""An item, a parameter that names one, or an input of the model; `input` inside a block is the block's."""
+
+
+@dataclass(slots=True)
+class Stack:
+    """A whole model."""
+
+    inputs: dict[str, dict[str, Any]]
+    """Name -> shape without the batch axis, and dtype."""
+    items: list[Item]
+    outputs: list[Wire]
+    name: str | None = None
+
+
+def flattened(items: list[Item]) -> Iterator[Item]:
+    """The layers themselves, in order; a call of a model once more is a call of each of its layers."""
+    for item in items:
+        if item.kind == "layer" or (item.kind == "reuse" and not _of(item).body):
+            yield item
+        else:
+            yield from flattened(_of(item).body)
+
+
+def _of(item: Item) -> Item:
+    return item.target if item.target is not None else item

@@ -1,0 +1,451 @@
+"""``layercli import``: a config from a model, which rebuilds it."""
+
+import json
+import shutil
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from keras import layers
+
+from layercli import api
+from layercli.importing.archive import read_model
+from layercli.importing.leaves import leaves_of, leaves_of_config
+from layercli.importing.reading import read_stack
+from tests.running import CONFIGS, invoke
+from tests.stacks import document
+from tests.test_stacks import stacks
+
+EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """Import a model; gives the result, the config's path, and the document."""
+
+    def imported(model, *args):
+        source = tmp_path / "model.keras"
+        if isinstance(model, keras.Model):
+            model.save(source)
+        elif model is not None:
+            source = model
+        target = tmp_path / "imported.yaml"
+        result = invoke("import", source, "--output", target, "--json", "--force", *args)
+        assert "Traceback" not in result.output
+        document = yaml.safe_load(target.read_text()) if target.exists() else None
+        return result, json.loads(result.stdout), document
+
+    return imported
+
+
+def functional(build, *shapes, **options):
+    inputs = [keras.Input(shape, **options) for shape in shapes]
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], build(*inputs))
+
+
+def found(result):
+    return [(problem["code"], problem["message"]) for problem in result["problems"]]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_example_comes_back_as_the_same_layers(name, tmp_path, imported):
+    config = CONFIGS / name
+    valid = api.load(config)
+    path = tmp_path / "model.json"
+    path.write_text(api.build(config, trust=True).to_json())
+    if valid.custom_layers:
+        (tmp_path / "simple_dense.py").write_text((CONFIGS / "simple_dense.py").read_text())
+    result, document, _ = imported(path, "--trust")
+    assert result.exit_code == 0, document
+    again = api.load(tmp_path / "imported.yaml")
+    for one, other in zip(leaves_of_config(valid)[0], leaves_of_config(again)[0], strict=True):
+        assert one.type == other.type
+        assert one.takes == other.takes
+        assert one.shares == other.shares
+    assert leaves_of_config(valid)[1] == leaves_of_config(again)[1]
+    assert document["largest_difference"] == 0
+    assert document["shapes_compared"] > 0
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stacks())
+def test_random_stacks_come_back(tmp_path, stack):
+    text = document(*stack)
+    (tmp_path / "stack.yaml").write_text(text)
+    checked = api.validate(tmp_path / "stack.yaml")
+    if not checked.ok or (checked.shapes.weight_bytes > 1 << 24):
+        return
+    valid = api.load(tmp_path / "stack.yaml")
+    (tmp_path / "stack.json").write_text(api.build(valid).to_json())
+    result = invoke(
+        "import", tmp_path / "stack.json", "--output", tmp_path / "again.yaml", "--json", "--force"
+    )
+    assert result.exit_code == 0, (result.stdout, text)
+
+
+def test_what_is_written_is_what_a_person_would_write(imported, tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            *(layers.Dense(16, activation="relu") for _ in range(3)),
+            layers.Dense(2, name="head"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(3e-4), "mse", metrics=["mae"])
+    imported(model)
+    assert (
+        (tmp_path / "imported.yaml").read_text()
+        == """\
+name: imported
+model:
+  input: [8]
+  layers:
+    - {type: Dense, units: 16, activation: relu, repeat: 3}
+    - {type: Dense, name: head, units: 2}
+train:
+  optimizer: {type: Adam, learning_rate: 0.0003}
+  loss: mse
+  metrics: [mae]
+"""
+    )
+
+
+def test_objects_of_compile_are_written_with_their_arguments(imported):
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(1)])
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    model.compile(
+        keras.optimizers.SGD(schedule, momentum=0.9), keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(curve="PR"), "accuracy"],
+    )  # fmt: skip
+    assert imported(model)[2]["train"] == {
+        "optimizer": {
+            "type": "SGD",
+            "learning_rate": {"type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 100},
+            "momentum": 0.9,
+        },
+        "loss": {"type": "BinaryCrossentropy", "from_logits": True},
+        "metrics": [{"type": "AUC", "curve": "PR"}, "accuracy"],
+    }
+
+
+def test_what_of_compile_has_no_words_is_a_warning(imported):
+    model = functional(lambda x: [layers.Dense(1)(x), layers.Dense(2)(x)], (4,))
+    model.compile("adam", loss=["mse", "mae"], jit_compile=False)
+    result, document, config = imported(model)
+    assert result.exit_code == 0
+    assert {code for code, _ in found(document)} == {"not-carried"}
+    assert "train" not in config
+
+
+def test_shared_layers_and_models_are_called_again(imported):
+    tower = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(3, "relu")], name="tower")
+    shared = layers.Dense(3, name="shared")
+    result, document, config = imported(
+        functional(lambda a, b: layers.Add()([shared(tower(a)), shared(tower(b))]), (4,), (4,))
+    )
+    assert result.exit_code == 0, document
+    assert [entry.get("reuse") for entry in config["model"]["layers"]] == [
+        None,
+        None,
+        "tower",
+        "shared",
+        None,
+    ]
+    assert list(config["blocks"]) == ["tower"]
+    assert document["parameters"] == 15 + 12 + 12
+
+
+def test_a_model_of_two_inputs_and_outputs_inside_another_is_written_out(imported):
+    dense = layers.Dense(3)
+    pair = functional(lambda a, b: [dense(a), dense(b)], (4,), (4,))
+    result, document, _ = imported(functional(lambda a, b: layers.Concatenate()(pair([b, a])), (4,), (4,)))
+    assert result.exit_code == 0, document
+    assert document["layers"] == 3
+
+
+def test_states_masks_and_keyed_inputs(imported):
+    def build(x):
+        x = layers.Embedding(20, 4, mask_zero=True)(x)
+        x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+        x = layers.MultiHeadAttention(2, 2)(x, value=x)
+        x, h, c = layers.LSTM(4, return_state=True)(x)
+        return layers.Dense(1)(layers.Concatenate()([x, h, c]))
+
+    result, document, config = imported(functional(build, (10,), dtype="int32"))
+    assert result.exit_code == 0, document
+    assert config["model"]["layers"][1:] == [
+        {"type": "Bidirectional", "layer": {"type": "LSTM", "return_sequences": True, "units": 3}},
+        {"type": "MultiHeadAttention", "inputs": {"query": "previous", "value": "previous"}, "num_heads": 2, "key_dim": 2},
+        {"type": "LSTM", "name": "lstm", "return_state": True, "units": 4},
+        {"type": "Concatenate", "inputs": ["lstm:0", "lstm:1", "lstm:2"]},
+        {"type": "Dense", "units": 1},
+    ]  # fmt: skip
+
+
+def test_arithmetic_on_tensors_becomes_layers(imported):
+    def build(x):
+        y = 3 - layers.Dense(4)(x) * 2 / 5
+        y = keras.ops.maximum(keras.ops.relu(y) - 1, -x)
+        return keras.ops.reshape(keras.ops.concatenate([y, x * x], axis=-1), (-1, 2, 4))
+
+    result, document, config = imported(functional(build, (4,)))
+    assert result.exit_code == 0, document
+    assert [entry["type"] for entry in config["model"]["layers"][1:]] == [
+        "Rescaling", "Rescaling", "Rescaling", "Activation", "Rescaling", "Rescaling", "Maximum", "Multiply",
+        "Concatenate", "Reshape",
+    ]  # fmt: skip
+    assert document["largest_difference"] < 1e-6
+
+
+def test_all_that_cannot_be_expressed_is_named_at_once(imported):
+    @keras.saving.register_keras_serializable("elsewhere")
+    class Mine(layers.Layer):
+        def call(self, x):
+            return x
+
+    def build(x):
+        y = layers.Lambda(lambda x: x, name="code")(x)
+        y = layers.Dense(2, activation=layers.LeakyReLU(), name="leaky")(y)
+        y = Mine(name="mine")(y)
+        y = layers.LSTM(2, name="lstm")(keras.ops.expand_dims(y, 1), initial_state=[y, y])
+        return keras.ops.mean(keras.ops.concatenate([y, y], axis=0), axis=1)
+
+    result, document, config = imported(functional(build, (4,)))
+    assert result.exit_code == 1
+    assert config is None
+    told = " ".join(f"{code}: {message}" for code, message in found(document))
+    for what in ("`code`", "Lambda", "`leaky`", "LeakyReLU", "custom-class: `mine`", "Mine", "ExpandDims",
+                 "`initial_state`", "operation Mean", "one batch"):  # fmt: skip
+        assert what in told
+    assert len(document["problems"]) == 7
+
+
+def test_a_model_of_a_class_of_its_own_and_one_without_input_are_refused(imported):
+    class Own(keras.Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.zeros((1, 2)))
+    result, document, _ = imported(model)
+    assert result.exit_code == 1
+    assert "class Own" in found(document)[0][1]
+    with pytest.warns(UserWarning, match="not yet been built"):
+        result, document, _ = imported(keras.Sequential([layers.Dense(1)]))
+    assert result.exit_code == 1
+    assert "no input yet" in found(document)[0][1]
+
+
+def test_a_class_of_ones_own_needs_trust_and_its_file(imported, tmp_path, custom_run):
+    result, document, _ = imported(custom_run.path)
+    assert result.exit_code == 1
+    assert found(document)[0][0] == "custom-class"
+    (tmp_path / "simple_dense.py").write_text((CONFIGS / "simple_dense.py").read_text())
+    result, document, config = imported(custom_run.path, "--trust")
+    assert result.exit_code == 0, document
+    assert "simple_dense.py:SimpleDense" in json.dumps(config)
+
+
+def test_weights_and_vocabularies_are_kept_beside_the_config(imported):
+    model = keras.Sequential(
+        [keras.Input((1,), dtype="string"), layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot"),
+         layers.Dense(2)]
+    )  # fmt: skip
+    result, document, _ = imported(model, "--weights")
+    assert result.exit_code == 0, document
+    again = keras.models.load_model(document["weights"])
+    words = keras.ops.convert_to_tensor([["b"], ["?"]], dtype="string")
+    assert np.array_equal(again(words), model(words))
+
+
+def test_a_run_is_imported_and_a_changed_one_is_not(imported, digits_run, tmp_path):
+    result, document, config = imported(digits_run.path)
+    assert result.exit_code == 0, document
+    assert config["train"]["metrics"] == ["accuracy"]
+    assert document["layers"] == 4
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    with (tmp_path / "run" / "model.keras").open("ab") as file:
+        file.write(b" ")
+    assert found(imported(tmp_path / "run")[1])[0][0] == "run-directory"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (b"\x89HDF\r\n\x1a\n....", "legacy-model", "HDF5"),
+        (b"PK\x03\x04 broken", "unreadable-model", "damaged"),
+        (b"[1, 2]", "unreadable-model", "no Keras model"),
+        (b"{", "unreadable-model", "no JSON"),
+        (b"[" * 200_000, "unreadable-model", "too deeply"),
+        (
+            b'{"config": {"layers": [{}]}, "class_name": "Functional", "module": "keras"}',
+            "unreadable-model",
+            "malformed",
+        ),
+        (
+            b'{"config": {"layers": []}, "class_name": "Sequential", "module": "keras"}',
+            "not-expressible",
+            "no input yet",
+        ),
+        (
+            b'{"config": {"layers": []}, "class_name": "Popen", "module": "subprocess"}',
+            "not-expressible",
+            "Popen",
+        ),
+    ],
+)
+def test_files_that_are_no_models_are_refused(content, code, words, imported, tmp_path):
+    path = tmp_path / "hostile.keras"
+    path.write_bytes(content)
+    result, document, config = imported(path)
+    assert result.exit_code == 1
+    assert found(document)[0][0] == code
+    assert words in found(document)[0][1]
+    assert config is None
+
+
+def archive(path, text, *, weights=b""):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", text)
+        file.writestr("metadata.json", "{}")
+        file.writestr("model.weights.h5", weights)
+
+
+def test_an_archive_that_inflates_is_refused(imported, tmp_path):
+    path = tmp_path / "bomb.keras"
+    archive(path, b" " * (70 << 20))
+    assert "at most 67,108,864" in found(imported(path)[1])[0][1]
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    archive(path, model.to_json(), weights=bytes(300 << 20))
+    result, document, _ = imported(path)
+    assert result.exit_code == 1
+    assert "It unpacks to" in found(document)[0][1]
+
+
+def test_a_record_that_names_other_modules_imports_nothing(imported, tmp_path):
+    model = json.loads(keras.Sequential([keras.Input((2,)), layers.Dense(1)]).to_json())
+    dense = model["config"]["layers"][1]["config"]
+    dense["kernel_initializer"] |= {"module": "antigravity"}
+    path = tmp_path / "hostile.json"
+    path.write_text(json.dumps(model))
+    result, document, _ = imported(path)
+    assert result.exit_code == 1
+    assert '"antigravity"' in found(document)[0][1]
+    del dense["kernel_initializer"]
+    dense["dtype"] |= {"module": "antigravity"}
+    path.write_text(json.dumps(model))
+    assert found(imported(path)[1])[0][0] == "custom-class"
+
+
+def test_control_characters_in_names_reach_neither_the_screen_nor_the_config(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(1, name="red\x1b[31m ${x}"), layers.Lambda(abs, name="a\x07b")]
+    )
+    (tmp_path / "model.json").write_text(model.to_json())
+    result = invoke("import", tmp_path / "model.json", "--output", tmp_path / "out.yaml")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.output
+    assert "\x07" not in result.output
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, name="red\x1b[31m ${x}")])
+    (tmp_path / "model.json").write_text(model.to_json())
+    assert invoke("import", tmp_path / "model.json", "--output", tmp_path / "out.yaml").exit_code == 0
+    assert "name: red_31m_x" in (tmp_path / "out.yaml").read_text()
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path):
+    (tmp_path / "model.json").write_text(keras.Sequential([keras.Input((2,)), layers.Dense(1)]).to_json())
+    target = tmp_path / "out.yaml"
+    target.write_text("mine")
+    assert invoke("import", tmp_path / "model.json", "--output", target).exit_code == 2
+    assert target.read_text() == "mine"
+
+
+def test_a_fixed_batch_size_is_freed_with_a_warning(imported):
+    model = keras.Sequential([keras.Input(batch_shape=(8, 2)), layers.Dense(1)])
+    result, document, _ = imported(model)
+    assert result.exit_code == 0
+    assert [code for code, _ in found(document)] == ["batch-size-freed"]
+
+
+def test_reading_a_model_needs_no_framework(tmp_path):
+    from tests.running import python
+
+    keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(tmp_path / "model.keras")
+    code = """
+import sys
+from layercli.importing.archive import read_model
+from layercli.importing.reading import read_stack
+stack, problems = read_stack(read_model(sys.argv[1]).document, lambda layer: None)
+print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
+"""
+    assert python(code, tmp_path / "model.keras") == "1 [] []\n"
+
+
+def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp_path):
+    from layercli.engine import importing
+
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Dense(3)])
+    moved = importing.move_weights
+
+    def wrong(original, assembled, *args, **options):
+        moved(original, assembled, *args, **options)
+        assembled.model.layers[-1].bias.assign([0.0, 0.1, 0.0])
+
+    monkeypatch.setattr(importing, "move_weights", wrong)
+    result, document, config = imported(model, "--weights")
+    assert result.exit_code == 1
+    assert found(document)[0][0] == "import-differs"
+    assert config is None
+    assert not (tmp_path / "imported.weights.keras").exists()
+
+
+def test_another_graph_is_found(monkeypatch, imported):
+    from layercli.engine import assemble
+
+    connect = assemble.call
+
+    def crossed(layer, node, taken, **options):
+        return connect(layer, node, taken[::-1] if node.layer.type_name() == "Subtract" else taken, **options)
+
+    monkeypatch.setattr(assemble, "call", crossed)
+    result, document, _ = imported(
+        functional(lambda x: layers.Subtract(name="apart")([layers.Dense(4)(x), x]), (4,))
+    )
+    assert result.exit_code == 1
+    assert found(document) == [
+        ("import-differs", "`apart` became another layer, or is wired otherwise, in the rebuilt model.")
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "InceptionV3"])
+def test_architectures_of_keras_come_back(name, tmp_path):
+    with keras.StatelessScope(initialize_variables=False):
+        model = getattr(keras.applications, name)(weights=None)
+    (tmp_path / "model.json").write_text(model.to_json())
+    result = invoke("import", tmp_path / "model.json", "--output", tmp_path / "out.yaml", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 0, document
+    assert document["parameters"] == model.count_params()
+    assert document["largest_difference"] == 0
+    assert document["shapes_compared"] > 100
+    keras.backend.clear_session()
+
+
+def test_an_archive_and_its_json_describe_the_same_layers(tmp_path):
+    model = functional(lambda x: layers.Add()([layers.Dense(4)(x), x]), (4,))
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "model.json").write_text(model.to_json())
+    read = [
+        read_stack(read_model(str(tmp_path / name)).document, lambda _: None)[0]
+        for name in ("model.keras", "model.json")
+    ]
+    assert leaves_of(read[0]) == leaves_of(read[1])

@@ -1,0 +1,222 @@
+"""Folding and writing: the config, read again, stands for the same layers with the same wiring."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layercli.check import Valid, check, require
+from layercli.importing.folding import fold
+from layercli.importing.items import INPUT, Item, Stack, Wire
+from layercli.importing.leaves import leaves_of, leaves_of_config
+from layercli.importing.writing import write
+
+
+def written(stack: Stack) -> str:
+    return write(stack, fold(stack), name="folded")
+
+
+def read(text: str) -> Valid:
+    return require(check("folded.yaml", text=text))
+
+
+def assert_same(stack: Stack) -> str:
+    """Fold, write and read a stack; nothing has changed. Returns the config."""
+    leaves, outputs = leaves_of(stack)
+    text = written(stack)
+    again, ends = leaves_of_config(read(text))
+    assert [(one.type, dict(one.args), one.takes, one.shares) for one in leaves] == [
+        (one.type, dict(one.args), one.takes, one.shares) for one in again
+    ], text
+    assert outputs == ends
+    return text
+
+
+def stack_of(items: list[Item], *outputs: Item) -> Stack:
+    inputs = {INPUT: {"shape": [8, 8, 4], "dtype": "float32"}}
+    return Stack(inputs, items, [Wire(item) for item in outputs or items[-1:]])
+
+
+def chain(*layers: tuple[str, dict]) -> list[Item]:
+    items: list[Item] = []
+    for kind, args in layers:
+        items.append(Item("layer", kind, [Wire(items[-1] if items else INPUT)], dict(args)))
+    return items
+
+
+def residual(items: list[Item], width: int, rate: float | None, named: str | None = None) -> None:
+    """A block of two convolutions with a connection around them."""
+    source = items[-1] if items else INPUT
+    before = source
+    for _ in range(2):
+        for kind, args in (
+            ("Conv2D", {"filters": width, "kernel_size": 3, "padding": "same"}),
+            ("BatchNormalization", {}),
+        ):
+            items.append(Item("layer", kind, [Wire(before)], args))
+            before = items[-1]
+    if rate is not None:
+        items.append(Item("layer", "Dropout", [Wire(before)], {"rate": rate}))
+        before = items[-1]
+    items.append(Item("layer", "Add", [Wire(source), Wire(before)], name=named))
+
+
+def test_a_hundred_equal_layers_are_one_line():
+    text = assert_same(stack_of(chain(*[("Dense", {"units": 4})] * 100)))
+    assert "    - {type: Dense, units: 4, repeat: 100}\n" in text
+    assert "blocks:" not in text
+
+
+def test_a_pattern_that_stands_fifty_times_is_a_block_with_repeat():
+    text = assert_same(stack_of(chain(*[("Dense", {"units": 4}), ("Dropout", {"rate": 0.1})] * 50)))
+    assert (
+        text
+        == """\
+name: folded
+blocks:
+  hidden:
+    layers:
+      - {type: Dense, units: 4}
+      - {type: Dropout, rate: 0.1}
+model:
+  input: [8, 8, 4]
+  layers:
+    - {block: hidden, repeat: 50}
+"""
+    )
+
+
+def test_blocks_that_differ_in_a_number_have_a_parameter():
+    items: list[Item] = []
+    for rate in (0.1, 0.2, 0.3, 0.3):
+        residual(items, 4, rate)
+    text = assert_same(stack_of(items))
+    assert (
+        text
+        == """\
+name: folded
+blocks:
+  residual:
+    params: {rate: 0.3}
+    layers:
+      - {type: Conv2D, filters: 4, kernel_size: 3, padding: same}
+      - BatchNormalization
+      - {type: Conv2D, filters: 4, kernel_size: 3, padding: same}
+      - BatchNormalization
+      - {type: Dropout, rate: "${rate}"}
+      - {type: Add, inputs: [input, previous]}
+model:
+  input: [8, 8, 4]
+  layers:
+    - {block: residual, with: {rate: 0.1}}
+    - {block: residual, with: {rate: 0.2}}
+    - {block: residual, repeat: 2}
+"""
+    )
+
+
+def test_a_layer_that_others_take_keeps_its_place_and_gets_a_name():
+    items = chain(("Dense", {"units": 4}), ("Dense", {"units": 4}), ("ReLU", {}))
+    items.append(Item("layer", "Add", [Wire(items[0]), Wire(items[2])]))
+    text = assert_same(stack_of(items, items[3], items[1]))
+    assert "- {type: Add, name: add, inputs: [dense, previous]}" in text
+    assert "outputs: [add, dense_2]" in text
+
+
+def test_a_name_that_the_wiring_uses_and_one_that_is_taken_are_changed():
+    items = chain(("Dense", {"units": 4}), ("Dense", {"units": 3}), ("Dense", {"units": 4}))
+    for item, name in zip(items, ("input", "twin", "twin"), strict=True):
+        item.name = name
+    text = assert_same(stack_of(items))
+    assert [line.split("name: ")[1].split(",")[0] for line in text.splitlines() if "name: " in line][1:] == [
+        "input_2", "twin", "twin_2",
+    ]  # fmt: skip
+
+
+def test_a_layer_that_is_called_again_is_not_hidden_in_a_block():
+    items: list[Item] = []
+    shared = Item("layer", "Dense", [Wire(INPUT)], {"units": 4})
+    items.append(shared)
+    for _ in range(3):
+        items.append(Item("layer", "ReLU", [Wire(items[-1])]))
+        items.append(Item("reuse", "Dense", [Wire(items[-1])], target=shared))
+    assert "reuse: dense" in assert_same(stack_of(items))
+
+
+def test_a_model_that_is_used_twice_is_a_block_that_is_called_again():
+    body = chain(("Flatten", {}), ("Dense", {"units": 3}))
+    inputs = {name: {"shape": [4], "dtype": "float32"} for name in ("left", "right")}
+    tower = Item("block", "tower", [Wire("left")], name="tower", body=body)
+    twin = Item("reuse", "tower", [Wire("right")], target=tower)
+    last = Item("layer", "Subtract", [Wire(tower), Wire(twin)])
+    text = assert_same(Stack(inputs, [tower, twin, last], [Wire(last)]))
+    assert "- {block: tower, name: tower, inputs: left}\n    - {reuse: tower, inputs: right}\n" in text
+
+
+def test_two_tensors_that_feed_each_block_are_its_input_and_a_parameter():
+    items = chain(("Dense", {"units": 4}), ("Dense", {"units": 4, "activation": "tanh"}))
+    cells = [items[0], items[1]]
+    for _ in range(5):
+        before, last = cells[-2:]
+        items.append(Item("layer", "ReLU", [Wire(last)]))
+        items.append(Item("layer", "LayerNormalization", [Wire(items[-1])]))
+        items.append(Item("layer", "Dense", [Wire(items[-1])], {"units": 4}))
+        items.append(Item("layer", "Add", [Wire(before), Wire(items[-1])]))
+        cells.append(items[-1])
+    text = assert_same(stack_of(items))
+    assert "- {block: residual, name: residual_2, with: {skip: dense_2}}" in text
+    assert '- {type: Add, inputs: ["${skip}", previous]}' in text
+
+
+ARGS = {
+    "Dense": st.fixed_dictionaries(
+        {"units": st.just(4)}, optional={"activation": st.sampled_from(["relu", "tanh"])}
+    ),
+    "Dropout": st.fixed_dictionaries({"rate": st.sampled_from([0.1, 0.25])}),
+    "ReLU": st.just({}),
+    "LayerNormalization": st.just({}),
+}
+
+
+@st.composite
+def graphs(draw):
+    """Pieces that are drawn once and stand several times, with connections around and between them."""
+    pieces = draw(
+        st.lists(
+            st.lists(
+                st.tuples(st.sampled_from(sorted(ARGS)), st.integers(0, 3), st.booleans()),
+                min_size=1,
+                max_size=5,
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    order = draw(st.lists(st.integers(0, len(pieces) - 1), min_size=1, max_size=9))
+    items: list[Item] = []
+    for which in order:
+        begin = len(items)
+        for kind, back, joins in pieces[which]:
+            source = items[-1] if items else INPUT
+            if joins and len(items) > begin + 1:
+                other = items[max(begin, len(items) - 1 - back)]
+                items.append(Item("layer", "Add", [Wire(other), Wire(source)]))
+            else:
+                items.append(Item("layer", kind, [Wire(source)], draw(ARGS[kind])))
+        if draw(st.booleans()):
+            around = items[begin - 1] if begin else INPUT
+            items.append(Item("layer", "Average", [Wire(around), Wire(items[-1])]))
+        if draw(st.integers(0, 4)) == 0 and len(items) > 3:
+            items.append(Item("layer", "Maximum", [Wire(items[-3]), Wire(items[-1])]))
+    dense = Item("layer", "Dense", [Wire(INPUT)], {"units": 4})
+    for item in items:  # all have four channels
+        item.wires = [Wire(dense) if wire.source == INPUT else wire for wire in item.wires]
+    items.insert(0, dense)
+    for item in items:
+        if draw(st.integers(0, 9)) == 0:
+            item.name = draw(st.sampled_from(["one", "two", "block_1_a", "block_2_a", "dense_1", "hidden_2"]))
+    return items
+
+
+@settings(max_examples=150, deadline=None)
+@given(graphs())
+def test_writing_out_what_was_folded_gives_what_there_was(items):
+    assert_same(stack_of(items))
