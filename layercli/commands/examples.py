@@ -36,7 +36,7 @@ def examine(valid: Valid, data: Data) -> Examined:
         LayercliError: they cannot be read.
     """
     from layercli.data.arrays import RefusedDataError
-    from layercli.data.contract import findings, part_findings
+    from layercli.data.contract import findings, part_findings, type_findings
     from layercli.data.readers import read
     from layercli.data.statistics import survey
 
@@ -46,6 +46,7 @@ def examine(valid: Valid, data: Data) -> Examined:
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None
     found = [*model_inputs(valid.config, facts)[1], *findings(statistics, data, _units(valid))]
+    found.extend(type_findings(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # else the check of the config has told it already
         found.extend(disagreements(valid.config, valid.shapes, facts))
     problems = [valid.placed(finding) for finding in found]

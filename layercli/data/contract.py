@@ -10,7 +10,7 @@ from layercli.config.tables import Table
 from layercli.data.arrays import Parts
 from layercli.data.statistics import Labels, Statistics, Values, labels_of
 from layercli.graph.findings import Finding
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, format_path, printable
 
 _MOST_TOLD: Final = 8
 
@@ -43,6 +43,22 @@ def _refused(values: Values, data: Data) -> set[int]:
         return _all(values)
     policies = [data.missing.policy(column, text=False) for column in values.columns]
     return {index for index, policy in enumerate(policies) if policy not in ("median", "mean")}
+
+
+def type_findings(found: Statistics, dtypes: Mapping[str, str]) -> Iterator[Finding]:
+    """Text where an input of the model takes numbers, and numbers where it takes text; ``dtypes`` are those of its inputs."""
+    for name, values in found.inputs.items():
+        path: KeyPath = ("model", "input") if name is None or len(dtypes) == 1 else ("model", "inputs", name)
+        dtype = next(iter(dtypes.values())) if len(dtypes) == 1 else dtypes.get(str(name))
+        if dtype is None or (values.dtype == "text") == (dtype == "string"):
+            continue
+        given = "text" if values.dtype == "text" else "numbers"
+        yield Finding(
+            code="input-mismatch",
+            message=f"`{format_path(path)}` is of the dtype {dtype}, but the data gives {given}.",
+            path=path,
+            hint=f"Write `{{shape: {list(values.shape)}, dtype: {'string' if given == 'text' else 'float32'}}}`.",
+        )
 
 
 def _bad_labels(labels: Labels, path: KeyPath, units: int | None) -> Iterator[Finding]:

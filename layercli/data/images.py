@@ -140,7 +140,8 @@ def _decoded(file: Path, data: Images, channels: int | None) -> Array | Finding:
             if channels is None:
                 channels = 1 if deep or image.mode in ("1", "L", "LA") else 3
             grey = Image.fromarray(np.asarray(image, dtype=np.float32)) if deep else None
-            plain: Any = image.convert(_MODES[channels]) if grey is None else grey
+            wanted = _MODES[channels]
+            plain: Any = grey or (image if image.mode == wanted else image.convert(wanted))
             if data.size is not None:
                 plain = plain.resize((data.size[1], data.size[0]), Image.Resampling.BILINEAR)
             pixels: Array = np.asarray(plain)

@@ -94,3 +94,48 @@ def test_a_config_without_data_is_told_so(tmp_path):
     (tmp_path / "c.yaml").write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}\n")
     document = json.loads(invoke("inspect-data", tmp_path / "c.yaml", "--json").stdout)
     assert document["problems"][0]["message"] == "This needs `data`: what to learn from."
+
+
+IMAGES = """
+seed: 4
+data: {type: images, path: i, split: {validation: 4, test: 4, stratify: true}}
+model: {input: [8, 8, 1], layers: [{type: Rescaling, scale: 0.004}, Flatten, {type: Dense, units: 2, activation: softmax}]}
+train: {epochs: 2, batch_size: 4, loss: sparse_categorical_crossentropy, metrics: [accuracy]}
+"""
+
+
+def test_images_that_do_not_fit_into_memory_are_shown_and_trained_on_as_those_that_do(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    for number in range(24):
+        path = tmp_path / "i" / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), number * 10).save(path)
+    (tmp_path / "i.yaml").write_text(IMAGES)
+    shown, trained = [], []
+    for number, memory in enumerate((None, 1000)):
+        monkeypatch.setattr("layercli.commands.examples.machine_memory", lambda memory=memory: memory)
+        shown.append(
+            json.loads(invoke("inspect-data", "i.yaml", "--json", "--sheet", f"{number}.png").stdout)
+        )
+        trained.append(
+            json.loads(invoke("train", "i.yaml", "--json", "--run-dir", f"run{number}").stdout)["history"]
+        )
+    assert shown[0] == shown[1]
+    assert shown[0]["problems"] == []
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+    assert trained[0].keys() == trained[1].keys()
+    for name, values in trained[0].items():
+        assert values == pytest.approx(trained[1][name], rel=1e-5)
+
+
+@pytest.mark.usefixtures("place")
+def test_text_for_an_input_of_numbers_is_told(place):
+    (place / "c.yaml").write_text(CONFIG.replace("word: {shape: [1], dtype: string}", "word: [1]").replace(
+        "{type: StringLookup, inputs: word, vocabulary: [x, z], output_mode: one_hot}",
+        "{type: Dense, inputs: word, units: 2}"))  # fmt: skip
+    document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
+    [found] = [found for found in document["problems"] if found["severity"] == "error"]
+    assert found["message"] == "`model.inputs.word` is of the dtype float32, but the data gives text."
+    assert found["hint"] == "Write `{shape: [1], dtype: string}`."
