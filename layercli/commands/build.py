@@ -9,6 +9,7 @@ import typer
 
 from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.commands.plotting import PlotOption, ThemeName, ThemeOption, UnfoldOption, write_plot
 from layercli.commands.ready import require_memory, require_trust
 from layercli.commands.transferring import take_weights, told
 from layercli.errors import LayercliError, Problem
@@ -49,21 +50,34 @@ def command(
             help="Save the model there, as a .keras file.",
         ),
     ] = None,
+    plot: PlotOption = None,
+    unfold: UnfoldOption = False,
+    theme: ThemeOption = ThemeName.LIGHT,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Build the Keras model and show its summary; save it with --output."""
+    """Build the Keras model and show its summary; save it with --output, draw it with --plot."""
     target = None if output is None else Path(output)
     valid = require(check(config, set_ or ()))
+    if plot is not None and target is None:
+        write_plot(plot, valid, unfold=unfold, theme=theme)
+        if json:
+            print_json({"ok": True, **build_json(valid), "output": None, "plot": plot})
+        else:
+            print_problems(console(error=True), valid.checked.problems)
+            console().print(f"Drew {plot}.", soft_wrap=True)
+        return
     with kept_for_json(json):
         built = build(valid, trust=trust, savable=target is not None)
         if target is not None:
             save(built.model, target)
     valid = built.valid
+    if plot is not None:
+        write_plot(plot, valid, unfold=unfold, theme=theme)
     if json:
         weights = {} if built.transfer is None else {"weights": built.transfer.as_json()}
-        print_json({"ok": True, **build_json(valid), "output": output, **weights})
+        print_json({"ok": True, **build_json(valid), "output": output, "plot": plot, **weights})
         return
     print_problems(console(error=True), valid.checked.problems)
     out = console()
@@ -74,6 +88,8 @@ def command(
         out.print(line, soft_wrap=True)
     if target is not None:
         out.print(f"Saved to {target}.", soft_wrap=True)
+    if plot is not None:
+        out.print(f"Drew {plot}.", soft_wrap=True)
 
 
 class Built(NamedTuple):

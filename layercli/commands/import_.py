@@ -125,6 +125,10 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     if Path(model).is_dir() and (Path(model) / runs.MANIFEST).exists():
         open_run(model)  # its files are those that the training wrote
     archive = read_model(model)
+    if weights is not None and archive.kind == "json":
+        message = "This is the JSON of a model, which holds no weights."
+        hint = "Import the .keras file, or leave `--weights` out."
+        raise LayercliError(Problem(code="no-weights", message=message, hint=hint, file=printable(model)))
     custom = _custom(config.parent, trust=trust)
     stack, problems = read_stack(archive.document, custom)
     if not has_errors(problems) and not trust:
@@ -143,6 +147,8 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     if not (len(again) == len(leaves) and all(map(Leaf.same, leaves, again)) and ends == outputs):
         raise AssertionError("the config that was written stands for other layers")
     proof = _proven(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    if weights is not None:
+        text = write(stack, blocks, name=name, train=train, weights=weights.name)
     try:
         runs.write_text(config, text)
     except OSError as error:

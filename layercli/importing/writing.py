@@ -23,6 +23,7 @@ def write(
     name: str,
     comments: Iterable[str] = (),
     train: Mapping[str, Any] | None = None,
+    weights: str | None = None,
 ) -> str:
     """The config."""
     lines = [*(f"# {comment}" for comment in comments), f"name: {flow(name)}"]
@@ -43,6 +44,8 @@ def write(
     if stack.outputs != [Wire(stack.items[-1])]:
         outputs = [_reference(wire, names, None) for wire in stack.outputs]
         lines.append(f"  outputs: {flow(outputs if len(outputs) > 1 else outputs[0])}")
+    if weights is not None:
+        lines.append(f"  weights: {flow(weights)}")
     if train:
         lines.append("train:")
         lines += [f"  {key}: {flow(value)}" for key, value in train.items()]

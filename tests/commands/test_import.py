@@ -266,6 +266,28 @@ def test_weights_and_vocabularies_are_kept_beside_the_config(imported):
     assert np.array_equal(again(words), model(words))
 
 
+def test_a_config_begins_with_the_weights_that_were_kept(imported, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((4,)), *(layers.Dense(4) for _ in range(3)), layers.BatchNormalization()]
+    )
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(0).uniform(0.5, 1.5, weight.shape))
+    result, document, config = imported(model, "--weights")
+    assert result.exit_code == 0, document
+    assert config["model"]["weights"] == "imported.weights.keras"
+    rebuilt = api.build(tmp_path / "imported.yaml")
+    examples = np.random.default_rng(1).normal(size=(3, 4)).astype("float32")
+    assert np.array_equal(rebuilt(examples), model(examples))
+
+
+def test_json_has_no_weights_to_keep(imported, tmp_path):
+    (tmp_path / "model.json").write_text(keras.Sequential([keras.Input((2,)), layers.Dense(1)]).to_json())
+    result, document, config = imported(tmp_path / "model.json", "--weights")
+    assert result.exit_code == 1
+    assert found(document)[0][0] == "no-weights"
+    assert config is None
+
+
 def test_a_run_is_imported_and_a_changed_one_is_not(imported, digits_run, tmp_path):
     result, document, config = imported(digits_run.path)
     assert result.exit_code == 0, document

@@ -1,0 +1,269 @@
+"""A layered layout: boxes in rows, those that feed others above them; few crossings, straight lines, long stacks in columns."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+_ROW_GAP, _COLUMN_GAP, _SIDE_GAP = 38.0, 76.0, 24.0
+_BEND = 12.0
+_TALL = 900.0
+"""Pixels from which a stack may go on in a second column."""
+_WIDER = 1.5
+"""How much wider than tall a picture of several columns may be."""
+_SWEEPS = 8
+
+Point = tuple[float, float]
+
+
+@dataclass(slots=True)
+class Placed:
+    """Where boxes and arrows are; a box's place is its upper left corner."""
+
+    boxes: dict[str, Point]
+    routes: dict[tuple[str, str], list[Point]]
+    """Points through which an arrow goes, from its source's lower edge to its target's upper one."""
+    turned: set[tuple[str, str]]
+    """Arrows that lead from one column to the next."""
+    bends: dict[tuple[str, str], list[Point]] = field(default_factory=dict)
+    """Where an arrow passes rows, for the frame around its block."""
+    width: float = 0.0
+    height: float = 0.0
+
+
+@dataclass(slots=True)
+class _Cell:
+    """A box in its row, or the place at which an arrow passes it."""
+
+    key: str
+    width: float
+    height: float
+    is_box: bool
+    group: str | None = None
+    x: float = 0.0
+    above: list[_Cell] = field(default_factory=list)
+    below: list[_Cell] = field(default_factory=list)
+
+
+def lay_out(
+    sizes: Mapping[str, Point], arrows: Sequence[tuple[str, str]], groups: Mapping[str, str | None]
+) -> Placed:
+    """Places for boxes of these sizes (width, height), given in an order in which none feeds one before it.
+
+    ``groups`` names the frame that a box stands in; a frame is not cut where that can be helped.
+    """
+    rank = _ranks(list(sizes), arrows)
+    rows: list[list[_Cell]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
+    cells = {key: _Cell(key, width, height, True, groups[key]) for key, (width, height) in sizes.items()}
+    for key, cell in cells.items():
+        rows[rank[key]].append(cell)
+    chains: dict[tuple[str, str], list[_Cell]] = {}
+    for source, target in arrows:
+        chain = [cells[source]]
+        for row in range(rank[source] + 1, rank[target]):
+            both = groups[source] if groups[source] == groups[target] else None
+            passing = _Cell("", 10.0, 0.0, False, both)
+            rows[row].append(passing)
+            chain.append(passing)
+        chain.append(cells[target])
+        for one, other in pairwise(chain):
+            one.below.append(other)
+            other.above.append(one)
+        chains[source, target] = chain
+    _order(rows)
+    _place(rows)
+    return _columns(rows, chains)
+
+
+def _ranks(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """The row of each box: below all that feed it; what nothing feeds stands right above what it feeds."""
+    above: dict[str, list[str]] = defaultdict(list)
+    below: dict[str, list[str]] = defaultdict(list)
+    for source, target in arrows:
+        above[target].append(source)
+        below[source].append(target)
+    rank: dict[str, int] = {}
+    for key in keys:
+        rank[key] = 1 + max((rank[source] for source in above[key]), default=-1)
+    for key in reversed(keys):
+        if not above[key] and below[key]:
+            rank[key] = min(rank[target] for target in below[key]) - 1
+    return rank
+
+
+def _order(rows: list[list[_Cell]]) -> None:
+    """Sort each row by where its neighbours stand, downwards and upwards in turn; the best order is kept."""
+    best, fewest = [list(row) for row in rows], _crossings(rows)
+    for sweep in range(_SWEEPS):
+        if not fewest:
+            break
+        downwards = sweep % 2 == 0
+        for number in range(1, len(rows)):
+            at = number if downwards else len(rows) - 1 - number
+            fixed = rows[at - 1 if downwards else at + 1]
+            position = {id(cell): index for index, cell in enumerate(fixed)}
+            means = {}
+            for index, cell in enumerate(rows[at]):
+                near = [position[id(one)] for one in (cell.above if downwards else cell.below)]
+                means[id(cell)] = sum(near) / len(near) if near else float(index)
+            rows[at].sort(key=lambda cell: means[id(cell)])
+        crossings = _crossings(rows)
+        if crossings < fewest:
+            best, fewest = [list(row) for row in rows], crossings
+    rows[:] = best
+
+
+def _crossings(rows: list[list[_Cell]]) -> int:
+    count = 0
+    for upper, lower in pairwise(rows):
+        position = {id(cell): index for index, cell in enumerate(lower)}
+        seen: list[int] = []
+        for cell in upper:
+            ends = sorted(position[id(one)] for one in cell.below)
+            count += sum(end < other for end in ends for other in seen)
+            seen += ends
+    return count
+
+
+def _place(rows: list[list[_Cell]]) -> None:
+    """Centre each box under what feeds it and over what it feeds, as far as its neighbours let it."""
+    for row in rows:
+        _settle(row, [0.0] * len(row))
+    for sweep in range(16):
+        downwards = sweep % 2 == 0
+        for row in rows if downwards else reversed(rows):
+            wanted = []
+            for cell in row:
+                near = cell.above if downwards else cell.below
+                near = near or (cell.below if downwards else cell.above)
+                if cell.is_box and any(one.is_box for one in near):
+                    near = [
+                        one for one in near if one.is_box
+                    ]  # arrows that pass others go around, boxes stay in line
+                wanted.append(sum(one.x for one in near) / len(near) if near else cell.x)
+            _settle(row, wanted)
+
+
+def _settle(row: list[_Cell], wanted: Sequence[float]) -> None:
+    """Places as near as possible to the wanted ones, in order and without overlap (least squares, boxes count more)."""
+    offset, offsets = 0.0, []
+    for index, cell in enumerate(row):
+        if index:
+            before = row[index - 1]
+            gap = _SIDE_GAP if cell.is_box or before.is_box else _SIDE_GAP * 0.6
+            gap += _SIDE_GAP if cell.group != before.group else 0.0
+            offset += (before.width + cell.width) / 2 + gap
+        offsets.append(offset)
+    pools: list[tuple[float, float, int]] = []  # mean, weight, count
+    for cell, want, moved in zip(row, wanted, offsets, strict=True):
+        weight = 1.0 if cell.is_box else 0.001
+        pools.append((want - moved, weight, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (mean, heavy, count), (other, light, more) = pools[-2], pools[-1]
+            pools[-2:] = [((mean * heavy + other * light) / (heavy + light), heavy + light, count + more)]
+    means = [mean for mean, _, count in pools for _ in range(count)]
+    for cell, mean, moved in zip(row, means, offsets, strict=True):
+        cell.x = mean + moved
+
+
+def _columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[_Cell]]) -> Placed:
+    """Rows one below the other; a tall stack goes on beside itself, where a single arrow leads on."""
+    heights = [max((cell.height for cell in row), default=0.0) for row in rows]
+    breaks = _breaks(rows, heights)
+    boxes: dict[str, Point] = {}
+    centres: dict[int, tuple[float, float, float]] = {}  # x, top and bottom of the row
+    left = width = height = 0.0
+    column_of: dict[int, int] = {}
+    edges: list[float] = []
+    for column, (start, stop) in enumerate(zip([0, *breaks], [*breaks, len(rows)], strict=True)):
+        low = min(cell.x - cell.width / 2 for row in rows[start:stop] for cell in row)
+        high = max(cell.x + cell.width / 2 for row in rows[start:stop] for cell in row)
+        edges.append(left)
+        top = 0.0
+        for row, tall in zip(rows[start:stop], heights[start:stop], strict=True):
+            for cell in row:
+                x = cell.x - low + left
+                y = top + (tall - cell.height) / 2
+                centres[id(cell)] = (x, y, y + cell.height) if cell.is_box else (x, top, top + tall)
+                column_of[id(cell)] = column
+                if cell.is_box:
+                    boxes[cell.key] = (x - cell.width / 2, y)
+            top += tall + _ROW_GAP
+        height = max(height, top - _ROW_GAP)
+        left += high - low
+        width = left
+        left += _COLUMN_GAP
+    placed = Placed(boxes, {}, set(), width=width, height=height)
+    ports = _ports(chains, centres)
+    for arrow, chain in chains.items():
+        points: list[Point] = []
+        for index, (one, other) in enumerate(pairwise(chain)):
+            (x, _, bottom), (to, top, _) = centres[id(one)], centres[id(other)]
+            out = ports[arrow][0] if index == 0 else x
+            into = ports[arrow][1] if index == len(chain) - 2 else to
+            points.append((out, bottom))
+            if column_of[id(one)] != column_of[id(other)]:
+                gutter = edges[column_of[id(other)]] - _COLUMN_GAP / 2
+                points += [
+                    (out, bottom + _BEND),
+                    (gutter, bottom + _BEND),
+                    (gutter, top - _BEND),
+                    (into, top - _BEND),
+                ]
+                placed.turned.add(arrow)
+            points.append((into, top))
+        placed.routes[arrow] = points
+        placed.bends[arrow] = [
+            (centres[id(cell)][0], y) for cell in chain[1:-1] for y in centres[id(cell)][1:]
+        ]
+    return placed
+
+
+def _ports(
+    chains: dict[tuple[str, str], list[_Cell]], centres: dict[int, tuple[float, float, float]]
+) -> dict[tuple[str, str], Point]:
+    """Where each arrow leaves and enters: several that enter one box do so side by side, in the order in which they come."""
+    into: dict[int, list[tuple[float, tuple[str, str]]]] = defaultdict(list)
+    for arrow, chain in chains.items():
+        into[id(chain[-1])].append((centres[id(chain[-2])][0], arrow))
+    ports: dict[tuple[str, str], Point] = {}
+    for arrow, chain in chains.items():
+        near = sorted(into[id(chain[-1])])
+        direct = [index for index, (_, one) in enumerate(near) if len(chains[one]) == 2]
+        # A single arrow from the row above stays straight, and the others enter beside it.
+        middle = direct[0] if len(direct) == 1 else (len(near) - 1) / 2
+        index = [one for _, one in near].index(arrow)
+        step = min(16.0, chain[-1].width * 0.7 / max(len(near), 1))
+        ports[arrow] = (centres[id(chain[0])][0], centres[id(chain[-1])][0] + (index - middle) * step)
+    return ports
+
+
+def _breaks(rows: list[list[_Cell]], heights: Sequence[float]) -> list[int]:
+    """The rows at which a new column begins."""
+    tall = sum(heights) + _ROW_GAP * len(rows)
+    wide = max((sum(cell.width + _SIDE_GAP for cell in row) for row in rows), default=1.0) + _COLUMN_GAP
+    if tall <= _TALL:
+        return []
+    columns = max(1, round(math.sqrt(_WIDER * tall / wide)))
+    goal = max(tall / columns, _TALL / 2)
+    breaks: list[int] = []
+    height = 0.0
+    last = 0  # the last row at which a column may begin
+    at_last = 0.0
+    for index, row in enumerate(rows):
+        before = rows[index - 1] if index else []
+        if (
+            len(before) == 1 and before[0].is_box and height > 0.35 * goal
+        ):  # all that leads on comes from one box
+            cuts = before[0].group is not None and before[0].group == row[0].group
+            if not cuts or height > 1.8 * goal:
+                last, at_last = index, height
+        height += heights[index] + _ROW_GAP
+        if height > goal * 1.06 and last and (not breaks or last > breaks[-1]):
+            breaks.append(last)
+            height -= at_last
+            last = 0
+    return breaks[:-1] if breaks and height < 0.25 * goal else breaks

@@ -1,0 +1,230 @@
+"""Pictures: every layer and arrow is there, nothing overlaps, and a file loads nothing from elsewhere."""
+
+import io
+import json
+import re
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from layercli import api
+from layercli.check import check, require
+from layercli.reports.plot import THEMES, Scene, mermaid, plot, text_width
+from layercli.reports.plot_boxes import Box, Picture, picture
+from layercli.reports.plot_layout import lay_out
+from tests.running import CONFIGS, invoke, python
+
+EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def shapes_of(text):
+    return require(check("plot.yaml", text=text)).shapes
+
+
+def placed(drawn):
+    sizes = {box.key: (150.0, 46.0) for box in drawn.boxes}
+    return lay_out(sizes, drawn.arrows, {box.key: box.group for box in drawn.boxes}), sizes
+
+
+def assert_apart(found, sizes):
+    """No box lies on another."""
+    boxes = [(x, y, x + sizes[key][0], y + sizes[key][1]) for key, (x, y) in found.boxes.items()]
+    for index, (left, top, right, bottom) in enumerate(boxes):
+        for other in boxes[index + 1 :]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+        assert left >= -0.01
+        assert right <= found.width + 0.01
+        assert bottom <= found.height + 0.01
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_layer_and_every_arrow_of_every_example_has_its_place(name):
+    shapes = api.infer_shapes(CONFIGS / name)
+    drawn = picture(shapes, unfold=True)
+    assert len(drawn.boxes) == len(shapes.graph.nodes) + len(shapes.graph.inputs)
+    assert set(drawn.arrows) == {(source, node.name) for node in shapes.graph.nodes for source in node.inputs}
+    found, sizes = placed(drawn)
+    assert_apart(found, sizes)
+    for (source, target), points in found.routes.items():
+        width, height = sizes[source]
+        (x, y), (to, into) = found.boxes[source], found.boxes[target]
+        assert points[0] == pytest.approx((x + width / 2, y + height))
+        assert points[-1][1] == pytest.approx(into)
+        assert to < points[-1][0] < to + sizes[target][0]
+        if (source, target) not in found.turned:
+            assert all(one[1] <= other[1] for one, other in pairwise(points))
+
+
+def test_a_block_that_repeats_is_one_box():
+    drawn = picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=False)
+    assert [(box.title, box.times, box.name, box.shape, box.count) for box in drawn.boxes] == [
+        ("Input", 1, "", "8 x 8 x 1", ""),
+        ("Rescaling", 1, "", "8 x 8 x 1", ""),
+        ("stem", 1, "2 layers", "8 x 8 x 16", "208"),
+        ("residual", 3, "7 layers", "8 x 8 x 16", "14,208"),
+        ("GlobalAveragePooling2D", 1, "", "16", ""),
+        ("Dense", 1, "", "10", "170"),
+    ]
+    assert len(drawn.arrows) == 5
+    assert drawn.boxes[-1].is_output
+
+
+def test_layers_called_again_say_so_and_are_not_merged():
+    drawn = picture(api.infer_shapes(CONFIGS / "digits_siamese.yaml"), unfold=False)
+    assert [(box.title, box.count) for box in drawn.boxes if box.family == "block"] == [
+        ("first", "25,984"), ("second", "shared"),
+    ]  # fmt: skip
+
+
+def test_equal_layers_in_a_row_are_one_box_and_others_are_not():
+    drawn = picture(
+        shapes_of(
+            "model:\n  input: [8]\n  layers:\n    - {type: Dense, units: 8, repeat: 100}\n    - {type: Dense, units: 4}\n"
+        ),
+        unfold=False,
+    )
+    assert [(box.title, box.times, box.count) for box in drawn.boxes[1:]] == [
+        ("Dense", 100, "7,200"),
+        ("Dense", 1, "36"),
+    ]
+
+
+def stack(count):
+    layers = "".join(
+        f"    - {{type: Dense, units: {8 + index % 3}}}\n    - {{type: Dropout, rate: 0.1}}\n"
+        for index in range(count // 2)
+    )
+    return shapes_of(f"model:\n  input: [8]\n  layers:\n{layers}")
+
+
+def test_a_hundred_layers_stand_in_columns_of_about_equal_height():
+    found, sizes = placed(picture(stack(100), unfold=True))
+    assert_apart(found, sizes)
+    assert 0.8 < found.width / found.height < 2.5
+    columns = {round(x) for x, _ in found.boxes.values()}
+    assert len(found.turned) == len(columns) - 1 > 3
+
+
+def test_boxes_that_feed_one_another_in_a_row_stand_in_line():
+    found, sizes = placed(picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=True))
+    arrows = [arrow for arrow, points in found.routes.items() if len(points) == 2]
+    straight = [
+        arrow
+        for arrow in arrows
+        if found.routes[arrow][0][0] == pytest.approx(found.routes[arrow][1][0], abs=1)
+    ]
+    assert len(straight) == len(arrows) > 15
+    del sizes
+
+
+def texts(svg):
+    root = ElementTree.fromstring(svg)
+    return [item.text for item in root.iter(f"{SVG}text")]
+
+
+def test_svg_is_sound_shows_types_shapes_and_parameters_and_loads_nothing():
+    svg = plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".svg", title="digits")
+    shown = texts(svg)
+    for text in ("Conv2D", "8 x 8 x 32", "320", "10"):
+        assert text in shown
+    assert not re.search(rb"href|url\(|<script|<image|<style|@import", svg)
+    assert svg.count(b"http") == 1  # the name of the format
+
+
+def test_what_stands_in_names_is_escaped():
+    hostile = '</text><script>alert("x")</script>&'
+    drawn = Picture([Box("a", hostile, hostile, hostile, hostile, group=hostile)], [])
+    found, sizes = placed(drawn)
+    svg = Scene(drawn, found, sizes, THEMES["light"], hostile).svg()
+    assert "<script" not in svg
+    assert texts(svg).count(hostile) == 5
+    told = mermaid(drawn, "light")
+    assert "<script" not in told
+    assert told.count('"') == 2 + 2 + 4
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_png_has_the_paper_of_its_theme(theme):
+    png = plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".png", title="digits", theme=theme)
+    image = Image.open(io.BytesIO(png))
+    assert "#{:02x}{:02x}{:02x}".format(*image.getpixel((0, 0))) == THEMES[theme].paper
+    assert len(image.getcolors(1 << 24)) > 20
+    assert image.width > 200
+
+
+def test_texts_are_not_wider_than_they_are_thought_to_be():
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(100)
+    for text in (
+        "GlobalAveragePooling2D",
+        "BatchNormalization",
+        "112 x 112 x 64",
+        "1,234,567",
+        "convolution_1.conv2d",
+        "WWW",
+    ):
+        assert font.getlength(text) <= text_width(text, 100) * 1.08
+
+
+def test_mermaid_of_a_model_with_blocks():
+    shapes = api.infer_shapes(CONFIGS / "digits_residual.yaml")
+    assert (
+        plot(shapes, ".mmd", title="digits").decode()
+        == """\
+%%{init: {"theme": "neutral"}}%%
+flowchart TB
+  n0(["Input<br/>8 x 8 x 1"])
+  n1["Rescaling<br/>8 x 8 x 1"]
+  n2[["stem<br/>2 layers<br/>8 x 8 x 16<br/>208 parameters"]]
+  n3[["3x residual<br/>7 layers<br/>8 x 8 x 16<br/>14,208 parameters"]]
+  n4["GlobalAveragePooling2D<br/>16"]
+  n5["Dense<br/>10<br/>170 parameters"]
+  n0 --> n1
+  n1 --> n2
+  n2 --> n3
+  n3 --> n4
+  n4 --> n5
+"""
+    )
+    unfolded = plot(shapes, ".mmd", title="digits", unfold=True, theme="dark").decode()
+    assert unfolded.count("subgraph") == unfolded.count("  end") == 4
+    assert '"theme": "dark"' in unfolded
+
+
+def test_the_picture_in_the_docs_is_what_the_command_draws():
+    shapes = api.infer_shapes(CONFIGS / "digits_residual.yaml")
+    shown = CONFIGS.parent / "docs" / "residual.svg"
+    assert shown.read_bytes() == plot(shapes, ".svg", title="digits-residual", unfold=True)
+
+
+def test_the_command_draws_without_a_framework(tmp_path):
+    code = """
+import sys
+from typer.testing import CliRunner
+from layercli.cli import make_app
+result = CliRunner().invoke(make_app(["build"]), ["build", sys.argv[1], "--plot", sys.argv[2], "--unfold", "--json"])
+print(result.stdout, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
+"""
+    target = tmp_path / "model.svg"
+    printed, _, modules = python(code, CONFIGS / "digits_cnn.yaml", target).rpartition("[")
+    assert modules == "]\n"
+    document = json.loads(printed)
+    assert document["plot"] == str(target)
+    assert document["output"] is None
+    assert "Conv2D" in texts(target.read_bytes())
+
+
+def test_a_picture_of_another_kind_is_a_wrong_command_line(tmp_path):
+    result = invoke("build", CONFIGS / "digits_cnn.yaml", "--plot", tmp_path / "model.jpg")
+    assert result.exit_code == 2
+    assert invoke("build", CONFIGS / "digits_cnn.yaml", "--plot", tmp_path / "a" / "model.svg").exit_code == 2
+
+
+def test_shapes_that_only_running_tells_are_question_marks(tmp_path):
+    result = invoke("build", CONFIGS / "custom_layer.yaml", "--plot", tmp_path / "model.mmd")
+    assert result.exit_code == 0, result.output
+    assert "SimpleDense" in (tmp_path / "model.mmd").read_text()
