@@ -4,6 +4,7 @@ python configs/make_data.py
 """
 
 import csv
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,49 @@ def pairs(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> d
     return {"left": images[left], "right": images[right], "same": same.astype("int32")}
 
 
+def stations(rng: np.random.Generator) -> list[list[object]]:
+    """Hours of three stations, one hour of all after the other: station, temperature, pressure, wind; some are missing."""
+    hours = np.arange(24 * 40)
+    rows = []
+    for number, name in enumerate(("coast", "hill", "town")):
+        pressure = 1013 + np.cumsum(rng.normal(0, 0.5, len(hours)))
+        wind = np.abs(rng.normal(4 + number, 2, len(hours)))
+        day = (6 + number) * np.sin(2 * np.pi * (hours - 9) / 24)
+        temperature = 12 - 2 * number + day + 0.2 * (pressure - 1013) + rng.normal(0, 0.4, len(hours))
+        columns = [[name] * len(hours), *(column.round(1) for column in (temperature, pressure, wind))]
+        rows.append(
+            [[*row[:3], "NA" if rng.random() < 0.02 else row[3]] for row in zip(*columns, strict=True)]
+        )
+    return [row for hour in zip(*rows, strict=True) for row in hour]
+
+
+def orders(rng: np.random.Generator, count: int) -> list[list[object]]:
+    """Price, items, days, shop, weight, and whether it was returned."""
+    price, days, items = rng.gamma(2, 40, count), rng.integers(1, 30, count), rng.integers(1, 6, count)
+    shop = rng.integers(1, 9, count)
+    score = price / 40 - 3 + days / 10 - items / 2 + np.where(shop % 3 == 0, 3, -1)
+    returned = np.where(score + rng.normal(0, 0.5, count) > 0, "yes", "no")
+    gaps = rng.random((count, 2)) < 0.03
+    return [
+        [
+            "" if gap else f"{row[0]:.2f}",
+            "?" if other else row[1],
+            row[2],
+            f"{row[3]:02}",
+            1 if row[4] == "yes" else 0.5,
+            row[4],
+        ]
+        for *row, (gap, other) in zip(price, items, days, shop, returned, gaps, strict=True)
+    ]
+
+
+def write_table(path: Path, header: list[str], rows: list[list[object]], separator: str = ",") -> None:
+    with gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
 def main() -> None:
     HERE.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
@@ -64,6 +108,14 @@ def main() -> None:
         writer.writerow(["sepal_length", "sepal_width", "petal_length", "petal_width", "species"])
         for flower, species in zip(iris.data, iris.target, strict=True):
             writer.writerow([*flower, iris.target_names[species]])
+    write_table(
+        HERE / "stations.csv",
+        ["station", "temperature", "pressure", "wind"],
+        stations(np.random.default_rng(1)),
+    )
+    header = ["price", "items", "days", "shop", "weight", "returned"]
+    for month in (1, 2):
+        write_table(HERE / f"orders-{month}.csv.gz", header, orders(np.random.default_rng(month), 1500), ";")
     wine = datasets.load_wine()
     columns = {name: wine.data[:, index] for index, name in enumerate(wine.feature_names)}
     parquet.write_table(

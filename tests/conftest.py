@@ -10,6 +10,12 @@ import pytest
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compare come from one kind of device
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    """Tables that are streamed are kept apart from those of whoever runs the tests."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
     """``configs/digits_dense.yaml``, three epochs."""

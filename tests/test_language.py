@@ -1,4 +1,4 @@
-"""The examples of docs/language.md are whole configs without a problem, and do what the page says."""
+"""The examples of docs/language.md and docs/tables.md are whole configs without a problem, and do what the pages say."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,10 @@ import pytest
 
 from layercli.check import check, require
 
-PAGE = (Path(__file__).parents[1] / "docs" / "language.md").read_text()
-EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
+PAGES = [(Path(__file__).parents[1] / "docs" / name).read_text() for name in ("language.md", "tables.md")]
+EXAMPLES = dict(
+    found for page in PAGES for found in re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL)
+)
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def valid(tmp_path):
 
 
 def test_every_example_is_found():
-    assert len(EXAMPLES) == PAGE.count("```yaml")
+    assert len(EXAMPLES) == sum(page.count("```yaml") for page in PAGES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

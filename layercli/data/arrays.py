@@ -74,12 +74,12 @@ class Examples:
     def take(self, rows: Array | slice) -> Examples:
         """Those rows alone."""
         y: Targets = (
-            {name: array[rows] for name, array in self.y.items()}
+            {name: _taken(array, rows) for name, array in self.y.items()}
             if isinstance(self.y, Mapping)
-            else self.y[rows]
+            else _taken(self.y, rows)
         )
-        taken = self.mapped(lambda _, array: array[rows], y)
-        return taken if self.weights is None else replace(taken, weights=self.weights[rows])
+        taken = self.mapped(lambda _, array: _taken(array, rows), y)
+        return taken if self.weights is None else replace(taken, weights=_taken(self.weights, rows))
 
     @property
     def like(self) -> Examples:
@@ -151,6 +151,13 @@ class Examples:
                 _, numbers = np.unique(array, return_inverse=True)
                 _, strata = np.unique(strata * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
         return strata
+
+
+def _taken(array: Array, rows: Array | slice) -> Array:
+    # numpy.take is several times faster than indexing, but copies the whole of an array that is not contiguous.
+    if isinstance(rows, slice) or not array.flags.c_contiguous:
+        return array[rows]
+    return np.take(array, rows, axis=0)
 
 
 @dataclass(frozen=True, slots=True)

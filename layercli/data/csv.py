@@ -18,7 +18,7 @@ from layercli.source.nodes import printable
 
 _GZIP = 5
 """How many times its size a gzipped table of text has."""
-_BLOCK_BYTES = 1 << 23
+_BLOCK_BYTES = 1 << 21
 _ROW_GROUP_BYTES = 1 << 24
 _MOST_ROWS = 1 << 16
 

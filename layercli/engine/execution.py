@@ -50,7 +50,7 @@ _FEEDS: Final = {"memory": "memory", "stream": "a stream"}
 
 _MOST_IN_MEMORY: Final = 2 * 1024**3
 """Bytes of examples that are copied to the device; more are sent to it block by block."""
-_MOST_IN_BLOCK: Final = 64 * 1024**2
+_MOST_IN_BLOCK: Final = 8 * 1024**2
 """Bytes of a block of streamed examples."""
 _SECONDS_PER_CALL: Final = 0.1
 """What a call should take: so often there is news, and so soon Ctrl-C is heard."""
