@@ -22,6 +22,7 @@ COMMANDS = {
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
     "evaluate": "layercli.commands.evaluate",
+    "predict": "layercli.commands.predict",
     "import": "layercli.commands.import_",
     "runs": "layercli.commands.runs",
     "sweep": "layercli.commands.sweep",

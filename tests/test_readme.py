@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -43,6 +44,7 @@ def place(tmp_path, request):
         shutil.copytree(ROOT / name, tmp_path / name)
     if " runs/" in str(request.node.name):
         shutil.copytree(request.getfixturevalue("runs"), tmp_path / "runs")
+        np.save(tmp_path / "new.npy", np.zeros((3, 10), "float32"))
     return tmp_path
 
 

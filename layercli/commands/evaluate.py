@@ -8,12 +8,12 @@ import typer
 
 from layercli.commands.examples import read_parts
 from layercli.commands.options import JsonOption, TrustOption
-from layercli.commands.ready import require_memory, require_sections, require_trust
+from layercli.commands.ready import require_sections, require_trust
+from layercli.commands.trained import Trained
 from layercli.errors import LayercliError
+from layercli.graph.agreement import one_hot_units
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.numbers import metrics
-from layercli.runs import directory as runs
-from layercli.runs.opening import open_run
 
 if TYPE_CHECKING:
     from layercli.data.part import Part
@@ -24,37 +24,66 @@ PARTS = get_args(PartName)
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
-    part: Annotated[PartName, typer.Option("--part", help="Which part of the run's data.")] = "test",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="New examples with targets, of the kind that the run read; several tables may be named.",
+        ),
+    ] = None,
+    part: Annotated[
+        PartName, typer.Option("--part", help="Which part of the run's own data, without --data.")
+    ] = "test",
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Evaluate a run's model on its test examples, or on another part of its data."""
+    """Evaluate a run's model on its test examples, on another part of its data, or on new examples."""
     with kept_for_json(json):
-        found = evaluate(run, part=part, trust=trust)
+        found = evaluate(run, data=data, part=part, trust=trust)
     if json:
         print_json(found)
         return
-    console().print(f"{found['examples']:,} {part} examples: {metrics(found['metrics'])}", soft_wrap=True)
+    which = "new" if data else part
+    console().print(f"{found['examples']:,} {which} examples: {metrics(found['metrics'])}", soft_wrap=True)
 
 
-def evaluate(run: str, *, part: PartName = "test", trust: bool = False) -> dict[str, Any]:
-    """The loss and metrics of a run's model over a part of its data.
+def evaluate(
+    run: str, *, data: list[str] | None = None, part: PartName = "test", trust: bool = False
+) -> dict[str, Any]:
+    """The loss and metrics of a run's model over a part of its data, or over all examples at ``data``.
 
     Raises:
         LayercliError: it is no finished run, its code is not trusted, or the examples do not fit.
     """
-    path, valid = open_run(run)
-    data, section = require_sections(valid)
+    trained = Trained.open(run, trust=trust)
+    _, section = require_sections(trained.valid)
+    examples = _new(trained, data) if data else _part(trained, part, trust=trust)
+    from layercli.engine.evaluating import evaluate as evaluate_model
+    from layercli.engine.loading import load_model
+
+    model = load_model(trained.model_file, trained.valid)
+    found = evaluate_model(model, trained.valid, section, examples)
+    return {"ok": True, "run": str(trained.path), "examples": len(examples), "metrics": found, "problems": []}
+
+
+def _part(trained: Trained, part: PartName, *, trust: bool) -> Part:
+    valid = trained.valid
+    data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
-    require_memory(valid, copies=1)
     examples: Part = getattr(read_parts(valid, data)[0], part)
     if not len(examples):
         message = f"The run has no {part} examples."
         hint = "Choose another part by --part: " + ", ".join(name for name in PARTS if name != part) + "."
         raise LayercliError(valid.problem(("data", "split"), "bad-split", message, hint))
-    from layercli.engine.evaluating import evaluate as evaluate_model
-    from layercli.engine.loading import load_model
+    return examples
 
-    model = load_model(path / runs.MODEL, valid)
-    found = evaluate_model(model, valid, section, examples)
-    return {"ok": True, "run": str(path), "examples": len(examples), "metrics": found, "problems": []}
+
+def _new(trained: Trained, paths: list[str]) -> Part:
+    """New examples, as the model is fed with them."""
+    source = trained.read_new(paths, targets=True)
+    from layercli.data.arrays import Parts
+    from layercli.data.feeding import one_hot
+
+    units = one_hot_units(trained.valid.config, trained.valid.shapes, source.facts())
+    return one_hot(Parts(source, source, source), units).train

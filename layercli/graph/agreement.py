@@ -16,13 +16,13 @@ from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
 
 _LOSS: KeyPath = ("train", "loss")
-_SPARSE = frozenset({"SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy"})
-_ONE_HOT = frozenset({"CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge"})
-_BINARY = frozenset({"BinaryCrossentropy", "BinaryFocalCrossentropy"})
+SPARSE = frozenset({"SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy"})
+ONE_HOT = frozenset({"CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge"})
+BINARY = frozenset({"BinaryCrossentropy", "BinaryFocalCrossentropy"})
 _MARGIN = frozenset({"Hinge", "SquaredHinge"})
 _EMBEDDINGS = frozenset({"Circle", "CTC"})
 """Losses that take one label for each example and an output of any size."""
-_PROBABILITIES = {**dict.fromkeys(_SPARSE | _ONE_HOT, "softmax"), **dict.fromkeys(_BINARY, "sigmoid")}
+_PROBABILITIES = {**dict.fromkeys(SPARSE | ONE_HOT, "softmax"), **dict.fromkeys(BINARY, "sigmoid")}
 _SPARSE_METRICS = {
     "SparseCategoricalAccuracy": "CategoricalAccuracy",
     "SparseTopKCategoricalAccuracy": "TopKCategoricalAccuracy",
@@ -73,7 +73,7 @@ def one_hot_units(config: Config, shapes: Shapes, facts: DataFacts) -> dict[str 
             continue
         size = output.shape[-1]
         loss = config.train.loss_of(title)
-        if loss and _loss_name(loss, output) in _ONE_HOT and not target.shape and size is not None:
+        if loss and loss_name(loss, output) in ONE_HOT and not target.shape and size is not None:
             units[None if facts.targets is None else title] = size
     return units
 
@@ -129,7 +129,7 @@ def _output_disagreements(
         yield _spread_finding(spread, output, None)
     loss = config.train.loss_of(graph.output_references[index]) if config.train is not None else None
     if loss is not None:
-        yield from _Fit(loss, _loss_name(loss, output), output, last, spread, target).findings()
+        yield from _Fit(loss, loss_name(loss, output), output, last, spread, target).findings()
 
 
 def _unlike_target(config: Config, last: Row, output: Tensor, target: Shape) -> Iterator[Finding]:
@@ -208,7 +208,7 @@ def _unlike_metrics(config: Config, shapes: Shapes, facts: DataFacts) -> Iterato
         yield Finding(code="wrong-metric", message=message, path=path, hint=hint)
 
 
-def _loss_name(loss: str | Component, output: Tensor) -> str:
+def loss_name(loss: str | Component, output: Tensor) -> str:
     """Keras's class; for `crossentropy` the one that Keras chooses by the shapes."""
     if isinstance(loss, Component):
         return loss.type_name()
@@ -274,7 +274,7 @@ class _Fit:
 
     def _alone(self, size: int | None) -> Iterator[Finding]:
         """Without data to look at: what no labels could mend."""
-        if size == 1 and self.name in _SPARSE | _ONE_HOT and self.output.rank == 2:
+        if size == 1 and self.name in SPARSE | ONE_HOT and self.output.rank == 2:
             yield self._wrong_loss(
                 f"{snake_case(self.name)} needs one unit for each class; the model's output has one.",
                 "For two classes use binary_crossentropy; for more, as many units as classes.",
@@ -288,7 +288,7 @@ class _Fit:
             yield from self._against_labels(size, self.facts.classes)
 
     def _against_numbers(self, size: int | None) -> Iterator[Finding]:
-        if self.name in _SPARSE | _ONE_HOT | _BINARY | _MARGIN:
+        if self.name in SPARSE | ONE_HOT | BINARY | _MARGIN:
             yield self._wrong_loss(
                 f"{snake_case(self.name)} compares classes, but the target is a number.",
                 "Use `loss: mean_squared_error`, or another loss for numbers.",
@@ -306,7 +306,7 @@ class _Fit:
             )
 
     def _against_labels(self, size: int | None, classes: int) -> Iterator[Finding]:
-        if self.name in _SPARSE | _ONE_HOT and size is not None and size != classes:
+        if self.name in SPARSE | ONE_HOT and size is not None and size != classes:
             hint = None
             if (size, classes) == (1, 2):
                 hint = (
@@ -315,9 +315,9 @@ class _Fit:
                 )
             message = f"The data has {classes} classes, but the model's output has {_units(size)}."
             yield self._units(message, classes, hint=hint)
-        elif self.name in _BINARY | _MARGIN:
+        elif self.name in BINARY | _MARGIN:
             yield from self._against_two(size, classes)
-        elif self.name not in _SPARSE | _ONE_HOT | _EMBEDDINGS:
+        elif self.name not in SPARSE | ONE_HOT | _EMBEDDINGS:
             yield from self._label_as_number(size, classes)
 
     def _label_as_number(self, size: int | None, classes: int) -> Iterator[Finding]:

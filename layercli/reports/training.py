@@ -47,4 +47,8 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
     )
 
 
-_NEXT = ("evaluate {}", "runs")
+_NEXT = (
+    "evaluate {}",
+    "predict {} --input FILE --output predictions.csv",
+    "export {} --format onnx",
+)

@@ -9,7 +9,7 @@ from typing import Any
 from layercli.check import Valid, check, require
 from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import CONFIG, MANIFEST, MODEL, digest
+from layercli.runs.directory import CONFIG, LEARNED, MANIFEST, MODEL, digest
 
 _LEGACY = (".h5", ".hdf5")
 _LARGEST = 64 << 20
@@ -39,7 +39,7 @@ def open_run(name: str) -> tuple[Path, Valid]:
         hint = "Name the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=name))
     valid = require(check(str(run / CONFIG)))
-    files = {CONFIG, MODEL} | {
+    files = {CONFIG, MODEL, *([LEARNED] if _is_file(run / LEARNED) else [])} | {
         node.layer.place
         for node in valid.custom_layers
         if isinstance(node.layer, CustomLayer) and node.layer.kind == "file"

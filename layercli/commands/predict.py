@@ -1,0 +1,107 @@
+"""``layercli predict``: what a run's model says of new examples, into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from layercli.commands.options import JsonOption, TrustOption
+from layercli.commands.trained import Trained
+from layercli.errors import LayercliError, Problem
+from layercli.reports.console import console, kept_for_json, print_json
+from layercli.runs.directory import staged
+from layercli.source.nodes import printable
+
+_BATCH_SIZE = 128
+
+
+def _checked(output: str) -> str:
+    """The value of ``--output``, where predictions can be written under that name.
+
+    Raises:
+        BadParameter: they cannot.
+    """
+    target = Path(output)
+    if target.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"{output}: the file must end in one of {', '.join(SUFFIXES)}.")
+    if not target.parent.is_dir():
+        raise typer.BadParameter(f"there is no directory {target.parent}.")
+    return output
+
+
+SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
+"""As in layercli/data/writing.py, which is not loaded for them."""
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    input_: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="PATH",
+            help="New examples of the kind that the run read, without targets: a table, a folder of images or texts, "
+            "or one of them; or arrays (.npz, .npy). Several tables may be named.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            callback=_checked,
+            help="Where predictions are written: .csv, .parquet, .jsonl or .npz.",
+        ),
+    ],
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, metavar="N", help="Examples that the model takes at once.")
+    ] = _BATCH_SIZE,
+    json: JsonOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Predict: classes and their probabilities, or numbers, for new examples. They are read and written as they come."""
+    with kept_for_json(json):
+        found = predict(run, input_, output, batch_size=batch_size, trust=trust)
+    if json:
+        print_json(found)
+    else:
+        console().print(f"{found['examples']:,} predictions in {printable(output)}.", soft_wrap=True)
+
+
+def predict(
+    run: str, inputs: list[str], output: str, *, batch_size: int = _BATCH_SIZE, trust: bool = False
+) -> dict[str, Any]:
+    """Write what a run's model says of the examples at ``inputs``; ``output`` appears when all is written.
+
+    Raises:
+        LayercliError: it is no finished run, its code is not trusted, or the examples do not fit.
+    """
+    trained = Trained.open(run, trust=trust)
+    source = trained.read_new(inputs, targets=False)
+    if not len(source):
+        raise LayercliError(Problem(code="unreadable-data", message="There are no examples.", file=inputs[0]))
+    from layercli.data.arrays import RefusedDataError
+    from layercli.data.writing import WRITERS
+    from layercli.engine.loading import load_model
+    from layercli.engine.predicting import predict as predictions
+
+    model = load_model(trained.model_file, trained.valid)
+    target = Path(output)
+    chunks = predictions(model, trained.valid, source, trained.learned(), trained.files(inputs), batch_size)
+    try:
+        with staged(target) as staging:
+            rows = WRITERS[target.suffix.lower()](staging, chunks)
+    except RefusedDataError as error:
+        raise LayercliError(
+            Problem(code=found.code, message=found.message, hint=found.hint, file=inputs[0])
+            for found in error.findings
+        ) from None
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        message = f"The predictions cannot be written: {said}."
+        raise LayercliError(Problem(code="cannot-write", message=message, file=output)) from None
+    return {"ok": True, "run": str(trained.path), "examples": rows, "output": output, "problems": []}

@@ -1,0 +1,82 @@
+"""What a model gives for examples, a batch at a time, in words that people use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from layercli.check import Valid
+from layercli.data.arrays import Array
+from layercli.data.learned import Learned
+from layercli.data.part import Part
+from layercli.engine.adapting import fed
+from layercli.engine.refusals import said
+from layercli.errors import LayercliError
+from layercli.graph.classes import Meaning, meaning_of
+
+_ROWS = 4096
+"""Rows that are put together before they are written."""
+
+
+def predict(
+    model: Any, valid: Valid, part: Part, learned: Learned, files: Sequence[str] | None, batch_size: int
+) -> Iterator[dict[str, Array]]:
+    """Columns of some rows after the other: the file where each example is one, then what each output says.
+
+    Raises:
+        LayercliError: Keras, or a layer of the user's, refuses the examples.
+    """
+    titles = valid.graph.output_references
+    meanings = [meaning_of(valid.config, valid.shapes, index) for index in range(len(titles))]
+    waiting: list[list[Array]] = []
+    rows = done = 0
+    for batch in part.batches(batch_size):
+        waiting.append(_outputs(model, valid, fed(batch.x)))
+        rows += len(batch)
+        if rows >= _ROWS or done + rows == len(part):
+            arrays = [np.concatenate(parts) for parts in zip(*waiting, strict=True)]
+            columns: dict[str, Array] = {}
+            if files is not None:
+                columns["file"] = np.array(files[done : done + rows], dtype=object)
+            for title, meaning, array in zip(titles, meanings, arrays, strict=True):
+                names = learned.class_names
+                if isinstance(names, Mapping):
+                    names = names.get(title)
+                prefix = f"{title}_" if len(titles) > 1 else ""
+                columns |= {f"{prefix}{name}": column for name, column in _told(array, meaning, names)}
+            yield columns
+            done, rows, waiting = done + rows, 0, []
+
+
+def _outputs(model: Any, valid: Valid, x: Any) -> list[Array]:
+    refusals: tuple[type[Exception], ...] = (ValueError, TypeError, tf.errors.OpError)
+    if valid.custom_layers:
+        refusals = (Exception,)  # whatever the user's code may raise
+    try:
+        found = model.predict_on_batch(x)
+    except refusals as error:
+        message = f"The model cannot predict: {said(error)}"
+        hint = "The examples must fit the model's inputs."
+        raise LayercliError(valid.problem(("data",), "prediction-failed", message, hint)) from error
+    return [np.asarray(array) for array in tf.nest.flatten(found)]
+
+
+def _told(output: Array, meaning: Meaning, names: tuple[str, ...] | None) -> Iterator[tuple[str, Array]]:
+    """Columns of one output: the class and the probability of each, or the numbers as they are."""
+    if meaning.kind == "numbers":
+        yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
+        return
+    scores = output.astype(np.float32)
+    if meaning.logits:
+        scores = tf.nn.softmax(scores).numpy() if meaning.kind == "classes" else tf.sigmoid(scores).numpy()
+    if meaning.kind == "two":
+        scores = np.concatenate([1 - scores, scores], axis=1)
+    labels = scores.argmax(axis=1)
+    known = names or tuple(map(str, range(scores.shape[1])))
+    yield "class", np.array(known, dtype=object)[labels] if names else labels
+    yield "probability", np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+    for index, name in enumerate(known):
+        yield f"probability_{name}", scores[:, index]

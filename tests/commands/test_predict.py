@@ -1,0 +1,277 @@
+"""Predictions from a run alone, for new files of each kind, into files of each kind."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pyarrow.parquet
+import pytest
+from PIL import Image
+from pyarrow import csv as arrow_csv
+
+from layercli.commands.predict import SUFFIXES
+from layercli.data.writing import WRITERS
+from layercli.runs.directory import LEARNED
+from tests.running import invoke, problems, train, write_config
+
+RNG = np.random.default_rng(0)
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+NAMES = ("=fig", "plum", "a,b")
+
+
+def table(path, rows=60, target=True):
+    """A table with an empty place, and the target's classes in turn."""
+    lines = ["size,weight" + ",kind" * target]
+    for row in range(rows):
+        size = "" if row == 3 else f"{RNG.normal():.4f}"
+        lines.append(f"{size},{row / 10}" + (f',"{NAMES[row % 3]}"' if target else ""))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on a table with names of classes and a missing number, whose table is gone."""
+    place = tmp_path_factory.mktemp("run")
+    table(place / "t.csv")
+    data = {"type": "csv", "path": "t.csv", "target": "kind", "missing": {"numbers": "median"},
+            "split": {"test": 0.2, "stratify": True}}  # fmt: skip
+    config = write_config(
+        place, ["Normalization", {"type": "Dense", "units": 8, "activation": "relu"}, HEAD], data=data
+    )
+    options = ["train.epochs=1", "train.metrics=[accuracy]", "model.input=[2]"]
+    found = train(config, place / "run", *(word for option in options for word in ("--set", option)))
+    assert found.result.exit_code == 0, found.result.output
+    shutil.move(place / "t.csv", place / "kept.csv")
+    return found.path
+
+
+@pytest.fixture
+def new(tmp_path):
+    return table(tmp_path / "new.csv", rows=7, target=False)
+
+
+def predicted(run, input_, output, *options):
+    result = invoke("predict", run, "--input", input_, "--output", output, "--json", *options)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp_path):
+    document = predicted(run, new, tmp_path / "p.csv")
+    assert document == {
+        "ok": True, "run": str(run), "examples": 7, "output": str(tmp_path / "p.csv"), "problems": [],
+    }  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    assert list(rows[0]) == [
+        "class",
+        "probability",
+        "probability_=fig",
+        "probability_a,b",
+        "probability_plum",
+    ]
+    model = keras.models.load_model(run / "model.keras")
+    read = arrow_csv.read_csv(new)
+    x = np.stack([column.to_numpy() for column in read.columns], axis=1).astype("float32")
+    plan = json.loads((run / LEARNED).read_text())["plan"]
+    x[3, 0] = plan["fill"]["size"]
+    expected = model.predict(x, verbose=0)
+    given = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
+    np.testing.assert_allclose(given, expected, rtol=1e-5)
+    names = ["'=fig", "a,b", "plum"]
+    assert [row["class"] for row in rows] == [names[label] for label in expected.argmax(axis=1)]
+    assert [float(row["probability"]) for row in rows] == pytest.approx(
+        expected.max(axis=1).tolist(), rel=1e-5
+    )
+
+
+def test_every_kind_of_file_says_the_same(run, new, tmp_path):
+    for suffix in ("csv", "parquet", "jsonl", "npz"):
+        predicted(run, new, tmp_path / f"p.{suffix}", "--batch-size", "2")
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
+    with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
+        for name, array in arrays.items():
+            assert array.tolist() == [line[name] for line in lines]
+    cells = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    assert [float(row["probability"]) for row in cells] == pytest.approx(
+        [line["probability"] for line in lines], rel=1e-6
+    )
+
+
+def test_the_suffixes_that_are_told_are_those_that_can_be_written():
+    assert set(SUFFIXES) == set(WRITERS)
+
+
+def test_new_examples_with_targets_are_evaluated_by_the_names_of_their_classes(run, tmp_path):
+    path = tmp_path / "new.csv"
+    path.write_text('size,weight,kind\n1,2,plum\n,3,"a,b"\n0,1,plum\n')
+    document = json.loads(invoke("evaluate", run, "--data", path, "--json").stdout)
+    assert document["examples"] == 3
+    predicted(run, path, tmp_path / "p.jsonl")  # a target that is there is no harm
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    losses = [
+        -np.log(line[f"probability_{name}"])
+        for line, name in zip(lines, ("plum", "a,b", "plum"), strict=True)
+    ]
+    assert document["metrics"]["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert "3 new examples: loss " in invoke("evaluate", run, "--data", path).stdout
+
+
+def test_a_class_that_training_had_not_is_refused(run, tmp_path):
+    (tmp_path / "new.csv").write_text("size,weight,kind\n1,2,pear\n")
+    result = invoke("evaluate", run, "--data", tmp_path / "new.csv", "--json")
+    assert problems(result)[0][0] in ("bad-label", "unreadable-data")
+
+
+def test_a_table_without_a_column_leaves_no_file_and_an_older_one_as_it_was(run, tmp_path):
+    (tmp_path / "new.csv").write_text("size\n1\n")
+    (tmp_path / "p.csv").write_text("older")
+    result = invoke("predict", run, "--input", tmp_path / "new.csv", "--output", tmp_path / "p.csv", "--json")
+    assert problems(result) == [("unreadable-data", None)]
+    assert "weight" in json.loads(result.stdout)["problems"][0]["message"]
+    assert (tmp_path / "p.csv").read_text() == "older"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.csv", "p.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("none.csv", None),
+        ("empty.csv", ""),
+        ("head.csv", "size,weight\n"),
+        ("text.csv", "size,weight\nx,1\n"),
+        ("new.npz", "x"),
+    ],
+)
+def test_an_input_that_cannot_be_read_is_told(run, tmp_path, name, text):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    result = invoke("predict", run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json")
+    assert problems(result)[0][0] == "unreadable-data"
+    assert not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "there is no directory")]
+)
+def test_an_output_that_cannot_be_written_is_wrong_usage(run, new, tmp_path, output, said):
+    result = invoke("predict", run, "--input", new, "--output", tmp_path / output)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.fixture(scope="module")
+def image_run(tmp_path_factory):
+    place = tmp_path_factory.mktemp("images")
+    for label, name in enumerate(("cat", "dog")):
+        (place / "photos" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.fromarray(np.full((8, 8), 200 * label + number, np.uint8)).save(
+                place / "photos" / name / f"{number}.png"
+            )
+    config = write_config(
+        place,
+        [{"type": "Rescaling", "scale": 0.004}, "Flatten", {"type": "Dense", "units": 1}],
+        data={"type": "images", "path": "photos", "size": [4, 4], "channels": 1, "split": {"test": 4}},
+        train={"epochs": 1, "loss": {"type": "BinaryCrossentropy", "from_logits": True}},
+    )
+    config.write_text(config.read_text().replace("model:\n", "model:\n  input: [4, 4, 1]\n"))
+    run = train(config, place / "run")
+    assert run.result.exit_code == 0, run.result.output
+    return run.path
+
+
+def test_a_folder_of_images_without_classes_and_one_image_are_predicted(image_run, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("b.png", "deep/c.png", "a.png"):
+        Image.fromarray(RNG.integers(0, 255, (9, 9)).astype(np.uint8)).save(tmp_path / "in" / name)
+    predicted(image_run, tmp_path / "in", tmp_path / "p.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [line["file"].removeprefix(f"{tmp_path}/in/") for line in lines] == [
+        "a.png",
+        "b.png",
+        "deep/c.png",
+    ]
+    for line in lines:
+        assert line["probability_cat"] + line["probability_dog"] == pytest.approx(1)
+        assert line["class"] == ("dog" if line["probability_dog"] > 0.5 else "cat")
+    predicted(image_run, tmp_path / "in" / "b.png", tmp_path / "one.jsonl")
+    assert json.loads((tmp_path / "one.jsonl").read_text()) == pytest.approx(lines[1])
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
+    result = invoke(
+        "predict", image_run, "--input", tmp_path / "in", "--output", tmp_path / "p.csv", "--json"
+    )
+    assert problems(result)[0][0] == "unreadable-data"
+    assert "bad.png" in json.loads(result.stdout)["problems"][0]["message"]
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_new_images_in_folders_of_some_of_the_classes_are_evaluated(image_run, tmp_path):
+    (tmp_path / "in" / "dog").mkdir(parents=True)
+    Image.fromarray(np.full((8, 8), 210, np.uint8)).save(tmp_path / "in" / "dog" / "1.png")
+    document = json.loads(invoke("evaluate", image_run, "--data", tmp_path / "in", "--json").stdout)
+    predicted(image_run, tmp_path / "in", tmp_path / "p.jsonl")
+    line = json.loads((tmp_path / "p.jsonl").read_text())
+    assert document["metrics"]["loss"] == pytest.approx(-np.log(line["probability_dog"]), rel=1e-4)
+    (tmp_path / "in" / "dog").rename(tmp_path / "in" / "wolf")
+    result = invoke("evaluate", image_run, "--data", tmp_path / "in", "--json")
+    assert "has the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
+
+
+def test_a_run_on_data_that_ships_with_a_package_predicts_from_arrays(digits_run, tmp_path):
+    x = RNG.random((5, 64)).astype("float32") * 16
+    np.savez(tmp_path / "new.npz", x=x)
+    np.save(tmp_path / "new.npy", x)
+    model = keras.models.load_model(digits_run.path / "model.keras")
+    for name in ("new.npz", "new.npy"):
+        predicted(digits_run.path, tmp_path / name, tmp_path / "p.npz")
+        with np.load(tmp_path / "p.npz") as arrays:
+            expected = model.predict(x, verbose=0)
+            assert arrays["class"].tolist() == expected.argmax(axis=1).tolist()
+            np.testing.assert_allclose(arrays["probability_3"], expected[:, 3], rtol=1e-4)
+    np.save(tmp_path / "bad.npy", x[:, :9])
+    result = invoke(
+        "predict", digits_run.path, "--input", tmp_path / "bad.npy", "--output", tmp_path / "p.csv", "--json"
+    )
+    assert problems(result)[0][0] == "input-mismatch"
+
+
+def test_numbers_of_several_outputs_and_shapes_are_written(tmp_path):
+    x = RNG.random((12, 4)).astype("float32")
+    np.savez(tmp_path / "d.npz", x=x, size=x[:, 0], shape=RNG.random((12, 2, 2)).astype("float32"))
+    (tmp_path / "c.yaml").write_text("""
+data: {type: npz, path: d.npz, features: x, target: {size: size, shape: shape}}
+model:
+  input: [4]
+  layers:
+    - {type: Dense, name: hidden, units: 4}
+    - {type: Reshape, name: shape, target_shape: [2, 2]}
+    - {type: Dense, name: size, units: 1, inputs: hidden}
+  outputs: [size, shape]
+train: {loss: {size: mse, shape: mse}}
+""")
+    run = train(tmp_path / "c.yaml", tmp_path / "run").path
+    np.savez(tmp_path / "new.npz", x=x)
+    predicted(run, tmp_path / "new.npz", tmp_path / "p.csv")
+    head = (tmp_path / "p.csv").read_text().splitlines()[0]
+    places = ["shape_prediction_0_0", "shape_prediction_0_1", "shape_prediction_1_0", "shape_prediction_1_1"]
+    assert head.split(",") == ["size_prediction", *places]
+    predicted(run, tmp_path / "new.npz", tmp_path / "p.parquet")
+    rows = pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    assert np.array(rows[0]["shape_prediction"]).shape == (2, 2)
+    model = keras.models.load_model(run / "model.keras")
+    size, shape = model.predict(x, verbose=0)
+    np.testing.assert_allclose([row["size_prediction"] for row in rows], size[:, 0], rtol=1e-5)
+    np.testing.assert_allclose([row["shape_prediction"] for row in rows], shape, rtol=1e-5)
+
+
+def test_more_rows_than_are_put_together_are_written_in_order(digits_run, tmp_path):
+    x = RNG.random((9000, 64)).astype("float32") * 16
+    np.save(tmp_path / "new.npy", x)
+    assert predicted(digits_run.path, tmp_path / "new.npy", tmp_path / "p.parquet")["examples"] == 9000
+    told = pyarrow.parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
+    model = keras.models.load_model(digits_run.path / "model.keras")
+    np.testing.assert_allclose(told, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
