@@ -1,7 +1,7 @@
 """Keras's callbacks: what watches and steers training."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
 
@@ -177,6 +177,23 @@ class TensorBoard(Component):
         Expected("a relative path, or a mapping of layers to relative paths"),
         Field(description="File of the embeddings' labels, or one for each layer; null: none."),
     ] = None
+
+
+class MLflow(Component):
+    """Logs the run to MLflow, where `MLFLOW_TRACKING_URI` says: its config, each epoch's metrics, the model."""
+
+    advice: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("tracking_uri", "uri"),
+        "A config opens no connections; set the environment variable MLFLOW_TRACKING_URI.",
+    )
+
+    experiment: Annotated[
+        str | None,
+        Field(min_length=1, max_length=200, description="Name of the experiment; null: the config's `name`."),
+    ] = None
+    log_model: Annotated[bool, Field(description="Whether the model is logged, too, as a .keras file.")] = (
+        True
+    )
 
 
 def monitored(callback: Component) -> str | None:

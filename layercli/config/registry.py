@@ -127,7 +127,7 @@ CALLBACKS: Final = Catalogue[Component](
     modules=dict.fromkeys(
         (
             "EarlyStopping", "ReduceLROnPlateau", "TerminateOnNaN", "SwapEMAWeights", "CSVLogger",
-            "TensorBoard",
+            "TensorBoard", "MLflow",
         ),
         "callbacks",
     ),

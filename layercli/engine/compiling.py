@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from layercli.check import Valid
-from layercli.config.callbacks import monitored
+from layercli.config.callbacks import MLflow, monitored
 from layercli.config.train import TrainSection
 from layercli.engine.objects import keras_object
 from layercli.errors import LayercliError
@@ -40,16 +40,26 @@ def _made(declared: Any, home: Any) -> Any:
     return keras_object(declared, home=home) if isinstance(declared, Component) else declared
 
 
+_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
+"""Callbacks that need a package which layercli does not."""
+
+
 def declared_callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
     """The Keras callback; files that it writes go into the run directory.
 
     Raises:
         LayercliError: it needs a package that is not installed.
     """
-    if callback.type_name() == "TensorBoard" and find_spec("tensorboard") is None:
-        message = "The callback TensorBoard needs the package tensorboard, which is not installed."
-        hint = "Install it: `pip install 'layercli[tensorboard]'`."
+    kind = callback.type_name()
+    package = _PACKAGES.get(kind)
+    if package is not None and find_spec(package) is None:
+        message = f"The callback {kind} needs the package {package}, which is not installed."
+        hint = f"Install it: `pip install 'layercli[{package}]'`."
         raise LayercliError(valid.problem(("train", "callbacks", index), "missing-package", message, hint))
+    if isinstance(callback, MLflow):
+        from layercli.engine.tracking import tracked
+
+        return tracked(callback, run, valid, ("train", "callbacks", index))
     watched = monitored(callback)
     train = valid.config.train
     if watched is not None and getattr(callback, "mode", None) == "auto" and train is not None:

@@ -1,0 +1,64 @@
+"""What every optimizer takes does its work in a training of ours, as in Keras's own."""
+
+import keras
+import numpy as np
+import pytest
+
+from layercli import api
+from layercli.data.readers import read
+from layercli.engine.assemble import assemble
+from layercli.engine.compiling import compile_model
+from tests.running import train, write_config
+
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+SCHEDULE = {
+    "type": "CosineDecay",
+    "initial_learning_rate": 0.0,
+    "warmup_target": 0.05,
+    "warmup_steps": 3,
+    "decay_steps": 9,
+}
+ARGUMENTS = {
+    "weight_decay": 0.1, "clipnorm": 0.01, "clipvalue": 0.001, "global_clipnorm": 0.01, "use_ema": True,
+    "gradient_accumulation_steps": 2, "loss_scale_factor": 8.0, "learning_rate": SCHEDULE,
+}  # fmt: skip
+
+
+def weights(config):
+    model = keras.models.load_model(train(config, config.parent / "run").path / "model.keras", compile=False)
+    return [np.asarray(weight) for weight in model.weights]
+
+
+def theirs(config):
+    """The weights after Keras's own ``fit`` over the same examples, which come as they are."""
+    valid = api.load(config)
+    model, section = assemble(valid).model, valid.config.train
+    compile_model(model, section)
+    source = read(valid.config.data)
+    model.fit(
+        source.x, source.y, batch_size=section.batch_size, epochs=section.epochs, shuffle=False, verbose=0
+    )
+    return [np.asarray(weight) for weight in model.weights]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("argument", [None, *ARGUMENTS])
+def test_weights_are_those_of_keras(tmp_path, argument):
+    given = {} if argument is None else {argument: ARGUMENTS[argument]}
+    optimizer = {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9} | given
+    section = {
+        "epochs": 2,
+        "batch_size": 32,
+        "loss": "sparse_categorical_crossentropy",
+        "optimizer": optimizer,
+    }
+    data = {"type": "sklearn", "dataset": "iris", "shuffle": False}
+    config = write_config(tmp_path, [HEAD], train=section, data=data)
+    ours = weights(config)
+    for one, other in zip(ours, theirs(config), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    if argument not in (None, "loss_scale_factor"):
+        del optimizer[argument]
+        optimizer["learning_rate"] = 0.05
+        plain = theirs(write_config(tmp_path, [HEAD], train=section, data=data))
+        assert any(not np.allclose(one, other, atol=1e-5) for one, other in zip(ours, plain, strict=True))
