@@ -170,9 +170,11 @@ def numbers(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str
 
 def texts(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str]) -> Array:
     """Columns of text side by side: objects of shape (rows, columns)."""
+    import pyarrow as pa
+
     out = np.empty((table.num_rows, len(columns)), dtype=object)
     for index, name in enumerate(columns):
-        column = table.column(name)
+        column = table.column(name).cast(pa.string())  # where all are missing they have no type
         if column.null_count:
             column = column.fill_null(str(fill.get(name, "")))
         out[:, index] = column.to_numpy()
@@ -195,10 +197,11 @@ def _target(table: Any, plan: Plan) -> Array:
     column = table.column(plan.target)
     if plan.classes is None:
         return _number(column).astype(np.float32)
-    if plan.class_names is None:
-        return np.asarray(column.fill_null(-1).to_numpy()).astype(np.int32)
     import pyarrow as pa
     from pyarrow import compute
+
+    if plan.class_names is None:
+        return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy()).astype(np.int32)
 
     texts = column.cast(pa.string())
     labels = np.asarray(

@@ -61,8 +61,11 @@ class Stored:
 
     def types(self) -> list[dict[str, Any]]:
         """The Arrow types of each file's columns."""
-        schemas = [metadata.schema.to_arrow_schema() for metadata in self.metadata]
-        return [types_of(trimmed(schema.empty_table(), self.data).schema) for schema in schemas]
+        return [types_of(self.empty(number).schema) for number in range(len(self.files))]
+
+    def empty(self, file: int = 0) -> Any:
+        """The table of a file without its rows."""
+        return trimmed(self.metadata[file].schema.to_arrow_schema().empty_table(), self.data)
 
     def counted(self, plan: Plan, survey: TargetSurvey | None) -> Self:
         """The same without the rows that the plan leaves out; the survey sees the targets of the others."""

@@ -16,7 +16,7 @@ from layercli.data.cache import Cache
 from layercli.data.division import BLOCK, Division
 from layercli.data.filling import ROWS, learned
 from layercli.data.part import Shuffle
-from layercli.data.plan import Plan
+from layercli.data.plan import Plan, decode
 from layercli.data.stored import Stored
 
 _BUFFER_ROWS = 1 << 18
@@ -49,8 +49,7 @@ class Stream:
     @cached_property
     def like(self) -> Examples:
         """None of the examples, in the dtypes and shapes of all."""
-        chunk = replace(self.stored, chunks=(*self.stored.chunks[:1],))
-        return chunk.examples(0, self.plan).like
+        return decode(self.stored.empty(), self.plan)
 
     def target_batches(self) -> Iterator[Array]:
         """The targets alone, in the order of the data; no other column is read."""

@@ -239,6 +239,8 @@ def joined_types(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(column: str, kind: Any, key: KeyPath, locate: Locate) -> Finding:
+    import pyarrow as pa
+
     shown = printable(column, limit=60)
     if is_text(kind):
         message = (
@@ -249,6 +251,9 @@ def _no_number(column: str, kind: Any, key: KeyPath, locate: Locate) -> Finding:
             message = f"The column `{shown}` is text ({locate(column, -1)}); weights are numbers."
             hint = "Correct it, or name another column."
         return finding(message, key, hint)
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        message = f"The column `{shown}` holds text that is not in UTF-8 ({locate(column, -1)})."
+        return finding(message, key, "Save the file in UTF-8.")
     message = f"The column `{shown}` is of the type {kind}, neither number nor text ({locate(column, -1)})."
     return finding(
         message, key, "Save it as numbers, leave it out by `inputs`, or read it as text by `types`."

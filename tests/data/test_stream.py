@@ -256,6 +256,7 @@ def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatc
          'The column `a` is text (t.csv, line 3 has "zwei"); an input of several columns is of numbers.'),
         ("a,y\n1,0\nzwei,1\n", {"types": {"a": "number"}},
          't.csv cannot be read: line 3 has "zwei" in the column `a`, which is no number.'),
+        (b"a,y\n1,0\n\xff,1\n", {}, 'The column `a` holds text that is not in UTF-8 (t.csv, line 3 has "\ufffd").'),
         ("a,y\n1,0\n", {"weights": "z"}, 'There is no column "z".'),
         ("a,y\n1,0\n", {"missing": {"columns": {"a": "often"}}}, 'A missing number of `a` cannot become "often".'),
     ],
@@ -263,7 +264,7 @@ def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatc
 def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, text, keys, message):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "t.csv").write_text(text)
+    (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(RefusedDataError) as caught:
         read(DATA.parse({"type": "csv", "path": "t.csv", "target": "y", "stream": how} | keys))
     assert [found.message for found in caught.value.findings] == [message]
@@ -319,3 +320,23 @@ def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatc
     assert_alike(read(section(place, "parquet")), streamed(place))
     assert Counter(path.suffix for path in streamed(place).stored.files) == {".parquet": 2}
     assert all(path.parent.name == "tables" for path in streamed(place).stored.files)
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_a_table_without_rows_is_empty(tmp_path, monkeypatch, how):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "t.csv").write_text("a,b,y\n")
+    source = read(DATA.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": how}))
+    assert (len(source), source.like.x.shape, source.facts().samples) == (0, (0, 2), 0)
+    assert list(source.batches(8)) == []
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_a_file_in_which_a_column_is_all_missing_fits_the_others(tmp_path, monkeypatch, how):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "t1.csv").write_text("a,t,y\n?,?,0\n")
+    (tmp_path / "t2.csv").write_text("a,t,y\n2.5,x,1\n")
+    data = {"type": "csv", "path": str(tmp_path / "t*.csv"), "target": "y", "inputs": {"a": "a", "t": "t"}}
+    found = whole(read(DATA.parse(data | {"stream": how})))
+    assert (found.x["t"].tolist(), found.y.tolist()) == ([[""], ["x"]], [0, 1])
+    np.testing.assert_array_equal(found.x["a"], [[np.nan], [2.5]])
