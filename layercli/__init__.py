@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from layercli.api import build, infer_shapes, load, train, validate
+    from layercli.api import build, infer_shapes, load, resume, train, validate
     from layercli.errors import LayercliError, Problem
 
-__all__ = ["LayercliError", "Problem", "build", "infer_shapes", "load", "train", "validate"]
+__all__ = ["LayercliError", "Problem", "build", "infer_shapes", "load", "resume", "train", "validate"]
 
 _HOMES = {"LayercliError": "layercli.errors", "Problem": "layercli.errors"}
 

@@ -65,3 +65,23 @@ def train(
     from layercli.commands.train import train as train_model
 
     return train_model(load(config), run_dir=None if run_dir is None else fspath(run_dir), trust=trust)
+
+
+def resume(
+    run: str | PathLike[str],
+    *,
+    overrides: Sequence[str] = (),
+    trust: bool = False,
+    allow_changes: bool = False,
+) -> dict[str, Any]:
+    """Go on with a run that was interrupted, from its directory; returns what ``layercli train --resume --json`` prints.
+
+    ``overrides`` may say more epochs: ``["train.epochs=30"]``.
+
+    Raises:
+        LayercliError: as ``train``; or the config, the data or a version is another, and ``allow_changes`` is false.
+    """
+    from layercli.commands.resuming import reopen
+    from layercli.commands.train import go_on
+
+    return go_on(reopen(fspath(run), overrides=overrides, allow_changes=allow_changes), trust=trust)

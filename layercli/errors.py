@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # the command line is wrong
     BUG = 3  # layercli itself is wrong
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Problem:
 class LayercliError(Exception):
     """An expected failure: what the person gave is wrong, and ``problems`` says why."""
 
-    exit_code = ExitCode.WRONG
+    exit_code: ExitCode = ExitCode.WRONG
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)

@@ -27,10 +27,18 @@ def reread(document, tmp_path):
 
 
 def test_a_run_leaves_every_file_of_the_design(digits_run, custom_run):
-    files = ["config.yaml", "history.jsonl", "manifest.json", "model.keras", "summary.json"]
+    files = [
+        "checkpoints",
+        "config.yaml",
+        "data.json",
+        "history.jsonl",
+        "manifest.json",
+        "model.keras",
+        "summary.json",
+    ]
     assert sorted(path.name for path in digits_run.path.iterdir()) == files
     assert sorted(path.name for path in custom_run.path.iterdir()) == [
-        *files[:4],
+        *files[:6],
         "simple_dense.py",
         "summary.json",
     ]
@@ -69,7 +77,7 @@ def test_the_manifest_tells_what_the_run_was_made_with_and_of(digits_run):
 
 def test_the_hashes_in_the_manifest_are_those_of_the_files(custom_run):
     files = json.loads((custom_run.path / "manifest.json").read_text())["files"]
-    assert set(files) == {path.name for path in custom_run.path.iterdir()} - {"manifest.json"}
+    assert set(files) == {path.name for path in custom_run.path.iterdir()} - {"manifest.json", "checkpoints"}
     for name, digest in files.items():
         assert hashlib.sha256((custom_run.path / name).read_bytes()).hexdigest() == digest
 

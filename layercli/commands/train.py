@@ -1,44 +1,55 @@
-"""``layercli train``: a config in, a run directory out."""
+"""``layercli train``: a config in, a run directory out; ``--resume``: a run that was interrupted goes on."""
 
 from __future__ import annotations
 
+import json as json_module
+import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from layercli.check import Valid, check, require
-from layercli.commands.build import save
-from layercli.commands.examples import read_parts
-from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.commands.ready import require_memory, require_sections, require_trust
-from layercli.commands.transferring import take_weights, told
+from layercli.commands.options import JsonOption, SetOption, TrustOption
+from layercli.commands.resuming import Begun, reopen, require_same_data
+from layercli.commands.training import carry_out, prepare, require_trainable
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, finite, is_terminal, kept_for_json, print_json
+from layercli.reports.console import console, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Quiet, Silent
 from layercli.reports.training import print_outcome
 from layercli.runs import directory as runs
-
-if TYPE_CHECKING:
-    from layercli.config.data import Data
-    from layercli.data.arrays import Parts
-    from layercli.engine.assemble import Assembled
-
-_COPIES = 4
-"""Weights, gradients and an optimizer's two slots are in memory together."""
+from layercli.runs import manifest as manifests
+from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.lock import locked
 
 
 def command(
-    config: ConfigArgument,
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]", help="The config file; - reads standard input. A resumed run has its own."
+        ),
+    ] = None,
     run_dir: Annotated[
         str | None,
         typer.Option(
             "--run-dir", metavar="DIR", help="The run's own directory; without it runs/<name>/<number>."
         ),
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="RUN", help="Go on with a run that was interrupted, from its directory."
+        ),
+    ] = None,
+    allow_changes: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changes",
+            help="Resume although the config, the data or a version is another than it was.",
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="No progress: only warnings, and at the end the run's directory."),
@@ -48,12 +59,20 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Train the model on its data; what comes of it is a run directory."""
-    valid = require(check(config, set_ or ()))
+    if resume is None and config is None:
+        raise typer.BadParameter("name a CONFIG to train, or a run to go on with: --resume RUN.")
+    if resume is not None and run_dir is not None:
+        raise typer.BadParameter("a resumed run stays in its directory; leave --run-dir out.")
     out = console(error=json)
-    print_problems(console(error=True), valid.checked.problems)
+    progress = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
     with kept_for_json(json):
-        progress = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
-        summary = train(valid, run_dir=run_dir, trust=trust, progress=progress)
+        if resume is None:
+            valid = require(check(str(config), set_ or ()))
+            print_problems(console(error=True), valid.checked.problems)
+            summary = train(valid, run_dir=run_dir, trust=trust, progress=progress, interruptible=True)
+        else:
+            begun = reopen(resume, config=config, overrides=set_ or (), allow_changes=allow_changes)
+            summary = go_on(begun, trust=trust, progress=progress, interruptible=True)
     if json:
         print_json(summary)
     elif quiet:
@@ -67,88 +86,106 @@ def train(
     *,
     run_dir: str | None = None,
     trust: bool = False,
-    progress: Progress | Silent | None = None,
+    progress: Silent | None = None,
+    interruptible: bool = False,
 ) -> dict[str, Any]:
     """Train a config and leave a run directory; the summary that is returned stands in it, too.
+
+    With ``interruptible``, Ctrl-C and SIGTERM end it between two steps, with a checkpoint.
 
     Raises:
         LayercliError: nothing to train on, code that is not trusted, a machine too small, an infinite loss.
     """
     began = time.perf_counter()
     progress = progress or Silent()
-    data, section = require_sections(valid)
-    require_trust(valid, trust=trust, data=data)
-    require_memory(valid, copies=_COPIES)
+    require_trainable(valid, trust=trust)
     run = runs.create(valid.checked.name, run_dir)
-    progress.say(f"Run {run}: loading TensorFlow and the data.")
-    from layercli.data.learned import Learned
+    with locked(run):
+        progress.say(f"Run {run}: loading TensorFlow and the data.")
+        from layercli.data.learned import Learned
 
-    try:
-        parts, warnings, assembled = _prepare(valid, data, progress)
-        runs.write_config(run, valid)
-        runs.write_json(run / runs.LEARNED, Learned.of(parts).to_json())
-    except BaseException:
-        runs.discard(run)  # so that the same command works once the mistake is mended
-        raise
-    from layercli.engine.execution import plan
-    from layercli.engine.fit import fit
+        try:
+            material = prepare(valid, progress, begins=True)
+            runs.write_config(run, valid)
+            runs.write_json(run / runs.LEARNED, Learned.of(material.parts).to_json())
+        except BaseException:
+            runs.discard(run)  # so that the same command works once the mistake is mended
+            raise
+        from layercli.engine.execution import plan
 
-    for warning in warnings:
-        progress.warn(warning)
-    counts = tuple(len(part) for part in (parts.train, parts.validation, parts.test))
-    execution = plan(valid, section, parts.train)
-    progress.begin(counts, section)
-    progress.say(execution.told)
-    with progress:
-        fitted = fit(assembled, valid, section, parts, _Recorder(run, progress), run, execution)
-    save(assembled.model, run / runs.MODEL)
-    summary = {
-        "ok": True,
-        "run": str(run),
-        "epochs": len(fitted.records),
-        "history": fitted.history,
-        "best": fitted.best,
-        "test": fitted.test,
-        "seconds": round(time.perf_counter() - began, 3),
-        "examples_per_second": round(fitted.examples_per_second, 1),
-        "parameters": assembled.model.count_params(),
-        "resumed_from": None,
-    }
-    runs.write_json(run / runs.SUMMARY, finite(summary))
-    runs.write_manifest(
-        run, valid, counts=counts, fingerprint=parts.fingerprint(), execution=execution.as_json()
-    )
-    return summary
+        execution = plan(valid, material.parts.train)
+        manifest = manifests.begun(
+            valid,
+            counts=material.counts,
+            fingerprint=material.parts.fingerprint(),
+            execution=execution.as_json(),
+        )
+        manifests.write_manifest(run, manifest)
+        runs.point_latest(run)
+        return carry_out(
+            run, material, execution, manifest, progress=progress, began=began, interruptible=interruptible
+        )
 
 
-def _prepare(valid: Valid, data: Data, progress: Silent) -> tuple[Parts, list[Problem], Assembled]:
-    """The examples, divided, and a model that can be trained and saved.
+def go_on(
+    begun: Begun, *, trust: bool = False, progress: Silent | None = None, interruptible: bool = False
+) -> dict[str, Any]:
+    """Go on with a run from its last checkpoint, to end as if it had never been interrupted; a finished one says so.
 
     Raises:
-        LayercliError: Keras, or a layer of the user's, refuses what the static check let pass.
+        LayercliError: as ``train``; or the data are others, or another process works on the run.
     """
-    from layercli.engine.assemble import assemble, check_savable, misstated
+    began = time.perf_counter()
+    progress = progress or Silent()
+    run, valid = begun.run, begun.valid
+    if begun.finished:
+        progress.say(f"Run {run} is finished; `--set train.epochs=N` with more epochs goes on from its end.")
+        summary: dict[str, Any] = json_module.loads((run / runs.SUMMARY).read_text(encoding="utf-8"))
+        return summary
+    require_trainable(valid, trust=trust)
+    with locked(run):
+        runs.tidy(run)
+        checkpoints = Checkpoints(run)
+        checkpoints.tidy()
+        checkpoint, damaged = checkpoints.latest()
+        for told in damaged:
+            progress.warn(
+                Problem(
+                    code="damaged-checkpoint",
+                    severity="warning",
+                    message=f"The checkpoint {told}; the one before it is used.",
+                    file=str(run),
+                )
+            )
+        position = (
+            {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
+        )
+        progress.say(f"Run {run}: going on after {position['epoch']} epochs and {position['step']} steps.")
+        material = prepare(valid, progress, begins=checkpoint is None)
+        require_same_data(begun, material.parts.fingerprint())
+        from layercli.engine.execution import Plan, plan
+        from layercli.engine.snapshot import UnfitSnapshotError
 
-    parts, warnings = read_parts(valid, data)
-    assembled = assemble(valid)
-    if problems := misstated(assembled, valid):
-        raise LayercliError(problems)
-    check_savable(assembled, valid)
-    transfer = take_weights(assembled, valid)
-    for line in told(transfer, valid) if transfer is not None else ():
-        progress.say(line)
-    return parts, warnings, assembled
-
-
-class _Recorder:
-    """Writes each epoch into the history and passes the news on."""
-
-    def __init__(self, run: Path, progress: Progress | Silent) -> None:
-        self._history = run / runs.HISTORY
-        self.step = progress.step
-        self._show = progress.epoch
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Record and show a finished epoch."""
-        runs.append_line(self._history, finite(record))
-        self._show(record)
+        kept = begun.manifest["execution"]
+        execution = plan(valid, material.parts.train) if begun.replanned else Plan.from_json(kept)
+        again = {"command": sys.argv, **position, "versions": manifests.versions()}
+        manifest = {
+            **begun.manifest,
+            "execution": execution.as_json(),
+            "resumed": [*begun.manifest.get("resumed", []), again],
+        }
+        written = (run / runs.CONFIG).read_text(encoding="utf-8")
+        if begun.changed:
+            manifests.write_manifest(run, manifest, without=runs.CONFIG)  # a kill may come between the two
+            runs.write_config(run, valid)
+        manifests.write_manifest(run, manifest)
+        try:
+            return carry_out(
+                run, material, execution, manifest, progress=progress, began=began, checkpoint=checkpoint,
+                resumed_from=position, interruptible=interruptible,
+            )  # fmt: skip
+        except UnfitSnapshotError as error:
+            runs.write_text(run / runs.CONFIG, written)
+            manifests.write_manifest(run, begun.manifest)
+            message = f"The checkpoint is of another model: {error}."
+            raise LayercliError(valid.problem(("model",), "resume-differs", message)) from None

@@ -59,6 +59,36 @@ class Execution(Strict):
         return "`execution`"
 
 
+class Checkpoints(Strict):
+    """When the state of a training is kept, to go on from there; what was done since the last one is done again."""
+
+    example: ClassVar[str | None] = "checkpoints: {epochs: 1, keep: 3}"
+    advice: ClassVar[dict[str, str]] = {
+        "every": "Write `epochs: 1`, `steps: 500` or `minutes: 10`.",
+        "monitor": "`EarlyStopping` with `restore_best_weights: true` keeps the best epoch's weights.",
+    }
+
+    epochs: Annotated[
+        PositiveInt | None,
+        Field(
+            description="Epochs between two checkpoints; null, and no `steps` or `minutes`: 1, as long as that takes "
+            "at most a twentieth of the time.",
+            examples=[1],
+        ),
+    ] = None
+    steps: Annotated[
+        PositiveInt | None, Field(description="Training steps between two; null: any.", examples=[500])
+    ] = None
+    minutes: Annotated[
+        float | None, Field(gt=0, description="Minutes between two; null: any.", examples=[10])
+    ] = None
+    keep: Annotated[PositiveInt, Field(description="How many are kept.", examples=[3])] = 3
+
+    @classmethod
+    def title(cls) -> str:
+        return "`checkpoints`"
+
+
 ExecutionSection: TypeAlias = Annotated[
     Execution,
     _unless_auto("auto, or a mapping", "For example `execution: {jit_compile: false}`."),

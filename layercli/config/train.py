@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.config.execution import Execution, ExecutionSection
+from layercli.config.execution import Checkpoints, Execution, ExecutionSection
 from layercli.config.training_types import Callback, ClassWeight, Losses, Metrics, Optimizer
 from layercli.layers.arguments import Declared, PositiveInt
 from layercli.layers.strict import Strict
@@ -67,6 +67,9 @@ class TrainSection(Strict):
     ] = []  # noqa: RUF012
 
     execution: ExecutionSection = Execution.model_construct()
+    checkpoints: Annotated[
+        Checkpoints, Field(description="When the state is kept, so that training can go on from there.")
+    ] = Checkpoints.model_construct()
 
     def loss_of(self, output: str) -> Declared | None:
         """The loss of one of the outputs; None where it has none."""

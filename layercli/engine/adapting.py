@@ -48,6 +48,17 @@ def teach(layer: Any, component: Component, batches: Batches) -> None:
             batches = _after(inner, batches)
 
 
+def learners(layer: Any, component: Component) -> Iterator[Any]:
+    """The Keras layer, or those inside it, that learn before training."""
+    if component.type_name() in ADAPTED:
+        if learns(component):
+            yield layer
+    else:
+        inside = [layer.layer] if component.type_name() == "TimeDistributed" else getattr(layer, "layers", [])
+        for inner, declared in zip(inside, inner_layers(component), strict=False):
+            yield from learners(inner, declared)
+
+
 def _after(layer: Any, batches: Batches) -> Batches:
     return lambda: map(layer, batches())
 

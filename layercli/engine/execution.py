@@ -82,8 +82,10 @@ _KNOWN: Final = frozenset({
 """Losses and metrics that were tried under XLA."""
 
 
-def plan(valid: Valid, train: TrainSection, part: Part) -> Plan:
+def plan(valid: Valid, part: Part) -> Plan:
     """How to carry out a training: by a rule on the model, the data and the device, the same wherever they are the same."""
+    train = valid.config.train
+    assert train is not None
     asked = train.execution
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     size = example_bytes(part)
@@ -123,7 +125,9 @@ def _xla(valid: Valid, train: TrainSection, saved: float) -> tuple[bool, str]:
         name = layer.reference() if isinstance(layer, CustomLayer) else layer.type_name()
         if drops or name not in _GAINS:
             return False, f"XLA does not pay for {name}{' with dropout' if drops else ''}"
-    unknown = [name for name in _names([train.loss, train.metrics]) if name not in _KNOWN]
+    unknown = [
+        name for name in _names([train.loss, train.metrics, train.weighted_metrics]) if name not in _KNOWN
+    ]
     if unknown:
         return False, f"XLA is not tried with {unknown[0]}"
     cost = _SECONDS_TO_COMPILE + sum(_SECONDS_MORE.get(layer.type_name(), 0) for layer in layers)

@@ -52,24 +52,20 @@ def steps_of(feed: Feed) -> int:
     return -(-feed.samples // feed.batch_size)
 
 
-def feed_for(
-    part: Part, batch_size: int, *, stream: bool, class_weight: Mapping[int, float] | None = None
-) -> Feed:
+def feed_for(part: Part, batch_size: int, *, stream: bool) -> Feed:
     """The feed of a part: from the device's memory where the part is in memory, else (or with ``stream``) read ahead."""
     if isinstance(part, Examples) and not stream:
-        return MemoryFeed(part, batch_size, class_weight)
-    return StreamFeed(part, batch_size, class_weight)
+        return MemoryFeed(part, batch_size)
+    return StreamFeed(part, batch_size)
 
 
 class MemoryFeed:
     """All examples lie on the device; a block is the rows of them that its batches take."""
 
-    def __init__(
-        self, examples: Examples, batch_size: int, class_weight: Mapping[int, float] | None = None
-    ) -> None:
+    def __init__(self, examples: Examples, batch_size: int) -> None:
         self.batch_size = batch_size
         self.samples = len(examples)
-        self.structure = _data(examples, class_weight)
+        self.structure = _data(examples)
         self.fixed = tuple(tf.convert_to_tensor(array) for array in tf.nest.flatten(self.structure))
 
     @property
@@ -93,13 +89,12 @@ _AHEAD = 2
 class StreamFeed:
     """A block is the examples themselves; a thread reads the next ones while this one is trained on."""
 
-    def __init__(self, part: Part, batch_size: int, class_weight: Mapping[int, float] | None = None) -> None:
+    def __init__(self, part: Part, batch_size: int) -> None:
         self.batch_size = batch_size
         self.samples = len(part)
-        self.structure = _data(part.like, class_weight)
+        self.structure = _data(part.like)
         self.fixed = ()
         self._part = part
-        self._class_weight = class_weight
 
     @property
     def rows(self) -> tuple[tf.TensorSpec, ...]:
@@ -122,10 +117,7 @@ class StreamFeed:
             try:
                 batches = self._part.batches(self.batch_size, shuffle=shuffle, start=spans[0].first)
                 for span in spans:
-                    taken = [
-                        tf.nest.flatten(_data(next(batches), self._class_weight))
-                        for _ in range(span.first, span.last)
-                    ]
+                    taken = [tf.nest.flatten(_data(next(batches))) for _ in range(span.first, span.last)]
                     put(
                         tuple(
                             tf.convert_to_tensor(np.concatenate(arrays))
@@ -154,16 +146,12 @@ class StreamFeed:
         return rows
 
 
-def _data(examples: Examples, class_weight: Mapping[int, float] | None) -> tuple[Any, ...]:
+def _data(examples: Examples) -> tuple[Any, ...]:
     """Arrays as Keras takes them: (x, y) or (x, y, weights), each one or a mapping by name."""
     x, y = _arrays(examples.x), _arrays(examples.y)
-    weights = examples.weights
-    if class_weight is not None:
-        by_class = _class_weights(examples.y, class_weight)
-        weights = by_class if weights is None else by_class * weights
-    if weights is None:
+    if examples.weights is None:
         return x, y
-    weights = _array(weights)
+    weights = _array(examples.weights)
     return x, y, dict.fromkeys(y, weights) if isinstance(y, dict) else weights
 
 
@@ -179,14 +167,3 @@ def _array(array: Array) -> Array:
     if array.dtype.kind == "f" and array.dtype != keras.config.floatx():
         return array.astype(keras.config.floatx())
     return array
-
-
-def _class_weights(y: Inputs, class_weight: Mapping[int, float]) -> Array:
-    """What each example counts by its class, as Keras takes it from labels or one-hot targets."""
-    labels = np.asarray(y)
-    if labels.ndim > 1:
-        labels = labels.argmax(axis=-1) if labels.shape[-1] != 1 else labels[..., 0]
-    labels = np.round(labels).astype("int64")
-    known, places = np.unique(labels, return_inverse=True)
-    weights = np.array([class_weight.get(int(label), 1.0) for label in known], keras.config.floatx())
-    return np.asarray(weights[places] if len(known) else np.ones(0, keras.config.floatx()))

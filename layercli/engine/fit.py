@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +18,16 @@ from layercli.check import Valid
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
 from layercli.data.arrays import Parts
-from layercli.engine.adapting import adapt
-from layercli.engine.assemble import Assembled
+from layercli.engine.adapting import adapt, learners
+from layercli.engine.assemble import Assembled, learns_before_training
 from layercli.engine.compiling import compile_model, declared_callback
 from layercli.engine.execution import Plan
 from layercli.engine.feed import feed_for
-from layercli.engine.loop import Loop
+from layercli.engine.keeping import DivergedError, Guard, Keeper, Store
+from layercli.engine.loop import BEGINNING, Loop, Position
 from layercli.engine.refusals import said
-from layercli.errors import LayercliError
+from layercli.engine.snapshot import Snapshot, put_back_layers
+from layercli.errors import LayercliError, Problem
 from layercli.graph.monitors import best_epoch, epoch_of
 
 
@@ -61,6 +63,17 @@ _NEWS_SECONDS = 0.1
 """Shortest time between two reports of a step: nobody reads faster, and reading the metrics costs time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where a training keeps its checkpoints, whether it is to stop, and where it goes on."""
+
+    store: Store
+    told: Callable[[], bool] = bool
+    """Whether a signal has come; by default, none ever does."""
+    start: Position = BEGINNING
+    snapshot: Snapshot | None = None
+
+
 def fit(
     assembled: Assembled,
     valid: Valid,
@@ -69,22 +82,38 @@ def fit(
     observer: Observer,
     run: Path,
     plan: Plan,
+    keeping: Keeping,
 ) -> Fitted:
     """Train the model and evaluate it on the test part.
 
     Raises:
         LayercliError: the loss became NaN or infinite.
+        StoppedError: it was told to stop, and has kept a checkpoint.
+        UnfitSnapshotError: the checkpoint is of another model.
     """
-    model = assembled.model
-    adapt(assembled, valid, parts.train)
+    model, snapshot = assembled.model, keeping.snapshot
+    learning = [
+        layer
+        for node in valid.graph.nodes
+        if learns_before_training(node)
+        for layer in learners(assembled.layers[node.name], node.layer)
+    ]
+    if snapshot is None:
+        adapt(assembled, valid, parts.train)
+    else:
+        put_back_layers(learning, snapshot)
     compile_model(model, train)
-    fitted = Fitted()
-    watch = _Watch(fitted, observer, examples=len(parts.train))
     declared = [
         declared_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)
     ]
+    fitted = Fitted() if snapshot is None else Fitted(list(snapshot.state["records"]))
+    watch = _Watch(fitted, observer, declared, examples=len(parts.train))
+    stopped = False
+    if snapshot is not None:
+        watch.recall(snapshot.state["watch"])
+        stopped = snapshot.state["stopped"] and train.epochs == snapshot.state["epochs"]
+    stream = plan.feed == "stream"
     with _refusals(valid):
-        stream = plan.feed == "stream"
         loop = Loop(
             model,
             feed_for(parts.train, train.batch_size, stream=stream),
@@ -94,23 +123,48 @@ def fit(
             if len(parts.validation)
             else None,
             jit_compile=plan.jit_compile,
+            cut=train.checkpoints.steps,
         )
-        loop.run([*declared, watch], epochs=train.epochs)
-    if watch.diverged is not None:
-        raise LayercliError(
-            valid.problem(
-                ("train", "loss"),
-                "loss-not-finite",
-                f"The loss became {watch.diverged} in epoch {len(fitted.records)}; training stopped.",
-                "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set "
-                "`clipnorm: 1` on the optimizer.",
-            )
+        keeper = Keeper(
+            keeping.store,
+            train.checkpoints,
+            layers=learning,
+            callbacks=declared,
+            steps=loop.steps,
+            told=keeping.told,
+            more=lambda: {"records": fitted.records, "watch": watch.memory(), "epochs": train.epochs},
+            start=keeping.start,
+            snapshot=snapshot,
         )
+        epochs = keeping.start.epoch if stopped else train.epochs
+        try:
+            loop.run([Guard(), *declared, watch, keeper], epochs=epochs, start=keeping.start)
+        except DivergedError as error:
+            watch.diverged(error)
+            raise LayercliError(_not_finite(valid, error)) from None
+        finally:
+            _close(declared)
     fitted.examples_per_second = watch.examples_per_second
     fitted.best = _restored(fitted.records, declared) or best_epoch(fitted.records, train)
     if len(parts.test):
         fitted.test = _loss_first(loop.evaluate(feed_for(parts.test, train.batch_size, stream=stream)))
     return fitted
+
+
+def _close(callbacks: Iterable[Any]) -> None:
+    """Close what callbacks leave open where training does not come to its end."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger) and callback.csv_file is not None:
+            callback.csv_file.close()
+
+
+def _not_finite(valid: Valid, error: DivergedError) -> Problem:
+    message = f"The loss became {_plain(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped."
+    hint = (
+        "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the "
+        "optimizer."
+    )
+    return valid.problem(("train", "loss"), "loss-not-finite", message, hint)
 
 
 def _restored(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:
@@ -157,15 +211,31 @@ def _plain(value: Any) -> Any:
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Records each epoch and passes the news on."""
 
-    def __init__(self, fitted: Fitted, observer: Observer, *, examples: int) -> None:
+    def __init__(
+        self, fitted: Fitted, observer: Observer, callbacks: Sequence[Any], *, examples: int
+    ) -> None:
         super().__init__()
-        self.diverged: float | None = None
         self._fitted = fitted
         self._observer = observer
+        self._callbacks = callbacks
         self._examples = examples
         self._epoch = 0
         self._began = self._stepped = self._told = 0.0
+        self._before = 0.0
+        """Seconds that the running epoch took before it was interrupted."""
         self._seconds = 0.0
+
+    def memory(self) -> dict[str, float]:
+        """What to remember in a checkpoint."""
+        inside = self._began and self._epoch > len(self._fitted.records)
+        return {
+            "seconds": self._seconds,
+            "before": self._before + time.perf_counter() - self._began if inside else 0.0,
+        }
+
+    def recall(self, memory: Mapping[str, float]) -> None:
+        """Go on with what was remembered."""
+        self._seconds, self._before = memory["seconds"], memory["before"]
 
     @property
     def examples_per_second(self) -> float:
@@ -174,7 +244,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         self._epoch = epoch + 1
-        self._began = time.perf_counter()
+        self._began = self._stepped = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._stepped = time.perf_counter()
@@ -183,17 +253,28 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
             self._observer.step(self._epoch, batch + 1, _loss_first(logs or {}))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        metrics = _loss_first(logs or {})
-        stepping = self._stepped - self._began
+        self._record(epoch, logs or {})
+        for callback in self._callbacks:
+            if _is_nan(getattr(callback, "best", None)):
+                callback.best = None  # else nothing would ever be better
+
+    def diverged(self, error: DivergedError) -> None:
+        """Record the epoch that ended early."""
+        self._record(error.epoch, error.logs)
+
+    def _record(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        stepping = self._before + self._stepped - self._began
         self._seconds += stepping
         record = {
             "epoch": epoch + 1,
-            **metrics,
-            "seconds": round(time.perf_counter() - self._began, 4),
+            **_loss_first(logs),
+            "seconds": round(self._before + time.perf_counter() - self._began, 4),
             "examples_per_second": round(self._examples / stepping, 1) if stepping else 0.0,
         }
+        self._before = 0.0
         self._fitted.records.append(record)
         self._observer.epoch(record)
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            self.diverged = metrics["loss"]
-            self.model.stop_training = True
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, (float, np.floating)) and math.isnan(value)

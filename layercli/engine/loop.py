@@ -50,6 +50,11 @@ class Loop:
         self._train = Fused(model, model.train_step, feed, jit_compile=jit_compile, most=most)
         self._test: Fused | None = None
 
+    @property
+    def steps(self) -> int:
+        """In an epoch."""
+        return steps_of(self._feed)
+
     def run(self, callbacks: Sequence[Any], *, epochs: int, start: Position = BEGINNING) -> None:
         """Train up to ``epochs`` from ``start`` on; ``callbacks`` are called as Keras calls them, once a block."""
         model = self._model
@@ -104,8 +109,7 @@ class Loop:
         return result
 
     def _spans(self, epoch: int, first: int) -> list[Span]:
-        steps = steps_of(self._feed)
-        return _divided(first, steps, self._most, cut=self._cut, before=epoch * steps)
+        return _divided(first, self.steps, self._most, cut=self._cut, before=epoch * self.steps)
 
 
 def _divided(first: int, last: int, most: int, *, cut: int | None = None, before: int = 0) -> list[Span]:

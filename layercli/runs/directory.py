@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
-import sys
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from layercli import __version__
 from layercli.check import Valid
 from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError, Problem
@@ -23,6 +21,12 @@ ROOT = Path("runs")
 CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY, LEARNED = (
     "config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json", "data.json",
 )  # fmt: skip
+CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
+"""In that folder: held by the process that trains."""
+LATEST = "latest"
+_STAGED = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
+"""How files are named while they are written."""
 
 
 def create(name: str, run_dir: str | None) -> Path:
@@ -45,7 +49,7 @@ def create(name: str, run_dir: str | None) -> Path:
     root = ROOT / name
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if not root.resolve().is_relative_to(ROOT.resolve()):
+        if root.is_symlink() or not root.resolve().is_relative_to(ROOT.resolve()):
             raise _problem(root, "A run's name may not lead out of `runs/`.", "Change `name:`.")
         numbers = [int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()]
         number = max(numbers, default=0) + 1
@@ -63,7 +67,41 @@ def create(name: str, run_dir: str | None) -> Path:
 def discard(run: Path) -> None:
     """Remove a run directory in which nothing has been written yet."""
     with suppress(OSError):
+        (run / CHECKPOINTS / LOCK).unlink(missing_ok=True)
+        if (run / CHECKPOINTS).is_dir():
+            (run / CHECKPOINTS).rmdir()
         run.rmdir()
+
+
+def tidy(run: Path) -> None:
+    """Remove what a training that was killed has left half written."""
+    for path in run.iterdir():
+        if _STAGED.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def point_latest(run: Path) -> None:
+    """Let ``runs/latest`` be this run, where it lies under ``runs/``."""
+    with suppress(OSError, ValueError):  # a file system may lack such links
+        target = run.resolve().relative_to(ROOT.resolve())
+        staging = ROOT / f".{LATEST}-{os.getpid()}"
+        staging.symlink_to(target, target_is_directory=True)
+        try:
+            staging.replace(ROOT / LATEST)
+        finally:
+            staging.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the entries of a directory, on disk before going on."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # a directory, on a system that cannot
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -76,8 +114,9 @@ def staged(path: Path) -> Iterator[Path]:
         yield staging
         with staging.open("rb+") as file:
             os.fsync(file.fileno())
-        staging.chmod(0o666 & ~_umask())
+        staging.chmod(0o666 & ~umask())
         staging.replace(path)
+        sync(path.parent)
     finally:
         staging.unlink(missing_ok=True)
 
@@ -110,42 +149,19 @@ def write_config(run: Path, valid: Valid, name: str = CONFIG) -> None:
                 staging.write_bytes(valid.file_of(node).read_bytes())
 
 
-def write_manifest(
-    run: Path, valid: Valid, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
-) -> None:
-    """What the run was made with and of: versions, seed, command line, data, and hashes of its files."""
-    from importlib.metadata import version
-
-    packages = ("keras", "tensorflow", "numpy", "scikit-learn")
-    write_json(
-        run / MANIFEST,
-        {
-            "versions": {
-                "layercli": __version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in packages},
-            },
-            "platform": platform.platform(),
-            "seed": valid.config.seed,
-            "command": sys.argv,
-            "execution": execution,
-            "data": {
-                "fingerprint": fingerprint,
-                **dict(zip(("train", "validation", "test"), counts, strict=True)),
-            },
-            "files": {
-                path.relative_to(run).as_posix(): digest(path)
-                for path in sorted(run.rglob("*"))
-                if path.is_file()
-            },
-        },
-    )
+def write_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Write a file of a line of JSON for each document, all of it or nothing."""
+    write_text(path, "".join(map(_line, documents)))
 
 
 def append_line(path: Path, document: Mapping[str, Any]) -> None:
     """Add a line of JSON to a file."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+        file.write(_line(document))
+
+
+def _line(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def digest(path: Path) -> str:
@@ -154,7 +170,8 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _umask() -> int:
+def umask() -> int:
+    """What permissions new files of this process lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,12 +1,10 @@
 import json
 import os
-import signal
 import subprocess
-import time
 
 import pytest
 
-from tests.running import CONFIGS, IRIS, LAYERCLI, invoke, line_of, problems, train, write_config
+from tests.running import CONFIGS, LAYERCLI, invoke, line_of, problems, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 SUMMARY = [
@@ -183,7 +181,8 @@ def test_a_model_that_cannot_be_written_is_a_problem(iris, tmp_path, monkeypatch
     monkeypatch.setattr(keras.Model, "save", save)
     run = train(iris, tmp_path / "run", "--set", "train.epochs=1")
     assert problems(run.result) == [("cannot-write", None)]
-    assert sorted(path.name for path in run.path.iterdir()) == ["config.yaml", "history.jsonl"]
+    left = ["checkpoints", "config.yaml", "data.json", "history.jsonl", "manifest.json"]
+    assert sorted(path.name for path in run.path.iterdir()) == left
 
 
 @pytest.mark.slow
@@ -200,24 +199,3 @@ def test_a_real_process_prints_one_json_document_and_no_chatter(tmp_path):
     assert [line.split()[0] for line in lines] == ["Run", "332", "11", "epoch", "1/2", "2/2"]
     said = done.stdout + done.stderr
     assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in said]
-
-
-@pytest.mark.slow
-def test_interrupting_a_training_ends_with_130_and_no_half_written_model(tmp_path):
-    (tmp_path / "iris.yaml").write_text(IRIS.replace("epochs: 2", "epochs: 100000"))
-    command = [LAYERCLI, "train", "iris.yaml", "--json"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    history = tmp_path / "runs" / "iris" / "1" / "history.jsonl"
-    deadline = time.monotonic() + 60
-    while not history.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "Interrupted."
-    assert "Traceback" not in stderr
-    assert stdout == "" or json.loads(stdout)["ok"] is False
-    assert sorted(path.name for path in history.parent.iterdir()) == ["config.yaml", "history.jsonl"]
-    assert all(json.loads(line)["epoch"] for line in history.read_text().splitlines())

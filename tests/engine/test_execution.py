@@ -16,7 +16,7 @@ def planned(tmp_path, layers, *, samples=None, **section):
     examples = read(valid.config.data).divide(valid.config.data.split, seed=0, shuffle=True).train
     if samples is not None:
         examples = examples.take([0] * samples)
-    return plan(valid, valid.config.train, examples)
+    return plan(valid, examples)
 
 
 def test_a_long_training_of_dense_layers_is_compiled_and_a_short_one_is_not(tmp_path):

@@ -113,8 +113,8 @@ def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validat
     )
 
 
-def loop(model, examples, *, most=3, stream=False, validation=None, seed=7, class_weight=None, **options):
-    feed = feed_for(examples, BATCH, stream=stream, class_weight=class_weight)
+def loop(model, examples, *, most=3, stream=False, validation=None, seed=7, **options):
+    feed = feed_for(examples, BATCH, stream=stream)
     held_out = None if validation is None else feed_for(validation, BATCH, stream=stream)
     return Loop(model, feed, most=most, seed=seed, validation=held_out, **options)
 
@@ -156,23 +156,6 @@ def test_callbacks_are_told_what_keras_tells_them_once_a_block():
     assert [call[:2] for call in calls.calls if "batch" in call[0]] == [
         ("batch begins", 0), ("batch ends", 2), ("batch begins", 3), ("batch ends", 4),
     ]  # fmt: skip
-
-
-def test_class_weights_count_as_in_keras():
-    class_weight = {0: 3.0, 2: 0.25}
-    ours, examples = made(dense)
-    loop(ours, examples, seed=None, class_weight=class_weight).run([], epochs=2)
-    theirs, _ = made(dense)
-    theirs.fit(
-        examples.x,
-        examples.y,
-        batch_size=BATCH,
-        epochs=2,
-        shuffle=False,
-        class_weight=class_weight,
-        verbose=0,
-    )
-    assert same(state(ours), state(theirs))
 
 
 def test_weights_of_examples_count_as_in_keras():

@@ -1,0 +1,117 @@
+"""Trainings that are ended in the middle, and what must be the same as in one that was left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.manifest import is_finished, read_manifest
+
+HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
+STACKS: dict[str, dict[str, Any]] = {
+    "dense": {
+        "shape": None,
+        "layers": [
+            "Normalization",
+            {"type": "Dense", "units": 16, "activation": "relu"},
+            "BatchNormalization",
+            {"type": "Dropout", "rate": 0.3},
+        ],
+        "optimizer": {
+            "type": "Adam", "clipnorm": 1.0,
+            "learning_rate": {"type": "CosineDecay", "initial_learning_rate": 0.02, "decay_steps": 60},
+        },
+        "callbacks": [
+            {"type": "EarlyStopping", "monitor": "val_loss", "patience": 9, "restore_best_weights": True},
+            {"type": "CSVLogger", "filename": "log.csv"},
+        ],
+    },
+    "lstm": {
+        "shape": [8, 8],
+        "layers": [{"type": "LSTM", "units": 8, "dropout": 0.2}, {"type": "Dropout", "rate": 0.3}],
+        "optimizer": {"type": "RMSprop", "learning_rate": 0.01},
+        "callbacks": [
+            {"type": "ReduceLROnPlateau", "monitor": "val_accuracy", "patience": 1, "min_delta": 0.1},
+        ],
+    },
+    "conv": {
+        "shape": [8, 8, 1],
+        "layers": [
+            {"type": "RandomTranslation", "height_factor": 0.1, "width_factor": 0.1},
+            {"type": "Conv2D", "filters": 8, "kernel_size": 3, "activation": "relu"},
+            "BatchNormalization",
+            "Flatten",
+            {"type": "Dropout", "rate": 0.3},
+        ],
+        "optimizer": {"type": "AdamW", "learning_rate": 0.005, "use_ema": True, "ema_momentum": 0.9},
+        "callbacks": ["SwapEMAWeights"],
+    },
+}  # fmt: skip
+"""What can go wrong in a resume: seeds, statistics, schedules, averages, callbacks that remember."""
+
+
+def write(kind: str, directory: Path, **section: Any) -> Path:
+    """A config of one of the stacks on some of the digits, with checkpoints so often that every kill has one."""
+    stack = STACKS[kind]
+    data = {"type": "sklearn", "dataset": "digits", "split": {"validation": 1400, "test": 100}}
+    if stack["shape"]:
+        data["shape"] = stack["shape"]
+    document = {
+        "name": kind,
+        "seed": 11,
+        "data": data,
+        "model": {"layers": [*stack["layers"], HEAD]},
+        "train": {
+            "epochs": 4, "batch_size": 32, "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"],
+            "optimizer": stack["optimizer"], "callbacks": stack["callbacks"],
+            "execution": {"steps_per_execution": 2}, "checkpoints": {"steps": 3},
+        } | section,
+    }  # fmt: skip
+    path = directory / f"{kind}.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return path
+
+
+UNLIKE = ("seconds", "examples_per_second")
+"""What differs from one run to the next."""
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """All that a finished run leaves, without what is measured in seconds."""
+    assert is_finished(read_manifest(run))
+    checkpoint, damaged = Checkpoints(run).latest()
+    assert checkpoint is not None
+    assert damaged == []
+    summary = json.loads((run / "summary.json").read_text())
+    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    log = run / "log.csv"
+    return {
+        "history": [{key: line[key] for key in line if key not in UNLIKE} for line in lines],
+        "summary": {key: summary[key] for key in ("epochs", "history", "best", "test")},
+        "arrays": dict(checkpoint.arrays),
+        "callbacks": checkpoint.state["callbacks"],
+        "model": weights(run / "model.keras"),
+        "log": log.read_text() if log.exists() else None,
+    }
+
+
+def weights(model: Path) -> list[Any]:
+    """The weights of a saved model."""
+    import keras
+
+    return [np.asarray(weight) for weight in keras.models.load_model(model).weights]
+
+
+def assert_same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Hold one outcome against another, weights bit for bit."""
+    for key in ("history", "summary", "callbacks", "log"):
+        assert ours[key] == theirs[key]
+    assert ours["arrays"].keys() == theirs["arrays"].keys()
+    unlike = [key for key in ours["arrays"] if not np.array_equal(ours["arrays"][key], theirs["arrays"][key])]
+    assert unlike == []
+    assert all(np.array_equal(a, b) for a, b in zip(ours["model"], theirs["model"], strict=True))

@@ -1,0 +1,116 @@
+"""The files of checkpoints: whatever happens while one is written or removed, a whole one is there."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from layercli.runs import checkpoints as module
+from layercli.runs.checkpoints import Checkpoints
+
+
+class Killed(BaseException):
+    pass
+
+
+class Disk:
+    """Every operation on files is counted; after ``last`` of them the process is dead, and does nothing more."""
+
+    def __init__(self, monkeypatch, last):
+        self.done = 0
+        self.last = last
+        for owner, name in (
+            (tempfile, "mkdtemp"), (shutil, "rmtree"), (np, "savez"), (Path, "rename"), (Path, "write_text"),
+            (Path, "chmod"), (Path, "mkdir"), (module, "sync"),
+        ):  # fmt: skip
+            monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, operation):
+        def counted(*args, **kwargs):
+            if self.done >= self.last:
+                raise Killed
+            self.done += 1
+            return operation(*args, **kwargs)
+
+        return counted
+
+
+def save(kept, epoch):
+    return kept.save(epoch, 0, {"weights": np.full(1000, epoch)}, {"epoch": epoch})
+
+
+def newest(run):
+    found, damaged = Checkpoints(run).latest()
+    assert damaged == []
+    assert found is not None
+    assert found.epoch == found.state["epoch"]
+    np.testing.assert_array_equal(found.arrays["weights"], np.full(1000, found.epoch))
+    return found.epoch
+
+
+def test_a_kill_at_any_operation_of_writing_leaves_a_whole_checkpoint(tmp_path, monkeypatch):
+    kills = 0
+    for last in range(100):
+        run = tmp_path / str(last)
+        run.mkdir()
+        kept = Checkpoints(run, keep=2)
+        for epoch in (1, 2):
+            save(kept, epoch)
+        with monkeypatch.context() as patch:
+            Disk(patch, last)
+            try:
+                save(kept, 3)
+            except Killed:
+                kills += 1
+            else:
+                break
+        assert newest(run) in (2, 3)
+        Checkpoints(run).tidy()
+        assert not [path for path in (run / "checkpoints").iterdir() if path.name.startswith(".")]
+        save(kept, 3)
+        assert newest(run) == 3
+    assert kills > 10
+    assert newest(run) == 3
+
+
+def test_a_checkpoint_is_written_over_a_damaged_one_of_its_name(tmp_path):
+    kept = Checkpoints(tmp_path, keep=3)
+    save(kept, 1)
+    (save(kept, 2) / "state.json").write_text("{}")
+    assert kept.latest()[0].epoch == 1
+    save(kept, 2)
+    assert newest(tmp_path) == 2
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "state.json", "hashes.json"])
+@pytest.mark.parametrize("harm", ["cut", "flipped", "gone"])
+def test_any_damage_is_found(tmp_path, name, harm):
+    kept = Checkpoints(tmp_path, keep=3)
+    save(kept, 1)
+    file = save(kept, 2) / name
+    content = file.read_bytes()
+    if harm == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    elif harm == "flipped":
+        file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    else:
+        file.unlink()
+    found, damaged = kept.latest()
+    assert found.epoch == 1
+    assert len(damaged) == 1
+    assert damaged[0].startswith("000002-000000000 is damaged (")
+
+
+def test_the_last_few_are_kept_in_the_order_of_what_is_done(tmp_path):
+    kept = Checkpoints(tmp_path, keep=2)
+    for epoch, step in ((0, 5), (0, 10), (1, 0), (1_000_000, 0), (1_000_000, 1)):
+        kept.save(epoch, step, {"weights": np.zeros(3)}, {})
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["1000000-000000000", "1000000-000000001"]
+    assert kept.latest()[0].step == 1
+
+
+def test_a_run_without_checkpoints_has_none(tmp_path):
+    assert Checkpoints(tmp_path).latest() == (None, [])

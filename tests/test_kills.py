@@ -1,0 +1,140 @@
+"""Real processes, real signals: what a training that was ended comes to. LAYERCLI_KILLS says how often it is killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.interrupting import STACKS, assert_same, outcome, write
+from tests.running import LAYERCLI
+
+KILLS = int(os.environ.get("LAYERCLI_KILLS", "6"))
+LONG = {"epochs": 30, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
+"""So much to do that a kill comes in the middle of it."""
+ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def start(directory, *args):
+    return subprocess.Popen(
+        [LAYERCLI, "train", *map(str, args)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory, env=ENVIRONMENT,
+    )  # fmt: skip
+
+
+def trained(run, directory, *args):
+    """Goes on with a run, or begins it, to its end."""
+    process = start(directory, *args)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return outcome(run)
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 120
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def checkpoints(run):
+    return list(run.glob("checkpoints/0*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STACKS)
+def test_a_training_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_path):
+    config = write(kind, tmp_path, **LONG)
+    expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
+    run = tmp_path / "killed"
+    moments = random.Random(f"{kind} {KILLS}")
+    killed = inside = 0
+    rounds = 0
+    share = -(-KILLS // len(STACKS))
+    while killed < share and rounds < 4 * share:
+        rounds += 1
+        begun = (run / "manifest.json").exists()
+        args = ("--resume", run) if begun else (config, "--run-dir", run)
+        process = start(tmp_path, *args)
+        before = len(checkpoints(run)) and max(path.name for path in checkpoints(run))
+        wait_for(lambda: max([path.name for path in checkpoints(run)], default=0) != before, process)  # noqa: B023
+        time.sleep(moments.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if process.returncode == -signal.SIGKILL:
+            killed += 1
+            inside += any(path.name.startswith(".") and path.is_dir() for path in run.glob("checkpoints/.*"))
+        else:
+            assert process.returncode == 0
+            break
+    assert killed
+    print(f"{kind}: {killed} kills, {inside} of them while a checkpoint was written or removed")
+    assert_same(trained(run, tmp_path, "--resume", run), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_training_between_two_steps_and_it_goes_on_as_if_left_alone(sent, code, tmp_path):
+    config = write("dense", tmp_path, **LONG)
+    expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
+    process = start(tmp_path, config, "--run-dir", "run", "--json")
+    run = tmp_path / "run"
+    wait_for(lambda: checkpoints(run), process)
+    process.send_signal(sent)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    assert "Traceback" not in stderr
+    document = json.loads(stdout)
+    (problem,) = document["problems"]
+    assert (document["ok"], problem["code"]) == (False, "interrupted")
+    assert problem["message"].endswith("; nothing is lost.")
+    assert problem["hint"] == "Go on with `layercli train --resume run`."
+    assert not (run / "model.keras").exists()
+    assert_same(trained(run, tmp_path, "--resume", "run"), expected)
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    """The step hangs, so that nothing but the second signal can end it."""
+    (tmp_path / "hang.py").write_text(
+        "import time\n\nimport keras\nimport tensorflow as tf\n\n\n"
+        "class Hang(keras.layers.Layer):\n"
+        "    def call(self, inputs):\n"
+        "        def wait(x):\n"
+        "            open('hanging', 'w').close()\n"
+        "            time.sleep(600)\n"
+        "            return x\n\n"
+        "        given = tf.numpy_function(wait, [inputs], inputs.dtype)\n"
+        "        given.set_shape(inputs.shape)\n"
+        "        return given\n\n"
+        "    def compute_output_spec(self, inputs):\n"
+        "        return keras.KerasTensor(inputs.shape, inputs.dtype)\n"
+    )
+    (tmp_path / "c.yaml").write_text(
+        "data: {type: sklearn, dataset: iris}\n"
+        "model: {layers: [{type: 'hang.py:Hang'}, {type: Dense, units: 3, activation: softmax}]}\n"
+        "train: {loss: sparse_categorical_crossentropy}\n"
+    )
+    process = start(tmp_path, "c.yaml", "--trust")
+    wait_for((tmp_path / "hanging").exists, process)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    began = time.monotonic()
+    process.communicate(timeout=30)
+    assert (process.returncode, time.monotonic() - began < 20) == (130, True)
+
+
+@pytest.mark.slow
+def test_a_second_process_on_the_same_run_is_refused_and_the_first_goes_on(tmp_path):
+    config = write("dense", tmp_path, **LONG)
+    first = start(tmp_path, config, "--run-dir", "run")
+    wait_for(lambda: checkpoints(tmp_path / "run"), first)
+    second = start(tmp_path, "--resume", "run", "--json")
+    stdout, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert json.loads(stdout)["problems"][0]["code"] == "run-in-use"
+    first.communicate(timeout=120)
+    assert first.returncode == 0
