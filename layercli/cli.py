@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect-data": "layercli.commands.inspect_data",
     "build": "layercli.commands.build",
     "train": "layercli.commands.train",
+    "launch": "layercli.commands.launch",
     "evaluate": "layercli.commands.evaluate",
     "predict": "layercli.commands.predict",
     "import": "layercli.commands.import_",

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json as json_module
 import sys
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
+from layercli import process
 from layercli.check import Valid, check, require
+from layercli.commands.cluster import copied, gpus_to_share, join, place_of_follower, tell_run
+from layercli.commands.members import Members
 from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.commands.resuming import Begun, reopen, require_same_data
 from layercli.commands.training import carry_out, prepare, require_trainable
@@ -22,6 +26,7 @@ from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoints
 from layercli.runs.lock import locked
+from layercli.source.load import STDIN
 
 
 def command(
@@ -64,20 +69,32 @@ def command(
     if resume is not None and run_dir is not None:
         raise typer.BadParameter("a resumed run stays in its directory; leave --run-dir out.")
     out = console(error=json)
-    progress = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
-    with kept_for_json(json):
-        if resume is None:
-            valid = require(check(str(config), set_ or ()))
-            print_problems(console(error=True), valid.checked.problems)
-            summary = train(valid, run_dir=run_dir, trust=trust, progress=progress, interruptible=True)
+    begun = None if resume is None else reopen(
+        resume, config=config, overrides=set_ or (), allow_changes=allow_changes
+    )  # fmt: skip
+    valid = require(check(str(config), set_ or ())) if begun is None else begun.valid
+    if (gpus := gpus_to_share(valid)) and config != STDIN:
+        raise typer.Exit(Members(["train", *sys.argv[2:]], size=gpus, restarts=0).run())
+    warnings = join(valid)
+    if begun is None:
+        print_problems(console(error=True), valid.checked.problems)
+    print_problems(console(error=True), warnings)
+    shown = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
+    with kept_for_json(json), place_of_follower() as place:
+        progress = shown if place is None else Silent()
+        if begun is None:
+            place_or_dir = run_dir if place is None else place
+            summary = train(valid, run_dir=place_or_dir, trust=trust, progress=progress, interruptible=True)
         else:
-            begun = reopen(resume, config=config, overrides=set_ or (), allow_changes=allow_changes)
+            begun = begun if place is None else replace(begun, run=copied(begun.run, place))
             summary = go_on(begun, trust=trust, progress=progress, interruptible=True)
+    if place is not None:
+        summary = {"ok": True, "worker": process.cluster.rank if process.cluster else 0}
     if json:
         print_json(summary)
-    elif quiet:
+    elif quiet and place is None:
         out.print(summary["run"], soft_wrap=True)
-    else:
+    elif place is None:
         print_outcome(out, summary)
 
 
@@ -100,6 +117,7 @@ def train(
     progress = progress or Silent()
     require_trainable(valid, trust=trust)
     run = runs.create(valid.checked.name, run_dir)
+    tell_run(run)
     with locked(run):
         progress.say(f"Run {run}: loading TensorFlow and the data.")
         from layercli.data.learned import Learned

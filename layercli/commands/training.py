@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layercli import process
 from layercli.check import Valid
 from layercli.commands.build import save
 from layercli.commands.examples import read_parts
@@ -184,8 +185,10 @@ class _Store:
         self._checkpoints = checkpoints
         self._began = began
 
-    def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
-        """Write one."""
+    def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path | None:
+        """Write one; of several processes the first alone does."""
+        if process.cluster is not None and process.cluster.rank:
+            return None
         elapsed = time.perf_counter() - self._began
         return self._checkpoints.save(epoch, step, arrays, {**state, "elapsed": elapsed})
 

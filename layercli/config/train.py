@@ -1,6 +1,6 @@
 """The ``train`` section: how the model learns."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -66,6 +66,13 @@ class TrainSection(Strict):
         list[Callback], Field(description="What watches and steers training.", max_length=100)
     ] = []  # noqa: RUF012
 
+    distribution: Annotated[
+        Literal["auto", "none", "mirrored", "multi_worker"],
+        Field(
+            description="Over which devices a batch is divided: all GPUs of this machine (mirrored), the processes that "
+            "TF_CONFIG names (multi_worker), whichever there are (auto), or one device (none)."
+        ),
+    ] = "auto"
     execution: ExecutionSection = Execution.model_construct()
     checkpoints: Annotated[
         Checkpoints, Field(description="When the state is kept, so that training can go on from there.")

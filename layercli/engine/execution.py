@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 import tensorflow as tf
 
+from layercli import process
 from layercli.check import Valid
 from layercli.config.callbacks import TensorBoard
 from layercli.config.custom import CustomLayer
@@ -98,7 +99,9 @@ def plan(valid: Valid, part: Part) -> Plan:
     computing = flops / _FLOPS_PER_SECOND[device] + (valid.shapes.trainable or 0) * _SECONDS_PER_WEIGHT
     compiled = (1 - _STARTS_LESS) * starting + (1 - _COMPUTES_LESS) * computing
     jit_compile, reason = asked.jit_compile, "XLA is as the config says"
-    if jit_compile is None:
+    if process.cluster is not None:
+        jit_compile, reason = False, f"{process.cluster.size} workers sum their gradients in each step"
+    elif jit_compile is None:
         saved = train.epochs * steps * (starting + computing - compiled)
         jit_compile, reason = _xla(valid, train, saved)
     most = asked.steps_per_execution

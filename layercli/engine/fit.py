@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from layercli import process
 from layercli.check import Valid
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
@@ -27,6 +28,7 @@ from layercli.engine.keeping import DivergedError, Guard, Keeper, Store
 from layercli.engine.loop import BEGINNING, Loop, Position
 from layercli.engine.refusals import said
 from layercli.engine.snapshot import Snapshot, put_back_layers
+from layercli.engine.workers import Workers, is_loss
 from layercli.errors import LayercliError, Problem
 from layercli.graph.monitors import best_epoch, epoch_of
 
@@ -114,6 +116,7 @@ def fit(
         stopped = snapshot.state["stopped"] and train.epochs == snapshot.state["epochs"]
     stream = plan.feed == "stream"
     with _refusals(valid):
+        workers = Workers() if process.cluster is not None else None
         loop = Loop(
             model,
             feed_for(parts.train, train.batch_size, stream=stream),
@@ -124,6 +127,7 @@ def fit(
             else None,
             jit_compile=plan.jit_compile,
             cut=train.checkpoints.steps,
+            workers=workers,
         )
         keeper = Keeper(
             keeping.store,
@@ -131,7 +135,7 @@ def fit(
             layers=learning,
             callbacks=declared,
             steps=loop.steps,
-            told=keeping.told,
+            told=keeping.told if workers is None else workers.heed(keeping.told),
             more=lambda: {"records": fitted.records, "watch": watch.memory(), "epochs": train.epochs},
             start=keeping.start,
             snapshot=snapshot,
@@ -192,6 +196,10 @@ def _refusals(valid: Valid) -> Iterator[None]:
     try:
         yield
     except refusals as error:
+        if process.cluster is not None and is_loss(error):
+            message = f"Another process of the group is gone, or cannot be reached: {said(error)}"
+            hint = "Begin all of them again; `train --resume RUN` goes on from the last checkpoint."
+            raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         message = f"Training stopped: {said(error)}"
         raise LayercliError(valid.problem(("train",), "training-failed", message, hint)) from error
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from layercli.engine.feed import Feed, Tensors
+from layercli.engine.workers import Workers
 
 Step: TypeAlias = Callable[[Any], Any]
 """One step on a batch, such as a model's own ``train_step``; what it returns is not looked at."""
@@ -22,13 +23,21 @@ class Fused:
     """
 
     def __init__(
-        self, model: Any, step: Step, feed: Feed, *, jit_compile: bool = False, most: int = 1
+        self,
+        model: Any,
+        step: Step,
+        feed: Feed,
+        *,
+        jit_compile: bool = False,
+        most: int = 1,
+        workers: Workers | None = None,
     ) -> None:
         self._model = model
         self._step = step
         self._feed = feed
         self._size = feed.batch_size
         self._most = most
+        self._workers = workers
         self._compiled = None
         self._any: Callable[[Tensors, Tensors], Any] | None = None
         if jit_compile and feed.samples >= feed.batch_size:
@@ -79,7 +88,7 @@ class Fused:
 
         start = (tf.constant(0, tf.int64),)
         tf.while_loop(lambda first: first < examples, body, start, parallel_iterations=1)
-        return self._model.get_metrics_result()
+        return self._workers.results(self._model) if self._workers else self._model.get_metrics_result()
 
     def _full_batches(self, count: Any, block: Tensors, fixed: Tensors) -> Any:
         batches = [tf.reshape(rows, (self._most, self._size, *rows.shape[1:])) for rows in block]
@@ -92,5 +101,12 @@ class Fused:
         return self._model.get_metrics_result()
 
     def _take(self, rows: Tensors, fixed: Tensors) -> None:
+        if self._workers is None:
+            self._step(self._data(rows, fixed))
+        else:
+            rows, whole = self._workers.share(rows)
+            self._workers.step(self._model, self._step, self._data(rows, fixed), rows, whole)
+
+    def _data(self, rows: Tensors, fixed: Tensors) -> Any:
         tensors = self._feed.batch(rows, fixed)
-        self._step(tf.nest.pack_sequence_as(self._feed.structure, list(tensors)))
+        return tf.nest.pack_sequence_as(self._feed.structure, list(tensors))

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 import keras
 
 from layercli.data.part import Shuffle
-from layercli.engine.feed import Feed, Span, steps_of
+from layercli.engine.feed import Feed, Span, Tensors, steps_of
 from layercli.engine.fused import Fused
+from layercli.engine.workers import Workers
 
 
 class Position(NamedTuple):
@@ -39,6 +40,7 @@ class Loop:
         validation: Feed | None = None,
         jit_compile: bool = False,
         cut: int | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self._model = model
         self._feed = feed
@@ -47,7 +49,17 @@ class Loop:
         self._seed = seed
         self._cut = cut
         model.optimizer.build(model.trainable_variables)
-        self._train = Fused(model, model.train_step, feed, jit_compile=jit_compile, most=most)
+        self._workers = workers
+        if workers is not None:
+            workers.begin(model)
+        self._train = Fused(
+            model,
+            model.train_step,
+            feed,
+            jit_compile=jit_compile and workers is None,
+            most=most,
+            workers=workers,
+        )
         self._test: Fused | None = None
 
     @property
@@ -72,14 +84,16 @@ class Loop:
         for epoch in range(start.epoch, epochs):
             model.reset_metrics()
             listed.on_epoch_begin(epoch)
+            if self._workers is not None:
+                self._workers.begin_epoch(model)
             spans = self._spans(epoch, start.step if epoch == start.epoch else 0)
             shuffle = None if self._seed is None else Shuffle(self._seed, epoch)
             for span, block in zip(spans, self._feed.blocks(spans, shuffle), strict=True):
                 listed.on_train_batch_begin(span.first)
-                listed.on_train_batch_end(span.last - 1, self._train(block, self._feed))
+                listed.on_train_batch_end(span.last - 1, self.step(block))
                 if model.stop_training:
                     break
-            logs = dict(model.get_metrics_result())
+            logs = dict(model.get_metrics_result() if self._workers is None else self._workers.metrics(model))
             if self._validation is not None:
                 found = self.evaluate(self._validation, listed)
                 logs |= {f"val_{name}": value for name, value in found.items()}
@@ -89,11 +103,17 @@ class Loop:
         model.optimizer.finalize_variable_values(model.trainable_variables)
         listed.on_train_end(logs)
 
+    def step(self, block: Tensors) -> Mapping[str, Any]:
+        """Take the steps of a block of the feed; the metrics since they were last reset."""
+        if self._workers is None:
+            return self._train(block, self._feed)
+        return self._workers.block(lambda: self._train(block, self._feed))
+
     def evaluate(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
         """The loss and metrics over a part: the numbers of Keras's own ``evaluate``."""
         model = self._model
         if self._test is None:
-            self._test = Fused(model, model.test_step, feed)
+            self._test = Fused(model, model.test_step, feed, workers=self._workers)
         listed = callbacks or keras.callbacks.CallbackList(model=model)
         spans = _divided(0, steps_of(feed), self._most)
         listed.on_test_begin()

@@ -23,6 +23,10 @@ def start() -> None:
     with _kept_out(_UNUSED if process.is_ours else ()), native_output_held():
         import keras
 
+        if process.cluster is not None:
+            from layercli.engine.workers import join
+
+            join()
         keras.distribution.list_devices()  # looks for accelerators now, while what that prints is held
 
 
