@@ -20,7 +20,7 @@ from layercli.importing.folding import fold
 from layercli.importing.leaves import Leaf, leaves_of, leaves_of_config
 from layercli.importing.reading import read_stack
 from layercli.importing.training import train_section
-from layercli.importing.writing import write
+from layercli.importing.writing import output_names, write
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.problems import print_problems, problems_json
 from layercli.runs import directory as runs
@@ -136,9 +136,10 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     if has_errors(problems):
         raise LayercliError([_in(archive.path, problem) for problem in problems])
     leaves, outputs = leaves_of(stack)
-    train, untold = train_section(archive.document.get("compile_config"))
-    problems += [_not_carried(what) for what in untold]
     blocks = fold(stack)
+    names = output_names(stack)
+    train, untold = train_section(archive.document.get("compile_config"), stack.output_layers, names)
+    problems += [_not_carried(what) for what in untold]
     given = stack.name if stack.name and not _MADE_UP.fullmatch(stack.name) else config.stem
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", given).strip("-_")[:60] or "model"
     text = write(stack, blocks, name=name, train=train)

@@ -71,16 +71,5 @@ class Stack:
     items: list[Item]
     outputs: list[Wire]
     name: str | None = None
-
-
-def flattened(items: list[Item]) -> Iterator[Item]:
-    """The layers themselves, in order; a call of a model once more is a call of each of its layers."""
-    for item in items:
-        if item.kind == "layer" or (item.kind == "reuse" and not _of(item).body):
-            yield item
-        else:
-            yield from flattened(_of(item).body)
-
-
-def _of(item: Item) -> Item:
-    return item.target if item.target is not None else item
+    output_layers: list[str] = field(default_factory=list)
+    """What Keras calls the outputs: by the layers that give them."""

@@ -81,7 +81,8 @@ class _Reader:
             places = [(INPUT, None)]
         items: list[Item] = []
         outputs = self._emit(model, places, (), items)
-        return Stack(inputs, items, [Wire(source, pick) for source, pick in outputs], model.name)
+        wires = [Wire(source, pick) for source, pick in outputs]
+        return Stack(inputs, items, wires, model.name, [tensor.layer for tensor in model.outputs])
 
     def _input(self, layer: Described) -> dict[str, Any]:
         config = layer.config

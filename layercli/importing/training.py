@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,15 +14,14 @@ from layercli.layers.component import Catalogue, Component
 from layercli.layers.strict import plain
 from layercli.source.nodes import printable, quoted
 
-_AS_IT_IS: dict[str, Any] = {"run_eagerly": False, "steps_per_execution": 1, "jit_compile": False, "auto_scale_loss": True,
-                             "loss_weights": None, "weighted_metrics": None}  # fmt: skip
-"""What `compile` takes besides, and the value at which that means nothing."""
-_EXECUTION = ("steps_per_execution", "jit_compile", "auto_scale_loss")
-"""What changes how training runs, and not what it learns."""
 
+def train_section(
+    config: Any, layers: Sequence[str], names: Sequence[str] | None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The ``train`` section for Keras's record of ``compile``, and what of it cannot be said there.
 
-def train_section(config: Any) -> tuple[dict[str, Any] | None, list[str]]:
-    """The ``train`` section for Keras's record of ``compile``, and what of it cannot be said there."""
+    ``layers`` are the outputs as Keras calls them, ``names`` as the config does.
+    """
     if not isinstance(config, Mapping) or not config.get("optimizer"):
         return None, []
     section: dict[str, Any] = {}
@@ -32,15 +31,42 @@ def train_section(config: Any) -> tuple[dict[str, Any] | None, list[str]]:
         if value is not None:
             section[key] = value
 
-    for key, read in (("optimizer", _optimizer), ("loss", _loss), ("metrics", _metrics)):
+    def by_output(value: Any, read: Callable[[Any], Any]) -> Any:
+        """The same for each output, by the config's names; of a single output without."""
+        if isinstance(value, dict) and not is_object(value):
+            value = [value.get(layer) for layer in layers]
+        if not isinstance(value, list) or len(value) != len(layers):
+            raise InexpressibleError(quoted(value))
+        if len(layers) == 1:
+            return read(value[0])
+        if names is None:
+            raise InexpressibleError(
+                "one for each of several outputs, not all of which are layers by themselves"
+            )
+        found = {name: read(item) for name, item in zip(names, value, strict=True)}
+        return {name: item for name, item in found.items() if item}
+
+    def losses(value: Any) -> Any:
+        several = isinstance(value, (list, dict)) and not is_object(value)
+        return by_output(value, _loss) if several else _loss(value)
+
+    def metrics(value: Any) -> Any:
+        nested = isinstance(value, list) and any(isinstance(item, list) or item is None for item in value)
+        several = nested or (isinstance(value, dict) and not is_object(value))
+        return by_output(value, _metrics) if several else _metrics(value)
+
+    def loss_weights(value: Any) -> Any:
+        return None if value is None or len(layers) == 1 else by_output(value, lambda item: item)
+
+    reads = {"optimizer": _optimizer, "loss": losses, "loss_weights": loss_weights, "metrics": metrics,
+             "weighted_metrics": metrics}  # fmt: skip
+    for key, read in reads.items():
         try:
             take(key, read(config.get(key)))
         except InexpressibleError as error:
             told.append(f"`{key}`: {error}")
-    for key, usual in _AS_IT_IS.items():
-        value = config.get(key, usual)
-        if value not in (usual, None, [], {}, "auto") and key not in _EXECUTION:
-            told.append(f"`{key}`: {quoted(value)}")
+    if config.get("run_eagerly"):
+        told.append("`run_eagerly`: true")
     if "loss" not in section:
         return None, told
     try:
@@ -55,19 +81,17 @@ def _optimizer(value: Any) -> Any:
 
 
 def _loss(value: Any) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, (list, dict)) and not is_object(value):
-        raise InexpressibleError("a loss for each of several outputs")
-    return _component("loss", value, LOSSES)
+    return None if value is None else _component("loss", value, LOSSES)
 
 
 def _metrics(value: Any) -> Any:
+    """A list of metrics; Keras also takes one alone."""
     if value is None:
         return None
-    if not isinstance(value, list) or any(isinstance(item, list) for item in value):
-        raise InexpressibleError("metrics for each of several outputs")
-    return [_component("metric", item, METRICS) for item in value]
+    listed = [value] if isinstance(value, str) or is_object(value) else value
+    if not isinstance(listed, list):
+        raise InexpressibleError(quoted(value))
+    return [_component("metric", item, METRICS) for item in listed]
 
 
 def _component(noun: str, value: Any, home: Catalogue[Component]) -> Any:

@@ -52,6 +52,15 @@ def write(
     return "\n".join(lines) + "\n"
 
 
+def output_names(stack: Stack) -> list[str] | None:
+    """What ``train`` calls the outputs of a folded stack; None where one is not a single layer's."""
+    if any(not isinstance(wire.source, Item) or wire.source.kind == "block" or wire.source.repeat > 1
+           or wire.pick is not None for wire in stack.outputs):  # fmt: skip
+        return None
+    names = _names(stack.items, stack.inputs, stack.outputs)
+    return [names.get(wire.source, "") for wire in stack.outputs if isinstance(wire.source, Item)]
+
+
 def _shape(spec: Mapping[str, Any]) -> Any:
     return spec["shape"] if spec["dtype"] == "float32" else dict(spec)
 
