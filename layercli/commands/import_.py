@@ -139,17 +139,21 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     blocks = fold(stack)
     names = output_names(stack)
     train, untold = train_section(archive.document.get("compile_config"), stack.output_layers, names)
-    problems += [_not_carried(what) for what in untold]
     given = stack.name if stack.name and not _MADE_UP.fullmatch(stack.name) else config.stem
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", given).strip("-_")[:60] or "model"
-    text = write(stack, blocks, name=name, train=train)
-    valid = require(check(str(config), text=text))
+    checked = check(str(config), text=write(stack, blocks, name=name, train=train))
+    wrong = [problem for problem in checked.problems if problem.severity == "error"]
+    if wrong and all(problem.path.startswith("train") for problem in wrong):
+        untold += [problem.message for problem in wrong]  # such as an output without a loss
+        train = None
+        checked = check(str(config), text=write(stack, blocks, name=name))
+    problems += [_not_carried(what) for what in untold]
+    valid = require(checked)
     again, ends = leaves_of_config(valid)
     if not (len(again) == len(leaves) and all(map(Leaf.same, leaves, again)) and ends == outputs):
         raise AssertionError("the config that was written stands for other layers")
     proof = _proven(archive, valid, leaves, outputs, custom, weights, trust=trust)
-    if weights is not None:
-        text = write(stack, blocks, name=name, train=train, weights=weights.name)
+    text = write(stack, blocks, name=name, train=train, weights=None if weights is None else weights.name)
     try:
         runs.write_text(config, text)
     except OSError as error:

@@ -42,7 +42,7 @@ def read_stack(
     except InexpressibleError as error:
         reader.report(None, str(error))
         stack = Stack({}, [], [])
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         # What Keras writes has none of these; a record that was edited may have any.
         what = printable(f"{type(error).__name__}: {error}", limit=100)
         reader.problems.append(
@@ -81,6 +81,8 @@ class _Reader:
             places = [(INPUT, None)]
         items: list[Item] = []
         outputs = self._emit(model, places, (), items)
+        if not items:
+            raise InexpressibleError("it has no layers")
         wires = [Wire(source, pick) for source, pick in outputs]
         return Stack(inputs, items, wires, model.name, [tensor.layer for tensor in model.outputs])
 
@@ -158,10 +160,14 @@ class _Reader:
                 if steps is not None:
                     return [self._steps(steps, [source(x) for x in _fed(call)], layer, place, items)]
             wires = [Wire(*source(tensor), key) for tensor, key in self._wires(layer, call)]
+            if not wires:
+                raise InexpressibleError("it is called without a tensor")
             item = self._layer(layer, wires, place)
         except InexpressibleError as error:
             self.report(place, str(error), *_advice(layer, str(error)))
-            item = Item("layer", "Identity", [Wire(*source(x)) for x in _fed(call)][:1], origin=place)
+            # In its place, so that what follows it can be read.
+            wires = [Wire(*source(x)) for x in _fed(call)][:1]
+            item = Item("layer", "Identity", wires, origin=place)
         items.append(item)
         several = layer.name in model.picked or _gives_several(layer.config)
         return [(item, index) for index in range(_MOST_OUTPUTS)] if several else [(item, None)]

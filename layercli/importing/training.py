@@ -65,6 +65,14 @@ def train_section(
             take(key, read(config.get(key)))
         except InexpressibleError as error:
             told.append(f"`{key}`: {error}")
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            OverflowError,
+        ):  # an edited record may hold anything
+            told.append(f"`{key}`: its record is malformed")
     if config.get("run_eagerly"):
         told.append("`run_eagerly`: true")
     if "loss" not in section:
