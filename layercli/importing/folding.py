@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
 from layercli.importing.items import INPUT, Item, Parameter, Stack, Wire
-from layercli.layers.component import snake_case
+from layercli.importing.places import (
+    WHOLE,
+    Place,
+    clean_hint,
+    kind_of,
+    local_of,
+    prefix_of,
+    unused,
+    wholeness,
+    word_of,
+)
+from layercli.importing.repeats import moved_to, repeat
 from layercli.layers.registry import LAYERS
 
 SKIP: Final = "skip"
@@ -22,8 +33,6 @@ _MOST_PARAMETERS = 4
 _SIZES: Final = ("filters", "units", "kernel_size", "strides", "rate", "num_heads", "key_dim", "scale", "target_shape",
                  "dilation_rate", "pool_size", "groups")  # fmt: skip
 """Arguments in which a reader expects the uses of a block to differ."""
-_WHOLE: Final = 1.4
-"""What a block counts more whose layers' names say that they belong together."""
 _WORTH = 2
 """Lines that a block must save."""
 
@@ -37,32 +46,11 @@ class Block:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """One stack of layers, from ``start`` to before ``stop``."""
-
-    items: list[Item]
-    start: int
-    stop: int
-    entries: tuple[Wire, ...]
-    whole: bool = False
-    """Whether it is all of a block."""
-
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self.items[self.start : self.stop])
-
-    def __getitem__(self, index: int) -> Item:
-        return self.items[self.start + index]
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-
 @dataclass(slots=True)
 class _Candidate:
     """Stacks that are alike, and the arguments in which they differ: (entry, argument) -> parameter."""
 
-    places: list[_Place]
+    places: list[Place]
     params: dict[tuple[int, str], str]
     gain: float
 
@@ -73,7 +61,7 @@ def fold(stack: Stack) -> list[Block]:
     lists = [stack.items]
     _own_blocks(stack.items, blocks, lists)
     for items in lists:
-        _repeat(items, stack)
+        repeat(items, stack)
     while (best := _best(lists, stack)) is not None:
         block = _declared(best, {block.name for block in blocks})
         blocks.append(block)
@@ -81,10 +69,10 @@ def fold(stack: Stack) -> list[Block]:
             _use(block, best, place, stack)
         lists.append(block.items)
     for items in lists:
-        _repeat(items, stack)
+        repeat(items, stack)
     kept = _unwrapped(blocks, lists)
     for items in lists:
-        _repeat(items, stack)
+        repeat(items, stack)
     return kept
 
 
@@ -122,7 +110,7 @@ def _own_blocks(items: list[Item], blocks: list[Block], lists: list[list[Item]])
     """The models that are used as layers."""
     for item in items:
         if item.kind == "block":
-            name = _unused(
+            name = unused(
                 re.sub(r"[^A-Za-z0-9_]", "_", item.type)[:40] or "model", {block.name for block in blocks}
             )
             item.type = name
@@ -133,7 +121,7 @@ def _own_blocks(items: list[Item], blocks: list[Block], lists: list[list[Item]])
 
 def _best(lists: list[list[Item]], stack: Stack) -> _Candidate | None:
     """The stacks whose folding saves most."""
-    groups: dict[int, list[_Place]] = defaultdict(list)
+    groups: dict[int, list[Place]] = defaultdict(list)
     for items in lists:
         for mark, place in _closed(items, stack):
             groups[mark].append(place)
@@ -142,7 +130,7 @@ def _best(lists: list[list[Item]], stack: Stack) -> _Candidate | None:
     best: _Candidate | None = None
     values: dict[int, dict[str, str]] = {}
     for places in shared:
-        if best is not None and _WHOLE * ((len(places) - 1) * len(places[0]) - 3) <= best.gain:
+        if best is not None and WHOLE * ((len(places) - 1) * len(places[0]) - 3) <= best.gain:
             continue
         for candidate in _candidates(places, values):
             if candidate.gain >= _WORTH and (best is None or candidate.gain > best.gain):
@@ -150,7 +138,7 @@ def _best(lists: list[list[Item]], stack: Stack) -> _Candidate | None:
     return best
 
 
-def _closed(items: list[Item], stack: Stack) -> Iterator[tuple[int, _Place]]:
+def _closed(items: list[Item], stack: Stack) -> Iterator[tuple[int, Place]]:
     """Stacks that take one or two tensors from outside and give only their last layer's, with a mark of their form."""
     position = {item: index for index, item in enumerate(items)}
     last_use = [-1] * len(items)
@@ -189,14 +177,14 @@ def _closed(items: list[Item], stack: Stack) -> Iterator[tuple[int, _Place]]:
             mark = hash((mark, tuple(tokens)))
             if used_until <= index and index > start:
                 whole = items is not stack.items and start == 0 and index + 1 == len(items)
-                yield mark, _Place(items, start, index + 1, tuple(entries), whole)
+                yield mark, Place(items, start, index + 1, tuple(entries), whole)
             used_until = max(used_until, last_use[index])
 
 
-def _candidates(places: list[_Place], values: dict[int, dict[str, str]]) -> Iterator[_Candidate]:
+def _candidates(places: list[Place], values: dict[int, dict[str, str]]) -> Iterator[_Candidate]:
     """Ways to fold stacks of one form: all of them, those alike but for sizes, those alike in all."""
     for level in ("all", "sizes", "none"):
-        groups: dict[Any, list[_Place]] = defaultdict(list)
+        groups: dict[Any, list[Place]] = defaultdict(list)
         for place in places:
             groups[_fixed(place, level, values)].append(place)
         for group in groups.values():
@@ -205,11 +193,11 @@ def _candidates(places: list[_Place], values: dict[int, dict[str, str]]) -> Iter
                 continue
             params = _parameters(apart, values)
             if params is not None:
-                whole = sum(map(_wholeness, apart)) / len(apart)
+                whole = sum(map(wholeness, apart)) / len(apart)
                 yield _Candidate(apart, params, _gain(apart, params, values) * whole)
 
 
-def _fixed(place: _Place, level: str, values: dict[int, dict[str, str]]) -> Any:
+def _fixed(place: Place, level: str, values: dict[int, dict[str, str]]) -> Any:
     """What must be equal in all uses."""
     if level == "all":
         return None
@@ -234,9 +222,9 @@ def _values(item: Item, cache: dict[int, dict[str, str]]) -> dict[str, str]:
     return known
 
 
-def _apart(places: list[_Place]) -> list[_Place]:
+def _apart(places: list[Place]) -> list[Place]:
     """Stacks of which none overlaps another."""
-    kept: list[_Place] = []
+    kept: list[Place] = []
     ends: dict[int, int] = {}
     for place in places:  # each list's in order
         if place.start >= ends.get(id(place.items), 0):
@@ -245,7 +233,7 @@ def _apart(places: list[_Place]) -> list[_Place]:
     return kept
 
 
-def _parameters(places: list[_Place], values: dict[int, dict[str, str]]) -> dict[tuple[int, str], str] | None:
+def _parameters(places: list[Place], values: dict[int, dict[str, str]]) -> dict[tuple[int, str], str] | None:
     """The parameters that a block for all of these needs; None where that is too many, or one is no simple value."""
     columns: dict[tuple[str, ...], list[tuple[int, str]]] = {}
     for index in range(len(places[0])):
@@ -260,13 +248,13 @@ def _parameters(places: list[_Place], values: dict[int, dict[str, str]]) -> dict
             if len(columns) > _MOST_PARAMETERS:
                 return None
     keys = Counter(uses[0][1] for uses in columns.values())
-    prefix = _prefix(places[0])
+    prefix = prefix_of(places[0])
     params: dict[tuple[int, str], str] = {}
     for uses in columns.values():
         index, key = uses[0]
-        local = _local(places[0][index], prefix) if keys[key] > 1 else None
+        local = local_of(places[0][index], prefix) if keys[key] > 1 else None
         before = [part for part in (local or "").split("_") if part.isalpha()]
-        name = _unused("_".join([*before, key]), set(params.values()))
+        name = unused("_".join([*before, key]), set(params.values()))
         params |= dict.fromkeys(uses, name)
     return params
 
@@ -291,7 +279,7 @@ def _argument(item: Item, key: str) -> Any:
 
 
 def _gain(
-    places: list[_Place], params: dict[tuple[int, str], str], values: dict[int, dict[str, str]]
+    places: list[Place], params: dict[tuple[int, str], str], values: dict[int, dict[str, str]]
 ) -> float:
     """Lines that folding saves, less what parameters cost a reader."""
     runs = 1 + sum(not _follows(one, other, params, values) for one, other in pairwise(places))
@@ -305,7 +293,7 @@ def _gain(
 
 
 def _follows(
-    one: _Place, other: _Place, params: dict[tuple[int, str], str], values: dict[int, dict[str, str]]
+    one: Place, other: Place, params: dict[tuple[int, str], str], values: dict[int, dict[str, str]]
 ) -> bool:
     """Whether the second repeats the first."""
     return (
@@ -322,10 +310,10 @@ def _follows(
 def _declared(found: _Candidate, taken: set[str]) -> Block:
     """The block for stacks that are alike."""
     first = found.places[0]
-    prefixes = [_prefix(place) for place in found.places]
-    words = [_word(prefix[-1]) for prefix in prefixes if prefix]
-    word = words[0] if len(words) == len(prefixes) and len(set(words)) == 1 and words[0] else _kind(first)
-    block = Block(_unused(word, taken), [])
+    prefixes = [prefix_of(place) for place in found.places]
+    words = [word_of(prefix[-1]) for prefix in prefixes if prefix]
+    word = words[0] if len(words) == len(prefixes) and len(set(words)) == 1 and words[0] else kind_of(first)
+    block = Block(unused(word, taken), [])
     for name in dict.fromkeys(found.params.values()):
         where = next(place for place, param in found.params.items() if param == name)
         told = Counter(json.dumps(_shown(place, where)) for place in found.places)
@@ -340,22 +328,24 @@ def _declared(found: _Candidate, taken: set[str]) -> Block:
             for key, value in item.args.items()
         }
         args |= {key: Parameter(name) for (at, key), name in found.params.items() if at == index}
-        locals_ = {_local(place[index], prefix) for place, prefix in zip(found.places, prefixes, strict=True)}
+        locals_ = {
+            local_of(place[index], prefix) for place, prefix in zip(found.places, prefixes, strict=True)
+        }
         own = locals_.pop() if len(locals_) == 1 else None
         # The item itself moves into the block; those of the other places are dropped.
         block.items.append(Item(item.kind, item.type, [_rewired(wire, entries) for wire in item.wires], args, own,
                                 item.origin, item.target, item.body, item.repeat))  # fmt: skip
     moved = dict(zip(first, block.items, strict=True))
     for item in block.items:
-        item.wires = [_moved(wire, moved) for wire in item.wires]
+        item.wires = [moved_to(wire, moved) for wire in item.wires]
         item.args = {
-            key: _moved(value, moved) if isinstance(value, Wire) else value
+            key: moved_to(value, moved) if isinstance(value, Wire) else value
             for key, value in item.args.items()
         }
     return block
 
 
-def _shown(place: _Place, where: tuple[int, str]) -> Any:
+def _shown(place: Place, where: tuple[int, str]) -> Any:
     value = _argument(place[where[0]], where[1])
     return {"$": value.name} if isinstance(value, Parameter) else value
 
@@ -368,11 +358,7 @@ def _rewired(wire: Wire, entries: list[Wire]) -> Wire:
     return Wire(INPUT if entries.index(place) == 0 else Parameter(SKIP), None, wire.key)
 
 
-def _moved(wire: Wire, moved: dict[Item, Item]) -> Wire:
-    return Wire(moved[wire.source], wire.pick, wire.key) if wire.source in moved else wire
-
-
-def _use(block: Block, found: _Candidate, place: _Place, stack: Stack) -> None:
+def _use(block: Block, found: _Candidate, place: Place, stack: Stack) -> None:
     """Put the use of a block into the place of a stack."""
     args: dict[str, Any] = {}
     for where, name in found.params.items():
@@ -382,133 +368,15 @@ def _use(block: Block, found: _Candidate, place: _Place, stack: Stack) -> None:
     if len(place.entries) > 1:
         args[SKIP] = place.entries[1]
     use = Item("block", block.name, [place.entries[0]], args)
-    prefix = _prefix(place)
-    use.hint = _clean_hint(prefix)
+    prefix = prefix_of(place)
+    use.hint = clean_hint(prefix)
     moved = {place[len(place) - 1]: use}
     place.items[place.start : place.stop] = [use]
     for item in place.items:
-        item.wires = [_moved(wire, moved) for wire in item.wires]
+        item.wires = [moved_to(wire, moved) for wire in item.wires]
         item.args = {
-            key: _moved(value, moved) if isinstance(value, Wire) else value
+            key: moved_to(value, moved) if isinstance(value, Wire) else value
             for key, value in item.args.items()
         }
     if place.items is stack.items:
-        stack.outputs = [_moved(wire, moved) for wire in stack.outputs]
-
-
-def _repeat(items: list[Item], stack: Stack) -> None:
-    """Entries that stand one behind the other, each taking the one before, as one with ``repeat``."""
-    position = {item: index for index, item in enumerate(items)}
-    uses: Counter[Item] = Counter(
-        wire.source for item in items for wire in item.sources() if wire.source in position
-    )
-    uses.update(wire.source for wire in stack.outputs if wire.source in position)
-    pinned = {item.target for item in items if item.kind == "reuse"}
-    kept: list[Item] = []
-    for item in items:
-        before = kept[-1] if kept else None
-        alike = (
-            before is not None
-            and item.kind == before.kind != "reuse"
-            and item.type == before.type
-            and item.args == before.args
-            and item.wires == [Wire(before)]
-            and len(before.wires) == 1
-            and before.wires[0].key is None
-            and uses[before] == 1
-            and not {item, before} & pinned
-            and item.name is None
-            and before.name is None
-        )
-        if not alike:
-            kept.append(item)
-            continue
-        assert before is not None
-        before.repeat += item.repeat
-        moved = {item: before}
-        uses[before] = uses[item]
-        for other in items:
-            other.wires = [_moved(wire, moved) for wire in other.wires]
-            other.args = {
-                key: _moved(value, moved) if isinstance(value, Wire) else value
-                for key, value in other.args.items()
-            }
-        stack.outputs = [_moved(wire, moved) for wire in stack.outputs]
-    items[:] = kept
-
-
-def _wholeness(place: _Place) -> float:
-    """How well the names of the layers agree that this is one thing: they begin alike, and those around it do not."""
-    if sum(_words(item) is not None for item in place) * 2 < len(place):
-        return 1.0
-    prefix = _prefix(place)
-    if not prefix:
-        return 0.5
-    around = [place.items[at] for at in (place.start - 1, place.stop) if 0 <= at < len(place.items)]
-    beyond = any((_words(item) or [])[: len(prefix)] == prefix for item in around)
-    return 0.9 if beyond else _WHOLE
-
-
-def _words(item: Item) -> list[str] | None:
-    """The words of a layer's name, or of the names of the layers in a block."""
-    if item.name is not None:
-        return item.name.split("_")
-    return None if item.hint is None else [*item.hint.split("_"), ""]
-
-
-def _prefix(place: _Place) -> list[str]:
-    """The words with which the names of all layers of a stack begin."""
-    names = [found for item in place if (found := _words(item)) is not None]
-    if len(names) < 2 or len(names) * 2 < len(place):
-        return []
-    prefix: list[str] = []
-    for words in zip(*names, strict=False):
-        if len(set(words)) > 1:
-            break
-        prefix.append(words[0])
-    return prefix[: min(map(len, names)) - 1]
-
-
-def _local(item: Item, prefix: list[str]) -> str | None:
-    """A layer's name inside its stack; None where it has none, or only one of its place in the model."""
-    if item.name is None:
-        return None
-    return "_".join(item.name.split("_")[len(prefix) :]) if prefix else None
-
-
-def _clean_hint(prefix: Sequence[str]) -> str | None:
-    return "_".join(prefix) or None
-
-
-def _word(text: str) -> str:
-    """The last word of a name, without numbers."""
-    words = [re.sub(r"[^a-z]", "", word.lower()) for word in text.split("_")]
-    return next((word for word in reversed(words) if len(word) > 1), "")
-
-
-def _kind(place: _Place) -> str:
-    """A name for a stack, from what it does."""
-    types = [item.type for item in place]
-    last = place[len(place) - 1]
-    skips = last.type == "Add" and any(Wire(wire.source, wire.pick) in place.entries for wire in last.wires)
-    if any(kind in ("MultiHeadAttention", "GroupQueryAttention", "Attention") for kind in types):
-        return "attention"
-    if skips:
-        return "residual"
-    for start, name in (
-        ("Separable", "separable"),
-        ("Depthwise", "depthwise"),
-        ("Conv", "convolution"),
-        ("Dense", "hidden"),
-    ):
-        if any(kind.startswith(start) for kind in types):
-            return name
-    return snake_case(types[0]) + "_block" if len(types) < 3 and place[0].kind == "layer" else "block"
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken or free in (INPUT, "previous"):
-        number += 1
-        free = f"{name}_{number}"
-    return free
+        stack.outputs = [moved_to(wire, moved) for wire in stack.outputs]
