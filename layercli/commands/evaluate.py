@@ -71,7 +71,7 @@ def _part(trained: Trained, part: PartName, *, trust: bool) -> Part:
     valid = trained.valid
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
-    examples: Part = getattr(read_parts(valid, data)[0], part)
+    examples: Part = getattr(read_parts(valid, data, trust=trust)[0], part)
     if not len(examples):
         message = f"The run has no {part} examples."
         hint = "Choose another part by --part: " + ", ".join(name for name in PARTS if name != part) + "."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layercli.check import Valid
-from layercli.commands.ready import machine_memory
+from layercli.commands.ready import machine_memory, require_data_trust
 from layercli.config.data import Data
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.agreement import disagreements, one_hot_units
@@ -29,12 +29,13 @@ class Examined:
     problems: list[Problem]
 
 
-def examine(valid: Valid, data: Data) -> Examined:
+def examine(valid: Valid, data: Data, *, trust: bool = False) -> Examined:
     """Read all examples and find everything that is wrong with them.
 
     Raises:
-        LayercliError: they cannot be read.
+        LayercliError: they cannot be read, or a function gives them that is not trusted.
     """
+    require_data_trust(valid, data, trust=trust)
     from layercli.data.arrays import RefusedDataError
     from layercli.data.contract import findings, part_findings, type_findings
     from layercli.data.readers import read
@@ -72,7 +73,7 @@ def _units(valid: Valid) -> dict[str | None, int | None]:
     return units | ({None: units[title]} if len(units) == 1 else {})
 
 
-def read_parts(valid: Valid, data: Data) -> tuple[Parts, list[Problem]]:
+def read_parts(valid: Valid, data: Data, *, trust: bool = False) -> tuple[Parts, list[Problem]]:
     """The examples as the model is fed with them: to train on, to validate on and to test on; and warnings.
 
     Raises:
@@ -81,7 +82,7 @@ def read_parts(valid: Valid, data: Data) -> tuple[Parts, list[Problem]]:
     from layercli.data.arrays import RefusedDataError
     from layercli.data.feeding import one_hot, weighted
 
-    examined = examine(valid, data)
+    examined = examine(valid, data, trust=trust)
     if examined.parts is None or has_errors(examined.problems):
         raise LayercliError(examined.problems)
     parts = examined.parts

@@ -56,7 +56,7 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
     from layercli.engine.loading import load_model
 
     module = load_format(form)
-    parts, warnings = _parts(valid)
+    parts, warnings = _parts(valid, trust=trust)
     if request.quantize == "int8" and parts is None:
         raise LayercliError(
             [problem_of(warnings[0], "int8 needs the training examples to learn ranges from")]
@@ -127,13 +127,13 @@ def _require_place(target: Path, form: str) -> None:
         )
 
 
-def _parts(valid: Valid) -> tuple[Parts | None, list[Problem]]:
+def _parts(valid: Valid, *, trust: bool) -> tuple[Parts | None, list[Problem]]:
     """The run's examples, if they can still be read; else a warning that says why not."""
     data = valid.config.data
     if data is None:
         return None, []
     try:
-        return read_parts(valid, data)[0], []
+        return read_parts(valid, data, trust=trust)[0], []
     except LayercliError as error:
         first = error.problems[0]
         message = f"The run's data cannot be read, so drawn numbers are compared: {first.message}"

@@ -10,7 +10,7 @@ import typer
 from layercli.check import check, require
 from layercli.commands.examples import examine
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.commands.ready import require_data, require_data_trust
+from layercli.commands.ready import require_data
 from layercli.errors import ExitCode, LayercliError, Problem, has_errors
 from layercli.reports.console import console, print_json
 from layercli.reports.data import data_json, print_data
@@ -31,8 +31,7 @@ def command(
     """Show what the data is like and hold it against the model, before anything is trained. TensorFlow is not loaded."""
     valid = require(check(config, set_ or ()))
     data = require_data(valid)
-    require_data_trust(valid, data, trust=trust)
-    examined = examine(valid, data)
+    examined = examine(valid, data, trust=trust)
     from layercli.data.summary import balances, features, targets, write_sheet
 
     statistics, parts = examined.statistics, examined.parts

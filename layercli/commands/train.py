@@ -123,7 +123,7 @@ def train(
         from layercli.data.learned import Learned
 
         try:
-            material = prepare(valid, progress, begins=True)
+            material = prepare(valid, progress, begins=True, trust=trust)
             runs.write_config(run, valid)
             runs.write_json(run / runs.LEARNED, Learned.of(material.parts).to_json())
         except BaseException:
@@ -179,7 +179,7 @@ def go_on(
             {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
         )
         progress.say(f"Run {run}: going on after {position['epoch']} epochs and {position['step']} steps.")
-        material = prepare(valid, progress, begins=checkpoint is None)
+        material = prepare(valid, progress, begins=checkpoint is None, trust=trust)
         require_same_data(begun, material.parts.fingerprint())
         from layercli.engine.execution import Plan, plan
         from layercli.engine.snapshot import UnfitSnapshotError

@@ -60,7 +60,7 @@ class Material:
         return len(self.parts.train), len(self.parts.validation), len(self.parts.test)
 
 
-def prepare(valid: Valid, progress: Silent, *, begins: bool) -> Material:
+def prepare(valid: Valid, progress: Silent, *, begins: bool, trust: bool) -> Material:
     """The examples, divided, and a model that can be trained and saved; one that ``begins`` takes over weights.
 
     Raises:
@@ -70,7 +70,7 @@ def prepare(valid: Valid, progress: Silent, *, begins: bool) -> Material:
     from layercli.engine.assemble import assemble, check_savable, misstated
 
     data, _ = require_sections(valid)
-    parts, warnings = read_parts(valid, data)
+    parts, warnings = read_parts(valid, data, trust=trust)
     assembled = assemble(valid)
     if problems := misstated(assembled, valid):
         raise LayercliError(problems)

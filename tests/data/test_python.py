@@ -119,3 +119,15 @@ def test_a_file_that_is_not_there_and_what_names_no_function_are_told(place):
     [(code, message, _)] = told(place, "validate", function="waves.py")
     assert code == "bad-custom-type"
     assert message.startswith('`function` is "waves.py"')
+
+
+def test_a_run_is_exported_without_its_data_where_that_is_not_trusted(place):
+    assert told(place, "validate") == []
+    assert json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)["ok"]
+    (place / "ran").unlink()
+    result = invoke("export", "run", "--format", "keras", "--output", "out.keras", "--json")
+    assert not (place / "ran").exists()
+    assert "would load and run" in result.output
+    assert invoke("evaluate", "run", "--json", "--part", "train").exit_code == 1
+    assert not (place / "ran").exists()
+    assert invoke("evaluate", "run", "--json", "--part", "train", "--trust").exit_code == 0
