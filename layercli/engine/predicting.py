@@ -19,6 +19,8 @@ from layercli.graph.classes import Meaning, meaning_of
 
 _ROWS = 4096
 """Rows that are put together before they are written."""
+_BYTES = 1 << 26
+"""Bytes of outputs from which on they are written, however few rows they are."""
 
 
 def predict(
@@ -36,7 +38,8 @@ def predict(
     for batch in part.batches(batch_size):
         waiting.append(_outputs(model, valid, fed(batch.x)))
         rows += len(batch)
-        if rows >= _ROWS or done + rows == len(part):
+        held = sum(array.nbytes for parts in waiting for array in parts)
+        if rows >= _ROWS or held >= _BYTES or done + rows == len(part):
             arrays = [np.concatenate(parts) for parts in zip(*waiting, strict=True)]
             columns: dict[str, Array] = {}
             if files is not None:
@@ -75,8 +78,9 @@ def _told(output: Array, meaning: Meaning, names: tuple[str, ...] | None) -> Ite
     if meaning.kind == "two":
         scores = np.concatenate([1 - scores, scores], axis=1)
     labels = scores.argmax(axis=1)
-    known = names or tuple(map(str, range(scores.shape[1])))
-    yield "class", np.array(known, dtype=object)[labels] if names else labels
+    fits = names is not None and len(names) == scores.shape[1]
+    known = names if names is not None and fits else tuple(map(str, range(scores.shape[1])))
+    yield "class", np.array(known, dtype=object)[labels] if fits else labels
     yield "probability", np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
     for index, name in enumerate(known):
         yield f"probability_{name}", scores[:, index]
