@@ -71,4 +71,9 @@ def _listen(reader: socket.socket, noted: Noted) -> None:
                 os.write(2, b"\x1b[?25h\n")  # a live line has hidden the cursor
             os._exit(128 + number[0])
         noted.number = number[0]
-        os.write(2, b"\nFinishing the step, to go on from there later; once more stops at once.\n")
+        # Through Python, so that it stands above what is drawn on a terminal, not in it.
+        print(
+            "\nFinishing the step, to go on from there later; once more stops at once.",
+            file=sys.stderr,
+            flush=True,
+        )
