@@ -9,14 +9,18 @@ import typer
 
 from layercli.commands.exporting import SUFFIXES, Request, export
 from layercli.commands.options import JsonOption, TrustOption
+from layercli.commands.scripting import export_script
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.export import print_export
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished training.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="The directory of a finished training; for python also a config."),
+    ],
     format_: Annotated[
-        Literal["keras", "saved_model", "onnx", "litert"],
+        Literal["keras", "saved_model", "onnx", "litert", "python"],
         typer.Option("--format", "-f", help="In which form."),
     ],
     output: Annotated[
@@ -46,14 +50,24 @@ def command(
             "--tolerance", min=0, metavar="X", help="Largest difference, as a part of the largest output."
         ),
     ] = None,
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights", help="Python: write the run's weights beside the script, which loads them."
+        ),
+    ] = False,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Write a run's model for use elsewhere, load it there, and compare what it gives with the original."""
     request = Request(run, format_, _target(output, format_), batch_size, opset, quantize, tolerance)
-    _check_options(request)
+    _check_options(request, weights=weights)
     with kept_for_json(json):
-        done = export(request, trust=trust)
+        done = (
+            export_script(request, weights=weights, trust=trust)
+            if format_ == "python"
+            else export(request, trust=trust)
+        )
     if json:
         print_json(done)
     else:
@@ -76,7 +90,7 @@ def _target(output: str | None, form: str) -> Path | None:
     return path
 
 
-def _check_options(request: Request) -> None:
+def _check_options(request: Request, *, weights: bool) -> None:
     """Refuse options that the form does not have.
 
     Raises:
@@ -86,6 +100,7 @@ def _check_options(request: Request) -> None:
         "--batch-size": (request.batch_size, ("saved_model", "onnx", "litert")),
         "--opset": (request.opset, ("onnx",)),
         "--quantize": (request.quantize, ("litert",)),
+        "--weights": (weights or None, ("python",)),
     }
     for option, (value, forms) in own.items():
         if value is not None and request.form not in forms:

@@ -21,7 +21,7 @@ from layercli.runs.opening import open_run
 if TYPE_CHECKING:
     from layercli.data.arrays import Examples, Parts
 
-SUFFIXES = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+SUFFIXES = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "python": ".py"}
 """Form -> how its files end; none where it is a folder."""
 
 
@@ -56,7 +56,7 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
     from layercli.engine.loading import load_model
 
     module = load_format(form)
-    parts, warnings = _parts(valid, trust=trust)
+    parts, warnings = read_run_parts(valid, trust=trust)
     if request.quantize == "int8" and parts is None:
         raise LayercliError(
             [problem_of(warnings[0], "int8 needs the training examples to learn ranges from")]
@@ -72,7 +72,7 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
         run / MODEL,
         tuple(file for _, file in layer_files(valid)),
     )
-    compared = cases(valid, None if parts is None else _some(parts), request.batch_size)
+    compared = cases(valid, None if parts is None else examples_of(parts), request.batch_size)
     if request.quantize == "int8":  # beyond the ranges that were learned nothing is promised
         compared = [case for case in compared if case.real]
     metrics = None
@@ -127,7 +127,7 @@ def _require_place(target: Path, form: str) -> None:
         )
 
 
-def _parts(valid: Valid, *, trust: bool) -> tuple[Parts | None, list[Problem]]:
+def read_run_parts(valid: Valid, *, trust: bool) -> tuple[Parts | None, list[Problem]]:
     """The run's examples, if they can still be read; else a warning that says why not."""
     data = valid.config.data
     if data is None:
@@ -147,7 +147,7 @@ def problem_of(warning: Problem, why: str) -> Problem:
     return replace(warning, severity="error", message=f"{warning.message} And {why}.")
 
 
-def _some(parts: Parts) -> Examples:
+def examples_of(parts: Parts) -> Examples:
     """Examples that were held out, if some were."""
     from layercli.engine.export.cases import REAL
 

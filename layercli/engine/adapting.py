@@ -12,14 +12,8 @@ import tensorflow as tf
 from layercli.check import Valid
 from layercli.data.arrays import Inputs, in_batches
 from layercli.data.part import Part
-from layercli.engine.assemble import (
-    ADAPTED,
-    Assembled,
-    inner_layers,
-    learns,
-    learns_before_training,
-    picked,
-)
+from layercli.engine.assemble import Assembled, picked
+from layercli.graph.adapted import ADAPTED, inner_layers, learns, learns_before_training
 from layercli.graph.build import Node
 from layercli.layers.component import Component
 

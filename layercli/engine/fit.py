@@ -20,7 +20,7 @@ from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
 from layercli.data.arrays import Parts
 from layercli.engine.adapting import adapt, learners
-from layercli.engine.assemble import Assembled, learns_before_training
+from layercli.engine.assemble import Assembled
 from layercli.engine.compiling import compile_model, declared_callback
 from layercli.engine.execution import Plan
 from layercli.engine.feed import feed_for
@@ -30,6 +30,7 @@ from layercli.engine.refusals import said
 from layercli.engine.snapshot import Snapshot, put_back_layers
 from layercli.engine.workers import Workers, is_loss
 from layercli.errors import LayercliError, Problem
+from layercli.graph.adapted import learns_before_training
 from layercli.graph.monitors import best_epoch, epoch_of
 
 

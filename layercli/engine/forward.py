@@ -11,9 +11,10 @@ import numpy as np
 
 from layercli.check import Valid
 from layercli.engine.adapting import teach
-from layercli.engine.assemble import Assembled, call, disagreement, learns_before_training, picked
+from layercli.engine.assemble import Assembled, call, disagreement, picked
 from layercli.engine.refusals import refused
 from layercli.errors import Problem
+from layercli.graph.adapted import learns_before_training
 from layercli.graph.build import Node
 from layercli.layers.shapes import Shape, Tensor, show
 

@@ -138,6 +138,54 @@ def test_options_that_a_format_does_not_have_are_wrong_usage(options, digits_run
     assert list(here.iterdir()) == []
 
 
+def test_a_script_of_a_run_loads_its_weights_without_layercli(digits_run, here):
+    done = exported(digits_run.path, "-f", "python", "--weights")
+    assert done["output"] == "digits_dense.py"
+    assert done["also"] == ["digits_dense.weights.h5"]
+    assert done["compared"]["examples"] == 32
+    assert done["compared"]["largest_difference"] == 0
+    code = (
+        "import sys, digits_dense as d; m = d.load_trained(); p = d.split(*d.load_data());"
+        "m.compile(loss='sparse_categorical_crossentropy', metrics=['accuracy']);"
+        "print(len(p[2][1]), m.evaluate(*p[2], verbose=0)[1], 'layercli' in sys.modules)"
+    )
+    count, accuracy, loaded = python(code, cwd=here, path=here).split()
+    assert (count, loaded) == ("180", "False")
+    assert float(accuracy) == pytest.approx(digits_run.summary["test"]["accuracy"], abs=1e-6)
+
+
+def test_a_script_of_a_config_has_the_layer_file_beside_it(here):
+    config = CONFIGS / "custom_layer.yaml"
+    assert [code for code, _ in problems(invoke("export", config, "-f", "python", "--json"))] == [
+        "trust-required"
+    ]
+    done = exported(config, "-f", "python", "--trust")
+    assert sorted(path.name for path in here.iterdir()) == ["custom_layer.py", "simple_dense.py"]
+    assert done["compared"]["largest_difference"] == 0
+    assert "from simple_dense import SimpleDense\n" in (here / "custom_layer.py").read_text()
+
+
+def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, monkeypatch):
+    from layercli.commands import scripting
+
+    honest = scripting.write_script
+    monkeypatch.setattr(
+        scripting, "write_script", lambda *args: honest(*args).replace("Dense(10", "Dense(11")
+    )
+    result = invoke("export", digits_run.path, "-f", "python", "--json")
+    assert [code for code, _ in problems(result)] == ["export-failed"]
+    assert "its weights have the shapes" in result.stdout
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.usefixtures("here")
+def test_a_config_has_no_weights_and_is_exported_as_a_script_alone():
+    config = CONFIGS / "digits_dense.yaml"
+    for options in (["python", "--weights"], ["onnx"]):
+        result = invoke("export", config, "--json", "-f", *options)
+        assert [code for code, _ in problems(result)] == ["run-directory"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_residual", "digits_transformer", "digits_lstm"])
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ import sys
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-kind, target, weights, folder, *modules = sys.argv[1:]
+import numpy as np
+
+kind, target, folder, *modules = sys.argv[1:]
 folder = Path(folder)
 
 
@@ -41,6 +44,7 @@ def imported(path):
 
 
 import keras
+import tensorflow as tf
 
 classes = {}
 for path in modules:
@@ -50,12 +54,23 @@ for path in modules:
 if kind == "keras":
     model = keras.models.load_model(target, custom_objects=classes)
 else:
-    model = imported(target).build_model()
-    if weights:
-        model.load_weights(weights)
-
-import numpy as np
-import tensorflow as tf
+    script = imported(target)
+    model = script.build_model()
+    with np.load(folder / "weights.npz") as given:
+        weights = [given[name] for name in given.files]
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    wanted = [weight.shape for weight in weights]
+    if shapes != wanted:
+        sys.exit(f"its weights have the shapes {shapes}, not {wanted}")
+    for name, vocabulary in json.loads((folder / "learned.json").read_text()).items():
+        model.get_layer(name).set_vocabulary(vocabulary)
+    model.set_weights(weights)
+    saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
+    model.save_weights(saved)
+    if hasattr(script, "load_trained"):
+        model = script.load_trained()
+    else:
+        model.load_weights(saved)  # some layers make what they compute with of it only now
 
 
 def fed(array):
@@ -67,7 +82,8 @@ with np.load(folder / "inputs.npz") as given:
     outputs = {}
     for number, names in enumerate(index):
         batch = {name: fed(given[f"{number}_{place}"]) for place, name in enumerate(names)}
-        tensors = [batch[tensor.name] for tensor in model.inputs]
+        named = all(tensor.name in batch for tensor in model.inputs)
+        tensors = [batch[tensor.name] for tensor in model.inputs] if named else list(batch.values())
         result = model(tensors if len(tensors) > 1 else tensors[0], training=False)
         for place, output in enumerate(keras.tree.flatten(result)):
             outputs[f"{number}_{place}"] = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
@@ -80,24 +96,34 @@ class FreshProcessError(Exception):
     """The fresh process failed; its last words are the message."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What the model of a script is given before it runs."""
+
+    weights: list[Array]
+    learned: dict[str, list[str] | list[int]]
+    """Vocabularies by layer, which are not among the weights."""
+
+
 def run_fresh(
     kind: str,
     target: Path,
     batches: Sequence[Inputs],
     modules: Sequence[Path] = (),
     *,
-    weights: Path | None = None,
+    trained: Trained | None = None,
 ) -> list[list[Array]]:
     """What the model in a Keras file, or that of a script's ``build_model()``, gives for each batch.
+
+    A script that has ``WEIGHTS`` gets that file, and is asked for its ``load_trained()``.
 
     Raises:
         FreshProcessError: it cannot be loaded or run there.
     """
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
-        _write(folder, batches)
-        arguments = [kind, target.absolute(), weights.absolute() if weights else "", folder]
-        command = [sys.executable, "-I", "-c", _PROGRAM, *map(str, arguments)]
+        _write(folder, batches, trained or Trained([], {}))
+        command = [sys.executable, "-I", "-c", _PROGRAM, kind, str(target.absolute()), str(folder)]
         command += [str(module.absolute()) for module in modules]
         done = subprocess.run(  # noqa: S603 - Python itself, on files of ours
             command,
@@ -119,9 +145,12 @@ def run_fresh(
     return results
 
 
-def _write(folder: Path, batches: Sequence[Inputs]) -> None:
+def _write(folder: Path, batches: Sequence[Inputs], trained: Trained) -> None:
     index = [list(batch) for batch in batches]
     (folder / "inputs.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / "learned.json").write_text(json.dumps(trained.learned), encoding="utf-8")
+    weights = {f"{place:06}": _known(weight) for place, weight in enumerate(trained.weights)}
+    np.savez(folder / "weights.npz", **weights)  # type: ignore[arg-type]  # as below
     arrays = {
         f"{number}_{place}": array.astype(str) if array.dtype.kind == "O" else _known(array)
         for number, batch in enumerate(batches)

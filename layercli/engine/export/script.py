@@ -1,0 +1,74 @@
+"""A Keras script, whose model is built in a fresh Python process and held against the original."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+
+from layercli.check import Valid
+from layercli.data.arrays import Array
+from layercli.engine.export.cases import Case
+from layercli.engine.export.compare import differences, wanted
+from layercli.engine.export.fresh import FreshProcessError, Trained, run_fresh
+from layercli.engine.export.proof import Proof, differs, quiet
+from layercli.engine.refusals import said
+from layercli.errors import LayercliError
+from layercli.graph.adapted import learns_before_training
+from layercli.graph.build import Node
+
+TOLERANCE: Final = 1e-5
+_HINT: Final = "This is a bug in layercli; please report it with the config."
+
+
+def learned(model: Any, nodes: Sequence[Node]) -> dict[str, list[Any]]:
+    """The vocabularies of these layers, which are not among the weights."""
+    return {
+        node.name: [
+            word if isinstance(word, str) else int(word)
+            for word in model.get_layer(node.name).get_vocabulary(include_special_tokens=False)
+        ]
+        for node in nodes
+    }
+
+
+def vocabulary_layers(valid: Valid) -> list[Node]:
+    """The layers that learn a vocabulary before training."""
+    return [
+        node
+        for node in valid.graph.nodes
+        if learns_before_training(node) and hasattr(node.layer, "vocabulary")
+    ]
+
+
+def prove(
+    script: Path,
+    model: Any,
+    valid: Valid,
+    cases: Sequence[Case],
+    *,
+    tolerance: float | None,
+    vocabularies: dict[str, Any],
+) -> Proof:
+    """Give the script's model the weights of the original, and hold what it gives against that.
+
+    Raises:
+        LayercliError: the script does not run, its weights have other shapes, or its outputs differ.
+    """
+    allowed = TOLERANCE if tolerance is None else tolerance
+    with quiet():
+        wants = wanted(model, cases) if cases else []
+        weights: list[Array] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+        trained = Trained(weights, vocabularies)
+        try:
+            got = run_fresh("script", script, [want.case.inputs for want in wants], trained=trained)
+        except FreshProcessError as error:
+            message = f"The script does not give the model: {said(error)}"
+            raise LayercliError(valid.problem(("model",), "export-failed", message, _HINT)) from error
+        found = differences(wants, got, allowed) if wants else []
+        wrong = [difference for difference in found if difference.is_too_large]
+        if wrong:
+            raise differs("python", valid, max(wrong, key=lambda each: each.found), None, _HINT)
+    return Proof(allowed, tuple(found))

@@ -1,0 +1,1 @@
+"""A config as a Keras script that a person would have written: it needs no layercli."""

@@ -1,0 +1,271 @@
+"""The whole script: imports, data, model, training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from layercli.check import Valid
+from layercli.config.train import TrainSection
+from layercli.errors import Problem
+from layercli.graph.adapted import ADAPTED, learns_before_training
+from layercli.graph.build import Node
+from layercli.layers.component import Component
+from layercli.script import data as data_code
+from layercli.script.code import Call, Expression, Items, Named, literal, quoted, statement
+from layercli.script.data import Known
+from layercli.script.model import custom_imports, model_functions
+from layercli.script.objects import by_name, made, value_of
+from layercli.source.nodes import KeyPath
+
+_IN: Final = "    "
+_WRITTEN: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight", "metrics", "callbacks"}
+_OF_LAYERCLI: Final = {"execution", "checkpoints", "progress"}
+"""How layercli carries a training out, which is no matter of the script."""
+_COMPILED: Final = {"loss_weights", "weighted_metrics"}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the script lies, and the files beside it that it reads."""
+
+    folder: Path
+    weights: str | None = None
+    learned: str | None = None
+    """What lookups have learned, which is not among the weights, as JSON."""
+
+
+def unsaid(valid: Valid, known: Known) -> list[Problem]:
+    """What the config says and a script cannot, each with its place."""
+    paths: list[KeyPath] = []
+    if valid.config.data is not None:
+        paths += data_code.unsaid(valid.config.data)
+    train = valid.config.train
+    if train is not None:
+        said = _WRITTEN | _OF_LAYERCLI | _COMPILED
+        paths += [
+            ("train", name)
+            for name, field in type(train).model_fields.items()
+            if name not in said and getattr(train, name) != field.get_default(call_default_factory=True)
+        ]
+    paths += [
+        node.path
+        for node in valid.graph.nodes
+        if learns_before_training(node) and node.type_name not in ADAPTED  # a layer inside it learns
+    ]
+    weights = None if train is None else train.class_weight
+    if isinstance(weights, dict) and not all(name in known.names or name.isdecimal() for name in weights):
+        paths.append(("train", "class_weight"))
+    message = "A Python script cannot say this yet."
+    hint = "Remove it, or export the trained model in another format."
+    return [valid.problem(path, "not-expressible", message, hint) for path in paths]
+
+
+def write_script(valid: Valid, known: Known, files: Files) -> str:
+    """A Keras script with the config's model, data and training."""
+    data, train = valid.config.data, valid.config.train
+    layers = [node for node in valid.graph.nodes if learns_before_training(node)]
+    sections = [model_functions(valid, [node.name for node in layers])]
+    several = len(valid.graph.inputs) > 1
+    if data is not None:
+        sections = [
+            data_code.load_data(data, valid, known),
+            data_code.split(data, known, several=several),
+            *sections,
+        ]
+        if layers:
+            sections.append(_adapt(layers, valid, several=several))
+    if files.weights is not None:
+        sections.append(_load_trained(files))
+    sections.append(_main(valid, train, known, layers))
+    body = "\n\n\n".join("\n".join(section) for section in sections)
+    head = [*_imports(valid, body, files), "", *_constants(valid, files)]
+    return "\n".join([*_docstring(valid), "", *head]).rstrip("\n") + f"\n\n\n{body}\n\n\n{_END}"
+
+
+_END: Final = 'if __name__ == "__main__":\n    main()\n'
+
+
+def _docstring(valid: Valid) -> list[str]:
+    parts = valid.shapes
+    count = None if parts.trainable is None else f" {parts.trainable:,} trainable parameters."
+    return [f'"""{valid.checked.name}: a Keras model of {len(valid.graph.nodes)} layers.{count or ""}"""']
+
+
+def _imports(valid: Valid, body: str, files: Files) -> list[str]:
+    standard = set()
+    others = {"import keras"}
+    if valid.config.data is not None:
+        others |= data_code.imports(valid.config.data)
+        if data_code.needs_path(valid.config.data):
+            standard.add("from pathlib import Path")
+        if data_code.reads_several(valid.config.data):
+            others.add("import pyarrow as pa")
+    if files.weights or files.learned:
+        standard.add("from pathlib import Path")
+    if files.learned:
+        standard.add("import json")
+    if "layers." in body:
+        others.add("from keras import layers")
+    if "tf." in body:
+        others.add("import tensorflow as tf")
+    own = custom_imports(valid)
+
+    def ordered(lines: set[str]) -> list[str]:
+        return sorted(lines, key=lambda line: (line.startswith("from"), line.split()[1].lower()))
+
+    groups = [ordered(standard), ordered(others), own]
+    return "\n\n".join("\n".join(group) for group in groups if group).split("\n")
+
+
+def _constants(valid: Valid, files: Files) -> list[str]:
+    lines = [f"SEED = {valid.config.seed}"]
+    if valid.config.data is not None:
+        lines += data_code.constants(valid.config.data, valid, files.folder)
+    if files.weights is not None:
+        lines.append(f"WEIGHTS = Path(__file__).parent / {quoted(files.weights)}")
+    if files.learned is not None:
+        lines.append(f"LEARNED = Path(__file__).parent / {quoted(files.learned)}")
+    return lines
+
+
+def _adapt(layers: list[Node], valid: Valid, *, several: bool) -> list[str]:
+    lines = [
+        "def adapt(model, x):",
+        f'{_IN}"""Let layers that learn from data learn from the training examples."""',
+    ]
+    for node in layers:
+        name = f"model.get_layer({quoted(node.name)})"
+        source = node.inputs[0]
+        if source in valid.graph.inputs:
+            given = f"x[{quoted(source)}]" if several else "x"
+            lines += statement(Call(f"{name}.adapt", (given,)), _IN)
+        else:
+            lines.append(f"{_IN}before = keras.Model(model.inputs, {name}.input)")
+            lines.append(f"{_IN}{name}.adapt(before.predict(x))")
+    return lines
+
+
+def _load_trained(files: Files) -> list[str]:
+    lines = [
+        "def load_trained():",
+        f'{_IN}"""The model with the weights that it was trained to."""',
+        f"{_IN}model = build_model()",
+    ]
+    if files.learned is not None:
+        lines += [
+            f'{_IN}for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():',
+            f"{2 * _IN}model.get_layer(name).set_vocabulary(vocabulary)",
+        ]
+    return [*lines, f"{_IN}model.load_weights(WEIGHTS)", f"{_IN}return model"]
+
+
+def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[Node]) -> list[str]:
+    data = valid.config.data
+    lines = ["def main():", f"{_IN}keras.utils.set_random_seed(SEED)"]
+    held: dict[str, bool] = {}
+    if data is not None:
+        counts = data.split.validation, data.split.test
+        held = {"val": bool(counts[0]), "test": bool(counts[1])}
+        names = [f"(x_{part}, y_{part})" if there else "_" for part, there in {"train": True, **held}.items()]
+        lines += [f"{_IN}x, y = load_data()", f"{_IN}{', '.join(names)} = split(x, y)"]
+        lines += _filled(data, held)
+        if known.text_inputs:
+            lines += _as_text(valid, held)
+        lines.append("")
+    lines.append(f"{_IN}model = build_model()")
+    if data is not None and layers:
+        lines.append(f"{_IN}adapt(model, x_train)")
+    if train is not None:
+        lines += statement(_compile(train), _IN)
+    lines.append(f"{_IN}model.summary()")
+    if train is not None and data is not None:
+        lines += ["", *_class_weights(train, known), *statement(_fit(train, data, known, held), _IN)]
+        if held.get("test"):
+            lines.append(f"{_IN}model.evaluate(x_test, y_test, batch_size={train.batch_size})")
+        lines += statement(Call("model.save", (quoted(f"{valid.checked.name}.keras"),)), _IN)
+    return lines
+
+
+def _filled(data: Any, held: dict[str, bool]) -> Iterator[str]:
+    """Missing numbers, filled by what the training examples tell."""
+    how = data.missing.numbers if data.type_name() in ("csv", "parquet") else "refuse"
+    if how == "refuse":
+        return
+    value = {"median": "np.nanmedian(x_train, axis=0)", "mean": "np.nanmean(x_train, axis=0)", "zero": "0.0"}[
+        how
+    ]
+    yield f"{_IN}filling = {value}"
+    for part, there in {"train": True, **held}.items():
+        if there:
+            yield f"{_IN}x_{part} = np.where(np.isnan(x_{part}), filling, x_{part})"
+
+
+def _as_text(valid: Valid, held: dict[str, bool]) -> Iterator[str]:
+    """Texts as TensorFlow's strings, which Keras takes."""
+    for part, there in {"train": True, **held}.items():
+        if not there:
+            continue
+        if len(valid.graph.inputs) == 1:
+            yield f"{_IN}x_{part} = tf.constant(x_{part})"
+            continue
+        for name, tensor in valid.graph.inputs.items():
+            if tensor.dtype == "string":
+                yield f"{_IN}x_{part}[{quoted(name)}] = tf.constant(x_{part}[{quoted(name)}])"
+
+
+def _compile(train: TrainSection) -> Call:
+    arguments = [
+        Named("optimizer=", by_name(train.optimizer)),
+        Named("loss=", _judges(train.loss)),
+    ]
+    if train.metrics:
+        arguments.append(Named("metrics=", _judges(train.metrics)))
+    for name in sorted(_COMPILED):
+        value = getattr(train, name, None)
+        if value:
+            arguments.append(Named(f"{name}=", _judges(value)))
+    return Call("model.compile", tuple(arguments))
+
+
+def _judges(value: Any) -> Expression:
+    """Losses or metrics: one, a list, or some for each output."""
+    if isinstance(value, list):
+        return Items("[", tuple(map(_judges, value)), "]")
+    if isinstance(value, dict):
+        return Items(
+            "{", tuple(Named(f"{quoted(name)}: ", _judges(item)) for name, item in value.items()), "}"
+        )
+    return by_name(value) if isinstance(value, (str, Component)) else value_of(value)
+
+
+def _class_weights(train: TrainSection, known: Known) -> Iterator[str]:
+    if train.class_weight == "balanced":
+        labels = "y_train.argmax(axis=1)" if known.one_hot is not None else "y_train"
+        yield f"{_IN}counts = np.bincount({labels})"
+        yield f"{_IN}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
+
+
+def _fit(train: TrainSection, data: Any, known: Known, held: dict[str, bool]) -> Call:
+    arguments: list[Expression] = ["x_train", "y_train"]
+    arguments.append(Named("batch_size=", literal(train.batch_size)))
+    arguments.append(Named("epochs=", literal(train.epochs)))
+    if not data.shuffle:
+        arguments.append(Named("shuffle=", "False"))
+    if held.get("val"):
+        arguments.append(Named("validation_data=", "(x_val, y_val)"))
+    if train.class_weight == "balanced":
+        arguments.append(Named("class_weight=", "dict(enumerate(balanced))"))
+    elif train.class_weight is not None:
+        arguments.append(Named("class_weight=", literal(_labelled(train.class_weight, known.names))))
+    if train.callbacks:
+        callbacks = tuple(made(callback) for callback in train.callbacks)
+        arguments.append(Named("callbacks=", Items("[", callbacks, "]")))
+    return Call("model.fit", tuple(arguments))
+
+
+def _labelled(weights: dict[str, float], names: tuple[str, ...]) -> dict[int, float]:
+    """Weights by label: Keras knows no names of classes."""
+    return {names.index(name) if name in names else int(name): weight for name, weight in weights.items()}

@@ -1,0 +1,30 @@
+"""Scripts made of configs, and what they define, run in this process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from layercli.check import Valid
+from layercli.script.data import Known
+from layercli.script.script import Files, write_script
+
+
+def script_of(valid: Valid, known: Known | None = None, folder: Path = Path()) -> str:
+    """The script of a config."""
+    return write_script(valid, known or Known(labels=True), Files(folder))
+
+
+def defined(text: str, file: Path) -> dict[str, object]:
+    """What the script defines."""
+    names = {"__name__": "exported", "__file__": str(file)}
+    exec(compile(text, str(file), "exec"), names)
+    return names
+
+
+def assert_formatted(*texts: str) -> None:
+    """ruff's formatter, with its own defaults, would leave the scripts as they are."""
+    for text in texts:
+        command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == text

@@ -1,0 +1,62 @@
+import ast
+
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from layercli.script.code import Call, Items, Named, Names, flat, literal, quoted, statement
+from tests.script.running import assert_formatted
+
+WORDS = st.from_regex(r"[a-z][a-z_]{0,12}", fullmatch=True).filter(str.isidentifier).map(lambda w: f"{w}_v")
+ATOMS = WORDS | st.integers(0, 10**6).map(str) | st.text("ab c", max_size=20).map(quoted)
+
+
+def nested(inner):
+    arguments = st.lists(inner, max_size=5).map(tuple)
+    named = st.builds(lambda name, value: Named(f"{name}=", value), WORDS, inner)
+    keyed = st.lists(named, max_size=4, unique_by=lambda each: each.name).map(tuple)
+    calls = st.builds(lambda head, bare, keys: Call(head, (*bare, *keys)), WORDS, arguments, keyed)
+    return calls | arguments.map(lambda items: Items("[", items, "]"))
+
+
+EXPRESSIONS = st.recursive(ATOMS, nested, max_leaves=25)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(st.lists(EXPRESSIONS, min_size=20, max_size=20))
+def test_statements_are_laid_out_as_a_formatter_would(values):
+    lines = [line for value in values for line in statement(value, "", before="x = ")]
+    if all(len(line) <= 88 for line in lines):
+        assert_formatted("\n".join(lines) + "\n")
+    for value in values:
+        text = "\n".join(statement(value, "", before="x = "))
+        assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(f"x = {flat(value)}"))
+
+
+def test_a_layer_that_is_called_is_broken_where_a_formatter_breaks_it():
+    for length in range(20, 60):
+        name = quoted("n" * length)
+        call = Call("layers.Conv2D", ("filters", Named("kernel_size=", "3"), Named("name=", name)), ("x",))
+        both = Call("layers.Add", (), (Items("[", (f"a{'b' * length}", f"c{'d' * length}"), "]"),))
+        lines = [*statement(call, "", before="x = "), *statement(both, "", before="x = ")]
+        assert_formatted("\n".join(lines) + "\n")
+
+
+@given(st.text())
+def test_a_text_reads_back_as_it_was(text):
+    assert ast.literal_eval(quoted(text)) == text
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+                    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner)))  # fmt: skip
+def test_a_value_reads_back_as_it_was(value):
+    assert ast.literal_eval(flat(literal(value))) == value
+
+
+def test_names_are_identifiers_that_nothing_else_has():
+    names = Names(["taken"])
+    made = [
+        names.new(wish) for wish in ("taken", "conv2d", "conv2d", "3x", "class", "a-b.c", "", "layers", "Ä")
+    ]
+    assert made == [
+        "taken_2", "conv2d", "conv2d_2", "layer_3x", "layer_class", "a_b_c", "layer", "layers_2", "layer_2",
+    ]  # fmt: skip

@@ -1,0 +1,375 @@
+"""Scripts have the config's model, data and training, and look as if a person had written them."""
+
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, assume, given, settings
+
+from layercli import api
+from layercli.check import check, require
+from layercli.commands.examples import read_parts
+from layercli.commands.scripting import _known
+from layercli.config.registry import LOSSES, METRICS, OPTIMIZERS
+from layercli.engine.compiling import compile_model
+from layercli.engine.custom import load_class
+from layercli.script.data import Known
+from layercli.script.objects import BY_NAME, by_name
+from layercli.script.script import unsaid
+from tests.running import CONFIGS
+from tests.script.running import assert_formatted, defined, script_of
+from tests.stacks import checked, document
+from tests.test_stacks import stacks
+
+ALL = sorted(CONFIGS.glob("*.yaml"))
+each_config = pytest.mark.parametrize("name", [path.name for path in ALL])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The configs, with the data that their script writes."""
+    place = tmp_path_factory.mktemp("place") / "configs"
+    shutil.copytree(CONFIGS, place)
+    subprocess.run([sys.executable, place / "make_data.py"], check=True)
+    return place
+
+
+def like(model):
+    """A model's layers in order: types, what they are wired to, and settings, without names."""
+    numbers = {layer.name: index for index, layer in enumerate(model.layers)}
+    described = []
+    for layer in model.layers:
+        settings = {key: value for key, value in layer.get_config().items() if key != "name"}
+        if not isinstance(layer, keras.layers.InputLayer):
+            described.append((type(layer).__name__, _plain(settings)))
+    return described, len(numbers)
+
+
+def _plain(value):
+    """Settings without the names of layers inside, which Keras numbers through."""
+    if isinstance(value, dict):
+        return {
+            key: _plain(item)
+            for key, item in value.items()
+            if key not in ("name", "module", "shared_object_id")
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def assert_same_model(valid, text, tmp_path, original=None):
+    """The script's model has the same layers, weights of the same shapes, and with the same weights the same outputs."""
+    original = original or api.build(valid, trust=True)
+    made = defined(text, tmp_path / "script.py")["build_model"]()
+    assert [layer for layer in like(made)[0] if layer[0] != "InputLayer"] == like(original)[0]
+    assert [weight.shape for weight in made.weights] == [weight.shape for weight in original.weights]
+    assert [tensor.shape for tensor in made.outputs] == [tensor.shape for tensor in original.outputs]
+    trained = [weight.shape for weight in original.trainable_weights]
+    assert [weight.shape for weight in made.trainable_weights] == trained
+    made.set_weights(original.get_weights())
+    if any(tensor.dtype == "string" for tensor in original.inputs):
+        return
+    rng = np.random.default_rng(0)
+    x = [
+        rng.integers(
+            0,
+            1 if "int" in tensor.dtype else 3,
+            (2, *(4 if dim is None else dim for dim in tensor.shape[1:])),
+        ).astype(tensor.dtype)
+        for tensor in original.inputs
+    ]
+    one, other = (model(x if len(x) > 1 else x[0], training=False) for model in (original, made))
+    for left, right in zip(keras.tree.flatten(one), keras.tree.flatten(other), strict=True):
+        np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
+
+
+@each_config
+def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
+    name, place, tmp_path, monkeypatch
+):
+    valid = require(check(str(place / name)))
+    text = script_of(valid, _known(valid), tmp_path)
+    monkeypatch.syspath_prepend(place)
+    if name == "custom_layer.yaml":
+        load_class(valid.custom_layers[0].layer, valid.custom_layers[0], valid)
+    assert_formatted(text)
+    assert "layercli" not in text
+    assert_same_model(valid, text, tmp_path)
+    names = defined(text, tmp_path / "script.py")
+    parts, _ = read_parts(valid, valid.config.data)
+    for (x, y), part in zip(names["split"](*names["load_data"]()), parts.all, strict=True):
+        theirs = part.x if isinstance(part.x, dict) else {"": part.x}
+        ours = x if isinstance(x, dict) else {"": x}
+        for key, array in theirs.items():
+            assert np.array_equal(np.asarray(ours[key]).astype(array.dtype), array)
+        assert np.array_equal(np.asarray(y).astype(part.y.dtype), part.y)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(stacks())
+def test_a_stack_drawn_at_random_becomes_the_same_model(tmp_path, stack):
+    found = checked(document(*stack))
+    assume(found.ok)
+    valid = require(found)
+    text = script_of(valid)
+    try:
+        original = api.build(valid)
+    except Exception:
+        assume(False)
+    assert_same_model(valid, text, tmp_path, original)
+
+
+def model_of(tmp_path, model, **sections):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump({"model": model, **sections}, sort_keys=False))
+    return require(check(str(path)))
+
+
+WIRED = {
+    "shared layers": {
+        "inputs": {"a": [4], "b": [4]},
+        "layers": [
+            {"type": "Dense", "name": "enc", "units": 3, "inputs": "a"},
+            {"reuse": "enc", "name": "again", "inputs": "b"},
+            {"type": "Subtract", "inputs": ["enc", "again"]},
+        ],
+    },
+    "several outputs of a layer": {
+        "input": [5, 3],
+        "layers": [
+            {"type": "LSTM", "name": "rnn", "units": 4, "return_state": True, "return_sequences": True},
+            {"type": "Dense", "name": "states", "units": 2, "inputs": "rnn:1"},
+            {"type": "Add", "name": "both", "inputs": ["rnn:1", "rnn:2"]},
+            {"type": "Concatenate", "inputs": ["states", "both"]},
+        ],
+    },
+    "several outputs": {
+        "input": [4],
+        "layers": [
+            {"type": "Dense", "name": "trunk", "units": 3},
+            {"type": "Dense", "name": "left", "units": 2},
+            {"type": "Dense", "name": "right", "units": 1, "inputs": "trunk"},
+        ],
+        "outputs": ["right", "left", "trunk"],
+    },
+    "frozen layers": {
+        "input": [5, 4],
+        "layers": [
+            {"type": "Dense", "units": 3, "trainable": False},
+            {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 2, "return_sequences": True}, "trainable": False},
+            {
+                "type": "MultiHeadAttention", "num_heads": 2, "key_dim": 2,
+                "inputs": ["previous", "previous"], "trainable": False,
+            },
+            {"type": "BatchNormalization", "trainable": False},
+        ],
+    },
+    "names that Python knows": {
+        "input": [4],
+        "layers": [
+            {"type": "Dense", "name": "class", "units": 3},
+            {"type": "Dense", "name": "keras", "units": 3},
+            {"type": "Dense", "name": "x", "units": 3},
+            {"type": "Add", "name": "3-d", "inputs": ["class", "keras", "x"]},
+            {"type": "Add", "name": "layers", "inputs": ["class", "3-d"]},
+        ],
+    },
+    "initializers, regularizers and constraints": {
+        "input": [4],
+        "layers": [
+            {
+                "type": "Dense", "units": 3, "kernel_initializer": {"type": "HeNormal", "seed": 3},
+                "bias_initializer": "ones", "kernel_regularizer": {"type": "L1L2", "l1": 0.1, "l2": 0.0},
+                "kernel_constraint": {"type": "MaxNorm", "max_value": 2.0}, "activity_regularizer": "l2",
+            },
+        ],
+    },
+    "an attention over another source": {
+        "inputs": {"q": [3, 4], "v": [5, 4]},
+        "layers": [
+            {"type": "MultiHeadAttention", "num_heads": 2, "key_dim": 2, "inputs": {"query": "q", "value": "v"}},
+            {"type": "Attention", "inputs": ["previous", "v"]},
+        ],
+    },
+    "whole numbers and half precision": {
+        "input": {"shape": [6], "dtype": "int32"},
+        "layers": [
+            {"type": "Embedding", "input_dim": 9, "output_dim": 4},
+            {"type": "Dense", "units": 3, "dtype": "mixed_float16"},
+        ],
+    },
+    "cells in a layer": {
+        "input": [5, 3],
+        "layers": [{"type": "RNN", "cell": [{"type": "LSTMCell", "units": 2}, {"type": "GRUCell", "units": 3}]}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WIRED)
+def test_wiring_and_settings_are_kept(name, tmp_path):
+    valid = model_of(tmp_path, WIRED[name])
+    text = script_of(valid)
+    assert_formatted(text)
+    assert_same_model(valid, text, tmp_path)
+
+
+def functions(tmp_path, model, **sections):
+    """The functions of a script as text, by their names."""
+    valid = model_of(tmp_path, model, **sections)
+    text = script_of(valid)
+    assert_formatted(text)
+    assert_same_model(valid, text, tmp_path)
+    parts = text.split("\n\n\n")
+    return {part.split("(")[0].removeprefix("def "): part for part in parts if part.startswith("def ")}
+
+
+def test_a_block_that_is_used_several_times_is_a_function_and_repeats_are_loops(tmp_path):
+    blocks = {
+        "unit": {
+            "params": ["width", "rate"],
+            "layers": [
+                {"type": "Dense", "units": "${width}", "activation": "relu"},
+                {"type": "Dropout", "rate": "${rate}"},
+                {"type": "Concatenate", "inputs": ["input", "previous"]},
+            ],
+        }
+    }
+    layers = [
+        {"block": "unit", "with": {"width": 8, "rate": 0.5}, "repeat": 3},
+        {"block": "unit", "with": {"width": 4, "rate": 0.5}},
+        {"type": "Dense", "units": 1},
+    ]
+    found = functions(tmp_path, {"input": [4], "layers": layers}, blocks=blocks)
+    assert found["unit"] == (
+        "def unit(inputs, units):\n"
+        '    x = layers.Dense(units, activation="relu")(inputs)\n'
+        "    x = layers.Dropout(0.5)(x)\n"
+        "    return layers.Concatenate()([inputs, x])"
+    )
+    assert found["build_model"] == (
+        "def build_model():\n"
+        "    inputs = keras.Input(shape=(4,))\n"
+        "    x = unit(inputs, units=8)\n"
+        "    for _ in range(2):\n"
+        "        x = unit(x, units=8)\n"
+        "    x = unit(x, units=4)\n"
+        "    outputs = layers.Dense(1)(x)\n"
+        '    return keras.Model(inputs, outputs, name="c")'
+    )
+
+
+def test_a_plain_stack_is_a_sequential_with_what_is_no_default(tmp_path):
+    layers = [
+        {"type": "Conv2D", "filters": 8, "kernel_size": [3, 5], "strides": [1, 1], "padding": "same"},
+        {"type": "MaxPooling2D", "pool_size": 2},
+        {"type": "ZeroPadding2D", "padding": [[1, 1], [1, 1]]},
+        {"type": "ZeroPadding2D", "padding": [[1, 2], [0, 1]]},
+        {"type": "Reshape", "target_shape": [-1]},
+        {"type": "Dense", "name": "head", "units": 3, "kernel_initializer": "he_normal", "use_bias": True},
+    ]
+    assert functions(tmp_path, {"input": [8, 8, 3], "layers": layers}, name="small")["build_model"] == (
+        "def build_model():\n"
+        "    return keras.Sequential(\n"
+        "        [\n"
+        "            keras.Input(shape=(8, 8, 3)),\n"
+        '            layers.Conv2D(8, kernel_size=(3, 5), padding="same"),\n'
+        "            layers.MaxPooling2D(),\n"
+        "            layers.ZeroPadding2D(),\n"
+        "            layers.ZeroPadding2D(padding=((1, 2), (0, 1))),\n"
+        "            layers.Reshape((-1,)),\n"
+        '            layers.Dense(3, kernel_initializer="he_normal", name="head"),\n'
+        "        ],\n"
+        '        name="small",\n'
+        "    )"
+    )
+
+
+TRAINED = {"loss": "mse", "metrics": ["mae", {"type": "AUC", "curve": "PR"}, "accuracy"], "epochs": 3,
+           "optimizer": {"type": "SGD", "momentum": 0.9, "learning_rate": {
+               "type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10}}}  # fmt: skip
+
+
+def test_the_training_is_compiled_as_the_config_says(tmp_path):
+    data = {"type": "sklearn", "dataset": "breast_cancer", "split": {"test": 0.2}}
+    valid = model_of(
+        tmp_path,
+        {"layers": [{"type": "Dense", "units": 1, "activation": "sigmoid"}]},
+        data=data,
+        train=TRAINED | {"class_weight": {"1": 2.0}},
+    )
+    text = script_of(valid, _known(valid))
+    assert_formatted(text)
+    names = defined(text, tmp_path / "script.py")
+    kept = {}
+
+    class Watched:
+        def __init__(self, model):
+            self._model = model
+
+        def __getattr__(self, name):
+            if name in ("fit", "evaluate", "save", "summary"):
+                return lambda *args, **kwargs: kept.setdefault(name, (args, kwargs))
+            return getattr(self._model, name)
+
+    build = names["build_model"]
+    names["build_model"] = lambda: kept.setdefault("model", Watched(build()))
+    names["main"]()
+    ours, theirs = kept["model"]._model, build()
+    compile_model(theirs, valid.config.train)
+    made, wanted = (model.optimizer.get_config() | {"name": "same"} for model in (ours, theirs))
+    assert made == wanted
+    assert keras.losses.get(ours.loss)([[1.0]], [[3.0]]) == theirs.loss([[1.0]], [[3.0]])
+    args, options = kept["fit"]
+    assert options == {"batch_size": 32, "epochs": 3, "class_weight": {1: 2.0}}
+    assert len(args[0]) == 455
+    assert kept["evaluate"][1] == {"batch_size": 32}
+
+
+def test_what_a_script_cannot_say_is_told_at_its_place(tmp_path):
+    inner = {"type": "TimeDistributed", "layer": {"type": "Normalization"}}
+    valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
+    assert [(problem.code, problem.path) for problem in unsaid(valid, Known(labels=True))] == [
+        ("not-expressible", "model.layers[0]")
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_what_is_written_as_a_name_is_that_class_in_keras(name):
+    homes = [(OPTIMIZERS, keras.optimizers), (LOSSES, keras.losses), (METRICS, keras.metrics)]
+    for catalogue, home in homes:
+        if name not in catalogue.modules:
+            continue
+        component = catalogue.load(name).model_validate({})
+        found = home.get(eval(by_name(component)))
+        same = getattr(home, name)
+        if isinstance(found, same):
+            continue
+        # Of losses and metrics Keras takes the function that the class wraps.
+        y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.1, 0.8], [0.7, 0.3]]
+        y = [1, 0] if name.startswith("Sparse") else y
+        values = np.asarray(found(np.array(y), np.array(p)))
+        assert float(values.mean()) == pytest.approx(float(same()(np.array(y), np.array(p))), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
+)
+def test_a_script_trains_in_a_process_of_its_own(name, place, tmp_path):
+    valid = require(check(str(place / name), ["train.epochs=1"]))
+    (tmp_path / "script.py").write_text(script_of(valid, _known(valid), tmp_path))
+    command = [sys.executable, "-I", "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / f"{valid.checked.name}.keras").exists()
