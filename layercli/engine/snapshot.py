@@ -20,6 +20,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
     "TensorBoard": ("_global_train_batch", "_global_test_batch"),
     "CSVLogger": (),  # its state is its file
     "TerminateOnNaN": (),
+    "MLflow": (),  # what it was told stands there; a resumed training is told as a run of its own
 }
 """What each callback must remember, beside what it was made with."""
 
