@@ -324,7 +324,7 @@ def test_sixteen_bits_are_kept_in_every_colour_and_beside_eight_refused(place):
     assert set(examples.x.ravel().tolist()) == {40_001.0}
     image(place / "i" / "a" / "2.png")
     assert refusal(type="images", path="i")[1].endswith(
-        "2.png has 8 bits a value, but the first image has 16."
+        "2.png has 8 bits a value, but the others have 16."
     )
 
 
