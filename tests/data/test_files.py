@@ -323,9 +323,7 @@ def test_sixteen_bits_are_kept_in_every_colour_and_beside_eight_refused(place):
     examples = read(DATA.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 2]}))
     assert set(examples.x.ravel().tolist()) == {40_001.0}
     image(place / "i" / "a" / "2.png")
-    assert refusal(type="images", path="i")[1].endswith(
-        "2.png has 8 bits a value, but the others have 16."
-    )
+    assert refusal(type="images", path="i")[1].endswith("2.png has 8 bits a value, but the others have 16.")
 
 
 def test_colours_of_sixteen_bits_are_refused_instead_of_halved(place):
