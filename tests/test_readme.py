@@ -108,7 +108,7 @@ def test_the_configs_shown_are_the_examples(place):
 
 def test_the_python_shown_runs(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    code = next(block for kind, block in BLOCKS if kind == "python")
+    code = next(block for kind, block in BLOCKS if kind == "python" and "import layercli" in block)
     exec(compile(code, "README.md", "exec"), {})
     counts, accuracy = capsys.readouterr().out.splitlines()
     assert [int(number) for number in counts.split()] == [4810, 9472]

@@ -8,8 +8,9 @@ from layercli import api
 from layercli.data import arrays
 from layercli.data.readers import read
 from layercli.engine.adapting import adapt
-from layercli.engine.assemble import ADAPTED, assemble
+from layercli.engine.assemble import assemble
 from layercli.engine.compiling import compile_model
+from layercli.graph.adapted import ADAPTED
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
