@@ -697,7 +697,7 @@ def test_a_key_at_the_wrong_level(problems, line, key, hint):
         ("epochs", "It belongs under `train:`."),
         ("name", "The model's name is the `name` of the config, beside `model:`."),
         ("layer", "Did you mean `layers`?"),
-        ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`."),
+        ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`."),
     ],
 )
 def test_a_key_that_is_not_the_model_s(problems, key, hint):
