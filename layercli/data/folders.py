@@ -25,7 +25,7 @@ def classes_of(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[t
         refuse(
             f"{printable(str(folder))} is no folder.",
             _PATH,
-            "The path is relative to the file in which it stands.",
+            "Check the name; in a config it is relative to the file in which it stands.",
         )
     names = sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")

@@ -30,7 +30,7 @@ def regular_file(name: str, key: KeyPath) -> Path:
     what = "is no regular file" if exists else "does not exist"
     raise RefusedDataError(
         Finding(code="unreadable-data", message=f"{printable(name)} {what}.", path=key,
-                hint="The path is relative to the file in which it stands.")
+                hint="Check the name; in a config it is relative to the file in which it stands.")
     )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def all_files(names: Sequence[str], key: KeyPath) -> list[Path]:
         matches = sorted(glob.glob(name))[:_MOST_FILES] if glob.has_magic(name) else [name]  # noqa: PTH207
         if not matches:
             message = f"No file fits {printable(name)}."
-            hint = "The path is relative to the file in which it stands."
+            hint = "Check the name; in a config it is relative to the file in which it stands."
             raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
         found |= {regular_file(match, key): None for match in matches}
     return list(found)

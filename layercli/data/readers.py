@@ -76,5 +76,5 @@ def read_new(
     module = reader(data)
     if not hasattr(module, "read_new"):
         refuse(f"{data.title()} has no files of which others could take the place.", ("data",),
-               "Train on files of your own; others can take their place.")  # fmt: skip
+               "Predict from arrays: a .npy file, or an .npz with an array for each input.")  # fmt: skip
     return module.read_new(data, paths, learned, memory, targets=targets)
