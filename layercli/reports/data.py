@@ -60,22 +60,31 @@ def print_data(
         table.add_column(title, justify="right", no_wrap=True)
     if wide:
         table.add_column("first values", overflow="fold")
+    samples = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for title in ("column", "first values"):
+        samples.add_column(title, overflow="fold")
     above: str | None = None
     for feature in [*features[:_MOST_SHOWN], *targets]:
         if feature.input not in (None, above, feature.name) and feature.name is not None:
             table.add_row(f"{printable(str(feature.input))}:")
         above = feature.input
+        title = printable(feature.name or feature.input or "input")
+        values = printable(", ".join(map(_sample, feature.samples)), limit=60)
+        if values and not wide:
+            samples.add_row(title, values)
         table.add_row(
-            f" {printable(feature.name or feature.input or 'input')}",
+            f" {title}",
             feature.dtype if feature.different is not None else f"{feature.dtype} {show(feature.shape)}",
             "" if feature.different is None else f"{feature.different:,}",
             f"{feature.missing:,}" if feature.missing else "",
             *(_number(value) for value in (feature.low, feature.mean, feature.high)),
-            *([printable(", ".join(map(_sample, feature.samples)), limit=60)] if wide else []),
+            *([values] if wide else []),
         )
     console.print(table)
     if len(features) > _MOST_SHOWN:
         console.print(f"… and {len(features) - _MOST_SHOWN} more columns.")
+    if samples.row_count:
+        console.print(samples)
     for target, balance in balances.items():
         classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         of = f" of {printable(target, limit=40)}" if target is not None else ""
@@ -92,6 +101,8 @@ def print_data(
 
 
 def _sample(value: object) -> str:
+    if value in ("", None) or value != value:
+        return "-"  # it is missing
     return _number(value) if isinstance(value, float) else str(value)
 
 

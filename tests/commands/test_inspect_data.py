@@ -55,6 +55,15 @@ def test_each_column_has_its_range_and_gaps_and_each_class_its_share():
 
 
 @pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("width", ["80", "140"])
+def test_the_first_values_are_shown_on_every_screen(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", width)
+    lines = [line.strip() for line in invoke("inspect-data", "c.yaml").stdout.splitlines()]
+    assert any(line.startswith("b ") and line.endswith("0.5, -, 1.5") for line in lines)
+    assert any(line.startswith("word ") and line.endswith("x, z, -") for line in lines)
+
+
+@pytest.mark.usefixtures("place")
 def test_a_person_sees_a_table():
     lines = invoke("inspect-data", "c.yaml").stdout.splitlines()
     text = "\n".join(" ".join(line.split()) for line in lines)
