@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,33 @@ def compile_model(model: Any, train: TrainSection) -> None:
         metrics=_made(train.metrics, keras.metrics),
         weighted_metrics=_made(train.weighted_metrics, keras.metrics) or None,
     )
+    _count_examples(model._compile_loss)
+
+
+def _count_examples(losses: Any) -> None:
+    """Let the mean of each output's own loss be over examples.
+
+    Keras weights a batch by its examples only where their number is known before it runs; else a small last batch
+    counts as much as a full one, and the outputs' losses do not add up to the whole.
+    """
+    build, call = losses.build, losses.call
+    examples: Any = None
+
+    def update(mean: Any, value: Any, sample_weight: Any = None) -> None:  # noqa: ARG001 - what Keras knows of it
+        type(mean).update_state(mean, value, examples)
+
+    def built(y_true: Any, y_pred: Any) -> None:
+        build(y_true, y_pred)
+        for mean in losses.metrics:
+            if mean is not None:
+                mean.update_state = partial(update, mean)
+
+    def called(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        nonlocal examples
+        examples = keras.ops.shape(keras.tree.flatten(y_pred)[0])[0]
+        return call(y_true, y_pred, sample_weight)
+
+    losses.build, losses.call = built, called
 
 
 def _made(declared: Any, home: Any) -> Any:
