@@ -30,6 +30,7 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))  # it may import what stands beside it, as a script does
     sys.modules[name] = module
+    unwritten, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is left in a run
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -38,6 +39,7 @@ def load_file(path: Path) -> ModuleType:
             sys.modules[name] = shadowed
         raise
     finally:
+        sys.dont_write_bytecode = unwritten
         sys.path.remove(str(path.parent))
     _LOADED.add(name)
     return module

@@ -28,6 +28,7 @@ import sys
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.dont_write_bytecode = True
 import numpy as np
 
 kind, target, folder, *modules = sys.argv[1:]
