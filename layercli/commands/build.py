@@ -76,8 +76,9 @@ def command(
     if plot is not None:
         write_plot(plot, valid, unfold=unfold, theme=theme)
     if json:
+        drawn = {} if plot is None else {"plot": plot}
         weights = {} if built.transfer is None else {"weights": built.transfer.as_json()}
-        print_json({"ok": True, **build_json(valid), "output": output, "plot": plot, **weights})
+        print_json({"ok": True, **build_json(valid), "output": output, **drawn, **weights})
         return
     print_problems(console(error=True), valid.checked.problems)
     out = console()

@@ -62,11 +62,12 @@ class Imported:
     def told(self) -> list[str]:
         """The same for a person, line by line."""
         proof = self.proof
-        outputs = (
-            "outputs equal in every bit"
-            if proof.difference == 0
-            else f"outputs within {proof.difference:.1g}"
-        )
+        if proof.difference is None:
+            outputs = "outputs not compared"
+        else:
+            outputs = (
+                f"outputs within {proof.difference:.1g}" if proof.difference else "outputs equal in every bit"
+            )
         count = "1 block" if self.blocks == 1 else f"{self.blocks} blocks"
         blocks = f", with {count}" if self.blocks else ""
         lines = [
@@ -120,6 +121,8 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
         runs.write_text(config, text)
     except OSError as error:
         raise _unwritten(config, error) from None
+    if proof.difference is None:
+        problems.append(_not_run(proof.reason))
     told = [_in(archive.path, problem) for problem in problems] + valid.checked.problems
     return Imported(config, weights, valid, len(blocks), proof, told)
 
@@ -174,6 +177,12 @@ def _foreign(name: str) -> Problem:
 def _not_carried(what: str) -> Problem:
     message = f"How the model was compiled is not all in the config: {what.rstrip('.')}."
     return Problem(code="not-carried", message=message, hint="Write it under `train`.", severity="warning")
+
+
+def _not_run(reason: str) -> Problem:
+    message = f"The model itself does not run here, so that its outputs were not compared: {reason}"
+    hint = "Its layers, wiring, shapes and parameters were; compare outputs on a machine that runs it."
+    return Problem(code="not-compared", message=message, hint=hint, severity="warning")
 
 
 def _in(path: Path, problem: Problem) -> Problem:

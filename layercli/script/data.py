@@ -290,22 +290,24 @@ def split(data: Data, known: Known, *, several: bool) -> list[str]:
         f'{_IN}"""Examples to train on, to validate on and to test on: the same ones each time."""',
         f"{_IN}order = {order}",
     ]
-    if parts.stratify:
-        labels = "y[order]"
-        lines += [
-            f"{_IN}# Each class is spread evenly over the order, so that every part has its share.",
-            f"{_IN}labels, place = {labels}, np.empty(len(order))",
-            f"{_IN}for label in np.unique(labels):",
-            f"{2 * _IN}where = np.flatnonzero(labels == label)",
-            f"{2 * _IN}place[where] = (np.arange(len(where)) + 0.5) / len(where)",
-            f'{_IN}order = order[np.argsort(place, kind="stable")]',
-        ]
     held = [_count(parts.validation), _count(parts.test)]
     lines += [
         f"{_IN}validation, test = {held[0]}, {held[1]}",
         f"{_IN}train = len(y) - validation - test",
-        f"{_IN}parts = np.split(order, [train, train + validation])",
     ]
+    if parts.stratify:
+        lines += [
+            f"{_IN}# Each class is spread evenly, so that every part has its share.",
+            f"{_IN}labels, place = y[order], np.empty(len(y))",
+            f"{_IN}for label in np.unique(labels):",
+            f"{2 * _IN}where = np.flatnonzero(labels == label)",
+            f"{2 * _IN}place[where] = (np.arange(len(where)) + 0.5) / len(where)",
+            f"{_IN}spread = np.lexsort((labels, place))",
+            f"{_IN}parts = np.split(spread, [train, train + validation])",
+            f"{_IN}parts = [order[np.sort(part)] for part in parts]",
+        ]
+    else:
+        lines.append(f"{_IN}parts = np.split(order, [train, train + validation])")
     if known.one_hot is not None:
         lines.append(f'{_IN}y = np.eye({known.one_hot}, dtype="float32")[y]')
     if several:

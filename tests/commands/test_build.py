@@ -29,7 +29,6 @@ def test_json_tells_the_counts():
         ("non_trainable", 64),
         ("flops", 2 * (8 * 8 * 9 * 32 + 8 * 8 * 9 * 32 * 64 + 1024 * 10)),
         ("output", None),
-        ("plot", None),
     ]
 
 

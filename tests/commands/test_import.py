@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from keras import layers
 
 from layercli import api
@@ -71,7 +71,13 @@ def test_every_example_comes_back_as_the_same_layers(name, tmp_path, imported):
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(stacks())
 def test_random_stacks_come_back(tmp_path, stack):
     text = document(*stack)
@@ -85,6 +91,16 @@ def test_random_stacks_come_back(tmp_path, stack):
         "import", tmp_path / "stack.json", "--output", tmp_path / "again.yaml", "--json", "--force"
     )
     assert result.exit_code == 0, (result.stdout, text)
+
+
+def test_outputs_of_a_model_that_does_not_run_here_are_not_compared(imported):
+    convolution = layers.Conv2D(2, 3, data_format="channels_first")
+    result, document, _ = imported(keras.Sequential([keras.Input((3, 8, 8)), convolution]))
+    assert result.exit_code == 0
+    assert [problem["code"] for problem in document["problems"]] == ["not-compared"]
+    assert "NHWC" in document["problems"][0]["message"]
+    assert document["largest_difference"] is None
+    assert document["parameters"] == 2 * 3 * 9 + 2
 
 
 def test_what_is_written_is_what_a_person_would_write(imported, tmp_path):
