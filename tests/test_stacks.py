@@ -157,7 +157,7 @@ def rank_after(value, rank):
     return x.rank
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(stacks())
 def test_a_stack_is_judged_as_keras_judges_it(stack):
     shape, layers, dtype = stack
@@ -181,8 +181,6 @@ def test_most_of_the_stacks_that_are_drawn_are_sound_and_some_are_not():
 
     @settings(
         max_examples=150,
-        deadline=None,
-        derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -28,7 +28,7 @@ def test_parts_have_the_declared_fractions_or_counts(split, counts):
     assert tuple(map(len, (parts.train, parts.validation, parts.test))) == counts
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(
     samples=st.integers(1, 60), validation=st.floats(0, 0.4), test=st.integers(0, 10),
     seed=st.integers(0, 2**31 - 1), shuffle=st.booleans(), stratify=st.booleans(), data=st.data(),

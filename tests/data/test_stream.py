@@ -112,7 +112,7 @@ def test_the_parts_have_the_same_rows_and_filling_values_streamed_and_in_memory(
     assert memory.plan == stream.plan
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(validation=st.floats(0, 0.4), test=st.integers(0, 2000), seed=st.integers(0, 2**31 - 1),
        shuffle=st.booleans(), stratify=st.booleans())  # fmt: skip
 def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle, stratify):
@@ -127,7 +127,7 @@ def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle
             assert np.all(np.abs(shares - expected) * len(part) <= 2) or not len(part)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(size=st.integers(1, 3000), start=st.integers(0, 60), seed=st.integers(0, 99), epoch=st.integers(0, 9),
        shuffle=st.booleans())  # fmt: skip
 def test_a_pass_from_any_batch_on_is_the_rest_of_the_whole_pass(place, size, start, seed, epoch, shuffle):

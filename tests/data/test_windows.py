@@ -83,7 +83,7 @@ def test_no_window_crosses_a_file_a_series_or_a_row_that_is_left_out(tmp_path, h
     assert (found.x["x"][:, -1, 0] + 1).tolist() == found.y.tolist() == found.weights.tolist()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @example(keys=[0], cuts=1, dropped={0}, length=1, horizon=0, stride=1, keyed=True, validation=0.0, test=0.0)
 @given(keys=st.lists(st.integers(0, 3), min_size=1, max_size=80), cuts=st.integers(1, 4), dropped=st.sets(st.integers(0, 79)),
        length=st.integers(1, 6), horizon=st.integers(0, 3), stride=st.integers(1, 4), keyed=st.booleans(),

@@ -216,7 +216,7 @@ def graphs(draw):
     return items
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_writing_out_what_was_folded_gives_what_there_was(items):
     assert_same(stack_of(items))

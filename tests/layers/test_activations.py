@@ -75,7 +75,7 @@ def test_slopes_are_shared_as_in_keras(axes, shape):
     assert_parity({"type": "PReLU", "shared_axes": axes}, shape)
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(
     st.lists(st.none() | st.integers(1, 5), max_size=4),
     st.none() | st.integers(-5, 5) | st.lists(st.integers(-5, 5), max_size=3),

@@ -143,7 +143,7 @@ def test_defaults_are_those_of_keras(value):
 SIZE = st.none() | st.integers(1, 9)
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(
     query=st.tuples(SIZE, SIZE),
     value=st.tuples(SIZE, SIZE),

@@ -177,7 +177,7 @@ def test_lora_is_built_as_in_keras():
     assert_built_alike(declared("Conv2D", lora_rank=2, lora_alpha=4.0))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_convolution_agrees_with_keras(data):
     kind = data.draw(st.sampled_from(ALL))

@@ -126,13 +126,13 @@ def test_defaults_are_those_of_keras(value):
 AXES = st.lists(st.none() | st.integers(1, 3), min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(kind=st.sampled_from(ELEMENTWISE), shapes=st.lists(AXES, min_size=2, max_size=3))
 def test_any_elementwise_merging_agrees_with_keras(kind, shapes):
     assert_parity({"type": kind}, *((None, *axes) for axes in shapes))
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(data=st.data(), rank=st.integers(1, 3), axis=st.integers(-4, 3))
 def test_any_concatenation_agrees_with_keras(data, rank, axis):
     axes = st.lists(st.none() | st.integers(2, 3), min_size=rank, max_size=rank)

@@ -140,7 +140,7 @@ def test_adaptive_pooling_to_nothing_is_refused(kind):
         LAYERS.parse(declared(kind, output_size=0))
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(st.data())
 def test_any_pooling_agrees_with_keras(data):
     kind = data.draw(st.sampled_from(ALL))

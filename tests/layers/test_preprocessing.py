@@ -97,7 +97,7 @@ def test_normalization_agrees_with_keras_on_arguments(arguments):
     check("Normalization", arguments)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.lists(st.none() | st.integers(1, 3), max_size=3),
     st.none() | st.integers(-4, 4) | st.lists(st.integers(-4, 4), max_size=3),

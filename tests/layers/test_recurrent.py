@@ -178,7 +178,7 @@ def test_defaults_are_those_of_keras(value):
     assert_built_alike(value)
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(
     kind=st.sampled_from(KINDS),
     units=st.integers(1, 9),
@@ -205,7 +205,7 @@ def test_any_recurrent_layer_agrees_with_keras(kind, units, shape, flags, dtype)
     assert_parity({"type": kind, "units": units} | flags, shape, dtype=dtype)
 
 
-@settings(deadline=None, max_examples=30, derandomize=True)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.one_of(st.none(), st.integers(1, 7)), min_size=4, max_size=4),
     kernel=st.lists(st.integers(1, 4), min_size=2, max_size=2),

@@ -81,7 +81,7 @@ def test_regularization_agrees_with_keras_on_shared_arguments(kind, arguments, d
     assert_parity({"type": kind} | VALUES[kind][0] | arguments, shape, dtype=dtype)
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(
     st.sampled_from(list(VALUES)),
     st.lists(st.none() | st.integers(1, 5), max_size=5),

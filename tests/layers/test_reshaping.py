@@ -178,7 +178,7 @@ def test_defaults_are_those_of_keras(kind):
     assert_built_alike(declared(kind))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_padding_cropping_and_up_sampling_agrees_with_keras(data):
     kind = data.draw(st.sampled_from(SPATIAL))
@@ -200,7 +200,7 @@ def test_any_padding_cropping_and_up_sampling_agrees_with_keras(data):
     assert_parity(value, shape)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(
     st.lists(st.sampled_from([1, 2, 3, 4, 6, None]), max_size=4),
     st.lists(st.sampled_from([1, 2, 3, 4, 6, 12, -1, None]), max_size=4),
@@ -209,7 +209,7 @@ def test_any_reshape_agrees_with_keras(shape, target):
     assert_parity(declared("Reshape", target_shape=target), (None, *shape))
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(1, 4).flatmap(lambda rank: st.permutations(range(1, rank + 1))), st.data())
 def test_any_permutation_agrees_with_keras(dims, data):
     shape = data.draw(st.lists(st.none() | st.integers(1, 9), min_size=len(dims), max_size=len(dims)))

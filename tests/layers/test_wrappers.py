@@ -187,7 +187,7 @@ def test_power_iterations_below_one_are_refused_as_by_keras(power_iterations):
     assert_parity(spectral(DENSE, power_iterations=power_iterations), (None, 5))
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(
     layer=st.fixed_dictionaries(
         {"type": st.sampled_from(["LSTM", "GRU", "SimpleRNN"]), "units": st.integers(1, 5)},

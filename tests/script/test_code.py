@@ -21,7 +21,7 @@ def nested(inner):
 EXPRESSIONS = st.recursive(ATOMS, nested, max_leaves=25)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 @given(st.lists(EXPRESSIONS, min_size=20, max_size=20))
 def test_statements_are_laid_out_as_a_formatter_would(values):
     lines = [line for value in values for line in statement(value, "", before="x = ")]
