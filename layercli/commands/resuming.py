@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import Valid, check, require
+from layercli.config.changes import Changes
 from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError, Problem
 from layercli.runs import manifest as manifests
 from layercli.runs.directory import CONFIG
 from layercli.source.nodes import printable
 
-_ALLOW: Final = (
-    "`--allow-changes` goes on all the same; the outcome is then another one than of an undisturbed run."
-)
+_ALLOW: Final = "`--allow-changes` goes on all the same, with what the config says now; docs/training.md says what is kept."
 _FREE: Final = ("train.checkpoints",)
 """What may change without a trace in the outcome."""
 
@@ -33,6 +32,10 @@ class Begun:
     """Whether its config is another than it was."""
     replanned: bool
     """Whether it is to be executed in another way."""
+    differing: list[Problem]
+    """What differs, where that is allowed."""
+    changes: Changes | None
+    """What of the training's state that touches."""
 
     @property
     def finished(self) -> bool:
@@ -52,10 +55,9 @@ def reopen(
     manifest = manifests.read_manifest(path)
     own = require(check(str(path / CONFIG)))
     valid = require(check(config or str(path / CONFIG), overrides)) if config or overrides else own
-    if not allow_changes:
-        problems = [*_changes(path, manifest, own, valid)]
-        if problems:
-            raise LayercliError(problems)
+    differing = [*_differing(path, manifest, own, valid)]
+    if differing and not allow_changes:
+        raise LayercliError(differing)
     before, after = own.resolved(), valid.resolved()
     return Begun(
         path,
@@ -64,24 +66,22 @@ def reopen(
         allow_changes,
         changed=before != after,
         replanned=before["train"]["execution"] != after["train"]["execution"],
+        differing=differing,
+        changes=Changes.between(before["train"], after["train"]) if differing else None,
     )
 
 
-def require_same_data(begun: Begun, fingerprint: str) -> None:
-    """Refuse other data than the run was begun with.
-
-    Raises:
-        LayercliError: it is another.
-    """
+def other_data(begun: Begun, fingerprint: str) -> Iterator[Problem]:
+    """That the data are not those with which the run was begun, where that is so."""
     was = begun.manifest["data"]["fingerprint"]
-    if fingerprint != was and not begun.allow_changes:
+    if fingerprint != was:
         message = (
             f"The data are not those with which the run was begun: {fingerprint[:19]}..., not {was[:19]}..."
         )
-        raise LayercliError(begun.valid.problem(("data",), "resume-differs", message, _ALLOW))
+        yield begun.valid.problem(("data",), "resume-differs", message, _ALLOW)
 
 
-def _changes(run: Path, manifest: Mapping[str, Any], own: Valid, valid: Valid) -> Iterator[Problem]:
+def _differing(run: Path, manifest: Mapping[str, Any], own: Valid, valid: Valid) -> Iterator[Problem]:
     files = [CONFIG, *(node.layer.place for node in own.custom_layers
                        if isinstance(node.layer, CustomLayer) and node.layer.kind == "file")]  # fmt: skip
     for name in manifests.changed_files(run, manifest, files):

@@ -30,11 +30,13 @@ class Noted:
 class StoppedError(LayercliError):
     """A signal has ended the training between two steps."""
 
-    def __init__(self, noted: Noted, run: Path, told: str) -> None:
+    def __init__(self, noted: Noted, run: Path, position: tuple[int, int]) -> None:
+        done, step = position
+        where = f"after {step} steps of epoch {done + 1}" if step else f"after epoch {done}"
         super().__init__(
             Problem(
                 code="interrupted",
-                message=f"Interrupted {told}; nothing is lost.",
+                message=f"Interrupted {where}; nothing is lost.",
                 hint=f"Go on with `layercli train --resume {run}`.",
             )
         )

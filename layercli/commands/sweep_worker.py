@@ -13,7 +13,7 @@ from typing import Any
 
 from layercli import process
 from layercli.check import Valid
-from layercli.commands.train import train
+from layercli.commands.training import train
 from layercli.errors import ExitCode, LayercliError
 from layercli.reports.progress import Silent
 from layercli.sweep.plan import read_plan

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
-import time
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from layercli import process
-from layercli.check import Valid, check, require
-from layercli.commands.cluster import copied, gpus_to_share, join, place_of_follower, tell_run
+from layercli.check import check, require
+from layercli.commands.cluster import copied, gpus_to_share, join, place_of_follower
+from layercli.commands.going_on import go_on
 from layercli.commands.members import Members
 from layercli.commands.options import JsonOption, SetOption, TrustOption
-from layercli.commands.resuming import Begun, reopen, require_same_data
-from layercli.commands.training import carry_out, prepare, require_trainable
-from layercli.errors import LayercliError, Problem
+from layercli.commands.resuming import reopen
+from layercli.commands.training import train
 from layercli.reports.console import console, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Quiet, Silent
 from layercli.reports.training import print_outcome
-from layercli.runs import directory as runs
-from layercli.runs import manifest as manifests
-from layercli.runs.checkpoints import Checkpoints
-from layercli.runs.lock import locked
 from layercli.source.load import STDIN
 
 
@@ -96,114 +90,3 @@ def command(
         out.print(summary["run"], soft_wrap=True)
     elif place is None:
         print_outcome(out, summary)
-
-
-def train(
-    valid: Valid,
-    *,
-    run_dir: str | None = None,
-    trust: bool = False,
-    progress: Silent | None = None,
-    interruptible: bool = False,
-) -> dict[str, Any]:
-    """Train a config and leave a run directory; the summary that is returned stands in it, too.
-
-    With ``interruptible``, Ctrl-C and SIGTERM end it between two steps, with a checkpoint.
-
-    Raises:
-        LayercliError: nothing to train on, code that is not trusted, a machine too small, an infinite loss.
-    """
-    began = time.perf_counter()
-    progress = progress or Silent()
-    require_trainable(valid, trust=trust)
-    run = runs.create(valid.checked.name, run_dir)
-    tell_run(run)
-    with locked(run):
-        progress.say(f"Run {run}: loading TensorFlow and the data.")
-        from layercli.data.learned import Learned
-
-        try:
-            material = prepare(valid, progress, begins=True, trust=trust)
-            runs.write_config(run, valid)
-            runs.write_json(run / runs.LEARNED, Learned.of(material.parts).to_json())
-        except BaseException:
-            runs.discard(run)  # so that the same command works once the mistake is mended
-            raise
-        from layercli.engine.execution import plan
-
-        execution = plan(valid, material.parts.train)
-        manifest = manifests.begun(
-            valid,
-            counts=material.counts,
-            fingerprint=material.parts.fingerprint(),
-            execution=execution.as_json(),
-        )
-        manifests.write_manifest(run, manifest)
-        runs.point_latest(run)
-        return carry_out(
-            run, material, execution, manifest, progress=progress, began=began, interruptible=interruptible
-        )
-
-
-def go_on(
-    begun: Begun, *, trust: bool = False, progress: Silent | None = None, interruptible: bool = False
-) -> dict[str, Any]:
-    """Go on with a run from its last checkpoint, to end as if it had never been interrupted; a finished one says so.
-
-    Raises:
-        LayercliError: as ``train``; or the data are others, or another process works on the run.
-    """
-    began = time.perf_counter()
-    progress = progress or Silent()
-    run, valid = begun.run, begun.valid
-    if begun.finished:
-        progress.say(f"Run {run} is finished; `--set train.epochs=N` with more epochs goes on from its end.")
-        summary: dict[str, Any] = json_module.loads((run / runs.SUMMARY).read_text(encoding="utf-8"))
-        return summary
-    require_trainable(valid, trust=trust)
-    with locked(run):
-        runs.tidy(run)
-        checkpoints = Checkpoints(run)
-        checkpoints.tidy()
-        checkpoint, damaged = checkpoints.latest()
-        for told in damaged:
-            progress.warn(
-                Problem(
-                    code="damaged-checkpoint",
-                    severity="warning",
-                    message=f"The checkpoint {told}; the one before it is used.",
-                    file=str(run),
-                )
-            )
-        position = (
-            {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
-        )
-        progress.say(f"Run {run}: going on after {position['epoch']} epochs and {position['step']} steps.")
-        material = prepare(valid, progress, begins=checkpoint is None, trust=trust)
-        require_same_data(begun, material.parts.fingerprint())
-        from layercli.engine.execution import Plan, plan
-        from layercli.engine.snapshot import UnfitSnapshotError
-
-        kept = begun.manifest["execution"]
-        execution = plan(valid, material.parts.train) if begun.replanned else Plan.from_json(kept)
-        again = {"command": sys.argv, **position, "versions": manifests.versions()}
-        manifest = {
-            **begun.manifest,
-            "execution": execution.as_json(),
-            "resumed": [*begun.manifest.get("resumed", []), again],
-        }
-        written = (run / runs.CONFIG).read_text(encoding="utf-8")
-        if begun.changed:
-            manifests.write_manifest(run, manifest, without=runs.CONFIG)  # a kill may come between the two
-            runs.write_config(run, valid)
-        manifests.write_manifest(run, manifest)
-        try:
-            return carry_out(
-                run, material, execution, manifest, progress=progress, began=began, checkpoint=checkpoint,
-                resumed_from=position, interruptible=interruptible,
-            )  # fmt: skip
-        except UnfitSnapshotError as error:
-            runs.write_text(run / runs.CONFIG, written)
-            manifests.write_manifest(run, begun.manifest)
-            message = f"The checkpoint is of another model: {error}."
-            raise LayercliError(valid.problem(("model",), "resume-differs", message)) from None

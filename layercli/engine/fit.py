@@ -16,18 +16,19 @@ import tensorflow as tf
 
 from layercli import process
 from layercli.check import Valid
+from layercli.config.changes import Changes
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
-from layercli.data.arrays import Parts
+from layercli.data.arrays import Parts, RefusedDataError
 from layercli.engine.adapting import adapt, learners
 from layercli.engine.assemble import Assembled
 from layercli.engine.compiling import compile_model, declared_callback
 from layercli.engine.execution import Plan
 from layercli.engine.feed import feed_for
-from layercli.engine.keeping import DivergedError, Guard, Keeper, Store
+from layercli.engine.keeping import DivergedError, Guard, Keeper, StoppedError, Store
 from layercli.engine.loop import BEGINNING, Loop, Position
 from layercli.engine.refusals import said
-from layercli.engine.snapshot import Snapshot, put_back_layers
+from layercli.engine.snapshot import Snapshot, UnfitSnapshotError, is_finite, put_back_layers
 from layercli.engine.workers import Workers, is_loss
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adapted import learns_before_training
@@ -75,6 +76,8 @@ class Keeping:
     """Whether a signal has come; by default, none ever does."""
     start: Position = BEGINNING
     snapshot: Snapshot | None = None
+    changes: Changes | None = None
+    """How the config differs from that of the snapshot, where that is allowed."""
 
 
 def fit(
@@ -114,7 +117,8 @@ def fit(
     stopped = False
     if snapshot is not None:
         watch.recall(snapshot.state["watch"])
-        stopped = snapshot.state["stopped"] and train.epochs == snapshot.state["epochs"]
+        same = keeping.changes is None and train.epochs == snapshot.state["epochs"]
+        stopped = snapshot.state["stopped"] and same
     stream = plan.feed == "stream"
     with _refusals(valid):
         workers = Workers() if process.cluster is not None else None
@@ -140,15 +144,22 @@ def fit(
             more=lambda: {"records": fitted.records, "watch": watch.memory(), "epochs": train.epochs},
             start=keeping.start,
             snapshot=snapshot,
+            changes=keeping.changes,
         )
         epochs = keeping.start.epoch if stopped else train.epochs
         try:
             loop.run([Guard(), *declared, watch, keeper], epochs=epochs, start=keeping.start)
         except DivergedError as error:
             watch.diverged(error)
-            raise LayercliError(_not_finite(valid, error)) from None
+            what = (
+                f"The loss became {_plain(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped"
+            )
+            raise LayercliError(_not_finite(valid, what, run, keeper.saved)) from None
         finally:
             _close(declared)
+        if not is_finite(model):
+            what = "The last steps made weights that are no numbers"
+            raise LayercliError(_not_finite(valid, what, run, keeper.saved))
     fitted.examples_per_second = watch.examples_per_second
     fitted.best = _restored(fitted.records, declared) or best_epoch(fitted.records, train)
     if len(parts.test):
@@ -163,13 +174,19 @@ def _close(callbacks: Iterable[Any]) -> None:
             callback.csv_file.close()
 
 
-def _not_finite(valid: Valid, error: DivergedError) -> Problem:
-    message = f"The loss became {_plain(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped."
-    hint = (
-        "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the "
-        "optimizer."
+def _not_finite(valid: Valid, said: str, run: Path, saved: Position | None) -> Problem:
+    """What became infinite or NaN, where the last state before that is, and what to do."""
+    mend = "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the optimizer"
+    if saved is None:
+        return valid.problem(("train", "loss"), "loss-not-finite", f"{said}.", f"{mend}.")
+    where = (
+        f"after {saved.step} steps of epoch {saved.epoch + 1}" if saved.step else f"after epoch {saved.epoch}"
     )
-    return valid.problem(("train", "loss"), "loss-not-finite", message, hint)
+    message = f"{said}. The last good checkpoint stands, {where}."
+    again = f"`layercli train --resume {run} --allow-changes --set train.optimizer.learning_rate=...`"
+    return valid.problem(
+        ("train", "loss"), "loss-not-finite", message, f"{mend}: {again} goes on from there."
+    )
 
 
 def _restored(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:
@@ -188,6 +205,7 @@ def _refusals(valid: Valid) -> Iterator[None]:
         LayercliError: they refused it.
     """
     refusals: tuple[type[Exception], ...] = (ValueError, TypeError, tf.errors.OpError)
+    ours = (LayercliError, StoppedError, UnfitSnapshotError, RefusedDataError, OSError)
     hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
     if valid.custom_layers:
         refusals = (Exception,)  # whatever the user's code may raise
@@ -196,6 +214,8 @@ def _refusals(valid: Valid) -> Iterator[None]:
         )
     try:
         yield
+    except ours:
+        raise
     except refusals as error:
         if process.cluster is not None and is_loss(error):
             message = f"Another process of the group is gone, or cannot be reached: {said(error)}"
@@ -215,6 +235,9 @@ def _plain(value: Any) -> Any:
     """A logged value as a number; one that has a number for each class as a list."""
     array = np.asarray(value)
     return float(array) if array.ndim == 0 else array.astype(float).tolist()
+
+
+_WATCHING = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -251,7 +274,13 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         """Over all epochs, training steps alone."""
         return self._examples * len(self._fitted.records) / self._seconds if self._seconds else 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
+        for callback in self._callbacks:
+            if isinstance(callback, _WATCHING) and callback.best is None:
+                # Keras takes the first value for the best, and after a NaN nothing would ever be better.
+                callback.best = -math.inf if callback.mode == "max" else math.inf
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._epoch = epoch + 1
         self._began = self._stepped = time.perf_counter()
 
@@ -263,9 +292,6 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._record(epoch, logs or {})
-        for callback in self._callbacks:
-            if _is_nan(getattr(callback, "best", None)):
-                callback.best = None  # else nothing would ever be better
 
     def diverged(self, error: DivergedError) -> None:
         """Record the epoch that ended early."""
@@ -283,7 +309,3 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._before = 0.0
         self._fitted.records.append(record)
         self._observer.epoch(record)
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, (float, np.floating)) and math.isnan(value)

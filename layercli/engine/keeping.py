@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import keras
 
+from layercli.config.changes import Changes
 from layercli.config.execution import Checkpoints
 from layercli.engine.loop import BEGINNING, Position
 from layercli.engine.snapshot import Snapshot, is_finite, put_back, put_back_files, taken
@@ -70,6 +71,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         more: Callable[[], dict[str, Any]],
         start: Position = BEGINNING,
         snapshot: Snapshot | None = None,
+        changes: Changes | None = None,
     ) -> None:
         super().__init__()
         self._store = store
@@ -81,20 +83,25 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._more = more
         self._start = start
         self._snapshot = snapshot
+        self._changes = changes
         self._position = start
+        self.saved = start if snapshot is not None else None
+        """What the last checkpoint holds; None: there is none."""
         self._due = False
         self._saved = time.monotonic()
         self._cost = 0.0
         if snapshot is not None:
-            put_back_files(callbacks, snapshot)
+            put_back_files(callbacks, snapshot, changes)
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         if self._snapshot is not None:
-            put_back(self.model, self._callbacks, self._snapshot)
+            put_back(self.model, self._callbacks, self._snapshot, self._changes)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         if self._snapshot is not None and self._start.step and epoch == self._start.epoch:
-            put_back(self.model, self._callbacks, self._snapshot)  # metrics, too, which have just been reset
+            put_back(
+                self.model, self._callbacks, self._snapshot, self._changes
+            )  # metrics, too, which have just been reset
         self._snapshot = None if epoch >= self._start.epoch else self._snapshot
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -132,6 +139,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         snapshot = taken(self.model, self._layers, self._callbacks)
         state = {**snapshot.state, **self._more(), "stopped": bool(self.model.stop_training)}
         self._store.save(*self._position, snapshot.arrays, state)
+        self.saved = self._position
         self._due = False
         self._saved = time.monotonic()
         self._cost = self._saved - began

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 import keras
 import numpy as np
 
+from layercli.config.changes import Changes
 from layercli.data.arrays import Array
 
 KEPT: Final[dict[str, tuple[str, ...]]] = {
@@ -64,6 +66,7 @@ def taken(model: Any, layers: Sequence[Any], callbacks: Sequence[Any]) -> Snapsh
     generator = np.random.get_state(legacy=False)
     arrays["random/numpy"] = generator["state"]["key"]
     state = {
+        "optimizer": _names(model.optimizer.variables),
         "layers": [_learned(layer) for layer in layers],
         "callbacks": kept,
         "python": [version, spare],
@@ -73,10 +76,10 @@ def taken(model: Any, layers: Sequence[Any], callbacks: Sequence[Any]) -> Snapsh
 
 
 def is_finite(model: Any) -> bool:
-    """Whether every weight that is trained is a number."""
+    """Whether all that is trained is numbers: the weights, and what the optimizer adds up to change them."""
     return all(
         bool(np.isfinite(np.asarray(keras.ops.convert_to_numpy(variable), dtype="float64")).all())
-        for variable in model.trainable_variables
+        for variable in (*model.trainable_variables, *model.optimizer.variables)
     )
 
 
@@ -99,9 +102,9 @@ def put_back_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
             layer.finalize_state()
 
 
-def put_back_files(callbacks: Iterable[Any], snapshot: Snapshot) -> None:
+def put_back_files(callbacks: Sequence[Any], snapshot: Snapshot, changes: Changes | None = None) -> None:
     """Cut what callbacks have written since; they will write on from there."""
-    for callback, values in zip(callbacks, snapshot.state["callbacks"], strict=False):
+    for callback, values, _ in _remembered(callbacks, snapshot, changes):
         if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
             callback.append = True
             if _size(callback.filename) > values["bytes"]:
@@ -109,14 +112,21 @@ def put_back_files(callbacks: Iterable[Any], snapshot: Snapshot) -> None:
                     file.truncate(values["bytes"])
 
 
-def put_back(model: Any, callbacks: Sequence[Any], snapshot: Snapshot) -> None:
-    """Put a model, its callbacks and all random numbers back to where the snapshot was taken.
+def put_back(
+    model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: Changes | None = None
+) -> None:
+    """Put a model, its callbacks and all random numbers back to where the snapshot was taken; all but ``changes``.
 
     Raises:
         UnfitSnapshotError: it is another model.
     """
     arrays = snapshot.arrays
     for kind, variables in _variables(model).items():
+        if changes is not None and kind == "metrics" and changes.measures:
+            continue
+        if changes is not None and kind == "optimizer":
+            _put_back_optimizer(variables, snapshot, changes)
+            continue
         saved = [arrays.get(f"{kind}/{index}") for index in range(len(variables))]
         if f"{kind}/{len(variables)}" in arrays or any(array is None for array in saved):
             raise UnfitSnapshotError(f"the {kind} has another number of variables")
@@ -127,10 +137,7 @@ def put_back(model: Any, callbacks: Sequence[Any], snapshot: Snapshot) -> None:
                     f"{variable.path} is of shape {tuple(variable.shape)}, and was of shape {array.shape}"
                 )
             variable.assign(_read(array, variable.dtype))
-    types = [type(callback).__name__ for callback in callbacks]
-    if types != [values["type"] for values in snapshot.state["callbacks"]]:
-        raise UnfitSnapshotError("its callbacks are others")
-    for index, (callback, values) in enumerate(zip(callbacks, snapshot.state["callbacks"], strict=True)):
+    for callback, values, index in _remembered(callbacks, snapshot, changes):
         for key in _kept(callback):
             value = values[key]
             if isinstance(value, dict):
@@ -143,6 +150,50 @@ def put_back(model: Any, callbacks: Sequence[Any], snapshot: Snapshot) -> None:
     random.setstate((version, tuple(int(word) for word in arrays["random/python"]), spare))
     position, has_spare, spare = snapshot.state["numpy"]
     np.random.set_state(("MT19937", arrays["random/numpy"], position, has_spare, spare))
+
+
+def _put_back_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: Changes) -> None:
+    """Put back what an optimizer of the same type had of the same name and shape."""
+    if changes.optimizer is not None:
+        return
+    saved = {
+        name: snapshot.arrays[f"optimizer/{index}"] for index, name in enumerate(snapshot.state["optimizer"])
+    }
+    for variable, name in zip(variables, _names(variables), strict=True):
+        anew = changes.learning_rate is not None and variable.name == "learning_rate"
+        if not anew and name in saved and tuple(variable.shape) == saved[name].shape:
+            variable.assign(_read(saved[name], variable.dtype))
+
+
+def _names(variables: Sequence[Any]) -> list[str]:
+    """A name for each variable of an optimizer, the same in every process."""
+    seen: Counter[str] = Counter()
+    names = []
+    for variable in variables:
+        name = variable.path.partition("/")[2]
+        names.append(f"{name}#{seen[name]}")
+        seen[name] += 1
+    return names
+
+
+def _remembered(
+    callbacks: Sequence[Any], snapshot: Snapshot, changes: Changes | None
+) -> Iterator[tuple[Any, Mapping[str, Any], int]]:
+    """Each callback that goes on with the memory of one in the snapshot, and that one's place there.
+
+    Raises:
+        UnfitSnapshotError: they are others, without ``changes`` that say so.
+    """
+    kept = snapshot.state["callbacks"]
+    if changes is not None:
+        places = [place for _, place in changes.callbacks]
+    elif [type(callback).__name__ for callback in callbacks] == [values["type"] for values in kept]:
+        places = list(range(len(kept)))
+    else:
+        raise UnfitSnapshotError("its callbacks are others")
+    for callback, place in zip(callbacks, places, strict=True):
+        if place is not None:
+            yield callback, kept[place], place
 
 
 def _variables(model: Any) -> dict[str, list[Any]]:

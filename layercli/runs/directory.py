@@ -65,9 +65,10 @@ def create(name: str, run_dir: str | None) -> Path:
 
 
 def discard(run: Path) -> None:
-    """Remove a run directory in which nothing has been written yet."""
+    """Remove the directory of a run that has not begun, unless it holds files of others."""
     with suppress(OSError):
-        (run / CHECKPOINTS / LOCK).unlink(missing_ok=True)
+        for name in (CONFIG, LEARNED, MANIFEST, f"{CHECKPOINTS}/{LOCK}"):
+            (run / name).unlink(missing_ok=True)
         if (run / CHECKPOINTS).is_dir():
             (run / CHECKPOINTS).rmdir()
         run.rmdir()

@@ -12,7 +12,7 @@ def main() -> None:
     process.is_ours = True
     process.cluster = process.Cluster(task["rank"], task["size"]) if task["size"] > 1 else None
     from layercli.check import check, require
-    from layercli.commands.train import train
+    from layercli.commands.training import train
 
     for config in task["configs"]:
         valid = require(check(config))

@@ -1,0 +1,284 @@
+"""What happens to a training when numbers, disks and files go wrong: it ends with a clear error, and nothing is lost."""
+
+import json
+import math
+import os
+import resource
+import signal
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+
+from layercli.engine import snapshot
+from layercli.engine.keeping import Guard
+from layercli.engine.loop import Loop
+from layercli.runs.checkpoints import Checkpoints
+from tests.interrupting import assert_same, outcome, write
+from tests.running import invoke, line_of, problems, train, write_config
+
+HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
+HUGE = "train.optimizer={type: SGD, learning_rate: {type: PiecewiseConstantDecay, boundaries: [6], values: [0.02, 1e38]}}"
+"""Learns for two epochs, and is thrown out of all bounds in the third."""
+
+
+def told(result):
+    (problem,) = json.loads(result.stdout)["problems"]
+    return problem
+
+
+@pytest.fixture
+def diverged(iris, tmp_path):
+    """A run whose loss became NaN in its third epoch."""
+    run = train(
+        iris,
+        tmp_path / "run",
+        "--set",
+        HUGE,
+        "--set",
+        "train.epochs=5",
+        "--set",
+        "train.checkpoints.epochs=1",
+    )
+    assert problems(run.result) == [("loss-not-finite", line_of(iris, "loss:"))]
+    return run
+
+
+def test_the_last_checkpoint_before_a_loss_that_is_no_number_stands_and_is_named(diverged):
+    problem = told(diverged.result)
+    assert problem["message"] == (
+        "The loss became nan in epoch 3; training stopped. The last good checkpoint stands, after epoch 2."
+    )
+    assert f"`layercli train --resume {diverged.path} --allow-changes --set" in problem["hint"]
+    assert not (diverged.path / "model.keras").exists()
+    kept, damaged = Checkpoints(diverged.path).latest()
+    assert (kept.epoch, kept.step, damaged) == (2, 0, [])
+    assert all(np.isfinite(array).all() for array in kept.arrays.values())
+
+
+def test_from_there_it_goes_on_with_a_lower_rate(diverged):
+    rate = "train.optimizer.learning_rate=0.01"
+    result = invoke("train", "--resume", diverged.path, "--json", "--allow-changes", "--set", rate)
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert (summary["epochs"], summary["resumed_from"]) == (5, {"epoch": 2, "step": 0})
+    assert all(map(math.isfinite, summary["history"]["loss"]))
+
+
+def test_without_a_checkpoint_before_it_none_is_promised(iris, tmp_path):
+    run = train(iris, tmp_path / "run", "--set", HUGE.replace("[6]", "[0]"))
+    assert told(run.result)["message"] == "The loss became inf in epoch 1; training stopped."
+
+
+def test_weights_that_the_last_step_made_infinite_are_no_model(tmp_path):
+    data = {"type": "sklearn", "dataset": "diabetes"}
+    section = {
+        "batch_size": 442,
+        "loss": "mean_squared_error",
+        "optimizer": {
+            "type": "SGD",
+            "learning_rate": {"type": "PiecewiseConstantDecay", "boundaries": [9], "values": [1e38, 1e38]},
+        },
+    }
+    config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=data, train=section)
+    run = train(config, tmp_path / "run")
+    assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
+    assert told(run.result)["message"] == "The last steps made weights that are no numbers."
+    assert not (run.path / "model.keras").exists()
+
+
+def test_what_is_summed_up_for_the_next_weights_must_be_numbers_too():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(gradient_accumulation_steps=4), "mse")
+    model.optimizer.build(model.trainable_variables)
+    assert snapshot.is_finite(model)
+    summed = next(one for one in model.optimizer.variables if "accumulator" in one.path)
+    summed.assign(np.full(summed.shape, np.nan))
+    assert not snapshot.is_finite(model)
+
+
+CAREFUL = "def call(self, inputs):\n    return inputs"
+
+
+def test_a_layer_of_the_users_own_hides_neither_a_nan_nor_a_signal(tmp_path, layer_file, monkeypatch):
+    config = write_config(tmp_path, [{"type": layer_file(CAREFUL)}, HEAD])
+    args = ("--trust", "--set", HUGE.replace("[6]", "[1]"), "--set", "train.epochs=4")
+    assert problems(train(config, tmp_path / "nan", *args).result) == [
+        ("loss-not-finite", line_of(config, "loss:"))
+    ]
+    before = Guard.on_train_batch_end
+
+    def on_train_batch_end(self, batch, logs=None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        before(self, batch, logs)
+
+    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+    result = train(config, tmp_path / "run", "--trust").result
+    assert (result.exit_code, told(result)["code"]) == (143, "interrupted")
+
+
+@pytest.fixture
+def validated(monkeypatch):
+    """Lets each validation find the next of some losses, and the last one from then on."""
+
+    def validated(*losses):
+        left = list(losses)
+
+        def evaluate(self, feed, callbacks=None):  # noqa: ARG001
+            return {"loss": left.pop(0) if len(left) > 1 else left[0]}
+
+        monkeypatch.setattr(Loop, "evaluate", evaluate)
+
+    return validated
+
+
+STOPPING = (
+    "train.callbacks=[{type: EarlyStopping, patience: 3, restore_best_weights: true}, ReduceLROnPlateau]"
+)
+
+
+def test_a_nan_is_never_the_best_and_pins_nothing(iris, tmp_path, validated):
+    validated(math.nan, 3.0, math.nan, 2.0, 2.5)
+    args = ("--set", STOPPING, "--set", "train.epochs=9", "--set", "data.split={validation: 0.2}")
+    run = train(iris, tmp_path / "run", *args)
+    assert run.summary["epochs"] == 7
+    assert (run.summary["best"]["epoch"], run.summary["best"]["val_loss"]) == (4, 2.0)
+    assert run.summary["history"]["val_loss"][:5] == [None, 3.0, None, 2.0, 2.5]
+
+
+def test_where_all_are_nan_training_stops_when_patience_ends(iris, tmp_path, validated):
+    validated(math.nan)
+    args = ("--set", STOPPING, "--set", "train.epochs=9", "--set", "data.split={validation: 0.2}")
+    run = train(iris, tmp_path / "run", *args)
+    assert run.result.exit_code == 0, run.result.output
+    assert run.summary["epochs"] == 3
+    shown = invoke("train", iris, "--run-dir", tmp_path / "shown", *args)
+    assert shown.exit_code == 0, shown.output
+
+
+def test_where_every_checkpoint_is_damaged_training_begins_again_and_says_so(iris, tmp_path):
+    whole = train(iris, tmp_path / "whole", "--set", "train.epochs=3")
+    run = train(iris, tmp_path / "run")
+    for kept in (run.path / "checkpoints").glob("0*"):
+        (kept / "arrays.npz").unlink()
+    result = invoke("train", "--resume", run.path, "--json", "--set", "train.epochs=3")
+    assert result.stderr.count("there is none before it, so training begins again. [damaged-checkpoint]") >= 1
+    assert json.loads(result.stdout)["history"] == whole.summary["history"]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mounts a disk of so many KiB, for who may mount; ``disk(size)`` again makes it larger."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(*options):
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "none", str(place)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("nothing may be mounted here")
+
+    mounted = []
+
+    def disk(kibibytes):
+        mount(*mounted, f"size={kibibytes}k")
+        mounted[:] = ["remount"]
+        return place
+
+    try:
+        yield disk
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("kibibytes", [8, 60, 140, 200])
+def test_a_disk_that_is_really_full_ends_training_with_a_clear_error_and_nothing_is_lost(
+    kibibytes, disk, tmp_path
+):
+    config = write("dense", tmp_path, checkpoints={"steps": 3, "keep": 50})
+    alone = train(config, tmp_path / "alone")
+    run = disk(kibibytes) / "run"
+    result = train(config, run).result
+    assert problems(result) == [("cannot-write", None)]
+    assert told(result)["message"].startswith("The disk is full")
+    disk(64_000)
+    if run.exists():
+        assert told(result)["hint"] == f"Make room; then go on with `layercli train --resume {run}`."
+        again = invoke("train", "--resume", run, "--json")
+        assert again.exit_code == 0, again.output
+    else:
+        assert told(result)["hint"] == "Make room; then train again."
+        assert train(config, run).result.exit_code == 0
+    assert_same(outcome(run), outcome(alone.path))
+
+
+@pytest.fixture
+def read_only():
+    """Makes a directory read-only from now on, for who may mount."""
+    places = []
+
+    def read_only(place):
+        for options in (["--bind", place, place], ["-o", "remount,bind,ro", place]):
+            if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+                pytest.skip("nothing may be mounted here")
+        places.append(place)
+
+    yield read_only
+    for place in places:
+        subprocess.run(["umount", place], capture_output=True, check=False)
+
+
+def spoiled(monkeypatch, spoil):
+    """Spoils the disk when the third checkpoint is to be written."""
+    save, left = np.savez, [2]
+
+    def savez(file, **arrays):
+        left[0] -= 1
+        if left[0] < 0:
+            spoil()
+        save(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", savez)
+
+
+def test_a_run_directory_that_becomes_read_only_ends_training_and_the_checkpoints_stand(
+    read_only, tmp_path, monkeypatch
+):
+    config = write("dense", tmp_path)
+    alone = train(config, tmp_path / "alone")
+    run = tmp_path / "run"
+    before = Checkpoints.save
+
+    def save(self, *args):
+        if len(list(run.glob("checkpoints/0*"))) == 3:
+            read_only(run)
+        return before(self, *args)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    result = train(config, run).result
+    assert problems(result) == [("cannot-write", None)]
+    assert "Read-only file system" in told(result)["message"]
+    assert len(list(run.glob("checkpoints/0*"))) == 3
+    monkeypatch.undo()
+    result = invoke("train", "--resume", run, "--json")
+    assert problems(result) == [("run-in-use", None)]
+    assert told(result)["message"] == "The run directory cannot be written: Read-only file system."
+    subprocess.run(["umount", run], check=True)
+    assert invoke("train", "--resume", run).exit_code == 0
+    assert_same(outcome(run), outcome(alone.path))
+
+
+def test_a_file_that_may_not_grow_ends_training_as_a_full_disk_does(tmp_path, monkeypatch):
+    config = write("dense", tmp_path)
+    alone = train(config, tmp_path / "alone")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    spoiled(monkeypatch, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1])))
+    try:
+        run = train(config, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert problems(run.result) == [("cannot-write", None)]
+    monkeypatch.undo()
+    assert invoke("train", "--resume", run.path).exit_code == 0
+    assert_same(outcome(run.path), outcome(alone.path))
