@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -111,8 +112,8 @@ def _report_bug(error: Exception, *, json: bool) -> None:
     print(f"{message}\nPlease report it with that file.", file=sys.stderr)
 
 
-def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The Typer app with these commands; only their modules are imported."""
+def make_app(names: Iterable[str] = COMMANDS, *, listed: bool = False) -> typer.Typer:
+    """The Typer app with these commands; only their modules are imported, and none to have them ``listed``."""
     app = typer.Typer(
         name="layercli",
         help="A YAML file declares a stack of Keras layers; layercli checks, builds and trains it.",
@@ -122,8 +123,21 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(_options)
     for name in names:
-        app.command(name)(guarded(import_module(COMMANDS[name]).command))
+        if listed:
+            app.command(name, help=_summary(COMMANDS[name]))(_options)
+        else:
+            app.command(name)(guarded(import_module(COMMANDS[name]).command))
     return app
+
+
+def _summary(module: str) -> str | None:
+    """What a command says of itself, read from its text: importing all commands would take most of the time."""
+    import ast
+
+    path = Path(__file__).parents[1] / f"{module.replace('.', '/')}.py"
+    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    functions = {each.name: each for each in statements if isinstance(each, ast.FunctionDef)}
+    return ast.get_docstring(functions["command"])
 
 
 def main() -> None:
@@ -133,7 +147,8 @@ def main() -> None:
     os.environ.setdefault(
         "PYDANTIC_DISABLE_PLUGINS", "1"
     )  # looking for plugins reads every installed package
+    first = "".join(sys.argv[1:2])
     try:
-        make_app(sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in COMMANDS else COMMANDS)()
+        make_app([first] if first in COMMANDS else COMMANDS, listed=not first or first.startswith("-"))()
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

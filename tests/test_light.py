@@ -1,9 +1,14 @@
 """Everything before ``build`` runs without a framework; nothing is imported before it is used."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from typer.testing import CliRunner
+
+from layercli.cli import make_app
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path) for path in ROOT.glob("configs/*.yaml"))
@@ -33,6 +38,16 @@ def modules_after(code):
 def test_no_framework_is_loaded_for_help():
     code = f"{RUN}\nrun('--help')\nrun('--version')\nrun('build', '--help')\nrun('train', '--help')"
     assert not modules_after(code) & HEAVY
+
+
+def test_the_list_of_commands_is_the_whole_one_though_none_of_them_is_imported():
+    command = [sys.executable, "-c", f"import sys\n{RUN}\nrun('--help')"]
+    environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    assert (
+        done.stdout == CliRunner(env=environment).invoke(make_app(), ["--help"], prog_name="layercli").stdout
+    )
+    assert not modules_after(f"{RUN}\nrun('--help')") & {"pydantic", "yaml"}
 
 
 def test_no_framework_is_loaded_to_validate():
