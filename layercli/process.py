@@ -1,5 +1,9 @@
-"""Whose process this is: the command line's own, or that of a person who imports layercli."""
+"""Whose process this is: the command line's own, or that of a person who imports layercli; and what it prints."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -15,3 +19,27 @@ is_ours = False
 
 cluster: Cluster | None = None
 """Set before TensorFlow is loaded, where this process is one of several."""
+
+
+@contextmanager
+def native_output_held(*, shown: bool = True) -> Iterator[None]:
+    """Keep what C++ code writes to standard error off the screen; ``shown`` if it ends in an error."""
+    import tempfile
+
+    sys.stderr.flush()
+    try:
+        screen = os.dup(2)
+    except OSError:  # standard error is closed: nothing would be seen anyway
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(screen, held.read() if shown else b"")
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)

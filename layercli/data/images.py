@@ -1,4 +1,4 @@
-"""A folder of images for each class, decoded by Pillow on all cores."""
+"""A folder of images for each class, decoded on all cores."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from layercli.config.files import Images
 from layercli.data.arrays import Array, Examples, RefusedDataError
+from layercli.data.deep_images import deep_pixels, is_deep
 from layercli.data.folders import classes_of, new_files
 from layercli.data.given import SHARE
 from layercli.data.indexed import Indexed
@@ -27,7 +28,6 @@ from layercli.source.nodes import printable
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _PATH = ("data", "path")
-_DEEPEST = 65535
 _MOST_TOLD = 20
 
 
@@ -131,17 +131,12 @@ def _decoded(file: Path, data: Images, channels: int | None) -> Array | Finding:
 
     try:
         with Image.open(file) as image:
-            if image.tile and "16" in str(image.tile[0][3]) and image.mode in ("RGB", "RGBA", "LA"):
-                message = f"{printable(str(file))} has colours of 16 bits, of which Pillow reads 8."
-                return _finding(
-                    message, "Save it with 8 bits a colour, or in grey, of which all 16 are read."
-                )
-            deep = image.mode in ("I;16", "I;16B", "I;16L", "I", "F")
+            if is_deep(image):
+                return deep_pixels(file, image, channels, data.size)
             if channels is None:
-                channels = 1 if deep or image.mode in ("1", "L", "LA") else 3
-            grey = Image.fromarray(np.asarray(image, dtype=np.float32)) if deep else None
+                channels = 1 if image.mode in ("1", "L", "LA") else 3
             wanted = _MODES[channels]
-            plain: Any = grey or (image if image.mode == wanted else image.convert(wanted))
+            plain = image if image.mode == wanted else image.convert(wanted)
             if data.size is not None:
                 plain = plain.resize((data.size[1], data.size[0]), Image.Resampling.BILINEAR)
             pixels: Array = np.asarray(plain)
@@ -150,9 +145,6 @@ def _decoded(file: Path, data: Images, channels: int | None) -> Array | Finding:
         return _finding(
             f"{printable(str(file))} is no image that can be read: {said}.", "Repair or remove it."
         )
-    if deep and channels > 1:  # grey in every colour, and opaque
-        opaque = [np.full_like(pixels, _DEEPEST)] if channels == 4 else []
-        return np.stack([pixels, pixels, pixels, *opaque], axis=-1)
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from layercli import process
+from layercli.process import native_output_held
 
 _UNUSED = ("sklearn", "scipy", "pandas")
 """Keras imports these where they are installed, for wrappers and frames; that takes a third of its start."""
@@ -28,28 +28,6 @@ def start() -> None:
 
             join()
         keras.distribution.list_devices()  # looks for accelerators now, while what that prints is held
-
-
-@contextmanager
-def native_output_held(*, shown: bool = True) -> Iterator[None]:
-    """Keep what C++ code writes to standard error off the screen; ``shown`` if it ends in an error."""
-    sys.stderr.flush()
-    try:
-        screen = os.dup(2)
-    except OSError:  # standard error is closed: nothing would be seen anyway
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(screen, held.read() if shown else b"")
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
 
 
 @contextmanager

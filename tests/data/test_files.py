@@ -4,7 +4,9 @@ import gzip
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -326,24 +328,87 @@ def test_sixteen_bits_are_kept_in_every_colour_and_beside_eight_refused(place):
     assert refusal(type="images", path="i")[1].endswith("2.png has 8 bits a value, but the others have 16.")
 
 
-def test_colours_of_sixteen_bits_are_refused_instead_of_halved(place):
-    import struct
-    import zlib
+def deep_png(path, pixels):
+    """Write pixels, uint16 of shape (height, width, channels), as PNG with 16 bits a value."""
 
     def chunk(kind, content):
         return (
             struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         )
 
-    row = b"\0" + struct.pack(">HHH", 1000, 2000, 40_001) * 2
-    (place / "i" / "a").mkdir(parents=True)
-    (place / "i" / "a" / "1.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(row * 2)) + chunk(b"IEND", b"")
+    height, width, channels = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )  # fmt: skip
-    assert refusal(type="images", path="i")[1].endswith(
-        "1.png has colours of 16 bits, of which Pillow reads 8."
-    )
+
+
+DEEP = np.random.default_rng(0).integers(0, 65536, (3, 4, 4)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("stored", "channels", "expected"),
+    [
+        (DEEP[..., :3], None, DEEP[..., :3]),
+        (DEEP, None, DEEP[..., :3]),
+        (DEEP, 4, DEEP),
+        (DEEP[..., :3], 4, np.concatenate([DEEP[..., :3], np.full((3, 4, 1), 65535)], axis=2)),
+        (DEEP[..., [0, 3]], None, DEEP[..., :1]),
+        (DEEP[..., [0, 3]], 4, DEEP[..., [0, 0, 0, 3]]),
+        (DEEP[..., :1], 3, DEEP[..., [0, 0, 0]]),
+        (DEEP[..., :3], 1, (DEEP[..., :3] @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.float32)),
+    ],
+)
+def test_colours_of_sixteen_bits_are_kept_to_the_last_bit(place, stored, channels, expected):
+    deep_png(place / "i" / "a" / "1.png", stored)
+    examples = read(DATA.parse({"type": "images", "path": "i", "channels": channels}))
+    assert examples.x.dtype == np.float32
+    np.testing.assert_allclose(examples.x, expected[None], rtol=1e-6 if channels == 1 else 0)
+
+
+def test_colours_of_sixteen_bits_are_scaled_as_those_of_eight(place):
+    from PIL import Image
+
+    eight = np.random.default_rng(1).integers(0, 256, (9, 8, 4)).astype(np.uint8)
+    for channels in (3, 4):
+        deep_png(place / "d" / "a" / "1.png", eight[..., :channels].astype(np.uint16) * 257)
+        (place / "e" / "a").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(eight[..., :channels]).save(place / "e" / "a" / "1.png")
+        keys = {"type": "images", "size": [4, 5], "channels": channels}
+        deep, shallow = (read(DATA.parse(keys | {"path": path})).x for path in ("d", "e"))
+        opaque = shallow[..., 3:] > 99 if channels == 4 else True  # below, 8 bits of a colour say little
+        assert np.abs(np.where(opaque, deep / 257 - shallow, 0)).max() < (1.1 if channels == 3 else 3)
+
+
+def test_colours_of_sixteen_bits_that_are_damaged_or_beside_others_are_told(place):
+    deep_png(place / "i" / "a" / "1.png", DEEP)
+    image(place / "i" / "a" / "2.png", mode="RGB", size=(4, 3))
+    deep_png(place / "i" / "a" / "3.png", DEEP[:2])
+    (place / "i" / "a" / "4.png").write_bytes((place / "i" / "a" / "1.png").read_bytes()[:70])
+    with pytest.raises(RefusedDataError) as caught:
+        read(DATA.parse({"type": "images", "path": "i"}))
+    assert [found.message for found in caught.value.findings] == [
+        "i/a/2.png has 8 bits a value, but the others have 16.",
+        "i/a/3.png is 2x4, but the others are 3x4.",
+        "i/a/4.png is no image that can be read: its content is damaged.",
+    ]
+    (place / "i" / "a" / "1.png").unlink()
+    assert read_first(place / "i" / "a" / "3.png") == "i/a/3.png has 16 bits a value, but the others have 8."
+
+
+def read_first(path):
+    """What is said of a file, beside others that stand before it."""
+    with pytest.raises(RefusedDataError) as caught:
+        read(DATA.parse({"type": "images", "path": "i"}))
+    return next(found.message for found in caught.value.findings if path.name in found.message)
+
+
+def test_images_whose_lines_have_sixteen_bytes_are_not_taken_for_deep_ones(place):
+    image(place / "i" / "a" / "1.bmp", mode="RGB", size=(5, 5))
+    assert read(DATA.parse({"type": "images", "path": "i"})).x.dtype == np.uint8
 
 
 def test_every_image_that_cannot_be_used_is_told(place):

@@ -1,8 +1,8 @@
 import os
-import sys
 
 import pytest
 
+from layercli.process import native_output_held
 from tests.running import CONFIGS, python
 
 HIDDEN = ("sklearn", "scipy", "pandas")
@@ -37,10 +37,7 @@ print(sklearn.__name__)
 
 
 def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd):
-    import layercli.engine
-
-    start = sys.modules[f"{layercli.engine.__name__}.start"]
-    with start.native_output_held():
+    with native_output_held():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == ""
 
@@ -48,6 +45,6 @@ def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd)
         os.write(2, b"why it failed")
         raise ImportError
 
-    with pytest.raises(ImportError), start.native_output_held():
+    with pytest.raises(ImportError), native_output_held():
         fail()
     assert capfd.readouterr().err == "why it failed"

@@ -20,8 +20,8 @@ from layercli.engine.export.cases import Case
 from layercli.engine.export.compare import Difference, differences, wanted
 from layercli.engine.export.options import Format, Options
 from layercli.engine.refusals import said
-from layercli.engine.start import native_output_held
 from layercli.errors import LayercliError, Problem
+from layercli.process import native_output_held
 
 FORMATS: Final = {
     "keras": "layercli.engine.export.keras_file",
