@@ -112,6 +112,7 @@ def test_training_weighs_the_losses_and_logs_what_was_foretold(config):
     valid = api.load(path)
     names = set(logged(valid.config.train, valid.graph.output_references))
     assert set(history) == names | {f"val_{name}" for name in names}
+    assert list(history)[:3] == ["loss", "label_loss", "score_loss"]
     assert {"label_loss", "score_loss", "label_accuracy", "label_weighted_accuracy", "score_mae_1"} <= names
     for part in ("", "val_"):
         each = (history[f"{part}{name}"] for name in ("loss", "label_loss", "score_loss"))

@@ -38,7 +38,10 @@ def evaluate(model: Any, valid: Valid, train: TrainSection, part: Part) -> dict[
         message = f"The model cannot be evaluated: {said(error)}"
         hint = "The examples must fit the model's inputs, and the loss and metrics the targets."
         raise LayercliError(valid.problem(("data",), "training-failed", message, hint)) from error
-    return {name: plain(logs[name]) for name in sorted(logs, key=lambda name: not name.endswith("loss"))}
+    return {
+        name: plain(logs[name])
+        for name in sorted(logs, key=lambda name: (name != "loss", not name.endswith("loss")))
+    }
 
 
 def _batches(part: Part, size: int) -> Iterator[tuple[Any, ...]]:

@@ -226,9 +226,12 @@ def _refusals(valid: Valid) -> Iterator[None]:
 
 
 def _loss_first(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """Keras's logs as plain numbers; training before validation, and the loss before the metrics."""
-    names = sorted(logs, key=lambda name: (name.startswith("val_"), not name.endswith("loss")))
-    return {name: _plain(logs[name]) for name in names}
+    """Keras's logs as plain numbers; training before validation, the whole loss, those of outputs, and then the metrics."""
+
+    def place(name: str) -> tuple[bool, bool, bool]:
+        return name.startswith("val_"), name.removeprefix("val_") != "loss", not name.endswith("loss")
+
+    return {name: _plain(logs[name]) for name in sorted(logs, key=place)}
 
 
 def _plain(value: Any) -> Any:
