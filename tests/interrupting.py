@@ -92,7 +92,7 @@ def outcome(run: Path) -> dict[str, Any]:
     log = run / "log.csv"
     return {
         "history": [{key: line[key] for key in line if key not in UNLIKE} for line in lines],
-        "summary": {key: summary[key] for key in ("epochs", "history", "best", "test")},
+        "summary": {key: summary.get(key) for key in ("epochs", "history", "best", "test", "restored_epoch")},
         "arrays": dict(checkpoint.arrays),
         "callbacks": checkpoint.state["callbacks"],
         "model": weights(run / "model.keras"),

@@ -96,6 +96,8 @@ class Going:
                 "parameters": material.assembled.model.count_params(),
                 "resumed_from": self.resumed_from,
             }
+            if fitted.restored is not None:
+                summary["restored_epoch"] = fitted.restored
             runs.write_json(run / runs.SUMMARY, finite(summary))
             manifests.write_manifest(run, self.manifest, finished=True)
         return summary

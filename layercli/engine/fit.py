@@ -54,6 +54,8 @@ class Fitted:
     test: dict[str, float] = field(default_factory=dict)
     best: dict[str, Any] = field(default_factory=dict)
     """The best epoch's number and metrics, and what they were judged by."""
+    restored: int | None = None
+    """The epoch whose weights a callback has put back into the model; None: they are those of the end."""
     examples_per_second: float = 0.0
 
     @property
@@ -161,7 +163,9 @@ def fit(
             what = "The last steps made weights that are no numbers"
             raise LayercliError(_not_finite(valid, what, run, keeper.saved))
     fitted.examples_per_second = watch.examples_per_second
-    fitted.best = _restored(fitted.records, declared) or best_epoch(fitted.records, train)
+    restored = _restored(fitted.records, declared)
+    fitted.restored = restored.get("epoch")
+    fitted.best = restored or best_epoch(fitted.records, train)
     if len(parts.test):
         fitted.test = _loss_first(loop.evaluate(feed_for(parts.test, train.batch_size, stream=stream)))
     return fitted

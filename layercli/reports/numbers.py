@@ -57,7 +57,9 @@ def metrics(logs: Mapping[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Four digits that matter; a list of numbers for a metric that has one for each class."""
+    """Four digits that matter; a list of numbers for a metric that has one for each class; None is what JSON has for NaN."""
+    if value is None:
+        return "nan"
     if isinstance(value, list):
         return f"[{', '.join(number(item) for item in value)}]"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"

@@ -20,7 +20,7 @@ _MOST_DIFFERENCES = 40
 
 def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     """A row for each run: how far it came, its best epoch, its test result; and the value that they are sorted by."""
-    told = [run for run in runs if run.state in ("finished", "unfinished")]
+    told = [run for run in runs if run.state in ("finished", "running", "unfinished")]
     watched = {str(run.best["monitor"]) for run in told if run.best}
     tested = {name for run in told if (name := _tested(run.test))}
     longest = max((len(run.path.as_posix()) for run in told), default=0)
@@ -101,7 +101,11 @@ def _title(run: Run) -> Text:
     from rich.text import Text
 
     title = Text(printable(run.path.as_posix()))
-    return title if run.state == "finished" else title.append(f"\n{run.state}", style="yellow")
+    return (
+        title
+        if run.state == "finished"
+        else title.append(f"\n{run.state}", style="green" if run.state == "running" else "yellow")
+    )
 
 
 def _epochs(run: Run) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
-    """The time, each metric of the best epoch and of the test part, where the model is, and the next commands."""
+    """The time, each metric of the saved model, where the model is, and the next commands."""
     from rich import box
     from rich.table import Table
 
@@ -24,12 +24,16 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
     if best:
         watched = best["monitor"]
         console.print(f"Best epoch: {best['epoch']} ({watched} {number(best[watched])})", soft_wrap=True)
-    validation = {name.removeprefix("val_"): best[name] for name in best if name.startswith("val_")}
-    parts = {"training": best, "validation": validation, "test": test}
+    kept = summary.get("restored_epoch")
+    if best and kept is None and best["epoch"] != summary["epochs"]:
+        told = "The model is the last epoch's; EarlyStopping with `restore_best_weights: true` keeps the best one's."
+        console.print(told, soft_wrap=True)
+    model = {name: values[(kept or summary["epochs"]) - 1] for name, values in summary["history"].items()}
+    model.pop("learning_rate", None)
+    validation = {name.removeprefix("val_"): model[name] for name in model if name.startswith("val_")}
+    parts = {"training": model, "validation": validation, "test": test}
     parts = {title: values for title, values in parts.items() if values}
-    names = [
-        name for name in best or test if name not in ("monitor", "epoch") and not name.startswith("val_")
-    ]
+    names = [name for name in model or test if not name.startswith("val_")]
     if names:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         table.add_column("metric", overflow="fold")

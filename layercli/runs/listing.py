@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from layercli.config.train import TrainSection
 from layercli.errors import LayercliError
 from layercli.graph.monitors import best_epoch, better
-from layercli.runs.directory import CONFIG, HISTORY, MANIFEST, ROOT, SUMMARY
+from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, ROOT, SUMMARY
+from layercli.runs.lock import is_locked
 from layercli.source.load import load
 
-State = Literal["finished", "unfinished", "damaged", "empty", "foreign"]
+State = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
 
 _MOST_BYTES = 256 << 20
 """What a file of a run may hold, to be read."""
@@ -145,10 +146,12 @@ def read_run(path: Path) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written into it yet")
+    if CHECKPOINTS in names and is_locked(path):
+        return _unfinished(path, "running")
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
         return Run(path, "foreign", "it holds no file of a run")
     if SUMMARY not in names:
-        return _unfinished(path)
+        return _unfinished(path, "unfinished")
     try:
         summary = _document(path / SUMMARY)
     except (OSError, ValueError, RecursionError) as error:
@@ -167,7 +170,7 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _unfinished(path: Path) -> Run:
+def _unfinished(path: Path, state: State) -> Run:
     """A run that has a history at most; its last line may be half written."""
     records: list[dict[str, Any]] = []
     broken = 0
@@ -188,7 +191,7 @@ def _unfinished(path: Path) -> Run:
     seconds = [_number(record.get("seconds"), float) or 0.0 for record in records]
     return Run(
         path,
-        "damaged" if broken else "unfinished",
+        "damaged" if broken else state,
         f"{HISTORY} is damaged in line {broken}" if broken else None,
         epochs=len(records),
         best=_metrics(best_epoch(records, _train_section(path))),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import CHECKPOINTS, LOCK
+
+_TRIES: Final = 5
+_SECONDS: Final = 0.05
+"""Between two tries: who only looks whether a run goes on holds it for a moment, too."""
 
 
 @contextmanager
@@ -32,16 +38,39 @@ def locked(run: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_locked(run: Path) -> bool:
+    """Whether a process is training in a run directory, as far as the system can tell."""
+    try:
+        import fcntl
+
+        handle = os.open(run / CHECKPOINTS / LOCK, os.O_RDONLY)
+    except (ImportError, OSError, ValueError):
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def _taken(handle: int) -> bool:
     try:
         import fcntl
     except ImportError:  # no such locks on this system
         return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left:
+                time.sleep(_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _problem(run: Path, message: str, hint: str | None) -> LayercliError:

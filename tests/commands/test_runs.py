@@ -1,9 +1,14 @@
+import fcntl
 import json
+import os
+import threading
 
 import pytest
 
+from layercli.errors import LayercliError
 from layercli.runs.choosing import Condition
 from layercli.runs.listing import find, read_run
+from layercli.runs.lock import is_locked, locked
 from tests.running import invoke
 
 CONFIG = """
@@ -111,6 +116,33 @@ def test_a_run_that_was_not_finished_tells_how_far_it_came(place):
     shown = invoke("runs", "runs/small").stdout
     assert "3/5" in shown
     assert "unfinished" in shown
+
+
+def test_a_run_that_goes_on_right_now_is_running_and_is_not_disturbed(place):
+    for name, epochs in (("1", 3), ("2", 2)):  # a finished one that takes more epochs, and a new one
+        run = place / "runs/small" / name
+        lines = [{"epoch": n + 1, "loss": 1.0, "seconds": 2.0} for n in range(epochs)]
+        (run / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with locked(run):
+            found = read_run(run)
+            assert (found.state, found.note, found.epochs) == ("running", None, epochs)
+            assert "running" in invoke("runs", "runs/small").stdout
+            with pytest.raises(LayercliError, match="Another process is training"), locked(run):
+                pass
+        assert read_run(run).state == "finished"
+
+
+def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
+    run = place / "runs/small/1"
+    with locked(run):
+        pass
+    handle = os.open(run / "checkpoints/.lock", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    threading.Timer(0.06, os.close, [handle]).start()
+    with locked(run):
+        assert is_locked(run)
+    assert not is_locked(run)
+    assert not is_locked(place)
 
 
 @pytest.mark.parametrize(

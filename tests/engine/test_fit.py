@@ -11,7 +11,7 @@ from layercli.engine.adapting import adapt
 from layercli.engine.assemble import assemble
 from layercli.engine.compiling import compile_model
 from layercli.graph.adapted import ADAPTED
-from tests.running import train, write_config
+from tests.running import invoke, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
@@ -130,12 +130,17 @@ def test_early_stopping_stops_and_the_saved_model_is_the_best_epoch(tmp_path):
     best = watched.index(max(watched))
     assert summary["epochs"] == len(watched) == best + 1 + 3 < 60
     assert summary["best"]["monitor"] == "val_accuracy"
-    assert summary["best"]["epoch"] == best + 1
+    assert summary["best"]["epoch"] == summary["restored_epoch"] == best + 1
     parts = parts_of(api.load(config))
     model = keras.models.load_model(run.path / "model.keras")
     loss, accuracy = model.evaluate(parts.validation.x, parts.validation.y, verbose=0)
     assert accuracy == pytest.approx(watched[best])
     assert loss == pytest.approx(summary["best"]["val_loss"], rel=1e-4)
+    again = json.loads(invoke("train", "--resume", run.path, "--json", "--set", "train.epochs=70").stdout)
+    model = keras.models.load_model(run.path / "model.keras")
+    loss, _ = model.evaluate(parts.validation.x, parts.validation.y, verbose=0)
+    assert again["best"]["epoch"] == again["restored_epoch"]
+    assert loss == pytest.approx(again["best"]["val_loss"], rel=1e-4)
 
 
 def test_without_validation_the_best_epoch_is_judged_by_the_loss(tmp_path):

@@ -8,7 +8,11 @@ from layercli.reports.training import _NEXT, print_outcome
 SUMMARY = {
     "run": "runs/digits/1", "epochs": 12, "seconds": 65.0, "examples_per_second": 20345.6, "parameters": 4810,
     "best": {"monitor": "val_loss", "epoch": 9, "loss": 0.5, "accuracy": 0.875, "val_loss": 0.25},
-    "test": {"loss": 0.125, "accuracy": 0.975},
+    "history": {
+        "loss": [0.7] * 8 + [0.5, 0.7, 0.7, 0.4], "accuracy": [0.875] * 11 + [0.9],
+        "val_loss": [0.5] * 8 + [0.25, 1.5, 1, None],
+    },
+    "test": {"loss": 0.125, "accuracy": 0.975}, "restored_epoch": 9,
 }  # fmt: skip
 
 
@@ -32,16 +36,26 @@ def test_the_outcome_is_the_time_the_best_epoch_the_metrics_the_model_and_what_t
     assert lines[6:9] == ["Model: runs/digits/1/model.keras", "Next:", "  layercli evaluate runs/digits/1"]
 
 
+def test_where_no_callback_restored_the_best_epoch_the_table_is_of_the_last_one_and_says_so():
+    summary = {key: value for key, value in SUMMARY.items() if key != "restored_epoch"}
+    lines = [" ".join(line.split()) for line in shown(summary) if line.strip()]
+    assert lines[1:3] == [
+        "Best epoch: 9 (val_loss 0.2500)",
+        "The model is the last epoch's; EarlyStopping with `restore_best_weights: true` keeps the best one's.",
+    ]
+    assert lines[5:7] == ["loss 0.4000 nan 0.1250", "accuracy 0.9000 0.9750"]
+
+
 def test_the_next_commands_are_commands():
     assert {command.split()[0] for command in _NEXT} <= set(COMMANDS)
 
 
 def test_what_there_was_not_is_left_out():
-    lines = shown(SUMMARY | {"epochs": 1, "best": {}, "test": {}, "run": "r" * 80})
+    lines = shown(SUMMARY | {"epochs": 1, "best": {}, "test": {}, "history": {}, "run": "r" * 80})
     assert lines[:2] == [
         "Trained 1 epoch in 1 m 05 s, 20,346 examples/s; 4,810 parameters.",
         f"Model: {'r' * 80}/model.keras",
     ]
-    lines = [line.split() for line in shown(SUMMARY | {"best": {}})]
+    lines = [line.split() for line in shown(SUMMARY | {"best": {}, "history": {}})]
     assert ["metric", "test"] in lines
     assert ["accuracy", "0.9750"] in lines
