@@ -10,7 +10,7 @@ import layercli
 ROOT = Path(layercli.__file__).parent
 WINGS = (
     "process", "errors", "source", "layers", "config", "graph", "check", "importing", "script", "data", "engine", "runs",
-    "sweep", "reports", "commands", "api", "cli", "__main__",
+    "distribution", "sweep", "reports", "commands", "api", "cli", "__main__",
 )  # fmt: skip
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

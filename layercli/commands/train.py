@@ -10,12 +10,13 @@ import typer
 
 from layercli import process
 from layercli.check import check, require
-from layercli.commands.cluster import copied, gpus_to_share, join, place_of_follower
 from layercli.commands.going_on import go_on
-from layercli.commands.members import Members
 from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.commands.resuming import reopen
 from layercli.commands.training import train
+from layercli.distribution.cluster import gpus_to_share, join
+from layercli.distribution.members import Members
+from layercli.distribution.places import copied, place_of_follower
 from layercli.reports.console import console, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Quiet, Silent

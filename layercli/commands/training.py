@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from layercli.check import Valid
-from layercli.commands.cluster import tell_run
 from layercli.commands.going import Going
 from layercli.commands.preparing import prepare, require_trainable
 from layercli.commands.recording import disk_watched
+from layercli.distribution.places import tell_run
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests

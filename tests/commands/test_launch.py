@@ -1,4 +1,4 @@
-"""Groups: who takes part, what is wrong with that, and how those of one machine are started."""
+"""``layercli launch``: groups of this machine; and the recipes for many."""
 
 import json
 import os
@@ -11,136 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from layercli import process
-from layercli.check import check, require
-from layercli.commands import cluster
-from layercli.errors import LayercliError
 from tests.running import IRIS, invoke
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
-
-
-@pytest.fixture
-def valid(iris, monkeypatch):
-    """Makes this process layercli's own, with a config of this distribution."""
-    monkeypatch.setattr(process, "is_ours", True)
-    monkeypatch.setattr(process, "cluster", None)
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-
-    def valid(distribution="auto", layers=""):
-        text = IRIS.replace("  epochs: 2", f"  epochs: 2\n  distribution: {distribution}")
-        iris.write_text(text.replace("  layers:\n", f"  layers:\n{layers}"))
-        return require(check(str(iris)))
-
-    return valid
-
-
-def members(kind, index, **jobs):
-    return json.dumps({"cluster": jobs, "task": {"type": kind, "index": index}})
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        (members("worker", 1, worker=["a:1", "b:1"]), (1, 2)),
-        (members("chief", 0, chief=["a:1"], worker=["b:1", "c:1"]), (0, 3)),
-        (members("worker", 1, chief=["a:1"], worker=["b:1", "c:1"]), (2, 3)),
-        (members("worker", 0, worker=["a:1"]), None),
-        ("", None),
-        ("{}", None),
-    ],
-)
-def test_tf_config_says_who_takes_part(valid, monkeypatch, text, found):
-    monkeypatch.setenv("TF_CONFIG", text)
-    cluster.join(valid())
-    assert process.cluster == found
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["nonsense", "[1]", members("worker", 2, worker=["a:1", "b:1"]), members("ps", 0, worker=["a:1", "b:1"]),
-     members("worker", "0", worker=["a:1", "b:1"])],
-)  # fmt: skip
-def test_a_tf_config_that_makes_no_sense_is_a_problem(valid, monkeypatch, text):
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(LayercliError) as error:
-        cluster.join(valid())
-    assert [problem.code for problem in error.value.problems] == ["bad-cluster"]
-
-
-def test_several_workers_that_are_asked_for_must_be_there(valid):
-    with pytest.raises(LayercliError) as error:
-        cluster.join(valid("multi_worker"))
-    (problem,) = error.value.problems
-    assert (problem.code, problem.path, problem.line) == ("bad-cluster", "train.distribution", 10)
-
-
-@pytest.mark.parametrize("distribution", ["none", "mirrored"])
-def test_a_config_may_keep_out_of_the_group(valid, monkeypatch, distribution):
-    monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    cluster.join(valid(distribution))
-    assert process.cluster is None
-
-
-def test_a_person_who_imports_layercli_is_in_no_group(valid, monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    monkeypatch.setattr(process, "is_ours", False)
-    cluster.join(valid())
-    assert process.cluster is None
-
-
-def test_what_differs_in_a_group_is_a_warning_of_the_first_process(valid, monkeypatch):
-    layers = "    - BatchNormalization\n    - {type: Dropout, rate: 0.1}\n    - {type: Dropout, rate: 0}\n"
-    monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1", "b:1"]))
-    warnings = cluster.join(valid(layers=layers))
-    assert [(problem.code, problem.severity, problem.line) for problem in warnings] == [
-        ("differs-in-group", "warning", 6),
-        ("differs-in-group", "warning", 7),
-    ]
-    monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    assert cluster.join(valid(layers=layers)) == []
-
-
-@pytest.mark.parametrize(
-    ("loss", "error", "warnings"),
-    [
-        ("{type: MeanSquaredError, reduction: sum}", "bad-cluster", None),
-        ("{type: MeanSquaredError, reduction: mean}", None, []),
-        ("Dice", None, ["differs-in-group"]),
-        ("mse", None, []),
-    ],
-)
-def test_a_loss_must_be_a_mean_over_examples(valid, iris, monkeypatch, loss, error, warnings):
-    valid()
-    text = (
-        iris.read_text()
-        .replace("sparse_categorical_crossentropy", loss)
-        .replace("units: 3, activation: softmax", "units: 1")
-    )
-    iris.write_text(
-        text.replace("iris", "diabetes").replace(", stratify: true", "").replace("[accuracy]", "[]")
-    )
-    monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1", "b:1"]))
-    checked = require(check(str(iris)))
-    if error is None:
-        assert [problem.code for problem in cluster.join(checked)] == warnings
-        return
-    with pytest.raises(LayercliError) as raised:
-        cluster.join(checked)
-    assert [(problem.code, problem.path) for problem in raised.value.problems] == [
-        (error, "train.loss.reduction")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("visible", "distribution", "shared"),
-    [("0,1", "auto", 2), ("0,1", "mirrored", 2), ("0,1", "none", 0), ("0", "mirrored", 0), ("-1", "auto", 0), ("", "auto", 0)],
-)  # fmt: skip
-def test_the_gpus_of_this_machine_share_a_training(valid, monkeypatch, visible, distribution, shared):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert cluster.gpus_to_share(valid(distribution)) == shared
-    monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1"]))
-    assert cluster.gpus_to_share(valid(distribution)) == 0
 
 
 def test_launch_launches_train_alone():

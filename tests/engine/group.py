@@ -1,7 +1,10 @@
-"""One process of a group, for tests: trains several configs one after the other, each into a directory of its own."""
+"""One process of a group, for tests: does several trainings one after the other, each in a directory of its own."""
 
 import json
+import os
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from layercli import process
@@ -9,14 +12,48 @@ from layercli import process
 
 def main() -> None:
     task = json.loads(sys.argv[1])
+    rank, size = task["rank"], task["size"]
     process.is_ours = True
-    process.cluster = process.Cluster(task["rank"], task["size"]) if task["size"] > 1 else None
+    process.cluster = process.Cluster(rank, size)
     from layercli.check import check, require
+    from layercli.commands.going_on import go_on
+    from layercli.commands.resuming import reopen
+    from layercli.commands.stopping import StoppedError
     from layercli.commands.training import train
+    from layercli.distribution.places import copied
 
+    own = Path(task["place"]) / str(rank)
     for config in task["configs"]:
-        valid = require(check(config))
-        train(valid, run_dir=str(Path(task["place"]) / str(task["rank"]) / Path(config).stem))
+        train(require(check(config)), run_dir=str(own / Path(config).stem), trust=True)
+    for run in task["resumed"]:
+        begun = reopen(run)
+        go_on(begun if rank == 0 else replace(begun, run=copied(begun.run, own / begun.run.name)), trust=True)
+    for config, block in task["stopped"]:
+        if rank == size - 1:  # one is told, and all end
+            sigterm_after(block)
+        try:
+            train(
+                require(check(config)), run_dir=str(own / Path(config).stem), trust=True, interruptible=True
+            )
+        except StoppedError:
+            continue
+        raise AssertionError(config)
+
+
+def sigterm_after(blocks: int) -> None:
+    """Have this process get SIGTERM after so many blocks of steps."""
+    from layercli.engine.keeping import Guard
+
+    after, left = Guard.on_train_batch_end, [blocks]
+
+    def on_train_batch_end(self, batch, logs=None):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            Guard.on_train_batch_end = after
+        after(self, batch, logs)
+
+    Guard.on_train_batch_end = on_train_batch_end
 
 
 if __name__ == "__main__":

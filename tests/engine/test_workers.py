@@ -9,26 +9,32 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
 
-from layercli.commands.members import _free_ports
+from layercli.distribution.members import free_ports
+from layercli.engine.keeping import Guard
+from tests.engine.group import sigterm_after
+from tests.running import invoke, train
+
+pytestmark = pytest.mark.slow
 
 GROUP = Path(__file__).with_name("group.py")
 HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
 SCALE = {"type": "Rescaling", "scale": 0.0625}
 MODELS = {
-    # 31 examples cannot be divided by two; with 1,256 in a batch, two of 1,258 are left, and with 1,257 one.
+    # 31 examples cannot be divided by two; of 497 examples, batches of 31 leave one.
     "dense": ([64], 31, [{"type": "Dense", "units": 16, "activation": "relu", "kernel_regularizer": "L2"}],
-              {"type": "Adam", "learning_rate": 0.003, "clipnorm": 0.5}),
-    "rest": ([64], 1257, [{"type": "Dense", "units": 16, "activation": "relu"}],
-             {"type": "AdamW", "learning_rate": 0.003, "use_ema": True}),
+              {"type": "AdamW", "learning_rate": 0.003, "clipnorm": 0.5, "use_ema": True}),
     "conv": ([8, 8, 1], 32, [{"type": "Conv2D", "filters": 4, "kernel_size": 3, "kernel_constraint": "MaxNorm"}, "Flatten"],
              {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9, "gradient_accumulation_steps": 2}),
     "lstm": ([8, 8], 32, [{"type": "LSTM", "units": 8}], {"type": "RMSprop", "global_clipnorm": 1.0}),
 }  # fmt: skip
+LOSSES, WEIGHTS = 1e-6, 1e-5
+"""How far two processes may be from one, in absolute numbers."""
 
 
 def document(shape, batch_size, layers, optimizer, **train):
@@ -38,11 +44,11 @@ def document(shape, batch_size, layers, optimizer, **train):
             "type": "sklearn",
             "dataset": "digits",
             "shape": shape,
-            "split": {"validation": 0.2, "test": 0.1},
+            "split": {"validation": 1200, "test": 100},
         },
         "model": {"layers": [SCALE, *layers, HEAD]},
         "train": {
-            "epochs": 2,
+            "epochs": 3,
             "batch_size": batch_size,
             "optimizer": optimizer,
             "loss": "sparse_categorical_crossentropy",
@@ -53,13 +59,53 @@ def document(shape, batch_size, layers, optimizer, **train):
     }
 
 
-def group(place, configs, size):
-    """Have processes train these configs together."""
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(size)]
+EXAMPLES, STEPS = 19, 7
+STOP = STEPS + 2
+"""In the second epoch."""
+COUNTED = {
+    "seed": 5,
+    "data": {"type": "python", "function": "powers.py:make"},
+    "model": {
+        "input": [2],
+        "layers": [
+            {"type": "Dense", "name": "hidden", "units": 6, "activation": "tanh"},
+            {"type": "Dense", "name": "learned", "units": 1},
+            {
+                "type": "Dense", "name": "seen", "units": 1, "inputs": "hidden",
+                "kernel_initializer": "zeros", "trainable": False,
+            },
+        ],
+        "outputs": ["learned", "seen"],
+    },
+    "train": {
+        "epochs": 4,
+        "batch_size": 3,
+        "optimizer": {"type": "Adam", "learning_rate": 0.01},
+        "loss": {"learned": "mse", "seen": "mae"},
+    },
+}  # fmt: skip
+"""The loss of ``seen`` is the mean of the targets, which are powers of two: it tells which examples were seen."""
+POWERS = f"""
+import numpy as np
+
+def make():
+    x = np.random.default_rng(0).normal(size=({EXAMPLES}, 2)).astype("float32")
+    return x, {{"learned": x.sum(1, keepdims=True), "seen": 2.0 ** -np.arange(1, {EXAMPLES} + 1, dtype="float32")}}
+"""
+
+
+def written(path, config):
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def group(place, *, size=2, **task):
+    """Have processes do these trainings together."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(size)]
     processes = []
     for rank in range(size):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
-        task = {"rank": rank, "size": size, "configs": configs, "place": str(place)}
+        task |= {"rank": rank, "size": size, "place": str(place)}
         processes.append(
             subprocess.Popen(
                 [sys.executable, GROUP, json.dumps(task)],
@@ -73,69 +119,92 @@ def group(place, configs, size):
     assert [process.returncode for process in processes] == [0] * size, outputs
 
 
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What two processes have trained, in one start of TensorFlow: configs, runs begun by one, and runs to go on with."""
+    place = tmp_path_factory.mktemp("group")
+    (place / "powers.py").write_text(POWERS)
+    configs, counted = {}, {}
+    for name, (shape, batch_size, layers, optimizer) in MODELS.items():
+        for feed in ("memory", "stream"):
+            config = document(shape, batch_size, layers, optimizer)
+            config["train"]["execution"]["feed"] = feed
+            configs[f"{name}_{feed}"] = written(place / f"{name}_{feed}.yaml", config)
+    for feed in ("memory", "stream"):
+        execution = {"feed": feed, "steps_per_execution": 1, "jit_compile": False}
+        config = COUNTED | {"train": COUNTED["train"] | {"execution": execution}}
+        counted[feed] = written(place / f"counted_{feed}.yaml", config)
+    configs["killed"] = written(place / "killed.yaml", KILLED)
+    begun = place / "begun"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Guard, "on_train_batch_end", Guard.on_train_batch_end)
+        sigterm_after(STOP)
+        assert train(counted["stream"], begun, "--trust").result.exit_code == 143
+    stopped = [(counted["memory"], STOP)]
+    group(place, configs=list(configs.values()), resumed=[str(begun)], stopped=stopped)
+    return SimpleNamespace(place=place, configs=configs, counted=counted, begun=begun)
+
+
 def weights(run):
     import keras
 
     return keras.models.load_model(run / "model.keras").get_weights()
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one_does_in_memory_and_streamed(tmp_path):
-    configs = []
-    for name, (shape, batch_size, layers, optimizer) in MODELS.items():
-        for feed in ("memory", "stream") if name != "rest" else ("memory",):
-            config = document(shape, batch_size, layers, optimizer)
-            config["train"]["execution"]["feed"] = feed
-            path = tmp_path / f"{name}_{feed}.yaml"
-            path.write_text(yaml.safe_dump(config))
-            configs.append(str(path))
-    group(tmp_path / "two", configs, 2)
-    group(tmp_path / "one", configs, 1)
-    for config in configs:
-        alone, first, second = (tmp_path / place / Path(config).stem for place in ("one/0", "two/0", "two/1"))
-        one, two, other = (json.loads((run / "summary.json").read_text()) for run in (alone, first, second))
-        assert two["history"] == other["history"]  # what callbacks look at is the same everywhere
-        for key, values in one["history"].items():
-            np.testing.assert_allclose(two["history"][key], values, rtol=0, atol=2e-6, err_msg=config)
-        assert two["test"] == pytest.approx(one["test"], abs=2e-6)
-        for a, b, c in zip(weights(alone), weights(first), weights(second), strict=True):
-            np.testing.assert_allclose(b, a, rtol=0, atol=1e-5, err_msg=config)
-            np.testing.assert_array_equal(b, c)
+def summary(run):
+    return json.loads((run / "summary.json").read_text())
 
 
-@pytest.fixture
-def launched(tmp_path):
-    """Starts ``layercli launch --workers 2`` on a training of two thousand steps, in a folder of its own."""
-    started = []
+def assert_alike(run, alone):
+    """Hold the run of several processes against that of one."""
+    ours, theirs = summary(run), summary(alone)
+    assert ours["history"].keys() == theirs["history"].keys()
+    for key, values in theirs["history"].items():
+        np.testing.assert_allclose(ours["history"][key], values, rtol=0, atol=LOSSES, err_msg=key)
+    assert ours["test"] == pytest.approx(theirs["test"], rel=0, abs=LOSSES)
+    for a, b in zip(weights(alone), weights(run), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=WEIGHTS)
 
-    def launched(folder, *options):
-        place = tmp_path / folder
-        place.mkdir()
-        layers = [{"type": "Dense", "units": 16, "activation": "relu"}, {"type": "Dropout", "rate": 0.1}]
-        config = document([64], 32, layers, "Adam", epochs=50, checkpoints={"steps": 23})
-        (place / "config.yaml").write_text(yaml.safe_dump(config))
-        command = [
-            sys.executable,
-            "-m",
-            "layercli",
-            "launch",
-            "--workers",
-            "2",
-            *options,
-            "--",
-            "train",
-            "config.yaml",
-        ]
-        process = subprocess.Popen(
-            command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        started.append(process)
-        return place, process
 
-    yield launched
-    for process in started:
-        process.kill()
-        process.communicate()
+@pytest.mark.parametrize(
+    "name", ["dense_memory", "dense_stream", "conv_memory", "conv_stream", "lstm_memory", "lstm_stream"]
+)  # fmt: skip
+def test_two_processes_train_as_one_does_in_memory_and_streamed(both, name, tmp_path):
+    alone = train(both.configs[name], tmp_path / "alone")
+    first, second = (both.place / str(rank) / name for rank in (0, 1))
+    assert (
+        summary(first)["history"] == summary(second)["history"]
+    )  # what callbacks look at is the same everywhere
+    for a, b in zip(weights(first), weights(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert_alike(first, alone.path)
+
+
+@pytest.mark.parametrize(("before", "feed"), [(2, "memory"), (1, "stream")])
+def test_a_resume_on_another_number_of_workers_goes_on_exactly_where_it_was(both, before, feed, tmp_path):
+    alone = train(both.counted[feed], tmp_path / "alone", "--trust")
+    run = both.begun
+    if before == 2:
+        run = both.place / "0" / f"counted_{feed}"
+        resumed = invoke("train", "--resume", run, "--trust", "--json")
+        assert resumed.exit_code == 0, resumed.output
+    position = summary(run)["resumed_from"]
+    assert position["epoch"] == 1
+    assert 0 < position["step"] < STEPS
+    seen = np.array(summary(run)["history"]["seen_loss"]) * EXAMPLES * 2**EXAMPLES
+    # As many powers of two as there are examples have this sum only if each is there once.
+    assert list(np.rint(seen)) == [2**EXAMPLES - 1] * 4
+    assert_alike(run, alone.path)
+
+
+KILLED = document(
+    [64],
+    32,
+    [{"type": "Dense", "units": 16, "activation": "relu"}, {"type": "Dropout", "rate": 0.1}],
+    "Adam",
+    epochs=int(os.environ.get("LAYERCLI_TEST_KILLS", "1")) * 8 + 32,
+    checkpoints={"steps": 5},
+)
 
 
 def members(launcher):
@@ -144,57 +213,64 @@ def members(launcher):
     return [int(line) for line in listed.stdout.split()]
 
 
-def epochs(place):
-    history = place / "runs" / "config" / "1" / "history.jsonl"
+def epochs(run):
+    history = run / "history.jsonl"
     return len(history.read_text().splitlines()) if history.exists() else 0
 
 
-@pytest.mark.slow
+def wait_for_an_epoch(run, process):
+    before, until = epochs(run), time.monotonic() + 60
+    while process.poll() is None and epochs(run) == before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert process.poll() is None
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Starts ``layercli launch --workers 2`` in a folder of its own."""
+    started = []
+
+    def launch(*arguments):
+        command = [sys.executable, "-m", "layercli", "launch", "--workers", "2", *map(str, arguments)]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        started.append(process)
+        return process
+
+    yield launch
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
-def test_a_group_of_which_members_are_killed_ends_with_the_weights_of_an_undisturbed_one(launched):
-    kills = int(os.environ.get("LAYERCLI_TEST_KILLS", "2"))
-    quiet, undisturbed = launched("undisturbed")
-    assert undisturbed.wait(timeout=120) == 0, undisturbed.stdout.read()
-    place, launcher = launched("disturbed", "--restarts", str(kills))
+def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undisturbed_one(
+    both, launch, tmp_path
+):
+    kills = int(os.environ.get("LAYERCLI_TEST_KILLS", "1"))
+    run, quiet = tmp_path / "run", both.place / "0" / "killed"
+    launcher = launch("--restarts", kills, "--", "train", both.configs["killed"], "--run-dir", "run")
     for _ in range(kills):
-        before, until = epochs(place), time.monotonic() + 60
-        while launcher.poll() is None and epochs(place) == before and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for_an_epoch(run, launcher)
         time.sleep(random.uniform(0, 0.3))
-        if launcher.poll() is None:
-            os.kill(random.choice(members(launcher)), signal.SIGKILL)
-            time.sleep(1)
-    output, _ = launcher.communicate(timeout=120)
-    assert launcher.returncode == 0, output
-    assert (
-        output.count("A worker was ended by SIGKILL; the group begins again from the last checkpoint")
-        == kills
-    )
-    runs = [folder / "runs" / "config" / "1" for folder in (quiet, place)]
-    for a, b in zip(weights(runs[0]), weights(runs[1]), strict=True):
-        np.testing.assert_array_equal(a, b)
-    histories = [
-        [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()] for run in runs
-    ]
-    losses = [[record["loss"] for record in history] for history in histories]
-    assert losses[0] == losses[1]
-    assert len(losses[0]) == 50
-
-
-@pytest.mark.slow
-def test_sigterm_ends_a_group_between_two_steps_with_a_checkpoint(launched):
-    place, launcher = launched("stopped")
-    until = time.monotonic() + 60
-    while not epochs(place) and launcher.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
+        os.kill(random.choice(members(launcher)), signal.SIGKILL)
+        time.sleep(1)
+    wait_for_an_epoch(run, launcher)
     launcher.send_signal(signal.SIGTERM)
     output, _ = launcher.communicate(timeout=60)
     assert launcher.returncode == 143, output
     assert "Traceback" not in output
     assert "Go on with" in output
-    run = place / "runs" / "config" / "1"
+    again = "A worker was ended by SIGKILL; the group begins again from the last checkpoint"
+    assert output.count(again) == kills, output
     assert not (run / "model.keras").exists()
-    assert [entry for entry in (run / "checkpoints").iterdir() if not entry.name.startswith(".")]
+    launcher = launch("--", "train", "--resume", "run")
+    output, _ = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, output
+    for a, b in zip(weights(quiet), weights(run), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert summary(quiet)["history"] == summary(run)["history"]
 
 
 def netns(*arguments):
@@ -237,7 +313,6 @@ def two_hosts():
             netns("netns", "del", name)
 
 
-@pytest.mark.slow
 def test_a_network_that_is_cut_is_reported_within_thirty_seconds(two_hosts, tmp_path):
     config = document([64], 32, [], "Adam", epochs=100000)
     processes, places = [], []
@@ -272,9 +347,9 @@ def test_a_network_that_is_cut_is_reported_within_thirty_seconds(two_hosts, tmp_
         places.append(place)
     try:
         until = time.monotonic() + 60
-        while not epochs(places[0]) and time.monotonic() < until:
+        while not epochs(places[0] / "runs" / "config" / "1") and time.monotonic() < until:
             time.sleep(0.05)
-        assert epochs(places[0])
+        assert epochs(places[0] / "runs" / "config" / "1")
         time.sleep(6)
         netns("-n", two_hosts[1], "link", "set", "cable0", "down")
         cut = time.monotonic()

@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from layercli.commands.cluster import RUN_FILE, TF_CONFIG, local_gpus
+from layercli.distribution.cluster import TF_CONFIG, local_gpus
+from layercli.distribution.places import RUN_FILE
 from layercli.runs.directory import MANIFEST
 from layercli.source.nodes import printable
 
@@ -74,7 +75,7 @@ class Members:
         return 1
 
     def _start(self, arguments: Sequence[str], run_file: Path) -> None:
-        addresses = [f"127.0.0.1:{port}" for port in _free_ports(self._size)]
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(self._size)]
         gpus = local_gpus()
         self._living, self._readers, self._document = [], [], []
         for rank in range(self._size):
@@ -175,7 +176,7 @@ class Members:
         print(text, file=sys.stderr, flush=True)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
