@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from layercli.config.config import Config
-from layercli.graph.agreement import BINARY, ONE_HOT, SPARSE, loss_name
+from layercli.graph.fitting import BINARY, ONE_HOT, SPARSE, loss_name
 from layercli.graph.shapes import Shapes
 
 
