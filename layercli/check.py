@@ -93,19 +93,24 @@ class Valid:
         assert self.checked.document is not None
         return _placed(self.checked.document, found)
 
-    def resolved(self) -> dict[str, Any]:
-        """The config with every default written out; it stands for the same model, data and training."""
+    def resolved(self, *, kept: bool = False) -> dict[str, Any]:
+        """The config with every default written out; it stands for the same model, data and training.
+
+        With ``kept`` the user's code that gives the data is named as a run keeps it, beside the config.
+        """
         # Once more through the parser, so that defaults stand in the same words as what was given.
         document = Config.model_validate(self.config.plain()).plain() | {"name": self.checked.name}
         inputs = {
             name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in self.graph.inputs.items()
         }
         if self.config.data is not None:
-            document["data"] = self.located(self.config.data).plain()
+            place = self._data_code()[0] if kept else None
+            own = self.config.data
+            document["data"] = (self.located(own) if place is None else own.with_code_at(place)).plain()
         document["model"] |= {"inputs": inputs} if self.config.model.inputs else {"input": inputs[INPUT]}
         if self.config.model.weights is not None:
-            place = self.checked.directory_of(("model", "weights"))
-            document["model"]["weights"] = str(place / self.config.model.weights)
+            directory = self.checked.directory_of(("model", "weights"))
+            document["model"]["weights"] = str(directory / self.config.model.weights)
         layers = zip(document["model"]["layers"], self.graph.nodes, strict=True)
         document["model"]["layers"] = [_named(entry, node.name) for entry, node in layers]
         resolved: dict[str, Any] = literal(document)
@@ -119,6 +124,29 @@ class Valid:
     def custom_layers(self) -> list[GraphNode]:
         """Layers whose classes are loaded from the user's code."""
         return [node for node in self.graph.nodes if node.loads_code and node.shares is None]
+
+    @property
+    def code(self) -> dict[str, Path]:
+        """The files of the user's code: where a run keeps each, and where it is."""
+        place, file = self._data_code()
+        return self._layer_code() | ({} if place is None or file is None else {place: file})
+
+    def _layer_code(self) -> dict[str, Path]:
+        return {
+            node.layer.place: self.file_of(node)
+            for node in self.custom_layers
+            if isinstance(node.layer, CustomLayer) and node.layer.kind == "file"
+        }
+
+    def _data_code(self) -> tuple[str | None, Path | None]:
+        """Where a run keeps the file that gives the data, and where it is."""
+        data = self.config.data
+        place = None if data is None else data.code_place
+        if data is None or place is None:
+            return None, None
+        file: Path = self.located(data).file  # type: ignore[attr-defined]  # what has a place of code has that
+        taken = self._layer_code().get(place)
+        return place if taken in (None, file) else f"data_{file.name}", file
 
     def file_of(self, node: GraphNode) -> Path:
         """The file of a layer of the user's; its place is relative to the file of the config in which it stands."""

@@ -59,11 +59,15 @@ def evaluate(
     trained = Trained.open(run, trust=trust)
     _, section = require_sections(trained.valid)
     examples = _new(trained, data) if data else _part(trained, part, trust=trust)
+    from layercli.data.arrays import RefusedDataError
     from layercli.engine.evaluating import evaluate as evaluate_model
     from layercli.engine.loading import load_model
 
     model = load_model(trained.model_file, trained.valid)
-    found = evaluate_model(model, trained.valid, section, examples)
+    try:
+        found = evaluate_model(model, trained.valid, section, examples)
+    except RefusedDataError as error:  # of data that are read as they are needed
+        raise LayercliError(trained.valid.placed(found) for found in error.findings) from None
     return {"ok": True, "run": str(trained.path), "examples": len(examples), "metrics": found, "problems": []}
 
 

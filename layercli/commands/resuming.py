@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from layercli.check import Valid, check, require
 from layercli.config.changes import Changes
-from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError, Problem
 from layercli.runs import manifest as manifests
 from layercli.runs.directory import CONFIG
@@ -58,7 +57,7 @@ def reopen(
     differing = [*_differing(path, manifest, own, valid)]
     if differing and not allow_changes:
         raise LayercliError(differing)
-    before, after = own.resolved(), valid.resolved()
+    before, after = own.resolved(kept=True), valid.resolved(kept=True)
     return Begun(
         path,
         valid,
@@ -82,9 +81,7 @@ def other_data(begun: Begun, fingerprint: str) -> Iterator[Problem]:
 
 
 def _differing(run: Path, manifest: Mapping[str, Any], own: Valid, valid: Valid) -> Iterator[Problem]:
-    files = [CONFIG, *(node.layer.place for node in own.custom_layers
-                       if isinstance(node.layer, CustomLayer) and node.layer.kind == "file")]  # fmt: skip
-    for name in manifests.changed_files(run, manifest, files):
+    for name in manifests.changed_files(run, manifest, [CONFIG, *own.code]):
         yield _problem(run / name, f"{name} is not the file with which the run was begun.")
     now = manifests.versions()
     for package, version in manifest["versions"].items():
@@ -92,7 +89,7 @@ def _differing(run: Path, manifest: Mapping[str, Any], own: Valid, valid: Valid)
             message = f"The run was begun with {package} {version}; this is {package} {now.get(package)}."
             yield _problem(run, message)
     if valid is not own:
-        before, after = dict(_flat(own.resolved(), "")), dict(_flat(valid.resolved(), ""))
+        before, after = (dict(_flat(each.resolved(kept=True), "")) for each in (own, valid))
         for key in [*before, *(key for key in after if key not in before)]:
             old, new = before.get(key), after.get(key)
             longer = key == "train.epochs" and isinstance(new, int) and isinstance(old, int) and new > old

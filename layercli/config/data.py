@@ -121,6 +121,15 @@ class Data(Component):
         """What is known without reading; None where only reading tells."""
         return None
 
+    @property
+    def code_place(self) -> str | None:
+        """Where, beside its config, a run keeps the file of the user's code that gives the data; None where none does."""
+        return None
+
+    def with_code_at(self, place: str) -> Self:  # noqa: ARG002 - most data are given by no code
+        """The same, given by the file at ``place``."""
+        return self
+
     def located(self, directory: Path) -> Self:  # noqa: ARG002 - what ships with a package has no place
         """The same, its paths absolute where they were relative to ``directory``."""
         return self

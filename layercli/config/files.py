@@ -209,5 +209,15 @@ class Python(Data):
         """The file; None where a module is named."""
         return Path(self.place) if self.place.endswith(".py") else None
 
+    @property
+    def code_place(self) -> str | None:
+        if self.file is None:
+            return None
+        leads_out = self.file.is_absolute() or ".." in self.file.parts
+        return self.file.name if leads_out else self.file.as_posix()
+
+    def with_code_at(self, place: str) -> Self:
+        return self.replace(function=f"{place}:{self.name}")
+
     def located(self, directory: Path) -> Self:
-        return self if self.file is None else self.replace(function=f"{directory / self.place}:{self.name}")
+        return self if self.file is None else self.with_code_at(str(directory / self.place))

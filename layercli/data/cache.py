@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class Cache:
         path = self.folder / name
         if path.is_file():
             with suppress(OSError):
-                os.utime(path)  # so that what is old is what is not used
+                # So that what is old is what is not used; when it was written stays.
+                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

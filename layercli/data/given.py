@@ -71,7 +71,8 @@ def read_header(stream: IO[bytes], size: int, name: str, key: KeyPath) -> Header
 class Mapped:
     """An array in a file, of which rows are read as they are needed."""
 
-    array: Array
+    array: Any
+    """A memory-mapped array."""
     name: str
     key: KeyPath
 
@@ -79,6 +80,11 @@ class Mapped:
         return len(self.array)
 
     def __getitem__(self, rows: Array) -> Array:
+        file = getattr(self.array, "filename", None)
+        if file is not None and Path(file).stat().st_size < self.array.offset + self.array.nbytes:
+            # Reading it would end the process.
+            refuse(f"{printable(str(file))} is shorter than it was when it was opened.", self.key,
+                   "Leave the files as they are until training has ended.")  # fmt: skip
         return plain(self.array[rows], self.name, self.key)
 
 

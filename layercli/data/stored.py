@@ -15,8 +15,11 @@ from layercli.data.arrays import Array, Examples
 from layercli.data.cache import Cache, file_fingerprint
 from layercli.data.plan import Plan, decode, kept, known
 from layercli.data.rows import types_of
-from layercli.data.tables import trimmed
+from layercli.data.tables import refuse, trimmed
 from layercli.data.target import TargetSurvey
+from layercli.source.nodes import printable
+
+_PATH = ("data", "path")
 
 
 class Chunk(NamedTuple):
@@ -38,6 +41,8 @@ class Stored:
     """Of each file whether its texts are trimmed already."""
     metadata: tuple[Any, ...]
     """What Parquet says of each file."""
+    states: tuple[tuple[int, int], ...]
+    """Of each file its size and its time when that was read."""
     chunks: tuple[Chunk, ...]
 
     @classmethod
@@ -45,6 +50,7 @@ class Stored:
         """Every row group of the files."""
         from pyarrow import parquet
 
+        states = [_state(path) for path, _ in files]
         metadata = [parquet.read_metadata(path) for path, _ in files]
         chunks = [
             Chunk(number, group, known.row_group(group).num_rows)
@@ -56,6 +62,7 @@ class Stored:
             tuple(path for path, _ in files),
             tuple(done for _, done in files),
             tuple(metadata),
+            tuple(states),
             tuple(chunks),
         )
 
@@ -90,14 +97,36 @@ class Stored:
         return np.concatenate([[0], np.cumsum([chunk.rows for chunk in self.chunks], dtype=np.int64)])
 
     def table(self, number: int, columns: Sequence[str]) -> Any:
-        """These columns of a chunk, all rows of it."""
+        """These columns of a chunk, all rows of it.
+
+        Raises:
+            RefusedDataError: the file was changed since it was opened, or is damaged.
+        """
         from pyarrow import parquet
 
         chunk = self.chunks[number]
-        with parquet.ParquetFile(self.files[chunk.file], metadata=self.metadata[chunk.file]) as source:
-            names = [name for name in source.schema_arrow.names if name.strip() in columns]
-            table = source.read_row_group(chunk.group, columns=names)
+        file = self.files[chunk.file]
+        try:
+            with parquet.ParquetFile(file, metadata=self.metadata[chunk.file]) as source:
+                names = [name for name in source.schema_arrow.names if name.strip() in columns]
+                table = source.read_row_group(chunk.group, columns=names)
+        except (OSError, ValueError) as error:  # what pyarrow's own errors are
+            self._require_unchanged(chunk.file)
+            said = printable(str(error), limit=200).rstrip(".")
+            refuse(f"{printable(str(file))} cannot be read from row group {chunk.group + 1} on: {said}.", _PATH,
+                   "Restore the file; what lies in the cache may be removed, and is made anew.")  # fmt: skip
+        self._require_unchanged(chunk.file)
         return table if self.trimmed[chunk.file] else trimmed(table, self.data)
+
+    def _require_unchanged(self, number: int) -> None:
+        file = self.files[number]
+        try:
+            same = _state(file) == self.states[number]
+        except OSError:
+            same = False
+        if not same:
+            refuse(f"{printable(str(file))} was changed or removed while it was being read.", _PATH,
+                   "Leave the files as they are until training has ended.")  # fmt: skip
 
     def examples(self, number: int, plan: Plan) -> Examples:
         """The rows of a chunk that are not left out."""
@@ -108,3 +137,9 @@ class Stored:
         folder = Cache.default().folder
         sources = [path.name if path.parent == folder else file_fingerprint(path) for path in self.files]
         return [sources, plan.to_json(), sorted(self.data.types.items()), self.data.missing.values]
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """What is another wherever a file was written to: its size, and its time."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

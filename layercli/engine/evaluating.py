@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from layercli.check import Valid
 from layercli.config.train import TrainSection
+from layercli.data.arrays import RefusedDataError
 from layercli.data.part import Part
 from layercli.engine.adapting import fed
 from layercli.engine.compiling import compile_model
@@ -34,6 +35,8 @@ def evaluate(model: Any, valid: Valid, train: TrainSection, part: Part) -> dict[
         for batch in batches:
             model.test_function(iter([batch]))
         logs = model.get_metrics_result()
+    except RefusedDataError:
+        raise
     except refusals as error:
         message = f"The model cannot be evaluated: {said(error)}"
         hint = "The examples must fit the model's inputs, and the loss and metrics the targets."

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from layercli.check import Valid
-from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError, Problem
 from layercli.source.dump import to_yaml
 
@@ -139,15 +138,13 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_config(run: Path, valid: Valid, name: str = CONFIG) -> None:
-    """The resolved config, every default written out, and the user's layer files: it trains by itself."""
-    write_yaml(run / name, valid.resolved())
-    for node in valid.custom_layers:
-        layer = node.layer
-        if isinstance(layer, CustomLayer) and layer.kind == "file":
-            target = run / layer.place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with staged(target) as staging:
-                staging.write_bytes(valid.file_of(node).read_bytes())
+    """The resolved config, every default written out, and the files of the user's code: it trains by itself."""
+    write_yaml(run / name, valid.resolved(kept=True))
+    for place, file in valid.code.items():
+        target = run / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with staged(target) as staging:
+            staging.write_bytes(file.read_bytes())
 
 
 def write_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from layercli.check import Valid, check, require
-from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import CONFIG, LEARNED, MANIFEST, MODEL, digest
 
@@ -17,7 +16,7 @@ _LARGEST = 64 << 20
 
 
 def open_run(name: str) -> tuple[Path, Valid]:
-    """The run's directory and its config; the hashes of its config, its model and its layers' files are checked.
+    """The run's directory and its config; the hashes of its config, its model and the files of the user's code are checked.
 
     Raises:
         LayercliError: it is no finished run, or a file is another one than was written.
@@ -39,11 +38,7 @@ def open_run(name: str) -> tuple[Path, Valid]:
         hint = "Name the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=name))
     valid = require(check(str(run / CONFIG)))
-    files = {CONFIG, MODEL, *([LEARNED] if _is_file(run / LEARNED) else [])} | {
-        node.layer.place
-        for node in valid.custom_layers
-        if isinstance(node.layer, CustomLayer) and node.layer.kind == "file"
-    }
+    files = {CONFIG, MODEL, *([LEARNED] if _is_file(run / LEARNED) else []), *valid.code}
     _require_unchanged(run, sorted(files))
     return run, valid
 

@@ -112,6 +112,26 @@ def test_with_trust_it_is_looked_at_and_trained_on_and_the_run_trains_again(plac
     assert first["history"] == again["history"]
 
 
+def test_a_run_keeps_the_file_and_goes_anywhere_with_it(place, tmp_path_factory):
+    assert told(place, "validate") == []
+    assert json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)["ok"]
+    assert "function: given_data.py:pair\n" in (place / "run" / "config.yaml").read_text()
+    again = invoke("train", "c.yaml", "--resume", "run", "--trust", "--json", "--set", "train.epochs=2")
+    assert again.exit_code == 0, again.output
+    moved = tmp_path_factory.mktemp("moved") / "run"
+    (place / "run").rename(moved)
+    (place / "given_data.py").unlink()
+    more = invoke("train", "--resume", moved, "--trust", "--json", "--set", "train.epochs=3")
+    assert more.exit_code == 0, more.output
+    assert json.loads(more.stdout)["epochs"] == 3
+    assert invoke("evaluate", moved, "--part", "train", "--trust").exit_code == 0
+    np.save("new.npy", np.ones((3, 2), np.float32))
+    assert invoke("predict", moved, "-i", "new.npy", "-o", "p.csv", "--trust").exit_code == 0
+    (moved / "given_data.py").write_text(CODE + "# another\n")
+    document = json.loads(invoke("evaluate", moved, "--json", "--trust").stdout)
+    assert "given_data.py is not the file that the training wrote" in document["problems"][0]["message"]
+
+
 def test_a_file_that_is_not_there_and_what_names_no_function_are_told(place):
     assert told(place, "train", "--trust", function="none.py:make") == [
         ("custom-data", f"There is no file {place}/none.py.", 1)
