@@ -14,6 +14,7 @@ from layercli.check import Valid
 from layercli.commands.examples import read_parts
 from layercli.commands.ready import require_trust
 from layercli.config.custom import CustomLayer
+from layercli.config.files import Python
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MODEL, staged
 from layercli.runs.opening import open_run
@@ -87,7 +88,7 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
             )
             with quiet():
                 metrics = metrics_of(model, module, staging, part, valid.config.train, valid.graph, options)
-    copied = copy_layers(valid, target.parent) if form == "keras" else []
+    copied = copy_files(layer_files(valid), target.parent) if form == "keras" else []
     return {
         "ok": True,
         "run": request.run,
@@ -135,9 +136,14 @@ def read_run_parts(valid: Valid, *, trust: bool) -> tuple[Parts | None, list[Pro
     try:
         return read_parts(valid, data, trust=trust)[0], []
     except LayercliError as error:
-        first = error.problems[0]
-        message = f"The run's data cannot be read, so drawn numbers are compared: {first.message}"
-        return None, [valid.problem(("data",), first.code, message, first.hint, "warning")]
+        return None, [drawn(valid, error)]
+
+
+def drawn(valid: Valid, error: LayercliError) -> Problem:
+    """The warning that the data cannot be read."""
+    first = error.problems[0]
+    message = f"The run's data cannot be read, so drawn numbers are compared: {first.message}"
+    return valid.problem(("data",), first.code, message, first.hint, "warning")
 
 
 def problem_of(warning: Problem, why: str) -> Problem:
@@ -183,6 +189,17 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
+def data_files(valid: Valid) -> list[tuple[str, Path]]:
+    """The file of the function that gives the data, as a script imports it, and where it is."""
+    data = valid.config.data
+    if not isinstance(data, Python) or data.file is None:
+        return []
+    located = valid.located(data)
+    assert isinstance(located, Python)
+    assert located.file is not None
+    return [(data.file.name, located.file)]
+
+
 def layer_files(valid: Valid) -> list[tuple[str, Path]]:
     """The files of the user's layers: their places as the config names them, and where they are."""
     found = {
@@ -193,14 +210,14 @@ def layer_files(valid: Valid) -> list[tuple[str, Path]]:
     return list(found.items())
 
 
-def copy_layers(valid: Valid, folder: Path) -> list[Path]:
-    """Put the files of the user's layers beside what was exported, which needs them; what was copied.
+def copy_files(files: list[tuple[str, Path]], folder: Path) -> list[Path]:
+    """Put files of the user's code beside what was exported, which needs them; what was copied.
 
     Raises:
         LayercliError: another file of that name is there.
     """
     copied = []
-    for place, file in layer_files(valid):
+    for place, file in files:
         target = folder / place
         content = file.read_bytes()
         if target.exists():

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import Valid, check, require
 from layercli.commands.build import build
 from layercli.commands.examples import examine
-from layercli.commands.exporting import Request, copy_layers, examples_of, read_run_parts
+from layercli.commands.exporting import Request, copy_files, data_files, drawn, examples_of, layer_files
 from layercli.commands.ready import require_trust
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.agreement import one_hot_units
 from layercli.runs.directory import MANIFEST, MODEL, staged
 from layercli.runs.opening import open_run
-from layercli.script.data import Known
+from layercli.script.known import Known, Read, known
 from layercli.script.script import Files, unsaid, write_script
 
 if TYPE_CHECKING:
-    from layercli.config.data import DataFacts
+    from layercli.data.arrays import Parts
 
 
 def export_script(request: Request, *, weights: bool, trust: bool = False) -> dict[str, Any]:
@@ -36,11 +35,10 @@ def export_script(request: Request, *, weights: bool, trust: bool = False) -> di
         hint = "Train it and name the run, or leave out `--weights`."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=request.run))
     require_trust(valid, trust=trust)
-    known = _known(valid, trust=trust)
-    if problems := unsaid(valid, known):
+    told, parts, warnings = read_known(valid, trust=trust)
+    if problems := unsaid(valid, told):
         raise LayercliError(problems)
     target = request.output or Path(f"{_identifier(valid.checked.name)}.py")
-    parts, warnings = read_run_parts(valid, trust=trust)
     from layercli.engine.export.cases import cases
     from layercli.engine.export.script import learned, prove, vocabulary_layers
     from layercli.engine.loading import load_model
@@ -51,20 +49,21 @@ def export_script(request: Request, *, weights: bool, trust: bool = False) -> di
     compared = cases(valid, None if parts is None else examples_of(parts), None)
     if run is None and lookups:
         compared = []  # nothing is looked up before the layers have learned
+    code = [*layer_files(valid), *data_files(valid)]
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         files = Files(target.parent, f"{target.stem}.weights.h5" if weights else None,
                       f"{target.stem}.vocabularies.json" if weights and lookups else None)  # fmt: skip
         script = folder / target.name
-        script.write_text(write_script(valid, known, files), encoding="utf-8")
-        copy_layers(valid, folder)
+        script.write_text(write_script(valid, told, files), encoding="utf-8")
+        copy_files(code, folder)
         if files.learned is not None:
             (folder / files.learned).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
         proof = prove(script, model, valid, compared, tolerance=request.tolerance, vocabularies=vocabularies)
         beside = [Path(each) for each in (files.weights, files.learned) if each is not None]
-        also = copy_layers(valid, target.parent)
+        also = copy_files(code, target.parent)
         for each in (*beside, Path(target.name)):
             _placed(folder / each, target.parent / each)
         also += [target.parent / each for each in beside]
@@ -116,40 +115,30 @@ def _placed(made: Path, target: Path) -> None:
         raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
 
 
-def _known(valid: Valid, *, trust: bool = False) -> Known:
-    """What the data tells of targets, or, where it cannot be read, what the loss lets expect."""
+def read_known(valid: Valid, *, trust: bool = False) -> tuple[Known, Parts | None, list[Problem]]:
+    """What the data tells of itself, its parts, and a warning where it cannot be read.
+
+    Raises:
+        LayercliError: a function of the user's gives the data, and it is not trusted.
+    """
     data = valid.config.data
-    text = any(tensor.dtype == "string" for tensor in valid.graph.inputs.values())
     if data is None:
-        return Known(labels=False, text_inputs=text)
-    facts = data.facts() or _read_facts(valid, trust=trust)
-    if facts is None:
-        train = valid.config.train
-        named = "" if train is None else str(getattr(train.loss, "type_name", lambda: train.loss)())
-        labels = "Crossentropy" in named or "crossentropy" in named
-        return Known(labels=labels, texts=labels and data.type_name() in ("csv", "parquet"), text_inputs=text)
-    units = one_hot_units(valid.config, valid.shapes, facts)
-    names = _class_names(valid, trust=trust)
-    return Known(
-        labels=facts.classes is not None,
-        texts=bool(names) and data.type_name() in ("csv", "parquet", "npz"),
-        names=names,
-        one_hot=units.get(None),
-        text_inputs=text,
-    )
-
-
-def _read_facts(valid: Valid, *, trust: bool) -> DataFacts | None:
-    data = valid.config.data
-    assert data is not None
+        return known(valid, None), None, []
     try:
         examined = examine(valid, data, trust=trust)
-    except LayercliError:
-        return None
-    return None if has_errors(examined.problems) else examined.source.facts()
-
-
-def _class_names(valid: Valid, *, trust: bool) -> tuple[str, ...]:
-    """What the labels stand for, where they are texts and the data can be read."""
-    parts, _ = read_run_parts(valid, trust=trust)
-    return (parts.train.like.names_of(None) or ()) if parts is not None else ()
+        if examined.parts is None or has_errors(examined.problems):
+            raise LayercliError(examined.problems)
+    except LayercliError as error:
+        if error.problems[0].code == "trust-required":
+            raise
+        return known(valid, None), None, [drawn(valid, error)]
+    like = examined.parts.train.like
+    arrays = [array for _, array in like.arrays]
+    read = Read(
+        examined.source.facts(),
+        {name: like.names_of(name) or () for name, _ in like.targets},
+        tuple(str(name) for name, _ in like.arrays) if len(arrays) > 1 else (),
+        weights=like.weights is not None,
+        deep=data.type_name() == "images" and arrays[0].dtype.kind == "f",
+    )
+    return known(valid, read), examined.parts, []

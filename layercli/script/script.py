@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import Valid
+from layercli.config.callbacks import MLflow, monitored
 from layercli.config.train import TrainSection
 from layercli.errors import Problem
 from layercli.graph.adapted import ADAPTED, learns_before_training
 from layercli.graph.build import Node
+from layercli.graph.monitors import better
 from layercli.layers.component import Component
 from layercli.script import data as data_code
-from layercli.script.code import Call, Expression, Items, Named, literal, quoted, statement
-from layercli.script.data import Known
+from layercli.script.code import WIDTH, Call, Expression, Items, Named, literal, quoted, statement
+from layercli.script.known import Known
+from layercli.script.loading import load_data, reads_several, text_inputs
 from layercli.script.model import custom_imports, model_functions
 from layercli.script.objects import by_name, made, value_of
 from layercli.source.nodes import KeyPath
@@ -41,7 +44,9 @@ def unsaid(valid: Valid, known: Known) -> list[Problem]:
     """What the config says and a script cannot, each with its place."""
     paths: list[KeyPath] = []
     if valid.config.data is not None:
-        paths += data_code.unsaid(valid.config.data)
+        paths += data_code.unsaid(valid.config.data, known)
+    if valid.config.model.weights is not None:
+        paths.append(("model", "weights"))
     train = valid.config.train
     if train is not None:
         said = _WRITTEN | _OF_LAYERCLI | _COMPILED
@@ -50,13 +55,20 @@ def unsaid(valid: Valid, known: Known) -> list[Problem]:
             for name, field in type(train).model_fields.items()
             if name not in said and getattr(train, name) != field.get_default(call_default_factory=True)
         ]
+        paths += [
+            ("train", "callbacks", index)
+            for index, callback in enumerate(train.callbacks)
+            if isinstance(callback, MLflow)  # no callback of Keras's
+        ]
     paths += [
         node.path
         for node in valid.graph.nodes
         if learns_before_training(node) and node.type_name not in ADAPTED  # a layer inside it learns
     ]
     weights = None if train is None else train.class_weight
-    if isinstance(weights, dict) and not all(name in known.names or name.isdecimal() for name in weights):
+    names = known.target.names
+    unknown = isinstance(weights, dict) and not all(name in names or name.isdecimal() for name in weights)
+    if unknown or (weights is not None and known.weights):  # Keras takes one or the other
         paths.append(("train", "class_weight"))
     message = "A Python script cannot say this yet."
     hint = "Remove it, or export the trained model in another format."
@@ -68,15 +80,10 @@ def write_script(valid: Valid, known: Known, files: Files) -> str:
     data, train = valid.config.data, valid.config.train
     layers = [node for node in valid.graph.nodes if learns_before_training(node)]
     sections = [model_functions(valid, [node.name for node in layers])]
-    several = len(valid.graph.inputs) > 1
     if data is not None:
-        sections = [
-            data_code.load_data(data, valid, known),
-            data_code.split(data, known, several=several),
-            *sections,
-        ]
+        sections = [load_data(data, valid, known), data_code.split(data, known), *sections]
         if layers:
-            sections.append(_adapt(layers, valid, several=several))
+            sections.append(_adapt(layers, valid, several=bool(known.inputs)))
     if files.weights is not None:
         sections.append(_load_trained(files))
     sections.append(_main(valid, train, known, layers))
@@ -101,7 +108,7 @@ def _imports(valid: Valid, body: str, files: Files) -> list[str]:
         others |= data_code.imports(valid.config.data)
         if data_code.needs_path(valid.config.data):
             standard.add("from pathlib import Path")
-        if data_code.reads_several(valid.config.data):
+        if reads_several(valid.config.data) or "pa." in body:
             others.add("import pyarrow as pa")
     if files.weights or files.learned:
         standard.add("from pathlib import Path")
@@ -111,7 +118,7 @@ def _imports(valid: Valid, body: str, files: Files) -> list[str]:
         others.add("from keras import layers")
     if "tf." in body:
         others.add("import tensorflow as tf")
-    own = custom_imports(valid)
+    own = sorted({*custom_imports(valid), *data_code.own_imports(valid.config.data)})
 
     def ordered(lines: set[str]) -> list[str]:
         return sorted(lines, key=lambda line: (line.startswith("from"), line.split()[1].lower()))
@@ -128,6 +135,8 @@ def _constants(valid: Valid, files: Files) -> list[str]:
         lines.append(f"WEIGHTS = Path(__file__).parent / {quoted(files.weights)}")
     if files.learned is not None:
         lines.append(f"LEARNED = Path(__file__).parent / {quoted(files.learned)}")
+    if valid.config.model.dtype is not None:
+        lines += ["", f"keras.config.set_dtype_policy({quoted(valid.config.model.dtype)})"]
     return lines
 
 
@@ -169,11 +178,20 @@ def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[N
     if data is not None:
         counts = data.split.validation, data.split.test
         held = {"val": bool(counts[0]), "test": bool(counts[1])}
-        names = [f"(x_{part}, y_{part})" if there else "_" for part, there in {"train": True, **held}.items()]
-        lines += [f"{_IN}x, y = load_data()", f"{_IN}{', '.join(names)} = split(x, y)"]
-        lines += _filled(data, held)
-        if known.text_inputs:
-            lines += _as_text(valid, held)
+        names = data_code.names_of(known)
+        parts = [
+            f"({', '.join(f'{name}_{part}' for name in names)})" if there else "_"
+            for part, there in {"train": True, **held}.items()
+        ]
+        given = f"split({', '.join(names)})"
+        lines.append(f"{_IN}{', '.join(names)} = load_data()")
+        line = f"{_IN}{', '.join(parts)} = {given}"
+        lines += (
+            [line] if len(line) <= WIDTH else [f"{_IN}parts = {given}", f"{_IN}{', '.join(parts)} = parts"]
+        )
+        lines += _filled(data, valid, known, held)
+        if any(tensor.dtype == "string" for tensor in valid.graph.inputs.values()):
+            lines += _as_text(valid, known, held)
         lines.append("")
     lines.append(f"{_IN}model = build_model()")
     if data is not None and layers:
@@ -184,31 +202,32 @@ def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[N
     if train is not None and data is not None:
         lines += ["", *_class_weights(train, known), *statement(_fit(train, data, known, held), _IN)]
         if held.get("test"):
-            lines.append(f"{_IN}model.evaluate(x_test, y_test, batch_size={train.batch_size})")
+            lines += statement(_evaluate(train, known), _IN)
         lines += statement(Call("model.save", (quoted(f"{valid.checked.name}.keras"),)), _IN)
     return lines
 
 
-def _filled(data: Any, held: dict[str, bool]) -> Iterator[str]:
+def _filled(data: Any, valid: Valid, known: Known, held: dict[str, bool]) -> Iterator[str]:
     """Missing numbers, filled by what the training examples tell."""
     how = data.missing.numbers if data.type_name() in ("csv", "parquet") else "refuse"
     if how == "refuse":
         return
-    value = {"median": "np.nanmedian(x_train, axis=0)", "mean": "np.nanmean(x_train, axis=0)", "zero": "0.0"}[
-        how
-    ]
-    yield f"{_IN}filling = {value}"
-    for part, there in {"train": True, **held}.items():
-        if there:
-            yield f"{_IN}x_{part} = np.where(np.isnan(x_{part}), filling, x_{part})"
+    parts = ["train", *(part for part, there in held.items() if there)]
+    text = text_inputs(data, valid)
+    for place in [f"[{quoted(name)}]" for name in known.inputs if name not in text] if known.inputs else [""]:
+        value = {
+            "median": f"np.nanmedian(x_train{place}, axis=0)",
+            "mean": f"np.nanmean(x_train{place}, axis=0)",
+        }
+        yield f"{_IN}filling = {value.get(how, '0.0')}"
+        for part in parts:
+            yield f"{_IN}x_{part}{place} = np.where(np.isnan(x_{part}{place}), filling, x_{part}{place})"
 
 
-def _as_text(valid: Valid, held: dict[str, bool]) -> Iterator[str]:
+def _as_text(valid: Valid, known: Known, held: dict[str, bool]) -> Iterator[str]:
     """Texts as TensorFlow's strings, which Keras takes."""
-    for part, there in {"train": True, **held}.items():
-        if not there:
-            continue
-        if len(valid.graph.inputs) == 1:
+    for part in ["train", *(part for part, there in held.items() if there)]:
+        if not known.inputs:
             yield f"{_IN}x_{part} = tf.constant(x_{part})"
             continue
         for name, tensor in valid.graph.inputs.items():
@@ -243,7 +262,7 @@ def _judges(value: Any) -> Expression:
 
 def _class_weights(train: TrainSection, known: Known) -> Iterator[str]:
     if train.class_weight == "balanced":
-        labels = "y_train.argmax(axis=1)" if known.one_hot is not None else "y_train"
+        labels = "y_train.argmax(axis=1)" if known.target.one_hot is not None else "y_train"
         yield f"{_IN}counts = np.bincount({labels})"
         yield f"{_IN}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
 
@@ -254,16 +273,34 @@ def _fit(train: TrainSection, data: Any, known: Known, held: dict[str, bool]) ->
     arguments.append(Named("epochs=", literal(train.epochs)))
     if not data.shuffle:
         arguments.append(Named("shuffle=", "False"))
+    if known.weights:
+        arguments.append(Named("sample_weight=", "weights_train"))
     if held.get("val"):
-        arguments.append(Named("validation_data=", "(x_val, y_val)"))
+        named = ", ".join(f"{name}_val" for name in data_code.names_of(known))
+        arguments.append(Named("validation_data=", f"({named})"))
     if train.class_weight == "balanced":
         arguments.append(Named("class_weight=", "dict(enumerate(balanced))"))
     elif train.class_weight is not None:
-        arguments.append(Named("class_weight=", literal(_labelled(train.class_weight, known.names))))
+        arguments.append(Named("class_weight=", literal(_labelled(train.class_weight, known.target.names))))
     if train.callbacks:
-        callbacks = tuple(made(callback) for callback in train.callbacks)
+        callbacks = tuple(made(_sure(callback, train)) for callback in train.callbacks)
         arguments.append(Named("callbacks=", Items("[", callbacks, "]")))
     return Call("model.fit", tuple(arguments))
+
+
+def _sure(callback: Component, train: TrainSection) -> Component:
+    """The callback, told whether more is better where Keras cannot tell: of one output's metric among several."""
+    watched = monitored(callback)
+    if watched is None or getattr(callback, "mode", None) != "auto" or not isinstance(train.loss, dict):
+        return callback
+    return callback.replace(mode=better(watched, train) or "auto")
+
+
+def _evaluate(train: TrainSection, known: Known) -> Call:
+    arguments: list[Expression] = ["x_test", "y_test", Named("batch_size=", literal(train.batch_size))]
+    if known.weights:
+        arguments.append(Named("sample_weight=", "weights_test"))
+    return Call("model.evaluate", tuple(arguments))
 
 
 def _labelled(weights: dict[str, float], names: tuple[str, ...]) -> dict[int, float]:

@@ -165,6 +165,21 @@ def test_a_script_of_a_config_has_the_layer_file_beside_it(here):
     assert "from simple_dense import SimpleDense\n" in (here / "custom_layer.py").read_text()
 
 
+def test_a_script_has_the_file_of_its_data_function_beside_it_and_the_dtype_policy(here):
+    config, options = CONFIGS / "waves_python.yaml", ["-f", "python", "-o", "waves_model.py"]
+    mixed = (here / "mixed.yaml").write_text(f"extends: {config}\nmodel: {{dtype: mixed_float16}}\n")
+    assert mixed
+    untrusted = invoke("export", "mixed.yaml", *options, "--json")
+    assert [code for code, _ in problems(untrusted)] == ["trust-required"]
+    done = exported("mixed.yaml", *options, "--trust")
+    assert done["also"] == ["waves.py"]
+    assert done["tolerance"] == 1e-2
+    assert done["compared"]["largest_difference"] < 1e-3
+    text = (here / "waves_model.py").read_text()
+    assert "from waves import make\n" in text
+    assert '\nkeras.config.set_dtype_policy("mixed_float16")\n' in text
+
+
 def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, monkeypatch):
     from layercli.commands import scripting
 

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from layercli.check import Valid
-from layercli.script.data import Known
+from layercli.script.known import Known, Target
 from layercli.script.script import Files, write_script
 
 
 def script_of(valid: Valid, known: Known | None = None, folder: Path = Path()) -> str:
     """The script of a config."""
-    return write_script(valid, known or Known(labels=True), Files(folder))
+    return write_script(valid, known or Known({None: Target(labels=True)}), Files(folder))
 
 
 def defined(text: str, file: Path) -> dict[str, object]:

@@ -21,6 +21,7 @@ from layercli.engine.export.compare import Difference, differences, wanted
 from layercli.engine.export.options import Format, Options
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError, Problem
+from layercli.layers.base import default_policy
 from layercli.process import native_output_held
 
 FORMATS: Final = {
@@ -78,10 +79,11 @@ def load_format(name: str) -> Format:
     return form
 
 
-def tolerance_of(form: Format, valid: Valid, options: Options) -> float:
+def tolerance_of(least: float, valid: Valid, quantize: str | None = None) -> float:
     """The largest difference that is allowed, where nobody says another."""
-    coarse = [_COARSE.get(node.layer.compute_dtype, 0.0) for node in valid.graph.nodes]
-    return max(form.TOLERANCE, _QUANTIZED.get(options.quantize or "", 0.0), *coarse)
+    with default_policy(valid.config.model.dtype):
+        coarse = [_COARSE.get(node.layer.compute_dtype, 0.0) for node in valid.graph.nodes]
+    return max(least, _QUANTIZED.get(quantize or "", 0.0), *coarse)
 
 
 def export(
@@ -100,7 +102,7 @@ def export(
         LayercliError: the form cannot hold the model, its runtime refuses it, or what that gives differs.
     """
     form = load_format(name)
-    allowed = tolerance_of(form, valid, options) if tolerance is None else tolerance
+    allowed = tolerance_of(form.TOLERANCE, valid, options.quantize) if tolerance is None else tolerance
     with quiet():
         wants = wanted(model, cases)
         try:

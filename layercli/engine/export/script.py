@@ -13,7 +13,7 @@ from layercli.data.arrays import Array
 from layercli.engine.export.cases import Case
 from layercli.engine.export.compare import differences, wanted
 from layercli.engine.export.fresh import FreshProcessError, Trained, run_fresh
-from layercli.engine.export.proof import Proof, differs, quiet
+from layercli.engine.export.proof import Proof, differs, quiet, tolerance_of
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.adapted import learns_before_training
@@ -57,7 +57,7 @@ def prove(
     Raises:
         LayercliError: the script does not run, its weights have other shapes, or its outputs differ.
     """
-    allowed = TOLERANCE if tolerance is None else tolerance
+    allowed = tolerance_of(TOLERANCE, valid) if tolerance is None else tolerance
     with quiet():
         wants = wanted(model, cases) if cases else []
         weights: list[Array] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
