@@ -179,16 +179,8 @@ def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[N
         counts = data.split.validation, data.split.test
         held = {"val": bool(counts[0]), "test": bool(counts[1])}
         names = data_code.names_of(known)
-        parts = [
-            f"({', '.join(f'{name}_{part}' for name in names)})" if there else "_"
-            for part, there in {"train": True, **held}.items()
-        ]
-        given = f"split({', '.join(names)})"
         lines.append(f"{_IN}{', '.join(names)} = load_data()")
-        line = f"{_IN}{', '.join(parts)} = {given}"
-        lines += (
-            [line] if len(line) <= WIDTH else [f"{_IN}parts = {given}", f"{_IN}{', '.join(parts)} = parts"]
-        )
+        lines += _parted(names, held)
         lines += _filled(data, valid, known, held)
         if any(tensor.dtype == "string" for tensor in valid.graph.inputs.values()):
             lines += _as_text(valid, known, held)
@@ -205,6 +197,23 @@ def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[N
             lines += statement(_evaluate(train, known), _IN)
         lines += statement(Call("model.save", (quoted(f"{valid.checked.name}.keras"),)), _IN)
     return lines
+
+
+def _parted(names: list[str], held: dict[str, bool]) -> Iterator[str]:
+    """The parts by name, each of its arrays by its own."""
+    own = {
+        part: ", ".join(f"{name}_{part}" for name in names)
+        for part, there in {"train": True, **held}.items()
+        if there
+    }
+    given = f"split({', '.join(names)})"
+    taken = [f"({own[part]})" if part in own else "_" for part in ("train", *held)]
+    line = f"{_IN}{', '.join(taken)} = {given}"
+    if len(line) <= WIDTH:
+        yield line
+        return
+    yield f"{_IN}{', '.join(part if part in own else '_' for part in ('train', *held))} = {given}"
+    yield from (f"{_IN}{arrays} = {part}" for part, arrays in own.items())
 
 
 def _filled(data: Any, valid: Valid, known: Known, held: dict[str, bool]) -> Iterator[str]:
