@@ -52,7 +52,7 @@ class BruteForceSampler(Component):
 
     seed: Seed = None
     avoid_premature_stop: Annotated[
-        bool, Field(description="Whether running trials count as not yet tried.")
+        bool, Field(description="Changes nothing: a sweep ends when each combination is finished.")
     ] = False
 
 

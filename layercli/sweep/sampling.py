@@ -11,12 +11,13 @@ from optuna.samplers import BaseSampler
 
 from layercli.layers.component import Component
 from layercli.sweep.plan import Plan
+from layercli.sweep.study import turn
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-_SAME_EVERYWHERE = ("GridSampler", "QMCSampler")
+_SAME_EVERYWHERE = ("GridSampler", "BruteForceSampler", "QMCSampler")
 """What these draw is one sequence, of which each process must know the same."""
 
 
@@ -41,13 +42,30 @@ def _pruner(declared: Component) -> Any:
 def _made(plan: Plan, number: int) -> BaseSampler:
     declared = plan.sweep.declared_sampler
     kind, arguments = declared.type_name(), declared.arguments()
-    if kind == "GridSampler":
-        arguments["search_space"] = {name: x.values for name, x in plan.sweep.parameters.items()}
     if arguments["seed"] is not None and kind not in _SAME_EVERYWHERE:
         mixed = hashlib.sha256(f"{arguments['seed']} {number}".encode()).digest()
         arguments["seed"] = int.from_bytes(mixed[:4]) // 2
+    if plan.sweep.combinations is not None:
+        return _Combinations(
+            {name: x.values or () for name, x in plan.sweep.parameters.items()}, arguments["seed"]
+        )
     made: BaseSampler = getattr(optuna.samplers, kind)(**arguments)
     return made
+
+
+class _Combinations(optuna.samplers.GridSampler):
+    """Every combination once, in an order that the seed tells: each trial takes the one whose turn it is.
+
+    Optuna's own samplers draw among those that are left, where two workers may draw the same at the same moment.
+    """
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if (
+            "grid_id" not in trial.system_attrs
+        ):  # what is tried again has it already, if its worker came so far
+            combination = turn(trial, study.get_trials(deepcopy=False)) % len(self._all_grids)
+            for key, value in (("search_space", self._search_space), ("grid_id", combination)):
+                study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
 class _Numbered(BaseSampler):

@@ -196,12 +196,18 @@ def is_surplus(trial: FrozenTrial, trials: Iterable[FrozenTrial], wanted: int) -
 
     Storages number trials in one order for all, so each worker comes to the same answer by itself.
     """
-    own = _first(trial)
     counted = [x for x in trials if SURPLUS not in x.user_attrs]
-    return len({_first(x) for x in counted if _first(x) < own}) >= wanted
+    return turn(trial, counted) >= wanted
 
 
-def _first(trial: FrozenTrial) -> int:
+def turn(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> int:
+    """How many of these came before a trial, or before its first try; those that try one again are not counted."""
+    own = first_try(trial)
+    return len({first_try(x) for x in trials if first_try(x) < own})
+
+
+def first_try(trial: FrozenTrial) -> int:
+    """The number of the trial that this one tries again; its own, where it tries none again."""
     return next(iter(history(trial)), trial.number)
 
 

@@ -215,3 +215,33 @@ def test_a_database_that_is_not_there_is_a_problem(begin):
     with pytest.raises(LayercliError) as error:
         open_study(plan, directory, "postgresql://nobody@127.0.0.1:1/nothing", heartbeat=1)
     assert [problem.code for problem in error.value.problems] == ["sweep-storage"]
+
+
+GRID = """
+base: iris.yaml
+space:
+  model.layers[0].units: {int: [4, 8], step: 2}
+  model.layers[1].activation: {choice: [relu, softmax]}
+objective: {metric: val_accuracy, direction: maximize}
+sampler: Grid
+trials: 100
+"""
+
+
+@pytest.mark.parametrize("sampler", ["Grid", "{type: BruteForce, seed: 3}"])
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")  # as above
+def test_each_combination_is_tried_once_whatever_becomes_of_workers(begin, sampler):
+    plan, directory, study = begin(GRID.replace("sampler: Grid", f"sampler: {sampler}"))
+    early, late = study.ask(), study.ask()
+    for name, parameter in plan.sweep.parameters.items():
+        parameter.suggest(late, name)
+    for lost in (early, late):  # one worker has died before it drew its values, and one after
+        try_again(study, study.get_trials()[lost.number])
+    threads = [threading.Thread(target=run, args=(plan, directory, study)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    rows = listed(plan, study.get_trials())
+    assert [row["state"] for row in rows] == ["complete"] * 6
+    assert len({json.dumps(row["params"]) for row in rows}) == 6
