@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from tempfile import TemporaryFile
+from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -67,15 +71,50 @@ def _write_parquet(path: Path, chunks: Iterable[Columns]) -> int:
 
 
 def _write_npz(path: Path, chunks: Iterable[Columns]) -> int:
-    """All rows are held until the end: an array says how long it is before its first value."""
-    parts = list(chunks)
-    together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    plain: dict[str, Any] = {
-        name: array.astype(str) if array.dtype.kind == "O" else array for name, array in together.items()
-    }
-    with path.open("wb") as file:
-        np.savez(file, **plain)
-    return sum(len(next(iter(part.values()))) for part in parts)
+    """An array says how long it is before its first value, so each is gathered in a file of its own beside ``path``."""
+    with ExitStack() as stack:
+        arrays: dict[str, _Gathered] = {}
+        for chunk in chunks:
+            for name, column in chunk.items():
+                if name not in arrays:
+                    arrays[name] = _Gathered(stack.enter_context(TemporaryFile(dir=path.parent)))
+                arrays[name].add(column)
+        with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    array.write(member)
+    return next(iter(arrays.values())).rows
+
+
+class _Gathered:
+    """The values of one array, in pieces in a file; text takes the width of the longest."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._pieces: list[tuple[np.dtype[Any], int]] = []
+        self._shape: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for _, rows in self._pieces)
+
+    def add(self, column: Array) -> None:
+        """Some rows more, of shape (rows, ...)."""
+        column = np.ascontiguousarray(column.astype(str) if column.dtype.kind == "O" else column)
+        self._file.write(column.tobytes())
+        self._pieces.append((column.dtype, len(column)))
+        self._shape = column.shape[1:]
+
+    def write(self, target: IO[bytes]) -> None:
+        """All rows as a npy file."""
+        dtype = np.result_type(*(dtype for dtype, _ in self._pieces))
+        shape = (self.rows, *self._shape)
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(target, header)
+        self._file.seek(0)
+        for piece, rows in self._pieces:
+            data = self._file.read(rows * math.prod(self._shape) * piece.itemsize)
+            target.write(np.frombuffer(data, piece).astype(dtype).tobytes())
 
 
 WRITERS: Final = {

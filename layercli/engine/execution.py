@@ -89,9 +89,7 @@ def plan(valid: Valid, part: Part) -> Plan:
     assert train is not None
     asked = train.execution
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    size = example_bytes(part)
-    in_memory = isinstance(part, Examples) and size * len(part) <= _MOST_IN_MEMORY
-    feed = "memory" if in_memory and asked.feed is None else asked.feed or "stream"
+    feed = "memory" if fits_in_memory(part) and asked.feed is None else asked.feed or "stream"
     batch_size = train.batch_size
     steps = -(-len(part) // batch_size)
     flops = 3 * (valid.shapes.flops or 0) * batch_size  # forward, and twice as much back
@@ -110,8 +108,18 @@ def plan(valid: Valid, part: Part) -> Plan:
     elif most is None:
         most = round(_SECONDS_PER_CALL / (compiled if jit_compile else starting + computing))
         if feed == "stream":
-            most = min(most, _MOST_IN_BLOCK // max(1, size * batch_size))
+            most = min(most, steps_in_block(part, batch_size))
     return Plan(feed, max(1, min(most, steps)), jit_compile, device, reason)
+
+
+def fits_in_memory(part: Part) -> bool:
+    """Whether all examples may lie on the device."""
+    return isinstance(part, Examples) and example_bytes(part) * len(part) <= _MOST_IN_MEMORY
+
+
+def steps_in_block(part: Part, batch_size: int) -> int:
+    """How many batches of streamed examples are a block."""
+    return max(1, _MOST_IN_BLOCK // max(1, example_bytes(part) * batch_size))
 
 
 def example_bytes(part: Part) -> int:

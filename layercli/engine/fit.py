@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from layercli import process
@@ -27,6 +26,7 @@ from layercli.engine.execution import Plan
 from layercli.engine.feed import feed_for
 from layercli.engine.keeping import DivergedError, Guard, Keeper, StoppedError, Store
 from layercli.engine.loop import BEGINNING, Loop, Position
+from layercli.engine.numbers import loss_first, plain
 from layercli.engine.refusals import said
 from layercli.engine.snapshot import Snapshot, UnfitSnapshotError, is_finite, put_back_layers
 from layercli.engine.workers import Workers, is_loss
@@ -153,9 +153,7 @@ def fit(
             loop.run([Guard(), *declared, watch, keeper], epochs=epochs, start=keeping.start)
         except DivergedError as error:
             watch.diverged(error)
-            what = (
-                f"The loss became {_plain(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped"
-            )
+            what = f"The loss became {plain(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped"
             raise LayercliError(_not_finite(valid, what, run, keeper.saved)) from None
         finally:
             _close(declared)
@@ -167,7 +165,7 @@ def fit(
     fitted.restored = restored.get("epoch")
     fitted.best = restored or best_epoch(fitted.records, train)
     if len(parts.test):
-        fitted.test = _loss_first(loop.evaluate(feed_for(parts.test, train.batch_size, stream=stream)))
+        fitted.test = loss_first(loop.evaluate(feed_for(parts.test, train.batch_size, stream=stream)))
     return fitted
 
 
@@ -229,21 +227,6 @@ def _refusals(valid: Valid) -> Iterator[None]:
         raise LayercliError(valid.problem(("train",), "training-failed", message, hint)) from error
 
 
-def _loss_first(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """Keras's logs as plain numbers; training before validation, the whole loss, those of outputs, and then the metrics."""
-
-    def place(name: str) -> tuple[bool, bool, bool]:
-        return name.startswith("val_"), name.removeprefix("val_") != "loss", not name.endswith("loss")
-
-    return {name: _plain(logs[name]) for name in sorted(logs, key=place)}
-
-
-def _plain(value: Any) -> Any:
-    """A logged value as a number; one that has a number for each class as a list."""
-    array = np.asarray(value)
-    return float(array) if array.ndim == 0 else array.astype(float).tolist()
-
-
 _WATCHING = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
 
 
@@ -295,7 +278,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._stepped = time.perf_counter()
         if self._stepped - self._told >= _NEWS_SECONDS:
             self._told = self._stepped
-            self._observer.step(self._epoch, batch + 1, _loss_first(logs or {}))
+            self._observer.step(self._epoch, batch + 1, loss_first(logs or {}))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._record(epoch, logs or {})
@@ -309,7 +292,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._seconds += stepping
         record = {
             "epoch": epoch + 1,
-            **_loss_first(logs),
+            **loss_first(logs),
             "seconds": round(self._before + time.perf_counter() - self._began, 4),
             "examples_per_second": round(self._examples / stepping, 1) if stepping else 0.0,
         }

@@ -23,6 +23,35 @@ class Position(NamedTuple):
 BEGINNING: Final = Position(0, 0)
 
 
+class Evaluation:
+    """The loss and metrics of a compiled model over examples, ``most`` steps at a time."""
+
+    def __init__(self, model: Any, *, most: int, workers: Workers | None = None) -> None:
+        self._model = model
+        self._most = most
+        self._workers = workers
+        self._test: Fused | None = None
+
+    def over(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
+        """The loss and metrics over a part: the numbers of Keras's own ``evaluate``."""
+        model = self._model
+        if self._test is None:
+            self._test = Fused(model, model.test_step, feed, workers=self._workers)
+        listed = callbacks or keras.callbacks.CallbackList(model=model)
+        spans = _divided(0, steps_of(feed), self._most)
+        listed.on_test_begin()
+        model.reset_metrics()
+        logs: Mapping[str, Any] = {}
+        for span, block in zip(spans, feed.blocks(spans, None), strict=True):
+            listed.on_test_batch_begin(span.first)
+            logs = self._test(block, feed)
+            listed.on_test_batch_end(span.last - 1, logs)
+        found = {name: keras.ops.convert_to_numpy(value) for name, value in logs.items()}
+        result = {name: float(value) if value.ndim == 0 else value for name, value in found.items()}
+        listed.on_test_end(result)
+        return result
+
+
 class Loop:
     """A compiled model, and what it learns from.
 
@@ -60,7 +89,7 @@ class Loop:
             most=most,
             workers=workers,
         )
-        self._test: Fused | None = None
+        self._evaluation = Evaluation(model, most=most, workers=workers)
 
     @property
     def steps(self) -> int:
@@ -110,23 +139,8 @@ class Loop:
         return self._workers.block(lambda: self._train(block, self._feed))
 
     def evaluate(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
-        """The loss and metrics over a part: the numbers of Keras's own ``evaluate``."""
-        model = self._model
-        if self._test is None:
-            self._test = Fused(model, model.test_step, feed, workers=self._workers)
-        listed = callbacks or keras.callbacks.CallbackList(model=model)
-        spans = _divided(0, steps_of(feed), self._most)
-        listed.on_test_begin()
-        model.reset_metrics()
-        logs: Mapping[str, Any] = {}
-        for span, block in zip(spans, feed.blocks(spans, None), strict=True):
-            listed.on_test_batch_begin(span.first)
-            logs = self._test(block, feed)
-            listed.on_test_batch_end(span.last - 1, logs)
-        found = {name: keras.ops.convert_to_numpy(value) for name, value in logs.items()}
-        result = {name: float(value) if value.ndim == 0 else value for name, value in found.items()}
-        listed.on_test_end(result)
-        return result
+        """The loss and metrics over a part."""
+        return self._evaluation.over(feed, callbacks)
 
     def _spans(self, epoch: int, first: int) -> list[Span]:
         return _divided(first, self.steps, self._most, cut=self._cut, before=epoch * self.steps)
