@@ -42,7 +42,7 @@ def examine(valid: Valid, data: Data, *, trust: bool = False) -> Examined:
     from layercli.data.statistics import survey
 
     try:
-        source = read(valid.located(data), memory=machine_memory())
+        source = read(valid.located(data), memory=machine_memory(), integers=_integers(valid))
         facts, statistics = source.facts(), survey(source.surveyed)
     except RefusedDataError as error:
         raise LayercliError(valid.placed(found) for found in error.findings) from None
@@ -71,6 +71,15 @@ def _units(valid: Valid) -> dict[str | None, int | None]:
         known = output is not None and output.rank == 2 and output.shape[-1] != 1
         units[title] = output.shape[-1] if known and output is not None else None
     return units | ({None: units[title]} if len(units) == 1 else {})
+
+
+def _integers(valid: Valid) -> dict[str | None, str]:
+    """The inputs that the model takes as whole numbers, and their dtypes; None is the name of the only one, too."""
+    inputs = valid.graph.inputs
+    found: dict[str | None, str] = {
+        name: x.dtype for name, x in inputs.items() if x.dtype in ("int32", "int64")
+    }
+    return found | ({None: next(iter(found.values()))} if found and len(inputs) == 1 else {})
 
 
 def read_parts(valid: Valid, data: Data, *, trust: bool = False) -> tuple[Parts, list[Problem]]:

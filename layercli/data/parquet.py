@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,13 +21,13 @@ _ERRORS = (OSError, ValueError, NotImplementedError)
 """What pyarrow's own errors are."""
 
 
-def read(data: Parquet, memory: int | None) -> Source:
-    """All examples, in memory or read as they are needed.
+def read(data: Parquet, memory: int | None, integers: Mapping[str | None, str]) -> Source:
+    """All examples, in memory or read as they are needed; see ``open_rows``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
     """
-    return open_rows(data, _ParquetFiles(data), memory)
+    return open_rows(data, _ParquetFiles(data), memory, integers)
 
 
 def read_new(

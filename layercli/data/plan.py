@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from layercli.data.arrays import Array, Examples, RefusedDataError
+from layercli.data.whole import integers
 from layercli.graph.findings import Finding
 from layercli.source.nodes import printable
 
@@ -39,6 +40,8 @@ class Plan:
     """Column -> what is put in place of a missing value."""
     learn: Mapping[str, str] = field(default_factory=dict)
     """Column -> median or mean, which the training rows have yet to tell."""
+    integers: Mapping[str | None, str] = field(default_factory=dict)
+    """Inputs of whole numbers -> their dtype, int32 or int64."""
 
     @property
     def columns(self) -> list[str]:
@@ -59,6 +62,7 @@ class Plan:
         return replace(
             self,
             inputs={name: own for name, own in inputs.items() if own} or {None: ()},
+            integers={},
             weights=None,
             keys=(),
         )
@@ -84,6 +88,7 @@ class Plan:
             "drop": list(self.drop),
             "keys": list(self.keys),
             "fill": dict(self.fill),
+            "integers": [[name, dtype] for name, dtype in self.integers.items()],
         }
 
     @classmethod
@@ -105,6 +110,7 @@ class Plan:
             drop=tuple(document["drop"]),
             keys=tuple(document["keys"]),
             fill=dict(document["fill"]),
+            integers=dict(document["integers"]),
         )
 
 
@@ -117,16 +123,14 @@ def fill_in(array: Array, plan: Plan, fill: Mapping[str, float], name: str | Non
 
 
 def decode(table: Any, plan: Plan) -> Examples:
-    """The rows of an Arrow table, none of which is to be left out: numbers as float32 of shape (rows, columns), text as
-    objects of that shape, labels as int32, other targets and weights as float32; a missing number is NaN.
+    """The rows of an Arrow table, none of which is to be left out: numbers as float32 of shape (rows, columns), or as whole
+    numbers where the input is of such, text as objects of that shape, labels as int32, other targets and weights as
+    float32; a missing number is NaN.
 
     Raises:
         RefusedDataError: a label is that of no class.
     """
-    x: Any = {
-        name: texts(table, columns, plan.fill) if plan.is_text(name) else numbers(table, columns, plan.fill)
-        for name, columns in plan.inputs.items()
-    }
+    x: Any = {name: _input(table, name, plan) for name in plan.inputs}
     return Examples(
         x.get(None, x),
         _target(table, plan),
@@ -134,6 +138,15 @@ def decode(table: Any, plan: Plan) -> Examples:
         dict(plan.inputs),
         None if plan.weights is None else _number(table.column(plan.weights)).astype(np.float32),
     )
+
+
+def _input(table: Any, name: str | None, plan: Plan) -> Array:
+    columns = plan.inputs[name]
+    if plan.is_text(name):
+        return texts(table, columns, plan.fill)
+    if name in plan.integers:
+        return integers(table, columns, plan.fill, plan.integers[name])
+    return numbers(table, columns, plan.fill)
 
 
 def known(table: Any, plan: Plan) -> Array | None:

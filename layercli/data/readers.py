@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Protocol
 
 from layercli.config.data import Data
+from layercli.config.tables import Table
 from layercli.data.given import refuse
 from layercli.data.learned import Learned
 from layercli.data.part import Source
@@ -50,19 +51,34 @@ class Reader(Protocol):
         """
 
 
+class TableReader(Reader, Protocol):
+    """What a module that reads tables has."""
+
+    @staticmethod
+    def read(data: Any, memory: int | None, integers: Mapping[str | None, str] | None = None) -> Source:
+        """As that of ``Reader``; ``integers`` are the inputs that are whole numbers, and their dtypes."""
+
+
 def reader(data: Data) -> Reader:
     """The module that reads data of that type."""
     found: Any = import_module(READERS[data.type_name()])
     return found  # type: ignore[no-any-return]
 
 
-def read(data: Data, *, memory: int | None = None) -> Source:
+def read(
+    data: Data, *, memory: int | None = None, integers: Mapping[str | None, str] | None = None
+) -> Source:
     """All examples that a config's data section names; see ``Reader``.
+
+    ``integers`` are the inputs that the model takes as whole numbers, None being the name of one alone, and their dtypes:
+    tables give those exactly. All else is in the dtypes in which it was saved.
 
     Raises:
         RefusedDataError: they cannot be read, or do not fit into the memory.
     """
-    return reader(data).read(data, memory)
+    module: Any = reader(data)
+    extra = [integers or {}] if isinstance(data, Table) else []
+    return module.read(data, memory, *extra)  # type: ignore[no-any-return]
 
 
 def read_new(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
@@ -30,6 +30,7 @@ from layercli.data.tables import (
     used,
 )
 from layercli.data.target import TargetSurvey
+from layercli.data.whole import WholeSurvey
 from layercli.data.windows import Keys, line_of, window_source
 from layercli.source.nodes import printable
 
@@ -56,8 +57,10 @@ class Files(Protocol):
         """Where a row (from 0) stands; for -1 where the first value of the column stands that is no number, or None."""
 
 
-def open_rows(data: Table, files: Files, memory: int | None) -> Source:
+def open_rows(data: Table, files: Files, memory: int | None, integers: Mapping[str | None, str]) -> Source:
     """The rows of a table's files; streamed where the config says so or they would fill the memory.
+
+    ``integers`` are the inputs that the model takes as whole numbers, and their dtypes.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
@@ -67,17 +70,18 @@ def open_rows(data: Table, files: Files, memory: int | None) -> Source:
     if _streamed(data, files, paths, memory):
         from layercli.data.streams import open_stream
 
-        return open_stream(data, files, paths)
+        return open_stream(data, files, paths, integers)
     tables = [files.table(path, used(names, data)) for path in paths]
     locate = locator(files, paths, [len(table) for table in tables])
-    plan = make_plan(joined_types([types_of(table.schema) for table in tables]), data, locate)
+    plan = make_plan(joined_types([types_of(table.schema) for table in tables]), data, locate, integers)
     table = _together(tables)
     mask = known(table, plan)
-    survey = TargetSurvey(data)
-    survey.add(
-        (table if mask is None else table.filter(mask)).column(data.target),
-        np.arange(len(table)) if mask is None else np.flatnonzero(mask),
-    )
+    there = table if mask is None else table.filter(mask)
+    numbers = np.arange(len(table)) if mask is None else np.flatnonzero(mask)
+    survey, whole_survey = TargetSurvey(data), WholeSurvey(plan)
+    survey.add(there.column(data.target), numbers)
+    whole_survey.add(there, numbers)
+    whole_survey.conclude(locate)
     return _in_memory(data, table, [len(table) for table in tables], survey.conclude(plan, locate))
 
 
@@ -93,7 +97,10 @@ def open_new(
     """
     plan = plan if targets else plan.without_target()
     types = {
-        column: "text" if column in plan.texts else "number" for own in plan.inputs.values() for column in own
+        column: "text" if column in plan.texts else "number"
+        for name, own in plan.inputs.items()
+        for column in own
+        if name not in plan.integers
     }
     if plan.target is not None and not {"true", "false"}.issuperset(plan.class_names or ["true"]):
         types[plan.target] = "text"
@@ -106,7 +113,14 @@ def open_new(
 
         return open_new_stream(data, files, paths, plan)
     tables = [files.table(path, set(plan.columns)) for path in paths]
-    return _in_memory(data, _together(tables), [len(table) for table in tables], plan)
+    table, counts = _together(tables), [len(table) for table in tables]
+    mask = known(table, plan)
+    survey = WholeSurvey(plan)
+    survey.add(
+        *((table, np.arange(len(table))) if mask is None else (table.filter(mask), np.flatnonzero(mask)))
+    )
+    survey.conclude(locator(files, paths, counts))
+    return _in_memory(data, table, counts, plan)
 
 
 def _found(data: Table, files: Files) -> tuple[list[Path], list[str]]:

@@ -17,6 +17,7 @@ from layercli.data.plan import Plan, decode, kept, known
 from layercli.data.rows import types_of
 from layercli.data.tables import refuse, trimmed
 from layercli.data.target import TargetSurvey
+from layercli.data.whole import WholeSurvey
 from layercli.source.nodes import printable
 
 _PATH = ("data", "path")
@@ -74,18 +75,19 @@ class Stored:
         """The table of a file without its rows."""
         return trimmed(self.metadata[file].schema.to_arrow_schema().empty_table(), self.data)
 
-    def counted(self, plan: Plan, survey: TargetSurvey | None) -> Self:
-        """The same without the rows that the plan leaves out; the survey sees the targets of the others."""
-        if survey is None and not plan.drop:
+    def counted(self, plan: Plan, survey: TargetSurvey | None, whole: WholeSurvey) -> Self:
+        """The same without the rows that the plan leaves out; the surveys see the others."""
+        if survey is None and not plan.drop and not whole.columns:
             return self
         chunks, first = [], 0
         for number, chunk in enumerate(self.chunks):
-            table = self.table(number, [name for name in (plan.target, *plan.drop) if name is not None])
+            table = self.table(number, [name for name in (plan.target, *plan.drop, *whole.columns) if name])
             mask = known(table, plan)
             rows = np.arange(first, first + len(table))
             first += len(table)
             if mask is not None:
                 table, rows = table.filter(mask), rows[mask]
+            whole.add(table, rows)
             if survey is not None:
                 survey.add(table.column(plan.target), rows)
             chunks.append(chunk._replace(rows=len(table)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from layercli.config.tables import Table
-from layercli.data.arrays import Examples
+from layercli.data.arrays import Array, Examples
 from layercli.data.cache import Cache, digest
 from layercli.data.part import Source
 from layercli.data.plan import Plan, known
@@ -18,11 +18,14 @@ from layercli.data.stored import Stored
 from layercli.data.stream import Stream
 from layercli.data.tables import joined_types, make_plan, refuse
 from layercli.data.target import TargetSurvey
+from layercli.data.whole import WholeSurvey
 from layercli.data.windows import Keys, Line, WindowSource, line_of, window_source
 from layercli.source.nodes import printable
 
 
-def open_stream(data: Table, files: Files, paths: Sequence[Path]) -> Source:
+def open_stream(
+    data: Table, files: Files, paths: Sequence[Path], integers: Mapping[str | None, str]
+) -> Source:
     """All rows of a table's files, as they are needed.
 
     Raises:
@@ -30,16 +33,21 @@ def open_stream(data: Table, files: Files, paths: Sequence[Path]) -> Source:
     """
     rows = Stored.of(data, [files.parquet(path) for path in paths])
     locate = locator(files, paths, [metadata.num_rows for metadata in rows.metadata])
-    plan = make_plan(joined_types(rows.types()), data, locate)
-    survey = TargetSurvey(data)
-    rows = rows.counted(plan, survey)
+    plan = make_plan(joined_types(rows.types()), data, locate, integers)
+    survey, whole = TargetSurvey(data), WholeSurvey(plan)
+    rows = rows.counted(plan, survey, whole)
+    whole.conclude(locate)
     plan = survey.conclude(plan, locate)
     return _rows_or_windows(Stream(rows, plan))
 
 
 def open_new_stream(data: Table, files: Files, paths: Sequence[Path], plan: Plan) -> Source:
     """All rows of new files, as they are needed, read as the plan says."""
-    rows = Stored.of(data, [files.parquet(path) for path in paths]).counted(plan, None)
+    rows = Stored.of(data, [files.parquet(path) for path in paths])
+    whole = WholeSurvey(plan)
+    counted = rows.counted(plan, None, whole)
+    whole.conclude(locator(files, paths, [metadata.num_rows for metadata in rows.metadata]))
+    rows = counted
     return _rows_or_windows(Stream(rows, plan))
 
 
@@ -60,28 +68,13 @@ def windows_of(stream: Stream) -> WindowSource:
         if plan.is_text(name):
             refuse(f"The input `{printable(str(name), limit=60)}` is text, of which no windows are streamed.",
                    ("data", "inputs", str(name)), "Leave it out, or read all rows: `stream: never`.")  # fmt: skip
-    inputs = list(plan.inputs.items())
-    ends = np.cumsum([len(columns) for _, columns in inputs]).tolist()
-
-    def write(target: Path) -> None:
-        shape = (len(stream), ends[-1] + 2)
-        file = np.lib.format.open_memmap(target, "w+", np.float32, shape)
-        first = 0
-        for number in range(len(stored.chunks)):
-            read = stored.examples(number, plan)
-            arrays = dict(read.arrays)
-            weights = np.ones(len(read)) if read.weights is None else read.weights
-            columns = [*(arrays[name] for name, _ in inputs), np.asarray(read.y)[:, None], weights[:, None]]
-            file[first : first + len(read)] = np.concatenate(columns, axis=1)
-            first += len(read)
-        file.flush()
-
-    name = f"rows-{digest(stored.key(plan))}.npy"
-    rows = np.load(Cache.default().entry(name, write), mmap_mode="r")
-    x: Any = {
-        name: rows[:, end - len(columns) : end] for (name, columns), end in zip(inputs, ends, strict=True)
-    }
-    y, weights = (np.array(rows[:, ends[-1] + extra]) for extra in range(2))
+    exact = [name for name in plan.inputs if name in plan.integers]
+    others = [name for name in plan.inputs if name not in plan.integers]
+    rows, x = _laid_out(stream, others, np.float32)
+    if exact:
+        x |= _laid_out(stream, exact, np.int64)[1]
+    x = {name: x[name] for name in plan.inputs}
+    y, weights = (np.array(rows[:, extra - 2]) for extra in range(2))
     examples = Examples(
         x.get(None, x),
         y if plan.classes is None else y.astype(np.int32),
@@ -90,6 +83,33 @@ def windows_of(stream: Stream) -> WindowSource:
         weights if plan.weights is not None else None,
     )
     return window_source(examples, _line(stored, plan), windows, plan)
+
+
+def _laid_out(
+    stream: Stream, names: Sequence[str | None], dtype: type[np.generic]
+) -> tuple[Array, dict[str | None, Any]]:
+    """The rows of some inputs in a file of the cache, then the target and the weight; and each input in it."""
+    stored, plan = stream.stored, stream.plan
+    ends = np.cumsum([len(plan.inputs[name]) for name in names], dtype=int).tolist()
+
+    def write(target: Path) -> None:
+        shape = (len(stream), (ends[-1] if ends else 0) + 2)
+        file = np.lib.format.open_memmap(target, "w+", dtype, shape)
+        first = 0
+        for number in range(len(stored.chunks)):
+            read = stored.examples(number, plan)
+            arrays = dict(read.arrays)
+            weights = np.ones(len(read)) if read.weights is None else read.weights
+            columns = [*(arrays[name] for name in names), np.asarray(read.y)[:, None], weights[:, None]]
+            file[first : first + len(read)] = np.concatenate(columns, axis=1, dtype=dtype, casting="unsafe")
+            first += len(read)
+        file.flush()
+
+    key = digest([*stored.key(plan), names, np.dtype(dtype).name])
+    rows = np.load(Cache.default().entry(f"rows-{key}.npy", write), mmap_mode="r")
+    return rows, {
+        name: rows[:, end - len(plan.inputs[name]) : end] for name, end in zip(names, ends, strict=True)
+    }
 
 
 def _line(stored: Stored, plan: Plan) -> Line:

@@ -20,7 +20,9 @@ Locate = Callable[[str, int], str]
 """Where a row (from 0) stands, file and line; for -1 where the first value of the column stands that is no number."""
 
 
-def make_plan(types: Mapping[str, Any], data: Table, locate: Locate) -> Plan:
+def make_plan(
+    types: Mapping[str, Any], data: Table, locate: Locate, integers: Mapping[str | None, str]
+) -> Plan:
     """How tables with columns of these Arrow types become examples; of the target it is not known yet what it holds.
 
     Raises:
@@ -63,6 +65,12 @@ def make_plan(types: Mapping[str, Any], data: Table, locate: Locate) -> Plan:
     ]  # fmt: skip
     if wrong:
         raise RefusedDataError(*wrong)
+    whole = {
+        name: integers[name]
+        for name, columns in inputs.items()
+        if name in integers and not texts.intersection(columns)
+    }
+    exact = {column for name in whole for column in inputs[name]}
     extra = [name for name in (data.target, data.weights) if data.missing.columns.get(str(name)) == "drop"]
     fill: dict[str, float | str] = {}
     for column, policy in policies.items():
@@ -80,7 +88,9 @@ def make_plan(types: Mapping[str, Any], data: Table, locate: Locate) -> Plan:
         drop=tuple([c for c, policy in policies.items() if policy == "drop"] + [str(name) for name in extra]),
         keys=tuple(windows.by or ()) if windows is not None else (),
         fill=fill,
-        learn={c: str(policy) for c, policy in policies.items() if c not in texts and policy in ("median", "mean")},
+        learn={c: str(policy) for c, policy in policies.items()
+               if c not in texts | exact and policy in ("median", "mean")},
+        integers=whole,
     )  # fmt: skip
 
 

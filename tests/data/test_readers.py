@@ -6,7 +6,7 @@ from inspect import signature
 import pytest
 
 from layercli.config.data import DATA
-from layercli.data.readers import READERS, Reader
+from layercli.data.readers import READERS, Reader, TableReader
 
 
 def test_every_type_of_data_has_a_reader():
@@ -18,7 +18,8 @@ def test_a_reader_has_what_the_protocol_says(kind):
     module = import_module(READERS[kind])
     without_files = {"read_new"} if kind in ("sklearn", "python") else set()
     assert {name for name in ("read", "read_new") if not hasattr(module, name)} == without_files
+    protocol = TableReader if kind in ("csv", "parquet") else Reader
     for name in {"read", "read_new"} - without_files:
         assert list(signature(getattr(module, name)).parameters) == list(
-            signature(getattr(Reader, name)).parameters
+            signature(getattr(protocol, name)).parameters
         )

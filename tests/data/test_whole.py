@@ -1,0 +1,114 @@
+"""Inputs of whole numbers get the very numbers of the table, and what is none is told."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from pyarrow import csv, parquet
+
+from layercli.config.data import DATA, Split
+from layercli.data import windows
+from layercli.data.arrays import RefusedDataError, whole
+from layercli.data.learned import Learned
+from layercli.data.readers import read, read_new
+from tests.running import invoke
+
+IDS = [2**24 + 1, 2**31 + 1, 2**53 + 1, 7, 2**24 + 3, -(2**40) - 1, 0, 1, 2, 3]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def section(kind, ids, stream, **keys):
+    table = pa.table({"id": ids, "a": np.arange(len(ids)) / 4, "y": np.arange(len(ids)) / 3})
+    if kind == "csv":
+        csv.write_csv(table, "t.csv")
+    else:
+        parquet.write_table(table, "t.parquet", row_group_size=3)
+    inputs = {"id": "id", "a": "a"}
+    return DATA.parse(
+        {"type": kind, "path": f"t.{kind}", "target": "y", "inputs": inputs, "stream": stream} | keys
+    )
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_no_number_is_changed(kind, stream):
+    data = section(kind, IDS, stream, missing={"numbers": "median"})
+    source = read(data, integers={"id": "int64"})
+    parts = source.divide(Split(test=2), seed=0, shuffle=False)
+    assert whole(source).x["id"].tolist() == [[number] for number in IDS]
+    assert parts.train.like.x["id"].dtype == np.int64
+    learned = Learned.from_json(json.loads(json.dumps(Learned.of(parts).to_json())))
+    again = read_new(data, [f"t.{kind}"], learned, targets=False)
+    assert whole(again).x["id"][:, 0].tolist() == IDS
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
+    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+    source = read(section("csv", IDS, stream, windows={"length": 2}), integers={"id": "int64"})
+    assert whole(source).x["id"][:, :, 0].tolist() == [IDS[first : first + 2] for first in range(8)]
+    assert whole(source).x["a"].dtype == np.float32
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize(
+    ("ids", "dtype", "message"),
+    [
+        ([1, None, 3, None], "int64", "`id` is missing in t.csv, line 3, and in 2 rows in all;"),
+        ([1.0, 2.5, 3, 4], "int64", "`id` is no whole number in t.csv, line 3;"),
+        ([1, 2, 2**31, 4], "int32", "`id` does not fit into int32 in t.csv, line 4;"),
+        (
+            [1.5, 2.0**25, 3, 4],
+            "int64",
+            "`id` has a decimal point, and is too large to be exact so in t.csv, line 3;",
+        ),
+    ],
+)
+def test_what_is_no_whole_number_is_told_with_its_row(ids, dtype, message, stream):
+    with pytest.raises(RefusedDataError) as caught:
+        read(section("csv", ids, stream, missing={"numbers": "mean"}), integers={"id": dtype})
+    assert message in [found.message[: len(message)] for found in caught.value.findings]
+    assert caught.value.findings[0].path == ("data", "inputs", "id")
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_missing_numbers_become_what_the_config_says(stream):
+    for policy, expected in (
+        ({"columns": {"id": 9}}, [1, 9, 3]),
+        ({"numbers": "zero"}, [1, 0, 3]),
+        ({"numbers": "drop"}, [1, 3]),
+    ):
+        source = read(section("csv", [1, None, 3], stream, missing=policy), integers={"id": "int32"})
+        assert whole(source).x["id"][:, 0].tolist() == expected
+    with pytest.raises(RefusedDataError, match="of `id` becomes"):
+        read(section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), integers={"id": "int32"})
+
+
+def test_a_lookup_learns_and_a_run_predicts_by_exact_ids(place):
+    near = [2**24, 2**24 + 1] * 30
+    csv.write_csv(pa.table({"id": near, "y": [0, 1] * 30}), "t.csv")
+    document = {
+        "data": {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"id": "id"}},
+        "model": {
+            "inputs": {"id": {"shape": [1], "dtype": "int64"}},
+            "layers": [{"type": "IntegerLookup", "output_mode": "multi_hot", "max_tokens": 5, "pad_to_max_tokens": True},
+                       {"type": "Dense", "units": 1, "activation": "sigmoid"}],
+        },
+        "train": {"epochs": 40, "batch_size": 10, "optimizer": {"type": "Adam", "learning_rate": 0.1},
+                  "loss": "binary_crossentropy", "metrics": ["accuracy"]},
+    }  # fmt: skip
+    (place / "c.yaml").write_text(yaml.safe_dump(document))
+    done = invoke("train", "c.yaml", "--json", "--run-dir", "run")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["history"]["accuracy"][-1] == 1
+    assert (
+        json.loads(invoke("evaluate", "run", "--data", "t.csv", "--json").stdout)["metrics"]["accuracy"] == 1
+    )
