@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from layercli import process
 from layercli.engine.feed import Tensors
+from layercli.engine.refusals import said
+from layercli.errors import LayercliError, Problem
 
 _SUMMED = frozenset({"float16", "bfloat16", "float32", "float64", "int32", "int64"})
 """What can be summed over processes; other whole numbers are sent as int64."""
@@ -17,7 +19,11 @@ _strategy: Any = None
 
 
 def join() -> None:
-    """Connect to the other processes of ``process.cluster``; must come before anything else of TensorFlow's."""
+    """Connect to the other processes of ``process.cluster``; must come before anything else of TensorFlow's.
+
+    Raises:
+        LayercliError: the port is taken, or the others cannot be reached.
+    """
     global _strategy
     if process.cluster is not None and _strategy is None:
         # A peer that does not answer for 15 s is gone, as where a cable was pulled; TensorFlow itself takes a minute.
@@ -25,7 +31,12 @@ def join() -> None:
 
         CollectiveAllReduceExtended._check_health_interval = 5
         CollectiveAllReduceExtended._check_health_timeout = 5
-        _strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            _strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.OpError as error:
+            message = f"The group that TF_CONFIG names cannot be joined: {said(error)}"
+            hint = "The port of this process must be free, and the others must be there and be reachable."
+            raise LayercliError(Problem(code="bad-cluster", message=message, hint=hint)) from error
 
 
 def is_loss(error: Exception) -> bool:

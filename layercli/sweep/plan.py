@@ -107,17 +107,17 @@ def read_plan(file: str, overrides: Sequence[str] = ()) -> tuple[Plan, list[Prob
         valid = require(check_document(base_document))
     except LayercliError as error:
         raise LayercliError([*problems, *error.problems]) from None
-    if sweep is None:
-        raise LayercliError(problems)
-    plan = Plan(sweep, document, base_file, base_document, valid, {})
     if valid.config.train is None or valid.config.data is None:
         missing = "train" if valid.config.train is None else "data"
         message = f"The base config has no `{missing}`: there is nothing to sweep."
-        problems.append(plan.problem(("base",), "missing-key", message, f"Add `{missing}:` to {base_file}."))
+        hint = f"Add `{missing}:` to {base_file}."
+        problems.append(problem_in(document, ("base",), "missing-key", message, hint=hint))
         raise LayercliError(problems)
-    places = _places(plan, problems)
-    plan = replace(plan, places=places)
-    problems += _objective_problems(plan)
+    places = _places(document, base_document, problems)
+    problems += _objective_problems(document, valid)
+    if sweep is None:
+        raise LayercliError(problems)
+    plan = Plan(sweep, document, base_file, base_document, valid, places)
     problems += _sampler_problems(plan)
     if not has_errors(problems):
         problems += _probed(plan)
@@ -147,20 +147,21 @@ def _placed(plan: Plan, values: Mapping[str, Any]) -> Node:
     return root
 
 
-def _places(plan: Plan, problems: list[Problem]) -> dict[str, KeyPath]:
+def _places(document: Node, base: Node, problems: list[Problem]) -> dict[str, KeyPath]:
     """Each parameter's path in the base config; what has none, or lies inside another, is a problem."""
     places: dict[str, KeyPath] = {}
-    for name in plan.sweep.parameters:
+    space = document.find(("space",))
+    for name in space.value if space is not None and isinstance(space.value, dict) else ():
         path: KeyPath = ("space", name)
         steps = steps_of(name)
         if steps is None or len(steps) > 100:
             message = f"`{printable(name, limit=60)}` is no path of a config."
             hint = "For example `model.layers.head.units` or `train.optimizer.learning_rate`."
-            problems.append(problem_in(plan.document, path, "bad-space", message, hint=hint, at_key=True))
+            problems.append(problem_in(document, path, "bad-space", message, hint=hint, at_key=True))
             continue
-        mark = plan.document.locate(path, key=True)
+        mark = document.locate(path, key=True)
         try:
-            places[name] = place(_copied(plan.base_document), steps, Node(None, mark), mark, entry_names)
+            places[name] = place(_copied(base), steps, Node(None, mark), mark, entry_names)
         except LayercliError as error:
             problems += error.problems
     for name, inner in places.items():
@@ -168,32 +169,36 @@ def _places(plan: Plan, problems: list[Problem]) -> dict[str, KeyPath]:
             if name != other and inner[: len(outer)] == outer and (inner != outer or name > other):
                 message = f"`{printable(name)}` lies inside `{printable(other)}`, which is drawn as a whole."
                 problems.append(
-                    problem_in(plan.document, ("space", name), "bad-space", message,
+                    problem_in(document, ("space", name), "bad-space", message,
                                hint="Draw one of them.", at_key=True)
                 )  # fmt: skip
     return places
 
 
-def _objective_problems(plan: Plan) -> list[Problem]:
+def _objective_problems(document: Node, base: Valid) -> list[Problem]:
     """An objective that training does not log, or that nobody knows which way is better."""
-    train, data = plan.base.config.train, plan.base.config.data
+    train, data = base.config.train, base.config.data
     assert train is not None
     assert data is not None
-    metric = plan.sweep.objective.metric
-    logged = list(logged_by(train, plan.base.graph.output_references))
+    path: KeyPath = ("objective", "metric")
+    named, direction = document.find(path), document.find(("objective", "direction"))
+    if named is None or not isinstance(named.value, str):
+        return []  # which is a problem of its own
+    metric = named.value
+    logged = list(logged_by(train, base.graph.output_references))
     if data.split.validation != 0:
         logged += [f"val_{name}" for name in logged]
-    path: KeyPath = ("objective", "metric")
     if metric not in logged:
         message = f"Training does not log `{printable(metric, limit=60)}`."
         hint = did_you_mean(metric, logged, otherwise=f"It logs {', '.join(f'`{name}`' for name in logged)}.")
         if metric.startswith("val_") and metric.removeprefix("val_") in logged:
             message = f"`{metric}` needs validation examples, but there are none."
             hint = "Hold some out in the base config: `data: {split: {validation: 0.1}}`."
-        return [plan.problem(path, "unknown-monitor", message, hint)]
-    if plan.sweep.objective.direction is None and better(metric, train) is None:
+        return [problem_in(document, path, "unknown-monitor", message, hint=hint)]
+    if (direction is None or direction.value is None) and better(metric, train) is None:
         message = f"Keras cannot tell whether more or less of `{metric}` is better."
-        return [plan.problem(path, "unknown-mode", message, "Add `direction: maximize` or `minimize`.")]
+        hint = "Add `direction: maximize` or `minimize`."
+        return [problem_in(document, path, "unknown-mode", message, hint=hint)]
     return []
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -271,6 +272,22 @@ def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undistur
     for a, b in zip(weights(quiet), weights(run), strict=True):
         np.testing.assert_array_equal(a, b)
     assert summary(quiet)["history"] == summary(run)["history"]
+
+
+def test_a_port_that_is_taken_is_a_problem_not_a_bug(iris):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        workers = [f"127.0.0.1:{port}" for port in (taken.getsockname()[1], *free_ports(1))]
+        cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
+        done = subprocess.run(
+            [sys.executable, "-m", "layercli", "train", iris, "--json"],
+            cwd=iris.parent, env=os.environ | {"TF_CONFIG": json.dumps(cluster)},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == ["bad-cluster"]
+    assert not list(iris.parent.glob("runs/*/1"))
 
 
 def netns(*arguments):

@@ -75,7 +75,8 @@ space:
   train.optimizer.learning_rate: {floats: [1e-3, 1e-1]}
   train.batch_size: [16, 32]
   train.epochs: {int: [1, 2], choice: [3]}
-objective: {metrics: val_accuracy}
+  model.layers.missing.units: {int: [1, 2]}
+objective: {metric: val_acc, directions: maximize}
 sampler: TPESampel
 pruner: {type: MedianPruner, n_startup_trials: "5"}
 trial: 3
@@ -85,10 +86,12 @@ trial: 3
         ("bad-space", 5, 34),
         ("wrong-type", 6, 21),
         ("bad-space", 7, 17),
-        ("unknown-key", 8, 13),
-        ("unknown-type", 9, 10),
-        ("wrong-type", 10, 48),
-        ("unknown-key", 11, 1),
+        ("unknown-key", 9, 30),
+        ("unknown-type", 10, 10),
+        ("wrong-type", 11, 48),
+        ("unknown-key", 12, 1),
+        ("bad-override", 8, 3),
+        ("unknown-monitor", 9, 21),
     ]
 
 
