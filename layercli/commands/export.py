@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from layercli.commands.exporting import SUFFIXES, Request, export
+from layercli.commands.export_files import SUFFIXES
+from layercli.commands.exporting import Request, export
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.commands.scripting import export_script
 from layercli.reports.console import console, kept_for_json, print_json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,11 @@ from layercli.importing.archive import Archive, foreign_modules, read_model
 from layercli.importing.calls import Described
 from layercli.importing.folding import fold
 from layercli.importing.leaves import Leaf, leaves_of, leaves_of_config
+from layercli.importing.notes import custom_classes, foreign, in_file, not_carried, not_run
 from layercli.importing.reading import read_stack
 from layercli.importing.training import train_section
 from layercli.importing.writing import output_names, write
-from layercli.reports.problems import problems_json
+from layercli.reports.imported import Imported
 from layercli.runs import directory as runs
 from layercli.runs.opening import open_run
 from layercli.source.nodes import printable
@@ -28,55 +28,6 @@ if TYPE_CHECKING:
 
 _MADE_UP = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Names that Keras gives to models."""
-
-
-class Imported:
-    """A config that was written, and what is known of it."""
-
-    def __init__(
-        self,
-        config: Path,
-        weights: Path | None,
-        valid: Valid,
-        blocks: int,
-        proof: Proof,
-        problems: list[Problem],
-    ) -> None:
-        self.config, self.weights, self.valid, self.blocks = config, weights, valid, blocks
-        self.proof, self.problems = proof, problems
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``import --json`` prints."""
-        return {
-            "model": self.valid.checked.name,
-            "config": str(self.config),
-            "weights": None if self.weights is None else str(self.weights),
-            "layers": self.proof.layers,
-            "blocks": self.blocks,
-            "parameters": self.proof.parameters,
-            "shapes_compared": self.proof.shapes,
-            "largest_difference": self.proof.difference,
-            **problems_json(self.problems),
-        }
-
-    def told(self) -> list[str]:
-        """The same for a person, line by line."""
-        proof = self.proof
-        if proof.difference is None:
-            outputs = "outputs not compared"
-        else:
-            outputs = (
-                f"outputs within {proof.difference:.1g}" if proof.difference else "outputs equal in every bit"
-            )
-        count = "1 block" if self.blocks == 1 else f"{self.blocks} blocks"
-        blocks = f", with {count}" if self.blocks else ""
-        lines = [
-            f"Wrote {self.config}: {proof.layers} layers{blocks}.",
-            f"Rebuilt and compared: the same layers and wiring, {proof.parameters:,} parameters, {outputs}.",
-        ]
-        if self.weights is not None:
-            lines.append(f"Weights: {self.weights}")
-        return lines
 
 
 def import_model(model: str, config: Path, *, weights: Path | None = None, trust: bool = False) -> Imported:
@@ -92,12 +43,12 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
         message = "This is the JSON of a model, which holds no weights."
         hint = "Import the .keras file, or leave `--weights` out."
         raise LayercliError(Problem(code="no-weights", message=message, hint=hint, file=printable(model)))
-    custom = _custom(config.parent, trust=trust)
+    custom = custom_classes(config.parent, trust=trust)
     stack, problems = read_stack(archive.document, custom)
     if not has_errors(problems) and not trust:
-        problems += [_foreign(name) for name in foreign_modules({"config": archive.document["config"]})]
+        problems += [foreign(name) for name in foreign_modules({"config": archive.document["config"]})]
     if has_errors(problems):
-        raise LayercliError([_in(archive.path, problem) for problem in problems])
+        raise LayercliError([in_file(archive.path, problem) for problem in problems])
     leaves, outputs = leaves_of(stack)
     blocks = fold(stack)
     names = output_names(stack)
@@ -110,7 +61,7 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
         untold += [problem.message for problem in wrong]  # such as an output without a loss
         train = None
         checked = check(str(config), text=write(stack, blocks, name=name))
-    problems += [_not_carried(what) for what in untold]
+    problems += [not_carried(what) for what in untold]
     valid = require(checked)
     again, ends = leaves_of_config(valid)
     if not (len(again) == len(leaves) and all(map(Leaf.same, leaves, again)) and ends == outputs):
@@ -122,8 +73,8 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     except OSError as error:
         raise _unwritten(config, error) from None
     if proof.difference is None:
-        problems.append(_not_run(proof.reason))
-    told = [_in(archive.path, problem) for problem in problems] + valid.checked.problems
+        problems.append(not_run(proof.reason))
+    told = [in_file(archive.path, problem) for problem in problems] + valid.checked.problems
     return Imported(config, weights, valid, len(blocks), proof, told)
 
 
@@ -147,47 +98,6 @@ def _proven(
         except OSError as error:
             raise _unwritten(weights, error) from None
     return proof
-
-
-def _custom(folder: Path, *, trust: bool) -> Callable[[Described], str | None]:
-    """How a config names a class that is not Keras's: its file beside the config, or a module that is installed."""
-
-    def named(layer: Described) -> str | None:
-        if not trust or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", layer.module):
-            return None
-        place = Path(*layer.module.split(".")).with_suffix(".py")
-        if (folder / place).is_file():
-            return f"{place.as_posix()}:{layer.type}"
-        try:
-            found = importlib.util.find_spec(layer.module)
-        except (ImportError, ValueError):
-            found = None
-        return None if found is None else f"{layer.module}:{layer.type}"
-
-    return named
-
-
-def _foreign(name: str) -> Problem:
-    message = f"The model names the module {printable(name, limit=60)}, which is no part of Keras."
-    return Problem(
-        code="custom-class", message=message, hint="If you know its code, allow it with `--trust`."
-    )
-
-
-def _not_carried(what: str) -> Problem:
-    message = f"How the model was compiled is not all in the config: {what.rstrip('.')}."
-    return Problem(code="not-carried", message=message, hint="Write it under `train`.", severity="warning")
-
-
-def _not_run(reason: str) -> Problem:
-    message = f"The model itself does not run here, so that its outputs were not compared: {reason}"
-    hint = "Its layers, wiring, shapes and parameters were; compare outputs on a machine that runs it."
-    return Problem(code="not-compared", message=message, hint=hint, severity="warning")
-
-
-def _in(path: Path, problem: Problem) -> Problem:
-    return Problem(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
-                   file=printable(str(path)))  # fmt: skip
 
 
 def _unwritten(path: Path, error: OSError) -> LayercliError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from layercli.check import Valid
@@ -43,6 +44,23 @@ def require_trust(valid: Valid, *, trust: bool, data: Data | None = None) -> Non
             problems.append(valid.problem(path, "trust-required", message, hint))
     if problems:
         raise LayercliError(problems)
+
+
+_PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+"""Form of an export, and the extra of its name -> what must be installed."""
+
+
+def require_packages(form: str) -> None:
+    """Find what an export in this form needs; nothing is imported.
+
+    Raises:
+        LayercliError: a package is not installed.
+    """
+    missing = [name for name in _PACKAGES.get(form, ()) if find_spec(name) is None]
+    if missing:
+        message = f"This format needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed."
+        hint = f"Install it: `pip install 'layercli[{form}]'`."
+        raise LayercliError(Problem(code="missing-package", message=message, hint=hint))
 
 
 def require_data_trust(valid: Valid, data: Data, *, trust: bool) -> None:

@@ -7,19 +7,19 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layercli.check import Valid, check, require
+from layercli.check import check, require
 from layercli.commands.build import build
-from layercli.commands.examples import examine
-from layercli.commands.exporting import Request, copy_files, data_files, drawn, examples_of, layer_files
+from layercli.commands.export_files import copy_files, data_files, layer_files
+from layercli.commands.exporting import Request, examples_of
+from layercli.commands.known import read_known
 from layercli.commands.ready import require_trust
-from layercli.errors import LayercliError, Problem, has_errors
+from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MANIFEST, MODEL, staged
 from layercli.runs.opening import open_run
-from layercli.script.known import Known, Read, known
 from layercli.script.script import Files, unsaid, write_script
 
 if TYPE_CHECKING:
-    from layercli.data.arrays import Parts
+    pass
 
 
 def export_script(request: Request, *, weights: bool, trust: bool = False) -> dict[str, Any]:
@@ -113,32 +113,3 @@ def _placed(made: Path, target: Path) -> None:
     except OSError as error:
         message = f"The export cannot be written: {error.strerror or error}."
         raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
-
-
-def read_known(valid: Valid, *, trust: bool = False) -> tuple[Known, Parts | None, list[Problem]]:
-    """What the data tells of itself, its parts, and a warning where it cannot be read.
-
-    Raises:
-        LayercliError: a function of the user's gives the data, and it is not trusted.
-    """
-    data = valid.config.data
-    if data is None:
-        return known(valid, None), None, []
-    try:
-        examined = examine(valid, data, trust=trust)
-        if examined.parts is None or has_errors(examined.problems):
-            raise LayercliError(examined.problems)
-    except LayercliError as error:
-        if error.problems[0].code == "trust-required":
-            raise
-        return known(valid, None), None, [drawn(valid, error)]
-    like = examined.parts.train.like
-    arrays = [array for _, array in like.arrays]
-    read = Read(
-        examined.source.facts(),
-        {name: like.names_of(name) or () for name, _ in like.targets},
-        tuple(str(name) for name, _ in like.arrays) if len(arrays) > 1 else (),
-        weights=like.weights is not None,
-        deep=data.type_name() == "images" and arrays[0].dtype.kind == "f",
-    )
-    return known(valid, read), examined.parts, []

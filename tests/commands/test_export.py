@@ -6,6 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from tests.running import CONFIGS, invoke, problems, python, train
 
@@ -189,8 +190,41 @@ def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, m
     )
     result = invoke("export", digits_run.path, "-f", "python", "--json")
     assert [code for code, _ in problems(result)] == ["export-failed"]
-    assert "its weights have the shapes" in result.stdout
+    assert "kernel` has the shape (64, 11), not (64, 10)" in result.stdout
     assert list(here.iterdir()) == []
+
+
+def test_the_layer_is_named_at_which_a_script_begins_to_differ(here, monkeypatch):
+    from layercli.commands import scripting
+
+    honest = scripting.write_script
+    layers = [
+        {"type": "Dense", "units": 3},
+        {"type": "Dense", "name": "wrong", "units": 2, "activation": "relu"},
+        "Flatten",
+    ]
+    (here / "c.yaml").write_text(yaml.safe_dump({"model": {"input": [4], "layers": layers}}))
+    monkeypatch.setattr(scripting, "write_script", lambda *args: honest(*args).replace('"relu"', '"tanh"'))
+    result = invoke("export", "c.yaml", "-f", "python", "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["path"]) == ("export-differs", "model.layers[1]")
+    assert "The first layer that differs is `wrong` (Dense)" in problem["message"]
+    assert [path.name for path in here.iterdir()] == ["c.yaml"]
+
+
+def test_a_package_that_is_missing_is_told_before_anything_is_loaded(digits_run, here):
+    code = """
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *args: None if name == "tf2onnx" else found(name, *args)
+from typer.testing import CliRunner
+from layercli.cli import make_app
+result = CliRunner().invoke(make_app(["export"]), ["export", sys.argv[1], "-f", "onnx", "--json"])
+print(result.output, "tensorflow" in sys.modules)
+"""
+    printed = python(code, digits_run.path, cwd=here, path=here)
+    assert "pip install 'layercli[onnx]'" in printed
+    assert printed.split()[-1] == "False"
 
 
 @pytest.mark.usefixtures("here")

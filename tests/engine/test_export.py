@@ -7,6 +7,7 @@ import yaml
 
 from layercli import api
 from layercli.check import check, require
+from layercli.commands import ready
 from layercli.engine.export import proof
 from layercli.engine.export.cases import Case, cases
 from layercli.engine.export.compare import differences, wanted
@@ -190,11 +191,11 @@ def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
     assert numbers["extremes"].max() == np.finfo("float32").max
 
 
-def test_a_package_that_is_not_installed_is_one_line(monkeypatch, made, export):
-    from layercli.engine.export import options
-
-    monkeypatch.setattr(options, "find_spec", lambda name: None if name == "tf2onnx" else object())
-    problem = refusal(export, "onnx", *made(MODELS["dense"]))
+def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setattr(ready, "find_spec", lambda name: None if name == "tf2onnx" else object())
+    with pytest.raises(LayercliError) as refused:
+        ready.require_packages("onnx")
+    [problem] = refused.value.problems
     assert problem.code == "missing-package"
     assert problem.message == "This format needs tf2onnx, which is not installed."
     assert problem.hint == "Install it: `pip install 'layercli[onnx]'`."

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from layercli import api
 from layercli.check import check, require
 from layercli.commands.examples import read_parts
-from layercli.commands.scripting import read_known
+from layercli.commands.known import read_known
 from layercli.config.registry import LOSSES, METRICS, OPTIMIZERS
 from layercli.data import look
 from layercli.engine.compiling import compile_model

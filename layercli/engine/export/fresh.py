@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,13 @@ else:
     model = script.build_model()
     with np.load(folder / "weights.npz") as given:
         weights = [given[name] for name in given.files]
-    shapes = [tuple(weight.shape) for weight in model.weights]
-    wanted = [weight.shape for weight in weights]
-    if shapes != wanted:
-        sys.exit(f"its weights have the shapes {shapes}, not {wanted}")
-    for name, vocabulary in json.loads((folder / "learned.json").read_text()).items():
+    told = json.loads((folder / "trained.json").read_text())
+    for path, weight, own in zip(told["paths"], weights, model.weights):
+        if weight.shape != tuple(own.shape):
+            sys.exit(f"`{path}` has the shape {tuple(own.shape)}, not {weight.shape}")
+    if len(model.weights) != len(weights):
+        sys.exit(f"it has {len(model.weights)} weights, not {len(weights)}")
+    for name, vocabulary in told["learned"].items():
         model.get_layer(name).set_vocabulary(vocabulary)
     model.set_weights(weights)
     saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
@@ -72,6 +74,17 @@ else:
         model = script.load_trained()
     else:
         model.load_weights(saved)  # some layers make what they compute with of it only now
+
+
+if kind == "layers":
+    outputs = []
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            try:
+                outputs.append(keras.tree.flatten(layer.output)[0])
+            except (AttributeError, ValueError):
+                pass  # it is called several times
+    model = keras.Model(model.inputs, outputs)
 
 
 def fed(array):
@@ -104,6 +117,8 @@ class Trained:
     weights: list[Array]
     learned: dict[str, list[str] | list[int]]
     """Vocabularies by layer, which are not among the weights."""
+    paths: list[str] = field(default_factory=list)
+    """What each of the weights is called."""
 
 
 def run_fresh(
@@ -116,6 +131,7 @@ def run_fresh(
 ) -> list[list[Array]]:
     """What the model in a Keras file, or that of a script's ``build_model()``, gives for each batch.
 
+    Of the kind ``layers`` that is what each layer of a script's model gives.
     A script that has ``WEIGHTS`` gets that file, and is asked for its ``load_trained()``.
 
     Raises:
@@ -149,7 +165,8 @@ def run_fresh(
 def _write(folder: Path, batches: Sequence[Inputs], trained: Trained) -> None:
     index = [list(batch) for batch in batches]
     (folder / "inputs.json").write_text(json.dumps(index), encoding="utf-8")
-    (folder / "learned.json").write_text(json.dumps(trained.learned), encoding="utf-8")
+    told = {"learned": trained.learned, "paths": trained.paths}
+    (folder / "trained.json").write_text(json.dumps(told), encoding="utf-8")
     weights = {f"{place:06}": _known(weight) for place, weight in enumerate(trained.weights)}
     np.savez(folder / "weights.npz", **weights)  # type: ignore[arg-type]  # as below
     arrays = {

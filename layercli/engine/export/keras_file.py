@@ -13,10 +13,6 @@ from layercli.engine.export.options import Inputs, Options
 TOLERANCE = 1e-5
 
 
-def require() -> None:
-    """Nothing beside Keras."""
-
-
 def write(model: Any, target: Path, options: Options) -> None:
     """Write the file: the run's own, with the optimizer's state in it, where the model came from one."""
     if options.source is not None:

@@ -11,19 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.arrays import Array
-from layercli.engine.export.options import Inputs, Options, require_packages, signature
+from layercli.engine.export.options import Inputs, Options, signature
 from layercli.engine.export.saved_model import number
 
 TOLERANCE = 1e-4
-
-
-def require() -> None:
-    """Find the LiteRT interpreter.
-
-    Raises:
-        LayercliError: it is not installed.
-    """
-    require_packages("litert", "ai_edge_litert")
 
 
 def write(model: Any, target: Path, options: Options) -> None:

@@ -9,18 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.arrays import Array
-from layercli.engine.export.options import Inputs, Options, require_packages, signature
+from layercli.engine.export.options import Inputs, Options, signature
 
 TOLERANCE = 1e-4
-
-
-def require() -> None:
-    """Find tf2onnx, onnx and onnxruntime.
-
-    Raises:
-        LayercliError: one is not installed.
-    """
-    require_packages("onnx", "tf2onnx", "onnx", "onnxruntime")
 
 
 def write(model: Any, target: Path, options: Options) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 import tensorflow as tf
 
 from layercli.data.arrays import Array
-from layercli.errors import LayercliError, Problem
 
 Quantize: TypeAlias = Literal["float16", "int8"]
 Inputs: TypeAlias = dict[str, Array]
@@ -36,37 +34,15 @@ class Options:
 class Format(Protocol):
     """A module that writes a model in one form, and has the runtime of that form run it."""
 
-    TOLERANCE: float
-    """Largest difference, as a part of the largest output."""
+    @property
+    def TOLERANCE(self) -> float:  # noqa: N802 - a constant of the module
+        """Largest difference, as a part of the largest output."""
 
-    @staticmethod
-    def require() -> None:
-        """Find the packages that it needs.
-
-        Raises:
-            LayercliError: one is not installed.
-        """
-
-    @staticmethod
-    def write(model: Any, target: Path, options: Options) -> None:
+    def write(self, model: Any, target: Path, options: Options) -> None:
         """Write the model."""
 
-    @staticmethod
-    def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:
+    def run(self, target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:
         """What the exported model gives for each batch, output by output."""
-
-
-def require_packages(extra: str, *names: str) -> None:
-    """Find the packages of an extra; nothing is imported.
-
-    Raises:
-        LayercliError: one is not installed.
-    """
-    missing = [name for name in names if find_spec(name) is None]
-    if missing:
-        message = f"This format needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed."
-        hint = f"Install it: `pip install 'layercli[{extra}]'`."
-        raise LayercliError(Problem(code="missing-package", message=message, hint=hint))
 
 
 def signature(model: Any, batch_size: int | None) -> list[Any]:

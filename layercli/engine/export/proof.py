@@ -69,13 +69,8 @@ class Proof:
 
 
 def load_format(name: str) -> Format:
-    """The module of a form, once its packages are found.
-
-    Raises:
-        LayercliError: one is not installed.
-    """
-    form: Format = import_module(FORMATS[name])  # type: ignore[assignment]  # a module may be a protocol
-    form.require()
+    """The module of a form."""
+    form: Format = import_module(FORMATS[name])
     return form
 
 

@@ -15,10 +15,6 @@ from layercli.engine.export.options import Inputs, Options, signature
 TOLERANCE = 1e-5
 
 
-def require() -> None:
-    """Nothing beside TensorFlow."""
-
-
 def write(model: Any, target: Path, options: Options) -> None:
     """Write the folder; its signature ``serving_default`` takes the model's inputs by their names."""
     specs = signature(model, options.batch_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,9 +11,11 @@ import keras
 
 from layercli.check import Valid
 from layercli.data.arrays import Array
+from layercli.engine.export.blame import differing_layer
 from layercli.engine.export.cases import Case
 from layercli.engine.export.compare import differences, wanted
 from layercli.engine.export.fresh import FreshProcessError, Trained, run_fresh
+from layercli.engine.export.options import Inputs, Options
 from layercli.engine.export.proof import Proof, differs, quiet, tolerance_of
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
@@ -43,6 +46,22 @@ def vocabulary_layers(valid: Valid) -> list[Node]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """The script's layers, as a form that gives what each of them gives."""
+
+    script: Path
+    trained: Trained
+    TOLERANCE: float = TOLERANCE
+
+    def write(self, model: Any, target: Path, options: Options) -> None:
+        """Nothing: the script is there."""
+
+    def run(self, target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:  # noqa: ARG002 - a form's
+        """What each layer that stands at one place gives, in the order of the model."""
+        return run_fresh("layers", self.script, batches, trained=self.trained)
+
+
 def prove(
     script: Path,
     model: Any,
@@ -61,7 +80,7 @@ def prove(
     with quiet():
         wants = wanted(model, cases) if cases else []
         weights: list[Array] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
-        trained = Trained(weights, vocabularies)
+        trained = Trained(weights, vocabularies, [weight.path for weight in model.weights])
         try:
             got = run_fresh("script", script, [want.case.inputs for want in wants], trained=trained)
         except FreshProcessError as error:
@@ -70,5 +89,7 @@ def prove(
         found = differences(wants, got, allowed) if wants else []
         wrong = [difference for difference in found if difference.is_too_large]
         if wrong:
-            raise differs("python", valid, max(wrong, key=lambda each: each.found), None, _HINT)
+            worst = max(wrong, key=lambda each: each.found)
+            layer = differing_layer(_Layers(script, trained), model, Options(), "", worst.case, allowed)
+            raise differs("python", valid, worst, layer, _HINT)
     return Proof(allowed, tuple(found))
