@@ -129,11 +129,18 @@ class Table(Data):
         Texts, Field(description="The file, or files, relative to the config; * and ? stand for any text.",
                      examples=["iris.csv"])
     ]  # fmt: skip
-    target: Annotated[str, Field(description="Column of the target.", examples=["species"])]
-    target_type: Annotated[
-        Literal["labels", "numbers"] | None,
+    target: Annotated[
+        str | dict[str, str],
         Field(
-            description="How the target is meant; null: text, and whole numbers without gaps from 0, are labels."
+            description="Column of the target; or output of the model -> column, where there are several.",
+            examples=["species"],
+        ),
+    ]
+    target_type: Annotated[
+        Literal["labels", "numbers"] | dict[str, Literal["labels", "numbers"]] | None,
+        Field(
+            description="How the target is meant, or output -> how its own is; null: text, and whole numbers without gaps "
+            "from 0, are labels."
         ),
     ] = None
     inputs: Annotated[
@@ -171,6 +178,19 @@ class Table(Data):
         ),
     ] = "auto"
 
+    @property
+    def target_columns(self) -> dict[str | None, str]:
+        """Column of the target of each output; None is the name of the only one."""
+        if isinstance(self.target, str):
+            return {None: self.target}
+        return {name if len(self.target) > 1 else None: column for name, column in self.target.items()}
+
+    def kind_of_target(self, output: str | None) -> str | None:
+        """Whether the target of an output is said to be labels, or numbers."""
+        if not isinstance(self.target_type, dict):
+            return self.target_type
+        return next(iter(self.target_type.values())) if output is None else self.target_type.get(output)
+
     def located(self, directory: Path) -> Self:
         return self.replace(path=[str(directory / path) for path in self.path])
 
@@ -178,10 +198,21 @@ class Table(Data):
         windows = self.windows
         if windows is None or not windows.horizon:
             for name, columns in (self.inputs or {}).items():
-                if self.target in columns:
-                    message = f"`{self.target}` is the target; it cannot be part of the input `{name}`, too."
+                for target in [column for column in self.target_columns.values() if column in columns]:
+                    message = f"`{target}` is the target; it cannot be part of the input `{name}`, too."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")
-        if self.weights == self.target:
+        columns = list(self.target_columns.values())
+        if not columns:
+            raise ArgumentError("target", "`target` is empty; it maps outputs of the model to columns.")
+        if len(set(columns)) < len(columns):
+            raise ArgumentError("target", "`target` names one column twice.")
+        if isinstance(self.target_type, dict):
+            known = list(self.target) if isinstance(self.target, dict) else []
+            for name in self.target_type:
+                if name not in known:
+                    message = f"`target_type` speaks of `{name}`, for which `target` names no column."
+                    raise ArgumentError("target_type", message, "Name outputs as in `target`.")
+        if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot be the weights, too.")
         if windows is None:
             return

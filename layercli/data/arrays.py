@@ -73,13 +73,14 @@ class Examples:
 
     def take(self, rows: Array | slice) -> Examples:
         """Those rows alone."""
-        y: Targets = (
-            {name: _taken(array, rows) for name, array in self.y.items()}
-            if isinstance(self.y, Mapping)
-            else _taken(self.y, rows)
-        )
-        taken = self.mapped(lambda _, array: _taken(array, rows), y)
+        taken = self.mapped(lambda _, array: _taken(array, rows), self.targets_at(rows))
         return taken if self.weights is None else replace(taken, weights=_taken(self.weights, rows))
+
+    def targets_at(self, rows: Array | slice) -> Targets:
+        """The targets of those rows."""
+        if isinstance(self.y, Mapping):
+            return {name: _taken(array, rows) for name, array in self.y.items()}
+        return _taken(self.y, rows)
 
     @property
     def like(self) -> Examples:

@@ -8,13 +8,26 @@ from typing import Any, Self
 
 import numpy as np
 
-from layercli.data.arrays import Array, Examples, RefusedDataError
+from layercli.config.data import DataFacts, TargetFacts
+from layercli.data.arrays import Array, Examples, RefusedDataError, Targets
+from layercli.data.targets import alone
 from layercli.data.whole import integers
 from layercli.graph.findings import Finding
-from layercli.source.nodes import printable
+from layercli.source.nodes import KeyPath, printable
 
 _SLICE = 4096
 """Rows that are laid out together, so that they stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """Which column a target is, and what it holds."""
+
+    column: str
+    classes: int | None = None
+    """How many classes there are, where it is a label from 0; None where it is a number."""
+    class_names: tuple[str, ...] | None = None
+    """What the labels stand for, where they were text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,8 @@ class Plan:
     """Columns of each input; under None those of the one input."""
     texts: frozenset[str]
     """Columns of text; all others of inputs are of numbers."""
-    target: str | None
-    """None where only inputs are read."""
-    classes: int | None = None
-    """How many classes there are, where the target is a label from 0; None where it is a number."""
-    class_names: tuple[str, ...] | None = None
-    """What the labels stand for, where they were text."""
+    targets: Mapping[str | None, TargetPlan]
+    """Of each output by its name, None of the only one; empty where only inputs are read."""
     weights: str | None = None
     drop: tuple[str, ...] = ()
     """Columns without which a row is left out."""
@@ -47,9 +56,9 @@ class Plan:
     def columns(self) -> list[str]:
         """Every column that is read, each once."""
         named = [column for columns in self.inputs.values() for column in columns]
-        extra = [
-            column for column in (self.target, self.weights, *self.drop, *self.keys) if column is not None
-        ]
+        targets = [target.column for target in self.targets.values()]
+        weights = [] if self.weights is None else [self.weights]
+        extra = [*targets, *weights, *self.drop, *self.keys]
         return list(dict.fromkeys([*named, *extra]))
 
     def is_text(self, name: str | None) -> bool:
@@ -69,7 +78,21 @@ class Plan:
 
     def without_target(self) -> Plan:
         """The same for files that have no targets, all of whose rows are kept."""
-        return replace(self, target=None, weights=None, drop=())
+        return replace(self, targets={}, weights=None, drop=())
+
+    @property
+    def class_names(self) -> Any:
+        """As those of ``Examples``."""
+        named = {name: t.class_names for name, t in self.targets.items() if t.class_names is not None}
+        return named.get(None, named or None)
+
+    def facts(self, like: DataFacts, samples: int) -> DataFacts:
+        """What a model must fit, of examples like these."""
+        if None in self.targets or not self.targets:
+            only = self.targets.get(None)
+            return replace(like, samples=samples, classes=None if only is None else only.classes)
+        targets = {str(name): TargetFacts(target.classes) for name, target in self.targets.items()}
+        return replace(like, samples=samples, targets=targets)
 
     def filled(self, fill: Mapping[str, float | str]) -> Plan:
         """The same with what was learned in place of missing values."""
@@ -81,9 +104,15 @@ class Plan:
             "input": list(self.inputs[None]) if None in self.inputs else None,
             "inputs": {name: list(columns) for name, columns in self.inputs.items() if name is not None},
             "texts": sorted(self.texts),
-            "target": self.target,
-            "classes": self.classes,
-            "class_names": None if self.class_names is None else list(self.class_names),
+            "targets": [
+                [
+                    name,
+                    target.column,
+                    target.classes,
+                    None if target.class_names is None else list(target.class_names),
+                ]
+                for name, target in self.targets.items()
+            ],
             "weights": self.weights,
             "drop": list(self.drop),
             "keys": list(self.keys),
@@ -98,14 +127,15 @@ class Plan:
         Raises:
             KeyError | TypeError: it is something else.
         """
-        one, names = document["input"], document["class_names"]
+        one = document["input"]
         several = {name: tuple(columns) for name, columns in document["inputs"].items()}
         return cls(
             inputs={None: tuple(one)} if one is not None else several,
             texts=frozenset(document["texts"]),
-            target=document["target"],
-            classes=document["classes"],
-            class_names=None if names is None else tuple(names),
+            targets={
+                name: TargetPlan(column, classes, None if names is None else tuple(names))
+                for name, column, classes, names in document["targets"]
+            },
             weights=document["weights"],
             drop=tuple(document["drop"]),
             keys=tuple(document["keys"]),
@@ -133,7 +163,7 @@ def decode(table: Any, plan: Plan) -> Examples:
     x: Any = {name: _input(table, name, plan) for name in plan.inputs}
     return Examples(
         x.get(None, x),
-        _target(table, plan),
+        _targets(table, plan),
         plan.class_names,
         dict(plan.inputs),
         None if plan.weights is None else _number(table.column(plan.weights)).astype(np.float32),
@@ -204,21 +234,26 @@ def _number(column: Any) -> Array:
     return np.asarray(column.to_numpy())
 
 
-def _target(table: Any, plan: Plan) -> Array:
-    if plan.target is None:
-        return np.zeros(table.num_rows, dtype=np.float32 if plan.classes is None else np.int32)
-    column = table.column(plan.target)
-    if plan.classes is None:
+def _targets(table: Any, plan: Plan) -> Targets:
+    if not plan.targets:
+        return np.zeros(table.num_rows, dtype=np.int32)
+    found: Targets = alone({name: _target(table, name, target) for name, target in plan.targets.items()})
+    return found
+
+
+def _target(table: Any, name: str | None, target: TargetPlan) -> Array:
+    column = table.column(target.column)
+    if target.classes is None:
         return _number(column).astype(np.float32)
     import pyarrow as pa
     from pyarrow import compute
 
-    if plan.class_names is None:
+    if target.class_names is None:
         return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy()).astype(np.int32)
 
     texts = column.cast(pa.string())
     labels = np.asarray(
-        compute.index_in(texts, pa.array(plan.class_names, pa.string())).fill_null(-1).to_numpy()
+        compute.index_in(texts, pa.array(target.class_names, pa.string())).fill_null(-1).to_numpy()
     ).astype(np.int32)
     unknown = np.flatnonzero(labels < 0)
     if len(unknown):
@@ -228,8 +263,9 @@ def _target(table: Any, plan: Plan) -> Array:
             if value is None
             else f'is "{printable(value, limit=40)}", a class that training did not have'
         )
-        message = f"The target `{printable(plan.target, limit=60)}` {what}."
+        message = f"The target `{printable(target.column, limit=60)}` {what}."
+        path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
         raise RefusedDataError(
-            Finding(code="bad-label", message=message, path=("data", "target"), hint="Remove those rows.")
+            Finding(code="bad-label", message=message, path=path, hint="Remove those rows.")
         )
     return labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -29,7 +29,7 @@ from layercli.data.tables import (
     refuse,
     used,
 )
-from layercli.data.target import TargetSurvey
+from layercli.data.target import TargetSurvey, conclude
 from layercli.data.whole import WholeSurvey
 from layercli.data.windows import Keys, line_of, window_source
 from layercli.source.nodes import printable
@@ -78,11 +78,12 @@ def open_rows(data: Table, files: Files, memory: int | None, integers: Mapping[s
     mask = known(table, plan)
     there = table if mask is None else table.filter(mask)
     numbers = np.arange(len(table)) if mask is None else np.flatnonzero(mask)
-    survey, whole_survey = TargetSurvey(data), WholeSurvey(plan)
-    survey.add(there.column(data.target), numbers)
+    surveys, whole_survey = [TargetSurvey(data, name) for name in plan.targets], WholeSurvey(plan)
+    for survey in surveys:
+        survey.add(there.column(survey.column), numbers)
     whole_survey.add(there, numbers)
     whole_survey.conclude(locate)
-    return _in_memory(data, table, [len(table) for table in tables], survey.conclude(plan, locate))
+    return _in_memory(data, table, [len(table) for table in tables], conclude(surveys, plan, locate))
 
 
 def open_new(
@@ -102,8 +103,11 @@ def open_new(
         for column in own
         if name not in plan.integers
     }
-    if plan.target is not None and not {"true", "false"}.issuperset(plan.class_names or ["true"]):
-        types[plan.target] = "text"
+    types |= {
+        target.column: "text"
+        for target in plan.targets.values()
+        if not {"true", "false"}.issuperset(target.class_names or ["true"])
+    }
     data = data.replace(types={name: kind for name, kind in types.items() if name in plan.columns})
     files = format_(data)
     paths, names = _found(data, files)
@@ -188,7 +192,7 @@ class TableExamples(Examples):
 
     def facts(self) -> DataFacts:
         """What a model must fit."""
-        return replace(Examples.facts(self), classes=self.plan.classes)
+        return self.plan.facts(Examples.facts(self), len(self))
 
     def divide(self, split: Split, *, seed: int, shuffle: bool) -> Parts:
         """The parts, missing numbers filled by what the training rows tell."""

@@ -75,21 +75,21 @@ class Stored:
         """The table of a file without its rows."""
         return trimmed(self.metadata[file].schema.to_arrow_schema().empty_table(), self.data)
 
-    def counted(self, plan: Plan, survey: TargetSurvey | None, whole: WholeSurvey) -> Self:
+    def counted(self, plan: Plan, surveys: Sequence[TargetSurvey], whole: WholeSurvey) -> Self:
         """The same without the rows that the plan leaves out; the surveys see the others."""
-        if survey is None and not plan.drop and not whole.columns:
+        if not surveys and not plan.drop and not whole.columns:
             return self
         chunks, first = [], 0
         for number, chunk in enumerate(self.chunks):
-            table = self.table(number, [name for name in (plan.target, *plan.drop, *whole.columns) if name])
+            table = self.table(number, [*(survey.column for survey in surveys), *plan.drop, *whole.columns])
             mask = known(table, plan)
             rows = np.arange(first, first + len(table))
             first += len(table)
             if mask is not None:
                 table, rows = table.filter(mask), rows[mask]
             whole.add(table, rows)
-            if survey is not None:
-                survey.add(table.column(plan.target), rows)
+            for survey in surveys:
+                survey.add(table.column(survey.column), rows)
             chunks.append(chunk._replace(rows=len(table)))
         return replace(self, chunks=tuple(chunks))
 

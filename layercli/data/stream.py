@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,13 +11,14 @@ from functools import cached_property, partial
 import numpy as np
 
 from layercli.config.data import DataFacts, Split
-from layercli.data.arrays import Array, Examples, Parts
+from layercli.data.arrays import Array, Examples, Parts, Targets
 from layercli.data.cache import Cache
 from layercli.data.division import BLOCK, Division
 from layercli.data.filling import ROWS, learned
 from layercli.data.part import Shuffle
 from layercli.data.plan import Plan, decode
 from layercli.data.stored import Stored
+from layercli.data.targets import alone
 
 _BUFFER_ROWS = 1 << 18
 """Rows that are shuffled together, of one or several row groups."""
@@ -51,9 +52,9 @@ class Stream:
         """None of the examples, in the dtypes and shapes of all."""
         return decode(self.stored.empty(), self.plan)
 
-    def target_batches(self) -> Iterator[Array]:
+    def target_batches(self) -> Iterator[Targets]:
         """The targets alone, in the order of the data; no other column is read."""
-        return (np.asarray(batch.y) for batch in replace(self, plan=self.plan.only(())).batches(BLOCK))
+        return (batch.y for batch in replace(self, plan=self.plan.only(())).batches(BLOCK))
 
     @cached_property
     def content(self) -> str:
@@ -77,7 +78,7 @@ class Stream:
 
     def facts(self) -> DataFacts:
         """What a model must fit."""
-        return replace(self.like.facts(), samples=len(self), classes=self.plan.classes)
+        return self.plan.facts(self.like.facts(), len(self))
 
     def batches(self, size: int, *, shuffle: Shuffle | None = None, start: int = 0) -> Iterator[Examples]:
         """One pass in batches; see ``Part``. What comes before batch ``start`` is not read.
@@ -167,15 +168,29 @@ class Stream:
         samples = len(self)
         labels = None
         if split.stratify:
-            blocks = [np.bincount(block, minlength=self.plan.classes or 1) for block in self.target_batches()]
+            each = [np.unique(block) for block in self._strata()]
+            strata: Array = np.unique(np.concatenate(each or [np.arange(1)]))
+            blocks = [
+                np.bincount(np.searchsorted(strata, block), minlength=len(strata)) for block in self._strata()
+            ]
             labels = np.stack(blocks) if blocks else None
         division = Division(samples, split.counts(samples), seed if shuffle else None, labels)
-        membership = Membership.of_division(division, self.target_batches() if split.stratify else None,
-                                            self.stored.starts)  # fmt: skip
+        spread = (np.searchsorted(strata, block) for block in self._strata()) if split.stratify else None
+        membership = Membership.of_division(division, spread, self.stored.starts)
         parts = [replace(self, membership=membership, part=number, source=self) for number in range(3)]
         lean = self.plan.only(self.plan.learn)
         plan = self.plan.filled(learned(partial(replace(parts[0], plan=lean).batches, ROWS), lean))
         return Parts(*(replace(part, plan=plan) for part in parts), plan=plan)
+
+    def _strata(self) -> Iterator[Array]:
+        """Numbers that are the same where all labels are, and in the order of the labels; int64 of shape (rows,) each."""
+        for block in self.target_batches():
+            named = block if isinstance(block, Mapping) else {None: block}
+            codes = np.zeros(len(next(iter(named.values()))), dtype=np.int64)
+            for name, target in self.plan.targets.items():
+                if target.classes is not None:
+                    codes = codes * target.classes + named[name]  # type: ignore[index]
+            yield codes
 
     def digest(self) -> str:
         """SHA-256 that is another wherever an example or their order is another."""
@@ -229,6 +244,7 @@ def concatenated(parts: Sequence[Examples]) -> Examples:
         return parts[0]
     arrays = [dict(part.arrays) for part in parts]
     weights = [part.weights for part in parts if part.weights is not None]
-    y = np.concatenate([part.y for part in parts])
+    targets = [dict(part.targets) for part in parts]
+    y = alone({name: np.concatenate([each[name] for each in targets]) for name in targets[0]})
     whole = parts[0].mapped(lambda name, _: np.concatenate([each[name] for each in arrays]), y)
     return replace(whole, weights=np.concatenate(weights) if weights else None)

@@ -17,7 +17,8 @@ from layercli.data.rows import Files, locator
 from layercli.data.stored import Stored
 from layercli.data.stream import Stream
 from layercli.data.tables import joined_types, make_plan, refuse
-from layercli.data.target import TargetSurvey
+from layercli.data.target import TargetSurvey, conclude
+from layercli.data.targets import alone
 from layercli.data.whole import WholeSurvey
 from layercli.data.windows import Keys, Line, WindowSource, line_of, window_source
 from layercli.source.nodes import printable
@@ -34,10 +35,10 @@ def open_stream(
     rows = Stored.of(data, [files.parquet(path) for path in paths])
     locate = locator(files, paths, [metadata.num_rows for metadata in rows.metadata])
     plan = make_plan(joined_types(rows.types()), data, locate, integers)
-    survey, whole = TargetSurvey(data), WholeSurvey(plan)
-    rows = rows.counted(plan, survey, whole)
+    surveys, whole = [TargetSurvey(data, name) for name in plan.targets], WholeSurvey(plan)
+    rows = rows.counted(plan, surveys, whole)
     whole.conclude(locate)
-    plan = survey.conclude(plan, locate)
+    plan = conclude(surveys, plan, locate)
     return _rows_or_windows(Stream(rows, plan))
 
 
@@ -45,7 +46,7 @@ def open_new_stream(data: Table, files: Files, paths: Sequence[Path], plan: Plan
     """All rows of new files, as they are needed, read as the plan says."""
     rows = Stored.of(data, [files.parquet(path) for path in paths])
     whole = WholeSurvey(plan)
-    counted = rows.counted(plan, None, whole)
+    counted = rows.counted(plan, (), whole)
     whole.conclude(locator(files, paths, [metadata.num_rows for metadata in rows.metadata]))
     rows = counted
     return _rows_or_windows(Stream(rows, plan))
@@ -70,38 +71,43 @@ def windows_of(stream: Stream) -> WindowSource:
                    ("data", "inputs", str(name)), "Leave it out, or read all rows: `stream: never`.")  # fmt: skip
     exact = [name for name in plan.inputs if name in plan.integers]
     others = [name for name in plan.inputs if name not in plan.integers]
-    rows, x = _laid_out(stream, others, np.float32)
+    rows, x = _laid_out(stream, others, np.float32, targets=True)
     if exact:
         x |= _laid_out(stream, exact, np.int64)[1]
     x = {name: x[name] for name in plan.inputs}
-    y, weights = (np.array(rows[:, extra - 2]) for extra in range(2))
+    targets = list(plan.targets) or [None]
+    y = {name: np.array(rows[:, index - len(targets) - 1]) for index, name in enumerate(targets)}
+    for name, target in plan.targets.items():
+        y[name] = y[name] if target.classes is None else y[name].astype(np.int32)
     examples = Examples(
         x.get(None, x),
-        y if plan.classes is None else y.astype(np.int32),
+        alone(y),
         plan.class_names,
         dict(plan.inputs),
-        weights if plan.weights is not None else None,
+        np.array(rows[:, -1]) if plan.weights is not None else None,
     )
     return window_source(examples, _line(stored, plan), windows, plan)
 
 
 def _laid_out(
-    stream: Stream, names: Sequence[str | None], dtype: type[np.generic]
+    stream: Stream, names: Sequence[str | None], dtype: type[np.generic], *, targets: bool = False
 ) -> tuple[Array, dict[str | None, Any]]:
-    """The rows of some inputs in a file of the cache, then the target and the weight; and each input in it."""
+    """The rows of some inputs in a file of the cache, with ``targets`` then these and the weight; and each input in it."""
     stored, plan = stream.stored, stream.plan
     ends = np.cumsum([len(plan.inputs[name]) for name in names], dtype=int).tolist()
 
     def write(target: Path) -> None:
-        shape = (len(stream), (ends[-1] if ends else 0) + 2)
-        file = np.lib.format.open_memmap(target, "w+", dtype, shape)
+        width = (ends[-1] if ends else 0) + (max(len(plan.targets), 1) + 1 if targets else 0)
+        file = np.lib.format.open_memmap(target, "w+", dtype, (len(stream), width))
         first = 0
         for number in range(len(stored.chunks)):
             read = stored.examples(number, plan)
             arrays = dict(read.arrays)
-            weights = np.ones(len(read)) if read.weights is None else read.weights
-            columns = [*(arrays[name] for name in names), np.asarray(read.y)[:, None], weights[:, None]]
-            file[first : first + len(read)] = np.concatenate(columns, axis=1, dtype=dtype, casting="unsafe")
+            columns = [arrays[name] for name in names]
+            if targets:
+                weights = np.ones(len(read)) if read.weights is None else read.weights
+                columns += [array[:, None] for array in (*(y for _, y in read.targets), weights)]
+            file[first : first + len(read)] = np.concatenate(columns, axis=1)
             first += len(read)
         file.flush()
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from layercli.config.tables import Table
 from layercli.data.arrays import RefusedDataError
-from layercli.data.plan import Plan
+from layercli.data.plan import Plan, TargetPlan
 from layercli.graph.findings import Finding
 from layercli.layers.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable
@@ -30,9 +30,9 @@ def make_plan(
     """
     wrong: list[Finding] = []
     windows = data.windows
-    apart = {data.weights, *(windows.by or [] if windows else [])}
+    apart: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
     if windows is None or not windows.horizon:
-        apart.add(data.target)
+        apart |= set(data.target_columns.values())
     inputs: dict[str | None, tuple[str, ...]] = (
         {None: tuple(name for name in types if name not in apart)}
         if data.inputs is None
@@ -71,7 +71,11 @@ def make_plan(
         if name in integers and not texts.intersection(columns)
     }
     exact = {column for name in whole for column in inputs[name]}
-    extra = [name for name in (data.target, data.weights) if data.missing.columns.get(str(name)) == "drop"]
+    extra = [
+        name
+        for name in (*data.target_columns.values(), data.weights)
+        if data.missing.columns.get(str(name)) == "drop"
+    ]
     fill: dict[str, float | str] = {}
     for column, policy in policies.items():
         if column in texts and policy != "drop":
@@ -83,7 +87,7 @@ def make_plan(
     return Plan(
         inputs=inputs,
         texts=texts,
-        target=data.target,
+        targets={name: TargetPlan(column) for name, column in data.target_columns.items()},
         weights=data.weights,
         drop=tuple([c for c, policy in policies.items() if policy == "drop"] + [str(name) for name in extra]),
         keys=tuple(windows.by or ()) if windows is not None else (),
@@ -134,7 +138,10 @@ def used(names: Sequence[str], data: Table) -> set[str]:
 
 def _named(data: Table) -> list[tuple[str, KeyPath]]:
     """Every column that the config names, and where."""
-    named: list[tuple[str, KeyPath]] = [(data.target, ("data", "target"))]
+    named: list[tuple[str, KeyPath]] = [
+        (column, ("data", "target") if name is None else ("data", "target", name))
+        for name, column in data.target_columns.items()
+    ]
     named += [(name, ("data", "types", name)) for name in data.types]
     named += [(name, ("data", "missing", "columns", name)) for name in data.missing.columns]
     named += [

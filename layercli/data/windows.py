@@ -136,7 +136,7 @@ class Sequences:
 
     def target_batches(self) -> Iterator[Targets]:
         """The targets alone, in order."""
-        yield np.asarray(self.rows.y)[self._rows(self.starts + self.ahead)]
+        yield self.rows.targets_at(self._rows(self.starts + self.ahead))
 
     @property
     def ahead(self) -> int:
@@ -149,10 +149,10 @@ class Sequences:
     def _gathered(self, starts: Array) -> Examples:
         """The sequences that begin at these places."""
         taken = self._rows(starts[:, None] + np.arange(self.windows.length))
-        last = self._rows(starts + (self.ahead if self.plan.target is not None else 0))
+        last = self._rows(starts + (self.ahead if self.plan.targets else 0))
         rows = self.rows
         found = rows.mapped(
-            lambda name, array: fill_in(array[taken], self.plan, self.fill, name), np.asarray(rows.y)[last]
+            lambda name, array: fill_in(array[taken], self.plan, self.fill, name), rows.targets_at(last)
         )
         return found if rows.weights is None else replace(found, weights=rows.weights[last])
 
@@ -180,7 +180,7 @@ class WindowSource(Sequences):
 
     def facts(self) -> DataFacts:
         """What a model must fit."""
-        return replace(self.like.facts(), samples=len(self), classes=self.plan.classes)
+        return self.plan.facts(self.like.facts(), len(self))
 
     def divide(self, split: Split, *, seed: int, shuffle: bool) -> Parts:  # noqa: ARG002 - time is not shuffled
         """The parts, each a stretch of every series, missing numbers filled by what the rows to train on tell."""
@@ -199,7 +199,7 @@ class WindowSource(Sequences):
 
 def window_source(rows: Examples, line: Line, windows: Windows, plan: Plan) -> WindowSource:
     """All sequences of rows in one run; without targets each row may be the last of one."""
-    span = windows.length + (windows.horizon if plan.target is not None else 0)
+    span = windows.length + (windows.horizon if plan.targets else 0)
     edges = np.append(line.runs, len(rows))
     stretches = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
     return WindowSource(rows, line, windows, plan, starts_in(stretches, span, windows.stride))

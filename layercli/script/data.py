@@ -46,6 +46,8 @@ def unsaid(data: Data, known: Known) -> Iterator[tuple[str, ...]]:
         if not is_same(data, name, type(data)._default(name)):
             yield ("data", name)
     if isinstance(data, Table):
+        if isinstance(data.target, dict):
+            yield ("data", "target")
         if data.missing.numbers == "drop":
             yield ("data", "missing", "numbers")
         if data.missing.columns:

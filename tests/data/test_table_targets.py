@@ -1,0 +1,123 @@
+"""Tables with a target for each of several outputs."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from pyarrow import csv
+
+from layercli.config.data import DATA, Split
+from layercli.data import csv as csv_reader
+from layercli.data import windows
+from layercli.data.arrays import RefusedDataError, whole
+from layercli.data.readers import read
+from tests.running import invoke
+
+ROWS = 240
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 50)
+    rng = np.random.default_rng(0)
+    csv.write_csv(pa.table({
+        "i": np.arange(ROWS), "a": rng.normal(size=ROWS), "kind": rng.choice(["p", "q", "r"], ROWS, p=[0.7, 0.2, 0.1]),
+        "on": rng.integers(0, 2, ROWS), "size": rng.normal(size=ROWS),
+    }), "t.csv")  # fmt: skip
+    return tmp_path
+
+
+def section(stream="never", **keys):
+    target = {"sort": "kind", "state": "on", "weight": "size"}
+    return DATA.parse({"type": "csv", "path": "t.csv", "target": target, "stream": stream} | keys)
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_each_output_has_a_target_of_its_own(stream):
+    source = read(section(stream))
+    found = whole(source)
+    assert found.columns == {None: ("i", "a")}
+    assert {name: array.dtype for name, array in found.targets} == {
+        "sort": np.int32, "state": np.int32, "weight": np.float32,
+    }  # fmt: skip
+    assert (found.names_of("sort"), found.names_of("state")) == (("p", "q", "r"), None)
+    facts = source.facts()
+    assert [facts.of(name).classes for name in ("sort", "state", "weight")] == [3, 2, None]
+    numbers = read(section(stream, target_type={"state": "numbers"}))
+    assert numbers.facts().of("state").classes is None
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_parts_are_the_same_streamed_and_have_every_combination_in_proportion(shuffle):
+    split = Split(validation=0.25, test=0.25, stratify=True)
+    both = [read(section(how)).divide(split, seed=2, shuffle=shuffle) for how in ("never", "always")]
+    assert both[0].plan == both[1].plan
+    for one, other in zip(*(parts.all for parts in both), strict=True):
+        one, other = whole(one), whole(other)
+        rows = [np.argsort(each.x[:, 0], kind="stable") for each in (one, other)]
+        one, other = one.take(rows[0]), other.take(rows[1])
+        np.testing.assert_array_equal(one.x, other.x)
+        for name, array in one.targets:
+            np.testing.assert_array_equal(array, other.y[name])
+    each = [
+        np.bincount(whole(part).y["sort"] * 2 + whole(part).y["state"], minlength=6) for part in both[0].all
+    ]
+    assert np.abs(each[0] - 2 * each[1]).max() <= 3
+    assert np.abs(each[1] - each[2]).max() <= 1
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_sequences_have_the_targets_of_their_later_row(stream, monkeypatch):
+    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+    rows = whole(read(section()))
+    found = whole(read(section(stream, inputs={"x": ["i", "size"]}, windows={"length": 3, "horizon": 2})))
+    assert found.x["x"].shape == (ROWS - 4, 3, 2)
+    for name, array in found.targets:
+        np.testing.assert_array_equal(array, rows.y[name][4:])
+        assert array.dtype == rows.y[name].dtype
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_what_is_wrong_with_any_of_them_is_told_at_once(place, stream):
+    (place / "t.csv").write_text("a,u,v\n1,,x\n2,y,\n3,y,x\n")
+    with pytest.raises(RefusedDataError) as caught:
+        read(section(stream, target={"one": "u", "two": "v"}))
+    assert [(found.path, found.message) for found in caught.value.findings] == [
+        (("data", "target", "one"), "The target `u` is missing in t.csv, line 2."),
+        (("data", "target", "two"), "The target `v` is missing in t.csv, line 3."),
+    ]
+    with pytest.raises(RefusedDataError, match='There is no column "w"'):
+        read(section(stream, target={"one": "u", "two": "w"}))
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_a_run_trains_on_them_and_is_evaluated_and_predicts(place, stream):
+    document = {
+        "data": {"type": "csv", "path": "t.csv", "stream": stream, "inputs": {"x": ["a"]},
+                 "target": {"sort": "kind", "weight": "size"}, "split": {"validation": 0.1, "test": 0.1, "stratify": True}},
+        "model": {
+            "inputs": {"x": [1]},
+            "layers": [{"type": "Dense", "name": "hidden", "units": 4},
+                       {"type": "Dense", "name": "sort", "units": 3, "activation": "softmax"},
+                       {"type": "Dense", "name": "weight", "units": 1, "inputs": "hidden"}],
+            "outputs": ["sort", "weight"],
+        },
+        "train": {"epochs": 1, "loss": {"sort": "sparse_categorical_crossentropy", "weight": "mse"}},
+    }  # fmt: skip
+    (place / "c.yaml").write_text(yaml.safe_dump(document))
+    looked = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
+    assert looked["problems"] == []
+    assert [row["name"] for row in looked["targets"]] == ["sort", "weight"]
+    assert {row["target"] for row in looked["classes"]} == {"sort"}
+    done = invoke("train", "c.yaml", "--json", "--run-dir", "run")
+    assert done.exit_code == 0, done.output
+    found = json.loads(invoke("evaluate", "run", "--data", "t.csv", "--json").stdout)
+    assert (found["examples"], sorted(found["metrics"])) == (ROWS, ["loss", "sort_loss", "weight_loss"])
+    assert invoke("predict", "run", "-i", "t.csv", "-o", "p.jsonl").exit_code == 0
+    first = json.loads((place / "p.jsonl").read_text().splitlines()[0])
+    assert first["sort_class"] in ("p", "q", "r")
+    assert isinstance(first["weight_prediction"], float)
