@@ -115,7 +115,10 @@ METRICS: Final = Catalogue[Component](
     },
 )  # fmt: skip
 
-_CHECKPOINTS = ("layercli saves every run's model itself", "Remove it; the model is in the run directory.")
+_CHECKPOINTS = (
+    "layercli keeps every run's model and checkpoints itself",
+    "Remove it; `EarlyStopping` with `restore_best_weights: true` keeps the best epoch, `checkpoints` says when to save.",
+)
 _RECORDED = (
     "layercli records and shows every epoch itself",
     "Remove it; the history is in the run directory.",

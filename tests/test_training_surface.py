@@ -1,0 +1,88 @@
+"""What a config may say of training is resumed exactly: each is killed inside an epoch, and goes on."""
+
+import pytest
+import yaml
+
+from layercli.config.registry import CALLBACKS, OPTIMIZERS, SCHEDULES
+from layercli.engine.keeping import Guard
+from layercli.runs.checkpoints import Checkpoints
+from tests.interrupting import assert_same, outcome
+from tests.running import IRIS, invoke, train
+
+SCHEDULED = {
+    "ExponentialDecay": {"initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 0.5},
+    "InverseTimeDecay": {"initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 0.5},
+    "PolynomialDecay": {"initial_learning_rate": 0.1, "decay_steps": 7, "cycle": True},
+    "PiecewiseConstantDecay": {"boundaries": [3, 6], "values": [0.1, 0.05, 0.01]},
+    "CosineDecay": {"initial_learning_rate": 0.0, "warmup_target": 0.1, "warmup_steps": 4, "decay_steps": 9},
+    "CosineDecayRestarts": {"initial_learning_rate": 0.1, "first_decay_steps": 3},
+}
+SAID = {
+    **{f"schedule {name}": {"optimizer": {"type": "SGD", "momentum": 0.9, "learning_rate": {"type": name, **given}}}
+       for name, given in SCHEDULED.items()},
+    **{f"optimizer {name}": {"optimizer": {"type": name, "learning_rate": 0.01}}
+       for name in OPTIMIZERS.names if name not in ("SGD", "LossScaleOptimizer")},
+    "clipnorm, weight_decay": {"optimizer": {"type": "AdamW", "clipnorm": 0.1, "weight_decay": 0.01}},
+    "clipvalue, amsgrad": {"optimizer": {"type": "Adam", "clipvalue": 0.1, "amsgrad": True}},
+    "global_clipnorm, nesterov": {
+        "optimizer": {"type": "SGD", "global_clipnorm": 0.1, "momentum": 0.9, "nesterov": True}
+    },
+    "averages, accumulation": {
+        "optimizer": {"type": "Adam", "use_ema": True, "ema_momentum": 0.5, "gradient_accumulation_steps": 2},
+        "callbacks": ["SwapEMAWeights"],
+    },
+    "averages that overwrite": {"optimizer": {"type": "Adam", "use_ema": True, "ema_overwrite_frequency": 2}},
+    "loss_scale_factor": {"optimizer": {"type": "Adam", "loss_scale_factor": 8.0}},
+    "mixed_float16": {"dtype": "mixed_float16"},
+    "mixed_bfloat16": {"dtype": "mixed_bfloat16"},
+    "weights of classes": {"class_weight": "balanced", "weighted_metrics": ["accuracy"]},
+    "streamed": {"execution": {"feed": "stream", "steps_per_execution": 2}},
+    "XLA": {"execution": {"jit_compile": True, "steps_per_execution": 2}, "callbacks": []},
+    "CSVLogger, EarlyStopping": {
+        "callbacks": [
+            {"type": "CSVLogger", "filename": "log.csv"},
+            {"type": "EarlyStopping", "monitor": "val_accuracy", "restore_best_weights": True, "patience": 1},
+        ]
+    },
+    "ReduceLROnPlateau, TerminateOnNaN": {
+        "callbacks": [{"type": "ReduceLROnPlateau", "patience": 1, "min_delta": 9}, "TerminateOnNaN"]
+    },
+    "TensorBoard": {"callbacks": [{"type": "TensorBoard", "update_freq": 2}]},
+}  # fmt: skip
+
+
+def test_every_schedule_and_callback_is_among_them():
+    assert set(SCHEDULED) == {SCHEDULES.load(name).type_name() for name in SCHEDULES.names}
+    said = yaml.safe_dump(list(SAID.values()))
+    apart = {"MLflow"}  # is told of a resumed training as of a run of its own
+    assert [name for name in CALLBACKS.names if name not in said] == sorted(apart)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", SAID)
+def test_it_is_resumed_to_the_bit(said, tmp_path, monkeypatch):
+    document = yaml.safe_load(IRIS)
+    section = dict(SAID[said])
+    document["model"]["dtype"] = section.pop("dtype", None)
+    document["train"] |= {
+        "epochs": 3, "batch_size": 16, "execution": {"steps_per_execution": 2}, "checkpoints": {"steps": 2}, **section
+    }  # fmt: skip
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump(document))
+    alone = train(config, tmp_path / "alone")
+    assert alone.result.exit_code == 0, alone.result.output
+    before, left = Guard.on_train_batch_end, [7]
+
+    def on_train_batch_end(self, batch, logs=None):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        before(self, batch, logs)
+
+    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+    train(config, tmp_path / "run")
+    monkeypatch.undo()
+    assert Checkpoints(tmp_path / "run").latest()[0] is not None
+    resumed = invoke("train", "--resume", tmp_path / "run")
+    assert resumed.exit_code == 0, resumed.output
+    assert_same(outcome(tmp_path / "run"), outcome(alone.path))
