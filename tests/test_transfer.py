@@ -105,6 +105,13 @@ def test_frozen_layers_keep_what_they_took_while_the_others_learn(source, tmp_pa
     run = train(config, tmp_path / "new", "--set", "train.epochs=2")
     assert run.result.exit_code == 0, run.result.output
     assert "3 of 3 layers with weights." in run.result.stderr
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    assert manifest["weights"] == {
+        "taken": ["hidden", "head", "scaled"],
+        "refused": {},
+        "new": [],
+        "left": [],
+    }
     before, after = (keras.models.load_model(path / "model.keras") for path in (source, run.path))
     assert same(before, after, "hidden")
     assert not same(before, after, "head")

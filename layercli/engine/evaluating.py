@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from layercli.check import Valid
+from layercli.config.logged import logged
 from layercli.config.train import TrainSection
 from layercli.data.arrays import RefusedDataError
 from layercli.data.part import Part
@@ -38,4 +39,4 @@ def evaluate(model: Any, valid: Valid, train: TrainSection, part: Part) -> dict[
         message = f"The model cannot be evaluated: {said(error)}"
         hint = "The examples must fit the model's inputs, and the loss and metrics the targets."
         raise LayercliError(valid.problem(("data",), "training-failed", message, hint)) from error
-    return loss_first(logs)
+    return loss_first(logs, list(logged(train, valid.graph.output_references)))

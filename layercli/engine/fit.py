@@ -16,6 +16,7 @@ import tensorflow as tf
 from layercli import process
 from layercli.check import Valid
 from layercli.config.changes import Changes
+from layercli.config.logged import logged
 from layercli.config.metrics import BOOKKEEPING
 from layercli.config.train import TrainSection
 from layercli.data.arrays import Parts, RefusedDataError
@@ -115,7 +116,8 @@ def fit(
         declared_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)
     ]
     fitted = Fitted() if snapshot is None else Fitted(list(snapshot.state["records"]))
-    watch = _Watch(fitted, observer, declared, examples=len(parts.train))
+    order = list(logged(train, valid.graph.output_references))
+    watch = _Watch(fitted, observer, declared, order=order, examples=len(parts.train))
     stopped = False
     if snapshot is not None:
         watch.recall(snapshot.state["watch"])
@@ -165,7 +167,8 @@ def fit(
     fitted.restored = restored.get("epoch")
     fitted.best = restored or best_epoch(fitted.records, train)
     if len(parts.test):
-        fitted.test = loss_first(loop.evaluate(feed_for(parts.test, train.batch_size, stream=stream)))
+        test = feed_for(parts.test, train.batch_size, stream=stream)
+        fitted.test = loss_first(loop.evaluate(test), order)
     return fitted
 
 
@@ -234,13 +237,20 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
     """Records each epoch and passes the news on."""
 
     def __init__(
-        self, fitted: Fitted, observer: Observer, callbacks: Sequence[Any], *, examples: int
+        self,
+        fitted: Fitted,
+        observer: Observer,
+        callbacks: Sequence[Any],
+        *,
+        order: Sequence[str],
+        examples: int,
     ) -> None:
         super().__init__()
         self._fitted = fitted
         self._observer = observer
         self._callbacks = callbacks
         self._examples = examples
+        self._order = order
         self._epoch = 0
         self._began = self._stepped = self._told = 0.0
         self._before = 0.0
@@ -278,7 +288,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._stepped = time.perf_counter()
         if self._stepped - self._told >= _NEWS_SECONDS:
             self._told = self._stepped
-            self._observer.step(self._epoch, batch + 1, loss_first(logs or {}))
+            self._observer.step(self._epoch, batch + 1, loss_first(logs or {}, self._order))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._record(epoch, logs or {})
@@ -292,7 +302,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no ty
         self._seconds += stepping
         record = {
             "epoch": epoch + 1,
-            **loss_first(logs),
+            **loss_first(logs, self._order),
             "seconds": round(self._before + time.perf_counter() - self._began, 4),
             "examples_per_second": round(self._examples / stepping, 1) if stepping else 0.0,
         }

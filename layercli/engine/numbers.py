@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 
-def loss_first(logs: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain numbers; training before validation, and the loss before the metrics."""
-    names = sorted(logs, key=_rank)
-    return {name: plain(logs[name]) for name in names}
+def loss_first(logs: Mapping[str, Any], order: Sequence[str] = ()) -> dict[str, Any]:
+    """Plain numbers; training before validation, losses before metrics, and these in ``order``: Keras's is that of letters."""
+    places = {name: place for place, name in enumerate(order)}
 
+    def rank(name: str) -> tuple[bool, bool, bool, int]:
+        bare = name.removeprefix("val_")
+        return (
+            name.startswith("val_"),
+            not name.endswith("loss"),
+            bare != "loss",
+            places.get(bare, len(places)),
+        )
 
-def _rank(name: str) -> tuple[bool, ...]:
-    return name.startswith("val_"), not name.endswith("loss"), name.removeprefix("val_") != "loss"
+    return {name: plain(logs[name]) for name in sorted(logs, key=rank)}
 
 
 def plain(value: Any) -> Any:

@@ -108,6 +108,16 @@ def test_metrics_have_the_same_names_in_every_training_of_a_process(tmp_path):
     assert names == [["loss", "sparse_categorical_accuracy"]] * 2
 
 
+def test_metrics_come_in_the_order_of_the_config(tmp_path):
+    metrics = "train.metrics=[accuracy, {type: SparseTopKCategoricalAccuracy, k: 2, name: a_top}]"
+    run = train(write_config(tmp_path, [HEAD]), tmp_path / "run", "--set", metrics)
+    names = ["loss", "accuracy", "a_top"]
+    assert list(run.summary["history"]) == names + [f"val_{name}" for name in names]
+    assert list(run.summary["test"]) == names
+    evaluated = invoke("evaluate", run.path, "--json")
+    assert list(json.loads(evaluated.stdout)["metrics"]) == names
+
+
 def test_early_stopping_stops_and_the_saved_model_is_the_best_epoch(tmp_path):
     config = write_config(
         tmp_path,
