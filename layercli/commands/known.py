@@ -23,6 +23,8 @@ def read_known(valid: Valid, *, trust: bool = False) -> tuple[Known, Parts | Non
     data = valid.config.data
     if data is None:
         return known(valid, None), None, []
+    from layercli.data.division import BLOCK
+
     try:
         examined = examine(valid, data, trust=trust)
         if examined.parts is None or has_errors(examined.problems):
@@ -40,4 +42,9 @@ def read_known(valid: Valid, *, trust: bool = False) -> tuple[Known, Parts | Non
         weights=like.weights is not None,
         deep=data.type_name() == "images" and arrays[0].dtype.kind == "f",
     )
-    return known(valid, read), examined.parts, []
+    warnings = []
+    if data.shuffle and len(examined.source) > BLOCK:
+        message = f"layercli divides {len(examined.source):,} examples block by block; the script's parts hold other ones."
+        hint = "Do not judge trained weights on the script's test part: they have seen some of it."
+        warnings.append(valid.problem(("data", "split"), "other-parts", message, hint, "warning"))
+    return known(valid, read), examined.parts, warnings

@@ -434,6 +434,15 @@ def test_folders_without_files_and_files_of_other_kinds_are_passed_over(tmp_path
     assert sorted(parts.train.y.tolist()) == [0, 1]
 
 
+def test_more_examples_than_a_script_divides_alike_are_told(tmp_path):
+    np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.zeros(65_537, "float32"))
+    data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y", "split": {"test": 0.1}}
+    model = {"input": [1], "layers": [{"type": "Dense", "units": 1}]}
+    for shuffle, codes in ((True, ["other-parts"]), (False, [])):
+        valid = model_of(tmp_path, model, data=data | {"shuffle": shuffle}, train={"loss": "mse"})
+        assert [problem.code for problem in read_known(valid)[2]] == codes
+
+
 def test_files_of_images_are_those_that_the_reader_takes():
     assert loading.IMAGES == look.IMAGES
 
