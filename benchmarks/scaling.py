@@ -2,16 +2,7 @@
 
     python benchmarks/scaling.py [--workers 2 4] [--json]
 
-The model: a step on W hosts takes
-
-    compute(batch / W) + constant + 2 (W - 1) latency + 2 (W - 1) / W * bytes / bandwidth
-
-Assumptions: each host computes as fast as this one does alone (compute is measured with one process on a share of the
-batch); gradients go around a ring, after the computation and not during it; links are full duplex and
-nobody else's; hosts are equal; reading data costs nothing. What is measured on one host is not what the model
-describes: there the processes share the cores and the memory. The constant is what TensorFlow takes for an
-all-reduce of four bytes between two processes here; a link has the latency and bandwidth that are stated with it. Times
-are the fastest of several rounds.
+Both print the model and what it assumes.
 """
 
 from __future__ import annotations
@@ -36,6 +27,18 @@ LINKS = {
     "100 Gbit/s, 5 us": (1.25e10, 5e-6),
 }
 HOSTS = (2, 4, 8)
+MODEL = """\
+The model: a step on W hosts takes
+
+    compute(batch / W) + constant + 2 (W - 1) latency + 2 (W - 1) / W * bytes / bandwidth
+
+Assumptions: each host computes as fast as this one does alone (compute is measured with one process on a share of the
+batch); gradients go around a ring, after the computation and not during it; links are full duplex and
+nobody else's; hosts are equal, and nothing else runs on them; reading data costs nothing. What is measured on one
+host is not what the model describes: there the processes share the cores and the memory. The constant is what TensorFlow
+takes for an all-reduce of four bytes between two processes here; a link has the latency and bandwidth that are stated with it.
+Times are the fastest of several rounds.
+"""
 ROUNDS, STEPS = 9, 16
 
 
@@ -162,11 +165,13 @@ def main() -> None:
         }
         report[name] = {"here": here, "alone": alone, "bytes": moved, "predicted": predicted}
     if options.json:
-        print(json.dumps(report, indent=2))
+        print(json.dumps({"about": MODEL, "cores": os.cpu_count(), "models": report}, indent=2))
         return
+    print(f"{MODEL}\nThis host has {os.cpu_count()} cores.\n")
     for name, found in report.items():
         print(f"{name}, batch {BATCH}: {found['bytes']:,} bytes of gradients a step")
         first = found["alone"][1]
+        print(f"  measured on this host, 1 process:   {1e3 * first:8.2f} ms a step")
         for size, result in found["here"].items():
             step = result["steps"][str(BATCH)]
             times = f"{1e3 * step:8.2f} ms a step, {first / step:.2f} x one process"
