@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from layercli.cli import make_app
 from tests.running import IRIS, invoke
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
@@ -107,3 +110,31 @@ def test_the_recipe_for_kubernetes_is_a_job_of_workers_that_train_or_go_on(shell
     (tmp_path / "runs" / "job").mkdir(parents=True)
     (tmp_path / "runs" / "job" / "manifest.json").touch()
     assert shell(script, programs={}, TF_CONFIG="") == [" train --resume runs/job"]
+
+
+def spoken(path):
+    """The lines of a recipe that start layercli, as words; what the shell puts in stands as one word."""
+    text = re.sub(r"\$\([^()]*\)", "WORD", path.read_text())
+    lines = re.findall(r"(?:exec |command=\")layercli ([^;\"\n]*(?:\"\$\w+\"[^;\"\n]*)*)", text)
+    return [shlex.split(line) for line in lines]
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.iterdir()), ids=lambda path: path.name)
+def test_what_a_recipe_starts_is_a_command_with_options_that_it_has(recipe):
+    if recipe.suffix == ".sh":
+        subprocess.run(["bash", "-n", recipe], check=True)
+    commands = typer.main.get_command(make_app())
+    parsed = []
+    for name, *arguments in spoken(recipe):
+        found = commands.get_command(typer.Context(commands), name)
+        with found.make_context(name, list(arguments)) as context:
+            parsed.append({key: value for key, value in context.params.items() if value})
+    assert [set(params) for params in parsed] == [{"resume"}, {"config", "run_dir"}]
+
+
+def test_the_headers_of_the_recipe_for_slurm_come_first_and_are_options():
+    lines = (RECIPES / "slurm.sh").read_text().splitlines()
+    code = next(index for index, line in enumerate(lines) if line and not line.startswith("#"))
+    headers = [line for line in lines if line.startswith("#SBATCH")]
+    assert headers == [line for line in lines[:code] if re.fullmatch(r"#SBATCH --[a-z-]+(=[\w@.-]+)?", line)]
+    assert len(headers) == 5
