@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from layercli import process
 from layercli.errors import ExitCode, LayercliError, Problem
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -33,12 +34,14 @@ class StoppedError(LayercliError):
     def __init__(self, noted: Noted, run: Path, position: tuple[int, int]) -> None:
         done, step = position
         where = f"after {step} steps of epoch {done + 1}" if step else f"after epoch {done}"
+        follows = process.cluster is not None and process.cluster.rank > 0  # its own directory does not last
+        hint = (
+            "The first process says how to go on."
+            if follows
+            else f"Go on with `layercli train --resume {run}`."
+        )
         super().__init__(
-            Problem(
-                code="interrupted",
-                message=f"Interrupted {where}; nothing is lost.",
-                hint=f"Go on with `layercli train --resume {run}`.",
-            )
+            Problem(code="interrupted", message=f"Interrupted {where}; nothing is lost.", hint=hint)
         )
         self.exit_code = ExitCode.TERMINATED if noted.number == signal.SIGTERM else ExitCode.INTERRUPTED
 
