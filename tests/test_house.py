@@ -52,3 +52,20 @@ def test_heavy_packages_load_only_where_they_are_used(path):
     heavy = {"keras", "tensorflow", "numpy", "sklearn", "pyarrow"}
     allowed = {"engine": heavy, "data": {"numpy"}}.get(wing_of(path), set())
     assert not (module_level_imports(ast.parse(path.read_text())) & heavy) - allowed
+
+
+def test_models_are_loaded_in_keras_s_safe_mode_everywhere():
+    loads = [
+        (path.name, {word.arg: word.value for word in call.keywords})
+        for path in MODULES
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).startswith("keras.")
+        and ast.unparse(call.func).endswith((".load_model", ".deserialize_keras_object"))
+    ]
+    assert len(loads) >= 3
+    for name, words in loads:
+        assert "safe_mode" not in words or ast.unparse(words["safe_mode"]) == "True", (
+            name
+        )  # it is Keras's default
+    assert not [path for path in MODULES if "enable_unsafe" in path.read_text()]
