@@ -22,6 +22,8 @@ from layercli.source.nodes import printable
 _FORMAT = 1
 """Counts up when what is written changes."""
 _SAMPLE = 1 << 16
+_UNUSED_SECONDS = 60 * 24 * 3600
+_MOST_REMOVED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Cache:
             with _locked(self.folder / f"{name}.lock"):
                 if not path.is_file():
                     _write(path, make)
+            _remove_unused(self.folder)
         except OSError as error:
             message = (
                 f"{printable(str(self.folder))}, where tables are kept to be streamed, cannot be written: "
@@ -74,6 +77,20 @@ class Cache:
             refuse(f"{message}{error.strerror or error}.", ("data",),
                    "Make room there, or name another folder by the environment variable XDG_CACHE_HOME.")  # fmt: skip
         return path
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove what nobody has used for long, and what a process that was killed has left; some of it at a time."""
+    oldest = time.time() - _UNUSED_SECONDS
+    removed = 0
+    for path in folder.iterdir():
+        with suppress(OSError):  # another process may be removing it, too
+            status = path.stat()
+            if max(status.st_atime, status.st_mtime) < oldest and path.is_file():
+                path.unlink()
+                removed += 1
+        if removed >= _MOST_REMOVED:
+            return
 
 
 def _write(path: Path, make: Callable[[Path], None]) -> None:

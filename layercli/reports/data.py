@@ -68,12 +68,13 @@ def print_data(
         if feature.input not in (None, above, feature.name) and feature.name is not None:
             table.add_row(f"{printable(str(feature.input))}:")
         above = feature.input
+        indent = "  " if feature.name is not None and feature.input not in (None, feature.name) else ""
         title = printable(feature.name or feature.input or "input")
         values = printable(", ".join(map(_sample, feature.samples)), limit=60)
         if values and not wide:
             samples.add_row(title, values)
         table.add_row(
-            f" {title}",
+            f"{indent}{title}",
             feature.dtype if feature.different is not None else f"{feature.dtype} {show(feature.shape)}",
             "" if feature.different is None else f"{feature.different:,}",
             f"{feature.missing:,}" if feature.missing else "",

@@ -1,6 +1,7 @@
 """Tables that are read as they are needed give what tables in memory give, in any order and from any batch on."""
 
 import json
+import os
 import threading
 from collections import Counter
 
@@ -340,3 +341,18 @@ def test_a_file_in_which_a_column_is_all_missing_fits_the_others(tmp_path, monke
     found = whole(read(DATA.parse(data | {"stream": how})))
     assert (found.x["t"].tolist(), found.y.tolist()) == ([[""], ["x"]], [0, 1])
     np.testing.assert_array_equal(found.x["a"], [[np.nan], [2.5]])
+
+
+def test_what_was_not_used_for_long_is_removed_when_something_is_made(tmp_path):
+    cache, old = Cache(tmp_path), 70 * 24 * 3600
+    names = ("unused.json", "used.json", ".half")
+    for name in names:
+        cache.entry(name, lambda path: path.write_text("{}"))
+    for name in names:
+        status = (tmp_path / name).stat()
+        os.utime(tmp_path / name, (status.st_atime - old, status.st_mtime - old))
+    written = (tmp_path / "used.json").stat().st_mtime_ns
+    cache.entry("used.json", lambda path: path.write_text("another"))
+    assert (tmp_path / "used.json").stat().st_mtime_ns == written
+    cache.entry("new.json", lambda path: path.write_text("{}"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.json", "used.json"]
