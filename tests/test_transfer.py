@@ -207,3 +207,78 @@ def test_the_path_is_relative_to_the_config(source, tmp_path, monkeypatch):
     config = target(tmp_path, "runs/mine")
     monkeypatch.chdir(CONFIGS)
     assert invoke("build", config).exit_code == 0
+
+
+TEXTS = [
+    "one two three",
+    "two three four",
+    "five six",
+    "one six seven",
+    "two nine",
+    "ten one",
+    "six ten",
+    "four ten",
+]
+WORDS = {"type": "TextVectorization", "name": "words", "max_tokens": 20, "output_sequence_length": 4}
+READ = [
+    {"type": "Embedding", "name": "vectors", "input_dim": 20, "output_dim": 3},
+    "Flatten",
+    {"type": "Dense", "name": "head", "units": 1, "activation": "sigmoid"},
+]
+
+
+def texts(place, name, layers, texts=TEXTS, **model):
+    """A config of texts of its own."""
+    rows = "".join(f"{text},{'ab'[number % 2]}\n" for number, text in enumerate(texts))
+    (place / f"{name}.csv").write_text(f"text,kind\n{rows}")
+    document = {
+        "data": {"type": "text", "path": f"{name}.csv", "column": "text", "target": "kind"},
+        "model": {"input": {"shape": [1], "dtype": "string"}, "layers": layers, **model},
+        "train": {"loss": "binary_crossentropy"},
+    }
+    (place / f"{name}.yaml").write_text(json.dumps(document))
+    return place / f"{name}.yaml"
+
+
+def test_a_vocabulary_goes_with_the_weights_that_were_trained_on_its_numbers(tmp_path):
+    first = train(texts(tmp_path, "first", [WORDS, *READ]), tmp_path / "first").path
+    others = [text.replace("one", "eleven twelve") for text in TEXTS]
+    run = train(texts(tmp_path, "second", [WORDS, *READ], others, weights=str(first)), tmp_path / "second")
+    assert run.result.exit_code == 0, run.result.output
+    assert json.loads((run.path / "manifest.json").read_text())["weights"]["taken"] == [
+        "head",
+        "vectors",
+        "words",
+    ]
+    models = [keras.models.load_model(path / "model.keras") for path in (first, run.path)]
+    one, other = (model.get_layer("words").get_vocabulary() for model in models)
+    assert "one" in one
+    assert one == other
+
+
+def test_a_vocabulary_that_does_not_fit_is_learned_anew_and_told(tmp_path):
+    first = train(texts(tmp_path, "first", [WORDS, *READ]), tmp_path / "first").path
+    smaller = texts(tmp_path, "second", [WORDS | {"max_tokens": 5}, *READ], weights=str(first))
+    run = train(smaller, tmp_path / "second")
+    assert run.result.exit_code == 0, run.result.output
+    assert "words starts anew: ValueError: Attempted to set a vocabulary larger" in run.result.stderr
+    assert len(keras.models.load_model(run.path / "model.keras").get_layer("words").get_vocabulary()) == 5
+
+
+def test_words_that_keras_could_not_load_again_are_told_before_training(tmp_path):
+    counted = {
+        "type": "TextVectorization",
+        "name": "words",
+        "output_mode": "tf_idf",
+        "pad_to_max_tokens": True,
+    }
+    layers = [counted | {"max_tokens": 20}, "Flatten", READ[2]]
+    result = train(texts(tmp_path, "c", layers), tmp_path / "run").result
+    assert [code for code, _ in problems(result)] == ["not-savable"]
+    assert "Write `max_tokens: 10`." in result.stdout
+    layers[0] = counted | {"max_tokens": 10}
+    run = train(texts(tmp_path, "c", layers), tmp_path / "again")
+    assert run.result.exit_code == 0, run.result.output
+    assert keras.models.load_model(run.path / "model.keras").get_layer("words").vocabulary_size() == 10
+    config = texts(tmp_path, "d", layers, weights=str(run.path))
+    assert [code for code, _ in problems(train(config, tmp_path / "third").result)] == ["no-weights"]

@@ -13,6 +13,7 @@ from layercli.check import Valid
 from layercli.data.arrays import Inputs, in_batches
 from layercli.data.part import Part
 from layercli.engine.assemble import Assembled, picked
+from layercli.errors import LayercliError, Problem
 from layercli.graph.adapted import ADAPTED, inner_layers, learns, learns_before_training
 from layercli.graph.build import Node
 from layercli.layers.component import Component
@@ -22,10 +23,37 @@ Batches: TypeAlias = Callable[[], Iterable[Any]]
 
 
 def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
-    """Let each layer that learns from data before training learn from this part alone, batch by batch."""
+    """Let each layer that learns from data before training learn from this part alone, batch by batch.
+
+    Raises:
+        LayercliError: Keras could not load a layer again that has learned this.
+    """
     for node in valid.graph.nodes:
         if learns_before_training(node) and node.name not in assembled.taken_over:
             teach(assembled.layers[node.name], node.layer, partial(_taken, assembled, valid, node, part))
+    problems = [
+        problem
+        for node in valid.graph.nodes
+        if learns_before_training(node)
+        for learner in learners(assembled.layers[node.name], node.layer)
+        for problem in _not_savable(learner, node, valid)
+    ]
+    if problems:
+        raise LayercliError(problems)
+
+
+def _not_savable(learner: Any, node: Node, valid: Valid) -> Iterator[Problem]:
+    """Keras writes a weight for each of ``max_tokens``, and when it loads them wants one for each word that there is."""
+    lookup = getattr(learner, "_lookup_layer", learner)
+    if getattr(lookup, "output_mode", None) == "tf_idf" and lookup.pad_to_max_tokens:
+        words, most = lookup.vocabulary_size(), lookup.max_tokens
+        if words < most:
+            message = (
+                f"The training examples give `{node.name}` {words} words, fewer than its `max_tokens`, {most}: "
+                "with tf_idf and padding Keras cannot load such a model again."
+            )
+            hint = f"Write `max_tokens: {words}`."
+            yield valid.problem(node.path, "not-savable", message, hint)
 
 
 def teach(layer: Any, component: Component, batches: Batches) -> None:

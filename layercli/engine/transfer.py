@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from layercli.check import Valid
 from layercli.engine.assemble import Assembled
+from layercli.engine.refusals import said
 from layercli.errors import LayercliError
+from layercli.graph.adapted import learns_before_training
 from layercli.layers.shapes import show
 from layercli.source.nodes import KeyPath, printable
 
 KEY: KeyPath = ("model", "weights")
 _INSIDE = "model.weights.h5"
 """Where a ``.keras`` file keeps its weights."""
+_VOCABULARY = "vocabulary.txt"
+_MOST_BYTES = 1 << 28
+"""Of a vocabulary."""
 _RANDOM = "seed_generator"
 """State of random numbers, which is no weight."""
 
@@ -46,11 +52,12 @@ def transfer(assembled: Assembled, valid: Valid, file: Path) -> Transfer:
     """Take over the weights of each layer that has the name and the shapes of one in a ``.keras`` or ``.weights.h5`` file.
 
     Raises:
-        LayercliError: the file cannot be read, or no layer fits.
+        LayercliError: the file cannot be read, no layer fits, or the model cannot be kept before it has learned.
     """
     import h5py
 
     model = assembled.model
+    _check(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as place:
         own = Path(place, "own.weights.h5")
         model.save_weights(own)
@@ -61,6 +68,7 @@ def transfer(assembled: Assembled, valid: Valid, file: Path) -> Transfer:
             said = printable(str(error) or type(error).__name__, limit=200).rstrip(".")
             message = f"{printable(str(file))} holds no weights that can be read: {said}."
             raise LayercliError(valid.problem(KEY, "unreadable-file", message, _EXPECTED)) from None
+        _take_vocabularies(assembled, valid, file, found)
         if not found.taken:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(found.refused.items())[:3])
             names = ", ".join(f"`{printable(name, limit=60)}`" for name in found.left[:8])
@@ -72,6 +80,69 @@ def transfer(assembled: Assembled, valid: Valid, file: Path) -> Transfer:
         model.load_weights(own)
     assembled.taken_over.update(found.taken)
     return found
+
+
+def _check(valid: Valid) -> None:
+    """Refuse what Keras cannot hold while it has not learned."""
+    problems = [
+        valid.problem(
+            node.path,
+            "no-weights",
+            f"`{node.name}` has nothing yet for `output_mode: tf_idf`, and Keras keeps no weights of such a model.",
+            "Use another `output_mode`, such as `multi_hot`, or leave out `model.weights`.",
+        )
+        for node in valid.graph.nodes
+        if learns_before_training(node) and getattr(node.layer, "output_mode", None) == "tf_idf"
+    ]
+    if problems:
+        raise LayercliError(problems)
+
+
+_LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
+
+
+def _take_vocabularies(assembled: Assembled, valid: Valid, file: Path, found: Transfer) -> None:
+    """Take over what each lookup has learned that has the name of one in the file, which keeps it beside the weights."""
+    learners = {
+        node.name
+        for node in valid.graph.nodes
+        if learns_before_training(node) and node.layer.type_name() in _LOOKUPS
+    }
+    places = _vocabulary_places(file) if learners else {}
+    for name in sorted(learners):
+        if name not in places:
+            found.new.append(name)
+        elif (why := _refusal(assembled.layers[name], file, places[name])) is None:
+            found.taken.append(name)
+        else:
+            found.refused[name] = why
+    found.left.extend(sorted(places.keys() - learners - set(found.left)))
+
+
+def _vocabulary_places(file: Path) -> dict[str, str]:
+    """Where in a file the vocabulary of each layer lies, by its name."""
+    if file.suffix != ".keras":
+        return {}
+    with _weights_of(file) as weights, zipfile.ZipFile(file) as archive:
+        names = {
+            key: str(group["vars"].attrs["name"])
+            for key, group in weights["layers"].items()
+            if "vars" in group
+        }
+        places = {name: f"assets/layers/{key}/{_VOCABULARY}" for key, name in names.items()}
+        held = {entry.filename for entry in archive.infolist() if entry.file_size <= _MOST_BYTES}
+    return {name: place for name, place in places.items() if place in held}
+
+
+def _refusal(layer: Any, file: Path, place: str) -> str | None:
+    """Give a lookup the vocabulary; why it does not take it, if it does not."""
+    with tempfile.TemporaryDirectory(prefix="layercli-") as folder, zipfile.ZipFile(file) as archive:
+        Path(folder, _VOCABULARY).write_bytes(archive.read(place))
+        try:
+            layer.load_assets(folder)
+        except (ValueError, AttributeError, tf.errors.OpError) as error:
+            return said(error).rstrip(".")
+    return None
 
 
 _EXPECTED = "It must be a run, or a file that Keras saved: `.keras` or `.weights.h5`."
