@@ -9,13 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.check import Valid
-from layercli.data.arrays import Array
+from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.learned import Learned
 from layercli.data.part import Part
 from layercli.engine.adapting import fed
 from layercli.engine.refusals import said
 from layercli.errors import LayercliError
 from layercli.graph.classes import Meaning, meaning_of
+from layercli.graph.findings import Finding
+from layercli.source.nodes import printable
 
 _ROWS = 4096
 """Rows that are put together before they are written."""
@@ -30,12 +32,14 @@ def predict(
 
     Raises:
         LayercliError: Keras, or a layer of the user's, refuses the examples.
+        RefusedDataError: numbers are missing or infinite.
     """
     titles = valid.graph.output_references
     meanings = [meaning_of(valid.config, valid.shapes, index) for index in range(len(titles))]
     waiting: list[list[Array]] = []
     rows = done = 0
     for batch in part.batches(batch_size):
+        _check_numbers(batch, done + rows)
         waiting.append(_outputs(model, valid, fed(batch.x)))
         rows += len(batch)
         held = sum(array.nbytes for parts in waiting for array in parts)
@@ -52,6 +56,30 @@ def predict(
                 columns |= {f"{prefix}{name}": column for name, column in _told(array, meaning, names)}
             yield columns
             done, rows, waiting = done + rows, 0, []
+
+
+def _check_numbers(batch: Examples, before: int) -> None:
+    """Refuse numbers that are missing or infinite: a model gives NaN for them, of which no class is the largest.
+
+    Raises:
+        RefusedDataError: there are some; the first of each input's columns in this batch is named.
+    """
+    found = []
+    for name, array in batch.arrays:
+        if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
+            continue
+        titles = batch.columns.get(name, ())
+        places = np.argwhere(~finite)
+        named = len(titles) == array.shape[-1]
+        _, firsts = np.unique(places[:, -1], return_index=True) if named else (None, np.arange(1))
+        for place in places[firsts]:
+            what = "missing" if np.isnan(array[tuple(place)]) else "infinite"
+            title = titles[place[-1]] if named else name or "input"
+            message = f"`{printable(title, limit=60)}` is {what} in example {before + place[0] + 1}."
+            hint = "Remove or replace such numbers; a run of a table fills them where its `missing` says how."
+            found.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
+    if found:
+        raise RefusedDataError(*found)
 
 
 def _outputs(model: Any, valid: Valid, x: Any) -> list[Array]:

@@ -275,3 +275,27 @@ def test_more_rows_than_are_put_together_are_written_in_order(digits_run, tmp_pa
     told = pyarrow.parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
     model = keras.models.load_model(digits_run.path / "model.keras")
     np.testing.assert_allclose(told, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
+
+
+def test_missing_and_infinite_numbers_are_refused_by_column_and_example(tmp_path):
+    config = write_config(tmp_path, [HEAD], data={"type": "csv", "path": "t.csv", "target": "kind"})
+    (tmp_path / "t.csv").write_text("size,weight,kind\n" + "1,2,a\n2,3,b\n3,4,c\n" * 9)
+    options = ("--set", "model.input=[2]", "--set", "train.epochs=1")
+    found = train(config, tmp_path / "run", *options)
+    assert found.result.exit_code == 0, found.result.output
+    (tmp_path / "new.csv").write_text("size,weight\n" + "1,2\n" * 8 + "3,\n3,\ninf,3\n")
+    result = invoke(
+        "predict",
+        found.path,
+        "-i",
+        tmp_path / "new.csv",
+        "-o",
+        tmp_path / "p.csv",
+        "--batch-size",
+        "4",
+        "--json",
+    )
+    assert problems(result) == [("not-finite", None)] * 2
+    assert "`size` is infinite in example 11." in result.stdout
+    assert "`weight` is missing in example 9." in result.stdout
+    assert not (tmp_path / "p.csv").exists()
