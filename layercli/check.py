@@ -129,9 +129,11 @@ class Valid:
     def code(self) -> dict[str, Path]:
         """The files of the user's code: where a run keeps each, and where it is."""
         place, file = self._data_code()
-        return self._layer_code() | ({} if place is None or file is None else {place: file})
+        return self.layer_code | ({} if place is None or file is None else {place: file})
 
-    def _layer_code(self) -> dict[str, Path]:
+    @property
+    def layer_code(self) -> dict[str, Path]:
+        """The files of the user's layers: the place of each as the config names it, and where it is."""
         return {
             node.layer.place: self.file_of(node)
             for node in self.custom_layers
@@ -145,7 +147,7 @@ class Valid:
         if data is None or place is None:
             return None, None
         file: Path = self.located(data).file  # type: ignore[attr-defined]  # what has a place of code has that
-        taken = self._layer_code().get(place)
+        taken = self.layer_code.get(place)
         return place if taken in (None, file) else f"data_{file.name}", file
 
     def file_of(self, node: GraphNode) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 
 from layercli.runs.checkpoints import Checkpoints
@@ -75,6 +77,35 @@ def write(kind: str, directory: Path, **section: Any) -> Path:
     path = directory / f"{kind}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return path
+
+
+def at_block(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
+    """Do something in that block of steps (from 0) from now on, after Keras has run it."""
+    from layercli.engine.keeping import Guard
+
+    left, before = [number], Guard.on_train_batch_end
+
+    def on_train_batch_end(self: Guard, batch: int, logs: Any = None) -> None:
+        left[0] -= 1
+        if left[0] == -1:
+            act()
+        before(self, batch, logs)
+
+    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it, and nothing is written after it."""
+
+
+def kill() -> None:
+    """End the training at once."""
+    raise Killed
+
+
+def interrupt() -> None:
+    """What Ctrl-C raises."""
+    raise KeyboardInterrupt
 
 
 UNLIKE = ("seconds", "examples_per_second")

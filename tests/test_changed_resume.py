@@ -7,6 +7,7 @@ import pytest
 
 from layercli.config.changes import Changes
 from layercli.runs.checkpoints import Checkpoints
+from tests.interrupting import at_block, interrupt
 from tests.running import IRIS, invoke, train
 
 CALLBACKS = (
@@ -98,19 +99,9 @@ def test_metrics_may_be_others(begun):
 def test_inside_an_epoch_another_batch_size_goes_on_at_the_examples_that_are_not_done(
     tmp_path, batch_size, step, monkeypatch
 ):
-    from layercli.engine.keeping import Guard
-
     config = tmp_path / "c.yaml"
     config.write_text(IRIS)
-    before, left = Guard.on_train_batch_end, [3]
-
-    def on_train_batch_end(self, batch, logs=None):
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-        before(self, batch, logs)
-
-    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+    at_block(monkeypatch, 2, interrupt)
     sets = ("train.execution.steps_per_execution=1", "train.checkpoints.steps=1")
     train(config, tmp_path / "run", *(word for one in sets for word in ("--set", one)))
     monkeypatch.undo()

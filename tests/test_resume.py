@@ -11,13 +11,8 @@ import pytest
 
 from layercli.config.registry import CALLBACKS
 from layercli.engine import snapshot
-from layercli.engine.keeping import Guard
-from tests.interrupting import STACKS, assert_same, outcome, write
+from tests.interrupting import STACKS, Killed, assert_same, at_block, kill, outcome, write
 from tests.running import invoke, line_of, problems, train
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing catches it, and nothing is written after it."""
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +42,7 @@ def kill_at(monkeypatch):
     """Ends the training in the n-th block of steps from now on (from 0), after Keras has run it."""
 
     def kill_at(block):
-        left = [block]
-        before = Guard.on_train_batch_end
-
-        def on_train_batch_end(self, batch, logs=None):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            before(self, batch, logs)
-
-        monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+        at_block(monkeypatch, block, kill)
 
     yield kill_at
     monkeypatch.undo()

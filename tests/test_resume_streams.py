@@ -11,14 +11,8 @@ from pyarrow import csv, parquet
 
 from layercli.data import csv as csv_reader
 from layercli.data import stream, windows
-from layercli.engine.keeping import Guard
-from tests.interrupting import assert_same, outcome
+from tests.interrupting import Killed, assert_same, at_block, kill, outcome
 from tests.running import invoke, problems, train
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
 
 DENSE = [{"type": "Normalization"}, {"type": "Dropout", "rate": 0.2}, {"type": "Dense", "units": 1}]
 KINDS = {
@@ -62,23 +56,6 @@ def write(kind, directory):
     path = directory / "c.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
-
-
-def at_block(monkeypatch, number, act):
-    """Do something after that block of steps (from 0)."""
-    left, before = [number], Guard.on_train_batch_end
-
-    def on_train_batch_end(self, batch, logs=None):
-        left[0] -= 1
-        if left[0] == -1:
-            act()
-        before(self, batch, logs)
-
-    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
-
-
-def kill():
-    raise Killed
 
 
 @pytest.mark.parametrize("kind", KINDS)

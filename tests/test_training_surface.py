@@ -4,9 +4,8 @@ import pytest
 import yaml
 
 from layercli.config.registry import CALLBACKS, OPTIMIZERS, SCHEDULES
-from layercli.engine.keeping import Guard
 from layercli.runs.checkpoints import Checkpoints
-from tests.interrupting import assert_same, outcome
+from tests.interrupting import assert_same, at_block, interrupt, outcome
 from tests.running import IRIS, invoke, train
 
 SCHEDULED = {
@@ -71,15 +70,7 @@ def test_it_is_resumed_to_the_bit(said, tmp_path, monkeypatch):
     config.write_text(yaml.safe_dump(document))
     alone = train(config, tmp_path / "alone")
     assert alone.result.exit_code == 0, alone.result.output
-    before, left = Guard.on_train_batch_end, [7]
-
-    def on_train_batch_end(self, batch, logs=None):
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-        before(self, batch, logs)
-
-    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+    at_block(monkeypatch, 6, interrupt)
     train(config, tmp_path / "run")
     monkeypatch.undo()
     assert Checkpoints(tmp_path / "run").latest()[0] is not None

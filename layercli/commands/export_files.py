@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from layercli.check import Valid
-from layercli.config.custom import CustomLayer
 from layercli.config.files import Python
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import staged
@@ -64,35 +63,25 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def data_files(valid: Valid) -> list[tuple[str, Path]]:
+def data_files(valid: Valid) -> dict[str, Path]:
     """The file of the function that gives the data, as a script imports it, and where it is."""
     data = valid.config.data
     if not isinstance(data, Python) or data.file is None:
-        return []
+        return {}
     located = valid.located(data)
     assert isinstance(located, Python)
     assert located.file is not None
-    return [(data.file.name, located.file)]
+    return {data.file.name: located.file}
 
 
-def layer_files(valid: Valid) -> list[tuple[str, Path]]:
-    """The files of the user's layers: their places as the config names them, and where they are."""
-    found = {
-        node.layer.place: valid.file_of(node)
-        for node in valid.custom_layers
-        if isinstance(node.layer, CustomLayer) and node.layer.kind == "file"
-    }
-    return list(found.items())
-
-
-def copy_files(files: list[tuple[str, Path]], folder: Path) -> list[Path]:
+def copy_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Put files of the user's code beside what was exported, which needs them; what was copied.
 
     Raises:
         LayercliError: another file of that name is there.
     """
     copied = []
-    for place, file in files:
+    for place, file in files.items():
         target = folder / place
         content = file.read_bytes()
         if target.exists():

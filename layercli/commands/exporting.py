@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import Valid
 from layercli.commands.examples import read_parts
-from layercli.commands.export_files import SUFFIXES, copy_files, layer_files, placed, require_place, size_of
+from layercli.commands.export_files import SUFFIXES, copy_files, placed, require_place, size_of
 from layercli.commands.ready import require_packages, require_trust
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MODEL
@@ -64,7 +64,7 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
         if request.quantize == "int8" and parts
         else (),
         run / MODEL,
-        tuple(file for _, file in layer_files(valid)),
+        tuple(valid.layer_code.values()),
     )
     compared = cases(valid, None if parts is None else examples_of(parts), request.batch_size)
     if request.quantize == "int8":  # beyond the ranges that were learned nothing is promised
@@ -81,7 +81,7 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
             )
             with quiet():
                 metrics = metrics_of(model, module, staging, part, valid.config.train, valid.graph, options)
-    copied = copy_files(layer_files(valid), target.parent) if form == "keras" else []
+    copied = copy_files(valid.layer_code, target.parent) if form == "keras" else []
     return {
         "ok": True,
         "run": request.run,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.check import check, require
 from layercli.commands.build import build
-from layercli.commands.export_files import copy_files, data_files, layer_files
+from layercli.commands.export_files import copy_files, data_files
 from layercli.commands.exporting import Request, examples_of
 from layercli.commands.known import read_known
 from layercli.commands.ready import require_trust
@@ -49,7 +49,7 @@ def export_script(request: Request, *, weights: bool, trust: bool = False) -> di
     compared = cases(valid, None if parts is None else examples_of(parts), None)
     if run is None and lookups:
         compared = []  # nothing is looked up before the layers have learned
-    code = [*layer_files(valid), *data_files(valid)]
+    code = valid.layer_code | data_files(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         files = Files(target.parent, f"{target.stem}.weights.h5" if weights else None,

@@ -28,16 +28,13 @@ def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
     Raises:
         LayercliError: Keras could not load a layer again that has learned this.
     """
-    for node in valid.graph.nodes:
-        if learns_before_training(node) and node.name not in assembled.taken_over:
-            teach(assembled.layers[node.name], node.layer, partial(_taken, assembled, valid, node, part))
-    problems = [
-        problem
-        for node in valid.graph.nodes
-        if learns_before_training(node)
-        for learner in learners(assembled.layers[node.name], node.layer)
-        for problem in _not_savable(learner, node, valid)
-    ]
+    problems: list[Problem] = []
+    for node in filter(learns_before_training, valid.graph.nodes):
+        layer = assembled.layers[node.name]
+        if node.name not in assembled.taken_over:
+            teach(layer, node.layer, partial(_taken, assembled, valid, node, part))
+        for learner in learners(layer, node.layer):
+            problems += _not_savable(learner, node, valid)
     if problems:
         raise LayercliError(problems)
 
