@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
 from layercli.check import Valid
 from layercli.config.logged import logged
 from layercli.config.train import TrainSection
@@ -16,7 +14,7 @@ from layercli.engine.execution import fits_in_memory, steps_in_block
 from layercli.engine.feed import feed_for
 from layercli.engine.loop import Evaluation
 from layercli.engine.numbers import loss_first
-from layercli.engine.refusals import said
+from layercli.engine.refusals import refusals, said
 from layercli.errors import LayercliError
 
 
@@ -27,15 +25,12 @@ def evaluate(model: Any, valid: Valid, train: TrainSection, part: Part) -> dict[
         LayercliError: Keras, or a layer of the user's, refuses the examples.
     """
     compile_model(model, train)
-    refusals: tuple[type[Exception], ...] = (ValueError, TypeError, tf.errors.OpError)
-    if valid.custom_layers:
-        refusals = (Exception,)  # whatever the user's code may raise
     feed = feed_for(part, train.batch_size, stream=not fits_in_memory(part))
     try:
         logs = Evaluation(model, most=steps_in_block(part, train.batch_size)).over(feed)
     except (LayercliError, RefusedDataError):
         raise
-    except refusals as error:
+    except refusals(valid) as error:
         message = f"The model cannot be evaluated: {said(error)}"
         hint = "The examples must fit the model's inputs, and the loss and metrics the targets."
         raise LayercliError(valid.problem(("data",), "training-failed", message, hint)) from error

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
-import tensorflow as tf
 
 from layercli import process
 from layercli.check import Valid
@@ -28,7 +27,7 @@ from layercli.engine.feed import feed_for
 from layercli.engine.keeping import DivergedError, Guard, Keeper, StoppedError, Store
 from layercli.engine.loop import BEGINNING, Loop, Position
 from layercli.engine.numbers import loss_first, plain
-from layercli.engine.refusals import said
+from layercli.engine.refusals import refusals, said
 from layercli.engine.snapshot import Snapshot, UnfitSnapshotError, is_finite, put_back_layers
 from layercli.engine.workers import Workers, is_loss
 from layercli.errors import LayercliError, Problem
@@ -209,11 +208,9 @@ def _refusals(valid: Valid) -> Iterator[None]:
     Raises:
         LayercliError: they refused it.
     """
-    refusals: tuple[type[Exception], ...] = (ValueError, TypeError, tf.errors.OpError)
     ours = (LayercliError, StoppedError, UnfitSnapshotError, RefusedDataError, OSError)
     hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
     if valid.custom_layers:
-        refusals = (Exception,)  # whatever the user's code may raise
         hint = (
             "Look at your own layers, and at the loss and metrics: they must fit the targets and the output."
         )
@@ -221,7 +218,7 @@ def _refusals(valid: Valid) -> Iterator[None]:
         yield
     except ours:
         raise
-    except refusals as error:
+    except refusals(valid) as error:
         if process.cluster is not None and is_loss(error):
             message = f"Another process of the group is gone, or cannot be reached: {said(error)}"
             hint = "Begin all of them again; `train --resume RUN` goes on from the last checkpoint."

@@ -13,7 +13,7 @@ from layercli.data.arrays import Array, Examples, RefusedDataError
 from layercli.data.learned import Learned
 from layercli.data.part import Part
 from layercli.engine.adapting import fed
-from layercli.engine.refusals import said
+from layercli.engine.refusals import refusals, said
 from layercli.errors import LayercliError
 from layercli.graph.classes import Meaning, meaning_of
 from layercli.graph.findings import Finding
@@ -83,12 +83,9 @@ def _check_numbers(batch: Examples, before: int) -> None:
 
 
 def _outputs(model: Any, valid: Valid, x: Any) -> list[Array]:
-    refusals: tuple[type[Exception], ...] = (ValueError, TypeError, tf.errors.OpError)
-    if valid.custom_layers:
-        refusals = (Exception,)  # whatever the user's code may raise
     try:
         found = model.predict_on_batch(x)
-    except refusals as error:
+    except refusals(valid) as error:
         message = f"The model cannot predict: {said(error)}"
         hint = "The examples must fit the model's inputs."
         raise LayercliError(valid.problem(("data",), "prediction-failed", message, hint)) from error

@@ -6,6 +6,8 @@ import re
 import traceback
 from pathlib import Path
 
+import tensorflow as tf
+
 from layercli.check import Valid
 from layercli.config.custom import CustomLayer
 from layercli.errors import LayercliError
@@ -33,6 +35,11 @@ def said(error: BaseException) -> str:
     lines = [line.strip() for line in text.split("\n")]
     line = next((line for line in lines if line and not _NOISE.match(line)), "")
     return printable(f"{type(error).__name__}: {line}" if line else type(error).__name__, limit=_LONGEST)
+
+
+def refusals(valid: Valid) -> tuple[type[Exception], ...]:
+    """What a model raises, while it runs, for what the config or the data say; of the user's own code that is anything."""
+    return (Exception,) if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError)
 
 
 def refused(node: Node, valid: Valid, what: str, error: BaseException) -> LayercliError:
