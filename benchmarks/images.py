@@ -35,9 +35,9 @@ def main() -> None:
     options = parser.parse_args()
     import keras
 
-    from layercli.config.data import DATA
-    from layercli.data.part import Shuffle
-    from layercli.data.readers import read
+    from layercli.config.data.section import DATA
+    from layercli.data.readers.registry import read
+    from layercli.data.subset import Shuffle
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

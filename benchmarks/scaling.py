@@ -45,19 +45,19 @@ ROUNDS, STEPS = 9, 16
 def worker() -> None:
     """One process of a group: times blocks of steps, and all-reduces alone."""
     task = json.loads(sys.stdin.read())
-    from layercli import process
+    from layercli import runtime
 
-    process.is_ours = True
+    runtime.is_ours = True
     if task["size"] > 1:
         cluster = {
             "cluster": {"worker": task["addresses"]},
             "task": {"type": "worker", "index": task["rank"]},
         }
         os.environ["TF_CONFIG"] = json.dumps(cluster)
-        process.cluster = process.Cluster(task["rank"], task["size"])
+        runtime.cluster = runtime.Cluster(task["rank"], task["size"])
     from layercli.check import check, require
     from layercli.engine.assemble import assemble
-    from layercli.engine.compiling import compile_model
+    from layercli.engine.training.compile import compile_model
 
     valid = require(check(task["config"]))
     model = assemble(valid).model
@@ -65,10 +65,10 @@ def worker() -> None:
     import numpy as np
     import tensorflow as tf
 
-    from layercli.data.arrays import Examples
-    from layercli.engine.feed import Span, feed_for
-    from layercli.engine.loop import Loop
-    from layercli.engine.workers import Workers
+    from layercli.data.examples import Examples
+    from layercli.engine.training.feed import Span, feed_for
+    from layercli.engine.training.loop import Loop
+    from layercli.engine.training.multi_worker import Workers
 
     random = np.random.default_rng(0)
     x = random.normal(size=(EXAMPLES, FEATURES)).astype("float32")

@@ -42,15 +42,15 @@ def write(path: Path, rows: int) -> None:
 
 
 def source(path: Path):
-    from layercli.config.data import DATA
-    from layercli.data.readers import read
+    from layercli.config.data.section import DATA
+    from layercli.data.readers.registry import read
 
     return read(DATA.parse(CONFIG | {"path": str(path)}))
 
 
 def trained(path: Path):
     """The part that is trained on."""
-    from layercli.config.data import Split
+    from layercli.config.data.section import Split
 
     return source(path).divide(Split(test=0.1), seed=1, shuffle=True).train
 
@@ -61,7 +61,7 @@ Pass = Callable[[int], int]
 
 def layercli_batches(path: Path) -> Pass:
     """A shuffled pass in batches of arrays."""
-    from layercli.data.part import Shuffle
+    from layercli.data.subset import Shuffle
 
     part = trained(path)
     return lambda epoch: sum(len(batch) for batch in part.batches(BATCH, shuffle=Shuffle(1, epoch)))
@@ -69,8 +69,8 @@ def layercli_batches(path: Path) -> Pass:
 
 def layercli_steps(path: Path) -> Pass:
     """The same through the feed of the training loop: tensors, in blocks of 32 steps."""
-    from layercli.data.part import Shuffle
-    from layercli.engine.feed import Span, StreamFeed
+    from layercli.data.subset import Shuffle
+    from layercli.engine.training.feed import Span, StreamFeed
 
     feed = StreamFeed(trained(path), BATCH)
     steps = -(-feed.samples // BATCH)

@@ -99,14 +99,14 @@ def ours(name):
     """An epoch of the loop that ``layercli train`` runs, executed as it plans a long training; and that plan."""
     from layercli import api
     from layercli.engine.assemble import assemble
-    from layercli.engine.compiling import compile_model
-    from layercli.engine.execution import plan
-    from layercli.engine.feed import feed_for
-    from layercli.engine.loop import Loop, Position
+    from layercli.engine.training.compile import compile_model
+    from layercli.engine.training.execution_plan import plan
+    from layercli.engine.training.feed import feed_for
+    from layercli.engine.training.loop import Loop, Position
 
     with tempfile.TemporaryDirectory() as place:
         valid = api.load(config(name, Path(place), epochs=LONG))
-        from layercli.data.readers import read
+        from layercli.data.readers.registry import read
 
         part = read(valid.config.data).divide(valid.config.data.split, seed=0, shuffle=True).train
         model = assemble(valid).model

@@ -62,7 +62,7 @@ def train(
     Raises:
         LayercliError: something is wrong with the config or the data, or the loss became NaN.
     """
-    from layercli.commands.training import train as train_model
+    from layercli.workflows.train import train as train_model
 
     return train_model(load(config), run_dir=None if run_dir is None else fspath(run_dir), trust=trust)
 
@@ -81,7 +81,7 @@ def resume(
     Raises:
         LayercliError: as ``train``; or the config, the data or a version is another, and ``allow_changes`` is false.
     """
-    from layercli.commands.going_on import go_on
-    from layercli.commands.resuming import reopen
+    from layercli.workflows.resume import go_on
+    from layercli.workflows.resume_check import reopen
 
     return go_on(reopen(fspath(run), overrides=overrides, allow_changes=allow_changes), trust=trust)

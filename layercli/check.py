@@ -11,23 +11,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom import CustomLayer
-from layercli.config.data import Data
-from layercli.config.expand import entry_names, expand
-from layercli.config.interpolate import literal
+from layercli.config.custom_layers import CustomLayer
+from layercli.config.data.section import Data
+from layercli.config.language.expand import entry_names, expand
+from layercli.config.language.variables import literal
 from layercli.config.names import INPUT
-from layercli.config.salvage import salvage
+from layercli.config.partial import salvage
 from layercli.errors import LayercliError, Problem, Severity, has_errors
-from layercli.graph import agreement, hints
 from layercli.graph.build import Graph, build
 from layercli.graph.build import Node as GraphNode
-from layercli.graph.findings import Finding
+from layercli.graph.checks import consistency, hints
+from layercli.graph.checks.monitors import monitor_findings
+from layercli.graph.checks.outputs import output_findings
+from layercli.graph.finding import Finding
 from layercli.graph.inputs import model_inputs, undeclared
-from layercli.graph.monitors import monitor_findings
-from layercli.graph.outputs import output_findings
 from layercli.graph.shapes import Row, Shapes, infer
 from layercli.layers.shapes import show
-from layercli.layers.suggestions import limited_suggestions
+from layercli.schema.suggestions import limited_suggestions
 from layercli.source.extend import read
 from layercli.source.load import STDIN
 from layercli.source.nodes import KeyPath, Node, problem_in
@@ -220,7 +220,7 @@ def _check_document(document: Node) -> Checked:
     problems.extend(_placed(document, found) for found in output_findings(config, graph.output_references))
     problems.extend(_placed(document, found) for found in monitor_findings(config, graph.output_references))
     if fits or malformed:
-        problems.extend(_placed(document, found) for found in agreement.disagreements(config, shapes))
+        problems.extend(_placed(document, found) for found in consistency.disagreements(config, shapes))
     if malformed:
         return Checked(file, _sorted(problems, file), document)
     return Checked(file, _sorted(problems, file), document, config, shapes)

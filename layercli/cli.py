@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli import __version__, process
+from layercli import __version__, runtime
 from layercli.errors import ExitCode, LayercliError, Problem
 
 COMMANDS = {
@@ -142,7 +142,7 @@ def _summary(module: str) -> str | None:
 
 def main() -> None:
     """The console script."""
-    process.is_ours = True
+    runtime.is_ours = True
     gc.disable()  # nothing that a check makes outlives it by much; the engine turns it on again
     os.environ.setdefault(
         "PYDANTIC_DISABLE_PLUGINS", "1"

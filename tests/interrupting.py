@@ -81,7 +81,7 @@ def write(kind: str, directory: Path, **section: Any) -> Path:
 
 def at_block(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
     """Do something in that block of steps (from 0) from now on, after Keras has run it."""
-    from layercli.engine.keeping import Guard
+    from layercli.engine.training.checkpointing import Guard
 
     left, before = [number], Guard.on_train_batch_end
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from layercli.config.changes import Changes
+from layercli.config.training.resume_changes import Changes
 from layercli.runs.checkpoints import Checkpoints
 from tests.interrupting import at_block, interrupt
 from tests.running import IRIS, invoke, train

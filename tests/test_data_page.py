@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from layercli.check import check
-from layercli.config.data import DATA, Data
+from layercli.config.data.section import DATA, Data
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))

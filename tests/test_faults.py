@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from layercli.engine import snapshot
-from layercli.engine.keeping import Guard
-from layercli.engine.loop import Loop
+from layercli.engine.training import snapshot
+from layercli.engine.training.checkpointing import Guard
+from layercli.engine.training.loop import Loop
 from layercli.runs.checkpoints import Checkpoints
 from tests.interrupting import assert_same, outcome, write
 from tests.running import invoke, line_of, problems, train, write_config

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from layercli.engine.loading import load_model
+from layercli.engine.load_model import load_model
 from layercli.errors import LayercliError
-from layercli.runs.opening import open_run
+from layercli.runs.open_run import open_run
 
 
 @pytest.fixture

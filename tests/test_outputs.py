@@ -8,9 +8,9 @@ import pytest
 
 from layercli import api
 from layercli.check import check
-from layercli.config.logged import logged
+from layercli.config.training.log_names import logged
 from layercli.engine.assemble import assemble
-from layercli.engine.compiling import compile_model
+from layercli.engine.training.compile import compile_model
 from tests.running import train
 
 CONFIG = """

@@ -6,7 +6,7 @@ import pytest
 from layercli import api
 from layercli.check import check
 from layercli.engine.assemble import assemble
-from layercli.engine.compiling import compile_model
+from layercli.engine.training.compile import compile_model
 from tests.running import CONFIGS, train
 
 SHIPPED = [path.name for path in sorted(CONFIGS.glob("*.yaml")) if path.name != "custom_layer.yaml"]

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from layercli.config.registry import CALLBACKS
-from layercli.engine import snapshot
+from layercli.config.training.registry import CALLBACKS
+from layercli.engine.training import snapshot
 from tests.interrupting import STACKS, Killed, assert_same, at_block, kill, outcome, write
 from tests.running import invoke, line_of, problems, train
 

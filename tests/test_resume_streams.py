@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pyarrow import csv, parquet
 
-from layercli.data import csv as csv_reader
-from layercli.data import stream, windows
+from layercli.data.readers import csv as csv_reader
+from layercli.data.tables import streamed as stream
+from layercli.data.tables import windows
 from tests.interrupting import Killed, assert_same, at_block, kill, outcome
 from tests.running import invoke, problems, train
 
@@ -110,7 +111,7 @@ def test_a_file_that_turns_bad_in_the_middle_of_training_is_told(spoil, message,
 
 
 def test_an_array_that_gets_shorter_in_the_middle_of_training_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("layercli.commands.examples.machine_memory", lambda: 1000)
+    monkeypatch.setattr("layercli.workflows.dataset.machine_memory", lambda: 1000)
     np.save(tmp_path / "x.npy", np.ones((300, 4), np.float32))
     np.save(tmp_path / "y.npy", np.arange(300) % 3)
     config = write("csv", tmp_path)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import layercli
 from layercli import api
-from layercli.data.readers import read
+from layercli.data.readers.registry import read
 from layercli.errors import LayercliError
 from layercli.runs import directory as runs
 from layercli.source.load import parse

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from layercli.check import check
-from layercli.config.pruners import PRUNERS
-from layercli.config.samplers import SAMPLERS
-from layercli.config.sweep import Sweep
+from layercli.config.sweep.pruners import PRUNERS
+from layercli.config.sweep.samplers import SAMPLERS
+from layercli.config.sweep.section import Sweep
 from layercli.sweep.plan import read_plan
 
 ROOT = Path(__file__).parents[1]

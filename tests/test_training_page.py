@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from layercli.check import check
-from layercli.config.optimizers import Optimizer
-from layercli.config.registry import CALLBACKS, SCHEDULES
-from layercli.config.train import TrainSection
+from layercli.config.training.optimizers import Optimizer
+from layercli.config.training.registry import CALLBACKS, SCHEDULES
+from layercli.config.training.section import TrainSection
 from tests.running import train
 
 PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from layercli.config.registry import CALLBACKS, OPTIMIZERS, SCHEDULES
+from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, SCHEDULES
 from layercli.runs.checkpoints import Checkpoints
 from tests.interrupting import assert_same, at_block, interrupt, outcome
 from tests.running import IRIS, invoke, train

@@ -1,1 +1,1 @@
-"""A file a command: load, check, do, report."""
+"""One file for each command: parse the command line, call a workflow, print the result."""

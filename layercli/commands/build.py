@@ -9,17 +9,17 @@ import typer
 
 from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.commands.plotting import PlotOption, ThemeName, ThemeOption, UnfoldOption, write_plot
-from layercli.commands.ready import require_memory, require_trust
-from layercli.commands.transferring import take_weights, told
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import print_summary
 from layercli.reports.problems import print_problems
 from layercli.runs import directory as runs
+from layercli.workflows.initial_weights import take_weights, told
+from layercli.workflows.plot import PlotOption, ThemeName, ThemeOption, UnfoldOption, write_plot
+from layercli.workflows.preflight import require_memory, require_trust
 
 if TYPE_CHECKING:
-    from layercli.engine.transfer import Transfer
+    from layercli.engine.transfer_weights import Transfer
 
 
 def _checked(output: str | None) -> str | None:

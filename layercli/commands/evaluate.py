@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
-from layercli.commands.examples import read_parts
 from layercli.commands.options import JsonOption, TrustOption
-from layercli.commands.ready import require_sections, require_trust
-from layercli.commands.trained import Trained
 from layercli.errors import LayercliError
-from layercli.graph.agreement import one_hot_units
+from layercli.graph.checks.consistency import one_hot_units
 from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.numbers import metrics
+from layercli.reports.formatting import metrics
+from layercli.workflows.dataset import read_parts
+from layercli.workflows.finished_run import Trained
+from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.part import Part
+    from layercli.data.subset import Part
 
 PartName = Literal["train", "validation", "test"]
 PARTS = get_args(PartName)
@@ -59,9 +59,9 @@ def evaluate(
     trained = Trained.open(run, trust=trust)
     _, section = require_sections(trained.valid)
     examples = _new(trained, data) if data else _part(trained, part, trust=trust)
-    from layercli.data.arrays import RefusedDataError
-    from layercli.engine.evaluating import evaluate as evaluate_model
-    from layercli.engine.loading import load_model
+    from layercli.data.examples import RefusedDataError
+    from layercli.engine.evaluate import evaluate as evaluate_model
+    from layercli.engine.load_model import load_model
 
     model = load_model(trained.model_file, trained.valid)
     try:
@@ -86,8 +86,8 @@ def _part(trained: Trained, part: PartName, *, trust: bool) -> Part:
 def _new(trained: Trained, paths: list[str]) -> Part:
     """New examples, as the model is fed with them."""
     source = trained.read_new(paths, targets=True)
-    from layercli.data.arrays import Parts
-    from layercli.data.feeding import one_hot
+    from layercli.data.examples import Parts
+    from layercli.data.targets_and_weights import one_hot
 
     units = one_hot_units(trained.valid.config, trained.valid.shapes, source.facts())
     return one_hot(Parts(source, source, source), units).train

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from layercli.commands.export_files import SUFFIXES
-from layercli.commands.exporting import Request, export
 from layercli.commands.options import JsonOption, TrustOption
-from layercli.commands.scripting import export_script
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.export import print_export
+from layercli.workflows.export import Request, export
+from layercli.workflows.export_files import SUFFIXES
+from layercli.workflows.export_script import export_script
 
 
 def command(

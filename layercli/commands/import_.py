@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.importing import import_model
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.problems import print_problems
+from layercli.workflows.import_model import import_model
 
 
 def command(

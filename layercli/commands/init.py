@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from layercli.errors import LayercliError, Problem
+from layercli.reports.config_template import AXES, SHAPES, Start, config_text, table_start
 from layercli.reports.console import console, print_json
-from layercli.reports.start import AXES, SHAPES, Start, config_text, table_start
 from layercli.runs import directory as runs
 
 
@@ -144,7 +144,7 @@ def _sizes(text: str, kind: Any) -> tuple[int, ...]:
 def _from_data(
     data: Path, config: Path, name: str, target: str | None, size: Any
 ) -> tuple[Start, str | None]:
-    from layercli.commands.looking import image_start, table_of
+    from layercli.workflows.init_from_data import image_start, table_of
 
     place, folder = data.resolve(), config.resolve().parent
     relative = str(place.relative_to(folder) if place.is_relative_to(folder) else place)

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from layercli.check import check, require
-from layercli.commands.examples import examine
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.commands.ready import require_data
 from layercli.errors import ExitCode, LayercliError, Problem, has_errors
 from layercli.reports.console import console, print_json
-from layercli.reports.data import data_json, print_data
+from layercli.reports.data_summary import data_json, print_data
 from layercli.reports.problems import print_problems, problems_json
 from layercli.runs import directory as runs
+from layercli.workflows.dataset import examine
+from layercli.workflows.preflight import require_data
 
 
 def command(

@@ -8,11 +8,11 @@ import typer
 
 from layercli.check import Valid, check, require
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.commands.ready import require_memory, require_trust
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import Forward, inspection_json, print_inspection
 from layercli.reports.problems import print_problems, problems_json
+from layercli.workflows.preflight import require_memory, require_trust
 
 
 def command(
@@ -55,7 +55,7 @@ def forward_pass(valid: Valid, *, trust: bool = False) -> tuple[Valid, Forward, 
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
     from layercli.engine.assemble import assemble, completed
-    from layercli.engine.forward import run_forward
+    from layercli.engine.forward_pass import run_forward
 
     assembled = assemble(valid)
     return completed(valid, assembled), *run_forward(assembled, valid)

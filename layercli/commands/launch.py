@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.distribution.members import Members
+from layercli.distribution.process_group import Members
 from layercli.errors import ExitCode
 
 

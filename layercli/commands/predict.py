@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from layercli.commands.options import JsonOption, TrustOption
-from layercli.commands.trained import Trained
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.runs.directory import staged
 from layercli.source.nodes import printable
+from layercli.workflows.finished_run import Trained
 
 _BATCH_SIZE = 128
 
@@ -84,10 +84,10 @@ def predict(
     source = trained.read_new(inputs, targets=False)
     if not len(source):
         raise LayercliError(Problem(code="unreadable-data", message="There are no examples.", file=inputs[0]))
-    from layercli.data.arrays import RefusedDataError
-    from layercli.data.writing import WRITERS
-    from layercli.engine.loading import load_model
-    from layercli.engine.predicting import predict as predictions
+    from layercli.data.examples import RefusedDataError
+    from layercli.data.predictions import WRITERS
+    from layercli.engine.load_model import load_model
+    from layercli.engine.predict import predict as predictions
 
     model = load_model(trained.model_file, trained.valid)
     target = Path(output)

@@ -10,12 +10,12 @@ import typer
 
 from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
-from layercli.layers.suggestions import did_you_mean
 from layercli.reports.console import console, print_json
 from layercli.reports.runs import print_comparison, print_runs
-from layercli.runs.choosing import Condition, differences, in_order, known_keys, named
 from layercli.runs.directory import ROOT
 from layercli.runs.listing import Run, find
+from layercli.runs.query import Condition, differences, in_order, known_keys, named
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import printable
 
 

@@ -11,7 +11,7 @@ import typer
 
 from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
-from layercli.reports.schema import config_schema
+from layercli.json_schema import config_schema
 from layercli.runs import directory as runs
 
 

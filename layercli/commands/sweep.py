@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layercli.commands.options import JsonOption, SetOption, TrustOption
-from layercli.commands.ready import require_trust
 from layercli.reports.console import console, is_terminal, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.sweep import SweepProgress, print_sweep
-from layercli.sweep.group import Group, terminable
 from layercli.sweep.plan import Plan, read_plan
 from layercli.sweep.study import (
     identity_of_process,
@@ -23,6 +21,8 @@ from layercli.sweep.study import (
     tally,
     try_again,
 )
+from layercli.sweep.worker_pool import Group, terminable
+from layercli.workflows.preflight import require_trust
 
 if TYPE_CHECKING:
     import optuna
@@ -82,10 +82,10 @@ def command(
         wanted=plan.sweep.wanted,
     )
     group = Group(
-        "layercli.commands.sweep_worker", task, jobs=min(jobs, plan.sweep.wanted), directory=directory
+        "layercli.workflows.sweep_worker", task, jobs=min(jobs, plan.sweep.wanted), directory=directory
     )
     _watch(plan, study, group, progress)
-    from layercli.sweep.outcome import summarized
+    from layercli.sweep.results import summarized
 
     summary = summarized(plan, study, directory)
     if json:
@@ -96,7 +96,7 @@ def command(
 
 def _watch(plan: Plan, study: optuna.Study, group: Group, progress: SweepProgress) -> None:
     """Show the trials until the workers have nothing left to do; an interruption ends them and gives up their trials."""
-    from layercli.sweep.outcome import listed
+    from layercli.sweep.results import listed
 
     try:
         with terminable(), progress, group:

@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from layercli import process
+from layercli import runtime
 from layercli.check import check, require
-from layercli.commands.going_on import go_on
 from layercli.commands.options import JsonOption, SetOption, TrustOption
-from layercli.commands.resuming import reopen
-from layercli.commands.training import train
 from layercli.distribution.cluster import gpus_to_share, join
-from layercli.distribution.members import Members
-from layercli.distribution.places import copied, place_of_follower
+from layercli.distribution.process_group import Members
+from layercli.distribution.run_paths import copied, place_of_follower
 from layercli.reports.console import console, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Quiet, Silent
 from layercli.reports.training import print_outcome
 from layercli.source.load import STDIN
+from layercli.workflows.resume import go_on
+from layercli.workflows.resume_check import reopen
+from layercli.workflows.train import train
 
 
 def command(
@@ -84,7 +84,7 @@ def command(
             begun = begun if place is None else replace(begun, run=copied(begun.run, place))
             summary = go_on(begun, trust=trust, progress=progress, interruptible=True)
     if place is not None:
-        summary = {"ok": True, "worker": process.cluster.rank if process.cluster else 0}
+        summary = {"ok": True, "worker": runtime.cluster.rank if runtime.cluster else 0}
     if json:
         print_json(summary)
     elif quiet and place is None:

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from layercli.check import Checked, check, require
-from layercli.commands.files import each, find_configs
 from layercli.commands.options import JsonOption, SetOption
-from layercli.commands.ready import memory_problem
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import console, print_json
 from layercli.reports.problems import MOST_SHOWN, github_line, print_problems, problems_json
+from layercli.workflows.config_files import each, find_configs
+from layercli.workflows.preflight import memory_problem
 
 
 class Format(StrEnum):
@@ -70,8 +70,8 @@ def command(
 
 def _mend(file: str, *, json: bool) -> None:
     """Show what can be mended in a file, and write it; a person at a terminal is asked first."""
-    from layercli.commands.mending import mended, write
     from layercli.reports.problems import print_diff
+    from layercli.workflows.autofix import mended, write
 
     before, after = mended(file)
     if before == after:

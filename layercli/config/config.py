@@ -4,13 +4,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.config.blocks import BLOCKS
-from layercli.config.data import DataSection
-from layercli.config.interpolate import VARS
+from layercli.config.data.section import DataSection
+from layercli.config.language.blocks import BLOCKS
+from layercli.config.language.variables import VARS
 from layercli.config.model import ModelSection
 from layercli.config.names import RunName
-from layercli.config.train import TrainSection
-from layercli.layers.strict import Strict
+from layercli.config.training.section import TrainSection
+from layercli.schema.strict_model import Strict
 from layercli.source.extend import EXTENDS
 
 _SECTION = "It belongs under `train:`."

@@ -5,12 +5,12 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from layercli.config.entries import Entry
+from layercli.config.layer_entries import Entry
 from layercli.config.names import layer_name
 from layercli.layers.arguments import LARGEST
-from layercli.layers.component import at
 from layercli.layers.shapes import Shape, Tensor
-from layercli.layers.strict import ArgumentError, Expected, Strict, refuse
+from layercli.schema.component import at
+from layercli.schema.strict_model import ArgumentError, Expected, Strict, refuse
 from layercli.source.nodes import quoted
 
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from layercli.layers.strict import Expected, refuse
+from layercli.schema.strict_model import Expected, refuse
 from layercli.source.nodes import quoted
 
 PREVIOUS, INPUT = "previous", "input"

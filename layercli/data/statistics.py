@@ -8,10 +8,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.data.arrays import Array, Examples, RefusedDataError, Targets, in_batches
-from layercli.data.part import Part
-from layercli.data.targets import is_labels
-from layercli.graph.findings import Finding
+from layercli.data.examples import Array, Examples, RefusedDataError, Targets, in_batches
+from layercli.data.labels import is_labels
+from layercli.data.subset import Part
+from layercli.graph.finding import Finding
 
 MOST_DIFFERENT: Final = 10_000
 """Different values of a column that are told apart; of more nobody asks how many."""

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from layercli.data.arrays import Array, Parts
-from layercli.data.part import Part, Shuffle
+from layercli.data.examples import Array, Parts
+from layercli.data.labels import is_labels
 from layercli.data.statistics import Statistics, Values, labels_of
-from layercli.data.targets import is_labels
+from layercli.data.subset import Part, Shuffle
 
 _MOST_CLASSES = 100_000
 _SHEET = 64

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layercli import process
+from layercli import runtime
 from layercli.check import Valid
-from layercli.distribution.differences import differences, unshared_losses
+from layercli.distribution.limitations import differences, unshared_losses
 from layercli.errors import LayercliError, Problem
 
 TF_CONFIG = "TF_CONFIG"
@@ -23,21 +23,21 @@ def join(valid: Valid) -> list[Problem]:
         LayercliError: the config wants a group and there is none, or ``TF_CONFIG`` cannot be read.
     """
     wanted = valid.config.train.distribution if valid.config.train is not None else "none"
-    if not process.is_ours or wanted in ("none", "mirrored"):
+    if not runtime.is_ours or wanted in ("none", "mirrored"):
         return []
-    process.cluster = _declared()
-    if wanted == "multi_worker" and process.cluster is None:
+    runtime.cluster = _declared()
+    if wanted == "multi_worker" and runtime.cluster is None:
         message = "`distribution: multi_worker` needs several processes, but TF_CONFIG names none."
         hint = "Start it with `layercli launch --workers 2 -- train CONFIG`, or see docs/distributed.md."
         raise LayercliError(valid.problem(("train", "distribution"), "bad-cluster", message, hint))
-    if process.cluster is None:
+    if runtime.cluster is None:
         return []
     if problems := [*unshared_losses(valid)]:
         raise LayercliError(problems)
-    return [] if process.cluster.rank else [*differences(valid)]
+    return [] if runtime.cluster.rank else [*differences(valid)]
 
 
-def _declared() -> process.Cluster | None:
+def _declared() -> runtime.Cluster | None:
     """The group that ``TF_CONFIG`` declares, where it has more than one process."""
     text = os.environ.get(TF_CONFIG)
     if not text:
@@ -51,7 +51,7 @@ def _declared() -> process.Cluster | None:
         raise LayercliError(Problem(code="bad-cluster", message=message, hint=hint)) from None
 
 
-def _cluster(document: dict[str, Any]) -> process.Cluster | None:
+def _cluster(document: dict[str, Any]) -> runtime.Cluster | None:
     members = document.get("cluster", {})
     chiefs, workers = len(members.get("chief", [])), len(members.get("worker", []))
     size = chiefs + workers
@@ -61,7 +61,7 @@ def _cluster(document: dict[str, Any]) -> process.Cluster | None:
     rank = {"chief": 0, "worker": chiefs}[kind] + index
     if not isinstance(index, int) or not 0 <= rank < size:
         raise ValueError(rank)
-    return process.Cluster(rank, size)
+    return runtime.Cluster(rank, size)
 
 
 def local_gpus() -> list[str]:
@@ -77,7 +77,7 @@ def gpus_to_share(valid: Valid) -> int:
     """How many GPUs of this machine share the training, each with a process of its own; 0 where there are no several."""
     wanted = valid.config.train.distribution if valid.config.train is not None else "none"
     grouped = TF_CONFIG in os.environ
-    if not process.is_ours or wanted not in ("auto", "mirrored") or grouped:
+    if not runtime.is_ours or wanted not in ("auto", "mirrored") or grouped:
         return 0
     gpus = len(local_gpus())
     return gpus if gpus > 1 else 0

@@ -9,10 +9,10 @@ from typing import Any
 import keras
 
 from layercli.check import Valid
-from layercli.config.custom import CustomLayer
-from layercli.engine.custom import load_class
-from layercli.engine.objects import keras_object, keras_value
-from layercli.engine.refusals import refused, said
+from layercli.config.custom_layers import CustomLayer
+from layercli.engine.custom_layers import load_class
+from layercli.engine.keras_errors import refused, said
+from layercli.engine.keras_objects import keras_object, keras_value
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import Node
 from layercli.graph.shapes import Row, Shapes

@@ -7,10 +7,10 @@ from collections.abc import Container, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import TypeAlias
 
-from layercli.config.custom import CustomLayer
+from layercli.config.custom_layers import CustomLayer
 from layercli.graph.build import Node
 from layercli.graph.shapes import Row, Shapes
-from layercli.layers.component import snake_case
+from layercli.schema.component import snake_case
 
 Pairs: TypeAlias = dict[int, int]
 """Index of a layer of the first model -> index of the one that stands for it in the second."""

@@ -11,13 +11,13 @@ from itertools import chain, islice
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom import CustomLayer, unknown_layer
-from layercli.config.entries import Doubt, LayerEntry, in_order
+from layercli.config.custom_layers import CustomLayer, unknown_layer
+from layercli.config.layer_entries import Doubt, LayerEntry, in_order
 from layercli.config.names import INPUT, number_names
-from layercli.graph.findings import Finding
+from layercli.graph.finding import Finding
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
-from layercli.layers.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, printable, quoted
 
 _MOST_COMPARED = 300

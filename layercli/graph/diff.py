@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from layercli.config.config import Config
-from layercli.config.custom import CustomLayer
+from layercli.config.custom_layers import CustomLayer
 from layercli.config.names import INPUT
 from layercli.graph.align import Pairs, align, is_numbered
 from layercli.graph.build import Node, reference
 from layercli.graph.shapes import Row, Shapes
-from layercli.layers.component import Component
 from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.shapes import show
-from layercli.layers.strict import Strict, plain
+from layercli.schema.component import Component
+from layercli.schema.strict_model import Strict, plain
 from layercli.source.nodes import KeyPath, format_path
 
 

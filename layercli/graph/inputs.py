@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from layercli.config.config import Config
-from layercli.config.data import DataFacts
+from layercli.config.data.section import DataFacts
 from layercli.config.model import InputSpec
 from layercli.config.names import INPUT
-from layercli.graph.findings import Finding
+from layercli.graph.finding import Finding
 from layercli.layers.shapes import Shape, Tensor, product, show
-from layercli.layers.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, format_path, printable
 
 _INPUT_PATH: KeyPath = ("model", "input")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from layercli.config.entries import Doubt
+from layercli.config.layer_entries import Doubt
 from layercli.graph.build import Graph, Node
 from layercli.layers.base import Inferred, Weight, default_policy
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, show

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from layercli.importing.objects import InexpressibleError, short_float
+from layercli.importing.keras_config import InexpressibleError, short_float
 from layercli.source.nodes import printable
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from layercli.importing.items import Item, Stack, Wire
+from layercli.importing.layer_stack import Item, Stack, Wire
 
 
 def moved_to(wire: Wire, moved: dict[Item, Item]) -> Wire:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from layercli.layers.component import Component
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
-from layercli.layers.strict import Expected, refuse
-from layercli.layers.suggestions import closest
+from layercli.schema.component import Component
+from layercli.schema.strict_model import Expected, refuse
+from layercli.schema.suggestions import closest
 from layercli.source.nodes import quoted
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from layercli.layers.arguments import DType, Regularizer
-from layercli.layers.component import Component
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, show
+from layercli.schema.component import Component
 
 _policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from layercli.layers.component import Catalogue, Component
+from layercli.schema.component import Catalogue, Component
 
 if TYPE_CHECKING:
     from layercli.layers.base import Layer
@@ -16,7 +16,7 @@ ACTIVATIONS: Final = (
 
 INITIALIZERS: Final = Catalogue[Component](
     noun="initializer",
-    package="layercli.layers",
+    package="layercli.layers.objects",
     modules=dict.fromkeys(
         (
             "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "Zeros", "Ones",
@@ -34,14 +34,14 @@ INITIALIZERS: Final = Catalogue[Component](
 
 REGULARIZERS: Final = Catalogue[Component](
     noun="regularizer",
-    package="layercli.layers",
+    package="layercli.layers.objects",
     modules=dict.fromkeys(("L1", "L2", "L1L2", "OrthogonalRegularizer"), "regularizers"),
     nameless=("L1L2",),
 )
 
 CONSTRAINTS: Final = Catalogue[Component](
     noun="constraint",
-    package="layercli.layers",
+    package="layercli.layers.objects",
     modules=dict.fromkeys(("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"), "constraints"),
 )
 
@@ -88,7 +88,7 @@ _MODULES = {
         "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomPerspective", "RandomRotation", "RandomShear",
         "RandomTranslation", "RandomZoom",
     ),
-    "colors": (
+    "color_augmentation": (
         "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "RandomBrightness",
         "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomGaussianBlur", "RandomGrayscale",
         "RandomHue", "RandomInvert", "RandomPosterization", "RandomSaturation", "RandomSharpness", "Solarization",
@@ -100,7 +100,7 @@ _INPUT = ("the input is declared as `model.input`", "Write `model: {input: [28, 
 
 LAYERS: "Final[Catalogue[Layer]]" = Catalogue(
     noun="layer",
-    package="layercli.layers",
+    package="layercli.layers.families",
     modules={name: module for module, names in _MODULES.items() for name in names},
     aliases={
         "AvgPool1D": "AveragePooling1D", "AvgPool2D": "AveragePooling2D", "AvgPool3D": "AveragePooling3D",

@@ -12,8 +12,8 @@ import yaml
 from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, ShapeError, Tensor, show
-from layercli.layers.strict import describe_type, plain, written
-from layercli.reports.numbers import count
+from layercli.reports.formatting import count
+from layercli.schema.strict_model import describe_type, plain, written
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import Valid
 from layercli.graph.diff import Difference, Pair, Side, carried_over, compare, setting_differences
 from layercli.graph.shapes import Row
-from layercli.layers.strict import written
+from layercli.reports.formatting import count, shapes, short
 from layercli.reports.layers import row_json
-from layercli.reports.numbers import count, shapes, short
+from layercli.schema.strict_model import written
 from layercli.source.nodes import printable
 
 if TYPE_CHECKING:

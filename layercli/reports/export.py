@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.numbers import byte_count
+from layercli.reports.formatting import byte_count
 
 if TYPE_CHECKING:
     from rich.console import Console

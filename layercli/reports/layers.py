@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import Valid
 from layercli.graph.shapes import Row, Shapes
 from layercli.layers.shapes import Shape
-from layercli.reports.numbers import byte_count, count, shapes, short
+from layercli.reports.formatting import byte_count, count, shapes, short
 
 if TYPE_CHECKING:
     from rich.console import Console

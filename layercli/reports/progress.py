@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from layercli.config.metrics import BOOKKEEPING
-from layercli.config.train import TrainSection
+from layercli.config.training.metrics import BOOKKEEPING
+from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.graph.monitors import best_epoch
-from layercli.reports.numbers import duration, number
-from layercli.reports.screen import Screen
+from layercli.graph.checks.monitors import best_epoch
+from layercli.reports.formatting import duration, number
+from layercli.reports.live_training import Screen
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.numbers import count, duration, number
+from layercli.reports.formatting import count, duration, number
 from layercli.source.nodes import printable
 
 if TYPE_CHECKING:

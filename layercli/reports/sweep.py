@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from layercli.layers.strict import written
-from layercli.reports.numbers import duration, number
+from layercli.reports.formatting import duration, number
+from layercli.schema.strict_model import written
 from layercli.source.nodes import printable
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from layercli.config.train import TrainSection
+from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError
-from layercli.graph.monitors import best_epoch, better
+from layercli.graph.checks.monitors import best_epoch, better
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, ROOT, SUMMARY
 from layercli.runs.lock import is_locked
 from layercli.source.load import load

@@ -13,13 +13,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from layercli.check import Checked, Valid, check_document, refusals, require
-from layercli.config.expand import entry_names
-from layercli.config.logged import logged as logged_by
-from layercli.config.space import Choice, Parameter
-from layercli.config.sweep import Sweep
+from layercli.config.language.expand import entry_names
+from layercli.config.sweep.search_space import Choice, Parameter
+from layercli.config.sweep.section import Sweep
+from layercli.config.training.log_names import logged as logged_by
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.monitors import better
-from layercli.layers.suggestions import did_you_mean
+from layercli.graph.checks.monitors import better
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.extend import read
 from layercli.source.load import load
 from layercli.source.nodes import KeyPath, Node, printable, problem_in

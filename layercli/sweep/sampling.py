@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.samplers import BaseSampler
 
-from layercli.layers.component import Component
+from layercli.schema.component import Component
 from layercli.sweep.plan import Plan
 from layercli.sweep.study import turn
 

@@ -39,7 +39,7 @@ def require_optuna(plan: Plan) -> None:
     """
     from importlib.util import find_spec
 
-    from layercli.config.samplers import needs
+    from layercli.config.sweep.samplers import needs
 
     if any(find_spec(package) is None for package in ("optuna", "plotly", "sqlalchemy")):
         message = "A sweep needs Optuna, which is not installed."
@@ -157,7 +157,7 @@ def _database(url: str, heartbeat: int) -> Any:
 
 
 def _journal(directory: Path) -> Any:
-    from layercli.sweep.journal import journal
+    from layercli.sweep.journal_storage import journal
 
     return journal(directory / JOURNAL, most_tries=_MOST_TRIES)
 

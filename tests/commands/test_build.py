@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.commands import ready
+from layercli.workflows import preflight
 from tests.running import CONFIGS, invoke, problems, python, write_config
 
 PREDICT = """
@@ -185,10 +185,10 @@ def test_a_model_that_fits_is_not_refused_and_training_needs_more_room(iris, mon
     valid = api.load(iris)
     weights = (4 * 8 + 8 + 8 * 3 + 3) * 4
     outputs = (8 + 3) * 4
-    monkeypatch.setattr(ready, "machine_memory", lambda: weights + outputs)
-    assert ready.memory_problem(valid, copies=1) is None
-    problem = ready.memory_problem(valid, copies=4)
+    monkeypatch.setattr(preflight, "machine_memory", lambda: weights + outputs)
+    assert preflight.memory_problem(valid, copies=1) is None
+    problem = preflight.memory_problem(valid, copies=4)
     assert problem.message == ("The model needs about 2.4 KiB of memory; this machine has 312 B. "
                                "`dense` alone has weights and outputs of 192 B.")  # fmt: skip
-    monkeypatch.setattr(ready, "machine_memory", lambda: None)
-    assert ready.memory_problem(valid, copies=4) is None
+    monkeypatch.setattr(preflight, "machine_memory", lambda: None)
+    assert preflight.memory_problem(valid, copies=4) is None

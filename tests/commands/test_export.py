@@ -182,11 +182,11 @@ def test_a_script_has_the_file_of_its_data_function_beside_it_and_the_dtype_poli
 
 
 def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, monkeypatch):
-    from layercli.commands import scripting
+    from layercli.workflows import export_script
 
-    honest = scripting.write_script
+    honest = export_script.write_script
     monkeypatch.setattr(
-        scripting, "write_script", lambda *args: honest(*args).replace("Dense(10", "Dense(11")
+        export_script, "write_script", lambda *args: honest(*args).replace("Dense(10", "Dense(11")
     )
     result = invoke("export", digits_run.path, "-f", "python", "--json")
     assert [code for code, _ in problems(result)] == ["export-failed"]
@@ -195,16 +195,18 @@ def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, m
 
 
 def test_the_layer_is_named_at_which_a_script_begins_to_differ(here, monkeypatch):
-    from layercli.commands import scripting
+    from layercli.workflows import export_script
 
-    honest = scripting.write_script
+    honest = export_script.write_script
     layers = [
         {"type": "Dense", "units": 3},
         {"type": "Dense", "name": "wrong", "units": 2, "activation": "relu"},
         "Flatten",
     ]
     (here / "c.yaml").write_text(yaml.safe_dump({"model": {"input": [4], "layers": layers}}))
-    monkeypatch.setattr(scripting, "write_script", lambda *args: honest(*args).replace('"relu"', '"tanh"'))
+    monkeypatch.setattr(
+        export_script, "write_script", lambda *args: honest(*args).replace('"relu"', '"tanh"')
+    )
     result = invoke("export", "c.yaml", "-f", "python", "--json")
     [problem] = json.loads(result.stdout)["problems"]
     assert (problem["code"], problem["path"]) == ("export-differs", "model.layers[1]")

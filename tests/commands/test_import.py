@@ -14,8 +14,8 @@ from keras import layers
 
 from layercli import api
 from layercli.importing.archive import read_model
-from layercli.importing.leaves import leaves_of, leaves_of_config
-from layercli.importing.reading import read_stack
+from layercli.importing.flatten import leaves_of, leaves_of_config
+from layercli.importing.read_model import read_stack
 from tests.running import CONFIGS, invoke
 from tests.stacks import document
 from tests.test_stacks import stacks
@@ -461,7 +461,7 @@ def test_reading_a_model_needs_no_framework(tmp_path):
     code = """
 import sys
 from layercli.importing.archive import read_model
-from layercli.importing.reading import read_stack
+from layercli.importing.read_model import read_stack
 stack, problems = read_stack(read_model(sys.argv[1]).document, lambda layer: None)
 print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
 """
@@ -469,16 +469,16 @@ print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(
 
 
 def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp_path):
-    from layercli.engine import importing
+    from layercli.engine import import_check
 
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Dense(3)])
-    moved = importing.move_weights
+    moved = import_check.move_weights
 
     def wrong(original, assembled, *args, **options):
         moved(original, assembled, *args, **options)
         assembled.model.layers[-1].bias.assign([0.0, 0.1, 0.0])
 
-    monkeypatch.setattr(importing, "move_weights", wrong)
+    monkeypatch.setattr(import_check, "move_weights", wrong)
     result, document, config = imported(model, "--weights")
     assert result.exit_code == 1
     assert found(document)[0][0] == "import-differs"

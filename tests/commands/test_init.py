@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from layercli.check import check, require
-from layercli.data.look import look_at_table
+from layercli.data.preview import look_at_table
 from tests.running import invoke, train
 
 SHAPES = {"vectors": "7", "sequences": "20x3", "images": "28x28x1", "text": None}

@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import csv as arrow_csv
 
 from layercli.commands.predict import SUFFIXES
-from layercli.data.writing import WRITERS
+from layercli.data.predictions import WRITERS
 from layercli.runs.directory import LEARNED
 from tests.running import invoke, problems, train, write_config
 

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.runs.choosing import Condition
 from layercli.runs.listing import find, read_run
 from layercli.runs.lock import is_locked, locked
+from layercli.runs.query import Condition
 from tests.running import invoke
 
 CONFIG = """

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from layercli.commands.files import each
-from layercli.commands.mending import mended
+from layercli.workflows.autofix import mended
+from layercli.workflows.config_files import each
 from tests.running import CONFIGS, LAYERCLI, invoke
 
 GOOD = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"

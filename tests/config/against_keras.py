@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from layercli.engine.objects import keras_object
-from layercli.layers.component import Catalogue, Component
+from layercli.engine.keras_objects import keras_object
+from layercli.schema.component import Catalogue, Component
 
 _BY_OTHER_MEANS = ("self", "kwargs")
 

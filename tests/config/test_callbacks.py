@@ -4,10 +4,10 @@ import keras
 import pytest
 from pydantic import TypeAdapter
 
-from layercli.config.callbacks import OWN_FILES, monitored
-from layercli.config.registry import CALLBACKS
-from layercli.config.training_types import Callback
-from layercli.engine.objects import keras_object
+from layercli.config.training.callbacks import OWN_FILES, monitored
+from layercli.config.training.registry import CALLBACKS
+from layercli.config.training.types import Callback
+from layercli.engine.keras_objects import keras_object
 from layercli.runs import directory as runs
 from tests.config.against_keras import (
     assert_complete,

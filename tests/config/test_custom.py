@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from layercli.cli import make_app
-from layercli.config.custom import CustomLayer, is_custom, parse_custom
+from layercli.config.custom_layers import CustomLayer, is_custom, parse_custom
 from layercli.layers.registry import LAYERS
 from tests.stacks import checked, document
 

@@ -220,7 +220,7 @@ def test_a_variable_keeps_its_type_and_stands_inside_text(checked):
 
 
 def test_two_dollars_are_one():
-    from layercli.config.interpolate import Values, interpolate
+    from layercli.config.language.variables import Values, interpolate
     from layercli.source.load import parse
     from layercli.source.nodes import Source
 

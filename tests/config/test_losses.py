@@ -5,10 +5,10 @@ import pytest
 from keras.src.losses import ALL_OBJECTS_DICT
 from pydantic import TypeAdapter
 
-from layercli.config.registry import CHOSEN_LOSSES, LOSSES, parse_loss
-from layercli.config.training_types import Loss
-from layercli.engine.objects import keras_object
-from layercli.layers.component import Component
+from layercli.config.training.registry import CHOSEN_LOSSES, LOSSES, parse_loss
+from layercli.config.training.types import Loss
+from layercli.engine.keras_objects import keras_object
+from layercli.schema.component import Component
 from tests.config.against_keras import (
     assert_built_alike,
     assert_complete,

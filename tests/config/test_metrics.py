@@ -5,13 +5,13 @@ from keras.src.metrics import ALL_OBJECTS_DICT
 from keras.src.utils.naming import reset_uids, to_snake_case
 from pydantic import TypeAdapter
 
-from layercli.config.logged import logged
-from layercli.config.metrics import direction, logged_name
-from layercli.config.registry import CHOSEN_METRICS, METRICS, parse_metric
-from layercli.config.train import TrainSection
-from layercli.config.training_types import Metric
-from layercli.engine.objects import keras_object
-from layercli.layers.component import Component, snake_case
+from layercli.config.training.log_names import logged
+from layercli.config.training.metrics import direction, logged_name
+from layercli.config.training.registry import CHOSEN_METRICS, METRICS, parse_metric
+from layercli.config.training.section import TrainSection
+from layercli.config.training.types import Metric
+from layercli.engine.keras_objects import keras_object
+from layercli.schema.component import Component, snake_case
 from tests.config.against_keras import (
     assert_built_alike,
     assert_complete,

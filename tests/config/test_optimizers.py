@@ -5,9 +5,9 @@ import keras
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from layercli.config.registry import OPTIMIZERS
-from layercli.config.training_types import Optimizer
-from layercli.engine.objects import keras_object
+from layercli.config.training.registry import OPTIMIZERS
+from layercli.config.training.types import Optimizer
+from layercli.engine.keras_objects import keras_object
 from tests.config.against_keras import (
     assert_built_alike,
     assert_complete,
@@ -154,9 +154,9 @@ def test_a_bare_name_imports_the_one_module_it_needs_and_no_tensorflow(kind, val
     code = f"""
 import sys
 from pydantic import TypeAdapter
-from layercli.config import training_types
-TypeAdapter(training_types.{kind}).validate_python({value!r})
-from layercli.config.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from layercli.config.training import types
+TypeAdapter(types.{kind}).validate_python({value!r})
+from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 catalogues = (CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
 ours = {{module for catalogue in catalogues for module in catalogue.modules.values()}}
 loaded = {{name for name in ours if "layercli.config." + name in sys.modules}}

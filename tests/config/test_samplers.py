@@ -5,8 +5,8 @@ import inspect
 import optuna
 import pytest
 
-from layercli.config.pruners import PRUNERS
-from layercli.config.samplers import SAMPLERS
+from layercli.config.sweep.pruners import PRUNERS
+from layercli.config.sweep.samplers import SAMPLERS
 
 NO_DATA = {
     "TPESampler": {"prior_weight", "consider_prior", "consider_magic_clip", "consider_endpoints", "gamma", "weights"},

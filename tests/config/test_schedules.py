@@ -2,8 +2,8 @@ import keras
 import pytest
 from keras.optimizers import schedules
 
-from layercli.config.registry import SCHEDULES
-from layercli.config.training_types import Optimizer
+from layercli.config.training.registry import SCHEDULES
+from layercli.config.training.types import Optimizer
 from tests.config.against_keras import (
     assert_built_alike,
     assert_complete,

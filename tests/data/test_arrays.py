@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layercli.config.data import Split
-from layercli.data.arrays import Examples
-from layercli.data.part import Shuffle, epoch_order
+from layercli.config.data.section import Split
+from layercli.data.examples import Examples
+from layercli.data.subset import Shuffle, epoch_order
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 

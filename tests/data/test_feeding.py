@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layercli.data.arrays import Examples, Parts, RefusedDataError
-from layercli.data.feeding import Changed, one_hot, weighted
-from layercli.data.part import Shuffle
+from layercli.data.examples import Examples, Parts, RefusedDataError
+from layercli.data.subset import Shuffle
+from layercli.data.targets_and_weights import Changed, one_hot, weighted
 from tests.running import invoke
 
 LABELS = np.array([0, 1, 1, 2, 1, 1, 0, 1], dtype=np.int32)

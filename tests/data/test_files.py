@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from layercli.check import check
-from layercli.config.data import DATA, Split
-from layercli.data.arrays import Parts, RefusedDataError
-from layercli.data.readers import read
+from layercli.config.data.section import DATA, Split
+from layercli.data.examples import Parts, RefusedDataError
+from layercli.data.readers.registry import read
 from layercli.data.statistics import survey
 from tests.running import invoke
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from layercli.config.data import DATA, Split
-from layercli.data.arrays import Examples, RefusedDataError
-from layercli.data.indexed import Indexed
-from layercli.data.part import Shuffle
-from layercli.data.readers import read
+from layercli.config.data.section import DATA, Split
+from layercli.data.examples import Examples, RefusedDataError
+from layercli.data.lazy import Indexed
+from layercli.data.readers.registry import read
 from layercli.data.statistics import labels_of, survey
+from layercli.data.subset import Shuffle
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 4, 2))
@@ -102,9 +102,9 @@ def test_the_digest_is_another_for_other_data_and_other_rows(place):
 
 @pytest.mark.usefixtures("place")
 def test_what_cannot_be_read_is_told_at_once_wherever_it_stands(place, monkeypatch):
-    from layercli.data import arrays
+    from layercli.data import examples
 
-    monkeypatch.setattr(arrays, "_BATCH_BYTES", 60)
+    monkeypatch.setattr(examples, "_BATCH_BYTES", 60)
     broken = sorted((place / "t").rglob("*.txt"))[3::20]
     for file in broken:
         file.write_bytes(b"\xff\xfe\x00")

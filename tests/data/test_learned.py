@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from layercli.config.data import DATA, Split
-from layercli.data.arrays import RefusedDataError
-from layercli.data.learned import Learned
-from layercli.data.readers import read, read_new
+from layercli.config.data.section import DATA, Split
+from layercli.data.examples import RefusedDataError
+from layercli.data.reader_state import Learned
+from layercli.data.readers.registry import read, read_new
 from tests.data.test_files import image
 from tests.running import invoke
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from layercli.config.data import DATA
-from layercli.data.arrays import RefusedDataError
-from layercli.data.indexed import Indexed
-from layercli.data.readers import read
+from layercli.config.data.section import DATA
+from layercli.data.examples import RefusedDataError
+from layercli.data.lazy import Indexed
+from layercli.data.readers.registry import read
 from tests.running import invoke
 
 CODE = """

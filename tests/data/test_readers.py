@@ -5,8 +5,8 @@ from inspect import signature
 
 import pytest
 
-from layercli.config.data import DATA
-from layercli.data.readers import READERS, Reader, TableReader
+from layercli.config.data.section import DATA
+from layercli.data.readers.registry import READERS, Reader, TableReader
 
 
 def test_every_type_of_data_has_a_reader():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from layercli.config.data import DATA
-from layercli.data import sklearn as reader
-from layercli.data.readers import read
+from layercli.config.data.section import DATA
+from layercli.data.readers import sklearn as reader
+from layercli.data.readers.registry import read
 from tests.running import python
 
 ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
@@ -45,8 +45,8 @@ def test_a_scikit_learn_that_keeps_its_files_elsewhere_is_asked_for_them(monkeyp
 def test_data_kept_as_one_table_is_read_without_importing_scikit_learn():
     code = """
 import sys
-from layercli.config.data import DATA
-from layercli.data.readers import read
+from layercli.config.data.section import DATA
+from layercli.data.readers.registry import read
 for name in ("digits", "iris", "wine", "breast_cancer"):
     read(DATA.parse({"type": "sklearn", "dataset": name}))
 print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from layercli.data import arrays, statistics
-from layercli.data.arrays import Examples
+from layercli.data import examples, statistics
+from layercli.data.examples import Examples
 from layercli.data.statistics import labels_of, survey
 
 RNG = np.random.default_rng(5)
@@ -22,7 +22,7 @@ EXAMPLES = Examples(
 
 @pytest.mark.parametrize("batch_bytes", [1, 1000, 1 << 24])
 def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_bytes):
-    monkeypatch.setattr(arrays, "_BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(examples, "_BATCH_BYTES", batch_bytes)
     found = survey(EXAMPLES)
     numbers = found.inputs["n"]
     finite = np.where(np.isfinite(NUMBERS), NUMBERS, np.nan)

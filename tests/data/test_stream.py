@@ -12,16 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
-from layercli.config.data import DATA, Split
-from layercli.data import csv as csv_reader
-from layercli.data import division, stored, stream
-from layercli.data.arrays import RefusedDataError, whole
-from layercli.data.cache import Cache
-from layercli.data.learned import Learned
-from layercli.data.part import Shuffle
-from layercli.data.plan import Plan
-from layercli.data.readers import read
-from layercli.data.stream import Stream
+from layercli.config.data.section import DATA, Split
+from layercli.data import split as division
+from layercli.data.examples import RefusedDataError, whole
+from layercli.data.reader_state import Learned
+from layercli.data.readers import csv as csv_reader
+from layercli.data.readers.registry import read
+from layercli.data.subset import Shuffle
+from layercli.data.tables import row_groups as stored
+from layercli.data.tables import streamed as stream
+from layercli.data.tables.cache import Cache
+from layercli.data.tables.plan import Plan
+from layercli.data.tables.streamed import Stream
 
 ROWS = 5_000
 
@@ -48,7 +50,7 @@ def place(tmp_path_factory):
         patch.setattr(csv_reader, "_BLOCK_BYTES", 20_000)
         for module in (division, stream):
             patch.setattr(module, "BLOCK", 1024)
-        patch.setattr("layercli.data.arrays.BLOCK", 1024)
+        patch.setattr("layercli.data.examples.BLOCK", 1024)
         patch.setattr(stream, "_BUFFER_ROWS", 1500)
         yield place
 
@@ -274,8 +276,8 @@ def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, 
 @pytest.mark.parametrize("how", ["never", "always"])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatch, kind, how):
-    from layercli.data import csv as of_csv
-    from layercli.data import parquet as of_parquet
+    from layercli.data.readers import csv as of_csv
+    from layercli.data.readers import parquet as of_parquet
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = section(place, kind, missing={"numbers": "median", "columns": {"a": "drop"}})
@@ -315,7 +317,7 @@ def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_n
 
 
 def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatch):
-    from layercli.data import parquet as of_parquet
+    from layercli.data.readers import parquet as of_parquet
 
     monkeypatch.setattr(of_parquet, "_MOST_GROUP_BYTES", 1000)
     assert_alike(read(section(place, "parquet")), streamed(place))

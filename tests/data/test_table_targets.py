@@ -8,11 +8,11 @@ import pytest
 import yaml
 from pyarrow import csv
 
-from layercli.config.data import DATA, Split
-from layercli.data import csv as csv_reader
-from layercli.data import windows
-from layercli.data.arrays import RefusedDataError, whole
-from layercli.data.readers import read
+from layercli.config.data.section import DATA, Split
+from layercli.data.examples import RefusedDataError, whole
+from layercli.data.readers import csv as csv_reader
+from layercli.data.readers.registry import read
+from layercli.data.tables import windows
 from tests.running import invoke
 
 ROWS = 240

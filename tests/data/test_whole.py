@@ -8,11 +8,11 @@ import pytest
 import yaml
 from pyarrow import csv, parquet
 
-from layercli.config.data import DATA, Split
-from layercli.data import windows
-from layercli.data.arrays import RefusedDataError, whole
-from layercli.data.learned import Learned
-from layercli.data.readers import read, read_new
+from layercli.config.data.section import DATA, Split
+from layercli.data.examples import RefusedDataError, whole
+from layercli.data.reader_state import Learned
+from layercli.data.readers.registry import read, read_new
+from layercli.data.tables import windows
 from tests.running import invoke
 
 IDS = [2**24 + 1, 2**31 + 1, 2**53 + 1, 7, 2**24 + 3, -(2**40) - 1, 0, 1, 2, 3]

@@ -9,16 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import csv
 
-from layercli.config.data import DATA, Split
-from layercli.config.tables import Windows
-from layercli.data import csv as csv_reader
-from layercli.data import windows as windows_module
-from layercli.data.arrays import whole
-from layercli.data.learned import Learned
-from layercli.data.part import Shuffle
-from layercli.data.plan import Plan
-from layercli.data.readers import read
-from layercli.data.windows import line_of, ranges, starts_in
+from layercli.config.data.section import DATA, Split
+from layercli.config.data.tables import Windows
+from layercli.data.examples import whole
+from layercli.data.reader_state import Learned
+from layercli.data.readers import csv as csv_reader
+from layercli.data.readers.registry import read
+from layercli.data.subset import Shuffle
+from layercli.data.tables import windows as windows_module
+from layercli.data.tables.plan import Plan
+from layercli.data.tables.windows import line_of, ranges, starts_in
 from tests.data.test_files import refusal
 
 

@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 
-from layercli.data.writing import WRITERS
+from layercli.data.predictions import WRITERS
 
 
 def test_an_npz_is_written_piece_by_piece_as_if_all_had_been_there_at_once(tmp_path):

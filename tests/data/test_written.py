@@ -2,7 +2,7 @@
 
 import pytest
 
-from layercli.data.written import safe_cell
+from layercli.data.cell_text import safe_cell
 
 
 @pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+SUM(A1)", "-a", "@x", "\t=1", "\r=1"])

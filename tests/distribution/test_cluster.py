@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from layercli import process
+from layercli import runtime
 from layercli.check import check, require
 from layercli.distribution import cluster
 from layercli.errors import LayercliError
@@ -14,8 +14,8 @@ from tests.running import IRIS
 @pytest.fixture
 def valid(iris, monkeypatch):
     """Makes this process layercli's own, with a config of this distribution."""
-    monkeypatch.setattr(process, "is_ours", True)
-    monkeypatch.setattr(process, "cluster", None)
+    monkeypatch.setattr(runtime, "is_ours", True)
+    monkeypatch.setattr(runtime, "cluster", None)
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
     def valid(distribution="auto", layers=""):
@@ -44,7 +44,7 @@ def members(kind, index, **jobs):
 def test_tf_config_says_who_takes_part(valid, monkeypatch, text, found):
     monkeypatch.setenv("TF_CONFIG", text)
     cluster.join(valid())
-    assert process.cluster == found
+    assert runtime.cluster == found
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_several_workers_that_are_asked_for_must_be_there(valid):
 def test_a_config_may_keep_out_of_the_group(valid, monkeypatch, distribution):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
     cluster.join(valid(distribution))
-    assert process.cluster is None
+    assert runtime.cluster is None
 
 
 def test_a_person_who_imports_layercli_is_in_no_group(valid, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    monkeypatch.setattr(process, "is_ours", False)
+    monkeypatch.setattr(runtime, "is_ours", False)
     cluster.join(valid())
-    assert process.cluster is None
+    assert runtime.cluster is None
 
 
 def test_what_differs_in_a_group_is_a_warning_of_the_first_process(valid, monkeypatch):

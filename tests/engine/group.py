@@ -7,20 +7,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from layercli import process
+from layercli import runtime
 
 
 def main() -> None:
     task = json.loads(sys.argv[1])
     rank, size = task["rank"], task["size"]
-    process.is_ours = True
-    process.cluster = process.Cluster(rank, size)
+    runtime.is_ours = True
+    runtime.cluster = runtime.Cluster(rank, size)
     from layercli.check import check, require
-    from layercli.commands.going_on import go_on
-    from layercli.commands.resuming import reopen
-    from layercli.commands.stopping import StoppedError
-    from layercli.commands.training import train
-    from layercli.distribution.places import copied
+    from layercli.distribution.run_paths import copied
+    from layercli.workflows.resume import go_on
+    from layercli.workflows.resume_check import reopen
+    from layercli.workflows.signals import StoppedError
+    from layercli.workflows.train import train
 
     own = Path(task["place"]) / str(rank)
     for config in task["configs"]:
@@ -42,7 +42,7 @@ def main() -> None:
 
 def sigterm_after(blocks: int) -> None:
     """Have this process get SIGTERM after so many blocks of steps."""
-    from layercli.engine.keeping import Guard
+    from layercli.engine.training.checkpointing import Guard
 
     after, left = Guard.on_train_batch_end, [blocks]
 

@@ -75,7 +75,7 @@ def test_a_frozen_layer_of_the_users_own_counts_as_not_trainable(tmp_path, layer
 
 
 def test_weights_that_keras_counts_otherwise_are_a_bug_of_ours(tmp_path, monkeypatch):
-    from layercli.layers.core import Dense
+    from layercli.layers.families.core import Dense
 
     monkeypatch.setattr(Dense, "weights", lambda self, x: [])  # noqa: ARG005
     valid = model_of(tmp_path, [{"type": "Dense", "units": 2}], [3])

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from layercli import api
-from layercli.data.readers import read
-from layercli.engine.execution import Plan, example_bytes, plan
+from layercli.data.readers.registry import read
+from layercli.engine.training.execution_plan import Plan, example_bytes, plan
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}

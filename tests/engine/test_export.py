@@ -7,12 +7,12 @@ import yaml
 
 from layercli import api
 from layercli.check import check, require
-from layercli.commands import ready
-from layercli.engine.export import proof
-from layercli.engine.export.cases import Case, cases
+from layercli.engine.export import verify
 from layercli.engine.export.compare import differences, wanted
 from layercli.engine.export.options import Options
+from layercli.engine.export.test_inputs import Case, cases
 from layercli.errors import LayercliError
+from layercli.workflows import preflight
 
 NORMALIZATION = {"type": "Normalization", "mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]}
 MODELS = {
@@ -74,7 +74,7 @@ def made(tmp_path):
 def export(tmp_path):
     def export(form, valid, model, *, batch_size=None, tolerance=None, **options):
         target = tmp_path / f"exported{SUFFIX[form]}"
-        return proof.export(
+        return verify.export(
             form,
             model,
             valid,
@@ -192,9 +192,9 @@ def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
 
 
 def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
-    monkeypatch.setattr(ready, "find_spec", lambda name: None if name == "tf2onnx" else object())
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == "tf2onnx" else object())
     with pytest.raises(LayercliError) as refused:
-        ready.require_packages("onnx")
+        preflight.require_packages("onnx")
     [problem] = refused.value.problems
     assert problem.code == "missing-package"
     assert problem.message == "This format needs tf2onnx, which is not installed."

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.data import arrays
-from layercli.data.readers import read
-from layercli.engine.adapting import adapt
+from layercli.data import examples
+from layercli.data.readers.registry import read
+from layercli.engine.adapt import adapt
 from layercli.engine.assemble import assemble
-from layercli.engine.compiling import compile_model
-from layercli.graph.adapted import ADAPTED
+from layercli.engine.training.compile import compile_model
+from layercli.graph.adaptable import ADAPTED
 from tests.running import invoke, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
@@ -207,11 +207,11 @@ def test_layers_learn_batch_by_batch_what_they_learn_from_all_at_once(tmp_path, 
     part = parts_of(valid).train
     seen = []
     for size in (1 << 24, 200):
-        monkeypatch.setattr(arrays, "_BATCH_BYTES", size)
+        monkeypatch.setattr(examples, "_BATCH_BYTES", size)
         assembled = assemble(valid)
         adapt(assembled, valid, Streamed(part))
         seen.append(np.asarray(assembled.model(part.x[:20])))
-    assert len(list(arrays.in_batches(part))) > 5
+    assert len(list(examples.in_batches(part))) > 5
     np.testing.assert_allclose(*seen, rtol=1e-4, atol=1e-4)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from layercli import api
 from layercli.engine.assemble import assemble
-from layercli.engine.forward import example, largest_index, run_forward
+from layercli.engine.forward_pass import example, largest_index, run_forward
 from layercli.layers.shapes import Tensor
 
 

@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
-from layercli.data.arrays import Examples
-from layercli.data.part import Shuffle, epoch_order
-from layercli.engine.feed import Span, feed_for
-from layercli.engine.loop import Loop, Position
+from layercli.data.examples import Examples
+from layercli.data.subset import Shuffle, epoch_order
+from layercli.engine.training.feed import Span, feed_for
+from layercli.engine.training.loop import Loop, Position
 
 L = keras.layers
 SAMPLES, BATCH, EPOCHS = 150, 32, 3  # the last batch has 22

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.data.readers import read
+from layercli.data.readers.registry import read
 from layercli.engine.assemble import assemble
-from layercli.engine.compiling import compile_model
+from layercli.engine.training.compile import compile_model
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from layercli.process import native_output_held
+from layercli.runtime import native_output_held
 from tests.running import CONFIGS, python
 
 HIDDEN = ("sklearn", "scipy", "pandas")
@@ -26,8 +26,8 @@ print(wrapper.sklearn is not None, len(sklearn.datasets.load_iris().target))
 def test_our_own_process_starts_keras_without_what_it_never_uses_and_can_import_it_later():
     code = f"""
 import os, sys
-from layercli import process
-process.is_ours = True
+from layercli import runtime
+runtime.is_ours = True
 import layercli.engine
 print(os.environ["KERAS_BACKEND"], [name for name in {HIDDEN!r} if name in sys.modules])
 import sklearn

@@ -42,7 +42,7 @@ def test_a_store_that_cannot_be_used_is_told_before_training(config, tmp_path, m
 
 
 def test_without_the_package_the_command_that_installs_it_is_told(config, tmp_path, monkeypatch):
-    monkeypatch.setattr("layercli.engine.compiling.find_spec", lambda _: None)
+    monkeypatch.setattr("layercli.engine.training.compile.find_spec", lambda _: None)
     result = train(config, tmp_path / "run").result
     assert problems(result)[0][0] == "missing-package"
     assert "pip install 'layercli[mlflow]'" in result.stdout

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
-from layercli.distribution.members import free_ports
-from layercli.engine.keeping import Guard
+from layercli.distribution.process_group import free_ports
+from layercli.engine.training.checkpointing import Guard
 from tests.engine.group import sigterm_after
 from tests.running import invoke, train
 

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.check import Valid, check, require
-from layercli.importing.folding import fold
-from layercli.importing.items import INPUT, Item, Stack, Wire
-from layercli.importing.leaves import leaves_of, leaves_of_config
-from layercli.importing.writing import write
+from layercli.importing.block_detection import fold
+from layercli.importing.flatten import leaves_of, leaves_of_config
+from layercli.importing.layer_stack import INPUT, Item, Stack, Wire
+from layercli.importing.write_config import write
 
 
 def written(stack: Stack) -> str:

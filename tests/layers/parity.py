@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from pydantic import ValidationError
 
-from layercli.engine.objects import keras_object
+from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Shape, ShapeError, Tensor
 

@@ -6,7 +6,7 @@ import keras
 import pytest
 import yaml
 
-from layercli.engine.objects import keras_object
+from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.reports.catalogue import example_of

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from layercli.engine.objects import keras_object
+from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.parity import assert_built_alike, assert_parity

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercli.reports.numbers import byte_count, count, duration, shapes, short
+from layercli.reports.formatting import byte_count, count, duration, shapes, short
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (11850, "11,850"), (None, "?")])

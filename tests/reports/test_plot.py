@@ -11,9 +11,9 @@ from PIL import Image
 
 from layercli import api
 from layercli.check import check, require
-from layercli.reports.plot import THEMES, Scene, mermaid, plot, text_width
-from layercli.reports.plot_boxes import Box, Picture, picture
-from layercli.reports.plot_layout import lay_out
+from layercli.plot.boxes import Box, Picture, picture
+from layercli.plot.layout import lay_out
+from layercli.plot.render import THEMES, Scene, mermaid, plot, text_width
 from tests.running import CONFIGS, invoke, python
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))

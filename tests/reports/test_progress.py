@@ -3,9 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
-from layercli.config.train import TrainSection
+from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.reports.numbers import metrics, number
+from layercli.reports.formatting import metrics, number
 from layercli.reports.progress import Progress, Quiet, Silent
 
 RECORD = {"epoch": 1, "loss": 0.5, "val_loss": 12345.6, "seconds": 1.25, "examples_per_second": 1439.6}

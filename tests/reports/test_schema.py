@@ -9,10 +9,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from layercli.check import check
-from layercli.config.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS
+from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS
+from layercli.json_schema import config_schema
 from layercli.layers.registry import LAYERS
 from layercli.reports.catalogue import example_of
-from layercli.reports.schema import config_schema
 from tests.running import CONFIGS, invoke
 from tests.test_language import EXAMPLES
 

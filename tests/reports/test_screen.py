@@ -3,9 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
-from layercli.reports import screen as screens
+from layercli.reports import live_training as screens
 from layercli.reports.chart import draw
-from layercli.reports.screen import Screen
+from layercli.reports.live_training import Screen
 
 
 def dots(chart):

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from layercli.check import Valid
-from layercli.script.known import Known, Target
-from layercli.script.script import Files, write_script
+from layercli.script.facts import Known, Target
+from layercli.script.write_script import Files, write_script
 
 
 def script_of(valid: Valid, known: Known | None = None, folder: Path = Path()) -> str:

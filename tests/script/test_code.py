@@ -3,7 +3,7 @@ import ast
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from layercli.script.code import Call, Items, Named, Names, flat, literal, quoted, statement
+from layercli.script.python_source import Call, Items, Named, Names, flat, literal, quoted, statement
 from tests.script.running import assert_formatted
 
 WORDS = st.from_regex(r"[a-z][a-z_]{0,12}", fullmatch=True).filter(str.isidentifier).map(lambda w: f"{w}_v")

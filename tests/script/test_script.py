@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from layercli import api
 from layercli.check import check, require
-from layercli.commands.examples import read_parts
-from layercli.commands.known import read_known
-from layercli.config.registry import LOSSES, METRICS, OPTIMIZERS
-from layercli.data import look
-from layercli.engine.compiling import compile_model
-from layercli.engine.custom import load_class
-from layercli.script import loading
-from layercli.script.code import flat
-from layercli.script.known import Known, Target
-from layercli.script.objects import BY_NAME, by_name
-from layercli.script.script import unsaid
+from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS
+from layercli.data import preview
+from layercli.engine.custom_layers import load_class
+from layercli.engine.training.compile import compile_model
+from layercli.script import load_data_code
+from layercli.script.facts import Known, Target
+from layercli.script.keras_calls import BY_NAME, by_name
+from layercli.script.python_source import flat
+from layercli.script.write_script import unsaid
+from layercli.workflows.dataset import read_parts
+from layercli.workflows.script_facts import read_known
 from tests.running import CONFIGS
 from tests.script.running import assert_formatted, defined, script_of
 from tests.stacks import checked, document
@@ -444,7 +444,7 @@ def test_more_examples_than_a_script_divides_alike_are_told(tmp_path):
 
 
 def test_files_of_images_are_those_that_the_reader_takes():
-    assert loading.IMAGES == look.IMAGES
+    assert load_data_code.IMAGES == preview.IMAGES
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import optuna
 
-from layercli.sweep.pages import report_page
+from layercli.sweep.html_report import report_page
 from layercli.sweep.plan import read_plan
 
 

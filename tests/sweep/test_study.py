@@ -10,10 +10,10 @@ import time
 import pytest
 
 from layercli.errors import LayercliError, Problem
-from layercli.sweep.outcome import best_of, listed
 from layercli.sweep.plan import read_plan
+from layercli.sweep.results import best_of, listed
 from layercli.sweep.study import JOURNAL, PROBLEM, Overlooked, is_surplus, open_study, tally, try_again
-from layercli.sweep.work import work
+from layercli.sweep.worker import work
 from tests.running import python
 
 SWEEP = """
@@ -115,10 +115,10 @@ def test_a_config_that_fails_the_check_is_pruned_and_tensorflow_is_never_loaded(
     code = """
 import sys
 from pathlib import Path
-from layercli.commands import sweep_worker
+from layercli.workflows import sweep_worker
 from layercli.sweep.plan import read_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.work import work
+from layercli.sweep.worker import work
 plan, warnings = read_plan("s.yaml")
 assert len(warnings) == 2
 study = open_study(plan, Path("."), None, heartbeat=1)
@@ -178,7 +178,7 @@ import sys, time
 from pathlib import Path
 from layercli.sweep.plan import read_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.work import work
+from layercli.sweep.worker import work
 plan, _ = read_plan("s.yaml")
 study = open_study(plan, Path("."), None, heartbeat=1)
 def train(valid, run, epoch):

@@ -9,9 +9,9 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from layercli.data.arrays import Array
-from layercli.engine.adapting import fed
-from layercli.engine.export.cases import EXTREMES, Case
+from layercli.data.examples import Array
+from layercli.engine.adapt import fed
+from layercli.engine.export.test_inputs import EXTREMES, Case
 
 _ROUNDING: Final = 2.0**-20
 """A change of an input in its last digits."""

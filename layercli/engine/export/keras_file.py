@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from layercli.data.arrays import Array
-from layercli.engine.export.fresh import run_fresh
+from layercli.data.examples import Array
+from layercli.engine.export.isolated_run import run_fresh
 from layercli.engine.export.options import Inputs, Options
 
 TOLERANCE = 1e-5

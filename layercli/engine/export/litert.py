@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from layercli.data.arrays import Array
+from layercli.data.examples import Array
 from layercli.engine.export.options import Inputs, Options, signature
 from layercli.engine.export.saved_model import number
 

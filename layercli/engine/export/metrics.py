@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from layercli.config.train import TrainSection
-from layercli.data.arrays import Array, Examples
-from layercli.data.part import Part
-from layercli.engine.compiling import compile_model
-from layercli.engine.export.cases import real_inputs
+from layercli.config.training.section import TrainSection
+from layercli.data.examples import Array, Examples
+from layercli.data.subset import Part
 from layercli.engine.export.compare import outputs_of
 from layercli.engine.export.options import Format, Inputs, Options
+from layercli.engine.export.test_inputs import real_inputs
+from layercli.engine.training.compile import compile_model
 from layercli.graph.build import Graph
 
 CALIBRATION = 200

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import tensorflow as tf
 
-from layercli.data.arrays import Array
+from layercli.data.examples import Array
 
 Quantize: TypeAlias = Literal["float16", "int8"]
 Inputs: TypeAlias = dict[str, Array]

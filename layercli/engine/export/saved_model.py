@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from layercli.data.arrays import Array
-from layercli.engine.adapting import fed
+from layercli.data.examples import Array
+from layercli.engine.adapt import fed
 from layercli.engine.export.options import Inputs, Options, signature
 
 TOLERANCE = 1e-5

@@ -10,16 +10,16 @@ from typing import Any, Final
 import keras
 
 from layercli.check import Valid
-from layercli.data.arrays import Array
-from layercli.engine.export.blame import differing_layer
-from layercli.engine.export.cases import Case
+from layercli.data.examples import Array
 from layercli.engine.export.compare import differences, wanted
-from layercli.engine.export.fresh import FreshProcessError, Trained, run_fresh
+from layercli.engine.export.find_layer import differing_layer
+from layercli.engine.export.isolated_run import FreshProcessError, Trained, run_fresh
 from layercli.engine.export.options import Inputs, Options
-from layercli.engine.export.proof import Proof, differs, quiet, tolerance_of
-from layercli.engine.refusals import said
+from layercli.engine.export.test_inputs import Case
+from layercli.engine.export.verify import Proof, differs, quiet, tolerance_of
+from layercli.engine.keras_errors import said
 from layercli.errors import LayercliError
-from layercli.graph.adapted import learns_before_training
+from layercli.graph.adaptable import learns_before_training
 from layercli.graph.build import Node
 
 TOLERANCE: Final = 1e-5

@@ -1,0 +1,1 @@
+"""Variables, blocks and repeats: the config language, expanded into a flat document."""

@@ -1,0 +1,1 @@
+"""Pydantic models of the `train` section and the catalogue of its components."""

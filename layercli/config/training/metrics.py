@@ -1,0 +1,262 @@
+"""Keras's metrics: what else is measured, and the names under which it is logged."""
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, PlainValidator
+
+from layercli.config.training.registry import CHOSEN_METRICS
+from layercli.config.training.types import ClassAxis, ComputeDType, FromLogits, Smoothing, plain_name
+from layercli.layers.arguments import AnyInt, NonNegativeInt, PositiveInt
+from layercli.schema.component import Component, snake_case
+from layercli.schema.strict_model import Expected, refuse
+from layercli.source.nodes import quoted
+
+BOOKKEEPING: Final = ("epoch", "seconds", "examples_per_second")
+"""What a line of the history holds beside metrics."""
+_TAKEN = frozenset({"loss", "learning_rate", *BOOKKEEPING})
+"""Columns of the history that are not metrics."""
+
+
+def _metric_name(value: Any) -> str | None:
+    name = plain_name(value)
+    if name is not None and (name in _TAKEN or name.startswith("val_")):
+        message = f"`name` is {quoted(name)}; the history has another column of that name."
+        raise refuse("bad-name", message, f"For example `name: my_{name}`.")
+    return name
+
+
+MetricName = Annotated[
+    str | None,
+    PlainValidator(_metric_name),
+    Expected("a name of letters, digits, `_`, `-` and dots"),
+    Field(description="Name under which it is logged; null: by its type."),
+]
+
+Direction = Literal["max", "min"] | None
+
+
+Threshold = Annotated[float, Field(description="The value above which a prediction is positive.")]
+IgnoreClass = Annotated[AnyInt | None, Field(description="A label that does not count; null: all count.")]
+Average = Annotated[
+    Literal["micro", "macro", "weighted"] | None,
+    Field(description="How the classes become one; null: one for each."),
+]
+FThreshold = Annotated[
+    float | None,
+    Field(gt=0, le=1, description="From which on a prediction is positive; null: the most probable."),
+]
+K = Annotated[PositiveInt, Field(description="How many of the most probable classes count as a hit.")]
+VectorAxis = Annotated[int, Field(ge=-16, le=16, description="The axis along which the vectors lie.")]
+
+
+class Metric(Component):
+    """What every metric has."""
+
+    direction: ClassVar[Direction] = "max"
+    """Which way is better, as Keras tells it in ``mode: auto``; None where it cannot."""
+
+    name: MetricName = None
+    dtype: ComputeDType = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Every field with its value; the name as it is logged, whatever metrics there were before."""
+        return super().arguments() | {"name": self.name or snake_case(self.type_name())}
+
+
+class Accuracy(Metric):
+    """How often predictions equal targets exactly; `accuracy` as a bare name is Keras's choice by shapes."""
+
+    name: MetricName = "accuracy"
+
+
+class BinaryAccuracy(Metric):
+    """How often predictions match targets of 0 and 1."""
+
+    threshold: Threshold = 0.5
+    name: MetricName = "binary_accuracy"
+
+
+class CategoricalAccuracy(Metric):
+    """How often predictions match one-hot targets."""
+
+    name: MetricName = "categorical_accuracy"
+
+
+class SparseCategoricalAccuracy(Metric):
+    """How often predictions match targets that are whole numbers."""
+
+    name: MetricName = "sparse_categorical_accuracy"
+
+
+class TopKCategoricalAccuracy(Metric):
+    """How often one-hot targets are among the k most probable classes."""
+
+    k: K = 5
+    name: MetricName = "top_k_categorical_accuracy"
+
+
+class SparseTopKCategoricalAccuracy(Metric):
+    """How often targets that are whole numbers are among the k most probable classes."""
+
+    k: K = 5
+    from_sorted_ids: Annotated[bool, Field(description="Whether predictions are classes, sorted.")] = False
+    name: MetricName = "sparse_top_k_categorical_accuracy"
+
+
+class FBetaScore(Metric):
+    """Mean of precision and recall, weighted by ``beta``."""
+
+    average: Average = None
+    beta: Annotated[float, Field(gt=0, description="How much more recall counts than precision.")] = 1.0
+    threshold: FThreshold = None
+    name: MetricName = "fbeta_score"
+
+
+class F1Score(Metric):
+    """Harmonic mean of precision and recall."""
+
+    average: Average = None
+    threshold: FThreshold = None
+    name: MetricName = "f1_score"
+
+
+class _Less(Metric):
+    direction: ClassVar[Direction] = "min"
+
+
+class Hinge(_Less):
+    """Hinge, for targets of -1 and 1."""
+
+    name: MetricName = "hinge"
+
+
+class SquaredHinge(_Less):
+    """Squared hinge, for targets of -1 and 1."""
+
+    name: MetricName = "squared_hinge"
+
+
+class CategoricalHinge(_Less):
+    """Hinge, for one-hot targets."""
+
+    name: MetricName = "categorical_hinge"
+
+
+class KLDivergence(_Less):
+    """Kullback-Leibler divergence of two distributions."""
+
+    name: MetricName = "kl_divergence"
+
+
+class Poisson(_Less):
+    """Negative log-likelihood of counts."""
+
+    name: MetricName = "poisson"
+
+
+class BinaryCrossentropy(_Less):
+    """Crossentropy, for targets of 0 and 1."""
+
+    from_logits: FromLogits = False
+    label_smoothing: Smoothing = 0
+    name: MetricName = "binary_crossentropy"
+
+
+class CategoricalCrossentropy(_Less):
+    """Crossentropy, for one-hot targets."""
+
+    from_logits: FromLogits = False
+    label_smoothing: Smoothing = 0
+    axis: ClassAxis = -1
+    name: MetricName = "categorical_crossentropy"
+
+
+class SparseCategoricalCrossentropy(_Less):
+    """Crossentropy, for targets that are whole numbers."""
+
+    from_logits: FromLogits = False
+    ignore_class: IgnoreClass = None
+    axis: ClassAxis = -1
+    name: MetricName = "sparse_categorical_crossentropy"
+
+
+class MeanSquaredError(_Less):
+    """Mean of squared differences."""
+
+    name: MetricName = "mean_squared_error"
+
+
+class RootMeanSquaredError(_Less):
+    """Root of the mean of squared differences."""
+
+    name: MetricName = "root_mean_squared_error"
+
+
+class MeanAbsoluteError(_Less):
+    """Mean of absolute differences."""
+
+    name: MetricName = "mean_absolute_error"
+
+
+class MeanAbsolutePercentageError(_Less):
+    """Mean of absolute differences, in percent of the target."""
+
+    name: MetricName = "mean_absolute_percentage_error"
+
+
+class MeanSquaredLogarithmicError(_Less):
+    """Mean of squared differences of logarithms."""
+
+    name: MetricName = "mean_squared_logarithmic_error"
+
+
+class LogCoshError(_Less):
+    """Mean of the logarithm of the difference's hyperbolic cosine."""
+
+    name: MetricName = "logcosh"
+
+
+class CosineSimilarity(Metric):
+    """The cosine between target and prediction."""
+
+    axis: VectorAxis = -1
+    name: MetricName = "cosine_similarity"
+
+
+class PearsonCorrelation(Metric):
+    """Pearson's correlation of target and prediction."""
+
+    axis: VectorAxis = -1
+    name: MetricName = "pearson_correlation"
+
+
+class ConcordanceCorrelation(Metric):
+    """Concordance correlation of target and prediction."""
+
+    axis: VectorAxis = -1
+    name: MetricName = "concordance_correlation"
+
+
+class R2Score(Metric):
+    """Coefficient of determination."""
+
+    class_aggregation: Annotated[
+        Literal["uniform_average", "variance_weighted_average"] | None,
+        Field(description="How the outputs become one; null: one for each."),
+    ] = "uniform_average"
+    num_regressors: Annotated[
+        NonNegativeInt, Field(description="Variables that R2 is adjusted for; 0: none.")
+    ] = 0
+    name: MetricName = "r2_score"
+
+
+def logged_name(metric: str | Component) -> str:
+    """The name under which Keras logs a metric of ``parse_metric``; in validation it follows ``val_``."""
+    return metric if isinstance(metric, str) else str(metric.arguments()["name"])
+
+
+def direction(metric: str | Component) -> Direction:
+    """Which way a metric is better, as Keras tells it in ``mode: auto``; None where it cannot."""
+    if isinstance(metric, str):
+        return "max" if metric.lower() in CHOSEN_METRICS else None
+    return metric.direction if isinstance(metric, Metric) else None

@@ -1,0 +1,263 @@
+"""Keras's optimizers: how weights follow their gradients."""
+
+import math
+import re
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from layercli.config.training.registry import SCHEDULES
+from layercli.layers.arguments import LARGEST, NonNegativeInt, PositiveInt
+from layercli.schema.component import Component
+from layercli.schema.strict_model import ArgumentError, Expected, refuse
+from layercli.source.nodes import quoted
+
+_EXPECTED = "a number of at least 0, or a learning-rate schedule"
+
+
+def _learning_rate(value: Any) -> float | Component:
+    if isinstance(value, (dict, Component)):
+        return SCHEDULES.parse(value)
+    if isinstance(value, str) and not re.match(r"[\s\d.+-]", value):
+        return SCHEDULES.parse(value)
+    message = f"`learning_rate` is {quoted(value)}; it must be {_EXPECTED}."
+    example = "For example `learning_rate: 0.001`."
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        hint = "Write it as a number, without quotes." if isinstance(value, str) else example
+        raise refuse("wrong-type", message, hint)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise refuse("not-finite", message, example)
+    if not 0 <= value <= LARGEST:
+        raise refuse("out-of-range", message, example)
+    return float(value)
+
+
+LearningRate = Annotated[
+    float | Component,
+    PlainValidator(_learning_rate),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"$ref": "#/$defs/schedule"}]}),
+    Expected(_EXPECTED),
+    Field(description="Length of a step: a number, or a schedule such as CosineDecay.", examples=[0.001]),
+]
+NonNegative = Annotated[float, Field(ge=0)]
+Beta1 = Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean of gradients.")]
+Beta2 = Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean of squared gradients.")]
+Rho = Annotated[float, Field(ge=0, le=1, description="Decay of the running mean of squared gradients.")]
+Epsilon = Annotated[NonNegative, Field(description="Added to a divisor, so that it is not zero.")]
+Amsgrad = Annotated[bool, Field(description="Whether the largest second moment so far is used.")]
+Momentum = Annotated[float, Field(ge=0, le=1, description="How much of the last step is kept in the next.")]
+Nesterov = Annotated[bool, Field(description="Whether momentum is Nesterov's.")]
+Clip = Annotated[float | None, Field(gt=0)]
+WeightDecay = Annotated[float | None, Field(ge=0, description="Fraction taken off the weights; null: none.")]
+Accumulator = Annotated[NonNegative, Field(description="What the sums of squared gradients begin with.")]
+Strength = Annotated[NonNegative, Field(description="Strength of the penalty.")]
+
+
+class Optimizer(Component):
+    """What every optimizer has."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "lr": "Keras calls it `learning_rate`.",
+        "decay": "Use a schedule: `learning_rate: {type: ExponentialDecay, ...}`.",
+        "name": "An optimizer needs no name.",
+    }
+
+    learning_rate: LearningRate = 0.001
+    weight_decay: WeightDecay = None
+    clipnorm: Annotated[Clip, Field(description="Largest norm of each weight's gradient; null: any.")] = None
+    clipvalue: Annotated[Clip, Field(description="Largest absolute value in a gradient; null: any.")] = None
+    global_clipnorm: Annotated[
+        Clip, Field(description="Largest norm of all gradients together; null: any.")
+    ] = None
+    use_ema: Annotated[bool, Field(description="Whether a moving average of the weights is kept.")] = False
+    ema_momentum: Annotated[float, Field(ge=0, le=1, description="Decay of that moving average.")] = 0.99
+    ema_overwrite_frequency: Annotated[
+        PositiveInt | None,
+        Field(description="Steps after which the average replaces the weights; null: at the end."),
+    ] = None
+    loss_scale_factor: Annotated[
+        float | None, Field(gt=0, description="Factor on the loss, divided out of the gradients; null: none.")
+    ] = None
+    gradient_accumulation_steps: Annotated[
+        int | None, Field(ge=2, le=LARGEST, description="Batches whose gradients make one step; null: one.")
+    ] = None
+
+    def check(self) -> None:
+        """Gradients are clipped in one way."""
+        given = [
+            name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            names = " and ".join(f"`{name}`" for name in given)
+            raise ArgumentError(
+                given[1], f"{names} are set; gradients are clipped in one way.", "Keep one of them."
+            )
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if asked for."""
+
+    learning_rate: LearningRate = 0.01
+    momentum: Momentum = 0.0
+    nesterov: Nesterov = False
+
+
+class RMSprop(Optimizer):
+    """Steps divided by a running mean of the gradient's size."""
+
+    rho: Rho = 0.9
+    momentum: Momentum = 0.0
+    epsilon: Epsilon = 1e-7
+    centered: Annotated[
+        bool, Field(description="Whether the gradient's variance divides, not its square.")
+    ] = False
+
+
+class Adam(Optimizer):
+    """Adaptive moments of the gradient, first and second."""
+
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-7
+    amsgrad: Amsgrad = False
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay."""
+
+    weight_decay: Annotated[float, Field(ge=0, description="Fraction taken off the weights.")] = 0.004
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm."""
+
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-7
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov's momentum."""
+
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-7
+
+
+class Lamb(Optimizer):
+    """Adam with a rate of its own for each layer, for large batches."""
+
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-7
+
+
+class Lion(Optimizer):
+    """The sign of a running mean of the gradient."""
+
+    beta_1: Annotated[float, Field(gt=0, le=1, description="How much of the running mean is in a step.")] = (
+        0.9
+    )
+    beta_2: Annotated[float, Field(ge=0, le=1, description="Decay of the running mean of gradients.")] = 0.99
+
+
+class Adagrad(Optimizer):
+    """Steps divided by the root of all squared gradients so far."""
+
+    initial_accumulator_value: Accumulator = 0.1
+    epsilon: Epsilon = 1e-7
+
+
+class Adadelta(Optimizer):
+    """Adagrad over a moving window."""
+
+    rho: Rho = 0.95
+    epsilon: Epsilon = 1e-7
+
+
+class Adafactor(Optimizer):
+    """Adam in little memory."""
+
+    beta_2_decay: Annotated[
+        float, Field(le=0, description="Exponent of the step in the decay of squares.")
+    ] = -0.8
+    epsilon_1: Epsilon = 1e-30
+    epsilon_2: Annotated[NonNegative, Field(description="Least size of a weight that scales its step.")] = (
+        1e-3
+    )
+    clip_threshold: Annotated[float, Field(gt=0, description="Largest root mean square of a step.")] = 1.0
+    relative_step: Annotated[bool, Field(description="Whether the learning rate falls with the step.")] = True
+
+
+class Ftrl(Optimizer):
+    """Follow the regularized leader, for large and sparse models."""
+
+    learning_rate_power: Annotated[
+        float, Field(le=0, description="How the learning rate falls; 0: not.")
+    ] = -0.5
+    initial_accumulator_value: Accumulator = 0.1
+    l1_regularization_strength: Strength = 0.0
+    l2_regularization_strength: Strength = 0.0
+    l2_shrinkage_regularization_strength: Strength = 0.0
+    beta: Annotated[NonNegative, Field(description="The paper's beta.")] = 0.0
+
+
+class ScheduleFreeAdamW(Optimizer):
+    """AdamW that needs no learning-rate schedule."""
+
+    learning_rate: LearningRate = 0.0025
+    beta_1: Annotated[float, Field(gt=0, le=1, description="Between the average and the newest weights.")] = (
+        0.9
+    )
+    beta_2: Beta2 = 0.999
+    epsilon: Epsilon = 1e-8
+    warmup_steps: Annotated[
+        NonNegativeInt, Field(description="Steps over which the learning rate rises.")
+    ] = 0
+
+
+def _pattern(value: Any) -> str:
+    try:
+        if isinstance(value, str) and value and len(value) <= 100:
+            re.compile(value)
+            return value
+    except re.error:
+        pass
+    raise refuse(
+        "bad-pattern",
+        f"{quoted(value)} is no part of a layer's name; it must be text, or a regular expression.",
+        "For example `exclude_layers: [head]`.",
+    )
+
+
+Pattern = Annotated[
+    str, PlainValidator(_pattern), Expected("part of a layer's name, or a regular expression")
+]
+_Muon = Annotated[float, Field(description="A coefficient of the Newton-Schulz iteration.")]
+
+
+class Muon(Optimizer):
+    """Orthogonalized steps for matrices, AdamW for all else."""
+
+    weight_decay: WeightDecay = 0.004
+    adam_beta_1: Beta1 = 0.9
+    adam_beta_2: Beta2 = 0.999
+    adam_weight_decay: WeightDecay = 0.004
+    epsilon: Epsilon = 1e-7
+    exclude_layers: Annotated[
+        list[Pattern] | None,
+        Field(description="Names of layers that AdamW trains; null: none.", examples=[["head"]]),
+    ] = None
+    exclude_embeddings: Annotated[bool, Field(description="Whether AdamW trains embeddings.")] = True
+    muon_a: _Muon = 3.4445
+    muon_b: _Muon = -4.7750
+    muon_c: _Muon = 2.0315
+    adam_lr_ratio: Annotated[
+        NonNegative, Field(description="AdamW's learning rate, as a part of Muon's.")
+    ] = 1
+    momentum: Momentum = 0.95
+    ns_steps: Annotated[int, Field(ge=0, le=1000, description="Number of Newton-Schulz iterations.")] = 5
+    nesterov: Nesterov = True
+    rms_rate: Annotated[
+        float | None, Field(ge=0, description="Root mean square of a step; null: not scaled.")
+    ] = 0.2

@@ -1,0 +1,85 @@
+"""Keras's metrics of segmentation: intersection over union."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from layercli.config.training.metrics import IgnoreClass, Metric, Threshold
+from layercli.layers.arguments import NonNegativeInt
+from layercli.schema.strict_model import ArgumentError
+
+NumClasses = Annotated[int, Field(gt=0, le=10_000, description="How many classes there are.", examples=[10])]
+Classes = Annotated[
+    list[NonNegativeInt], Field(min_length=1, description="The classes that are measured.", examples=[[0, 1]])
+]
+SparseTrue = Annotated[bool, Field(description="Whether targets are whole numbers, not one-hot.")]
+SparsePred = Annotated[bool, Field(description="Whether predictions are whole numbers, not probabilities.")]
+ClassAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
+
+
+def _check_classes(classes: list[int], num_classes: int) -> None:
+    if max(classes) >= num_classes:
+        raise ArgumentError(
+            "target_class_ids",
+            f"`target_class_ids` has class {max(classes)}, but there are {num_classes} classes.",
+            f"Classes count from 0 to {num_classes - 1}.",
+        )
+
+
+class IoU(Metric):
+    """Mean intersection over union of some classes."""
+
+    num_classes: NumClasses
+    target_class_ids: Classes
+    ignore_class: IgnoreClass = None
+    sparse_y_true: SparseTrue = True
+    sparse_y_pred: SparsePred = True
+    axis: ClassAxis = -1
+
+    def check(self) -> None:
+        """Every class that is measured exists."""
+        _check_classes(self.target_class_ids, self.num_classes)
+
+
+class BinaryIoU(Metric):
+    """Mean intersection over union, for targets of 0 and 1."""
+
+    target_class_ids: Classes = [0, 1]  # noqa: RUF012 - Pydantic copies it
+    threshold: Threshold = 0.5
+
+    def check(self) -> None:
+        """Every class that is measured exists."""
+        _check_classes(self.target_class_ids, 2)
+
+
+class MeanIoU(Metric):
+    """Mean intersection over union of all classes."""
+
+    num_classes: NumClasses
+    ignore_class: IgnoreClass = None
+    sparse_y_true: SparseTrue = True
+    sparse_y_pred: SparsePred = True
+    axis: ClassAxis = -1
+
+
+class OneHotIoU(Metric):
+    """Mean intersection over union of some classes, for one-hot targets."""
+
+    num_classes: NumClasses
+    target_class_ids: Classes
+    ignore_class: IgnoreClass = None
+    sparse_y_pred: SparsePred = False
+    axis: ClassAxis = -1
+
+    def check(self) -> None:
+        """Every class that is measured exists."""
+        _check_classes(self.target_class_ids, self.num_classes)
+
+
+class OneHotMeanIoU(Metric):
+    """Mean intersection over union of all classes, for one-hot targets."""
+
+    num_classes: NumClasses
+    ignore_class: IgnoreClass = None
+    sparse_y_pred: SparsePred = False
+    axis: ClassAxis = -1

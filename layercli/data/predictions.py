@@ -1,0 +1,154 @@
+"""Predictions in a file: CSV, Parquet, JSON Lines or npz, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import zipfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Final, TypeAlias
+
+import numpy as np
+
+from layercli.data.cell_text import safe_cell
+from layercli.data.examples import Array
+
+Columns: TypeAlias = Mapping[str, Array]
+"""Some rows: names of columns -> arrays of shape (rows, ...)."""
+MOST_COLUMNS: Final = 10_000
+"""Columns that a CSV file gets of an output of several numbers."""
+
+
+def _write_csv(path: Path, chunks: Iterable[Columns]) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for chunk in chunks:
+            flat = _flat(chunk)
+            if not rows:
+                writer.writerow([safe_cell(name) for name in flat])
+            cells = [_cells(column) for column in flat.values()]
+            writer.writerows(zip(*cells, strict=True))
+            rows += len(cells[0])
+    return rows
+
+
+def _write_json_lines(path: Path, chunks: Iterable[Columns]) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8") as file:
+        for chunk in chunks:
+            names, lists = list(chunk), [_finite(column.tolist()) for column in chunk.values()]
+            for values in zip(*lists, strict=True):
+                row = dict(zip(names, values, strict=True))
+                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+                rows += 1
+    return rows
+
+
+def _write_parquet(path: Path, chunks: Iterable[Columns]) -> int:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows, writer = 0, None
+    try:
+        for chunk in chunks:
+            arrays = {
+                name: pa.array(column.tolist() if column.ndim > 1 or column.dtype.kind == "O" else column)
+                for name, column in chunk.items()
+            }
+            table = pa.table(arrays)
+            writer = writer or parquet.ParquetWriter(path, table.schema)
+            writer.write_table(table.cast(writer.schema))
+            rows += len(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _write_npz(path: Path, chunks: Iterable[Columns]) -> int:
+    """An array says how long it is before its first value, so each is gathered in a file of its own beside ``path``."""
+    with ExitStack() as stack:
+        arrays: dict[str, _Gathered] = {}
+        for chunk in chunks:
+            for name, column in chunk.items():
+                if name not in arrays:
+                    arrays[name] = _Gathered(stack.enter_context(TemporaryFile(dir=path.parent)))
+                arrays[name].add(column)
+        with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    array.write(member)
+    return next(iter(arrays.values())).rows
+
+
+class _Gathered:
+    """The values of one array, in pieces in a file; text takes the width of the longest."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._pieces: list[tuple[np.dtype[Any], int]] = []
+        self._shape: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(rows for _, rows in self._pieces)
+
+    def add(self, column: Array) -> None:
+        """Some rows more, of shape (rows, ...)."""
+        column = np.ascontiguousarray(column.astype(str) if column.dtype.kind == "O" else column)
+        self._file.write(column.tobytes())
+        self._pieces.append((column.dtype, len(column)))
+        self._shape = column.shape[1:]
+
+    def write(self, target: IO[bytes]) -> None:
+        """All rows as a npy file."""
+        dtype = np.result_type(*(dtype for dtype, _ in self._pieces))
+        shape = (self.rows, *self._shape)
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(target, header)
+        self._file.seek(0)
+        for piece, rows in self._pieces:
+            data = self._file.read(rows * math.prod(self._shape) * piece.itemsize)
+            target.write(np.frombuffer(data, piece).astype(dtype).tobytes())
+
+
+WRITERS: Final = {
+    ".csv": _write_csv, ".parquet": _write_parquet, ".pq": _write_parquet,
+    ".jsonl": _write_json_lines, ".ndjson": _write_json_lines, ".npz": _write_npz,
+}  # fmt: skip
+"""Suffix of a file -> what writes it and says how many rows there were."""
+
+
+def _flat(chunk: Columns) -> dict[str, Array]:
+    """Columns of one value a row: of an output of several numbers each with its place."""
+    flat: dict[str, Array] = {}
+    for name, column in chunk.items():
+        if column.ndim == 1:
+            flat[name] = column
+            continue
+        values = column.reshape(len(column), -1)
+        if values.shape[1] > MOST_COLUMNS:
+            raise ValueError(
+                f"{name} has {values.shape[1]:,} numbers for each example, too many for a CSV file"
+            )
+        places = np.ndindex(column.shape[1:])
+        flat |= {f"{name}_{'_'.join(map(str, place))}": values[:, at] for at, place in enumerate(places)}
+    return flat
+
+
+def _cells(column: Array) -> list[Any]:
+    if column.dtype.kind == "f":
+        return [repr(value) if value.is_integer() else f"{value:.7g}" for value in column.tolist()]
+    return [safe_cell(value) for value in column.tolist()]
+
+
+def _finite(value: Any) -> Any:
+    """The values with null for NaN and infinity, which JSON lacks."""
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Tables: columns, types, missing values, in memory and streamed."""

@@ -1,0 +1,138 @@
+"""What is made of data files once and found again: under $XDG_CACHE_HOME/layercli, told apart by fingerprints.
+
+Every entry is complete or absent, and may be removed at any time; it is made again when it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from layercli.data.tables.columns import refuse
+from layercli.source.nodes import printable
+
+_FORMAT = 1
+"""Counts up when what is written changes."""
+_SAMPLE = 1 << 16
+_UNUSED_SECONDS = 60 * 24 * 3600
+_MOST_REMOVED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder of entries."""
+
+    folder: Path
+
+    @classmethod
+    def default(cls) -> Self:
+        """That of this user."""
+        home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+        return cls(Path(home, "layercli", "tables"))
+
+    def file(self, source: Path, kind: str, options: Any, make: Callable[[Path], None]) -> Path:
+        """The file that ``make`` writes of a source with these options; it is written where it is not there yet.
+
+        Raises:
+            RefusedDataError: there is no place to write it.
+        """
+        return self.entry(f"{kind}-{digest([file_fingerprint(source), kind, options])}.parquet", make)
+
+    def document(self, key: Any, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """The JSON that ``make`` gives for a key, which is made where it is not there yet."""
+
+        def write(target: Path) -> None:
+            target.write_text(json.dumps(make()), encoding="utf-8")
+
+        path = self.entry(f"facts-{digest(key)}.json", write)
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def entry(self, name: str, make: Callable[[Path], None]) -> Path:
+        """The entry of that name; of several processes that lack it one makes it, and the others wait."""
+        path = self.folder / name
+        if path.is_file():
+            with suppress(OSError):
+                # So that what is old is what is not used; when it was written stays.
+                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+            return path
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with _locked(self.folder / f"{name}.lock"):
+                if not path.is_file():
+                    _write(path, make)
+            _remove_unused(self.folder)
+        except OSError as error:
+            message = (
+                f"{printable(str(self.folder))}, where tables are kept to be streamed, cannot be written: "
+            )
+            refuse(f"{message}{error.strerror or error}.", ("data",),
+                   "Make room there, or name another folder by the environment variable XDG_CACHE_HOME.")  # fmt: skip
+        return path
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove what nobody has used for long, and what a process that was killed has left; some of it at a time."""
+    oldest = time.time() - _UNUSED_SECONDS
+    removed = 0
+    for path in folder.iterdir():
+        with suppress(OSError):  # another process may be removing it, too
+            status = path.stat()
+            if max(status.st_atime, status.st_mtime) < oldest and path.is_file():
+                path.unlink()
+                removed += 1
+        if removed >= _MOST_REMOVED:
+            return
+
+
+def _write(path: Path, make: Callable[[Path], None]) -> None:
+    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    staging = Path(name)
+    try:
+        make(staging)
+        with staging.open("rb+") as file:
+            os.fsync(file.fileno())
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock between processes where the system has such; without one the last to write wins, which is as good."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def file_fingerprint(path: Path) -> list[Any]:
+    """What tells a file from one of other content: where it is, its size, its time, and its first and last bytes."""
+    status = path.stat()
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        hasher.update(file.read(_SAMPLE))
+        file.seek(max(0, status.st_size - _SAMPLE))
+        hasher.update(file.read(_SAMPLE))
+    return [str(path.resolve()), status.st_size, status.st_mtime_ns, hasher.hexdigest()]
+
+
+def digest(value: Any) -> str:
+    """A name for what JSON can hold."""
+    return hashlib.sha256(json.dumps([_FORMAT, value]).encode()).hexdigest()[:32]

@@ -1,0 +1,50 @@
+"""Layers of the user's own, loaded from their file or module; the caller has asked for trust before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from layercli.check import Valid
+from layercli.config.custom_layers import CustomLayer
+from layercli.data.user_code import load
+from layercli.engine.keras_errors import said
+from layercli.errors import LayercliError
+from layercli.graph.build import Node
+from layercli.schema.suggestions import did_you_mean
+
+
+def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
+    """The layer class that a config names; runs the user's code.
+
+    Raises:
+        LayercliError: it cannot be loaded, or is no Keras layer.
+    """
+    if layer.kind == "keras":
+        found = getattr(keras.layers, layer.class_name, None)
+        if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
+            raise _problem(node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None)
+        return found
+    try:
+        module = load(valid.file_of(node) if layer.kind == "file" else None, layer.place)
+    except (Exception, SystemExit) as error:
+        raise _problem(
+            node, valid, f"{layer.place} cannot be loaded: {said(error)}", "Mend that code first."
+        ) from error
+    found = getattr(module, layer.class_name, None)
+    if found is None:
+        classes = [name for name, item in vars(module).items() if isinstance(item, type)]
+        hint = did_you_mean(
+            layer.class_name, classes, otherwise=f"It has {', '.join(classes) or 'no classes'}."
+        )
+        raise _problem(node, valid, f"{layer.place} has no class {layer.class_name}.", hint)
+    if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
+        raise _problem(
+            node, valid, f"{layer.reference()} is no Keras layer.", "Derive it from keras.layers.Layer."
+        )
+    return found
+
+
+def _problem(node: Node, valid: Valid, message: str, hint: str | None) -> LayercliError:
+    return LayercliError(valid.problem((*node.path, "type"), "custom-layer", message, hint))

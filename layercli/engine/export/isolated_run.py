@@ -1,0 +1,182 @@
+"""A fresh Python process that runs what was exported, without layercli."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layercli.data.examples import Array
+from layercli.engine.export.options import Inputs
+
+_LONGEST = 3600
+"""Seconds that it may take."""
+
+_PROGRAM = """
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.dont_write_bytecode = True
+import numpy as np
+
+kind, target, folder, *modules = sys.argv[1:]
+folder = Path(folder)
+
+
+def imported(path):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(Path(path).parent))
+    spec.loader.exec_module(module)
+    return module
+
+
+import keras
+import tensorflow as tf
+
+classes = {}
+for path in modules:
+    for name, item in vars(imported(path)).items():
+        if isinstance(item, type) and issubclass(item, keras.layers.Layer):
+            classes[name] = item
+if kind == "keras":
+    model = keras.models.load_model(target, custom_objects=classes)
+else:
+    script = imported(target)
+    model = script.build_model()
+    with np.load(folder / "weights.npz") as given:
+        weights = [given[name] for name in given.files]
+    told = json.loads((folder / "trained.json").read_text())
+    for path, weight, own in zip(told["paths"], weights, model.weights):
+        if weight.shape != tuple(own.shape):
+            sys.exit(f"`{path}` has the shape {tuple(own.shape)}, not {weight.shape}")
+    if len(model.weights) != len(weights):
+        sys.exit(f"it has {len(model.weights)} weights, not {len(weights)}")
+    for name, vocabulary in told["learned"].items():
+        model.get_layer(name).set_vocabulary(vocabulary)
+    model.set_weights(weights)
+    saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
+    model.save_weights(saved)
+    if hasattr(script, "load_trained"):
+        model = script.load_trained()
+    else:
+        model.load_weights(saved)  # some layers make what they compute with of it only now
+
+
+if kind == "layers":
+    outputs = []
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            try:
+                outputs.append(keras.tree.flatten(layer.output)[0])
+            except (AttributeError, ValueError):
+                pass  # it is called several times
+    model = keras.Model(model.inputs, outputs)
+
+
+def fed(array):
+    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else array
+
+
+index = json.loads((folder / "inputs.json").read_text())
+with np.load(folder / "inputs.npz") as given:
+    outputs = {}
+    for number, names in enumerate(index):
+        batch = {name: fed(given[f"{number}_{place}"]) for place, name in enumerate(names)}
+        named = all(tensor.name in batch for tensor in model.inputs)
+        tensors = [batch[tensor.name] for tensor in model.inputs] if named else list(batch.values())
+        result = model(tensors if len(tensors) > 1 else tensors[0], training=False)
+        for place, output in enumerate(keras.tree.flatten(result)):
+            outputs[f"{number}_{place}"] = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+np.savez(folder / "outputs.npz", **outputs)
+assert not any(name.partition(".")[0] == "layercli" for name in sys.modules)
+"""
+
+
+class FreshProcessError(Exception):
+    """The fresh process failed; its last words are the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What the model of a script is given before it runs."""
+
+    weights: list[Array]
+    learned: dict[str, list[str] | list[int]]
+    """Vocabularies by layer, which are not among the weights."""
+    paths: list[str] = field(default_factory=list)
+    """What each of the weights is called."""
+
+
+def run_fresh(
+    kind: str,
+    target: Path,
+    batches: Sequence[Inputs],
+    modules: Sequence[Path] = (),
+    *,
+    trained: Trained | None = None,
+) -> list[list[Array]]:
+    """What the model in a Keras file, or that of a script's ``build_model()``, gives for each batch.
+
+    Of the kind ``layers`` that is what each layer of a script's model gives.
+    A script that has ``WEIGHTS`` gets that file, and is asked for its ``load_trained()``.
+
+    Raises:
+        FreshProcessError: it cannot be loaded or run there.
+    """
+    with tempfile.TemporaryDirectory(prefix="layercli-") as name:
+        folder = Path(name)
+        _write(folder, batches, trained or Trained([], {}))
+        command = [sys.executable, "-I", "-c", _PROGRAM, kind, str(target.absolute()), str(folder)]
+        command += [str(module.absolute()) for module in modules]
+        done = subprocess.run(  # noqa: S603 - Python itself, on files of ours
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONGEST,
+            cwd=folder,
+            env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        )
+        if done.returncode != 0:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            raise FreshProcessError(lines[-1].strip() if lines else f"it ended with {done.returncode}")
+        with np.load(folder / "outputs.npz") as given:
+            arrays: dict[str, Any] = dict(given)
+    results: list[list[Array]] = [[] for _ in batches]
+    for key in sorted(arrays, key=lambda key: [int(part) for part in key.split("_")]):
+        results[int(key.split("_")[0])].append(arrays[key])
+    return results
+
+
+def _write(folder: Path, batches: Sequence[Inputs], trained: Trained) -> None:
+    index = [list(batch) for batch in batches]
+    (folder / "inputs.json").write_text(json.dumps(index), encoding="utf-8")
+    told = {"learned": trained.learned, "paths": trained.paths}
+    (folder / "trained.json").write_text(json.dumps(told), encoding="utf-8")
+    weights = {f"{place:06}": _known(weight) for place, weight in enumerate(trained.weights)}
+    np.savez(folder / "weights.npz", **weights)  # type: ignore[arg-type]  # as below
+    arrays = {
+        f"{number}_{place}": array.astype(str) if array.dtype.kind == "O" else _known(array)
+        for number, batch in enumerate(batches)
+        for place, array in enumerate(batch.values())
+    }
+    np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]  # names hide allow_pickle, which is no name of ours
+
+
+def _known(array: Array) -> Array:
+    """The array in a dtype that numpy can write; ``bfloat16`` is not one."""
+    return array if array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1 else array.astype(np.float32)

@@ -1,0 +1,97 @@
+"""One forward pass on real tensors: what each layer really gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from layercli.check import Valid
+from layercli.engine.adapt import teach
+from layercli.engine.assemble import Assembled, call, disagreement, picked
+from layercli.engine.keras_errors import refused
+from layercli.errors import Problem
+from layercli.graph.adaptable import learns_before_training
+from layercli.graph.build import Node
+from layercli.layers.shapes import Shape, Tensor, show
+
+BATCH = 2
+_UNKNOWN_LENGTH = 8
+"""What stands for an axis of unknown length."""
+
+
+def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Shape, ...]], list[Problem]]:
+    """Each layer's actual output shapes, and where they differ from the static ones or are not finite.
+
+    Raises:
+        LayercliError: a layer fails while it runs.
+    """
+    rng = np.random.default_rng(valid.config.seed)
+    values: dict[str, Any] = {
+        name: example(tensor, rng, largest_index(valid)) for name, tensor in valid.graph.inputs.items()
+    }
+    actual: dict[str, tuple[Shape, ...]] = {}
+    problems: list[Problem] = []
+    strayed: set[str] = set()
+    for node in valid.graph.nodes:
+        taken = [picked(values[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
+        layer = assembled.layers[node.name]
+        if learns_before_training(node):
+            teach(layer, node.layer, partial(iter, taken[:1]))  # else it has no table to look anything up in
+        try:
+            result = call(layer, node, taken, training=False)
+        except Exception as error:
+            shapes = ", ".join(show(tuple(tensor.shape)) for tensor in keras.tree.flatten(taken))
+            raise refused(node, valid, f"`{node.name}` fails on an input of {shapes}", error) from error
+        values[node.name] = result
+        outputs = result if isinstance(result, (list, tuple)) else [result]
+        actual[node.name] = tuple(tuple(int(dim) for dim in output.shape) for output in outputs)
+        row = valid.shapes.by_name[node.name]
+        if row.agrees(actual[node.name]) is False:
+            if not strayed.intersection(node.inputs):  # else the layer before is to blame
+                problems.append(disagreement(row, valid, actual[node.name]))
+            strayed.add(node.name)
+        problems.extend(_check_finite(node, valid, outputs))
+    return actual, problems
+
+
+def example(tensor: Tensor, rng: np.random.Generator, indices: int) -> Any:
+    """Two examples for an input: normal numbers, indices below ``indices``, or words."""
+    shape = (BATCH, *(_UNKNOWN_LENGTH if dim is None else dim for dim in tensor.shape[1:]))
+    if tensor.dtype == "string":
+        return keras.ops.convert_to_tensor(np.full(shape, "a word", dtype=object), dtype="string")
+    if "float" in tensor.dtype and indices > _ANY_INDEX:
+        values: Any = rng.standard_normal(shape, dtype=np.float32)
+    elif tensor.dtype == "bool":
+        values = rng.integers(0, 2, shape).astype(bool)
+    else:
+        values = rng.integers(0, min(indices, 100), shape)
+    return keras.ops.convert_to_tensor(values, dtype=tensor.dtype)
+
+
+_ANY_INDEX = 2**31
+
+
+def largest_index(valid: Valid) -> int:
+    """Below what every index of an input must stay: the smallest vocabulary that takes the input itself."""
+    sizes = [
+        node.layer.input_dim
+        for node in valid.graph.nodes
+        if hasattr(node.layer, "input_dim") and any(name in valid.graph.inputs for name in node.inputs)
+    ]
+    return min(sizes, default=_ANY_INDEX + 1)
+
+
+def _check_finite(node: Node, valid: Valid, outputs: Iterable[Any]) -> Iterable[Problem]:
+    for output in outputs:
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype)) and not bool(
+            keras.ops.all(keras.ops.isfinite(output))
+        ):
+            yield valid.problem(
+                node.path, "not-finite", f"`{node.name}` gives NaN or infinity for ordinary numbers.",
+                "Look for a division by zero, a logarithm of nothing positive, or weights drawn too large."
+            )  # fmt: skip
+            return

@@ -1,0 +1,41 @@
+"""Components in, Keras objects out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from layercli.schema.component import Component
+
+_HOMES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints, keras.optimizers,
+          keras.optimizers.schedules, keras.losses, keras.metrics, keras.callbacks)  # fmt: skip
+
+
+def keras_object(component: Component, *, home: Any = None, name: str | None = None) -> Any:
+    """The Keras object that a component declares; components among its arguments first."""
+    cls = _keras_class(type(component), home)
+    arguments = {key: keras_value(value) for key, value in component.arguments().items()}
+    if name is not None:
+        arguments["name"] = name
+    return cls(**arguments)
+
+
+def keras_value(value: Any) -> Any:
+    """An argument as Keras takes it."""
+    if isinstance(value, Component):
+        return keras_object(value)
+    if isinstance(value, list):
+        return [keras_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: keras_value(item) for key, item in value.items()}  # Keras takes items out of some
+    return value
+
+
+def _keras_class(cls: type[Component], home: Any) -> Any:
+    name = cls.type_name()
+    kind = cls.__module__.rpartition(".")[2]
+    for place in [home] if home is not None else [getattr(keras, kind, None), *_HOMES]:
+        if place is not None and hasattr(place, name):
+            return getattr(place, name)
+    raise LookupError(f"Keras has no {name}")

@@ -1,0 +1,41 @@
+"""The model of a run, loaded safely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from layercli.check import Valid
+from layercli.config.custom_layers import CustomLayer
+from layercli.engine.custom_layers import load_class
+from layercli.engine.keras_errors import said
+from layercli.errors import LayercliError, Problem
+
+
+def custom_classes(valid: Valid) -> dict[str, Any]:
+    """The user's layer classes by their names; runs the user's code, so the caller has asked for trust before.
+
+    Raises:
+        LayercliError: one cannot be loaded.
+    """
+    return {
+        node.layer.class_name: load_class(node.layer, node, valid)
+        for node in valid.graph.nodes
+        if isinstance(node.layer, CustomLayer)
+    }
+
+
+def load_model(path: Path, valid: Valid) -> Any:
+    """The model in a ``.keras`` file of a run, not compiled; code inside the file is never run.
+
+    Raises:
+        LayercliError: the file, or a layer of the user's, cannot be loaded.
+    """
+    classes = custom_classes(valid)
+    try:
+        return keras.models.load_model(path, custom_objects=classes, compile=False, safe_mode=True)
+    except Exception as error:  # whatever a damaged file, or the user's layer, makes Keras raise
+        message = f"The model cannot be loaded: {said(error)}"
+        raise LayercliError(Problem(code="run-directory", message=message, file=str(path))) from error

@@ -1,0 +1,42 @@
+"""The first import of Keras: without TensorFlow's chatter and, in our process, without what we never use."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from layercli import runtime
+from layercli.runtime import native_output_held
+
+_UNUSED = ("sklearn", "scipy", "pandas")
+"""Keras imports these where they are installed, for wrappers and frames; that takes a third of its start."""
+
+
+def start() -> None:
+    """Import Keras on the TensorFlow backend; must run before any other import of either."""
+    gc.enable()
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _kept_out(_UNUSED if runtime.is_ours else ()), native_output_held():
+        import keras
+
+        if runtime.cluster is not None:
+            from layercli.engine.training.multi_worker import join
+
+            join()
+        keras.distribution.list_devices()  # looks for accelerators now, while what that prints is held
+
+
+@contextmanager
+def _kept_out(names: tuple[str, ...]) -> Iterator[None]:
+    """Let imports of these packages fail for now, as if they were not installed."""
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how Python marks it
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

@@ -1,0 +1,101 @@
+"""What the ``train`` section declares, as Keras takes it: optimizer, loss, metrics, callbacks."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from layercli.check import Valid
+from layercli.config.training.callbacks import MLflow, monitored
+from layercli.config.training.section import TrainSection
+from layercli.engine.keras_objects import keras_object
+from layercli.errors import LayercliError
+from layercli.graph.checks.monitors import better
+from layercli.schema.component import Component
+
+
+def compile_model(model: Any, train: TrainSection) -> None:
+    """Give the model its optimizer, loss and metrics."""
+    optimizer = train.optimizer
+    model.compile(
+        optimizer=keras_object(optimizer, home=keras.optimizers)
+        if isinstance(optimizer, Component)
+        else optimizer,
+        loss=_made(train.loss, keras.losses),
+        loss_weights=train.loss_weights,
+        metrics=_made(train.metrics, keras.metrics),
+        weighted_metrics=_made(train.weighted_metrics, keras.metrics) or None,
+    )
+    _count_examples(model._compile_loss)
+
+
+def _count_examples(losses: Any) -> None:
+    """Let the mean of each output's own loss be over examples.
+
+    Keras weights a batch by its examples only where their number is known before it runs; else a small last batch
+    counts as much as a full one, and the outputs' losses do not add up to the whole.
+    """
+    build, call = losses.build, losses.call
+    examples: Any = None
+
+    def update(mean: Any, value: Any, sample_weight: Any = None) -> None:  # noqa: ARG001 - what Keras knows of it
+        type(mean).update_state(mean, value, examples)
+
+    def built(y_true: Any, y_pred: Any) -> None:
+        build(y_true, y_pred)
+        for mean in losses.metrics:
+            if mean is not None:
+                mean.update_state = partial(update, mean)
+
+    def called(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        nonlocal examples
+        examples = keras.ops.shape(keras.tree.flatten(y_pred)[0])[0]
+        return call(y_true, y_pred, sample_weight)
+
+    losses.build, losses.call = built, called
+
+
+def _made(declared: Any, home: Any) -> Any:
+    """Components as Keras's objects, in whatever lists and mappings they stand."""
+    if isinstance(declared, dict):
+        return {name: _made(item, home) for name, item in declared.items()}
+    if isinstance(declared, list):
+        return [_made(item, home) for item in declared]
+    return keras_object(declared, home=home) if isinstance(declared, Component) else declared
+
+
+_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
+"""Callbacks that need a package which layercli does not."""
+
+
+def declared_callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
+    """The Keras callback; files that it writes go into the run directory.
+
+    Raises:
+        LayercliError: it needs a package that is not installed.
+    """
+    kind = callback.type_name()
+    package = _PACKAGES.get(kind)
+    if package is not None and find_spec(package) is None:
+        message = f"The callback {kind} needs the package {package}, which is not installed."
+        hint = f"Install it: `pip install 'layercli[{package}]'`."
+        raise LayercliError(valid.problem(("train", "callbacks", index), "missing-package", message, hint))
+    if isinstance(callback, MLflow):
+        from layercli.engine.training.mlflow_callback import tracked
+
+        return tracked(callback, run, valid, ("train", "callbacks", index))
+    watched = monitored(callback)
+    train = valid.config.train
+    if watched is not None and getattr(callback, "mode", None) == "auto" and train is not None:
+        # Keras looks for a metric of that very name, and finds none of one output among several.
+        callback = callback.replace(mode=better(watched, train) or "auto")
+    for name in ("filename", "log_dir"):
+        if name in type(callback).model_fields:
+            path = run / getattr(callback, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            callback = callback.replace(**{name: str(path)})
+    return keras_object(callback, home=keras.callbacks)

@@ -1,0 +1,1 @@
+"""Read-only checks across layers, data and training."""

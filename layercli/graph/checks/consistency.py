@@ -1,0 +1,224 @@
+"""Whether model, data and training fit each other: what Keras says late, in its own words, or never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from layercli.config.config import Config
+from layercli.config.data.section import DataFacts, TargetFacts
+from layercli.errors import Severity
+from layercli.graph.checks.loss import (
+    ONE_HOT,
+    Fit,
+    argument,
+    dense_on_positions,
+    loss_name,
+    own_activation,
+    spread_finding,
+)
+from layercli.graph.finding import Finding
+from layercli.graph.shapes import Row, Shapes
+from layercli.layers.shapes import Shape, Tensor, show
+from layercli.schema.component import snake_case
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, printable
+
+_SPARSE_METRICS = {
+    "SparseCategoricalAccuracy": "CategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy": "TopKCategoricalAccuracy",
+    "SparseCategoricalCrossentropy": "CategoricalCrossentropy",
+}
+"""Metrics that take labels, and those that tell the same of one-hot targets."""
+_ONE_HOT_METRICS = {wanted: sparse for sparse, wanted in _SPARSE_METRICS.items()} | dict.fromkeys(
+    ("CategoricalHinge", "F1Score", "FBetaScore", "OneHotIoU", "OneHotMeanIoU"), None
+)
+
+
+def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None) -> Iterator[Finding]:
+    """Every place where model, data and training do not fit; ``facts`` are those of data that was read."""
+    yield from _single_unit_softmax(shapes, "error" if config.train else "warning")
+    if facts is None and config.data is not None:
+        facts = config.data.facts()
+    outputs = shapes.graph.output_references
+    named = list(_unlike_names(config, outputs, facts))
+    yield from named
+    if facts is not None and (named or (len(outputs) > 1) != (facts.targets is not None)):
+        return
+    for index in range(len(outputs)):
+        yield from _output_disagreements(config, shapes, index, facts)
+    yield from _accuracy_of_numbers(config, outputs, facts)
+    if facts is not None and len(outputs) == 1:
+        yield from _unlike_metrics(config, shapes, facts)
+    if facts is not None and config.data is not None and config.data.split.stratify:
+        targets = [TargetFacts(facts.classes)] if facts.targets is None else facts.targets.values()
+        if all(target.classes is None for target in targets):
+            message = "`stratify` needs classes; this data set has numbers as its target."
+            yield Finding(
+                code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
+            )
+
+
+def one_hot_units(config: Config, shapes: Shapes, facts: DataFacts) -> dict[str | None, int]:
+    """Of each output whose loss takes one-hot targets while its targets are labels, how many units it has.
+
+    Outputs are named as in the config; None where there is one target for the only output.
+    """
+    graph, units = shapes.graph, {}
+    for name, pick, title in zip(graph.outputs, graph.output_picks, graph.output_references, strict=True):
+        output, target = shapes.output(name, pick), facts.of(title)
+        if config.train is None or output is None or target is None or target.classes is None:
+            continue
+        size = output.shape[-1]
+        loss = config.train.loss_of(title)
+        if loss and loss_name(loss, output) in ONE_HOT and not target.shape and size is not None:
+            units[None if facts.targets is None else title] = size
+    return units
+
+
+def _unlike_names(config: Config, outputs: Sequence[str], facts: DataFacts | None) -> Iterator[Finding]:
+    """Targets by name that are those of no output, and outputs that have none."""
+    if config.data is None or config.train is None:
+        return
+    declared = getattr(config.data, "target", None)
+    names = list(declared) if isinstance(declared, dict) else None
+    if names is None and facts is not None and facts.targets is not None:
+        names = list(facts.targets)
+    path: KeyPath = ("data", "target")
+    if names is not None:
+        listed = ", ".join(f"`{name}`" for name in outputs)
+        for name in names:
+            if name not in outputs:
+                message = f"The data has a target for `{printable(name, limit=60)}`, which is no output of the model."
+                hint = did_you_mean(name, outputs, otherwise=f"The outputs are {listed}.")
+                yield Finding(
+                    code="target-mismatch", message=message, path=(*path, name), hint=hint, at_key=True
+                )
+        for name in outputs:
+            if name not in names:
+                message = f"The data has no target for the model's output `{name}`."
+                hint = f"Add it: `target: {{{name}: ...}}`."
+                yield Finding(code="target-mismatch", message=message, path=path, hint=hint, at_key=True)
+    elif len(outputs) > 1 and (facts is not None or declared is not None):
+        hint = "Name one output."
+        if declared is not None:
+            hint = "Give each its own: `target: {" + ", ".join(f"{name}: ..." for name in outputs) + "}`."
+        message = f"The model has {len(outputs)} outputs, but the data has one target."
+        yield Finding(code="target-mismatch", message=message, path=("model", "outputs"), hint=hint)
+
+
+def _output_disagreements(
+    config: Config, shapes: Shapes, index: int, facts: DataFacts | None
+) -> Iterator[Finding]:
+    """Where an output, its target and its loss do not fit."""
+    graph = shapes.graph
+    output = shapes.output(graph.outputs[index], graph.output_picks[index])
+    if output is None:
+        return
+    target = facts.of(graph.output_references[index]) if facts is not None else None
+    last = shapes.by_name[graph.outputs[index]]
+    if target is not None and target.shape:
+        yield from _unlike_target(config, last, output, target.shape)
+        return
+    spread = dense_on_positions(shapes) if output.rank > 2 else None
+    if (
+        target is None and spread is not None and output.rank > 3 and len(graph.outputs) == 1
+    ):  # one result for each timestep is often meant
+        yield spread_finding(spread, output, None)
+    loss = config.train.loss_of(graph.output_references[index]) if config.train is not None else None
+    if loss is not None:
+        yield from Fit(loss, loss_name(loss, output), output, last, spread, target).findings()
+
+
+def _unlike_target(config: Config, last: Row, output: Tensor, target: Shape) -> Iterator[Finding]:
+    """An output of another shape than a target of several numbers: Keras would stretch one over the other."""
+    if config.train is None or _fit_together(output.shape[1:], target):
+        return
+    shown = show((None, *target))
+    yield Finding(
+        code="target-mismatch",
+        message=f"The model's output is {show(output.shape)}, but the target is {shown}.",
+        path=last.node.path,
+        hint="Let the last layer give the shape of the target.",
+    )
+
+
+def _fit_together(output: Shape, target: Shape) -> bool:
+    return len(output) == len(target) and all(
+        a is None or a == b for a, b in zip(output, target, strict=True)
+    )
+
+
+def _metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
+    """Each metric: the output that it is of, where it stands, and its name."""
+    for key in ("metrics", "weighted_metrics"):
+        given = getattr(config.train, key, [])
+        by_output = given if isinstance(given, dict) else {None: given}
+        for output, metrics in by_output.items():
+            path: KeyPath = ("train", key) if output is None else ("train", key, output)
+            for index, metric in enumerate(metrics):
+                name = metric if isinstance(metric, str) else metric.type_name()
+                yield output or outputs[0], (*path, index), name
+
+
+def _accuracy_of_numbers(
+    config: Config, outputs: Sequence[str], facts: DataFacts | None
+) -> Iterator[Finding]:
+    """Metrics that count right classes where the target is a number."""
+    for output, path, name in _metrics(config, outputs) if facts is not None else ():
+        target = facts.of(output) if facts is not None else None
+        if target is None or target.classes is not None:
+            continue
+        if name.lower() == "acc" or name.lower().endswith("accuracy"):
+            yield Finding(
+                code="wrong-metric",
+                message=f"{name} counts right classes, but the target is a number: it will be near 0.",
+                path=path,
+                hint="Use mean_absolute_error, or R2Score.",
+                severity="warning",
+            )
+
+
+def _unlike_metrics(config: Config, shapes: Shapes, facts: DataFacts) -> Iterator[Finding]:
+    """Metrics that take one-hot targets where labels are fed, or the other way round."""
+    graph = shapes.graph
+    one_hots = one_hot_units(config, shapes, facts)
+    places = dict(
+        zip(graph.output_references, zip(graph.outputs, graph.output_picks, strict=True), strict=True)
+    )
+    for title, path, name in _metrics(config, graph.output_references):
+        target = facts.of(title)
+        output = shapes.output(*places[title]) if title in places else None
+        many = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)
+        if target is None or target.classes is None or not many:
+            continue
+        one_hot = (None if facts.targets is None else title) in one_hots
+        others = _SPARSE_METRICS if one_hot else _ONE_HOT_METRICS
+        if name not in others:
+            continue
+        fed = "one-hot targets, which the loss takes" if one_hot else "labels"
+        wanted = "labels" if one_hot else "one-hot targets"
+        same = others[name]
+        hint = f"Use {snake_case(same)}." if same else (
+            "With `loss: categorical_crossentropy` the labels are made one-hot."
+        )  # fmt: skip
+        message = f"{name} takes {wanted}, but it is given {fed}."
+        yield Finding(code="wrong-metric", message=message, path=path, hint=hint)
+
+
+def _single_unit_softmax(shapes: Shapes, severity: Severity) -> Iterator[Finding]:
+    for row in shapes.rows:
+        output = shapes.output(row.node.name)
+        if (
+            output is not None
+            and output.rank > 1
+            and output.shape[-1] == 1
+            and own_activation(row) == "softmax"
+        ):
+            yield Finding(
+                code="softmax-of-one",
+                message=f"softmax over the single unit of `{row.node.name}` is always 1: the layer cannot learn.",
+                path=argument(row, "activation"),
+                hint="For two classes use `activation: sigmoid` with the loss binary_crossentropy; for more, one unit for "
+                "each class.",
+                severity=severity,
+            )

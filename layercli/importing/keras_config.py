@@ -1,0 +1,203 @@
+"""What Keras wrote of a layer, an initializer, a loss: as a config writes it, defaults left out."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
+from layercli.schema.component import Catalogue, Component
+from layercli.schema.strict_model import plain
+from layercli.source.nodes import printable, quoted
+
+
+class InexpressibleError(Exception):
+    """Something that the config language has no words for; the message says what."""
+
+
+_UNTOLD = {"quantization_config": None, "rms_scaling": False, "zero_output_for_mask": False,
+           "input_length": None}  # fmt: skip
+"""Arguments that the catalogue may not know, and the value at which they mean nothing."""
+_DERIVED = ("name", "vocabulary_size")
+"""What Keras records and takes from elsewhere."""
+_IMPLIED = {"dtype": "float32", "data_format": "channels_last", "activation": "linear"}
+"""What Keras writes out where nothing was said."""
+
+
+def is_object(value: Any) -> bool:
+    """Whether this is Keras's record of an object."""
+    return isinstance(value, dict) and "class_name" in value and "config" in value
+
+
+def arguments_of(cls: type[Component], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a config gives a layer: those that are not the default, in their shortest form.
+
+    Raises:
+        InexpressibleError: the catalogue does not take one of them.
+    """
+    known = cls.model_fields
+    given: dict[str, Any] = {}
+    for key, value in config.items():
+        if key not in known and (key in _DERIVED or value == _UNTOLD.get(key, ...) or value is None):
+            continue
+        given[key] = _value(key, value)
+        if given[key] == _IMPLIED.get(key, ...) and key in known and known[key].default is None:
+            del given[key]
+        elif key == "axis" and isinstance(value, list) and len(value) == 1:
+            given[key] = value[0]
+    try:
+        made = cls.model_validate(given)
+    except ValidationError as error:
+        messages = [item["ctx"]["message"] for item in error.errors(include_url=False)]
+        raise InexpressibleError(" ".join(messages)) from None
+    written = minimal(made)
+    return {key: written[key] for key in config if key in written}
+
+
+def minimal(made: Component) -> dict[str, Any]:
+    """The arguments of a component that differ from its defaults, in their shortest form."""
+    cls = type(made)
+    required = {name for name, info in cls.model_fields.items() if info.is_required()}
+    full = canonical(made)
+    least = {name: full[name] for name in full if name in required}
+    defaults = canonical(cls.model_validate(least))
+    written = {
+        name: short for name, short in full.items() if name in required or not _same(short, defaults[name])
+    }
+    for name, value in list(written.items()):
+        if (
+            not isinstance(value, list)
+            or len(value) > 3
+            or any(item != value[0] for item in value)
+            or not value
+        ):
+            continue
+        shorter = written | {name: value[0]}
+        try:
+            same = canonical(cls.model_validate(shorter)) == full
+        except (ValidationError, ValueError):
+            continue
+        if same:
+            written = shorter
+    return written
+
+
+def canonical(made: Component) -> dict[str, Any]:
+    """Every argument in one form, to be compared."""
+    return {name: _one_name(name, _bare(plain(value))) for name, value in made.arguments().items()}
+
+
+def _one_name(key: str, value: Any) -> Any:
+    """An initializer by the first of its names."""
+    found = INITIALIZERS.find(value) if key.endswith("_initializer") and isinstance(value, str) else None
+    return value if found is None or found in INITIALIZERS.nameless else INITIALIZERS.parse_or_name(found)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def _bare(value: Any) -> Any:
+    """A component without arguments of its own as its name; sizes as lists."""
+    if isinstance(value, dict) and "type" in value:
+        home = next(
+            (home for home in (INITIALIZERS, REGULARIZERS, CONSTRAINTS) if home.find(value["type"])), None
+        )
+        if home is not None:
+            return _shortest(home, value)
+        if LAYERS.find(value["type"]):
+            made = LAYERS.load(value["type"]).model_validate(
+                {key: item for key, item in value.items() if key not in ("type", "name")}
+            )
+            name = {"name": value["name"]} if value.get("name") else {}
+            return {"type": value["type"], **name, **minimal(made)}
+    if isinstance(value, dict):
+        return {key: _bare(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_bare(item) for item in value]
+    return value
+
+
+def _shortest(home: Catalogue[Any], value: dict[str, Any]) -> Any:
+    made = home.parse(value)
+    written = minimal(made)
+    name = made if written else home.parse_or_name(value["type"])
+    return {"type": value["type"], **written} if not isinstance(name, str) else name
+
+
+def _value(key: str, value: Any) -> Any:
+    """An argument as a config writes it.
+
+    Raises:
+        InexpressibleError: it is an object that a config cannot hold.
+    """
+    if is_object(value):
+        return _object(key, value)
+    if isinstance(value, dict):
+        if value.get("class_name") == "__tuple__" or "items" in value:
+            return [_value(key, item) for item in value.get("items", [])]
+        return {str(name): _value(str(name), item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_value(key, item) for item in value]
+    if isinstance(value, float):
+        return short_float(value)
+    return value
+
+
+def _object(key: str, value: dict[str, Any]) -> Any:
+    name, module, config = value["class_name"], str(value.get("module")), value["config"]
+    if name == "DTypePolicy" and isinstance(config, dict):
+        return config.get("name")
+    if name == "function":
+        if isinstance(config, str) and (module in ("builtins", "None") or module.startswith("keras")):
+            return config
+        raise InexpressibleError(f"`{printable(key)}` is a function of its own, {quoted(config)}.")
+    if not isinstance(config, dict) or not module.startswith("keras"):
+        raise InexpressibleError(
+            f"`{printable(key)}` is {quoted(name)} of {quoted(module)}, which is no part of Keras."
+        )
+    if module == "keras.layers" and key in ("activation", "recurrent_activation"):
+        hint = f"make it a layer of its own, {printable(str(name))}, behind this one"
+        raise InexpressibleError(
+            f"`{key}` is the layer {printable(str(name))}, not the name of an activation; {hint}."
+        )
+    known = {field: item for field, item in config.items() if item is not None}
+    home = {
+        "keras.initializers": INITIALIZERS,
+        "keras.regularizers": REGULARIZERS,
+        "keras.constraints": CONSTRAINTS,
+    }
+    catalogue: Any = home.get(module, LAYERS if module == "keras.layers" else None)
+    if catalogue is None or not isinstance(name, str) or catalogue.find(name) is None:
+        raise InexpressibleError(
+            f"`{printable(key)}` is {quoted(name)} of {quoted(module)}, which a config cannot hold."
+        )
+    cls = catalogue.load(catalogue.find(name))
+    if catalogue is not LAYERS:
+        return {"type": name, **{field: _value(field, item) for field, item in known.items()}}
+    named = (
+        {"name": config["name"]}
+        if key in ("layer", "backward_layer") and isinstance(config.get("name"), str)
+        else {}
+    )
+    return {"type": name, **named, **arguments_of(cls, config)}
+
+
+def short_float(value: float) -> float:
+    """The shortest decimal that is the same number in 32 bits: Keras keeps numbers such as 0.001 that way."""
+    if len(repr(value)) <= 12:
+        return value
+    try:
+        kept = struct.pack("f", value)
+    except OverflowError:
+        return value
+    if struct.unpack("f", kept)[0] != value:
+        return value  # it was never in 32 bits
+    for digits in range(1, 9):
+        shorter = float(f"{value:.{digits}g}")
+        if struct.pack("f", shorter) == kept:
+            return shorter
+    return value

@@ -1,0 +1,311 @@
+"""The config language as JSON Schema (2020-12), for editors: at most as strict as the check itself."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from typing import Any, Final
+
+from pydantic import BaseModel, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic.fields import FieldInfo
+
+from layercli.config.config import Config
+from layercli.config.data.section import DATA
+from layercli.config.language.blocks import BLOCKS
+from layercli.config.language.variables import VARS
+from layercli.config.model import ModelSection
+from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
+from layercli.schema.component import Catalogue, Component, snake_case
+from layercli.schema.strict_model import Strict, describe_type, plain
+from layercli.source.extend import EXTENDS
+
+Schema = dict[str, Any]
+
+_CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
+    "layer": LAYERS, "initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS,
+    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loss": LOSSES, "metric": METRICS, "callback": CALLBACKS,
+    "data": DATA,
+}  # fmt: skip
+_SHORT: Final = ("loss", "metric")
+"""Kinds that Keras also knows by short names, which depend on the target."""
+_BY_NAME: Final = ("initializer", "regularizer", "constraint")
+"""Kinds of which a bare name stays Keras's name."""
+_LIMITS: Final = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+_REFERENCE: Final = {"$ref": "#/$defs/reference"}
+_NAMES: Final = {
+    "description": "What feeds this layer: a name, a list of names, or a mapping of what the layer calls them.",
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        {"type": "object", "additionalProperties": {"type": ["string", "array"]}},
+    ],
+}
+_ENTRY: Final = {
+    "name": {"type": ["string", "null"], "description": "Name of the layer; without one, its type's."},
+    "inputs": _NAMES,
+    "repeat": {
+        "description": "How often it stands here, one after the other.",
+        "anyOf": [{"type": "integer", "minimum": 1}, _REFERENCE, {"type": "null"}],
+    },
+}
+
+
+def config_schema() -> Schema:
+    """The schema of a whole config."""
+    definitions: Schema = {
+        "reference": {
+            "type": "string", "pattern": r"\$\{", "description": "${name} of a variable or parameter.",
+        },
+        "activation": {"anyOf": [{"enum": list(ACTIVATIONS)}, _any_case(ACTIVATIONS), _REFERENCE]},
+    }  # fmt: skip
+    for kind, catalogue in _CATALOGUES.items():
+        definitions |= _catalogue(kind, catalogue)
+    definitions["entry"] = _entry()
+    definitions["block"] = _block()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://layercli.dev/config.schema.json",
+        "title": "layercli config",
+        "description": inspect.getdoc(Config),
+        "type": "object",
+        "properties": {key: {} for key in (*Config.model_fields, *Config.also)},
+        "additionalProperties": False,
+        # What extends another file may leave out whatever stands there.
+        "if": {"required": [EXTENDS]},
+        "then": {"properties": {EXTENDS: _extends()}},
+        "else": {"$ref": "#/$defs/config"},
+        "$defs": definitions | {"config": _config(), "model": _model()},
+    }
+
+
+def _config() -> Schema:
+    properties = {
+        name: _field(field) for name, field in Config.model_fields.items() if name not in ("data", "model")
+    }
+    return {
+        "properties": properties
+        | {
+            "data": {"anyOf": [{"$ref": "#/$defs/data"}, {"type": "null"}]},
+            "model": {"$ref": "#/$defs/model"},
+            VARS: {
+                "type": ["object", "null"],
+                "description": "Values that `${name}` stands for, anywhere in the config.",
+            },
+            BLOCKS: {
+                "type": ["object", "null"],
+                "description": "Stacks of layers with parameters, used as {block: name, with: {...}}.",
+                "additionalProperties": {"$ref": "#/$defs/block"},
+            },
+        },
+        "required": ["model"],
+    }
+
+
+def _extends() -> Schema:
+    return {
+        "type": "string",
+        "description": "Another config, under this one: mappings merge, all else replaces.",
+    }
+
+
+def _model() -> Schema:
+    shape = {
+        "anyOf": [
+            {"type": "array", "items": {"anyOf": [{"type": ["integer", "null"]}, _REFERENCE]}},
+            {"type": "object", "required": ["shape"]},
+            _REFERENCE,
+            {"type": "null"},
+        ]
+    }
+    fields: dict[str, Schema] = {
+        name: {"description": field.description} for name, field in ModelSection.model_fields.items()
+    }
+    fields["input"] |= shape
+    fields["inputs"] |= {
+        "anyOf": [{"type": "object", "additionalProperties": shape}, _REFERENCE, {"type": "null"}]
+    }
+    fields["layers"] |= {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}
+    fields |= {name: _field(ModelSection.model_fields[name]) for name in ("dtype", "weights", "freeze")}
+    fields["outputs"] |= {"type": ["string", "array", "null"]}
+    return {"type": "object", "properties": fields, "required": ["layers"], "additionalProperties": False}
+
+
+def _entry() -> Schema:
+    """An item of a list of layers: a layer, a block, or a layer that is called again."""
+    return {
+        "if": {"type": "object", "required": ["block"]},
+        "then": {
+            "properties": {
+                "block": {"type": "string", "description": "Name of the block."},
+                "with": {"type": ["object", "null", "string"], "description": "Values of its parameters."},
+                **_ENTRY,
+            },
+            "additionalProperties": False,
+        },
+        "else": {
+            "if": {"type": "object", "required": ["reuse"], "not": {"required": ["type"]}},
+            "then": {
+                "properties": {
+                    "reuse": {
+                        "type": "string",
+                        "description": "The layer or block above that is called again.",
+                    },
+                    **_ENTRY,
+                },
+                "additionalProperties": False,
+            },
+            "else": {"$ref": "#/$defs/layer"},
+        },
+    }
+
+
+def _block() -> Schema:
+    params = {
+        "description": "Each parameter's default; in a list, a bare name is one that must be given.",
+        "anyOf": [{"type": ["object", "null"]}, {"type": "array", "items": {"type": ["string", "object"]}}],
+    }
+    layers = {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}
+    return {
+        "type": "object",
+        "properties": {"params": params, "layers": layers},
+        "required": ["layers"],
+        "additionalProperties": False,
+    }
+
+
+def _catalogue(kind: str, catalogue: Catalogue[Any]) -> Schema:
+    """A definition for every type of a kind, and one that chooses among them by ``type``."""
+    classes = {catalogue.load(name).type_name(): (name, catalogue.load(name)) for name in catalogue.names}
+    words = {written: _spellings(written, name, catalogue) for written, (name, _) in classes.items()}
+    choices: list[Schema] = [
+        {"enum": list(classes)},
+        {"pattern": f"^(?:{'|'.join(words.values())})$"},
+        _REFERENCE,
+    ]
+    if kind == "layer":
+        choices.append({"pattern": r":|^keras\.layers\."})
+    names: Schema = {"anyOf": choices, "type": "string"}
+    chosen = [
+        {
+            "if": {"properties": {"type": {"type": "string", "pattern": f"^(?:{words[name]})$"}}},
+            "then": {"$ref": f"#/$defs/{kind}.{name}"},
+        }
+        for name in classes
+    ]
+    bare = names
+    if kind in _SHORT:
+        bare = {"type": "string", "anyOf": [{"enum": [snake_case(name) for name in classes]}, {}]}
+    elif kind in _BY_NAME:
+        bare = {"type": "string"}
+    union = {
+        "if": {"type": "object"},
+        "then": {"properties": {"type": names}, "required": ["type"], "allOf": chosen},
+        "else": bare,
+    }
+    return {kind: union} | {f"{kind}.{name}": _component(cls, kind) for name, (_, cls) in classes.items()}
+
+
+def _component(cls: type[Component], kind: str) -> Schema:
+    fields = cls.model_fields
+    properties = {name: _field(field) for name, field in fields.items()}
+    entry = _ENTRY if kind == "layer" else {}
+    example = inspect.cleandoc(cls.__doc__ or "").partition("Example:")[0].replace("``", "`")
+    return {
+        "title": cls.type_name(),
+        "description": " ".join(example.split()),
+        "type": "object",
+        "properties": {"type": {}, **entry, **properties},
+        "required": ["type", *(name for name, field in fields.items() if field.is_required())],
+        "additionalProperties": False,
+    }
+
+
+def _field(field: FieldInfo) -> Schema:
+    """What an argument takes, with its description, default and examples."""
+    schema = _of(field.annotation, list(field.metadata))
+    admits = [schema, _REFERENCE] if schema else []
+    described: Schema = {"anyOf": admits} if admits else {}
+    described["description"] = f"{field.description or ''} {describe_type(field).capitalize()}.".strip()
+    if not field.is_required():
+        described["default"] = plain(field.get_default(call_default_factory=True))
+    if field.examples:
+        described["examples"] = [plain(example) for example in field.examples]
+    return described
+
+
+def _of(annotation: Any, metadata: list[Any]) -> Schema:
+    """The schema of a type; empty, which admits anything, where only a function knows what it takes."""
+    for item in metadata:
+        if isinstance(item, WithJsonSchema):
+            return dict(item.json_schema or {})
+    if any(isinstance(item, PlainValidator) for item in metadata):
+        return {}
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        inner, *extra = arguments
+        return _of(inner, [*metadata, *_flat(extra)])
+    if origin in (typing.Union, types.UnionType):
+        parts = [{"type": "null"} if part is type(None) else _of(part, metadata) for part in arguments]
+        return {"anyOf": parts} if all(parts) else {}
+    if origin is typing.Literal:
+        texts = [item for item in arguments if isinstance(item, str)]
+        any_case = any(isinstance(item, BeforeValidator) for item in metadata)
+        choices: Schema = {"enum": list(arguments)}
+        return {"anyOf": [choices, _any_case(texts)]} if any_case and texts else choices
+    if any(isinstance(item, BeforeValidator) for item in metadata):
+        return {}
+    if origin in (list, tuple):
+        inner = arguments[0] if arguments else Any
+        items = _of(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
+        return {"type": "array", "items": {"anyOf": [items, _REFERENCE]} if items else {}}
+    return _plain_type(annotation, metadata)
+
+
+def _plain_type(annotation: Any, metadata: list[Any]) -> Schema:
+    scalars: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    if annotation in scalars:
+        limits = {
+            keyword: getattr(item, name)
+            for item in metadata
+            for name, keyword in _LIMITS.items()
+            if getattr(item, name, None) is not None
+        }
+        return {"type": scalars[annotation], **limits}
+    if annotation is dict or typing.get_origin(annotation) is dict:
+        return {"type": "object"}
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return _strict(annotation)
+    return {}
+
+
+def _strict(cls: type[BaseModel]) -> Schema:
+    fields = cls.model_fields
+    return {
+        "type": "object",
+        "properties": {name: _field(field) for name, field in fields.items()},
+        "required": [name for name, field in fields.items() if field.is_required()],
+        "additionalProperties": False,
+    }
+
+
+def _flat(metadata: list[Any]) -> list[Any]:
+    return [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else [item])]
+
+
+def _any_case(words: typing.Iterable[str]) -> Schema:
+    return {"type": "string", "pattern": f"^(?:{'|'.join(map(_folded, words))})$"}
+
+
+def _spellings(written: str, class_name: str, catalogue: Catalogue[Any]) -> str:
+    """A pattern of every spelling of a type: in any case, with or without ``_`` and ``-``, and Keras's other names."""
+    aliases = [alias for alias, meant in catalogue.aliases.items() if meant == class_name]
+    return "|".join(dict.fromkeys(_folded(name) for name in (written, class_name, *aliases)))
+
+
+def _folded(word: str) -> str:
+    letters = re.sub("[_-]", "", word)
+    any_case = (f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in letters)
+    return "[-_]*" + "".join(f"{char}[-_]*" for char in any_case)

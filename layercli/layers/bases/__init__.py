@@ -1,0 +1,1 @@
+"""Base classes that several layer families share."""

@@ -1,0 +1,1 @@
+"""The Keras layers, one module for each family."""

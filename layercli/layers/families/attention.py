@@ -1,0 +1,331 @@
+"""Keras's attention layers; their inputs are query, value and, if it is not the value, key, in that order."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from layercli.layers.arguments import Axes, PositiveInt, PositiveInts, Rate, Seed
+from layercli.layers.base import Inferred, StandardLayer, Weight
+from layercli.layers.families.core import (
+    BiasConstraint,
+    BiasInitializer,
+    BiasRegularizer,
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    UseBias,
+)
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, show, times
+from layercli.schema.strict_model import ArgumentError
+
+Dropout = Annotated[Rate, Field(description="Share of the attention weights that is dropped in training.")]
+SlidingWindow = Annotated[
+    PositiveInt | None, Field(description="How near a key must be to be attended to; null: any is.")
+]
+FlashAttention = Annotated[
+    bool | None, Field(description="Whether to use flash attention; null: Keras decides.")
+]
+UseGate = Annotated[bool, Field(description="Whether the output is multiplied by a gate made of the query.")]
+
+
+class _QueryValueKey(StandardLayer):
+    family: ClassVar[str] = "attention"
+    takes: ClassVar[str] = "query, value and key of shape (batch, timesteps, features)"
+    input_names: ClassVar[tuple[str, ...]] = ("query", "value", "key")
+    ranks: ClassVar[tuple[int, int | None]] = (2, None)
+
+    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+        if len(inputs) not in (2, 3):
+            hint = (
+                "For attention of a sequence to itself, name the same input twice."
+                if len(inputs) == 1
+                else None
+            )
+            count = f"it gets {len(inputs)}"
+            raise ShapeError(
+                f"{self.title()} takes a query and a value, and perhaps a key; {count}.", hint=hint
+            )
+        for x in inputs:
+            self.check_rank(x.shape)
+        query, value = inputs[0].shape, inputs[1].shape
+        key = inputs[2].shape if len(inputs) == 3 else value
+        output = Tensor(self.attended(query, value, key), self.compute_dtype)
+        return Inferred((output,), tuple(self.made(query, value, key)), self.products(query, value, key))
+
+    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+        """The output's shape."""
+        raise NotImplementedError
+
+    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+        """The weights."""
+        raise NotImplementedError
+
+    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        """Multiply-adds, per example."""
+        raise NotImplementedError
+
+    def features(self, shape: Shape, role: str) -> int:
+        """The size of the last axis.
+
+        Raises:
+            ShapeError: it is unknown.
+        """
+        size = shape[-1]
+        if size is None:
+            raise ShapeError(
+                f"{self.title()} needs to know the last axis of its {role} to make its weights; "
+                f"it gets {show(shape)}.",
+                hint="Give that axis a size in `model.input`, or before this layer.",
+            )
+        return size
+
+    def same_timesteps(self, value: Shape, key: Shape) -> None:
+        """Refuse a key whose axes between batch and features are not those of the value.
+
+        Raises:
+            ShapeError: it is such a key.
+        """
+        if value[1:-1] != key[1:-1]:
+            raise ShapeError(
+                f"{self.title()} takes a key and a value of equally many timesteps; "
+                f"the key is {show(key)}, the value {show(value)}.",
+                hint="The inputs come in the order query, value, key.",
+            )
+
+
+class Attention(_QueryValueKey):
+    """Weighs the values by how well each key goes with the query, without weights of its own.
+
+    Input: query (batch, Tq, features), value (batch, Tv, size), key (batch, Tv, features).
+    Output: (batch, Tq, size).
+
+    Example:
+        {type: Attention}
+    """
+
+    use_scale: Annotated[bool, Field(description="Whether to train a factor on the scores.")] = False
+    score_mode: Annotated[
+        Literal["dot", "concat"],
+        Field(description="How query and key are compared: by product, or tanh of the sum."),
+    ] = "dot"
+    dropout: Dropout = 0.0
+    seed: Seed = None
+
+    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+        del key
+        return (*query[:-1], value[-1])
+
+    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+        del query, value, key
+        names = ["scale"] * self.use_scale + ["concat_score_weight"] * (self.score_mode == "concat")
+        return [Weight(name, ()) for name in names]
+
+    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        return _scored(query, value, key, scored=self.score_mode == "dot")
+
+
+class AdditiveAttention(_QueryValueKey):
+    """Weighs the values by how well each key goes with the query: by the tanh of their sum.
+
+    Input: query (batch, Tq, features), value (batch, Tv, size), key (batch, Tv, features).
+    Output: (batch, Tq, size).
+
+    Example:
+        {type: AdditiveAttention}
+    """
+
+    use_scale: Annotated[bool, Field(description="Whether to train a factor for each feature.")] = True
+    dropout: Dropout = 0.0
+    seed: Seed = None
+
+    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+        del key
+        return (*query[:-1], value[-1])
+
+    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+        del value, key
+        return [Weight("scale", (self.features(query, "query"),))] if self.use_scale else []
+
+    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        return _scored(query, value, key, scored=self.use_scale)
+
+
+def _scored(query: Shape, value: Shape, key: Shape, *, scored: bool) -> Dim:
+    """Products of single-headed attention: the scores, where they are products, and the weighted sum."""
+    pairs = times(*query[1:-1], key[-2])
+    return _sum([times(pairs, query[-1]) if scored else 0, times(pairs, value[-1])])
+
+
+def _sum(costs: Sequence[Dim]) -> Dim:
+    return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+class _Projected(_QueryValueKey):
+    inputs_apart: ClassVar[bool] = True
+
+    """Attention whose query, key and value are each projected to several heads."""
+
+    dropout: Dropout = 0.0
+    use_bias: UseBias = True
+    sliding_window: SlidingWindow = None
+    flash_attention: FlashAttention = None
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: KernelRegularizer = None
+    bias_regularizer: BiasRegularizer = None
+    kernel_constraint: KernelConstraint = None
+    bias_constraint: BiasConstraint = None
+    use_gate: UseGate = False
+    seed: Seed = None
+
+    def check(self) -> None:
+        if self.flash_attention and self.dropout > 0:
+            message = f"Flash attention cannot drop attention weights; `dropout` is {self.dropout:g}."
+            raise ArgumentError("flash_attention", message, "Leave `flash_attention` or `dropout` out.")
+
+    def projections(self, query: Shape, value: Shape, key: Shape) -> list[tuple[str, Shape, Shape, Shape]]:
+        """Name, axes before, axes summed and axes made, of every projection."""
+        raise NotImplementedError
+
+    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+        for shape, role in ((query, "query"), (value, "value"), (key, "key")):
+            self.features(shape, role)
+        weights: list[Weight] = []
+        for name, _, summed, made in self.projections(query, value, key):
+            bias = tuple(size for size in made if size is not None)
+            kernel = tuple(size for size in summed if size is not None) + bias
+            weights.append(Weight(f"{name}/kernel", kernel))
+            if self.use_bias:
+                weights.append(Weight(f"{name}/bias", bias))
+        return weights
+
+    def projected(self, query: Shape, value: Shape, key: Shape) -> list[Dim]:
+        """Multiply-adds of every projection."""
+        return [times(*free, *summed, *made) for _, free, summed, made in self.projections(query, value, key)]
+
+
+class MultiHeadAttention(_Projected):
+    """Attention by several heads, each of which projects query, key and value in its own way.
+
+    Input: query (batch, Tq, features), value (batch, Tv, ...), key (batch, Tv, ...).
+    Output: (batch, Tq, features), or (batch, Tq, *output_shape).
+
+    Example:
+        {type: MultiHeadAttention, num_heads: 4, key_dim: 16}
+    """
+
+    num_heads: Annotated[PositiveInt, Field(description="Number of heads.", examples=[4])]
+    key_dim: Annotated[PositiveInt, Field(description="Size of each head's query and key.", examples=[16])]
+    value_dim: Annotated[
+        PositiveInt | None, Field(description="Size of each head's value; null: `key_dim`.")
+    ] = None
+    output_shape: Annotated[
+        PositiveInts | None, Field(description="Size of the output's features; null: that of the query.")
+    ] = None
+    attention_axes: Annotated[
+        Axes | None, Field(description="Axes to attend over; null: all but batch and features.")
+    ] = None
+
+    @property
+    def _made(self) -> Shape:
+        shape = self.output_shape or ()
+        return (shape,) if isinstance(shape, int) else tuple(shape)
+
+    def _axes(self, rank: int) -> list[int]:
+        """The axes to attend over, for values of this rank."""
+        if self.attention_axes is None:
+            return list(range(1, rank - 1))
+        axes = self.attention_axes if isinstance(self.attention_axes, list) else [self.attention_axes]
+        return [axis if axis >= 0 else rank + axis for axis in axes]
+
+    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+        self.same_timesteps(value, key)
+        rank = len(value)
+        for axis in self._axes(rank):
+            # As NumPy indexes the axes of projected values, of which there is one more.
+            if not -rank - 1 <= axis <= rank:
+                raise ShapeError(
+                    f"MultiHeadAttention is to attend over axis {axis}; its value is {show(value)}.",
+                    hint="Leave `attention_axes` out to attend over all axes but batch and features.",
+                    argument="attention_axes",
+                )
+        return (*query[:-1], *(self._made or query[-1:]))
+
+    def projections(self, query: Shape, value: Shape, key: Shape) -> list[tuple[str, Shape, Shape, Shape]]:
+        heads = self.num_heads
+        keyed, valued = (heads, self.key_dim), (heads, self.value_dim or self.key_dim)
+        gate = [("gate", query[1:-1], query[-1:], valued)] if self.use_gate else []
+        return [
+            ("query", query[1:-1], query[-1:], keyed),
+            ("key", key[1:-1], key[-1:], keyed),
+            *gate,
+            ("value", value[1:-1], value[-1:], valued),
+            ("attention_output", query[1:-1], valued, self._made or query[-1:]),
+        ]
+
+    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        axes = set(self._axes(len(value)))
+        if len(query) != len(value) or not axes <= set(range(1, len(value) - 1)):
+            return None
+        apart = [value[axis] for axis in range(1, len(value) - 1) if axis not in axes]
+        pairs = times(*apart, *(query[axis] for axis in axes), *(key[axis] for axis in axes))
+        width = self.num_heads * (self.key_dim + (self.value_dim or self.key_dim))
+        return _sum([*self.projected(query, value, key), times(pairs, width)])
+
+
+class GroupQueryAttention(_Projected):
+    """Attention by several heads, of which groups share their key and value.
+
+    Input: query (batch, Tq, features), value (batch, Tv, features), key (batch, Tv, ...).
+    Output: as the query.
+
+    Example:
+        {type: GroupQueryAttention, head_dim: 16, num_query_heads: 4, num_key_value_heads: 2}
+    """
+
+    takes: ClassVar[str] = "query, value and key of shape (batch, timesteps, features), rank 3"
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    head_dim: Annotated[PositiveInt, Field(description="Size of each head.", examples=[16])]
+    num_query_heads: Annotated[PositiveInt, Field(description="Number of heads for the query.", examples=[4])]
+    num_key_value_heads: Annotated[
+        PositiveInt,
+        Field(description="Number of heads for key and value; divides `num_query_heads`.", examples=[2]),
+    ]
+
+    def check(self) -> None:
+        super().check()
+        queries, keys = self.num_query_heads, self.num_key_value_heads
+        if queries % keys:
+            message = f"GroupQueryAttention cannot share {keys} key heads evenly among {queries} query heads."
+            fits = math.gcd(queries, keys)
+            raise ArgumentError(
+                "num_key_value_heads", message, f"Use `num_key_value_heads: {fits}`, for example."
+            )
+
+    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+        if query[-1] != value[-1]:
+            raise ShapeError(
+                f"GroupQueryAttention takes a query and a value of equally many features; "
+                f"the query is {show(query)}, the value {show(value)}.",
+                hint="Bring one to the size of the other with Dense before this layer.",
+            )
+        self.same_timesteps(value, key)
+        return query
+
+    def projections(self, query: Shape, value: Shape, key: Shape) -> list[tuple[str, Shape, Shape, Shape]]:
+        asked, told = (self.num_query_heads, self.head_dim), (self.num_key_value_heads, self.head_dim)
+        gate = [("gate", query[1:-1], query[-1:], asked)] if self.use_gate else []
+        return [
+            ("query", query[1:-1], query[-1:], asked),
+            ("key", key[1:-1], key[-1:], told),
+            *gate,
+            ("value", value[1:-1], value[-1:], told),
+            ("attention_output", query[1:-1], asked, query[-1:]),
+        ]
+
+    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        pairs = times(query[1], key[1], 2 * self.num_query_heads * self.head_dim)
+        return _sum([*self.projected(query, value, key), pairs])

@@ -1,0 +1,270 @@
+"""Keras's layers that vary images at random while training: colors, contrast, sharpness."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from layercli.layers.arguments import DataFormat, PositiveInt, Seed, Size2D
+from layercli.layers.families.augmentation import (
+    Augmentation,
+    BothUpTo1,
+    Number,
+    Pair,
+    Strength,
+    UpTo1,
+    ValueRange,
+    Within1,
+    within,
+)
+from layercli.layers.shapes import ShapeError, Tensor, show
+
+
+def _odd(first: Any, second: Any) -> bool:
+    return all(isinstance(size, int) and size > 0 and size % 2 for size in (first, second))
+
+
+class AutoContrast(Augmentation):
+    """Stretches the values of images over their whole range.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: AutoContrast, value_range: [0, 1]}
+    """
+
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+
+
+class ContrastLimitedAdaptiveHistogramEqualization(Augmentation):
+    """Evens out the contrast of images, tile by tile.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: ContrastLimitedAdaptiveHistogramEqualization, clip_limit: 4.0}
+    """
+
+    value_range: ValueRange = (0, 255)
+    clip_limit: Annotated[float, Field(description="Limit on the contrast.")] = 4.0
+    tile_grid_size: Annotated[Size2D, Field(description="Number of tiles down and across.")] = (8, 8)
+    data_format: DataFormat = None
+
+
+class Equalization(Augmentation):
+    """Evens out the contrast of images, channel by channel.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: Equalization, bins: 256}
+    """
+
+    value_range: ValueRange = (0, 255)
+    bins: Annotated[PositiveInt, Field(description="Number of brightnesses that are told apart.")] = 256
+    data_format: DataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        return x
+
+
+class RandomBrightness(Augmentation):
+    """Makes images brighter or darker.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomBrightness, factor: 0.2}
+    """
+
+    factor: Annotated[Within1, Field(description="Largest change, as a part of the range.", examples=[0.2])]
+    value_range: ValueRange = (0, 255)
+    seed: Seed = None
+    data_format: DataFormat = None
+
+
+class RandomContrast(Augmentation):
+    """Changes the contrast of images.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomContrast, factor: 0.2}
+    """
+
+    factor: Annotated[UpTo1, Field(description="Largest change of contrast.", examples=[0.2])]
+    value_range: ValueRange = (0, 255)
+    seed: Seed = None
+    data_format: DataFormat = None
+
+
+class RandomColorDegeneration(Augmentation):
+    """Takes color out of images.
+
+    Input: (batch, height, width, 3). Output: the same.
+
+    Example:
+        {type: RandomColorDegeneration, factor: 0.5}
+    """
+
+    factor: Annotated[Within1, Field(description="How much color is taken out.", examples=[0.5])]
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+    seed: Seed = None
+
+    def output(self, x: Tensor) -> Tensor:
+        channels = x.shape[-3 if self.channels_first else -1]
+        if channels not in (None, 3):
+            raise ShapeError(
+                f"RandomColorDegeneration takes images of 3 channels; {show(x.shape)} has {channels}.",
+                hint="Channels are the last axis, or with `data_format: channels_first` the second.",
+                argument="data_format",
+            )
+        return super().output(x)
+
+
+class RandomColorJitter(Augmentation):
+    """Changes brightness, contrast, saturation and hue of images.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomColorJitter, brightness_factor: 0.2, hue_factor: 0.1}
+    """
+
+    value_range: ValueRange = (0, 255)
+    brightness_factor: Annotated[Within1 | None, Field(description="Of brightness; null: no change.")] = None
+    contrast_factor: Annotated[UpTo1 | None, Field(description="Of contrast; null: no change.")] = None
+    saturation_factor: Annotated[Within1 | None, Field(description="Of saturation; null: no change.")] = None
+    hue_factor: Annotated[UpTo1 | None, Field(description="Of hue; null: no change.")] = None
+    seed: Seed = None
+    data_format: DataFormat = None
+
+
+class RandomGaussianBlur(Augmentation):
+    """Blurs images.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomGaussianBlur, kernel_size: 3, sigma: 1.0}
+    """
+
+    factor: Strength = 1.0
+    kernel_size: Annotated[
+        int | list[int],
+        Pair("an odd whole number, or a list of 2 of them", _odd),
+        Field(description="Height and width of the blur."),
+    ] = 3
+    sigma: Annotated[UpTo1, Field(description="Standard deviation of the blur.")] = 1.0
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+    seed: Seed = None
+
+
+class RandomGrayscale(Augmentation):
+    """Turns images gray, and keeps their channels.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomGrayscale, factor: 0.1}
+    """
+
+    factor: Annotated[float, Field(ge=0, le=1, description="How likely.")] = 0.5
+    data_format: DataFormat = None
+    seed: Seed = None
+
+    def output(self, x: Tensor) -> Tensor:
+        return x
+
+
+class RandomHue(Augmentation):
+    """Shifts the hue of images.
+
+    Input: (batch, height, width, 3). Output: the same.
+
+    Example:
+        {type: RandomHue, factor: 0.1}
+    """
+
+    factor: Annotated[UpTo1, Field(description="Largest shift.", examples=[0.1])]
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+    seed: Seed = None
+
+
+class RandomInvert(Augmentation):
+    """Turns images to their negative.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomInvert, factor: 0.1}
+    """
+
+    factor: Strength = 1.0
+    value_range: ValueRange = (0, 255)
+    seed: Seed = None
+    data_format: DataFormat = None
+
+
+class RandomPosterization(Augmentation):
+    """Leaves fewer bits to each color.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomPosterization, factor: 4}
+    """
+
+    factor: Annotated[Number, within(1, 8), Field(description="Number of bits.", examples=[4])]
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+    seed: Seed = None
+
+
+class RandomSaturation(Augmentation):
+    """Changes the saturation of images.
+
+    Input: (batch, height, width, 3). Output: the same.
+
+    Example:
+        {type: RandomSaturation, factor: 0.2}
+    """
+
+    factor: Annotated[Within1, Field(description="Largest change.", examples=[0.2])]
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+    seed: Seed = None
+
+
+class RandomSharpness(Augmentation):
+    """Makes images sharper or softer.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: RandomSharpness, factor: 0.2}
+    """
+
+    factor: Annotated[UpTo1, Field(description="Largest change.", examples=[0.2])]
+    value_range: ValueRange = (0, 255)
+    data_format: DataFormat = None
+    seed: Seed = None
+
+
+class Solarization(Augmentation):
+    """Inverts the pixels of images that are brighter than a threshold.
+
+    Input: (batch, height, width, channels). Output: the same.
+
+    Example:
+        {type: Solarization, threshold_factor: 0.5}
+    """
+
+    addition_factor: Annotated[BothUpTo1, Field(description="Added to each pixel first.")] = 0.0
+    threshold_factor: Annotated[BothUpTo1, Field(description="Largest threshold.")] = 0.0
+    value_range: ValueRange = (0, 255)
+    seed: Seed = None
+    data_format: DataFormat = None

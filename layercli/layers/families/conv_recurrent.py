@@ -1,0 +1,188 @@
+"""Keras's recurrent layers that convolve images instead of multiplying vectors."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from layercli.layers.arguments import DataFormat, Padding, PositiveInt, Seed, Size1D, Size2D, Size3D
+from layercli.layers.base import Weight, positive
+from layercli.layers.bases.nested import Holder
+from layercli.layers.families.core import (
+    ActivationArgument,
+    BiasConstraint,
+    BiasInitializer,
+    BiasRegularizer,
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    UseBias,
+)
+from layercli.layers.families.recurrent import (
+    Dropout,
+    ForgetBias,
+    Recurrent,
+    RecurrentActivation,
+    RecurrentConstraint,
+    RecurrentDropout,
+    RecurrentInitializer,
+    RecurrentRegularizer,
+)
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, product, show, times, window_length
+from layercli.schema.strict_model import ArgumentError
+
+_WINDOW = "Size of the convolution's window."
+_STRIDES = "Step of the window."
+_DILATION = "Distance between the window's cells; 1: they touch."
+
+
+class ConvLSTM(Recurrent, Holder):
+    """LSTM whose matrix products are convolutions."""
+
+    filters: Annotated[PositiveInt, Field(description="Number of channels of the output.", examples=[16])]
+    padding: Padding = "valid"
+    data_format: DataFormat = None
+    activation: ActivationArgument = "tanh"
+    recurrent_activation: RecurrentActivation = "sigmoid"
+    use_bias: UseBias = True
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    recurrent_initializer: RecurrentInitializer = "orthogonal"
+    bias_initializer: BiasInitializer = "zeros"
+    unit_forget_bias: ForgetBias = True
+    kernel_regularizer: KernelRegularizer = None
+    recurrent_regularizer: RecurrentRegularizer = None
+    bias_regularizer: BiasRegularizer = None
+    kernel_constraint: KernelConstraint = None
+    recurrent_constraint: RecurrentConstraint = None
+    bias_constraint: BiasConstraint = None
+    dropout: Dropout = 0.0
+    recurrent_dropout: RecurrentDropout = 0.0
+    seed: Seed = None
+
+    @property
+    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Kernel size, strides and dilation rate, per axis of the image."""
+        raise NotImplementedError
+
+    @property
+    def _first(self) -> bool:
+        return self.data_format == "channels_first"
+
+    def check(self) -> None:
+        _, strides, dilation = self.windows
+        if max(strides) > 1 and max(dilation) > 1:
+            raise ArgumentError(
+                "dilation_rate",
+                f"{self.title()} takes strides or a dilation rate above 1, not both; "
+                f"it gets strides {show(strides)} and dilation rate {show(dilation)}.",
+                "Leave one of them out.",
+            )
+
+    def _image(self, shape: Shape) -> Shape:
+        """The axes of the image, without batch, timesteps and channels."""
+        return shape[3:] if self._first else shape[2:-1]
+
+    def _step(self, x: Tensor) -> Shape:
+        """Shape of the output of one timestep, without the batch axis.
+
+        Raises:
+            ShapeError: an axis of the image is unknown, or the window is larger than the image.
+        """
+        image = self._image(x.shape)
+        if None in image:
+            raise ShapeError(
+                f"{self.title()} needs to know the size of its images; it gets {show(x.shape)}.",
+                hint="Give every axis of the image a size in `model.input`; only timesteps may be null.",
+            )
+        sizes = zip(image, *self.windows, strict=True)
+        moved = tuple(window_length(size, k, s, self.padding, d) for size, k, s, d in sizes)
+        step = (self.filters, *moved) if self._first else (*moved, self.filters)
+        if self.padding == "valid":
+            hint = "Make the window smaller, or write `padding: same`."
+            positive((x.shape[0], *step), self, x, argument="kernel_size", hint=hint)
+        return step
+
+    def output(self, x: Tensor) -> tuple[Tensor, ...]:
+        self.check_batch(x)
+        step = self._step(x)
+        return self.results(x.shape[0], x.shape[1], step, [step, step])
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        kernel = self.windows[0]
+        channels = self.known(x, 2 if self._first else -1)
+        weights = [
+            Weight("kernel", (*kernel, channels, 4 * self.filters)),
+            Weight("recurrent_kernel", (*kernel, self.filters, 4 * self.filters)),
+        ]
+        return [*weights, Weight("bias", (4 * self.filters,))] if self.use_bias else weights
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        channels: Dim = x.shape[2 if self._first else -1]
+        if channels is None:
+            return None
+        return times(x.shape[1], product(self._step(x)), *self.windows[0], 4 * (channels + self.filters))
+
+
+class ConvLSTM1D(ConvLSTM):
+    """LSTM over sequences of rows, with convolutions.
+
+    Input: (batch, timesteps, length, channels). Output: (batch, new length, filters), with return_sequences
+    (batch, timesteps, new length, filters); with return_state two states of (batch, new length, filters) too.
+
+    Example:
+        {type: ConvLSTM1D, filters: 16, kernel_size: 3}
+    """
+
+    takes: ClassVar[str] = "sequences of rows, of shape (batch, timesteps, length, channels), rank 4"
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    kernel_size: Annotated[Size1D, Field(description=_WINDOW, examples=[3])]
+    strides: Annotated[Size1D, Field(description=_STRIDES)] = (1,)
+    dilation_rate: Annotated[Size1D, Field(description=_DILATION)] = (1,)
+
+    @property
+    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        return self.kernel_size, self.strides, self.dilation_rate
+
+
+class ConvLSTM2D(ConvLSTM):
+    """LSTM over sequences of images, with convolutions.
+
+    Input: (batch, timesteps, height, width, channels). Output: (batch, new height, new width, filters), with
+    return_sequences the timesteps too; with return_state two states of the same shape too.
+
+    Example:
+        {type: ConvLSTM2D, filters: 16, kernel_size: 3}
+    """
+
+    takes: ClassVar[str] = "sequences of images, of shape (batch, timesteps, height, width, channels), rank 5"
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    kernel_size: Annotated[Size2D, Field(description=_WINDOW, examples=[3])]
+    strides: Annotated[Size2D, Field(description=_STRIDES)] = (1, 1)
+    dilation_rate: Annotated[Size2D, Field(description=_DILATION)] = (1, 1)
+
+    @property
+    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        return self.kernel_size, self.strides, self.dilation_rate
+
+
+class ConvLSTM3D(ConvLSTM):
+    """LSTM over sequences of volumes, with convolutions.
+
+    Input: (batch, timesteps, z, y, x, channels). Output: (batch, new z, new y, new x, filters), with
+    return_sequences the timesteps too; with return_state two states of the same shape too.
+
+    Example:
+        {type: ConvLSTM3D, filters: 16, kernel_size: 3}
+    """
+
+    takes: ClassVar[str] = "sequences of volumes, of shape (batch, timesteps, z, y, x, channels), rank 6"
+    ranks: ClassVar[tuple[int, int | None]] = (6, 6)
+
+    kernel_size: Annotated[Size3D, Field(description=_WINDOW, examples=[3])]
+    strides: Annotated[Size3D, Field(description=_STRIDES)] = (1, 1, 1)
+    dilation_rate: Annotated[Size3D, Field(description=_DILATION)] = (1, 1, 1)
+
+    @property
+    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        return self.kernel_size, self.strides, self.dilation_rate

@@ -1,0 +1,217 @@
+"""Keras's convolution layers."""
+
+import math
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from layercli.layers.arguments import Count1D, Count2D, Count3D, Padding, PositiveInt, Size1D, Size2D, Size3D
+from layercli.layers.base import Weight
+from layercli.layers.bases.conv import Dilation, Filters, Kernel, OutputPadding, Strides, Windowed
+from layercli.layers.bases.spatial import IMAGES, SEQUENCES, VOLUMES, by
+from layercli.layers.families.core import (
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    LoraAlpha,
+    LoraRank,
+    check_lora,
+)
+from layercli.layers.shapes import Shape, ShapeError, Tensor, show, times
+from layercli.schema.strict_model import ArgumentError
+
+
+class _Conv(Windowed):
+    filters: Filters
+    groups: Annotated[
+        PositiveInt, Field(description="Groups of channels, each convolved with filters of its own.")
+    ] = 1
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    kernel_regularizer: KernelRegularizer = None
+    kernel_constraint: KernelConstraint = None
+    lora_rank: LoraRank = None
+    lora_alpha: LoraAlpha = None
+
+    def check(self) -> None:
+        self.no_strided_dilation()
+        if self.filters % self.groups:
+            message = (
+                f"{self.title()} shares its {self.filters} filters among {self.groups} groups, "
+                f"but {self.filters} is not divisible by {self.groups}."
+            )
+            filters = max(self.filters - self.filters % self.groups, self.groups)
+            hint = f"Use `filters: {filters}`, or `groups: {math.gcd(self.filters, self.groups)}`."
+            raise ArgumentError("groups", message, hint)
+        check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
+
+    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+        if channels % self.groups:
+            message = (
+                f"{self.title()} splits the {channels} channels of its input into {self.groups} groups, "
+                f"but {channels} is not divisible by {self.groups}."
+            )
+            hint = f"Use `groups: {math.gcd(channels, self.groups)}`."
+            raise ShapeError(message, hint=hint, argument="groups")
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        return [Weight("kernel", shape, trainable=self.lora_rank is None)], self.filters
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        weights = super().weights(x)
+        if self.lora_rank is not None:
+            shape = (*weights[0].shape[:-1], self.lora_rank)
+            weights.append(Weight("lora_kernel_a", shape, dtype="float32"))
+            weights.append(Weight("lora_kernel_b", (self.lora_rank, self.filters), dtype="float32"))
+        return weights
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        products = times(*self.positions(x), *self.kernel_size, self.channels(x), self.filters)
+        return None if products is None else products // self.groups
+
+
+class Conv1D(_Conv):
+    """A convolution along sequences: each step of the output sees a window of steps.
+
+    Input: (batch, steps, channels). Output: (batch, new steps, filters).
+
+    Example:
+        {type: Conv1D, filters: 32, kernel_size: 3, activation: relu}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    kernel_size: Kernel[Size1D]
+    strides: Strides[Size1D] = (1,)
+    dilation_rate: Dilation[Size1D] = (1,)
+
+
+class Conv2D(_Conv):
+    """A convolution over images: each pixel of the output sees a window of pixels.
+
+    Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
+
+    Example:
+        {type: Conv2D, filters: 32, kernel_size: 3, activation: relu}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    kernel_size: Kernel[Size2D]
+    strides: Strides[Size2D] = (1, 1)
+    padding: Padding = "valid"
+    dilation_rate: Dilation[Size2D] = (1, 1)
+
+
+class Conv3D(_Conv):
+    """A convolution over volumes, such as video or scans.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, with filters channels.
+
+    Example:
+        {type: Conv3D, filters: 16, kernel_size: 3, activation: relu}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    kernel_size: Kernel[Size3D]
+    strides: Strides[Size3D] = (1, 1, 1)
+    padding: Padding = "valid"
+    dilation_rate: Dilation[Size3D] = (1, 1, 1)
+
+
+class _ConvTranspose(Windowed):
+    filters: Filters
+    padding: Padding = "valid"
+    output_padding: tuple[int, ...] | None = None
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    kernel_regularizer: KernelRegularizer = None
+    kernel_constraint: KernelConstraint = None
+
+    def check(self) -> None:
+        self.no_strided_dilation()
+        added = self.output_padding or ()
+        if any(extra >= stride for extra, stride in zip(added, self.strides, strict=False)):
+            message = (
+                f"{self.title()} has output_padding {by(added)} with strides {by(self.strides)}; "
+                "it must be below strides along each axis."
+            )
+            raise ArgumentError("output_padding", message, "Remove `output_padding`, or use larger strides.")
+
+    def positions(self, x: Tensor) -> Shape:
+        added = self.output_padding or (None,) * len(self.strides)
+        axes = zip(self.lengths(x), self.kernel_size, self.strides, self.dilation_rate, added, strict=True)
+        lengths = tuple(
+            None if length is None else self._stretched(length, (size - 1) * gap + 1, stride, extra)
+            for length, size, stride, gap, extra in axes
+        )
+        if any(length is not None and length < 0 for length in lengths):
+            message = f"{self.title()} has nothing to spread out: its input is {show(x.shape)}."
+            raise ShapeError(message, hint="Give every axis of its input a length.")
+        return lengths
+
+    def _stretched(self, length: int, span: int, stride: int, extra: int | None) -> int:
+        if self.padding == "valid":
+            return (length - 1) * stride + span + (max(span, stride) - span if extra is None else extra)
+        return length * stride if extra is None else (length - 1) * stride + span % 2 + extra
+
+    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+        return [Weight("kernel", (*self.kernel_size, self.filters, channels))], self.filters
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        return times(*self.lengths(x), *self.kernel_size, self.channels(x), self.filters)
+
+
+class Conv1DTranspose(_ConvTranspose):
+    """A convolution backwards: spreads each step over a window, to make sequences longer.
+
+    Input: (batch, steps, channels). Output: (batch, new steps, filters).
+
+    Example:
+        {type: Conv1DTranspose, filters: 32, kernel_size: 3, strides: 2, padding: same}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    kernel_size: Kernel[Size1D]
+    strides: Strides[Size1D] = (1,)
+    output_padding: OutputPadding[Count1D] = None
+    dilation_rate: Dilation[Size1D] = (1,)
+
+
+class Conv2DTranspose(_ConvTranspose):
+    """A convolution backwards: spreads each pixel over a window, to make images larger.
+
+    Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
+
+    Example:
+        {type: Conv2DTranspose, filters: 32, kernel_size: 3, strides: 2, padding: same}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    kernel_size: Kernel[Size2D]
+    strides: Strides[Size2D] = (1, 1)
+    output_padding: OutputPadding[Count2D] = None
+    dilation_rate: Dilation[Size2D] = (1, 1)
+
+
+class Conv3DTranspose(_ConvTranspose):
+    """A convolution backwards: spreads each point over a window, to make volumes larger.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, with filters channels.
+
+    Example:
+        {type: Conv3DTranspose, filters: 16, kernel_size: 3, strides: 2, padding: same}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    kernel_size: Kernel[Size3D]
+    strides: Strides[Size3D] = (1, 1, 1)
+    output_padding: OutputPadding[Count3D] = None
+    dilation_rate: Dilation[Size3D] = (1, 1, 1)

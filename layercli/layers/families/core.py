@@ -1,0 +1,375 @@
+"""Keras's core layers."""
+
+import re
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import Field, PlainValidator
+
+from layercli.layers.arguments import (
+    LARGEST,
+    Activation,
+    Constraint,
+    DType,
+    Initializer,
+    PositiveInt,
+    Regularizer,
+)
+from layercli.layers.base import StandardLayer, Weight
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, show, times
+from layercli.schema.strict_model import ArgumentError, Expected, refuse
+from layercli.source.nodes import quoted
+
+UseBias = Annotated[bool, Field(description="Whether the layer adds a bias.")]
+KernelInitializer = Annotated[Initializer, Field(description="How the kernel is drawn before training.")]
+BiasInitializer = Annotated[Initializer, Field(description="How the bias is drawn before training.")]
+KernelRegularizer = Annotated[
+    Regularizer | None, Field(description="Penalty on the kernel, added to the loss.")
+]
+BiasRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the bias, added to the loss.")]
+KernelConstraint = Annotated[
+    Constraint | None, Field(description="What the kernel is held to after each step.")
+]
+BiasConstraint = Annotated[Constraint | None, Field(description="What the bias is held to after each step.")]
+ActivationArgument = Annotated[
+    Activation | None, Field(description="Function applied to the output; null: none.")
+]
+LoraRank = Annotated[
+    PositiveInt | None, Field(description="Train a low-rank update of this rank; null: the kernel.")
+]
+LoraAlpha = Annotated[float | None, Field(description="Scale of the low-rank update; null: the rank.")]
+
+
+def check_lora(rank: int | None, constraint: object, argument: str) -> None:
+    """Refuse a low-rank update of weights that are held to a constraint.
+
+    Raises:
+        ArgumentError: both are set.
+    """
+    if rank is not None and constraint is not None:
+        message = f"`lora_rank` trains an update of weights that `{argument}` holds fixed to a rule."
+        raise ArgumentError(argument, message, f"Leave `{argument}` or `lora_rank` out.")
+
+
+class Dense(StandardLayer):
+    """A fully connected layer: ``activation(x W + b)`` along the last axis.
+
+    Input: (batch, ..., features). Output: (batch, ..., units).
+
+    Example:
+        {type: Dense, units: 64, activation: relu}
+    """
+
+    family: ClassVar[str] = "core"
+    takes: ClassVar[str] = "vectors of shape (batch, ..., features), rank 2 or more"
+    ranks: ClassVar[tuple[int, int | None]] = (2, None)
+
+    units: Annotated[PositiveInt, Field(description="Size of the output's last axis.", examples=[64])]
+    activation: ActivationArgument = None
+    use_bias: UseBias = True
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: KernelRegularizer = None
+    bias_regularizer: BiasRegularizer = None
+    kernel_constraint: KernelConstraint = None
+    bias_constraint: BiasConstraint = None
+    lora_rank: LoraRank = None
+    lora_alpha: LoraAlpha = None
+
+    def check(self) -> None:
+        check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor((*x.shape[:-1], self.units), self.compute_dtype)
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        features = self.known(x, -1)
+        lora = self.lora_rank is not None
+        weights = [Weight("kernel", (features, self.units), trainable=not lora)]
+        if self.use_bias:
+            weights.append(Weight("bias", (self.units,)))
+        if self.lora_rank is not None:
+            weights.append(Weight("lora_kernel_a", (features, self.lora_rank), dtype="float32"))
+            weights.append(Weight("lora_kernel_b", (self.lora_rank, self.units), dtype="float32"))
+        return weights
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        return times(*x.shape[1:], self.units)
+
+
+class Embedding(StandardLayer):
+    """A table of vectors, looked up by index.
+
+    Input: (batch, ...), whole numbers below ``input_dim``. Output: (batch, ..., output_dim).
+
+    Example:
+        {type: Embedding, input_dim: 10000, output_dim: 64}
+    """
+
+    family: ClassVar[str] = "core"
+    takes: ClassVar[str] = "indices of shape (batch, ...)"
+
+    input_dim: Annotated[
+        PositiveInt, Field(description="Size of the vocabulary: the largest index plus 1.", examples=[10000])
+    ]
+    output_dim: Annotated[PositiveInt, Field(description="Length of each vector.", examples=[64])]
+    embeddings_initializer: Annotated[
+        Initializer, Field(description="How the table is drawn before training.")
+    ] = "uniform"
+    embeddings_regularizer: Annotated[Regularizer | None, Field(description="Penalty on the table.")] = None
+    embeddings_constraint: Annotated[Constraint | None, Field(description="What the table is held to.")] = (
+        None
+    )
+    mask_zero: Annotated[bool, Field(description="Whether index 0 is padding that later layers skip.")] = (
+        False
+    )
+    lora_rank: LoraRank = None
+    lora_alpha: LoraAlpha = None
+
+    def check(self) -> None:
+        check_lora(self.lora_rank, self.embeddings_constraint, "embeddings_constraint")
+
+    def cast(self, x: Tensor) -> Tensor:
+        return x  # indices are never cast
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor((*x.shape, self.output_dim), self.compute_dtype)
+
+    def weights(self, x: Tensor) -> list[Weight]:  # the table is as large for any input
+        lora = self.lora_rank is not None
+        weights = [Weight("embeddings", (self.input_dim, self.output_dim), trainable=not lora)]
+        if self.lora_rank is not None:
+            weights.append(Weight("lora_embeddings_a", (self.input_dim, self.lora_rank), dtype="float32"))
+            weights.append(Weight("lora_embeddings_b", (self.lora_rank, self.output_dim), dtype="float32"))
+        return weights
+
+
+class ReversibleEmbedding(Embedding):
+    """An embedding that can also turn vectors back into scores of indices, as language models do.
+
+    Input: (batch, ...), whole numbers below ``input_dim``. Output: (batch, ..., output_dim).
+
+    Example:
+        {type: ReversibleEmbedding, input_dim: 10000, output_dim: 64}
+    """
+
+    tie_weights: Annotated[bool, Field(description="Whether the way back uses the same table.")] = True
+    reverse_dtype: Annotated[DType | None, Field(description="Dtype of the way back; null: the layer's.")] = (
+        None
+    )
+    logit_soft_cap: Annotated[float | None, Field(description="Bound on the scores; null: none.")] = None
+
+    def check(self) -> None:
+        super().check()
+        if self.lora_rank is not None and not self.tie_weights:
+            message = "`lora_rank` trains an update of one table; with `tie_weights: false` there are two."
+            raise ArgumentError("lora_rank", message, "Leave one of them out.")
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        weights = super().weights(x)
+        if not self.tie_weights:
+            weights.append(Weight("reverse_embeddings", (self.output_dim, self.input_dim)))
+        return weights
+
+
+def _output_shape(value: Any) -> Any:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    for item in items:
+        unknown = item is None and items is value
+        if not unknown and (isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= LARGEST):
+            hint = "For example `output_shape: [null, 64]`."
+            raise refuse(
+                "wrong-type", f"{quoted(item)} is no size; expected a positive whole number, or null.", hint
+            )
+    return list(items) if items is value else items[0]
+
+
+OutputShape = Annotated[
+    int | list[PositiveInt | None], PlainValidator(_output_shape), Expected("a size, or a list of sizes")
+]
+
+
+class _Equation(NamedTuple):
+    """An einsum equation taken apart: the letters of input, kernel and output."""
+
+    inputs: str
+    kernel: str
+    outputs: str
+    left: bool
+    """Whether ``...`` stands before the letters."""
+
+
+_EQUATIONS = (
+    (re.compile(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)"), False),
+    (re.compile(r"\.\.\.([a-zA-Z]+),([a-zA-Z]+)->\.\.\.([a-zA-Z]+)"), True),
+    (re.compile(r"([a-zA-Z]{2,})\.\.\.,([a-zA-Z]+)->([a-zA-Z]+)\.\.\."), False),
+)
+
+
+def _equation(text: str) -> _Equation:
+    for pattern, left in _EQUATIONS:
+        if match := pattern.fullmatch(text):
+            return _Equation(match[1], match[2], match[3], left)
+    message = f"`equation` is {quoted(text)}; it must name the axes of input, kernel and output by letters."
+    spaces = " Write it without spaces." if re.search(r"\s", text) else ""
+    raise ArgumentError(
+        "equation", message, f"For example `equation: abc,cd->abd` or `...x,xy->...y`.{spaces}"
+    )
+
+
+class _Einsum(NamedTuple):
+    """What an equation makes of an input."""
+
+    kernel: tuple[int, ...]
+    bias: tuple[int, ...] | None
+    output: Shape
+    products: int | None
+
+
+class EinsumDense(StandardLayer):
+    """A dense layer whose product is spelled out, one letter for each axis.
+
+    Input: (batch, ...). Output: (batch, *output_shape).
+
+    Example:
+        {type: EinsumDense, equation: "abc,cd->abd", output_shape: [null, 64], bias_axes: d}
+    """
+
+    family: ClassVar[str] = "core"
+    takes: ClassVar[str] = "tensors with the axes that `equation` names"
+
+    equation: Annotated[
+        str, Field(max_length=200, description="Axes of input, kernel and output.", examples=["abc,cd->abd"])
+    ]
+    output_shape: Annotated[
+        OutputShape,
+        Field(
+            description="Sizes of the output without the batch and `...`; null: unknown.",
+            examples=[[None, 64]],
+        ),
+    ]
+    activation: ActivationArgument = None
+    bias_axes: Annotated[str | None, Field(description="Axes with a bias, by letter; null: no bias.")] = None
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: KernelRegularizer = None
+    bias_regularizer: BiasRegularizer = None
+    kernel_constraint: KernelConstraint = None
+    bias_constraint: BiasConstraint = None
+    lora_rank: LoraRank = None
+    lora_alpha: LoraAlpha = None
+
+    def check(self) -> None:
+        spec = _equation(self.equation)
+        check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
+        for letter in spec.outputs:
+            if letter not in spec.inputs and letter not in spec.kernel:
+                message = f"`equation` gives the output an axis `{letter}` that input and kernel lack."
+                raise ArgumentError("equation", message)
+        for letter in spec.kernel:
+            if letter not in spec.inputs and letter not in spec.outputs:
+                message = f"`equation` gives the kernel an axis `{letter}` that input and output lack."
+                raise ArgumentError("equation", message)
+        if self.bias_axes is not None:
+            unknown = [letter for letter in self.bias_axes if letter not in spec.outputs]
+            if unknown or not self.bias_axes:
+                message = f"`bias_axes` is {quoted(self.bias_axes)}; the output's axes are `{spec.outputs}`."
+                raise ArgumentError("bias_axes", message, f"For example `bias_axes: {spec.outputs[-1]}`.")
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor(self._analyze(x).output, self.compute_dtype)
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        kernel, bias, _, _ = self._analyze(x)
+        weights = [Weight("kernel", kernel, trainable=self.lora_rank is None)]
+        if bias is not None:
+            weights.append(Weight("bias", bias))
+        if self.lora_rank is not None:
+            weights.append(Weight("lora_kernel_a", (*kernel[:-1], self.lora_rank), dtype="float32"))
+            weights.append(Weight("lora_kernel_b", (self.lora_rank, kernel[-1]), dtype="float32"))
+        return weights
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        return self._analyze(x).products
+
+    def _analyze(self, x: Tensor) -> _Einsum:
+        """As Keras's ``_analyze_split_string``."""
+        spec = _equation(self.equation)
+        elided = x.rank - len(spec.inputs)
+        if elided < 0:
+            message = f"`{self.equation}` names {len(spec.inputs)} axes of the input; it is {show(x.shape)}."
+            raise ShapeError(message, argument="equation")
+        given = [self.output_shape] if isinstance(self.output_shape, int) else self.output_shape
+        output: list[Dim] = [x.shape[0], *given]
+        if spec.left:
+            for index in range(1, elided):
+                output.insert(1, x.shape[index])
+        else:
+            output += x.shape[x.rank - elided :]
+        before = elided if spec.left else 0
+        if len(output) < before + len(spec.outputs):
+            raise ShapeError(
+                f"`output_shape` has {len(given)} sizes; `{spec.outputs}` needs more for {show(x.shape)}.",
+                hint="Give each axis of the output after the batch a size, or null.",
+                argument="output_shape",
+            )
+        inputs = {letter: x.shape[before + index] for index, letter in enumerate(spec.inputs)}
+        outputs = {letter: output[before + index] for index, letter in enumerate(spec.outputs)}
+        for letter, size in inputs.items():
+            if outputs.get(letter) not in (None, size):
+                raise ShapeError(
+                    f"Axis `{letter}` of `{self.equation}` is {outputs[letter]} in the output, "
+                    f"and {'unknown' if size is None else size} in the input {show(x.shape)}.",
+                    hint="Make them alike, or write null in `output_shape`.",
+                    argument="output_shape",
+                )
+        kernel = tuple(self._size(letter, outputs.get(letter, inputs.get(letter))) for letter in spec.kernel)
+        bias = None
+        if self.bias_axes is not None:
+            first = min(spec.outputs.find(letter) for letter in self.bias_axes)
+            bias = tuple(
+                self._size(letter, outputs[letter]) if letter in self.bias_axes else 1
+                for letter in spec.outputs[first:]
+            ) + (1,) * (0 if spec.left else elided)
+        sizes = outputs | {letter: size for letter, size in inputs.items() if size is not None}
+        if not before:
+            del sizes[spec.inputs[0]]  # the batch
+        rest = x.shape[1:elided] if spec.left else x.shape[x.rank - elided :]
+        return _Einsum(kernel, bias, tuple(output), times(*sizes.values(), *rest))
+
+    def _size(self, letter: str, size: Dim) -> int:
+        if size is None:
+            raise ShapeError(
+                f"EinsumDense needs to know axis `{letter}` of `{self.equation}` to make its weights.",
+                hint="Give it a size in `output_shape`, or in the input.",
+                argument="output_shape",
+            )
+        return size
+
+
+class Masking(StandardLayer):
+    """Marks the timesteps whose features all equal ``mask_value``, so that later layers skip them.
+
+    Input: (batch, timesteps, features). Output: the same.
+
+    Example:
+        {type: Masking, mask_value: 0.0}
+    """
+
+    family: ClassVar[str] = "core"
+    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features)"
+
+    mask_value: Annotated[float, Field(description="The value that marks a timestep to skip.")] = 0.0
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor(x.shape, self.compute_dtype)
+
+
+class Identity(StandardLayer):
+    """Gives its input unchanged.
+
+    Example:
+        {type: Identity}
+    """
+
+    family: ClassVar[str] = "core"
+    takes: ClassVar[str] = "any tensor"

@@ -1,0 +1,222 @@
+"""Keras's layers that normalize their input."""
+
+import math
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from layercli.layers.arguments import LARGEST, Axes, Axis, Constraint, Initializer, Rate, Regularizer
+from layercli.layers.base import Layer, StandardLayer, Weight
+from layercli.layers.shapes import ShapeError, Tensor, axis_index, show
+from layercli.schema.strict_model import ArgumentError
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import quoted
+
+Epsilon = Annotated[float, Field(ge=0, description="Added to the variance, to keep from dividing by zero.")]
+Center = Annotated[bool, Field(description="Whether to add an offset, beta, that is trained.")]
+Scale = Annotated[bool, Field(description="Whether to multiply by a factor, gamma, that is trained.")]
+BetaInitializer = Annotated[Initializer, Field(description="What beta is before training.")]
+GammaInitializer = Annotated[Initializer, Field(description="What gamma is before training.")]
+BetaRegularizer = Annotated[Regularizer | None, Field(description="Penalty on beta, added to the loss.")]
+GammaRegularizer = Annotated[Regularizer | None, Field(description="Penalty on gamma, added to the loss.")]
+BetaConstraint = Annotated[Constraint | None, Field(description="What beta is held to after each step.")]
+GammaConstraint = Annotated[Constraint | None, Field(description="What gamma is held to after each step.")]
+AxisArgument = Annotated[Axis, Field(description="The axis of the features; -1: the last one.")]
+AxesArgument = Annotated[Axes, Field(description="The axis, or list of axes, to normalize over.")]
+Momentum = Annotated[
+    Rate, Field(description="Share of the moving statistics that each batch leaves as it is.")
+]
+
+
+_CLIPPING = ("rmin", "rmax", "dmax")
+
+
+class Normalizer(StandardLayer):
+    """A layer that gives its input normalized, in the same shape."""
+
+    family: ClassVar[str] = "normalization"
+    takes: ClassVar[str] = "any tensor"
+
+    def chosen(self) -> list[int]:
+        """The axes that the ``axis`` argument names, in the order of the weights' axes."""
+        axis: int | list[int] = getattr(self, "axis")  # noqa: B009  # each class has its own type of axis
+        return sorted(axis) if isinstance(axis, list) else [axis]
+
+    def output(self, x: Tensor) -> Tensor:
+        for axis in self.chosen():
+            if axis_index(axis, x.rank) is None:
+                raise ShapeError(
+                    f"{self.title()} is to normalize axis {axis}; its input is {show(x.shape)}.",
+                    hint="Count axes from 0, the batch, or from -1, the last one, backwards.",
+                    argument="axis",
+                )
+        return Tensor(x.shape, self.compute_dtype)
+
+    def sizes(self, x: Tensor) -> tuple[int, ...]:
+        """The sizes of the chosen axes.
+
+        Raises:
+            ShapeError: one of them is unknown.
+        """
+        for axis in self.chosen():
+            if axis_index(axis, x.rank) == 0 and x.shape[0] is None:
+                raise ShapeError(
+                    f"{self.title()} cannot normalize axis {axis} of {show(x.shape)}: it is the batch axis.",
+                    hint="Use the axis of the features: `axis: -1`."
+                    if x.rank > 1
+                    else "Its input needs an axis of features.",
+                    argument="axis",
+                )
+        return tuple(self.known(x, axis) for axis in self.chosen())
+
+
+class _Affine(Normalizer):
+    epsilon: Epsilon = 1e-3
+    center: Center = True
+    scale: Scale = True
+    beta_initializer: BetaInitializer = "zeros"
+    gamma_initializer: GammaInitializer = "ones"
+    beta_regularizer: BetaRegularizer = None
+    gamma_regularizer: GammaRegularizer = None
+    beta_constraint: BetaConstraint = None
+    gamma_constraint: GammaConstraint = None
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        names = ["gamma"] * self.scale + ["beta"] * self.center
+        return [Weight(name, self.sizes(x)) for name in names]
+
+
+class BatchNormalization(_Affine):
+    """Normalizes each feature over the batch; when not training, by moving statistics.
+
+    Input: (batch, ...). Output: the same shape.
+
+    Example:
+        {type: BatchNormalization}
+    """
+
+    axis: AxisArgument = -1
+    momentum: Momentum = 0.99
+    moving_mean_initializer: Annotated[
+        Initializer, Field(description="What the moving mean is at first.")
+    ] = "zeros"
+    moving_variance_initializer: Annotated[
+        Initializer, Field(description="What the moving variance is at first.")
+    ] = "ones"
+    renorm: Annotated[bool, Field(description="Whether training uses the moving statistics as well.")] = False
+    renorm_clipping: Annotated[
+        dict[str, float | None] | None,
+        Field(
+            description="Bounds on the correction by renorm.",
+            examples=[{"rmin": 0.3, "rmax": 3.0, "dmax": 5.0}],
+        ),
+    ] = None
+    renorm_momentum: Annotated[Rate, Field(description="Momentum of the statistics that renorm uses.")] = 0.99
+    synchronized: Annotated[
+        bool, Field(description="Whether devices that train together share statistics.")
+    ] = False
+
+    def check(self) -> None:
+        clipping = self.renorm_clipping or {}
+        for key in clipping:
+            if key not in _CLIPPING:
+                message = f"`renorm_clipping` has a bound {quoted(key)}; known are rmin, rmax and dmax."
+                hint = did_you_mean(key, _CLIPPING, otherwise="Leave it out.")
+                raise ArgumentError("renorm_clipping", message, hint)
+        low, high, shift = (clipping.get(key) for key in _CLIPPING)
+        if self.renorm and low is not None and high is not None and high < low:
+            message = f"`renorm_clipping` has rmin {low:g} above rmax {high:g}."
+            raise ArgumentError("renorm_clipping", message, "Let rmax be the larger one.")
+        if self.renorm and shift is not None and shift < 0:
+            message = f"`renorm_clipping` has dmax {shift:g}; it must be at least 0."
+            raise ArgumentError("renorm_clipping", message)
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        names = ["moving_mean", "moving_variance"]
+        if self.renorm:
+            names += ["moving_stddev", "renorm_mean", "renorm_stddev"]
+        moving = [Weight(name, self.sizes(x), trainable=False) for name in names]
+        return super().weights(x) + moving
+
+
+class LayerNormalization(_Affine):
+    """Normalizes each example over its features.
+
+    Input: (batch, ...). Output: the same shape.
+
+    Example:
+        {type: LayerNormalization}
+    """
+
+    advice: ClassVar[dict[str, str]] = Layer.advice | {
+        "rms_scaling": "It is deprecated in Keras; use the layer RMSNormalization."
+    }
+
+    axis: AxesArgument = -1
+
+    def cast(self, x: Tensor) -> Tensor:
+        return x  # Keras turns autocast off
+
+
+class GroupNormalization(_Affine):
+    """Normalizes each example over groups of its channels.
+
+    Input: (batch, ..., channels). Output: the same shape.
+
+    Example:
+        {type: GroupNormalization, groups: 8}
+    """
+
+    groups: Annotated[
+        int,
+        Field(ge=-1, le=LARGEST, description="Number of groups of channels; -1: each channel is a group."),
+    ] = 32
+    axis: AxisArgument = -1
+
+    def check(self) -> None:
+        if self.groups == 0:
+            message = "`groups` is 0; it must be a positive whole number, or -1 for one group per channel."
+            raise ArgumentError("groups", message)
+
+    def cast(self, x: Tensor) -> Tensor:
+        return x  # Keras turns autocast off
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        (channels,) = self.sizes(x)
+        groups = channels if self.groups == -1 else self.groups
+        if groups == 0 or channels % groups or channels < groups:
+            raise ShapeError(
+                f"GroupNormalization cannot split {channels} channels into {groups} groups of one size; "
+                f"it gets {show(x.shape)}.",
+                hint=f"Use a divisor of {channels}, such as `groups: {math.gcd(channels, groups)}`.",
+                argument="groups",
+            )
+        return super().weights(x)
+
+
+class RMSNormalization(Normalizer):
+    """Divides each example by the root mean square of its features.
+
+    Input: (batch, ...). Output: the same shape.
+
+    Example:
+        {type: RMSNormalization}
+    """
+
+    axis: AxesArgument = -1
+    epsilon: Epsilon = 1e-6
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        return [Weight("scale", self.sizes(x))]
+
+
+class UnitNormalization(Normalizer):
+    """Divides each example by the length of its vector of features.
+
+    Input: (batch, ...). Output: the same shape.
+
+    Example:
+        {type: UnitNormalization}
+    """
+
+    axis: AxesArgument = -1

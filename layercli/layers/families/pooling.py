@@ -1,0 +1,313 @@
+"""Keras's pooling layers: one value for many positions, each channel on its own."""
+
+from typing import Annotated, ClassVar, TypeAlias, TypeVar
+
+from pydantic import Field
+
+from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding, Size1D, Size2D, Size3D
+from layercli.layers.bases.spatial import IMAGES, SEQUENCES, VOLUMES, Spatial
+from layercli.layers.shapes import Tensor
+
+T = TypeVar("T")
+PoolSize: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[2])]
+Strides: TypeAlias = Annotated[
+    T | None, Field(description="Step of the window along each axis; null: pool_size, so that none overlap.")
+]
+OutputSize: TypeAlias = Annotated[T, Field(description="Length of each axis of the output.", examples=[4])]
+
+
+class _Pooling(Spatial):
+    family: ClassVar[str] = "pooling"
+
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...] | None = None
+    padding: ExactPadding = "valid"
+    data_format: DataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        strides = self.strides or self.pool_size
+        lengths = self.slide(x, self.pool_size, strides, self.padding, argument="pool_size")
+        return self.tensor(x, lengths, self.channels(x))
+
+
+class MaxPooling1D(_Pooling):
+    """The largest of each window of steps.
+
+    Input: (batch, steps, channels). Output: (batch, fewer steps, channels).
+
+    Example:
+        {type: MaxPooling1D, pool_size: 2}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    pool_size: PoolSize[Size1D] = (2,)
+    strides: Strides[Size1D] = None
+
+
+class MaxPooling2D(_Pooling):
+    """The largest of each window of pixels.
+
+    Input: (batch, height, width, channels). Output: (batch, smaller height, smaller width, channels).
+
+    Example:
+        {type: MaxPooling2D, pool_size: 2}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    pool_size: PoolSize[Size2D] = (2, 2)
+    strides: Strides[Size2D] = None
+
+
+class MaxPooling3D(_Pooling):
+    """The largest of each window of points.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, each shorter but the channels.
+
+    Example:
+        {type: MaxPooling3D, pool_size: 2}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    pool_size: PoolSize[Size3D] = (2, 2, 2)
+    strides: Strides[Size3D] = None
+
+
+class AveragePooling1D(_Pooling):
+    """The mean of each window of steps.
+
+    Input: (batch, steps, channels). Output: (batch, fewer steps, channels).
+
+    Example:
+        {type: AveragePooling1D, pool_size: 2}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    pool_size: PoolSize[Size1D]
+    strides: Strides[Size1D] = None
+
+
+class AveragePooling2D(_Pooling):
+    """The mean of each window of pixels.
+
+    Input: (batch, height, width, channels). Output: (batch, smaller height, smaller width, channels).
+
+    Example:
+        {type: AveragePooling2D, pool_size: 2}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    pool_size: PoolSize[Size2D]
+    strides: Strides[Size2D] = None
+
+
+class AveragePooling3D(_Pooling):
+    """The mean of each window of points.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, each shorter but the channels.
+
+    Example:
+        {type: AveragePooling3D, pool_size: 2}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    pool_size: PoolSize[Size3D]
+    strides: Strides[Size3D] = None
+
+
+class _GlobalPooling(Spatial):
+    family: ClassVar[str] = "pooling"
+
+    data_format: DataFormat = None
+    keepdims: Annotated[bool, Field(description="Whether the pooled axes stay, each of length 1.")] = False
+
+    def output(self, x: Tensor) -> Tensor:
+        lengths = (1,) * len(self.lengths(x)) if self.keepdims else ()
+        return self.tensor(x, lengths, self.channels(x))
+
+
+class GlobalMaxPooling1D(_GlobalPooling):
+    """The largest of all steps.
+
+    Input: (batch, steps, channels). Output: (batch, channels).
+
+    Example:
+        {type: GlobalMaxPooling1D}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+
+class GlobalMaxPooling2D(_GlobalPooling):
+    """The largest of all pixels.
+
+    Input: (batch, height, width, channels). Output: (batch, channels).
+
+    Example:
+        {type: GlobalMaxPooling2D}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+
+class GlobalMaxPooling3D(_GlobalPooling):
+    """The largest of all points.
+
+    Input: (batch, depth, height, width, channels). Output: (batch, channels).
+
+    Example:
+        {type: GlobalMaxPooling3D}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+
+class GlobalAveragePooling1D(_GlobalPooling):
+    """The mean of all steps.
+
+    Input: (batch, steps, channels). Output: (batch, channels).
+
+    Example:
+        {type: GlobalAveragePooling1D}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+
+class GlobalAveragePooling2D(_GlobalPooling):
+    """The mean of all pixels.
+
+    Input: (batch, height, width, channels). Output: (batch, channels).
+
+    Example:
+        {type: GlobalAveragePooling2D}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+
+class GlobalAveragePooling3D(_GlobalPooling):
+    """The mean of all points.
+
+    Input: (batch, depth, height, width, channels). Output: (batch, channels).
+
+    Example:
+        {type: GlobalAveragePooling3D}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+
+class _AdaptivePooling(Spatial):
+    """Keras declares no rank here: its symbolic call takes any, and so does this class."""
+
+    family: ClassVar[str] = "pooling"
+
+    output_size: tuple[int, ...]
+    data_format: ExactDataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        if self.channels_first and x.rank < 2:
+            raise self.wrong_rank(x.shape)
+        return self.tensor(x, self.output_size, self.channels(x))
+
+
+class AdaptiveAveragePooling1D(_AdaptivePooling):
+    """The means of as many equal stretches of steps as the output shall have.
+
+    Input: (batch, steps, channels). Output: (batch, output_size, channels).
+
+    Example:
+        {type: AdaptiveAveragePooling1D, output_size: 4}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+
+    output_size: OutputSize[Size1D]
+
+
+class AdaptiveAveragePooling2D(_AdaptivePooling):
+    """The means of as many equal patches of pixels as the output shall have.
+
+    Input: (batch, height, width, channels). Output: (batch, *output_size, channels).
+
+    Example:
+        {type: AdaptiveAveragePooling2D, output_size: 4}
+    """
+
+    takes: ClassVar[str] = IMAGES
+
+    output_size: OutputSize[Size2D]
+
+
+class AdaptiveAveragePooling3D(_AdaptivePooling):
+    """The means of as many equal blocks of points as the output shall have.
+
+    Input: (batch, depth, height, width, channels). Output: (batch, *output_size, channels).
+
+    Example:
+        {type: AdaptiveAveragePooling3D, output_size: 4}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+
+    output_size: OutputSize[Size3D]
+
+
+class AdaptiveMaxPooling1D(_AdaptivePooling):
+    """The largest of as many equal stretches of steps as the output shall have.
+
+    Input: (batch, steps, channels). Output: (batch, output_size, channels).
+
+    Example:
+        {type: AdaptiveMaxPooling1D, output_size: 4}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+
+    output_size: OutputSize[Size1D]
+
+
+class AdaptiveMaxPooling2D(_AdaptivePooling):
+    """The largest of as many equal patches of pixels as the output shall have.
+
+    Input: (batch, height, width, channels). Output: (batch, *output_size, channels).
+
+    Example:
+        {type: AdaptiveMaxPooling2D, output_size: 4}
+    """
+
+    takes: ClassVar[str] = IMAGES
+
+    output_size: OutputSize[Size2D]
+
+
+class AdaptiveMaxPooling3D(_AdaptivePooling):
+    """The largest of as many equal blocks of points as the output shall have.
+
+    Input: (batch, depth, height, width, channels). Output: (batch, *output_size, channels).
+
+    Example:
+        {type: AdaptiveMaxPooling3D, output_size: 4}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+
+    output_size: OutputSize[Size3D]

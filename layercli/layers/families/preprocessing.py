@@ -1,0 +1,384 @@
+"""Keras's layers that prepare numbers, categories and images."""
+
+import math
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import Field, PlainValidator
+
+from layercli.layers.arguments import Axes, DataFormat, Numbers, PositiveInt, extent
+from layercli.layers.base import Inferred, Layer, StandardLayer, Weight
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, axis_index, show
+from layercli.schema.strict_model import ArgumentError, Expected, refuse
+from layercli.source.nodes import quoted
+
+
+def _salt(value: Any) -> int | list[int]:
+    items = list(value) if isinstance(value, (list, tuple)) else [value, value]
+    if len(items) != 2 or any(isinstance(item, bool) or not isinstance(item, int) for item in items):
+        message = f"`salt` is {quoted(value)}; it must be a whole number, or a list of 2 of them."
+        raise refuse("wrong-type", message, "For example `salt: [133, 137]`.")
+    return items if isinstance(value, (list, tuple)) else items[0]
+
+
+OutputDType: TypeAlias = Annotated[
+    Literal[
+        "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16",
+        "bool", "uint8", "uint16", "uint32", "uint64", "int16", "int32", "int64", "string",
+    ]
+    | None,
+    Field(description="Dtype of the output; null: Keras's default."),
+]  # fmt: skip
+Sparse = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
+
+
+def _category(value: Any) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise refuse("wrong-type", f"{quoted(value)} is no category; expected a whole number, or text.")
+    return value
+
+
+Category: TypeAlias = Annotated[int | str, PlainValidator(_category), Expected("a whole number, or text")]
+Salt: TypeAlias = Annotated[
+    Annotated[int | list[int], PlainValidator(_salt), Expected("a whole number, or a list of 2 of them")]
+    | None,
+    Field(description="Key of the hash, a whole number or 2 of them; null: a hash without a key."),
+]
+Height = Annotated[PositiveInt, Field(description="Height of the output.", examples=[224])]
+Width = Annotated[PositiveInt, Field(description="Width of the output.", examples=[224])]
+
+
+class PreprocessingLayer(Layer):
+    """Output in any dtype."""
+
+    family: ClassVar[str] = "preprocessing"
+
+    dtype: OutputDType = None  # type: ignore[assignment]  # admits more than floating point
+
+
+def one_hot(shape: Shape, depth: Dim) -> Shape:
+    """Each number becomes a vector; a last axis of 1 is taken away first."""
+    return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
+
+
+def check_sparse(sparse: bool, output_mode: str) -> None:
+    """Refuse a sparse output of indices.
+
+    Raises:
+        ArgumentError: it is asked for.
+    """
+    if sparse and output_mode == "int":
+        message = "A sparse output needs vectors; `output_mode: int` gives indices."
+        raise ArgumentError("sparse", message, "Write `output_mode: multi_hot`, or leave `sparse` out.")
+
+
+class Rescaling(StandardLayer):
+    """``x * scale + offset``.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: Rescaling, scale: 0.00392156862745098}
+    """
+
+    family: ClassVar[str] = "preprocessing"
+    takes: ClassVar[str] = "any tensor"
+
+    scale: Annotated[
+        Numbers, Field(description="Factor; a list: one for each channel.", examples=[0.003921569])
+    ]
+    offset: Annotated[Numbers, Field(description="What is added after scaling.")] = 0.0
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor(x.shape, self.compute_dtype)
+
+
+class Normalization(StandardLayer):
+    """``(x - mean) / sqrt(variance)``; mean and variance are given, or measured on data before training.
+
+    Input: (batch, ...). Output: the same.
+
+    Example:
+        {type: Normalization, axis: -1}
+    """
+
+    family: ClassVar[str] = "preprocessing"
+    takes: ClassVar[str] = "any tensor"
+
+    axis: Annotated[
+        Axes | None, Field(description="Axes with a mean of their own; null: one mean for all numbers.")
+    ] = -1
+    mean: Annotated[Numbers | None, Field(description="The mean; null: measured on data.")] = None
+    variance: Annotated[Numbers | None, Field(description="The variance; null: measured on data.")] = None
+    invert: Annotated[bool, Field(description="Whether to undo the normalization instead.")] = False
+
+    def check(self) -> None:
+        if (self.mean is None) != (self.variance is None):
+            given, missing = ("mean", "variance") if self.variance is None else ("variance", "mean")
+            message = f"Normalization got `{given}` and no `{missing}`."
+            raise ArgumentError(given, message, f"Give both, or neither to measure them: add `{missing}`.")
+        if self.mean is None:
+            return
+        mean, variance = extent(self.mean), extent(self.variance)
+        if mean != variance:
+            message = f"`mean` has shape {show(mean)}, `variance` {show(variance)}; they must be alike."
+            raise ArgumentError("variance", message)
+        if len(mean) > len(self._axes()):
+            message = (
+                f"`mean` has shape {show(mean)}; `axis` names {len(self._axes())} axes, so it has too many."
+            )
+            raise ArgumentError(
+                "mean", message, "A number is the mean of all; a list has one for each channel."
+            )
+
+    def output(self, x: Tensor) -> Tensor:
+        self.weights(x)
+        return Tensor(x.shape, self.compute_dtype)
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        kept = self._kept(x)
+        shape = tuple(self.known(x, index) for index in kept)
+        if self.mean is None:
+            if math.prod(shape) != math.prod(self.known(x, index) for index in set(kept)):
+                raise ShapeError("Normalization names an axis twice.", argument="axis")
+            return [
+                Weight("mean", shape, trainable=False),
+                Weight("variance", shape, trainable=False),
+                Weight("count", (), trainable=False, dtype="int32"),
+            ]
+        given = extent(self.mean)
+        sizes: dict[int, int] = {}
+        for size, index in zip(reversed(given), reversed(kept), strict=False):
+            sizes[index] = size
+        kind = show(shape)
+        fits = all(size in (1, x.shape[index]) for index, size in sizes.items())
+        if not fits or math.prod(given) != math.prod(sizes.values()):
+            raise ShapeError(
+                f"Normalization has a mean of shape {show(given)}; its axes in {show(x.shape)} are {kind}.",
+                hint="Give one mean, or one for each index along the axis.",
+                argument="mean",
+            )
+        return []
+
+    def _axes(self) -> list[int]:
+        return [] if self.axis is None else [self.axis] if isinstance(self.axis, int) else self.axis
+
+    def _kept(self, x: Tensor) -> list[int]:
+        kept = []
+        for axis in self._axes():
+            index = axis_index(axis, x.rank)
+            if index is None:
+                raise ShapeError(
+                    f"Normalization has no axis {axis} in {show(x.shape)}.",
+                    hint=f"Its axes are 0 (the batch) to {x.rank - 1}; the last is also -1.",
+                    argument="axis",
+                )
+            if x.shape[index] is None:
+                raise ShapeError(
+                    f"Normalization keeps a mean for each index of axis {axis}, unknown in {show(x.shape)}.",
+                    hint="Give that axis a size in `model.input`, or write `axis: null` for one mean.",
+                    argument="axis",
+                )
+            kept.append(index)
+        return sorted(kept)
+
+
+class ImageLayer(PreprocessingLayer, StandardLayer):
+    """Takes a batch of images."""
+
+    takes: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether channels stand before height and width."""
+        return getattr(self, "data_format", None) == "channels_first"
+
+    def sized(self, x: Tensor, height: int, width: int) -> Tensor:
+        """The input with another height and width."""
+        batch, *sizes = x.shape
+        shape = (batch, sizes[0], height, width) if self.channels_first else (batch, height, width, sizes[2])
+        return Tensor(shape, self.compute_dtype)
+
+
+class Resizing(ImageLayer):
+    """Resizes images.
+
+    Input: (batch, height, width, channels). Output: (batch, new height, new width, channels).
+
+    Example:
+        {type: Resizing, height: 224, width: 224}
+    """
+
+    height: Height
+    width: Width
+    interpolation: Annotated[
+        Literal["bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area"],
+        Field(description="How pixels in between are found."),
+    ] = "bilinear"
+    crop_to_aspect_ratio: Annotated[bool, Field(description="Whether to crop rather than to distort.")] = (
+        False
+    )
+    pad_to_aspect_ratio: Annotated[bool, Field(description="Whether to pad rather than to distort.")] = False
+    fill_mode: Annotated[Literal["constant"], Field(description="What the padding is made of.")] = "constant"
+    fill_value: Annotated[float, Field(description="The padding's value.")] = 0.0
+    antialias: Annotated[bool, Field(description="Whether to smooth before making smaller.")] = False
+    data_format: DataFormat = None
+
+    def check(self) -> None:
+        if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
+            message = "Resizing cannot both crop and pad to keep the aspect ratio."
+            raise ArgumentError("pad_to_aspect_ratio", message, "Set one of them to false.")
+
+    def output(self, x: Tensor) -> Tensor:
+        return self.sized(x, self.height, self.width)
+
+
+class CenterCrop(ImageLayer):
+    """Cuts out the middle of images; resizes those that are too small.
+
+    Input: (batch, height, width, channels). Output: (batch, new height, new width, channels).
+
+    Example:
+        {type: CenterCrop, height: 224, width: 224}
+    """
+
+    height: Height
+    width: Width
+    data_format: DataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        return self.sized(x, self.height, self.width)
+
+
+class Discretization(PreprocessingLayer):
+    """Turns numbers into the index of the bin that they fall in.
+
+    Input: (batch, ...). Output: the same, or with ``output_mode`` vectors.
+
+    Example:
+        {type: Discretization, bin_boundaries: [0.0, 1.0, 2.0]}
+    """
+
+    takes: ClassVar[str] = "any tensor of numbers"
+
+    bin_boundaries: Annotated[
+        list[float] | None, Field(description="Where one bin ends and the next begins; null: found in data.")
+    ] = None
+    num_bins: Annotated[PositiveInt | None, Field(description="How many bins to find in data.")] = None
+    epsilon: Annotated[float, Field(gt=0, lt=1, description="Error allowed in finding bins.")] = 0.01
+    output_mode: Annotated[
+        Literal["int", "one_hot", "multi_hot", "count"], Field(description="int: indices; else vectors.")
+    ] = "int"
+    sparse: Sparse = False
+
+    def check(self) -> None:
+        check_sparse(self.sparse, self.output_mode)
+        if self.bin_boundaries is None and self.num_bins is None:
+            message = "Discretization needs `bin_boundaries`, or `num_bins` to find them in data."
+            raise ArgumentError("num_bins", message, "For example `bin_boundaries: [0.0, 1.0, 2.0]`.")
+        if self.bin_boundaries is None:
+            return
+        if self.num_bins is not None:
+            message = "`bin_boundaries` tell the number of bins; `num_bins` cannot be set as well."
+            raise ArgumentError("num_bins", message, "Leave one of them out.")
+        if any(low > high for low, high in pairwise(self.bin_boundaries)):
+            raise ArgumentError("bin_boundaries", "`bin_boundaries` must rise.", "Sort them.")
+
+    def output(self, x: Tensor) -> Tensor:
+        if self.output_mode == "int":
+            return Tensor(x.shape, "int32")
+        depth = self.num_bins if self.bin_boundaries is None else len(self.bin_boundaries) + 1
+        if self.output_mode == "one_hot":
+            return Tensor(one_hot(x.shape, depth), self.compute_dtype)
+        shape = (x.shape[0], *x.shape[2:], depth) if x.rank >= 2 else (depth,)
+        return Tensor(shape, self.compute_dtype)
+
+
+class CategoryEncoding(PreprocessingLayer, StandardLayer):
+    """Turns indices of categories into vectors.
+
+    Input: (batch, indices). Output: (batch, num_tokens); ``one_hot``: a vector for each index.
+
+    Example:
+        {type: CategoryEncoding, num_tokens: 10, output_mode: one_hot}
+    """
+
+    takes: ClassVar[str] = "indices of shape (batch, ...)"
+
+    num_tokens: Annotated[PositiveInt, Field(description="Number of categories.", examples=[10])]
+    output_mode: Annotated[
+        Literal["multi_hot", "one_hot", "count"],
+        Field(description="multi_hot: 1 for each category present; one_hot: by index; count: how often."),
+    ] = "multi_hot"
+    sparse: Sparse = False
+
+    def output(self, x: Tensor) -> Tensor:
+        shape = (*x.shape[:-1], self.num_tokens)
+        if self.output_mode == "one_hot":
+            shape = one_hot(x.shape, self.num_tokens)
+        return Tensor(shape, self.compute_dtype)
+
+
+class Hashing(PreprocessingLayer, StandardLayer):
+    """Turns categories, words or numbers, into an index by a hash.
+
+    Input: (batch, ...). Output: the same, or with ``output_mode`` (batch, ..., num_bins).
+
+    Example:
+        {type: Hashing, num_bins: 100}
+    """
+
+    takes: ClassVar[str] = "categories of shape (batch, ...)"
+
+    num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
+    mask_value: Annotated[Category | None, Field(description="The category that becomes 0; null: none.")] = (
+        None
+    )
+    salt: Salt = None
+    output_mode: Annotated[
+        Literal["int", "one_hot", "multi_hot", "count"], Field(description="int: indices; else vectors.")
+    ] = "int"
+    sparse: Sparse = False
+
+    def check(self) -> None:
+        check_sparse(self.sparse, self.output_mode)
+        if self.output_mode == "int" and self.dtype not in (None, "int32", "int64"):
+            message = f"Hashing gives indices; they cannot be {self.dtype}."
+            raise ArgumentError("dtype", message, "Write `dtype: int64`, or leave `dtype` out.")
+
+    def output(self, x: Tensor) -> Tensor:
+        if self.output_mode == "int":
+            return Tensor(x.shape, self.dtype or "int64")
+        return Tensor((*x.shape[:-1], self.num_bins), self.variable_dtype)
+
+
+class HashedCrossing(PreprocessingLayer):
+    """Turns pairs of categories into an index by a hash.
+
+    Input: two of (batch, 1). Output: the same, or with ``output_mode: one_hot`` (batch, num_bins).
+
+    Example:
+        {type: HashedCrossing, num_bins: 100}
+    """
+
+    takes: ClassVar[str] = "two tensors of categories, each of shape (batch, 1)"
+
+    num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
+    output_mode: Annotated[
+        Literal["int", "one_hot"], Field(description="int: indices; one_hot: vectors.")
+    ] = "int"
+    sparse: Sparse = False
+
+    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+        if len(inputs) != 2:
+            raise ShapeError(f"HashedCrossing takes two inputs; it gets {len(inputs)}.", hint="Name both.")
+        first, second = inputs
+        self.check_rank(first.shape)
+        self.check_rank(second.shape)
+        if first.shape[-1] != second.shape[-1]:
+            message = f"HashedCrossing takes two inputs of one shape; it gets {show(first.shape)}"
+            raise ShapeError(f"{message} and {show(second.shape)}.")
+        if self.output_mode == "int":
+            return Inferred((Tensor(first.shape, self.compute_dtype if self.dtype else "int64"),))
+        return Inferred((Tensor(one_hot(first.shape, self.num_bins), self.compute_dtype),))

@@ -1,0 +1,392 @@
+"""Keras's recurrent layers, and the cells that they repeat."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from layercli.layers.arguments import (
+    Activation,
+    Constraint,
+    Initializer,
+    PositiveInt,
+    Rate,
+    Regularizer,
+    Seed,
+)
+from layercli.layers.base import Inferred, StandardLayer, Weight
+from layercli.layers.bases.nested import Holder, inner_layer, inner_weights
+from layercli.layers.families.core import (
+    ActivationArgument,
+    BiasConstraint,
+    BiasInitializer,
+    BiasRegularizer,
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    UseBias,
+)
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, show, times
+from layercli.schema.component import at
+from layercli.schema.strict_model import ArgumentError, Expected, refuse
+
+RecurrentActivation = Annotated[Activation | None, Field(description="Function applied to the gates.")]
+RecurrentInitializer = Annotated[Initializer, Field(description="How the recurrent kernel is drawn.")]
+RecurrentRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the recurrent kernel.")]
+RecurrentConstraint = Annotated[Constraint | None, Field(description="What the recurrent kernel is held to.")]
+Dropout = Annotated[Rate, Field(description="Share of the inputs that is dropped in training.")]
+RecurrentDropout = Annotated[Rate, Field(description="Share of the state that is dropped in training.")]
+ForgetBias = Annotated[bool, Field(description="Whether the forget gate's bias starts at 1.")]
+UseCudnn = Annotated[
+    Literal["auto", True, False], Field(description="Whether to use cuDNN; auto: if it can.")
+]
+Unroll = Annotated[bool, Field(description="Whether the loop over timesteps is unrolled.")]
+
+
+class Step(StandardLayer):
+    """What happens in one timestep: the part that a cell and its recurrent layer share."""
+
+    family: ClassVar[str] = "recurrent"
+
+    @property
+    def output_size(self) -> int:
+        """Number of features that a timestep gives."""
+        raise NotImplementedError
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Sizes of the states that a timestep hands to the next one."""
+        raise NotImplementedError
+
+    def step_weights(self, features: int) -> list[Weight]:
+        """The weights for inputs of so many features."""
+        raise NotImplementedError
+
+    def step_products(self, features: Dim) -> Dim:
+        """Multiply-adds of one timestep."""
+        raise NotImplementedError
+
+
+class Cell(Step):
+    """One timestep of a recurrent layer, to be repeated by ``RNN``."""
+
+    takes: ClassVar[str] = "one timestep at a time, inside RNN"
+
+    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+        raise ShapeError(
+            f"{self.title()} is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
+            hint=f"Repeat it over the sequence: {{type: RNN, cell: {{type: {self.type_name()}, ...}}}}.",
+        )
+
+
+class UnitStep(Step):
+    """A timestep of ``units`` units and some gates."""
+
+    gates: ClassVar[int] = 1
+
+    units: Annotated[PositiveInt, Field(description="Number of features of the output.", examples=[32])]
+    activation: ActivationArgument = "tanh"
+    use_bias: UseBias = True
+    kernel_initializer: KernelInitializer = "glorot_uniform"
+    recurrent_initializer: RecurrentInitializer = "orthogonal"
+    bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: KernelRegularizer = None
+    recurrent_regularizer: RecurrentRegularizer = None
+    bias_regularizer: BiasRegularizer = None
+    kernel_constraint: KernelConstraint = None
+    recurrent_constraint: RecurrentConstraint = None
+    bias_constraint: BiasConstraint = None
+    dropout: Dropout = 0.0
+    recurrent_dropout: RecurrentDropout = 0.0
+    seed: Seed = None
+
+    @property
+    def output_size(self) -> int:
+        return self.units
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.units,)
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """Shape of the bias, where there is one."""
+        return (self.gates * self.units,)
+
+    def step_weights(self, features: int) -> list[Weight]:
+        width = self.gates * self.units
+        weights = [Weight("kernel", (features, width)), Weight("recurrent_kernel", (self.units, width))]
+        return [*weights, Weight("bias", self.bias_shape())] if self.use_bias else weights
+
+    def step_products(self, features: Dim) -> Dim:
+        return None if features is None else self.gates * self.units * (features + self.units)
+
+
+class LSTMStep(UnitStep):
+    """A timestep with input, forget and output gate, and a carried state."""
+
+    gates: ClassVar[int] = 4
+
+    recurrent_activation: RecurrentActivation = "sigmoid"
+    unit_forget_bias: ForgetBias = True
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return (self.units, self.units)
+
+
+class GRUStep(UnitStep):
+    """A timestep with update and reset gate."""
+
+    gates: ClassVar[int] = 3
+
+    recurrent_activation: RecurrentActivation = "sigmoid"
+    reset_after: Annotated[
+        bool, Field(description="Whether the reset gate acts after the matrix product, or before.")
+    ] = True
+
+    def bias_shape(self) -> tuple[int, ...]:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+
+class LSTMCell(LSTMStep, Cell):
+    """One timestep of LSTM.
+
+    Example:
+        {type: RNN, cell: {type: LSTMCell, units: 32}}
+    """
+
+
+class GRUCell(GRUStep, Cell):
+    """One timestep of GRU.
+
+    Example:
+        {type: RNN, cell: {type: GRUCell, units: 32}}
+    """
+
+
+class SimpleRNNCell(UnitStep, Cell):
+    """One timestep of SimpleRNN.
+
+    Example:
+        {type: RNN, cell: {type: SimpleRNNCell, units: 32}}
+    """
+
+
+_CELL = "{type: LSTMCell, units: 32}"
+
+
+def _cell(value: object) -> Cell:
+    layer = inner_layer(value)
+    if not isinstance(layer, Cell):
+        message = f"{layer.title()} is not a cell, a single timestep of a recurrent layer."
+        hint = f"Cells are LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells, such as {_CELL}."
+        cell = f"{layer.type_name()}Cell"
+        raise refuse("wrong-type", message, f"Did you mean `{cell}`?" if LAYERS.find(cell) else hint)
+    return layer
+
+
+def _cells(value: object) -> list[Cell]:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise refuse("wrong-type", "`cells` must be a list of at least one cell.", f"For example [{_CELL}].")
+    return [at(index, _cell, item) for index, item in enumerate(value)]  # type: ignore[arg-type]
+
+
+def _cell_or_cells(value: object) -> Cell | list[Cell]:
+    return _cells(value) if isinstance(value, (list, tuple)) else _cell(value)
+
+
+class StackedRNNCells(Cell, Holder):
+    """Several cells, one on top of the other, as one cell.
+
+    Example:
+        {type: RNN, cell: {type: StackedRNNCells, cells: [{type: LSTMCell, units: 32}]}}
+    """
+
+    cells: Annotated[
+        list[Cell],
+        PlainValidator(_cells),
+        WithJsonSchema({"type": "array", "items": {"$ref": "#/$defs/layer"}}),
+        Expected("a list of cells"),
+        Field(description="The cells, lowest first.", examples=[[{"type": "LSTMCell", "units": 32}]]),
+    ]
+
+    @property
+    def output_size(self) -> int:
+        return self.cells[-1].output_size
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return tuple(size for cell in self.cells for size in cell.state_sizes)
+
+    def step_weights(self, features: int) -> list[Weight]:
+        return stacked_weights(self.cells, features)
+
+    def step_products(self, features: Dim) -> Dim:
+        return stacked_products(self.cells, features)
+
+
+def stacked_weights(cells: list[Cell], features: int) -> list[Weight]:
+    """The weights of cells on top of each other."""
+    weights: list[Weight] = []
+    for index, cell in enumerate(cells):
+        prefix = f"cell_{index}/" if len(cells) > 1 else ""
+        weights += inner_weights(cell, cell.step_weights(features), prefix)
+        features = cell.output_size
+    return weights
+
+
+def stacked_products(cells: list[Cell], features: Dim) -> Dim:
+    """Multiply-adds of one timestep of cells on top of each other."""
+    total: Dim = 0
+    for cell in cells:
+        products = cell.step_products(features)
+        total = None if products is None or total is None else total + products
+        features = cell.output_size
+    return total
+
+
+class Recurrent(Step):
+    """A layer that repeats a timestep over a sequence."""
+
+    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    return_sequences: Annotated[bool, Field(description="Whether to give every timestep's output.")] = False
+    return_state: Annotated[bool, Field(description="Whether to give the last states too.")] = False
+    go_backwards: Annotated[bool, Field(description="Whether to read the sequence backwards.")] = False
+    stateful: Annotated[bool, Field(description="Whether a batch goes on from the last one.")] = False
+    unroll: Unroll = False
+    zero_output_for_mask: Annotated[bool, Field(description="Whether masked timesteps give zeros.")] = False
+
+    def check_rank(self, shape: Shape) -> None:
+        try:
+            super().check_rank(shape)
+        except RankError as error:
+            hint = "To make a vector of each timestep: {type: TimeDistributed, layer: {type: Flatten}}."
+            if len(shape) == 2:
+                hint = (
+                    "If a recurrent layer comes before, give it `return_sequences: true`; "
+                    "else make a sequence with Embedding or Reshape."
+                )
+            raise RankError(str(error), hint=hint) from None
+
+    def check_batch(self, x: Tensor) -> None:
+        """Refuse states that outlive a batch of unknown size.
+
+        Raises:
+            ShapeError: the layer is stateful and the batch size unknown.
+        """
+        if self.stateful and x.shape[0] is None:
+            raise ShapeError(
+                f"{self.title()} with `stateful: true` needs a fixed batch size; it gets {show(x.shape)}.",
+                hint="Leave `stateful` out: batches then start from zero states, and may be of any size.",
+                argument="stateful",
+            )
+
+    def results(self, batch: Dim, timesteps: Dim, step: Shape, states: list[Shape]) -> tuple[Tensor, ...]:
+        """The output, and the states where they are returned; `step` and `states` have no batch axis."""
+        shape = (batch, timesteps, *step) if self.return_sequences else (batch, *step)
+        shapes = [shape, *((batch, *state) for state in states)] if self.return_state else [shape]
+        return tuple(Tensor(each, self.compute_dtype) for each in shapes)
+
+    def output(self, x: Tensor) -> tuple[Tensor, ...]:
+        self.check_batch(x)
+        states: list[Shape] = [(size,) for size in self.state_sizes]
+        return self.results(x.shape[0], x.shape[1], (self.output_size,), states)
+
+    def weights(self, x: Tensor) -> list[Weight]:
+        return self.step_weights(self.known(x, -1))
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        return times(x.shape[1], self.step_products(x.shape[-1]))
+
+
+class LSTM(LSTMStep, Recurrent):
+    """Long short-term memory.
+
+    Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
+    (batch, timesteps, units); with return_state two states of shape (batch, units) too.
+
+    Example:
+        {type: LSTM, units: 32}
+    """
+
+    use_cudnn: UseCudnn = "auto"
+
+
+class GRU(GRUStep, Recurrent):
+    """Gated recurrent unit.
+
+    Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
+    (batch, timesteps, units); with return_state the state of shape (batch, units) too.
+
+    Example:
+        {type: GRU, units: 32}
+    """
+
+    use_cudnn: UseCudnn = "auto"
+
+
+class SimpleRNN(UnitStep, Recurrent):
+    """A fully connected layer that takes its own last output as input too.
+
+    Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
+    (batch, timesteps, units); with return_state the state of shape (batch, units) too.
+
+    Example:
+        {type: SimpleRNN, units: 32}
+    """
+
+
+class RNN(Recurrent, Holder):
+    """A cell, or several on top of each other, repeated over a sequence.
+
+    Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
+    (batch, timesteps, units); with return_state the states of every cell, each of shape (batch, units), too.
+
+    Example:
+        {type: RNN, cell: {type: LSTMCell, units: 32}}
+    """
+
+    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3 or more"
+    ranks: ClassVar[tuple[int, int | None]] = (3, None)
+
+    cell: Annotated[
+        Cell | list[Cell],
+        PlainValidator(_cell_or_cells),
+        WithJsonSchema(
+            {"anyOf": [{"$ref": "#/$defs/layer"}, {"type": "array", "items": {"$ref": "#/$defs/layer"}}]}
+        ),
+        Expected("a cell, or a list of cells"),
+        Field(description="What to repeat; a list is stacked.", examples=[{"type": "LSTMCell", "units": 32}]),
+    ]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells that are repeated, lowest first."""
+        if isinstance(self.cell, list):
+            return self.cell
+        return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
+
+    def check(self) -> None:
+        nested = [inner for cell in self.cells if isinstance(cell, StackedRNNCells) for inner in cell.cells]
+        if self.return_state and any(isinstance(cell, (StackedRNNCells, LSTMStep)) for cell in nested):
+            raise ArgumentError(
+                "return_state",
+                "RNN cannot return the states of a stack in a stack, where a cell has several.",
+                "List all the cells in one stack.",
+            )
+
+    @property
+    def output_size(self) -> int:
+        return self.cells[-1].output_size
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return tuple(size for cell in self.cells for size in cell.state_sizes)
+
+    def step_weights(self, features: int) -> list[Weight]:
+        return stacked_weights(self.cells, features)
+
+    def step_products(self, features: Dim) -> Dim:
+        return stacked_products(self.cells, features)

@@ -1,0 +1,390 @@
+"""Keras's layers that arrange values anew: nothing is computed but repetitions and zeros."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from pydantic import Field, PlainSerializer, PlainValidator
+
+from layercli.layers.arguments import (
+    LARGEST,
+    AnyCase,
+    DataFormat,
+    PositiveInt,
+    Sides1D,
+    Sides2D,
+    Sides3D,
+    Size2D,
+    Size3D,
+)
+from layercli.layers.base import StandardLayer
+from layercli.layers.bases.spatial import IMAGES, SEQUENCES, VOLUMES, Spatial
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, product, show
+from layercli.schema.strict_model import ArgumentError, Expected, refuse
+from layercli.source.nodes import quoted
+
+T = TypeVar("T")
+Padding: TypeAlias = Annotated[
+    T, Field(description="Zeros to add before and after each axis: one number, or [before, after].")
+]
+Cropping: TypeAlias = Annotated[
+    T, Field(description="Positions to remove before and after each axis: one number, or [before, after].")
+]
+Factors: TypeAlias = Annotated[T, Field(description="How often each position is repeated, along each axis.")]
+
+
+def _listed(valid: Callable[[Any], bool], expected: str, example: str) -> Callable[[Any], tuple[Any, ...]]:
+    def parse(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)):
+            raise refuse(
+                "wrong-type", f"{quoted(value)} is no list; expected {expected}.", f"Such as {example}."
+            )
+        for item in value:
+            if not valid(item):
+                raise refuse(
+                    "wrong-type", f"{quoted(item)} is no axis; expected {expected}.", f"Such as {example}."
+                )
+        return tuple(value)
+
+    return parse
+
+
+def _is_axis(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= LARGEST
+
+
+_SHAPE = "a list of whole numbers of at least 0, one of which may be -1"
+_ORDER = "a list of axes, counted from 1"
+TargetShape: TypeAlias = Annotated[
+    tuple[Dim, ...],
+    PlainValidator(_listed(lambda item: item is None or _is_axis(item), _SHAPE, "[28, 28, 1]")),
+    PlainSerializer(list),
+    Expected(_SHAPE),
+]
+Order: TypeAlias = Annotated[
+    tuple[int, ...],
+    PlainValidator(_listed(_is_axis, _ORDER, "[2, 1]")),
+    PlainSerializer(list),
+    Expected(_ORDER),
+]
+
+
+class Flatten(StandardLayer):
+    """Puts all values of an example into one axis.
+
+    Input: (batch, ...). Output: (batch, values).
+
+    Example:
+        {type: Flatten}
+    """
+
+    family: ClassVar[str] = "reshaping"
+    takes: ClassVar[str] = "any tensor"
+
+    data_format: DataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor((x.shape[0], product(x.shape[1:])), x.dtype)
+
+
+class Reshape(StandardLayer):
+    """Arranges the values of an example into another shape.
+
+    Input: (batch, ...). Output: (batch, *target_shape).
+
+    Example:
+        {type: Reshape, target_shape: [28, 28, 1]}
+    """
+
+    family: ClassVar[str] = "reshaping"
+    takes: ClassVar[str] = "any tensor"
+
+    target_shape: Annotated[
+        TargetShape,
+        Field(
+            description="Shape of one example, without the batch axis; -1: computed from the rest.",
+            examples=[[28, 28, 1]],
+        ),
+    ]
+
+    def check(self) -> None:
+        if self.target_shape.count(-1) > 1:
+            message = f"target_shape {show(self.target_shape)} has -1 for {self.target_shape.count(-1)} axes."
+            raise ArgumentError("target_shape", message, "Only one axis can be computed from the rest.")
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor((x.shape[0], *self._resolved(x)), x.dtype)
+
+    def _resolved(self, x: Tensor) -> Shape:
+        target, size = self.target_shape, product(x.shape[1:])
+        if size is None or None in target:
+            return tuple(None if dim == -1 else dim for dim in target)
+        rest = math.prod(dim for dim in target if dim is not None and dim != -1)
+        if -1 in target and rest and size % rest == 0:
+            return tuple(size // rest if dim == -1 else dim for dim in target)
+        if -1 not in target and rest == size:
+            return target
+        reason = f"{show(target)} holds {rest:,}"
+        if -1 in target:
+            reason = f"{size:,} is not divisible by {rest:,}" if rest else "no axis may be 0"
+        message = f"Reshape cannot make {show(target)} of {size:,} values: {reason}, and its input is"
+        raise ShapeError(f"{message} {show(x.shape)}.", hint=_mended(target, size), argument="target_shape")
+
+
+def _mended(target: Shape, size: int) -> str:
+    """The target with one axis changed so that it holds ``size`` values."""
+    for axis in reversed(range(len(target))):
+        others = math.prod(dim or 0 for index, dim in enumerate(target) if index != axis)
+        if others > 0 and size % others == 0:
+            return (
+                f"Write `target_shape: {[*target[:axis], size // others, *target[axis + 1 :]]}`, for example."
+            )
+    return f"The axes of `target_shape` must multiply to {size:,}; the batch axis does not count."
+
+
+class Permute(StandardLayer):
+    """Puts the axes of an example into another order.
+
+    Input: (batch, ...). Output: (batch, ...), the axes as ``dims`` lists them.
+
+    Example:
+        {type: Permute, dims: [2, 1]}
+    """
+
+    family: ClassVar[str] = "reshaping"
+    takes: ClassVar[str] = "tensors with as many axes after the batch as dims lists"
+
+    dims: Annotated[
+        Order,
+        Field(
+            description="The input's axes in their new order; 1 is the first after the batch.",
+            examples=[[2, 1]],
+        ),
+    ]
+
+    def check(self) -> None:
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            every = ", ".join(str(axis) for axis in range(1, len(self.dims) + 1))
+            message = f"dims {list(self.dims)} must hold each of {every} once, in any order."
+            hint = "Axes are counted from 1; axis 0, the batch, stays first and is not listed."
+            raise ArgumentError("dims", message, hint)
+
+    def output(self, x: Tensor) -> Tensor:
+        count = len(self.dims)
+        if x.rank != count + 1:
+            axes = "1 axis" if count == 1 else f"{count} axes"
+            takes = f"Permute with dims {list(self.dims)} takes inputs of {axes} after the batch"
+            hint = f"List {x.rank - 1} in `dims`, such as {[*range(x.rank - 1, 0, -1)]}."
+            raise RankError(f"{takes}; it gets {show(x.shape)}.", hint=hint, argument="dims")
+        return Tensor((x.shape[0], *(x.shape[axis] for axis in self.dims)), x.dtype)
+
+
+class RepeatVector(StandardLayer):
+    """Makes a sequence of one vector, repeated.
+
+    Input: (batch, features). Output: (batch, n, features).
+
+    Example:
+        {type: RepeatVector, n: 3}
+    """
+
+    family: ClassVar[str] = "reshaping"
+    takes: ClassVar[str] = "vectors of shape (batch, features), rank 2"
+    ranks: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    n: Annotated[PositiveInt, Field(description="Length of the sequence.", examples=[3])]
+
+    def output(self, x: Tensor) -> Tensor:
+        return Tensor((x.shape[0], self.n, x.shape[1]), self.compute_dtype)
+
+
+class _ZeroPadding(Spatial):
+    family: ClassVar[str] = "reshaping"
+
+    padding: tuple[Any, ...]
+    data_format: DataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        lengths = [
+            None if length is None else length + before + after
+            for length, (before, after) in zip(self.lengths(x), _pairs(self.padding), strict=True)
+        ]
+        return self.tensor(x, lengths, self.channels(x))
+
+
+def _pairs(sides: Sequence[Any]) -> Sequence[tuple[int, int]]:
+    return [(sides[0], sides[1])] if isinstance(sides[0], int) else sides
+
+
+class ZeroPadding1D(_ZeroPadding):
+    """Adds zeros before and after sequences.
+
+    Input: (batch, steps, channels). Output: (batch, more steps, channels).
+
+    Example:
+        {type: ZeroPadding1D, padding: 1}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    padding: Padding[Sides1D] = (1, 1)
+
+
+class ZeroPadding2D(_ZeroPadding):
+    """Adds a border of zeros to images.
+
+    Input: (batch, height, width, channels). Output: (batch, larger height, larger width, channels).
+
+    Example:
+        {type: ZeroPadding2D, padding: 1}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    padding: Padding[Sides2D] = ((1, 1), (1, 1))
+
+
+class ZeroPadding3D(_ZeroPadding):
+    """Adds a border of zeros to volumes.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, each longer but the channels.
+
+    Example:
+        {type: ZeroPadding3D, padding: 1}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    padding: Padding[Sides3D] = ((1, 1), (1, 1), (1, 1))
+
+
+class _Cropping(Spatial):
+    family: ClassVar[str] = "reshaping"
+
+    cropping: tuple[Any, ...]
+
+    def output(self, x: Tensor) -> Tensor:
+        lengths: list[Dim] = []
+        for length, (before, after) in zip(self.lengths(x), _pairs(self.cropping), strict=True):
+            if length is not None and length <= before + after:
+                message = (
+                    f"{self.title()} removes {before} + {after} positions of an axis of {length}, "
+                    f"so that nothing is left: its input is {show(x.shape)}."
+                )
+                raise ShapeError(message, hint="Crop less than the axis is long.", argument="cropping")
+            lengths.append(None if length is None else length - before - after)
+        return self.tensor(x, lengths, self.channels(x))
+
+
+class Cropping1D(_Cropping):
+    """Removes steps at the start and the end of sequences.
+
+    Input: (batch, steps, channels). Output: (batch, fewer steps, channels).
+
+    Example:
+        {type: Cropping1D, cropping: [1, 1]}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    cropping: Cropping[Sides1D] = (1, 1)
+
+
+class Cropping2D(_Cropping):
+    """Removes the border of images.
+
+    Input: (batch, height, width, channels). Output: (batch, smaller height, smaller width, channels).
+
+    Example:
+        {type: Cropping2D, cropping: [[2, 2], [4, 4]]}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    cropping: Cropping[Sides2D] = ((0, 0), (0, 0))
+    data_format: DataFormat = None
+
+
+class Cropping3D(_Cropping):
+    """Removes the border of volumes.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, each shorter but the channels.
+
+    Example:
+        {type: Cropping3D, cropping: 1}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    cropping: Cropping[Sides3D] = ((1, 1), (1, 1), (1, 1))
+    data_format: DataFormat = None
+
+
+class _UpSampling(Spatial):
+    family: ClassVar[str] = "reshaping"
+
+    size: int | tuple[int, ...] = 2
+
+    def output(self, x: Tensor) -> Tensor:
+        factors = (self.size,) if isinstance(self.size, int) else self.size
+        axes = zip(self.lengths(x), factors, strict=True)
+        lengths = [None if length is None else length * factor for length, factor in axes]
+        return self.tensor(x, lengths, self.channels(x))
+
+
+class UpSampling1D(_UpSampling):
+    """Repeats each step.
+
+    Input: (batch, steps, channels). Output: (batch, steps * size, channels).
+
+    Example:
+        {type: UpSampling1D, size: 2}
+    """
+
+    takes: ClassVar[str] = SEQUENCES
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    size: Annotated[PositiveInt, Field(description="How often each step is repeated.")] = 2
+
+
+class UpSampling2D(_UpSampling):
+    """Makes images larger.
+
+    Input: (batch, height, width, channels). Output: (batch, height * size, width * size, channels).
+
+    Example:
+        {type: UpSampling2D, size: 2, interpolation: bilinear}
+    """
+
+    takes: ClassVar[str] = IMAGES
+    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    size: Factors[Size2D] = (2, 2)
+    data_format: DataFormat = None
+    interpolation: Annotated[
+        Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"],
+        AnyCase,
+        Field(description="How new pixels are computed; nearest: repeated."),
+    ] = "nearest"
+
+
+class UpSampling3D(_UpSampling):
+    """Repeats each point of a volume.
+
+    Input: (batch, depth, height, width, channels). Output: the same axes, times size but the channels.
+
+    Example:
+        {type: UpSampling3D, size: 2}
+    """
+
+    takes: ClassVar[str] = VOLUMES
+    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+
+    size: Factors[Size3D] = (2, 2, 2)
+    data_format: DataFormat = None

@@ -1,0 +1,137 @@
+"""Keras's layers that turn sound into spectrograms."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from layercli.layers.arguments import DataFormat, ExactPadding, PositiveInt
+from layercli.layers.base import StandardLayer, Weight, positive
+from layercli.layers.shapes import Shape, Tensor, window_length
+from layercli.schema.strict_model import ArgumentError
+
+
+class _Spectrogram(StandardLayer):
+    family: ClassVar[str] = "preprocessing"
+
+
+class MelSpectrogram(_Spectrogram):
+    """The loudness of sound, by time and by pitch as people hear it.
+
+    Input: (batch, samples). Output: (batch, num_mel_bins, frames).
+
+    Example:
+        {type: MelSpectrogram, num_mel_bins: 64}
+    """
+
+    takes: ClassVar[str] = "sound of shape (batch, samples), rank 2 or more"
+    ranks: ClassVar[tuple[int, int | None]] = (2, None)
+
+    fft_length: Annotated[PositiveInt, Field(description="Length of the Fourier transform.")] = 2048
+    sequence_stride: Annotated[PositiveInt, Field(description="Samples from one frame to the next.")] = 512
+    sequence_length: Annotated[
+        PositiveInt | None, Field(description="Samples in a frame, up to `fft_length`; null: as many.")
+    ] = None
+    window: Annotated[Literal["hann", "hamming"] | None, Field(description="Window on each frame.")] = "hann"
+    sampling_rate: Annotated[PositiveInt, Field(description="Samples in a second.")] = 16000
+    num_mel_bins: Annotated[PositiveInt, Field(description="Number of pitches.")] = 128
+    min_freq: Annotated[float, Field(ge=0, description="Lowest frequency, in hertz.")] = 20.0
+    max_freq: Annotated[
+        float | None, Field(gt=0, description="Highest frequency, in hertz; null: half of `sampling_rate`.")
+    ] = None
+    power_to_db: Annotated[bool, Field(description="Whether loudness is in decibels.")] = True
+    top_db: Annotated[float, Field(description="Decibels below the loudest that are kept.")] = 80.0
+    mag_exp: Annotated[float, Field(description="Exponent of the magnitude: 1 energy, 2 power.")] = 2.0
+    min_power: Annotated[float, Field(description="Smallest power before decibels.")] = 1e-10
+    ref_power: Annotated[float, Field(description="The power that is 0 decibels.")] = 1.0
+
+    def check(self) -> None:
+        if self.sequence_length is not None and self.sequence_length > self.fft_length:
+            message = (
+                f"`sequence_length` is {self.sequence_length}, longer than `fft_length`, {self.fft_length}."
+            )
+            raise ArgumentError("sequence_length", message, "Raise `fft_length`, to a power of 2.")
+
+    def output(self, x: Tensor) -> Tensor:
+        batch, samples, *_ = x.shape
+        stride = self.sequence_stride
+        frames = None if samples is None else (samples + stride + 1) // stride
+        return Tensor((batch, self.num_mel_bins, frames), self.compute_dtype)
+
+
+class STFTSpectrogram(_Spectrogram):
+    """The short-time Fourier transform of sound.
+
+    Input: (batch, samples, channels). Output: (batch, frames, frequencies * channels).
+
+    Example:
+        {type: STFTSpectrogram, frame_length: 256, frame_step: 128}
+    """
+
+    takes: ClassVar[str] = "sound of shape (batch, samples, channels), rank 3"
+    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    mode: Annotated[
+        Literal["log", "magnitude", "psd", "real", "imag", "angle", "stft"],
+        Field(description="What of the transform is given; stft: real and imaginary part."),
+    ] = "log"
+    frame_length: Annotated[PositiveInt, Field(description="Samples in a frame.")] = 256
+    frame_step: Annotated[
+        PositiveInt | None, Field(description="Samples from one frame to the next; null: half a frame.")
+    ] = None
+    fft_length: Annotated[
+        PositiveInt | None, Field(description="Length of the transform; null: the next power of 2.")
+    ] = None
+    window: Annotated[
+        Literal[
+            "hann", "hamming", "blackman", "bartlett", "barthann", "blackmanharris", "bohman", "boxcar",
+            "cosine", "exponential", "flattop", "lanczos", "nuttall", "parzen", "taylor", "triang", "tukey",
+        ]
+        | None,
+        Field(description="Window on each frame; null: none."),
+    ] = "hann"  # fmt: skip
+    periodic: Annotated[bool, Field(description="Whether the window is periodic rather than symmetric.")] = (
+        False
+    )
+    scaling: Annotated[
+        Literal["density", "spectrum"] | None, Field(description="How the transform is scaled; null: not.")
+    ] = "density"
+    padding: ExactPadding = "valid"
+    expand_dims: Annotated[bool, Field(description="Whether channels get an axis of their own.")] = False
+    data_format: DataFormat = None
+
+    def check(self) -> None:
+        if self.frame_step is not None and self.frame_step > self.frame_length:
+            message = f"`frame_step` is {self.frame_step}, longer than `frame_length`, {self.frame_length}."
+            raise ArgumentError("frame_step", message, "Frames must touch: lower `frame_step`.")
+        if self.frame_step is None and self.frame_length == 1:
+            raise ArgumentError("frame_step", "Half a frame of 1 is no step.", "Add `frame_step: 1`.")
+        if self.fft_length is not None and self.fft_length < self.frame_length:
+            message = f"`fft_length` is {self.fft_length}, shorter than `frame_length`, {self.frame_length}."
+            raise ArgumentError("fft_length", message, "Raise `fft_length`, to a power of 2.")
+
+    @property
+    def frequencies(self) -> int:
+        """Number of frequencies that the transform tells apart."""
+        return (self.fft_length or 1 << (self.frame_length - 1).bit_length()) // 2 + 1
+
+    def output(self, x: Tensor) -> Tensor:
+        first = self.data_format == "channels_first"
+        channels = self.known(x, 1 if first else 2)
+        step = self.frame_step or self.frame_length // 2
+        frames = window_length(x.shape[2 if first else 1], self.frame_length, step, self.padding)
+        positive(
+            (None, frames), self, x, argument="frame_length", hint="Frames must not be longer than the sound."
+        )
+        found = self.frequencies * (2 if self.mode == "stft" else 1)
+        batch = x.shape[0]
+        shape: Shape
+        if self.expand_dims:
+            shape = (batch, channels, frames, found) if first else (batch, frames, found, channels)
+        else:
+            shape = (batch, found * channels, frames) if first else (batch, frames, found * channels)
+        return Tensor(shape, self.compute_dtype)
+
+    def weights(self, x: Tensor) -> list[Weight]:  # as large for any input
+        shape = (self.frame_length, 1, self.frequencies)
+        parts = {"real": ["real"], "imag": ["imag"]}.get(self.mode, ["real", "imag"])
+        return [Weight(f"{part}_kernel", shape) for part in parts]

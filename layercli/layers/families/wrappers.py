@@ -1,0 +1,203 @@
+"""Keras's layers that take another layer and apply it in some way.
+
+A layer inside is declared like one in the stack; its ``name`` is an argument of it, as in Keras.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PlainValidator
+
+from layercli.layers.arguments import PositiveInt, one_of
+from layercli.layers.base import Inferred, Layer, Weight
+from layercli.layers.bases.nested import Holder, inner_layer, inner_weights
+from layercli.layers.families.recurrent import Recurrent
+from layercli.layers.shapes import ShapeError, Tensor, show, times
+from layercli.schema.strict_model import ArgumentError, Expected
+
+InnerLayer = Annotated[Layer, PlainValidator(inner_layer), one_of("layer"), Expected("a layer")]
+
+
+class Wrapper(Holder):
+    """A layer that holds another one."""
+
+    family: ClassVar[str] = "wrappers"
+
+    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+        if len(inputs) != 1:
+            raise ShapeError(f"{self.title()} takes one input; it gets {len(inputs)}.")
+        x = self.cast(inputs[0])
+        self.check_rank(x.shape)
+        return self.wrap(x)
+
+    def wrap(self, x: Tensor) -> Inferred:
+        """Outputs, weights and cost; the layer inside is asked once only.
+
+        Raises:
+            ShapeError: this layer or the one inside cannot take the input.
+        """
+        raise NotImplementedError
+
+
+def _inside(layer: Layer, x: Tensor, *, argument: str = "layer", given: str = "") -> Inferred:
+    """What the layer inside makes of an input.
+
+    Raises:
+        ShapeError: it cannot take the input; the argument at fault is the one that declares the layer.
+    """
+    try:
+        return layer.infer((x,))
+    except ShapeError as error:
+        raise type(error)(given + str(error), hint=error.hint, argument=argument) from None
+
+
+def _single(wrapper: Wrapper, layer: Layer, inferred: Inferred) -> Tensor:
+    if len(inferred.outputs) != 1:
+        count = len(inferred.outputs)
+        raise ShapeError(
+            f"{wrapper.title()} takes a layer with one output; {layer.title()} gives {count} here.",
+            hint="Leave `return_state` out, and let `merge_mode` be other than null.",
+            argument="layer",
+        )
+    return inferred.outputs[0]
+
+
+class TimeDistributed(Wrapper):
+    """Applies a layer to every timestep, with the same weights.
+
+    Input: (batch, timesteps, ...). Output: (batch, timesteps, ...), with
+    what the layer makes of each (batch, ...).
+
+    Example:
+        {type: TimeDistributed, layer: {type: Dense, units: 8}}
+    """
+
+    takes: ClassVar[str] = "sequences of shape (batch, timesteps, ...), rank 3 or more"
+    ranks: ClassVar[tuple[int, int | None]] = (3, None)
+
+    layer: Annotated[
+        InnerLayer,
+        Field(description="The layer to apply to every timestep.", examples=[{"type": "Dense", "units": 8}]),
+    ]
+
+    def wrap(self, x: Tensor) -> Inferred:
+        if self.layer.type_name() == "Pipeline":  # Keras's Pipeline does not tell its output's shape
+            message = "TimeDistributed cannot apply a Pipeline to every timestep."
+            raise ShapeError(message, hint="Wrap each layer of it by itself.", argument="layer")
+        batch, timesteps, *rest = x.shape
+        step = Tensor((batch, *rest), x.dtype)
+        given = f"TimeDistributed gives its layer one timestep at a time, {show(step.shape)}: "
+        inner = _inside(self.layer, step, given=given)
+        first, *others = _single(self, self.layer, inner).shape
+        output = Tensor((first, timesteps, *others), self.compute_dtype)
+        cost = inner.multiply_adds
+        total = 0 if cost == 0 else times(timesteps, cost)
+        return Inferred((output,), tuple(inner_weights(self.layer, inner.weights)), total)
+
+
+class Bidirectional(Wrapper):
+    """Runs a recurrent layer over the sequence forwards, a second one backwards, and joins their outputs.
+
+    Input: (batch, timesteps, features). Output: that of the layer, its last axis doubled by merge_mode
+    concat; two outputs where merge_mode is null. With return_state the states of both layers too.
+
+    Example:
+        {type: Bidirectional, layer: {type: LSTM, units: 32}}
+    """
+
+    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+
+    layer: Annotated[
+        InnerLayer,
+        Field(description="The recurrent layer to run.", examples=[{"type": "LSTM", "units": 32}]),
+    ]
+    merge_mode: Annotated[
+        Literal["concat", "sum", "mul", "ave"] | None,
+        Field(description="How the two outputs are joined; null: both are given."),
+    ] = "concat"
+    backward_layer: Annotated[
+        InnerLayer | None, Field(description="The layer that runs backwards; null: a copy of `layer`.")
+    ] = None
+
+    def check(self) -> None:
+        forward = _recurrent("layer", self.layer)
+        if self.backward_layer is None:
+            if forward.go_backwards:
+                message = "Bidirectional adds the backward layer itself; its `layer` must go forwards."
+                raise ArgumentError("layer", message, "Leave `go_backwards` out of the inner layer.")
+            return
+        backward = _recurrent("backward_layer", self.backward_layer)
+        if forward.go_backwards == backward.go_backwards:
+            way = "backwards" if forward.go_backwards else "forwards"
+            message = f"Bidirectional needs one layer for each direction; both of these go {way}."
+            hint = f"Write `go_backwards: {'false' if forward.go_backwards else 'true'}` in `backward_layer`."
+            raise ArgumentError("backward_layer", message, hint)
+        for key in ("stateful", "return_sequences", "return_state"):
+            here, there = getattr(forward, key), getattr(backward, key)
+            if here != there:
+                message = (
+                    f"Bidirectional needs the same `{key}` in both layers; "
+                    f"it is {str(here).lower()} in `layer`, {str(there).lower()} in `backward_layer`."
+                )
+                hint = f"Write `{key}: {str(here).lower()}` in `backward_layer`."
+                raise ArgumentError("backward_layer", message, hint)
+
+    def wrap(self, x: Tensor) -> Inferred:
+        forward = _inside(self.layer, x)
+        behind = self.backward_layer or self.layer
+        backward = forward if behind is self.layer else _inside(behind, x, argument="backward_layer")
+        merged, *states = (tensor.shape for tensor in forward.outputs)
+        if self.merge_mode == "concat" and merged[-1] is not None:
+            merged = (*merged[:-1], 2 * merged[-1])
+        outputs = [merged] if self.merge_mode else [merged, merged]
+        weights = inner_weights(self.layer, forward.weights, "forward/")
+        weights += inner_weights(behind, backward.weights, "backward/")
+        costs = (forward.multiply_adds, backward.multiply_adds)
+        return Inferred(
+            tuple(Tensor(shape, self.compute_dtype) for shape in (*outputs, *states, *states)),
+            tuple(weights),
+            None if costs[0] is None or costs[1] is None else costs[0] + costs[1],
+        )
+
+
+def _recurrent(argument: str, layer: Layer) -> Recurrent:
+    if not isinstance(layer, Recurrent):
+        raise ArgumentError(
+            argument,
+            f"Bidirectional runs a recurrent layer in both directions; {layer.title()} is not recurrent.",
+            "Recurrent layers are LSTM, GRU, SimpleRNN, RNN and ConvLSTM1D, 2D and 3D.",
+        )
+    return layer
+
+
+class SpectralNormalization(Wrapper):
+    """Divides a layer's kernel by its spectral norm in training.
+
+    Input and output: those of the layer.
+
+    Example:
+        {type: SpectralNormalization, layer: {type: Dense, units: 8}}
+    """
+
+    layer: Annotated[
+        InnerLayer,
+        Field(
+            description="The layer whose kernel or embeddings to normalize.",
+            examples=[{"type": "Dense", "units": 8}],
+        ),
+    ]
+    power_iterations: Annotated[PositiveInt, Field(description="Steps that estimate the spectral norm.")] = 1
+
+    def wrap(self, x: Tensor) -> Inferred:
+        inner = _inside(self.layer, x)
+        output = _single(self, self.layer, inner)
+        weights = inner_weights(self.layer, inner.weights)
+        kernel = next((weight for weight in weights if weight.name in ("kernel", "embeddings")), None)
+        if kernel is None or isinstance(self.layer, (Recurrent, TimeDistributed)):
+            raise ShapeError(
+                f"SpectralNormalization normalizes a kernel or embeddings; {self.layer.title()} has neither.",
+                hint="Layers that have one are Dense, EinsumDense, Embedding and the convolutions.",
+                argument="layer",
+            )
+        vector = Weight("vector_u", (1, kernel.shape[-1]), trainable=False, dtype=kernel.dtype)
+        shaped = Tensor(output.shape, self.compute_dtype)
+        return Inferred((shaped,), (*weights, vector), inner.multiply_adds)

@@ -1,0 +1,1 @@
+"""Initializers, regularizers and constraints."""

@@ -1,0 +1,1 @@
+"""Pictures of a model: SVG, PNG and Mermaid."""

@@ -1,0 +1,265 @@
+"""A first config, with the comments of a good teacher."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from layercli.config.names import RESERVED
+from layercli.data.preview import Column, Table
+
+Kind = Literal["vectors", "sequences", "images", "text"]
+Size = Literal["small", "medium", "large"]
+
+SHAPES: Final[dict[Kind, tuple[int, ...]]] = {
+    "vectors": (20,), "sequences": (50, 8), "images": (64, 64, 3), "text": (),
+}  # fmt: skip
+"""What is asked for if nobody says otherwise: the shape of one example, without the batch axis."""
+AXES: Final[dict[Kind, str]] = {
+    "vectors": "features", "sequences": "timesteps, features", "images": "height, width, channels", "text": "",
+}  # fmt: skip
+_WIDTHS: Final[dict[Size, int]] = {"small": 32, "medium": 64, "large": 256}
+_MOST_WORDS = 30
+"""Different values of a category that are written into the config one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a first config is to be for."""
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    classes: int | None
+    """None: the target is a number."""
+    size: Size = "medium"
+    data: list[str] = field(default_factory=list)
+    """Lines of the `data` section; empty: none is known yet."""
+    stem: list[str] = field(default_factory=list)
+    """Lines of `model` down to the first layers, where the data asks for other ones than its kind."""
+
+
+def config_text(start: Start) -> str:
+    """The config as a file."""
+    data = start.data or [
+        "  # Save your arrays with numpy: np.savez('data.npz', x=x, y=y); the first axis is the examples'.",
+        "  type: npz",
+        "  path: data.npz",
+        "  features: x",
+        "  target: y" + " " * 19 + ("# whole numbers from 0" if start.classes else "# numbers"),
+        "  split: {validation: 0.1, test: 0.1}",
+    ]
+    shape = f"[{', '.join(map(str, start.shape))}]"
+    declared = (
+        ["  input: {shape: [1], dtype: string}   # one text an example"]
+        if start.kind == "text"
+        else [f"  input: {shape:<20} # one example: {AXES[start.kind]}; the batch axis is left out"]
+    )
+    model = start.stem or [*declared, "  layers:", *_first_layers(start)]
+    return "\n".join([
+        f"# {_purpose(start)}",
+        "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
+        f"name: {start.name}",
+        "seed: 1                        # the same seed gives the same split, weights and order",
+        "",
+        "data:",
+        *data,
+        "",
+        "model:",
+        *model,
+        *_head(start.classes),
+        "",
+        "train:",
+        "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
+        "  batch_size: 32",
+        "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
+        *_loss(start.classes),
+        "  callbacks:",
+        "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
+        "",
+    ])  # fmt: skip
+
+
+def _purpose(start: Start) -> str:
+    target = "a number" if start.classes is None else f"one of {start.classes} classes"
+    given = "A table" if start.stem else start.kind.capitalize()
+    return f"{given} in, {target} out."
+
+
+def _first_layers(start: Start) -> list[str]:
+    width = _WIDTHS[start.size]
+    if start.kind == "vectors":
+        return [
+            "    - Normalization            # learns mean and variance of each feature from the training examples",
+            *_hidden(width, start.size),
+        ]
+    if start.kind == "sequences":
+        return [
+            "    - Normalization",
+            f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {width // 2}, return_sequences: true}}}}",
+            f"    - {{type: LSTM, units: {width // 2}}}   # without return_sequences: the last timestep alone",
+        ]
+    if start.kind == "images":
+        pools = max(
+            0, min({"small": 2, "medium": 3, "large": 4}[start.size], int(math.log2(min(start.shape[:2]))))
+        )
+        stages = [
+            f"    - {{type: Conv2D, filters: {width * 2**step // 2}, kernel_size: 3, padding: same, activation: relu}}"
+            + ("\n    - MaxPooling2D               # halves height and width" if step < pools else "")
+            for step in range(pools + 1)
+        ]
+        return [
+            "    - {type: Rescaling, scale: 0.00392157}   # 0 to 255 becomes 0 to 1; leave it out if yours are so already",
+            *stages,
+            "    - GlobalAveragePooling2D   # one number for each filter",
+            "    - {type: Dropout, rate: 0.3}",
+        ]
+    return [
+        "    # learns its words from the training examples; each text becomes 200 whole numbers",
+        "    - {type: TextVectorization, max_tokens: 20000, output_sequence_length: 200}",
+        f"    - {{type: Embedding, input_dim: 20000, output_dim: {width}}}   # a vector for each word",
+        "    - GlobalAveragePooling1D",
+        *_hidden(width, "small"),
+    ]
+
+
+def _hidden(width: int, size: Size) -> list[str]:
+    count = {"small": 1, "medium": 2, "large": 3}[size]
+    repeat = f", repeat: {count}" if count > 1 else ""
+    return [
+        f"    - {{type: Dense, units: {width}, activation: relu{repeat}}}",
+        "    - {type: Dropout, rate: 0.2}",
+    ]
+
+
+def _head(classes: int | None) -> list[str]:
+    if classes is None:
+        return ["    - {type: Dense, units: 1}    # no activation: the number may be of any size"]
+    if classes == 2:
+        return ["    - {type: Dense, units: 1, activation: sigmoid}   # the probability of class 1"]
+    return [f"    - {{type: Dense, units: {classes}, activation: softmax}}   # a probability for each class"]
+
+
+def _loss(classes: int | None) -> list[str]:
+    if classes is None:
+        return ["  loss: mean_squared_error", "  metrics: [mean_absolute_error]"]
+    loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
+    return [f"  loss: {loss}", "  metrics: [accuracy]"]
+
+
+def table_start(name: str, path: str, table: Table, target: Column, size: Size = "medium") -> Start:
+    """What fits a table: numbers normalized, categories looked up, the loss by the target."""
+    classes = _classes(target)
+    numbers = [
+        column for column in table.columns if column is not target and column.kind in ("number", "whole")
+    ]
+    texts = [
+        column for column in table.columns if column is not target and column.kind in ("category", "text")
+    ]
+    left_out = [
+        column for column in table.columns if column is not target and column.kind in ("date", "unique")
+    ]
+    rows = f"{table.rows:,} rows" if table.whole else f"the first {table.rows:,} rows"
+    data = [
+        f"  # Looked at {rows} of {len(table.columns)} columns.",
+        "  type: csv",
+        f"  path: {written_text(path)}",
+    ]
+    if table.separator != ",":
+        data.append(f"  separator: {json.dumps(table.separator)}")
+    if not table.header:
+        data.append(
+            f"  columns: [{', '.join(written_text(column.name) for column in table.columns)}]   # the file names none"
+        )
+    told = "a number"
+    if classes is not None:
+        told = (
+            f"{classes} classes: {', '.join(map(written_text, target.values[:5]))}{', ...' * (classes > 5)}"
+        )
+    data.append(f"  target: {written_text(target.name)}   # {told}")
+    if target.kind == "whole":
+        data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
+    for column in left_out:
+        why = "a date" if column.kind == "date" else "a different text in each row"
+        data.append(f"  # left out: {written_text(column.name)}, {why}")
+    names = _input_names(texts)
+    if texts or left_out:
+        data.append("  inputs:                      # input of the model: its columns")
+        if numbers:
+            data.append(f"    numbers: [{', '.join(written_text(column.name) for column in numbers)}]")
+        data += [f"    {names[column.name]}: {written_text(column.name)}" for column in texts]
+    if any(column.missing for column in numbers):
+        data.append("  missing: {numbers: median}   # of the training examples")
+    stratify = ", stratify: true" if classes else ""
+    data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
+    stem = _table_stem(numbers, texts, names, size) if texts or left_out else []
+    return Start(name, "vectors", (len(numbers),), classes, size, data, stem)
+
+
+def _classes(target: Column) -> int | None:
+    """Number of classes; None where the target is a number."""
+    if target.kind == "number" or (target.kind == "whole" and len(target.values) > 20):
+        return None
+    return len(target.values)
+
+
+def _input_names(columns: Iterable[Column]) -> dict[str, str]:
+    """A name for the input of each column that Keras and the wiring take."""
+    names: dict[str, str] = {}
+    for column in columns:
+        base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "column"
+        name, number = base, 1
+        while name in names.values() or name in (*RESERVED, "numbers"):
+            number += 1
+            name = f"{base}_{number}"
+        names[column.name] = name
+    return names
+
+
+def _table_stem(numbers: list[Column], texts: list[Column], names: dict[str, str], size: Size) -> list[str]:
+    inputs = [f"numbers: [{len(numbers)}]"] if numbers else []
+    inputs += [f"{name}: {{shape: [1], dtype: string}}" for name in names.values()]
+    lines = ["  inputs:", *(f"    {line}" for line in inputs), "  layers:"]
+    parts = []
+    if numbers:
+        lines.append(
+            "    - {type: Normalization, name: scaled, inputs: numbers}   # learned from the training examples"
+        )
+        parts.append("scaled")
+    for column in texts:
+        own, rule = names[column.name], len(column.values)
+        parts.append(f"{own}_vector")
+        if column.kind == "text":
+            lines += [
+                f"    - {{type: TextVectorization, inputs: {own}, max_tokens: 10000, output_sequence_length: 50}}",
+                "    - {type: Embedding, input_dim: 10000, output_dim: 16}",
+                f"    - {{type: GlobalAveragePooling1D, name: {own}_vector}}",
+            ]
+        elif rule <= _MOST_WORDS:
+            words = ", ".join(map(json.dumps, column.values))
+            lines += [
+                f"    - type: StringLookup           # one number for each of {rule} values, and one for all others",
+                f"      name: {own}_vector",
+                f"      inputs: {own}",
+                "      output_mode: one_hot",
+                f"      vocabulary: [{words}]",
+            ]
+        else:
+            lines += [
+                f"    - {{type: StringLookup, inputs: {own}, max_tokens: {rule + 50}}}   # learned from the training examples",
+                f"    - {{type: Embedding, input_dim: {rule + 50}, output_dim: 8}}",
+                f"    - {{type: Flatten, name: {own}_vector}}",
+            ]
+    if len(parts) > 1:
+        lines.append(f"    - {{type: Concatenate, inputs: [{', '.join(parts)}]}}")
+    return [*lines, *_hidden(_WIDTHS[size], size)]
+
+
+def written_text(text: str) -> str:
+    """A text as a YAML value on one line."""
+    bare = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
+    return text if bare else json.dumps(text, ensure_ascii=False)

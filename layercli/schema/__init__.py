@@ -1,0 +1,1 @@
+"""Pydantic base classes, field types and catalogues that config and layers share."""

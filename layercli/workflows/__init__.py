@@ -1,0 +1,1 @@
+"""What the commands and the Python API do, without a command line."""

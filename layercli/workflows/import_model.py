@@ -1,0 +1,105 @@
+"""A config from a Keras model: read, folded, written, rebuilt and held against the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layercli.check import Valid, check, require
+from layercli.errors import LayercliError, Problem, has_errors
+from layercli.importing.archive import Archive, foreign_modules, read_model
+from layercli.importing.block_detection import fold
+from layercli.importing.flatten import Leaf, leaves_of, leaves_of_config
+from layercli.importing.import_warnings import custom_classes, foreign, in_file, not_carried, not_run
+from layercli.importing.keras_graph import Described
+from layercli.importing.read_model import read_stack
+from layercli.importing.train_section import train_section
+from layercli.importing.write_config import output_names, write
+from layercli.reports.import_report import Imported
+from layercli.runs import directory as runs
+from layercli.runs.open_run import open_run
+from layercli.source.nodes import printable
+from layercli.workflows.preflight import require_memory, require_trust
+
+if TYPE_CHECKING:
+    from layercli.engine.import_check import Proof
+
+_MADE_UP = re.compile(r"(functional|sequential|model)(_\d+)?")
+"""Names that Keras gives to models."""
+
+
+def import_model(model: str, config: Path, *, weights: Path | None = None, trust: bool = False) -> Imported:
+    """Write a config that rebuilds a model, once the rebuilt one has been found equal.
+
+    Raises:
+        LayercliError: the model cannot be read, holds what a config cannot express (all of that), or differs.
+    """
+    if Path(model).is_dir() and (Path(model) / runs.MANIFEST).exists():
+        open_run(model)  # its files are those that the training wrote
+    archive = read_model(model)
+    if weights is not None and archive.kind == "json":
+        message = "This is the JSON of a model, which holds no weights."
+        hint = "Import the .keras file, or leave `--weights` out."
+        raise LayercliError(Problem(code="no-weights", message=message, hint=hint, file=printable(model)))
+    custom = custom_classes(config.parent, trust=trust)
+    stack, problems = read_stack(archive.document, custom)
+    if not has_errors(problems) and not trust:
+        problems += [foreign(name) for name in foreign_modules({"config": archive.document["config"]})]
+    if has_errors(problems):
+        raise LayercliError([in_file(archive.path, problem) for problem in problems])
+    leaves, outputs = leaves_of(stack)
+    blocks = fold(stack)
+    names = output_names(stack)
+    train, untold = train_section(archive.document.get("compile_config"), stack.output_layers, names)
+    given = stack.name if stack.name and not _MADE_UP.fullmatch(stack.name) else config.stem
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", given).strip("-_")[:60] or "model"
+    checked = check(str(config), text=write(stack, blocks, name=name, train=train))
+    wrong = [problem for problem in checked.problems if problem.severity == "error"]
+    if wrong and all(problem.path.startswith("train") for problem in wrong):
+        untold += [problem.message for problem in wrong]  # such as an output without a loss
+        train = None
+        checked = check(str(config), text=write(stack, blocks, name=name))
+    problems += [not_carried(what) for what in untold]
+    valid = require(checked)
+    again, ends = leaves_of_config(valid)
+    if not (len(again) == len(leaves) and all(map(Leaf.same, leaves, again)) and ends == outputs):
+        raise AssertionError("the config that was written stands for other layers")
+    proof = _proven(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    text = write(stack, blocks, name=name, train=train, weights=None if weights is None else weights.name)
+    try:
+        runs.write_text(config, text)
+    except OSError as error:
+        raise _unwritten(config, error) from None
+    if proof.difference is None:
+        problems.append(not_run(proof.reason))
+    told = [in_file(archive.path, problem) for problem in problems] + valid.checked.problems
+    return Imported(config, weights, valid, len(blocks), proof, told)
+
+
+def _proven(
+    archive: Archive, valid: Valid, leaves: list[Leaf], outputs: Any, custom: Callable[[Described], str | None],
+    weights: Path | None, *, trust: bool,
+) -> Proof:  # fmt: skip
+    require_trust(valid, trust=trust)
+    require_memory(valid, copies=2)
+    from layercli.engine.assemble import assemble
+    from layercli.engine.import_check import load_original, move_weights, prove
+
+    assembled = assemble(valid)
+    original = load_original(archive, assembled, valid)
+    move_weights(original, assembled, valid, leaves, fresh=archive.kind == "json")
+    proof = prove(original, assembled, valid, leaves, outputs, custom)
+    if weights is not None:
+        try:
+            with runs.staged(weights) as staging:
+                assembled.model.save(staging)
+        except OSError as error:
+            raise _unwritten(weights, error) from None
+    return proof
+
+
+def _unwritten(path: Path, error: OSError) -> LayercliError:
+    message = f"It cannot be written: {error.strerror or error}."
+    return LayercliError(Problem(code="cannot-write", message=message, file=str(path)))
