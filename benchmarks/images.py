@@ -35,22 +35,22 @@ def main() -> None:
     options = parser.parse_args()
     import keras
 
-    from layercli.config.data.section import DATA
-    from layercli.data.readers.registry import read
-    from layercli.data.subset import Shuffle
+    from layercli.config.data.section import DATA_TYPES
+    from layercli.data.readers.registry import load_dataset
+    from layercli.data.subset import ShuffleSeed
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder, options.images)
-        source = read(
-            DATA.parse({"type": "images", "path": name, "size": list(SIZE), "channels": 3}), memory=1
+        source = load_dataset(
+            DATA_TYPES.parse({"type": "images", "path": name, "size": list(SIZE), "channels": 3}), memory=1
         )
         theirs = keras.utils.image_dataset_from_directory(
             name, image_size=SIZE, batch_size=BATCH, seed=1, verbose=False
         )
 
         def ours_pass(turn: int) -> int:
-            return sum(len(batch) for batch in source.batches(BATCH, shuffle=Shuffle(1, turn)))
+            return sum(len(batch) for batch in source.batches(BATCH, shuffle=ShuffleSeed(1, turn)))
 
         def their_pass(turn: int) -> int:  # noqa: ARG001 - it shuffles by itself
             return sum(len(labels) for _, labels in theirs)

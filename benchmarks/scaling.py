@@ -47,7 +47,7 @@ def worker() -> None:
     task = json.loads(sys.stdin.read())
     from layercli import runtime
 
-    runtime.is_ours = True
+    runtime.is_cli_process = True
     if task["size"] > 1:
         cluster = {
             "cluster": {"worker": task["addresses"]},
@@ -55,11 +55,11 @@ def worker() -> None:
         }
         os.environ["TF_CONFIG"] = json.dumps(cluster)
         runtime.cluster = runtime.Cluster(task["rank"], task["size"])
-    from layercli.check import check, require
+    from layercli.check import check_config, require_valid
     from layercli.engine.assemble import assemble
     from layercli.engine.training.compile import compile_model
 
-    valid = require(check(task["config"]))
+    valid = require_valid(check_config(task["config"]))
     model = assemble(valid).model
     compile_model(model, valid.config.train)
     import numpy as np

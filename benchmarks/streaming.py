@@ -42,17 +42,17 @@ def write(path: Path, rows: int) -> None:
 
 
 def source(path: Path):
-    from layercli.config.data.section import DATA
-    from layercli.data.readers.registry import read
+    from layercli.config.data.section import DATA_TYPES
+    from layercli.data.readers.registry import load_dataset
 
-    return read(DATA.parse(CONFIG | {"path": str(path)}))
+    return load_dataset(DATA_TYPES.parse(CONFIG | {"path": str(path)}))
 
 
 def trained(path: Path):
     """The part that is trained on."""
-    from layercli.config.data.section import Split
+    from layercli.config.data.section import SplitConfig
 
-    return source(path).divide(Split(test=0.1), seed=1, shuffle=True).train
+    return source(path).split(SplitConfig(test=0.1), seed=1, shuffle=True).train
 
 
 Pass = Callable[[int], int]
@@ -61,21 +61,21 @@ Pass = Callable[[int], int]
 
 def layercli_batches(path: Path) -> Pass:
     """A shuffled pass in batches of arrays."""
-    from layercli.data.subset import Shuffle
+    from layercli.data.subset import ShuffleSeed
 
     part = trained(path)
-    return lambda epoch: sum(len(batch) for batch in part.batches(BATCH, shuffle=Shuffle(1, epoch)))
+    return lambda epoch: sum(len(batch) for batch in part.batches(BATCH, shuffle=ShuffleSeed(1, epoch)))
 
 
 def layercli_steps(path: Path) -> Pass:
     """The same through the feed of the training loop: tensors, in blocks of 32 steps."""
-    from layercli.data.subset import Shuffle
+    from layercli.data.subset import ShuffleSeed
     from layercli.engine.training.feed import Span, StreamFeed
 
     feed = StreamFeed(trained(path), BATCH)
     steps = -(-feed.samples // BATCH)
     spans = [Span(first, min(first + 32, steps)) for first in range(0, steps, 32)]
-    return lambda epoch: sum(int(block[0].shape[0]) for block in feed.blocks(spans, Shuffle(1, epoch)))
+    return lambda epoch: sum(int(block[0].shape[0]) for block in feed.blocks(spans, ShuffleSeed(1, epoch)))
 
 
 def pyarrow_batches(path: Path) -> Pass:

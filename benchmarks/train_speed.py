@@ -106,9 +106,9 @@ def ours(name):
 
     with tempfile.TemporaryDirectory() as place:
         valid = api.load(config(name, Path(place), epochs=LONG))
-        from layercli.data.readers.registry import read
+        from layercli.data.readers.registry import load_dataset
 
-        part = read(valid.config.data).divide(valid.config.data.split, seed=0, shuffle=True).train
+        part = load_dataset(valid.config.data).split(valid.config.data.split, seed=0, shuffle=True).train
         model = assemble(valid).model
         compile_model(model, valid.config.train)
         chosen = plan(valid, part)

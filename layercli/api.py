@@ -6,35 +6,35 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
-from layercli.check import Checked, Valid, check, require
-from layercli.graph.shapes import Shapes
+from layercli.check import CheckResult, ValidConfig, check_config, require_valid
+from layercli.graph.shapes import ModelShapes
 
-ConfigLike = str | PathLike[str] | Valid
+ConfigLike = str | PathLike[str] | ValidConfig
 """A config file, or what ``load`` made of one."""
 
 
-def validate(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> Checked:
+def validate(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> CheckResult:
     """Read a config and find all that is wrong with it: ``.problems``; never raises for a wrong config.
 
     ``overrides`` are as after ``--set``: ``["train.epochs=3"]``. TensorFlow is not loaded.
     """
-    return check(fspath(config), overrides)
+    return check_config(fspath(config), overrides)
 
 
-def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> Valid:
+def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> ValidConfig:
     """Read and check a config. TensorFlow is not loaded.
 
     Raises:
         LayercliError: something is wrong with it; ``.problems`` says what and where.
     """
-    if isinstance(config, Valid):
+    if isinstance(config, ValidConfig):
         if overrides:
             raise TypeError("overrides apply to a file; this config is loaded already")
         return config
-    return require(validate(config, overrides=overrides))
+    return require_valid(validate(config, overrides=overrides))
 
 
-def infer_shapes(config: ConfigLike) -> Shapes:
+def infer_shapes(config: ConfigLike) -> ModelShapes:
     """Shapes (with the batch axis), parameters and FLOPs of every layer. TensorFlow is not loaded.
 
     Raises:
@@ -49,7 +49,7 @@ def build(config: ConfigLike, *, trust: bool = False) -> Any:
     Raises:
         LayercliError: something is wrong with the config, or it names code and ``trust`` is false.
     """
-    from layercli.commands.build import build as build_model
+    from layercli.commands.build import build_model as build_model
 
     return build_model(load(config), trust=trust)[0]
 
@@ -62,7 +62,7 @@ def train(
     Raises:
         LayercliError: something is wrong with the config or the data, or the loss became NaN.
     """
-    from layercli.workflows.train import train as train_model
+    from layercli.workflows.train import train_new_run as train_model
 
     return train_model(load(config), run_dir=None if run_dir is None else fspath(run_dir), trust=trust)
 
@@ -81,7 +81,9 @@ def resume(
     Raises:
         LayercliError: as ``train``; or the config, the data or a version is another, and ``allow_changes`` is false.
     """
-    from layercli.workflows.resume import go_on
-    from layercli.workflows.resume_check import reopen
+    from layercli.workflows.resume import resume_run
+    from layercli.workflows.resume_check import open_for_resume
 
-    return go_on(reopen(fspath(run), overrides=overrides, allow_changes=allow_changes), trust=trust)
+    return resume_run(
+        open_for_resume(fspath(run), overrides=overrides, allow_changes=allow_changes), trust=trust
+    )

@@ -44,7 +44,7 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-def _options(
+def _handle_global_options(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
@@ -53,7 +53,7 @@ def _options(
     pass
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
+def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
     """The one error boundary: whatever a command raises becomes a message and an exit code."""
 
     @functools.wraps(command)
@@ -64,11 +64,11 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except (typer.Exit, typer.BadParameter):
             raise
         except LayercliError as error:
-            _report(error, json=json)
+            _print_error(error, json=json)
             raise typer.Exit(error.exit_code) from None
         except (KeyboardInterrupt, typer.Abort):  # Abort: while a question was asked
             if json:
-                _report(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
+                _print_error(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
             print("\nInterrupted.", file=sys.stderr)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
@@ -82,7 +82,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _report(error: LayercliError, *, json: bool) -> None:
+def _print_error(error: LayercliError, *, json: bool) -> None:
     from layercli.reports.console import console, print_json
     from layercli.reports.problems import print_problems, problems_json
 
@@ -112,7 +112,7 @@ def _report_bug(error: Exception, *, json: bool) -> None:
     print(f"{message}\nPlease report it with that file.", file=sys.stderr)
 
 
-def make_app(names: Iterable[str] = COMMANDS, *, listed: bool = False) -> typer.Typer:
+def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> typer.Typer:
     """The Typer app with these commands; only their modules are imported, and none to have them ``listed``."""
     app = typer.Typer(
         name="layercli",
@@ -121,34 +121,36 @@ def make_app(names: Iterable[str] = COMMANDS, *, listed: bool = False) -> typer.
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_options)
+    app.callback()(_handle_global_options)
     for name in names:
-        if listed:
-            app.command(name, help=_summary(COMMANDS[name]))(_options)
+        if is_listing:
+            app.command(name, help=_read_docstring(COMMANDS[name]))(_handle_global_options)
         else:
-            app.command(name)(guarded(import_module(COMMANDS[name]).command))
+            app.command(name)(catch_errors(import_module(COMMANDS[name]).command))
     return app
 
 
-def _summary(module: str) -> str | None:
+def _read_docstring(module: str) -> str | None:
     """What a command says of itself, read from its text: importing all commands would take most of the time."""
     import ast
 
     path = Path(__file__).parents[1] / f"{module.replace('.', '/')}.py"
     statements = ast.parse(path.read_text(encoding="utf-8")).body
-    functions = {each.name: each for each in statements if isinstance(each, ast.FunctionDef)}
+    functions = {
+        statement.name: statement for statement in statements if isinstance(statement, ast.FunctionDef)
+    }
     return ast.get_docstring(functions["command"])
 
 
 def main() -> None:
     """The console script."""
-    runtime.is_ours = True
+    runtime.is_cli_process = True
     gc.disable()  # nothing that a check makes outlives it by much; the engine turns it on again
     os.environ.setdefault(
         "PYDANTIC_DISABLE_PLUGINS", "1"
     )  # looking for plugins reads every installed package
     first = "".join(sys.argv[1:2])
     try:
-        make_app([first] if first in COMMANDS else COMMANDS, listed=not first or first.startswith("-"))()
+        make_app([first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-"))()
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

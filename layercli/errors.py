@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     """How a command ends."""
 
     OK = 0
-    WRONG = 1  # the config, the data or the model is wrong
+    INVALID_INPUT = 1  # the config, the data or the model is wrong
     USAGE = 2  # the command line is wrong
     BUG = 3  # layercli itself is wrong
     INTERRUPTED = 130
@@ -35,16 +35,16 @@ class Problem:
     column: int | None = None
     excerpt: str | None = None
     """The line of the file as written; for people, not part of the JSON."""
-    through: str | None = None
+    via: str | None = None
     """How what stands there came to where it is wrong, as a sentence: through a block, a variable or a file."""
 
     @property
-    def told(self) -> str:
+    def full_message(self) -> str:
         """The message, with the way that what is wrong has come."""
-        return f"{self.message} {self.through}" if self.through else self.message
+        return f"{self.message} {self.via}" if self.via else self.message
 
     @property
-    def place(self) -> str:
+    def location_prefix(self) -> str:
         """``file:line:column: ``, as far as they are known."""
         return "".join(f"{step}:" for step in (self.file, self.line, self.column) if step is not None) + (
             " " if self.file else ""
@@ -55,7 +55,7 @@ class Problem:
         return {
             "code": self.code,
             "severity": self.severity,
-            "message": self.told,
+            "message": self.full_message,
             "hint": self.hint,
             "path": self.path,
             "file": self.file,
@@ -67,11 +67,13 @@ class Problem:
 class LayercliError(Exception):
     """An expected failure: what the person gave is wrong, and ``problems`` says why."""
 
-    exit_code: ExitCode = ExitCode.WRONG
+    exit_code: ExitCode = ExitCode.INVALID_INPUT
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
-        super().__init__("\n".join(f"{problem.place}{problem.told}" for problem in self.problems))
+        super().__init__(
+            "\n".join(f"{problem.location_prefix}{problem.full_message}" for problem in self.problems)
+        )
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

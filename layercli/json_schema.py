@@ -12,14 +12,14 @@ from pydantic import BaseModel, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from layercli.config.config import Config
-from layercli.config.data.section import DATA
-from layercli.config.language.blocks import BLOCKS
-from layercli.config.language.variables import VARS
+from layercli.config.data.section import DATA_TYPES
+from layercli.config.language.blocks import BLOCKS_KEY
+from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.schema.component import Catalogue, Component, snake_case
-from layercli.schema.strict_model import Strict, describe_type, plain
+from layercli.schema.strict_model import StrictModel, describe_type, to_plain
 from layercli.source.extend import EXTENDS
 
 Schema = dict[str, Any]
@@ -27,7 +27,7 @@ Schema = dict[str, Any]
 _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "layer": LAYERS, "initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS,
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loss": LOSSES, "metric": METRICS, "callback": CALLBACKS,
-    "data": DATA,
+    "data": DATA_TYPES,
 }  # fmt: skip
 _SHORT: Final = ("loss", "metric")
 """Kinds that Keras also knows by short names, which depend on the target."""
@@ -71,7 +71,7 @@ def config_schema() -> Schema:
         "title": "layercli config",
         "description": inspect.getdoc(Config),
         "type": "object",
-        "properties": {key: {} for key in (*Config.model_fields, *Config.also)},
+        "properties": {key: {} for key in (*Config.model_fields, *Config.extra_keys)},
         "additionalProperties": False,
         # What extends another file may leave out whatever stands there.
         "if": {"required": [EXTENDS]},
@@ -90,11 +90,11 @@ def _config() -> Schema:
         | {
             "data": {"anyOf": [{"$ref": "#/$defs/data"}, {"type": "null"}]},
             "model": {"$ref": "#/$defs/model"},
-            VARS: {
+            VARS_KEY: {
                 "type": ["object", "null"],
                 "description": "Values that `${name}` stands for, anywhere in the config.",
             },
-            BLOCKS: {
+            BLOCKS_KEY: {
                 "type": ["object", "null"],
                 "description": "Stacks of layers with parameters, used as {block: name, with: {...}}.",
                 "additionalProperties": {"$ref": "#/$defs/block"},
@@ -230,9 +230,9 @@ def _field(field: FieldInfo) -> Schema:
     described: Schema = {"anyOf": admits} if admits else {}
     described["description"] = f"{field.description or ''} {describe_type(field).capitalize()}.".strip()
     if not field.is_required():
-        described["default"] = plain(field.get_default(call_default_factory=True))
+        described["default"] = to_plain(field.get_default(call_default_factory=True))
     if field.examples:
-        described["examples"] = [plain(example) for example in field.examples]
+        described["examples"] = [to_plain(example) for example in field.examples]
     return described
 
 
@@ -276,7 +276,7 @@ def _plain_type(annotation: Any, metadata: list[Any]) -> Schema:
         return {"type": scalars[annotation], **limits}
     if annotation is dict or typing.get_origin(annotation) is dict:
         return {"type": "object"}
-    if isinstance(annotation, type) and issubclass(annotation, Strict):
+    if isinstance(annotation, type) and issubclass(annotation, StrictModel):
         return _strict(annotation)
     return {}
 

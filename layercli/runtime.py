@@ -14,7 +14,7 @@ class Cluster(NamedTuple):
     size: int
 
 
-is_ours = False
+is_cli_process = False
 """Set by the console script before anything else; only then may the process be made lean."""
 
 cluster: Cluster | None = None
@@ -22,7 +22,7 @@ cluster: Cluster | None = None
 
 
 @contextmanager
-def native_output_held(*, shown: bool = True) -> Iterator[None]:
+def capture_native_stderr(*, should_show_on_error: bool = True) -> Iterator[None]:
     """Keep what C++ code writes to standard error off the screen; ``shown`` if it ends in an error."""
     import tempfile
 
@@ -32,13 +32,13 @@ def native_output_held(*, shown: bool = True) -> Iterator[None]:
     except OSError:  # standard error is closed: nothing would be seen anyway
         yield
         return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(screen, held.read() if shown else b"")
+            captured.seek(0)
+            os.write(screen, captured.read() if should_show_on_error else b"")
             raise
         finally:
             os.dup2(screen, 2)

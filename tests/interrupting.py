@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.checkpoints import CheckpointDirectory
 from layercli.runs.manifest import is_finished, read_manifest
 
 HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
@@ -115,7 +115,7 @@ UNLIKE = ("seconds", "examples_per_second")
 def outcome(run: Path) -> dict[str, Any]:
     """All that a finished run leaves, without what is measured in seconds."""
     assert is_finished(read_manifest(run))
-    checkpoint, damaged = Checkpoints(run).latest()
+    checkpoint, damaged = CheckpointDirectory(run).read_latest()
     assert checkpoint is not None
     assert damaged == []
     summary = json.loads((run / "summary.json").read_text())

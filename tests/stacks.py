@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import yaml
 
-from layercli.check import Checked, check_document
+from layercli.check import CheckResult, check_document
 from layercli.layers.shapes import Shape, Tensor
-from layercli.source.load import parse
-from layercli.source.nodes import Source
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
 from tests.layers.parity import judged
 
 Verdict = tuple[list[Shape], int, int]
@@ -23,12 +23,12 @@ def document(shape: list[int | None], layers: list[Any], dtype: str = "float32")
     return yaml.safe_dump({"model": {"input": {"shape": shape, "dtype": dtype}, "layers": layers}})
 
 
-def checked(text: str) -> Checked:
+def checked(text: str) -> CheckResult:
     """What the static check says of a config."""
-    return check_document(parse(Source("stack.yaml", text.splitlines(), directory=Path())))
+    return check_document(parse_yaml(SourceText("stack.yaml", text.splitlines(), directory=Path())))
 
 
-def static_verdicts(found: Checked) -> list[Verdict]:
+def static_verdicts(found: CheckResult) -> list[Verdict]:
     """What the static check knows of every layer."""
     rows = found.shapes.rows
     return [([x.shape for x in row.outputs], row.trainable, row.non_trainable) for row in rows]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layercli.graph.shapes import Row
+from layercli.graph.shapes import NodeShapes
 from tests.stacks import application, checked, document, keras_verdicts, static_verdicts
 
 
@@ -205,5 +205,5 @@ def test_the_flops_of_mobilenet_are_those_of_its_paper():
 
 def test_flops_are_unknown_where_the_size_of_the_image_is():
     shape, layers, *_ = STACKS["VGG16, trunk"]
-    rows: list[Row] = checked(document(shape, layers)).shapes.rows
+    rows: list[NodeShapes] = checked(document(shape, layers)).shapes.rows
     assert [row.flops for row in rows if row.node.type_name == "Conv2D"] == [None] * 13

@@ -39,7 +39,7 @@ def refused(command):
     def refused(text):
         result = command("validate", text, "--json")
         document = json.loads(result.stdout)
-        assert result.exit_code == ExitCode.WRONG
+        assert result.exit_code == ExitCode.INVALID_INPUT
         assert document["ok"] is False
         assert all(
             found["file"] == "c.yaml" and found["severity"] == "error" for found in document["problems"]
@@ -151,7 +151,7 @@ def test_what_never_ends_is_refused(tmp_path, name):
     standard_input = b"#" * (2 << 20) if name == "-" else None
     result = CliRunner().invoke(make_app(["validate"]), ["validate", name, "--json"], input=standard_input)
     (found,) = json.loads(result.stdout)["problems"]
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert (found["code"], found["message"], found["hint"]) == TOO_LARGE
     if writer is not None:
         writer.join(timeout=10)
@@ -179,7 +179,7 @@ def _fill(pipe):
 def test_what_cannot_be_read_is_refused(command, name, message, hint):
     command("validate", GOOD)
     result = CliRunner().invoke(make_app(["inspect-shapes"]), ["inspect-shapes", name, "--json"])
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert json.loads(result.stdout)["problems"] == [
         {
             "code": "unreadable-file", "severity": "error", "message": message, "hint": hint, "path": "",
@@ -196,7 +196,7 @@ def test_a_file_without_permission_is_refused(command, monkeypatch):
     command("validate", GOOD)
     monkeypatch.setattr("layercli.source.load.Path.open", refuse)
     result = CliRunner().invoke(make_app(["validate"]), ["validate", "c.yaml"])
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert result.stdout == (
         "c.yaml: error: The file cannot be read: Permission denied. [unreadable-file]\n\n1 file checked: 1 "
         "error.\n"
@@ -344,7 +344,7 @@ def test_a_layer_larger_than_the_machine_is_refused_before_anything_is_made(comm
         "train: {loss: sparse_categorical_crossentropy}\n"
     )
     result = command(name, text, "--json")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     (found,) = json.loads(result.stdout)["problems"]
     assert (found["code"], found["line"], found["column"]) == ("too-large", 5, 7)
     assert found["path"] == "model.layers[1]"
@@ -446,7 +446,7 @@ def test_a_layer_of_ones_own_is_not_loaded_without_trust(command, tmp_path, name
     (tmp_path / "hostile_package" / "layers.py").write_text("raise SystemExit('loaded')")
     data = "data: {type: sklearn, dataset: iris}\ntrain: {loss: mse}\n"
     result = command(name, CUSTOM + data, "--json")
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert [(found["line"], found["code"], found["message"], found["hint"])
             for found in json.loads(result.stdout)["problems"]] == [
         (4, "trust-required", f"`hostile.py:Layer` would load and run {tmp_path / 'hostile.py'}.",
@@ -519,7 +519,7 @@ def test_shapes_that_do_not_fit_are_told_at_the_line_with_both_layers_and_the_fi
 def test_a_bad_override_is_refused_without_a_traceback(command, option):
     result = command("validate", GOOD, "--set", option, "--json")
     (found,) = json.loads(result.stdout)["problems"]
-    assert result.exit_code == ExitCode.WRONG
+    assert result.exit_code == ExitCode.INVALID_INPUT
     assert (found["file"], found["line"]) == (f"--set {option}", None)
 
 

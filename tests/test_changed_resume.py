@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from layercli.config.training.resume_changes import Changes
-from layercli.runs.checkpoints import Checkpoints
+from layercli.config.training.resume_changes import ResumeChanges
+from layercli.runs.checkpoints import CheckpointDirectory
 from tests.interrupting import at_block, interrupt
 from tests.running import IRIS, invoke, train
 
@@ -35,7 +35,7 @@ def go_on(run, *changes):
     options = [word for change in ("train.epochs=5", *changes) for word in ("--set", change)]
     result = invoke("train", "--resume", run, "--allow-changes", "--json", *options)
     assert result.exit_code == 0, result.output
-    kept, _ = Checkpoints(run).latest()
+    kept, _ = CheckpointDirectory(run).read_latest()
     names = {name: kept.arrays[f"optimizer/{index}"] for index, name in enumerate(kept.state["optimizer"])}
     return result.stderr, names, json.loads(result.stdout)
 
@@ -85,7 +85,7 @@ def test_a_callback_that_was_added_begins_anew_and_another_keeps_its_memory(begu
     said, _, summary = go_on(begun, f"train.callbacks=[{stop}, {plateau}]")
     assert "the learning rate, ReduceLROnPlateau. Anew: EarlyStopping." in said
     assert rates(summary)[-1] == 0.0025
-    kept, _ = Checkpoints(begun).latest()
+    kept, _ = CheckpointDirectory(begun).read_latest()
     assert kept.state["callbacks"][0]["wait"] == 0
 
 
@@ -105,7 +105,7 @@ def test_inside_an_epoch_another_batch_size_goes_on_at_the_examples_that_are_not
     sets = ("train.execution.steps_per_execution=1", "train.checkpoints.steps=1")
     train(config, tmp_path / "run", *(word for one in sets for word in ("--set", one)))
     monkeypatch.undo()
-    assert Checkpoints(tmp_path / "run").latest()[0].step == 2
+    assert CheckpointDirectory(tmp_path / "run").read_latest()[0].step == 2
     _, _, summary = go_on(tmp_path / "run", f"train.batch_size={batch_size}")
     assert summary["resumed_from"] == {"epoch": 0, "step": step}
     assert np.isfinite(summary["history"]["loss"]).all()
@@ -120,4 +120,4 @@ def test_callbacks_hand_their_memory_on_once_to_one_of_their_type_that_watches_t
 
     before = {**section, "callbacks": [stopping("loss"), stopping("val_loss")]}
     after = {**section, "callbacks": [stopping("val_loss", 5), stopping("val_loss"), stopping("loss", 2)]}
-    assert [place for _, place in Changes.between(before, after).callbacks] == [1, None, 0]
+    assert [place for _, place in ResumeChanges.between(before, after).callback_sources] == [1, None, 0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from layercli.check import check
+from layercli.check import check_config
 
 DIGITS = "data: {type: sklearn, dataset: digits}\n"
 IMAGES = "data: {type: sklearn, dataset: digits, shape: [8, 8, 1]}\n"
@@ -19,7 +19,9 @@ def problems(tmp_path):
     def problems(text):
         path = tmp_path / "config.yaml"
         path.write_text(text, encoding="utf-8")
-        return [(found.code, found.line, found.message, found.hint) for found in check(str(path)).problems]
+        return [
+            (found.code, found.line, found.message, found.hint) for found in check_config(str(path)).problems
+        ]
 
     return problems
 
@@ -835,7 +837,7 @@ def test_a_shape_error_and_a_malformed_layer_are_both_reported(problems):
     "path", sorted(Path(__file__).parents[1].glob("configs/*.yaml")), ids=lambda path: path.stem
 )
 def test_the_examples_have_no_problems(path):
-    assert check(str(path)).problems == []
+    assert check_config(str(path)).problems == []
 
 
 def test_accuracy_of_a_number_is_a_warning(problems):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from layercli.runs import checkpoints as module
-from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.checkpoints import CheckpointDirectory
 
 
 class Killed(BaseException):
@@ -42,7 +42,7 @@ def save(kept, epoch):
 
 
 def newest(run):
-    found, damaged = Checkpoints(run).latest()
+    found, damaged = CheckpointDirectory(run).read_latest()
     assert damaged == []
     assert found is not None
     assert found.epoch == found.state["epoch"]
@@ -55,7 +55,7 @@ def test_a_kill_at_any_operation_of_writing_leaves_a_whole_checkpoint(tmp_path, 
     for last in range(100):
         run = tmp_path / str(last)
         run.mkdir()
-        kept = Checkpoints(run, keep=2)
+        kept = CheckpointDirectory(run, keep=2)
         for epoch in (1, 2):
             save(kept, epoch)
         with monkeypatch.context() as patch:
@@ -67,7 +67,7 @@ def test_a_kill_at_any_operation_of_writing_leaves_a_whole_checkpoint(tmp_path, 
             else:
                 break
         assert newest(run) in (2, 3)
-        Checkpoints(run).tidy()
+        CheckpointDirectory(run).remove_partial()
         assert not [path for path in (run / "checkpoints").iterdir() if path.name.startswith(".")]
         save(kept, 3)
         assert newest(run) == 3
@@ -76,10 +76,10 @@ def test_a_kill_at_any_operation_of_writing_leaves_a_whole_checkpoint(tmp_path, 
 
 
 def test_a_checkpoint_is_written_over_a_damaged_one_of_its_name(tmp_path):
-    kept = Checkpoints(tmp_path, keep=3)
+    kept = CheckpointDirectory(tmp_path, keep=3)
     save(kept, 1)
     (save(kept, 2) / "state.json").write_text("{}")
-    assert kept.latest()[0].epoch == 1
+    assert kept.read_latest()[0].epoch == 1
     save(kept, 2)
     assert newest(tmp_path) == 2
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_is_written_over_a_damaged_one_of_its_name(tmp_path):
 @pytest.mark.parametrize("name", ["arrays.npz", "state.json", "hashes.json"])
 @pytest.mark.parametrize("harm", ["cut", "flipped", "gone"])
 def test_any_damage_is_found(tmp_path, name, harm):
-    kept = Checkpoints(tmp_path, keep=3)
+    kept = CheckpointDirectory(tmp_path, keep=3)
     save(kept, 1)
     file = save(kept, 2) / name
     content = file.read_bytes()
@@ -97,20 +97,20 @@ def test_any_damage_is_found(tmp_path, name, harm):
         file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     else:
         file.unlink()
-    found, damaged = kept.latest()
+    found, damaged = kept.read_latest()
     assert found.epoch == 1
     assert len(damaged) == 1
     assert damaged[0].startswith("000002-000000000 is damaged (")
 
 
 def test_the_last_few_are_kept_in_the_order_of_what_is_done(tmp_path):
-    kept = Checkpoints(tmp_path, keep=2)
+    kept = CheckpointDirectory(tmp_path, keep=2)
     for epoch, step in ((0, 5), (0, 10), (1, 0), (1_000_000, 0), (1_000_000, 1)):
         kept.save(epoch, step, {"weights": np.zeros(3)}, {})
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["1000000-000000000", "1000000-000000001"]
-    assert kept.latest()[0].step == 1
+    assert kept.read_latest()[0].step == 1
 
 
 def test_a_run_without_checkpoints_has_none(tmp_path):
-    assert Checkpoints(tmp_path).latest() == (None, [])
+    assert CheckpointDirectory(tmp_path).read_latest() == (None, [])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from layercli.check import check
-from layercli.config.data.section import DATA, Data
+from layercli.check import check_config
+from layercli.config.data.section import DATA_TYPES, DataConfig
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
@@ -15,7 +15,7 @@ TYPES = [
     (kind, title)
     for title in SECTIONS
     for kind in re.findall(r"`(\w+)`", title)
-    if DATA.find(kind) is not None
+    if DATA_TYPES.find(kind) is not None
 ]
 
 
@@ -26,14 +26,14 @@ def test_every_example_is_found():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_has_no_problem(tmp_path, name):
     (tmp_path / name).write_text(EXAMPLES[name])
-    assert check(str(tmp_path / name)).problems == []
+    assert check_config(str(tmp_path / name)).problems == []
 
 
 @pytest.mark.parametrize(("kind", "title"), TYPES)
 def test_every_key_of_a_type_is_on_the_page_and_no_other(kind, title):
-    fields = set(DATA.look_up(kind).model_fields) - set(Data.model_fields)
+    fields = set(DATA_TYPES.look_up(kind).model_fields) - set(DataConfig.model_fields)
     rows = set(re.findall(r"^\| `(\w+)` \|", SECTIONS[title], re.MULTILINE))
-    others = {key for other, at in TYPES if at == title for key in DATA.look_up(other).model_fields}
+    others = {key for other, at in TYPES if at == title for key in DATA_TYPES.look_up(other).model_fields}
     assert rows <= others
     told = rows or set(re.findall(r"`(\w+)`", SECTIONS[title]))
     assert fields <= told

@@ -14,7 +14,7 @@ import pytest
 from layercli.engine.training import snapshot
 from layercli.engine.training.checkpointing import Guard
 from layercli.engine.training.loop import Loop
-from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.checkpoints import CheckpointDirectory
 from tests.interrupting import assert_same, outcome, write
 from tests.running import invoke, line_of, problems, train, write_config
 
@@ -52,7 +52,7 @@ def test_the_last_checkpoint_before_a_loss_that_is_no_number_stands_and_is_named
     )
     assert f"`layercli train --resume {diverged.path} --allow-changes --set" in problem["hint"]
     assert not (diverged.path / "model.keras").exists()
-    kept, damaged = Checkpoints(diverged.path).latest()
+    kept, damaged = CheckpointDirectory(diverged.path).read_latest()
     assert (kept.epoch, kept.step, damaged) == (2, 0, [])
     assert all(np.isfinite(array).all() for array in kept.arrays.values())
 
@@ -248,14 +248,14 @@ def test_a_run_directory_that_becomes_read_only_ends_training_and_the_checkpoint
     config = write("dense", tmp_path)
     alone = train(config, tmp_path / "alone")
     run = tmp_path / "run"
-    before = Checkpoints.save
+    before = CheckpointDirectory.save
 
     def save(self, *args):
         if len(list(run.glob("checkpoints/0*"))) == 3:
             read_only(run)
         return before(self, *args)
 
-    monkeypatch.setattr(Checkpoints, "save", save)
+    monkeypatch.setattr(CheckpointDirectory, "save", save)
     result = train(config, run).result
     assert problems(result) == [("cannot-write", None)]
     assert "Read-only file system" in told(result)["message"]

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layercli.check import check
+from layercli.check import check_config
 from layercli.layers.registry import LAYERS
 from layercli.source.load import STDIN
 
@@ -74,7 +74,7 @@ def assert_answered(tmp_path, content):
     path = tmp_path / "c.yaml"
     path.write_bytes(content)
     start = time.perf_counter()
-    checked = check(str(path))
+    checked = check_config(str(path))
     assert time.perf_counter() - start < SECONDS
     lines = [len(line) for line in _LINE_END.split(content.decode("utf-8-sig", errors="replace"))]
     for problem in checked.problems:
@@ -191,7 +191,7 @@ def test_layers_of_the_catalogue_in_any_order(tmp_path, layers, shape):
 @given(content=st.one_of(st.binary(max_size=80), st.sampled_from(TEXTS).map(str.encode)))
 def test_standard_input_too(monkeypatch, content):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
-    checked = check(STDIN)
+    checked = check_config(STDIN)
     assert checked.file == "<stdin>"
     assert all(problem.file == "<stdin>" and _CODE.fullmatch(problem.code) for problem in checked.problems)
 

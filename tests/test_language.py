@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 
 PAGES = [(Path(__file__).parents[1] / "docs" / name).read_text() for name in ("language.md", "tables.md")]
 EXAMPLES = dict(
@@ -19,9 +19,9 @@ def valid(tmp_path):
         (tmp_path / name).write_text(text)
 
     def valid(name, *overrides):
-        checked = check(str(tmp_path / name), overrides)
+        checked = check_config(str(tmp_path / name), overrides)
         assert not checked.problems, checked.problems
-        return require(checked)
+        return require_valid(checked)
 
     return valid
 

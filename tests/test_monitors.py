@@ -2,7 +2,7 @@
 
 import pytest
 
-from layercli.check import check
+from layercli.check import check_config
 
 CONFIG = """
 data: {{type: sklearn, dataset: iris{split}}}
@@ -21,7 +21,9 @@ def problems(tmp_path):
     def problems(callback, *, split=", split: {validation: 0.2}", optimizer="Adam"):
         path = tmp_path / "c.yaml"
         path.write_text(CONFIG.format(callback=callback, split=split, optimizer=optimizer))
-        return [(found.code, found.line, found.message, found.hint) for found in check(str(path)).problems]
+        return [
+            (found.code, found.line, found.message, found.hint) for found in check_config(str(path)).problems
+        ]
 
     return problems
 

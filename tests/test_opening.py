@@ -71,12 +71,12 @@ def test_an_old_model_is_refused_with_the_way_to_convert_it():
 
 
 def test_a_damaged_model_with_a_hash_that_fits_is_a_clear_problem(copy):
-    from layercli.runs.directory import digest
+    from layercli.runs.directory import hash_file
 
     model = copy / "model.keras"
     model.write_bytes(model.read_bytes()[:1000])
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"]["model.keras"] = digest(model)
+    manifest["files"]["model.keras"] = hash_file(model)
     (copy / "manifest.json").write_text(json.dumps(manifest))
     run, valid = open_run(str(copy))
     with pytest.raises(LayercliError, match="The model cannot be loaded"):

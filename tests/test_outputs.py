@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.check import check
-from layercli.config.training.log_names import logged
+from layercli.check import check_config
+from layercli.config.training.log_names import collect_log_names
 from layercli.engine.assemble import assemble
 from layercli.engine.training.compile import compile_model
 from tests.running import train
@@ -43,7 +43,7 @@ def config(tmp_path):
 
 
 def found(path):
-    return [(problem.code, problem.message, problem.hint) for problem in check(str(path)).problems]
+    return [(problem.code, problem.message, problem.hint) for problem in check_config(str(path)).problems]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,15 @@ def test_what_is_not_of_an_output_is_told(config, section, message, hint):
     ],
 )
 def test_what_is_malformed_is_told_at_its_place(config, section, code):
-    problems = check(str(config(section))).problems
+    problems = check_config(str(config(section))).problems
     assert code in [problem.code for problem in problems]
     assert all(problem.path.startswith(("train.", "model.layers[")) for problem in problems)
 
 
 def test_two_malformed_metrics_are_told_at_once(config):
-    problems = check(str(config(f"{{loss: {LOSSES}, metrics: {{label: [acuracy], score: [mea]}}}}"))).problems
+    problems = check_config(
+        str(config(f"{{loss: {LOSSES}, metrics: {{label: [acuracy], score: [mea]}}}}"))
+    ).problems
     assert [problem.path for problem in problems] == ["train.metrics.label[0]", "train.metrics.score[0]"]
 
 
@@ -110,7 +112,7 @@ def test_training_weighs_the_losses_and_logs_what_was_foretold(config):
     assert run.result.exit_code == 0, run.result.output
     history = run.summary["history"]
     valid = api.load(path)
-    names = set(logged(valid.config.train, valid.graph.output_references))
+    names = set(collect_log_names(valid.config.train, valid.graph.output_references))
     assert set(history) == names | {f"val_{name}" for name in names}
     assert list(history)[:3] == ["loss", "label_loss", "score_loss"]
     assert {"label_loss", "score_loss", "label_accuracy", "label_weighted_accuracy", "score_mae_1"} <= names
@@ -130,7 +132,7 @@ def test_one_loss_for_all_outputs_is_logged_as_keras_does(config):
     model = assemble(valid).model
     compile_model(model, valid.config.train)
     history = model.fit(X, {"label": Y["score"], "score": Y["score"]}, verbose=0).history
-    assert set(history) == set(logged(valid.config.train, valid.graph.output_references))
+    assert set(history) == set(collect_log_names(valid.config.train, valid.graph.output_references))
 
 
 def test_a_mapping_for_one_output_is_logged_without_its_name(iris, tmp_path):
@@ -141,5 +143,5 @@ def test_a_mapping_for_one_output_is_logged_without_its_name(iris, tmp_path):
     options = [option for override in overrides for option in ("--set", override)]
     run = train(iris, tmp_path / "run", *options)
     assert list(run.summary["history"]) == ["loss", "accuracy", "val_loss", "val_accuracy"]
-    config = json.loads(json.dumps(api.load(run.path / "config.yaml").config.plain()))
+    config = json.loads(json.dumps(api.load(run.path / "config.yaml").config.to_plain()))
     assert config["train"]["metrics"] == {"dense_1": ["accuracy"]}

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from layercli import api
-from layercli.check import check
+from layercli.check import check_config
 from layercli.engine.assemble import assemble
 from layercli.engine.training.compile import compile_model
 from tests.running import CONFIGS, train
@@ -48,5 +48,5 @@ def test_training_in_float16_scales_the_loss(iris, tmp_path):
 
 
 def test_a_policy_that_is_none_is_told(iris):
-    (problem,) = check(str(iris), ["model.dtype=float15"]).problems
+    (problem,) = check_config(str(iris), ["model.dtype=float15"]).problems
     assert (problem.code, problem.path) == ("unknown-value", "model.dtype")

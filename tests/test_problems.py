@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import layercli
-from layercli.check import check
+from layercli.check import check_config
 
 PAGE = (Path(__file__).parents[1] / "docs" / "problems.md").read_text()
 SHOWN = re.findall(r"### `([\w-]+)`\n\n.*?```yaml\n(.*?)```\n\nMended:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -25,7 +25,7 @@ def codes(tmp_path):
     def codes(text):
         path = tmp_path / "config.yaml"
         path.write_text(text)
-        return [problem.code for problem in check(str(path)).problems]
+        return [problem.code for problem in check_config(str(path)).problems]
 
     return codes
 

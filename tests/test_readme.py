@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from layercli.check import check
+from layercli.check import check_config
 from layercli.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ def test_the_configs_shown_are_the_examples(place):
         key: own[key] for key in shown if key != "language"
     }
     assert re.search(shown["files"], "configs/a.yaml")
-    assert not check(str(place / "configs" / "digits_lstm.yaml")).problems
+    assert not check_config(str(place / "configs" / "digits_lstm.yaml")).problems
 
 
 def test_the_python_shown_runs(place, monkeypatch, capsys):

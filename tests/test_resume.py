@@ -218,11 +218,11 @@ def test_what_is_no_run_cannot_be_resumed(tmp_path):
 
 
 def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
-    from layercli.runs.lock import locked
+    from layercli.runs.lock import lock_run
 
     config, _ = alone("dense")
     run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
-    with locked(run):
+    with lock_run(run):
         assert problems(resume(run, "--set", "train.epochs=2")) == [("run-in-use", None)]
     assert resume(run, "--set", "train.epochs=2").exit_code == 0
 

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 import layercli
 from layercli import api
-from layercli.data.readers.registry import read
+from layercli.data.readers.registry import load_dataset
 from layercli.errors import LayercliError
 from layercli.runs import directory as runs
-from layercli.source.load import parse
-from layercli.source.nodes import Source
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
 from tests.running import CONFIGS, train
 
 
 def reread(document, tmp_path):
     """What our own reader makes of the YAML that we write."""
-    return parse(Source("c.yaml", runs.to_yaml(document).split("\n"), tmp_path)).plain()
+    return parse_yaml(SourceText("c.yaml", runs.to_yaml(document).split("\n"), tmp_path)).to_plain()
 
 
 def test_a_run_leaves_every_file_of_the_design(digits_run, custom_run):
@@ -66,7 +66,7 @@ def test_the_manifest_tells_what_the_run_was_made_with_and_of(digits_run):
     assert manifest["versions"]["scikit-learn"] == version("scikit-learn")
     assert manifest["seed"] == 7
     config = api.load(CONFIGS / "digits_dense.yaml").config
-    parts = read(config.data).divide(config.data.split, seed=7, shuffle=True)
+    parts = load_dataset(config.data).split(config.data.split, seed=7, shuffle=True)
     assert manifest["data"] == {
         "fingerprint": parts.fingerprint(),
         "train": 1437,
@@ -84,7 +84,7 @@ def test_the_hashes_in_the_manifest_are_those_of_the_files(custom_run):
 
 def test_the_saved_model_is_the_one_that_was_tested(digits_run):
     config = api.load(digits_run.path / "config.yaml").config
-    parts = read(config.data).divide(config.data.split, seed=config.seed, shuffle=True)
+    parts = load_dataset(config.data).split(config.data.split, seed=config.seed, shuffle=True)
     model = keras.models.load_model(digits_run.path / "model.keras")
     loss, accuracy = model.evaluate(parts.test.x, parts.test.y, verbose=0)
     assert accuracy == pytest.approx(digits_run.summary["test"]["accuracy"])
@@ -114,51 +114,51 @@ def test_the_resolved_config_means_the_same_as_the_written_one(name, tmp_path):
     runs.write_config(tmp_path, valid)
     again = api.load(tmp_path / "config.yaml")
     data = valid.config.data
-    given = {"model": None, "data": data.located(CONFIGS).plain()}  # its paths hold anywhere
+    given = {"model": None, "data": data.with_absolute_paths(CONFIGS).to_plain()}  # its paths hold anywhere
     if data.type_name() == "python":
-        given["data"] = data.plain()  # the file of its function comes with the run
-    assert again.config.plain() | {"model": None} == valid.config.plain() | given
+        given["data"] = data.to_plain()  # the file of its function comes with the run
+    assert again.config.to_plain() | {"model": None} == valid.config.to_plain() | given
     written = (tmp_path / "config.yaml").read_text()
     runs.write_config(tmp_path, again)
     assert (tmp_path / "config.yaml").read_text() == written
     assert [row.outputs for row in again.shapes.rows] == [row.outputs for row in valid.shapes.rows]
-    assert again.checked.name == valid.checked.name
+    assert again.check_result.name == valid.check_result.name
 
 
 def test_numbers_of_runs_increase_and_gaps_are_not_filled(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert [runs.create("digits", None).as_posix() for _ in range(3)] == [
+    assert [runs.create_run("digits", None).as_posix() for _ in range(3)] == [
         f"runs/digits/{n}" for n in (1, 2, 3)
     ]
     (tmp_path / "runs/digits/1").rmdir()
     (tmp_path / "runs/digits/10").mkdir()
     (tmp_path / "runs/digits/notes").mkdir()
-    assert runs.create("digits", None).name == "11"
-    assert runs.create("iris", None).name == "1"
+    assert runs.create_run("digits", None).name == "11"
+    assert runs.create_run("iris", None).name == "1"
 
 
 def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(16) as pool:
-        paths = list(pool.map(lambda _: runs.create("digits", None), range(64)))
+        paths = list(pool.map(lambda _: runs.create_run("digits", None), range(64)))
     assert sorted(int(path.name) for path in paths) == list(range(1, 65))
 
 
 def test_a_name_may_not_lead_out_of_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LayercliError, match=r"may not lead out of `runs/`"):
-        runs.create("../elsewhere", None)
+        runs.create_run("../elsewhere", None)
 
 
 def test_a_run_directory_may_exist_if_it_is_empty(tmp_path):
     (tmp_path / "mine").mkdir()
-    assert runs.create("digits", str(tmp_path / "mine")) == tmp_path / "mine"
-    assert runs.create("digits", str(tmp_path / "deep/er")).is_dir()
+    assert runs.create_run("digits", str(tmp_path / "mine")) == tmp_path / "mine"
+    assert runs.create_run("digits", str(tmp_path / "deep/er")).is_dir()
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(LayercliError, match="The run directory is not empty"):
-        runs.create("digits", str(tmp_path / "mine"))
+        runs.create_run("digits", str(tmp_path / "mine"))
     with pytest.raises(LayercliError, match="The run directory cannot be made: File exists"):
-        runs.create("digits", str(tmp_path / "mine" / "file"))
+        runs.create_run("digits", str(tmp_path / "mine" / "file"))
 
 
 def test_only_an_empty_run_directory_is_discarded(tmp_path):
@@ -166,13 +166,13 @@ def test_only_an_empty_run_directory_is_discarded(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for name in ("empty", "full", "absent"):
-        runs.discard(tmp_path / name)
+        runs.discard_run(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
 def test_a_staged_file_appears_whole_with_the_usual_permissions(tmp_path):
     target = tmp_path / "model.keras"
-    with runs.staged(target) as staging:
+    with runs.stage_file(target) as staging:
         staging.write_text("all")
         assert not target.exists()
         assert (staging.parent, staging.suffix) == (tmp_path, ".keras")
@@ -190,7 +190,7 @@ def stop_after(_, error):
 def test_a_staged_file_that_fails_leaves_nothing_and_the_older_one(tmp_path, error):
     target = tmp_path / "summary.json"
     target.write_text("older")
-    with pytest.raises(error), runs.staged(target) as staging:
+    with pytest.raises(error), runs.stage_file(target) as staging:
         stop_after(staging.write_text("half"), error)
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
     assert target.read_text() == "older"

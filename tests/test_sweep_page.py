@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from layercli.check import check
+from layercli.check import check_config
 from layercli.config.sweep.pruners import PRUNERS
 from layercli.config.sweep.samplers import SAMPLERS
-from layercli.config.sweep.section import Sweep
-from layercli.sweep.plan import read_plan
+from layercli.config.sweep.section import SweepConfig
+from layercli.sweep.plan import read_sweep_plan
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "sweep.md").read_text()
@@ -25,23 +25,23 @@ def place(tmp_path):
 
 def test_every_example_is_found_and_the_base_config_has_no_problem(place):
     assert len(EXAMPLES) == PAGE.count("```yaml") == 3
-    assert not check(str(place / "config.yaml")).problems
+    assert not check_config(str(place / "config.yaml")).problems
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("sweep.yaml", 50), ("blocks.yaml", 24)])
 def test_an_example_has_no_problem(place, name, wanted):
-    plan, warnings = read_plan(str(place / name))
+    plan, warnings = read_sweep_plan(str(place / name))
     assert not warnings
-    assert plan.sweep.wanted == wanted
+    assert plan.sweep.trial_count == wanted
 
 
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "configs" / "sweeps").glob("*.yaml")), ids=lambda path: path.name
 )
 def test_the_sweeps_among_the_configs_have_no_problem(path):
-    assert not read_plan(str(path))[1]
+    assert not read_sweep_plan(str(path))[1]
 
 
 def test_every_key_sampler_and_pruner_stands_on_the_page():
-    for name in (*Sweep.model_fields, *SAMPLERS.names, *PRUNERS.names):
+    for name in (*SweepConfig.model_fields, *SAMPLERS.names, *PRUNERS.names):
         assert f"`{name}`" in PAGE, name

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from layercli.check import check
+from layercli.check import check_config
 from layercli.config.training.optimizers import Optimizer
 from layercli.config.training.registry import CALLBACKS, SCHEDULES
 from layercli.config.training.section import TrainSection
@@ -32,7 +32,7 @@ def test_every_example_is_found():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_has_no_problem(write, name):
-    assert check(str(write(name))).problems == []
+    assert check_config(str(write(name))).problems == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES.keys() - NEEDS_MORE.keys())

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, SCHEDULES
-from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.checkpoints import CheckpointDirectory
 from tests.interrupting import assert_same, at_block, interrupt, outcome
 from tests.running import IRIS, invoke, train
 
@@ -73,7 +73,7 @@ def test_it_is_resumed_to_the_bit(said, tmp_path, monkeypatch):
     at_block(monkeypatch, 6, interrupt)
     train(config, tmp_path / "run")
     monkeypatch.undo()
-    assert Checkpoints(tmp_path / "run").latest()[0] is not None
+    assert CheckpointDirectory(tmp_path / "run").read_latest()[0] is not None
     resumed = invoke("train", "--resume", tmp_path / "run")
     assert resumed.exit_code == 0, resumed.output
     assert_same(outcome(tmp_path / "run"), outcome(alone.path))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.check import check
+from layercli.check import check_config
 from layercli.errors import LayercliError
 from tests.running import CONFIGS, invoke, problems, train, write_config
 
@@ -30,7 +30,7 @@ def source(tmp_path_factory):
 
 def target(place, weights, layers=None, **model):
     config = write_config(place, layers or [{"type": "Normalization", "name": "scaled"}, HIDDEN, HEAD])
-    document = api.load(config).config.plain() | {"seed": 99}
+    document = api.load(config).config.to_plain() | {"seed": 99}
     document["data"] = {"type": "sklearn", "dataset": "iris", "split": {"validation": 0.2, "test": 0.2}}
     document["model"] |= {"weights": None if weights is None else str(weights), **model}
     config.write_text(json.dumps(document))
@@ -140,7 +140,7 @@ model:
 
 def test_a_pattern_that_fits_no_layer_is_told_with_the_closest(tmp_path):
     config = target(tmp_path, None)
-    found = check(str(config), ["model.freeze=[heda, scaled]"]).problems
+    found = check_config(str(config), ["model.freeze=[heda, scaled]"]).problems
     assert [(problem.code, problem.path, problem.hint) for problem in found] == [
         ("unknown-name", "model.freeze[0]", "Did you mean `head`?")
     ]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.cli import make_app
 from layercli.engine.assemble import assemble
 
@@ -46,7 +46,7 @@ def checked(tmp_path):
     def checked(text):
         path = tmp_path / "c.yaml"
         path.write_text(text)
-        return check(str(path))
+        return check_config(str(path))
 
     return checked
 
@@ -56,7 +56,7 @@ def findings(checked):
 
 
 def test_a_graph_is_built_as_by_hand(checked):
-    valid = require(checked(MODEL))
+    valid = require_valid(checked(MODEL))
     model = assemble(valid).model
     theirs = by_hand()
     assert [tuple(w.shape) for w in model.weights] == [tuple(w.shape) for w in theirs.weights]
@@ -83,7 +83,7 @@ model:
   inputs: {q: [5, 8], v: [7, 8]}
   layers: [{type: MultiHeadAttention, num_heads: 2, key_dim: 4, inputs: {value: v, query: q}}]
 """
-    valid = require(checked(text))
+    valid = require_valid(checked(text))
     assert valid.graph.nodes[0].inputs == ("q", "v")
     assert valid.shapes.rows[0].outputs[0].shape == (None, 5, 8)
 
@@ -92,14 +92,16 @@ def test_the_only_input_may_be_called_input(checked):
     text = (
         "model: {inputs: {x: [4]}, layers: [{type: Dense, units: 4}, {type: Add, inputs: [input, previous]}]}"
     )
-    assert require(checked(text)).graph.nodes[1].inputs == ("x", "dense")
+    assert require_valid(checked(text)).graph.nodes[1].inputs == ("x", "dense")
 
 
 def test_a_wired_config_is_written_out_whole(checked):
-    valid = require(checked(MODEL))
-    again = require(checked(yaml.safe_dump({"model": valid.config.plain()["model"]}, sort_keys=False)))
-    assert [(n.name, n.inputs, n.layer.plain()) for n in again.graph.nodes] == [
-        (n.name, n.inputs, n.layer.plain()) for n in valid.graph.nodes
+    valid = require_valid(checked(MODEL))
+    again = require_valid(
+        checked(yaml.safe_dump({"model": valid.config.to_plain()["model"]}, sort_keys=False))
+    )
+    assert [(n.name, n.inputs, n.layer.to_plain()) for n in again.graph.nodes] == [
+        (n.name, n.inputs, n.layer.to_plain()) for n in valid.graph.nodes
     ]
 
 
@@ -246,7 +248,7 @@ model:
 
 
 def test_a_layer_called_again_is_the_same_layer_and_one_output_of_several_is_that_one(checked):
-    valid = require(checked(SHARED))
+    valid = require_valid(checked(SHARED))
     left, right, words = keras.Input((4,)), keras.Input((4,)), keras.Input((6, 4))
     hidden, drop, code = (
         keras.layers.Dense(5, activation="relu"),
@@ -283,14 +285,14 @@ def test_the_forward_pass_of_shared_layers_agrees_and_counts_their_weights_once(
 
 
 def test_shared_layers_and_picked_outputs_are_written_out_and_read_again(checked):
-    valid = require(checked(SHARED))
-    again = require(checked(yaml.safe_dump(valid.config.plain())))
+    valid = require_valid(checked(SHARED))
+    again = require_valid(checked(yaml.safe_dump(valid.config.to_plain())))
     assert again.config.model.layers == valid.config.model.layers
     assert again.graph == valid.graph
 
 
 def test_a_model_with_shared_layers_is_saved_and_loaded(checked, tmp_path):
-    model = assemble(require(checked(SHARED))).model
+    model = assemble(require_valid(checked(SHARED))).model
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert [weight.shape for weight in loaded.weights] == [weight.shape for weight in model.weights]
@@ -313,5 +315,5 @@ model:
         "Did you mean `value`?",
     )
     rest = "    - {type: Concatenate, axis: 1, inputs: [att, att_1, att_2]}\n"
-    valid = require(checked(text.replace("valu:", "value:") + rest))
+    valid = require_valid(checked(text.replace("valu:", "value:") + rest))
     assert [node.inputs for node in valid.graph.nodes][:3] == [("b", "a"), ("a", "b"), ("att", "b")]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from layercli.check import Valid, check, require
+from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import print_summary
 from layercli.reports.problems import print_problems
 from layercli.runs import directory as runs
-from layercli.workflows.initial_weights import take_weights, told
+from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.plot import PlotOption, ThemeName, ThemeOption, UnfoldOption, write_plot
 from layercli.workflows.preflight import require_memory, require_trust
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from layercli.engine.transfer_weights import Transfer
 
 
-def _checked(output: str | None) -> str | None:
+def _validate_output(output: str | None) -> str | None:
     """The value of ``--output``, where a model can be saved under that name.
 
     Raises:
@@ -46,7 +46,7 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            callback=_checked,
+            callback=_validate_output,
             help="Save the model there, as a .keras file.",
         ),
     ] = None,
@@ -59,19 +59,19 @@ def command(
 ) -> None:
     """Build the Keras model and show its summary; save it with --output, draw it with --plot."""
     target = None if output is None else Path(output)
-    valid = require(check(config, set_ or ()))
+    valid = require_valid(check_config(config, set_ or ()))
     if plot is not None and target is None:
         write_plot(plot, valid, unfold=unfold, theme=theme)
         if json:
             print_json({"ok": True, **build_json(valid), "output": None, "plot": plot})
         else:
-            print_problems(console(error=True), valid.checked.problems)
+            print_problems(console(error=True), valid.check_result.problems)
             console().print(f"Drew {plot}.", soft_wrap=True)
         return
     with kept_for_json(json):
-        built = build(valid, trust=trust, savable=target is not None)
+        built = build_model(valid, trust=trust, should_be_savable=target is not None)
         if target is not None:
-            save(built.model, target)
+            save_model(built.model, target)
     valid = built.valid
     if plot is not None:
         write_plot(plot, valid, unfold=unfold, theme=theme)
@@ -80,12 +80,12 @@ def command(
         weights = {} if built.transfer is None else {"weights": built.transfer.as_json()}
         print_json({"ok": True, **build_json(valid), "output": output, **drawn, **weights})
         return
-    print_problems(console(error=True), valid.checked.problems)
+    print_problems(console(error=True), valid.check_result.problems)
     out = console()
-    out.print(f"{valid.checked.name}: {len(valid.graph.nodes)} layers")
+    out.print(f"{valid.check_result.name}: {len(valid.graph.nodes)} layers")
     batch_size = valid.config.train.batch_size if valid.config.train else 32
     print_summary(out, valid, batch_size)
-    for line in told(built.transfer, valid) if built.transfer is not None else ():
+    for line in describe_transfer(built.transfer, valid) if built.transfer is not None else ():
         out.print(line, soft_wrap=True)
     if target is not None:
         out.print(f"Saved to {target}.", soft_wrap=True)
@@ -93,15 +93,15 @@ def command(
         out.print(f"Drew {plot}.", soft_wrap=True)
 
 
-class Built(NamedTuple):
+class BuiltModel(NamedTuple):
     """A Keras model, its config with all that is now known, and what weights it took from elsewhere."""
 
     model: Any
-    valid: Valid
+    valid: ValidConfig
     transfer: Transfer | None
 
 
-def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> Built:
+def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: bool = False) -> BuiltModel:
     """The Keras model of a config, weights drawn from its seed or taken from where it says.
 
     Raises:
@@ -115,32 +115,32 @@ def build(valid: Valid, *, trust: bool = False, savable: bool = False) -> Built:
     assembled = assemble(valid)
     if problems := misstated(assembled, valid):
         raise LayercliError(problems)
-    if savable:
+    if should_be_savable:
         check_savable(assembled, valid)
-    return Built(assembled.model, completed(valid, assembled), take_weights(assembled, valid))
+    return BuiltModel(assembled.model, completed(valid, assembled), load_initial_weights(assembled, valid))
 
 
-def save(model: Any, target: Path) -> None:
+def save_model(model: Any, target: Path) -> None:
     """Save the model, all of it or nothing.
 
     Raises:
         LayercliError: it cannot be written there.
     """
     try:
-        with runs.staged(target) as staging:
+        with runs.stage_file(target) as staging:
             model.save(staging)
     except OSError as error:
         message = f"The model cannot be written: {error.strerror or error}."
         raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
 
 
-def build_json(valid: Valid) -> dict[str, Any]:
+def build_json(valid: ValidConfig) -> dict[str, Any]:
     """The counts that ``build --json`` prints."""
-    found = valid.shapes
+    shapes = valid.shapes
     return {
-        "model": valid.checked.name,
+        "model": valid.check_result.name,
         "layers": len(valid.graph.nodes),
-        "trainable": found.trainable,
-        "non_trainable": found.non_trainable,
-        "flops": found.flops,
+        "trainable": shapes.trainable,
+        "non_trainable": shapes.non_trainable,
+        "flops": shapes.flops,
     }

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption
 from layercli.errors import LayercliError
 from layercli.reports.console import console, print_json
@@ -30,8 +30,8 @@ def command(
     """Compare two configs: layers, shapes, parameters, FLOPs, and which weights would carry over."""
     if before == after == STDIN:
         raise typer.BadParameter("Only one of A and B can be standard input.")
-    comparison = diff(before, after, set_ or ())
-    checked = [comparison.before.checked, comparison.after.checked]
+    comparison = compare_configs(before, after, set_ or ())
+    checked = [comparison.before.check_result, comparison.after.check_result]
     problems = list(dict.fromkeys(problem for one in checked for problem in one.problems))
     if json:
         print_json({"ok": True, **diff_json(comparison), **problems_json(problems)})
@@ -40,20 +40,20 @@ def command(
     print_diff(console(), comparison, everything=all_)
 
 
-def diff(before: str, after: str, overrides: Sequence[str] = ()) -> Comparison:
+def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> Comparison:
     """What differs between two configs; ``overrides`` apply to the second.
 
     Raises:
         LayercliError: with the problems of both, if one is wrong.
     """
-    checked = check(_config_of(before)), check(_config_of(after), overrides)
-    if not all(one.ok for one in checked):
-        raise LayercliError(dict.fromkeys(problem for one in checked for problem in one.problems))
-    old, new = map(require, checked)
+    check_results = check_config(_find_config(before)), check_config(_find_config(after), overrides)
+    if not all(one.ok for one in check_results):
+        raise LayercliError(dict.fromkeys(problem for one in check_results for problem in one.problems))
+    old, new = map(require_valid, check_results)
     return Comparison.of((before, after), old, new, overrides)
 
 
-def _config_of(name: str) -> str:
+def _find_config(name: str) -> str:
     """The config of a run directory, or the file itself."""
     config = Path(name) / runs.CONFIG
     try:

@@ -11,15 +11,15 @@ from layercli.errors import LayercliError
 from layercli.graph.checks.consistency import one_hot_units
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.formatting import metrics
-from layercli.workflows.dataset import read_parts
-from layercli.workflows.finished_run import Trained
+from layercli.workflows.dataset import load_splits
+from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.subset import Part
+    from layercli.data.subset import Subset
 
-PartName = Literal["train", "validation", "test"]
-PARTS = get_args(PartName)
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES = get_args(SplitName)
 
 
 def command(
@@ -33,14 +33,14 @@ def command(
         ),
     ] = None,
     part: Annotated[
-        PartName, typer.Option("--part", help="Which part of the run's own data, without --data.")
+        SplitName, typer.Option("--part", help="Which part of the run's own data, without --data.")
     ] = "test",
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Evaluate a run's model on its test examples, on another part of its data, or on new examples."""
     with kept_for_json(json):
-        found = evaluate(run, data=data, part=part, trust=trust)
+        found = evaluate_run(run, data=data, split=part, trust=trust)
     if json:
         print_json(found)
         return
@@ -48,46 +48,58 @@ def command(
     console().print(f"{found['examples']:,} {which} examples: {metrics(found['metrics'])}", soft_wrap=True)
 
 
-def evaluate(
-    run: str, *, data: list[str] | None = None, part: PartName = "test", trust: bool = False
+def evaluate_run(
+    run: str, *, data: list[str] | None = None, split: SplitName = "test", trust: bool = False
 ) -> dict[str, Any]:
     """The loss and metrics of a run's model over a part of its data, or over all examples at ``data``.
 
     Raises:
         LayercliError: it is no finished run, its code is not trusted, or the examples do not fit.
     """
-    trained = Trained.open(run, trust=trust)
-    _, section = require_sections(trained.valid)
-    examples = _new(trained, data) if data else _part(trained, part, trust=trust)
-    from layercli.data.examples import RefusedDataError
+    finished_run = FinishedRun.open(run, trust=trust)
+    _, section = require_sections(finished_run.valid)
+    examples = (
+        _load_new_examples(finished_run, data) if data else _load_split(finished_run, split, trust=trust)
+    )
+    from layercli.data.examples import DataError
     from layercli.engine.evaluate import evaluate as evaluate_model
     from layercli.engine.load_model import load_model
 
-    model = load_model(trained.model_file, trained.valid)
+    model = load_model(finished_run.model_file, finished_run.valid)
     try:
-        found = evaluate_model(model, trained.valid, section, examples)
-    except RefusedDataError as error:  # of data that are read as they are needed
-        raise LayercliError(trained.valid.placed(found) for found in error.findings) from None
-    return {"ok": True, "run": str(trained.path), "examples": len(examples), "metrics": found, "problems": []}
+        metrics_by_name = evaluate_model(model, finished_run.valid, section, examples)
+    except DataError as error:  # of data that are read as they are needed
+        raise LayercliError(
+            finished_run.valid.problem_from_finding(found) for found in error.findings
+        ) from None
+    return {
+        "ok": True,
+        "run": str(finished_run.path),
+        "examples": len(examples),
+        "metrics": metrics_by_name,
+        "problems": [],
+    }
 
 
-def _part(trained: Trained, part: PartName, *, trust: bool) -> Part:
-    valid = trained.valid
+def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Subset:
+    valid = finished_run.valid
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
-    examples: Part = getattr(read_parts(valid, data, trust=trust)[0], part)
+    examples: Subset = getattr(load_splits(valid, data, trust=trust)[0], split)
     if not len(examples):
-        message = f"The run has no {part} examples."
-        hint = "Choose another part by --part: " + ", ".join(name for name in PARTS if name != part) + "."
-        raise LayercliError(valid.problem(("data", "split"), "bad-split", message, hint))
+        message = f"The run has no {split} examples."
+        hint = (
+            "Choose another part by --part: " + ", ".join(name for name in SPLIT_NAMES if name != split) + "."
+        )
+        raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
     return examples
 
 
-def _new(trained: Trained, paths: list[str]) -> Part:
+def _load_new_examples(finished_run: FinishedRun, paths: list[str]) -> Subset:
     """New examples, as the model is fed with them."""
-    source = trained.read_new(paths, targets=True)
-    from layercli.data.examples import Parts
-    from layercli.data.targets_and_weights import one_hot
+    source = finished_run.read_new_examples(paths, targets=True)
+    from layercli.data.examples import Splits
+    from layercli.data.targets_and_weights import encode_one_hot
 
-    units = one_hot_units(trained.valid.config, trained.valid.shapes, source.facts())
-    return one_hot(Parts(source, source, source), units).train
+    units = one_hot_units(finished_run.valid.config, finished_run.valid.shapes, source.facts())
+    return encode_one_hot(Splits(source, source, source), units).train

@@ -10,8 +10,8 @@ import typer
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.export import print_export
-from layercli.workflows.export import Request, export
-from layercli.workflows.export_files import SUFFIXES
+from layercli.workflows.export import ExportRequest, export_run
+from layercli.workflows.export_files import EXPORT_SUFFIXES
 from layercli.workflows.export_script import export_script
 
 
@@ -61,21 +61,23 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Write a run's model for use elsewhere, load it there, and compare what it gives with the original."""
-    request = Request(run, format_, _target(output, format_), batch_size, opset, quantize, tolerance)
+    request = ExportRequest(
+        run, format_, _parse_output_path(output, format_), batch_size, opset, quantize, tolerance
+    )
     _check_options(request, weights=weights)
     with kept_for_json(json):
-        done = (
+        result = (
             export_script(request, weights=weights, trust=trust)
             if format_ == "python"
-            else export(request, trust=trust)
+            else export_run(request, trust=trust)
         )
     if json:
-        print_json(done)
+        print_json(result)
     else:
-        print_export(console(), console(error=True), done)
+        print_export(console(), console(error=True), result)
 
 
-def _target(output: str | None, form: str) -> Path | None:
+def _parse_output_path(output: str | None, format_name: str) -> Path | None:
     """Where to write, as ``--output`` says.
 
     Raises:
@@ -83,7 +85,7 @@ def _target(output: str | None, form: str) -> Path | None:
     """
     if output is None:
         return None
-    path, suffix = Path(output), SUFFIXES[form]
+    path, suffix = Path(output), EXPORT_SUFFIXES[format_name]
     if suffix and path.suffix != suffix:
         raise typer.BadParameter(f"{output}: a file of this format ends in {suffix}.", param_hint="--output")
     if not path.parent.is_dir():
@@ -91,7 +93,7 @@ def _target(output: str | None, form: str) -> Path | None:
     return path
 
 
-def _check_options(request: Request, *, weights: bool) -> None:
+def _check_options(request: ExportRequest, *, weights: bool) -> None:
     """Refuse options that the form does not have.
 
     Raises:
@@ -104,5 +106,5 @@ def _check_options(request: Request, *, weights: bool) -> None:
         "--weights": (weights or None, ("python",)),
     }
     for option, (value, forms) in own.items():
-        if value is not None and request.form not in forms:
+        if value is not None and request.format not in forms:
             raise typer.BadParameter(f"goes with --format {' or '.join(forms)}.", param_hint=option)

@@ -30,16 +30,16 @@ def command(
 ) -> None:
     """Write a config that rebuilds a Keras model; the rebuilt one is compared with it."""
     config = Path(output)
-    kept = config.with_suffix(".weights.keras") if weights else None
+    weights_file = config.with_suffix(".weights.keras") if weights else None
     if config.suffix not in (".yaml", ".yml"):
         raise typer.BadParameter(f"{output}: a config's name ends in .yaml.")
     if not config.parent.is_dir():
         raise typer.BadParameter(f"there is no directory {config.parent}.")
-    for path in (config, kept):
+    for path in (config, weights_file):
         if path is not None and path.exists() and not force:
             raise typer.BadParameter(f"{path} is there already; name another file, or allow it by --force.")
     with kept_for_json(json):
-        found = import_model(model, config, weights=kept, trust=trust)
+        found = import_model(model, config, weights=weights_file, trust=trust)
     if json:
         print_json({"ok": True, **found.as_json()})
     else:

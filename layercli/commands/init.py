@@ -16,7 +16,7 @@ from layercli.reports.console import console, print_json
 from layercli.runs import directory as runs
 
 
-class Kind(StrEnum):
+class KindChoice(StrEnum):
     """What one example is."""
 
     VECTORS = "vectors"
@@ -25,7 +25,7 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-class Size(StrEnum):
+class SizeChoice(StrEnum):
     """How large the model is."""
 
     SMALL = "small"
@@ -43,7 +43,7 @@ def command(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
     ] = "config.yaml",
-    kind: Annotated[Kind | None, typer.Option("--kind", help="What one example is.")] = None,
+    kind: Annotated[KindChoice | None, typer.Option("--kind", help="What one example is.")] = None,
     shape: Annotated[
         str | None,
         typer.Option(
@@ -53,7 +53,7 @@ def command(
     classes: Annotated[
         int | None, typer.Option("--classes", min=0, help="Number of classes; 0: the target is a number.")
     ] = None,
-    size: Annotated[Size, typer.Option("--size", help="Size of the model.")] = Size.MEDIUM,
+    size: Annotated[SizeChoice, typer.Option("--size", help="Size of the model.")] = SizeChoice.MEDIUM,
     target: Annotated[
         str | None, typer.Option("--target", metavar="COLUMN", help="Column of the target.")
     ] = None,
@@ -71,9 +71,9 @@ def command(
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     note = None
     if data is not None:
-        start, note = _from_data(Path(data), path, name, target, str(size))
+        start, note = _inspect_data(Path(data), path, name, target, str(size))
     else:
-        start = _from_answers(name, kind, shape, classes, str(size), asked=is_asked(json))
+        start = _collect_answers(name, kind, shape, classes, str(size), should_ask=is_interactive(json))
     try:
         runs.write_text(path, config_text(start))
     except OSError as error:
@@ -89,66 +89,68 @@ def command(
               f"  layercli train {output}", soft_wrap=True)  # fmt: skip
 
 
-def is_asked(json: bool) -> bool:
+def is_interactive(json: bool) -> bool:
     """Whether somebody is there to answer questions."""
     return not json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _from_answers(
-    name: str, kind: Kind | None, shape: str | None, classes: int | None, size: str, *, asked: bool
+def _collect_answers(
+    name: str, kind: KindChoice | None, shape: str | None, classes: int | None, size: str, *, should_ask: bool
 ) -> Start:
     """What the options say; what they do not is asked, where somebody is there to answer."""
     missing = [flag for flag, value in (("--kind", kind), ("--classes", classes)) if value is None]
-    if missing and not asked:
+    if missing and not should_ask:
         raise typer.BadParameter(f"without a terminal to ask on, {' and '.join(missing)} must be given.")
-    chosen: Any = str(kind or _ask("What is one example? " + ", ".join(SHAPES), "vectors", _kind))
+    chosen: Any = str(
+        kind or _prompt_value("What is one example? " + ", ".join(SHAPES), "vectors", _parse_kind)
+    )
     sizes = SHAPES[chosen]
     if chosen != "text":
         default = "x".join(map(str, sizes))
-        sizes = _sizes(shape, chosen) if shape is not None else (
-            _ask(f"Its shape, {AXES[chosen]}", default, lambda text: _sizes(text, chosen)) if asked else sizes
+        sizes = _parse_shape(shape, chosen) if shape is not None else (
+            _prompt_value(f"Its shape, {AXES[chosen]}", default, lambda text: _parse_shape(text, chosen)) if should_ask else sizes
         )  # fmt: skip
     if classes is None:
-        classes = _ask("How many classes? 0: the target is a number", "2", _count)
+        classes = _prompt_value("How many classes? 0: the target is a number", "2", _parse_class_count)
     if classes == 1:
         raise typer.BadParameter("one class leaves nothing to tell apart; 0 stands for a number.")
     return Start(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]  # checked by Typer
 
 
-def _ask(question: str, default: str, parse: Any) -> Any:
+def _prompt_value(question: str, default: str, parse: Any) -> Any:
     return typer.prompt(question, default=default, value_proc=parse)
 
 
-def _kind(text: str) -> str:
+def _parse_kind(text: str) -> str:
     found = [name for name in SHAPES if text.strip() and name.startswith(text.strip().lower())]
     if len(found) != 1:
         raise typer.BadParameter(f"{text!r} is none of {', '.join(SHAPES)}.")
     return found[0]
 
 
-def _count(text: str) -> int:
+def _parse_class_count(text: str) -> int:
     if not text.strip().isdecimal() or int(text) == 1 or len(text) > 6:
         raise typer.BadParameter(f"{text!r} is no number of classes; it is 0, 2 or more.")
     return int(text)
 
 
-def _sizes(text: str, kind: Any) -> tuple[int, ...]:
+def _parse_shape(text: str, kind: Any) -> tuple[int, ...]:
     numbers = tuple(int(number) for number in re.findall(r"\d{1,9}", text))
-    wanted = len(SHAPES[kind])
-    if len(numbers) != wanted or not all(numbers) or not re.fullmatch(r"[\d\sx,\[\]()]+", text):
+    rank = len(SHAPES[kind])
+    if len(numbers) != rank or not all(numbers) or not re.fullmatch(r"[\d\sx,\[\]()]+", text):
         example = "x".join(map(str, SHAPES[kind]))
         raise typer.BadParameter(f"{text!r} is no shape of {kind}: {AXES[kind]}, such as {example}.")
     return numbers
 
 
-def _from_data(
+def _inspect_data(
     data: Path, config: Path, name: str, target: str | None, size: Any
 ) -> tuple[Start, str | None]:
-    from layercli.workflows.init_from_data import image_start, table_of
+    from layercli.workflows.init_from_data import make_image_template, read_table_and_target
 
-    place, folder = data.resolve(), config.resolve().parent
-    relative = str(place.relative_to(folder) if place.is_relative_to(folder) else place)
+    data_path, folder = data.resolve(), config.resolve().parent
+    relative = str(data_path.relative_to(folder) if data_path.is_relative_to(folder) else data_path)
     if data.is_dir():
-        return image_start(data, relative, name, size)
-    table, column = table_of(data, target)
+        return make_image_template(data, relative, name, size)
+    table, column = read_table_and_target(data, target)
     return table_start(name, relative, table, column, size), None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import Valid, check, require
+from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import console, kept_for_json, print_json
@@ -28,25 +28,27 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Show every layer's input, output, parameters and FLOPs; then run the model once and compare."""
-    valid = require(check(config, set_ or ()))
-    problems = list(valid.checked.problems)
+    valid = require_valid(check_config(config, set_ or ()))
+    problems = list(valid.check_result.problems)
     forward: Forward | None = None
     if not static:
         with kept_for_json(json):
-            valid, forward, found = forward_pass(valid, trust=trust)
+            valid, forward, found = check_forward_pass(valid, trust=trust)
         problems.extend(found)
-    wrong = has_errors(problems)
+    has_problems = has_errors(problems)
     if json:
-        print_json({"ok": not wrong, **inspection_json(valid, forward), **problems_json(problems)})
+        print_json({"ok": not has_problems, **inspection_json(valid, forward), **problems_json(problems)})
     else:
         print_inspection(console(), valid, forward)
         print_problems(console(error=True), problems)
-        if forward is not None and not wrong:
+        if forward is not None and not has_problems:
             console().print("Forward pass: every shape as declared, every value finite.")
-    raise typer.Exit(ExitCode.WRONG if wrong else ExitCode.OK)
+    raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)
 
 
-def forward_pass(valid: Valid, *, trust: bool = False) -> tuple[Valid, Forward, list[Problem]]:
+def check_forward_pass(
+    valid: ValidConfig, *, trust: bool = False
+) -> tuple[ValidConfig, Forward, list[Problem]]:
     """Run the model once: what is now known, each layer's actual output shapes, and what disagrees.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.distribution.process_group import Members
+from layercli.distribution.process_group import ProcessGroup
 from layercli.errors import ExitCode
 
 
@@ -25,6 +25,6 @@ def command(
         raise typer.BadParameter(
             f"it launches `train`, not {arguments[0]!r}: layercli launch --workers 2 -- train CONFIG."
         )
-    code = Members(arguments, size=workers, restarts=restarts).run()
+    code = ProcessGroup(arguments, size=workers, restarts=restarts).run()
     if code != ExitCode.OK:
         raise typer.Exit(code)

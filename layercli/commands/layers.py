@@ -22,7 +22,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Look layers up: all of them by family, or one with its arguments, shapes, weights and an example."""
-    document = look_up(type_) if type_ is not None else catalogue_json()
+    document = describe_layer(type_) if type_ is not None else catalogue_json()
     if json:
         print_json({"ok": True, **document, "problems": []})
     elif type_ is not None:
@@ -31,7 +31,7 @@ def command(
         print_catalogue(console(), document)
 
 
-def look_up(name: str) -> dict[str, Any]:
+def describe_layer(name: str) -> dict[str, Any]:
     """All there is to know of a layer, by any spelling of its type.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 
-def _keys_and_values(options: list[str] | None) -> list[str] | None:
+def _validate_overrides(options: list[str] | None) -> list[str] | None:
     """Refuse a ``--set`` that is no KEY=VALUE: the command line is wrong, not the config."""
     for option in options or ():
         if not option.partition("=")[0].strip() or "=" not in option:
@@ -24,7 +24,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        callback=_keys_and_values,
+        callback=_validate_overrides,
         help="Change a value of the config, as in train.epochs=3 or model.layers.head.units=20; may be repeated.",
     ),
 ]

@@ -10,28 +10,28 @@ import typer
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, kept_for_json, print_json
-from layercli.runs.directory import staged
-from layercli.source.nodes import printable
-from layercli.workflows.finished_run import Trained
+from layercli.runs.directory import stage_file
+from layercli.source.nodes import sanitize_text
+from layercli.workflows.finished_run import FinishedRun
 
-_BATCH_SIZE = 128
+_DEFAULT_BATCH_SIZE = 128
 
 
-def _checked(output: str) -> str:
+def _validate_output(output: str) -> str:
     """The value of ``--output``, where predictions can be written under that name.
 
     Raises:
         BadParameter: they cannot.
     """
     target = Path(output)
-    if target.suffix.lower() not in SUFFIXES:
-        raise typer.BadParameter(f"{output}: the file must end in one of {', '.join(SUFFIXES)}.")
+    if target.suffix.lower() not in PREDICTION_SUFFIXES:
+        raise typer.BadParameter(f"{output}: the file must end in one of {', '.join(PREDICTION_SUFFIXES)}.")
     if not target.parent.is_dir():
         raise typer.BadParameter(f"there is no directory {target.parent}.")
     return output
 
 
-SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
+PREDICTION_SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
 """As in layercli/data/writing.py, which is not loaded for them."""
 
 
@@ -53,55 +53,62 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            callback=_checked,
+            callback=_validate_output,
             help="Where predictions are written: .csv, .parquet, .jsonl or .npz.",
         ),
     ],
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, metavar="N", help="Examples that the model takes at once.")
-    ] = _BATCH_SIZE,
+    ] = _DEFAULT_BATCH_SIZE,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Predict: classes and their probabilities, or numbers, for new examples. They are read and written as they come."""
     with kept_for_json(json):
-        found = predict(run, input_, output, batch_size=batch_size, trust=trust)
+        found = predict_to_file(run, input_, output, batch_size=batch_size, trust=trust)
     if json:
         print_json(found)
     else:
-        console().print(f"{found['examples']:,} predictions in {printable(output)}.", soft_wrap=True)
+        console().print(f"{found['examples']:,} predictions in {sanitize_text(output)}.", soft_wrap=True)
 
 
-def predict(
-    run: str, inputs: list[str], output: str, *, batch_size: int = _BATCH_SIZE, trust: bool = False
+def predict_to_file(
+    run: str, inputs: list[str], output: str, *, batch_size: int = _DEFAULT_BATCH_SIZE, trust: bool = False
 ) -> dict[str, Any]:
     """Write what a run's model says of the examples at ``inputs``; ``output`` appears when all is written.
 
     Raises:
         LayercliError: it is no finished run, its code is not trusted, or the examples do not fit.
     """
-    trained = Trained.open(run, trust=trust)
-    source = trained.read_new(inputs, targets=False)
-    if not len(source):
+    finished_run = FinishedRun.open(run, trust=trust)
+    dataset = finished_run.read_new_examples(inputs, targets=False)
+    if not len(dataset):
         raise LayercliError(Problem(code="unreadable-data", message="There are no examples.", file=inputs[0]))
-    from layercli.data.examples import RefusedDataError
-    from layercli.data.predictions import WRITERS
+    from layercli.data.examples import DataError
+    from layercli.data.predictions import PREDICTION_WRITERS
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict as predictions
 
-    model = load_model(trained.model_file, trained.valid)
+    model = load_model(finished_run.model_file, finished_run.valid)
     target = Path(output)
-    chunks = predictions(model, trained.valid, source, trained.learned(), trained.files(inputs), batch_size)
+    chunks = predictions(
+        model,
+        finished_run.valid,
+        dataset,
+        finished_run.load_reader_state(),
+        finished_run.list_example_files(inputs),
+        batch_size,
+    )
     try:
-        with staged(target) as staging:
-            rows = WRITERS[target.suffix.lower()](staging, chunks)
-    except RefusedDataError as error:
+        with stage_file(target) as staging:
+            rows = PREDICTION_WRITERS[target.suffix.lower()](staging, chunks)
+    except DataError as error:
         raise LayercliError(
             Problem(code=found.code, message=found.message, hint=found.hint, file=inputs[0])
             for found in error.findings
         ) from None
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        message = f"The predictions cannot be written: {said}."
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"The predictions cannot be written: {reason}."
         raise LayercliError(Problem(code="cannot-write", message=message, file=output)) from None
-    return {"ok": True, "run": str(trained.path), "examples": rows, "output": output, "problems": []}
+    return {"ok": True, "run": str(finished_run.path), "examples": rows, "output": output, "problems": []}

@@ -12,11 +12,11 @@ from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import console, print_json
 from layercli.reports.runs import print_comparison, print_runs
-from layercli.runs.directory import ROOT
-from layercli.runs.listing import Run, find
-from layercli.runs.query import Condition, differences, in_order, known_keys, named
+from layercli.runs.directory import RUNS_ROOT
+from layercli.runs.listing import Run, find_runs
+from layercli.runs.query import Condition, filter_by_name, find_config_differences, list_run_keys, sort_runs
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 
 def command(
@@ -54,9 +54,9 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """List the runs there are; choose, sort and compare them. TensorFlow is not loaded."""
-    conditions = [_condition(text) for text in where or ()]
-    found = choose(_found(paths), name, conditions, sort, reverse=reverse)[:limit]
-    differing = differences(found) if compare else {}
+    conditions = [_parse_condition(text) for text in where or ()]
+    found = select_runs(_find_runs(paths), name, conditions, sort, reverse=reverse)[:limit]
+    differing = find_config_differences(found) if compare else {}
     if json:
         extra = {"differences": differing} if compare else {}
         print_json({"ok": True, "runs": [run.as_json() for run in found], **extra, "problems": []})
@@ -71,7 +71,7 @@ def command(
         print_runs(out, found, sort)
 
 
-def choose(
+def select_runs(
     runs: list[Run],
     name: str | None,
     conditions: Sequence[Condition],
@@ -86,38 +86,44 @@ def choose(
     """
     for key in [*(condition.key for condition in conditions), *([sort] if sort else [])]:
         if runs and not any(run.value(key) is not None for run in runs):
-            known = known_keys(runs)
-            hint = did_you_mean(key, known, otherwise=f"Among others they have {', '.join(known[:12])}.")
-            raise typer.BadParameter(f"no run has {printable(key, limit=60)!r}. {hint}")
-    chosen = [run for run in (named(runs, name) if name else runs) if all(c.holds(run) for c in conditions)]
+            available_keys = list_run_keys(runs)
+            hint = did_you_mean(
+                key, available_keys, otherwise=f"Among others they have {', '.join(available_keys[:12])}."
+            )
+            raise typer.BadParameter(f"no run has {sanitize_text(key, limit=60)!r}. {hint}")
+    selected = [
+        run
+        for run in (filter_by_name(runs, name) if name else runs)
+        if all(c.is_met_by(run) for c in conditions)
+    ]
     if sort is not None:
-        return in_order(chosen, sort, reverse=reverse)
-    return chosen[::-1] if reverse else chosen
+        return sort_runs(selected, sort, reverse=reverse)
+    return selected[::-1] if reverse else selected
 
 
-def _condition(text: str) -> Condition:
+def _parse_condition(text: str) -> Condition:
     try:
         return Condition.parse(text)
     except ValueError as error:
         raise typer.BadParameter(f"{error}.") from None
 
 
-def _found(paths: list[Path] | None) -> list[Run]:
+def _find_runs(paths: list[Path] | None) -> list[Run]:
     """The runs of these folders, each once.
 
     Raises:
         LayercliError: there is no such folder, or it cannot be read.
     """
-    if not paths and not ROOT.is_dir():
+    if not paths and not RUNS_ROOT.is_dir():
         return []
     found: dict[Path, Run] = {}
-    for path in paths or [ROOT]:
+    for path in paths or [RUNS_ROOT]:
         try:
-            found |= {run.path: run for run in find(path)}
+            found |= {run.path: run for run in find_runs(path)}
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            message = f"The runs there cannot be listed: {said}."
+            reason = getattr(error, "strerror", None) or str(error)
+            message = f"The runs there cannot be listed: {reason}."
             raise LayercliError(
-                Problem(code="run-directory", message=message, file=printable(str(path)))
+                Problem(code="run-directory", message=message, file=sanitize_text(str(path)))
             ) from None
     return list(found.values())

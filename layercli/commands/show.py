@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption
 from layercli.reports.console import console, print_json
 from layercli.reports.problems import print_problems
@@ -23,10 +23,10 @@ def command(
     set_: SetOption = None,
 ) -> None:
     """Show what a config stands for: files merged, blocks written out, every default filled in."""
-    valid = require(check(config, set_ or ()))
+    valid = require_valid(check_config(config, set_ or ()))
     if json:
         origins = {"origins": origins_json(valid)} if explain else {}
-        print_json({"ok": True, "config": valid.resolved(), **origins})
+        print_json({"ok": True, "config": valid.to_resolved_dict(), **origins})
         return
-    print_problems(console(error=True), valid.checked.problems)
-    print_yaml(explained_yaml(valid) if explain else to_yaml(valid.resolved()))
+    print_problems(console(error=True), valid.check_result.problems)
+    print_yaml(explained_yaml(valid) if explain else to_yaml(valid.to_resolved_dict()))

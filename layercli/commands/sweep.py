@@ -11,23 +11,23 @@ from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import console, is_terminal, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.sweep import SweepProgress, print_sweep
-from layercli.sweep.plan import Plan, read_plan
+from layercli.sweep.plan import SweepPlan, read_sweep_plan
 from layercli.sweep.study import (
-    identity_of_process,
+    find_owner,
+    identify_process,
+    make_sweep_directory,
     open_study,
-    owner,
     require_optuna,
-    sweep_directory,
-    tally,
-    try_again,
+    retry_trial,
+    tally_trials,
 )
-from layercli.sweep.worker_pool import Group, terminable
+from layercli.sweep.worker_pool import WorkerPool, handle_termination
 from layercli.workflows.preflight import require_trust
 
 if TYPE_CHECKING:
     import optuna
 
-_LOOK = 0.3
+_POLL_SECONDS = 0.3
 """Seconds between two looks at the trials."""
 
 
@@ -54,12 +54,12 @@ def command(
     trust: TrustOption = False,
 ) -> None:  # fmt: skip
     """Train a config again and again with values drawn from a space; the best of it is a config that trains by itself."""
-    plan, warnings = read_plan(sweep, set_ or ())
+    plan, warnings = read_sweep_plan(sweep, set_ or ())
     require_trust(plan.base, trust=trust)
     require_optuna(plan)
     out = console(error=json)
     print_problems(console(error=True), warnings)
-    directory = sweep_directory(plan, storage)
+    directory = make_sweep_directory(plan, storage)
     study = open_study(plan, directory, storage, heartbeat=heartbeat)
     task = {
         "file": sweep,
@@ -71,45 +71,47 @@ def command(
         "deadline": time.time() + plan.sweep.timeout if plan.sweep.timeout else None,
         "command": ["layercli", "sweep", sweep],
     }
-    done = tally(study.get_trials(deepcopy=False)).finished
-    known = f"; {done} are finished" if done else ""
-    out.print(f"Sweep {plan.name}: {plan.sweep.wanted} trials in {directory}{known}.", soft_wrap=True)
+    finished_trials = tally_trials(study.get_trials(deepcopy=False)).finished_count
+    finished_note = f"; {finished_trials} are finished" if finished_trials else ""
+    out.print(
+        f"Sweep {plan.name}: {plan.sweep.trial_count} trials in {directory}{finished_note}.", soft_wrap=True
+    )
     progress = SweepProgress(
         out,
         live=is_terminal(error=json),
         metric=plan.sweep.objective.metric,
-        maximizes=plan.maximizes,
-        wanted=plan.sweep.wanted,
+        maximizes=plan.is_maximizing,
+        wanted=plan.sweep.trial_count,
     )
-    group = Group(
-        "layercli.workflows.sweep_worker", task, jobs=min(jobs, plan.sweep.wanted), directory=directory
+    group = WorkerPool(
+        "layercli.workflows.sweep_worker", task, jobs=min(jobs, plan.sweep.trial_count), directory=directory
     )
-    _watch(plan, study, group, progress)
-    from layercli.sweep.results import summarized
+    _watch_trials(plan, study, group, progress)
+    from layercli.sweep.results import summarize_sweep
 
-    summary = summarized(plan, study, directory)
+    summary = summarize_sweep(plan, study, directory)
     if json:
         print_json(summary)
     else:
         print_sweep(out, summary)
 
 
-def _watch(plan: Plan, study: optuna.Study, group: Group, progress: SweepProgress) -> None:
+def _watch_trials(plan: SweepPlan, study: optuna.Study, group: WorkerPool, progress: SweepProgress) -> None:
     """Show the trials until the workers have nothing left to do; an interruption ends them and gives up their trials."""
-    from layercli.sweep.results import listed
+    from layercli.sweep.results import list_trial_rows
 
     try:
-        with terminable(), progress, group:
-            working = True
-            while working:
-                time.sleep(_LOOK)
-                rows = listed(plan, study.get_trials(deepcopy=False))
+        with handle_termination(), progress, group:
+            is_working = True
+            while is_working:
+                time.sleep(_POLL_SECONDS)
+                rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
                 progress.update(rows)
-                working = group.watch(sum(row["state"] not in ("running", "waiting") for row in rows))
+                is_working = group.supervise(sum(row["state"] not in ("running", "waiting") for row in rows))
     finally:
-        host, _ = identity_of_process()
-        ours = {(host, process) for process in group.all}
+        host, _ = identify_process()
+        own_workers = {(host, process) for process in group.process_ids}
         for trial in study.get_trials(deepcopy=False):
-            if trial.state.name == "RUNNING" and owner(trial) in ours:
-                try_again(study, trial, most=None)
-    progress.update(listed(plan, study.get_trials(deepcopy=False)))
+            if trial.state.name == "RUNNING" and find_owner(trial) in own_workers:
+                retry_trial(study, trial, max_retries=None)
+    progress.update(list_trial_rows(plan, study.get_trials(deepcopy=False)))

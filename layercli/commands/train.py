@@ -9,19 +9,19 @@ from typing import Annotated
 import typer
 
 from layercli import runtime
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption, TrustOption
-from layercli.distribution.cluster import gpus_to_share, join
-from layercli.distribution.process_group import Members
-from layercli.distribution.run_paths import copied, place_of_follower
+from layercli.distribution.cluster import count_shared_gpus, join_cluster
+from layercli.distribution.process_group import ProcessGroup
+from layercli.distribution.run_paths import copy_run, make_scratch_run_path
 from layercli.reports.console import console, is_terminal, kept_for_json, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.progress import Progress, Quiet, Silent
 from layercli.reports.training import print_outcome
 from layercli.source.load import STDIN
-from layercli.workflows.resume import go_on
-from layercli.workflows.resume_check import reopen
-from layercli.workflows.train import train
+from layercli.workflows.resume import resume_run
+from layercli.workflows.resume_check import open_for_resume
+from layercli.workflows.train import train_new_run
 
 
 def command(
@@ -64,30 +64,36 @@ def command(
     if resume is not None and run_dir is not None:
         raise typer.BadParameter("a resumed run stays in its directory; leave --run-dir out.")
     out = console(error=json)
-    begun = None if resume is None else reopen(
+    resumable = None if resume is None else open_for_resume(
         resume, config=config, overrides=set_ or (), allow_changes=allow_changes
     )  # fmt: skip
-    valid = require(check(str(config), set_ or ())) if begun is None else begun.valid
-    if (gpus := gpus_to_share(valid)) and config != STDIN:
-        raise typer.Exit(Members(["train", *sys.argv[2:]], size=gpus, restarts=0).run())
-    warnings = join(valid)
-    if begun is None:
-        print_problems(console(error=True), valid.checked.problems)
+    valid = require_valid(check_config(str(config), set_ or ())) if resumable is None else resumable.valid
+    if (gpus := count_shared_gpus(valid)) and config != STDIN:
+        raise typer.Exit(ProcessGroup(["train", *sys.argv[2:]], size=gpus, restarts=0).run())
+    warnings = join_cluster(valid)
+    if resumable is None:
+        print_problems(console(error=True), valid.check_result.problems)
     print_problems(console(error=True), warnings)
-    shown = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
-    with kept_for_json(json), place_of_follower() as place:
-        progress = shown if place is None else Silent()
-        if begun is None:
-            place_or_dir = run_dir if place is None else place
-            summary = train(valid, run_dir=place_or_dir, trust=trust, progress=progress, interruptible=True)
+    visible_progress = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
+    with kept_for_json(json), make_scratch_run_path() as scratch_dir:
+        progress = visible_progress if scratch_dir is None else Silent()
+        if resumable is None:
+            target_dir = run_dir if scratch_dir is None else scratch_dir
+            summary = train_new_run(
+                valid, run_dir=target_dir, trust=trust, progress=progress, is_interruptible=True
+            )
         else:
-            begun = begun if place is None else replace(begun, run=copied(begun.run, place))
-            summary = go_on(begun, trust=trust, progress=progress, interruptible=True)
-    if place is not None:
+            resumable = (
+                resumable
+                if scratch_dir is None
+                else replace(resumable, run_dir=copy_run(resumable.run_dir, scratch_dir))
+            )
+            summary = resume_run(resumable, trust=trust, progress=progress, is_interruptible=True)
+    if scratch_dir is not None:
         summary = {"ok": True, "worker": runtime.cluster.rank if runtime.cluster else 0}
     if json:
         print_json(summary)
-    elif quiet and place is None:
+    elif quiet and scratch_dir is None:
         out.print(summary["run"], soft_wrap=True)
-    elif place is None:
+    elif scratch_dir is None:
         print_outcome(out, summary)

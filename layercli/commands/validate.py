@@ -9,16 +9,16 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import Checked, check, require
+from layercli.check import CheckResult, check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import console, print_json
 from layercli.reports.problems import MOST_SHOWN, github_line, print_problems, problems_json
-from layercli.workflows.config_files import each, find_configs
-from layercli.workflows.preflight import memory_problem
+from layercli.workflows.config_files import find_configs, map_files
+from layercli.workflows.preflight import check_memory
 
 
-class Format(StrEnum):
+class ProblemFormat(StrEnum):
     """Who reads the problems: a person, a program, or GitHub, which shows them beside the lines of a change."""
 
     TEXT = "text"
@@ -34,7 +34,7 @@ def command(
         ),
     ],
     format_: Annotated[
-        Format | None,
+        ProblemFormat | None,
         typer.Option("--format", help="text for people, json as --json, github for annotations."),
     ] = None,
     fix: Annotated[
@@ -44,67 +44,69 @@ def command(
     set_: SetOption = None,
 ) -> None:
     """Check configs: every problem in every file, at once. TensorFlow is not loaded."""
-    if json and format_ not in (None, Format.JSON):
+    if json and format_ not in (None, ProblemFormat.JSON):
         raise typer.BadParameter(f"--json and --format {format_} contradict each other.")
     files, skipped, problems = find_configs(configs)
     if fix:
         if set_ or "-" in configs:
             raise typer.BadParameter("--fix changes files; it goes with neither --set nor standard input.")
         for file in files:
-            _mend(file, json=json or format_ is Format.JSON)
-    problems += validate(files, overrides=set_ or ())
-    wrong = has_errors(problems)
-    match Format.JSON if json else format_:
-        case Format.JSON:
-            print_json({"ok": not wrong, **problems_json(problems)})
-        case Format.GITHUB:
+            _fix_file(file, json=json or format_ is ProblemFormat.JSON)
+    problems += validate_files(files, overrides=set_ or ())
+    has_problems = has_errors(problems)
+    match ProblemFormat.JSON if json else format_:
+        case ProblemFormat.JSON:
+            print_json({"ok": not has_problems, **problems_json(problems)})
+        case ProblemFormat.GITHUB:
             for problem in problems[:MOST_SHOWN]:
                 print(github_line(problem))
-            print(_verdict(len(files), skipped, problems))
+            print(_format_summary(len(files), skipped, problems))
         case _:
             if problems:
                 print_problems(console(), problems)
-            print(_verdict(len(files), skipped, problems))
-    raise typer.Exit(ExitCode.WRONG if wrong else ExitCode.OK)
+            print(_format_summary(len(files), skipped, problems))
+    raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)
 
 
-def _mend(file: str, *, json: bool) -> None:
+def _fix_file(file: str, *, json: bool) -> None:
     """Show what can be mended in a file, and write it; a person at a terminal is asked first."""
     from layercli.reports.problems import print_diff
-    from layercli.workflows.autofix import mended, write
+    from layercli.workflows.autofix import compute_fixes, write_fixed_file
 
-    before, after = mended(file)
+    before, after = compute_fixes(file)
     if before == after:
         return
     print_diff(console(error=json), file, before, after)
-    asked = not json and sys.stdin.isatty() and sys.stdout.isatty()
-    if not asked or typer.confirm(f"Write {file}?"):
-        write(file, after)
+    should_ask = not json and sys.stdin.isatty() and sys.stdout.isatty()
+    if not should_ask or typer.confirm(f"Write {file}?"):
+        write_fixed_file(file, after)
 
 
-def validate(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:
+def validate_files(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:
     """Everything that is wrong with the config files, in their order."""
-    return [problem for found in each(problems_of, files, tuple(overrides)) for problem in found]
+    return [problem for found in map_files(find_file_problems, files, tuple(overrides)) for problem in found]
 
 
-def problems_of(file: str, overrides: Sequence[str] = ()) -> list[Problem]:
+def find_file_problems(file: str, overrides: Sequence[str] = ()) -> list[Problem]:
     """Everything that is wrong with one config file."""
-    return _with_memory(check(file, overrides))
+    return _add_memory_warning(check_config(file, overrides))
 
 
-def _with_memory(checked: Checked) -> list[Problem]:
+def _add_memory_warning(checked: CheckResult) -> list[Problem]:
     """What is wrong with one file; that this machine is too small for it is a warning, since another may train it."""
-    too_large = memory_problem(require(checked), copies=1, severity="warning") if checked.ok else None
+    too_large = check_memory(require_valid(checked), copies=1, severity="warning") if checked.ok else None
     return [*checked.problems, *([too_large] if too_large else [])]
 
 
-def _verdict(files: int, skipped: int, problems: Sequence[Problem]) -> str:
+def _format_summary(files: int, skipped: int, problems: Sequence[Problem]) -> str:
     errors = sum(problem.severity == "error" for problem in problems)
     kinds = ((errors, "error"), (len(problems) - errors, "warning"))
-    counted = [_count(number, word) for number, word in kinds if number]
-    left_out = f" {_count(skipped, 'other YAML file')} left out: no `model` in it." if skipped else ""
-    return f"{_count(files, 'file')} checked: {', '.join(counted) if counted else 'no problems'}.{left_out}"
+    counts = [_format_count(number, word) for number, word in kinds if number]
+    skipped_note = (
+        f" {_format_count(skipped, 'other YAML file')} left out: no `model` in it." if skipped else ""
+    )
+    return f"{_format_count(files, 'file')} checked: {', '.join(counts) if counts else 'no problems'}.{skipped_note}"
 
 
-def _count(number: int, word: str) -> str:
+def _format_count(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"

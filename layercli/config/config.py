@@ -4,37 +4,37 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.config.data.section import DataSection
-from layercli.config.language.blocks import BLOCKS
-from layercli.config.language.variables import VARS
+from layercli.config.data.section import DataField
+from layercli.config.language.blocks import BLOCKS_KEY
+from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
 from layercli.config.names import RunName
 from layercli.config.training.section import TrainSection
-from layercli.schema.strict_model import Strict
+from layercli.schema.strict_model import StrictModel
 from layercli.source.extend import EXTENDS
 
-_SECTION = "It belongs under `train:`."
+_TRAIN_HINT = "It belongs under `train:`."
 
 
-class Config(Strict):
+class Config(StrictModel):
     """What a config file declares."""
 
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         "layers": "It belongs under `model:`.",
         "input": "It belongs under `model:`.",
-        **dict.fromkeys(("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), _SECTION),
+        **dict.fromkeys(("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), _TRAIN_HINT),
         "dataset": "It belongs under `data:`.",
         "split": "It belongs under `data:`.",
         "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",
     }
 
-    also: ClassVar[tuple[str, ...]] = (EXTENDS, VARS, BLOCKS)
+    extra_keys: ClassVar[tuple[str, ...]] = (EXTENDS, VARS_KEY, BLOCKS_KEY)
 
     name: Annotated[
         RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")
     ] = None
     seed: Annotated[int, Field(ge=0, lt=2**31, description="Seed of everything random.")] = 0
-    data: Annotated[DataSection | None, Field(description="What the model learns from.")] = None
+    data: Annotated[DataField | None, Field(description="What the model learns from.")] = None
     model: Annotated[ModelSection, Field(description="The layers.", examples=["{input: [4], layers: [...]}"])]
     train: Annotated[TrainSection | None, Field(description="How the model learns.")] = None
 

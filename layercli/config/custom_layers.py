@@ -5,17 +5,19 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.base import Inferred, Layer
+from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
-from layercli.schema.strict_model import refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import value_error
+from layercli.source.nodes import quote_value
 
-_KERAS = "keras.layers."
-_CLASS = r"[A-Za-z_]\w*"
-_KERAS_CLASS = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE = re.compile(rf"(?P<place>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_CLASS})", re.ASCII)
-_MODULE = re.compile(rf"(?P<place>{_CLASS}(?:\.{_CLASS})*):(?P<cls>{_CLASS})", re.ASCII)
+_KERAS_PREFIX = "keras.layers."
+_IDENTIFIER = r"[A-Za-z_]\w*"
+_KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
+_FILE_TYPE_PATTERN = re.compile(rf"(?P<place>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII)
+_MODULE_TYPE_PATTERN = re.compile(
+    rf"(?P<place>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
+)
 
 
 class CustomLayer(Layer):
@@ -24,10 +26,12 @@ class CustomLayer(Layer):
     family: ClassVar[str] = "custom"
 
     kind: Literal["file", "module", "keras"]
-    place: str
+    module: str
     """The file or module."""
     class_name: str
-    given: Annotated[dict[str, Any], Field(description="The arguments of the layer's constructor.")] = {}  # noqa: RUF012
+    constructor_arguments: Annotated[
+        dict[str, Any], Field(description="The arguments of the layer's constructor.")
+    ] = {}  # noqa: RUF012
     output_shape: Annotated[
         list[Annotated[int, Field(gt=0)] | None] | None,
         Field(
@@ -36,69 +40,81 @@ class CustomLayer(Layer):
         ),
     ] = None
 
-    def reference(self) -> str:
+    def type_reference(self) -> str:
         """The ``type`` as it stands in a config."""
-        return f"{_KERAS}{self.class_name}" if self.kind == "keras" else f"{self.place}:{self.class_name}"
+        return (
+            f"{_KERAS_PREFIX}{self.class_name}"
+            if self.kind == "keras"
+            else f"{self.module}:{self.class_name}"
+        )
 
     @property
-    def needs_trust(self) -> bool:
+    def has_user_code(self) -> bool:
         """Whether building the layer runs code that the config names."""
         return self.kind != "keras"
 
     def arguments(self) -> dict[str, Any]:
-        return self.given | ({"dtype": self.dtype} if self.dtype is not None else {})
+        return self.constructor_arguments | ({"dtype": self.dtype} if self.dtype is not None else {})
 
-    def plain(self) -> dict[str, Any]:
-        stated = {"output_shape": self.output_shape} if self.output_shape is not None else {}
-        return {"type": self.reference(), **self.arguments(), **stated}
+    def to_plain(self) -> dict[str, Any]:
+        output_shape = {"output_shape": self.output_shape} if self.output_shape is not None else {}
+        return {"type": self.type_reference(), **self.arguments(), **output_shape}
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:  # noqa: ARG002 - only running the layer can tell
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:  # noqa: ARG002 - only running the layer can tell
         outputs = (
             () if self.output_shape is None else (Tensor((None, *self.output_shape), self.compute_dtype),)
         )
-        return Inferred(outputs, (), None, complete=False)
+        return InferredLayer(outputs, (), None, has_known_weights=False)
 
 
-def unknown_layer() -> CustomLayer:
+def make_unknown_layer() -> CustomLayer:
     """A layer of which nothing is known, in place of one that is malformed."""
     return CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
 
 
-def is_custom(name: object) -> bool:
+def is_custom_type(type_name: object) -> bool:
     """Whether a ``type`` names a class rather than an entry of the catalogue."""
-    return isinstance(name, str) and (":" in name or name.startswith(_KERAS))
+    return isinstance(type_name, str) and (":" in type_name or type_name.startswith(_KERAS_PREFIX))
 
 
-def parse_custom(name: str, arguments: dict[str, Any]) -> Layer:
+def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
     """The layer that ``file.py:Class``, ``module:Class`` or ``keras.layers.Class`` names; loads nothing.
 
     Raises:
         ValidationError | PydanticCustomError: the name is malformed, or an argument is.
     """
-    if name.startswith(_KERAS):
-        cls = name.removeprefix(_KERAS)
-        if LAYERS.find(cls) or any(cls.lower() == refused.lower() for refused in LAYERS.refused):
+    if type_name.startswith(_KERAS_PREFIX):
+        cls = type_name.removeprefix(_KERAS_PREFIX)
+        if LAYERS.find(cls) or any(cls.lower() == refused.lower() for refused in LAYERS.unavailable):
             return LAYERS.parse({"type": cls, **arguments})
-        if _KERAS_CLASS.fullmatch(cls):
-            return _custom("keras", "keras.layers", cls, arguments)
+        if _KERAS_CLASS_PATTERN.fullmatch(cls):
+            return _make_custom_layer("keras", "keras.layers", cls, arguments)
         hint = "For example `type: keras.layers.Dense`."
-        raise refuse(
-            "bad-custom-type", f"`type` is {quoted(name)}; a layer of Keras is named by its class.", hint
+        raise value_error(
+            "bad-custom-type",
+            f"`type` is {quote_value(type_name)}; a layer of Keras is named by its class.",
+            hint,
         )
-    for kind, pattern in (("file", _FILE), ("module", _MODULE)):
-        match = pattern.fullmatch(name)
+    for kind, pattern in (("file", _FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
+        match = pattern.fullmatch(type_name)
         if match and ".." not in match["place"]:
-            return _custom(kind, match["place"], match["cls"], arguments)
-    raise refuse(
+            return _make_custom_layer(kind, match["place"], match["cls"], arguments)
+    raise value_error(
         "bad-custom-type",
-        f"`type` is {quoted(name)}; a layer of your own is a file beside the config, or a module, and a class.",
+        f"`type` is {quote_value(type_name)}; a layer of your own is a file beside the config, or a module, and a class.",
         "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
     )
 
 
-def _custom(kind: str, place: str, class_name: str, arguments: dict[str, Any]) -> CustomLayer:
-    stated = {key: arguments[key] for key in ("output_shape", "dtype") if key in arguments}
-    given = {key: item for key, item in arguments.items() if key not in stated}
+def _make_custom_layer(kind: str, module: str, class_name: str, arguments: dict[str, Any]) -> CustomLayer:
+    layer_fields = {key: arguments[key] for key in ("output_shape", "dtype") if key in arguments}
+    constructor_arguments = {key: item for key, item in arguments.items() if key not in layer_fields}
     return CustomLayer.model_validate(
-        {**stated, "kind": kind, "place": place, "class_name": class_name, "given": given}
+        {
+            **layer_fields,
+            "kind": kind,
+            "place": module,
+            "class_name": class_name,
+            "given": constructor_arguments,
+        }
     )

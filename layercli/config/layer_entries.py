@@ -9,17 +9,17 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from layercli.config.custom_layers import CustomLayer, is_custom, parse_custom
-from layercli.config.names import layer_name
+from layercli.config.custom_layers import CustomLayer, is_custom_type, parse_custom_layer
+from layercli.config.names import parse_layer_name
 from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
-from layercli.schema.component import at, snake_case
-from layercli.schema.strict_model import explained, refuse
-from layercli.schema.suggestions import closest, did_you_mean
-from layercli.source.nodes import quoted
+from layercli.schema.component import parse_at_key, snake_case
+from layercli.schema.strict_model import copy_value_error, value_error
+from layercli.schema.suggestions import did_you_mean, find_closest
+from layercli.source.nodes import quote_value
 
 
-class Doubt(IntEnum):
+class Uncertainty(IntEnum):
     """What may be wrong with a layer that stands in for a malformed one."""
 
     NONE = 0
@@ -34,10 +34,10 @@ class LayerEntry:
     layer: Layer | None
     """None: the one that ``reuse`` names."""
     name: str | None = None
-    doubt: Doubt = Doubt.NONE
+    uncertainty: Uncertainty = Uncertainty.NONE
     inputs: tuple[str, ...] | None = None
     """Names of what feeds it; None: the layer before."""
-    keys: tuple[str, ...] | None = None
+    input_keys: tuple[str, ...] | None = None
     """Where each input goes, as in ``inputs: {query: a, value: b}``; None: by their order."""
     reuse: str | None = None
     """The layer above that is called again, with the same weights."""
@@ -51,22 +51,24 @@ class LayerEntry:
             self.layer.class_name if isinstance(self.layer, CustomLayer) else self.layer.type_name()
         )
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """The mapping that declares this entry, every default written out."""
-        named = {"name": self.name} if self.name else {}
+        name_mapping = {"name": self.name} if self.name else {}
         if self.layer is None:
-            return {"reuse": self.reuse, **named, **self._wiring()}
-        declared = self.layer.plain()
-        return {"type": declared.pop("type"), **named, **self._wiring(), **declared}
+            return {"reuse": self.reuse, **name_mapping, **self._inputs_mapping()}
+        declared = self.layer.to_plain()
+        return {"type": declared.pop("type"), **name_mapping, **self._inputs_mapping(), **declared}
 
-    def _wiring(self) -> dict[str, Any]:
+    def _inputs_mapping(self) -> dict[str, Any]:
         if self.inputs is None:
             return {}
-        keyed = dict(zip(self.keys, self.inputs, strict=True)) if self.keys else list(self.inputs)
-        return {"inputs": keyed}
+        inputs = (
+            dict(zip(self.input_keys, self.inputs, strict=True)) if self.input_keys else list(self.inputs)
+        )
+        return {"inputs": inputs}
 
 
-def parse_entry(value: Any) -> LayerEntry:
+def parse_layer_entry(value: Any) -> LayerEntry:
     """The entry that an item of ``model.layers`` declares.
 
     Raises:
@@ -77,28 +79,36 @@ def parse_entry(value: Any) -> LayerEntry:
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict):
-        message = f"{quoted(value)} is no layer; write its type, or {{type: Dense, units: 10}}."
-        raise refuse("wrong-type", message)
+        message = f"{quote_value(value)} is no layer; write its type, or {{type: Dense, units: 10}}."
+        raise value_error("wrong-type", message)
     if "reuse" in value and "type" not in value:
         return _parse_reuse(value)
     if "type" not in value:
-        _refuse_nested(value)
+        _reject_type_as_key(value)
     arguments = dict(value)
     if arguments.get("name", "") is None:
         del arguments["name"]
     errors: list[InitErrorDetails] = []
-    named = "name" in arguments
-    name = _collect(errors, lambda: at("name", layer_name, arguments.pop("name"))) if named else None
-    wired = arguments.pop("inputs", None)
-    sources = None if wired is None else _collect(errors, lambda: at("inputs", parse_sources, wired))
-    layer = _collect(errors, lambda: _parse_layer(arguments))
-    errors = [_named(error) for error in errors]
+    has_name = "name" in arguments
+    name = (
+        _collect_errors(errors, lambda: parse_at_key("name", parse_layer_name, arguments.pop("name")))
+        if has_name
+        else None
+    )
+    raw_inputs = arguments.pop("inputs", None)
+    sources = (
+        None
+        if raw_inputs is None
+        else _collect_errors(errors, lambda: parse_at_key("inputs", parse_input_names, raw_inputs))
+    )
+    layer = _collect_errors(errors, lambda: _parse_layer(arguments))
+    errors = [_with_entry_key_hint(error) for error in errors]
     if errors or layer is None:
         raise ValidationError.from_exception_data("layer", errors)
-    keys, inputs = (tuple(wired), sources) if isinstance(wired, dict) else (None, sources)
+    keys, inputs = (tuple(raw_inputs), sources) if isinstance(raw_inputs, dict) else (None, sources)
     if keys is not None and layer.input_names:
-        keys, inputs = in_order(keys, dict(wired), layer)
-    return LayerEntry(layer, name, inputs=inputs, keys=keys)
+        keys, inputs = order_inputs(keys, dict(raw_inputs), layer)
+    return LayerEntry(layer, name, inputs=inputs, input_keys=keys)
 
 
 _REUSE_KEYS = ("reuse", "name", "inputs")
@@ -113,43 +123,51 @@ def _parse_reuse(value: dict[str, Any]) -> LayerEntry:
     errors: list[InitErrorDetails] = []
     for key in value:
         if key not in _REUSE_KEYS:
-            message = f"A layer that is called again takes no arguments; it has {quoted(key)}."
+            message = f"A layer that is called again takes no arguments; it has {quote_value(key)}."
             hint = did_you_mean(
                 key, _REUSE_KEYS, otherwise="Remove it, or give it to the layer where it is declared."
             )
-            error = refuse("unknown-key", message, hint, at_key=True)
+            error = value_error("unknown-key", message, hint, at_key=True)
             errors.append(InitErrorDetails(type=error, loc=(key,), input=None))
-    reuse, wired, given = value["reuse"], value.get("inputs"), value.get("name")
+    reuse, raw_inputs, raw_name = value["reuse"], value.get("inputs"), value.get("name")
     if not isinstance(reuse, str) or not reuse:
-        message = f"`reuse` is {quoted(reuse)}; it must be the name of a layer above."
-        error = refuse("wrong-type", message, "For example {reuse: encoder, inputs: other}.")
+        message = f"`reuse` is {quote_value(reuse)}; it must be the name of a layer above."
+        error = value_error("wrong-type", message, "For example {reuse: encoder, inputs: other}.")
         errors.append(InitErrorDetails(type=error, loc=("reuse",), input=None))
-    name = None if given is None else _collect(errors, lambda: at("name", layer_name, given))
-    sources = None if wired is None else _collect(errors, lambda: at("inputs", parse_sources, wired))
+    name = (
+        None
+        if raw_name is None
+        else _collect_errors(errors, lambda: parse_at_key("name", parse_layer_name, raw_name))
+    )
+    sources = (
+        None
+        if raw_inputs is None
+        else _collect_errors(errors, lambda: parse_at_key("inputs", parse_input_names, raw_inputs))
+    )
     if errors:
         raise ValidationError.from_exception_data("layer", errors)
-    keys = tuple(wired) if isinstance(wired, dict) else None
-    return LayerEntry(None, name, inputs=sources, keys=keys, reuse=reuse)
+    keys = tuple(raw_inputs) if isinstance(raw_inputs, dict) else None
+    return LayerEntry(None, name, inputs=sources, input_keys=keys, reuse=reuse)
 
 
-def parse_sources(value: Any) -> tuple[str, ...]:
+def parse_input_names(value: Any) -> tuple[str, ...]:
     """The names that ``inputs`` gives: one, a list, or a mapping of what the layer calls them.
 
     Raises:
         PydanticCustomError: it gives none.
     """
-    listed = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
-    if isinstance(listed, list) and listed and all(isinstance(name, str) for name in listed):
-        return tuple(listed)
-    raise refuse(
+    names = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
+    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        return tuple(names)
+    raise value_error(
         "wrong-type",
-        f"`inputs` is {quoted(value)}; it must be the name of a layer, or a list of names.",
+        f"`inputs` is {quote_value(value)}; it must be the name of a layer, or a list of names.",
         "For example `inputs: stem`, or `inputs: [left, right]`.",
     )
 
 
-def in_order(
-    keys: tuple[str, ...], wired: dict[str, str], layer: Layer
+def order_inputs(
+    keys: tuple[str, ...], names_by_key: dict[str, str], layer: Layer
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keyed inputs in the order in which the layer takes them.
 
@@ -159,78 +177,83 @@ def in_order(
     unknown = [key for key in keys if key not in layer.input_names]
     if unknown:
         listed = ", ".join(f"`{name}`" for name in layer.input_names)
-        message = f"{layer.title()} has no input {quoted(unknown[0])}."
+        message = f"{layer.title()} has no input {quote_value(unknown[0])}."
         hint = did_you_mean(unknown[0], layer.input_names, otherwise=f"It takes {listed}.")
-        error = refuse("unknown-key", message, hint, at_key=True)
+        error = value_error("unknown-key", message, hint, at_key=True)
         raise ValidationError.from_exception_data(
             "layer", [InitErrorDetails(type=error, loc=("inputs", unknown[0]), input=None)]
         )
-    ordered = tuple(name for name in layer.input_names if name in wired)
-    return ordered, tuple(wired[name] for name in ordered)
+    ordered_keys = tuple(name for name in layer.input_names if name in names_by_key)
+    return ordered_keys, tuple(names_by_key[name] for name in ordered_keys)
 
 
-def _refuse_nested(layer: dict[str, Any]) -> None:
+def _reject_type_as_key(layer: dict[str, Any]) -> None:
     """The slip of writing a layer's type as its key: ``- Dense: {units: 10}``."""
     for key, inner in layer.items():
         name = key if key in LAYERS.modules else None
         if len(layer) == 1 and name is None:
-            name = LAYERS.find(key) or (closest(key, LAYERS.names) if isinstance(inner, dict) else None)
+            name = LAYERS.find(key) or (find_closest(key, LAYERS.names) if isinstance(inner, dict) else None)
         if name is None:
             continue
-        given = inner if isinstance(inner, dict) else {} if inner is None else {"...": "..."}
+        arguments = inner if isinstance(inner, dict) else {} if inner is None else {"...": "..."}
         others = {other: item for other, item in layer.items() if other != key}
-        written = "".join(f", {_short(other)}: {_short(item)}" for other, item in {**others, **given}.items())
-        hint = f"Write {{type: {name}{written}}}.".replace("...: ...", "...")
-        raise refuse("missing-key", f"This layer has no `type`; {quoted(key)} stands as a key.", hint)
+        suffix = "".join(
+            f", {_format_scalar(other)}: {_format_scalar(item)}"
+            for other, item in {**others, **arguments}.items()
+        )
+        hint = f"Write {{type: {name}{suffix}}}.".replace("...: ...", "...")
+        raise value_error(
+            "missing-key", f"This layer has no `type`; {quote_value(key)} stands as a key.", hint
+        )
 
 
-def _short(value: Any) -> str:
+def _format_scalar(value: Any) -> str:
     """A scalar as it may stand in a config; a list or mapping as dots."""
-    plain = isinstance(value, str) and re.fullmatch(r"[\w.]+", value)
-    return value if plain else "..." if isinstance(value, (dict, list)) else quoted(value)
+    is_plain = isinstance(value, str) and re.fullmatch(r"[\w.]+", value)
+    return value if is_plain else "..." if isinstance(value, (dict, list)) else quote_value(value)
 
 
-def _named(error: InitErrorDetails) -> InitErrorDetails:
+def _with_entry_key_hint(error: InitErrorDetails) -> InitErrorDetails:
     """The error, with the hint that a key was meant to be one that every entry takes beside its arguments."""
-    kind, loc = error["type"], error.get("loc", ())
-    if not isinstance(kind, PydanticCustomError) or kind.type != "unknown-key" or len(loc) != 1:
+    original, loc = error["type"], error.get("loc", ())
+    if not isinstance(original, PydanticCustomError) or original.type != "unknown-key" or len(loc) != 1:
         return error
-    context = kind.context or {}
-    meant_key = closest(str(loc[0]), ["name", "inputs", "repeat"])
+    context = original.context or {}
+    meant_key = find_closest(str(loc[0]), ["name", "inputs", "repeat"])
     if " takes " not in str(context["hint"]) or meant_key is None:  # there is better advice
         return error
-    meant = refuse("unknown-key", context["message"], f"Did you mean `{meant_key}`?", at_key=True)
-    return InitErrorDetails(type=meant, loc=loc, input=None)
+    replacement = value_error("unknown-key", context["message"], f"Did you mean `{meant_key}`?", at_key=True)
+    return InitErrorDetails(type=replacement, loc=loc, input=None)
 
 
 def _parse_layer(arguments: dict[str, Any]) -> Layer:
-    kind = arguments.get("type")
-    if isinstance(kind, str) and is_custom(kind):
-        others = {key: item for key, item in arguments.items() if key != "type"}
-        return at_type_or_argument(kind, others)
+    type_name = arguments.get("type")
+    if isinstance(type_name, str) and is_custom_type(type_name):
+        custom_arguments = {key: item for key, item in arguments.items() if key != "type"}
+        return parse_custom_entry(type_name, custom_arguments)
     return LAYERS.parse(arguments)
 
 
-def at_type_or_argument(kind: str, arguments: dict[str, Any]) -> Layer:
+def parse_custom_entry(type_name: str, arguments: dict[str, Any]) -> Layer:
     """A custom layer; a malformed name is an error at ``type``, a bad argument at its own key."""
     try:
-        return parse_custom(kind, arguments)
+        return parse_custom_layer(type_name, arguments)
     except ValidationError:
         raise
     except ValueError:
-        return at("type", lambda name: parse_custom(name, arguments), kind)
+        return parse_at_key("type", lambda name: parse_custom_layer(name, arguments), type_name)
 
 
-def _collect(errors: list[InitErrorDetails], parse: Callable[[], Any]) -> Any:
+def _collect_errors(errors: list[InitErrorDetails], parse: Callable[[], Any]) -> Any:
     """The result, or None with what was wrong added to ``errors``."""
     try:
         return parse()
     except ValidationError as error:
         for item in error.errors(include_url=False):
-            errors.append(InitErrorDetails(type=explained(item), loc=item["loc"], input=None))
+            errors.append(InitErrorDetails(type=copy_value_error(item), loc=item["loc"], input=None))
     except ValueError as error:
         errors.append(InitErrorDetails(type=error, loc=(), input=None))  # type: ignore[typeddict-item]
     return None
 
 
-Entry = Annotated[LayerEntry, PlainValidator(parse_entry)]
+LayerEntryField = Annotated[LayerEntry, PlainValidator(parse_layer_entry)]

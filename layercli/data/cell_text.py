@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
-def safe_cell(value: Any) -> Any:
+def escape_formula(value: Any) -> Any:
     """A value to write into a CSV file; a text that a spreadsheet would run as a formula gets a quote before it."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
+    if not isinstance(value, str) or not value.startswith(_FORMULA_PREFIXES):
         return value
     try:
         float(value)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from layercli.data.examples import Array, RefusedDataError
+from layercli.data.examples import Array, DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath
 
@@ -19,7 +19,7 @@ def is_labels(array: Array) -> bool:
     return array.dtype.kind in "iub" and array.ndim == 1
 
 
-def labels(array: Array) -> tuple[Array, tuple[str, ...] | None]:
+def encode_labels(array: Array) -> tuple[Array, tuple[str, ...] | None]:
     """Texts of shape (samples,) as labels from 0, int32 of the same shape, and what they stand for; others as they are."""
     if array.dtype.kind != "O":
         return array, None
@@ -27,12 +27,12 @@ def labels(array: Array) -> tuple[Array, tuple[str, ...] | None]:
     return numbers.reshape(array.shape).astype(np.int32), tuple(names.tolist())
 
 
-def alone(named: Mapping[str | None, V]) -> Any:
+def unwrap_single(values: Mapping[str | None, V]) -> Any:
     """The one value, or each of several by the name of its input or output."""
-    return next(iter(named.values())) if len(named) == 1 else dict(named)
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
 
 
-def checked_weights(array: Array, samples: int, key: KeyPath) -> Array:
+def check_weights(array: Array, samples: int, key: KeyPath) -> Array:
     """Weights as float32 of shape (samples,).
 
     Raises:
@@ -42,10 +42,10 @@ def checked_weights(array: Array, samples: int, key: KeyPath) -> Array:
     hint = "Each example has one weight, a number of at least 0."
     if flat.shape != (samples,) or flat.dtype.kind not in "fiub":
         message = f"The weights are {flat.dtype} of shape {flat.shape}, but there are {samples} examples."
-        raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
+        raise DataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
     weights: Array = flat.astype(np.float32)
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(wrong):
-        message = f"The weight in row {wrong[0] + 1} is {weights[wrong[0]]:g}."
-        raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
+    invalid_rows = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(invalid_rows):
+        message = f"The weight in row {invalid_rows[0] + 1} is {weights[invalid_rows[0]]:g}."
+        raise DataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
     return weights

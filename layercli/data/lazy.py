@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from layercli.config.data.section import DataFacts, Split
-from layercli.data.examples import Array, Examples, Parts, Targets, divided_rows, in_batches
-from layercli.data.labels import alone, is_labels
-from layercli.data.subset import Shuffle, epoch_order
+from layercli.config.data.section import DataFacts, SplitConfig
+from layercli.data.examples import Array, Examples, Splits, Targets, iterate_batches, split_rows
+from layercli.data.labels import is_labels, unwrap_single
+from layercli.data.subset import ShuffleSeed, compute_epoch_order
 
 
-class Rows(Protocol):
+class LazyArray(Protocol):
     """An array of shape (samples, ...) whose rows are read when they are asked for."""
 
     def __len__(self) -> int:
@@ -30,16 +30,16 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
+class LazyDataset:
     """All examples, or some of them: a ``Source`` and each of its parts."""
 
-    x: Mapping[str | None, Rows]
+    x: Mapping[str | None, LazyArray]
     """Each input by its name; None is the name of one alone."""
-    y: Mapping[str | None, Rows]
+    y: Mapping[str | None, LazyArray]
     """Each target, likewise; labels are in memory."""
-    origin: str
+    content_id: str
     """What tells this data from other, as text."""
-    rows: Array
+    row_indices: Array
     """Numbers of the examples: int64 of shape (samples,)."""
     class_names: Any = None
     """As those of ``Examples``."""
@@ -47,57 +47,65 @@ class Indexed:
     """How much each of all examples counts."""
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.row_indices)
 
-    def _read(self, rows: Array) -> Examples:
+    def _read_rows(self, rows: Array) -> Examples:
         """Those of all examples."""
         x: Any = {name: array[rows] for name, array in self.x.items()}
         y = {name: array[rows] for name, array in self.y.items()}
         weights = None if self.weights is None else self.weights[rows]
-        return Examples(x.get(None, x), alone(y), self.class_names, weights=weights)
+        return Examples(x.get(None, x), unwrap_single(y), self.class_names, weights=weights)
 
     @property
-    def like(self) -> Examples:
+    def empty_batch(self) -> Examples:
         """None of the examples, in the dtypes and shapes of all."""
-        return self._read(self.rows[:0])
+        return self._read_rows(self.row_indices[:0])
 
     @property
-    def surveyed(self) -> Indexed:
+    def statistics_source(self) -> LazyDataset:
         """What tells what the data is like: all of it."""
         return self
 
-    def batches(self, size: int, *, shuffle: Shuffle | None = None, start: int = 0) -> Iterator[Examples]:
+    def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
         """One pass in batches: see ``Part``. Of what is shuffled every batch comes from all over the data."""
-        order = self.rows[epoch_order(len(self), shuffle)]
+        order = self.row_indices[compute_epoch_order(len(self), shuffle)]
         for first in range(start * size, len(self), size):
-            yield self._read(order[first : first + size])
+            yield self._read_rows(order[first : first + size])
 
     def target_batches(self) -> Iterator[Targets]:
         """The targets alone, in the order of the data, some at a time."""
-        lean = replace(self, x={}, weights=None)
-        return (batch.y for batch in in_batches(lean))
+        targets_only = replace(self, x={}, weights=None)
+        return (batch.y for batch in iterate_batches(targets_only))
 
-    def _labels(self) -> dict[str | None, Array]:
+    def _select_labels(self) -> dict[str | None, Array]:
         """The targets that are labels, of all examples here."""
         arrays = {name: array for name, array in self.y.items() if isinstance(array, np.ndarray)}
-        return {name: array[self.rows] for name, array in arrays.items() if is_labels(array)}
+        return {name: array[self.row_indices] for name, array in arrays.items() if is_labels(array)}
 
     def facts(self) -> DataFacts:
         """What a model must fit."""
-        like = self.like
-        found = replace(like, y=alone(dict(like.targets) | self._labels())).facts()
+        like = self.empty_batch
+        found = replace(like, y=unwrap_single(dict(like.targets) | self._select_labels())).facts()
         return replace(found, samples=len(self))
 
-    def divide(self, split: Split, *, seed: int, shuffle: bool) -> Parts:
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Divide the examples: see ``Source``."""
-        labels = self._labels()
-        strata = Examples(self.rows, alone(labels)).strata() if split.stratify and labels else None
-        parts = divided_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
-        return Parts(*(replace(self, rows=self.rows[part]) for part in parts))
+        labels = self._select_labels()
+        strata = (
+            Examples(self.row_indices, unwrap_single(labels)).compute_strata()
+            if split.stratify and labels
+            else None
+        )
+        parts = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
+        return Splits(*(replace(self, row_indices=self.row_indices[part]) for part in parts))
 
     def digest(self) -> str:
         """SHA-256 that is another wherever the data, an example or their order is another."""
-        hasher = hashlib.sha256(self.origin.encode())
-        for array in (self.rows, *([] if self.weights is None else [self.weights]), *self._labels().values()):
+        hasher = hashlib.sha256(self.content_id.encode())
+        for array in (
+            self.row_indices,
+            *([] if self.weights is None else [self.weights]),
+            *self._select_labels().values(),
+        ):
             hasher.update(np.ascontiguousarray(array).data)
         return hasher.hexdigest()

@@ -14,34 +14,34 @@ from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.data.cell_text import safe_cell
+from layercli.data.cell_text import escape_formula
 from layercli.data.examples import Array
 
-Columns: TypeAlias = Mapping[str, Array]
+ColumnChunk: TypeAlias = Mapping[str, Array]
 """Some rows: names of columns -> arrays of shape (rows, ...)."""
-MOST_COLUMNS: Final = 10_000
+MAX_CSV_COLUMNS: Final = 10_000
 """Columns that a CSV file gets of an output of several numbers."""
 
 
-def _write_csv(path: Path, chunks: Iterable[Columns]) -> int:
+def _write_csv(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     rows = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         for chunk in chunks:
-            flat = _flat(chunk)
+            flat = _flatten_columns(chunk)
             if not rows:
-                writer.writerow([safe_cell(name) for name in flat])
-            cells = [_cells(column) for column in flat.values()]
+                writer.writerow([escape_formula(name) for name in flat])
+            cells = [_format_cells(column) for column in flat.values()]
             writer.writerows(zip(*cells, strict=True))
             rows += len(cells[0])
     return rows
 
 
-def _write_json_lines(path: Path, chunks: Iterable[Columns]) -> int:
+def _write_json_lines(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     rows = 0
     with path.open("w", encoding="utf-8") as file:
         for chunk in chunks:
-            names, lists = list(chunk), [_finite(column.tolist()) for column in chunk.values()]
+            names, lists = list(chunk), [_replace_nonfinite(column.tolist()) for column in chunk.values()]
             for values in zip(*lists, strict=True):
                 row = dict(zip(names, values, strict=True))
                 file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
@@ -49,7 +49,7 @@ def _write_json_lines(path: Path, chunks: Iterable[Columns]) -> int:
     return rows
 
 
-def _write_parquet(path: Path, chunks: Iterable[Columns]) -> int:
+def _write_parquet(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -70,14 +70,14 @@ def _write_parquet(path: Path, chunks: Iterable[Columns]) -> int:
     return rows
 
 
-def _write_npz(path: Path, chunks: Iterable[Columns]) -> int:
+def _write_npz(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     """An array says how long it is before its first value, so each is gathered in a file of its own beside ``path``."""
     with ExitStack() as stack:
-        arrays: dict[str, _Gathered] = {}
+        arrays: dict[str, _SpooledArray] = {}
         for chunk in chunks:
             for name, column in chunk.items():
                 if name not in arrays:
-                    arrays[name] = _Gathered(stack.enter_context(TemporaryFile(dir=path.parent)))
+                    arrays[name] = _SpooledArray(stack.enter_context(TemporaryFile(dir=path.parent)))
                 arrays[name].add(column)
         with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
             for name, array in arrays.items():
@@ -86,7 +86,7 @@ def _write_npz(path: Path, chunks: Iterable[Columns]) -> int:
     return next(iter(arrays.values())).rows
 
 
-class _Gathered:
+class _SpooledArray:
     """The values of one array, in pieces in a file; text takes the width of the longest."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -117,14 +117,14 @@ class _Gathered:
             target.write(np.frombuffer(data, piece).astype(dtype).tobytes())
 
 
-WRITERS: Final = {
+PREDICTION_WRITERS: Final = {
     ".csv": _write_csv, ".parquet": _write_parquet, ".pq": _write_parquet,
     ".jsonl": _write_json_lines, ".ndjson": _write_json_lines, ".npz": _write_npz,
 }  # fmt: skip
 """Suffix of a file -> what writes it and says how many rows there were."""
 
 
-def _flat(chunk: Columns) -> dict[str, Array]:
+def _flatten_columns(chunk: ColumnChunk) -> dict[str, Array]:
     """Columns of one value a row: of an output of several numbers each with its place."""
     flat: dict[str, Array] = {}
     for name, column in chunk.items():
@@ -132,23 +132,23 @@ def _flat(chunk: Columns) -> dict[str, Array]:
             flat[name] = column
             continue
         values = column.reshape(len(column), -1)
-        if values.shape[1] > MOST_COLUMNS:
+        if values.shape[1] > MAX_CSV_COLUMNS:
             raise ValueError(
                 f"{name} has {values.shape[1]:,} numbers for each example, too many for a CSV file"
             )
-        places = np.ndindex(column.shape[1:])
-        flat |= {f"{name}_{'_'.join(map(str, place))}": values[:, at] for at, place in enumerate(places)}
+        indices = np.ndindex(column.shape[1:])
+        flat |= {f"{name}_{'_'.join(map(str, place))}": values[:, at] for at, place in enumerate(indices)}
     return flat
 
 
-def _cells(column: Array) -> list[Any]:
+def _format_cells(column: Array) -> list[Any]:
     if column.dtype.kind == "f":
         return [repr(value) if value.is_integer() else f"{value:.7g}" for value in column.tolist()]
-    return [safe_cell(value) for value in column.tolist()]
+    return [escape_formula(value) for value in column.tolist()]
 
 
-def _finite(value: Any) -> Any:
+def _replace_nonfinite(value: Any) -> Any:
     """The values with null for NaN and infinity, which JSON lacks."""
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_replace_nonfinite(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -8,47 +8,47 @@ from typing import Any, Self
 
 import numpy as np
 
-from layercli.data.examples import Parts
-from layercli.data.tables.plan import Plan
+from layercli.data.examples import Splits
+from layercli.data.tables.plan import TablePlan
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class ReaderState:
     """The names of classes, what each input is, and of tables how their rows become examples."""
 
     inputs: Mapping[str | None, tuple[tuple[int, ...], str]]
     """Of each input by its name, None of one alone: the shape of an example, and the dtype, "object" for text."""
     class_names: Any = None
     """As those of ``Examples``."""
-    plan: Plan | None = None
+    table_plan: TablePlan | None = None
 
     @classmethod
-    def of(cls, parts: Parts) -> Self:
+    def from_splits(cls, splits: Splits) -> Self:
         """What was learned with the parts."""
-        like = parts.train.like
-        inputs = {name: (array.shape[1:], array.dtype.name) for name, array in like.arrays}
-        return cls(inputs, like.class_names, parts.plan)
+        like = splits.train.empty_batch
+        inputs = {name: (array.shape[1:], array.dtype.name) for name, array in like.inputs}
+        return cls(inputs, like.class_names, splits.table_plan)
 
-    def one(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    def single_input(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """The shape and dtype of the only input."""
         [(shape, dtype)] = self.inputs.values()
         return shape, np.dtype(dtype)
 
-    def names(self) -> tuple[str, ...]:
+    def single_target_classes(self) -> tuple[str, ...]:
         """The classes of the only target, where it is labels by name."""
         return self.class_names if isinstance(self.class_names, tuple) else ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
-        several = isinstance(self.class_names, Mapping)
+        has_several_targets = isinstance(self.class_names, Mapping)
         return {
             "inputs": [
                 {"name": name, "shape": list(shape), "dtype": dtype} for name, (shape, dtype) in self.inputs.items()
             ],
-            "class_names": {name: list(names) for name, names in self.class_names.items()} if several else (
+            "class_names": {name: list(names) for name, names in self.class_names.items()} if has_several_targets else (
                 None if self.class_names is None else list(self.class_names)
             ),
-            "plan": None if self.plan is None else self.plan.to_json(),
+            "plan": None if self.table_plan is None else self.table_plan.to_json(),
         }  # fmt: skip
 
     @classmethod
@@ -65,5 +65,5 @@ class Learned:
         return cls(
             {entry["name"]: (tuple(entry["shape"]), entry["dtype"]) for entry in document["inputs"]},
             tuple(names) if isinstance(names, list) else names,
-            None if plan is None else Plan.from_json(plan),
+            None if plan is None else TablePlan.from_json(plan),
         )

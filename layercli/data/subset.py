@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from layercli.config.data.section import DataFacts, Split
-    from layercli.data.examples import Array, Examples, Parts, Targets
+    from layercli.config.data.section import DataFacts, SplitConfig
+    from layercli.data.examples import Array, Examples, Splits, Targets
 
 
-class Shuffle(NamedTuple):
+class ShuffleSeed(NamedTuple):
     """Which order the examples come in: the same for the same seed and epoch (from 0), on every machine."""
 
     seed: int
     epoch: int
 
 
-class Part(Protocol):
+class Subset(Protocol):
     """Some of the examples; ``Examples`` are a part that is in memory."""
 
     def __len__(self) -> int:
         """How many examples there are."""
 
     @property
-    def like(self) -> Examples:
+    def empty_batch(self) -> Examples:
         """None of the examples, in the dtypes and shapes of all: arrays of shape (0, ...)."""
 
-    def batches(self, size: int, *, shuffle: Shuffle | None = None, start: int = 0) -> Iterator[Examples]:
+    def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
         """One pass in batches of ``size`` examples, from batch ``start`` (from 0) on; the last may be smaller.
 
         Without ``shuffle`` they come in the order of the data. A pass that starts later gives the same batches as one
@@ -43,21 +43,21 @@ class Part(Protocol):
         """SHA-256 that is another wherever an example or their order is another."""
 
 
-class Source(Part, Protocol):
+class Dataset(Subset, Protocol):
     """All examples that a reader gives, before they are divided."""
 
     @property
-    def surveyed(self) -> Part:
+    def statistics_source(self) -> Subset:
         """What tells what the data is like: the examples, or the rows of which they are sequences."""
 
     def facts(self) -> DataFacts:
         """What a model must fit."""
 
-    def divide(self, split: Split, *, seed: int, shuffle: bool) -> Parts:
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Divide the examples; with ``shuffle`` at random, the same way for the same seed."""
 
 
-def epoch_order(samples: int, shuffle: Shuffle | None) -> Array:
+def compute_epoch_order(samples: int, shuffle: ShuffleSeed | None) -> Array:
     """The order of an epoch's examples in memory: int64 of shape (samples,)."""
     if shuffle is None:
         return np.arange(samples)

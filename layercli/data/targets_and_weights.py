@@ -8,137 +8,147 @@ from typing import Literal
 
 import numpy as np
 
-from layercli.data.examples import Array, Examples, Parts, RefusedDataError, Targets
-from layercli.data.labels import alone, is_labels
-from layercli.data.subset import Part, Shuffle
+from layercli.data.examples import Array, DataError, Examples, Splits, Targets
+from layercli.data.labels import is_labels, unwrap_single
+from layercli.data.subset import ShuffleSeed, Subset
 from layercli.graph.finding import Finding
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
-_CLASS_WEIGHT: KeyPath = ("train", "class_weight")
+_CLASS_WEIGHT_PATH: KeyPath = ("train", "class_weight")
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class MappedSubset:
     """A part whose examples are changed as they are drawn."""
 
-    part: Part
-    change: Callable[[Examples], Examples]
+    subset: Subset
+    transform: Callable[[Examples], Examples]
 
     def __len__(self) -> int:
-        return len(self.part)
+        return len(self.subset)
 
     @property
-    def like(self) -> Examples:
+    def empty_batch(self) -> Examples:
         """None of the examples, in the dtypes and shapes of all."""
-        return self.change(self.part.like)
+        return self.transform(self.subset.empty_batch)
 
-    def batches(self, size: int, *, shuffle: Shuffle | None = None, start: int = 0) -> Iterator[Examples]:
+    def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
         """One pass in batches: see ``Part``."""
-        return map(self.change, self.part.batches(size, shuffle=shuffle, start=start))
+        return map(self.transform, self.subset.batches(size, shuffle=shuffle, start=start))
 
     def target_batches(self) -> Iterator[Targets]:
         """The targets as they were read."""
-        return self.part.target_batches()
+        return self.subset.target_batches()
 
     def digest(self) -> str:
         """That of the examples as they were read."""
-        return self.part.digest()
+        return self.subset.digest()
 
 
-def changed(part: Part, change: Callable[[Examples], Examples]) -> Part:
+def map_subset(subset: Subset, transform: Callable[[Examples], Examples]) -> Subset:
     """The part with its examples changed; of examples in memory all at once."""
-    return change(part) if isinstance(part, Examples) else Changed(part, change)
+    return transform(subset) if isinstance(subset, Examples) else MappedSubset(subset, transform)
 
 
-def one_hot(parts: Parts, units: Mapping[str | None, int]) -> Parts:
+def encode_one_hot(splits: Splits, units: Mapping[str | None, int]) -> Splits:
     """The parts with labels as one-hot targets, float32 of shape (samples, units), where an output has ``units``."""
     if not units:
-        return parts
+        return splits
 
-    def change(examples: Examples) -> Examples:
-        y = {name: _one_hot(labels, units.get(name)) for name, labels in examples.targets}
-        return replace(examples, y=alone(y))
+    def encode_examples(examples: Examples) -> Examples:
+        y = {name: _encode_labels(labels, units.get(name)) for name, labels in examples.targets}
+        return replace(examples, y=unwrap_single(y))
 
-    train, validation, test = (changed(part, change) for part in parts.all)
-    return replace(parts, train=train, validation=validation, test=test)
+    train, validation, test = (map_subset(part, encode_examples) for part in splits.subsets)
+    return replace(splits, train=train, validation=validation, test=test)
 
 
-def _one_hot(labels: Array, units: int | None) -> Array:
+def _encode_labels(labels: Array, units: int | None) -> Array:
     return labels if units is None or not is_labels(labels) else np.eye(units, dtype=np.float32)[labels]
 
 
-def weighted(parts: Parts, weight: Literal["balanced"] | Mapping[str, float] | None) -> Parts:
+def apply_class_weights(
+    splits: Splits, class_weight: Literal["balanced"] | Mapping[str, float] | None
+) -> Splits:
     """The parts with each training example weighing as much as its class, times its own weight where it has one.
 
     Raises:
         RefusedDataError: the target is no class, or a weight is for none of the classes.
     """
-    if weight is None:
-        return parts
-    counts = _class_counts(parts.train)
-    names = parts.train.like.names_of(None) or tuple(str(label) for label in range(len(counts)))
-    if weight == "balanced":
-        table = _balanced(np.pad(counts, (0, len(names) - len(counts))))
+    if class_weight is None:
+        return splits
+    counts = _count_classes(splits.train)
+    names = splits.train.empty_batch.class_names_of(None) or tuple(str(label) for label in range(len(counts)))
+    if class_weight == "balanced":
+        weight_table = _compute_balanced_weights(np.pad(counts, (0, len(names) - len(counts))))
     else:
-        table = np.ones(len(names))
-        unknown = [name for name in weight if name not in names and _label(name, len(names)) is None]
+        weight_table = np.ones(len(names))
+        unknown = [
+            name for name in class_weight if name not in names and _parse_label(name, len(names)) is None
+        ]
         if unknown:
-            raise RefusedDataError(*(_unknown(name, names) for name in unknown))
-        for name, value in weight.items():
-            table[names.index(name) if name in names else _label(name, len(names))] = value
-    table = table.astype(np.float32)
+            raise DataError(*(_unknown_class_finding(name, names) for name in unknown))
+        for name, value in class_weight.items():
+            weight_table[names.index(name) if name in names else _parse_label(name, len(names))] = value
+    weight_table = weight_table.astype(np.float32)
 
-    def change(examples: Examples) -> Examples:
+    def add_weights(examples: Examples) -> Examples:
         assert isinstance(examples.y, np.ndarray)
-        own = table[_classes(examples.y)]
-        return replace(examples, weights=own if examples.weights is None else own * examples.weights)
+        class_weights = weight_table[_get_class_indices(examples.y)]
+        return replace(
+            examples, weights=class_weights if examples.weights is None else class_weights * examples.weights
+        )
 
-    return replace(parts, train=changed(parts.train, change))
+    return replace(splits, train=map_subset(splits.train, add_weights))
 
 
-def _classes(y: Array) -> Array:
+def _get_class_indices(y: Array) -> Array:
     """The class of each example, of labels or one-hot targets."""
     return y if is_labels(y) else y.argmax(axis=1)
 
 
-def _class_counts(part: Part) -> Array:
+def _count_classes(subset: Subset) -> Array:
     """How many training examples have each class."""
-    y = part.like.y
+    y = subset.empty_batch.y
     if isinstance(y, Mapping):
-        raise _no_classes("there are several targets", "Give each example a weight in the data: `weights`.")
+        raise _class_weight_error(
+            "there are several targets", "Give each example a weight in the data: `weights`."
+        )
     if not is_labels(y) and (y.ndim != 2 or y.shape[1] < 2):
-        raise _no_classes("the target is a number", "Remove it, or give each example a weight: `weights`.")
+        raise _class_weight_error(
+            "the target is a number", "Remove it, or give each example a weight: `weights`."
+        )
     counts = np.zeros(0 if is_labels(y) else y.shape[1], dtype=np.int64)
-    for targets in part.target_batches():
+    for targets in subset.target_batches():
         assert isinstance(targets, np.ndarray)
-        found = np.bincount(_classes(targets), minlength=len(counts))
+        found = np.bincount(_get_class_indices(targets), minlength=len(counts))
         found[: len(counts)] += counts
         counts = found
     return counts
 
 
-def _balanced(counts: Array) -> Array:
+def _compute_balanced_weights(counts: Array) -> Array:
     """Weights with which all classes that are there count the same, and the mean weight is 1."""
     present = np.count_nonzero(counts)
     return counts.sum() / (present * np.maximum(counts, 1)) if present else np.ones(len(counts))
 
 
-def _label(name: str, classes: int) -> int | None:
+def _parse_label(name: str, classes: int) -> int | None:
     return int(name) if name.isdecimal() and int(name) < classes else None
 
 
-def _no_classes(why: str, hint: str) -> RefusedDataError:
-    message = f"`class_weight` is for the classes of one target, but {why}."
-    return RefusedDataError(Finding(code="bad-argument", message=message, path=_CLASS_WEIGHT, hint=hint))
+def _class_weight_error(reason: str, hint: str) -> DataError:
+    message = f"`class_weight` is for the classes of one target, but {reason}."
+    return DataError(Finding(code="bad-argument", message=message, path=_CLASS_WEIGHT_PATH, hint=hint))
 
 
-def _unknown(name: str, names: tuple[str, ...]) -> Finding:
-    listed = ", ".join(f"`{printable(known, limit=40)}`" for known in names[:12])
+def _unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
+    listed = ", ".join(f"`{sanitize_text(known, limit=40)}`" for known in names[:12])
     return Finding(
         code="bad-argument",
-        message=f'There is no class "{printable(name, limit=60)}".',
-        path=(*_CLASS_WEIGHT, name),
+        message=f'There is no class "{sanitize_text(name, limit=60)}".',
+        path=(*_CLASS_WEIGHT_PATH, name),
         hint=did_you_mean(name, names, otherwise=f"The classes are {listed}."),
         at_key=True,
     )

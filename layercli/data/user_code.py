@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-_LOADED: set[str] = set()
+_LOADED_NAMES: set[str] = set()
 """Names of modules that were loaded from files; another file of the same name may take the place of one."""
 
 
-def load_file(path: Path) -> ModuleType:
+def import_user_file(path: Path) -> ModuleType:
     """The module of a file; importable under the file's name, as Keras needs it to load a saved model.
 
     Raises:
@@ -22,7 +22,7 @@ def load_file(path: Path) -> ModuleType:
     shadowed = sys.modules.get(name)
     if shadowed is not None and getattr(shadowed, "__file__", None) == str(path):
         return shadowed
-    if name in sys.stdlib_module_names or (shadowed is not None and name not in _LOADED):
+    if name in sys.stdlib_module_names or (shadowed is not None and name not in _LOADED_NAMES):
         raise ImportError(f"its name hides the module `{name}`, which others import; rename the file")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -30,7 +30,7 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))  # it may import what stands beside it, as a script does
     sys.modules[name] = module
-    unwritten, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is left in a run
+    previous_setting, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is left in a run
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -39,16 +39,16 @@ def load_file(path: Path) -> ModuleType:
             sys.modules[name] = shadowed
         raise
     finally:
-        sys.dont_write_bytecode = unwritten
+        sys.dont_write_bytecode = previous_setting
         sys.path.remove(str(path.parent))
-    _LOADED.add(name)
+    _LOADED_NAMES.add(name)
     return module
 
 
-def load(file: Path | None, module: str) -> ModuleType:
+def import_user_module(file: Path | None, module: str) -> ModuleType:
     """The module of a file, or the module of that name.
 
     Raises:
         Exception: whatever its code raises.
     """
-    return load_file(file) if file is not None else importlib.import_module(module)
+    return import_user_file(file) if file is not None else importlib.import_module(module)

@@ -8,50 +8,50 @@ from pathlib import Path
 from typing import Any
 
 from layercli import runtime
-from layercli.check import Valid
-from layercli.distribution.limitations import differences, unshared_losses
+from layercli.check import ValidConfig
+from layercli.distribution.limitations import find_group_differences, find_unshared_losses
 from layercli.errors import LayercliError, Problem
 
 TF_CONFIG = "TF_CONFIG"
 """Where TensorFlow's launchers (Kubeflow, ``layercli launch``) say who takes part."""
 
 
-def join(valid: Valid) -> list[Problem]:
+def join_cluster(valid: ValidConfig) -> list[Problem]:
     """Make this process one of its group, before TensorFlow is loaded; what will differ from one process, as warnings.
 
     Raises:
         LayercliError: the config wants a group and there is none, or ``TF_CONFIG`` cannot be read.
     """
-    wanted = valid.config.train.distribution if valid.config.train is not None else "none"
-    if not runtime.is_ours or wanted in ("none", "mirrored"):
+    distribution = valid.config.train.distribution if valid.config.train is not None else "none"
+    if not runtime.is_cli_process or distribution in ("none", "mirrored"):
         return []
-    runtime.cluster = _declared()
-    if wanted == "multi_worker" and runtime.cluster is None:
+    runtime.cluster = _parse_tf_config()
+    if distribution == "multi_worker" and runtime.cluster is None:
         message = "`distribution: multi_worker` needs several processes, but TF_CONFIG names none."
         hint = "Start it with `layercli launch --workers 2 -- train CONFIG`, or see docs/distributed.md."
-        raise LayercliError(valid.problem(("train", "distribution"), "bad-cluster", message, hint))
+        raise LayercliError(valid.make_problem(("train", "distribution"), "bad-cluster", message, hint))
     if runtime.cluster is None:
         return []
-    if problems := [*unshared_losses(valid)]:
+    if problems := [*find_unshared_losses(valid)]:
         raise LayercliError(problems)
-    return [] if runtime.cluster.rank else [*differences(valid)]
+    return [] if runtime.cluster.rank else [*find_group_differences(valid)]
 
 
-def _declared() -> runtime.Cluster | None:
+def _parse_tf_config() -> runtime.Cluster | None:
     """The group that ``TF_CONFIG`` declares, where it has more than one process."""
     text = os.environ.get(TF_CONFIG)
     if not text:
         return None
     try:
         document = json.loads(text)
-        return _cluster(document)
+        return _parse_cluster(document)
     except (ValueError, KeyError, TypeError, AttributeError):
         message = "The variable TF_CONFIG names no group of workers that can be understood."
         hint = 'For example {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}.'
         raise LayercliError(Problem(code="bad-cluster", message=message, hint=hint)) from None
 
 
-def _cluster(document: dict[str, Any]) -> runtime.Cluster | None:
+def _parse_cluster(document: dict[str, Any]) -> runtime.Cluster | None:
     members = document.get("cluster", {})
     chiefs, workers = len(members.get("chief", [])), len(members.get("worker", []))
     size = chiefs + workers
@@ -64,20 +64,20 @@ def _cluster(document: dict[str, Any]) -> runtime.Cluster | None:
     return runtime.Cluster(rank, size)
 
 
-def local_gpus() -> list[str]:
+def list_local_gpus() -> list[str]:
     """The GPUs of this machine that may be used, as ``CUDA_VISIBLE_DEVICES`` names them; nothing is loaded."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        names = [name.strip() for name in named.split(",")]
+    visible_devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible_devices is not None:
+        names = [name.strip() for name in visible_devices.split(",")]
         return [] if "-1" in names else [name for name in names if name]
     return sorted((path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")), key=int)
 
 
-def gpus_to_share(valid: Valid) -> int:
+def count_shared_gpus(valid: ValidConfig) -> int:
     """How many GPUs of this machine share the training, each with a process of its own; 0 where there are no several."""
-    wanted = valid.config.train.distribution if valid.config.train is not None else "none"
-    grouped = TF_CONFIG in os.environ
-    if not runtime.is_ours or wanted not in ("auto", "mirrored") or grouped:
+    distribution = valid.config.train.distribution if valid.config.train is not None else "none"
+    has_tf_config = TF_CONFIG in os.environ
+    if not runtime.is_cli_process or distribution not in ("auto", "mirrored") or has_tf_config:
         return 0
-    gpus = len(local_gpus())
+    gpus = len(list_local_gpus())
     return gpus if gpus > 1 else 0

@@ -9,27 +9,27 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from layercli.check import Valid
-from layercli.data.examples import Inputs, in_batches
-from layercli.data.subset import Part
+from layercli.check import ValidConfig
+from layercli.data.examples import Inputs, iterate_batches
+from layercli.data.subset import Subset
 from layercli.engine.assemble import Assembled, picked
 from layercli.errors import LayercliError, Problem
-from layercli.graph.adaptable import ADAPTED, inner_layers, learns, learns_before_training
-from layercli.graph.build import Node
+from layercli.graph.adaptable import ADAPTABLE_LAYERS, inner_layers, is_adaptable, should_adapt
+from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
 
 Batches: TypeAlias = Callable[[], Iterable[Any]]
 """Begins a pass over what a layer takes, batch by batch."""
 
 
-def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
+def adapt(assembled: Assembled, valid: ValidConfig, part: Subset) -> None:
     """Let each layer that learns from data before training learn from this part alone, batch by batch.
 
     Raises:
         LayercliError: Keras could not load a layer again that has learned this.
     """
     problems: list[Problem] = []
-    for node in filter(learns_before_training, valid.graph.nodes):
+    for node in filter(should_adapt, valid.graph.nodes):
         layer = assembled.layers[node.name]
         if node.name not in assembled.taken_over:
             teach(layer, node.layer, partial(_taken, assembled, valid, node, part))
@@ -39,7 +39,7 @@ def adapt(assembled: Assembled, valid: Valid, part: Part) -> None:
         raise LayercliError(problems)
 
 
-def _not_savable(learner: Any, node: Node, valid: Valid) -> Iterator[Problem]:
+def _not_savable(learner: Any, node: GraphNode, valid: ValidConfig) -> Iterator[Problem]:
     """Keras writes a weight for each of ``max_tokens``, and when it loads them wants one for each word that there is."""
     lookup = getattr(learner, "_lookup_layer", learner)
     if getattr(lookup, "output_mode", None) == "tf_idf" and lookup.pad_to_max_tokens:
@@ -50,27 +50,27 @@ def _not_savable(learner: Any, node: Node, valid: Valid) -> Iterator[Problem]:
                 "with tf_idf and padding Keras cannot load such a model again."
             )
             hint = f"Write `max_tokens: {words}`."
-            yield valid.problem(node.path, "not-savable", message, hint)
+            yield valid.make_problem(node.path, "not-savable", message, hint)
 
 
 def teach(layer: Any, component: Component, batches: Batches) -> None:
     """Adapt a Keras layer, and those inside it, to what it takes."""
-    if component.type_name() in ADAPTED:
+    if component.type_name() in ADAPTABLE_LAYERS:
         layer.adapt(_documents(batch) for batch in batches())
     elif component.type_name() == "TimeDistributed":
-        if learns(component):
+        if is_adaptable(component):
             teach(layer.layer, inner_layers(component)[0], lambda: map(_steps, batches()))
     else:
         for inner, declared in zip(layer.layers, inner_layers(component), strict=True):
-            if learns(declared):
+            if is_adaptable(declared):
                 teach(inner, declared, batches)
             batches = _after(inner, batches)
 
 
 def learners(layer: Any, component: Component) -> Iterator[Any]:
     """The Keras layer, or those inside it, that learn before training."""
-    if component.type_name() in ADAPTED:
-        if learns(component):
+    if component.type_name() in ADAPTABLE_LAYERS:
+        if is_adaptable(component):
             yield layer
     else:
         inside = [layer.layer] if component.type_name() == "TimeDistributed" else getattr(layer, "layers", [])
@@ -82,15 +82,15 @@ def _after(layer: Any, batches: Batches) -> Batches:
     return lambda: map(layer, batches())
 
 
-def _taken(assembled: Assembled, valid: Valid, node: Node, part: Part) -> Iterator[Any]:
+def _taken(assembled: Assembled, valid: ValidConfig, node: GraphNode, part: Subset) -> Iterator[Any]:
     """What a node takes of each batch of a part."""
-    source, pick = node.inputs[0], node.picks[0]
+    source, pick = node.inputs[0], node.input_indices[0]
     before = None
     if source not in valid.graph.inputs:
         inputs = {name: assembled.tensors[name] for name in valid.graph.inputs}
         one = inputs if len(inputs) > 1 else next(iter(inputs.values()))
         before = keras.Model(one, picked(assembled.tensors[source], pick))
-    for batch in in_batches(part):
+    for batch in iterate_batches(part):
         x: Any = fed(batch.x)
         if before is not None:
             yield before(x, training=False)

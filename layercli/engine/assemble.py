@@ -8,16 +8,16 @@ from typing import Any
 
 import keras
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.engine.custom_layers import load_class
 from layercli.engine.keras_errors import refused, said
 from layercli.engine.keras_objects import keras_object, keras_value
 from layercli.errors import LayercliError, Problem
-from layercli.graph.build import Node
-from layercli.graph.shapes import Row, Shapes
+from layercli.graph.build import GraphNode
+from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import Weight
-from layercli.layers.shapes import Shape, Tensor, show
+from layercli.layers.shapes import Shape, Tensor, format_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Assembled:
     """Layers that have their weights from elsewhere, so that they do not learn from the data before training."""
 
 
-def assemble(valid: Valid) -> Assembled:
+def assemble(valid: ValidConfig) -> Assembled:
     """The Keras model of a config, with fresh weights drawn from its seed.
 
     Raises:
@@ -45,7 +45,7 @@ def assemble(valid: Valid) -> Assembled:
         keras.config.set_dtype_policy(policy)
 
 
-def _assemble(valid: Valid) -> Assembled:
+def _assemble(valid: ValidConfig) -> Assembled:
     keras.utils.set_random_seed(valid.config.seed)
     tensors: dict[str, Any] = {
         name: keras.Input(shape=tensor.shape[1:], dtype=tensor.dtype, name=name)
@@ -54,22 +54,24 @@ def _assemble(valid: Valid) -> Assembled:
     inputs = list(tensors.values())
     layers: dict[str, Any] = {}
     for node in valid.graph.nodes:
-        layers[node.name] = _layer(node, valid) if node.shares is None else layers[node.shares]
-        taken = [picked(tensors[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
+        layers[node.name] = _layer(node, valid) if node.reuse_of is None else layers[node.reuse_of]
+        taken = [
+            picked(tensors[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
+        ]
         tensors[node.name] = _connect(layers[node.name], taken, node, valid)
     graph = valid.graph
     outputs = [
-        picked(tensors[name], pick) for name, pick in zip(graph.outputs, graph.output_picks, strict=True)
+        picked(tensors[name], pick) for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
     ]
     model = keras.Model(
         inputs if len(inputs) > 1 else inputs[0],
         outputs if len(outputs) > 1 else outputs[0],
-        name=valid.checked.name,
+        name=valid.check_result.name,
     )
     return Assembled(model, layers, tensors)
 
 
-def completed(valid: Valid, assembled: Assembled) -> Valid:
+def completed(valid: ValidConfig, assembled: Assembled) -> ValidConfig:
     """The config with the weights that Keras made, and the shapes it found, where the static check knew none.
 
     Raises:
@@ -77,15 +79,15 @@ def completed(valid: Valid, assembled: Assembled) -> Valid:
     """
     sure = not misstated(assembled, valid)
     rows = [_complete(row, assembled, sure=sure) for row in valid.shapes.rows]
-    shapes = Shapes(valid.graph, rows, {row.node.name: row for row in rows})
+    shapes = ModelShapes(valid.graph, rows, {row.node.name: row for row in rows})
     return replace(valid, shapes=shapes)
 
 
-def _complete(row: Row, assembled: Assembled, *, sure: bool) -> Row:
+def _complete(row: NodeShapes, assembled: Assembled, *, sure: bool) -> NodeShapes:
     made = tuple(
         Weight(weight.name, tuple(weight.shape), trainable=bool(weight.trainable), dtype=weight.dtype)
         for weight in assembled.layers[row.node.name].weights
-        if row.node.shares is None  # else they are counted where the layer is declared
+        if row.node.reuse_of is None  # else they are counted where the layer is declared
     )
     if row.weights is None:
         tensors = assembled.tensors[row.node.name]
@@ -102,7 +104,7 @@ def _complete(row: Row, assembled: Assembled, *, sure: bool) -> Row:
     return counted
 
 
-def _layer(node: Node, valid: Valid) -> Any:
+def _layer(node: GraphNode, valid: ValidConfig) -> Any:
     layer = node.layer
     if not isinstance(layer, CustomLayer):
         return keras_object(layer, home=keras.layers, name=node.name)
@@ -123,19 +125,19 @@ def picked(output: Any, pick: int | None) -> Any:
     return output[pick] if isinstance(output, (list, tuple)) else output
 
 
-def call(layer: Any, node: Node, taken: list[Any], **options: Any) -> Any:
+def call(layer: Any, node: GraphNode, taken: list[Any], **options: Any) -> Any:
     """Call a Keras layer on what feeds its node: one tensor, a list, or arguments of their own."""
     tensors = keras.tree.flatten(taken)
-    if len(tensors) > 1 and node.layer.inputs_apart:
+    if len(tensors) > 1 and node.layer.has_separate_inputs:
         return layer(*tensors, **options)
     return layer(tensors[0] if len(tensors) == 1 else tensors, **options)
 
 
-def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
+def _connect(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig) -> Any:
     try:
         output = call(layer, node, tensors)
     except (Exception, SystemExit) as error:
-        shapes = ", ".join(show(tensor.shape) for tensor in keras.tree.flatten(tensors))
+        shapes = ", ".join(format_shape(tensor.shape) for tensor in keras.tree.flatten(tensors))
         raise refused(
             node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error
         ) from error
@@ -144,7 +146,7 @@ def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
         given = "nothing" if output is None else f"a {type(output).__name__}"
         message = f"`{node.name}` gives {given}; a layer gives a tensor, or a list of tensors."
         raise LayercliError(
-            valid.problem(node.path, "layer-refused", message, "Look at what `call` returns.")
+            valid.make_problem(node.path, "layer-refused", message, "Look at what `call` returns.")
         )
     if not node.layer.is_trainable:
         # Said to the constructor, it does not reach the layers inside; and said again, it is not heard.
@@ -153,7 +155,7 @@ def _connect(layer: Any, tensors: list[Any], node: Node, valid: Valid) -> Any:
     return output
 
 
-def misstated(assembled: Assembled, valid: Valid) -> list[Problem]:
+def misstated(assembled: Assembled, valid: ValidConfig) -> list[Problem]:
     """Layers of the user's that give another shape than the config states; what follows from it is wrong."""
     problems = []
     for row in valid.shapes.rows:
@@ -167,7 +169,7 @@ def misstated(assembled: Assembled, valid: Valid) -> list[Problem]:
     return problems
 
 
-def _compatible(row: Row, actual: Sequence[Shape]) -> bool:
+def _compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
     """Whether the shapes can be the stated ones; an axis that Keras does not know may have any size."""
     return len(actual) == len(row.outputs) and all(
         len(was) == len(said.shape)
@@ -176,18 +178,18 @@ def _compatible(row: Row, actual: Sequence[Shape]) -> bool:
     )
 
 
-def disagreement(row: Row, valid: Valid, actual: Sequence[Shape]) -> Problem:
+def disagreement(row: NodeShapes, valid: ValidConfig, actual: Sequence[Shape]) -> Problem:
     """The problem that a layer gives other shapes than the static ones."""
-    stated = ", ".join(show(tensor.shape) for tensor in row.outputs)
-    was = ", ".join(show(shape) for shape in actual)
+    stated = ", ".join(format_shape(tensor.shape) for tensor in row.outputs)
+    was = ", ".join(format_shape(shape) for shape in actual)
     hint = "This is a bug in layercli; please report it."
     if isinstance(row.node.layer, CustomLayer):
         hint = "Correct `output_shape`, or leave it out."
     message = f"`{row.node.name}` was to give {stated}, but gave {was}."
-    return valid.problem(row.node.path, "shape-disagrees", message, hint)
+    return valid.make_problem(row.node.path, "shape-disagrees", message, hint)
 
 
-def check_savable(assembled: Assembled, valid: Valid) -> None:
+def check_savable(assembled: Assembled, valid: ValidConfig) -> None:
     """Make each layer of the user's once more from its own config, as loading the saved model will.
 
     Raises:
@@ -195,7 +197,7 @@ def check_savable(assembled: Assembled, valid: Valid) -> None:
     """
     problems = []
     for node in valid.graph.nodes:
-        if not isinstance(node.layer, CustomLayer) or node.shares is not None:
+        if not isinstance(node.layer, CustomLayer) or node.reuse_of is not None:
             continue
         layer = assembled.layers[node.name]
         try:
@@ -206,6 +208,6 @@ def check_savable(assembled: Assembled, valid: Valid) -> None:
         except Exception as error:
             message = f"`{node.name}` can be saved, but not loaded again: {said(error)}"
             hint = "Let `get_config` give what `__init__` takes, as in configs/simple_dense.py."
-            problems.append(valid.problem(node.path, "not-savable", message, hint))
+            problems.append(valid.make_problem(node.path, "not-savable", message, hint))
     if problems:
         raise LayercliError(problems)

@@ -6,16 +6,16 @@ from typing import Any
 
 import keras
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.data.user_code import load
+from layercli.data.user_code import import_user_module
 from layercli.engine.keras_errors import said
 from layercli.errors import LayercliError
-from layercli.graph.build import Node
+from layercli.graph.build import GraphNode
 from layercli.schema.suggestions import did_you_mean
 
 
-def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
+def load_class(layer: CustomLayer, node: GraphNode, valid: ValidConfig) -> Any:
     """The layer class that a config names; runs the user's code.
 
     Raises:
@@ -27,10 +27,12 @@ def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
             raise _problem(node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None)
         return found
     try:
-        module = load(valid.file_of(node) if layer.kind == "file" else None, layer.place)
+        module = import_user_module(
+            valid.custom_layer_file(node) if layer.kind == "file" else None, layer.module
+        )
     except (Exception, SystemExit) as error:
         raise _problem(
-            node, valid, f"{layer.place} cannot be loaded: {said(error)}", "Mend that code first."
+            node, valid, f"{layer.module} cannot be loaded: {said(error)}", "Mend that code first."
         ) from error
     found = getattr(module, layer.class_name, None)
     if found is None:
@@ -38,13 +40,13 @@ def load_class(layer: CustomLayer, node: Node, valid: Valid) -> Any:
         hint = did_you_mean(
             layer.class_name, classes, otherwise=f"It has {', '.join(classes) or 'no classes'}."
         )
-        raise _problem(node, valid, f"{layer.place} has no class {layer.class_name}.", hint)
+        raise _problem(node, valid, f"{layer.module} has no class {layer.class_name}.", hint)
     if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
         raise _problem(
-            node, valid, f"{layer.reference()} is no Keras layer.", "Derive it from keras.layers.Layer."
+            node, valid, f"{layer.type_reference()} is no Keras layer.", "Derive it from keras.layers.Layer."
         )
     return found
 
 
-def _problem(node: Node, valid: Valid, message: str, hint: str | None) -> LayercliError:
-    return LayercliError(valid.problem((*node.path, "type"), "custom-layer", message, hint))
+def _problem(node: GraphNode, valid: ValidConfig, message: str, hint: str | None) -> LayercliError:
+    return LayercliError(valid.make_problem((*node.path, "type"), "custom-layer", message, hint))

@@ -9,21 +9,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.engine.adapt import teach
 from layercli.engine.assemble import Assembled, call, disagreement, picked
 from layercli.engine.keras_errors import refused
 from layercli.errors import Problem
-from layercli.graph.adaptable import learns_before_training
-from layercli.graph.build import Node
-from layercli.layers.shapes import Shape, Tensor, show
+from layercli.graph.adaptable import should_adapt
+from layercli.graph.build import GraphNode
+from layercli.layers.shapes import Shape, Tensor, format_shape
 
 BATCH = 2
 _UNKNOWN_LENGTH = 8
 """What stands for an axis of unknown length."""
 
 
-def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Shape, ...]], list[Problem]]:
+def run_forward(
+    assembled: Assembled, valid: ValidConfig
+) -> tuple[dict[str, tuple[Shape, ...]], list[Problem]]:
     """Each layer's actual output shapes, and where they differ from the static ones or are not finite.
 
     Raises:
@@ -37,20 +39,22 @@ def run_forward(assembled: Assembled, valid: Valid) -> tuple[dict[str, tuple[Sha
     problems: list[Problem] = []
     strayed: set[str] = set()
     for node in valid.graph.nodes:
-        taken = [picked(values[name], pick) for name, pick in zip(node.inputs, node.picks, strict=True)]
+        taken = [
+            picked(values[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
+        ]
         layer = assembled.layers[node.name]
-        if learns_before_training(node):
+        if should_adapt(node):
             teach(layer, node.layer, partial(iter, taken[:1]))  # else it has no table to look anything up in
         try:
             result = call(layer, node, taken, training=False)
         except Exception as error:
-            shapes = ", ".join(show(tuple(tensor.shape)) for tensor in keras.tree.flatten(taken))
+            shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in keras.tree.flatten(taken))
             raise refused(node, valid, f"`{node.name}` fails on an input of {shapes}", error) from error
         values[node.name] = result
         outputs = result if isinstance(result, (list, tuple)) else [result]
         actual[node.name] = tuple(tuple(int(dim) for dim in output.shape) for output in outputs)
         row = valid.shapes.by_name[node.name]
-        if row.agrees(actual[node.name]) is False:
+        if row.matches_forward(actual[node.name]) is False:
             if not strayed.intersection(node.inputs):  # else the layer before is to blame
                 problems.append(disagreement(row, valid, actual[node.name]))
             strayed.add(node.name)
@@ -75,7 +79,7 @@ def example(tensor: Tensor, rng: np.random.Generator, indices: int) -> Any:
 _ANY_INDEX = 2**31
 
 
-def largest_index(valid: Valid) -> int:
+def largest_index(valid: ValidConfig) -> int:
     """Below what every index of an input must stay: the smallest vocabulary that takes the input itself."""
     sizes = [
         node.layer.input_dim
@@ -85,12 +89,12 @@ def largest_index(valid: Valid) -> int:
     return min(sizes, default=_ANY_INDEX + 1)
 
 
-def _check_finite(node: Node, valid: Valid, outputs: Iterable[Any]) -> Iterable[Problem]:
+def _check_finite(node: GraphNode, valid: ValidConfig, outputs: Iterable[Any]) -> Iterable[Problem]:
     for output in outputs:
         if keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype)) and not bool(
             keras.ops.all(keras.ops.isfinite(output))
         ):
-            yield valid.problem(
+            yield valid.make_problem(
                 node.path, "not-finite", f"`{node.name}` gives NaN or infinity for ordinary numbers.",
                 "Look for a division by zero, a logarithm of nothing positive, or weights drawn too large."
             )  # fmt: skip

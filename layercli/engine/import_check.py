@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.engine.assemble import Assembled
 from layercli.engine.forward_pass import example, largest_index
@@ -24,7 +24,7 @@ from layercli.importing.archive import Archive
 from layercli.importing.flatten import Leaf, leaves_of
 from layercli.importing.keras_graph import Described
 from layercli.importing.read_model import read_stack
-from layercli.layers.shapes import Tensor, show
+from layercli.layers.shapes import Tensor, format_shape
 
 TOLERANCE = 1e-5
 """How far outputs may be apart, as a share of the largest; arithmetic in another order moves the last digits."""
@@ -51,7 +51,7 @@ class Proof:
     """Why the original does not run here."""
 
 
-def load_original(archive: Archive, assembled: Assembled, valid: Valid) -> Any:
+def load_original(archive: Archive, assembled: Assembled, valid: ValidConfig) -> Any:
     """The model itself; Keras's safe mode is on, and only classes that the config has loaded are known besides its own.
 
     Raises:
@@ -77,7 +77,7 @@ def load_original(archive: Archive, assembled: Assembled, valid: Valid) -> Any:
         ) from error
 
 
-def _require_small(path: Path, valid: Valid) -> None:
+def _require_small(path: Path, valid: ValidConfig) -> None:
     """Refuse an archive that inflates to more than its layers can need."""
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
@@ -88,7 +88,7 @@ def _require_small(path: Path, valid: Valid) -> None:
 
 
 def move_weights(
-    original: Any, assembled: Assembled, valid: Valid, leaves: list[Leaf], *, fresh: bool
+    original: Any, assembled: Assembled, valid: ValidConfig, leaves: list[Leaf], *, fresh: bool
 ) -> None:
     """Give each layer the weights, vocabularies and statistics of the original's.
 
@@ -113,7 +113,9 @@ def move_weights(
             continue
         given, taken = _weights(source), _weights(target)
         if [int(np.prod(one.shape)) for one in given] != [int(np.prod(one.shape)) for one in taken]:
-            shapes = [", ".join(show(tuple(one.shape)) for one in weights) for weights in (given, taken)]
+            shapes = [
+                ", ".join(format_shape(tuple(one.shape)) for one in weights) for weights in (given, taken)
+            ]
             raise _differs(
                 f"`{'/'.join(leaf.origin)}` has weights of {shapes[0]}, and the rebuilt layer of {shapes[1]}."
             )
@@ -173,7 +175,7 @@ def _layer_at(model: Any, origin: tuple[str, ...]) -> Any:
 def prove(
     original: Any,
     assembled: Assembled,
-    valid: Valid,
+    valid: ValidConfig,
     leaves: list[Leaf],
     outputs: tuple[Any, ...],
     custom: Callable[[Described], str | None],
@@ -214,7 +216,7 @@ def _require_same_graph(
         raise _differs("The rebuilt model has other layers or outputs.")
 
 
-def _require_same_shapes(original: Any, valid: Valid, leaves: list[Leaf]) -> int:
+def _require_same_shapes(original: Any, valid: ValidConfig, leaves: list[Leaf]) -> int:
     """Hold static shapes against Keras's, layer by layer, where the original calls the layer once."""
     compared = 0
     for leaf, node in zip(leaves, valid.graph.nodes, strict=True):
@@ -229,13 +231,13 @@ def _require_same_shapes(original: Any, valid: Valid, leaves: list[Leaf]) -> int
         theirs = [tuple(tensor.shape)[1:] for tensor in tensors]
         ours = [tensor.shape[1:] for tensor in row.outputs]
         if theirs != ours:
-            raise _differs(f"`{'/'.join(leaf.origin)}` gives {', '.join(map(show, theirs))} in the original, and "
-                           f"{', '.join(map(show, ours))} after the rebuilding.")  # fmt: skip
+            raise _differs(f"`{'/'.join(leaf.origin)}` gives {', '.join(map(format_shape, theirs))} in the original, and "
+                           f"{', '.join(map(format_shape, ours))} after the rebuilding.")  # fmt: skip
         compared += 1
     return compared
 
 
-def _difference(original: Any, assembled: Assembled, valid: Valid) -> tuple[float | None, str]:
+def _difference(original: Any, assembled: Assembled, valid: ValidConfig) -> tuple[float | None, str]:
     """The largest difference between the outputs of both for the same random inputs; None, and why, where the original
     cannot take any, such as a convolution of channels first on a CPU."""
     reason = ""
@@ -254,7 +256,7 @@ def _difference(original: Any, assembled: Assembled, valid: Valid) -> tuple[floa
     return None, reason
 
 
-def _examples(valid: Valid, length: int) -> list[Any]:
+def _examples(valid: ValidConfig, length: int) -> list[Any]:
     rng = np.random.default_rng(1)
     return [
         example(
@@ -279,7 +281,7 @@ def _outputs(model: Any, given: list[Any]) -> list[np.ndarray[Any, Any]]:
 def _apart(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     if one.shape != other.shape:
         raise _differs(
-            f"An output is {show(one.shape)} in the original, and {show(other.shape)} after the rebuilding."
+            f"An output is {format_shape(one.shape)} in the original, and {format_shape(other.shape)} after the rebuilding."
         )
     if not np.issubdtype(one.dtype, np.floating) or one.dtype == object:
         if not np.array_equal(one, other):

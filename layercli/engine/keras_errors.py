@@ -8,11 +8,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.errors import LayercliError
-from layercli.graph.build import Node
-from layercli.source.nodes import printable
+from layercli.graph.build import GraphNode
+from layercli.source.nodes import sanitize_text
 
 _WRAPPINGS = (
     re.compile(r"Exception encountered when calling .*?\x1b\[1m(?P<said>.*?)\x1b\[0m", re.DOTALL),
@@ -34,30 +34,30 @@ def said(error: BaseException) -> str:
             text = wrapped["said"]
     lines = [line.strip() for line in text.split("\n")]
     line = next((line for line in lines if line and not _NOISE.match(line)), "")
-    return printable(f"{type(error).__name__}: {line}" if line else type(error).__name__, limit=_LONGEST)
+    return sanitize_text(f"{type(error).__name__}: {line}" if line else type(error).__name__, limit=_LONGEST)
 
 
-def refusals(valid: Valid) -> tuple[type[Exception], ...]:
+def refusals(valid: ValidConfig) -> tuple[type[Exception], ...]:
     """What a model raises, while it runs, for what the config or the data say; of the user's own code that is anything."""
     return (Exception,) if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError)
 
 
-def refused(node: Node, valid: Valid, what: str, error: BaseException) -> LayercliError:
+def refused(node: GraphNode, valid: ValidConfig, what: str, error: BaseException) -> LayercliError:
     """The problem that a layer was refused, at the layer's line, and where the user's own code failed."""
     hint = None
     if isinstance(node.layer, CustomLayer):
         place = _place(error, node, valid)
         hint = f"Look at {place}." if place else "Look at the class that the layer names."
-    return LayercliError(valid.problem(node.path, "layer-refused", f"{what}: {said(error)}", hint))
+    return LayercliError(valid.make_problem(node.path, "layer-refused", f"{what}: {said(error)}", hint))
 
 
-def _place(error: BaseException, node: Node, valid: Valid) -> str | None:
+def _place(error: BaseException, node: GraphNode, valid: ValidConfig) -> str | None:
     """The last line of the user's file that ran, if the error passed through it."""
     layer = node.layer
     if not isinstance(layer, CustomLayer) or layer.kind != "file":
         return None
-    file = valid.file_of(node)
+    file = valid.custom_layer_file(node)
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file
     ]
-    return f"line {lines[-1]} of {layer.place}" if lines else None
+    return f"line {lines[-1]} of {layer.module}" if lines else None

@@ -7,14 +7,14 @@ from typing import Any
 
 import keras
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.engine.custom_layers import load_class
 from layercli.engine.keras_errors import said
 from layercli.errors import LayercliError, Problem
 
 
-def custom_classes(valid: Valid) -> dict[str, Any]:
+def custom_classes(valid: ValidConfig) -> dict[str, Any]:
     """The user's layer classes by their names; runs the user's code, so the caller has asked for trust before.
 
     Raises:
@@ -27,7 +27,7 @@ def custom_classes(valid: Valid) -> dict[str, Any]:
     }
 
 
-def load_model(path: Path, valid: Valid) -> Any:
+def load_model(path: Path, valid: ValidConfig) -> Any:
     """The model in a ``.keras`` file of a run, not compiled; code inside the file is never run.
 
     Raises:

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from layercli.check import Valid
-from layercli.data.examples import Array, Examples, RefusedDataError
-from layercli.data.reader_state import Learned
-from layercli.data.subset import Part
+from layercli.check import ValidConfig
+from layercli.data.examples import Array, DataError, Examples
+from layercli.data.reader_state import ReaderState
+from layercli.data.subset import Subset
 from layercli.engine.adapt import fed
 from layercli.engine.keras_errors import refusals, said
 from layercli.errors import LayercliError
-from layercli.graph.checks.output_kind import Meaning, meaning_of
+from layercli.graph.checks.output_kind import OutputKind, infer_output_kind
 from layercli.graph.finding import Finding
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 _ROWS = 4096
 """Rows that are put together before they are written."""
@@ -26,7 +26,12 @@ _BYTES = 1 << 26
 
 
 def predict(
-    model: Any, valid: Valid, part: Part, learned: Learned, files: Sequence[str] | None, batch_size: int
+    model: Any,
+    valid: ValidConfig,
+    part: Subset,
+    learned: ReaderState,
+    files: Sequence[str] | None,
+    batch_size: int,
 ) -> Iterator[dict[str, Array]]:
     """Columns of some rows after the other: the file where each example is one, then what each output says.
 
@@ -35,7 +40,7 @@ def predict(
         RefusedDataError: numbers are missing or infinite.
     """
     titles = valid.graph.output_references
-    meanings = [meaning_of(valid.config, valid.shapes, index) for index in range(len(titles))]
+    meanings = [infer_output_kind(valid.config, valid.shapes, index) for index in range(len(titles))]
     waiting: list[list[Array]] = []
     rows = done = 0
     for batch in part.batches(batch_size):
@@ -65,7 +70,7 @@ def _check_numbers(batch: Examples, before: int) -> None:
         RefusedDataError: there are some; the first of each input's columns in this batch is named.
     """
     found = []
-    for name, array in batch.arrays:
+    for name, array in batch.inputs:
         if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
             continue
         titles = batch.columns.get(name, ())
@@ -75,30 +80,30 @@ def _check_numbers(batch: Examples, before: int) -> None:
         for place in places[firsts]:
             what = "missing" if np.isnan(array[tuple(place)]) else "infinite"
             title = titles[place[-1]] if named else name or "input"
-            message = f"`{printable(title, limit=60)}` is {what} in example {before + place[0] + 1}."
+            message = f"`{sanitize_text(title, limit=60)}` is {what} in example {before + place[0] + 1}."
             hint = "Remove or replace such numbers; a run of a table fills them where its `missing` says how."
             found.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
     if found:
-        raise RefusedDataError(*found)
+        raise DataError(*found)
 
 
-def _outputs(model: Any, valid: Valid, x: Any) -> list[Array]:
+def _outputs(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
     try:
         found = model.predict_on_batch(x)
     except refusals(valid) as error:
         message = f"The model cannot predict: {said(error)}"
         hint = "The examples must fit the model's inputs."
-        raise LayercliError(valid.problem(("data",), "prediction-failed", message, hint)) from error
+        raise LayercliError(valid.make_problem(("data",), "prediction-failed", message, hint)) from error
     return [np.asarray(array) for array in tf.nest.flatten(found)]
 
 
-def _told(output: Array, meaning: Meaning, names: tuple[str, ...] | None) -> Iterator[tuple[str, Array]]:
+def _told(output: Array, meaning: OutputKind, names: tuple[str, ...] | None) -> Iterator[tuple[str, Array]]:
     """Columns of one output: the class and the probability of each, or the numbers as they are."""
     if meaning.kind == "numbers":
         yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
         return
     scores = output.astype(np.float32)
-    if meaning.logits:
+    if meaning.is_logits:
         scores = tf.nn.softmax(scores).numpy() if meaning.kind == "classes" else tf.sigmoid(scores).numpy()
     if meaning.kind == "two":
         scores = np.concatenate([1 - scores, scores], axis=1)

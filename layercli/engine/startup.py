@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from layercli import runtime
-from layercli.runtime import native_output_held
+from layercli.runtime import capture_native_stderr
 
 _UNUSED = ("sklearn", "scipy", "pandas")
 """Keras imports these where they are installed, for wrappers and frames; that takes a third of its start."""
@@ -20,7 +20,7 @@ def start() -> None:
     gc.enable()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _kept_out(_UNUSED if runtime.is_ours else ()), native_output_held():
+    with _kept_out(_UNUSED if runtime.is_cli_process else ()), capture_native_stderr():
         import keras
 
         if runtime.cluster is not None:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.engine.assemble import Assembled
 from layercli.engine.keras_errors import said
 from layercli.errors import LayercliError
-from layercli.graph.adaptable import learns_before_training
-from layercli.layers.shapes import show
-from layercli.source.nodes import KeyPath, printable
+from layercli.graph.adaptable import should_adapt
+from layercli.layers.shapes import format_shape
+from layercli.source.nodes import KeyPath, sanitize_text
 
 KEY: KeyPath = ("model", "weights")
 _INSIDE = "model.weights.h5"
@@ -48,7 +48,7 @@ class Transfer:
         return {"taken": self.taken, "refused": self.refused, "new": self.new, "left": self.left}
 
 
-def transfer(assembled: Assembled, valid: Valid, file: Path) -> Transfer:
+def transfer(assembled: Assembled, valid: ValidConfig, file: Path) -> Transfer:
     """Take over the weights of each layer that has the name and the shapes of one in a ``.keras`` or ``.weights.h5`` file.
 
     Raises:
@@ -65,34 +65,34 @@ def transfer(assembled: Assembled, valid: Valid, file: Path) -> Transfer:
             with _weights_of(file) as source, h5py.File(own, "r+") as target:
                 found = _copy(_by_layer(source), _by_layer(target))
         except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-            said = printable(str(error) or type(error).__name__, limit=200).rstrip(".")
-            message = f"{printable(str(file))} holds no weights that can be read: {said}."
-            raise LayercliError(valid.problem(KEY, "unreadable-file", message, _EXPECTED)) from None
+            said = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
+            message = f"{sanitize_text(str(file))} holds no weights that can be read: {said}."
+            raise LayercliError(valid.make_problem(KEY, "unreadable-file", message, _EXPECTED)) from None
         _take_vocabularies(assembled, valid, file, found)
         if not found.taken:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(found.refused.items())[:3])
-            names = ", ".join(f"`{printable(name, limit=60)}`" for name in found.left[:8])
-            message = f"No layer can take weights from {printable(str(file))}" + (
+            names = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in found.left[:8])
+            message = f"No layer can take weights from {sanitize_text(str(file))}" + (
                 f" ({reasons})." if reasons else "."
             )
             hint = f"Weights go by the names of layers; the file has {names}." if names else _EXPECTED
-            raise LayercliError(valid.problem(KEY, "no-weights", message, hint))
+            raise LayercliError(valid.make_problem(KEY, "no-weights", message, hint))
         model.load_weights(own)
     assembled.taken_over.update(found.taken)
     return found
 
 
-def _check(valid: Valid) -> None:
+def _check(valid: ValidConfig) -> None:
     """Refuse what Keras cannot hold while it has not learned."""
     problems = [
-        valid.problem(
+        valid.make_problem(
             node.path,
             "no-weights",
             f"`{node.name}` has nothing yet for `output_mode: tf_idf`, and Keras keeps no weights of such a model.",
             "Use another `output_mode`, such as `multi_hot`, or leave out `model.weights`.",
         )
         for node in valid.graph.nodes
-        if learns_before_training(node) and getattr(node.layer, "output_mode", None) == "tf_idf"
+        if should_adapt(node) and getattr(node.layer, "output_mode", None) == "tf_idf"
     ]
     if problems:
         raise LayercliError(problems)
@@ -101,12 +101,10 @@ def _check(valid: Valid) -> None:
 _LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 
 
-def _take_vocabularies(assembled: Assembled, valid: Valid, file: Path, found: Transfer) -> None:
+def _take_vocabularies(assembled: Assembled, valid: ValidConfig, file: Path, found: Transfer) -> None:
     """Take over what each lookup has learned that has the name of one in the file, which keeps it beside the weights."""
     learners = {
-        node.name
-        for node in valid.graph.nodes
-        if learns_before_training(node) and node.layer.type_name() in _LOOKUPS
+        node.name for node in valid.graph.nodes if should_adapt(node) and node.layer.type_name() in _LOOKUPS
     }
     places = _vocabulary_places(file) if learners else {}
     for name in sorted(learners):
@@ -223,7 +221,9 @@ def _unlike(source: dict[str, Any], target: dict[str, Any]) -> str | None:
     for place, array in target.items():
         other = source[place]
         if array.shape != other.shape:
-            return f"a weight has the shape {show(array.shape)}, in the file {show(other.shape)}"
+            return (
+                f"a weight has the shape {format_shape(array.shape)}, in the file {format_shape(other.shape)}"
+            )
         if array.dtype.kind != other.dtype.kind and other.dtype.kind not in "fiuV":
             return f"a weight is {array.dtype}, in the file {other.dtype}"
     return None

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from layercli.graph.build import Node
+from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
 
-ADAPTED: Final = {
+ADAPTABLE_LAYERS: Final = {
     "Normalization": "mean",
     "Discretization": "bin_boundaries",
     "StringLookup": "vocabulary",
@@ -15,15 +15,17 @@ ADAPTED: Final = {
 """Layers that learn from data before training, and the argument that tells them what they would learn."""
 
 
-def learns_before_training(node: Node) -> bool:
+def should_adapt(node: GraphNode) -> bool:
     """Whether the layer, or one inside it, must be adapted to data before it can be used."""
-    return node.shares is None and learns(node.layer)
+    return node.reuse_of is None and is_adaptable(node.layer)
 
 
-def learns(layer: Component) -> bool:
+def is_adaptable(layer: Component) -> bool:
     """Whether a layer, or one inside it, learns from data before training."""
-    given = ADAPTED.get(layer.type_name())
-    return (given is not None and getattr(layer, given) is None) or any(map(learns, inner_layers(layer)))
+    state_argument = ADAPTABLE_LAYERS.get(layer.type_name())
+    return (state_argument is not None and getattr(layer, state_argument) is None) or any(
+        map(is_adaptable, inner_layers(layer))
+    )
 
 
 def inner_layers(layer: Component) -> list[Component]:

@@ -8,79 +8,94 @@ from difflib import SequenceMatcher
 from typing import TypeAlias
 
 from layercli.config.custom_layers import CustomLayer
-from layercli.graph.build import Node
-from layercli.graph.shapes import Row, Shapes
+from layercli.graph.build import GraphNode
+from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.schema.component import snake_case
 
-Pairs: TypeAlias = dict[int, int]
+LayerMatches: TypeAlias = dict[int, int]
 """Index of a layer of the first model -> index of the one that stands for it in the second."""
 
-_MOST_CELLS = 250_000
+_MAX_TABLE_CELLS = 250_000
 """Of the table in which two stretches of layers are aligned one by one."""
-_TYPE, _ARGUMENTS, _SOME_ARGUMENTS, _NAME = 4.0, 6.0, 1.0, 1.0
+_TYPE_SCORE, _ARGUMENTS_SCORE, _SOME_ARGUMENTS_SCORE, _NAME_SCORE = 4.0, 6.0, 1.0, 1.0
 """What makes two layers alike: one type, all arguments or some, the name. Two that are equal count as much as two pairs
 that are not, so that a layer which was inserted does not make changed ones of all those after it."""
 
 
-def align(before: Shapes, after: Shapes) -> Pairs:
+def align_layers(before: ModelShapes, after: ModelShapes) -> LayerMatches:
     """Layers with a name of their own by that name; others by type, order and likeness."""
-    named = [{row.node.name: number for number, row in enumerate(side.rows) if not is_numbered(row.node)}
+    indices_by_name = [{row.node.name: number for number, row in enumerate(side.rows) if not is_auto_named(row.node)}
              for side in (before, after)]  # fmt: skip
-    same = {name: (number, named[1][name]) for name, number in named[0].items() if name in named[1]}
-    return dict(_Alignment(before.rows, after.rows, same).pairs()) | dict(same.values())
+    matches_by_name = {
+        name: (number, indices_by_name[1][name])
+        for name, number in indices_by_name[0].items()
+        if name in indices_by_name[1]
+    }
+    return dict(_Alignment(before.rows, after.rows, matches_by_name).match_layers()) | dict(
+        matches_by_name.values()
+    )
 
 
-def is_numbered(node: Node) -> bool:
+def is_auto_named(node: GraphNode) -> bool:
     """Whether the layer's name is, or may be, one that it got from its type or block and its place among others."""
     if "." in node.name:
         return True
     layer = node.layer
     base = layer.class_name if isinstance(layer, CustomLayer) else layer.type_name()
-    base = snake_case(base) if node.shares is None else node.shares.rpartition(".")[2]
+    base = snake_case(base) if node.reuse_of is None else node.reuse_of.rpartition(".")[2]
     return re.fullmatch(rf"{re.escape(base)}(_\d+)?", node.name) is not None
 
 
 class _Alignment:
     """Two stacks of layers; what two declarations have in common is counted once."""
 
-    def __init__(self, before: Sequence[Row], after: Sequence[Row], same: Container[str]) -> None:
-        self._same = same
-        self._declared: dict[str, int] = {}
+    def __init__(
+        self, before: Sequence[NodeShapes], after: Sequence[NodeShapes], same: Container[str]
+    ) -> None:
+        self._matched_names = same
+        self._declaration_ids: dict[str, int] = {}
         self._arguments: list[dict[str, str] | None] = []
         """Of each declaration; None: of a layer that is found by its name."""
-        self._alike: dict[tuple[int, int], float] = {}
+        self._argument_scores: dict[tuple[int, int], float] = {}
         self._before, self._after = before, after
-        self._old, self._new = [*map(self._key, before)], [*map(self._key, after)]
+        self._old_ids, self._new_ids = (
+            [*map(self._declaration_id, before)],
+            [*map(self._declaration_id, after)],
+        )
 
-    def pairs(self) -> Iterator[tuple[int, int]]:
+    def match_layers(self) -> Iterator[tuple[int, int]]:
         """Indices of layers that stand for each other, in the order of both."""
-        start = _common(self._old, self._new)
-        end = _common(self._old[start:][::-1], self._new[start:][::-1])
-        stops = len(self._old) - end, len(self._new) - end
+        start = _common_prefix_length(self._old_ids, self._new_ids)
+        end = _common_prefix_length(self._old_ids[start:][::-1], self._new_ids[start:][::-1])
+        stops = len(self._old_ids) - end, len(self._new_ids) - end
         yield from ((number, number) for number in range(start))
-        yield from self._core(range(start, stops[0]), range(start, stops[1]))
+        yield from self._align_ranges(range(start, stops[0]), range(start, stops[1]))
         yield from ((stops[0] + number, stops[1] + number) for number in range(end))
 
-    def _core(self, before: range, after: range, *, carved: bool = False) -> Iterator[tuple[int, int]]:
+    def _align_ranges(
+        self, before: range, after: range, *, is_split: bool = False
+    ) -> Iterator[tuple[int, int]]:
         """Layers between those that both ends have in common."""
-        if len(before) * len(after) <= _MOST_CELLS:
-            yield from self._best(before, after)
-        elif carved:  # too much differs: names are all there is to go by
-            places = {self._after[number].node.name: number for number in after}
+        if len(before) * len(after) <= _MAX_TABLE_CELLS:
+            yield from self._align_by_score(before, after)
+        elif is_split:  # too much differs: names are all there is to go by
+            indices_by_name = {self._after[number].node.name: number for number in after}
             for number in before:
-                at = places.get(self._before[number].node.name)
-                if at is not None and self._may_pair(number, at):
+                at = indices_by_name.get(self._before[number].node.name)
+                if at is not None and self._is_pairable(number, at):
                     yield number, at
         else:
-            old, new = (keys[of.start : of.stop] for keys, of in ((self._old, before), (self._new, after)))
+            old, new = (
+                keys[of.start : of.stop] for keys, of in ((self._old_ids, before), (self._new_ids, after))
+            )
             start = before.start, after.start
             for block in SequenceMatcher(None, old, new).get_matching_blocks():
                 i, j = before.start + block.a, after.start + block.b
-                yield from self._core(range(start[0], i), range(start[1], j), carved=True)
+                yield from self._align_ranges(range(start[0], i), range(start[1], j), is_split=True)
                 yield from ((i + step, j + step) for step in range(block.size))
                 start = i + block.size, j + block.size
 
-    def _best(self, before: range, after: range) -> Iterator[tuple[int, int]]:
+    def _align_by_score(self, before: range, after: range) -> Iterator[tuple[int, int]]:
         """The pairs, in the order of both, that are the most alike taken together."""
         best = [[0.0] * (len(after) + 1)]  # of what follows; the last layers come first
         for i in reversed(before):
@@ -88,8 +103,8 @@ class _Alignment:
             for at in range(len(after) - 1, -1, -1):
                 j = after[at]
                 score = max(below[at], row[at + 1])
-                if self._may_pair(i, j):
-                    score = max(score, below[at + 1] + self._score(i, j))
+                if self._is_pairable(i, j):
+                    score = max(score, below[at + 1] + self._pair_score(i, j))
                 row[at] = score
             best.append(row)
         best.reverse()
@@ -103,41 +118,43 @@ class _Alignment:
                 yield before[i], after[j]
                 i, j = i + 1, j + 1
 
-    def _may_pair(self, i: int, j: int) -> bool:
+    def _is_pairable(self, i: int, j: int) -> bool:
         """Whether the two are of one type; one that is found by its name stands for no other."""
-        old, new = self._old[i], self._new[j]
+        old, new = self._old_ids[i], self._new_ids[j]
         if old == new:
             return True
         if self._arguments[old] is None or self._arguments[new] is None:
             return False
         return self._before[i].node.type_name == self._after[j].node.type_name
 
-    def _score(self, i: int, j: int) -> float:
+    def _pair_score(self, i: int, j: int) -> float:
         same_name = self._before[i].node.name == self._after[j].node.name
-        return _TYPE + self._in_common(self._old[i], self._new[j]) + _NAME * same_name
+        return (
+            _TYPE_SCORE + self._argument_score(self._old_ids[i], self._new_ids[j]) + _NAME_SCORE * same_name
+        )
 
-    def _in_common(self, old: int, new: int) -> float:
+    def _argument_score(self, old: int, new: int) -> float:
         if old == new:
-            return _ARGUMENTS
-        if (old, new) not in self._alike:
+            return _ARGUMENTS_SCORE
+        if (old, new) not in self._argument_scores:
             first, second = self._arguments[old] or {}, self._arguments[new] or {}
             equal = sum(second.get(key) == value for key, value in first.items())
-            self._alike[old, new] = _SOME_ARGUMENTS * equal / max(len(first), len(second), 1)
-        return self._alike[old, new]
+            self._argument_scores[old, new] = _SOME_ARGUMENTS_SCORE * equal / max(len(first), len(second), 1)
+        return self._argument_scores[old, new]
 
-    def _key(self, row: Row) -> int:
+    def _declaration_id(self, row: NodeShapes) -> int:
         """A number for what the layer declares: equal for layers that declare the same, or have one name of their own."""
-        found = row.node.name in self._same
-        plain = row.node.layer.plain()
-        text = row.node.name if found else repr((plain, row.node.shares is not None))
-        if text not in self._declared:
-            self._declared[text] = len(self._arguments)
-            arguments = None if found else {key: repr(value) for key, value in plain.items()}
+        is_matched_by_name = row.node.name in self._matched_names
+        plain = row.node.layer.to_plain()
+        text = row.node.name if is_matched_by_name else repr((plain, row.node.reuse_of is not None))
+        if text not in self._declaration_ids:
+            self._declaration_ids[text] = len(self._arguments)
+            arguments = None if is_matched_by_name else {key: repr(value) for key, value in plain.items()}
             self._arguments.append(arguments)
-        return self._declared[text]
+        return self._declaration_ids[text]
 
 
-def _common(before: Sequence[int], after: Sequence[int]) -> int:
+def _common_prefix_length(before: Sequence[int], after: Sequence[int]) -> int:
     """How many items both begin with."""
-    most = min(len(before), len(after))
-    return next((number for number in range(most) if before[number] != after[number]), most)
+    limit = min(len(before), len(after))
+    return next((number for number in range(limit) if before[number] != after[number]), limit)

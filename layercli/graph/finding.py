@@ -17,7 +17,7 @@ class Finding:
     path: KeyPath
     hint: str | None = None
     severity: Severity = "error"
-    other: KeyPath | None = None
+    other_path: KeyPath | None = None
     """Another place that the message names as ``{}``."""
     at_key: bool = False
     """Whether the key at the path is what is wrong, not its value."""

@@ -10,37 +10,37 @@ from layercli.config.data.section import DataFacts
 from layercli.config.model import InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.finding import Finding
-from layercli.layers.shapes import Shape, Tensor, product, show
+from layercli.layers.shapes import Shape, Tensor, format_shape, product_of
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, format_path, printable
+from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 _INPUT_PATH: KeyPath = ("model", "input")
 _INPUTS_PATH: KeyPath = ("model", "inputs")
 
 
-def model_inputs(
+def resolve_model_inputs(
     config: Config, facts: DataFacts | None = None
 ) -> tuple[dict[str, Tensor] | None, list[Finding]]:
     """The model's inputs by name, the declared ones or the data's (None where neither tells), and what does not fit.
 
     ``facts`` are those of data that was read; without them, what the config tells of its data.
     """
-    declared, several = config.model.input, config.model.inputs
+    input_spec, input_specs = config.model.input, config.model.inputs
     if facts is None and config.data is not None:
         facts = config.data.facts()
-    if several is None and declared is None:
+    if input_specs is None and input_spec is None:
         if facts is not None and facts.inputs is None:
             return {INPUT: Tensor((None, *facts.shape))}, []
-        return None, [_undeclared(config)]
-    specs = several if several is not None else {INPUT: declared} if declared is not None else {}
-    found = [] if facts is None else list(_unfit(specs, facts, config))
-    return {name: spec.tensor() for name, spec in specs.items()}, found
+        return None, [_missing_input_finding(config)]
+    specs = input_specs if input_specs is not None else {INPUT: input_spec} if input_spec is not None else {}
+    findings = [] if facts is None else list(_check_inputs(specs, facts, config))
+    return {name: spec.to_tensor() for name, spec in specs.items()}, findings
 
 
-def _unfit(specs: Mapping[str, InputSpec], facts: DataFacts, config: Config) -> Iterator[Finding]:
+def _check_inputs(specs: Mapping[str, InputSpec], facts: DataFacts, config: Config) -> Iterator[Finding]:
     """Declared inputs that the data's examples do not fit."""
-    single = config.model.inputs is None
-    paths: dict[str, KeyPath] = {name: _INPUT_PATH if single else (*_INPUTS_PATH, name) for name in specs}
+    is_single = config.model.inputs is None
+    paths: dict[str, KeyPath] = {name: _INPUT_PATH if is_single else (*_INPUTS_PATH, name) for name in specs}
     assert config.data is not None
     if facts.inputs is None:
         if len(specs) > 1:
@@ -49,67 +49,67 @@ def _unfit(specs: Mapping[str, InputSpec], facts: DataFacts, config: Config) -> 
             yield Finding(code="input-mismatch", message=message, path=_INPUTS_PATH, hint=hint, at_key=True)
         else:
             [(name, spec)] = specs.items()
-            yield from _mismatch(spec.shape, facts.shape, paths[name], config)
+            yield from _check_input_shape(spec.shape, facts.shape, paths[name], config)
         return
     for name, shape in facts.inputs.items():
         if name in specs:
-            yield from _mismatch(specs[name].shape, shape, paths[name], config)
+            yield from _check_input_shape(specs[name].shape, shape, paths[name], config)
         else:
-            message = f"The data gives an input `{printable(name, limit=60)}`, which the model has not."
-            hint = did_you_mean(name, list(specs), otherwise=f"The model has {_listed(specs)}.")
+            message = f"The data gives an input `{sanitize_text(name, limit=60)}`, which the model has not."
+            hint = did_you_mean(name, list(specs), otherwise=f"The model has {_format_names(specs)}.")
             yield Finding(
                 code="input-mismatch", message=message, path=("data", "inputs", name), hint=hint, at_key=True
             )
     for name in specs:
         if name not in facts.inputs:
             message = f"The data gives nothing for the model's input `{name}`."
-            hint = f"It gives {_listed(facts.inputs)}."
+            hint = f"It gives {_format_names(facts.inputs)}."
             yield Finding(code="input-mismatch", message=message, path=paths[name], hint=hint, at_key=True)
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{printable(name, limit=60)}`" for name in names)
+def _format_names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in names)
 
 
-def undeclared(value: Any) -> Iterator[Finding]:
+def check_missing_input(document: Any) -> Iterator[Finding]:
     """That no input is declared, of a config of which nothing else can be checked."""
-    model = value.get("model")
+    model = document.get("model")
     if (
         isinstance(model, dict)
         and model.get("layers")
         and model.get("input") is None
         and model.get("inputs") is None
-        and value.get("data") is None
+        and document.get("data") is None
     ):
-        yield _undeclared(None)
+        yield _missing_input_finding(None)
 
 
-def _undeclared(config: Config | None) -> Finding:
-    why = (
+def _missing_input_finding(config: Config | None) -> Finding:
+    reason = (
         "" if config is None or config.data is None else f" Only reading {config.data.title()} would tell it."
     )
     return Finding(
         code="missing-key",
-        message=f"`model` needs `input`: the shape of one example, without the batch axis.{why}",
+        message=f"`model` needs `input`: the shape of one example, without the batch axis.{reason}",
         path=_INPUT_PATH,
         hint="Add `input: [28, 28, 1]`, for example.",
         at_key=True,
     )
 
 
-def _mismatch(declared: Shape, actual: Shape, path: KeyPath, config: Config) -> Iterator[Finding]:
+def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Config) -> Iterator[Finding]:
     """A declared input that the data's examples do not fit."""
-    if _fits(declared, actual):
+    if _is_matching_shape(declared, actual):
         return
     hint = f"Write `input: {list(actual)}`, or leave `input` out."
     has_shape = config.data is not None and "shape" in type(config.data).model_fields
-    if has_shape and product(declared) == product(actual):
+    if has_shape and product_of(declared) == product_of(actual):
         hint = f"Write `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
-    message = f"`{format_path(path)}` is {show(declared)}, but an example of the data is {show(actual)}."
+    message = f"`{format_path(path)}` is {format_shape(declared)}, but an example of the data is {format_shape(actual)}."
     yield Finding(code="input-mismatch", message=message, path=path, hint=hint)
 
 
-def _fits(declared: Sequence[int | None], actual: Sequence[int | None]) -> bool:
+def _is_matching_shape(declared: Sequence[int | None], actual: Sequence[int | None]) -> bool:
     return len(declared) == len(actual) and all(
         a is None or a == b for a, b in zip(declared, actual, strict=True)
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from layercli.errors import LayercliError, Problem
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 MAX_JSON: Final = 64 * 2**20
 """Bytes of an architecture; NASNetLarge has one million."""
@@ -76,7 +76,7 @@ def _from_archive(path: Path) -> bytes:
         message = f"There is no {_CONFIG} in this archive, so it is no model that Keras saved."
         raise _refused(path, "unreadable-model", message, _EXPECTED) from None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        message = f"The archive is damaged: {printable(str(error), limit=100)}."
+        message = f"The archive is damaged: {sanitize_text(str(error), limit=100)}."
         raise _refused(path, "unreadable-model", message, "Save or copy it again.") from None
     if len(text) > MAX_JSON:
         raise _too_large(path, len(text))
@@ -98,7 +98,7 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
         reason = (
             "it is nested too deeply"
             if isinstance(error, RecursionError)
-            else printable(str(error), limit=100)
+            else sanitize_text(str(error), limit=100)
         )
         raise _refused(path, "unreadable-model", f"This is no JSON: {reason}.", _EXPECTED) from None
     if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
@@ -141,4 +141,4 @@ def _too_large(path: Path, size: int) -> LayercliError:
 
 
 def _refused(path: Path, code: str, message: str, hint: str | None) -> LayercliError:
-    return LayercliError(Problem(code=code, message=message, hint=hint, file=printable(str(path))))
+    return LayercliError(Problem(code=code, message=message, hint=hint, file=sanitize_text(str(path))))

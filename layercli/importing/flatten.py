@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.importing.keras_config import minimal
 from layercli.importing.layer_stack import Item, Parameter, Stack, Wire
@@ -72,7 +72,7 @@ def leaves_of(stack: Stack) -> tuple[list[Leaf], tuple[Place, ...]]:
     return leaves, tuple(place(wire, made, None) for wire in stack.outputs)
 
 
-def leaves_of_config(valid: Valid) -> tuple[list[Leaf], tuple[Place, ...]]:
+def leaves_of_config(valid: ValidConfig) -> tuple[list[Leaf], tuple[Place, ...]]:
     """The layers that a config stands for, blocks written out, and its outputs."""
     numbers: dict[str, int | str] = {
         name: f"input {number}" for number, name in enumerate(valid.graph.inputs)
@@ -83,11 +83,12 @@ def leaves_of_config(valid: Valid) -> tuple[list[Leaf], tuple[Place, ...]]:
         names = node.layer.input_names
         keys: list[str | None] = list(names[: len(node.inputs)]) if names else [None] * len(node.inputs)
         takes = tuple(
-            (numbers[name], pick, key) for name, pick, key in zip(node.inputs, node.picks, keys, strict=True)
+            (numbers[name], pick, key)
+            for name, pick, key in zip(node.inputs, node.input_indices, keys, strict=True)
         )
         args = node.layer.arguments() if isinstance(node.layer, CustomLayer) else minimal(node.layer)
-        shares = None if node.shares is None else numbers[node.shares]
+        shares = None if node.reuse_of is None else numbers[node.reuse_of]
         assert not isinstance(shares, str)
         leaves.append(Leaf(node.type_name, args, takes, shares, ()))
-    outputs = zip(valid.graph.outputs, valid.graph.output_picks, strict=True)
+    outputs = zip(valid.graph.outputs, valid.graph.output_indices, strict=True)
     return leaves, tuple((numbers[name], pick, None) for name, pick in outputs)

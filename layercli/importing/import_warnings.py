@@ -9,7 +9,7 @@ from pathlib import Path
 
 from layercli.errors import Problem
 from layercli.importing.keras_graph import Described
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 
 def custom_classes(folder: Path, *, trust: bool) -> Callable[[Described], str | None]:
@@ -31,7 +31,7 @@ def custom_classes(folder: Path, *, trust: bool) -> Callable[[Described], str | 
 
 
 def foreign(name: str) -> Problem:
-    message = f"The model names the module {printable(name, limit=60)}, which is no part of Keras."
+    message = f"The model names the module {sanitize_text(name, limit=60)}, which is no part of Keras."
     return Problem(
         code="custom-class", message=message, hint="If you know its code, allow it with `--trust`."
     )
@@ -50,4 +50,4 @@ def not_run(reason: str) -> Problem:
 
 def in_file(path: Path, problem: Problem) -> Problem:
     return Problem(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
-                   file=printable(str(path)))  # fmt: skip
+                   file=sanitize_text(str(path)))  # fmt: skip

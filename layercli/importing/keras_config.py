@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.schema.component import Catalogue, Component
-from layercli.schema.strict_model import plain
-from layercli.source.nodes import printable, quoted
+from layercli.schema.strict_model import to_plain
+from layercli.source.nodes import quote_value, sanitize_text
 
 
 class InexpressibleError(Exception):
@@ -87,13 +87,13 @@ def minimal(made: Component) -> dict[str, Any]:
 
 def canonical(made: Component) -> dict[str, Any]:
     """Every argument in one form, to be compared."""
-    return {name: _one_name(name, _bare(plain(value))) for name, value in made.arguments().items()}
+    return {name: _one_name(name, _bare(to_plain(value))) for name, value in made.arguments().items()}
 
 
 def _one_name(key: str, value: Any) -> Any:
     """An initializer by the first of its names."""
     found = INITIALIZERS.find(value) if key.endswith("_initializer") and isinstance(value, str) else None
-    return value if found is None or found in INITIALIZERS.nameless else INITIALIZERS.parse_or_name(found)
+    return value if found is None or found in INITIALIZERS.not_by_name else INITIALIZERS.parse_or_name(found)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -154,15 +154,15 @@ def _object(key: str, value: dict[str, Any]) -> Any:
     if name == "function":
         if isinstance(config, str) and (module in ("builtins", "None") or module.startswith("keras")):
             return config
-        raise InexpressibleError(f"`{printable(key)}` is a function of its own, {quoted(config)}.")
+        raise InexpressibleError(f"`{sanitize_text(key)}` is a function of its own, {quote_value(config)}.")
     if not isinstance(config, dict) or not module.startswith("keras"):
         raise InexpressibleError(
-            f"`{printable(key)}` is {quoted(name)} of {quoted(module)}, which is no part of Keras."
+            f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which is no part of Keras."
         )
     if module == "keras.layers" and key in ("activation", "recurrent_activation"):
-        hint = f"make it a layer of its own, {printable(str(name))}, behind this one"
+        hint = f"make it a layer of its own, {sanitize_text(str(name))}, behind this one"
         raise InexpressibleError(
-            f"`{key}` is the layer {printable(str(name))}, not the name of an activation; {hint}."
+            f"`{key}` is the layer {sanitize_text(str(name))}, not the name of an activation; {hint}."
         )
     known = {field: item for field, item in config.items() if item is not None}
     home = {
@@ -173,7 +173,7 @@ def _object(key: str, value: dict[str, Any]) -> Any:
     catalogue: Any = home.get(module, LAYERS if module == "keras.layers" else None)
     if catalogue is None or not isinstance(name, str) or catalogue.find(name) is None:
         raise InexpressibleError(
-            f"`{printable(key)}` is {quoted(name)} of {quoted(module)}, which a config cannot hold."
+            f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which a config cannot hold."
         )
     cls = catalogue.load(catalogue.find(name))
     if catalogue is not LAYERS:

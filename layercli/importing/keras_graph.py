@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from layercli.importing.keras_config import InexpressibleError
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 MODELS: Final = ("Functional", "Sequential", "Model")
 
@@ -80,7 +80,7 @@ def model_of(document: Mapping[str, Any]) -> Model:
     kind, module, config = document["class_name"], str(document.get("module")), document["config"]
     if kind not in MODELS or not (module == "keras" or module.startswith("keras.")):
         raise InexpressibleError(
-            f"it is of the class {printable(str(kind), limit=60)}, whose `call` is code; only models of Keras's kinds "
+            f"it is of the class {sanitize_text(str(kind), limit=60)}, whose `call` is code; only models of Keras's kinds "
             "Sequential and Functional consist of layers alone"
         )
     if not isinstance(config.get("layers"), list):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from layercli.importing.keras_config import InexpressibleError, short_float
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def operation(name: str, config: dict[str, Any], values: Sequence[Any]) -> list[
             return [Step("Concatenate", ({} if axis == -1 else {"axis": axis}) | dtype,
                          tuple(tensor.number for tensor in tensors))]  # fmt: skip
     raise InexpressibleError(
-        f"it is the operation {printable(name, limit=60)} on tensors, for which no layer of Keras stands"
+        f"it is the operation {sanitize_text(name, limit=60)} on tensors, for which no layer of Keras stands"
     )
 
 

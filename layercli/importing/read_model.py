@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from layercli.config.model import DTYPES
-from layercli.config.names import RESERVED
+from layercli.config.names import RESERVED_NAMES
 from layercli.errors import Problem
 from layercli.importing.keras_config import InexpressibleError, arguments_of
 from layercli.importing.keras_graph import Call, Caller, Described, Model, Tensor, model_of, tensors_in
@@ -15,7 +15,7 @@ from layercli.importing.layer_stack import INPUT, Item, Source, Stack, Wire
 from layercli.importing.operations import Operand, Step, application_layer, operation
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import snake_case
-from layercli.source.nodes import printable, quoted
+from layercli.source.nodes import quote_value, sanitize_text
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 _MASKS: Final = ("mask", "query_mask", "value_mask", "key_mask")
@@ -44,7 +44,7 @@ def read_stack(
         stack = Stack({}, [], [])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         # What Keras writes has none of these; a record that was edited may have any.
-        what = printable(f"{type(error).__name__}: {error}", limit=100)
+        what = sanitize_text(f"{type(error).__name__}: {error}", limit=100)
         reader.problems.append(
             Problem(code="unreadable-model", message=f"The record of the model is malformed ({what}).")
         )
@@ -63,7 +63,7 @@ class _Reader:
     def report(
         self, path: tuple[str, ...] | None, why: str, code: str = "not-expressible", hint: str | None = None
     ) -> None:
-        what = "The model" if path is None else f"`{printable('/'.join(path), limit=100)}`"
+        what = "The model" if path is None else f"`{sanitize_text('/'.join(path), limit=100)}`"
         message = f"{what} cannot be written in a config: {why.rstrip('.')}."
         self.problems.append(Problem(code=code, message=message, hint=hint))
 
@@ -93,10 +93,10 @@ class _Reader:
             if config.get(key):
                 self.report((layer.name,), f"this input is {key}")
         if dtype not in DTYPES:
-            self.report((layer.name,), f"its dtype is {quoted(dtype)}")
+            self.report((layer.name,), f"its dtype is {quote_value(dtype)}")
         if config["batch_shape"][0] is not None:
             size = config["batch_shape"][0]
-            message = f"The input `{printable(layer.name)}` takes batches of {size} only; the config leaves their size free."
+            message = f"The input `{sanitize_text(layer.name)}` takes batches of {size} only; the config leaves their size free."
             self.problems.append(Problem(code="batch-size-freed", message=message, severity="warning"))
         return {"shape": shape, "dtype": dtype}
 
@@ -182,11 +182,13 @@ class _Reader:
             kind, args = found, arguments_of(LAYERS.load(found), layer.config)
             args = _without_settled(args, layer)
         else:
-            if own and layer.type in LAYERS.refused:
-                raise InexpressibleError(f"it is a {layer.type}, and {LAYERS.refused[layer.type][0]}")
+            if own and layer.type in LAYERS.unavailable:
+                raise InexpressibleError(f"it is a {layer.type}, and {LAYERS.unavailable[layer.type][0]}")
             named = self._custom(layer)
             if named is None:
-                raise InexpressibleError(f"its class {printable(layer.type, limit=60)} is none of Keras's")
+                raise InexpressibleError(
+                    f"its class {sanitize_text(layer.type, limit=60)} is none of Keras's"
+                )
             kind, args = named, _custom_arguments(layer.config)
         item = Item("layer", kind, wires, args, _given(layer), place)
         self._first[place] = item
@@ -218,8 +220,8 @@ class _Reader:
         for key, value in call.kwargs.items():
             if value is None or value is False or key in names or key in _SAID_ANEW:
                 continue
-            shown = "a tensor" if any(True for _ in tensors_in(value)) else quoted(value)
-            raise InexpressibleError(f"it is called with `{printable(key, limit=60)}`: {shown}")
+            shown = "a tensor" if any(True for _ in tensors_in(value)) else quote_value(value)
+            raise InexpressibleError(f"it is called with `{sanitize_text(key, limit=60)}`: {shown}")
         return wires
 
     def _steps(
@@ -350,8 +352,8 @@ def _advice(layer: Described, why: str) -> tuple[str, str | None]:
             "custom-class",
             "If you know its code, allow it with `--trust`; its file must stand beside the model or the config.",
         )
-    if layer.type in LAYERS.refused:
-        return "not-expressible", LAYERS.refused[layer.type][1]
+    if layer.type in LAYERS.unavailable:
+        return "not-expressible", LAYERS.unavailable[layer.type][1]
     if layer.is_operation:
         return (
             "not-expressible",
@@ -369,7 +371,7 @@ def _given(layer: Described) -> str | None:
 
 def _clean(name: str, taken: Any) -> str:
     base = _UNFIT.sub("_", name).strip("_-")[:100] or "layer"
-    base = f"{base}_layer" if base in RESERVED else base
+    base = f"{base}_layer" if base in RESERVED_NAMES else base
     cleaned, number = base, 1
     while cleaned in taken:
         number += 1

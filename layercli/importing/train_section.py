@@ -11,8 +11,8 @@ from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS, SCHED
 from layercli.config.training.section import TrainSection
 from layercli.importing.keras_config import InexpressibleError, is_object, minimal, short_float
 from layercli.schema.component import Catalogue, Component
-from layercli.schema.strict_model import plain
-from layercli.source.nodes import printable, quoted
+from layercli.schema.strict_model import to_plain
+from layercli.source.nodes import quote_value, sanitize_text
 
 
 def train_section(
@@ -36,7 +36,7 @@ def train_section(
         if isinstance(value, dict) and not is_object(value):
             value = [value.get(layer) for layer in layers]
         if not isinstance(value, list) or len(value) != len(layers):
-            raise InexpressibleError(quoted(value))
+            raise InexpressibleError(quote_value(value))
         if len(layers) == 1:
             return read(value[0])
         if names is None:
@@ -98,7 +98,7 @@ def _metrics(value: Any) -> Any:
         return None
     listed = [value] if isinstance(value, str) or is_object(value) else value
     if not isinstance(listed, list):
-        raise InexpressibleError(quoted(value))
+        raise InexpressibleError(quote_value(value))
     return [_component("metric", item, METRICS) for item in listed]
 
 
@@ -107,10 +107,10 @@ def _component(noun: str, value: Any, home: Catalogue[Component]) -> Any:
     if isinstance(value, str):
         return value
     if not is_object(value) or not isinstance(value["config"], dict):
-        raise InexpressibleError(f"the {noun} {quoted(value)}")
+        raise InexpressibleError(f"the {noun} {quote_value(value)}")
     name = str(value["class_name"])
     if not str(value.get("module")).startswith("keras.") or home.find(name) is None:
-        raise InexpressibleError(f"the {noun} {printable(name, limit=60)}, which a config cannot hold")
+        raise InexpressibleError(f"the {noun} {sanitize_text(name, limit=60)}, which a config cannot hold")
     cls = home.load(home.find(name) or name)
     given = {key: _argument(item) for key, item in value["config"].items() if key in cls.model_fields}
     if noun == "optimizer":
@@ -132,11 +132,11 @@ def _argument(value: Any) -> Any:
     if is_object(value):
         name = str(value["class_name"])
         if not str(value.get("module")).startswith("keras.") or SCHEDULES.find(name) is None:
-            raise InexpressibleError(f"{printable(name, limit=60)}, which a config cannot hold")
+            raise InexpressibleError(f"{sanitize_text(name, limit=60)}, which a config cannot hold")
         cls = SCHEDULES.load(SCHEDULES.find(name) or name)
         known = {key: _argument(item) for key, item in value["config"].items() if key in cls.model_fields}
         made = cls.model_validate({key: item for key, item in known.items() if item is not None})
         return {"type": name, **minimal(made)}
     if isinstance(value, float):
         return short_float(value)
-    return plain(value) if isinstance(value, (list, dict)) else value
+    return to_plain(value) if isinstance(value, (list, dict)) else value

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from layercli.config.language.variables import literal
+from layercli.config.language.variables import escape_references
 from layercli.config.names import INPUT, PREVIOUS
 from layercli.importing.block_detection import Block
 from layercli.importing.layer_stack import Item, Parameter, Stack, Wire
 from layercli.schema.component import snake_case
-from layercli.source.dump import flow
+from layercli.source.dump import to_flow_yaml
 
 _WIDEST: Final = 118
 """Columns of an entry on one line."""
@@ -26,7 +26,7 @@ def write(
     weights: str | None = None,
 ) -> str:
     """The config."""
-    lines = [*(f"# {comment}" for comment in comments), f"name: {flow(name)}"]
+    lines = [*(f"# {comment}" for comment in comments), f"name: {to_flow_yaml(name)}"]
     declared = list(blocks)
     if declared:
         lines.append("blocks:")
@@ -34,21 +34,23 @@ def write(
             lines += _block(block)
     lines.append("model:")
     if list(stack.inputs) == [INPUT]:
-        lines.append(f"  input: {flow(_shape(stack.inputs[INPUT]))}")
+        lines.append(f"  input: {to_flow_yaml(_shape(stack.inputs[INPUT]))}")
     else:
         lines.append("  inputs:")
-        lines += [f"    {flow(key)}: {flow(_shape(spec))}" for key, spec in stack.inputs.items()]
+        lines += [
+            f"    {to_flow_yaml(key)}: {to_flow_yaml(_shape(spec))}" for key, spec in stack.inputs.items()
+        ]
     names = _names(stack.items, stack.inputs, stack.outputs)
     lines.append("  layers:")
     lines += [line for item in stack.items for line in _entry(item, stack, names, "    ")]
     if stack.outputs != [Wire(stack.items[-1])]:
         outputs = [_reference(wire, names, None) for wire in stack.outputs]
-        lines.append(f"  outputs: {flow(outputs if len(outputs) > 1 else outputs[0])}")
+        lines.append(f"  outputs: {to_flow_yaml(outputs if len(outputs) > 1 else outputs[0])}")
     if weights is not None:
-        lines.append(f"  weights: {flow(weights)}")
+        lines.append(f"  weights: {to_flow_yaml(weights)}")
     if train:
         lines.append("train:")
-        lines += [f"  {key}: {flow(value)}" for key, value in train.items()]
+        lines += [f"  {key}: {to_flow_yaml(value)}" for key, value in train.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +73,7 @@ def _block(block: Block) -> list[str]:
         given = {name: value for name, value in block.params.items() if value is not None}
         bare: list[Any] = [name for name, value in block.params.items() if value is None]
         params: Any = given if not bare else [*bare, given] if given else bare
-        lines.append(f"    params: {flow(params)}")
+        lines.append(f"    params: {to_flow_yaml(params)}")
     names = _names(block.items, {}, [])
     lines.append("    layers:")
     return lines + [line for item in block.items for line in _entry(item, block, names, "      ")]
@@ -135,18 +137,18 @@ def _entry(item: Item, home: Stack | Block, names: dict[Item, str], indent: str)
     if item.repeat > 1:
         entry["repeat"] = item.repeat
     if list(entry) == ["type"]:
-        return [f"{indent}- {flow(entry['type'])}"]
-    line = f"{indent}- {flow(entry)}"
+        return [f"{indent}- {to_flow_yaml(entry['type'])}"]
+    line = f"{indent}- {to_flow_yaml(entry)}"
     if len(line) <= _WIDEST:
         return [line]
-    first, *others = [f"{key}: {flow(value)}" for key, value in entry.items()]
+    first, *others = [f"{key}: {to_flow_yaml(value)}" for key, value in entry.items()]
     return [f"{indent}- {first}", *(f"{indent}  {other}" for other in others)]
 
 
 def _argument(value: Any, names: dict[Item, str]) -> Any:
     if isinstance(value, Wire):
         return _reference(value, names, None)
-    return f"${{{value.name}}}" if isinstance(value, Parameter) else literal(value)
+    return f"${{{value.name}}}" if isinstance(value, Parameter) else escape_references(value)
 
 
 def _inputs(item: Item, names: dict[Item, str], before: Item | None, *, multiple: bool) -> Any:

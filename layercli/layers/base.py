@@ -10,20 +10,20 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from layercli.layers.arguments import DType, Regularizer
-from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, show
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, format_shape
 from layercli.schema.component import Component
 
-_policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
+_dtype_policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
 
 
 @contextmanager
-def default_policy(policy: str | None) -> Iterator[None]:
+def use_dtype_policy(policy: str | None) -> Iterator[None]:
     """While shapes are inferred: the dtype policy of layers that have none of their own; None: float32."""
-    token = _policy.set(policy or "float32")
+    token = _dtype_policy.set(policy or "float32")
     try:
         yield
     finally:
-        _policy.reset(token)
+        _dtype_policy.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
-class Inferred:
+class InferredLayer:
     """What is known of a layer once its inputs are known."""
 
     outputs: tuple[Tensor, ...]
@@ -51,7 +51,7 @@ class Inferred:
     weights: tuple[Weight, ...] = ()
     multiply_adds: int | None = 0
     """Of products, per example, forward; None where an axis that counts is unknown."""
-    complete: bool = True
+    has_known_weights: bool = True
     """False where the weights are unknown: the layer is not in the catalogue."""
 
 
@@ -59,15 +59,15 @@ class Layer(Component):
     """A Keras layer: its arguments are the fields, its rules are the methods."""
 
     family: ClassVar[str]
-    takes: ClassVar[str] = "one tensor"
+    input_description: ClassVar[str] = "one tensor"
     """What the layer takes, for messages: "images of shape (batch, height, width, channels)"."""
-    ranks: ClassVar[tuple[int, int | None]] = (1, None)
+    rank_range: ClassVar[tuple[int, int | None]] = (1, None)
     """Fewest and most axes of the input, the batch axis included."""
     input_names: ClassVar[tuple[str, ...]] = ()
     """What the layer calls its several inputs, in the order of ``infer``."""
-    inputs_apart: ClassVar[bool] = False
+    has_separate_inputs: ClassVar[bool] = False
     """Whether Keras takes several inputs as arguments of their own, not as one list."""
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         "input_shape": "The input's shape is declared once, as `model.input`, without the batch axis.",
         "input_dim": "The input's shape is declared once, as `model.input`, without the batch axis.",
         "batch_input_shape": "The input's shape is declared once, as `model.input`, without the batch axis.",
@@ -82,7 +82,7 @@ class Layer(Component):
     @property
     def compute_dtype(self) -> str:
         """The dtype that the layer casts its floating-point inputs to and computes in."""
-        policy = self.dtype or _policy.get()
+        policy = self.dtype or _dtype_policy.get()
         return policy.removeprefix("mixed_")
 
     @property
@@ -96,7 +96,7 @@ class Layer(Component):
         """Whether the layer's weights are trained."""
         return bool(getattr(self, "trainable", True))
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         """Outputs, weights and cost for the given inputs (shapes with the batch axis).
 
         Raises:
@@ -108,12 +108,12 @@ class Layer(Component):
         self.check_rank(x.shape)
         output = self.output(x)
         outputs = output if isinstance(output, tuple) and not isinstance(output, Tensor) else (output,)
-        return Inferred(outputs, tuple(self.weights(x)), self.multiply_adds(x))
+        return InferredLayer(outputs, tuple(self.weights(x)), self.multiply_adds(x))
 
     def cast(self, x: Tensor) -> Tensor:
         """The input as the layer sees it: floating-point inputs are cast to the compute dtype."""
         autocast = getattr(self, "autocast", True)
-        return Tensor(x.shape, self.compute_dtype) if autocast and is_float(x.dtype) else x
+        return Tensor(x.shape, self.compute_dtype) if autocast and is_float_dtype(x.dtype) else x
 
     def check_rank(self, shape: Shape) -> None:
         """Refuse a shape of too few or too many axes.
@@ -121,9 +121,9 @@ class Layer(Component):
         Raises:
             RankError: it has.
         """
-        low, high = self.ranks
+        low, high = self.rank_range
         if len(shape) < low or (high is not None and len(shape) > high):
-            raise RankError(f"{self.title()} takes {self.takes}; it gets {show(shape)}.")
+            raise RankError(f"{self.title()} takes {self.input_description}; it gets {format_shape(shape)}.")
 
     def output(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The output for an input that has passed ``check_rank``.
@@ -141,7 +141,7 @@ class Layer(Component):
         """Multiply-adds of products, per example, forward; None where an unknown axis counts."""
         return 0
 
-    def known(self, x: Tensor, axis: int) -> int:
+    def require_size(self, x: Tensor, axis: int) -> int:
         """The size of an axis that the layer's weights depend on.
 
         Raises:
@@ -150,7 +150,7 @@ class Layer(Component):
         size = x.shape[axis]
         if size is None:
             raise ShapeError(
-                f"{self.title()} needs to know axis {axis} of its input to make its weights; it gets {show(x.shape)}.",
+                f"{self.title()} needs to know axis {axis} of its input to make its weights; it gets {format_shape(x.shape)}.",
                 hint="Give that axis a size in `model.input`, or before this layer.",
             )
         return size
@@ -168,17 +168,17 @@ class StandardLayer(Layer):
     ] = None
 
 
-def is_float(dtype: str) -> bool:
+def is_float_dtype(dtype: str) -> bool:
     """Whether a dtype holds floating-point numbers."""
     return "float" in dtype
 
 
-def positive(shape: Any, layer: Layer, x: Tensor, *, argument: str, hint: str) -> None:
+def require_nonempty(shape: Any, layer: Layer, x: Tensor, *, argument: str, hint: str) -> None:
     """Refuse an output shape with an axis of no length.
 
     Raises:
         ShapeError: an axis is zero or negative.
     """
     if any(dim is not None and dim <= 0 for dim in shape[1:]):
-        message = f"{layer.title()} leaves nothing of its input: {show(x.shape)} becomes {show(shape)}."
+        message = f"{layer.title()} leaves nothing of its input: {format_shape(x.shape)} becomes {format_shape(shape)}."
         raise ShapeError(message, hint=hint, argument=argument)

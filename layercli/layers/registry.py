@@ -25,7 +25,7 @@ INITIALIZERS: Final = Catalogue[Component](
         ),
         "initializers",
     ),
-    nameless=("Constant",),
+    not_by_name=("Constant",),
     aliases={
         "uniform": "RandomUniform", "normal": "RandomNormal", "zero": "Zeros", "one": "Ones",
         "IdentityInitializer": "Identity", "OrthogonalInitializer": "Orthogonal", "STFTInitializer": "STFT",
@@ -36,7 +36,7 @@ REGULARIZERS: Final = Catalogue[Component](
     noun="regularizer",
     package="layercli.layers.objects",
     modules=dict.fromkeys(("L1", "L2", "L1L2", "OrthogonalRegularizer"), "regularizers"),
-    nameless=("L1L2",),
+    not_by_name=("L1L2",),
 )
 
 CONSTRAINTS: Final = Catalogue[Component](
@@ -45,7 +45,7 @@ CONSTRAINTS: Final = Catalogue[Component](
     modules=dict.fromkeys(("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"), "constraints"),
 )
 
-_MODULES = {
+_LAYER_MODULES = {
     "core": ("Dense", "Embedding", "EinsumDense", "ReversibleEmbedding", "Identity", "Masking"),
     "activations": ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"),
     "convolutional": (
@@ -95,13 +95,16 @@ _MODULES = {
     ),
 }  # fmt: skip
 
-_OWN_LAYER = "Write a layer class of your own and name it as `type: my_layers.py:MyLayer`."
-_INPUT = ("the input is declared as `model.input`", "Write `model: {input: [28, 28, 1], layers: [...]}`.")
+_CUSTOM_LAYER_HINT = "Write a layer class of your own and name it as `type: my_layers.py:MyLayer`."
+_INPUT_LAYER_REASON = (
+    "the input is declared as `model.input`",
+    "Write `model: {input: [28, 28, 1], layers: [...]}`.",
+)
 
 LAYERS: "Final[Catalogue[Layer]]" = Catalogue(
     noun="layer",
     package="layercli.layers.families",
-    modules={name: module for module, names in _MODULES.items() for name in names},
+    modules={name: module for module, names in _LAYER_MODULES.items() for name in names},
     aliases={
         "AvgPool1D": "AveragePooling1D", "AvgPool2D": "AveragePooling2D", "AvgPool3D": "AveragePooling3D",
         "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "MaxPool3D": "MaxPooling3D",
@@ -114,15 +117,15 @@ LAYERS: "Final[Catalogue[Layer]]" = Catalogue(
         "SeparableConvolution2D": "SeparableConv2D", "BatchNorm": "BatchNormalization",
         "LayerNorm": "LayerNormalization",
     },
-    refused={
-        "Lambda": ("it carries code", _OWN_LAYER),
-        "TFSMLayer": ("it runs a SavedModel's code", _OWN_LAYER),
-        "JaxLayer": ("it runs another framework's code", _OWN_LAYER),
-        "FlaxLayer": ("it runs another framework's code", _OWN_LAYER),
-        "TorchModuleWrapper": ("it runs another framework's code", _OWN_LAYER),
-        "Layer": ("it is the base class of layers, not a layer", _OWN_LAYER),
+    unavailable={
+        "Lambda": ("it carries code", _CUSTOM_LAYER_HINT),
+        "TFSMLayer": ("it runs a SavedModel's code", _CUSTOM_LAYER_HINT),
+        "JaxLayer": ("it runs another framework's code", _CUSTOM_LAYER_HINT),
+        "FlaxLayer": ("it runs another framework's code", _CUSTOM_LAYER_HINT),
+        "TorchModuleWrapper": ("it runs another framework's code", _CUSTOM_LAYER_HINT),
+        "Layer": ("it is the base class of layers, not a layer", _CUSTOM_LAYER_HINT),
         "Wrapper": ("it is the base class of wrappers, not a layer", "Use TimeDistributed or Bidirectional."),
-        "InputLayer": _INPUT,
-        "Input": _INPUT,
+        "InputLayer": _INPUT_LAYER_REASON,
+        "Input": _INPUT_LAYER_REASON,
     },
 )  # fmt: skip

@@ -33,25 +33,25 @@ class RankError(ShapeError):
     """An input with more or fewer axes than the layer takes."""
 
 
-def show(shape: Sequence[Dim]) -> str:
+def format_shape(shape: Sequence[Dim]) -> str:
     """A shape as Keras prints it: ``(None, 8, 8, 1)``."""
     inner = ", ".join(str(dim) for dim in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
-def product(dims: Iterable[Dim]) -> Dim:
+def product_of(dims: Iterable[Dim]) -> Dim:
     """The product of the axes, or None where one of them is unknown."""
     values = list(dims)
     known = [value for value in values if value is not None]
     return math.prod(known) if len(known) == len(values) else None
 
 
-def times(*factors: Dim) -> Dim:
+def multiply_dims(*factors: Dim) -> Dim:
     """The product of the factors, or None where one of them is unknown."""
-    return product(factors)
+    return product_of(factors)
 
 
-def axis_index(axis: int, rank: int) -> int | None:
+def resolve_axis(axis: int, rank: int) -> int | None:
     """The axis counted from 0, or None where there is no such axis."""
     index = axis + rank if axis < 0 else axis
     return index if 0 <= index < rank else None

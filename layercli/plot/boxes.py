@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from layercli.config.custom_layers import CustomLayer
-from layercli.graph.shapes import Row, Shapes, total
+from layercli.graph.shapes import ModelShapes, NodeShapes, sum_if_known
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 _LONGEST = 44
 
@@ -42,7 +42,7 @@ class Picture:
     sizes: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def picture(shapes: Shapes, *, unfold: bool) -> Picture:
+def picture(shapes: ModelShapes, *, unfold: bool) -> Picture:
     """The boxes and arrows of a model; ``unfold`` shows the layers inside blocks."""
     graph = shapes.graph
     owner: dict[str, str] = {name: name for name in graph.inputs}
@@ -51,7 +51,7 @@ def picture(shapes: Shapes, *, unfold: bool) -> Picture:
         Box(name, "Input", "" if len(graph.inputs) == 1 else name, _shape([tensor]), "", "input")
         for name, tensor in graph.inputs.items()
     ]
-    parts: dict[str, list[Row]] = {}
+    parts: dict[str, list[NodeShapes]] = {}
     for row in shapes.rows:
         block = _block(row)
         folded = not unfold and block is not None and sizes[block] > 1
@@ -77,27 +77,27 @@ def picture(shapes: Shapes, *, unfold: bool) -> Picture:
     return made if unfold else _merged(made, parts, owner)
 
 
-def _block(row: Row) -> str | None:
+def _block(row: NodeShapes) -> str | None:
     """The outermost block around a layer."""
     head, dot, _ = row.node.name.partition(".")
     return head if dot else None
 
 
-def _layer(row: Row, block: str | None, *, is_output: bool) -> Box:
+def _layer(row: NodeShapes, block: str | None, *, is_output: bool) -> Box:
     node = row.node
     own = isinstance(node.layer, CustomLayer)
     kind = node.layer.class_name if isinstance(node.layer, CustomLayer) else node.type_name
     name = node.name if block is None else node.name.removeprefix(f"{block}.")
     base = snake_case(kind)
     plain = name == base or (name.startswith(f"{base}_") and name[len(base) + 1 :].isdigit())
-    shared = "shared" if node.shares is not None else _number(row.parameters)
+    shared = "shared" if node.reuse_of is not None else _number(row.parameters)
     return Box(node.name, _cut(kind), "" if plain else _cut(name), _shape(row.outputs), shared,
                "custom" if own else node.layer.family, block, is_output=is_output)  # fmt: skip
 
 
-def _folded(key: str, rows: Sequence[Row], *, is_output: bool) -> Box:
-    count = total(row.parameters for row in rows)
-    shared = all(row.node.shares is not None for row in rows)
+def _folded(key: str, rows: Sequence[NodeShapes], *, is_output: bool) -> Box:
+    count = sum_if_known(row.parameters for row in rows)
+    shared = all(row.node.reuse_of is not None for row in rows)
     return Box(key, _cut(key.removesuffix(".")), f"{len(rows)} layers", _shape(rows[-1].outputs),
                "shared" if shared else _number(count), "block", is_output=is_output)  # fmt: skip
 
@@ -115,10 +115,10 @@ def _shape(outputs: Iterable[Tensor]) -> str:
 
 
 def _cut(text: str) -> str:
-    return printable(text, limit=_LONGEST)
+    return sanitize_text(text, limit=_LONGEST)
 
 
-def _merged(made: Picture, parts: dict[str, list[Row]], owner: dict[str, str]) -> Picture:
+def _merged(made: Picture, parts: dict[str, list[NodeShapes]], owner: dict[str, str]) -> Picture:
     """Boxes that repeat the one before them as one, with how often."""
     feeds: dict[str, list[str]] = {}
     fed: Counter[str] = Counter()
@@ -127,7 +127,7 @@ def _merged(made: Picture, parts: dict[str, list[Row]], owner: dict[str, str]) -
         fed[source] += 1
     kept: dict[str, Box] = {}
     stands_for: dict[str, str] = {}
-    counted: dict[str, list[Row]] = {}
+    counted: dict[str, list[NodeShapes]] = {}
     marks: dict[str, Any] = {}
     for box in made.boxes:
         sources = feeds.get(box.key, [])
@@ -147,7 +147,7 @@ def _merged(made: Picture, parts: dict[str, list[Row]], owner: dict[str, str]) -
             continue
         stands_for[box.key] = before
         counted[before] += parts[box.key]
-        count = _number(total(row.parameters for row in counted[before]))
+        count = _number(sum_if_known(row.parameters for row in counted[before]))
         title = kept[before].title
         stem = title.rpartition("_")[0]
         if (
@@ -172,9 +172,9 @@ def _merged(made: Picture, parts: dict[str, list[Row]], owner: dict[str, str]) -
     return Picture(list(kept.values()), list(arrows))
 
 
-def _mark(rows: Sequence[Row], owner: dict[str, str]) -> Any:
+def _mark(rows: Sequence[NodeShapes], owner: dict[str, str]) -> Any:
     """What is equal in boxes that do the same; None for one that has no equal."""
-    if not rows or any(row.node.shares is not None for row in rows):
+    if not rows or any(row.node.reuse_of is not None for row in rows):
         return None
     inside = {row.node.name: number for number, row in enumerate(rows)}
     del owner
@@ -184,7 +184,7 @@ def _mark(rows: Sequence[Row], owner: dict[str, str]) -> Any:
             row.node.layer.arguments(),
             [
                 (inside.get(name, -1), pick)
-                for name, pick in zip(row.node.inputs, row.node.picks, strict=True)
+                for name, pick in zip(row.node.inputs, row.node.input_indices, strict=True)
             ],
             [tensor.shape for tensor in row.outputs],
         )

@@ -8,7 +8,7 @@ from html import escape
 from itertools import pairwise
 from typing import Any, Final, Literal
 
-from layercli.graph.shapes import Shapes
+from layercli.graph.shapes import ModelShapes
 from layercli.plot.boxes import Box, Picture, picture
 from layercli.plot.layout import Placed, Point, lay_out
 
@@ -56,7 +56,9 @@ THEMES: Final[dict[Theme, Colours]] = {
 }
 
 
-def plot(shapes: Shapes, suffix: str, *, title: str, unfold: bool = False, theme: Theme = "light") -> bytes:
+def plot(
+    shapes: ModelShapes, suffix: str, *, title: str, unfold: bool = False, theme: Theme = "light"
+) -> bytes:
     """The picture of a model, as the content of a file of that suffix."""
     drawn = picture(shapes, unfold=unfold)
     if suffix == ".mmd":

@@ -11,9 +11,9 @@ import yaml
 
 from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Dim, ShapeError, Tensor, show
+from layercli.layers.shapes import Dim, ShapeError, Tensor, format_shape
 from layercli.reports.formatting import count
-from layercli.schema.strict_model import describe_type, plain, written
+from layercli.schema.strict_model import describe_type, format_value, to_plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,8 @@ def catalogue_json() -> dict[str, Any]:
     return {
         "families": [{"family": family, "layers": layers} for family, layers in families.items()],
         "refused": [
-            {"type": name, "reason": reason, "hint": hint} for name, (reason, hint) in LAYERS.refused.items()
+            {"type": name, "reason": reason, "hint": hint}
+            for name, (reason, hint) in LAYERS.unavailable.items()
         ],
     }
 
@@ -50,7 +51,7 @@ def layer_json(cls: type[Layer]) -> dict[str, Any]:
         "aliases": _aliases(cls.type_name()),
         "family": cls.family,
         "summary": summary,
-        "takes": cls.takes,
+        "takes": cls.input_description,
         "shapes": " ".join(shapes) or None,
         "arguments": _arguments(cls),
         "example": example_of(cls.type_name()),
@@ -92,7 +93,7 @@ def _arguments(cls: type[Layer]) -> list[dict[str, Any]]:
             "name": name,
             "takes": describe_type(fields[name]),
             "required": fields[name].is_required(),
-            "default": None if fields[name].is_required() else plain(fields[name].default),
+            "default": None if fields[name].is_required() else to_plain(fields[name].default),
             "description": fields[name].description,
         }
         for name in ordered
@@ -121,10 +122,13 @@ def _on_sample(layer: Layer) -> dict[str, Any] | None:
 
 def _samples(layer: Layer) -> Iterator[tuple[Tensor, ...]]:
     """Inputs to try, those with as many axes as the layer says it takes first."""
-    layout = _LAYOUT.search(layer.takes)
+    layout = _LAYOUT.search(layer.input_description)
     axes = [axis for axis in layout[1].split(",") if axis.strip(" .")] if layout else []
     shapes = sorted(_SAMPLES, key=lambda shape: layout is not None and len(shape) != max(1, len(axes)))
-    text, whole = re.search("text|words", layer.takes), re.search("indices|whole numbers", layer.takes)
+    text, whole = (
+        re.search("text|words", layer.input_description),
+        re.search("indices|whole numbers", layer.input_description),
+    )
     dtype = "string" if text else "int64" if whole else "float32"
     for number in (1, 2):
         for shape in shapes:
@@ -168,7 +172,9 @@ def print_layer(console: Console, page: Mapping[str, Any]) -> None:
     table = _table("argument", "default", *(["takes", ""] if wide else [""]))
     for argument in page["arguments"]:
         default = (
-            Text("required", style="bold") if argument["required"] else Text(written(argument["default"]))
+            Text("required", style="bold")
+            if argument["required"]
+            else Text(format_value(argument["default"]))
         )
         takes, meaning = argument["takes"], argument["description"]
         cells = (
@@ -192,14 +198,15 @@ def _on_text(found: Mapping[str, Any]) -> str:
     if not found["weights"]:
         return f"{text}; the layer has no weights."
     weights = ", ".join(
-        f"{weight['name']} {show(weight['shape'])}" + ("" if weight["trainable"] else " (not trained)")
+        f"{weight['name']} {format_shape(weight['shape'])}"
+        + ("" if weight["trainable"] else " (not trained)")
         for weight in found["weights"]
     )
     return f"{text}, with {count(found['parameters'])} parameters: {weights}."
 
 
 def _tensor(x: Mapping[str, Any]) -> str:
-    return show(x["shape"]) + ("" if x["dtype"] == "float32" else f" of {x['dtype']}")
+    return format_shape(x["shape"]) + ("" if x["dtype"] == "float32" else f" of {x['dtype']}")
 
 
 def _table(*columns: str, headed: bool = True) -> Table:

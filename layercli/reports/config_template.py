@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from layercli.config.names import RESERVED
-from layercli.data.preview import Column, Table
+from layercli.config.names import RESERVED_NAMES
+from layercli.data.preview import ColumnPreview, TablePreview
 
 Kind = Literal["vectors", "sequences", "images", "text"]
 Size = Literal["small", "medium", "large"]
@@ -151,7 +151,9 @@ def _loss(classes: int | None) -> list[str]:
     return [f"  loss: {loss}", "  metrics: [accuracy]"]
 
 
-def table_start(name: str, path: str, table: Table, target: Column, size: Size = "medium") -> Start:
+def table_start(
+    name: str, path: str, table: TablePreview, target: ColumnPreview, size: Size = "medium"
+) -> Start:
     """What fits a table: numbers normalized, categories looked up, the loss by the target."""
     classes = _classes(target)
     numbers = [
@@ -163,7 +165,7 @@ def table_start(name: str, path: str, table: Table, target: Column, size: Size =
     left_out = [
         column for column in table.columns if column is not target and column.kind in ("date", "unique")
     ]
-    rows = f"{table.rows:,} rows" if table.whole else f"the first {table.rows:,} rows"
+    rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
     data = [
         f"  # Looked at {rows} of {len(table.columns)} columns.",
         "  type: csv",
@@ -171,7 +173,7 @@ def table_start(name: str, path: str, table: Table, target: Column, size: Size =
     ]
     if table.separator != ",":
         data.append(f"  separator: {json.dumps(table.separator)}")
-    if not table.header:
+    if not table.has_header:
         data.append(
             f"  columns: [{', '.join(written_text(column.name) for column in table.columns)}]   # the file names none"
         )
@@ -192,7 +194,7 @@ def table_start(name: str, path: str, table: Table, target: Column, size: Size =
         if numbers:
             data.append(f"    numbers: [{', '.join(written_text(column.name) for column in numbers)}]")
         data += [f"    {names[column.name]}: {written_text(column.name)}" for column in texts]
-    if any(column.missing for column in numbers):
+    if any(column.missing_count for column in numbers):
         data.append("  missing: {numbers: median}   # of the training examples")
     stratify = ", stratify: true" if classes else ""
     data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
@@ -200,27 +202,29 @@ def table_start(name: str, path: str, table: Table, target: Column, size: Size =
     return Start(name, "vectors", (len(numbers),), classes, size, data, stem)
 
 
-def _classes(target: Column) -> int | None:
+def _classes(target: ColumnPreview) -> int | None:
     """Number of classes; None where the target is a number."""
     if target.kind == "number" or (target.kind == "whole" and len(target.values) > 20):
         return None
     return len(target.values)
 
 
-def _input_names(columns: Iterable[Column]) -> dict[str, str]:
+def _input_names(columns: Iterable[ColumnPreview]) -> dict[str, str]:
     """A name for the input of each column that Keras and the wiring take."""
     names: dict[str, str] = {}
     for column in columns:
         base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "column"
         name, number = base, 1
-        while name in names.values() or name in (*RESERVED, "numbers"):
+        while name in names.values() or name in (*RESERVED_NAMES, "numbers"):
             number += 1
             name = f"{base}_{number}"
         names[column.name] = name
     return names
 
 
-def _table_stem(numbers: list[Column], texts: list[Column], names: dict[str, str], size: Size) -> list[str]:
+def _table_stem(
+    numbers: list[ColumnPreview], texts: list[ColumnPreview], names: dict[str, str], size: Size
+) -> list[str]:
     inputs = [f"numbers: [{len(numbers)}]"] if numbers else []
     inputs += [f"{name}: {{shape: [1], dtype: string}}" for name in names.values()]
     lines = ["  inputs:", *(f"    {line}" for line in inputs), "  layers:"]

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from layercli.layers.shapes import show
-from layercli.source.nodes import printable
+from layercli.layers.shapes import format_shape
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from layercli.data.summary import Feature
+    from layercli.data.summary import FeatureSummary
 
 Balances = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
 """Of each target, None for the only one: each class, and how many examples of each part have it."""
@@ -22,7 +22,10 @@ _WIDE = 110
 
 
 def data_json(
-    features: Sequence[Feature], targets: Sequence[Feature], counts: tuple[int, int, int], balances: Balances
+    features: Sequence[FeatureSummary],
+    targets: Sequence[FeatureSummary],
+    counts: tuple[int, int, int],
+    balances: Balances,
 ) -> dict[str, Any]:
     """What ``inspect-data --json`` prints, but for ``ok`` and ``problems``."""
     return {
@@ -43,8 +46,8 @@ def data_json(
 
 def print_data(
     console: Console,
-    features: Sequence[Feature],
-    targets: Sequence[Feature],
+    features: Sequence[FeatureSummary],
+    targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
     balances: Balances,
 ) -> None:
@@ -66,16 +69,18 @@ def print_data(
     above: str | None = None
     for feature in [*features[:_MOST_SHOWN], *targets]:
         if feature.input not in (None, above, feature.name) and feature.name is not None:
-            table.add_row(f"{printable(str(feature.input))}:")
+            table.add_row(f"{sanitize_text(str(feature.input))}:")
         above = feature.input
         indent = "  " if feature.name is not None and feature.input not in (None, feature.name) else ""
-        title = printable(feature.name or feature.input or "input")
-        values = printable(", ".join(map(_sample, feature.samples)), limit=60)
+        title = sanitize_text(feature.name or feature.input or "input")
+        values = sanitize_text(", ".join(map(_sample, feature.samples)), limit=60)
         if values and not wide:
             samples.add_row(title, values)
         table.add_row(
             f"{indent}{title}",
-            feature.dtype if feature.different is not None else f"{feature.dtype} {show(feature.shape)}",
+            feature.dtype
+            if feature.different is not None
+            else f"{feature.dtype} {format_shape(feature.shape)}",
             "" if feature.different is None else f"{feature.different:,}",
             f"{feature.missing:,}" if feature.missing else "",
             *(_number(value) for value in (feature.low, feature.mean, feature.high)),
@@ -88,12 +93,12 @@ def print_data(
         console.print(samples)
     for target, balance in balances.items():
         classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        of = f" of {printable(target, limit=40)}" if target is not None else ""
+        of = f" of {sanitize_text(target, limit=40)}" if target is not None else ""
         classes.add_column(f"class{of}", overflow="fold")
         for title in ("train", "validation", "test"):
             classes.add_column(title, justify="right")
         for name, row in balance[:_MOST_SHOWN]:
-            classes.add_row(printable(name, limit=60), *(f"{number:,}" for number in row))
+            classes.add_row(sanitize_text(name, limit=60), *(f"{number:,}" for number in row))
         console.print(classes)
     train, validation, test = counts
     console.print(

@@ -6,13 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from layercli.check import Valid
-from layercli.graph.diff import Difference, Pair, Side, carried_over, compare, setting_differences
-from layercli.graph.shapes import Row
+from layercli.check import ValidConfig
+from layercli.graph.diff import (
+    ComparedModel,
+    Difference,
+    LayerPair,
+    compare_layers,
+    compare_settings,
+    match_weights,
+)
+from layercli.graph.shapes import NodeShapes
 from layercli.reports.formatting import count, shapes, short
 from layercli.reports.layers import row_json
-from layercli.schema.strict_model import written
-from layercli.source.nodes import printable
+from layercli.schema.strict_model import format_value
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,21 +40,21 @@ class Comparison:
     """Two configs by their names, and all that is known of how they differ."""
 
     names: tuple[str, str]
-    before: Valid
-    after: Valid
-    pairs: list[Pair]
+    before: ValidConfig
+    after: ValidConfig
+    pairs: list[LayerPair]
     settings: list[Difference]
     overrides: Sequence[str] = ()
     """What was set in the second."""
 
     @classmethod
     def of(
-        cls, names: tuple[str, str], before: Valid, after: Valid, overrides: Sequence[str] = ()
+        cls, names: tuple[str, str], before: ValidConfig, after: ValidConfig, overrides: Sequence[str] = ()
     ) -> Comparison:
         """The comparison of two configs that were checked."""
         first, second = _side(before), _side(after)
-        pairs = compare(first, second)
-        return cls(names, before, after, pairs, setting_differences(first, second, pairs), overrides)
+        pairs = compare_layers(first, second)
+        return cls(names, before, after, pairs, compare_settings(first, second, pairs), overrides)
 
     @property
     def same(self) -> bool:
@@ -57,7 +64,7 @@ class Comparison:
     @property
     def same_layers(self) -> bool:
         """Whether no layer differs."""
-        return all(pair.kind == "same" for pair in self.pairs)
+        return all(pair.status == "same" for pair in self.pairs)
 
     @property
     def totals(self) -> dict[str, tuple[int | None, int | None]]:
@@ -71,42 +78,42 @@ class Comparison:
         }
 
 
-def _side(valid: Valid) -> Side:
+def _side(valid: ValidConfig) -> ComparedModel:
     """What is compared; two names of one file of data are no difference."""
     config = valid.config
     if config.data is not None:
-        data = valid.located(config.data)
+        data = valid.resolve_data_paths(config.data)
         config = config.model_copy(update={"data": data})
-    return Side(config, valid.shapes)
+    return ComparedModel(config, valid.shapes)
 
 
 def diff_json(comparison: Comparison) -> dict[str, Any]:
     """What ``diff --json`` prints, but for ``ok`` and ``problems``."""
     sides = zip(("before", "after"), comparison.names, (comparison.before, comparison.after), strict=True)
-    carried = carried_over(comparison.before.shapes, comparison.after.shapes, comparison.pairs)
+    carried = match_weights(comparison.before.shapes, comparison.after.shapes, comparison.pairs)
     return {
         "same": comparison.same,
-        **{key: {"file": name, "model": valid.checked.name} for key, name, valid in sides},
+        **{key: {"file": name, "model": valid.check_result.name} for key, name, valid in sides},
         "layers": [_pair_json(pair, comparison) for pair in comparison.pairs],
         "totals": {name: {"before": old, "after": new} for name, (old, new) in comparison.totals.items()},
         "settings": [_difference_json(difference) for difference in comparison.settings],
         "weights": {
-            name: {"carries_over": one.reason is None, "reason": one.reason, "was": one.was}
+            name: {"carries_over": one.obstacle is None, "reason": one.obstacle, "was": one.previous_name}
             for name, one in carried.items()
         },
     }
 
 
-def _pair_json(pair: Pair, comparison: Comparison) -> dict[str, Any]:
+def _pair_json(pair: LayerPair, comparison: Comparison) -> dict[str, Any]:
     return {
-        "kind": pair.kind,
+        "kind": pair.status,
         "before": _row_json(pair.before, comparison.before),
         "after": _row_json(pair.after, comparison.after),
         "differences": [_difference_json(difference) for difference in pair.differences],
     }
 
 
-def _row_json(row: Row | None, valid: Valid) -> dict[str, Any] | None:
+def _row_json(row: NodeShapes | None, valid: ValidConfig) -> dict[str, Any] | None:
     if row is None:
         return None
     told = row_json(row, valid, None)
@@ -114,7 +121,7 @@ def _row_json(row: Row | None, valid: Valid) -> dict[str, Any] | None:
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:
-    return {"what": difference.what, "before": difference.before, "after": difference.after}
+    return {"what": difference.label, "before": difference.before, "after": difference.after}
 
 
 def print_diff(console: Console, comparison: Comparison, *, everything: bool = False) -> None:
@@ -124,11 +131,13 @@ def print_diff(console: Console, comparison: Comparison, *, everything: bool = F
         if not everything:
             return
     wide = console.width >= _WIDE
-    shown = [pair for pair in comparison.pairs if everything or not (pair.kind == "same" or pair.renumbered)]
+    shown = [
+        pair for pair in comparison.pairs if everything or not (pair.status == "same" or pair.is_renumbered)
+    ]
     changes = "".join(f" --set {override}" for override in comparison.overrides)
     below = ", below A where they differ" if shown and not wide else ""
-    console.print(f"A: {printable(comparison.names[0])}", soft_wrap=True)
-    console.print(f"B: {printable(comparison.names[1] + changes)}{below}", soft_wrap=True)
+    console.print(f"A: {sanitize_text(comparison.names[0])}", soft_wrap=True)
+    console.print(f"B: {sanitize_text(comparison.names[1] + changes)}{below}", soft_wrap=True)
     if shown:
         console.print(_layers(shown, wide=wide))
     for line in () if comparison.same else _left_out(comparison.pairs, shown):
@@ -136,7 +145,7 @@ def print_diff(console: Console, comparison: Comparison, *, everything: bool = F
     if not comparison.same_layers or everything:
         console.print(_totals(comparison))
     for difference in comparison.settings:
-        console.print(f"{printable(difference.what)}: {_change(difference)}", soft_wrap=True)
+        console.print(f"{sanitize_text(difference.label)}: {_change(difference)}", soft_wrap=True)
     lines = [*_weights(comparison)]
     most = len(lines) if everything else _MOST_LINES
     for line in lines[:most]:
@@ -145,7 +154,7 @@ def print_diff(console: Console, comparison: Comparison, *, everything: bool = F
         console.print(f"  … and {len(lines) - most} more; `--all` shows them.")
 
 
-def _layers(pairs: Sequence[Pair], *, wide: bool) -> Table:
+def _layers(pairs: Sequence[LayerPair], *, wide: bool) -> Table:
     """A row a layer: what differs, and both models' shapes and counts."""
     table = _table()
     table.add_column("  layer", overflow="fold")
@@ -163,7 +172,7 @@ def _layers(pairs: Sequence[Pair], *, wide: bool) -> Table:
             [short(row.flops) if row else None for row in rows],
         ]
         cells = [cell for column in columns for cell in (_beside(column) if wide else [_below(column)])]
-        table.add_row(_title(pair), *cells, style=_SIGNS[pair.kind][1])
+        table.add_row(_title(pair), *cells, style=_SIGNS[pair.status][1])
     return table
 
 
@@ -175,18 +184,18 @@ def _below(values: Sequence[str | None]) -> str:
     return "\n".join(dict.fromkeys(value for value in values if value is not None))
 
 
-def _title(pair: Pair) -> Text:
+def _title(pair: LayerPair) -> Text:
     from rich.text import Text
 
     row = pair.after or pair.before
     assert row is not None
-    text = Text(f"{_SIGNS[pair.kind][0]} {row.node.name}")
-    if pair.renamed is not None:
-        text.append(f", was {pair.renamed.before}")
-    text.append(f"\n    {row.node.type_name}", style="dim" if pair.kind == "same" else "")
+    text = Text(f"{_SIGNS[pair.status][0]} {row.node.name}")
+    if pair.name_difference is not None:
+        text.append(f", was {pair.name_difference.before}")
+    text.append(f"\n    {row.node.type_name}", style="dim" if pair.status == "same" else "")
     for difference in pair.differences:
-        if difference.what not in _SHOWN_AS_COLUMNS:
-            text.append(f"\n    {printable(difference.what)}: {_change(difference)}")
+        if difference.label not in _SHOWN_AS_COLUMNS:
+            text.append(f"\n    {sanitize_text(difference.label)}: {_change(difference)}")
     return text
 
 
@@ -195,19 +204,19 @@ def _change(difference: Difference) -> str:
 
 
 def _value(value: Any) -> str:
-    return printable(written(value), limit=200)
+    return sanitize_text(format_value(value), limit=200)
 
 
-def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair]) -> Iterator[str]:
+def _left_out(pairs: Sequence[LayerPair], shown: Sequence[LayerPair]) -> Iterator[str]:
     """How many layers are not shown, and why."""
     if len(shown) == len(pairs):
         return
-    same = sum(pair.kind == "same" for pair in pairs)
+    same = sum(pair.status == "same" for pair in pairs)
     if same:
         yield f"{_layers_are(same)} the same."
-    renumbered = [pair for pair in pairs if pair.renumbered]
+    renumbered = [pair for pair in pairs if pair.is_renumbered]
     if renumbered:
-        first = renumbered[0].renamed
+        first = renumbered[0].name_difference
         assert first is not None
         yield f"{_layers_are(len(renumbered))} the same but for numbers in names: {first.before} is now {first.after}."
 
@@ -243,25 +252,25 @@ def _totals(comparison: Comparison) -> Table:
 def _weights(comparison: Comparison) -> Iterator[str]:
     """How many weights carry over by name and shape, and why the others do not."""
     after = comparison.after.shapes
-    carried = carried_over(comparison.before.shapes, after, comparison.pairs)
+    carried = match_weights(comparison.before.shapes, after, comparison.pairs)
     if comparison.same_layers or not carried:
         return
     sizes = {row.node.name: row.parameters or 0 for row in after.rows}
-    kept = [name for name, one in carried.items() if one.reason is None]
+    kept = [name for name, one in carried.items() if one.obstacle is None]
     total = sum(sizes[name] for name in carried)
     yield (
         f"Weights that carry over by name: {len(kept)} of {len(carried)} layers, "
         f"{count(sum(sizes[name] for name in kept))} of {count(total)} parameters."
     )
-    moved = [name for name in kept if carried[name].was != name]
+    moved = [name for name in kept if carried[name].previous_name != name]
     if moved:
-        first = carried[moved[0]].was
+        first = carried[moved[0]].previous_name
         yield (
             f"  {moved[0]}, which {'is new' if first is None else f'was {first}'}, "
             f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of another layer that had the "
             "name. Give layers a `name` of their own."
         )
     for name, one in carried.items():
-        if one.reason is not None:
-            was = f"; it was {one.was}" if one.was not in (name, None) else ""
-            yield f"  {name} starts anew: {one.reason}{was}."
+        if one.obstacle is not None:
+            was = f"; it was {one.previous_name}" if one.previous_name not in (name, None) else ""
+            yield f"  {name} starts anew: {one.obstacle}{was}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from layercli.layers.shapes import Shape, show
+from layercli.layers.shapes import Shape, format_shape
 
 
 def count(value: int | None) -> str:
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 
 def shapes(values: Sequence[Shape]) -> str:
     """Each shape on its own line; ``?`` for none."""
-    return "\n".join(show(value) for value in values) or "?"
+    return "\n".join(format_shape(value) for value in values) or "?"
 
 
 def metrics(logs: Mapping[str, Any]) -> str:

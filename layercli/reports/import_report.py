@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import Problem
 from layercli.reports.problems import problems_json
 
@@ -20,7 +20,7 @@ class Imported:
         self,
         config: Path,
         weights: Path | None,
-        valid: Valid,
+        valid: ValidConfig,
         blocks: int,
         proof: Proof,
         problems: list[Problem],
@@ -31,7 +31,7 @@ class Imported:
     def as_json(self) -> dict[str, Any]:
         """What ``import --json`` prints."""
         return {
-            "model": self.valid.checked.name,
+            "model": self.valid.check_result.name,
             "config": str(self.config),
             "weights": None if self.weights is None else str(self.weights),
             "layers": self.proof.layers,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.check import Valid
-from layercli.graph.shapes import Row, Shapes
+from layercli.check import ValidConfig
+from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape
 from layercli.reports.formatting import byte_count, count, shapes, short
 
@@ -19,11 +19,11 @@ Forward = Mapping[str, tuple[Shape, ...]]
 """Each layer's actual output shapes, by its name."""
 
 
-def inspection_json(valid: Valid, forward: Forward | None) -> dict[str, Any]:
+def inspection_json(valid: ValidConfig, forward: Forward | None) -> dict[str, Any]:
     """What ``inspect-shapes --json`` prints, but for ``ok`` and ``problems``."""
     found = valid.shapes
     return {
-        "model": valid.checked.name,
+        "model": valid.check_result.name,
         "static": forward is None,
         "inputs": [
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
@@ -35,22 +35,22 @@ def inspection_json(valid: Valid, forward: Forward | None) -> dict[str, Any]:
     }
 
 
-def row_json(row: Row, valid: Valid, forward: Forward | None) -> dict[str, Any]:
+def row_json(row: NodeShapes, valid: ValidConfig, forward: Forward | None) -> dict[str, Any]:
     actual = forward.get(row.node.name) if forward is not None else None
     dtype = row.outputs[0].dtype if row.outputs else None
     return {
         "name": row.node.name,
         "type": row.node.type_name,
-        "inputs": list(row.node.references),
+        "inputs": list(row.node.input_references),
         "input_shapes": [list(tensor.shape) if tensor else None for tensor in row.inputs],
         "output_shape": _one_or_all([list(tensor.shape) for tensor in row.outputs]),
         "dtype": dtype,
         "trainable": row.trainable,
         "non_trainable": row.non_trainable,
         "flops": row.flops,
-        "line": valid.checked.line_of(row.node.path),
+        "line": valid.check_result.line_of(row.node.path),
         "forward_shape": _one_or_all([list(shape) for shape in actual or ()]),
-        "agrees": row.agrees(actual),
+        "agrees": row.matches_forward(actual),
     }
 
 
@@ -63,7 +63,7 @@ _WIDE = 100
 """Columns of a screen that shows inputs beside outputs without folding them."""
 
 
-def print_inspection(console: Console, valid: Valid, forward: Forward | None) -> None:
+def print_inspection(console: Console, valid: ValidConfig, forward: Forward | None) -> None:
     """A row a layer: its input and output, parameters and FLOPs, and what the forward pass gave."""
     from rich.text import Text
 
@@ -78,7 +78,7 @@ def print_inspection(console: Console, valid: Valid, forward: Forward | None) ->
             shapes([tensor.shape for tensor in row.outputs]),
         ]
         if forward is not None:
-            ok = row.agrees(actual)
+            ok = row.matches_forward(actual)
             mark = Text("✓ ", style="green") if ok else Text("✗ " if ok is False else "  ", style="bold red")
             cells.append(mark.append(shapes(actual or ()), style="none"))
         table.add_row(*cells, count(row.parameters), short(row.flops))
@@ -86,14 +86,14 @@ def print_inspection(console: Console, valid: Valid, forward: Forward | None) ->
     _print_totals(console, valid.shapes)
 
 
-def _title(row: Row) -> Text:
+def _title(row: NodeShapes) -> Text:
     from rich.text import Text
 
-    what = row.node.type_name if row.node.shares is None else f"{row.node.shares} again"
+    what = row.node.type_name if row.node.reuse_of is None else f"{row.node.reuse_of} again"
     return Text(f"{row.node.name}\n").append(f"  {what}", style="dim")
 
 
-def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
+def print_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:
     """The model as built: layer, wiring, shape, parameters, FLOPs, share of parameters; totals and memory."""
 
     found = valid.shapes
@@ -105,7 +105,9 @@ def print_summary(console: Console, valid: Valid, batch_size: int) -> None:
         share = f"{100 * row.parameters / everything:.1f}%" if row.parameters and everything else ""
         table.add_row(
             _title(row),
-            "\n".join(row.node.references) if wide or row.node.references != (above,) else "above",
+            "\n".join(row.node.input_references)
+            if wide or row.node.input_references != (above,)
+            else "above",
             shapes([tensor.shape for tensor in row.outputs]),
             count(row.parameters),
             share,
@@ -133,7 +135,7 @@ def _table(*left: str, right: tuple[str, ...]) -> Table:
     return table
 
 
-def _print_totals(console: Console, found: Shapes) -> None:
+def _print_totals(console: Console, found: ModelShapes) -> None:
     trainable, fixed = found.trainable, found.non_trainable
     parameters = trainable + fixed if trainable is not None and fixed is not None else None
     console.print(f"Parameters: {count(parameters)} ({count(trainable)} trainable, {count(fixed)} not); "

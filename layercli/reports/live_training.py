@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.config.training.metrics import BOOKKEEPING
+from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.reports.chart import Chart, Point, draw
 from layercli.reports.formatting import duration, metrics, number
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -56,7 +56,7 @@ class Screen:
 
     def epoch(self, record: Mapping[str, Any], best: Mapping[str, Any]) -> None:
         """An epoch is done; ``best`` is the best so far."""
-        logs = {name: value for name, value in record.items() if name not in BOOKKEEPING}
+        logs = {name: value for name, value in record.items() if name not in NON_METRIC_KEYS}
         for name, value in logs.items():
             _add(self._curves.setdefault(name, []), (record["epoch"], value))
         self._running = {}
@@ -93,8 +93,8 @@ class Screen:
         from rich.text import Text
 
         if self._now:
-            yield Text(printable(metrics(self._now)))
-        parts = [f"best {printable(self._best)}"] if self._best else []
+            yield Text(sanitize_text(metrics(self._now)))
+        parts = [f"best {sanitize_text(self._best)}"] if self._best else []
         if self._speed:
             parts.append(f"{self._speed:,.0f} examples/s")
         if (left := self._seconds_left()) is not None:
@@ -131,7 +131,7 @@ class Screen:
             [*self._curves.get(name, []), *self._running.get(name, [])],
             list(self._curves.get(f"val_{name}", [])),
         ]
-        title = Text(printable(name, limit=columns // 2), style="bold")
+        title = Text(sanitize_text(name, limit=columns // 2), style="bold")
         for style, said, curve in zip(_COLOURS, ("training", "validation"), curves, strict=True):
             if curve:
                 title.append("  ").append(said, style=style)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.errors import Problem
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,9 @@ def github_line(problem: Problem) -> str:
     properties = ",".join(
         f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value is not None
     )
-    text = printable(problem.told) + (f"\nfix: {printable(problem.hint)}" if problem.hint else "")
+    text = sanitize_text(problem.full_message) + (
+        f"\nfix: {sanitize_text(problem.hint)}" if problem.hint else ""
+    )
     return f"::{problem.severity} {properties}::{_escaped(text)}"
 
 
@@ -59,7 +61,7 @@ def print_diff(console: Console, name: str, before: str, after: str) -> None:
     lines = (before.splitlines(), after.splitlines())
     for line in unified_diff(*lines, f"{name} (as it is)", f"{name} (mended)", lineterm="", n=1):
         bold = "bold" if line.startswith(("+++", "---")) else colours.get(line[:1], "")
-        console.print(Text(printable(line), style=bold), soft_wrap=True)
+        console.print(Text(sanitize_text(line), style=bold), soft_wrap=True)
 
 
 def _escaped(text: str, others: str = "") -> str:
@@ -73,15 +75,15 @@ def _block(problem: Problem, width: int) -> Text:
     from rich.text import Text
 
     colour = "red" if problem.severity == "error" else "yellow"
-    text = Text(problem.place, style="bold")
+    text = Text(problem.location_prefix, style="bold")
     text.append(f"{problem.severity}", style=f"bold {colour}")
-    text.append(f": {printable(problem.told)}")
+    text.append(f": {sanitize_text(problem.full_message)}")
     text.append(f" [{problem.code}]\n", style="dim")
     if problem.excerpt is not None and problem.line is not None and problem.column is not None:
         text.append(_excerpt(problem.excerpt, problem.line, problem.column, width, colour))
     if problem.hint:
         text.append("  fix: ", style="bold green")
-        text.append(f"{printable(problem.hint)}\n")
+        text.append(f"{sanitize_text(problem.hint)}\n")
     return text
 
 
@@ -93,7 +95,7 @@ def _excerpt(line: str, number: int, column: int, width: int, colour: str) -> Te
     room = max(width - len(f"  {number} | ") - 1, 20)
     start = max(0, column - 1 - room // 2) if len(line) > room else 0
     lead = "…" if start else ""
-    shown = printable(lead + line[start : start + room - len(lead)])
+    shown = sanitize_text(lead + line[start : start + room - len(lead)])
     text = Text(f"  {number} | ", style="dim")
     text.append(f"{shown}\n", style="none")
     text.append(" " * len(str(number)) + "   | ", style="dim")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from layercli.config.training.metrics import BOOKKEEPING
+from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.graph.checks.monitors import best_epoch
+from layercli.graph.checks.monitors import find_best_epoch
 from layercli.reports.formatting import duration, number
 from layercli.reports.live_training import Screen
 
@@ -53,7 +53,7 @@ class Quiet(Silent):
 
     def warn(self, problem: Problem) -> None:
         """Print it as a line."""
-        told = f"{problem.place}warning: {problem.told} [{problem.code}]"
+        told = f"{problem.location_prefix}warning: {problem.full_message} [{problem.code}]"
         self._console.print(told, soft_wrap=True)
 
 
@@ -112,12 +112,12 @@ class Progress(Quiet):
         """Print the finished epoch as a row of a table; its head comes before the first."""
         assert self._train is not None
         cells = {"epoch": f"{record['epoch']}/{self._train.epochs}"}
-        cells |= {name: number(value) for name, value in record.items() if name not in BOOKKEEPING}
+        cells |= {name: number(value) for name, value in record.items() if name not in NON_METRIC_KEYS}
         cells |= {"time": duration(record["seconds"]), "examples/s": f"{record['examples_per_second']:,.0f}"}
         widths = {name: max(len(name), _NARROWEST) for name in cells}
         if self._screen is not None:
             widths = _fitting(widths, self._console.width)
-            found = best_epoch([self._best, record] if self._best else [record], self._train)
+            found = find_best_epoch([self._best, record] if self._best else [record], self._train)
             if found and found["epoch"] == record["epoch"]:
                 self._best = record
             self._screen.epoch(record, found)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.formatting import count, duration, number
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,7 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     for run in runs:
         if run.note is not None:
             console.print(
-                printable(f"{run.path.as_posix()} is {run.state}: {run.note}."),
+                sanitize_text(f"{run.path.as_posix()} is {run.state}: {run.note}."),
                 soft_wrap=True,
                 style="yellow",
             )
@@ -53,7 +53,7 @@ def print_comparison(console: Console, runs: Sequence[Run], differences: Mapping
     """A column for each run: what came of it, then where their configs differ."""
     table = _table("")
     for run in runs:
-        table.add_column(printable(run.path.as_posix()), justify="right", overflow="fold")
+        table.add_column(sanitize_text(run.path.as_posix()), justify="right", overflow="fold")
     shown: dict[str, list[str]] = {
         "state": [run.state for run in runs],
         "epochs": [_epochs(run) for run in runs],
@@ -71,11 +71,11 @@ def print_comparison(console: Console, runs: Sequence[Run], differences: Mapping
         "parameters": [_count(run.parameters) for run in runs],
     }
     for name, cells in shown.items():
-        table.add_row(printable(name, limit=60), *cells)
+        table.add_row(sanitize_text(name, limit=60), *cells)
     if differences:
         table.add_section()
     for name, values in list(differences.items())[:_MOST_DIFFERENCES]:
-        table.add_row(printable(name, limit=60), *(_value(value) for value in values))
+        table.add_row(sanitize_text(name, limit=60), *(_value(value) for value in values))
     console.print(table)
     if len(differences) > _MOST_DIFFERENCES:
         left = len(differences) - _MOST_DIFFERENCES
@@ -100,7 +100,7 @@ def _table(first: str, *, no_wrap: bool = False) -> Table:
 def _title(run: Run) -> Text:
     from rich.text import Text
 
-    title = Text(printable(run.path.as_posix()))
+    title = Text(sanitize_text(run.path.as_posix()))
     return (
         title
         if run.state == "finished"
@@ -134,7 +134,7 @@ def _tested(test: Mapping[str, Any]) -> str | None:
 
 
 def _name(name: str) -> str:
-    return printable(name, limit=40)
+    return sanitize_text(name, limit=40)
 
 
 def _time(run: Run) -> str:
@@ -152,4 +152,4 @@ def _value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return count(value)
-    return number(value) if isinstance(value, float) else printable(str(value), limit=60)
+    return number(value) if isinstance(value, float) else sanitize_text(str(value), limit=60)

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.reports.console import console, is_terminal
 from layercli.source.dump import to_yaml
-from layercli.source.load import parse
-from layercli.source.nodes import KeyPath, Node, Source, format_path
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import KeyPath, SourceText, YamlNode, format_path
 
 DEFAULT, GENERATED = "default", "generated"
 _LAYERS: Final[KeyPath] = ("model", "layers")
@@ -34,10 +34,10 @@ def print_yaml(text: str) -> None:
     console().print(lines, soft_wrap=True)
 
 
-def explained_yaml(valid: Valid) -> str:
+def explained_yaml(valid: ValidConfig) -> str:
     """The resolved config as YAML; each line ends with where its value came from."""
-    lines = to_yaml(valid.resolved()).removesuffix("\n").split("\n")
-    root = parse(Source("resolved", lines, valid.checked.directory_of(())))
+    lines = to_yaml(valid.to_resolved_dict()).removesuffix("\n").split("\n")
+    root = parse_yaml(SourceText("resolved", lines, valid.check_result.directory_of(())))
     starts = set(_starts(root))
     comments = {}
     for path, line in _lines(root):
@@ -50,14 +50,14 @@ def explained_yaml(valid: Valid) -> str:
     )
 
 
-def origins_json(valid: Valid) -> dict[str, Any]:
+def origins_json(valid: ValidConfig) -> dict[str, Any]:
     """Where each value of the resolved config came from, by its path."""
-    return {format_path(path): origin(valid, path) for path in _leaves(valid.resolved())}
+    return {format_path(path): origin(valid, path) for path in _leaves(valid.to_resolved_dict())}
 
 
-def origin(valid: Valid, path: KeyPath) -> dict[str, Any]:
+def origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
     """Where the value at a path of the resolved config was written: file, line, and both in words."""
-    document = valid.checked.document
+    document = valid.check_result.document
     assert document is not None
     node, left = document, path
     while left and (child := node.find(left[:1])) is not None:
@@ -67,8 +67,8 @@ def origin(valid: Valid, path: KeyPath) -> dict[str, Any]:
     if left and not _stands_for(node, left):
         return _unwritten(_implied(path, valid))
     mark = node.mark
-    written, through = document.origin(path[: len(path) - len(left)])
-    numbered = mark.source.numbered
+    written, through = document.find_origin(path[: len(path) - len(left)])
+    numbered = mark.source.has_positions
     place = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
     named = f", {format_path(written[-2:])}" if len(written) > 1 and written[-2] in _VALUES else ""
     told = {} if through is None else {"through": through}
@@ -79,19 +79,19 @@ def _unwritten(reason: str) -> dict[str, Any]:
     return {"file": None, "line": None, "from": reason}
 
 
-def _is_generated(layer: Node, path: KeyPath) -> bool:
+def _is_generated(layer: YamlNode, path: KeyPath) -> bool:
     """Whether a key of a layer was made when blocks were written out."""
     return len(path) == 4 and path[:2] == _LAYERS and path[3] in _GENERATED and path[3] not in layer.keys
 
 
-def _stands_for(node: Node, left: KeyPath) -> bool:
+def _stands_for(node: YamlNode, left: KeyPath) -> bool:
     """Whether a value is short for more: a name for its ``type``, a list for its ``shape``, one size for several."""
     if isinstance(node.value, dict):
         return False
     return left in (("type",), ("shape",)) or all(isinstance(step, int) for step in left)
 
 
-def _implied(path: KeyPath, valid: Valid) -> str:
+def _implied(path: KeyPath, valid: ValidConfig) -> str:
     """Why a value stands there that nobody wrote."""
     if path == ("name",):
         return "the name of the file"
@@ -102,27 +102,29 @@ def _implied(path: KeyPath, valid: Valid) -> str:
     return DEFAULT
 
 
-def _lines(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
+def _lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
     """Each value that ends a line, with the line on which it begins."""
-    for step, child in node.steps:
+    for step, child in node.children:
         if _ends_line(child):
             yield (*path, step), child.mark.line
         else:
             yield from _lines(child, (*path, step))
 
 
-def _starts(node: Node) -> Iterator[int]:
+def _starts(node: YamlNode) -> Iterator[int]:
     """The lines on which keys, and items of lists that are written out, begin."""
     yield from (mark.line for mark in node.keys.values())
-    for _, child in node.steps:
+    for _, child in node.children:
         yield child.mark.line
         if not _ends_line(child):
             yield from _starts(child)
 
 
-def _ends_line(node: Node) -> bool:
+def _ends_line(node: YamlNode) -> bool:
     """Whether nothing below the value has a line of its own."""
-    return not node.steps or (isinstance(node.value, list) and all(not item.steps for item in node.value))
+    return not node.children or (
+        isinstance(node.value, list) and all(not item.children for item in node.value)
+    )
 
 
 def _leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from layercli.reports.formatting import duration, number
-from layercli.schema.strict_model import written
-from layercli.source.nodes import printable
+from layercli.schema.strict_model import format_value
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,7 @@ class SweepProgress:
             parts.append(duration(row["seconds"]))
         names = [*row["params"]]
         parts += [f"{_head(name, names)}={_short(value)}" for name, value in row["params"].items()]
-        return "  ".join(parts) + (f"\n  {printable(row['problem'])}" if row["problem"] else "")
+        return "  ".join(parts) + (f"\n  {sanitize_text(row['problem'])}" if row["problem"] else "")
 
     def _table(self, rows: Sequence[Row]) -> Table:
         ended = [row for row in rows if row["state"] not in ("running", "waiting")]
@@ -119,13 +119,13 @@ def _head(name: str, names: Sequence[str]) -> str:
     for length in range(1, len(steps) + 1):
         end = ".".join(steps[-length:])
         if sum(other == end or other.endswith(f".{end}") for other in names) == 1:
-            return printable(end)
-    return printable(name)
+            return sanitize_text(end)
+    return sanitize_text(name)
 
 
 def _short(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else written(value)
-    return printable(text, limit=_WIDEST)
+    text = f"{value:.4g}" if isinstance(value, float) else format_value(value)
+    return sanitize_text(text, limit=_WIDEST)
 
 
 def print_sweep(console: Console, summary: Mapping[str, Any]) -> None:
@@ -145,7 +145,9 @@ def print_sweep(console: Console, summary: Mapping[str, Any]) -> None:
     ranked = sorted(complete, key=lambda row: row["value"], reverse=down)[:5]
     console.print(trials_table(ranked, summary["metric"], console))
     if summary["importances"]:
-        shares = "  ".join(f"{printable(name)} {share:.0%}" for name, share in summary["importances"].items())
+        shares = "  ".join(
+            f"{sanitize_text(name)} {share:.0%}" for name, share in summary["importances"].items()
+        )
         console.print(f"Importance: {shares}", soft_wrap=True)
     console.print(
         f"Best: trial {best['number']}, {summary['metric']} {number(best['value'])} in epoch {best['best_epoch']}",

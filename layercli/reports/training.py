@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.formatting import count, duration, number
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +17,7 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    best, test, run = summary["best"], summary["test"], printable(summary["run"])
+    best, test, run = summary["best"], summary["test"], sanitize_text(summary["run"])
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     told = f"Trained {epochs} in {duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
     console.print(f"{told}; {count(summary['parameters'])} parameters.", soft_wrap=True)
@@ -41,7 +41,7 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
             table.add_column(title, justify="right", no_wrap=True)
         for name in names:
             table.add_row(
-                printable(name),
+                sanitize_text(name),
                 *(number(values[name]) if name in values else "" for values in parts.values()),
             )
         console.print(table)

@@ -12,23 +12,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.source.dump import to_yaml
 
-ROOT = Path("runs")
-CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY, LEARNED = (
+RUNS_ROOT = Path("runs")
+CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY, READER_STATE = (
     "config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json", "data.json",
 )  # fmt: skip
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
 """In that folder: held by the process that trains."""
 LATEST = "latest"
-_STAGED = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
+_STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
 """How files are named while they are written."""
 
 
-def create(name: str, run_dir: str | None) -> Path:
+def create_run(name: str, run_dir: str | None) -> Path:
     """A new, empty run directory: ``run_dir``, or the next number under ``runs/<name>/``.
 
     Raises:
@@ -39,17 +39,19 @@ def create(name: str, run_dir: str | None) -> Path:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
-                raise _problem(
+                raise _make_directory_error(
                     path, "The run directory is not empty.", "Name a new one; a run is never overwritten."
                 )
         except OSError as error:
-            raise _problem(path, f"The run directory cannot be made: {error.strerror}.", None) from None
+            raise _make_directory_error(
+                path, f"The run directory cannot be made: {error.strerror}.", None
+            ) from None
         return path
-    root = ROOT / name
+    root = RUNS_ROOT / name
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if root.is_symlink() or not root.resolve().is_relative_to(ROOT.resolve()):
-            raise _problem(root, "A run's name may not lead out of `runs/`.", "Change `name:`.")
+        if root.is_symlink() or not root.resolve().is_relative_to(RUNS_ROOT.resolve()):
+            raise _make_directory_error(root, "A run's name may not lead out of `runs/`.", "Change `name:`.")
         numbers = [int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()]
         number = max(numbers, default=0) + 1
         while True:
@@ -60,39 +62,41 @@ def create(name: str, run_dir: str | None) -> Path:
             else:
                 return root / str(number)
     except OSError as error:
-        raise _problem(root, f"The run directory cannot be made: {error.strerror}.", None) from None
+        raise _make_directory_error(
+            root, f"The run directory cannot be made: {error.strerror}.", None
+        ) from None
 
 
-def discard(run: Path) -> None:
+def discard_run(run: Path) -> None:
     """Remove the directory of a run that has not begun, unless it holds files of others."""
     with suppress(OSError):
-        for name in (CONFIG, LEARNED, MANIFEST, f"{CHECKPOINTS}/{LOCK}"):
+        for name in (CONFIG, READER_STATE, MANIFEST, f"{CHECKPOINTS}/{LOCK}"):
             (run / name).unlink(missing_ok=True)
         if (run / CHECKPOINTS).is_dir():
             (run / CHECKPOINTS).rmdir()
         run.rmdir()
 
 
-def tidy(run: Path) -> None:
+def remove_partial_files(run: Path) -> None:
     """Remove what a training that was killed has left half written."""
     for path in run.iterdir():
-        if _STAGED.fullmatch(path.name) and path.is_file():
+        if _STAGED_NAME.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
-def point_latest(run: Path) -> None:
+def update_latest_link(run: Path) -> None:
     """Let ``runs/latest`` be this run, where it lies under ``runs/``."""
     with suppress(OSError, ValueError):  # a file system may lack such links
-        target = run.resolve().relative_to(ROOT.resolve())
-        staging = ROOT / f".{LATEST}-{os.getpid()}"
+        target = run.resolve().relative_to(RUNS_ROOT.resolve())
+        staging = RUNS_ROOT / f".{LATEST}-{os.getpid()}"
         staging.symlink_to(target, target_is_directory=True)
         try:
-            staging.replace(ROOT / LATEST)
+            staging.replace(RUNS_ROOT / LATEST)
         finally:
             staging.unlink(missing_ok=True)
 
 
-def sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Have a file, or the entries of a directory, on disk before going on."""
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -105,7 +109,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def staged(path: Path) -> Iterator[Path]:
+def stage_file(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
     handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -114,16 +118,16 @@ def staged(path: Path) -> Iterator[Path]:
         yield staging
         with staging.open("rb+") as file:
             os.fsync(file.fileno())
-        staging.chmod(0o666 & ~umask())
+        staging.chmod(0o666 & ~read_umask())
         staging.replace(path)
-        sync(path.parent)
+        sync_to_disk(path.parent)
     finally:
         staging.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, all of it or nothing."""
-    with staged(path) as staging:
+    with stage_file(path) as staging:
         staging.write_text(text, encoding="utf-8")
 
 
@@ -137,43 +141,43 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
     write_text(path, to_yaml(document))
 
 
-def write_config(run: Path, valid: Valid, name: str = CONFIG) -> None:
+def write_config(run: Path, valid: ValidConfig, name: str = CONFIG) -> None:
     """The resolved config, every default written out, and the files of the user's code: it trains by itself."""
-    write_yaml(run / name, valid.resolved(kept=True))
-    for place, file in valid.code.items():
-        target = run / place
+    write_yaml(run / name, valid.to_resolved_dict(is_for_run=True))
+    for relative_path, file in valid.code_files.items():
+        target = run / relative_path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with staged(target) as staging:
+        with stage_file(target) as staging:
             staging.write_bytes(file.read_bytes())
 
 
-def write_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
+def write_json_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
     """Write a file of a line of JSON for each document, all of it or nothing."""
-    write_text(path, "".join(map(_line, documents)))
+    write_text(path, "".join(map(_format_json_line, documents)))
 
 
-def append_line(path: Path, document: Mapping[str, Any]) -> None:
+def append_json_line(path: Path, document: Mapping[str, Any]) -> None:
     """Add a line of JSON to a file."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(_line(document))
+        file.write(_format_json_line(document))
 
 
-def _line(document: Mapping[str, Any]) -> str:
+def _format_json_line(document: Mapping[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def digest(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def umask() -> int:
+def read_umask() -> int:
     """What permissions new files of this process lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _problem(path: Path, message: str, hint: str | None) -> LayercliError:
+def _make_directory_error(path: Path, message: str, hint: str | None) -> LayercliError:
     return LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(path)))

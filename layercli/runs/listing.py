@@ -15,16 +15,16 @@ from pydantic import ValidationError
 
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError
-from layercli.graph.checks.monitors import best_epoch, better
-from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, ROOT, SUMMARY
+from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
+from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
 from layercli.runs.lock import is_locked
-from layercli.source.load import load
+from layercli.source.load import load_yaml
 
-State = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
+RunState = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
 
-_MOST_BYTES = 256 << 20
+_MAX_FILE_BYTES = 256 << 20
 """What a file of a run may hold, to be read."""
-_DEEPEST = 16
+_MAX_DEPTH = 16
 """Folders below which nobody looks for runs."""
 
 
@@ -33,7 +33,7 @@ class Run:
     """A directory of a run, with what could be read of it."""
 
     path: Path
-    state: State
+    state: RunState
     note: str | None = None
     """What is wrong with it, where something is."""
     epochs: int | None = None
@@ -52,37 +52,37 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The values of its config by their paths, layers by their names; none where it cannot be read."""
         try:
-            return dict(_flat(load(str(self.path / CONFIG)).plain(), ""))
+            return dict(_flatten_values(load_yaml(str(self.path / CONFIG)).to_plain(), ""))
         except LayercliError:
             return {}
 
     @property
     def planned_epochs(self) -> int | None:
         """How many epochs the config asks for."""
-        planned: int | None = _number(self.config.get("train.epochs"), int)
-        return planned
+        epochs: int | None = _parse_number(self.config.get("train.epochs"), int)
+        return epochs
 
     @property
     def results(self) -> dict[str, Any]:
         """What came of it, by the names by which runs are chosen and sorted."""
-        found = {
+        values = {
             "run": self.path.as_posix(), "name": self.name, "state": self.state, "epochs": self.epochs,
             **{f"best_{key}" if key == "epoch" else key: value for key, value in self.best.items() if key != "monitor"},
             **{f"test_{name}": value for name, value in self.test.items()},
             "seconds": self.seconds, "examples_per_second": self.examples_per_second,
             "parameters": self.parameters,
         }  # fmt: skip
-        return {key: value for key, value in found.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
 
     def value(self, key: str) -> Any:
         """A result, or a value of the config by its path; None where there is none."""
         results = self.results
         return results[key] if key in results else self.config.get(key)
 
-    def better(self, key: str) -> str | None:
+    def direction_of(self, key: str) -> str | None:
         """Which way a result is better, "min" or "max"; None where its config does not tell."""
-        section = _train_section(self.path)
-        return better(key.removeprefix("test_"), section) if section is not None else None
+        section = _read_train_section(self.path)
+        return monitor_direction(key.removeprefix("test_"), section) if section is not None else None
 
     def as_json(self) -> dict[str, Any]:
         """The row that ``runs --json`` prints."""
@@ -100,7 +100,7 @@ class Run:
         }
 
 
-def find(root: Path) -> Iterator[Run]:
+def find_runs(root: Path) -> Iterator[Run]:
     """Every run in a directory or below it, in the order of names and numbers; the directory itself may be one.
 
     Raises:
@@ -109,36 +109,36 @@ def find(root: Path) -> Iterator[Run]:
     if is_run(root):
         yield read_run(root)
     else:
-        yield from _below(root, _DEEPEST)
+        yield from _find_runs_below(root, _MAX_DEPTH)
 
 
 def is_run(path: Path) -> bool:
     """Whether a directory is meant as a run: by what is in it, or by where it is."""
-    if path.name.isdecimal() and path.parent.parent.name == ROOT.name:
+    if path.name.isdecimal() and path.parent.parent.name == RUNS_ROOT.name:
         return True
     return any((path / name).is_file() for name in (MANIFEST, HISTORY, SUMMARY))
 
 
-def _below(folder: Path, deepest: int) -> Iterator[Run]:
+def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for name in sorted(names, key=_in_order):
+    for name in sorted(names, key=_name_sort_key):
         path = folder / name
         if name.startswith("."):
             continue
         try:
             if is_run(path):
                 yield read_run(path)
-            elif deepest:
-                yield from _below(path, deepest - 1)
+            elif max_depth:
+                yield from _find_runs_below(path, max_depth - 1)
         except OSError as error:
             yield Run(path, "damaged", f"it cannot be read: {error.strerror}")
 
 
-def _in_order(name: str) -> tuple[bool, int, str]:
+def _name_sort_key(name: str) -> tuple[bool, int, str]:
     """Numbers by their size, before names."""
-    number = name.isascii() and name.isdecimal()
-    return not number, int(name[:300]) if number else 0, name
+    is_number = name.isascii() and name.isdecimal()
+    return not is_number, int(name[:300]) if is_number else 0, name
 
 
 def read_run(path: Path) -> Run:
@@ -147,36 +147,36 @@ def read_run(path: Path) -> Run:
     if not names:
         return Run(path, "empty", "nothing has been written into it yet")
     if CHECKPOINTS in names and is_locked(path):
-        return _unfinished(path, "running")
+        return _read_unfinished_run(path, "running")
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
         return Run(path, "foreign", "it holds no file of a run")
     if SUMMARY not in names:
-        return _unfinished(path, "unfinished")
+        return _read_unfinished_run(path, "unfinished")
     try:
-        summary = _document(path / SUMMARY)
+        summary = _read_json(path / SUMMARY)
     except (OSError, ValueError, RecursionError) as error:
-        return Run(path, "damaged", f"{SUMMARY} cannot be read: {_said(error)}")
+        return Run(path, "damaged", f"{SUMMARY} cannot be read: {_describe_error(error)}")
     missing = [name for name in ("epochs", "best", "test") if name not in summary]
     return Run(
         path,
         "damaged" if missing else "finished",
         f"{SUMMARY} lacks {' and '.join(missing)}" if missing else None,
-        epochs=_number(summary.get("epochs"), int),
-        best=_metrics(summary.get("best")),
-        test=_metrics(summary.get("test")),
-        seconds=_number(summary.get("seconds"), float),
-        examples_per_second=_number(summary.get("examples_per_second"), float),
-        parameters=_number(summary.get("parameters"), int),
+        epochs=_parse_number(summary.get("epochs"), int),
+        best=_filter_metrics(summary.get("best")),
+        test=_filter_metrics(summary.get("test")),
+        seconds=_parse_number(summary.get("seconds"), float),
+        examples_per_second=_parse_number(summary.get("examples_per_second"), float),
+        parameters=_parse_number(summary.get("parameters"), int),
     )
 
 
-def _unfinished(path: Path, state: State) -> Run:
+def _read_unfinished_run(path: Path, state: RunState) -> Run:
     """A run that has a history at most; its last line may be half written."""
     records: list[dict[str, Any]] = []
-    broken = 0
+    damaged_line = 0
     try:
         if (path / HISTORY).is_file():
-            lines = _text(path / HISTORY).splitlines()
+            lines = _read_text(path / HISTORY).splitlines()
             for number, line in enumerate(lines, start=1):
                 try:
                     record = json.loads(line)
@@ -185,43 +185,43 @@ def _unfinished(path: Path, state: State) -> Run:
                 if isinstance(record, dict):
                     records.append(record)
                 elif number < len(lines):
-                    broken = broken or number
+                    damaged_line = damaged_line or number
     except (OSError, ValueError) as error:
-        return Run(path, "damaged", f"{HISTORY} cannot be read: {_said(error)}")
-    seconds = [_number(record.get("seconds"), float) or 0.0 for record in records]
+        return Run(path, "damaged", f"{HISTORY} cannot be read: {_describe_error(error)}")
+    seconds = [_parse_number(record.get("seconds"), float) or 0.0 for record in records]
     return Run(
         path,
-        "damaged" if broken else state,
-        f"{HISTORY} is damaged in line {broken}" if broken else None,
+        "damaged" if damaged_line else state,
+        f"{HISTORY} is damaged in line {damaged_line}" if damaged_line else None,
         epochs=len(records),
-        best=_metrics(best_epoch(records, _train_section(path))),
+        best=_filter_metrics(find_best_epoch(records, _read_train_section(path))),
         seconds=round(sum(seconds), 3) if records else None,
     )
 
 
-def _train_section(path: Path) -> TrainSection | None:
+def _read_train_section(path: Path) -> TrainSection | None:
     """How the run learns, where its config still says so."""
     try:
-        document = load(str(path / CONFIG)).plain()
+        document = load_yaml(str(path / CONFIG)).to_plain()
         return TrainSection.model_validate(document.get("train"))
     except (LayercliError, ValidationError):
         return None
 
 
-def _text(path: Path) -> str:
-    if path.stat().st_size > _MOST_BYTES:
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > _MAX_FILE_BYTES:
         raise ValueError("it is too large")
     return path.read_text(encoding="utf-8")
 
 
-def _document(path: Path) -> dict[str, Any]:
-    document = json.loads(_text(path))
+def _read_json(path: Path) -> dict[str, Any]:
+    document = json.loads(_read_text(path))
     if not isinstance(document, dict):
         raise ValueError("it is no mapping")
     return document
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (
@@ -229,34 +229,36 @@ def _said(error: Exception) -> str:
     )  # fmt: skip
 
 
-def _number(value: Any, kind: type) -> Any:
+def _parse_number(value: Any, kind: type) -> Any:
     """A number as it should be; None for all else."""
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return kind(value) if fits else None
+    is_finite = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return kind(value) if is_finite else None
 
 
-def _metrics(value: Any) -> dict[str, Any]:
+def _filter_metrics(value: Any) -> dict[str, Any]:
     """Names and numbers, and the name of what was watched; whatever else a damaged file holds is left out."""
     if not isinstance(value, Mapping):
         return {}
-    kept = {
+    metrics = {
         key: item
         for key, item in value.items()
-        if _number(item, float) is not None
-        or (isinstance(item, list) and all(_number(each, float) is not None for each in item))
+        if _parse_number(item, float) is not None
+        or (isinstance(item, list) and all(_parse_number(each, float) is not None for each in item))
     }
     monitor = value.get("monitor")
-    return ({"monitor": monitor} if isinstance(monitor, str) and monitor in kept else {}) | kept
+    return ({"monitor": monitor} if isinstance(monitor, str) and monitor in metrics else {}) | metrics
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _flatten_values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Each value that is neither a mapping nor a list of mappings, by its path."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
+            yield from _flatten_values(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
         for index, item in enumerate(value):
             name = item.get("name") if isinstance(item, dict) else None
-            yield from _flat(item, f"{path}.{name}" if isinstance(name, str) else f"{path}[{index}]")
+            yield from _flatten_values(
+                item, f"{path}.{name}" if isinstance(name, str) else f"{path}[{index}]"
+            )
     else:
         yield path, value

@@ -12,13 +12,13 @@ from typing import Final
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import CHECKPOINTS, LOCK
 
-_TRIES: Final = 5
-_SECONDS: Final = 0.05
+_MAX_ATTEMPTS: Final = 5
+_RETRY_SECONDS: Final = 0.05
 """Between two tries: who only looks whether a run goes on holds it for a moment, too."""
 
 
 @contextmanager
-def locked(run: Path) -> Iterator[None]:
+def lock_run(run: Path) -> Iterator[None]:
     """Hold a run directory; the system lets go of it when the process ends, however it ends.
 
     Raises:
@@ -28,11 +28,11 @@ def locked(run: Path) -> Iterator[None]:
         (run / CHECKPOINTS).mkdir(exist_ok=True)
         handle = os.open(run / CHECKPOINTS / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise _problem(run, f"The run directory cannot be written: {error.strerror}.", None) from None
+        raise _make_lock_error(run, f"The run directory cannot be written: {error.strerror}.", None) from None
     try:
-        if not _taken(handle):
+        if not _acquire_lock(handle):
             message = "Another process is training in this run directory."
-            raise _problem(run, message, "Wait for it to end, or stop it.")
+            raise _make_lock_error(run, message, "Wait for it to end, or stop it.")
         yield
     finally:
         os.close(handle)
@@ -57,21 +57,21 @@ def is_locked(run: Path) -> bool:
     return False
 
 
-def _taken(handle: int) -> bool:
+def _acquire_lock(handle: int) -> bool:
     try:
         import fcntl
     except ImportError:  # no such locks on this system
         return True
-    for left in reversed(range(_TRIES)):
+    for attempts_left in reversed(range(_MAX_ATTEMPTS)):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if left:
-                time.sleep(_SECONDS)
+            if attempts_left:
+                time.sleep(_RETRY_SECONDS)
         else:
             return True
     return False
 
 
-def _problem(run: Path, message: str, hint: str | None) -> LayercliError:
+def _make_lock_error(run: Path, message: str, hint: str | None) -> LayercliError:
     return LayercliError(Problem(code="run-in-use", message=message, hint=hint, file=str(run)))

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from layercli import __version__
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, digest, write_json
+from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, hash_file, write_json
 
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
 
 
-def versions() -> dict[str, str]:
+def collect_versions() -> dict[str, str]:
     """Of layercli, Python and the packages that training rests on."""
     from importlib.metadata import version
 
@@ -28,12 +28,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def begun(
-    valid: Valid, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
+def create_manifest(
+    valid: ValidConfig, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The manifest of a run that starts: versions, seed, command line, how it is executed, data."""
     return {
-        "versions": versions(),
+        "versions": collect_versions(),
         "platform": platform.platform(),
         "seed": valid.config.seed,
         "command": sys.argv,
@@ -46,17 +46,17 @@ def begun(
 
 
 def write_manifest(
-    run: Path, manifest: Mapping[str, Any], *, finished: bool = False, without: str | None = None
+    run: Path, manifest: Mapping[str, Any], *, is_finished: bool = False, excluded: str | None = None
 ) -> None:
     """Write the manifest with the hashes of the files that are there; checkpoints have their own.
 
     The hash of a model stands there once the run has ``finished``, and not before.
     """
-    left_out = {CHECKPOINTS, MANIFEST, without} | (set() if finished else {MODEL})
+    excluded_names = {CHECKPOINTS, MANIFEST, excluded} | (set() if is_finished else {MODEL})
     files = {
-        path.relative_to(run).as_posix(): digest(path)
+        path.relative_to(run).as_posix(): hash_file(path)
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.relative_to(run).parts[0] not in left_out
+        if path.is_file() and path.relative_to(run).parts[0] not in excluded_names
     }
     write_json(run / MANIFEST, {**manifest, "files": files})
 
@@ -83,11 +83,11 @@ def is_finished(manifest: Mapping[str, Any]) -> bool:
     return MODEL in manifest["files"]
 
 
-def changed_files(run: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+def find_changed_files(run: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Those of the named files of a run that are not what was written."""
     return [
         name
         for name in names
         if name in manifest["files"]
-        and not ((run / name).is_file() and digest(run / name) == manifest["files"][name])
+        and not ((run / name).is_file() and hash_file(run / name) == manifest["files"][name])
     ]

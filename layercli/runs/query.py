@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from layercli.runs.listing import Run
-from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve
+from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve_scalar
 
-_CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
-_COMPARED: Final[dict[str, Callable[[Any, Any], bool]]] = {
+_CONDITION_PATTERN = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
+_OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "=": operator.eq, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
@@ -24,8 +24,8 @@ class Condition:
     """What a run must fulfil, such as ``val_accuracy>0.9``."""
 
     key: str
-    sign: str
-    wanted: Any
+    comparison: str
+    expected: Any
 
     @classmethod
     def parse(cls, text: str) -> Condition:
@@ -34,55 +34,57 @@ class Condition:
         Raises:
             ValueError: it says none.
         """
-        found = _CONDITION.fullmatch(text)
-        if found is None:
+        match = _CONDITION_PATTERN.fullmatch(text)
+        if match is None:
             raise ValueError(f"{text!r} is no condition; write for example 'val_accuracy>0.9'")
-        key, sign, written = found.groups()
+        key, comparison, literal = match.groups()
         try:
-            wanted = resolve(written)
+            expected = resolve_scalar(literal)
         except (AmbiguousNumberError, NumberTooLongError):
-            wanted = written
-        if sign[0] in "<>" and not _is_number(wanted):
+            expected = literal
+        if comparison[0] in "<>" and not _is_number(expected):
             raise ValueError(f"{text!r} compares with no number; write for example 'val_accuracy>0.9'")
-        return cls(key, sign, wanted)
+        return cls(key, comparison, expected)
 
-    def holds(self, run: Run) -> bool:
+    def is_met_by(self, run: Run) -> bool:
         """Whether a run fulfils it; one that has no such value does not."""
         value = run.value(self.key)
-        if value is None or (self.sign[0] in "<>" and not _is_number(value)):
-            return self.wanted is None and self.sign in ("=", "==")
-        return _COMPARED[self.sign](value, self.wanted)
+        if value is None or (self.comparison[0] in "<>" and not _is_number(value)):
+            return self.expected is None and self.comparison in ("=", "==")
+        return _OPERATORS[self.comparison](value, self.expected)
 
 
-def named(runs: Iterable[Run], pattern: str) -> list[Run]:
+def filter_by_name(runs: Iterable[Run], pattern: str) -> list[Run]:
     """The runs whose name or directory fits a pattern with ``*`` and ``?``."""
     return [
         run for run in runs if fnmatchcase(run.name, pattern) or fnmatchcase(run.path.as_posix(), pattern)
     ]
 
 
-def in_order(runs: Sequence[Run], key: str, *, reverse: bool) -> list[Run]:
+def sort_runs(runs: Sequence[Run], key: str, *, reverse: bool) -> list[Run]:
     """The runs from the best to the worst by a metric, else from less to more; those without it are last."""
-    have = [run for run in runs if run.value(key) is not None]
-    lack = [run for run in runs if run.value(key) is None]
-    down = next((way == "max" for run in have if (way := run.better(key)) is not None), False)
-    have.sort(key=lambda run: _sortable(run.value(key)), reverse=down != reverse)
-    return have + lack
+    with_value = [run for run in runs if run.value(key) is not None]
+    without_value = [run for run in runs if run.value(key) is None]
+    is_descending = next(
+        (direction == "max" for run in with_value if (direction := run.direction_of(key)) is not None), False
+    )
+    with_value.sort(key=lambda run: _sort_key(run.value(key)), reverse=is_descending != reverse)
+    return with_value + without_value
 
 
-def known_keys(runs: Iterable[Run]) -> list[str]:
+def list_run_keys(runs: Iterable[Run]) -> list[str]:
     """Everything by which these runs can be chosen and sorted."""
     return list(dict.fromkeys(key for run in runs for key in (*run.results, *run.config)))
 
 
-def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
+def find_config_differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """The values of the configs that are not the same in all of these runs; None where a run has none."""
     keys = dict.fromkeys(key for run in runs for key in run.config)
     values = {key: [run.config.get(key) for run in runs] for key in keys}
     return {
-        key: given
-        for key, given in values.items()
-        if any(type(one) is not type(given[0]) or one != given[0] for one in given[1:])
+        key: run_values
+        for key, run_values in values.items()
+        if any(type(one) is not type(run_values[0]) or one != run_values[0] for one in run_values[1:])
     }
 
 
@@ -90,5 +92,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _sortable(value: Any) -> tuple[bool, Any]:
+def _sort_key(value: Any) -> tuple[bool, Any]:
     return (False, value) if _is_number(value) else (True, str(value))

@@ -13,12 +13,12 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.schema.strict_model import Strict, explained, plain, refuse
-from layercli.schema.suggestions import closest
-from layercli.source.nodes import fold, quoted
+from layercli.schema.strict_model import StrictModel, copy_value_error, to_plain, value_error
+from layercli.schema.suggestions import find_closest
+from layercli.source.nodes import normalize_type_name, quote_value
 
 
-class _Arguments(Strict):
+class _ArgumentsModel(StrictModel):
     """Validates the arguments of one component; made when the component is first used."""
 
     noun: ClassVar[str] = "argument"
@@ -29,14 +29,14 @@ class _Arguments(Strict):
         return cls.component.title()
 
     def check(self) -> None:
-        self.component._of(self).check()
+        self.component._from_validated(self).check()
 
 
-class _Fields:
+class _FieldsDescriptor:
     """The fields of a component's class, as Pydantic describes them."""
 
     def __get__(self, instance: object, owner: type["Component"]) -> dict[str, FieldInfo]:
-        return owner.schema().model_fields
+        return owner.arguments_model().model_fields
 
 
 class Component:
@@ -46,9 +46,9 @@ class Component:
     millisecond, and there are some three hundred classes.
     """
 
-    advice: ClassVar[dict[str, str]] = {}
+    hints: ClassVar[dict[str, str]] = {}
     """Arguments that people try, with what to write instead."""
-    model_fields: ClassVar[_Fields] = _Fields()
+    model_fields: ClassVar[_FieldsDescriptor] = _FieldsDescriptor()
 
     @classmethod
     def type_name(cls) -> str:
@@ -61,15 +61,17 @@ class Component:
         return cls.__name__
 
     @classmethod
-    def schema(cls) -> type[Strict]:
+    def arguments_model(cls) -> type[StrictModel]:
         """The Pydantic model of the arguments."""
-        made: type[Strict] | None = cls.__dict__.get("_schema")
-        if made is None:
-            fields = {name: (hint, cls._default(name)) for name, hint in _annotations(cls).items()}
-            new: type[_Arguments] = create_model(cls.__name__, __base__=_Arguments, **fields)  # type: ignore[call-overload]
-            new.component, new.advice = cls, cls.advice
-            cls._schema = made = new  # type: ignore[attr-defined]  # one for each class, not inherited
-        return made
+        model: type[StrictModel] | None = cls.__dict__.get("_schema")
+        if model is None:
+            fields = {
+                name: (hint, cls._find_default(name)) for name, hint in _collect_annotations(cls).items()
+            }
+            new_model: type[_ArgumentsModel] = create_model(cls.__name__, __base__=_ArgumentsModel, **fields)  # type: ignore[call-overload]
+            new_model.component, new_model.hints = cls, cls.hints
+            cls._arguments_model = model = new_model  # type: ignore[attr-defined]  # one for each class, not inherited
+        return model
 
     @classmethod
     def model_validate(cls, arguments: Any) -> Self:
@@ -78,16 +80,16 @@ class Component:
         Raises:
             ValidationError: all that is wrong with them.
         """
-        return cls._of(cls.schema().model_validate(arguments))
+        return cls._from_validated(cls.arguments_model().model_validate(arguments))
 
     @classmethod
-    def _of(cls, validated: Strict) -> Self:
+    def _from_validated(cls, validated: StrictModel) -> Self:
         new = cls.__new__(cls)
         new.__dict__.update(validated.arguments())
         return new
 
     @classmethod
-    def _default(cls, name: str) -> Any:
+    def _find_default(cls, name: str) -> Any:
         """The default that the class which last declares the argument gives it, or Pydantic's mark for none."""
         owner = next(base for base in cls.__mro__ if name in get_annotations(base))
         return owner.__dict__.get(name, ...)
@@ -103,11 +105,14 @@ class Component:
         """Every argument with its value; components inside stay components."""
         return dict(self.__dict__)
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Mappings, lists and scalars that validate to this again, every default written out."""
-        return {"type": self.type_name(), **{name: plain(value) for name, value in self.arguments().items()}}
+        return {
+            "type": self.type_name(),
+            **{name: to_plain(value) for name, value in self.arguments().items()},
+        }
 
-    def replace(self, **arguments: Any) -> Self:
+    def with_arguments(self, **arguments: Any) -> Self:
         """The same with other values for some arguments; they are not validated."""
         new = copy(self)
         new.__dict__.update(arguments)
@@ -123,7 +128,7 @@ class Component:
         return f"{type(self).__name__}({shown})"
 
 
-def _annotations(cls: type) -> dict[str, Any]:
+def _collect_annotations(cls: type) -> dict[str, Any]:
     """The annotated arguments of a component and its bases."""
     hints = get_type_hints(cls, include_extras=True)
     return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
@@ -142,15 +147,15 @@ class Catalogue(Generic[C]):
     """Keras's class name -> the module that describes it."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Keras's other names -> class name."""
-    nameless: Sequence[str] = ()
+    not_by_name: Sequence[str] = ()
     """Types that Keras does not know by their bare name."""
-    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    unavailable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Names that exist in Keras but not here -> why not, and the way out."""
 
     @cached_property
-    def _by_key(self) -> dict[str, str]:
-        keys = {fold(name): name for name in self.modules}
-        return keys | {fold(alias): name for alias, name in self.aliases.items()}
+    def _names_by_key(self) -> dict[str, str]:
+        keys = {normalize_type_name(name): name for name in self.modules}
+        return keys | {normalize_type_name(alias): name for alias, name in self.aliases.items()}
 
     @property
     def names(self) -> list[str]:
@@ -159,7 +164,7 @@ class Catalogue(Generic[C]):
 
     def find(self, name: str) -> str | None:
         """Keras's class name for any spelling of it, or None."""
-        return self._by_key.get(fold(name))
+        return self._names_by_key.get(normalize_type_name(name))
 
     def load(self, class_name: str) -> type[C]:
         """The class that describes a Keras class; imports just its module."""
@@ -174,10 +179,13 @@ class Catalogue(Generic[C]):
             PydanticCustomError: no such type, with the closest one.
         """
         if not isinstance(name, str):
-            raise refuse("wrong-type", f"`type` is {quoted(name)}; it must be the name of {self._a_noun}.")
+            raise value_error(
+                "wrong-type",
+                f"`type` is {quote_value(name)}; it must be the name of {self._noun_with_article}.",
+            )
         class_name = self.find(name)
         if class_name is None:
-            raise self._unknown(name)
+            raise self._unknown_type_error(name)
         return self.load(class_name)
 
     def parse(self, value: object) -> C:
@@ -191,12 +199,14 @@ class Catalogue(Generic[C]):
         if isinstance(value, str):
             return self.look_up(value).model_validate({})
         if not isinstance(value, dict):
-            message = f"{quoted(value)} is no {self.noun}; write its name, or {{type: Name, ...arguments}}."
-            raise refuse("wrong-type", message)
+            message = (
+                f"{quote_value(value)} is no {self.noun}; write its name, or {{type: Name, ...arguments}}."
+            )
+            raise value_error("wrong-type", message)
         if "type" not in value:
             hint = f"For example {{type: {next(iter(self.modules))}}}."
-            raise refuse("missing-key", f"This {self.noun} has no `type`.", hint)
-        cls = at("type", self.look_up, value["type"])
+            raise value_error("missing-key", f"This {self.noun} has no `type`.", hint)
+        cls = parse_at_key("type", self.look_up, value["type"])
         return cls.model_validate({key: item for key, item in value.items() if key != "type"})
 
     def parse_or_name(self, value: object) -> str | C:
@@ -204,42 +214,50 @@ class Catalogue(Generic[C]):
         if isinstance(value, str):
             class_name = self.find(value)
             if class_name is None:
-                raise self._unknown(value)
-            if class_name in self.nameless:
+                raise self._unknown_type_error(value)
+            if class_name in self.not_by_name:
                 return self.parse(value)
             # As Keras writes its defaults: glorot_uniform, and its own short names, such as uniform.
-            return value.lower() if value.lower() in self.aliases else _WORDS.sub("_", class_name).lower()
+            return (
+                value.lower()
+                if value.lower() in self.aliases
+                else _WORD_BOUNDARY.sub("_", class_name).lower()
+            )
         return self.parse(value)
 
-    def _unknown(self, name: str) -> Exception:
-        folded = fold(name)
-        for refused, reason in self.refused.items():
-            if fold(refused) == folded:
-                return refuse(
-                    "refused-type", f"{refused} is not available in a config: {reason[0]}.", reason[1]
+    def _unknown_type_error(self, name: str) -> Exception:
+        folded = normalize_type_name(name)
+        for unavailable_name, reason in self.unavailable.items():
+            if normalize_type_name(unavailable_name) == folded:
+                return value_error(
+                    "refused-type",
+                    f"{unavailable_name} is not available in a config: {reason[0]}.",
+                    reason[1],
                 )
         keys = [f"{folded}{rank}d" for rank in (1, 2, 3)]
-        by_rank = list(dict.fromkeys(self._by_key[key] for key in keys if key in self._by_key))
+        by_rank = list(dict.fromkeys(self._names_by_key[key] for key in keys if key in self._names_by_key))
         if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
             listed = " or ".join(f"`{known}`" for known in by_rank)
-            raise refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", f"Write {listed}.")
-        match = closest(name, [*self.modules, *self.aliases])
-        match = self._written(self.find(match) or match) if match else None
-        names = ", ".join(self._written(name) for name in self.names[:12])
+            raise value_error(
+                "unknown-type", f"There is no {self.noun} {quote_value(name)}.", f"Write {listed}."
+            )
+        match = find_closest(name, [*self.modules, *self.aliases])
+        match = self._config_name(self.find(match) or match) if match else None
+        names = ", ".join(self._config_name(name) for name in self.names[:12])
         known = f"Known are {names}" + (" and others." if len(self.modules) > 12 else ".")
         hint = f"Did you mean `{match}`?" if match else known
-        return refuse("unknown-type", f"There is no {self.noun} {quoted(name)}.", hint)
+        return value_error("unknown-type", f"There is no {self.noun} {quote_value(name)}.", hint)
 
-    def _written(self, class_name: str) -> str:
+    def _config_name(self, class_name: str) -> str:
         """How the type is written in a config."""
         return self.load(class_name).type_name()
 
     @property
-    def _a_noun(self) -> str:
+    def _noun_with_article(self) -> str:
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
 
 
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def snake_case(name: str) -> str:
@@ -252,12 +270,12 @@ def snake_case(name: str) -> str:
 V = TypeVar("V")
 
 
-def at(key: str, parse: Callable[[Any], V], value: object) -> V:
+def parse_at_key(key: str, parse: Callable[[Any], V], value: object) -> V:
     """Call ``parse``; an error that it raises is placed at ``key``."""
     try:
         return parse(value)
     except ValidationError as error:
-        details = [_prefixed(key, item) for item in error.errors(include_url=False)]
+        details = [_prefix_error(key, item) for item in error.errors(include_url=False)]
         raise ValidationError.from_exception_data(error.title, details) from None
     except ValueError as error:
         raise ValidationError.from_exception_data(
@@ -266,5 +284,5 @@ def at(key: str, parse: Callable[[Any], V], value: object) -> V:
         ) from None
 
 
-def _prefixed(key: str, error: Any) -> InitErrorDetails:
-    return InitErrorDetails(type=explained(error), loc=(key, *error["loc"]), input=None)
+def _prefix_error(key: str, error: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=copy_value_error(error), loc=(key, *error["loc"]), input=None)

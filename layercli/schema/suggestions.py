@@ -11,32 +11,32 @@ _suggestions_left: ContextVar[int | None] = ContextVar("suggestions left", defau
 
 
 @contextmanager
-def limited_suggestions(most: int) -> Iterator[None]:
+def limit_suggestions(limit: int) -> Iterator[None]:
     """Look for the closest choice so often and no more: nobody reads a thousand of them, and each takes time."""
-    token = _suggestions_left.set(most)
+    token = _suggestions_left.set(limit)
     try:
         yield
     finally:
         _suggestions_left.reset(token)
 
 
-def closest(word: str, choices: Iterable[str]) -> str | None:
+def find_closest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that the word was most likely meant to be."""
     left = _suggestions_left.get()
     if left is not None:
         if left <= 0:
             return None
         _suggestions_left.set(left - 1)
-    return _closest(word, tuple(choices))
+    return _find_closest(word, tuple(choices))
 
 
 @lru_cache(maxsize=1000)  # a slip is often made on every layer
-def _closest(word: str, choices: tuple[str, ...]) -> str | None:
-    by_key = {_fold(choice): choice for choice in choices}
-    folded = _fold(word)
+def _find_closest(word: str, choices: tuple[str, ...]) -> str | None:
+    by_key = {_normalize_word(choice): choice for choice in choices}
+    folded = _normalize_word(word)
     if folded in by_key:
         return by_key[folded]
-    best = _nearest(folded[:60], tuple(by_key))
+    best = _find_most_similar(folded[:60], tuple(by_key))
     if best is not None:
         return by_key[best]
     starts = [choice for key, choice in by_key.items() if len(folded) >= 3 and key.startswith(folded)]
@@ -44,7 +44,7 @@ def _closest(word: str, choices: tuple[str, ...]) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _nearest(word: str, choices: tuple[str, ...]) -> str | None:
+def _find_most_similar(word: str, choices: tuple[str, ...]) -> str | None:
     """The first of the choices that are closest to the word, if they are close."""
     matcher = difflib.SequenceMatcher(b=word)
     best, score = None, 0.599
@@ -60,9 +60,9 @@ def _nearest(word: str, choices: tuple[str, ...]) -> str | None:
 
 def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
     """A hint: the closest choice, or what else to do."""
-    match = closest(word, choices)
+    match = find_closest(word, choices)
     return f"Did you mean `{match}`?" if match else otherwise
 
 
-def _fold(word: str) -> str:
+def _normalize_word(word: str) -> str:
     return re.sub(r"[\s_-]", "", word).lower()

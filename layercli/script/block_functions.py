@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, TypeAlias
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.graph.build import Node
+from layercli.graph.build import GraphNode
 from layercli.layers.base import Layer
 from layercli.script.keras_calls import non_defaults
 from layercli.script.python_source import Expression
@@ -24,14 +24,14 @@ class Group:
     """The layers of one use of a block; other blocks inside are groups, too."""
 
     name: str
-    items: list[Node | Group]
+    items: list[GraphNode | Group]
     sources: list[Source] = field(default_factory=list)
     """What it takes from outside."""
     function: Function | None = None
     """The function that it is a call of; None where its layers are written out."""
 
     @property
-    def nodes(self) -> Iterator[Node]:
+    def nodes(self) -> Iterator[GraphNode]:
         """All its layers in order."""
         for item in self.items:
             if isinstance(item, Group):
@@ -40,7 +40,7 @@ class Group:
                 yield item
 
     @property
-    def last(self) -> Node:
+    def last(self) -> GraphNode:
         """The layer that gives its output."""
         return list(self.nodes)[-1]
 
@@ -61,7 +61,7 @@ class Function:
         return {name: values[index] for name, values in self.values.items()}
 
 
-def grouped(valid: Valid, plain: Iterable[str]) -> tuple[list[Node | Group], list[Function]]:
+def grouped(valid: ValidConfig, plain: Iterable[str]) -> tuple[list[GraphNode | Group], list[Function]]:
     """The layers of the model with repeated blocks as functions, inner ones first; none holds a ``plain`` layer."""
     top = _tree(valid.graph.nodes, 0)
     groups = [group for group in _all(top) if _is_closed(group, valid, set(plain))]
@@ -81,14 +81,14 @@ def grouped(valid: Valid, plain: Iterable[str]) -> tuple[list[Node | Group], lis
     return top, kept
 
 
-def _tree(nodes: Sequence[Node], depth: int) -> list[Node | Group]:
+def _tree(nodes: Sequence[GraphNode], depth: int) -> list[GraphNode | Group]:
     """Neighbours whose names begin alike as groups; a group of one layer is that layer."""
 
-    def step(node: Node) -> str | None:
+    def step(node: GraphNode) -> str | None:
         steps = node.name.split(".")
         return steps[depth] if len(steps) > depth + 1 else None
 
-    items: list[Node | Group] = []
+    items: list[GraphNode | Group] = []
     for name, run in groupby(nodes, key=step):
         members = list(run)
         if name is None or len(members) == 1:
@@ -98,7 +98,7 @@ def _tree(nodes: Sequence[Node], depth: int) -> list[Node | Group]:
     return items
 
 
-def _all(items: Iterable[Node | Group]) -> Iterator[Group]:
+def _all(items: Iterable[GraphNode | Group]) -> Iterator[Group]:
     """Every group, inner ones first."""
     for item in items:
         if isinstance(item, Group):
@@ -106,12 +106,12 @@ def _all(items: Iterable[Node | Group]) -> Iterator[Group]:
             yield item
 
 
-def _is_closed(group: Group, valid: Valid, plain: set[str]) -> bool:
+def _is_closed(group: Group, valid: ValidConfig, plain: set[str]) -> bool:
     """Whether the group can be a function: its last layer alone is used outside, and no layer is shared or named."""
     nodes = list(group.nodes)
     inside = {node.name for node in nodes}
-    shared = {node.shares for node in valid.graph.nodes if node.shares}
-    if any(node.shares or node.name in shared or node.name in plain for node in nodes):
+    shared = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
+    if any(node.reuse_of or node.name in shared or node.name in plain for node in nodes):
         return False
     if any(not node.layer.is_trainable or isinstance(node.layer, CustomLayer) for node in nodes):
         return False
@@ -119,7 +119,7 @@ def _is_closed(group: Group, valid: Valid, plain: set[str]) -> bool:
     outside = [node for node in valid.graph.nodes if node.name not in inside]
     if hidden & {*valid.graph.outputs, *(name for node in outside for name in node.inputs)}:
         return False
-    uses = [source for node in nodes for source in zip(node.inputs, node.picks, strict=True)]
+    uses = [source for node in nodes for source in zip(node.inputs, node.input_indices, strict=True)]
     group.sources = list(dict.fromkeys(source for source in uses if source[0] not in inside))
     return len(valid.shapes.by_name[nodes[-1].name].outputs) == 1 and bool(group.sources)
 
@@ -133,12 +133,12 @@ def _shape(group: Group) -> object:
     places: dict[Source, object] = {source: ("outside", index) for index, source in enumerate(group.sources)}
     numbers = {node.name: index for index, node in enumerate(group.nodes)}
 
-    def shape(item: Node | Group) -> object:
+    def shape(item: GraphNode | Group) -> object:
         if isinstance(item, Group):
             return [shape(inner) for inner in item.items]
         wires = [
             places.get(source, (numbers.get(source[0]), source[1]))
-            for source in zip(item.inputs, item.picks, strict=True)
+            for source in zip(item.inputs, item.input_indices, strict=True)
         ]
         return item.type_name, wires
 

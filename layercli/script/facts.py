@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.data.section import DataFacts, TargetFacts
 from layercli.graph.checks.consistency import one_hot_units
 
@@ -55,7 +55,7 @@ class Read:
     deep: bool = False
 
 
-def known(valid: Valid, read: Read | None) -> Known:
+def known(valid: ValidConfig, read: Read | None) -> Known:
     """What the data tells, or, where it cannot be read, what the config lets expect."""
     data = valid.config.data
     facts = read.facts if read is not None else data.facts() if data is not None else None
@@ -84,7 +84,7 @@ def known(valid: Valid, read: Read | None) -> Known:
     return Known(targets, read.inputs, read.weights, read.deep)
 
 
-def _guessed(valid: Valid) -> Known:
+def _guessed(valid: ValidConfig) -> Known:
     data, train = valid.config.data, valid.config.train
     kind = "" if data is None else data.type_name()
     given = None if data is None else data.arguments().get("target")

@@ -83,7 +83,7 @@ def non_defaults(component: Component) -> dict[str, Expression]:
     return {
         name: value_of(shortest(component, name))
         for name in order
-        if _is_required(component, name) or not is_same(component, name, type(component)._default(name))
+        if _is_required(component, name) or not is_same(component, name, type(component)._find_default(name))
     }
 
 
@@ -109,7 +109,7 @@ def is_same(component: Component, name: str, other: Any) -> bool:
 
 
 def _is_required(component: Component, name: str) -> bool:
-    return not isinstance(component, CustomLayer) and type(component)._default(name) is ...
+    return not isinstance(component, CustomLayer) and type(component)._find_default(name) is ...
 
 
 def value_of(value: Any) -> Expression:

@@ -7,8 +7,8 @@ from os.path import commonpath, relpath
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.check import Valid
-from layercli.config.data.section import Data
+from layercli.check import ValidConfig
+from layercli.config.data.section import DataConfig
 from layercli.script.facts import Known
 from layercli.script.keras_calls import value_of
 from layercli.script.python_source import Call, Expression, Items, Named, literal, quoted, statement
@@ -19,7 +19,7 @@ IMAGES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """How files of images end."""
 
 
-def load_data(data: Data, valid: Valid, known: Known) -> list[str]:
+def load_data(data: DataConfig, valid: ValidConfig, known: Known) -> list[str]:
     """The lines of ``load_data``."""
     return _WRITERS[data.type_name()](data, valid, known)
 
@@ -42,7 +42,7 @@ def array_files(data: Any) -> list[str]:
     ]
 
 
-def _sklearn(data: Any, valid: Valid, known: Known) -> list[str]:
+def _sklearn(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     shape = "" if data.shape is None or len(data.shape) == 1 else (
         ".reshape(-1, " + ", ".join(map(str, data.shape)) + ")"
     )  # fmt: skip
@@ -56,7 +56,7 @@ def _sklearn(data: Any, valid: Valid, known: Known) -> list[str]:
     ]
 
 
-def _npz(data: Any, valid: Valid, known: Known) -> list[str]:
+def _npz(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     lines = [
         "def load_data():",
         f'{_IN}"""Arrays that numpy.savez has written."""',
@@ -65,7 +65,7 @@ def _npz(data: Any, valid: Valid, known: Known) -> list[str]:
     return [*lines, *_arrays(data, known, lambda name: f"arrays[{quoted(name)}]", 2 * _IN)]
 
 
-def _npy(data: Any, valid: Valid, known: Known) -> list[str]:
+def _npy(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     folder = array_folder(data)
 
     def read(name: str) -> str:
@@ -103,7 +103,7 @@ def _classes(known: Known) -> list[str]:
     ]
 
 
-def _python(data: Any, valid: Valid, known: Known) -> list[str]:
+def _python(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     arguments = tuple(Named(f"{name}=", value_of(value)) for name, value in data.parameters.items())
     names = "x, y, weights" if known.weights else "x, y"
     taken = [
@@ -121,7 +121,7 @@ def _python(data: Any, valid: Valid, known: Known) -> list[str]:
     ]
 
 
-def _table(data: Any, valid: Valid, known: Known) -> list[str]:
+def _table(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     lines = ["def load_data():", f'{_IN}"""Columns of a table: numbers and their target."""']
     text = text_inputs(data, valid)
     if text and len(text) == len(data.inputs):
@@ -154,7 +154,7 @@ def _target_of_table(column: str, data: Any, known: Known) -> list[str]:
     return [f"{_IN}y = {column}.to_numpy().astype({kind})"]
 
 
-def text_inputs(data: Any, valid: Valid) -> set[str]:
+def text_inputs(data: Any, valid: ValidConfig) -> set[str]:
     """Inputs of a table that are text."""
     inputs = data.inputs or {}
     if len(inputs) == 1 and len(valid.graph.inputs) == 1:
@@ -243,7 +243,7 @@ def reads_several(data: Any) -> bool:
     return isinstance(path, list) and (len(path) > 1 or is_pattern(path[0]))
 
 
-def _images(data: Any, valid: Valid, known: Known) -> list[str]:
+def _images(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     (tensor,) = valid.graph.inputs.values()
     channels = data.channels or tensor.shape[-1]
     mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels or 3, "RGB")
@@ -270,7 +270,7 @@ def _images(data: Any, valid: Valid, known: Known) -> list[str]:
     ]
 
 
-def _text(data: Any, valid: Valid, known: Known) -> list[str]:
+def _text(data: Any, valid: ValidConfig, known: Known) -> list[str]:
     if data.column is not None:
         return _table(data.table(), valid, known)
     return [
@@ -284,7 +284,7 @@ def _text(data: Any, valid: Valid, known: Known) -> list[str]:
     ]
 
 
-_WRITERS: Final[dict[str, Callable[[Any, Valid, Known], list[str]]]] = {
+_WRITERS: Final[dict[str, Callable[[Any, ValidConfig, Known], list[str]]]] = {
     "sklearn": _sklearn,
     "npz": _npz,
     "npy": _npy,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.config.names import number_names
-from layercli.graph.build import Node
+from layercli.config.names import assign_names
+from layercli.graph.build import GraphNode
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
@@ -34,7 +34,7 @@ _REPEATED: Final = 3
 """Equal lines from which on a loop is shorter."""
 
 
-def model_functions(valid: Valid, named: Iterable[str]) -> list[str]:
+def model_functions(valid: ValidConfig, named: Iterable[str]) -> list[str]:
     """The lines of ``build_model`` and of the functions that it calls; layers in ``named`` keep their names."""
     names = {*named, *_names_that_count(valid)}
     items, functions = grouped(valid, names)
@@ -47,12 +47,12 @@ def model_functions(valid: Valid, named: Iterable[str]) -> list[str]:
     return [*lines, *writer.build_model(items)]
 
 
-def _names_that_count(valid: Valid) -> set[str]:
+def _names_that_count(valid: ValidConfig) -> set[str]:
     """Layers that keep their names: those that a person has named outside of blocks, and outputs where there are several."""
     outputs = valid.graph.outputs
     nodes = valid.graph.nodes
     bases = [snake_case(node.type_name.rpartition(":")[2].rpartition(".")[2]) for node in nodes]
-    automatic = number_names([(None, base) for base in bases], valid.graph.inputs)
+    automatic = assign_names([(None, base) for base in bases], valid.graph.inputs)
     generated = re.compile(r"_\d+$")
     own = {
         node.name
@@ -60,30 +60,36 @@ def _names_that_count(valid: Valid) -> set[str]:
         if "." not in node.name
         and node.name != auto
         and generated.sub("", node.name) != base
-        and node.shares is None
+        and node.reuse_of is None
     }
     return own | (set(outputs) if len(outputs) > 1 else set())
 
 
-def _is_stack(valid: Valid) -> bool:
+def _is_stack(valid: ValidConfig) -> bool:
     """Whether each layer takes the one before alone, and the last gives the model's output."""
     graph = valid.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.output_picks[0] is not None:
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.output_indices[0] is not None:
         return False
     before = next(iter(graph.inputs))
     for node in graph.nodes:
         several = len(valid.shapes.by_name[node.name].outputs) > 1
-        if node.inputs != (before,) or node.picks != (None,) or node.shares or several or _frozen_apart(node):
+        if (
+            node.inputs != (before,)
+            or node.input_indices != (None,)
+            or node.reuse_of
+            or several
+            or _frozen_apart(node)
+        ):
             return False
         before = node.name
     return graph.outputs[0] == before
 
 
-def _sequential(valid: Valid, names: set[str]) -> list[str]:
+def _sequential(valid: ValidConfig, names: set[str]) -> list[str]:
     ((_, tensor),) = valid.graph.inputs.items()
     stack = [_input(tensor), *(_layer_call(node, names) for node in valid.graph.nodes)]
     call = Call(
-        "keras.Sequential", (Items("[", tuple(stack), "]"), Named("name=", quoted(valid.checked.name)))
+        "keras.Sequential", (Items("[", tuple(stack), "]"), Named("name=", quoted(valid.check_result.name)))
     )
     return ["def build_model():", *statement(call, _INDENT, before="return ")]
 
@@ -97,7 +103,7 @@ def _input(tensor: Tensor, name: str | None = None) -> Call:
     return Call("keras.Input", tuple(arguments))
 
 
-def _frozen_apart(node: Node) -> bool:
+def _frozen_apart(node: GraphNode) -> bool:
     """Whether the layer is frozen and has layers inside, which the constructor's flag does not reach."""
     layer = node.layer
     inner = any(isinstance(value, (Layer, list)) for value in layer.arguments().values())
@@ -106,7 +112,7 @@ def _frozen_apart(node: Node) -> bool:
     )
 
 
-def _layer_call(node: Node, names: set[str], replaced: dict[str, str] | None = None) -> Call:
+def _layer_call(node: GraphNode, names: set[str], replaced: dict[str, str] | None = None) -> Call:
     """The call that makes the layer, with parameters of a function in place of arguments."""
     call = made(node.layer, leave=("trainable",) if _frozen_apart(node) else ())
     if replaced:
@@ -117,7 +123,7 @@ def _layer_call(node: Node, names: set[str], replaced: dict[str, str] | None = N
     return call
 
 
-def _replaced(argument: Expression, node: Node, replaced: dict[str, str]) -> Expression:
+def _replaced(argument: Expression, node: GraphNode, replaced: dict[str, str]) -> Expression:
     if isinstance(argument, Named):
         name = argument.name.removesuffix("=")
         return Named(argument.name, replaced[name]) if name in replaced else argument
@@ -139,13 +145,13 @@ class _Scope:
 class _Writer:
     """Writes functions, and remembers what they are called."""
 
-    def __init__(self, valid: Valid, names: set[str]) -> None:
+    def __init__(self, valid: ValidConfig, names: set[str]) -> None:
         self._valid = valid
         self._names = names
         self._functions = Names()
         self._called: dict[int, str] = {}
         self._layers: dict[str, str] = {}
-        self._shared = {node.shares for node in valid.graph.nodes if node.shares}
+        self._shared = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
 
     def function(self, function: Function) -> list[str]:
         """The lines of the function that a block becomes."""
@@ -179,7 +185,7 @@ class _Writer:
             *_looped(scope.statements),
         ]
 
-    def build_model(self, items: Sequence[Node | Group]) -> list[str]:
+    def build_model(self, items: Sequence[GraphNode | Group]) -> list[str]:
         """The lines of ``build_model``."""
         scope = _Scope(Names(self._called.values()))
         graph = self._valid.graph
@@ -191,7 +197,7 @@ class _Writer:
             scope.statements.append((f"{variable} = ", call))
         self._body(scope, items, None, {}, _flow(items, self._valid))
         outputs = [
-            self._taken(scope, source) for source in zip(graph.outputs, graph.output_picks, strict=True)
+            self._taken(scope, source) for source in zip(graph.outputs, graph.output_indices, strict=True)
         ]
         given = [scope.variables[name] for name in graph.inputs]
         model = Call(
@@ -199,7 +205,7 @@ class _Writer:
             (
                 given[0] if alone else Items("[", tuple(given), "]"),
                 outputs[0] if len(outputs) == 1 else Items("[", tuple(outputs), "]"),
-                Named("name=", quoted(self._valid.checked.name)),
+                Named("name=", quoted(self._valid.check_result.name)),
             ),
         )
         if outputs == ["x"] and scope.statements[-1][0] == "x = ":
@@ -211,7 +217,7 @@ class _Writer:
     def _body(
         self,
         scope: _Scope,
-        items: Sequence[Node | Group],
+        items: Sequence[GraphNode | Group],
         function: Function | None,
         places: dict[int, int],
         flow: dict[str, int],
@@ -244,10 +250,10 @@ class _Writer:
                 return function.names.get((places[id(nodes[place])], argument), value)
         return value
 
-    def _node(self, scope: _Scope, node: Node, replaced: dict[str, str], flow: dict[str, int]) -> None:
+    def _node(self, scope: _Scope, node: GraphNode, replaced: dict[str, str], flow: dict[str, int]) -> None:
         taken = self._arguments(scope, node)
-        owner = node.shares or node.name
-        if node.shares is None and (node.name in self._shared or _frozen_apart(node)):
+        owner = node.reuse_of or node.name
+        if node.reuse_of is None and (node.name in self._shared or _frozen_apart(node)):
             variable = scope.names.new(f"{node.name}_layer")
             self._layers[node.name] = variable
             call = _layer_call(node, self._names, replaced)
@@ -257,22 +263,22 @@ class _Writer:
         else:
             call = _layer_call(node, self._names, replaced)
             self._assign(scope, node.name, node.name, Call(call.head, call.arguments, tuple(taken)), flow)
-        if node.shares is None and _frozen_apart(node):
+        if node.reuse_of is None and _frozen_apart(node):
             scope.statements.append(("", f"{self._layers[node.name]}.trainable = False"))
 
-    def _arguments(self, scope: _Scope, node: Node) -> list[Expression]:
+    def _arguments(self, scope: _Scope, node: GraphNode) -> list[Expression]:
         """What the layer is called on: one tensor, a list, or arguments of their own."""
-        sources = list(zip(node.inputs, node.picks, strict=True))
+        sources = list(zip(node.inputs, node.input_indices, strict=True))
         several = [self._gives_several(source) for source in sources]
         taken = [self._taken(scope, source) for source in sources]
         if len(taken) == 1 and not several[0]:
             return [taken[0]]
-        if len(taken) == 1 and not node.layer.inputs_apart:
+        if len(taken) == 1 and not node.layer.has_separate_inputs:
             return [taken[0]]
         spread: list[Expression] = [
             f"*{flat(one)}" if many else one for one, many in zip(taken, several, strict=True)
         ]
-        return spread if node.layer.inputs_apart else [Items("[", tuple(spread), "]")]
+        return spread if node.layer.has_separate_inputs else [Items("[", tuple(spread), "]")]
 
     def _gives_several(self, source: Source) -> bool:
         row = self._valid.shapes.by_name.get(source[0])
@@ -303,15 +309,15 @@ def _base(name: str) -> str:
     return re.sub(r"_\d+$", "", name)
 
 
-def _spread(items: Iterable[Node | Group]) -> list[Node | Group]:
+def _spread(items: Iterable[GraphNode | Group]) -> list[GraphNode | Group]:
     """The items, groups that are no calls of a function written out."""
-    found: list[Node | Group] = []
+    found: list[GraphNode | Group] = []
     for item in items:
         found.extend(_spread(item.items) if isinstance(item, Group) and item.function is None else [item])
     return found
 
 
-def _flow(items: Iterable[Node | Group], valid: Valid) -> dict[str, int]:
+def _flow(items: Iterable[GraphNode | Group], valid: ValidConfig) -> dict[str, int]:
     """Of what each statement gives, and each source: 0 where the next statement alone takes it, else more."""
     statements = _spread(items)
     gives = {
@@ -319,7 +325,11 @@ def _flow(items: Iterable[Node | Group], valid: Valid) -> dict[str, int]:
     }
     later: dict[str, int] = {}
     for place, item in enumerate(statements):
-        sources = item.sources if isinstance(item, Group) else list(zip(item.inputs, item.picks, strict=True))
+        sources = (
+            item.sources
+            if isinstance(item, Group)
+            else list(zip(item.inputs, item.input_indices, strict=True))
+        )
         for name, _ in sources:
             if place != gives.get(name, -1) + 1:
                 later[name] = later.get(name, 0) + 1
@@ -352,14 +362,14 @@ def _looped(statements: list[tuple[str, Expression]]) -> list[str]:
     return lines
 
 
-def custom_imports(valid: Valid) -> list[str]:
+def custom_imports(valid: ValidConfig) -> list[str]:
     """The lines that import layers of the user's."""
     found = set()
     for node in valid.graph.nodes:
         layer = node.layer
         if isinstance(layer, CustomLayer) and layer.kind != "keras":
             module = (
-                layer.place.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.place
+                layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
             )
             found.add(f"from {module} import {layer.class_name}")
     return sorted(found)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.data.files import Npy, Python, Text
-from layercli.config.data.section import Data, Split
-from layercli.config.data.tables import Table
+from layercli.config.data.section import DataConfig, SplitConfig
+from layercli.config.data.tables import TableConfig
 from layercli.script.facts import Known
 from layercli.script.keras_calls import is_same
 from layercli.script.load_data_code import array_folder, is_pattern
@@ -34,7 +34,7 @@ _OF_LAYERCLI: Final = {"split", "shuffle", "stream"}
 """What is said of the division, and how layercli reads, which is no matter of the script."""
 
 
-def unsaid(data: Data, known: Known) -> Iterator[tuple[str, ...]]:
+def unsaid(data: DataConfig, known: Known) -> Iterator[tuple[str, ...]]:
     """Paths of what the data section says and a script cannot."""
     kind = data.type_name()
     if kind not in _HANDLED:
@@ -43,9 +43,9 @@ def unsaid(data: Data, known: Known) -> Iterator[tuple[str, ...]]:
     for name in data.arguments():
         if name in _HANDLED[kind] | _OF_LAYERCLI:
             continue
-        if not is_same(data, name, type(data)._default(name)):
+        if not is_same(data, name, type(data)._find_default(name)):
             yield ("data", name)
-    if isinstance(data, Table):
+    if isinstance(data, TableConfig):
         if isinstance(data.target, dict):
             yield ("data", "target")
         if data.missing.numbers == "drop":
@@ -58,7 +58,7 @@ def unsaid(data: Data, known: Known) -> Iterator[tuple[str, ...]]:
         yield ("data", "weights")
 
 
-def imports(data: Data) -> set[str]:
+def imports(data: DataConfig) -> set[str]:
     """What the functions need."""
     return {
         "sklearn": {"from sklearn import datasets"},
@@ -68,29 +68,29 @@ def imports(data: Data) -> set[str]:
     }.get(_as_read(data).type_name(), set()) | {"import numpy as np"}
 
 
-def own_imports(data: Data | None) -> set[str]:
+def own_imports(data: DataConfig | None) -> set[str]:
     """What is imported of the user's code."""
     if not isinstance(data, Python):
         return set()
-    module = data.place if data.file is None else data.file.stem
-    return {f"from {module} import {data.name}"}
+    module = data.module if data.file is None else data.file.stem
+    return {f"from {module} import {data.function_name}"}
 
 
-def _as_read(data: Data) -> Data:
+def _as_read(data: DataConfig) -> DataConfig:
     """The data as it is read: a table, where texts are a column of one."""
-    return (data.table() or data) if isinstance(data, Text) else data
+    return (data.as_table() or data) if isinstance(data, Text) else data
 
 
-def needs_path(data: Data) -> bool:
+def needs_path(data: DataConfig) -> bool:
     """Whether the script reads files."""
     return data.type_name() not in ("sklearn", "python")
 
 
-def constants(data: Data, valid: Valid, folder: Path) -> list[str]:
+def constants(data: DataConfig, valid: ValidConfig, folder: Path) -> list[str]:
     """Where the files are; relative to the script where they lie beside or below it."""
     if not needs_path(data):
         return []
-    located = data.located(valid.checked.directory_of(("data", data.names_files)).absolute())
+    located = data.with_absolute_paths(valid.check_result.directory_of(("data", data.path_key)).absolute())
     path = array_folder(located) if isinstance(located, Npy) else located.arguments()["path"]
     paths = path if isinstance(path, list) else [path]
     written = [_place(Path(os.path.normpath(each)), folder) for each in paths]
@@ -113,9 +113,9 @@ def _place(path: Path, folder: Path) -> Expression:
     return f"Path(__file__).parent / {quoted(below.as_posix())}"
 
 
-def split(data: Data, known: Known) -> list[str]:
+def split(data: DataConfig, known: Known) -> list[str]:
     """The lines of ``split``; several inputs or targets are a dict."""
-    parts: Split = data.split
+    parts: SplitConfig = data.split
     targets = [name for name in known.targets if name is not None]
     y = f"y[{quoted(targets[0])}]" if targets else "y"
     count = f"len({y})"

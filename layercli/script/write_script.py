@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.check import Valid
-from layercli.config.training.callbacks import MLflow, monitored
+from layercli.check import ValidConfig
+from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.graph.adaptable import ADAPTED, learns_before_training
-from layercli.graph.build import Node
-from layercli.graph.checks.monitors import better
+from layercli.graph.adaptable import ADAPTABLE_LAYERS, should_adapt
+from layercli.graph.build import GraphNode
+from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.component import Component
 from layercli.script import split_code as data_code
 from layercli.script.facts import Known
@@ -40,7 +40,7 @@ class Files:
     """What lookups have learned, which is not among the weights, as JSON."""
 
 
-def unsaid(valid: Valid, known: Known) -> list[Problem]:
+def unsaid(valid: ValidConfig, known: Known) -> list[Problem]:
     """What the config says and a script cannot, each with its place."""
     paths: list[KeyPath] = []
     if valid.config.data is not None:
@@ -63,7 +63,7 @@ def unsaid(valid: Valid, known: Known) -> list[Problem]:
     paths += [
         node.path
         for node in valid.graph.nodes
-        if learns_before_training(node) and node.type_name not in ADAPTED  # a layer inside it learns
+        if should_adapt(node) and node.type_name not in ADAPTABLE_LAYERS  # a layer inside it learns
     ]
     weights = None if train is None else train.class_weight
     names = known.target.names
@@ -72,13 +72,13 @@ def unsaid(valid: Valid, known: Known) -> list[Problem]:
         paths.append(("train", "class_weight"))
     message = "A Python script cannot say this yet."
     hint = "Remove it, or export the trained model in another format."
-    return [valid.problem(path, "not-expressible", message, hint) for path in paths]
+    return [valid.make_problem(path, "not-expressible", message, hint) for path in paths]
 
 
-def write_script(valid: Valid, known: Known, files: Files) -> str:
+def write_script(valid: ValidConfig, known: Known, files: Files) -> str:
     """A Keras script with the config's model, data and training."""
     data, train = valid.config.data, valid.config.train
-    layers = [node for node in valid.graph.nodes if learns_before_training(node)]
+    layers = [node for node in valid.graph.nodes if should_adapt(node)]
     sections = [model_functions(valid, [node.name for node in layers])]
     if data is not None:
         sections = [load_data(data, valid, known), data_code.split(data, known), *sections]
@@ -95,13 +95,15 @@ def write_script(valid: Valid, known: Known, files: Files) -> str:
 _END: Final = 'if __name__ == "__main__":\n    main()\n'
 
 
-def _docstring(valid: Valid) -> list[str]:
+def _docstring(valid: ValidConfig) -> list[str]:
     parts = valid.shapes
     count = None if parts.trainable is None else f" {parts.trainable:,} trainable parameters."
-    return [f'"""{valid.checked.name}: a Keras model of {len(valid.graph.nodes)} layers.{count or ""}"""']
+    return [
+        f'"""{valid.check_result.name}: a Keras model of {len(valid.graph.nodes)} layers.{count or ""}"""'
+    ]
 
 
-def _imports(valid: Valid, body: str, files: Files) -> list[str]:
+def _imports(valid: ValidConfig, body: str, files: Files) -> list[str]:
     standard = set()
     others = {"import keras"}
     if valid.config.data is not None:
@@ -127,7 +129,7 @@ def _imports(valid: Valid, body: str, files: Files) -> list[str]:
     return "\n\n".join("\n".join(group) for group in groups if group).split("\n")
 
 
-def _constants(valid: Valid, files: Files) -> list[str]:
+def _constants(valid: ValidConfig, files: Files) -> list[str]:
     lines = [f"SEED = {valid.config.seed}"]
     if valid.config.data is not None:
         lines += data_code.constants(valid.config.data, valid, files.folder)
@@ -140,7 +142,7 @@ def _constants(valid: Valid, files: Files) -> list[str]:
     return lines
 
 
-def _adapt(layers: list[Node], valid: Valid, *, several: bool) -> list[str]:
+def _adapt(layers: list[GraphNode], valid: ValidConfig, *, several: bool) -> list[str]:
     lines = [
         "def adapt(model, x):",
         f'{_IN}"""Let layers that learn from data learn from the training examples."""',
@@ -171,7 +173,7 @@ def _load_trained(files: Files) -> list[str]:
     return [*lines, f"{_IN}model.load_weights(WEIGHTS)", f"{_IN}return model"]
 
 
-def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[Node]) -> list[str]:
+def _main(valid: ValidConfig, train: TrainSection | None, known: Known, layers: list[GraphNode]) -> list[str]:
     data = valid.config.data
     lines = ["def main():", f"{_IN}keras.utils.set_random_seed(SEED)"]
     held: dict[str, bool] = {}
@@ -195,7 +197,7 @@ def _main(valid: Valid, train: TrainSection | None, known: Known, layers: list[N
         lines += ["", *_class_weights(train, known), *statement(_fit(train, data, known, held), _IN)]
         if held.get("test"):
             lines += statement(_evaluate(train, known), _IN)
-        lines += statement(Call("model.save", (quoted(f"{valid.checked.name}.keras"),)), _IN)
+        lines += statement(Call("model.save", (quoted(f"{valid.check_result.name}.keras"),)), _IN)
     return lines
 
 
@@ -216,7 +218,7 @@ def _parted(names: list[str], held: dict[str, bool]) -> Iterator[str]:
     yield from (f"{_IN}{arrays} = {part}" for part, arrays in own.items())
 
 
-def _filled(data: Any, valid: Valid, known: Known, held: dict[str, bool]) -> Iterator[str]:
+def _filled(data: Any, valid: ValidConfig, known: Known, held: dict[str, bool]) -> Iterator[str]:
     """Missing numbers, filled by what the training examples tell."""
     how = data.missing.numbers if data.type_name() in ("csv", "parquet") else "refuse"
     if how == "refuse":
@@ -233,7 +235,7 @@ def _filled(data: Any, valid: Valid, known: Known, held: dict[str, bool]) -> Ite
             yield f"{_IN}x_{part}{place} = np.where(np.isnan(x_{part}{place}), filling, x_{part}{place})"
 
 
-def _as_text(valid: Valid, known: Known, held: dict[str, bool]) -> Iterator[str]:
+def _as_text(valid: ValidConfig, known: Known, held: dict[str, bool]) -> Iterator[str]:
     """Texts as TensorFlow's strings, which Keras takes."""
     for part in ["train", *(part for part, there in held.items() if there)]:
         if not known.inputs:
@@ -299,10 +301,10 @@ def _fit(train: TrainSection, data: Any, known: Known, held: dict[str, bool]) ->
 
 def _sure(callback: Component, train: TrainSection) -> Component:
     """The callback, told whether more is better where Keras cannot tell: of one output's metric among several."""
-    watched = monitored(callback)
+    watched = get_monitor(callback)
     if watched is None or getattr(callback, "mode", None) != "auto" or not isinstance(train.loss, dict):
         return callback
-    return callback.replace(mode=better(watched, train) or "auto")
+    return callback.with_arguments(mode=monitor_direction(watched, train) or "auto")
 
 
 def _evaluate(train: TrainSection, known: Known) -> Call:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from layercli.source.scalars import resolve
+from layercli.source.scalars import resolve_scalar
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:
@@ -24,12 +24,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
-    flat = all(not isinstance(value, (list, dict)) for value in values)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flat)
+    is_flat = all(not isinstance(value, (list, dict)) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=is_flat)
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    style = None if _stays_text(text) else "'"
+    style = None if _is_read_as_text(text) else "'"
     if any(end in text for end in _OTHER_LINE_ENDS):
         style = '"'  # the only one that keeps them, as escapes
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -38,10 +38,10 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _OTHER_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
 
 
-def _stays_text(text: str) -> bool:
+def _is_read_as_text(text: str) -> bool:
     """Whether our reader takes the bare text for text, too."""
     try:
-        return isinstance(resolve(text), str)
+        return isinstance(resolve_scalar(text), str)
     except ValueError:
         return False
 
@@ -50,7 +50,7 @@ _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(str, _represent_text)
 
 
-def flow(value: Any) -> str:
+def to_flow_yaml(value: Any) -> str:
     """A value on one line, as people write entries of a list."""
     text = yaml.dump(
         value, Dumper=_FlowDumper, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False

@@ -12,21 +12,21 @@ from layercli.errors import Problem, Severity
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
-_CONTROL = re.compile(
+_UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
 )
 """What a terminal obeys, what turns the direction of text, and what nobody sees."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def printable(text: str, *, limit: int | None = None) -> str:
+def sanitize_text(text: str, *, limit: int | None = None) -> str:
     """The text without what could act on a terminal, cut to ``limit`` characters."""
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
 
 
-def quoted(value: object) -> str:
+def quote_value(value: object) -> str:
     """A received value as a message shows it: in YAML's words and short."""
     if value is None:
         return "null"
@@ -35,20 +35,20 @@ def quoted(value: object) -> str:
     if isinstance(value, int) and abs(value) >= 10**15:
         return f"a number of {len(str(abs(value)))} digits"
     if isinstance(value, str):
-        return f'"{printable(value, limit=60)}"'
+        return f'"{sanitize_text(value, limit=60)}"'
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, (list, tuple)):
         shown = ", ".join(
-            "[…]" if isinstance(item, (list, tuple)) and item else quoted(item) for item in value[:8]
+            "[…]" if isinstance(item, (list, tuple)) and item else quote_value(item) for item in value[:8]
         )
         return f"[{shown}{', …' if len(value) > 8 else ''}]"
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    return printable(str(value), limit=60)
+    return sanitize_text(str(value), limit=60)
 
 
-def fold(name: str) -> str:
+def normalize_type_name(name: str) -> str:
     """A type's name as it is compared: case, ``_`` and ``-`` do not count."""
     return name.replace("_", "").replace("-", "").lower()
 
@@ -62,18 +62,18 @@ def format_path(path: KeyPath) -> str:
         elif _PLAIN_KEY.fullmatch(step):
             text += f".{step}" if text else step
         else:
-            text += f'["{printable(step, limit=60)}"]'
+            text += f'["{sanitize_text(step, limit=60)}"]'
     return text
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceText:
     """A text that was read: a file, standard input or a ``--set`` option."""
 
     name: str
     lines: list[str]
     directory: Path
-    numbered: bool = True
+    has_positions: bool = True
     """Whether lines and columns mean anything to the reader."""
 
 
@@ -81,7 +81,7 @@ class Source:
 class Mark:
     """A position in a source; line and column count from 1."""
 
-    source: Source
+    source: SourceText
     line: int
     column: int
 
@@ -92,56 +92,56 @@ class Mark:
         return lines[self.line - 1] if 0 < self.line <= len(lines) else None
 
 
-def seen_from(mark: Mark, other: Mark) -> str:
+def describe_position(mark: Mark, other: Mark) -> str:
     """Where ``mark`` is, as a message says it that points at ``other``: "line 3", or with the file where it is another."""
-    if not mark.source.numbered:
+    if not mark.source.has_positions:
         return mark.source.name
     line = f"line {mark.line}"
     return line if mark.source is other.source else f"{line} of {mark.source.name}"
 
 
 @dataclass(slots=True)
-class Node:
+class YamlNode:
     """A scalar, list or mapping with the positions of its value and keys."""
 
-    value: bool | int | float | str | list[Node] | dict[str, Node] | None
+    value: bool | int | float | str | list[YamlNode] | dict[str, YamlNode] | None
     mark: Mark
     keys: dict[str, Mark] = field(default_factory=dict)
     size: int = 1
     """Number of nodes in the tree below and with this one, aliases written out."""
     depth: int = 0
     """Levels of lists and mappings in the tree below this one, aliases written out."""
-    written: KeyPath | None = None
+    written_path: KeyPath | None = None
     """The path at which it was written, where that is not the one at which it is found."""
-    through: str | None = None
+    via: str | None = None
     """How it came here from another place, as a sentence."""
 
     @property
-    def steps(self) -> list[tuple[str | int, Node]]:
+    def children(self) -> list[tuple[str | int, YamlNode]]:
         """The items of a list by their index, or those of a mapping by their key."""
         if isinstance(self.value, dict):
             return list(self.value.items())
         return list(enumerate(self.value)) if isinstance(self.value, list) else []
 
-    def plain(self) -> Any:
+    def to_plain(self) -> Any:
         """The value without positions."""
         if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
+            return {key: child.to_plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
+            return [child.to_plain() for child in self.value]
         return self.value
 
-    def find(self, path: KeyPath) -> Node | None:
+    def find(self, path: KeyPath) -> YamlNode | None:
         """The node at ``path``, or None where there is none."""
         node = self
         for step in path:
-            child = node._child(step)
+            child = node._get_child(step)
             if child is None:
                 return None
             node = child
         return node
 
-    def locate(self, path: KeyPath, *, key: bool = False) -> Mark:
+    def find_mark(self, path: KeyPath, *, key: bool = False) -> Mark:
         """Where ``path`` stands: its value, or its key; else the nearest thing around it that was written."""
         node = self
         mark = node.mark
@@ -149,7 +149,7 @@ class Node:
             last = index == len(path) - 1
             if key and last and isinstance(step, str) and step in node.keys:
                 return node.keys[step]
-            child = node._child(step)
+            child = node._get_child(step)
             if child is None:
                 break
             # A nested block starts a line below its key; the key is what a person looks for.
@@ -159,17 +159,19 @@ class Node:
             node = child
         return mark
 
-    def origin(self, path: KeyPath) -> tuple[KeyPath, str | None]:
+    def find_origin(self, path: KeyPath) -> tuple[KeyPath, str | None]:
         """The path as it was written, and the sentence that says how what stands there came from elsewhere."""
-        node: Node | None = self
-        written, through = self.written or (), self.through
+        node: YamlNode | None = self
+        written_path, via = self.written_path or (), self.via
         for step in path:
-            node = node._child(step) if node is not None else None
-            written = (*written, step) if node is None or node.written is None else node.written
-            through = through if node is None or node.through is None else node.through
-        return written, through
+            node = node._get_child(step) if node is not None else None
+            written_path = (
+                (*written_path, step) if node is None or node.written_path is None else node.written_path
+            )
+            via = via if node is None or node.via is None else node.via
+        return written_path, via
 
-    def _child(self, step: str | int) -> Node | None:
+    def _get_child(self, step: str | int) -> YamlNode | None:
         if isinstance(step, int):
             items = self.value
             return items[step] if isinstance(items, list) and -len(items) <= step < len(items) else None
@@ -184,10 +186,10 @@ def problem_at(
     hint: str | None = None,
     path: KeyPath = (),
     severity: Severity = "error",
-    through: str | None = None,
+    via: str | None = None,
 ) -> Problem:
     """A problem that points at ``mark``."""
-    numbered = mark is not None and mark.source.numbered
+    numbered = mark is not None and mark.source.has_positions
     return Problem(
         code=code,
         message=message,
@@ -198,12 +200,12 @@ def problem_at(
         line=mark.line if mark and numbered else None,
         column=mark.column if mark and numbered else None,
         excerpt=mark.excerpt if mark and numbered else None,
-        through=through,
+        via=via,
     )
 
 
 def problem_in(
-    document: Node | None,
+    document: YamlNode | None,
     path: KeyPath,
     code: str,
     message: str,
@@ -215,8 +217,8 @@ def problem_in(
     """A problem that points at ``path`` in a document: at the place where a person wrote what stands there."""
     if document is None:
         return problem_at(None, code, message, hint=hint, path=path, severity=severity)
-    written, through = document.origin(path[:-1] if at_key else path)
+    written_path, via = document.find_origin(path[:-1] if at_key else path)
     if at_key:  # the key was written here, wherever its value may come from
-        written = (*written, *path[-1:])
-    mark = document.locate(path, key=at_key)
-    return problem_at(mark, code, message, hint=hint, path=written, severity=severity, through=through)
+        written_path = (*written_path, *path[-1:])
+    mark = document.find_mark(path, key=at_key)
+    return problem_at(mark, code, message, hint=hint, path=written_path, severity=severity, via=via)

@@ -14,7 +14,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
 _NAN = re.compile(r"\.(?:nan|NaN|NAN)")
 
-_LONGEST_NUMBER = 300
+_MAX_NUMBER_LENGTH = 300
 """Characters; every whole number that is read then has a finite value as a float, too."""
 
 
@@ -26,7 +26,7 @@ class NumberTooLongError(ValueError):
     """A number of more digits than any size or rate can have."""
 
 
-def resolve(text: str) -> bool | int | float | str | None:
+def resolve_scalar(text: str) -> bool | int | float | str | None:
     """The value of an unquoted scalar.
 
     Raises:
@@ -43,7 +43,7 @@ def resolve(text: str) -> bool | int | float | str | None:
         raise AmbiguousNumberError(text)
     for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
         if pattern.fullmatch(text):
-            _check_length(text, _LONGEST_NUMBER if base == 10 else 250)
+            _check_length(text, _MAX_NUMBER_LENGTH if base == 10 else 250)
             return int(text[2:] if base != 10 else text, base)
     if _FLOAT.fullmatch(text):
         _check_length(text)
@@ -53,6 +53,6 @@ def resolve(text: str) -> bool | int | float | str | None:
     return float("nan") if _NAN.fullmatch(text) else text
 
 
-def _check_length(text: str, longest: int = _LONGEST_NUMBER) -> None:
-    if len(text) > longest:
+def _check_length(text: str, max_length: int = _MAX_NUMBER_LENGTH) -> None:
+    if len(text) > max_length:
         raise NumberTooLongError(text)

@@ -5,30 +5,32 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from layercli.sweep.importance import importances
-from layercli.sweep.plan import Plan
-from layercli.sweep.study import quiet
+from layercli.sweep.importance import compute_importances
+from layercli.sweep.plan import SweepPlan
+from layercli.sweep.study import silence_optuna
 
 if TYPE_CHECKING:
     import optuna
 
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+)
 """What a browser lets the page do, whatever stands in it: run its own script, and load nothing."""
 
 
-def report_page(plan: Plan, study: optuna.Study) -> str:
+def render_report_page(plan: SweepPlan, study: optuna.Study) -> str:
     """HTML: how the best value developed, the trials in parallel coordinates, and what mattered."""
     from optuna import visualization
 
     metric = plan.sweep.objective.metric
-    shown = _escaped(study)
-    with quiet():
+    escaped_study = _escape_study(study)
+    with silence_optuna():
         figures = [
-            visualization.plot_optimization_history(shown, target_name=metric),
-            visualization.plot_parallel_coordinate(shown, target_name=metric),
+            visualization.plot_optimization_history(escaped_study, target_name=metric),
+            visualization.plot_parallel_coordinate(escaped_study, target_name=metric),
         ]
-        if importances(study):
-            figures.append(visualization.plot_param_importances(shown, target_name=metric))
+        if compute_importances(study):
+            figures.append(visualization.plot_param_importances(escaped_study, target_name=metric))
     parts = [
         figure.to_html(full_html=False, include_plotlyjs=index == 0, include_mathjax=False)
         for index, figure in enumerate(figures)
@@ -36,12 +38,12 @@ def report_page(plan: Plan, study: optuna.Study) -> str:
     title = escape(f"Sweep {plan.name}")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"></head>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_CONTENT_SECURITY_POLICY}"></head>\n'
         f'<body style="font-family: sans-serif"><h1>{title}</h1>\n' + "\n".join(parts) + "\n</body></html>\n"
     )
 
 
-def _escaped(study: optuna.Study) -> optuna.Study:
+def _escape_study(study: optuna.Study) -> optuna.Study:
     """The finished trials in memory, what a person wrote as text that no browser takes for markup."""
     import optuna
     from optuna.distributions import CategoricalDistribution
@@ -53,11 +55,11 @@ def _escaped(study: optuna.Study) -> optuna.Study:
         distributions: dict[str, Any] = {}
         params: dict[str, Any] = {}
         for name, kind in trial.distributions.items():
-            known, value = escape(name), trial.params[name]
+            escaped_name, value = escape(name), trial.params[name]
             if isinstance(kind, CategoricalDistribution):
                 kind = CategoricalDistribution([escape(str(choice)) for choice in kind.choices])
                 value = escape(str(value))
-            distributions[known], params[known] = kind, value
+            distributions[escaped_name], params[escaped_name] = kind, value
         copy.add_trial(
             optuna.create_trial(
                 state=trial.state,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layercli.sweep.study import quiet
+from layercli.sweep.study import silence_optuna
 
 if TYPE_CHECKING:
     import optuna
 
 
-def importances(study: optuna.Study) -> dict[str, float]:
+def compute_importances(study: optuna.Study) -> dict[str, float]:
     """How much of the objective's variance each parameter explains, the largest first; empty where nobody can tell."""
     import optuna
 
@@ -18,8 +18,8 @@ def importances(study: optuna.Study) -> dict[str, float]:
     if len({trial.value for trial in complete}) < 2:
         return {}
     try:
-        with quiet():
-            found = optuna.importance.get_param_importances(study)
+        with silence_optuna():
+            values = optuna.importance.get_param_importances(study)
     except (ValueError, RuntimeError):  # too few trials, or every one drew the same
         return {}
-    return {name: round(float(value), 4) for name, value in found.items()}
+    return {name: round(float(value), 4) for name, value in values.items()}

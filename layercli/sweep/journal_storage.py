@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-_LONGEST_WAIT = 1
+_HEARTBEAT_SECONDS = 1
 """Seconds between two looks at whether a process is alive; nothing is written."""
 
 
-def journal(path: Path, *, most_tries: int) -> JournalStorage:
+def open_journal(path: Path, *, most_tries: int) -> JournalStorage:
     """The storage at ``path``; the lock files beside it hold nothing."""
     backend = JournalFileBackend(str(path), lock_obj=_FileLock(path))
-    return _Journal(backend, path.with_name("running.lock"), most_tries)
+    return _LockingJournalStorage(backend, path.with_name("running.lock"), most_tries)
 
 
 class _FileLock(BaseJournalFileLock):
@@ -33,21 +33,21 @@ class _FileLock(BaseJournalFileLock):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._held: IO[bytes] | None = None
+        self._lock_file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        held = self._path.with_name("journal.lock").open("ab")
-        fcntl.flock(held, fcntl.LOCK_EX)
-        self._held = held
-        self._mend()
+        lock_file = self._path.with_name("journal.lock").open("ab")
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        self._lock_file = lock_file
+        self._truncate_partial_line()
         return True
 
     def release(self) -> None:
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
 
-    def _mend(self) -> None:
+    def _truncate_partial_line(self) -> None:
         """Cut off what a process had half written when it died; nobody else writes now."""
         with self._path.open("rb+") as file:
             end = file.seek(0, os.SEEK_END)
@@ -62,45 +62,45 @@ class _FileLock(BaseJournalFileLock):
             file.truncate(end)
 
 
-class _Journal(JournalStorage, BaseHeartbeat):
+class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
     """A running trial is a byte of a file that its process has locked; the system frees it when the process dies."""
 
     def __init__(self, backend: JournalFileBackend, locks: Path, most_tries: int) -> None:
         super().__init__(backend)
         self._locks_path = locks
-        self._locks: int | None = None
-        self._own: set[int] = set()
-        self._retry = RetryHeartbeatStaleTrialCallback(max_retry=most_tries)
+        self._locks_handle: int | None = None
+        self._own_trial_ids: set[int] = set()
+        self._retry_callback = RetryHeartbeatStaleTrialCallback(max_retry=most_tries)
 
-    def _opened(self) -> int:
-        if self._locks is None:
+    def _open_locks(self) -> int:
+        if self._locks_handle is None:
             # Never closed: that would free all locks that this process has on the file.
-            self._locks = os.open(self._locks_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        return self._locks
+            self._locks_handle = os.open(self._locks_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return self._locks_handle
 
     def record_heartbeat(self, trial_id: int) -> None:
-        if trial_id not in self._own:
-            fcntl.lockf(self._opened(), fcntl.LOCK_EX, 1, trial_id)
-            self._own.add(trial_id)
+        if trial_id not in self._own_trial_ids:
+            fcntl.lockf(self._open_locks(), fcntl.LOCK_EX, 1, trial_id)
+            self._own_trial_ids.add(trial_id)
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
         return [trial._trial_id for trial in running if self._is_dead(trial)]
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
-        from layercli.sweep.study import owner
+        from layercli.sweep.study import find_owner
 
-        if trial._trial_id in self._own or owner(trial) is None:
+        if trial._trial_id in self._own_trial_ids or find_owner(trial) is None:
             return False  # it has only just begun, and not locked its byte yet
         try:
-            fcntl.lockf(self._opened(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, trial._trial_id)
+            fcntl.lockf(self._open_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, trial._trial_id)
         except OSError:
             return False
-        fcntl.lockf(self._opened(), fcntl.LOCK_UN, 1, trial._trial_id)
+        fcntl.lockf(self._open_locks(), fcntl.LOCK_UN, 1, trial._trial_id)
         return True
 
     def get_heartbeat_interval(self) -> int | None:
-        return _LONGEST_WAIT
+        return _HEARTBEAT_SECONDS
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[optuna.Study, FrozenTrial], None] | None:
-        return self._retry
+        return self._retry_callback

@@ -12,20 +12,26 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from layercli.check import Checked, Valid, check_document, refusals, require
-from layercli.config.language.expand import entry_names
-from layercli.config.sweep.search_space import Choice, Parameter
-from layercli.config.sweep.section import Sweep
-from layercli.config.training.log_names import logged as logged_by
+from layercli.check import (
+    CheckResult,
+    ValidConfig,
+    check_document,
+    collect_validation_problems,
+    require_valid,
+)
+from layercli.config.language.expand import name_entries
+from layercli.config.sweep.search_space import Choice, SearchParameter
+from layercli.config.sweep.section import SweepConfig
+from layercli.config.training.log_names import collect_log_names as logged_by
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.checks.monitors import better
+from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.extend import read
-from layercli.source.load import load
-from layercli.source.nodes import KeyPath, Node, printable, problem_in
-from layercli.source.overrides import apply_overrides, place, steps_of
+from layercli.source.extend import load_extended
+from layercli.source.load import load_yaml
+from layercli.source.nodes import KeyPath, YamlNode, problem_in, sanitize_text
+from layercli.source.overrides import apply_overrides, set_node, split_key
 
-_CERTAIN: Final = frozenset(
+_VALUE_PROBLEM_CODES: Final = frozenset(
     {"bad-override", "unknown-key", "unknown-type", "unknown-value", "wrong-type", "wrong-length", "out-of-range",
      "refused-type", "not-finite", "bad-name"}
 )  # fmt: skip
@@ -33,16 +39,16 @@ _CERTAIN: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SweepPlan:
     """A sweep, its base config, and where in that each parameter goes."""
 
-    sweep: Sweep
-    document: Node
+    sweep: SweepConfig
+    document: YamlNode
     """The sweep file, with its lines."""
     base_file: str
-    base_document: Node
-    base: Valid
-    places: Mapping[str, KeyPath]
+    base_document: YamlNode
+    base: ValidConfig
+    parameter_paths: Mapping[str, KeyPath]
     """Each parameter's path in the base config: by index where it is written by a layer's name."""
 
     @property
@@ -54,25 +60,30 @@ class Plan:
         return stem or "sweep"
 
     @property
-    def maximizes(self) -> bool:
+    def is_maximizing(self) -> bool:
         """Whether more is better."""
         assert self.base.config.train is not None
-        given = self.sweep.objective.direction
-        return (given or better(self.sweep.objective.metric, self.base.config.train)) in ("maximize", "max")
+        direction = self.sweep.objective.direction
+        return (direction or monitor_direction(self.sweep.objective.metric, self.base.config.train)) in (
+            "maximize",
+            "max",
+        )
 
     @property
     def identity(self) -> str:
         """What trials of this sweep have in common with those of an earlier start: base config, space and objective."""
-        sweep = self.sweep.plain()
-        same = {key: sweep[key] for key in ("space", "objective")} | {"base": self.base_document.plain()}
-        return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+        sweep = self.sweep.to_plain()
+        identifying = {key: sweep[key] for key in ("space", "objective")} | {
+            "base": self.base_document.to_plain()
+        }
+        return hashlib.sha256(json.dumps(identifying, sort_keys=True).encode()).hexdigest()
 
-    def configured(self, values: Mapping[str, Any]) -> Checked:
+    def check_values(self, values: Mapping[str, Any]) -> CheckResult:
         """The base config with what was drawn in place, checked."""
         try:
-            return check_document(_placed(self, values))
+            return check_document(_insert_values(self, values))
         except LayercliError as error:
-            return Checked(self.base_file, error.problems)
+            return CheckResult(self.base_file, error.problems)
 
     def value_of(self, name: str, drawn: Any) -> Any:
         """What stands in the config for what was drawn: a choice's value for its label."""
@@ -84,27 +95,27 @@ class Plan:
         return problem_in(self.document, path, code, message, hint=hint)
 
 
-def read_plan(file: str, overrides: Sequence[str] = ()) -> tuple[Plan, list[Problem]]:
+def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan, list[Problem]]:
     """Read a sweep file; warnings tell of values whose configs will not pass the check.
 
     Raises:
         LayercliError: everything that is wrong with it, and with its base config.
     """
-    document = load(file)
+    document = load_yaml(file)
     problems: list[Problem] = []
-    sweep: Sweep | None = None
+    sweep: SweepConfig | None = None
     try:
-        sweep = Sweep.model_validate(document.plain())
+        sweep = SweepConfig.model_validate(document.to_plain())
     except ValidationError as error:
-        problems += refusals(document, error)
+        problems += collect_validation_problems(document, error)
     base = document.find(("base",))
     if base is None or not isinstance(base.value, str):
         raise LayercliError(problems)
     base_file = base.value if Path(base.value).is_absolute() else str(Path(file).parent / base.value)
     try:
-        base_document = read(base_file)
-        apply_overrides(base_document, overrides, entry_names)
-        valid = require(check_document(base_document))
+        base_document = load_extended(base_file)
+        apply_overrides(base_document, overrides, name_entries)
+        valid = require_valid(check_document(base_document))
     except LayercliError as error:
         raise LayercliError([*problems, *error.problems]) from None
     if valid.config.train is None or valid.config.data is None:
@@ -113,61 +124,61 @@ def read_plan(file: str, overrides: Sequence[str] = ()) -> tuple[Plan, list[Prob
         hint = f"Add `{missing}:` to {base_file}."
         problems.append(problem_in(document, ("base",), "missing-key", message, hint=hint))
         raise LayercliError(problems)
-    places = _places(document, base_document, problems)
-    problems += _objective_problems(document, valid)
+    places = _find_parameter_paths(document, base_document, problems)
+    problems += _check_objective(document, valid)
     if sweep is None:
         raise LayercliError(problems)
-    plan = Plan(sweep, document, base_file, base_document, valid, places)
-    problems += _sampler_problems(plan)
+    plan = SweepPlan(sweep, document, base_file, base_document, valid, places)
+    problems += _check_sampler(plan)
     if not has_errors(problems):
-        problems += _probed(plan)
+        problems += _check_probes(plan)
     if has_errors(problems):
         raise LayercliError(problems)
     return plan, problems
 
 
-def _copied(root: Node) -> Node:
+def _copy_root(root: YamlNode) -> YamlNode:
     assert isinstance(root.value, dict)
     return replace(root, value=dict(root.value), keys=dict(root.keys))
 
 
-def _placed(plan: Plan, values: Mapping[str, Any]) -> Node:
+def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
     """The base config's nodes with these values, each at its place in the sweep file."""
-    root = _copied(plan.base_document)
+    root = _copy_root(plan.base_document)
     for name, drawn in values.items():
         path: KeyPath = ("space", name)
-        mark = plan.document.locate(path, key=True)
+        mark = plan.document.find_mark(path, key=True)
         parameter = plan.sweep.parameters[name]
         if isinstance(parameter, Choice):
             new = plan.document.find((*path, "choice", parameter.labels.index(drawn)))
             assert new is not None
         else:
-            new = Node(drawn, plan.document.locate(path))
-        place(root, [str(step) for step in plan.places[name]], new, mark, entry_names)
+            new = YamlNode(drawn, plan.document.find_mark(path))
+        set_node(root, [str(step) for step in plan.parameter_paths[name]], new, mark, name_entries)
     return root
 
 
-def _places(document: Node, base: Node, problems: list[Problem]) -> dict[str, KeyPath]:
+def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Problem]) -> dict[str, KeyPath]:
     """Each parameter's path in the base config; what has none, or lies inside another, is a problem."""
     places: dict[str, KeyPath] = {}
     space = document.find(("space",))
     for name in space.value if space is not None and isinstance(space.value, dict) else ():
         path: KeyPath = ("space", name)
-        steps = steps_of(name)
+        steps = split_key(name)
         if steps is None or len(steps) > 100:
-            message = f"`{printable(name, limit=60)}` is no path of a config."
+            message = f"`{sanitize_text(name, limit=60)}` is no path of a config."
             hint = "For example `model.layers.head.units` or `train.optimizer.learning_rate`."
             problems.append(problem_in(document, path, "bad-space", message, hint=hint, at_key=True))
             continue
-        mark = document.locate(path, key=True)
+        mark = document.find_mark(path, key=True)
         try:
-            places[name] = place(_copied(base), steps, Node(None, mark), mark, entry_names)
+            places[name] = set_node(_copy_root(base), steps, YamlNode(None, mark), mark, name_entries)
         except LayercliError as error:
             problems += error.problems
     for name, inner in places.items():
         for other, outer in places.items():
             if name != other and inner[: len(outer)] == outer and (inner != outer or name > other):
-                message = f"`{printable(name)}` lies inside `{printable(other)}`, which is drawn as a whole."
+                message = f"`{sanitize_text(name)}` lies inside `{sanitize_text(other)}`, which is drawn as a whole."
                 problems.append(
                     problem_in(document, ("space", name), "bad-space", message,
                                hint="Draw one of them.", at_key=True)
@@ -175,7 +186,7 @@ def _places(document: Node, base: Node, problems: list[Problem]) -> dict[str, Ke
     return places
 
 
-def _objective_problems(document: Node, base: Valid) -> list[Problem]:
+def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
     """An objective that training does not log, or that nobody knows which way is better."""
     train, data = base.config.train, base.config.data
     assert train is not None
@@ -189,53 +200,59 @@ def _objective_problems(document: Node, base: Valid) -> list[Problem]:
     if data.split.validation != 0:
         logged += [f"val_{name}" for name in logged]
     if metric not in logged:
-        message = f"Training does not log `{printable(metric, limit=60)}`."
+        message = f"Training does not log `{sanitize_text(metric, limit=60)}`."
         hint = did_you_mean(metric, logged, otherwise=f"It logs {', '.join(f'`{name}`' for name in logged)}.")
         if metric.startswith("val_") and metric.removeprefix("val_") in logged:
             message = f"`{metric}` needs validation examples, but there are none."
             hint = "Hold some out in the base config: `data: {split: {validation: 0.1}}`."
         return [problem_in(document, path, "unknown-monitor", message, hint=hint)]
-    if (direction is None or direction.value is None) and better(metric, train) is None:
+    if (direction is None or direction.value is None) and monitor_direction(metric, train) is None:
         message = f"Keras cannot tell whether more or less of `{metric}` is better."
         hint = "Add `direction: maximize` or `minimize`."
         return [problem_in(document, path, "unknown-mode", message, hint=hint)]
     return []
 
 
-def _sampler_problems(plan: Plan) -> list[Problem]:
+def _check_sampler(plan: SweepPlan) -> list[Problem]:
     """Parameters that the sampler cannot draw."""
     kind = plan.sweep.declared_sampler.type_name()
     problems = []
     for name, parameter in plan.sweep.parameters.items():
-        if plan.sweep.combinations is not None and parameter.values is None:
-            message = f"{kind} takes every combination, but the values of `{printable(name)}` have no number."
+        if plan.sweep.combination_count is not None and parameter.grid_values is None:
+            message = (
+                f"{kind} takes every combination, but the values of `{sanitize_text(name)}` have no number."
+            )
             hint = "Give the range a `step` and no `log`, or use `choice`."
             problems.append(plan.problem(("space", name), "bad-space", message, hint))
         if kind == "CmaEsSampler" and isinstance(parameter, Choice):
-            message = f"CmaEsSampler draws numbers; `{printable(name)}` is a choice."
+            message = f"CmaEsSampler draws numbers; `{sanitize_text(name)}` is a choice."
             problems.append(plan.problem(("space", name), "bad-space", message, "Use TPESampler."))
     return problems
 
 
-def _probed(plan: Plan) -> list[Problem]:
+def _check_probes(plan: SweepPlan) -> list[Problem]:
     """What is wrong with single values, the others as in the base config."""
     problems: list[Problem] = []
     file = plan.document.mark.source.name
     for name, parameter in plan.sweep.parameters.items():
-        for probe in parameter.probes:
-            found = plan.configured({name: probe}).problems
-            wrong = [problem for problem in found if problem.severity == "error"]
-            certain = [problem for problem in wrong if problem.file == file and problem.code in _CERTAIN]
-            problems += [problem for problem in certain if problem not in problems]
-            if wrong and not certain:
-                problems.append(_warning(plan, name, parameter, probe, wrong[0]))
+        for probe in parameter.probe_values:
+            found = plan.check_values({name: probe}).problems
+            errors = [problem for problem in found if problem.severity == "error"]
+            value_errors = [
+                problem for problem in errors if problem.file == file and problem.code in _VALUE_PROBLEM_CODES
+            ]
+            problems += [problem for problem in value_errors if problem not in problems]
+            if errors and not value_errors:
+                problems.append(_make_warning(plan, name, parameter, probe, errors[0]))
     return problems
 
 
-def _warning(plan: Plan, name: str, parameter: Parameter, probe: Any, problem: Problem) -> Problem:
+def _make_warning(
+    plan: SweepPlan, name: str, parameter: SearchParameter, probe: Any, problem: Problem
+) -> Problem:
     path: KeyPath = ("space", name)
     if isinstance(parameter, Choice):
         path = (*path, "choice", parameter.labels.index(probe))
-    message = f"With `{printable(name)}: {printable(str(probe), limit=60)}` the config has a problem: {problem.told}"
+    message = f"With `{sanitize_text(name)}: {sanitize_text(str(probe), limit=60)}` the config has a problem: {problem.full_message}"
     hint = "Trials whose config has a problem are pruned before they begin."
     return problem_in(plan.document, path, "bad-space", message, hint=hint, severity="warning")

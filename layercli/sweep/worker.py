@@ -10,43 +10,49 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError
-from layercli.sweep.plan import Plan
+from layercli.sweep.plan import SweepPlan
 from layercli.sweep.study import (
-    EPOCH,
-    PROBLEM,
-    RUN,
-    SURPLUS,
-    WORKER,
-    Overlooked,
-    identity_of_process,
+    EPOCH_KEY,
+    PROBLEM_KEY,
+    RUN_KEY,
+    SURPLUS_KEY,
+    WORKER_KEY,
+    StaleTrials,
+    identify_process,
     is_surplus,
-    quiet,
-    tally,
+    silence_optuna,
+    tally_trials,
 )
 
 if TYPE_CHECKING:
     import optuna
 
-_PAUSE = 0.3
+_POLL_SECONDS = 0.3
 """Seconds between two looks at whether another worker's trial is to be tried again."""
 
 
-Train: TypeAlias = Callable[[Valid, Path, Callable[[Mapping[str, Any]], None]], None]
+TrainFunction: TypeAlias = Callable[[ValidConfig, Path, Callable[[Mapping[str, Any]], None]], None]
 """Trains a config into a run directory and tells each epoch's record; may be left by an exception."""
 
 
-class _PrunedError(BaseException):
+class _TrialPrunedError(BaseException):
     """Leaves a training in the middle; no ``Exception``, so that nothing on the way takes it for a failure."""
 
 
-class _FailedError(Exception):
+class _TrialFailedError(Exception):
     """A trial that ended without a result; why stands in its attributes."""
 
 
-def work(
-    plan: Plan, study: optuna.Study, directory: Path, train: Train, *, deadline: float | None, patience: float
+def run_worker(
+    plan: SweepPlan,
+    study: optuna.Study,
+    directory: Path,
+    train: TrainFunction,
+    *,
+    deadline: float | None,
+    patience: float,
 ) -> None:
     """Run trials until as many as are wanted are finished, by whatever process, or the deadline has passed.
 
@@ -54,87 +60,89 @@ def work(
     """
     import optuna
 
-    overlooked = Overlooked(patience)
-    wanted = plan.sweep.wanted
+    stale_trials = StaleTrials(patience)
+    wanted = plan.sweep.trial_count
     while True:
-        with quiet():
+        with silence_optuna():
             optuna.storages.fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
-        overlooked.release(study, trials)
-        now = tally(trials)
-        if now.finished >= wanted or (deadline is not None and time.time() >= deadline):
+        stale_trials.retry_silent(study, trials)
+        progress = tally_trials(trials)
+        if progress.finished_count >= wanted or (deadline is not None and time.time() >= deadline):
             return
-        if now.waiting or len(now.counted) < wanted:
-            with quiet():
+        if progress.has_waiting or len(progress.trials) < wanted:
+            with silence_optuna():
                 study.optimize(
-                    lambda trial: _run(trial, plan, study, directory, train),
+                    lambda trial: _run_trial(trial, plan, study, directory, train),
                     n_trials=1,
-                    catch=(_FailedError,),
+                    catch=(_TrialFailedError,),
                 )
         else:
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_SECONDS)
 
 
-def _run(trial: optuna.Trial, plan: Plan, study: optuna.Study, directory: Path, train: Train) -> float:
+def _run_trial(
+    trial: optuna.Trial, plan: SweepPlan, study: optuna.Study, directory: Path, train: TrainFunction
+) -> float:
     """One trial: its objective's best value over the epochs."""
     import optuna
 
-    trial.set_user_attr(WORKER, [*identity_of_process(), trial.number])
+    trial.set_user_attr(WORKER_KEY, [*identify_process(), trial.number])
     trials = study.get_trials(deepcopy=False)
-    if is_surplus(trials[trial.number], trials, plan.sweep.wanted):
-        trial.set_user_attr(SURPLUS, True)
-        raise _FailedError
-    drawn = {name: parameter.suggest(trial, name) for name, parameter in plan.sweep.parameters.items()}
-    checked = plan.configured(drawn)
+    if is_surplus(trials[trial.number], trials, plan.sweep.trial_count):
+        trial.set_user_attr(SURPLUS_KEY, True)
+        raise _TrialFailedError
+    drawn = {name: parameter.suggest_value(trial, name) for name, parameter in plan.sweep.parameters.items()}
+    checked = plan.check_values(drawn)
     if not checked.ok or checked.config is None or checked.shapes is None:
-        trial.set_user_attr(PROBLEM, _told(LayercliError(checked.problems)))
+        trial.set_user_attr(PROBLEM_KEY, _format_first_error(LayercliError(checked.problems)))
         raise optuna.TrialPruned
-    valid = Valid(checked, checked.config, checked.shapes)
+    valid = ValidConfig(checked, checked.config, checked.shapes)
     run = directory / str(trial.number)
-    trial.set_user_attr(RUN, str(run))
-    values = _Values(trial, plan, valid)
+    trial.set_user_attr(RUN_KEY, str(run))
+    objective = _ObjectiveTracker(trial, plan, valid)
     try:
-        train(valid, run, values.take)
-    except _PrunedError:
+        train(valid, run, objective.report)
+    except _TrialPrunedError:
         raise optuna.TrialPruned from None
     except LayercliError as error:
-        trial.set_user_attr(PROBLEM, _told(error))
-        raise _FailedError from None
+        trial.set_user_attr(PROBLEM_KEY, _format_first_error(error))
+        raise _TrialFailedError from None
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        trial.set_user_attr(PROBLEM, f"{type(error).__name__}: {error}")
-        raise _FailedError from None
-    if values.best is None:
-        trial.set_user_attr(PROBLEM, f"{plan.sweep.objective.metric} was never a number.")
-        raise _FailedError
-    trial.set_user_attr(EPOCH, values.epoch)
-    return values.best
+        trial.set_user_attr(PROBLEM_KEY, f"{type(error).__name__}: {error}")
+        raise _TrialFailedError from None
+    if objective.best is None:
+        trial.set_user_attr(PROBLEM_KEY, f"{plan.sweep.objective.metric} was never a number.")
+        raise _TrialFailedError
+    trial.set_user_attr(EPOCH_KEY, objective.epoch)
+    return objective.best
 
 
-class _Values:
+class _ObjectiveTracker:
     """The objective, epoch by epoch."""
 
-    def __init__(self, trial: optuna.Trial, plan: Plan, valid: Valid) -> None:
+    def __init__(self, trial: optuna.Trial, plan: SweepPlan, valid: ValidConfig) -> None:
         assert valid.config.train is not None
         self.best: float | None = None
         self.epoch = 0
         self._trial = trial
         self._metric = plan.sweep.objective.metric
-        self._better = max if plan.maximizes else min
+        self._choose_better = max if plan.is_maximizing else min
         self._epochs = valid.config.train.epochs
 
-    def take(self, record: Mapping[str, Any]) -> None:
+    def report(self, record: Mapping[str, Any]) -> None:
         """Tell the storage, and end the training if the pruner says so."""
         value = record.get(self._metric)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return
-        if self.best is None or (value != self.best and self._better(value, self.best) == value):
+        if self.best is None or (value != self.best and self._choose_better(value, self.best) == value):
             self.best, self.epoch = float(value), record["epoch"]
         self._trial.report(float(value), record["epoch"])
         if record["epoch"] < self._epochs and self._trial.should_prune():
-            raise _PrunedError
+            raise _TrialPrunedError
 
 
-def _told(error: LayercliError) -> str:
+def _format_first_error(error: LayercliError) -> str:
     first = next(problem for problem in error.problems if problem.severity == "error")
-    return f"{first.place}{first.told} [{first.code}]"
+    return f"{first.location_prefix}{first.full_message} [{first.code}]"

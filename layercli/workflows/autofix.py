@@ -10,18 +10,18 @@ from pathlib import Path
 
 import yaml
 
-from layercli.check import check
+from layercli.check import check_config
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import staged
-from layercli.source.load import Loader, split_lines
+from layercli.runs.directory import stage_file
+from layercli.source.load import YamlLoader, split_lines
 
-_MEANT = re.compile(r"Did you mean `([^`]+)`\?")
-_WRITE = re.compile(
+_SUGGESTION_PATTERN = re.compile(r"Did you mean `([^`]+)`\?")
+_REPLACEMENT_PATTERN = re.compile(
     r"Write (?:it as a number, without quotes or separators: )?`(?:(?P<key>\w+): )?(?P<value>[^`]+)`\."
 )
-_ALIKE = 0.75
+_MIN_SIMILARITY = 0.75
 """How alike a word must be to the one that was meant, by difflib's ratio."""
-_ROUNDS = 5
+_MAX_ROUNDS = 5
 """A mended line can show what was hidden behind it."""
 
 
@@ -32,10 +32,10 @@ class _Edit:
     line: int
     start: int
     end: int
-    new: str
+    replacement: str
 
 
-def mended(file: str) -> tuple[str, str]:
+def compute_fixes(file: str) -> tuple[str, str]:
     """The text of a file as it is, and with what can be mended with certainty; the two are equal where nothing can."""
     try:
         with Path(file).open(encoding="utf-8", newline="") as stream:
@@ -43,15 +43,15 @@ def mended(file: str) -> tuple[str, str]:
     except (OSError, ValueError):  # the check says what is wrong with it
         return "", ""
     after = before
-    for _ in range(_ROUNDS):
-        better = _better(file, after)
+    for _ in range(_MAX_ROUNDS):
+        better = _apply_safe_edits(file, after)
         if better == after:
             break
         after = better
     return before, after
 
 
-def write(file: str, text: str) -> None:
+def write_fixed_file(file: str, text: str) -> None:
     """Write the text in place of the file's, all of it or nothing.
 
     Raises:
@@ -60,7 +60,7 @@ def write(file: str, text: str) -> None:
     path = Path(file).resolve()  # a link stays a link
     try:
         mode = path.stat().st_mode
-        with staged(path) as staging:
+        with stage_file(path) as staging:
             staging.write_bytes(text.encode())
         path.chmod(mode)
     except OSError as error:
@@ -68,74 +68,78 @@ def write(file: str, text: str) -> None:
         raise LayercliError(Problem(code="cannot-write", message=message, file=file)) from None
 
 
-def _better(file: str, text: str) -> str:
+def _apply_safe_edits(file: str, text: str) -> str:
     """The text with all edits at once, or with the first that makes it better by itself."""
-    errors = _errors(file, text)
-    edits = _edits(file, text, errors)
-    for some in (edits, *([edit] for edit in edits)):
-        new = _applied(text, some)
-        if some and _improves(errors, _errors(file, new), {edit.line: edit for edit in some}):
-            return new
+    errors = _find_errors(file, text)
+    edits = _find_edits(file, text, errors)
+    for candidate in (edits, *([edit] for edit in edits)):
+        fixed = _apply_edits(text, candidate)
+        if candidate and _is_improvement(
+            errors, _find_errors(file, fixed), {edit.line: edit for edit in candidate}
+        ):
+            return fixed
     return text
 
 
-def _errors(file: str, text: str) -> list[Problem]:
+def _find_errors(file: str, text: str) -> list[Problem]:
     body = text.removeprefix("\ufeff")
-    return [problem for problem in check(file, text=body).problems if problem.severity == "error"]
+    return [problem for problem in check_config(file, text=body).problems if problem.severity == "error"]
 
 
-def _improves(before: list[Problem], after: list[Problem], edits: dict[int, _Edit]) -> bool:
+def _is_improvement(before: list[Problem], after: list[Problem], edits: dict[int, _Edit]) -> bool:
     """Whether there are fewer errors, and none that was not there; a word that is now known may show what it hid."""
-    new = _places(after) - _places(before)
-    gone = _places(before) - _places(after)
-    shown = {line for code, line in gone if code in ("unknown-type", "unknown-key")}
+    new = _count_locations(after) - _count_locations(before)
+    resolved = _count_locations(before) - _count_locations(after)
+    revealed_lines = {line for code, line in resolved if code in ("unknown-type", "unknown-key")}
     return (
-        bool(gone)
-        and all(code != "duplicate-key" and line in shown and line in edits for code, line in new)
-        and (len(after) < len(before) or bool(shown))
+        bool(resolved)
+        and all(code != "duplicate-key" and line in revealed_lines and line in edits for code, line in new)
+        and (len(after) < len(before) or bool(revealed_lines))
     )
 
 
-def _places(problems: list[Problem]) -> Counter[tuple[str, int | None]]:
+def _count_locations(problems: list[Problem]) -> Counter[tuple[str, int | None]]:
     return Counter((problem.code, problem.line) for problem in problems)
 
 
-def _edits(file: str, text: str, errors: list[Problem]) -> list[_Edit]:
+def _find_edits(file: str, text: str, errors: list[Problem]) -> list[_Edit]:
     lines = split_lines(text.removeprefix("\ufeff"))
-    scalars = _scalars(lines)
+    scalars = _locate_scalars(lines)
     edits = set()
     for problem in errors:
-        place = (problem.line or 0, problem.column or 0)
-        if problem.file != file or place not in scalars:
+        position = (problem.line or 0, problem.column or 0)
+        if problem.file != file or position not in scalars:
             continue
-        end, received = scalars[place]
-        new = _replacement(problem, received)
+        end, current = scalars[position]
+        new = _find_replacement(problem, current)
         if new is not None:
-            edits.add(_Edit(place[0], place[1] - 1, end, new))
+            edits.add(_Edit(position[0], position[1] - 1, end, new))
     return sorted(edits)
 
 
-def _replacement(problem: Problem, received: str) -> str | None:
+def _find_replacement(problem: Problem, current: str) -> str | None:
     """What the hint says to write in place of the word or value, where that is certain."""
-    meant = _MEANT.fullmatch(problem.hint or "")
-    if meant is not None:
-        return meant[1] if _alike(received, meant[1]) else None
-    write = _WRITE.fullmatch(problem.hint or "")
+    suggestion = _SUGGESTION_PATTERN.fullmatch(problem.hint or "")
+    if suggestion is not None:
+        return suggestion[1] if _is_similar(current, suggestion[1]) else None
+    write = _REPLACEMENT_PATTERN.fullmatch(problem.hint or "")
     if write is None or (write["key"] is None and not write["value"].startswith("[")):
         return None
     own_key = problem.path.rpartition(".")[2].partition("[")[0]
-    fits = write["key"] in (None, own_key) or problem.through is not None  # a variable has a name of its own
-    return write["value"] if fits and "..." not in write["value"] else None
+    has_matching_key = (
+        write["key"] in (None, own_key) or problem.via is not None
+    )  # a variable has a name of its own
+    return write["value"] if has_matching_key and "..." not in write["value"] else None
 
 
-def _alike(one: str, other: str) -> bool:
-    return SequenceMatcher(a=one.lower(), b=other.lower()).ratio() >= _ALIKE
+def _is_similar(one: str, other: str) -> bool:
+    return SequenceMatcher(a=one.lower(), b=other.lower()).ratio() >= _MIN_SIMILARITY
 
 
-def _scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
+def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
     """Where each word or value of one line begins (line and column from 1) -> the column at which it ends, and its text."""
     found = {}
-    loader = Loader("\n".join(lines))
+    loader = YamlLoader("\n".join(lines))
     try:
         while loader.check_token():
             token = loader.get_token()
@@ -149,7 +153,7 @@ def _scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
     return found
 
 
-def _applied(text: str, edits: list[_Edit]) -> str:
+def _apply_edits(text: str, edits: list[_Edit]) -> str:
     """The text with these stretches replaced; every other byte stays."""
     bom = "\ufeff" if text.startswith("\ufeff") else ""
     body = text.removeprefix("\ufeff")
@@ -159,5 +163,5 @@ def _applied(text: str, edits: list[_Edit]) -> str:
         starts.append(end + (2 if body[end : end + 2] == "\r\n" else 1))
     for edit in sorted(edits, reverse=True):
         offset = starts[edit.line - 1]
-        body = body[: offset + edit.start] + edit.new + body[offset + edit.end :]
+        body = body[: offset + edit.start] + edit.replacement + body[offset + edit.end :]
     return bom + body

@@ -10,17 +10,17 @@ from typing import TypeVar
 
 from layercli.errors import Problem
 from layercli.source.load import MAX_BYTES, STDIN
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
 T = TypeVar("T")
 
-_LEFT_OUT = ("runs",)
+_SKIPPED_FOLDERS = ("runs",)
 """Folders that hold what layercli has written."""
-_CONFIG = re.compile(
+_CONFIG_PATTERN = re.compile(
     rb"^(?:\xef\xbb\xbf)?[\"']?(?:model|extends)[\"']?[ \t]*:|\A(?:\xef\xbb\xbf)?\s*\{", re.MULTILINE
 )
 """How a line of a config begins that a file of another kind does not have."""
-_WORTH_A_PROCESS = 12
+_FILES_PER_PROCESS = 12
 """Files from which on a second process pays for its start."""
 
 
@@ -33,23 +33,23 @@ def find_configs(names: Iterable[str]) -> tuple[list[str], int, list[Problem]]:
         if name == STDIN or not _is_folder(name):
             found[name] = None
             continue
-        inside = list(_yaml_files(Path(name)))
+        inside = list(_find_yaml_files(Path(name)))
         configs = [file for file in inside if _is_config(file)]
         skipped += len(inside) - len(configs)
         found |= {str(file): None for file in configs}
         if not configs:
             message = "There is no config in this folder: no .yaml file with `model` or `extends` in it."
-            problems.append(Problem(code="unreadable-file", message=message, file=printable(name),
+            problems.append(Problem(code="unreadable-file", message=message, file=sanitize_text(name),
                                     hint="Check the path; it is relative to this directory."))  # fmt: skip
     return list(found), skipped, problems
 
 
-def each(work: Callable[..., T], files: Sequence[str], *args: object) -> Iterator[T]:
+def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -> Iterator[T]:
     """What ``work`` makes of each file, in their order; of many files on all cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, len(files) // _WORTH_A_PROCESS + 1)
+    workers = min(cores, len(files) // _FILES_PER_PROCESS + 1)
     if workers == 1 or STDIN in files:
-        yield from (work(file, *args) for file in files)
+        yield from (function(file, *args) for file in files)
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -59,22 +59,24 @@ def each(work: Callable[..., T], files: Sequence[str], *args: object) -> Iterato
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
     try:
         yield from pool.map(
-            partial(_applied, work, args), files, chunksize=max(1, len(files) // (8 * workers))
+            partial(_apply_to_file, function, args), files, chunksize=max(1, len(files) // (8 * workers))
         )
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _applied(work: Callable[..., T], args: tuple[object, ...], file: str) -> T:
-    return work(file, *args)
+def _apply_to_file(function: Callable[..., T], args: tuple[object, ...], file: str) -> T:
+    return function(file, *args)
 
 
-def _yaml_files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT)
+def _find_yaml_files(folder: Path) -> Iterator[Path]:
+    for directory, folders, names in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS
+        )
         for name in sorted(names):
             if name.endswith((".yaml", ".yml")) and not name.startswith("."):
-                yield Path(place, name)
+                yield Path(directory, name)
 
 
 def _is_folder(name: str) -> bool:
@@ -90,6 +92,6 @@ def _is_config(file: Path) -> bool:
         return False
     try:
         with file.open("rb") as stream:
-            return _CONFIG.search(stream.read(MAX_BYTES)) is not None
+            return _CONFIG_PATTERN.search(stream.read(MAX_BYTES)) is not None
     except OSError:
         return True

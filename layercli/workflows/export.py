@@ -6,24 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import open_run
-from layercli.workflows.dataset import read_parts
-from layercli.workflows.export_files import SUFFIXES, copy_files, placed, require_place, size_of
-from layercli.workflows.preflight import require_packages, require_trust
+from layercli.workflows.dataset import load_splits
+from layercli.workflows.export_files import (
+    EXPORT_SUFFIXES,
+    copy_code_files,
+    measure_size,
+    require_free_output,
+    stage_output,
+)
+from layercli.workflows.preflight import require_export_packages, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.examples import Examples, Parts
+    from layercli.data.examples import Examples, Splits
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ExportRequest:
     """What a person asks for."""
 
     run: str
-    form: str
+    format: str
     output: Path | None = None
     batch_size: int | None = None
     opset: int | None = None
@@ -31,7 +37,7 @@ class Request:
     tolerance: float | None = None
 
 
-def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
+def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]:
     """Write the model of a run in another form and prove it; what ``export --json`` prints.
 
     Raises:
@@ -39,9 +45,9 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
     """
     run, valid = open_run(request.run)
     require_trust(valid, trust=trust)
-    form, target = request.form, request.output or _default(valid, request.form)
-    require_place(target, form)
-    require_packages(form)
+    format_name, target = request.format, request.output or _default_output(valid, request.format)
+    require_free_output(target, format_name)
+    require_export_packages(format_name)
     from layercli.engine.export.metrics import calibration, metrics_of
     from layercli.engine.export.options import Options
     from layercli.engine.export.test_inputs import cases
@@ -49,43 +55,53 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
     from layercli.engine.export.verify import load_format, quiet
     from layercli.engine.load_model import load_model
 
-    module = load_format(form)
-    parts, warnings = read_run_parts(valid, trust=trust)
-    if request.quantize == "int8" and parts is None:
+    module = load_format(format_name)
+    splits, warnings = load_run_splits(valid, trust=trust)
+    if request.quantize == "int8" and splits is None:
         raise LayercliError(
-            [problem_of(warnings[0], "int8 needs the training examples to learn ranges from")]
+            [escalate_warning(warnings[0], "int8 needs the training examples to learn ranges from")]
         )
     model = load_model(run / MODEL, valid)
     options = Options(
         request.batch_size,
         request.opset,
         request.quantize,
-        calibration(parts.train, valid.graph, request.batch_size)
-        if request.quantize == "int8" and parts
+        calibration(splits.train, valid.graph, request.batch_size)
+        if request.quantize == "int8" and splits
         else (),
         run / MODEL,
-        tuple(valid.layer_code.values()),
+        tuple(valid.layer_code_files.values()),
     )
-    compared = cases(valid, None if parts is None else examples_of(parts), request.batch_size)
+    test_inputs = cases(valid, None if splits is None else take_held_out_examples(splits), request.batch_size)
     if request.quantize == "int8":  # beyond the ranges that were learned nothing is promised
-        compared = [case for case in compared if case.real]
+        test_inputs = [case for case in test_inputs if case.real]
     metrics = None
-    with placed(target, form) as staging:
+    with stage_output(target, format_name) as staging:
         proof = write_and_prove(
-            form, model, valid, staging, options=options, cases=compared, tolerance=request.tolerance
+            format_name,
+            model,
+            valid,
+            staging,
+            options=options,
+            cases=test_inputs,
+            tolerance=request.tolerance,
         )
-        size = size_of(staging)
-        if request.quantize is not None and parts is not None and valid.config.train is not None:
-            part = (
-                parts.test if len(parts.test) else parts.validation if len(parts.validation) else parts.train
+        size = measure_size(staging)
+        if request.quantize is not None and splits is not None and valid.config.train is not None:
+            split = (
+                splits.test
+                if len(splits.test)
+                else splits.validation
+                if len(splits.validation)
+                else splits.train
             )
             with quiet():
-                metrics = metrics_of(model, module, staging, part, valid.config.train, valid.graph, options)
-    copied = copy_files(valid.layer_code, target.parent) if form == "keras" else []
+                metrics = metrics_of(model, module, staging, split, valid.config.train, valid.graph, options)
+    copied = copy_code_files(valid.layer_code_files, target.parent) if format_name == "keras" else []
     return {
         "ok": True,
         "run": request.run,
-        "format": form,
+        "format": format_name,
         "output": str(target),
         "bytes": size,
         "original_bytes": (run / MODEL).stat().st_size,
@@ -99,38 +115,38 @@ def export(request: Request, *, trust: bool = False) -> dict[str, Any]:
     }
 
 
-def _default(valid: Valid, form: str) -> Path:
-    return Path(f"{valid.checked.name}{SUFFIXES[form] or '_saved_model'}")
+def _default_output(valid: ValidConfig, format_name: str) -> Path:
+    return Path(f"{valid.check_result.name}{EXPORT_SUFFIXES[format_name] or '_saved_model'}")
 
 
-def read_run_parts(valid: Valid, *, trust: bool) -> tuple[Parts | None, list[Problem]]:
+def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:
     """The run's examples, if they can still be read; else a warning that says why not."""
     data = valid.config.data
     if data is None:
         return None, []
     try:
-        return read_parts(valid, data, trust=trust)[0], []
+        return load_splits(valid, data, trust=trust)[0], []
     except LayercliError as error:
-        return None, [drawn(valid, error)]
+        return None, [make_unreadable_data_warning(valid, error)]
 
 
-def drawn(valid: Valid, error: LayercliError) -> Problem:
+def make_unreadable_data_warning(valid: ValidConfig, error: LayercliError) -> Problem:
     """The warning that the data cannot be read."""
     first = error.problems[0]
     message = f"The run's data cannot be read, so drawn numbers are compared: {first.message}"
-    return valid.problem(("data",), first.code, message, first.hint, "warning")
+    return valid.make_problem(("data",), first.code, message, first.hint, "warning")
 
 
-def problem_of(warning: Problem, why: str) -> Problem:
+def escalate_warning(warning: Problem, reason: str) -> Problem:
     """The error that a warning becomes where the data cannot be done without."""
     from dataclasses import replace
 
-    return replace(warning, severity="error", message=f"{warning.message} And {why}.")
+    return replace(warning, severity="error", message=f"{warning.message} And {reason}.")
 
 
-def examples_of(parts: Parts) -> Examples:
+def take_held_out_examples(splits: Splits) -> Examples:
     """Examples that were held out, if some were."""
     from layercli.engine.export.test_inputs import REAL
 
-    part = parts.test if len(parts.test) else parts.validation if len(parts.validation) else parts.train
-    return next(part.batches(REAL))
+    split = splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train
+    return next(split.batches(REAL))

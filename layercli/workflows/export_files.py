@@ -8,22 +8,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.data.files import Python
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import staged
+from layercli.runs.directory import stage_file
 
-SUFFIXES = {"keras": ".keras", "saved_model": "", "onnx": ".onnx", "litert": ".tflite", "python": ".py"}
+EXPORT_SUFFIXES = {
+    "keras": ".keras",
+    "saved_model": "",
+    "onnx": ".onnx",
+    "litert": ".tflite",
+    "python": ".py",
+}
 """Form -> how its files end; none where it is a folder."""
 
 
-def require_place(target: Path, form: str) -> None:
+def require_free_output(target: Path, format_name: str) -> None:
     """Refuse to write a folder over another one.
 
     Raises:
         LayercliError: there is one, and it holds something.
     """
-    if SUFFIXES[form] == "" and target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if (
+        EXPORT_SUFFIXES[format_name] == ""
+        and target.exists()
+        and (not target.is_dir() or any(target.iterdir()))
+    ):
         message = "There is something under that name already; a folder is not overwritten."
         raise LayercliError(
             Problem(
@@ -36,15 +46,15 @@ def require_place(target: Path, form: str) -> None:
 
 
 @contextmanager
-def placed(target: Path, form: str) -> Iterator[Path]:
+def stage_output(target: Path, format_name: str) -> Iterator[Path]:
     """A path to write to, which becomes ``target`` when all is well, or is removed.
 
     Raises:
         LayercliError: nothing can be written there.
     """
     try:
-        if SUFFIXES[form]:
-            with staged(target) as staging:
+        if EXPORT_SUFFIXES[format_name]:
+            with stage_file(target) as staging:
                 yield staging
             return
         folder = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
@@ -58,23 +68,23 @@ def placed(target: Path, form: str) -> Iterator[Path]:
         raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
 
 
-def size_of(path: Path) -> int:
+def measure_size(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
 
 
-def data_files(valid: Valid) -> dict[str, Path]:
+def find_data_code(valid: ValidConfig) -> dict[str, Path]:
     """The file of the function that gives the data, as a script imports it, and where it is."""
     data = valid.config.data
     if not isinstance(data, Python) or data.file is None:
         return {}
-    located = valid.located(data)
+    located = valid.resolve_data_paths(data)
     assert isinstance(located, Python)
     assert located.file is not None
     return {data.file.name: located.file}
 
 
-def copy_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
+def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Put files of the user's code beside what was exported, which needs them; what was copied.
 
     Raises:
@@ -97,7 +107,7 @@ def copy_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
                 )
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        with staged(target) as staging:
+        with stage_file(target) as staging:
             staging.write_bytes(content)
         copied.append(target)
     return copied

@@ -7,66 +7,68 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layercli.check import check, require
-from layercli.commands.build import build
+from layercli.check import check_config, require_valid
+from layercli.commands.build import build_model
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import MANIFEST, MODEL, staged
+from layercli.runs.directory import MANIFEST, MODEL, stage_file
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import Files, unsaid, write_script
-from layercli.workflows.export import Request, examples_of
-from layercli.workflows.export_files import copy_files, data_files
+from layercli.workflows.export import ExportRequest, take_held_out_examples
+from layercli.workflows.export_files import copy_code_files, find_data_code
 from layercli.workflows.preflight import require_trust
-from layercli.workflows.script_facts import read_known
+from layercli.workflows.script_facts import collect_script_facts
 
 if TYPE_CHECKING:
     pass
 
 
-def export_script(request: Request, *, weights: bool, trust: bool = False) -> dict[str, Any]:
+def export_script(request: ExportRequest, *, weights: bool, trust: bool = False) -> dict[str, Any]:
     """Write a script with the model, data and training of a run or config, and prove its model.
 
     Raises:
         LayercliError: the run cannot be opened, a script cannot say all of it, or its model differs.
     """
     is_run = _is_run(request.run)
-    run, valid = open_run(request.run) if is_run else (None, require(check(request.run)))
+    run, valid = open_run(request.run) if is_run else (None, require_valid(check_config(request.run)))
     if weights and run is None:
         message = "A config has no weights; only a run has."
         hint = "Train it and name the run, or leave out `--weights`."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=request.run))
     require_trust(valid, trust=trust)
-    told, parts, warnings = read_known(valid, trust=trust)
-    if problems := unsaid(valid, told):
+    facts, splits, warnings = collect_script_facts(valid, trust=trust)
+    if problems := unsaid(valid, facts):
         raise LayercliError(problems)
-    target = request.output or Path(f"{_identifier(valid.checked.name)}.py")
+    target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
     from layercli.engine.export.script import learned, prove, vocabulary_layers
     from layercli.engine.export.test_inputs import cases
     from layercli.engine.load_model import load_model
 
-    model = build(valid, trust=trust)[0] if run is None else load_model(run / MODEL, valid)
+    model = build_model(valid, trust=trust)[0] if run is None else load_model(run / MODEL, valid)
     lookups = vocabulary_layers(valid)
     vocabularies = {} if run is None else learned(model, lookups)
-    compared = cases(valid, None if parts is None else examples_of(parts), None)
+    test_inputs = cases(valid, None if splits is None else take_held_out_examples(splits), None)
     if run is None and lookups:
-        compared = []  # nothing is looked up before the layers have learned
-    code = valid.layer_code | data_files(valid)
+        test_inputs = []  # nothing is looked up before the layers have learned
+    code = valid.layer_code_files | find_data_code(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         files = Files(target.parent, f"{target.stem}.weights.h5" if weights else None,
                       f"{target.stem}.vocabularies.json" if weights and lookups else None)  # fmt: skip
         script = folder / target.name
-        script.write_text(write_script(valid, told, files), encoding="utf-8")
-        copy_files(code, folder)
+        script.write_text(write_script(valid, facts, files), encoding="utf-8")
+        copy_code_files(code, folder)
         if files.learned is not None:
             (folder / files.learned).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
-        proof = prove(script, model, valid, compared, tolerance=request.tolerance, vocabularies=vocabularies)
-        beside = [Path(each) for each in (files.weights, files.learned) if each is not None]
-        also = copy_files(code, target.parent)
-        for each in (*beside, Path(target.name)):
-            _placed(folder / each, target.parent / each)
-        also += [target.parent / each for each in beside]
+        proof = prove(
+            script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
+        )
+        side_files = [Path(each) for each in (files.weights, files.learned) if each is not None]
+        copied_files = copy_code_files(code, target.parent)
+        for each in (*side_files, Path(target.name)):
+            _install_file(folder / each, target.parent / each)
+        copied_files += [target.parent / each for each in side_files]
     return {
         "ok": True,
         "run": request.run,
@@ -79,7 +81,7 @@ def export_script(request: Request, *, weights: bool, trust: bool = False) -> di
         "compared": proof.as_json(),
         "tolerance": proof.tolerance,
         "metrics": None,
-        "also": [str(path) for path in also],
+        "also": [str(path) for path in copied_files],
         "problems": [problem.as_json() for problem in warnings],
     }
 
@@ -95,21 +97,21 @@ def _is_run(name: str) -> bool:
         return False
 
 
-def _identifier(name: str) -> str:
+def _make_identifier(name: str) -> str:
     """A name for the script that Python can import."""
     base = "".join(char if char.isalnum() else "_" for char in name)
     return f"model_{base}" if base[0].isdigit() else base
 
 
-def _placed(made: Path, target: Path) -> None:
+def _install_file(source: Path, target: Path) -> None:
     """Put a file that is proven in its place.
 
     Raises:
         LayercliError: it cannot be written there.
     """
     try:
-        with staged(target) as staging:
-            staging.write_bytes(made.read_bytes())
+        with stage_file(target) as staging:
+            staging.write_bytes(source.read_bytes())
     except OSError as error:
         message = f"The export cannot be written: {error.strerror or error}."
         raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None

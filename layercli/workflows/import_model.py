@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layercli.check import Valid, check, require
+from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.importing.archive import Archive, foreign_modules, read_model
 from layercli.importing.block_detection import fold
@@ -20,13 +20,13 @@ from layercli.importing.write_config import output_names, write
 from layercli.reports.import_report import Imported
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import require_memory, require_trust
 
 if TYPE_CHECKING:
     from layercli.engine.import_check import Proof
 
-_MADE_UP = re.compile(r"(functional|sequential|model)(_\d+)?")
+_DEFAULT_NAME = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Names that Keras gives to models."""
 
 
@@ -42,7 +42,7 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     if weights is not None and archive.kind == "json":
         message = "This is the JSON of a model, which holds no weights."
         hint = "Import the .keras file, or leave `--weights` out."
-        raise LayercliError(Problem(code="no-weights", message=message, hint=hint, file=printable(model)))
+        raise LayercliError(Problem(code="no-weights", message=message, hint=hint, file=sanitize_text(model)))
     custom = custom_classes(config.parent, trust=trust)
     stack, problems = read_stack(archive.document, custom)
     if not has_errors(problems) and not trust:
@@ -52,34 +52,40 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
     leaves, outputs = leaves_of(stack)
     blocks = fold(stack)
     names = output_names(stack)
-    train, untold = train_section(archive.document.get("compile_config"), stack.output_layers, names)
-    given = stack.name if stack.name and not _MADE_UP.fullmatch(stack.name) else config.stem
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", given).strip("-_")[:60] or "model"
-    checked = check(str(config), text=write(stack, blocks, name=name, train=train))
-    wrong = [problem for problem in checked.problems if problem.severity == "error"]
-    if wrong and all(problem.path.startswith("train") for problem in wrong):
-        untold += [problem.message for problem in wrong]  # such as an output without a loss
+    train, not_imported_parts = train_section(
+        archive.document.get("compile_config"), stack.output_layers, names
+    )
+    base_name = stack.name if stack.name and not _DEFAULT_NAME.fullmatch(stack.name) else config.stem
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", base_name).strip("-_")[:60] or "model"
+    checked = check_config(str(config), text=write(stack, blocks, name=name, train=train))
+    errors = [problem for problem in checked.problems if problem.severity == "error"]
+    if errors and all(problem.path.startswith("train") for problem in errors):
+        not_imported_parts += [problem.message for problem in errors]  # such as an output without a loss
         train = None
-        checked = check(str(config), text=write(stack, blocks, name=name))
-    problems += [not_carried(what) for what in untold]
-    valid = require(checked)
-    again, ends = leaves_of_config(valid)
-    if not (len(again) == len(leaves) and all(map(Leaf.same, leaves, again)) and ends == outputs):
+        checked = check_config(str(config), text=write(stack, blocks, name=name))
+    problems += [not_carried(what) for what in not_imported_parts]
+    valid = require_valid(checked)
+    rebuilt_leaves, rebuilt_outputs = leaves_of_config(valid)
+    if not (
+        len(rebuilt_leaves) == len(leaves)
+        and all(map(Leaf.same, leaves, rebuilt_leaves))
+        and rebuilt_outputs == outputs
+    ):
         raise AssertionError("the config that was written stands for other layers")
-    proof = _proven(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    proof = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
     text = write(stack, blocks, name=name, train=train, weights=None if weights is None else weights.name)
     try:
         runs.write_text(config, text)
     except OSError as error:
-        raise _unwritten(config, error) from None
+        raise _make_write_error(config, error) from None
     if proof.difference is None:
         problems.append(not_run(proof.reason))
-    told = [in_file(archive.path, problem) for problem in problems] + valid.checked.problems
-    return Imported(config, weights, valid, len(blocks), proof, told)
+    all_problems = [in_file(archive.path, problem) for problem in problems] + valid.check_result.problems
+    return Imported(config, weights, valid, len(blocks), proof, all_problems)
 
 
-def _proven(
-    archive: Archive, valid: Valid, leaves: list[Leaf], outputs: Any, custom: Callable[[Described], str | None],
+def _compare_with_original(
+    archive: Archive, valid: ValidConfig, leaves: list[Leaf], outputs: Any, custom: Callable[[Described], str | None],
     weights: Path | None, *, trust: bool,
 ) -> Proof:  # fmt: skip
     require_trust(valid, trust=trust)
@@ -93,13 +99,13 @@ def _proven(
     proof = prove(original, assembled, valid, leaves, outputs, custom)
     if weights is not None:
         try:
-            with runs.staged(weights) as staging:
+            with runs.stage_file(weights) as staging:
                 assembled.model.save(staging)
         except OSError as error:
-            raise _unwritten(weights, error) from None
+            raise _make_write_error(weights, error) from None
     return proof
 
 
-def _unwritten(path: Path, error: OSError) -> LayercliError:
+def _make_write_error(path: Path, error: OSError) -> LayercliError:
     message = f"It cannot be written: {error.strerror or error}."
     return LayercliError(Problem(code="cannot-write", message=message, file=str(path)))

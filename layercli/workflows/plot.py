@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.plot.render import SUFFIXES, plot
 from layercli.runs import directory as runs
@@ -21,7 +21,7 @@ class ThemeName(StrEnum):
     DARK = "dark"
 
 
-def _checked(path: str | None) -> str | None:
+def _validate_plot_path(path: str | None) -> str | None:
     """The value of ``--plot``, where a picture can be written under that name.
 
     Raises:
@@ -42,7 +42,7 @@ PlotOption = Annotated[
     typer.Option(
         "--plot",
         metavar="FILE",
-        callback=_checked,
+        callback=_validate_plot_path,
         help="Draw the model as .svg, .png or Mermaid text (.mmd); alone, without loading TensorFlow.",
     ),
 ]
@@ -50,16 +50,18 @@ UnfoldOption = Annotated[bool, typer.Option("--unfold", help="Draw every layer i
 ThemeOption = Annotated[ThemeName, typer.Option("--theme", help="Draw for light or dark paper.")]
 
 
-def write_plot(path: str, valid: Valid, *, unfold: bool, theme: ThemeName) -> None:
+def write_plot(path: str, valid: ValidConfig, *, unfold: bool, theme: ThemeName) -> None:
     """Draw the model, with all that is known of its shapes.
 
     Raises:
         LayercliError: the file cannot be written.
     """
     target = Path(path)
-    content = plot(valid.shapes, target.suffix, title=valid.checked.name, unfold=unfold, theme=theme.value)
+    content = plot(
+        valid.shapes, target.suffix, title=valid.check_result.name, unfold=unfold, theme=theme.value
+    )
     try:
-        with runs.staged(target) as staging:
+        with runs.stage_file(target) as staging:
             staging.write_bytes(content)
     except OSError as error:
         message = f"The picture cannot be written: {error.strerror or error}."

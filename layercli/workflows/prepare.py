@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.reports.progress import Silent
-from layercli.workflows.dataset import read_parts
-from layercli.workflows.initial_weights import take_weights, told
+from layercli.workflows.dataset import load_splits
+from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.examples import Parts
+    from layercli.data.examples import Splits
     from layercli.engine.assemble import Assembled
     from layercli.engine.transfer_weights import Transfer
 
-_COPIES = 4
+_WEIGHT_COPIES = 4
 """Weights, gradients and an optimizer's two slots are in memory together."""
 
 
-def require_trainable(valid: Valid, *, trust: bool) -> None:
+def require_trainable(valid: ValidConfig, *, trust: bool) -> None:
     """Refuse a config without data or training, code that is not trusted, and a machine that is too small.
 
     Raises:
@@ -29,27 +29,29 @@ def require_trainable(valid: Valid, *, trust: bool) -> None:
     """
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
-    require_memory(valid, copies=_COPIES)
+    require_memory(valid, copies=_WEIGHT_COPIES)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingInputs:
     """What a training works on."""
 
-    valid: Valid
-    parts: Parts
+    valid: ValidConfig
+    splits: Splits
     assembled: Assembled
     warnings: list[Problem]
     transfer: Transfer | None
     """What was taken from the model that ``model.weights`` names."""
 
     @property
-    def counts(self) -> tuple[int, int, int]:
+    def split_sizes(self) -> tuple[int, int, int]:
         """Examples to train on, to validate on and to test on."""
-        return len(self.parts.train), len(self.parts.validation), len(self.parts.test)
+        return len(self.splits.train), len(self.splits.validation), len(self.splits.test)
 
 
-def prepare(valid: Valid, progress: Silent, *, begins: bool, trust: bool) -> Material:
+def prepare_training(
+    valid: ValidConfig, progress: Silent, *, should_load_weights: bool, trust: bool
+) -> TrainingInputs:
     """The examples, divided, and a model that can be trained and saved; one that ``begins`` takes over weights.
 
     Raises:
@@ -59,12 +61,12 @@ def prepare(valid: Valid, progress: Silent, *, begins: bool, trust: bool) -> Mat
     from layercli.engine.assemble import assemble, check_savable, misstated
 
     data, _ = require_sections(valid)
-    parts, warnings = read_parts(valid, data, trust=trust)
+    splits, warnings = load_splits(valid, data, trust=trust)
     assembled = assemble(valid)
     if problems := misstated(assembled, valid):
         raise LayercliError(problems)
     check_savable(assembled, valid)
-    transfer = take_weights(assembled, valid) if begins else None
-    for line in told(transfer, valid) if transfer is not None else ():
+    transfer = load_initial_weights(assembled, valid) if should_load_weights else None
+    for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.say(line)
-    return Material(valid, parts, assembled, warnings, transfer)
+    return TrainingInputs(valid, splits, assembled, warnings, transfer)

@@ -7,44 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.check import Valid, check, require
-from layercli.config.training.resume_changes import Changes
+from layercli.check import ValidConfig, check_config, require_valid
+from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem
 from layercli.runs import manifest as manifests
 from layercli.runs.directory import CONFIG
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
-_ALLOW: Final = "`--allow-changes` goes on all the same, with what the config says now; docs/training.md says what is kept."
-_FREE: Final = ("train.checkpoints",)
+_ALLOW_CHANGES_HINT: Final = "`--allow-changes` goes on all the same, with what the config says now; docs/training.md says what is kept."
+_IGNORED_KEYS: Final = ("train.checkpoints",)
 """What may change without a trace in the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class ResumableRun:
     """A run that was begun, with the config with which it goes on."""
 
-    run: Path
-    valid: Valid
+    run_dir: Path
+    valid: ValidConfig
     manifest: dict[str, Any]
     allow_changes: bool
-    changed: bool
+    has_changed_config: bool
     """Whether its config is another than it was."""
-    replanned: bool
+    has_changed_execution: bool
     """Whether it is to be executed in another way."""
-    differing: list[Problem]
+    differences: list[Problem]
     """What differs, where that is allowed."""
-    changes: Changes | None
+    changes: ResumeChanges | None
     """What of the training's state that touches."""
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing is left to do."""
-        return manifests.is_finished(self.manifest) and not self.changed
+        return manifests.is_finished(self.manifest) and not self.has_changed_config
 
 
-def reopen(
+def open_for_resume(
     run: str, *, config: str | None = None, overrides: Sequence[str] = (), allow_changes: bool = False
-) -> Begun:
+) -> ResumableRun:
     """A run that was begun, to go on with its own config, or with ``config`` and ``overrides`` where these are the same.
 
     Raises:
@@ -52,66 +52,78 @@ def reopen(
     """
     path = Path(run)
     manifest = manifests.read_manifest(path)
-    own = require(check(str(path / CONFIG)))
-    valid = require(check(config or str(path / CONFIG), overrides)) if config or overrides else own
-    differing = [*_differing(path, manifest, own, valid)]
-    if differing and not allow_changes:
-        raise LayercliError(differing)
-    before, after = own.resolved(kept=True), valid.resolved(kept=True)
-    return Begun(
+    own_config = require_valid(check_config(str(path / CONFIG)))
+    valid = (
+        require_valid(check_config(config or str(path / CONFIG), overrides))
+        if config or overrides
+        else own_config
+    )
+    differences = [*_find_differences(path, manifest, own_config, valid)]
+    if differences and not allow_changes:
+        raise LayercliError(differences)
+    before, after = own_config.to_resolved_dict(is_for_run=True), valid.to_resolved_dict(is_for_run=True)
+    return ResumableRun(
         path,
         valid,
         manifest,
         allow_changes,
-        changed=before != after,
-        replanned=before["train"]["execution"] != after["train"]["execution"],
-        differing=differing,
-        changes=Changes.between(before["train"], after["train"]) if differing else None,
+        has_changed_config=before != after,
+        has_changed_execution=before["train"]["execution"] != after["train"]["execution"],
+        differences=differences,
+        changes=ResumeChanges.between(before["train"], after["train"]) if differences else None,
     )
 
 
-def other_data(begun: Begun, fingerprint: str) -> Iterator[Problem]:
+def check_data_fingerprint(resumable: ResumableRun, fingerprint: str) -> Iterator[Problem]:
     """That the data are not those with which the run was begun, where that is so."""
-    was = begun.manifest["data"]["fingerprint"]
-    if fingerprint != was:
-        message = (
-            f"The data are not those with which the run was begun: {fingerprint[:19]}..., not {was[:19]}..."
-        )
-        yield begun.valid.problem(("data",), "resume-differs", message, _ALLOW)
+    expected = resumable.manifest["data"]["fingerprint"]
+    if fingerprint != expected:
+        message = f"The data are not those with which the run was begun: {fingerprint[:19]}..., not {expected[:19]}..."
+        yield resumable.valid.make_problem(("data",), "resume-differs", message, _ALLOW_CHANGES_HINT)
 
 
-def _differing(run: Path, manifest: Mapping[str, Any], own: Valid, valid: Valid) -> Iterator[Problem]:
-    for name in manifests.changed_files(run, manifest, [CONFIG, *own.code]):
-        yield _problem(run / name, f"{name} is not the file with which the run was begun.")
-    now = manifests.versions()
+def _find_differences(
+    run: Path, manifest: Mapping[str, Any], own_config: ValidConfig, valid: ValidConfig
+) -> Iterator[Problem]:
+    for name in manifests.find_changed_files(run, manifest, [CONFIG, *own_config.code_files]):
+        yield _make_resume_problem(run / name, f"{name} is not the file with which the run was begun.")
+    now = manifests.collect_versions()
     for package, version in manifest["versions"].items():
         if now.get(package) != version:
             message = f"The run was begun with {package} {version}; this is {package} {now.get(package)}."
-            yield _problem(run, message)
-    if valid is not own:
-        before, after = (dict(_flat(each.resolved(kept=True), "")) for each in (own, valid))
+            yield _make_resume_problem(run, message)
+    if valid is not own_config:
+        before, after = (
+            dict(_flatten_config(each.to_resolved_dict(is_for_run=True), "")) for each in (own_config, valid)
+        )
         for key in [*before, *(key for key in after if key not in before)]:
             old, new = before.get(key), after.get(key)
-            longer = key == "train.epochs" and isinstance(new, int) and isinstance(old, int) and new > old
-            if (old != new or type(old) is not type(new)) and not longer and not key.startswith(_FREE):
-                message = f"`{key}` is {_shown(new)}; the run was begun with {_shown(old)}."
-                yield _problem(run, message)
+            is_longer_training = (
+                key == "train.epochs" and isinstance(new, int) and isinstance(old, int) and new > old
+            )
+            if (
+                (old != new or type(old) is not type(new))
+                and not is_longer_training
+                and not key.startswith(_IGNORED_KEYS)
+            ):
+                message = f"`{key}` is {_format_value(new)}; the run was begun with {_format_value(old)}."
+                yield _make_resume_problem(run, message)
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _flatten_config(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The values of a config by their paths."""
     if isinstance(value, (Mapping, list)) and value:
         pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, inner in pairs:
             step = f"[{key}]" if isinstance(value, list) else f".{key}" if path else str(key)
-            yield from _flat(inner, f"{path}{step}")
+            yield from _flatten_config(inner, f"{path}{step}")
     else:
         yield path, value
 
 
-def _shown(value: Any) -> str:
-    return printable("nothing" if value is None else str(value), limit=60)
+def _format_value(value: Any) -> str:
+    return sanitize_text("nothing" if value is None else str(value), limit=60)
 
 
-def _problem(path: Path, message: str) -> Problem:
-    return Problem(code="resume-differs", message=message, hint=_ALLOW, file=str(path))
+def _make_resume_problem(path: Path, message: str) -> Problem:
+    return Problem(code="resume-differs", message=message, hint=_ALLOW_CHANGES_HINT, file=str(path))

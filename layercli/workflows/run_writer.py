@@ -10,71 +10,71 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli import runtime
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import finite
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
-from layercli.runs.checkpoints import Checkpoints
+from layercli.runs.checkpoints import CheckpointDirectory
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_FULL_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def disk_watched(run: Path, valid: Valid, *, begun: bool = True) -> Iterator[None]:
+def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = True) -> Iterator[None]:
     """A disk that is full, or a file that cannot be read or written, ends a training but is no bug.
 
     Raises:
         LayercliError: that happened; a run that has ``begun`` can go on from its last checkpoint.
     """
-    from layercli.data.examples import RefusedDataError
+    from layercli.data.examples import DataError
 
     try:
         yield
-    except RefusedDataError as error:  # of data that are read while training goes on
-        raise LayercliError(valid.placed(found) for found in error.findings) from None
+    except DataError as error:  # of data that are read while training goes on
+        raise LayercliError(valid.problem_from_finding(found) for found in error.findings) from None
     except BrokenPipeError:
         raise
     except OSError as error:
-        full = error.errno in _FULL
-        unwritable = full or error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
-        what = "The disk is full" if full else f"Training stopped: {error.strerror or error}"
-        named = f" ({error.filename})" if error.filename else ""
-        mend = "Make room" if full else "Mend that"
-        again = f"go on with `layercli train --resume {run}`" if begun else "train again"
+        is_disk_full = error.errno in _DISK_FULL_ERRNOS
+        is_unwritable = is_disk_full or error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+        what = "The disk is full" if is_disk_full else f"Training stopped: {error.strerror or error}"
+        file_note = f" ({error.filename})" if error.filename else ""
+        remedy = "Make room" if is_disk_full else "Mend that"
+        next_step = f"go on with `layercli train --resume {run}`" if is_resumable else "train again"
         problem = Problem(
-            code="cannot-write" if unwritable else "training-failed",
-            message=f"{what}{named}{'; the last checkpoint stands' if begun else ''}.",
-            hint=f"{mend}; then {again}.",
+            code="cannot-write" if is_unwritable else "training-failed",
+            message=f"{what}{file_note}{'; the last checkpoint stands' if is_resumable else ''}.",
+            hint=f"{remedy}; then {next_step}.",
             file=str(run),
         )
         raise LayercliError(problem) from None
 
 
-class Store:
+class TimedCheckpointStore:
     """Keeps checkpoints in the run directory, with the seconds that training has taken in all."""
 
-    def __init__(self, checkpoints: Checkpoints, began: float) -> None:
+    def __init__(self, checkpoints: CheckpointDirectory, started_at: float) -> None:
         self._checkpoints = checkpoints
-        self._began = began
+        self._started_at = started_at
 
     def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path | None:
         """Write one; of several processes the first alone does."""
         if runtime.cluster is not None and runtime.cluster.rank:
             return None
-        elapsed = time.perf_counter() - self._began
+        elapsed = time.perf_counter() - self._started_at
         return self._checkpoints.save(epoch, step, arrays, {**state, "elapsed": elapsed})
 
 
-class Recorder:
+class HistoryWriter:
     """Writes each epoch into the history and passes the news on."""
 
     def __init__(self, run: Path, progress: Silent) -> None:
         self._history = run / runs.HISTORY
         self.step = progress.step
-        self._show = progress.epoch
+        self._show_epoch = progress.epoch
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
-        runs.append_line(self._history, finite(record))
-        self._show(record)
+        runs.append_json_line(self._history, finite(record))
+        self._show_epoch(record)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.script.facts import Known, Read, known
-from layercli.workflows.dataset import examine
-from layercli.workflows.export import drawn
+from layercli.workflows.dataset import check_dataset
+from layercli.workflows.export import make_unreadable_data_warning
 
 if TYPE_CHECKING:
-    from layercli.data.examples import Parts
+    from layercli.data.examples import Splits
 
 
-def read_known(valid: Valid, *, trust: bool = False) -> tuple[Known, Parts | None, list[Problem]]:
+def collect_script_facts(
+    valid: ValidConfig, *, trust: bool = False
+) -> tuple[Known, Splits | None, list[Problem]]:
     """What the data tells of itself, its parts, and a warning where it cannot be read.
 
     Raises:
@@ -23,28 +25,28 @@ def read_known(valid: Valid, *, trust: bool = False) -> tuple[Known, Parts | Non
     data = valid.config.data
     if data is None:
         return known(valid, None), None, []
-    from layercli.data.split import BLOCK
+    from layercli.data.split import BLOCK_ROWS
 
     try:
-        examined = examine(valid, data, trust=trust)
-        if examined.parts is None or has_errors(examined.problems):
-            raise LayercliError(examined.problems)
+        report = check_dataset(valid, data, trust=trust)
+        if report.splits is None or has_errors(report.problems):
+            raise LayercliError(report.problems)
     except LayercliError as error:
         if error.problems[0].code == "trust-required":
             raise
-        return known(valid, None), None, [drawn(valid, error)]
-    like = examined.parts.train.like
-    arrays = [array for _, array in like.arrays]
-    read = Read(
-        examined.source.facts(),
-        {name: like.names_of(name) or () for name, _ in like.targets},
-        tuple(str(name) for name, _ in like.arrays) if len(arrays) > 1 else (),
-        weights=like.weights is not None,
+        return known(valid, None), None, [make_unreadable_data_warning(valid, error)]
+    empty_batch = report.splits.train.empty_batch
+    arrays = [array for _, array in empty_batch.inputs]
+    dataset_facts = Read(
+        report.dataset.facts(),
+        {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
+        tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
+        weights=empty_batch.weights is not None,
         deep=data.type_name() == "images" and arrays[0].dtype.kind == "f",
     )
     warnings = []
-    if data.shuffle and len(examined.source) > BLOCK:
-        message = f"layercli divides {len(examined.source):,} examples block by block; the script's parts hold other ones."
+    if data.shuffle and len(report.dataset) > BLOCK_ROWS:
+        message = f"layercli divides {len(report.dataset):,} examples block by block; the script's parts hold other ones."
         hint = "Do not judge trained weights on the script's test part: they have seen some of it."
-        warnings.append(valid.problem(("data", "split"), "other-parts", message, hint, "warning"))
-    return known(valid, read), examined.parts, warnings
+        warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
+    return known(valid, dataset_facts), report.splits, warnings

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from layercli.check import Valid
-from layercli.distribution.run_paths import tell_run
+from layercli.check import ValidConfig
+from layercli.distribution.run_paths import publish_run_path
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
-from layercli.runs.lock import locked
-from layercli.workflows.prepare import prepare, require_trainable
-from layercli.workflows.run_writer import disk_watched
-from layercli.workflows.training_run import Going
+from layercli.runs.lock import lock_run
+from layercli.workflows.prepare import prepare_training, require_trainable
+from layercli.workflows.run_writer import report_disk_errors
+from layercli.workflows.training_run import TrainingRun
 
 
-def train(
-    valid: Valid,
+def train_new_run(
+    valid: ValidConfig,
     *,
     run_dir: str | None = None,
     trust: bool = False,
     progress: Silent | None = None,
-    interruptible: bool = False,
+    is_interruptible: bool = False,
 ) -> dict[str, Any]:
     """Train a config and leave a run directory; the summary that is returned stands in it, too.
 
@@ -31,35 +31,35 @@ def train(
     Raises:
         LayercliError: nothing to train on, code that is not trusted, a machine too small, an infinite loss.
     """
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     progress = progress or Silent()
     require_trainable(valid, trust=trust)
-    run = runs.create(valid.checked.name, run_dir)
-    tell_run(run)
-    with locked(run):
+    run = runs.create_run(valid.check_result.name, run_dir)
+    publish_run_path(run)
+    with lock_run(run):
         progress.say(f"Run {run}: loading TensorFlow and the data.")
-        from layercli.data.reader_state import Learned
+        from layercli.data.reader_state import ReaderState
 
         try:
-            with disk_watched(run, valid, begun=False):
-                material = prepare(valid, progress, begins=True, trust=trust)
+            with report_disk_errors(run, valid, is_resumable=False):
+                inputs = prepare_training(valid, progress, should_load_weights=True, trust=trust)
                 runs.write_config(run, valid)
-                runs.write_json(run / runs.LEARNED, Learned.of(material.parts).to_json())
+                runs.write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
                 from layercli.engine.training.execution_plan import plan
 
-                execution = plan(valid, material.parts.train)
-                manifest = manifests.begun(
+                execution = plan(valid, inputs.splits.train)
+                manifest = manifests.create_manifest(
                     valid,
-                    counts=material.counts,
-                    fingerprint=material.parts.fingerprint(),
+                    counts=inputs.split_sizes,
+                    fingerprint=inputs.splits.fingerprint(),
                     execution=execution.as_json(),
                 )
-                if material.transfer is not None:
-                    manifest["weights"] = material.transfer.as_json()
+                if inputs.transfer is not None:
+                    manifest["weights"] = inputs.transfer.as_json()
                 manifests.write_manifest(run, manifest)
         except BaseException:
-            runs.discard(run)  # so that the same command works once the mistake is mended
+            runs.discard_run(run)  # so that the same command works once the mistake is mended
             raise
-        runs.point_latest(run)
-        going = Going(run, material, execution, manifest, began)
-        return going.carry_out(progress, interruptible=interruptible)
+        runs.update_latest_link(run)
+        training_run = TrainingRun(run, inputs, execution, manifest, started_at)
+        return training_run.execute(progress, is_interruptible=is_interruptible)

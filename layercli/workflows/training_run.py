@@ -9,38 +9,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layercli.commands.build import save
-from layercli.config.training.resume_changes import Changes
+from layercli.commands.build import save_model
+from layercli.config.training.resume_changes import ResumeChanges
 from layercli.reports.console import finite
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
-from layercli.runs.checkpoints import Checkpoint, Checkpoints
+from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.workflows.preflight import require_sections
-from layercli.workflows.prepare import Material
-from layercli.workflows.run_writer import Recorder, Store, disk_watched
-from layercli.workflows.signals import Noted, StoppedError, noted_signals
+from layercli.workflows.prepare import TrainingInputs
+from layercli.workflows.run_writer import HistoryWriter, TimedCheckpointStore, report_disk_errors
+from layercli.workflows.signals import StopRequest, TrainingInterruptedError, catch_stop_signals
 
 if TYPE_CHECKING:
     from layercli.engine.training.execution_plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Going:
+class TrainingRun:
     """A training that begins, or goes on from a checkpoint."""
 
-    run: Path
-    material: Material
-    plan: Plan
+    run_dir: Path
+    inputs: TrainingInputs
+    execution_plan: Plan
     manifest: Mapping[str, Any]
-    began: float
+    started_at: float
     """When the command did."""
     checkpoint: Checkpoint | None = None
     resumed_from: Mapping[str, int] | None = None
     """The epochs and steps that were done."""
-    changes: Changes | None = None
+    changes: ResumeChanges | None = None
 
-    def carry_out(self, progress: Silent, *, interruptible: bool = False) -> dict[str, Any]:
+    def execute(self, progress: Silent, *, is_interruptible: bool = False) -> dict[str, Any]:
         """Train, and leave the model and the summary in the run directory.
 
         Raises:
@@ -52,23 +52,25 @@ class Going:
         from layercli.engine.training.loop import BEGINNING, Position
         from layercli.engine.training.snapshot import Snapshot
 
-        run, material, checkpoint = self.run, self.material, self.checkpoint
-        _, section = require_sections(material.valid)
-        for warning in material.warnings:
+        run_dir, inputs, checkpoint = self.run_dir, self.inputs, self.checkpoint
+        _, section = require_sections(inputs.valid)
+        for warning in inputs.warnings:
             progress.warn(warning)
-        progress.begin(material.counts, section)
-        progress.say(self.plan.told)
+        progress.begin(inputs.split_sizes, section)
+        progress.say(self.execution_plan.told)
         records = [] if checkpoint is None else checkpoint.state["records"]
-        before = 0.0 if checkpoint is None else checkpoint.state["elapsed"]
-        store = Store(Checkpoints(run, keep=section.checkpoints.keep), self.began - before)
+        earlier_seconds = 0.0 if checkpoint is None else checkpoint.state["elapsed"]
+        store = TimedCheckpointStore(
+            CheckpointDirectory(run_dir, keep=section.checkpoints.keep), self.started_at - earlier_seconds
+        )
         with (
-            disk_watched(run, material.valid),
-            noted_signals() if interruptible else nullcontext(Noted()) as noted,
+            report_disk_errors(run_dir, inputs.valid),
+            catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
-            runs.write_lines(run / runs.HISTORY, [finite(record) for record in records])
-            keeping = Keeping(
+            runs.write_json_lines(run_dir / runs.HISTORY, [finite(record) for record in records])
+            checkpoint_settings = Keeping(
                 store,
-                noted,
+                stop_request,
                 Position(**self.resumed_from) if self.resumed_from else BEGINNING,
                 None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
                 self.changes,
@@ -78,26 +80,26 @@ class Going:
                     progress.epoch(record)
                 try:
                     fitted = fit(
-                        material.assembled, material.valid, section, material.parts, Recorder(run, progress),
-                        run, self.plan, keeping,
+                        inputs.assembled, inputs.valid, section, inputs.splits, HistoryWriter(run_dir, progress),
+                        run_dir, self.execution_plan, checkpoint_settings,
                     )  # fmt: skip
                 except Stopped as stopped:
-                    raise StoppedError(noted, run, stopped.position) from None
-            save(material.assembled.model, run / runs.MODEL)
+                    raise TrainingInterruptedError(stop_request, run_dir, stopped.position) from None
+            save_model(inputs.assembled.model, run_dir / runs.MODEL)
             summary = {
                 "ok": True,
-                "run": str(run),
+                "run": str(run_dir),
                 "epochs": len(fitted.records),
                 "history": fitted.history,
                 "best": fitted.best,
                 "test": fitted.test,
-                "seconds": round(before + time.perf_counter() - self.began, 3),
+                "seconds": round(earlier_seconds + time.perf_counter() - self.started_at, 3),
                 "examples_per_second": round(fitted.examples_per_second, 1),
-                "parameters": material.assembled.model.count_params(),
+                "parameters": inputs.assembled.model.count_params(),
                 "resumed_from": self.resumed_from,
             }
             if fitted.restored is not None:
                 summary["restored_epoch"] = fitted.restored
-            runs.write_json(run / runs.SUMMARY, finite(summary))
-            manifests.write_manifest(run, self.manifest, finished=True)
+            runs.write_json(run_dir / runs.SUMMARY, finite(summary))
+            manifests.write_manifest(run_dir, self.manifest, is_finished=True)
         return summary

@@ -8,8 +8,8 @@ import zlib
 import pytest
 import yaml
 
-from layercli.check import check, require
-from layercli.data.preview import look_at_table
+from layercli.check import check_config, require_valid
+from layercli.data.preview import preview_table
 from tests.running import invoke, train
 
 SHAPES = {"vectors": "7", "sequences": "20x3", "images": "28x28x1", "text": None}
@@ -29,9 +29,9 @@ def test_every_choice_gives_a_config_without_a_problem(kind, classes, size):
     shape = ["--shape", SHAPES[kind]] if SHAPES[kind] else []
     result = invoke("init", "--kind", kind, "--classes", classes, "--size", size, *shape)
     assert result.exit_code == 0, result.output
-    checked = check("config.yaml")
+    checked = check_config("config.yaml")
     assert checked.problems == []
-    last = require(checked).shapes.rows[-1].outputs[0].shape
+    last = require_valid(checked).shapes.rows[-1].outputs[0].shape
     assert last == (None, classes if classes > 2 else 1)
     assert "layercli train config.yaml" in result.stdout
 
@@ -42,7 +42,7 @@ def test_images_of_any_size_are_not_pooled_away(shape):
     assert (
         invoke("init", "--kind", "images", "--classes", 3, "--shape", shape, "--size", "large").exit_code == 0
     )
-    assert check("config.yaml").problems == []
+    assert check_config("config.yaml").problems == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_file_is_never_overwritten_unless_allowed(place):
     assert invoke("init", *options).exit_code == 2
     assert (place / "config.yaml").read_text() == "mine"
     assert invoke("init", *options, "--force").exit_code == 0
-    assert check("config.yaml").ok
+    assert check_config("config.yaml").ok
 
 
 def test_a_person_is_asked_and_asked_again(place, monkeypatch):
@@ -100,7 +100,7 @@ def test_a_table_is_looked_at_and_its_config_trains(place):
     (place / "people.csv").write_text(TABLE)
     result = invoke("init", "people.csv", "--output", "people.yaml")
     assert result.exit_code == 0, result.output
-    checked = check("people.yaml")
+    checked = check_config("people.yaml")
     assert checked.problems == []
     config = yaml.safe_load((place / "people.yaml").read_text())
     assert config["data"]["inputs"] == {"numbers": ["age"], "job": "job"}
@@ -129,18 +129,18 @@ def test_the_target_decides_the_loss(place, text, target, loss, units):
     (place / "t.csv").write_text(text)
     result = invoke("init", "t.csv", *(["--target", target] if target else []))
     assert result.exit_code == 0, result.output
-    checked = check("config.yaml")
+    checked = check_config("config.yaml")
     assert checked.problems == []
     config = yaml.safe_load((place / "config.yaml").read_text())
     assert config["train"]["loss"] == loss
-    assert require(checked).shapes.rows[-1].outputs[0].shape[-1] == units
+    assert require_valid(checked).shapes.rows[-1].outputs[0].shape[-1] == units
 
 
 def test_only_the_beginning_of_a_large_table_is_read(place):
     (place / "big.csv").write_text("a,b\n" + "1.5,0\n" * 400_000)
-    table = look_at_table(place / "big.csv")
-    assert not table.whole
-    assert table.rows < 200_000
+    table = preview_table(place / "big.csv")
+    assert not table.is_complete
+    assert table.row_count < 200_000
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,13 @@ def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
     result = invoke("init", "pets")
     assert result.exit_code == 0, result.output
     assert "Saw 9 images of 3 classes, all of 20x30." in result.stdout
-    checked = check("config.yaml")
+    checked = check_config("config.yaml")
     assert checked.problems == []
     config = yaml.safe_load((place / "config.yaml").read_text())
     assert config["model"]["input"] == shape
     assert config["data"]["channels"] == shape[2]
     assert "size" not in config["data"]
-    assert require(checked).shapes.rows[-1].outputs[0].shape == (None, 3)
+    assert require_valid(checked).shapes.rows[-1].outputs[0].shape == (None, 3)
 
 
 def test_images_of_several_sizes_are_scaled_and_train(place):

@@ -10,12 +10,12 @@ from rich.console import Console
 
 from layercli.check import check_document
 from layercli.cli import main
-from layercli.commands.layers import look_up
+from layercli.commands.layers import describe_layer
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Tensor, show
+from layercli.layers.shapes import Tensor, format_shape
 from layercli.reports.catalogue import catalogue_json, example_of, layer_json, print_catalogue, print_layer
-from layercli.source.load import parse
-from layercli.source.nodes import Source
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
 
 
 def run(monkeypatch, capsys, *arguments):
@@ -73,10 +73,10 @@ def test_the_example_of_every_page_runs_as_it_stands(name):
     shape = ["null" if dim is None else dim for dim in x["shape"][1:]]
     text = layer_json(LAYERS.load(name))["example_text"]
     lines = ["model:", f"  input: {{shape: {shape}, dtype: {x['dtype']}}}", "  layers:", f"    - {text}"]
-    checked = check_document(parse(Source("example.yaml", lines, directory=None)))
+    checked = check_document(parse_yaml(SourceText("example.yaml", lines, directory=None)))
     assert checked.problems == []
     (row,) = checked.shapes.rows
-    assert [show(y.shape) for y in row.outputs] == [show(y["shape"]) for y in on["outputs"]]
+    assert [format_shape(y.shape) for y in row.outputs] == [format_shape(y["shape"]) for y in on["outputs"]]
     assert row.parameters == on["parameters"]
 
 
@@ -84,12 +84,12 @@ def test_the_list_has_every_layer_and_every_refusal_by_family():
     document = catalogue_json()
     listed = [layer["type"] for family in document["families"] for layer in family["layers"]]
     assert sorted(listed) == sorted(LAYERS.names)
-    assert [refused["type"] for refused in document["refused"]] == list(LAYERS.refused)
+    assert [refused["type"] for refused in document["refused"]] == list(LAYERS.unavailable)
     for width in (80, 140):
         text = rendered(print_catalogue, document, width)
         assert max(map(len, text.splitlines())) <= width
         joined = re.sub(r"\s+", "", text)
-        assert all(name in joined or name[:30] in joined for name in [*listed, *LAYERS.refused])
+        assert all(name in joined or name[:30] in joined for name in [*listed, *LAYERS.unavailable])
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_an_unknown_type_gives_the_closest_one(monkeypatch, capsys):
     assert "Did you mean `Dense`?" in out + err
 
 
-@pytest.mark.parametrize("name", LAYERS.refused)
+@pytest.mark.parametrize("name", LAYERS.unavailable)
 def test_a_refused_type_says_why_and_the_way_out(name, monkeypatch, capsys):
     code, out, _ = run(monkeypatch, capsys, "layers", name.lower(), "--json")
     assert code == 1
     document = json.loads(out)
     assert document["ok"] is False
     (problem,) = document["problems"]
-    reason, hint = LAYERS.refused[name]
+    reason, hint = LAYERS.unavailable[name]
     assert problem["message"] == f"{name} is not available in a config: {reason}."
     assert (problem["code"], problem["hint"]) == ("refused-type", hint)
 
@@ -169,4 +169,4 @@ def test_no_framework_is_loaded():
 
 
 def test_a_lookup_from_python_gives_the_page():
-    assert look_up("dense")["type"] == "Dense"
+    assert describe_layer("dense")["type"] == "Dense"

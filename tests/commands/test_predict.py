@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from pyarrow import csv as arrow_csv
 
-from layercli.commands.predict import SUFFIXES
-from layercli.data.predictions import WRITERS
-from layercli.runs.directory import LEARNED
+from layercli.commands.predict import PREDICTION_SUFFIXES
+from layercli.data.predictions import PREDICTION_WRITERS
+from layercli.runs.directory import READER_STATE
 from tests.running import invoke, problems, train, write_config
 
 RNG = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp
     model = keras.models.load_model(run / "model.keras")
     read = arrow_csv.read_csv(new)
     x = np.stack([column.to_numpy() for column in read.columns], axis=1).astype("float32")
-    plan = json.loads((run / LEARNED).read_text())["plan"]
+    plan = json.loads((run / READER_STATE).read_text())["plan"]
     x[3, 0] = plan["fill"]["size"]
     expected = model.predict(x, verbose=0)
     given = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
@@ -102,7 +102,7 @@ def test_every_kind_of_file_says_the_same(run, new, tmp_path):
 
 
 def test_the_suffixes_that_are_told_are_those_that_can_be_written():
-    assert set(SUFFIXES) == set(WRITERS)
+    assert set(PREDICTION_SUFFIXES) == set(PREDICTION_WRITERS)
 
 
 def test_new_examples_with_targets_are_evaluated_by_the_names_of_their_classes(run, tmp_path):

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.runs.listing import find, read_run
-from layercli.runs.lock import is_locked, locked
+from layercli.runs.listing import find_runs, read_run
+from layercli.runs.lock import is_locked, lock_run
 from layercli.runs.query import Condition
 from tests.running import invoke
 
@@ -123,23 +123,23 @@ def test_a_run_that_goes_on_right_now_is_running_and_is_not_disturbed(place):
         run = place / "runs/small" / name
         lines = [{"epoch": n + 1, "loss": 1.0, "seconds": 2.0} for n in range(epochs)]
         (run / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        with locked(run):
+        with lock_run(run):
             found = read_run(run)
             assert (found.state, found.note, found.epochs) == ("running", None, epochs)
             assert "running" in invoke("runs", "runs/small").stdout
-            with pytest.raises(LayercliError, match="Another process is training"), locked(run):
+            with pytest.raises(LayercliError, match="Another process is training"), lock_run(run):
                 pass
         assert read_run(run).state == "finished"
 
 
 def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
     run = place / "runs/small/1"
-    with locked(run):
+    with lock_run(run):
         pass
     handle = os.open(run / "checkpoints/.lock", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_SH)
     threading.Timer(0.06, os.close, [handle]).start()
-    with locked(run):
+    with lock_run(run):
         assert is_locked(run)
     assert not is_locked(run)
     assert not is_locked(place)
@@ -164,7 +164,7 @@ def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
 )  # fmt: skip
 def test_a_spoiled_run_is_told_and_hides_no_other(place, spoil, state, said):
     spoil(place / "runs/small/1")
-    found = {run.path.as_posix(): run for run in find(place / "runs")}
+    found = {run.path.as_posix(): run for run in find_runs(place / "runs")}
     spoiled = found[(place / "runs/small/1").as_posix()]
     assert spoiled.state == state
     assert said is None or said in spoiled.note
@@ -233,4 +233,4 @@ def test_a_condition_that_cannot_be_met_is_wrong_usage(options, said):
 def test_a_condition_reads_its_value_as_yaml_does():
     assert Condition.parse("a.b[0].c == 1e-3") == Condition("a.b[0].c", "==", 0.001)
     assert Condition.parse("name=digits") == Condition("name", "=", "digits")
-    assert Condition.parse("train.optimizer.use_ema=true").wanted is True
+    assert Condition.parse("train.optimizer.use_ema=true").expected is True

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from layercli.check import check
+from layercli.check import check_config
 from tests.running import invoke, problems, train
 
 SWEEP = """
@@ -66,7 +66,7 @@ def test_trials_are_runs_and_what_does_not_fit_is_pruned(swept, place):
 def test_the_best_config_trains_by_itself_to_the_same_result(swept, place, tmp_path):
     summary = json.loads(swept.stdout)
     best = place / summary["config"]
-    assert not check(str(best)).problems
+    assert not check_config(str(best)).problems
     trained = train(best, tmp_path / "run").summary
     assert max(trained["history"]["val_accuracy"]) == pytest.approx(summary["best"]["value"], abs=1e-6)
 
@@ -112,10 +112,10 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on_where_it_was(iris, s
     time.sleep(0.3)
     assert history.stat().st_size == length  # the worker has ended, too
 
-    from layercli.sweep.plan import read_plan
+    from layercli.sweep.plan import read_sweep_plan
     from layercli.sweep.study import open_study
 
-    study = open_study(read_plan(str(place / "s.yaml"))[0], place / "runs" / "s", None, heartbeat=1)
+    study = open_study(read_sweep_plan(str(place / "s.yaml"))[0], place / "runs" / "s", None, heartbeat=1)
     assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
     assert study.trials[1].params == study.trials[0].params
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from layercli.workflows.autofix import mended
-from layercli.workflows.config_files import each
+from layercli.workflows.autofix import compute_fixes
+from layercli.workflows.config_files import map_files
 from tests.running import CONFIGS, LAYERCLI, invoke
 
 GOOD = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
@@ -63,7 +63,7 @@ def test_many_files_are_checked_in_their_order_by_several_processes(folder, monk
     assert [problem["file"] for problem in document["problems"]] == [
         f"c{number}.yaml" for number in range(0, 40, 3)
     ]
-    assert len(set(each(_process, files))) > 1
+    assert len(set(map_files(_process, files))) > 1
 
 
 def _process(_):
@@ -113,7 +113,7 @@ def test_what_is_certain_is_mended_and_every_other_byte_stays(tmp_path, wrong, r
         assert path.read_bytes().decode() == mark + text.replace(wrong, right)
         assert path.stat().st_mode & 0o777 == 0o640
         assert f"+    - {right}" in result.stdout
-        assert mended(str(path))[0] == mended(str(path))[1]
+        assert compute_fixes(str(path))[0] == compute_fixes(str(path))[1]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_fix_needs_a_file():
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_nothing_is_mended_where_nothing_is_wrong(path):
-    before, after = mended(str(path))
+    before, after = compute_fixes(str(path))
     assert before == after != ""
 
 
@@ -175,7 +175,7 @@ def test_words_cut_at_random_are_never_mended_into_something_worse(tmp_path):
         if not text[place].isalpha():
             continue
         path.write_text(text[:place] + text[place + 1 :])
-        before, after = mended(str(path))
+        before, after = compute_fixes(str(path))
         mended_count += after == text
         assert after in (before, text) or after.count("\n") == text.count("\n")
     assert mended_count >= 10

@@ -23,7 +23,7 @@ def public_classes(home: Any) -> list[str]:
 
 def assert_complete(catalogue: Catalogue[Component], home: Any) -> None:
     """Every class of Keras's is described or refused, and nothing else is."""
-    known, refused = set(catalogue.names), set(catalogue.refused)
+    known, refused = set(catalogue.names), set(catalogue.unavailable)
     missing = [name for name in public_classes(home) if name not in known | refused]
     assert not missing, f"Keras has {missing}, which layercli neither describes nor refuses"
     assert not known & refused
@@ -74,7 +74,7 @@ def assert_built_alike(
 def assert_round_trip(catalogue: Catalogue[Component], name: str) -> None:
     """What is written out of a component is read back as the same."""
     component = catalogue.parse({"type": name, **required(catalogue.load(name))})
-    assert catalogue.parse(component.plain()).plain() == component.plain()
+    assert catalogue.parse(component.to_plain()).to_plain() == component.to_plain()
 
 
 def refusal(kind: Any, value: Any) -> dict[str, Any]:

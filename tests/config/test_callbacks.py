@@ -4,9 +4,9 @@ import keras
 import pytest
 from pydantic import TypeAdapter
 
-from layercli.config.training.callbacks import OWN_FILES, monitored
+from layercli.config.training.callbacks import RESERVED_RUN_FILES, get_monitor
 from layercli.config.training.registry import CALLBACKS
-from layercli.config.training.types import Callback
+from layercli.config.training.types import CallbackField
 from layercli.engine.keras_objects import keras_object
 from layercli.runs import directory as runs
 from tests.config.against_keras import (
@@ -45,9 +45,9 @@ def test_what_is_written_out_is_read_back(name):
     assert_round_trip(CALLBACKS, name)
 
 
-@pytest.mark.parametrize("name", CALLBACKS.refused)
+@pytest.mark.parametrize("name", CALLBACKS.unavailable)
 def test_a_callback_that_no_config_may_have_says_why_and_what_instead(name):
-    said = refusal(Callback, name)
+    said = refusal(CallbackField, name)
     assert said["code"] == "refused-type"
     assert said["hint"]
 
@@ -65,7 +65,7 @@ def test_a_callback_that_no_config_may_have_says_why_and_what_instead(name):
 def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.callbacks, name)(**arguments)
-    said = refusal(Callback, {"type": name, **arguments})
+    said = refusal(CallbackField, {"type": name, **arguments})
     assert said["at"][0] == at
     assert at in said["message"]
 
@@ -73,7 +73,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
 def test_a_mode_that_keras_warns_of_is_refused():
     with pytest.warns(UserWarning, match="unknown"):
         keras.callbacks.EarlyStopping(mode="less")
-    assert refusal(Callback, {"type": "EarlyStopping", "mode": "less"})["at"] == ("mode",)
+    assert refusal(CallbackField, {"type": "EarlyStopping", "mode": "less"})["at"] == ("mode",)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_mode_that_keras_warns_of_is_refused():
     ],
 )
 def test_what_fails_late_in_training_is_refused(name, arguments, at):
-    assert refusal(Callback, {"type": name, **arguments})["at"][0] == at
+    assert refusal(CallbackField, {"type": name, **arguments})["at"][0] == at
 
 
 OUTSIDE = [
@@ -106,7 +106,7 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("path", [*OUTSIDE, 5, None, ["a"]])
 def test_a_path_that_leaves_the_run_directory_is_refused(path):
-    said = refusal(Callback, {"type": "CSVLogger", "filename": path})
+    said = refusal(CallbackField, {"type": "CSVLogger", "filename": path})
     assert said["at"] == ("filename",)
     assert said["code"] in ("bad-path", "wrong-type")
 
@@ -115,19 +115,19 @@ def test_a_path_that_leaves_the_run_directory_is_refused(path):
 @pytest.mark.parametrize("place", [("log_dir",), ("embeddings_metadata",), ("embeddings_metadata", "words")])
 def test_no_path_of_tensorboard_leaves_the_run_directory(place, path):
     value = {place[1]: path} if len(place) == 2 else path
-    said = refusal(Callback, {"type": "TensorBoard", place[0]: value})
+    said = refusal(CallbackField, {"type": "TensorBoard", place[0]: value})
     assert said["at"] == (place[0],)
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted(OWN_FILES), "Model.keras", "config.yaml/x", "my_layers.py", "lib/own.PY"]
+    "path", [*sorted(RESERVED_RUN_FILES), "Model.keras", "config.yaml/x", "my_layers.py", "lib/own.PY"]
 )
 def test_a_file_that_layercli_writes_is_not_written_over(path):
-    assert "layercli itself" in refusal(Callback, {"type": "CSVLogger", "filename": path})["message"]
+    assert "layercli itself" in refusal(CallbackField, {"type": "CSVLogger", "filename": path})["message"]
 
 
 def test_the_files_of_a_run_are_all_known():
-    assert {runs.CONFIG, runs.MANIFEST, runs.HISTORY, runs.MODEL, runs.SUMMARY} <= OWN_FILES
+    assert {runs.CONFIG, runs.MANIFEST, runs.HISTORY, runs.MODEL, runs.SUMMARY} <= RESERVED_RUN_FILES
 
 
 @pytest.mark.parametrize("path", ["log.csv", "logs/my run-1.v2.csv", "a/b/c", "größe.csv", "_log"])
@@ -151,4 +151,4 @@ def test_metadata_of_embeddings_survive_that_keras_empties_its_argument():
     ],
 )
 def test_what_a_callback_watches_is_told(value, name):
-    assert monitored(TypeAdapter(Callback).validate_python(value)) == name
+    assert get_monitor(TypeAdapter(CallbackField).validate_python(value)) == name

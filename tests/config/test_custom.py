@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from layercli.cli import make_app
-from layercli.config.custom_layers import CustomLayer, is_custom, parse_custom
+from layercli.config.custom_layers import CustomLayer, is_custom_type, parse_custom_layer
 from layercli.layers.registry import LAYERS
 from tests.stacks import checked, document
 
@@ -39,7 +39,7 @@ def test_a_new_layer_of_keras_has_an_unknown_shape_and_needs_no_trust():
     assert new.node.name == "doubling"
     assert new.node.type_name == "keras.layers.Doubling"
     assert isinstance(new.node.layer, CustomLayer)
-    assert not new.node.layer.needs_trust
+    assert not new.node.layer.has_user_code
 
 
 def test_a_stated_shape_of_a_new_layer_is_used():
@@ -69,12 +69,12 @@ def test_a_new_layer_that_this_keras_lacks_is_explained(name, tmp_path):
 @pytest.mark.parametrize("name", ["Dense", "dense", "MaxPool2D"])
 def test_a_known_name_in_that_form_is_the_entry_of_the_catalogue(name):
     given = {"Dense": {"units": 3}, "dense": {"units": 3}}.get(name, {})
-    layer = parse_custom(f"keras.layers.{name}", given)
+    layer = parse_custom_layer(f"keras.layers.{name}", given)
     assert layer == LAYERS.parse({"type": name, **given})
     assert not isinstance(layer, CustomLayer)
 
 
-@pytest.mark.parametrize("name", [*LAYERS.refused, "lambda"])
+@pytest.mark.parametrize("name", [*LAYERS.unavailable, "lambda"])
 def test_a_refused_name_in_that_form_is_refused(name):
     (problem,) = checked(document([4], [{"type": f"keras.layers.{name}"}])).problems
     assert problem.code == "refused-type"
@@ -92,6 +92,6 @@ def test_a_refused_name_in_that_form_is_refused(name):
     ],
 )
 def test_what_is_no_name_of_a_class_is_refused(name):
-    assert is_custom(name)
+    assert is_custom_type(name)
     found = checked(document([4], [{"type": name}]))
     assert [problem.code for problem in found.problems] == ["bad-custom-type"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 
 UNIT = """
 blocks:
@@ -21,7 +21,7 @@ def checked(tmp_path):
             (tmp_path / f"{name}.yaml").write_text(content)
         path = tmp_path / "config.yaml"
         path.write_text(text)
-        return check(str(path), overrides)
+        return check_config(str(path), overrides)
 
     return checked
 
@@ -34,8 +34,8 @@ def layers(checked):
         found = checked(text, *overrides, **files)
         assert not found.problems, found.problems
         return [
-            (row.node.name, row.node.references, row.outputs[0].shape[1:])
-            for row in require(found).shapes.rows
+            (row.node.name, row.node.input_references, row.outputs[0].shape[1:])
+            for row in require_valid(found).shapes.rows
         ]
 
     return layers
@@ -173,7 +173,7 @@ def test_a_list_of_names_may_be_a_parameter(layers):
 def test_outputs_may_name_a_block(checked):
     found = checked(stack("{block: unit, name: left}", "{block: unit, inputs: input}", top=UNIT,
                           outputs="  outputs: [left, unit]\n"))  # fmt: skip
-    assert require(found).graph.outputs == ("left.activation", "unit.activation")
+    assert require_valid(found).graph.outputs == ("left.activation", "unit.activation")
 
 
 def test_a_block_called_again_shares_all_its_weights(checked):
@@ -184,9 +184,9 @@ def test_a_block_called_again_shares_all_its_weights(checked):
         top=UNIT,
         shape="[8]",
     )
-    shapes = require(checked(text)).shapes
+    shapes = require_valid(checked(text)).shapes
     assert shapes.trainable == 2 * (8 * 8 + 8)
-    assert {row.node.name: row.node.shares for row in shapes.rows if row.node.shares} == {
+    assert {row.node.name: row.node.reuse_of for row in shapes.rows if row.node.reuse_of} == {
         "twin_1.dense": "encoder_1.dense",
         "twin_1.activation": "encoder_1.activation",
         "twin_2.dense": "encoder_2.dense",
@@ -214,19 +214,19 @@ def test_a_variable_keeps_its_type_and_stands_inside_text(checked):
         '{type: Reshape, target_shape: "${shape}"}',
         top='vars: {n: 6, act: null, shape: [2, "${half}"], half: 3}\n',
     )
-    rows = require(checked(text)).shapes.rows
+    rows = require_valid(checked(text)).shapes.rows
     assert rows[0].node.name == "head_6"
     assert rows[1].outputs[0].shape == (None, 2, 3)
 
 
 def test_two_dollars_are_one():
-    from layercli.config.language.variables import Values, interpolate
-    from layercli.source.load import parse
-    from layercli.source.nodes import Source
+    from layercli.config.language.variables import VariableBindings, substitute_variables
+    from layercli.source.load import parse_yaml
+    from layercli.source.nodes import SourceText
 
-    node = parse(Source("x", ["$${a} $a ${b}"], None))
-    value = parse(Source("x", ["1.5"], None))
-    assert interpolate(node, Values({"b": value}), (), []).plain() == "${a} $a 1.5"
+    node = parse_yaml(SourceText("x", ["$${a} $a ${b}"], None))
+    value = parse_yaml(SourceText("x", ["1.5"], None))
+    assert substitute_variables(node, VariableBindings({"b": value}), (), []).to_plain() == "${a} $a 1.5"
 
 
 def test_a_value_is_set_before_variables_are_put_in_place(layers):

@@ -5,8 +5,8 @@ import pytest
 from keras.src.losses import ALL_OBJECTS_DICT
 from pydantic import TypeAdapter
 
-from layercli.config.training.registry import CHOSEN_LOSSES, LOSSES, parse_loss
-from layercli.config.training.types import Loss
+from layercli.config.training.registry import LOSSES, SHAPE_DEPENDENT_LOSSES, parse_loss
+from layercli.config.training.types import LossField
 from layercli.engine.keras_objects import keras_object
 from layercli.schema.component import Component
 from tests.config.against_keras import (
@@ -59,9 +59,9 @@ def test_no_alias_is_known_here_that_keras_does_not_know(alias):
     assert keras.losses.get(alias)
 
 
-@pytest.mark.parametrize("name", [*CHOSEN_LOSSES, "CE"])
+@pytest.mark.parametrize("name", [*SHAPE_DEPENDENT_LOSSES, "CE"])
 def test_a_loss_that_keras_chooses_by_shapes_stays_a_name(name):
-    assert TypeAdapter(Loss).validate_python(name) == name
+    assert TypeAdapter(LossField).validate_python(name) == name
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
     model.compile(loss=name)
     model.compute_loss(y=keras.ops.ones((4,)), y_pred=keras.ops.ones((4, 3)))
@@ -81,7 +81,7 @@ def test_a_loss_that_keras_chooses_by_shapes_stays_a_name(name):
 def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.losses, name)(**arguments)
-    said = refusal(Loss, {"type": name, **arguments})
+    said = refusal(LossField, {"type": name, **arguments})
     assert said["at"][0] == at
     assert at in said["message"]
 
@@ -101,7 +101,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     ],
 )
 def test_what_measures_nothing_is_refused(name, arguments, at):
-    assert refusal(Loss, {"type": name, **arguments})["at"][0] == at
+    assert refusal(LossField, {"type": name, **arguments})["at"][0] == at
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_every_example_is_complete(name):
 
 
 def test_the_base_class_is_refused_with_the_way_out():
-    assert refusal(Loss, "Loss")["hint"]
+    assert refusal(LossField, "Loss")["hint"]

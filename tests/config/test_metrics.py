@@ -5,11 +5,11 @@ from keras.src.metrics import ALL_OBJECTS_DICT
 from keras.src.utils.naming import reset_uids, to_snake_case
 from pydantic import TypeAdapter
 
-from layercli.config.training.log_names import logged
-from layercli.config.training.metrics import direction, logged_name
-from layercli.config.training.registry import CHOSEN_METRICS, METRICS, parse_metric
+from layercli.config.training.log_names import collect_log_names
+from layercli.config.training.metrics import metric_direction, metric_log_name
+from layercli.config.training.registry import METRICS, SHAPE_DEPENDENT_METRICS, parse_metric
 from layercli.config.training.section import TrainSection
-from layercli.config.training.types import Metric
+from layercli.config.training.types import MetricField
 from layercli.engine.keras_objects import keras_object
 from layercli.schema.component import Component, snake_case
 from tests.config.against_keras import (
@@ -24,7 +24,7 @@ from tests.config.against_keras import (
 
 def logged_names(metrics):
     """The names of these metrics, of a model with one output."""
-    return list(logged(TrainSection.model_construct(loss="mse", metrics=metrics)))[1:]
+    return list(collect_log_names(TrainSection.model_construct(loss="mse", metrics=metrics)))[1:]
 
 
 RESOLVED_BY_KERAS = sorted(name for name in ALL_OBJECTS_DICT if METRICS.find(name))
@@ -59,7 +59,7 @@ def test_the_direction_is_the_one_that_keras_tells(name):
     arguments = required(METRICS.load(name))
     theirs = getattr(getattr(keras.metrics, name)(**arguments), "_direction", None)
     assert (
-        direction(parse_metric({"type": name, **arguments}))
+        metric_direction(parse_metric({"type": name, **arguments}))
         == {"up": "max", "down": "min", None: None}[theirs]
     )
 
@@ -72,7 +72,7 @@ def test_snake_case_is_that_of_keras(name):
 def test_every_name_that_keras_resolves_is_resolved_or_refused():
     unknown = {name for name in ALL_OBJECTS_DICT if METRICS.find(name) is None}
     assert {METRICS.find(name) for name in RESOLVED_BY_KERAS} == set(METRICS.names)
-    assert all(refusal(Metric, name)["code"] == "refused-type" for name in unknown)
+    assert all(refusal(MetricField, name)["code"] == "refused-type" for name in unknown)
 
 
 @pytest.mark.parametrize("alias", METRICS.aliases)
@@ -80,16 +80,16 @@ def test_no_alias_is_known_here_that_keras_does_not_know(alias):
     assert keras.metrics.get(alias)
 
 
-@pytest.mark.parametrize("name", [*CHOSEN_METRICS, "ACC", "Accuracy"])
+@pytest.mark.parametrize("name", [*SHAPE_DEPENDENT_METRICS, "ACC", "Accuracy"])
 def test_a_metric_that_keras_chooses_by_shapes_stays_a_name(name):
-    assert TypeAdapter(Metric).validate_python(name) == name
+    assert TypeAdapter(MetricField).validate_python(name) == name
 
 
 @pytest.mark.parametrize("name", ["crossentropy", "ce"])
 def test_the_choice_among_crossentropies_is_for_losses_alone_as_in_keras(name):
     with pytest.raises(ValueError, match="Could not interpret metric"):
         keras.metrics.get(name)
-    assert "sparse_categorical_crossentropy" in refusal(Metric, name)["hint"]
+    assert "sparse_categorical_crossentropy" in refusal(MetricField, name)["hint"]
 
 
 def history_keys(metrics, *, sparse=False):
@@ -148,7 +148,7 @@ def test_an_instance_is_logged_as_keras_logs_it(sparse):
 def test_an_instance_has_the_name_that_it_is_logged_under(name):
     arguments = required(METRICS.load(name))
     theirs = getattr(keras.metrics, name)(**arguments)
-    assert logged_name(parse_metric({"type": name, **arguments})) == theirs.name
+    assert metric_log_name(parse_metric({"type": name, **arguments})) == theirs.name
 
 
 @pytest.mark.parametrize(
@@ -167,14 +167,14 @@ def test_metrics_of_one_name_are_told_apart_as_keras_does(declared):
 
 
 def test_a_spelling_that_keras_does_not_know_is_logged_as_it_is_written():
-    assert logged_name(parse_metric("MeanSquared-Error")) == "MeanSquared-Error"
+    assert metric_log_name(parse_metric("MeanSquared-Error")) == "MeanSquared-Error"
 
 
 @pytest.mark.parametrize("name", ["Mean", "Sum"])
 def test_a_metric_that_keras_cannot_train_with_is_refused(name):
     with pytest.raises(TypeError, match="multiple values"):
         history_keys([name])
-    assert refusal(Metric, name)["code"] == "refused-type"
+    assert refusal(MetricField, name)["code"] == "refused-type"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     declared = required(METRICS.load(name)) | arguments
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.metrics, name)(**declared)
-    said = refusal(Metric, {"type": name, **declared})
+    said = refusal(MetricField, {"type": name, **declared})
     assert said["at"][0] == at
     assert at in said["message"]
 
@@ -219,16 +219,16 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     "name", ["loss", "val_auc", "learning_rate", "epoch", "", "a b", "../x", "x" * 101, 5]
 )
 def test_a_name_that_would_spoil_the_history_is_refused(name):
-    assert refusal(Metric, {"type": "AUC", "name": name})["code"] == "bad-name"
+    assert refusal(MetricField, {"type": "AUC", "name": name})["code"] == "bad-name"
 
 
 def test_weights_are_as_many_as_labels():
     value = {"type": "AUC", "multi_label": True, "num_labels": 3, "label_weights": [1, 2]}
-    assert refusal(Metric, value)["at"] == ("label_weights",)
+    assert refusal(MetricField, value)["at"] == ("label_weights",)
 
 
 def test_a_missing_argument_of_a_bare_name_is_asked_for():
-    assert refusal(Metric, "mean_io_u")["code"] == "missing-key"
+    assert refusal(MetricField, "mean_io_u")["code"] == "missing-key"
 
 
 @pytest.mark.parametrize(
@@ -236,4 +236,4 @@ def test_a_missing_argument_of_a_bare_name_is_asked_for():
     [("accurcy", "accuracy"), ("binary_accurcy", "BinaryAccuracy"), ("pecision", "Precision")],
 )
 def test_a_misspelt_metric_is_answered_with_the_right_one(written, meant):
-    assert refusal(Metric, written)["hint"] == f"Did you mean `{meant}`?"
+    assert refusal(MetricField, written)["hint"] == f"Did you mean `{meant}`?"

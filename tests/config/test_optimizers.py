@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from layercli.config.training.registry import OPTIMIZERS
-from layercli.config.training.types import Optimizer
+from layercli.config.training.types import OptimizerField
 from layercli.engine.keras_objects import keras_object
 from tests.config.against_keras import (
     assert_built_alike,
@@ -50,8 +50,8 @@ def test_a_schedule_is_built_with_its_optimizer():
 
 def test_a_schedule_is_written_out_and_read_back():
     declared = OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE})
-    assert OPTIMIZERS.parse(declared.plain()) == declared
-    assert declared.plain()["learning_rate"]["type"] == "CosineDecay"
+    assert OPTIMIZERS.parse(declared.to_plain()) == declared
+    assert declared.to_plain()["learning_rate"]["type"] == "CosineDecay"
 
 
 def test_a_whole_number_is_a_learning_rate():
@@ -88,7 +88,7 @@ REFUSED_BY_KERAS = [
 def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.optimizers, name)(**arguments)
-    said = refusal(Optimizer, {"type": name, **arguments})
+    said = refusal(OptimizerField, {"type": name, **arguments})
     assert said["at"][0] == at
     assert at in said["message"]
 
@@ -109,36 +109,36 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     ],
 )
 def test_what_cannot_train_is_refused(name, arguments, at):
-    said = refusal(Optimizer, {"type": name, **arguments})
+    said = refusal(OptimizerField, {"type": name, **arguments})
     assert said["at"][0] == at
 
 
 @pytest.mark.parametrize("rate", ["0.001", "1e-3", " 1"])
 def test_a_quoted_number_is_refused_with_the_way_out(rate):
-    said = refusal(Optimizer, {"type": "Adam", "learning_rate": rate})
+    said = refusal(OptimizerField, {"type": "Adam", "learning_rate": rate})
     assert said["hint"] == "Write it as a number, without quotes."
 
 
 def test_a_word_where_a_rate_belongs_is_looked_up_among_schedules():
-    said = refusal(Optimizer, {"type": "Adam", "learning_rate": {"type": "CosineDecai"}})
+    said = refusal(OptimizerField, {"type": "Adam", "learning_rate": {"type": "CosineDecai"}})
     assert said["at"] == ("learning_rate", "type")
     assert "CosineDecay" in said["hint"]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS.refused)
+@pytest.mark.parametrize("name", OPTIMIZERS.unavailable)
 def test_an_optimizer_that_no_config_may_have_says_why(name):
-    said = refusal(Optimizer, name)
+    said = refusal(OptimizerField, name)
     assert said["code"] == "refused-type"
     assert said["hint"]
 
 
 def test_lr_is_answered_with_learning_rate():
-    assert "learning_rate" in refusal(Optimizer, {"type": "Adam", "lr": 0.1})["hint"]
+    assert "learning_rate" in refusal(OptimizerField, {"type": "Adam", "lr": 0.1})["hint"]
 
 
 def test_a_misspelt_optimizer_is_answered_with_the_right_one():
     with pytest.raises(ValidationError, match="There is no optimizer"):
-        TypeAdapter(Optimizer).validate_python("Adma")
+        TypeAdapter(OptimizerField).validate_python("Adma")
 
 
 @pytest.mark.parametrize(

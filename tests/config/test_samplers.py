@@ -44,7 +44,7 @@ def test_optuna_takes_a_sampler_as_it_is_declared(name):
 
 
 def test_every_sampler_and_pruner_of_optuna_is_known_or_refused():
-    known = {*SAMPLERS.names, *SAMPLERS.refused, "BaseSampler", "BaseGASampler", "nsgaii"}
+    known = {*SAMPLERS.names, *SAMPLERS.unavailable, "BaseSampler", "BaseGASampler", "nsgaii"}
     assert known == set(optuna.samplers.__all__)
     assert {*PRUNERS.names, "BasePruner"} == set(optuna.pruners.__all__)
 

@@ -3,7 +3,7 @@ import pytest
 from keras.optimizers import schedules
 
 from layercli.config.training.registry import SCHEDULES
-from layercli.config.training.types import Optimizer
+from layercli.config.training.types import OptimizerField
 from tests.config.against_keras import (
     assert_built_alike,
     assert_complete,
@@ -51,7 +51,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     declared = required(SCHEDULES.load(name)) | arguments
     with pytest.raises((ValueError, IndexError)):
         getattr(schedules, name)(**declared)(5)
-    said = refusal(Optimizer, {"type": "SGD", "learning_rate": {"type": name, **declared}})
+    said = refusal(OptimizerField, {"type": "SGD", "learning_rate": {"type": name, **declared}})
     assert said["at"][:2] == ("learning_rate", at)
     assert at in said["message"]
 
@@ -67,7 +67,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
 )
 def test_what_makes_a_rate_that_is_no_rate_is_refused(name, arguments, at):
     said = refusal(
-        Optimizer,
+        OptimizerField,
         {"type": "SGD", "learning_rate": {"type": name, **required(SCHEDULES.load(name)), **arguments}},
     )
     assert said["at"][:2] == ("learning_rate", at)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layercli.config.data.section import Split
+from layercli.config.data.section import SplitConfig
 from layercli.data.examples import Examples
-from layercli.data.subset import Shuffle, epoch_order
+from layercli.data.subset import ShuffleSeed, compute_epoch_order
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -24,7 +24,7 @@ def numbers(parts):
     ({"test": 0.333}, (67, 0, 33)),
 ])  # fmt: skip
 def test_parts_have_the_declared_fractions_or_counts(split, counts):
-    parts = COUNTED.divide(Split(**split), seed=0, shuffle=True)
+    parts = COUNTED.split(SplitConfig(**split), seed=0, shuffle=True)
     assert tuple(map(len, (parts.train, parts.validation, parts.test))) == counts
 
 
@@ -37,27 +37,27 @@ def test_every_example_is_in_exactly_one_part_with_its_target(
     samples, validation, test, seed, shuffle, stratify, data
 ):
     y = np.asarray(data.draw(st.lists(st.integers(0, 3), min_size=samples, max_size=samples)))
-    split = Split(validation=validation, test=min(test, samples // 2), stratify=stratify)
-    parts = Examples(np.arange(samples), y).divide(split, seed=seed, shuffle=shuffle)
+    split = SplitConfig(validation=validation, test=min(test, samples // 2), stratify=stratify)
+    parts = Examples(np.arange(samples), y).split(split, seed=seed, shuffle=shuffle)
     assert sorted(chain(*numbers(parts))) == list(range(samples))
     assert all(np.array_equal(y[part.x], part.y) for part in (parts.train, parts.validation, parts.test))
 
 
 def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
-    split = Split(validation=0.2, test=0.2)
-    first, again, other = (COUNTED.divide(split, seed=seed, shuffle=True) for seed in (5, 5, 6))
+    split = SplitConfig(validation=0.2, test=0.2)
+    first, again, other = (COUNTED.split(split, seed=seed, shuffle=True) for seed in (5, 5, 6))
     assert numbers(first) == numbers(again)
     assert all(one != two for one, two in zip(numbers(first), numbers(other), strict=True))
 
 
 def test_without_shuffle_the_parts_are_in_the_order_of_the_data():
-    parts = COUNTED.divide(Split(validation=0.2, test=0.1), seed=5, shuffle=False)
+    parts = COUNTED.split(SplitConfig(validation=0.2, test=0.1), seed=5, shuffle=False)
     assert numbers(parts) == [list(range(70)), list(range(70, 90)), list(range(90, 100))]
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_stratified_parts_have_the_classes_in_proportion(shuffle):
-    parts = COUNTED.divide(Split(validation=0.2, test=0.1, stratify=True), seed=1, shuffle=shuffle)
+    parts = COUNTED.split(SplitConfig(validation=0.2, test=0.1, stratify=True), seed=1, shuffle=shuffle)
     counts = [
         np.bincount(part.y, minlength=3).tolist() for part in (parts.train, parts.validation, parts.test)
     ]
@@ -65,29 +65,29 @@ def test_stratified_parts_have_the_classes_in_proportion(shuffle):
 
 
 def test_parts_that_are_not_stratified_follow_chance():
-    parts = COUNTED.divide(Split(validation=0.2), seed=0, shuffle=True)
+    parts = COUNTED.split(SplitConfig(validation=0.2), seed=0, shuffle=True)
     assert np.bincount(parts.validation.y, minlength=3).tolist() != [12, 6, 2]
 
 
 def test_the_fingerprint_changes_with_every_value_shape_dtype_and_order():
-    split = Split(validation=0.2)
-    original = COUNTED.divide(split, seed=0, shuffle=False).fingerprint()
-    assert original == COUNTED.divide(split, seed=1, shuffle=False).fingerprint()
+    split = SplitConfig(validation=0.2)
+    original = COUNTED.split(split, seed=0, shuffle=False).fingerprint()
+    assert original == COUNTED.split(split, seed=1, shuffle=False).fingerprint()
     assert original.startswith("sha256:")
     changed = COUNTED.x.copy()
     changed[99] += 1
     others = [
-        Examples(changed, COUNTED.y).divide(split, seed=0, shuffle=False),
-        Examples(COUNTED.x.astype("float32"), COUNTED.y).divide(split, seed=0, shuffle=False),
-        Examples(COUNTED.x[:, None], COUNTED.y).divide(split, seed=0, shuffle=False),
-        Examples(COUNTED.x, COUNTED.y + 1).divide(split, seed=0, shuffle=False),
-        COUNTED.divide(split, seed=0, shuffle=True),
-        COUNTED.divide(Split(validation=0.21), seed=0, shuffle=False),
+        Examples(changed, COUNTED.y).split(split, seed=0, shuffle=False),
+        Examples(COUNTED.x.astype("float32"), COUNTED.y).split(split, seed=0, shuffle=False),
+        Examples(COUNTED.x[:, None], COUNTED.y).split(split, seed=0, shuffle=False),
+        Examples(COUNTED.x, COUNTED.y + 1).split(split, seed=0, shuffle=False),
+        COUNTED.split(split, seed=0, shuffle=True),
+        COUNTED.split(SplitConfig(validation=0.21), seed=0, shuffle=False),
     ]
     assert len({original, *(parts.fingerprint() for parts in others)}) == 7
 
 
-@pytest.mark.parametrize("shuffle", [None, Shuffle(seed=3, epoch=1)])
+@pytest.mark.parametrize("shuffle", [None, ShuffleSeed(seed=3, epoch=1)])
 def test_batches_that_start_later_are_those_of_a_pass_from_the_beginning(shuffle):
     weighted = replace(COUNTED, weights=np.arange(100.0) * 2)
     whole = list(weighted.batches(32, shuffle=shuffle))
@@ -100,7 +100,10 @@ def test_batches_that_start_later_are_those_of_a_pass_from_the_beginning(shuffle
 
 
 def test_each_epoch_and_seed_has_an_order_of_its_own_that_comes_again():
-    orders = [epoch_order(50, shuffle).tolist() for shuffle in (Shuffle(1, 0), Shuffle(1, 1), Shuffle(2, 0))]
+    orders = [
+        compute_epoch_order(50, shuffle).tolist()
+        for shuffle in (ShuffleSeed(1, 0), ShuffleSeed(1, 1), ShuffleSeed(2, 0))
+    ]
     assert len(set(map(tuple, orders))) == 3
-    assert epoch_order(50, Shuffle(1, 1)).tolist() == orders[1]
-    assert epoch_order(50, None).tolist() == list(range(50))
+    assert compute_epoch_order(50, ShuffleSeed(1, 1)).tolist() == orders[1]
+    assert compute_epoch_order(50, None).tolist() == list(range(50))

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layercli.data.examples import Examples, Parts, RefusedDataError
-from layercli.data.subset import Shuffle
-from layercli.data.targets_and_weights import Changed, one_hot, weighted
+from layercli.data.examples import DataError, Examples, Splits
+from layercli.data.subset import ShuffleSeed
+from layercli.data.targets_and_weights import MappedSubset, apply_class_weights, encode_one_hot
 from tests.running import invoke
 
 LABELS = np.array([0, 1, 1, 2, 1, 1, 0, 1], dtype=np.int32)
@@ -29,21 +29,21 @@ class Streamed:
 
 
 def parts_of(examples):
-    return Parts(examples, examples, examples.take(np.arange(0)))
+    return Splits(examples, examples, examples.take(np.arange(0)))
 
 
 @pytest.fixture(params=["memory", "streamed"])
 def parts(request):
     made = parts_of(EXAMPLES)
-    return made if request.param == "memory" else Parts(*map(Streamed, made.all))
+    return made if request.param == "memory" else Splits(*map(Streamed, made.subsets))
 
 
 def drawn(part):
-    return list(part.batches(3, shuffle=Shuffle(1, 0)))
+    return list(part.batches(3, shuffle=ShuffleSeed(1, 0)))
 
 
 def test_balanced_classes_count_the_same_and_the_mean_weight_is_1(parts):
-    found = weighted(parts, "balanced")
+    found = apply_class_weights(parts, "balanced")
     weights = np.concatenate([batch.weights for batch in drawn(found.train)])
     labels = np.concatenate([batch.y for batch in drawn(found.train)])
     totals = [weights[labels == label].sum() for label in range(3)]
@@ -52,19 +52,19 @@ def test_balanced_classes_count_the_same_and_the_mean_weight_is_1(parts):
 
 def test_classes_weigh_what_the_config_says_by_name_or_label_times_the_examples_own_weight(parts):
     own = replace(EXAMPLES, weights=np.arange(8, dtype=np.float32))
-    changed = weighted(replace(parts, train=own), {"rare": 3.0, "2": 5.0})
+    changed = apply_class_weights(replace(parts, train=own), {"rare": 3.0, "2": 5.0})
     assert changed.train.weights.tolist() == [0, 1, 2, 15, 4, 5, 18, 7]
-    found = weighted(parts, {"rare": 3.0, "2": 5.0})
+    found = apply_class_weights(parts, {"rare": 3.0, "2": 5.0})
     rows = np.concatenate([batch.x for batch in drawn(found.train)]).astype(int)
     weights = np.concatenate([batch.weights for batch in drawn(found.train)])
     assert weights[np.argsort(rows)].tolist() == [3, 1, 1, 5, 1, 1, 3, 1]
     assert [batch.weights for batch in drawn(found.validation)] == [None] * 3
-    assert found.train.like.weights.shape == (0,)
+    assert found.train.empty_batch.weights.shape == (0,)
 
 
 def test_a_weight_for_no_class_is_refused_with_the_classes(parts):
-    with pytest.raises(RefusedDataError) as caught:
-        weighted(parts, {"rar": 2.0, "7": 1.0})
+    with pytest.raises(DataError) as caught:
+        apply_class_weights(parts, {"rar": 2.0, "7": 1.0})
     assert [(found.message, found.hint) for found in caught.value.findings] == [
         ('There is no class "rar".', "Did you mean `rare`?"),
         ('There is no class "7".', "The classes are `rare`, `common`, `rarest`."),
@@ -79,23 +79,23 @@ def test_a_weight_for_no_class_is_refused_with_the_classes(parts):
     ],
 )
 def test_weights_of_classes_need_the_classes_of_one_target(y, why):
-    with pytest.raises(RefusedDataError, match=why):
-        weighted(parts_of(Examples(np.arange(8.0), y)), "balanced")
+    with pytest.raises(DataError, match=why):
+        apply_class_weights(parts_of(Examples(np.arange(8.0), y)), "balanced")
 
 
 def test_labels_become_one_hot_in_every_part(parts):
-    found = one_hot(parts, {None: 4})
+    found = encode_one_hot(parts, {None: 4})
     for batch in drawn(found.train):
         assert batch.y.dtype == np.float32
         assert batch.y.tolist() == np.eye(4)[LABELS[batch.x.astype(int)]].tolist()
-    assert found.validation.like.y.shape == found.test.like.y.shape == (0, 4)
-    assert isinstance(found.train, Changed) == (not isinstance(parts.train, Examples))
-    assert one_hot(parts, {}) is parts
+    assert found.validation.empty_batch.y.shape == found.test.empty_batch.y.shape == (0, 4)
+    assert isinstance(found.train, MappedSubset) == (not isinstance(parts.train, Examples))
+    assert encode_one_hot(parts, {}) is parts
 
 
 def test_of_several_targets_those_become_one_hot_whose_output_takes_it():
     several = parts_of(Examples(np.arange(8.0), {"a": LABELS, "b": LABELS}))
-    found = one_hot(several, {"b": 3}).train
+    found = encode_one_hot(several, {"b": 3}).train
     assert (found.y["a"].shape, found.y["b"].shape) == ((8,), (8, 3))
 
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layercli.check import check
-from layercli.config.data.section import DATA, Split
-from layercli.data.examples import Parts, RefusedDataError
-from layercli.data.readers.registry import read
-from layercli.data.statistics import survey
+from layercli.check import check_config
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data.examples import DataError, Splits
+from layercli.data.readers.registry import load_dataset
+from layercli.data.statistics import compute_statistics
 from tests.running import invoke
 
 MODEL = """
@@ -35,8 +35,8 @@ def place(tmp_path, monkeypatch):
 
 
 def refusal(memory=None, **data):
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse(data), memory=memory)
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse(data), memory=memory)
     [found] = caught.value.findings
     return found.path, found.message
 
@@ -57,9 +57,9 @@ Y = np.array([0, 1, 2, 0, 1, 2])
 
 def test_arrays_are_read_in_the_dtypes_of_training(place):
     data = save(place, x=X, y=Y, pixels=Y.astype(np.uint8).reshape(6, 1), words=np.array(list("abcdef")))
-    examples = read(DATA.parse(data | {"features": "x"}))
+    examples = load_dataset(DATA_TYPES.parse(data | {"features": "x"}))
     assert (examples.x.dtype, examples.y.dtype) == (np.float32, np.int32)
-    several = read(DATA.parse(data | {"inputs": {"a": "x", "b": "pixels", "c": "words"}}))
+    several = load_dataset(DATA_TYPES.parse(data | {"inputs": {"a": "x", "b": "pixels", "c": "words"}}))
     assert {name: array.dtype.kind for name, array in several.x.items()} == {"a": "f", "b": "u", "c": "O"}
     facts = several.facts()
     assert (facts.inputs, facts.classes, facts.samples) == ({"a": (2,), "b": (1,), "c": ()}, 3, 6)
@@ -133,7 +133,9 @@ def test_a_pipe_or_folder_is_no_file(place):
 
 def test_a_table_with_all_that_tables_have(place):
     text = 'a, b ,name,y\n1, 2.5,"x, y" ,no\n3,?,z , yes\n\n4,5,NA,no\n'
-    examples = read(DATA.parse(csv(place, text, inputs={"numbers": ["a", "b"], "name": "name"})))
+    examples = load_dataset(
+        DATA_TYPES.parse(csv(place, text, inputs={"numbers": ["a", "b"], "name": "name"}))
+    )
     assert examples.class_names == ("no", "yes")
     assert examples.y.tolist() == [0, 1, 0]
     np.testing.assert_array_equal(
@@ -147,16 +149,16 @@ def test_tables_without_header_with_other_separators_zipped_and_in_several_files
         with gzip.open(place / f"part{number}.csv.gz", "wt") as file:
             file.write(f"{number};1\n{number};2\n")
     data = {"type": "csv", "path": "part*.csv.gz", "target": "y", "separator": ";", "columns": ["a", "y"]}
-    examples = read(DATA.parse(data))
+    examples = load_dataset(DATA_TYPES.parse(data))
     assert examples.x.ravel().tolist() == [0, 0, 1, 1, 2, 2]
     assert examples.y.dtype == np.float32  # whole numbers that begin at 1 are no labels
-    assert read(DATA.parse(data | {"target_type": "labels"})).class_names == ("1", "2")
+    assert load_dataset(DATA_TYPES.parse(data | {"target_type": "labels"})).class_names == ("1", "2")
 
 
 def test_whole_numbers_without_gaps_are_labels_unless_said_otherwise(place):
     data = csv(place, "a,y\n1,0\n2,1\n3,2\n")
-    assert read(DATA.parse(data)).facts().classes == 3
-    assert read(DATA.parse(data | {"target_type": "numbers"})).facts().classes is None
+    assert load_dataset(DATA_TYPES.parse(data)).facts().classes == 3
+    assert load_dataset(DATA_TYPES.parse(data | {"target_type": "numbers"})).facts().classes is None
 
 
 @pytest.mark.parametrize(
@@ -181,8 +183,8 @@ def test_a_table_that_cannot_be_used_says_why(place, text, message):
 def test_missing_numbers_are_filled_by_what_the_training_examples_tell(place):
     rows = "".join(f"{'NA' if n % 4 == 0 else n},{n % 2},{n % 3}\n" for n in range(40))
     data = csv(place, "a,b,y\n" + rows, missing={"numbers": "mean"}, split={"test": 0.5}, shuffle=False)
-    parsed = DATA.parse(data)
-    parts = read(parsed).divide(parsed.split, seed=0, shuffle=False)
+    parsed = DATA_TYPES.parse(data)
+    parts = load_dataset(parsed).split(parsed.split, seed=0, shuffle=False)
     known = [n for n in range(20) if n % 4]
     assert parts.train.x[0, 0] == parts.test.x[0, 0] == pytest.approx(sum(known) / len(known))
     assert not np.isnan(parts.test.x).any()
@@ -272,7 +274,7 @@ def test_parquet_is_read_as_a_table_of_text_is(place):
         t=pa.array(["x", " ?", None]).dictionary_encode(),
         y=["p", "q", "p"],
     )
-    examples = read(DATA.parse(data | {"inputs": {"n": ["a", "b"], "t": "t"}}))
+    examples = load_dataset(DATA_TYPES.parse(data | {"inputs": {"n": ["a", "b"], "t": "t"}}))
     np.testing.assert_array_equal(examples.x["n"], np.array([[1, 0.5], [np.nan, 1.5], [3, 2.5]], np.float32))
     assert examples.x["t"].tolist() == [["x"], [""], [""]]
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 0], ("p", "q"))
@@ -305,24 +307,24 @@ def test_images_are_read_by_their_folders_whatever_their_format(place):
     image(place / "i" / "a" / "1.PNG", value=200)
     (place / "i" / "a" / "notes.txt").write_text("no image")
     (place / "i" / ".cache").mkdir()
-    examples = read(DATA.parse({"type": "images", "path": "i", "channels": 1}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": 1}))
     assert (examples.x.shape, examples.x.dtype) == ((5, 4, 6, 1), np.uint8)
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 1, 1, 1], ("a", "b"))
     assert examples.x[0, 0, 0, 0] == 200
-    scaled = read(DATA.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 3]}))
+    scaled = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 3]}))
     assert scaled.x.shape == (5, 2, 3, 3)
 
 
 def test_sixteen_bits_are_kept(place):
     image(place / "i" / "a" / "1.png", mode="I;16", value=40_001)
-    examples = read(DATA.parse({"type": "images", "path": "i"}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}))
     assert examples.x.dtype == np.float32
     assert set(examples.x.ravel().tolist()) == {40_001.0}
 
 
 def test_sixteen_bits_are_kept_in_every_colour_and_beside_eight_refused(place):
     image(place / "i" / "a" / "1.png", mode="I;16", value=40_001)
-    examples = read(DATA.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 2]}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 2]}))
     assert set(examples.x.ravel().tolist()) == {40_001.0}
     image(place / "i" / "a" / "2.png")
     assert refusal(type="images", path="i")[1].endswith("2.png has 8 bits a value, but the others have 16.")
@@ -364,7 +366,7 @@ DEEP = np.random.default_rng(0).integers(0, 65536, (3, 4, 4)).astype(np.uint16)
 )
 def test_colours_of_sixteen_bits_are_kept_to_the_last_bit(place, stored, channels, expected):
     deep_png(place / "i" / "a" / "1.png", stored)
-    examples = read(DATA.parse({"type": "images", "path": "i", "channels": channels}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": channels}))
     assert examples.x.dtype == np.float32
     np.testing.assert_allclose(examples.x, expected[None], rtol=1e-6 if channels == 1 else 0)
 
@@ -378,7 +380,7 @@ def test_colours_of_sixteen_bits_are_scaled_as_those_of_eight(place):
         (place / "e" / "a").mkdir(parents=True, exist_ok=True)
         Image.fromarray(eight[..., :channels]).save(place / "e" / "a" / "1.png")
         keys = {"type": "images", "size": [4, 5], "channels": channels}
-        deep, shallow = (read(DATA.parse(keys | {"path": path})).x for path in ("d", "e"))
+        deep, shallow = (load_dataset(DATA_TYPES.parse(keys | {"path": path})).x for path in ("d", "e"))
         opaque = shallow[..., 3:] > 99 if channels == 4 else True  # below, 8 bits of a colour say little
         assert np.abs(np.where(opaque, deep / 257 - shallow, 0)).max() < (1.1 if channels == 3 else 3)
 
@@ -388,8 +390,8 @@ def test_colours_of_sixteen_bits_that_are_damaged_or_beside_others_are_told(plac
     image(place / "i" / "a" / "2.png", mode="RGB", size=(4, 3))
     deep_png(place / "i" / "a" / "3.png", DEEP[:2])
     (place / "i" / "a" / "4.png").write_bytes((place / "i" / "a" / "1.png").read_bytes()[:70])
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse({"type": "images", "path": "i"}))
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}))
     assert [found.message for found in caught.value.findings] == [
         "i/a/2.png has 8 bits a value, but the others have 16.",
         "i/a/3.png is 2x4, but the others are 3x4.",
@@ -401,14 +403,14 @@ def test_colours_of_sixteen_bits_that_are_damaged_or_beside_others_are_told(plac
 
 def read_first(path):
     """What is said of a file, beside others that stand before it."""
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse({"type": "images", "path": "i"}))
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}))
     return next(found.message for found in caught.value.findings if path.name in found.message)
 
 
 def test_images_whose_lines_have_sixteen_bytes_are_not_taken_for_deep_ones(place):
     image(place / "i" / "a" / "1.bmp", mode="RGB", size=(5, 5))
-    assert read(DATA.parse({"type": "images", "path": "i"})).x.dtype == np.uint8
+    assert load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"})).x.dtype == np.uint8
 
 
 def test_every_image_that_cannot_be_used_is_told(place):
@@ -416,14 +418,14 @@ def test_every_image_that_cannot_be_used_is_told(place):
     image(place / "i" / "a" / "2.png", size=(9, 9))
     (place / "i" / "a" / "3.png").write_bytes((place / "i" / "a" / "1.png").read_bytes()[:40])
     (place / "i" / "a" / "4.jpg").write_text("no image")
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse({"type": "images", "path": "i"}))
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}))
     told = " ".join(found.message for found in caught.value.findings)
     assert [name in told for name in ("1.png", "2.png is 9x9", "3.png is no image", "4.jpg is no image")] == [
         False
     ] + [True] * 3
-    with pytest.raises(RefusedDataError) as streamed:
-        survey(read(DATA.parse({"type": "images", "path": "i"}), memory=10))
+    with pytest.raises(DataError) as streamed:
+        compute_statistics(load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}), memory=10))
     assert streamed.value.findings == caught.value.findings
 
 
@@ -439,7 +441,7 @@ def test_texts_are_read_by_their_folders(place):
     for name, text in {"bad/1.txt": "awful", "good/1.txt": "fine, é", "good/2.txt": ""}.items():
         (place / "t" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "t" / name).write_text(text)
-    examples = read(DATA.parse({"type": "text", "path": "t"}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "text", "path": "t"}))
     assert examples.x.tolist() == [["awful"], ["fine, é"], [""]]
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 1], ("bad", "good"))
     (place / "t" / "bad" / "2.txt").write_bytes(b"\xff\xfe\x00")
@@ -468,17 +470,21 @@ train: {loss: sparse_categorical_crossentropy}
 def test_each_output_has_a_target_of_its_own(place):
     words = np.array(["plum", "fig", "fig", "date", "plum", "date"])
     data = save(place, x=X, k=words, s=X) | {"features": "x", "target": {"kind": "k", "size": "s"}}
-    examples = read(DATA.parse(data))
+    examples = load_dataset(DATA_TYPES.parse(data))
     assert examples.y["kind"].tolist() == [2, 1, 1, 0, 2, 0]
     assert examples.names_of("kind") == ("date", "fig", "plum")
     facts = examples.facts()
-    assert (facts.of("kind").classes, facts.of("size").shape, facts.of("other")) == (3, (2,), None)
-    parts = examples.divide(Split(validation=3, stratify=True), seed=0, shuffle=True)
+    assert (facts.target_of("kind").classes, facts.target_of("size").shape, facts.target_of("other")) == (
+        3,
+        (2,),
+        None,
+    )
+    parts = examples.split(SplitConfig(validation=3, stratify=True), seed=0, shuffle=True)
     assert sorted(parts.train.y["kind"].tolist()) == [0, 1, 2]
     [batch] = parts.validation.batches(8)
     assert np.array_equal(batch.y["size"], batch.x)
     others = replace(examples, y=examples.y | {"size": X + 1})
-    fingerprints = {Parts(one, one, one).fingerprint() for one in (examples, others)}
+    fingerprints = {Splits(one, one, one).fingerprint() for one in (examples, others)}
     assert len(fingerprints) == 2
 
 
@@ -486,7 +492,7 @@ def test_targets_that_are_no_outputs_and_outputs_without_one_are_told_without_re
     def told(target):
         data = {"type": "npz", "path": "d.npz", "features": "x", "target": target}
         (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
-        return [(found.message, found.hint) for found in check("c.yaml").problems]
+        return [(found.message, found.hint) for found in check_config("c.yaml").problems]
 
     assert told({"kind": "k", "size": "s"}) == []
     assert told({"kind": "k", "sizes": "s"}) == [

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from layercli.config.data.section import DATA, Split
-from layercli.data.examples import Examples, RefusedDataError
-from layercli.data.lazy import Indexed
-from layercli.data.readers.registry import read
-from layercli.data.statistics import labels_of, survey
-from layercli.data.subset import Shuffle
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data.examples import DataError, Examples
+from layercli.data.lazy import LazyDataset
+from layercli.data.readers.registry import load_dataset
+from layercli.data.statistics import compute_statistics, count_labels
+from layercli.data.subset import ShuffleSeed
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 4, 2))
@@ -63,16 +63,16 @@ def flat(examples):
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("section", DATA_SECTIONS.values(), ids=DATA_SECTIONS)
 def test_it_is_read_as_what_is_in_memory(section):
-    data = DATA.parse(section | {"split": SPLIT})
-    held, lazy = read(data), read(data, memory=1000 if section["type"] != "text" else 40)
+    data = DATA_TYPES.parse(section | {"split": SPLIT})
+    held, lazy = load_dataset(data), load_dataset(data, memory=1000 if section["type"] != "text" else 40)
     assert isinstance(held, Examples)
-    assert isinstance(lazy, Indexed)
+    assert isinstance(lazy, LazyDataset)
     assert (lazy.facts(), len(lazy), lazy.class_names) == (held.facts(), len(held), held.class_names)
-    assert flat(lazy.like) == flat(held.like)
-    assert vars_of(survey(lazy)) == vars_of(survey(held))
-    shuffled = Shuffle(5, 2)
+    assert flat(lazy.empty_batch) == flat(held.empty_batch)
+    assert vars_of(compute_statistics(lazy)) == vars_of(compute_statistics(held))
+    shuffled = ShuffleSeed(5, 2)
     for one, other in zip(
-        held.divide(data.split, seed=4, shuffle=True).all, lazy.divide(data.split, seed=4, shuffle=True).all,
+        held.split(data.split, seed=4, shuffle=True).subsets, lazy.split(data.split, seed=4, shuffle=True).subsets,
         strict=True,
     ):  # fmt: skip
         assert [flat(batch) for batch in one.batches(7)] == [flat(batch) for batch in other.batches(7)]
@@ -80,8 +80,8 @@ def test_it_is_read_as_what_is_in_memory(section):
         assert [flat(batch) for batch in one.batches(7, shuffle=shuffled)] == [flat(batch) for batch in again]
         later = other.batches(7, shuffle=shuffled, start=2)
         assert [flat(batch) for batch in later] == [flat(batch) for batch in again[2:]]
-        assert {name: found.counts for name, found in labels_of(one).items()} == {
-            name: found.counts for name, found in labels_of(other).items()
+        assert {name: found.counts for name, found in count_labels(one).items()} == {
+            name: found.counts for name, found in count_labels(other).items()
         }
 
 
@@ -91,13 +91,13 @@ def vars_of(statistics):
 
 @pytest.mark.usefixtures("place")
 def test_the_digest_is_another_for_other_data_and_other_rows(place):
-    data = DATA.parse({"type": "npy", "features": "x.npy", "target": "t.npy"})
-    whole = read(data, memory=1000)
-    first, other = (whole.divide(Split(test=0.2), seed=seed, shuffle=True).test for seed in (1, 2))
+    data = DATA_TYPES.parse({"type": "npy", "features": "x.npy", "target": "t.npy"})
+    whole = load_dataset(data, memory=1000)
+    first, other = (whole.split(SplitConfig(test=0.2), seed=seed, shuffle=True).test for seed in (1, 2))
     digests = {whole.digest(), first.digest(), other.digest()}
-    assert read(data, memory=1000).digest() == whole.digest()
+    assert load_dataset(data, memory=1000).digest() == whole.digest()
     np.save(place / "x.npy", X + 1)
-    assert len(digests | {read(data, memory=1000).digest()}) == 4
+    assert len(digests | {load_dataset(data, memory=1000).digest()}) == 4
 
 
 @pytest.mark.usefixtures("place")
@@ -108,16 +108,16 @@ def test_what_cannot_be_read_is_told_at_once_wherever_it_stands(place, monkeypat
     broken = sorted((place / "t").rglob("*.txt"))[3::20]
     for file in broken:
         file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RefusedDataError) as caught:
-        survey(read(DATA.parse({"type": "text", "path": "t"}), memory=40))
+    with pytest.raises(DataError) as caught:
+        compute_statistics(load_dataset(DATA_TYPES.parse({"type": "text", "path": "t"}), memory=40))
     assert [found.message.split(" ")[0] for found in caught.value.findings] == [
         str(file.relative_to(place)) for file in broken
     ]
 
 
 def refusal(memory=None, **section):
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse(section), memory=memory)
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse(section), memory=memory)
     [found] = caught.value.findings
     return found.path, found.message
 
@@ -155,7 +155,9 @@ def test_arrays_that_cannot_be_used_say_why(place):
 def test_a_column_of_texts_is_read_with_its_target(place):
     rows = "".join(f'"text, {n}",{n},{WORDS[n]}\n' for n in range(60))
     (place / "r.csv").write_text("review,id,label\n" + rows)
-    examples = read(DATA.parse({"type": "text", "path": "r.csv", "column": "review", "target": "label"}))
+    examples = load_dataset(
+        DATA_TYPES.parse({"type": "text", "path": "r.csv", "column": "review", "target": "label"})
+    )
     [(name, texts)] = examples.arrays
     assert (name, texts[7].tolist()) == ("input", ["text, 7"])
     assert examples.class_names == ("date", "fig", "plum")

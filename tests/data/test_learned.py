@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from layercli.config.data.section import DATA, Split
-from layercli.data.examples import RefusedDataError
-from layercli.data.reader_state import Learned
-from layercli.data.readers.registry import read, read_new
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data.examples import DataError
+from layercli.data.reader_state import ReaderState
+from layercli.data.readers.registry import load_dataset, load_new_dataset
 from tests.data.test_files import image
 from tests.running import invoke
 
@@ -39,8 +39,8 @@ def place(tmp_path, monkeypatch):
 
 def learned(data):
     """What was learned of the data, as a run keeps it."""
-    parts = read(data).divide(Split(), seed=0, shuffle=False)
-    return Learned.from_json(json.loads(json.dumps(Learned.of(parts).to_json())))
+    parts = load_dataset(data).split(SplitConfig(), seed=0, shuffle=False)
+    return ReaderState.from_json(json.loads(json.dumps(ReaderState.from_splits(parts).to_json())))
 
 
 SECTIONS = {
@@ -55,14 +55,14 @@ SECTIONS = {
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(("section", "files", "inputs"), SECTIONS.values(), ids=SECTIONS)
 def test_new_files_have_the_classes_of_training(section, files, inputs):
-    data = DATA.parse(section)
+    data = DATA_TYPES.parse(section)
     known = learned(data)
-    [new] = read_new(data, files, known, targets=True).batches(9)
+    [new] = load_new_dataset(data, files, known, has_targets=True).batches(9)
     assert new.class_names == ("date", "fig", "plum")
     assert new.y[0] == 2
-    [(_, x)] = new.arrays
-    [again] = read_new(data, inputs, known, targets=False).batches(9)
-    [(_, same)] = again.arrays
+    [(_, x)] = new.inputs
+    [again] = load_new_dataset(data, inputs, known, has_targets=False).batches(9)
+    [(_, same)] = again.inputs
     assert same.tolist() == x.tolist()
     assert again.y.tolist() == [0] * len(same)
 
@@ -70,33 +70,33 @@ def test_new_files_have_the_classes_of_training(section, files, inputs):
 @pytest.mark.usefixtures("place")
 def test_a_class_that_training_did_not_have_is_refused(place):
     np.savez(place / "other.npz", x=X[:1], t=np.array(["kiwi"]), w=np.ones(1))
-    data = DATA.parse(SECTIONS["npz"][0])
-    with pytest.raises(RefusedDataError, match='Row 1 has the class "kiwi", which training did not have'):
-        read_new(data, ["other.npz"], learned(data), targets=True)
+    data = DATA_TYPES.parse(SECTIONS["npz"][0])
+    with pytest.raises(DataError, match='Row 1 has the class "kiwi", which training did not have'):
+        load_new_dataset(data, ["other.npz"], learned(data), has_targets=True)
     image(place / "o" / "kiwi" / "1.png", size=(4, 4))
-    data = DATA.parse(SECTIONS["images"][0])
-    with pytest.raises(RefusedDataError, match="o has the class kiwi, which training did not have"):
-        read_new(data, ["o"], learned(data), targets=True)
+    data = DATA_TYPES.parse(SECTIONS["images"][0])
+    with pytest.raises(DataError, match="o has the class kiwi, which training did not have"):
+        load_new_dataset(data, ["o"], learned(data), has_targets=True)
 
 
 @pytest.mark.usefixtures("place")
 def test_images_of_another_size_and_folders_without_files_are_refused(place):
     image(place / "o" / "1.png", size=(5, 5))
-    data = DATA.parse(SECTIONS["images"][0])
-    with pytest.raises(RefusedDataError, match=r"1\.png is 5x5, but the others are 4x4"):
-        read_new(data, ["o"], learned(data), targets=False)
-    with pytest.raises(RefusedDataError, match=r"holds no files that end in \.png"):
-        read_new(data, ["m"], learned(data), targets=False)
+    data = DATA_TYPES.parse(SECTIONS["images"][0])
+    with pytest.raises(DataError, match=r"1\.png is 5x5, but the others are 4x4"):
+        load_new_dataset(data, ["o"], learned(data), has_targets=False)
+    with pytest.raises(DataError, match=r"holds no files that end in \.png"):
+        load_new_dataset(data, ["m"], learned(data), has_targets=False)
 
 
 def test_what_has_no_files_says_so():
-    data = DATA.parse({"type": "sklearn", "dataset": "iris"})
-    with pytest.raises(RefusedDataError, match="sklearn data has no files"):
-        read_new(data, ["x"], learned(data), targets=False)
+    data = DATA_TYPES.parse({"type": "sklearn", "dataset": "iris"})
+    with pytest.raises(DataError, match="sklearn data has no files"):
+        load_new_dataset(data, ["x"], learned(data), has_targets=False)
 
 
 def test_a_run_keeps_what_was_learned(digits_run):
     document = json.loads((digits_run.path / "data.json").read_text())
-    assert Learned.from_json(document).one() == ((64,), np.float32)
+    assert ReaderState.from_json(document).single_input() == ((64,), np.float32)
     assert "data.json" in json.loads((digits_run.path / "manifest.json").read_text())["files"]
     assert invoke("evaluate", digits_run.path).exit_code == 0

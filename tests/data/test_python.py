@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from layercli.config.data.section import DATA
-from layercli.data.examples import RefusedDataError
-from layercli.data.lazy import Indexed
-from layercli.data.readers.registry import read
+from layercli.config.data.section import DATA_TYPES
+from layercli.data.examples import DataError
+from layercli.data.lazy import LazyDataset
+from layercli.data.readers.registry import load_dataset
 from tests.running import invoke
 
 CODE = """
@@ -48,13 +48,13 @@ def section(place, function, **parameters):
 
 
 def test_arrays_and_mappings_of_them_are_taken(place):
-    pair = read(DATA.parse(section(place, "pair", samples=9)))
+    pair = load_dataset(DATA_TYPES.parse(section(place, "pair", samples=9)))
     assert (pair.x.shape, pair.x.dtype, pair.facts().classes) == ((9, 2), np.float32, 3)
-    named = read(DATA.parse(section(place, "named")))
+    named = load_dataset(DATA_TYPES.parse(section(place, "named")))
     assert named.x["b"].tolist() == [["u"], ["v"]]
     assert (named.y["k"].tolist(), named.names_of("k"), named.y["n"].shape) == ([0, 1], ("no", "yes"), (2, 1))
     assert named.weights.tolist() == [1, 2]
-    assert isinstance(read(DATA.parse(section(place, "on_disk"))), Indexed)
+    assert isinstance(load_dataset(DATA_TYPES.parse(section(place, "on_disk"))), LazyDataset)
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_arrays_and_mappings_of_them_are_taken(place):
     ],
 )
 def test_what_is_no_data_says_why(place, function, message):
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse(section(place, function)))
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse(section(place, function)))
     [found] = caught.value.findings
     assert message in found.message
     assert found.path == ("data", "function")
 
 
 def test_parameters_that_the_function_does_not_take_are_told(place):
-    with pytest.raises(RefusedDataError, match="unexpected keyword argument 'sample'"):
-        read(DATA.parse(section(place, "pair", sample=9)))
+    with pytest.raises(DataError, match="unexpected keyword argument 'sample'"):
+        load_dataset(DATA_TYPES.parse(section(place, "pair", sample=9)))
 
 
 def told(place, command, *options, function="given_data.py:pair"):

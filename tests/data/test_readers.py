@@ -5,12 +5,12 @@ from inspect import signature
 
 import pytest
 
-from layercli.config.data.section import DATA
+from layercli.config.data.section import DATA_TYPES
 from layercli.data.readers.registry import READERS, Reader, TableReader
 
 
 def test_every_type_of_data_has_a_reader():
-    assert sorted(READERS) == sorted(DATA.load(name).type_name() for name in DATA.names)
+    assert sorted(READERS) == sorted(DATA_TYPES.load(name).type_name() for name in DATA_TYPES.names)
 
 
 @pytest.mark.parametrize("kind", READERS)

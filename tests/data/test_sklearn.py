@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from layercli.config.data.section import DATA
+from layercli.config.data.section import DATA_TYPES
 from layercli.data.readers import sklearn as reader
-from layercli.data.readers.registry import read
+from layercli.data.readers.registry import load_dataset
 from tests.running import python
 
 ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
@@ -12,7 +12,7 @@ ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
 
 @pytest.mark.parametrize("name", ALL)
 def test_examples_are_those_that_scikit_learn_loads(name):
-    examples = read(DATA.parse({"type": "sklearn", "dataset": name}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
     loaded = getattr(datasets, f"load_{name}")()
     np.testing.assert_array_equal(examples.x, loaded.data.astype("float32"))
     np.testing.assert_array_equal(examples.y, loaded.target)
@@ -20,8 +20,8 @@ def test_examples_are_those_that_scikit_learn_loads(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_known_without_reading_is_true(name):
-    data = DATA.parse({"type": "sklearn", "dataset": name})
-    facts, examples = data.facts(), read(data)
+    data = DATA_TYPES.parse({"type": "sklearn", "dataset": name})
+    facts, examples = data.facts(), load_dataset(data)
     assert (facts.samples, facts.shape) == (len(examples), examples.x.shape[1:])
     assert examples.x.dtype == np.float32
     if facts.classes is None:
@@ -32,14 +32,14 @@ def test_what_is_known_without_reading_is_true(name):
 
 
 def test_examples_have_the_declared_shape():
-    examples = read(DATA.parse({"type": "sklearn", "dataset": "digits", "shape": [8, 8, 1]}))
+    examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "digits", "shape": [8, 8, 1]}))
     assert examples.x.shape == (1797, 8, 8, 1)
     np.testing.assert_array_equal(examples.x[7, :, :, 0], datasets.load_digits().images[7])
 
 
 def test_a_scikit_learn_that_keeps_its_files_elsewhere_is_asked_for_them(monkeypatch):
     monkeypatch.setattr(reader, "_TABLES", {"iris": ("moved.csv", 1)})
-    assert len(read(DATA.parse({"type": "sklearn", "dataset": "iris"}))) == 150
+    assert len(load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "iris"}))) == 150
 
 
 def test_data_kept_as_one_table_is_read_without_importing_scikit_learn():

@@ -5,7 +5,7 @@ import pytest
 
 from layercli.data import examples, statistics
 from layercli.data.examples import Examples
-from layercli.data.statistics import labels_of, survey
+from layercli.data.statistics import compute_statistics, count_labels
 
 RNG = np.random.default_rng(5)
 NUMBERS = RNG.normal(size=(200, 3)).astype("float32")
@@ -23,37 +23,37 @@ EXAMPLES = Examples(
 @pytest.mark.parametrize("batch_bytes", [1, 1000, 1 << 24])
 def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_bytes):
     monkeypatch.setattr(examples, "_BATCH_BYTES", batch_bytes)
-    found = survey(EXAMPLES)
+    found = compute_statistics(EXAMPLES)
     numbers = found.inputs["n"]
     finite = np.where(np.isfinite(NUMBERS), NUMBERS, np.nan)
-    assert numbers.missing.tolist() == [0, 2, 0]
-    assert numbers.infinite.tolist() == [0, 0, 1]
+    assert numbers.missing_counts.tolist() == [0, 2, 0]
+    assert numbers.infinite_counts.tolist() == [0, 0, 1]
     assert (numbers.first_missing, numbers.first_infinite) == ({1: (17, 1)}, {2: (60, 2)})
-    assert numbers.known.tolist() == [200, 198, 199]
-    np.testing.assert_array_equal(numbers.low, np.nanmin(finite, axis=0))
-    np.testing.assert_array_equal(numbers.high, np.nanmax(finite, axis=0))
-    np.testing.assert_allclose(numbers.total, np.nansum(finite.astype("float64"), axis=0))
+    assert numbers.finite_counts.tolist() == [200, 198, 199]
+    np.testing.assert_array_equal(numbers.minima, np.nanmin(finite, axis=0))
+    np.testing.assert_array_equal(numbers.maxima, np.nanmax(finite, axis=0))
+    np.testing.assert_allclose(numbers.totals, np.nansum(finite.astype("float64"), axis=0))
     words = found.inputs["w"]
-    assert words.missing.tolist() == [(WORDS == "").sum()]
-    assert words.different == {0: {"", "x", "y"}}
-    assert words.samples == [WORDS[:3, 0].tolist()]
+    assert words.missing_counts.tolist() == [(WORDS == "").sum()]
+    assert words.distinct_values == {0: {"", "x", "y"}}
+    assert words.sample_values == [WORDS[:3, 0].tolist()]
     steps = found.inputs["s"]  # sequences of named columns: each column over all steps
-    np.testing.assert_array_equal(steps.total, SEQUENCES.sum(axis=(0, 1)))
-    assert steps.known.tolist() == [800, 800]
+    np.testing.assert_array_equal(steps.totals, SEQUENCES.sum(axis=(0, 1)))
+    assert steps.finite_counts.tolist() == [800, 800]
     values, counts = np.unique(LABELS, return_counts=True)
     assert found.labels[None].counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
-    assert found.labels[None].first[-1] == int(np.flatnonzero(LABELS == -1)[0])
-    assert labels_of(EXAMPLES)[None].counts == found.labels[None].counts
+    assert found.labels[None].first_rows[-1] == int(np.flatnonzero(LABELS == -1)[0])
+    assert count_labels(EXAMPLES)[None].counts == found.labels[None].counts
 
 
 def test_many_different_values_are_not_kept(monkeypatch):
     monkeypatch.setattr(statistics, "MOST_DIFFERENT", 100)
-    found = survey(EXAMPLES).inputs
-    assert 0 not in found["n"].different
-    assert found["w"].different
+    found = compute_statistics(EXAMPLES).inputs
+    assert 0 not in found["n"].distinct_values
+    assert found["w"].distinct_values
 
 
 def test_the_place_of_a_missing_number_is_told_by_all_its_indices():
     x = np.ones((5, 2, 3, 2), dtype="float32")
     x[3, 1, 2, 0] = np.nan
-    assert survey(Examples(x, np.zeros(5))).inputs[None].first_missing == {0: (3, 1, 2, 0)}
+    assert compute_statistics(Examples(x, np.zeros(5))).inputs[None].first_missing == {0: (3, 1, 2, 0)}

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
-from layercli.config.data.section import DATA, Split
+from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data import split as division
-from layercli.data.examples import RefusedDataError, whole
-from layercli.data.reader_state import Learned
+from layercli.data.examples import DataError, load_examples
+from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv as csv_reader
-from layercli.data.readers.registry import read
-from layercli.data.subset import Shuffle
+from layercli.data.readers.registry import load_dataset
+from layercli.data.subset import ShuffleSeed
 from layercli.data.tables import row_groups as stored
 from layercli.data.tables import streamed as stream
 from layercli.data.tables.cache import Cache
-from layercli.data.tables.plan import Plan
-from layercli.data.tables.streamed import Stream
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.streamed import StreamedRows
 
 ROWS = 5_000
 
@@ -63,12 +63,12 @@ def section(place, kind, **keys):
         "weights": "w",
         "missing": {"numbers": "mean"},
     } | keys
-    return DATA.parse({"type": kind, "path": path, "target": "y"} | keys)
+    return DATA_TYPES.parse({"type": kind, "path": path, "target": "y"} | keys)
 
 
 def streamed(place, kind="parquet", **keys):
-    found = read(section(place, kind, stream="always", **keys))
-    assert isinstance(found, Stream)
+    found = load_dataset(section(place, kind, stream="always", **keys))
+    assert isinstance(found, StreamedRows)
     return found
 
 
@@ -78,7 +78,7 @@ def ids(part, **order):
 
 def assert_alike(one, other, *, ordered=True):
     """The same examples."""
-    one, other = whole(one), whole(other)
+    one, other = load_examples(one), load_examples(other)
     rows = [np.argsort(each.x["n"][:, 0], kind="stable") for each in (one, other)]
     one, other = (one, other) if ordered else (one.take(rows[0]), other.take(rows[1]))
     for name in one.x:
@@ -91,7 +91,7 @@ def assert_alike(one, other, *, ordered=True):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_streamed_table_is_the_table_in_memory(place, kind):
-    memory = read(section(place, kind))
+    memory = load_dataset(section(place, kind))
     stream = streamed(place, kind)
     assert_alike(memory, stream)
     assert memory.facts() == stream.facts()
@@ -105,28 +105,28 @@ def test_the_parts_have_the_same_rows_and_filling_values_streamed_and_in_memory(
     place, numbers, stratify, shuffle
 ):
     keys = {"missing": {"numbers": numbers, "texts": "none", "columns": {"b": -1}}}
-    split = Split(validation=0.13, test=700, stratify=stratify)
-    memory = read(section(place, "csv", **keys)).divide(split, seed=3, shuffle=shuffle)
-    stream = streamed(place, "parquet", **keys).divide(split, seed=3, shuffle=shuffle)
-    for one, other in zip(memory.all, stream.all, strict=True):
+    split = SplitConfig(validation=0.13, test=700, stratify=stratify)
+    memory = load_dataset(section(place, "csv", **keys)).split(split, seed=3, shuffle=shuffle)
+    stream = streamed(place, "parquet", **keys).split(split, seed=3, shuffle=shuffle)
+    for one, other in zip(memory.subsets, stream.subsets, strict=True):
         assert_alike(one, other, ordered=not shuffle and not stratify)
-        assert not np.isnan(whole(other).x["n"]).any()
-        assert "none" in whole(other).x["t"]
-    assert memory.plan == stream.plan
+        assert not np.isnan(load_examples(other).x["n"]).any()
+        assert "none" in load_examples(other).x["t"]
+    assert memory.table_plan == stream.table_plan
 
 
 @settings(max_examples=30)
 @given(validation=st.floats(0, 0.4), test=st.integers(0, 2000), seed=st.integers(0, 2**31 - 1),
        shuffle=st.booleans(), stratify=st.booleans())  # fmt: skip
 def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle, stratify):
-    split = Split(validation=validation, test=test, stratify=stratify)
-    parts = streamed(place).divide(split, seed=seed, shuffle=shuffle)
-    assert tuple(map(len, parts.all)) == split.counts(ROWS)
-    assert sorted(row for part in parts.all for row in ids(part)) == list(range(ROWS))
+    split = SplitConfig(validation=validation, test=test, stratify=stratify)
+    parts = streamed(place).split(split, seed=seed, shuffle=shuffle)
+    assert tuple(map(len, parts.subsets)) == split.counts(ROWS)
+    assert sorted(row for part in parts.subsets for row in ids(part)) == list(range(ROWS))
     if stratify:
-        for part in parts.all:
-            shares = np.bincount(whole(part).y, minlength=3) / max(len(part), 1)
-            expected = np.bincount(whole(streamed(place)).y) / ROWS
+        for part in parts.subsets:
+            shares = np.bincount(load_examples(part).y, minlength=3) / max(len(part), 1)
+            expected = np.bincount(load_examples(streamed(place)).y) / ROWS
             assert np.all(np.abs(shares - expected) * len(part) <= 2) or not len(part)
 
 
@@ -134,8 +134,8 @@ def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle
 @given(size=st.integers(1, 3000), start=st.integers(0, 60), seed=st.integers(0, 99), epoch=st.integers(0, 9),
        shuffle=st.booleans())  # fmt: skip
 def test_a_pass_from_any_batch_on_is_the_rest_of_the_whole_pass(place, size, start, seed, epoch, shuffle):
-    part = streamed(place).divide(Split(test=0.2), seed=1, shuffle=True).train
-    order = Shuffle(seed, epoch) if shuffle else None
+    part = streamed(place).split(SplitConfig(test=0.2), seed=1, shuffle=True).train
+    order = ShuffleSeed(seed, epoch) if shuffle else None
     everything = [batch.x["n"][:, 0].tolist() for batch in part.batches(size, shuffle=order)]
     assert sum(map(len, everything)) == len(part)
     assert all(len(batch) == size for batch in everything[:-1])
@@ -145,37 +145,37 @@ def test_a_pass_from_any_batch_on_is_the_rest_of_the_whole_pass(place, size, sta
 
 
 def test_an_epoch_is_shuffled_the_same_way_for_the_same_seed_alone(place):
-    part = streamed(place).divide(Split(test=0.2), seed=1, shuffle=True).train
-    first = ids(part, shuffle=Shuffle(1, 0))
-    assert first == ids(part, shuffle=Shuffle(1, 0))
+    part = streamed(place).split(SplitConfig(test=0.2), seed=1, shuffle=True).train
+    first = ids(part, shuffle=ShuffleSeed(1, 0))
+    assert first == ids(part, shuffle=ShuffleSeed(1, 0))
     assert sorted(first) == sorted(ids(part)) == ids(part)
-    others = [ids(part, shuffle=Shuffle(*order)) for order in ((1, 1), (2, 0))]
+    others = [ids(part, shuffle=ShuffleSeed(*order)) for order in ((1, 1), (2, 0))]
     assert len({tuple(order) for order in (first, ids(part), *others)}) == 4
     moved = np.abs(np.argsort(np.argsort(first)) - np.arange(len(first)))
     assert np.mean(moved) > 1000  # rows travel further than their row group
 
 
 def test_what_comes_before_the_first_batch_is_not_read(place, monkeypatch):
-    part = streamed(place).divide(Split(), seed=1, shuffle=True).train
+    part = streamed(place).split(SplitConfig(), seed=1, shuffle=True).train
     read_groups = []
-    table = stored.Stored.table
+    table = stored.RowGroups.read_table
     monkeypatch.setattr(
-        stream.Stored,
+        stream.RowGroups,
         "table",
         lambda self, number, columns: read_groups.append(number) or table(self, number, columns),
     )
-    list(part.batches(100, shuffle=Shuffle(1, 0), start=48))
+    list(part.batches(100, shuffle=ShuffleSeed(1, 0), start=48))
     assert len(read_groups) <= 4  # of 11
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_the_digest_tells_data_seed_and_part_apart(place, kind):
-    split = Split(test=0.2)
-    parts = streamed(place, kind).divide(split, seed=1, shuffle=True)
-    assert parts.fingerprint() == streamed(place, kind).divide(split, seed=1, shuffle=True).fingerprint()
+    split = SplitConfig(test=0.2)
+    parts = streamed(place, kind).split(split, seed=1, shuffle=True)
+    assert parts.fingerprint() == streamed(place, kind).split(split, seed=1, shuffle=True).fingerprint()
     others = [
-        streamed(place, kind).divide(split, seed=2, shuffle=True),
-        streamed(place, kind, missing={"numbers": "zero"}).divide(split, seed=1, shuffle=True),
+        streamed(place, kind).split(split, seed=2, shuffle=True),
+        streamed(place, kind, missing={"numbers": "zero"}).split(split, seed=1, shuffle=True),
     ]
     assert len({parts.fingerprint(), *(other.fingerprint() for other in others)}) == 3
 
@@ -183,19 +183,19 @@ def test_the_digest_tells_data_seed_and_part_apart(place, kind):
 def test_a_csv_file_is_converted_once_until_it_or_its_options_change(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = []
-    convert = csv_reader._CsvFiles._convert
+    convert = csv_reader._CsvFiles._convert_to_parquet
     monkeypatch.setattr(
         csv_reader._CsvFiles, "_convert", lambda self, *args: made.append(1) or convert(self, *args)
     )
     (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
     data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": "always"}
-    assert whole(read(DATA.parse(data))).x.tolist() == [[1], [2]]
-    read(DATA.parse(data))
+    assert load_examples(load_dataset(DATA_TYPES.parse(data))).x.tolist() == [[1], [2]]
+    load_dataset(DATA_TYPES.parse(data))
     assert len(made) == 1
-    read(DATA.parse(data | {"missing": {"values": ["0"], "columns": {"y": "drop"}}}))
+    load_dataset(DATA_TYPES.parse(data | {"missing": {"values": ["0"], "columns": {"y": "drop"}}}))
     assert len(made) == 2
     (tmp_path / "t.csv").write_text("a,y\n1,0\n3,1\n")
-    assert whole(read(DATA.parse(data))).x.tolist() == [[1], [3]]
+    assert load_examples(load_dataset(DATA_TYPES.parse(data))).x.tolist() == [[1], [3]]
     assert len(made) == 3
 
 
@@ -209,7 +209,7 @@ def test_many_at_once_make_an_entry_of_the_cache_once(tmp_path):
         target.write_text("whole")
 
     threads = [
-        threading.Thread(target=lambda: found.append(cache.entry("e.txt", make).read_text()))
+        threading.Thread(target=lambda: found.append(cache.get_entry("e.txt", make).read_text()))
         for _ in range(8)
     ]
     for thread in threads:
@@ -227,11 +227,11 @@ def test_an_entry_that_fails_leaves_nothing(tmp_path):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        Cache(tmp_path).entry("e.txt", make)
+        Cache(tmp_path).get_entry("e.txt", make)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(RefusedDataError, match="cannot be written"):
-        Cache(tmp_path / "file").entry("e.txt", make)
+    with pytest.raises(DataError, match="cannot be written"):
+        Cache(tmp_path / "file").get_entry("e.txt", make)
 
 
 def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatch):
@@ -241,9 +241,9 @@ def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatc
     (tmp_path / "t.csv").write_text("\n".join(["text,number,late,whole,y", *lines]))
     inputs = {"t": "text", "n": ["number", "late", "whole"]}
     data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "inputs": inputs}
-    memory, stream = (read(DATA.parse(data | {"stream": how})) for how in ("never", "always"))
+    memory, stream = (load_dataset(DATA_TYPES.parse(data | {"stream": how})) for how in ("never", "always"))
     for name in inputs:
-        np.testing.assert_array_equal(whole(stream).x[name], memory.x[name])
+        np.testing.assert_array_equal(load_examples(stream).x[name], memory.x[name])
     assert memory.x["n"][-1, :2].tolist() == [0.5, 7]
     assert memory.facts() == stream.facts()
 
@@ -268,8 +268,8 @@ def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RefusedDataError) as caught:
-        read(DATA.parse({"type": "csv", "path": "t.csv", "target": "y", "stream": how} | keys))
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "y", "stream": how} | keys))
     assert [found.message for found in caught.value.findings] == [message]
 
 
@@ -281,56 +281,64 @@ def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatc
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = section(place, kind, missing={"numbers": "median", "columns": {"a": "drop"}})
-    plan = read(data).divide(Split(test=0.2), seed=1, shuffle=True).plan
-    plan = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    plan = load_dataset(data).split(SplitConfig(test=0.2), seed=1, shuffle=True).table_plan
+    plan = TablePlan.from_json(json.loads(json.dumps(plan.to_json())))
     new = pa.table({"a": [None, 1.0], "id": [5, None], "t": ["7", None], "b": [None, 2]})
     write = csv.write_csv if kind == "csv" else parquet.write_table
     write(new, tmp_path / f"n.{kind}")
-    data = data.replace(path=[str(tmp_path / f"n.{kind}")], stream=how)
+    data = data.with_arguments(path=[str(tmp_path / f"n.{kind}")], stream=how)
     module = of_csv if kind == "csv" else of_parquet
-    found = whole(module.read_new(data, data.path, Learned({}, plan=plan), None, targets=False))
-    expected = [[5, np.nan, plan.fill["b"]], [plan.fill["id"], 1, 2]]
+    found = load_examples(
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=False)
+    )
+    expected = [[5, np.nan, plan.fill_values["b"]], [plan.fill_values["id"], 1, 2]]
     np.testing.assert_array_equal(found.x["n"], np.array(expected, np.float32))
     assert found.x["t"].tolist() == [["7"], [""]]
-    with pytest.raises(RefusedDataError, match='There is no column "y", which'):
-        module.read_new(data, data.path, Learned({}, plan=plan), None, targets=True)
+    with pytest.raises(DataError, match='There is no column "y", which'):
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
     write(
         new.append_column("y", pa.array(["r", "q"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
-    found = whole(module.read_new(data, data.path, Learned({}, plan=plan), None, targets=True))
+    found = load_examples(
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+    )
     assert (found.y.tolist(), found.class_names, found.weights.tolist()) == ([1], ("p", "q", "r"), [2])
     write(
         new.append_column("y", pa.array(["z", "z"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
-    with pytest.raises(RefusedDataError, match='The target `y` is "z", a class'):
-        whole(module.read_new(data, data.path, Learned({}, plan=plan), None, targets=True))
+    with pytest.raises(DataError, match='The target `y` is "z", a class'):
+        load_examples(
+            module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+        )
 
 
 def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_never(place):
     size = sum(path.stat().st_size for path in place.glob("t?.parquet"))
-    assert isinstance(read(section(place, "parquet"), memory=size), Stream)
-    assert not isinstance(read(section(place, "parquet"), memory=100 * size), Stream)
-    with pytest.raises(RefusedDataError, match="this machine has 1,000 of memory"):
-        read(section(place, "parquet", stream="never"), memory=1000)
+    assert isinstance(load_dataset(section(place, "parquet"), memory=size), StreamedRows)
+    assert not isinstance(load_dataset(section(place, "parquet"), memory=100 * size), StreamedRows)
+    with pytest.raises(DataError, match="this machine has 1,000 of memory"):
+        load_dataset(section(place, "parquet", stream="never"), memory=1000)
 
 
 def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatch):
     from layercli.data.readers import parquet as of_parquet
 
     monkeypatch.setattr(of_parquet, "_MOST_GROUP_BYTES", 1000)
-    assert_alike(read(section(place, "parquet")), streamed(place))
-    assert Counter(path.suffix for path in streamed(place).stored.files) == {".parquet": 2}
-    assert all(path.parent.name == "tables" for path in streamed(place).stored.files)
+    assert_alike(load_dataset(section(place, "parquet")), streamed(place))
+    assert Counter(path.suffix for path in streamed(place).row_groups.files) == {".parquet": 2}
+    assert all(path.parent.name == "tables" for path in streamed(place).row_groups.files)
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
 def test_a_table_without_rows_is_empty(tmp_path, monkeypatch, how):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "t.csv").write_text("a,b,y\n")
-    source = read(DATA.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": how}))
-    assert (len(source), source.like.x.shape, source.facts().samples) == (0, (0, 2), 0)
+    source = load_dataset(
+        DATA_TYPES.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": how})
+    )
+    assert (len(source), source.empty_batch.x.shape, source.facts().samples) == (0, (0, 2), 0)
     assert list(source.batches(8)) == []
 
 
@@ -340,7 +348,7 @@ def test_a_file_in_which_a_column_is_all_missing_fits_the_others(tmp_path, monke
     (tmp_path / "t1.csv").write_text("a,t,y\n?,?,0\n")
     (tmp_path / "t2.csv").write_text("a,t,y\n2.5,x,1\n")
     data = {"type": "csv", "path": str(tmp_path / "t*.csv"), "target": "y", "inputs": {"a": "a", "t": "t"}}
-    found = whole(read(DATA.parse(data | {"stream": how})))
+    found = load_examples(load_dataset(DATA_TYPES.parse(data | {"stream": how})))
     assert (found.x["t"].tolist(), found.y.tolist()) == ([[""], ["x"]], [0, 1])
     np.testing.assert_array_equal(found.x["a"], [[np.nan], [2.5]])
 
@@ -349,12 +357,12 @@ def test_what_was_not_used_for_long_is_removed_when_something_is_made(tmp_path):
     cache, old = Cache(tmp_path), 70 * 24 * 3600
     names = ("unused.json", "used.json", ".half")
     for name in names:
-        cache.entry(name, lambda path: path.write_text("{}"))
+        cache.get_entry(name, lambda path: path.write_text("{}"))
     for name in names:
         status = (tmp_path / name).stat()
         os.utime(tmp_path / name, (status.st_atime - old, status.st_mtime - old))
     written = (tmp_path / "used.json").stat().st_mtime_ns
-    cache.entry("used.json", lambda path: path.write_text("another"))
+    cache.get_entry("used.json", lambda path: path.write_text("another"))
     assert (tmp_path / "used.json").stat().st_mtime_ns == written
-    cache.entry("new.json", lambda path: path.write_text("{}"))
+    cache.get_entry("new.json", lambda path: path.write_text("{}"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.json", "used.json"]

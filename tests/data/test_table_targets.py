@@ -8,10 +8,10 @@ import pytest
 import yaml
 from pyarrow import csv
 
-from layercli.config.data.section import DATA, Split
-from layercli.data.examples import RefusedDataError, whole
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data.examples import DataError, load_examples
 from layercli.data.readers import csv as csv_reader
-from layercli.data.readers.registry import read
+from layercli.data.readers.registry import load_dataset
 from layercli.data.tables import windows
 from tests.running import invoke
 
@@ -33,38 +33,39 @@ def place(tmp_path, monkeypatch):
 
 def section(stream="never", **keys):
     target = {"sort": "kind", "state": "on", "weight": "size"}
-    return DATA.parse({"type": "csv", "path": "t.csv", "target": target, "stream": stream} | keys)
+    return DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": target, "stream": stream} | keys)
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_each_output_has_a_target_of_its_own(stream):
-    source = read(section(stream))
-    found = whole(source)
+    source = load_dataset(section(stream))
+    found = load_examples(source)
     assert found.columns == {None: ("i", "a")}
     assert {name: array.dtype for name, array in found.targets} == {
         "sort": np.int32, "state": np.int32, "weight": np.float32,
     }  # fmt: skip
-    assert (found.names_of("sort"), found.names_of("state")) == (("p", "q", "r"), None)
+    assert (found.class_names_of("sort"), found.class_names_of("state")) == (("p", "q", "r"), None)
     facts = source.facts()
-    assert [facts.of(name).classes for name in ("sort", "state", "weight")] == [3, 2, None]
-    numbers = read(section(stream, target_type={"state": "numbers"}))
-    assert numbers.facts().of("state").classes is None
+    assert [facts.target_of(name).classes for name in ("sort", "state", "weight")] == [3, 2, None]
+    numbers = load_dataset(section(stream, target_type={"state": "numbers"}))
+    assert numbers.facts().target_of("state").classes is None
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_the_parts_are_the_same_streamed_and_have_every_combination_in_proportion(shuffle):
-    split = Split(validation=0.25, test=0.25, stratify=True)
-    both = [read(section(how)).divide(split, seed=2, shuffle=shuffle) for how in ("never", "always")]
-    assert both[0].plan == both[1].plan
-    for one, other in zip(*(parts.all for parts in both), strict=True):
-        one, other = whole(one), whole(other)
+    split = SplitConfig(validation=0.25, test=0.25, stratify=True)
+    both = [load_dataset(section(how)).split(split, seed=2, shuffle=shuffle) for how in ("never", "always")]
+    assert both[0].table_plan == both[1].table_plan
+    for one, other in zip(*(parts.subsets for parts in both), strict=True):
+        one, other = load_examples(one), load_examples(other)
         rows = [np.argsort(each.x[:, 0], kind="stable") for each in (one, other)]
         one, other = one.take(rows[0]), other.take(rows[1])
         np.testing.assert_array_equal(one.x, other.x)
         for name, array in one.targets:
             np.testing.assert_array_equal(array, other.y[name])
     each = [
-        np.bincount(whole(part).y["sort"] * 2 + whole(part).y["state"], minlength=6) for part in both[0].all
+        np.bincount(load_examples(part).y["sort"] * 2 + load_examples(part).y["state"], minlength=6)
+        for part in both[0].subsets
     ]
     assert np.abs(each[0] - 2 * each[1]).max() <= 3
     assert np.abs(each[1] - each[2]).max() <= 1
@@ -73,8 +74,10 @@ def test_the_parts_are_the_same_streamed_and_have_every_combination_in_proportio
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_sequences_have_the_targets_of_their_later_row(stream, monkeypatch):
     monkeypatch.setattr(windows, "_MOST_BYTES", 0)
-    rows = whole(read(section()))
-    found = whole(read(section(stream, inputs={"x": ["i", "size"]}, windows={"length": 3, "horizon": 2})))
+    rows = load_examples(load_dataset(section()))
+    found = load_examples(
+        load_dataset(section(stream, inputs={"x": ["i", "size"]}, windows={"length": 3, "horizon": 2}))
+    )
     assert found.x["x"].shape == (ROWS - 4, 3, 2)
     for name, array in found.targets:
         np.testing.assert_array_equal(array, rows.y[name][4:])
@@ -84,14 +87,14 @@ def test_sequences_have_the_targets_of_their_later_row(stream, monkeypatch):
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_what_is_wrong_with_any_of_them_is_told_at_once(place, stream):
     (place / "t.csv").write_text("a,u,v\n1,,x\n2,y,\n3,y,x\n")
-    with pytest.raises(RefusedDataError) as caught:
-        read(section(stream, target={"one": "u", "two": "v"}))
+    with pytest.raises(DataError) as caught:
+        load_dataset(section(stream, target={"one": "u", "two": "v"}))
     assert [(found.path, found.message) for found in caught.value.findings] == [
         (("data", "target", "one"), "The target `u` is missing in t.csv, line 2."),
         (("data", "target", "two"), "The target `v` is missing in t.csv, line 3."),
     ]
-    with pytest.raises(RefusedDataError, match='There is no column "w"'):
-        read(section(stream, target={"one": "u", "two": "w"}))
+    with pytest.raises(DataError, match='There is no column "w"'):
+        load_dataset(section(stream, target={"one": "u", "two": "w"}))
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])

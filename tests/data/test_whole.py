@@ -8,10 +8,10 @@ import pytest
 import yaml
 from pyarrow import csv, parquet
 
-from layercli.config.data.section import DATA, Split
-from layercli.data.examples import RefusedDataError, whole
-from layercli.data.reader_state import Learned
-from layercli.data.readers.registry import read, read_new
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data.examples import DataError, load_examples
+from layercli.data.reader_state import ReaderState
+from layercli.data.readers.registry import load_dataset, load_new_dataset
 from layercli.data.tables import windows
 from tests.running import invoke
 
@@ -32,7 +32,7 @@ def section(kind, ids, stream, **keys):
     else:
         parquet.write_table(table, "t.parquet", row_group_size=3)
     inputs = {"id": "id", "a": "a"}
-    return DATA.parse(
+    return DATA_TYPES.parse(
         {"type": kind, "path": f"t.{kind}", "target": "y", "inputs": inputs, "stream": stream} | keys
     )
 
@@ -41,21 +41,21 @@ def section(kind, ids, stream, **keys):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_no_number_is_changed(kind, stream):
     data = section(kind, IDS, stream, missing={"numbers": "median"})
-    source = read(data, integers={"id": "int64"})
-    parts = source.divide(Split(test=2), seed=0, shuffle=False)
-    assert whole(source).x["id"].tolist() == [[number] for number in IDS]
-    assert parts.train.like.x["id"].dtype == np.int64
-    learned = Learned.from_json(json.loads(json.dumps(Learned.of(parts).to_json())))
-    again = read_new(data, [f"t.{kind}"], learned, targets=False)
-    assert whole(again).x["id"][:, 0].tolist() == IDS
+    source = load_dataset(data, integers={"id": "int64"})
+    parts = source.split(SplitConfig(test=2), seed=0, shuffle=False)
+    assert load_examples(source).x["id"].tolist() == [[number] for number in IDS]
+    assert parts.train.empty_batch.x["id"].dtype == np.int64
+    learned = ReaderState.from_json(json.loads(json.dumps(ReaderState.from_splits(parts).to_json())))
+    again = load_new_dataset(data, [f"t.{kind}"], learned, has_targets=False)
+    assert load_examples(again).x["id"][:, 0].tolist() == IDS
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
     monkeypatch.setattr(windows, "_MOST_BYTES", 0)
-    source = read(section("csv", IDS, stream, windows={"length": 2}), integers={"id": "int64"})
-    assert whole(source).x["id"][:, :, 0].tolist() == [IDS[first : first + 2] for first in range(8)]
-    assert whole(source).x["a"].dtype == np.float32
+    source = load_dataset(section("csv", IDS, stream, windows={"length": 2}), integers={"id": "int64"})
+    assert load_examples(source).x["id"][:, :, 0].tolist() == [IDS[first : first + 2] for first in range(8)]
+    assert load_examples(source).x["a"].dtype == np.float32
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
@@ -73,8 +73,8 @@ def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
     ],
 )
 def test_what_is_no_whole_number_is_told_with_its_row(ids, dtype, message, stream):
-    with pytest.raises(RefusedDataError) as caught:
-        read(section("csv", ids, stream, missing={"numbers": "mean"}), integers={"id": dtype})
+    with pytest.raises(DataError) as caught:
+        load_dataset(section("csv", ids, stream, missing={"numbers": "mean"}), integers={"id": dtype})
     assert message in [found.message[: len(message)] for found in caught.value.findings]
     assert caught.value.findings[0].path == ("data", "inputs", "id")
 
@@ -86,10 +86,12 @@ def test_missing_numbers_become_what_the_config_says(stream):
         ({"numbers": "zero"}, [1, 0, 3]),
         ({"numbers": "drop"}, [1, 3]),
     ):
-        source = read(section("csv", [1, None, 3], stream, missing=policy), integers={"id": "int32"})
-        assert whole(source).x["id"][:, 0].tolist() == expected
-    with pytest.raises(RefusedDataError, match="of `id` becomes"):
-        read(section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), integers={"id": "int32"})
+        source = load_dataset(section("csv", [1, None, 3], stream, missing=policy), integers={"id": "int32"})
+        assert load_examples(source).x["id"][:, 0].tolist() == expected
+    with pytest.raises(DataError, match="of `id` becomes"):
+        load_dataset(
+            section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), integers={"id": "int32"}
+        )
 
 
 def test_a_lookup_learns_and_a_run_predicts_by_exact_ids(place):

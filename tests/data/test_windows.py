@@ -9,16 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import csv
 
-from layercli.config.data.section import DATA, Split
-from layercli.config.data.tables import Windows
-from layercli.data.examples import whole
-from layercli.data.reader_state import Learned
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.config.data.tables import WindowsConfig
+from layercli.data.examples import load_examples
+from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv as csv_reader
-from layercli.data.readers.registry import read
-from layercli.data.subset import Shuffle
+from layercli.data.readers.registry import load_dataset
+from layercli.data.subset import ShuffleSeed
 from layercli.data.tables import windows as windows_module
-from layercli.data.tables.plan import Plan
-from layercli.data.tables.windows import line_of, ranges, starts_in
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
 from tests.data.test_files import refusal
 
 
@@ -34,7 +34,7 @@ def section(tmp_path, table, *, files=1, **keys):
     for number, rows in enumerate(np.array_split(np.arange(len(table)), files)):
         csv.write_csv(table.take(rows), tmp_path / f"t{number}.csv")
     data = {"type": "csv", "path": str(tmp_path / "t*.csv"), "target": "v", "inputs": {"x": ["v", "u"]}}
-    return DATA.parse(data | {"windows": {"length": 3}} | keys)
+    return DATA_TYPES.parse(data | {"windows": {"length": 3}} | keys)
 
 
 def series(count, rows):
@@ -51,12 +51,14 @@ def test_a_window_has_the_rows_before_its_target(tmp_path, how):
         target_type="numbers",
         stream=how,
     )
-    source = read(data)
+    source = load_dataset(data)
     assert (source.facts().inputs, source.facts().samples) == ({"x": (3, 2)}, 3)
-    assert whole(source).x["x"][:, :, 0].tolist() == [[0, 1, 2], [2, 3, 4], [4, 5, 6]]
-    assert whole(source).y.tolist() == [4, 6, 8]
-    at_once = read(data.replace(windows=Windows(length=3, horizon=0), inputs={"x": ["u"]}))
-    assert whole(at_once).y.tolist() == list(range(2, 10))
+    assert load_examples(source).x["x"][:, :, 0].tolist() == [[0, 1, 2], [2, 3, 4], [4, 5, 6]]
+    assert load_examples(source).y.tolist() == [4, 6, 8]
+    at_once = load_dataset(
+        data.with_arguments(windows=WindowsConfig(length=3, horizon=0), inputs={"x": ["u"]})
+    )
+    assert load_examples(at_once).y.tolist() == list(range(2, 10))
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
@@ -69,7 +71,7 @@ def test_no_window_crosses_a_file_a_series_or_a_row_that_is_left_out(tmp_path, h
     table = {"v": v, "u": table["u"], "station": np.where(table["u"], "a", "b"), "w": table["v"]}
     data = section(tmp_path, table, files=2, stream=how, target_type="numbers", weights="w",
                    windows={"length": 3, "by": "station"}, missing={"columns": {"v": "drop"}})  # fmt: skip
-    found = whole(read(data))
+    found = load_examples(load_dataset(data))
     files = [csv.read_csv(tmp_path / f"t{number}.csv")["w"].to_pylist() for number in range(2)]
     first = {row: number for number, rows in enumerate(files) for row in rows}
     expected = [
@@ -95,18 +97,18 @@ def test_every_window_is_in_one_part_one_series_one_file_and_in_order(
     files = [len(part) for part in np.array_split(keys, cuts)]
     file_of = np.repeat(np.arange(cuts), files)
     kept = np.array([row not in dropped for row in range(len(keys))])
-    line = line_of(keys if keyed else None, files, kept if dropped else None)
+    line = order_rows(keys if keyed else None, files, kept if dropped else None)
     rows = (
         np.flatnonzero(kept) if dropped else np.arange(len(keys))
     )  # the table's row of each row that is kept
     span = length + horizon
-    split = Split(validation=validation, test=test)
+    split = SplitConfig(validation=validation, test=test)
     seen = []
-    for part in ranges(line, len(rows), split):
+    for part in split_segments(line, len(rows), split):
         used = set()
-        for start in starts_in(part, span, stride):
+        for start in find_window_starts(part, span, stride):
             places = np.arange(start, start + span)
-            own = rows[places if line.order is None else line.order[places]]
+            own = rows[places if line.permutation is None else line.permutation[places]]
             assert len(set(file_of[own])) == 1
             if keyed:
                 assert len(set(keys[own])) == 1
@@ -117,7 +119,7 @@ def test_every_window_is_in_one_part_one_series_one_file_and_in_order(
             used |= set(own.tolist())
         seen.append(used)
     assert sum(map(len, seen)) == len(set().union(*seen))
-    order = np.arange(len(rows)) if line.order is None else line.order
+    order = np.arange(len(rows)) if line.permutation is None else line.permutation
     for key in set(keys[rows]) if keyed else [None]:
         own = [row for row in order if key is None or keys[rows[row]] == key]
         counts = split.counts(len(own))
@@ -133,21 +135,27 @@ def test_parts_follow_one_another_in_time_and_gaps_are_filled_by_the_training_ro
                    weights=None, target="u", inputs={"x": ["v"]})  # fmt: skip
     results = []
     for how in ("never", "always"):
-        parts = read(data.replace(stream=how)).divide(Split(validation=0.25, test=0.25), seed=0, shuffle=True)
-        results.append([whole(part).x["x"][..., 0].tolist() for part in parts.all])
-        assert parts.plan.fill == {"v": np.mean([n for n in range(10) if n % 5])}
+        parts = load_dataset(data.with_arguments(stream=how)).split(
+            SplitConfig(validation=0.25, test=0.25), seed=0, shuffle=True
+        )
+        results.append([load_examples(part).x["x"][..., 0].tolist() for part in parts.subsets])
+        assert parts.table_plan.fill_values == {"v": np.mean([n for n in range(10) if n % 5])}
     train, validation, test = results[0]
-    assert train[0] == [parts.plan.fill["v"], 1, 2]
+    assert train[0] == [parts.table_plan.fill_values["v"], 1, 2]
     assert (len(train), validation[0][1:], test[-1]) == (7, [11, 12], [16, 17, 18])
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("shuffle", [Shuffle(1, 2), None])
+@pytest.mark.parametrize("shuffle", [ShuffleSeed(1, 2), None])
 def test_windows_that_are_put_together_batch_by_batch_are_those_in_memory(tmp_path, monkeypatch, shuffle):
     data = section(tmp_path, series(3, 30), windows={"length": 4, "by": ["u"]}, target_type="numbers")
-    laid_out = read(data).divide(Split(test=0.3), seed=0, shuffle=True).train
+    laid_out = load_dataset(data).split(SplitConfig(test=0.3), seed=0, shuffle=True).train
     monkeypatch.setattr(windows_module, "_MOST_BYTES", 0)
-    lazy = read(data.replace(stream="always")).divide(Split(test=0.3), seed=0, shuffle=True).train
+    lazy = (
+        load_dataset(data.with_arguments(stream="always"))
+        .split(SplitConfig(test=0.3), seed=0, shuffle=True)
+        .train
+    )
     assert (len(laid_out), type(lazy).__name__) == (3 * 17, "Sequences")
     for start in (0, 3):
         pairs = zip(
@@ -163,18 +171,22 @@ def test_windows_that_are_put_together_batch_by_batch_are_those_in_memory(tmp_pa
 def test_windows_of_new_rows_need_no_targets(tmp_path, how):
     data = section(tmp_path, series(2, 10) | {"station": ["a"] * 10 + ["b"] * 10}, target_type="numbers",
                    inputs={"x": ["u"]}, windows={"length": 3, "horizon": 2, "by": "station"}, stream=how)  # fmt: skip
-    plan = Plan.from_json(
-        json.loads(json.dumps(read(data).divide(Split(), seed=0, shuffle=True).plan.to_json()))
+    plan = TablePlan.from_json(
+        json.loads(
+            json.dumps(load_dataset(data).split(SplitConfig(), seed=0, shuffle=True).table_plan.to_json())
+        )
     )
     (tmp_path / "new.csv").write_text("u,station\n1,a\n2,a\n3,a\n4,b\n5,b\n6,b\n7,b\n")
-    found = whole(
-        csv_reader.read_new(data, [str(tmp_path / "new.csv")], Learned({}, plan=plan), None, targets=False)
+    found = load_examples(
+        csv_reader.read_new_dataset(
+            data, [str(tmp_path / "new.csv")], ReaderState({}, table_plan=plan), None, has_targets=False
+        )
     )
     assert found.x["x"][..., 0].tolist() == [[1, 2, 3], [4, 5, 6], [5, 6, 7]]
 
 
 def test_a_table_that_is_too_short_for_a_window_has_none(tmp_path):
-    source = read(section(tmp_path, series(1, 3)))
+    source = load_dataset(section(tmp_path, series(1, 3)))
     assert (len(source), source.facts().samples) == (0, 0)
 
 
@@ -183,7 +195,7 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_text("t,y\na,1\nb,2\n")
     keys = {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"t": "t"}, "windows": {"length": 1}}
     assert refusal(**keys, stream="always")[1] == "The input `t` is text, of which no windows are streamed."
-    assert whole(read(DATA.parse(keys))).x["t"].tolist() == [[["a"]]]
+    assert load_examples(load_dataset(DATA_TYPES.parse(keys))).x["t"].tolist() == [[["a"]]]
 
 
 @pytest.mark.parametrize(
@@ -205,4 +217,4 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
 )
 def test_what_cannot_go_together_is_told_before_anything_is_read(keys, message):
     with pytest.raises(ValueError, match=message):
-        DATA.parse({"type": "csv", "path": "t.csv", "target": "v"} | keys)
+        DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "v"} | keys)

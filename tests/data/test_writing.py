@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 
-from layercli.data.predictions import WRITERS
+from layercli.data.predictions import PREDICTION_WRITERS
 
 
 def test_an_npz_is_written_piece_by_piece_as_if_all_had_been_there_at_once(tmp_path):
@@ -12,7 +12,7 @@ def test_an_npz_is_written_piece_by_piece_as_if_all_had_been_there_at_once(tmp_p
         {"word": np.array(part, dtype=object), "a/b": values}
         for part, values in zip(words, numbers, strict=True)
     ]
-    assert WRITERS[".npz"](tmp_path / "p.npz", chunks) == 5
+    assert PREDICTION_WRITERS[".npz"](tmp_path / "p.npz", chunks) == 5
     with np.load(tmp_path / "p.npz", allow_pickle=False) as found:
         assert found.files == ["word", "a/b"]
         np.testing.assert_array_equal(found["word"], np.array([word for part in words for word in part]))
@@ -23,7 +23,7 @@ def test_an_npz_is_written_piece_by_piece_as_if_all_had_been_there_at_once(tmp_p
 
 def test_an_npz_never_holds_all_rows_in_memory(tmp_path):
     tracemalloc.start()
-    WRITERS[".npz"](tmp_path / "p.npz", ({"x": np.zeros((1000, 128))} for _ in range(60)))
+    PREDICTION_WRITERS[".npz"](tmp_path / "p.npz", ({"x": np.zeros((1000, 128))} for _ in range(60)))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 10 * 1000 * 128 * 8 < 60 * 1000 * 128 * 8

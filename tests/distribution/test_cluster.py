@@ -5,7 +5,7 @@ import json
 import pytest
 
 from layercli import runtime
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.distribution import cluster
 from layercli.errors import LayercliError
 from tests.running import IRIS
@@ -21,7 +21,7 @@ def valid(iris, monkeypatch):
     def valid(distribution="auto", layers=""):
         text = IRIS.replace("  epochs: 2", f"  epochs: 2\n  distribution: {distribution}")
         iris.write_text(text.replace("  layers:\n", f"  layers:\n{layers}"))
-        return require(check(str(iris)))
+        return require_valid(check_config(str(iris)))
 
     return valid
 
@@ -43,7 +43,7 @@ def members(kind, index, **jobs):
 )
 def test_tf_config_says_who_takes_part(valid, monkeypatch, text, found):
     monkeypatch.setenv("TF_CONFIG", text)
-    cluster.join(valid())
+    cluster.join_cluster(valid())
     assert runtime.cluster == found
 
 
@@ -55,13 +55,13 @@ def test_tf_config_says_who_takes_part(valid, monkeypatch, text, found):
 def test_a_tf_config_that_makes_no_sense_is_a_problem(valid, monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(LayercliError) as error:
-        cluster.join(valid())
+        cluster.join_cluster(valid())
     assert [problem.code for problem in error.value.problems] == ["bad-cluster"]
 
 
 def test_several_workers_that_are_asked_for_must_be_there(valid):
     with pytest.raises(LayercliError) as error:
-        cluster.join(valid("multi_worker"))
+        cluster.join_cluster(valid("multi_worker"))
     (problem,) = error.value.problems
     assert (problem.code, problem.path, problem.line) == ("bad-cluster", "train.distribution", 10)
 
@@ -69,27 +69,27 @@ def test_several_workers_that_are_asked_for_must_be_there(valid):
 @pytest.mark.parametrize("distribution", ["none", "mirrored"])
 def test_a_config_may_keep_out_of_the_group(valid, monkeypatch, distribution):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    cluster.join(valid(distribution))
+    cluster.join_cluster(valid(distribution))
     assert runtime.cluster is None
 
 
 def test_a_person_who_imports_layercli_is_in_no_group(valid, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
     monkeypatch.setattr(runtime, "is_ours", False)
-    cluster.join(valid())
+    cluster.join_cluster(valid())
     assert runtime.cluster is None
 
 
 def test_what_differs_in_a_group_is_a_warning_of_the_first_process(valid, monkeypatch):
     layers = "    - BatchNormalization\n    - {type: Dropout, rate: 0.1}\n    - {type: Dropout, rate: 0}\n"
     monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1", "b:1"]))
-    warnings = cluster.join(valid(layers=layers))
+    warnings = cluster.join_cluster(valid(layers=layers))
     assert [(problem.code, problem.severity, problem.line) for problem in warnings] == [
         ("differs-in-group", "warning", 6),
         ("differs-in-group", "warning", 7),
     ]
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    assert cluster.join(valid(layers=layers)) == []
+    assert cluster.join_cluster(valid(layers=layers)) == []
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_loss_must_be_a_mean_over_examples(valid, iris, monkeypatch, loss, err
         text.replace("iris", "diabetes").replace(", stratify: true", "").replace("[accuracy]", "[]")
     )
     monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1", "b:1"]))
-    checked = require(check(str(iris)))
+    checked = require_valid(check_config(str(iris)))
     if error is None:
-        assert [problem.code for problem in cluster.join(checked)] == warnings
+        assert [problem.code for problem in cluster.join_cluster(checked)] == warnings
         return
     with pytest.raises(LayercliError) as raised:
-        cluster.join(checked)
+        cluster.join_cluster(checked)
     assert [(problem.code, problem.path) for problem in raised.value.problems] == [
         (error, "train.loss.reduction")
     ]
@@ -129,6 +129,6 @@ def test_a_loss_must_be_a_mean_over_examples(valid, iris, monkeypatch, loss, err
 )  # fmt: skip
 def test_the_gpus_of_this_machine_share_a_training(valid, monkeypatch, visible, distribution, shared):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert cluster.gpus_to_share(valid(distribution)) == shared
+    assert cluster.count_shared_gpus(valid(distribution)) == shared
     monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1"]))
-    assert cluster.gpus_to_share(valid(distribution)) == 0
+    assert cluster.count_shared_gpus(valid(distribution)) == 0

@@ -13,29 +13,35 @@ from layercli import runtime
 def main() -> None:
     task = json.loads(sys.argv[1])
     rank, size = task["rank"], task["size"]
-    runtime.is_ours = True
+    runtime.is_cli_process = True
     runtime.cluster = runtime.Cluster(rank, size)
-    from layercli.check import check, require
-    from layercli.distribution.run_paths import copied
-    from layercli.workflows.resume import go_on
-    from layercli.workflows.resume_check import reopen
-    from layercli.workflows.signals import StoppedError
-    from layercli.workflows.train import train
+    from layercli.check import check_config, require_valid
+    from layercli.distribution.run_paths import copy_run
+    from layercli.workflows.resume import resume_run
+    from layercli.workflows.resume_check import open_for_resume
+    from layercli.workflows.signals import TrainingInterruptedError
+    from layercli.workflows.train import train_new_run
 
     own = Path(task["place"]) / str(rank)
     for config in task["configs"]:
-        train(require(check(config)), run_dir=str(own / Path(config).stem), trust=True)
+        train_new_run(require_valid(check_config(config)), run_dir=str(own / Path(config).stem), trust=True)
     for run in task["resumed"]:
-        begun = reopen(run)
-        go_on(begun if rank == 0 else replace(begun, run=copied(begun.run, own / begun.run.name)), trust=True)
+        begun = open_for_resume(run)
+        resume_run(
+            begun if rank == 0 else replace(begun, run=copy_run(begun.run_dir, own / begun.run_dir.name)),
+            trust=True,
+        )
     for config, block in task["stopped"]:
         if rank == size - 1:  # one is told, and all end
             sigterm_after(block)
         try:
-            train(
-                require(check(config)), run_dir=str(own / Path(config).stem), trust=True, interruptible=True
+            train_new_run(
+                require_valid(check_config(config)),
+                run_dir=str(own / Path(config).stem),
+                trust=True,
+                is_interruptible=True,
             )
-        except StoppedError:
+        except TrainingInterruptedError:
             continue
         raise AssertionError(config)
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from layercli import api
-from layercli.data.readers.registry import read
+from layercli.data.readers.registry import load_dataset
 from layercli.engine.training.execution_plan import Plan, example_bytes, plan
 from tests.running import train, write_config
 
@@ -13,7 +13,7 @@ LOSS = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
 
 def planned(tmp_path, layers, *, samples=None, **section):
     valid = api.load(write_config(tmp_path, layers, train=LOSS | section))
-    examples = read(valid.config.data).divide(valid.config.data.split, seed=0, shuffle=True).train
+    examples = load_dataset(valid.config.data).split(valid.config.data.split, seed=0, shuffle=True).train
     if samples is not None:
         examples = examples.take([0] * samples)
     return plan(valid, examples)
@@ -80,7 +80,7 @@ def test_a_callback_that_looks_at_steps_gets_every_one(tmp_path):
 
 def test_the_bytes_of_an_example_are_those_of_its_arrays(tmp_path):
     valid = api.load(write_config(tmp_path, [HEAD]))
-    examples = read(valid.config.data)
+    examples = load_dataset(valid.config.data)
     assert example_bytes(examples) == (examples.x.nbytes + examples.y.nbytes) / len(examples)
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from layercli import api
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.engine.export import verify
 from layercli.engine.export.compare import differences, wanted
 from layercli.engine.export.options import Options
@@ -64,7 +64,7 @@ def made(tmp_path):
     def made(model):
         path = tmp_path / "c.yaml"
         path.write_text(yaml.safe_dump({"model": model}, sort_keys=False))
-        valid = require(check(str(path)))
+        valid = require_valid(check_config(str(path)))
         return valid, api.build(valid)
 
     return made
@@ -194,7 +194,7 @@ def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
 def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
     monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == "tf2onnx" else object())
     with pytest.raises(LayercliError) as refused:
-        preflight.require_packages("onnx")
+        preflight.require_export_packages("onnx")
     [problem] = refused.value.problems
     assert problem.code == "missing-package"
     assert problem.message == "This format needs tf2onnx, which is not installed."

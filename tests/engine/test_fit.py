@@ -6,18 +6,20 @@ import pytest
 
 from layercli import api
 from layercli.data import examples
-from layercli.data.readers.registry import read
+from layercli.data.readers.registry import load_dataset
 from layercli.engine.adapt import adapt
 from layercli.engine.assemble import assemble
 from layercli.engine.training.compile import compile_model
-from layercli.graph.adaptable import ADAPTED
+from layercli.graph.adaptable import ADAPTABLE_LAYERS
 from tests.running import invoke, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
 
 def parts_of(valid):
-    return read(valid.config.data).divide(valid.config.data.split, seed=valid.config.seed, shuffle=True)
+    return load_dataset(valid.config.data).split(
+        valid.config.data.split, seed=valid.config.seed, shuffle=True
+    )
 
 
 def adapted(tmp_path, layers, **changes):
@@ -66,7 +68,7 @@ def test_discretization_and_lookups_learn_from_the_training_part(tmp_path):
 
 def test_every_keras_layer_that_adapts_is_known():
     adapting = {name for name, cls in vars(keras.layers).items() if hasattr(cls, "adapt")}
-    assert adapting == set(ADAPTED)
+    assert adapting == set(ADAPTABLE_LAYERS)
 
 
 def test_normalization_makes_raw_measurements_learnable(tmp_path):
@@ -211,7 +213,7 @@ def test_layers_learn_batch_by_batch_what_they_learn_from_all_at_once(tmp_path, 
         assembled = assemble(valid)
         adapt(assembled, valid, Streamed(part))
         seen.append(np.asarray(assembled.model(part.x[:20])))
-    assert len(list(examples.in_batches(part))) > 5
+    assert len(list(examples.iterate_batches(part))) > 5
     np.testing.assert_allclose(*seen, rtol=1e-4, atol=1e-4)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layercli.data.examples import Examples
-from layercli.data.subset import Shuffle, epoch_order
+from layercli.data.subset import ShuffleSeed, compute_epoch_order
 from layercli.engine.training.feed import Span, feed_for
 from layercli.engine.training.loop import Loop, Position
 
@@ -120,7 +120,7 @@ def loop(model, examples, *, most=3, stream=False, validation=None, seed=7, **op
 
 
 def order_of(epoch):
-    return epoch_order(SAMPLES, Shuffle(7, epoch))
+    return compute_epoch_order(SAMPLES, ShuffleSeed(7, epoch))
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.data.readers.registry import read
+from layercli.data.readers.registry import load_dataset
 from layercli.engine.assemble import assemble
 from layercli.engine.training.compile import compile_model
 from tests.running import train, write_config
@@ -34,7 +34,7 @@ def theirs(config):
     valid = api.load(config)
     model, section = assemble(valid).model, valid.config.train
     compile_model(model, section)
-    source = read(valid.config.data)
+    source = load_dataset(valid.config.data)
     model.fit(
         source.x, source.y, batch_size=section.batch_size, epochs=section.epochs, shuffle=False, verbose=0
     )

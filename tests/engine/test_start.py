@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from layercli.runtime import native_output_held
+from layercli.runtime import capture_native_stderr
 from tests.running import CONFIGS, python
 
 HIDDEN = ("sklearn", "scipy", "pandas")
@@ -37,7 +37,7 @@ print(sklearn.__name__)
 
 
 def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd):
-    with native_output_held():
+    with capture_native_stderr():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == ""
 
@@ -45,6 +45,6 @@ def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd)
         os.write(2, b"why it failed")
         raise ImportError
 
-    with pytest.raises(ImportError), native_output_held():
+    with pytest.raises(ImportError), capture_native_stderr():
         fail()
     assert capfd.readouterr().err == "why it failed"

@@ -49,9 +49,9 @@ def test_without_the_package_the_command_that_installs_it_is_told(config, tmp_pa
 
 
 def test_a_config_cannot_say_where_to_send_it(tmp_path):
-    from layercli.check import check
+    from layercli.check import check_config
 
     section = {"loss": "mse", "callbacks": [{"type": "MLflow", "tracking_uri": "http://elsewhere"}]}
-    found = check(str(write_config(tmp_path, [HEAD], train=section))).problems
+    found = check_config(str(write_config(tmp_path, [HEAD], train=section))).problems
     [problem] = [problem for problem in found if problem.code == "unknown-key"]
     assert "MLFLOW_TRACKING_URI" in problem.hint

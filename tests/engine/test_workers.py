@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from layercli.distribution.process_group import free_ports
+from layercli.distribution.process_group import find_free_ports
 from layercli.engine.training.checkpointing import Guard
 from tests.engine.group import sigterm_after
 from tests.running import invoke, train
@@ -103,7 +103,7 @@ def written(path, config):
 
 def group(place, *, size=2, **task):
     """Have processes do these trainings together."""
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(size)]
+    addresses = [f"127.0.0.1:{port}" for port in find_free_ports(size)]
     processes = []
     for rank in range(size):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
@@ -279,7 +279,7 @@ def test_a_port_that_is_taken_is_a_problem_not_a_bug(iris):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        workers = [f"127.0.0.1:{port}" for port in (taken.getsockname()[1], *free_ports(1))]
+        workers = [f"127.0.0.1:{port}" for port in (taken.getsockname()[1], *find_free_ports(1))]
         cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
         done = subprocess.run(
             [sys.executable, "-m", "layercli", "train", iris, "--json"],

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from layercli.check import check, require
-from layercli.graph.diff import Side, carried_over, compare, setting_differences
+from layercli.check import check_config, require_valid
+from layercli.graph.diff import ComparedModel, compare_layers, compare_settings, match_weights
 from tests.running import CONFIGS, IRIS
 
 STACK = [
@@ -27,8 +27,8 @@ def side(tmp_path):
         path = tmp_path / "c.yaml"
         document = config if isinstance(config, dict) else {"model": {"input": [8], "layers": config}}
         path.write_text(config if isinstance(config, str) else yaml.safe_dump(document))
-        valid = require(check(str(path)))
-        return Side(valid.config, valid.shapes)
+        valid = require_valid(check_config(str(path)))
+        return ComparedModel(valid.config, valid.shapes)
 
     return side
 
@@ -45,18 +45,18 @@ def told(pairs):
 @pytest.mark.parametrize("new", [NOISE, DENSE], ids=["noise", "dense"])
 @pytest.mark.parametrize("place", range(len(STACK) + 1))
 def test_an_inserted_layer_is_found_as_exactly_that_wherever_it_stands(side, place, new):
-    pairs = compare(side(STACK), side([*STACK[:place], new, *STACK[place:]]))
+    pairs = compare_layers(side(STACK), side([*STACK[:place], new, *STACK[place:]]))
     assert told(pairs) == [("added", new["type"], [])]
     assert pairs[place].kind == "added"
 
 
 @pytest.mark.parametrize("place", range(len(STACK)))
 def test_a_removed_layer_is_found_as_exactly_that_wherever_it_stood(side, place):
-    pairs = compare(side(STACK), side(STACK[:place] + STACK[place + 1 :]))
+    pairs = compare_layers(side(STACK), side(STACK[:place] + STACK[place + 1 :]))
     assert told(pairs) == [("removed", STACK[place]["type"], [])]
-    gone = next(pair.before for pair in pairs if pair.kind == "removed")
+    gone = next(pair.before for pair in pairs if pair.status == "removed")
     assert (
-        gone.node.layer.plain().items()
+        gone.node.layer.to_plain().items()
         >= {key: STACK[place][key] for key in STACK[place] if key != "name"}.items()
     )
 
@@ -64,7 +64,7 @@ def test_a_removed_layer_is_found_as_exactly_that_wherever_it_stood(side, place)
 @pytest.mark.parametrize("place", range(len(STACK)))
 def test_a_renamed_layer_is_the_same_layer_of_another_name(side, place):
     renamed = [layer | {"name": "other"} if number == place else layer for number, layer in enumerate(STACK)]
-    pairs = compare(side(STACK), side(renamed))
+    pairs = compare_layers(side(STACK), side(renamed))
     assert told(pairs) == [("renamed", STACK[place]["type"], ["name"])]
     assert pairs[place].renamed.after == "other"
 
@@ -74,26 +74,26 @@ def test_a_changed_argument_is_found_with_both_values(side, place):
     changed = [
         layer | {"activation": "gelu"} if number == place else layer for number, layer in enumerate(STACK)
     ]
-    pairs = compare(side(STACK), side(changed))
+    pairs = compare_layers(side(STACK), side(changed))
     assert told(pairs) == [("changed", "Dense", ["activation"])]
     [difference] = pairs[place].differences
     assert (difference.before, difference.after) == (STACK[place].get("activation"), "gelu")
 
 
 def test_what_takes_the_place_of_another_layer_stands_below_it(side):
-    pairs = compare(side(STACK), side([*STACK[:2], NOISE, *STACK[3:]]))
-    assert [pair.kind for pair in pairs] == ["same", "same", "removed", "added", "same", "same"]
+    pairs = compare_layers(side(STACK), side([*STACK[:2], NOISE, *STACK[3:]]))
+    assert [pair.status for pair in pairs] == ["same", "same", "removed", "added", "same", "same"]
 
 
 def test_layers_that_all_moved_up_by_one_are_not_changed_ones(side):
     stack = [{"type": "Dense", "units": units} for units in (1, 2, 3, 4, 5)]
-    pairs = compare(side(stack[:4]), side(stack[1:]))
-    assert [pair.kind for pair in pairs] == ["removed", "changed", "renamed", "renamed", "added"]
-    assert [d.what for d in pairs[1].differences] == ["name", "parameters"]  # for its input is another
+    pairs = compare_layers(side(stack[:4]), side(stack[1:]))
+    assert [pair.status for pair in pairs] == ["removed", "changed", "renamed", "renamed", "added"]
+    assert [d.label for d in pairs[1].differences] == ["name", "parameters"]  # for its input is another
 
 
 def test_what_a_layer_gets_of_the_one_before_is_told_though_its_arguments_are_the_same(side):
-    pairs = compare(side(STACK[:3]), side([STACK[0], {"type": "Dense", "units": 6}, STACK[2]]))
+    pairs = compare_layers(side(STACK[:3]), side([STACK[0], {"type": "Dense", "units": 6}, STACK[2]]))
     assert told(pairs) == [
         ("changed", "Dense", ["units", "output", "parameters"]), ("changed", "Dropout", ["output"]),
     ]  # fmt: skip
@@ -102,12 +102,12 @@ def test_what_a_layer_gets_of_the_one_before_is_told_though_its_arguments_are_th
 def test_a_layer_with_a_name_of_its_own_is_the_same_wherever_it_stands_and_whatever_it_becomes(side):
     swapped = [STACK[3] | {"type": "PReLU"}, *STACK[:3], STACK[4]]
     del swapped[0]["units"], swapped[0]["activation"]
-    [first, *others] = compare(side(STACK), side(swapped))
+    [first, *others] = compare_layers(side(STACK), side(swapped))
     assert (first.before.node.name, first.after.node.name) == ("code", "code")
-    assert first.differences[0].what == "type"
+    assert first.differences[0].label == "type"
     assert first.differences[0].before == {"type": "Dense", "units": 8, "activation": "relu"}
     assert first.differences[0].after == "PReLU"
-    assert {pair.kind for pair in others} <= {"same", "changed"}
+    assert {pair.status for pair in others} <= {"same", "changed"}
 
 
 def test_wiring_that_changes_is_told_and_wiring_that_only_moves_is_not(side):
@@ -117,20 +117,25 @@ def test_wiring_that_changes_is_told_and_wiring_that_only_moves_is_not(side):
         {"type": "Add", "inputs": ["a", "dense"]},
     ]
     other = [*base[:2], {"type": "Add", "inputs": ["input", "dense"]}]
-    [pair] = [pair for pair in compare(side(base), side(other)) if pair.kind == "changed"]
-    assert [(d.what, d.before, d.after) for d in pair.differences] == [
+    [pair] = [pair for pair in compare_layers(side(base), side(other)) if pair.status == "changed"]
+    assert [(d.label, d.before, d.after) for d in pair.differences] == [
         ("inputs", ["a", "dense"], ["input", "dense"])
     ]
     moved = [{"type": "Dense", "units": 8, "name": "new"}, *base]
-    assert [pair.kind for pair in compare(side(base), side(moved))] == ["added", "same", "same", "same"]
+    assert [pair.status for pair in compare_layers(side(base), side(moved))] == [
+        "added",
+        "same",
+        "same",
+        "same",
+    ]
 
 
 def test_a_residual_block_between_two_layers_is_told_as_what_was_put_in(side):
     block = [DENSE | {"name": "new"}, {"type": "Add", "name": "sum", "inputs": ["code", "new"]}]
-    pairs = compare(side(STACK), side([*STACK[:4], *block, STACK[4]]))
+    pairs = compare_layers(side(STACK), side([*STACK[:4], *block, STACK[4]]))
     assert told(pairs) == [("added", "Dense", []), ("added", "Add", [])]
     around = [block[0], block[1] | {"inputs": ["dense", "new"]}]
-    pairs = compare(side(STACK), side([*STACK[:4], *around, STACK[4]]))
+    pairs = compare_layers(side(STACK), side([*STACK[:4], *around, STACK[4]]))
     assert told(pairs)[2:] == [("changed", "Dense", ["inputs"])]
 
 
@@ -141,24 +146,26 @@ def test_which_output_is_taken_and_whose_weights_are_shared_is_wiring(side):
     def model(*layers):
         return side({"model": {"input": [5, 3], "layers": list(layers)}})
 
-    pairs = compare(model(lstm, head | {"inputs": "encoder:1"}), model(lstm, head | {"inputs": "encoder:2"}))
+    pairs = compare_layers(
+        model(lstm, head | {"inputs": "encoder:1"}), model(lstm, head | {"inputs": "encoder:2"})
+    )
     assert told(pairs) == [("changed", "Dense", ["inputs"])]
     twice = [lstm, head | {"inputs": "encoder:0"}, head | {"name": "again"}]
-    pairs = compare(model(*twice), model(*twice[:2], {"reuse": "dense", "name": "again"}))
+    pairs = compare_layers(model(*twice), model(*twice[:2], {"reuse": "dense", "name": "again"}))
     assert told(pairs) == [("changed", "Dense", ["inputs", "parameters"])]
 
 
 def test_many_layers_of_which_few_differ_are_aligned(side):
     stack = [{"type": "Dense", "units": 1 + number % 7} for number in range(600)]
     other = [*stack[:20], {"type": "Dense", "units": 9}, *stack[21:300], NOISE, *stack[300:560], *stack[561:]]
-    pairs = compare(side(stack), side(other))
+    pairs = compare_layers(side(stack), side(other))
     kinds = [kind for kind, _, _ in told(pairs)]
     assert (kinds.count("added"), kinds.count("removed")) == (1, 1)
     assert len(kinds) <= 6
 
 
 def test_thousands_of_layers_that_all_differ_are_compared_by_their_names(side):
-    pairs = compare(*(side([{"type": "Dense", "units": units}] * 2000) for units in (3, 4)))
+    pairs = compare_layers(*(side([{"type": "Dense", "units": units}] * 2000) for units in (3, 4)))
     assert len(pairs) == 2000
     assert all(pair.before.node.name == pair.after.node.name for pair in pairs)
 
@@ -176,14 +183,14 @@ stacks = st.lists(entries, min_size=1, max_size=8)
 @given(stacks, stacks)
 def test_every_layer_of_both_stands_in_one_pair(side, first, second):
     before, after = (side(unique(layers)) for layers in (first, second))
-    pairs = compare(before, after)
+    pairs = compare_layers(before, after)
     assert sorted(pair.before.node.path for pair in pairs if pair.before) == [
         row.node.path for row in before.shapes.rows
     ]
     assert [pair.after.node.path for pair in pairs if pair.after] == [
         row.node.path for row in after.shapes.rows
     ]
-    same = [pair for pair in pairs if pair.kind == "same"]
+    same = [pair for pair in pairs if pair.status == "same"]
     assert all(pair.before.node.layer == pair.after.node.layer for pair in same)
     if unique(first) == unique(second):
         assert len(same) == len(pairs)
@@ -201,9 +208,10 @@ def unique(layers):
 
 
 def weights(before, after):
-    pairs = compare(before, after)
+    pairs = compare_layers(before, after)
     return {
-        name: (one.reason, one.was) for name, one in carried_over(before.shapes, after.shapes, pairs).items()
+        name: (one.obstacle, one.previous_name)
+        for name, one in match_weights(before.shapes, after.shapes, pairs).items()
     }
 
 
@@ -231,8 +239,8 @@ def test_a_name_that_has_passed_to_another_layer_carries_the_weights_of_the_othe
 
 
 def settings(before, after):
-    found = setting_differences(before, after, compare(before, after))
-    return [(difference.what, difference.before, difference.after) for difference in found]
+    found = compare_settings(before, after, compare_layers(before, after))
+    return [(difference.label, difference.before, difference.after) for difference in found]
 
 
 def test_a_default_that_is_written_out_is_no_difference(side):
@@ -243,7 +251,7 @@ def test_a_default_that_is_written_out_is_no_difference(side):
     assert settings(side(named), side(spelt)) == []
     zeros = [STACK[0] | {"bias_initializer": value} for value in ("zeros", "Zeros", {"type": "Zeros"})]
     for other in zeros:
-        assert {pair.kind for pair in compare(side(STACK[:1]), side([other]))} == {"same"}
+        assert {pair.status for pair in compare_layers(side(STACK[:1]), side([other]))} == {"same"}
 
 
 def test_settings_differ_by_path_and_what_is_of_another_type_as_a_whole(side):
@@ -281,7 +289,10 @@ def test_a_name_of_which_one_is_the_file_s_is_no_difference(side):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_config_is_the_same_as_itself(path):
-    sides = [Side(valid.config, valid.shapes) for valid in (require(check(str(path))) for _ in range(2))]
-    pairs = compare(*sides)
-    assert {pair.kind for pair in pairs} == {"same"}
-    assert setting_differences(*sides, pairs) == []
+    sides = [
+        ComparedModel(valid.config, valid.shapes)
+        for valid in (require_valid(check_config(str(path))) for _ in range(2))
+    ]
+    pairs = compare_layers(*sides)
+    assert {pair.status for pair in pairs} == {"same"}
+    assert compare_settings(*sides, pairs) == []

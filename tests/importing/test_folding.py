@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layercli.check import Valid, check, require
+from layercli.check import ValidConfig, check_config, require_valid
 from layercli.importing.block_detection import fold
 from layercli.importing.flatten import leaves_of, leaves_of_config
 from layercli.importing.layer_stack import INPUT, Item, Stack, Wire
@@ -14,8 +14,8 @@ def written(stack: Stack) -> str:
     return write(stack, fold(stack), name="folded")
 
 
-def read(text: str) -> Valid:
-    return require(check("folded.yaml", text=text))
+def read(text: str) -> ValidConfig:
+    return require_valid(check_config("folded.yaml", text=text))
 
 
 def assert_same(stack: Stack) -> str:

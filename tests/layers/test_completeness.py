@@ -10,7 +10,7 @@ from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.reports.catalogue import example_of
-from layercli.source.nodes import fold
+from layercli.source.nodes import normalize_type_name
 from tests.layers.parity import assert_parity, static
 
 OTHERS = [
@@ -90,7 +90,11 @@ def alike(value):
         items = [alike(item) for item in value]
         return items[0] if items and all(item == items[0] for item in items) else items
     return (
-        fold(value) if isinstance(value, str) else "required" if value is inspect.Parameter.empty else value
+        normalize_type_name(value)
+        if isinstance(value, str)
+        else "required"
+        if value is inspect.Parameter.empty
+        else value
     )
 
 
@@ -113,7 +117,7 @@ def test_every_public_layer_is_in_the_catalogue_or_refused():
     missing = [
         name
         for name in public_classes(keras.layers)
-        if name not in NO_LAYERS and LAYERS.find(name) is None and name not in LAYERS.refused
+        if name not in NO_LAYERS and LAYERS.find(name) is None and name not in LAYERS.unavailable
     ]
     assert missing == [], "Keras has layers that layercli neither describes nor refuses"
 
@@ -127,8 +131,8 @@ def test_every_name_of_a_layer_leads_to_the_class_that_keras_means(name):
 
 
 def test_nothing_is_both_described_and_refused_and_nothing_is_invented():
-    assert not set(LAYERS.names) & set(LAYERS.refused)
-    ours = [*LAYERS.names, *LAYERS.aliases, *LAYERS.refused]
+    assert not set(LAYERS.names) & set(LAYERS.unavailable)
+    ours = [*LAYERS.names, *LAYERS.aliases, *LAYERS.unavailable]
     assert [name for name in ours if not hasattr(keras.layers, name)] == ["BatchNorm", "LayerNorm"]
 
 

@@ -144,7 +144,7 @@ def test_any_number_of_unknown_indices_is_checked_without_making_them():
 def test_lengths_of_ngrams_reach_keras_as_the_tuple_it_asks_for():
     layer = LAYERS.parse({"type": "TextVectorization", "ngrams": [1, 3]})
     assert layer.arguments()["ngrams"] == (1, 3)
-    assert layer.plain()["ngrams"] == [1, 3]
+    assert layer.to_plain()["ngrams"] == [1, 3]
 
 
 def said(value):

@@ -299,7 +299,7 @@ def test_a_sequence_for_repeat_vector_is_explained():
 @pytest.mark.parametrize("value", [1, [1, 2], [[1, 2], [3, 4]]])
 def test_padding_is_written_out_as_it_is_read(value):
     layer = LAYERS.parse(declared("ZeroPadding2D", padding=value))
-    written = layer.plain()
+    written = layer.to_plain()
     assert LAYERS.parse(written) == layer
     assert isinstance(written["padding"], list)
 

@@ -239,8 +239,8 @@ def test_the_layer_inside_keeps_its_name():
     value = distributed(DENSE | {"name": "scorer"})
     layer = LAYERS.parse(value)
     assert keras_object(layer, name="outer").layer.name == "scorer"
-    assert keras_object(LAYERS.parse(layer.plain())).layer.name == "scorer"
-    assert layer.plain()["layer"]["name"] == "scorer"
+    assert keras_object(LAYERS.parse(layer.to_plain())).layer.name == "scorer"
+    assert layer.to_plain()["layer"]["name"] == "scorer"
     assert layer.layer.title() == "Dense"
 
 

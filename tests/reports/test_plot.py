@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from layercli import api
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.plot.boxes import Box, Picture, picture
 from layercli.plot.layout import lay_out
 from layercli.plot.render import THEMES, Scene, mermaid, plot, text_width
@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def shapes_of(text):
-    return require(check("plot.yaml", text=text)).shapes
+    return require_valid(check_config("plot.yaml", text=text)).shapes
 
 
 def placed(drawn):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from layercli.check import check
+from layercli.check import check_config
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS
 from layercli.json_schema import config_schema
 from layercli.layers.registry import LAYERS
@@ -71,7 +71,7 @@ def test_every_layer_s_example_is_valid_and_an_unknown_argument_is_not(name):
 
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_every_default_of_a_layer_may_be_written_out(name):
-    written = LAYERS.parse(example_of(name)).plain()
+    written = LAYERS.parse(example_of(name)).to_plain()
     assert errors(stack(written)) == []
 
 
@@ -166,7 +166,7 @@ def test_an_editor_flags_what_is_wrong(document, tmp_path):
     assert errors(document)
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(document))
-    assert not check(str(path)).ok
+    assert not check_config(str(path)).ok
 
 
 def test_everything_has_a_description_and_every_reference_leads_somewhere():

@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.script.facts import Known, Target
 from layercli.script.write_script import Files, write_script
 
 
-def script_of(valid: Valid, known: Known | None = None, folder: Path = Path()) -> str:
+def script_of(valid: ValidConfig, known: Known | None = None, folder: Path = Path()) -> str:
     """The script of a config."""
     return write_script(valid, known or Known({None: Target(labels=True)}), Files(folder))
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from layercli import api
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS
 from layercli.data import preview
 from layercli.engine.custom_layers import load_class
@@ -21,8 +21,8 @@ from layercli.script.facts import Known, Target
 from layercli.script.keras_calls import BY_NAME, by_name
 from layercli.script.python_source import flat
 from layercli.script.write_script import unsaid
-from layercli.workflows.dataset import read_parts
-from layercli.workflows.script_facts import read_known
+from layercli.workflows.dataset import load_splits
+from layercli.workflows.script_facts import collect_script_facts
 from tests.running import CONFIGS
 from tests.script.running import assert_formatted, defined, script_of
 from tests.stacks import checked, document
@@ -107,8 +107,8 @@ UNSAID = {
 def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
     name, place, tmp_path, monkeypatch
 ):
-    valid = require(check(str(place / name)))
-    known = read_known(valid, trust=True)[0]
+    valid = require_valid(check_config(str(place / name)))
+    known = collect_script_facts(valid, trust=True)[0]
     assert [problem.path for problem in unsaid(valid, known)] == UNSAID.get(name, [])
     if name in UNSAID:
         return
@@ -120,8 +120,8 @@ def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
     assert "layercli" not in text
     assert_same_model(valid, text, tmp_path)
     names = defined(text, tmp_path / "script.py")
-    parts, _ = read_parts(valid, valid.config.data, trust=True)
-    for (x, y, *_), part in zip(names["split"](*names["load_data"]()), parts.all, strict=True):
+    parts, _ = load_splits(valid, valid.config.data, trust=True)
+    for (x, y, *_), part in zip(names["split"](*names["load_data"]()), parts.subsets, strict=True):
         ours = x if isinstance(x, dict) else {name: x for name, _ in part.arrays}
         theirs = dict(part.arrays)
         for key, array in theirs.items():
@@ -140,7 +140,7 @@ def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
 def test_a_stack_drawn_at_random_becomes_the_same_model(tmp_path, stack):
     found = checked(document(*stack))
     assume(found.ok)
-    valid = require(found)
+    valid = require_valid(found)
     text = script_of(valid)
     try:
         original = api.build(valid)
@@ -152,7 +152,7 @@ def test_a_stack_drawn_at_random_becomes_the_same_model(tmp_path, stack):
 def model_of(tmp_path, model, **sections):
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump({"model": model, **sections}, sort_keys=False))
-    return require(check(str(path)))
+    return require_valid(check_config(str(path)))
 
 
 WIRED = {
@@ -316,15 +316,15 @@ def test_a_plain_stack_is_a_sequential_with_what_is_no_default(tmp_path):
 
 def assert_same_parts(valid, folder, monkeypatch):
     """The script, formatted, gives the examples of the config in the same parts; the parts, what it defines, its text."""
-    told, _, warnings = read_known(valid, trust=True)
+    told, _, warnings = collect_script_facts(valid, trust=True)
     assert not warnings
     assert unsaid(valid, told) == []
     text = script_of(valid, told, folder)
     assert_formatted(text)
     monkeypatch.syspath_prepend(folder)
     names = defined(text, folder / "script.py")
-    parts, _ = read_parts(valid, valid.config.data, trust=True)
-    for ours, part in zip(names["split"](*names["load_data"]()), parts.all, strict=True):
+    parts, _ = load_splits(valid, valid.config.data, trust=True)
+    for ours, part in zip(names["split"](*names["load_data"]()), parts.subsets, strict=True):
         theirs = (part.x, part.y, *([] if part.weights is None else [part.weights]))
         keras.tree.assert_same_structure(ours, theirs)
         for one, other in zip(keras.tree.flatten(ours), keras.tree.flatten(theirs), strict=True):
@@ -384,7 +384,7 @@ def test_weights_of_examples_are_read_and_trained_with(tmp_path, monkeypatch):
     names["main"]()
     balanced = {"loss": "binary_crossentropy", "class_weight": "balanced"}  # Keras takes one or the other
     valid = model_of(tmp_path, {"input": [2], "layers": [head]}, data=data, train=balanced)
-    found = unsaid(valid, read_known(valid)[0])
+    found = unsaid(valid, collect_script_facts(valid)[0])
     assert [problem.path for problem in found] == ["train.class_weight"]
 
 
@@ -404,7 +404,7 @@ def test_texts_of_a_table_are_read_alike_with_what_is_missing(tmp_path, monkeypa
         ],
     }
     valid = model_of(tmp_path, model, data=data, train={"loss": "binary_crossentropy"})
-    told = read_known(valid)[0]
+    told = collect_script_facts(valid)[0]
     text = script_of(valid, told, tmp_path)
     assert_formatted(text)
     names = defined(text, tmp_path / "script.py")
@@ -440,11 +440,11 @@ def test_more_examples_than_a_script_divides_alike_are_told(tmp_path):
     model = {"input": [1], "layers": [{"type": "Dense", "units": 1}]}
     for shuffle, codes in ((True, ["other-parts"]), (False, [])):
         valid = model_of(tmp_path, model, data=data | {"shuffle": shuffle}, train={"loss": "mse"})
-        assert [problem.code for problem in read_known(valid)[2]] == codes
+        assert [problem.code for problem in collect_script_facts(valid)[2]] == codes
 
 
 def test_files_of_images_are_those_that_the_reader_takes():
-    assert load_data_code.IMAGES == preview.IMAGES
+    assert load_data_code.IMAGES == preview.IMAGE_SUFFIXES
 
 
 @pytest.fixture
@@ -487,7 +487,7 @@ def test_what_has_no_words_in_keras_is_named(section, path, tmp_path):
     model = {"input": [3], "layers": [{"type": "Dense", "units": 2}]} | section.get("model", {})
     rest = {"data": section["data"]} if "data" in section else {}
     valid = model_of(tmp_path, model, **rest, train={"loss": "mse"} | section.get("train", {}))
-    assert [problem.path for problem in unsaid(valid, read_known(valid)[0])] == [path]
+    assert [problem.path for problem in unsaid(valid, collect_script_facts(valid)[0])] == [path]
 
 
 OPTIMIZERS_SAID = {
@@ -508,7 +508,7 @@ def test_an_optimizer_is_written_with_its_schedule_accumulation_and_averages(nam
     train = {"loss": "mse", "optimizer": OPTIMIZERS_SAID[name], "checkpoints": {"steps": 5},
              "execution": {"jit_compile": False}}  # fmt: skip
     valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]}, train=train)
-    assert unsaid(valid, read_known(valid)[0]) == []
+    assert unsaid(valid, collect_script_facts(valid)[0]) == []
     made, theirs = eval(flat(by_name(valid.config.train.optimizer))), api.build(valid)
     compile_model(theirs, valid.config.train)
     assert made.get_config() == theirs.optimizer.get_config() | {"name": made.name}
@@ -527,7 +527,7 @@ def test_the_training_is_compiled_as_the_config_says(tmp_path):
         data=data,
         train=TRAINED | {"class_weight": {"1": 2.0}},
     )
-    text = script_of(valid, read_known(valid)[0])
+    text = script_of(valid, collect_script_facts(valid)[0])
     assert_formatted(text)
     names = defined(text, tmp_path / "script.py")
     kept = {}
@@ -586,9 +586,9 @@ def test_what_is_written_as_a_name_is_that_class_in_keras(name):
     "name", ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
 )
 def test_a_script_trains_in_a_process_of_its_own(name, place, tmp_path):
-    valid = require(check(str(place / name), ["train.epochs=1"]))
-    (tmp_path / "script.py").write_text(script_of(valid, read_known(valid)[0], tmp_path))
+    valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
+    (tmp_path / "script.py").write_text(script_of(valid, collect_script_facts(valid)[0], tmp_path))
     command = [sys.executable, "-I", "script.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / f"{valid.checked.name}.keras").exists()
+    assert (tmp_path / f"{valid.check_result.name}.keras").exists()

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from layercli.check import check, require
+from layercli.check import check_config, require_valid
 from layercli.errors import LayercliError
-from layercli.source.extend import read
+from layercli.source.extend import load_extended
 from tests.running import invoke
 
 
@@ -25,7 +25,7 @@ def write(tmp_path, monkeypatch):
 def refused(name):
     """Code, file, line and message of the one problem."""
     with pytest.raises(LayercliError) as caught:
-        read(name)
+        load_extended(name)
     [problem] = caught.value.problems
     return problem.code, problem.file, problem.line, problem.message
 
@@ -35,7 +35,7 @@ def test_mappings_merge_and_all_else_replaces(write):
         base="a: {b: 1, c: {d: [1, 2], e: x}}\nf: 1\ng: [1, 2]\nh: {i: 1}\n",
         own="extends: base.yaml\na: {c: {d: [3]}, j: 2}\ng: {k: 1}\nh: 5\nf: null\n",
     )
-    assert read("own.yaml").plain() == {
+    assert load_extended("own.yaml").to_plain() == {
         "a": {"b": 1, "c": {"d": [3], "e": "x"}, "j": 2},
         "f": None,
         "g": {"k": 1},
@@ -48,7 +48,7 @@ def test_arguments_of_another_type_are_not_mixed(write):
         base="a: {type: SGD, momentum: 0.9}\nb: {type: LSTM, units: 3}\nc: adam\n",
         own="extends: base.yaml\na: {type: Adam, beta_1: 0.8}\nb: {type: lstm, dropout: 0.1}\nc: {epsilon: 1}\n",
     )
-    assert read("own.yaml").plain() == {
+    assert load_extended("own.yaml").to_plain() == {
         "a": {"type": "Adam", "beta_1": 0.8},
         "b": {"type": "lstm", "units": 3, "dropout": 0.1},
         "c": {"type": "adam", "epsilon": 1},
@@ -60,7 +60,7 @@ def test_a_chain_is_followed_relative_to_each_file(write, tmp_path):
     (tmp_path / "deep" / "a.yaml").write_text("x: 1\ny: 1\nz: 1\n")
     (tmp_path / "deep" / "b.yml").write_text("extends: a.yaml\ny: 2\nz: 2\n")
     write(c="extends: deep/b.yml\nz: 3\n")
-    assert read("c.yaml").plain() == {"x": 1, "y": 2, "z": 3}
+    assert load_extended("c.yaml").to_plain() == {"x": 1, "y": 2, "z": 3}
 
 
 MODEL = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
@@ -73,7 +73,8 @@ def test_an_error_points_into_the_file_that_holds_it(write):
         own="extends: middle.yaml\nname: a b\n",
     )
     found = [
-        (problem.file, problem.line, problem.path, problem.told) for problem in check("own.yaml").problems
+        (problem.file, problem.line, problem.path, problem.full_message)
+        for problem in check_config("own.yaml").problems
     ]
     assert found[0][:3] == ("own.yaml", 2, "name")
     assert found[1] == (
@@ -89,8 +90,8 @@ def test_variables_and_blocks_of_the_base_are_there_and_may_be_changed(write):
         "model: {input: [4], layers: [{block: b}]}\n",
         own="extends: base.yaml\nvars: {n: 7}\n",
     )
-    assert require(check("own.yaml")).shapes.rows[0].outputs[0].shape == (None, 7)
-    assert require(check("own.yaml", ["vars.n=9"])).shapes.rows[0].outputs[0].shape == (None, 9)
+    assert require_valid(check_config("own.yaml")).shapes.rows[0].outputs[0].shape == (None, 7)
+    assert require_valid(check_config("own.yaml", ["vars.n=9"])).shapes.rows[0].outputs[0].shape == (None, 9)
 
 
 def test_standard_input_extends_a_file_of_this_directory(write):

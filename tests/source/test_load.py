@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.source.load import MAX_BYTES, load
+from layercli.source.load import MAX_BYTES, load_yaml
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def read(tmp_path):
     def read(content):
         path = tmp_path / "c.yaml"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return load(str(path))
+        return load_yaml(str(path))
 
     return read
 
@@ -336,7 +336,7 @@ def test_a_large_file_is_refused_and_the_largest_that_is_allowed_is_read(read):
 
 
 def test_an_endless_file_is_refused():
-    assert refusal(load, "/dev/zero") == TOO_LARGE
+    assert refusal(load_yaml, "/dev/zero") == TOO_LARGE
 
 
 def test_a_pipe_with_too_many_bytes_is_refused(tmp_path):
@@ -353,7 +353,7 @@ def test_a_pipe_with_too_many_bytes_is_refused(tmp_path):
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    assert refusal(load, str(pipe)) == TOO_LARGE
+    assert refusal(load_yaml, str(pipe)) == TOO_LARGE
     writer.join(timeout=10)
     assert not writer.is_alive()
 
@@ -365,13 +365,13 @@ def stdin_of(monkeypatch, content):
 def test_a_dash_reads_standard_input(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     stdin_of(monkeypatch, b"a: 1")
-    source = load("-").mark.source
+    source = load_yaml("-").mark.source
     assert (source.name, source.directory) == ("<stdin>", tmp_path)
 
 
 def test_standard_input_is_capped_too(monkeypatch):
     stdin_of(monkeypatch, b"#" * (MAX_BYTES + 1))
-    assert refusal(load, "-") == TOO_LARGE
+    assert refusal(load_yaml, "-") == TOO_LARGE
 
 
 def test_paths_are_relative_to_the_file(read, tmp_path):
@@ -380,7 +380,7 @@ def test_paths_are_relative_to_the_file(read, tmp_path):
 
 def unreadable(name):
     with pytest.raises(LayercliError) as caught:
-        load(str(name))
+        load_yaml(str(name))
     (problem,) = caught.value.problems
     assert (problem.code, problem.line, problem.file) == ("unreadable-file", None, str(name))
     return problem.message, problem.hint

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from layercli.source.load import parse
-from layercli.source.nodes import Source, format_path, printable, quoted
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText, format_path, quote_value, sanitize_text
 
 
 def read(text):
-    return parse(Source("c.yaml", text.split("\n"), Path()))
+    return parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))
 
 
 def place(mark):
@@ -40,19 +40,19 @@ model:
     ],
 )
 def test_a_path_is_located_at_its_value(path, at):
-    assert place(read(CONFIG).locate(path)) == at
+    assert place(read(CONFIG).find_mark(path)) == at
 
 
 @pytest.mark.parametrize(("path", "at"), [(("model",), (2, 1)), (("model", "layers"), (3, 3))])
 def test_a_block_that_starts_on_a_line_of_its_own_is_located_at_its_key(path, at):
-    assert place(read(CONFIG).locate(path)) == at
+    assert place(read(CONFIG).find_mark(path)) == at
 
 
 @pytest.mark.parametrize(
     ("path", "at"), [(("model", "layers", 1, "units"), (5, 21)), (("model", "layers", 2, "rate"), (7, 7))]
 )
 def test_a_key_can_be_located_itself(path, at):
-    assert place(read(CONFIG).locate(path, key=True)) == at
+    assert place(read(CONFIG).find_mark(path, key=True)) == at
 
 
 @pytest.mark.parametrize(
@@ -66,46 +66,46 @@ def test_a_key_can_be_located_itself(path, at):
     ],
 )
 def test_what_was_not_written_is_located_at_the_nearest_thing_around_it(path, at):
-    assert place(read(CONFIG).locate(path)) == at
+    assert place(read(CONFIG).find_mark(path)) == at
     assert read(CONFIG).find(path) is None
 
 
 def test_find_gives_the_node_at_a_path():
-    assert read(CONFIG).find(("model", "layers", 1)).plain() == {"type": "Dense", "units": 10}
+    assert read(CONFIG).find(("model", "layers", 1)).to_plain() == {"type": "Dense", "units": 10}
 
 
 def test_an_excerpt_is_the_line_as_written():
-    mark = read(CONFIG).locate(("model", "layers", 1, "units"))
+    mark = read(CONFIG).find_mark(("model", "layers", 1, "units"))
     assert mark.excerpt == "    - {type: Dense, units: 10}"
     assert mark.excerpt[mark.column - 1 :] == "10}"
 
 
 def test_a_mark_outside_the_text_has_no_excerpt():
-    assert read("").locate(()).excerpt == ""
-    assert parse(Source("empty", [], Path())).mark.excerpt is None
+    assert read("").find_mark(()).excerpt == ""
+    assert parse_yaml(SourceText("empty", [], Path())).mark.excerpt is None
 
 
 def test_columns_count_characters_and_not_bytes():
-    mark = read("'ééé😀': {a: 1}").locate(("ééé😀", "a"))
+    mark = read("'ééé😀': {a: 1}").find_mark(("ééé😀", "a"))
     assert place(mark) == (1, 13)
     assert mark.excerpt[mark.column - 1] == "1"
 
 
 def test_a_tab_counts_as_one_column():
-    assert place(read("a:\t1").locate(("a",))) == (1, 4)
+    assert place(read("a:\t1").find_mark(("a",))) == (1, 4)
 
 
 def test_an_alias_is_located_where_its_value_was_written():
     root = read("base: &b {rate: 7}\nuse: *b")
-    assert place(root.locate(("use", "rate"))) == (1, 17)
-    assert root.plain()["use"] == {"rate": 7}
+    assert place(root.find_mark(("use", "rate"))) == (1, 17)
+    assert root.to_plain()["use"] == {"rate": 7}
 
 
 def test_a_merged_key_is_located_where_it_was_written():
     root = read("base: &b\n  rate: 7\n  x: 1\nuse:\n  <<: *b\n  x: 2")
-    assert root.plain()["use"] == {"rate": 7, "x": 2}
-    assert place(root.locate(("use", "rate"))) == (2, 9)
-    assert place(root.locate(("use", "x"), key=True)) == (6, 3)
+    assert root.to_plain()["use"] == {"rate": 7, "x": 2}
+    assert place(root.find_mark(("use", "rate"))) == (2, 9)
+    assert place(root.find_mark(("use", "x"), key=True)) == (6, 3)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_path_is_shown_as_yaml_paths_are(path, text):
     ],
 )
 def test_a_value_is_quoted_in_words_of_yaml_and_short(value, shown):
-    assert quoted(value) == shown
+    assert quote_value(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_a_value_is_quoted_in_words_of_yaml_and_short(value, shown):
     ],
 )
 def test_what_acts_on_a_terminal_or_hides_is_replaced(character):
-    assert printable(f"a{character}b") == "a\N{REPLACEMENT CHARACTER}b"
+    assert sanitize_text(f"a{character}b") == "a\N{REPLACEMENT CHARACTER}b"
 
 
 def test_other_scripts_emoji_and_brackets_stay():
-    assert printable("[/foo] çığ 日本 😀") == "[/foo] çığ 日本 😀"
+    assert sanitize_text("[/foo] çığ 日本 😀") == "[/foo] çığ 日本 😀"
 
 
 def test_line_ends_and_tabs_become_spaces():
-    assert printable("a\nb\tc") == "a b c"
+    assert sanitize_text("a\nb\tc") == "a b c"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.source.load import parse
-from layercli.source.nodes import Source
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
 from layercli.source.overrides import apply_overrides
 
 CONFIG = """\
@@ -25,7 +25,7 @@ def names(items):
 
 
 def read(text=CONFIG):
-    return parse(Source("c.yaml", text.split("\n"), Path()))
+    return parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))
 
 
 def changed(*overrides, text=CONFIG):
@@ -42,14 +42,14 @@ def refusals(*overrides):
 
 
 def test_a_value_is_replaced():
-    assert changed("train.epochs=3").plain()["train"] == {"epochs": 3, "metrics": ["accuracy"]}
+    assert changed("train.epochs=3").to_plain()["train"] == {"epochs": 3, "metrics": ["accuracy"]}
 
 
 def test_a_value_is_read_as_yaml():
     train = changed(
         "train.epochs=1e-3", "train.metrics=[a, {type: AUC}]", "train.x=no", "train.y=a=b", "train.z="
     )
-    assert train.plain()["train"] == {
+    assert train.to_plain()["train"] == {
         "epochs": 0.001, "metrics": ["a", {"type": "AUC"}], "x": "no", "y": "a=b", "z": None,
     }  # fmt: skip
 
@@ -57,7 +57,7 @@ def test_a_value_is_read_as_yaml():
 @pytest.mark.parametrize("key", ["model.layers.1.units", "model.layers[1].units", "model.layers[-1].units",
                                  "model.layers.head.units", "model.layers.-1.units"])  # fmt: skip
 def test_a_layer_is_addressed_by_index_or_by_name(key):
-    assert changed(f"{key}=20").plain()["model"]["layers"][1] == {
+    assert changed(f"{key}=20").to_plain()["model"]["layers"][1] == {
         "type": "Dense",
         "units": 20,
         "name": "head",
@@ -65,37 +65,37 @@ def test_a_layer_is_addressed_by_index_or_by_name(key):
 
 
 def test_a_layer_is_replaced():
-    assert changed("model.layers[0]=Dropout").plain()["model"]["layers"][0] == "Dropout"
+    assert changed("model.layers[0]=Dropout").to_plain()["model"]["layers"][0] == "Dropout"
 
 
 def test_a_bare_name_becomes_a_mapping():
-    assert changed("model.layers.flatten.name=f").plain()["model"]["layers"][0] == {
+    assert changed("model.layers.flatten.name=f").to_plain()["model"]["layers"][0] == {
         "type": "Flatten",
         "name": "f",
     }
 
 
 def test_missing_mappings_are_made():
-    assert changed("data.split.test=0.1").plain()["data"] == {"split": {"test": 0.1}}
+    assert changed("data.split.test=0.1").to_plain()["data"] == {"split": {"test": 0.1}}
 
 
 def test_nothing_counts_as_an_empty_mapping():
-    assert changed("train.epochs=3", text="train:\n").plain() == {"train": {"epochs": 3}}
+    assert changed("train.epochs=3", text="train:\n").to_plain() == {"train": {"epochs": 3}}
 
 
 def test_the_last_one_wins():
-    assert changed("name=a", "name=b").plain()["name"] == "b"
+    assert changed("name=a", "name=b").to_plain()["name"] == "b"
 
 
 def test_an_alias_is_changed_in_one_place_only():
     root = changed("b.rate=2", text="a: &a {rate: 1}\nb: *a\n")
-    assert root.plain() == {"a": {"rate": 1}, "b": {"rate": 2}}
+    assert root.to_plain() == {"a": {"rate": 1}, "b": {"rate": 2}}
 
 
 def test_the_place_of_a_changed_value_is_the_option():
-    mark = changed("train.epochs=3").locate(("train", "epochs"))
+    mark = changed("train.epochs=3").find_mark(("train", "epochs"))
     assert mark.source.name == "--set train.epochs=3"
-    assert not mark.source.numbered
+    assert not mark.source.has_positions
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve
+from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve_scalar
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, re
     ],
 )
 def test_numbers_are_read_as_numbers(text, value):
-    assert resolve(text) == value
-    assert type(resolve(text)) is type(value)
+    assert resolve_scalar(text) == value
+    assert type(resolve_scalar(text)) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -36,41 +36,41 @@ def test_numbers_are_read_as_numbers(text, value):
      ".infinity", "1,000", "0o8", "=", "nan", "inf", "\u0661"],
 )  # fmt: skip
 def test_what_yaml_1_1_took_for_something_else_is_text(text):
-    assert resolve(text) == text
+    assert resolve_scalar(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "~", "null", "Null", "NULL"])
 def test_null_has_five_spellings(text):
-    assert resolve(text) is None
+    assert resolve_scalar(text) is None
 
 
 @pytest.mark.parametrize("text", ["true", "True", "TRUE"])
 def test_true_has_three_spellings(text):
-    assert resolve(text) is True
+    assert resolve_scalar(text) is True
     assert (
-        resolve(text.replace("t", "f").replace("T", "F").replace("rue", "alse").replace("RUE", "ALSE"))
+        resolve_scalar(text.replace("t", "f").replace("T", "F").replace("rue", "alse").replace("RUE", "ALSE"))
         is False
     )
 
 
 def test_infinity_and_nan_have_a_dot():
-    assert resolve(".inf") == math.inf
-    assert resolve("-.INF") == -math.inf
-    assert math.isnan(resolve(".nan"))
+    assert resolve_scalar(".inf") == math.inf
+    assert resolve_scalar("-.INF") == -math.inf
+    assert math.isnan(resolve_scalar(".nan"))
 
 
 @pytest.mark.parametrize("text", ["012", "00", "-012", "+07"])
 def test_a_leading_zero_is_ambiguous(text):
     with pytest.raises(AmbiguousNumberError):
-        resolve(text)
+        resolve_scalar(text)
 
 
 @pytest.mark.parametrize("text", ["9" * 301, "0x" + "f" * 249, "0o" + "7" * 249, "1." + "0" * 299])
 def test_numbers_of_hundreds_of_characters_are_refused(text):
     with pytest.raises(NumberTooLongError):
-        resolve(text)
+        resolve_scalar(text)
 
 
 @pytest.mark.parametrize("text", ["9" * 300, "0x" + "f" * 248, "0o" + "7" * 248])
 def test_whole_numbers_that_are_read_are_finite_as_floats(text):
-    assert math.isfinite(float(resolve(text)))
+    assert math.isfinite(float(resolve_scalar(text)))

@@ -2,8 +2,8 @@
 
 import optuna
 
-from layercli.sweep.html_report import report_page
-from layercli.sweep.plan import read_plan
+from layercli.sweep.html_report import render_report_page
+from layercli.sweep.plan import read_sweep_plan
 
 
 def test_markup_in_a_choice_is_text_on_the_page(iris):
@@ -12,7 +12,7 @@ def test_markup_in_a_choice_is_text_on_the_page(iris):
     path.write_text(
         "base: iris.yaml\nspace:\n  name: {choice: ['a', 'b']}\nobjective: {metric: loss}\nname: swept\n"
     )
-    plan, _ = read_plan(str(path))
+    plan, _ = read_sweep_plan(str(path))
     study = optuna.create_study()
     study.add_trial(
         optuna.create_trial(
@@ -21,7 +21,7 @@ def test_markup_in_a_choice_is_text_on_the_page(iris):
             distributions={"name": optuna.distributions.CategoricalDistribution([evil, "b"])},
         )
     )
-    page = report_page(plan, study)
+    page = render_report_page(plan, study)
     assert "<script>alert" not in page
     assert "<img" not in page.split("</script>")[-1]
     assert "alert(1)" in page

@@ -3,7 +3,7 @@
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.sweep.plan import read_plan
+from layercli.sweep.plan import read_sweep_plan
 from tests.running import IRIS
 
 SWEEP = """
@@ -21,7 +21,7 @@ def plan(iris):
     def plan(text=SWEEP, *overrides):
         path = iris.with_name("s.yaml")
         path.write_text(text)
-        return read_plan(str(path), overrides)
+        return read_sweep_plan(str(path), overrides)
 
     return plan
 

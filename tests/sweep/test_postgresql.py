@@ -10,8 +10,8 @@ import uuid
 
 import pytest
 
-from layercli.sweep.plan import read_plan
-from layercli.sweep.study import open_study, owner, tally
+from layercli.sweep.plan import read_sweep_plan
+from layercli.sweep.study import find_owner, open_study, tally_trials
 from tests.running import IRIS
 
 URL = os.environ.get("LAYERCLI_TEST_POSTGRESQL")
@@ -62,17 +62,17 @@ def machine(tmp_path):
 @pytest.mark.skipif(not URL, reason="LAYERCLI_TEST_POSTGRESQL names no PostgreSQL server; .ci/run starts one")
 def test_all_trials_finish_and_none_twice_when_a_worker_is_killed(machine):
     (place, first), (_, second) = machine("first"), machine("second")
-    plan = read_plan(str(place / "s.yaml"))[0]
+    plan = read_sweep_plan(str(place / "s.yaml"))[0]
     study = open_study(plan, place, URL, heartbeat=1)
 
     def running():
-        return [trial for trial in study.get_trials() if trial.state.name == "RUNNING" and owner(trial)]
+        return [trial for trial in study.get_trials() if trial.state.name == "RUNNING" and find_owner(trial)]
 
     until = time.monotonic() + 60
-    while len({owner(trial) for trial in running()}) < 4 and time.monotonic() < until:
+    while len({find_owner(trial) for trial in running()}) < 4 and time.monotonic() < until:
         time.sleep(0.05)
     victim = running()[0]
-    _, process = owner(victim)
+    _, process = find_owner(victim)
     os.kill(process, signal.SIGKILL)
     outputs = [machine.communicate(timeout=120) for machine in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], outputs
@@ -81,9 +81,9 @@ def test_all_trials_finish_and_none_twice_when_a_worker_is_killed(machine):
     assert trials[victim.number].state.name == "FAIL"  # it was in the middle when its worker died
     again = [trial for trial in trials if trial.system_attrs.get("retry_history") == [victim.number]]
     assert [trial.params for trial in again] == [trials[victim.number].params]
-    counted = tally(trials).counted
+    counted = tally_trials(trials).trials
     assert [trial.state.name for trial in counted] == ["COMPLETE"] * TRIALS
-    assert len({owner(trial) for trial in counted}) >= 3
+    assert len({find_owner(trial) for trial in counted}) >= 3
     finished = [trial for trial in trials if trial.state.name == "COMPLETE"]
     assert len(finished) == len({json.dumps(trial.params) for trial in finished}) == TRIALS
     summaries = [json.loads(output) for output, _ in outputs]

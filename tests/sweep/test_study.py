@@ -10,10 +10,18 @@ import time
 import pytest
 
 from layercli.errors import LayercliError, Problem
-from layercli.sweep.plan import read_plan
-from layercli.sweep.results import best_of, listed
-from layercli.sweep.study import JOURNAL, PROBLEM, Overlooked, is_surplus, open_study, tally, try_again
-from layercli.sweep.worker import work
+from layercli.sweep.plan import read_sweep_plan
+from layercli.sweep.results import find_best_row, list_trial_rows
+from layercli.sweep.study import (
+    JOURNAL_FILE,
+    PROBLEM_KEY,
+    StaleTrials,
+    is_surplus,
+    open_study,
+    retry_trial,
+    tally_trials,
+)
+from layercli.sweep.worker import run_worker
 from tests.running import python
 
 SWEEP = """
@@ -35,7 +43,7 @@ def begin(iris):
     def begin(text=SWEEP):
         file = iris.with_name("s.yaml")
         file.write_text(text)
-        plan = read_plan(str(file))[0]
+        plan = read_sweep_plan(str(file))[0]
         return plan, iris.parent, open_study(plan, iris.parent, None, heartbeat=1)
 
     return begin
@@ -49,8 +57,8 @@ def fake(valid, run, epoch):  # noqa: ARG001 - a training's signature
 
 
 def run(plan, directory, study, train=fake):
-    work(plan, study, directory, train, deadline=None, patience=0.5)
-    return listed(plan, study.get_trials())
+    run_worker(plan, study, directory, train, deadline=None, patience=0.5)
+    return list_trial_rows(plan, study.get_trials())
 
 
 def test_as_many_trials_as_are_wanted_each_judged_by_its_best_epoch(begin):
@@ -59,7 +67,7 @@ def test_as_many_trials_as_are_wanted_each_judged_by_its_best_epoch(begin):
     assert [(row["number"], row["state"], row["epochs"], row["best_epoch"]) for row in rows] == [
         (number, "complete", 2, 2) for number in range(4)
     ]
-    best = best_of(plan, rows)
+    best = find_best_row(plan, rows)
     assert best["value"] == max(row["params"]["model.layers[0].units"] for row in rows) / 100 + 0.002
     assert run(plan, directory, study) == rows  # nothing is left to do
 
@@ -69,7 +77,7 @@ def test_the_same_seed_draws_the_same_also_when_a_sweep_is_continued(begin):
     run(plan, directory, study)
     plan, directory, study = begin()
     continued = [row["params"] for row in run(plan, directory, study)]
-    (directory / JOURNAL).unlink()
+    (directory / JOURNAL_FILE).unlink()
     at_once = [row["params"] for row in run(*begin())]
     assert continued == at_once
     assert len({json.dumps(params) for params in at_once}) == 4
@@ -135,7 +143,7 @@ print(study.trials[0].user_attrs["problem"])
 def test_what_was_half_written_when_a_process_died_is_cut_off(begin):
     plan, directory, study = begin()
     run(plan, directory, study)
-    with (directory / JOURNAL).open("ab") as file:
+    with (directory / JOURNAL_FILE).open("ab") as file:
         file.write(b'{"op_code": 4, "trial')
     again = open_study(plan, directory, None, heartbeat=1)
     again.set_user_attr("written", "after")
@@ -152,11 +160,11 @@ def test_workers_that_begin_the_last_trial_together_agree_which_is_one_too_many(
         study.ask()
     trials = study.get_trials()
     assert [is_surplus(trial, trials, plan.sweep.wanted) for trial in trials] == [False] * 4 + [True] * 2
-    try_again(study, trials[2])  # what is tried again has its first try's place
+    retry_trial(study, trials[2])  # what is tried again has its first try's place
     trials = study.get_trials()
     assert trials[6].state.name == "WAITING"
     assert not is_surplus(trials[6], trials, plan.sweep.wanted)
-    assert 2 not in {trial.number for trial in tally(trials).counted}
+    assert 2 not in {trial.number for trial in tally_trials(trials).trials}
 
 
 @pytest.mark.filterwarnings(
@@ -165,11 +173,11 @@ def test_workers_that_begin_the_last_trial_together_agree_which_is_one_too_many(
 def test_a_trial_of_which_nobody_ever_heard_is_tried_again_after_a_while(begin):
     _, _, study = begin()
     study.ask()
-    overlooked = Overlooked(0.1)
-    overlooked.release(study, study.get_trials())
+    overlooked = StaleTrials(0.1)
+    overlooked.retry_silent(study, study.get_trials())
     assert [trial.state.name for trial in study.trials] == ["RUNNING"]
     time.sleep(0.15)
-    overlooked.release(study, study.get_trials())
+    overlooked.retry_silent(study, study.get_trials())
     assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
 
 
@@ -196,7 +204,7 @@ def test_the_trial_of_a_worker_that_was_killed_is_tried_again_with_the_same_valu
         target=run, args=(plan, directory, open_study(plan, directory, None, heartbeat=1))
     )
     others.start()
-    while tally(study.get_trials()).finished < 3:
+    while tally_trials(study.get_trials()).finished_count < 3:
         time.sleep(0.05)
     time.sleep(0.5)  # the others have nothing left to do but to wait for it
     assert others.is_alive()
@@ -206,8 +214,8 @@ def test_the_trial_of_a_worker_that_was_killed_is_tried_again_with_the_same_valu
     trials = study.get_trials()
     assert [trial.state.name for trial in trials] == ["FAIL", *["COMPLETE"] * 4]
     assert trials[4].params == trials[0].params
-    assert PROBLEM not in trials[0].user_attrs
-    assert [row["number"] for row in listed(plan, trials)] == [1, 2, 3, 4]
+    assert PROBLEM_KEY not in trials[0].user_attrs
+    assert [row["number"] for row in list_trial_rows(plan, trials)] == [1, 2, 3, 4]
 
 
 def test_a_database_that_is_not_there_is_a_problem(begin):
@@ -236,12 +244,12 @@ def test_each_combination_is_tried_once_whatever_becomes_of_workers(begin, sampl
     for name, parameter in plan.sweep.parameters.items():
         parameter.suggest(late, name)
     for lost in (early, late):  # one worker has died before it drew its values, and one after
-        try_again(study, study.get_trials()[lost.number])
+        retry_trial(study, study.get_trials()[lost.number])
     threads = [threading.Thread(target=run, args=(plan, directory, study)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    rows = listed(plan, study.get_trials())
+    rows = list_trial_rows(plan, study.get_trials())
     assert [row["state"] for row in rows] == ["complete"] * 6
     assert len({json.dumps(row["params"]) for row in rows}) == 6

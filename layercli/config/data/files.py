@@ -6,28 +6,30 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import Data
-from layercli.config.data.tables import Csv, Parquet, Table
+from layercli.config.data.section import DataConfig
+from layercli.config.data.tables import Csv, Parquet, TableConfig
 from layercli.config.names import INPUT
 from layercli.layers.arguments import PositiveInt
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
-_WORD = r"[A-Za-z_]\w*"
-_FUNCTION: Final = re.compile(rf"(?:[^:\x00-\x1f]+\.py|{_WORD}(?:\.{_WORD})*):{_WORD}", re.ASCII)
+_IDENTIFIER = r"[A-Za-z_]\w*"
+_FUNCTION_PATTERN: Final = re.compile(
+    rf"(?:[^:\x00-\x1f]+\.py|{_IDENTIFIER}(?:\.{_IDENTIFIER})*):{_IDENTIFIER}", re.ASCII
+)
 
 
-def _function(value: Any) -> str:
-    if isinstance(value, str) and _FUNCTION.fullmatch(value):
+def _parse_function(value: Any) -> str:
+    if isinstance(value, str) and _FUNCTION_PATTERN.fullmatch(value):
         return value
-    raise refuse(
+    raise value_error(
         "bad-custom-type",
-        f"`function` is {quoted(value)}; it must be a file beside the config, or a module, and a function in it.",
+        f"`function` is {quote_value(value)}; it must be a file beside the config, or a module, and a function in it.",
         "For example `function: my_data.py:make` or `function: mypackage.data:make`.",
     )
 
 
-class Arrays(Data):
+class ArraysConfig(DataConfig):
     """Arrays; the first axis of each is the examples'."""
 
     features: Annotated[str | None, Field(description="Array of the model's one input.", examples=["x"])] = (
@@ -58,7 +60,7 @@ class Arrays(Data):
             raise ArgumentError("features", message, "For example `features: x`.")
 
 
-class Npz(Arrays):
+class Npz(ArraysConfig):
     """Arrays in a file that ``numpy.savez`` wrote, each by its name in the file.
 
     Example:
@@ -69,33 +71,33 @@ class Npz(Arrays):
         str, Field(min_length=1, description="The file, relative to the config.", examples=["digits.npz"])
     ]
 
-    def located(self, directory: Path) -> Self:
-        return self.replace(path=str(directory / self.path))
+    def with_absolute_paths(self, directory: Path) -> Self:
+        return self.with_arguments(path=str(directory / self.path))
 
 
-class Npy(Arrays):
+class Npy(ArraysConfig):
     """Arrays in files that ``numpy.save`` wrote, each by its file; those larger than the memory are read as needed.
 
     Example:
         {type: npy, features: x.npy, target: y.npy, split: {validation: 0.1, test: 0.1}}
     """
 
-    names_files: ClassVar[str] = "target"
+    path_key: ClassVar[str] = "target"
 
-    def located(self, directory: Path) -> Self:
-        def path(name: str) -> str:
+    def with_absolute_paths(self, directory: Path) -> Self:
+        def resolve_path(name: str) -> str:
             return str(directory / name)
 
-        def each(names: str | dict[str, str] | None) -> Any:
+        def resolve_paths(names: str | dict[str, str] | None) -> Any:
             if isinstance(names, dict):
-                return {key: path(name) for key, name in names.items()}
-            return None if names is None else path(names)
+                return {key: resolve_path(name) for key, name in names.items()}
+            return None if names is None else resolve_path(names)
 
         keys = ("features", "inputs", "target", "weights")
-        return self.replace(**{key: each(getattr(self, key)) for key in keys})
+        return self.with_arguments(**{key: resolve_paths(getattr(self, key)) for key in keys})
 
 
-class Images(Data):
+class Images(DataConfig):
     """A folder with a folder of images for each class: PNG, JPEG, BMP or GIF (of which the first frame counts).
 
     Example:
@@ -118,11 +120,11 @@ class Images(Data):
         Field(description="1: grey, 3: colour, 4: colour and opacity; null: as in the first image."),
     ] = None
 
-    def located(self, directory: Path) -> Self:
-        return self.replace(path=str(directory / self.path))
+    def with_absolute_paths(self, directory: Path) -> Self:
+        return self.with_arguments(path=str(directory / self.path))
 
 
-class Text(Data):
+class Text(DataConfig):
     """Texts: a folder with a folder of text files (.txt, UTF-8) for each class, or a column of a table.
 
     Example:
@@ -148,8 +150,8 @@ class Text(Data):
         Field(description="Column of the target, of a table; null: the folder's name.", examples=["label"]),
     ] = None
 
-    def located(self, directory: Path) -> Self:
-        return self.replace(path=str(directory / self.path))
+    def with_absolute_paths(self, directory: Path) -> Self:
+        return self.with_arguments(path=str(directory / self.path))
 
     def check(self) -> None:
         if (self.column is None) != (self.target is None):
@@ -157,30 +159,30 @@ class Text(Data):
             message = "Texts in a table need `column`, the texts, and `target`, what is to be told of them."
             raise ArgumentError(missing, message, "For example `column: review, target: label`.")
 
-    def table(self) -> Table | None:
+    def as_table(self) -> TableConfig | None:
         """The same as a table with one input; None where the path is a folder."""
         if self.column is None:
             return None
         kind = Parquet if self.path.endswith((".parquet", ".pq")) else Csv
         keys = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
-        return kind.model_validate(keys | {"types": {self.column: "text"}}).replace(
+        return kind.model_validate(keys | {"types": {self.column: "text"}}).with_arguments(
             split=self.split, shuffle=self.shuffle
         )
 
 
-class Python(Data):
+class Python(DataConfig):
     """What a function of your own gives: (x, y), or (x, y, weights); calling it needs ``--trust``.
 
     Example:
         {type: python, function: waves.py:make, parameters: {samples: 500}, split: {validation: 0.1, test: 0.1}}
     """
 
-    names_files: ClassVar[str] = "function"
+    path_key: ClassVar[str] = "function"
 
     function: Annotated[
         str,
-        PlainValidator(_function),
-        Expected("a file or a module, and a function in it"),
+        PlainValidator(_parse_function),
+        ExpectedText("a file or a module, and a function in it"),
         WithJsonSchema({"type": "string"}),
         Field(
             description="The function, as file.py:function, relative to the config, or module:function.",
@@ -195,29 +197,29 @@ class Python(Data):
     ] = {}  # noqa: RUF012
 
     @property
-    def place(self) -> str:
+    def module(self) -> str:
         """The file or module."""
         return self.function.rpartition(":")[0]
 
     @property
-    def name(self) -> str:
+    def function_name(self) -> str:
         """The function's name."""
         return self.function.rpartition(":")[2]
 
     @property
     def file(self) -> Path | None:
         """The file; None where a module is named."""
-        return Path(self.place) if self.place.endswith(".py") else None
+        return Path(self.module) if self.module.endswith(".py") else None
 
     @property
-    def code_place(self) -> str | None:
+    def code_path(self) -> str | None:
         if self.file is None:
             return None
-        leads_out = self.file.is_absolute() or ".." in self.file.parts
-        return self.file.name if leads_out else self.file.as_posix()
+        is_outside = self.file.is_absolute() or ".." in self.file.parts
+        return self.file.name if is_outside else self.file.as_posix()
 
-    def with_code_at(self, place: str) -> Self:
-        return self.replace(function=f"{place}:{self.name}")
+    def with_code_path(self, path: str) -> Self:
+        return self.with_arguments(function=f"{path}:{self.function_name}")
 
-    def located(self, directory: Path) -> Self:
-        return self if self.file is None else self.with_code_at(str(directory / self.place))
+    def with_absolute_paths(self, directory: Path) -> Self:
+        return self if self.file is None else self.with_code_path(str(directory / self.module))

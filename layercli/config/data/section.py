@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import PositiveInt
-from layercli.layers.shapes import Shape, show
+from layercli.layers.shapes import Shape, format_shape
 from layercli.schema.component import Catalogue, Component
-from layercli.schema.strict_model import ArgumentError, Expected, Strict, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
+from layercli.source.nodes import quote_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +41,42 @@ class DataFacts:
     targets: Mapping[str, TargetFacts] | None = None
     """Of each output by its name, where there are several; then nothing is said of one target."""
 
-    def of(self, output: str) -> TargetFacts | None:
+    def target_of(self, output: str) -> TargetFacts | None:
         """What is said of the target of an output; None where it has none."""
         if self.targets is None:
             return TargetFacts(self.classes, self.target_shape)
         return self.targets.get(output)
 
 
-def _part(value: Any) -> int | float:
-    fits = (isinstance(value, int) and not isinstance(value, bool) and value >= 0) or (
+def _parse_split_size(value: Any) -> int | float:
+    is_valid = (isinstance(value, int) and not isinstance(value, bool) and value >= 0) or (
         isinstance(value, float) and 0 <= value < 1
     )
-    if fits:
+    if is_valid:
         return value  # type: ignore[no-any-return]
-    raise refuse(
+    raise value_error(
         "out-of-range" if isinstance(value, (int, float)) and not isinstance(value, bool) else "wrong-type",
-        f"{quoted(value)} is no part of the data; it must be a fraction from 0 to below 1, or a number of examples.",
+        f"{quote_value(value)} is no part of the data; it must be a fraction from 0 to below 1, or a number of examples.",
         "For example `validation: 0.1`.",
     )
 
 
-Part = Annotated[
-    int | float, PlainValidator(_part), Expected("a fraction from 0 to below 1, or a number of examples")
+SplitSize = Annotated[
+    int | float,
+    PlainValidator(_parse_split_size),
+    ExpectedText("a fraction from 0 to below 1, or a number of examples"),
 ]
 
 
-class Split(Strict):
+class SplitConfig(StrictModel):
     """How the examples are divided; what is left is trained on."""
 
-    advice: ClassVar[dict[str, str]] = {"train": "Remove it: what validation and test leave is trained on."}
+    hints: ClassVar[dict[str, str]] = {"train": "Remove it: what validation and test leave is trained on."}
 
-    validation: Annotated[Part, Field(description="Held out to watch training: a fraction, or a count.")] = 0
-    test: Annotated[Part, Field(description="Held out until the end: a fraction, or a count.")] = 0
+    validation: Annotated[
+        SplitSize, Field(description="Held out to watch training: a fraction, or a count.")
+    ] = 0
+    test: Annotated[SplitSize, Field(description="Held out until the end: a fraction, or a count.")] = 0
     stratify: Annotated[bool, Field(description="Whether each part has the classes in equal proportion.")] = (
         False
     )
@@ -97,16 +101,17 @@ class Split(Strict):
                                 "Let them sum to less than 1.")  # fmt: skip
 
 
-class Data(Component):
+class DataConfig(Component):
     """What every type of data has."""
 
     split: Annotated[
-        Split, Field(description="How the examples are divided.", examples=[{"validation": 0.1, "test": 0.1}])
-    ] = Split.model_construct()
+        SplitConfig,
+        Field(description="How the examples are divided.", examples=[{"validation": 0.1, "test": 0.1}]),
+    ] = SplitConfig.model_construct()
     shuffle: Annotated[bool, Field(description="Whether the order of the training examples is drawn anew each epoch, "
                                                "and the split is drawn at random.")] = True  # fmt: skip
 
-    names_files: ClassVar[str] = "path"
+    path_key: ClassVar[str] = "path"
     """The key that names its files; relative ones are so to the file in which it stands."""
 
     @classmethod
@@ -122,20 +127,20 @@ class Data(Component):
         return None
 
     @property
-    def code_place(self) -> str | None:
+    def code_path(self) -> str | None:
         """Where, beside its config, a run keeps the file of the user's code that gives the data; None where none does."""
         return None
 
-    def with_code_at(self, place: str) -> Self:  # noqa: ARG002 - most data are given by no code
+    def with_code_path(self, path: str) -> Self:  # noqa: ARG002 - most data are given by no code
         """The same, given by the file at ``place``."""
         return self
 
-    def located(self, directory: Path) -> Self:  # noqa: ARG002 - what ships with a package has no place
+    def with_absolute_paths(self, directory: Path) -> Self:  # noqa: ARG002 - what ships with a package has no place
         """The same, its paths absolute where they were relative to ``directory``."""
         return self
 
 
-_DATASETS: Final = {
+_SKLEARN_DATASETS: Final = {
     "digits": DataFacts(1797, (64,), 10),
     "iris": DataFacts(150, (4,), 3),
     "wine": DataFacts(178, (13,), 3),
@@ -145,14 +150,14 @@ _DATASETS: Final = {
 """What ships inside scikit-learn."""
 
 
-class Sklearn(Data):
+class Sklearn(DataConfig):
     """A data set that ships inside scikit-learn.
 
     Example:
         {type: sklearn, dataset: digits, shape: [8, 8, 1], split: {validation: 0.1, test: 0.1}}
     """
 
-    advice: ClassVar[dict[str, str]] = {"name": "The data set is named as `dataset: digits`."}
+    hints: ClassVar[dict[str, str]] = {"name": "The data set is named as `dataset: digits`."}
 
     dataset: Annotated[
         Literal["digits", "iris", "wine", "breast_cancer", "diabetes"],
@@ -164,34 +169,38 @@ class Sklearn(Data):
     ] = None
 
     def facts(self) -> DataFacts:
-        known = _DATASETS[self.dataset]
-        return DataFacts(known.samples, tuple(self.shape) if self.shape else known.shape, known.classes)
+        dataset_facts = _SKLEARN_DATASETS[self.dataset]
+        return DataFacts(
+            dataset_facts.samples,
+            tuple(self.shape) if self.shape else dataset_facts.shape,
+            dataset_facts.classes,
+        )
 
     def check(self) -> None:
-        known = _DATASETS[self.dataset]
-        features = prod(size for size in known.shape if size is not None)
+        dataset_facts = _SKLEARN_DATASETS[self.dataset]
+        features = prod(size for size in dataset_facts.shape if size is not None)
         if self.shape is not None and prod(self.shape) != features:
             raise ArgumentError(
                 "shape",
-                f"An example of {self.dataset} has {features} features; they do not fill the shape {show(self.shape)} "
+                f"An example of {self.dataset} has {features} features; they do not fill the shape {format_shape(self.shape)} "
                 f"of {prod(self.shape)}.",
-                f"The sizes must multiply to {features}, as in `shape: {_factors(features)}`.",
+                f"The sizes must multiply to {features}, as in `shape: {_example_shape(features)}`.",
             )
-        train, validation, test = self.split.counts(known.samples)
+        train, validation, test = self.split.counts(dataset_facts.samples)
         if train < 1:
             raise ArgumentError(
                 "split",
-                f"{self.dataset} has {known.samples} examples; {validation} for validation and {test} for testing leave "
+                f"{self.dataset} has {dataset_facts.samples} examples; {validation} for validation and {test} for testing leave "
                 "none to train on.",
                 "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`.",
             )
 
 
-def _factors(features: int) -> str:
+def _example_shape(features: int) -> str:
     return {64: "[8, 8, 1]"}.get(features, f"[{features}]")
 
 
-DATA: Final = Catalogue[Data](
+DATA_TYPES: Final = Catalogue[DataConfig](
     noun="data type",
     package="layercli.config.data",
     modules={
@@ -202,16 +211,16 @@ DATA: Final = Catalogue[Data](
 )
 
 
-def _parse(value: Any) -> Data:
-    if not isinstance(value, Data) and (not isinstance(value, dict) or "type" not in value):
-        found = (
+def _parse_data(value: Any) -> DataConfig:
+    if not isinstance(value, DataConfig) and (not isinstance(value, dict) or "type" not in value):
+        defect = (
             "has no `type`"
             if isinstance(value, dict)
-            else f"is {quoted(value)}; it must be a mapping with a `type`"
+            else f"is {quote_value(value)}; it must be a mapping with a `type`"
         )
         code = "missing-key" if isinstance(value, dict) else "wrong-type"
-        raise refuse(code, f"`data` {found}.", "For example `data: {type: sklearn, dataset: digits}`.")
-    return DATA.parse(value)
+        raise value_error(code, f"`data` {defect}.", "For example `data: {type: sklearn, dataset: digits}`.")
+    return DATA_TYPES.parse(value)
 
 
-DataSection = Annotated[Data, PlainValidator(_parse), Expected("a mapping with a `type`")]
+DataField = Annotated[DataConfig, PlainValidator(_parse_data), ExpectedText("a mapping with a `type`")]

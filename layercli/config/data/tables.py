@@ -5,59 +5,67 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import Data
-from layercli.schema.strict_model import ArgumentError, Expected, Strict, refuse
-from layercli.source.nodes import quoted
+from layercli.config.data.section import DataConfig
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
+from layercli.source.nodes import quote_value
 
-_ONE_OR_LIST = WithJsonSchema({"type": ["string", "array"]})
+_ONE_OR_LIST_SCHEMA = WithJsonSchema({"type": ["string", "array"]})
 
 
-def _texts(value: Any) -> list[str]:
+def _parse_texts(value: Any) -> list[str]:
     items = [value] if isinstance(value, str) else value
     if isinstance(items, list) and items and all(isinstance(item, str) and item for item in items):
         return items
-    raise refuse("wrong-type", f"{quoted(value)} does not fit here; it must be text, or a list of texts.")
+    raise value_error(
+        "wrong-type", f"{quote_value(value)} does not fit here; it must be text, or a list of texts."
+    )
 
 
-def _columns(value: Any) -> dict[str, list[str]] | None:
+def _parse_columns(value: Any) -> dict[str, list[str]] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or not value:
         hint = "For example `inputs: {numbers: [age, hours], job: occupation}`."
-        raise refuse(
-            "wrong-type", f"`inputs` is {quoted(value)}; it must map inputs of the model to columns.", hint
+        raise value_error(
+            "wrong-type",
+            f"`inputs` is {quote_value(value)}; it must map inputs of the model to columns.",
+            hint,
         )
-    return {name: _texts(columns) for name, columns in value.items()}
+    return {name: _parse_texts(columns) for name, columns in value.items()}
 
 
-def _policies(value: Any) -> dict[str, str | float]:
-    fits = isinstance(value, dict) and all(
+def _parse_policies(value: Any) -> dict[str, str | float]:
+    is_valid = isinstance(value, dict) and all(
         isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value.values()
     )
-    if fits:
+    if is_valid:
         return value  # type: ignore[no-any-return]
     hint = "For example `columns: {age: median, job: unknown, sold: drop}`."
-    raise refuse(
-        "wrong-type", f"`columns` is {quoted(value)}; it must map columns to what is put in place.", hint
+    raise value_error(
+        "wrong-type", f"`columns` is {quote_value(value)}; it must map columns to what is put in place.", hint
     )
 
 
-def _types(value: Any) -> dict[str, str]:
-    if isinstance(value, dict) and all(kind in KINDS for kind in value.values()):
+def _parse_types(value: Any) -> dict[str, str]:
+    if isinstance(value, dict) and all(kind in COLUMN_TYPES for kind in value.values()):
         return value
     hint = "For example `types: {zip: text, year: number}`."
-    raise refuse(
-        "wrong-type", f"`types` is {quoted(value)}; it must map columns to one of {', '.join(KINDS)}.", hint
+    raise value_error(
+        "wrong-type",
+        f"`types` is {quote_value(value)}; it must map columns to one of {', '.join(COLUMN_TYPES)}.",
+        hint,
     )
 
 
-KINDS: Final = ("number", "text")
+COLUMN_TYPES: Final = ("number", "text")
 """What the values of a column are read as."""
 
-Texts = Annotated[list[str], PlainValidator(_texts), _ONE_OR_LIST, Expected("text, or a list of texts")]
+TextOrList = Annotated[
+    list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
+]
 
 
-class Missing(Strict):
+class MissingValues(StrictModel):
     """What stands for a missing value, and what is put in its place."""
 
     example: ClassVar[str | None] = 'missing: {values: ["?"], numbers: median}'
@@ -75,9 +83,9 @@ class Missing(Strict):
     texts: Annotated[str, Field(description="What a missing text becomes.", examples=["unknown"])] = ""
     columns: Annotated[
         dict[str, str | float],
-        PlainValidator(_policies),
+        PlainValidator(_parse_policies),
         WithJsonSchema({"type": "object"}),
-        Expected("a mapping of columns to what is put in place of a missing value"),
+        ExpectedText("a mapping of columns to what is put in place of a missing value"),
         Field(
             description="Column -> refuse, median, mean, zero, drop, or the number or text that is put in its place."
         ),
@@ -87,12 +95,12 @@ class Missing(Strict):
     def title(cls) -> str:
         return "`missing`"
 
-    def policy(self, column: str, *, text: bool) -> str | float:
+    def policy_of(self, column: str, *, text: bool) -> str | float:
         """What becomes of a missing value of a column: a word of ``numbers`` or the number; of a text the text, or drop."""
         return self.columns.get(column, self.texts if text else self.numbers)
 
 
-class Windows(Strict):
+class WindowsConfig(StrictModel):
     """Sequences of rows that follow one another, each with the target some rows later."""
 
     example: ClassVar[str | None] = "windows: {length: 24, horizon: 1}"
@@ -110,7 +118,7 @@ class Windows(Strict):
         int, Field(ge=1, le=1_000_000, description="Rows from the start of a sequence to that of the next.")
     ] = 1
     by: Annotated[
-        Texts | None,
+        TextOrList | None,
         Field(
             description="Columns that tell series apart, such as a station; null: all rows are one series.",
             examples=["station"],
@@ -122,11 +130,11 @@ class Windows(Strict):
         return "`windows`"
 
 
-class Table(Data):
+class TableConfig(DataConfig):
     """What tables have in common: columns by name, one of which is the target."""
 
     path: Annotated[
-        Texts, Field(description="The file, or files, relative to the config; * and ? stand for any text.",
+        TextOrList, Field(description="The file, or files, relative to the config; * and ? stand for any text.",
                      examples=["iris.csv"])
     ]  # fmt: skip
     target: Annotated[
@@ -145,16 +153,16 @@ class Table(Data):
     ] = None
     inputs: Annotated[
         dict[str, list[str]] | None,
-        PlainValidator(_columns),
+        PlainValidator(_parse_columns),
         WithJsonSchema({"type": ["object", "null"]}),
-        Expected("a mapping of inputs of the model to columns"),
+        ExpectedText("a mapping of inputs of the model to columns"),
         Field(description="Input of the model -> its columns; null: one input of all other columns."),
     ] = None
     types: Annotated[
         dict[str, str],
-        PlainValidator(_types),
-        WithJsonSchema({"type": "object", "additionalProperties": {"enum": list(KINDS)}}),
-        Expected("a mapping of columns to number or text"),
+        PlainValidator(_parse_types),
+        WithJsonSchema({"type": "object", "additionalProperties": {"enum": list(COLUMN_TYPES)}}),
+        ExpectedText("a mapping of columns to number or text"),
         Field(
             description="Column -> number or text, where the values alone would tell it wrong.",
             examples=[{"zip": "text"}],
@@ -165,10 +173,10 @@ class Table(Data):
         Field(description="Column that tells how much each row counts.", examples=["weight"]),
     ] = None
     missing: Annotated[
-        Missing, Field(description="How missing values are told, and what is put in their place.")
-    ] = Missing.model_construct()
+        MissingValues, Field(description="How missing values are told, and what is put in their place.")
+    ] = MissingValues.model_construct()
     windows: Annotated[
-        Windows | None,
+        WindowsConfig | None,
         Field(description="Makes an example of each sequence of rows, for time series; null: of each row."),
     ] = None
     stream: Annotated[
@@ -185,14 +193,14 @@ class Table(Data):
             return {None: self.target}
         return {name if len(self.target) > 1 else None: column for name, column in self.target.items()}
 
-    def kind_of_target(self, output: str | None) -> str | None:
+    def target_type_of(self, output: str | None) -> str | None:
         """Whether the target of an output is said to be labels, or numbers."""
         if not isinstance(self.target_type, dict):
             return self.target_type
         return next(iter(self.target_type.values())) if output is None else self.target_type.get(output)
 
-    def located(self, directory: Path) -> Self:
-        return self.replace(path=[str(directory / path) for path in self.path])
+    def with_absolute_paths(self, directory: Path) -> Self:
+        return self.with_arguments(path=[str(directory / path) for path in self.path])
 
     def check(self) -> None:
         windows = self.windows
@@ -207,9 +215,9 @@ class Table(Data):
         if len(set(columns)) < len(columns):
             raise ArgumentError("target", "`target` names one column twice.")
         if isinstance(self.target_type, dict):
-            known = list(self.target) if isinstance(self.target, dict) else []
+            output_names = list(self.target) if isinstance(self.target, dict) else []
             for name in self.target_type:
-                if name not in known:
+                if name not in output_names:
                     message = f"`target_type` speaks of `{name}`, for which `target` names no column."
                     raise ArgumentError("target_type", message, "Name outputs as in `target`.")
         if self.weights in columns:
@@ -227,7 +235,7 @@ class Table(Data):
             raise ArgumentError("split", message, "Remove `stratify`.")
 
 
-class Csv(Table):
+class Csv(TableConfig):
     """A table of text, a line an example.
 
     Example:
@@ -242,7 +250,7 @@ class Csv(Table):
     ] = ","
 
 
-class Parquet(Table):
+class Parquet(TableConfig):
     """A table in Parquet files, a row an example.
 
     Example:

@@ -5,30 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NoReturn, TypeAlias
 
-from layercli.config.language.blocks import BLOCKS, Block, parse_blocks
-from layercli.config.language.scopes import Scope, implied, names_in
-from layercli.config.language.variables import VARS, Values, interpolate, resolve_variables
+from layercli.config.language.blocks import BLOCKS_KEY, BlockDefinition, parse_blocks
+from layercli.config.language.scopes import NameScope, list_input_names, make_implied_inputs
+from layercli.config.language.variables import (
+    VARS_KEY,
+    VariableBindings,
+    resolve_variables,
+    substitute_variables,
+)
 from layercli.config.model import MAX_LAYERS
-from layercli.config.names import INPUT, PREVIOUS, number_names
+from layercli.config.names import INPUT, PREVIOUS, assign_names
 from layercli.errors import LayercliError, Problem
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import snake_case
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.load import MAX_NODES
-from layercli.source.nodes import KeyPath, Node, problem_at, problem_in, quoted, seen_from
+from layercli.source.nodes import KeyPath, YamlNode, describe_position, problem_at, problem_in, quote_value
 
-Kind: TypeAlias = Literal["layer", "block", "reuse"]
+EntryKind: TypeAlias = Literal["layer", "block", "reuse"]
 
-_LAYERS: Final[KeyPath] = ("model", "layers")
-_EXPANDED: Final = ("block", "repeat", "with")
-_BLOCK_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
-_DEEPEST: Final = 50
+_LAYERS_PATH: Final[KeyPath] = ("model", "layers")
+_EXPANSION_KEYS: Final = ("block", "repeat", "with")
+_BLOCK_USE_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
+_MAX_BLOCK_DEPTH: Final = 50
 """Blocks inside blocks."""
-_UNKNOWN: Final = "keras.layers.Unknown"
+_UNKNOWN_LAYER_TYPE: Final = "keras.layers.Unknown"
 """Stands where a block cannot be written out: a layer of which nothing is known."""
 
 
-def expand(document: Node) -> tuple[Node, list[Problem]]:
+def expand_document(document: YamlNode) -> tuple[YamlNode, list[Problem]]:
     """The document without variables, blocks and repeats, each value with its place; and what is wrong with them.
 
     Raises:
@@ -36,18 +41,18 @@ def expand(document: Node) -> tuple[Node, list[Problem]]:
     """
     problems: list[Problem] = []
     assert isinstance(document.value, dict)
-    values = resolve_variables(document.value.get(VARS), problems)
+    values = resolve_variables(document.value.get(VARS_KEY), problems)
     blocks = parse_blocks(document, problems)
-    sections = {key: node for key, node in document.value.items() if key not in (VARS, BLOCKS)}
+    sections = {key: node for key, node in document.value.items() if key not in (VARS_KEY, BLOCKS_KEY)}
     model = sections.get("model")
     layers = model.find(("layers",)) if model is not None else None
     flat = replace(document, value=sections)
-    if layers is None or not isinstance(layers.value, list) or not any(map(_is_expanded, layers.value)):
-        return interpolate(flat, values, (), problems), problems
+    if layers is None or not isinstance(layers.value, list) or not any(map(_is_expandable, layers.value)):
+        return substitute_variables(flat, values, (), problems), problems
     assert model is not None
     assert isinstance(model.value, dict)
     rest = {key: node for key, node in model.value.items() if key != "layers"}
-    flat = interpolate(
+    flat = substitute_variables(
         replace(flat, value=sections | {"model": replace(model, value=rest)}), values, (), problems
     )
     model = flat.find(("model",))
@@ -56,224 +61,245 @@ def expand(document: Node) -> tuple[Node, list[Problem]]:
     assert isinstance(model.value, dict)
     expander = _Expander(document, blocks, values, problems)
     inputs = model.find(("inputs",))
-    named = list(inputs.value) if inputs is not None and isinstance(inputs.value, dict) else []
-    written_out = replace(layers, value=expander.written_out(layers.value, named))
-    new = {key: written_out if key == "layers" else model.value[key] for key in [*_in_order(document)]}
-    if "outputs" in new:
-        new["outputs"] = expander.outputs(new["outputs"])
-    return replace(flat, value=flat.value | {"model": replace(model, value=new)}), problems
+    input_names = list(inputs.value) if inputs is not None and isinstance(inputs.value, dict) else []
+    expanded_layers = replace(layers, value=expander.expand_layers(layers.value, input_names))
+    expanded_model = {
+        key: expanded_layers if key == "layers" else model.value[key] for key in [*_model_keys(document)]
+    }
+    if "outputs" in expanded_model:
+        expanded_model["outputs"] = expander.resolve_outputs(expanded_model["outputs"])
+    return replace(flat, value=flat.value | {"model": replace(model, value=expanded_model)}), problems
 
 
-def _in_order(document: Node) -> list[str]:
+def _model_keys(document: YamlNode) -> list[str]:
     model = document.find(("model",))
     return list(model.value) if model is not None and isinstance(model.value, dict) else []
 
 
-def entry_names(items: list[Node]) -> list[str]:
+def name_entries(items: list[YamlNode]) -> list[str]:
     """Names by which ``--set`` addresses entries: given ones, else those that layers will have."""
-    return number_names([_described(item)[1:] for item in items])
+    return assign_names([_classify_entry(item)[1:] for item in items])
 
 
-def _is_expanded(item: Node) -> bool:
-    return isinstance(item.value, dict) and any(key in item.value for key in _EXPANDED)
+def _is_expandable(item: YamlNode) -> bool:
+    return isinstance(item.value, dict) and any(key in item.value for key in _EXPANSION_KEYS)
 
 
-def _described(item: Node) -> tuple[Kind, str | None, str]:
+def _classify_entry(item: YamlNode) -> tuple[EntryKind, str | None, str]:
     """What an entry is, the name that it is given, and the base of one that it is not given."""
     value = item.value if isinstance(item.value, dict) else {"type": item}
-    kind: Kind = (
+    kind: EntryKind = (
         "block" if "block" in value else "reuse" if "reuse" in value and "type" not in value else "layer"
     )
-    named = value.get("name")
-    given = named.value if named is not None and isinstance(named.value, str) else None
-    head = value.get({"layer": "type"}.get(kind, kind))
-    text = head.value if head is not None and isinstance(head.value, str) else ""
+    name_node = value.get("name")
+    explicit_name = name_node.value if name_node is not None and isinstance(name_node.value, str) else None
+    type_node = value.get({"layer": "type"}.get(kind, kind))
+    text = type_node.value if type_node is not None and isinstance(type_node.value, str) else ""
     if kind == "layer":
         text = snake_case(LAYERS.find(text) or text.rpartition(":")[2].rpartition(".")[2])
-    return kind, given, text.rpartition(".")[2] or kind
+    return kind, explicit_name, text.rpartition(".")[2] or kind
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """An item of a list of layers, with variables and parameters in place."""
 
-    raw: Node
-    node: Node
+    raw: YamlNode
+    node: YamlNode
     path: KeyPath
-    kind: Kind
-    given: str | None
-    base: str
+    kind: EntryKind
+    explicit_name: str | None
+    base_name: str
     repeat: int
 
     @property
-    def value(self) -> dict[str, Node]:
+    def value(self) -> dict[str, YamlNode]:
         return self.node.value if isinstance(self.node.value, dict) else {"type": self.node}
 
 
 @dataclass(frozen=True, slots=True)
-class _Use:
+class _BlockUse:
     """A block with its parameters, and the instances that it stands for."""
 
-    block: Block
-    values: Values
-    owners: dict[str, Scope | None]
-    instances: tuple[str, ...]
+    block: BlockDefinition
+    bindings: VariableBindings
+    value_scopes: dict[str, NameScope | None]
+    instance_prefixes: tuple[str, ...]
 
 
 class _Expander:
     """Writes entries out one after the other."""
 
     def __init__(
-        self, document: Node, blocks: dict[str, Block], variables: Values, problems: list[Problem]
+        self,
+        document: YamlNode,
+        blocks: dict[str, BlockDefinition],
+        variables: VariableBindings,
+        problems: list[Problem],
     ) -> None:
         self._document = document
         self._blocks = blocks
         self._variables = variables
         self._problems = problems
-        self._flat: list[Node] = []
-        self._size = 0
-        self._outputs: dict[str, str] = {}
-        self._uses: dict[str, _Use] = {}
-        self._open: list[str] = []
-        self._last: tuple[str, ...] | None = None
-        self._top = Scope("", variables, self._outputs)
+        self._expanded_layers: list[YamlNode] = []
+        self._value_count = 0
+        self._output_layers: dict[str, str] = {}
+        self._block_uses: dict[str, _BlockUse] = {}
+        self._open_blocks: list[str] = []
+        self._last_outputs: tuple[str, ...] | None = None
+        self._top_scope = NameScope("", variables, self._output_layers)
 
-    def written_out(self, items: list[Node], inputs: list[str]) -> list[Node]:
+    def expand_layers(self, items: list[YamlNode], taken_names: list[str]) -> list[YamlNode]:
         """The layers that the entries stand for; ``inputs`` are names that are taken."""
-        self._stack(items, self._top, _LAYERS, inputs)
-        return self._flat
+        self._expand_entries(items, self._top_scope, _LAYERS_PATH, taken_names)
+        return self._expanded_layers
 
-    def outputs(self, node: Node) -> Node:
+    def resolve_outputs(self, node: YamlNode) -> YamlNode:
         """``model.outputs`` by the names of layers."""
         if isinstance(node.value, str):
-            return replace(node, value=self._top.resolve(node.value)[0])
+            return replace(node, value=self._top_scope.resolve_name(node.value)[0])
         if isinstance(node.value, list):
-            return replace(node, value=[self.outputs(child) for child in node.value])
+            return replace(node, value=[self.resolve_outputs(child) for child in node.value])
         return node
 
-    def _stack(self, items: list[Node], scope: Scope, path: KeyPath, others: list[str] | None = None) -> None:
-        entries = [self._entry(item, (*path, index), scope) for index, item in enumerate(items)]
-        listed: list[tuple[str | None, str]] = []
+    def _expand_entries(
+        self, items: list[YamlNode], scope: NameScope, path: KeyPath, taken_names: list[str] | None = None
+    ) -> None:
+        entries = [self._parse_entry(item, (*path, index), scope) for index, item in enumerate(items)]
+        requested_names: list[tuple[str | None, str]] = []
         for entry in entries:
-            if len(listed) + entry.repeat > MAX_LAYERS:
-                self._too_much(entry)
+            if len(requested_names) + entry.repeat > MAX_LAYERS:
+                self._raise_too_large(entry)
             for number in range(1, entry.repeat + 1):
                 numbered = (
-                    entry.given if entry.repeat == 1 or entry.given is None else f"{entry.given}_{number}"
+                    entry.explicit_name
+                    if entry.repeat == 1 or entry.explicit_name is None
+                    else f"{entry.explicit_name}_{number}"
                 )
-                listed.append((numbered, entry.base))
-        given = [entry.given for entry in entries if entry.given is not None]
-        names = iter(number_names(listed, [*(others or ()), *given]))
+                requested_names.append((numbered, entry.base_name))
+        explicit_names = [entry.explicit_name for entry in entries if entry.explicit_name is not None]
+        names = iter(assign_names(requested_names, [*(taken_names or ()), *explicit_names]))
         for entry in entries:
-            self._emit(entry, tuple(next(names) for _ in range(entry.repeat)), scope)
+            self._emit_entry(entry, tuple(next(names) for _ in range(entry.repeat)), scope)
 
-    def _entry(self, raw: Node, path: KeyPath, scope: Scope) -> _Entry:
-        node = interpolate(raw, scope.values, path, self._problems)
-        kind, given, base = _described(node)
-        entry = _Entry(raw, node, path, kind, given, base, 1)
+    def _parse_entry(self, raw: YamlNode, path: KeyPath, scope: NameScope) -> _Entry:
+        node = substitute_variables(raw, scope.bindings, path, self._problems)
+        kind, explicit_name, base_name = _classify_entry(node)
+        entry = _Entry(raw, node, path, kind, explicit_name, base_name, 1)
         repeat = entry.value.get("repeat")
         if repeat is None or repeat.value is None:
             return entry
         if isinstance(repeat.value, int) and not isinstance(repeat.value, bool) and repeat.value > 0:
             return replace(entry, repeat=repeat.value)
-        message = f"`repeat` is {quoted(repeat.plain())}; it must be a positive whole number."
-        self._report(entry, ("repeat",), "wrong-type", message, "For example `repeat: 3`.")
+        message = f"`repeat` is {quote_value(repeat.to_plain())}; it must be a positive whole number."
+        self._report_problem(entry, ("repeat",), "wrong-type", message, "For example `repeat: 3`.")
         return entry
 
-    def _emit(self, entry: _Entry, instances: tuple[str, ...], scope: Scope) -> None:
-        use = self._use(entry, scope)
-        for number, local in enumerate(instances):
-            inputs = self._inputs(entry, scope, first=number == 0)
+    def _emit_entry(self, entry: _Entry, instance_names: tuple[str, ...], scope: NameScope) -> None:
+        use = self._resolve_block(entry, scope)
+        for number, local_name in enumerate(instance_names):
+            inputs = self._resolve_inputs(entry, scope, is_first=number == 0)
             if use is None:
-                self._add(entry, self._keys(entry, scope), local, inputs, scope)
+                self._emit_layer(entry, self._layer_keys(entry, scope), local_name, inputs, scope)
             else:
-                self._block(entry, use, local, inputs, scope)
-            assert self._last is not None
-            scope.previous = self._last
-            self._outputs[scope.prefix + local] = self._last[0]
-        if entry.given is not None:
-            self._outputs[scope.prefix + entry.given] = self._outputs[scope.prefix + instances[-1]]
-            if use is not None and len(instances) > 1:
-                made = [self._uses[scope.prefix + local] for local in instances]
-                every = tuple(name for one in made for name in one.instances)
-                self._uses[scope.prefix + entry.given] = replace(use, instances=every)
+                self._emit_block(entry, use, local_name, inputs, scope)
+            assert self._last_outputs is not None
+            scope.previous = self._last_outputs
+            self._output_layers[scope.prefix + local_name] = self._last_outputs[0]
+        if entry.explicit_name is not None:
+            self._output_layers[scope.prefix + entry.explicit_name] = self._output_layers[
+                scope.prefix + instance_names[-1]
+            ]
+            if use is not None and len(instance_names) > 1:
+                instance_uses = [self._block_uses[scope.prefix + local] for local in instance_names]
+                all_prefixes = tuple(name for one in instance_uses for name in one.instance_prefixes)
+                self._block_uses[scope.prefix + entry.explicit_name] = replace(use, instance_prefixes=all_prefixes)
 
-    def _add(
-        self, entry: _Entry, keys: dict[str, Node], local: str, inputs: Node | None, scope: Scope
+    def _emit_layer(
+        self,
+        entry: _Entry,
+        keys: dict[str, YamlNode],
+        local_name: str,
+        inputs: YamlNode | None,
+        scope: NameScope,
     ) -> None:
         """Write one layer out."""
-        name = scope.prefix + local
+        name = scope.prefix + local_name
         node, mark = entry.node, entry.node.mark
-        if scope.reusing is not None and entry.kind == "layer":
-            keys = {"reuse": Node(scope.reusing + local, mark)}
-        if entry.given is not None or "name" not in keys:
-            keys = keys | {"name": replace(keys.get("name", Node(None, mark)), value=name)}
+        if scope.reuse_prefix is not None and entry.kind == "layer":
+            keys = {"reuse": YamlNode(scope.reuse_prefix + local_name, mark)}
+        if entry.explicit_name is not None or "name" not in keys:
+            keys = keys | {"name": replace(keys.get("name", YamlNode(None, mark)), value=name)}
         if inputs is not None:
             keys = keys | {"inputs": inputs}
-        elif "inputs" in keys and len(names_in(keys["inputs"])) == 1:  # of the first repetition only
+        elif "inputs" in keys and len(list_input_names(keys["inputs"])) == 1:  # of the first repetition only
             keys = {key: child for key, child in keys.items() if key != "inputs"}
         size = 1 + sum(child.size for child in keys.values())
         depth = 1 + max(child.depth for child in keys.values())
-        through = " ".join(told for told in (node.through, scope.through) if told) or None
-        self._flat.append(Node(keys, mark, node.keys, size, depth, node.written or entry.path, through))
-        self._size += size
-        self._outputs[name] = name
-        self._last = (name,)
-        if len(self._flat) > MAX_LAYERS or self._size > MAX_NODES:
-            self._too_much(entry)
+        via = " ".join(sentence for sentence in (node.via, scope.via) if sentence) or None
+        self._expanded_layers.append(
+            YamlNode(keys, mark, node.keys, size, depth, node.written_path or entry.path, via)
+        )
+        self._value_count += size
+        self._output_layers[name] = name
+        self._last_outputs = (name,)
+        if len(self._expanded_layers) > MAX_LAYERS or self._value_count > MAX_NODES:
+            self._raise_too_large(entry)
 
-    def _keys(self, entry: _Entry, scope: Scope) -> dict[str, Node]:
+    def _layer_keys(self, entry: _Entry, scope: NameScope) -> dict[str, YamlNode]:
         """The keys of a layer, its wiring apart."""
         if entry.kind == "block":
-            return {"type": Node(_UNKNOWN, entry.node.mark)}
+            return {"type": YamlNode(_UNKNOWN_LAYER_TYPE, entry.node.mark)}
         if "with" in entry.value:
-            self._report(entry, ("with",), "unknown-key", "`with` gives parameters to a block; this is a layer.",
+            self._report_problem(entry, ("with",), "unknown-key", "`with` gives parameters to a block; this is a layer.",
                          "Write arguments of a layer beside its `type`.", at_key=True)  # fmt: skip
-        keys = {key: child for key, child in entry.value.items() if key not in _EXPANDED}
+        keys = {key: child for key, child in entry.value.items() if key not in _EXPANSION_KEYS}
         if entry.kind == "reuse" and isinstance(name := keys["reuse"].value, str):
             keys["reuse"] = replace(
-                keys["reuse"], value=scope.owner(entry.raw.find(("reuse",))).resolve(name)[0]
+                keys["reuse"], value=scope.defining_scope(entry.raw.find(("reuse",))).resolve_name(name)[0]
             )
         return keys
 
-    def _block(self, entry: _Entry, use: _Use, local: str, inputs: Node | None, scope: Scope) -> None:
+    def _emit_block(
+        self, entry: _Entry, use: _BlockUse, local_name: str, inputs: YamlNode | None, scope: NameScope
+    ) -> None:
         """Write one instance of a block out, or call all layers of earlier instances again."""
-        self._open.append(use.block.name)
-        sources = names_in(inputs) if inputs is not None else scope.previous or (INPUT,)
-        through = self._through(entry, use.block, scope)
-        count = len(use.instances) or 1
-        made = []
+        self._open_blocks.append(use.block.name)
+        sources = list_input_names(inputs) if inputs is not None else scope.previous or (INPUT,)
+        via = self._describe_block_use(entry, use.block, scope)
+        count = len(use.instance_prefixes) or 1
+        prefixes = []
         for number in range(count):
-            prefix = f"{scope.prefix}{local}" + (f"_{number + 1}" if count > 1 else "")
-            reusing = f"{use.instances[number]}." if use.instances else None
-            if reusing is None and scope.reusing is not None:
-                reusing = f"{scope.reusing}{local}."
-            inner = Scope(f"{prefix}.", use.values, self._outputs, self._top, inputs=sources, previous=sources,
-                          reusing=reusing, through=through)  # fmt: skip
-            inner.owners = {name: owner or inner for name, owner in use.owners.items()}
-            self._stack(use.block.layers, inner, (*use.block.path, "layers"))
-            assert self._last is not None
-            sources = self._last
-            made.append(prefix)
-        self._uses[scope.prefix + local] = replace(use, instances=tuple(made))
-        self._open.pop()
+            prefix = f"{scope.prefix}{local_name}" + (f"_{number + 1}" if count > 1 else "")
+            reuse_prefix = f"{use.instance_prefixes[number]}." if use.instance_prefixes else None
+            if reuse_prefix is None and scope.reuse_prefix is not None:
+                reuse_prefix = f"{scope.reuse_prefix}{local_name}."
+            block_scope = NameScope(f"{prefix}.", use.bindings, self._output_layers, self._top_scope, inputs=sources, previous=sources,
+                          reuse_prefix=reuse_prefix, via=via)  # fmt: skip
+            block_scope.value_scopes = {
+                name: owner or block_scope for name, owner in use.value_scopes.items()
+            }
+            self._expand_entries(use.block.layers, block_scope, (*use.block.path, "layers"))
+            assert self._last_outputs is not None
+            sources = self._last_outputs
+            prefixes.append(prefix)
+        self._block_uses[scope.prefix + local_name] = replace(use, instance_prefixes=tuple(prefixes))
+        self._open_blocks.pop()
 
-    def _through(self, entry: _Entry, block: Block, scope: Scope) -> str:
-        inside = f", {scope.through[0].lower()}{scope.through[1:]}" if scope.through else "."
-        told = (
-            f"In the block `{block.name}`, used at {seen_from(entry.node.mark, block.layers[0].mark)}{inside}"
-        )
-        return f"{told} {block.through}" if block.through and block.through not in told else told
+    def _describe_block_use(self, entry: _Entry, block: BlockDefinition, scope: NameScope) -> str:
+        inside = f", {scope.via[0].lower()}{scope.via[1:]}" if scope.via else "."
+        sentence = f"In the block `{block.name}`, used at {describe_position(entry.node.mark, block.layers[0].mark)}{inside}"
+        return f"{sentence} {block.via}" if block.via and block.via not in sentence else sentence
 
-    def _use(self, entry: _Entry, scope: Scope) -> _Use | None:
+    def _resolve_block(self, entry: _Entry, scope: NameScope) -> _BlockUse | None:
         """The block that an entry uses, or calls again; None where it is a layer, or malformed."""
         if entry.kind == "reuse" and isinstance(name := entry.value["reuse"].value, str):
-            owner = scope.owner(entry.raw.find(("reuse",)))
-            return self._uses.get(owner.prefix + name) or self._uses.get(name)
+            defining_scope = scope.defining_scope(entry.raw.find(("reuse",)))
+            return self._block_uses.get(defining_scope.prefix + name) or self._block_uses.get(name)
         if entry.kind != "block":
             return None
-        named = entry.value["block"].value
-        if not isinstance(named, str) or named not in self._blocks:
+        block_name = entry.value["block"].value
+        if not isinstance(block_name, str) or block_name not in self._blocks:
             listed = ", ".join(f"`{name}`" for name in self._blocks)
             otherwise = (
                 f"Known are {listed}."
@@ -281,85 +307,97 @@ class _Expander:
                 else "Declare it at the top: `blocks: {name: {layers: [...]}}`."
             )
             hint = (
-                did_you_mean(named, [*self._blocks], otherwise=otherwise)
-                if isinstance(named, str)
+                did_you_mean(block_name, [*self._blocks], otherwise=otherwise)
+                if isinstance(block_name, str)
                 else otherwise
             )
-            message = f"There is no block {quoted(entry.value['block'].plain())}."
-            self._report(entry, ("block",), "unknown-block", message, hint)
+            message = f"There is no block {quote_value(entry.value['block'].to_plain())}."
+            self._report_problem(entry, ("block",), "unknown-block", message, hint)
             return None
-        if len(self._open) >= _DEEPEST:
-            self._report(entry, ("block",), "too-deep", f"Blocks stand in blocks deeper than {_DEEPEST} levels here.",
+        if len(self._open_blocks) >= _MAX_BLOCK_DEPTH:
+            self._report_problem(entry, ("block",), "too-deep", f"Blocks stand in blocks deeper than {_MAX_BLOCK_DEPTH} levels here.",
                          "Write some of the layers out.")  # fmt: skip
             return None
-        if named in self._open:
-            circle = " -> ".join([*self._open[self._open.index(named) :], named])
-            self._report(entry, ("block",), "block-cycle", f"The block `{named}` holds itself: {circle}.",
+        if block_name in self._open_blocks:
+            cycle = " -> ".join([*self._open_blocks[self._open_blocks.index(block_name) :], block_name])
+            self._report_problem(entry, ("block",), "block-cycle", f"The block `{block_name}` holds itself: {cycle}.",
                          "Use another block here, or the layers themselves.")  # fmt: skip
             return None
-        return self._parameters(entry, self._blocks[named], scope)
+        return self._bind_parameters(entry, self._blocks[block_name], scope)
 
-    def _parameters(self, entry: _Entry, block: Block, scope: Scope) -> _Use | None:
+    def _bind_parameters(self, entry: _Entry, block: BlockDefinition, scope: NameScope) -> _BlockUse | None:
         """The block with values for all its parameters; None where one is missing."""
         for key in entry.value:
-            if key not in _BLOCK_KEYS:
+            if key not in _BLOCK_USE_KEYS:
                 hint = f"Give it to the block: `with: {{{key}: ...}}`." if key in block.params else did_you_mean(
-                    key, _BLOCK_KEYS, otherwise="Change the layers inside the block, or give it a parameter."
+                    key, _BLOCK_USE_KEYS, otherwise="Change the layers inside the block, or give it a parameter."
                 )  # fmt: skip
-                message = f"The use of a block has no key {quoted(key)}."
-                self._report(entry, (key,), "unknown-key", message, hint, at_key=True)
-        given = entry.value.get("with")
-        if given is not None and given.value is not None and not isinstance(given.value, dict):
-            message = f"`with` is {quoted(given.plain())}; it must map parameters to values."
-            self._report(entry, ("with",), "wrong-type", message, "For example `with: {filters: 64}`.")
-            given = None
-        values: dict[str, Node] = {}
-        owners: dict[str, Scope | None] = {}
-        for name, node in given.value.items() if given is not None and isinstance(given.value, dict) else ():
+                message = f"The use of a block has no key {quote_value(key)}."
+                self._report_problem(entry, (key,), "unknown-key", message, hint, at_key=True)
+        arguments = entry.value.get("with")
+        if arguments is not None and arguments.value is not None and not isinstance(arguments.value, dict):
+            message = f"`with` is {quote_value(arguments.to_plain())}; it must map parameters to values."
+            self._report_problem(
+                entry, ("with",), "wrong-type", message, "For example `with: {filters: 64}`."
+            )
+            arguments = None
+        values: dict[str, YamlNode] = {}
+        value_scopes: dict[str, NameScope | None] = {}
+        for name, node in (
+            arguments.value.items() if arguments is not None and isinstance(arguments.value, dict) else ()
+        ):
             if name not in block.params:
                 listed = ", ".join(f"`{param}`" for param in block.params)
                 otherwise = f"It has {listed}." if listed else "It has no parameters."
-                self._report(entry, ("with", name), "unknown-key", f"The block `{block.name}` has no parameter {quoted(name)}.",
+                self._report_problem(entry, ("with", name), "unknown-key", f"The block `{block.name}` has no parameter {quote_value(name)}.",
                              did_you_mean(name, [*block.params], otherwise=otherwise), at_key=True)  # fmt: skip
-            values[name] = replace(node, written=node.written or (*entry.path, "with", name))
-            owners[name] = scope.owner(entry.raw.find(("with", name)))
-        missing = False
+            values[name] = replace(node, written_path=node.written_path or (*entry.path, "with", name))
+            value_scopes[name] = scope.defining_scope(entry.raw.find(("with", name)))
+        is_incomplete = False
         for name, default in block.params.items():
             if name in values:
                 continue
             if default is None:
-                missing = True
+                is_incomplete = True
                 message = f"The block `{block.name}` needs the parameter `{name}`."
-                self._report(entry, ("block",), "missing-key", message, f"Add `with: {{{name}: ...}}`.")
+                self._report_problem(
+                    entry, ("block",), "missing-key", message, f"Add `with: {{{name}: ...}}`."
+                )
                 continue
-            values[name] = interpolate(default, self._variables, default.written or (), self._problems)
-            owners[name] = None
-        return None if missing else _Use(block, Values(values, block.name, self._variables), owners, ())
+            values[name] = substitute_variables(
+                default, self._variables, default.written_path or (), self._problems
+            )
+            value_scopes[name] = None
+        return (
+            None
+            if is_incomplete
+            else _BlockUse(block, VariableBindings(values, block.name, self._variables), value_scopes, ())
+        )
 
-    def _inputs(self, entry: _Entry, scope: Scope, *, first: bool) -> Node | None:
+    def _resolve_inputs(self, entry: _Entry, scope: NameScope, *, is_first: bool) -> YamlNode | None:
         """What an instance takes, by the names of layers; None: the layer that is written before it."""
         node = entry.value.get("inputs")
-        if node is not None and (first or PREVIOUS in names_in(node)):
-            return scope.rewired(node, entry.raw.find(("inputs",)))
+        if node is not None and (is_first or PREVIOUS in list_input_names(node)):
+            return scope.rewire_inputs(node, entry.raw.find(("inputs",)))
         if node is not None and isinstance(node.value, (list, dict)) and len(node.value) > 1:
             message = (
                 "With `repeat` one of several inputs must be `previous`, the output of the repetition before."
             )
-            self._report(
+            self._report_problem(
                 entry, ("inputs",), "bad-argument", message, "Write `previous` in place of one of them."
             )
-        before = scope.previous if scope.previous != self._last else None
-        return None if before is None else implied(before, entry.node.mark)
+        before = scope.previous if scope.previous != self._last_outputs else None
+        return None if before is None else make_implied_inputs(before, entry.node.mark)
 
-    def _report(
+    def _report_problem(
         self, entry: _Entry, steps: KeyPath, code: str, message: str, hint: str, *, at_key: bool = False
     ) -> None:
-        node = replace(entry.node, written=entry.node.written or entry.path)
+        node = replace(entry.node, written_path=entry.node.written_path or entry.path)
         self._problems.append(problem_in(node, steps, code, message, hint=hint, at_key=at_key))
 
-    def _too_much(self, entry: _Entry) -> NoReturn:
-        most = f"{MAX_NODES:,} values" if self._size > MAX_NODES else f"{MAX_LAYERS:,} layers"
-        message = f"Written out, the blocks and repeats of this config have more than {most}."
+    def _raise_too_large(self, entry: _Entry) -> NoReturn:
+        limit = f"{MAX_NODES:,} values" if self._value_count > MAX_NODES else f"{MAX_LAYERS:,} layers"
+        message = f"Written out, the blocks and repeats of this config have more than {limit}."
         problem = problem_at(
             entry.node.mark, "out-of-range", message, hint="Use smaller numbers as `repeat`.", path=entry.path
         )

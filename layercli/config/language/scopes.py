@@ -4,82 +4,84 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from layercli.config.language.variables import Values, whole_reference
+from layercli.config.language.variables import VariableBindings, match_sole_reference
 from layercli.config.names import INPUT, PREVIOUS
-from layercli.source.nodes import Mark, Node
+from layercli.source.nodes import Mark, YamlNode
 
 
 @dataclass(slots=True)
-class Scope:
+class NameScope:
     """The names of one list of layers; those of a block are its own."""
 
     prefix: str
-    values: Values
+    bindings: VariableBindings
     outputs: dict[str, str]
     """Full name of a layer or block, of all that are written out so far -> the layer whose output it stands for."""
-    top: Scope | None = None
+    top_scope: NameScope | None = None
     """The scope around all blocks; None: this one."""
-    owners: dict[str, Scope] = field(default_factory=dict)
+    value_scopes: dict[str, NameScope] = field(default_factory=dict)
     """The scope in which a parameter's value was written, and in which names in it are looked up."""
     inputs: tuple[str, ...] | None = None
     """What `input` is; None: the model's."""
     previous: tuple[str, ...] | None = None
     """What `previous` is; None: the model's input."""
-    reusing: str | None = None
+    reuse_prefix: str | None = None
     """The prefix of the layers that are called again instead of new ones."""
-    through: str | None = None
+    via: str | None = None
     """By which block its layers came, as a sentence."""
 
-    def resolve(self, name: str) -> tuple[str, ...]:
+    def resolve_name(self, name: str) -> tuple[str, ...]:
         """The layers or inputs that a name stands for here; one that is not known stays as it is."""
         head, colon, index = name.partition(":")
         if head == PREVIOUS and self.previous is not None:
-            found: tuple[str, ...] = self.previous
+            sources: tuple[str, ...] = self.previous
         elif head == INPUT and self.inputs is not None:
-            found = self.inputs
+            sources = self.inputs
         else:
-            found = (self.outputs.get(self.prefix + head) or self.outputs.get(head, head),)
-        return tuple(f"{one}:{index}" for one in found) if colon else found
+            sources = (self.outputs.get(self.prefix + head) or self.outputs.get(head, head),)
+        return tuple(f"{one}:{index}" for one in sources) if colon else sources
 
-    def owner(self, raw: Node | None) -> Scope:
+    def defining_scope(self, raw: YamlNode | None) -> NameScope:
         """The scope in which a value was written: that of a parameter's value, or this one."""
-        name = whole_reference(raw) if raw is not None else None
-        return self if name is None else self.owners.get(name) or self.top or self
+        name = match_sole_reference(raw) if raw is not None else None
+        return self if name is None else self.value_scopes.get(name) or self.top_scope or self
 
-    def rewired(self, node: Node, raw: Node | None) -> Node:
+    def rewire_inputs(self, node: YamlNode, raw: YamlNode | None) -> YamlNode:
         """``inputs`` by the names of layers; ``raw`` is what stood there before parameters were put in place."""
-        owner = self.owner(raw)
+        node_scope = self.defining_scope(raw)
         if isinstance(node.value, str):
-            return inputs_of(owner.resolve(node.value), node)
-        wired: list[tuple[str | int, Node]] = []
-        for step, child in node.steps:
-            own = owner.owner(raw.find((step,)) if raw is not None and owner is self else None)
-            names = own.resolve(child.value) if isinstance(child.value, str) else ()
-            wired.append((step, inputs_of(names, child) if names else child))
+            return make_inputs(node_scope.resolve_name(node.value), node)
+        rewired: list[tuple[str | int, YamlNode]] = []
+        for step, child in node.children:
+            child_scope = node_scope.defining_scope(
+                raw.find((step,)) if raw is not None and node_scope is self else None
+            )
+            names = child_scope.resolve_name(child.value) if isinstance(child.value, str) else ()
+            rewired.append((step, make_inputs(names, child) if names else child))
         if isinstance(node.value, dict):
-            return replace(node, value={str(key): child for key, child in wired})
+            return replace(node, value={str(key): child for key, child in rewired})
         if isinstance(node.value, list):  # `input` may stand for several
-            return replace(node, value=[one for _, child in wired for one in _listed(child)])
+            return replace(node, value=[one for _, child in rewired for one in _as_node_list(child)])
         return node
 
 
-def _listed(node: Node) -> list[Node]:
+def _as_node_list(node: YamlNode) -> list[YamlNode]:
     return node.value if isinstance(node.value, list) else [node]
 
 
-def inputs_of(names: tuple[str, ...], node: Node) -> Node:
+def make_inputs(names: tuple[str, ...], node: YamlNode) -> YamlNode:
     """``inputs`` with these names, in place of ``node``."""
     if len(names) == 1:
         return replace(node, value=names[0], size=1, depth=0)
-    return replace(node, value=[Node(name, node.mark) for name in names], size=1 + len(names), depth=1)
+    return replace(node, value=[YamlNode(name, node.mark) for name in names], size=1 + len(names), depth=1)
 
 
-def implied(names: tuple[str, ...], mark: Mark) -> Node:
+def make_implied_inputs(names: tuple[str, ...], mark: Mark) -> YamlNode:
     """``inputs`` with these names, where none were written."""
-    return inputs_of(names, Node(None, mark))
+    return make_inputs(names, YamlNode(None, mark))
 
 
-def names_in(node: Node) -> tuple[str, ...]:
+def list_input_names(node: YamlNode) -> tuple[str, ...]:
     """The names that an ``inputs`` holds."""
-    listed = [child for _, child in node.steps] or [node]
-    return tuple(child.value for child in listed if isinstance(child.value, str))
+    nodes = [child for _, child in node.children] or [node]
+    return tuple(child.value for child in nodes if isinstance(child.value, str))

@@ -6,17 +6,17 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import NonNegativeInt, PositiveInt
 from layercli.schema.component import Catalogue, Component
-from layercli.schema.strict_model import ArgumentError, Expected
+from layercli.schema.strict_model import ArgumentError, ExpectedText
 
-Startup: TypeAlias = Annotated[
+UnprunedTrials: TypeAlias = Annotated[
     NonNegativeInt, Field(description="Trials that must be complete before one is pruned.")
 ]
-Warmup: TypeAlias = Annotated[NonNegativeInt, Field(description="Epochs in which no trial is pruned.")]
-Interval: TypeAlias = Annotated[PositiveInt, Field(description="Epochs from one look to the next.")]
-Fewest: TypeAlias = Annotated[
+WarmupSteps: TypeAlias = Annotated[NonNegativeInt, Field(description="Epochs in which no trial is pruned.")]
+PruningInterval: TypeAlias = Annotated[PositiveInt, Field(description="Epochs from one look to the next.")]
+MinReportedTrials: TypeAlias = Annotated[
     PositiveInt, Field(description="Trials that must have come to an epoch before one is pruned there.")
 ]
-Bootstrap: TypeAlias = Annotated[
+BootstrapCount: TypeAlias = Annotated[
     NonNegativeInt, Field(description="Trials of a rung that must be there before one is promoted.")
 ]
 
@@ -28,10 +28,10 @@ class NopPruner(Component):
 class MedianPruner(Component):
     """Prunes what is worse than the median of earlier trials at the same epoch."""
 
-    n_startup_trials: Startup = 5
-    n_warmup_steps: Warmup = 0
-    interval_steps: Interval = 1
-    n_min_trials: Fewest = 1
+    n_startup_trials: UnprunedTrials = 5
+    n_warmup_steps: WarmupSteps = 0
+    interval_steps: PruningInterval = 1
+    n_min_trials: MinReportedTrials = 1
 
 
 class PercentilePruner(Component):
@@ -40,10 +40,10 @@ class PercentilePruner(Component):
     percentile: Annotated[
         float, Field(ge=0, le=100, description="Which share is kept, in percent.", examples=[25.0])
     ]
-    n_startup_trials: Startup = 5
-    n_warmup_steps: Warmup = 0
-    interval_steps: Interval = 1
-    n_min_trials: Fewest = 1
+    n_startup_trials: UnprunedTrials = 5
+    n_warmup_steps: WarmupSteps = 0
+    interval_steps: PruningInterval = 1
+    n_min_trials: MinReportedTrials = 1
 
 
 class SuccessiveHalvingPruner(Component):
@@ -54,7 +54,7 @@ class SuccessiveHalvingPruner(Component):
     ] = "auto"
     reduction_factor: Annotated[int, Field(ge=2, le=1000, description="One of so many goes on.")] = 4
     min_early_stopping_rate: Annotated[NonNegativeInt, Field(description="Rungs that are left out.")] = 0
-    bootstrap_count: Bootstrap = 0
+    bootstrap_count: BootstrapCount = 0
 
     def check(self) -> None:
         if self.bootstrap_count and self.min_resource == "auto":
@@ -69,7 +69,7 @@ class HyperbandPruner(Component):
         PositiveInt | Literal["auto"], Field(description="Epochs of the longest trial, or auto.")
     ] = "auto"
     reduction_factor: Annotated[int, Field(ge=2, le=1000, description="One of so many goes on.")] = 3
-    bootstrap_count: Bootstrap = 0
+    bootstrap_count: BootstrapCount = 0
 
     def check(self) -> None:
         if self.bootstrap_count and self.max_resource == "auto":
@@ -81,8 +81,8 @@ class ThresholdPruner(Component):
 
     lower: Annotated[float | None, Field(description="Least value; null: none.")] = None
     upper: Annotated[float | None, Field(description="Largest value; null: none.")] = None
-    n_warmup_steps: Warmup = 0
-    interval_steps: Interval = 1
+    n_warmup_steps: WarmupSteps = 0
+    interval_steps: PruningInterval = 1
 
     def check(self) -> None:
         if self.lower is None and self.upper is None:
@@ -100,7 +100,7 @@ class WilcoxonPruner(Component):
     n_startup_steps: Annotated[NonNegativeInt, Field(description="Epochs in which no trial is pruned.")] = 2
 
 
-def _wrapped(value: Any) -> Component | None:
+def _parse_wrapped_pruner(value: Any) -> Component | None:
     return None if value is None else PRUNERS.parse(value)
 
 
@@ -108,7 +108,10 @@ class PatientPruner(Component):
     """Prunes as another pruner does, but only what has not become better for some epochs."""
 
     wrapped_pruner: Annotated[
-        Component | None, PlainValidator(_wrapped), Expected("a pruner"), Field(description="That pruner.")
+        Component | None,
+        PlainValidator(_parse_wrapped_pruner),
+        ExpectedText("a pruner"),
+        Field(description="That pruner."),
     ]
     patience: Annotated[NonNegativeInt, Field(description="Epochs to wait.", examples=[2])]
     min_delta: Annotated[float, Field(ge=0, description="How much counts as better.")] = 0.0

@@ -4,26 +4,26 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from layercli.layers.arguments import LARGEST, NonNegativeInt, PositiveInt
+from layercli.layers.arguments import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.component import Catalogue, Component
 
 Seed: TypeAlias = Annotated[
     int | None,
-    Field(ge=0, le=LARGEST, description="Seed of what is drawn; null: drawn anew each time.", examples=[1]),
+    Field(ge=0, le=MAX_INT32, description="Seed of what is drawn; null: drawn anew each time.", examples=[1]),
 ]
-Startup: TypeAlias = Annotated[
+RandomTrials: TypeAlias = Annotated[
     NonNegativeInt, Field(description="Trials at the beginning that are drawn at random.")
 ]
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
-needs: Final = {"CmaEsSampler": "cmaes", "GPSampler": "torch", "QMCSampler": "scipy"}
+REQUIRED_PACKAGES: Final = {"CmaEsSampler": "cmaes", "GPSampler": "torch", "QMCSampler": "scipy"}
 """Packages that a sampler imports beside Optuna's own."""
 
 
 class TPESampler(Component):
     """Draws near what was good: a tree-structured Parzen estimator."""
 
-    n_startup_trials: Startup = 10
+    n_startup_trials: RandomTrials = 10
     n_ei_candidates: Annotated[PositiveInt, Field(description="Candidates of which the best is taken.")] = 24
     seed: Seed = None
     multivariate: Annotated[
@@ -70,7 +70,7 @@ class CmaEsSampler(Component):
     sigma0: Annotated[float | None, Field(gt=0, description="First standard deviation; null: a sixth.")] = (
         None
     )
-    n_startup_trials: Startup = 1
+    n_startup_trials: RandomTrials = 1
     seed: Seed = None
     consider_pruned_trials: Annotated[bool, Field(description="Whether pruned trials count.")] = False
     popsize: Annotated[
@@ -85,7 +85,7 @@ class GPSampler(Component):
     """Draws by a Gaussian process; for few, costly trials."""
 
     seed: Seed = None
-    n_startup_trials: Startup = 10
+    n_startup_trials: RandomTrials = 10
     deterministic_objective: Annotated[
         bool, Field(description="Whether the same values always give the same result.")
     ] = False
@@ -94,7 +94,7 @@ class GPSampler(Component):
 class NSGAIISampler(Component):
     """Crosses the best trials: a genetic algorithm."""
 
-    population_size: Annotated[int, Field(ge=2, le=LARGEST, description="Trials in a generation.")] = 50
+    population_size: Annotated[int, Field(ge=2, le=MAX_INT32, description="Trials in a generation.")] = 50
     mutation_prob: Annotated[
         Probability | None, Field(description="How often a value changes; null: one of all.")
     ] = None
@@ -103,7 +103,7 @@ class NSGAIISampler(Component):
     seed: Seed = None
 
 
-_SEVERAL = ("it is for several objectives", "Use NSGAIISampler or TPESampler.")
+_SEVERAL_OBJECTIVES_REASON = ("it is for several objectives", "Use NSGAIISampler or TPESampler.")
 
 SAMPLERS: Final = Catalogue[Component](
     noun="sampler",
@@ -113,8 +113,8 @@ SAMPLERS: Final = Catalogue[Component](
          "GPSampler", "NSGAIISampler"), "samplers"
     ),
     aliases={name: f"{name}Sampler" for name in ("TPE", "Random", "Grid", "BruteForce", "QMC", "CmaEs", "GP", "NSGAII")},
-    refused={
-        "NSGAIIISampler": _SEVERAL,
+    unavailable={
+        "NSGAIIISampler": _SEVERAL_OBJECTIVES_REASON,
         "PartialFixedSampler": ("values that are fixed belong into the base config", "Use another sampler."),
     },
 )  # fmt: skip

@@ -7,13 +7,13 @@ from pydantic import Field, PlainValidator
 from layercli.config.names import RunName
 from layercli.config.sweep.pruners import PRUNERS
 from layercli.config.sweep.samplers import SAMPLERS
-from layercli.config.sweep.search_space import Drawn, Parameter
-from layercli.layers.arguments import Declared, PositiveInt
+from layercli.config.sweep.search_space import SearchParameter, SearchParameterField
+from layercli.layers.arguments import NameOrComponent, PositiveInt
 from layercli.schema.component import Component
-from layercli.schema.strict_model import Expected, Strict
+from layercli.schema.strict_model import ExpectedText, StrictModel
 
 
-class Objective(Strict):
+class Objective(StrictModel):
     """What is sought."""
 
     example: ClassVar[str | None] = "objective: {metric: val_accuracy, direction: maximize}"
@@ -36,10 +36,10 @@ class Objective(Strict):
         return "`objective`"
 
 
-class Sweep(Strict):
+class SweepConfig(StrictModel):
     """What a sweep file declares."""
 
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         "metric": "It belongs under `objective:`.",
         "direction": "It belongs under `objective:`.",
         "config": "Write `base: config.yaml`.",
@@ -57,7 +57,7 @@ class Sweep(Strict):
         ),
     ]
     space: Annotated[
-        dict[str, Drawn],
+        dict[str, SearchParameterField],
         Field(min_length=1, max_length=100, description="Places of the base config, and what to draw there.",
               examples=[{"model.layers.head.units": {"int": [16, 256]}}]),
     ]  # fmt: skip
@@ -65,10 +65,16 @@ class Sweep(Strict):
         Objective, Field(description="What is sought.", examples=[{"metric": "val_accuracy"}])
     ]
     sampler: Annotated[
-        Declared, PlainValidator(SAMPLERS.parse), Expected("a sampler"), Field(description="How it draws.")
+        NameOrComponent,
+        PlainValidator(SAMPLERS.parse),
+        ExpectedText("a sampler"),
+        Field(description="How it draws."),
     ] = "TPESampler"
     pruner: Annotated[
-        Declared, PlainValidator(PRUNERS.parse), Expected("a pruner"), Field(description="What ends early.")
+        NameOrComponent,
+        PlainValidator(PRUNERS.parse),
+        ExpectedText("a pruner"),
+        Field(description="What ends early."),
     ] = "MedianPruner"
     trials: Annotated[PositiveInt, Field(description="How many trials are finished.", examples=[50])] = 20
     timeout: Annotated[
@@ -80,7 +86,7 @@ class Sweep(Strict):
         return "A sweep"
 
     @property
-    def parameters(self) -> dict[str, Parameter]:
+    def parameters(self) -> dict[str, SearchParameter]:
         """What is drawn for each place, as it is written."""
         return self.space
 
@@ -95,16 +101,16 @@ class Sweep(Strict):
         return PRUNERS.parse(self.pruner)
 
     @property
-    def combinations(self) -> int | None:
+    def combination_count(self) -> int | None:
         """How many there are, for a sampler that takes each once; None for others."""
         if self.declared_sampler.type_name() not in ("GridSampler", "BruteForceSampler"):
             return None
-        number = 1
+        count = 1
         for parameter in self.parameters.values():
-            number *= len(parameter.values or ())
-        return number
+            count *= len(parameter.grid_values or ())
+        return count
 
     @property
-    def wanted(self) -> int:
+    def trial_count(self) -> int:
         """Trials to finish."""
-        return min(self.trials, self.combinations or self.trials)
+        return min(self.trials, self.combination_count or self.trials)

@@ -5,20 +5,22 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import LARGEST, NonNegativeInt
+from layercli.layers.arguments import MAX_INT32, NonNegativeInt
 from layercli.schema.component import Component
-from layercli.schema.strict_model import Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
-OWN_FILES: Final = frozenset({"config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json"})
+RESERVED_RUN_FILES: Final = frozenset(
+    {"config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json"}
+)
 """What layercli itself writes into a run directory."""
 
-_PART = re.compile(r"\w(?:[\w .-]*[\w-])?")
-_LONGEST = 200
-_DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+_PATH_PART = re.compile(r"\w(?:[\w .-]*[\w-])?")
+_MAX_PATH_LENGTH = 200
+_WINDOWS_DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 
 
-def written_path(value: Any) -> str:
+def parse_output_path(value: Any) -> str:
     """A path that a callback may write: inside the run directory, and none of layercli's own files.
 
     Raises:
@@ -26,57 +28,61 @@ def written_path(value: Any) -> str:
     """
     example = "For example `logs/training`."
     if not isinstance(value, str) or not value:
-        raise refuse("wrong-type", f"{quoted(value)} is no path; it must be text.", example)
+        raise value_error("wrong-type", f"{quote_value(value)} is no path; it must be text.", example)
     parts = value.removesuffix("/").split("/")
-    if len(value) > _LONGEST or any(_DEVICES.fullmatch(part) or not _PART.fullmatch(part) for part in parts):
-        raise refuse(
+    if len(value) > _MAX_PATH_LENGTH or any(
+        _WINDOWS_DEVICES.fullmatch(part) or not _PATH_PART.fullmatch(part) for part in parts
+    ):
+        raise value_error(
             "bad-path",
-            f"{quoted(value)} does not lie inside the run directory; it must be a relative path, of names of "
+            f"{quote_value(value)} does not lie inside the run directory; it must be a relative path, of names of "
             "letters, digits, `_`, `-`, dots and spaces divided by `/`, without `..`.",
             example,
         )
-    if parts[0].lower() in OWN_FILES or parts[-1].lower().endswith(".py"):
-        message = f"{quoted(value)} is a file that layercli itself writes."
-        raise refuse("bad-path", message, "Choose another name.")
+    if parts[0].lower() in RESERVED_RUN_FILES or parts[-1].lower().endswith(".py"):
+        message = f"{quote_value(value)} is a file that layercli itself writes."
+        raise value_error("bad-path", message, "Choose another name.")
     return "/".join(parts)
 
 
-def _metadata(value: Any) -> str | dict[str, str]:
+def _parse_embeddings_metadata(value: Any) -> str | dict[str, str]:
     if not isinstance(value, dict):
-        return written_path(value)
+        return parse_output_path(value)
     for layer in value:
         if not isinstance(layer, str):
-            raise refuse("wrong-type", f"{quoted(layer)} is no layer's name; it must be text.")
-    return {layer: written_path(path) for layer, path in value.items()}
+            raise value_error("wrong-type", f"{quote_value(layer)} is no layer's name; it must be text.")
+    return {layer: parse_output_path(path) for layer, path in value.items()}
 
 
-def _update_freq(value: Any) -> str | int:
-    if value in ("epoch", "batch") or (type(value) is int and 0 < value <= LARGEST):
+def _parse_update_freq(value: Any) -> str | int:
+    if value in ("epoch", "batch") or (type(value) is int and 0 < value <= MAX_INT32):
         return value  # type: ignore[no-any-return]
     code = "out-of-range" if type(value) is int else "unknown-value"
-    message = f"`update_freq` is {quoted(value)}; it must be epoch, batch or a positive whole number."
-    raise refuse(code, message, "For example `update_freq: epoch`.")
+    message = f"`update_freq` is {quote_value(value)}; it must be epoch, batch or a positive whole number."
+    raise value_error(code, message, "For example `update_freq: epoch`.")
 
 
-def _profile_batch(value: Any) -> int | list[int]:
+def _parse_profile_batch(value: Any) -> int | list[int]:
     pair = list(value) if isinstance(value, (list, tuple)) else [value]
-    whole = all(type(item) is int and 0 <= item <= LARGEST for item in pair)
-    if not whole or (isinstance(value, (list, tuple)) and (len(pair) != 2 or not 0 < pair[0] <= pair[1])):
+    are_integers = all(type(item) is int and 0 <= item <= MAX_INT32 for item in pair)
+    if not are_integers or (
+        isinstance(value, (list, tuple)) and (len(pair) != 2 or not 0 < pair[0] <= pair[1])
+    ):
         expected = "a whole number of at least 0, or a list of the first and the last batch"
-        message = f"`profile_batch` is {quoted(value)}; it must be {expected}."
-        raise refuse("bad-argument", message, "For example `profile_batch: [10, 20]`.")
+        message = f"`profile_batch` is {quote_value(value)}; it must be {expected}."
+        raise value_error("bad-argument", message, "For example `profile_batch: [10, 20]`.")
     return pair if isinstance(value, (list, tuple)) else value
 
 
-def _separator(value: Any) -> str:
+def _parse_separator(value: Any) -> str:
     if isinstance(value, str) and len(value) == 1 and value not in '"\r\n\0':
         return value
-    message = f"`separator` is {quoted(value)}; it must be one character, no quote and no end of line."
-    raise refuse("bad-argument", message, 'For example `separator: ";"`.')
+    message = f"`separator` is {quote_value(value)}; it must be one character, no quote and no end of line."
+    raise value_error("bad-argument", message, 'For example `separator: ";"`.')
 
 
-WrittenPath = Annotated[
-    str, PlainValidator(written_path), Expected("a relative path inside the run directory")
+OutputPath = Annotated[
+    str, PlainValidator(parse_output_path), ExpectedText("a relative path inside the run directory")
 ]
 Monitor = Annotated[
     str,
@@ -87,7 +93,7 @@ Mode = Annotated[
     Field(description="Whether less or more is better; auto: by what is watched."),
 ]
 Verbose = Annotated[Literal[0, 1], Field(description="Whether it says what it does.")]
-Epochs = Annotated[NonNegativeInt, Field(description="Epochs without improvement after which it acts.")]
+Patience = Annotated[NonNegativeInt, Field(description="Epochs without improvement after which it acts.")]
 MinDelta = Annotated[float, Field(ge=0, description="Least change that counts as an improvement.")]
 
 
@@ -96,7 +102,7 @@ class EarlyStopping(Component):
 
     monitor: Monitor = "val_loss"
     min_delta: MinDelta = 0
-    patience: Epochs = 0
+    patience: Patience = 0
     verbose: Verbose = 0
     mode: Mode = "auto"
     baseline: Annotated[
@@ -113,7 +119,7 @@ class ReduceLROnPlateau(Component):
 
     monitor: Monitor = "val_loss"
     factor: Annotated[float, Field(gt=0, lt=1, description="Factor on the learning rate.")] = 0.1
-    patience: Epochs = 10
+    patience: Patience = 10
     verbose: Verbose = 0
     mode: Mode = "auto"
     min_delta: MinDelta = 1e-4
@@ -139,12 +145,12 @@ class CSVLogger(Component):
     """Writes each epoch as a line of a CSV file in the run directory."""
 
     filename: Annotated[
-        WrittenPath, Field(description="The file, in the run directory.", examples=["log.csv"])
+        OutputPath, Field(description="The file, in the run directory.", examples=["log.csv"])
     ]
     separator: Annotated[
         str,
-        PlainValidator(_separator),
-        Expected("one character"),
+        PlainValidator(_parse_separator),
+        ExpectedText("one character"),
         Field(description="What divides the columns."),
     ] = ","
     append: Annotated[bool, Field(description="Whether an existing file is continued.")] = False
@@ -153,28 +159,28 @@ class CSVLogger(Component):
 class TensorBoard(Component):
     """Writes what TensorBoard shows into the run directory."""
 
-    log_dir: Annotated[WrittenPath, Field(description="The folder, in the run directory.")] = "logs"
+    log_dir: Annotated[OutputPath, Field(description="The folder, in the run directory.")] = "logs"
     histogram_freq: Annotated[NonNegativeInt, Field(description="Epochs between histograms; 0: none.")] = 0
     write_graph: Annotated[bool, Field(description="Whether the model's graph is written.")] = True
     write_images: Annotated[bool, Field(description="Whether weights are written as images.")] = False
     write_steps_per_second: Annotated[bool, Field(description="Whether the speed is written.")] = False
     update_freq: Annotated[
         str | int,
-        PlainValidator(_update_freq),
-        Expected("epoch, batch or a positive whole number"),
+        PlainValidator(_parse_update_freq),
+        ExpectedText("epoch, batch or a positive whole number"),
         Field(description="When metrics are written: each epoch, each batch, or after so many batches."),
     ] = "epoch"
     profile_batch: Annotated[
         int | list[int],
-        PlainValidator(_profile_batch),
-        Expected("a whole number of at least 0, or a list of the first and the last batch"),
+        PlainValidator(_parse_profile_batch),
+        ExpectedText("a whole number of at least 0, or a list of the first and the last batch"),
         Field(description="The batches that are profiled; 0: none."),
     ] = 0
     embeddings_freq: Annotated[NonNegativeInt, Field(description="Epochs between embeddings; 0: none.")] = 0
     embeddings_metadata: Annotated[
         str | dict[str, str] | None,
-        PlainValidator(lambda value: None if value is None else _metadata(value)),
-        Expected("a relative path, or a mapping of layers to relative paths"),
+        PlainValidator(lambda value: None if value is None else _parse_embeddings_metadata(value)),
+        ExpectedText("a relative path, or a mapping of layers to relative paths"),
         Field(description="File of the embeddings' labels, or one for each layer; null: none."),
     ] = None
 
@@ -182,7 +188,7 @@ class TensorBoard(Component):
 class MLflow(Component):
     """Logs the run to MLflow, where `MLFLOW_TRACKING_URI` says: its config, each epoch's metrics, the model."""
 
-    advice: ClassVar[dict[str, str]] = dict.fromkeys(
+    hints: ClassVar[dict[str, str]] = dict.fromkeys(
         ("tracking_uri", "uri"),
         "A config opens no connections; set the environment variable MLFLOW_TRACKING_URI.",
     )
@@ -196,6 +202,6 @@ class MLflow(Component):
     )
 
 
-def monitored(callback: Component) -> str | None:
+def get_monitor(callback: Component) -> str | None:
     """What a callback watches, such as ``val_loss``; None where it watches nothing."""
     return callback.monitor if isinstance(callback, (EarlyStopping, ReduceLROnPlateau)) else None

@@ -5,26 +5,28 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator
 
 from layercli.config.training.metrics import Direction, Metric
-from layercli.config.training.types import FromLogits, Unit
+from layercli.config.training.types import FromLogits, UnitFloat
 from layercli.layers.arguments import NonNegativeInt, PositiveInt
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 
-def _thresholds(value: Any) -> float | list[float]:
+def _parse_thresholds(value: Any) -> float | list[float]:
     items = list(value) if isinstance(value, (list, tuple)) else [value]
-    numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items)
-    if not items or not numbers or not all(0 <= item <= 1 for item in items):
+    are_numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items)
+    if not items or not are_numbers or not all(0 <= item <= 1 for item in items):
         expected = "a number between 0 and 1, or a list of them"
-        message = f"`thresholds` is {quoted(value)}; it must be {expected}."
-        raise refuse("out-of-range" if numbers else "wrong-type", message, "For example `thresholds: 0.5`.")
+        message = f"`thresholds` is {quote_value(value)}; it must be {expected}."
+        raise value_error(
+            "out-of-range" if are_numbers else "wrong-type", message, "For example `thresholds: 0.5`."
+        )
     return items if isinstance(value, (list, tuple)) else float(value)
 
 
 Thresholds = Annotated[
     float | list[float] | None,
-    PlainValidator(lambda value: None if value is None else _thresholds(value)),
-    Expected("a number between 0 and 1, or a list of them"),
+    PlainValidator(lambda value: None if value is None else _parse_thresholds(value)),
+    ExpectedText("a number between 0 and 1, or a list of them"),
     Field(description="Probabilities from which on a prediction is positive; null: 0.5."),
 ]
 TopK = Annotated[
@@ -33,27 +35,27 @@ TopK = Annotated[
 ClassId = Annotated[
     NonNegativeInt | None, Field(description="The class that is measured; null: all together.")
 ]
-Count = Annotated[int, Field(le=100_000, description="How many thresholds are tried.")]
+ThresholdCount = Annotated[int, Field(le=100_000, description="How many thresholds are tried.")]
 
 
-class _Confusion(Metric):
+class _ConfusionCount(Metric):
     direction: ClassVar[Direction] = None
     thresholds: Thresholds = None
 
 
-class TruePositives(_Confusion):
+class TruePositives(_ConfusionCount):
     """Number of true positives."""
 
 
-class TrueNegatives(_Confusion):
+class TrueNegatives(_ConfusionCount):
     """Number of true negatives."""
 
 
-class FalsePositives(_Confusion):
+class FalsePositives(_ConfusionCount):
     """Number of false positives."""
 
 
-class FalseNegatives(_Confusion):
+class FalseNegatives(_ConfusionCount):
     """Number of false negatives."""
 
 
@@ -73,45 +75,45 @@ class Recall(Metric):
     class_id: ClassId = None
 
 
-class _At(Metric):
-    num_thresholds: Annotated[Count, Field(ge=1)] = 200
+class _MetricAtValue(Metric):
+    num_thresholds: Annotated[ThresholdCount, Field(ge=1)] = 200
     class_id: ClassId = None
 
 
-class SensitivityAtSpecificity(_At):
+class SensitivityAtSpecificity(_MetricAtValue):
     """Best sensitivity where the specificity is at least the one given."""
 
-    specificity: Annotated[Unit, Field(description="The specificity.", examples=[0.5])]
+    specificity: Annotated[UnitFloat, Field(description="The specificity.", examples=[0.5])]
 
 
-class SpecificityAtSensitivity(_At):
+class SpecificityAtSensitivity(_MetricAtValue):
     """Best specificity where the sensitivity is at least the one given."""
 
-    sensitivity: Annotated[Unit, Field(description="The sensitivity.", examples=[0.5])]
+    sensitivity: Annotated[UnitFloat, Field(description="The sensitivity.", examples=[0.5])]
 
 
-class PrecisionAtRecall(_At):
+class PrecisionAtRecall(_MetricAtValue):
     """Best precision where the recall is at least the one given."""
 
-    recall: Annotated[Unit, Field(description="The recall.", examples=[0.5])]
+    recall: Annotated[UnitFloat, Field(description="The recall.", examples=[0.5])]
 
 
-class RecallAtPrecision(_At):
+class RecallAtPrecision(_MetricAtValue):
     """Best recall where the precision is at least the one given."""
 
-    precision: Annotated[Unit, Field(description="The precision.", examples=[0.5])]
+    precision: Annotated[UnitFloat, Field(description="The precision.", examples=[0.5])]
 
 
 class AUC(Metric):
     """Area under the ROC curve, or under another."""
 
-    num_thresholds: Annotated[Count, Field(ge=2)] = 200
+    num_thresholds: Annotated[ThresholdCount, Field(ge=2)] = 200
     curve: Annotated[Literal["ROC", "PR", "PRGAIN"], Field(description="Which curve.")] = "ROC"
     summation_method: Annotated[
         Literal["interpolation", "minoring", "majoring"], Field(description="How the area is summed.")
     ] = "interpolation"
     thresholds: Annotated[
-        list[Unit] | None,
+        list[UnitFloat] | None,
         Field(description="Thresholds to try; null: `num_thresholds` of them.", examples=[[0.5]]),
     ] = None
     multi_label: Annotated[bool, Field(description="Whether each label has a curve of its own.")] = False

@@ -5,30 +5,30 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from layercli.layers.arguments import PositiveInt
-from layercli.schema.strict_model import Expected, Strict, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ExpectedText, StrictModel, value_error
+from layercli.source.nodes import quote_value
 
 AUTO = "auto"
 
 
-def _unless_auto(expected: str, example: str) -> BeforeValidator:
+def _accept_auto(expected: str, example: str) -> BeforeValidator:
     """Let the word ``auto`` stand for a mapping in which everything is left to layercli."""
 
-    def expanded(value: Any) -> Any:
+    def expand_auto(value: Any) -> Any:
         if isinstance(value, str):
             if value == AUTO:
                 return {}
-            raise refuse("wrong-type", f"This is {quoted(value)}; it must be {expected}.", example)
+            raise value_error("wrong-type", f"This is {quote_value(value)}; it must be {expected}.", example)
         return value
 
-    return BeforeValidator(expanded)
+    return BeforeValidator(expand_auto)
 
 
-class Execution(Strict):
+class ExecutionConfig(StrictModel):
     """How training steps are carried out; the weights are the same in every way, to rounding under XLA."""
 
     example: ClassVar[str | None] = "execution: {steps_per_execution: 100, jit_compile: false}"
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         "jit": "Keras calls it `jit_compile`.",
         "xla": "Keras calls it `jit_compile`.",
         "steps": "Keras calls it `steps_per_execution`.",
@@ -59,11 +59,11 @@ class Execution(Strict):
         return "`execution`"
 
 
-class Checkpoints(Strict):
+class CheckpointsConfig(StrictModel):
     """When the state of a training is kept, to go on from there; what was done since the last one is done again."""
 
     example: ClassVar[str | None] = "checkpoints: {epochs: 1, keep: 3}"
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         "every": "Write `epochs: 1`, `steps: 500` or `minutes: 10`.",
         "monitor": "`EarlyStopping` with `restore_best_weights: true` keeps the best epoch's weights.",
     }
@@ -89,9 +89,9 @@ class Checkpoints(Strict):
         return "`checkpoints`"
 
 
-ExecutionSection: TypeAlias = Annotated[
-    Execution,
-    _unless_auto("auto, or a mapping", "For example `execution: {jit_compile: false}`."),
-    Expected("auto, or a mapping of keys to values"),
+ExecutionField: TypeAlias = Annotated[
+    ExecutionConfig,
+    _accept_auto("auto, or a mapping", "For example `execution: {jit_compile: false}`."),
+    ExpectedText("auto, or a mapping of keys to values"),
     Field(description="How steps are carried out; auto: by the model, the data and the device."),
 ]

@@ -4,34 +4,41 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.config.training.types import ClassAxis, ComputeDType, FromLogits, LossName, Smoothing, Unit
-from layercli.layers.arguments import AnyInt, Axes, extent
+from layercli.config.training.types import (
+    ClassAxis,
+    ComputeDType,
+    FromLogits,
+    LabelSmoothing,
+    LossName,
+    UnitFloat,
+)
+from layercli.layers.arguments import AnyInt, Axes, nested_shape
 from layercli.schema.component import Component
-from layercli.schema.strict_model import Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 Reduction = Annotated[
     Literal["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"] | None,
     Field(description="How the losses of a batch become one."),
 ]
-Gamma = Annotated[float, Field(ge=0, description="How much less easy examples count; 0: not.")]
+FocalGamma = Annotated[float, Field(ge=0, description="How much less easy examples count; 0: not.")]
 LossAxes = Annotated[Axes | None, Field(description="Axes that are summed over; null: all.")]
 
 
-def _class_weights(value: Any) -> float | list[float]:
-    shape = extent(value)
+def _parse_focal_alpha(value: Any) -> float | list[float]:
+    shape = nested_shape(value)
     items = list(value) if shape else [value]
     if len(shape) > 1 or not items or any(item < 0 for item in items):
         expected = "a number of at least 0, or a list of one for each class"
-        message = f"`alpha` is {quoted(value)}; it must be {expected}."
-        raise refuse("out-of-range", message, "For example `alpha: 0.25`.")
+        message = f"`alpha` is {quote_value(value)}; it must be {expected}."
+        raise value_error("out-of-range", message, "For example `alpha: 0.25`.")
     return items if shape else value
 
 
-ClassWeights = Annotated[
+FocalAlpha = Annotated[
     float | list[float],
-    PlainValidator(_class_weights),
-    Expected("a number of at least 0, or a list of one for each class"),
+    PlainValidator(_parse_focal_alpha),
+    ExpectedText("a number of at least 0, or a list of one for each class"),
 ]
 
 
@@ -121,7 +128,7 @@ class BinaryCrossentropy(Loss):
     """Crossentropy, for targets of 0 and 1."""
 
     from_logits: FromLogits = False
-    label_smoothing: Smoothing = 0.0
+    label_smoothing: LabelSmoothing = 0.0
     axis: ClassAxis = -1
     name: LossName = "binary_crossentropy"
 
@@ -132,10 +139,10 @@ class BinaryFocalCrossentropy(Loss):
     apply_class_balancing: Annotated[
         bool, Field(description="Whether the classes are weighted by `alpha`.")
     ] = False
-    alpha: Annotated[Unit, Field(description="Weight of class 1; class 0 has 1 minus it.")] = 0.25
-    gamma: Gamma = 2.0
+    alpha: Annotated[UnitFloat, Field(description="Weight of class 1; class 0 has 1 minus it.")] = 0.25
+    gamma: FocalGamma = 2.0
     from_logits: FromLogits = False
-    label_smoothing: Smoothing = 0.0
+    label_smoothing: LabelSmoothing = 0.0
     axis: ClassAxis = -1
     name: LossName = "binary_focal_crossentropy"
 
@@ -144,7 +151,7 @@ class CategoricalCrossentropy(Loss):
     """Crossentropy, for one-hot targets."""
 
     from_logits: FromLogits = False
-    label_smoothing: Smoothing = 0.0
+    label_smoothing: LabelSmoothing = 0.0
     axis: ClassAxis = -1
     name: LossName = "categorical_crossentropy"
 
@@ -152,10 +159,10 @@ class CategoricalCrossentropy(Loss):
 class CategoricalFocalCrossentropy(Loss):
     """Categorical crossentropy in which hard examples count more."""
 
-    alpha: Annotated[ClassWeights, Field(description="Weight of all classes, or of each.")] = 0.25
-    gamma: Gamma = 2.0
+    alpha: Annotated[FocalAlpha, Field(description="Weight of all classes, or of each.")] = 0.25
+    gamma: FocalGamma = 2.0
     from_logits: FromLogits = False
-    label_smoothing: Smoothing = 0.0
+    label_smoothing: LabelSmoothing = 0.0
     axis: ClassAxis = -1
     name: LossName = "categorical_focal_crossentropy"
 
@@ -206,7 +213,7 @@ class Circle(Loss):
     """Circle loss, for embeddings."""
 
     gamma: Annotated[float, Field(gt=0, description="Scale of the similarities.")] = 80.0
-    margin: Annotated[Unit, Field(description="How far the decision boundary is relaxed.")] = 0.4
+    margin: Annotated[UnitFloat, Field(description="How far the decision boundary is relaxed.")] = 0.4
     remove_diagonal: Annotated[bool, Field(description="Whether an example is not compared with itself.")] = (
         True
     )

@@ -4,31 +4,31 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.config.training.registry import CHOSEN_METRICS
-from layercli.config.training.types import ClassAxis, ComputeDType, FromLogits, Smoothing, plain_name
+from layercli.config.training.registry import SHAPE_DEPENDENT_METRICS
+from layercli.config.training.types import ClassAxis, ComputeDType, FromLogits, LabelSmoothing, parse_log_name
 from layercli.layers.arguments import AnyInt, NonNegativeInt, PositiveInt
 from layercli.schema.component import Component, snake_case
-from layercli.schema.strict_model import Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
-BOOKKEEPING: Final = ("epoch", "seconds", "examples_per_second")
+NON_METRIC_KEYS: Final = ("epoch", "seconds", "examples_per_second")
 """What a line of the history holds beside metrics."""
-_TAKEN = frozenset({"loss", "learning_rate", *BOOKKEEPING})
+_RESERVED_METRIC_NAMES = frozenset({"loss", "learning_rate", *NON_METRIC_KEYS})
 """Columns of the history that are not metrics."""
 
 
-def _metric_name(value: Any) -> str | None:
-    name = plain_name(value)
-    if name is not None and (name in _TAKEN or name.startswith("val_")):
-        message = f"`name` is {quoted(name)}; the history has another column of that name."
-        raise refuse("bad-name", message, f"For example `name: my_{name}`.")
+def _parse_metric_name(value: Any) -> str | None:
+    name = parse_log_name(value)
+    if name is not None and (name in _RESERVED_METRIC_NAMES or name.startswith("val_")):
+        message = f"`name` is {quote_value(name)}; the history has another column of that name."
+        raise value_error("bad-name", message, f"For example `name: my_{name}`.")
     return name
 
 
 MetricName = Annotated[
     str | None,
-    PlainValidator(_metric_name),
-    Expected("a name of letters, digits, `_`, `-` and dots"),
+    PlainValidator(_parse_metric_name),
+    ExpectedText("a name of letters, digits, `_`, `-` and dots"),
     Field(description="Name under which it is logged; null: by its type."),
 ]
 
@@ -37,15 +37,15 @@ Direction = Literal["max", "min"] | None
 
 Threshold = Annotated[float, Field(description="The value above which a prediction is positive.")]
 IgnoreClass = Annotated[AnyInt | None, Field(description="A label that does not count; null: all count.")]
-Average = Annotated[
+ClassAverage = Annotated[
     Literal["micro", "macro", "weighted"] | None,
     Field(description="How the classes become one; null: one for each."),
 ]
-FThreshold = Annotated[
+FScoreThreshold = Annotated[
     float | None,
     Field(gt=0, le=1, description="From which on a prediction is positive; null: the most probable."),
 ]
-K = Annotated[PositiveInt, Field(description="How many of the most probable classes count as a hit.")]
+TopKCount = Annotated[PositiveInt, Field(description="How many of the most probable classes count as a hit.")]
 VectorAxis = Annotated[int, Field(ge=-16, le=16, description="The axis along which the vectors lie.")]
 
 
@@ -91,14 +91,14 @@ class SparseCategoricalAccuracy(Metric):
 class TopKCategoricalAccuracy(Metric):
     """How often one-hot targets are among the k most probable classes."""
 
-    k: K = 5
+    k: TopKCount = 5
     name: MetricName = "top_k_categorical_accuracy"
 
 
 class SparseTopKCategoricalAccuracy(Metric):
     """How often targets that are whole numbers are among the k most probable classes."""
 
-    k: K = 5
+    k: TopKCount = 5
     from_sorted_ids: Annotated[bool, Field(description="Whether predictions are classes, sorted.")] = False
     name: MetricName = "sparse_top_k_categorical_accuracy"
 
@@ -106,72 +106,72 @@ class SparseTopKCategoricalAccuracy(Metric):
 class FBetaScore(Metric):
     """Mean of precision and recall, weighted by ``beta``."""
 
-    average: Average = None
+    average: ClassAverage = None
     beta: Annotated[float, Field(gt=0, description="How much more recall counts than precision.")] = 1.0
-    threshold: FThreshold = None
+    threshold: FScoreThreshold = None
     name: MetricName = "fbeta_score"
 
 
 class F1Score(Metric):
     """Harmonic mean of precision and recall."""
 
-    average: Average = None
-    threshold: FThreshold = None
+    average: ClassAverage = None
+    threshold: FScoreThreshold = None
     name: MetricName = "f1_score"
 
 
-class _Less(Metric):
+class _LowerIsBetter(Metric):
     direction: ClassVar[Direction] = "min"
 
 
-class Hinge(_Less):
+class Hinge(_LowerIsBetter):
     """Hinge, for targets of -1 and 1."""
 
     name: MetricName = "hinge"
 
 
-class SquaredHinge(_Less):
+class SquaredHinge(_LowerIsBetter):
     """Squared hinge, for targets of -1 and 1."""
 
     name: MetricName = "squared_hinge"
 
 
-class CategoricalHinge(_Less):
+class CategoricalHinge(_LowerIsBetter):
     """Hinge, for one-hot targets."""
 
     name: MetricName = "categorical_hinge"
 
 
-class KLDivergence(_Less):
+class KLDivergence(_LowerIsBetter):
     """Kullback-Leibler divergence of two distributions."""
 
     name: MetricName = "kl_divergence"
 
 
-class Poisson(_Less):
+class Poisson(_LowerIsBetter):
     """Negative log-likelihood of counts."""
 
     name: MetricName = "poisson"
 
 
-class BinaryCrossentropy(_Less):
+class BinaryCrossentropy(_LowerIsBetter):
     """Crossentropy, for targets of 0 and 1."""
 
     from_logits: FromLogits = False
-    label_smoothing: Smoothing = 0
+    label_smoothing: LabelSmoothing = 0
     name: MetricName = "binary_crossentropy"
 
 
-class CategoricalCrossentropy(_Less):
+class CategoricalCrossentropy(_LowerIsBetter):
     """Crossentropy, for one-hot targets."""
 
     from_logits: FromLogits = False
-    label_smoothing: Smoothing = 0
+    label_smoothing: LabelSmoothing = 0
     axis: ClassAxis = -1
     name: MetricName = "categorical_crossentropy"
 
 
-class SparseCategoricalCrossentropy(_Less):
+class SparseCategoricalCrossentropy(_LowerIsBetter):
     """Crossentropy, for targets that are whole numbers."""
 
     from_logits: FromLogits = False
@@ -180,37 +180,37 @@ class SparseCategoricalCrossentropy(_Less):
     name: MetricName = "sparse_categorical_crossentropy"
 
 
-class MeanSquaredError(_Less):
+class MeanSquaredError(_LowerIsBetter):
     """Mean of squared differences."""
 
     name: MetricName = "mean_squared_error"
 
 
-class RootMeanSquaredError(_Less):
+class RootMeanSquaredError(_LowerIsBetter):
     """Root of the mean of squared differences."""
 
     name: MetricName = "root_mean_squared_error"
 
 
-class MeanAbsoluteError(_Less):
+class MeanAbsoluteError(_LowerIsBetter):
     """Mean of absolute differences."""
 
     name: MetricName = "mean_absolute_error"
 
 
-class MeanAbsolutePercentageError(_Less):
+class MeanAbsolutePercentageError(_LowerIsBetter):
     """Mean of absolute differences, in percent of the target."""
 
     name: MetricName = "mean_absolute_percentage_error"
 
 
-class MeanSquaredLogarithmicError(_Less):
+class MeanSquaredLogarithmicError(_LowerIsBetter):
     """Mean of squared differences of logarithms."""
 
     name: MetricName = "mean_squared_logarithmic_error"
 
 
-class LogCoshError(_Less):
+class LogCoshError(_LowerIsBetter):
     """Mean of the logarithm of the difference's hyperbolic cosine."""
 
     name: MetricName = "logcosh"
@@ -250,13 +250,13 @@ class R2Score(Metric):
     name: MetricName = "r2_score"
 
 
-def logged_name(metric: str | Component) -> str:
+def metric_log_name(metric: str | Component) -> str:
     """The name under which Keras logs a metric of ``parse_metric``; in validation it follows ``val_``."""
     return metric if isinstance(metric, str) else str(metric.arguments()["name"])
 
 
-def direction(metric: str | Component) -> Direction:
+def metric_direction(metric: str | Component) -> Direction:
     """Which way a metric is better, as Keras tells it in ``mode: auto``; None where it cannot."""
     if isinstance(metric, str):
-        return "max" if metric.lower() in CHOSEN_METRICS else None
+        return "max" if metric.lower() in SHAPE_DEPENDENT_METRICS else None
     return metric.direction if isinstance(metric, Metric) else None

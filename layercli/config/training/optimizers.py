@@ -7,36 +7,36 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.training.registry import SCHEDULES
-from layercli.layers.arguments import LARGEST, NonNegativeInt, PositiveInt
+from layercli.layers.arguments import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.component import Component
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
-_EXPECTED = "a number of at least 0, or a learning-rate schedule"
+_LEARNING_RATE_EXPECTED = "a number of at least 0, or a learning-rate schedule"
 
 
-def _learning_rate(value: Any) -> float | Component:
+def _parse_learning_rate(value: Any) -> float | Component:
     if isinstance(value, (dict, Component)):
         return SCHEDULES.parse(value)
     if isinstance(value, str) and not re.match(r"[\s\d.+-]", value):
         return SCHEDULES.parse(value)
-    message = f"`learning_rate` is {quoted(value)}; it must be {_EXPECTED}."
+    message = f"`learning_rate` is {quote_value(value)}; it must be {_LEARNING_RATE_EXPECTED}."
     example = "For example `learning_rate: 0.001`."
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         hint = "Write it as a number, without quotes." if isinstance(value, str) else example
-        raise refuse("wrong-type", message, hint)
+        raise value_error("wrong-type", message, hint)
     if isinstance(value, float) and not math.isfinite(value):
-        raise refuse("not-finite", message, example)
-    if not 0 <= value <= LARGEST:
-        raise refuse("out-of-range", message, example)
+        raise value_error("not-finite", message, example)
+    if not 0 <= value <= MAX_INT32:
+        raise value_error("out-of-range", message, example)
     return float(value)
 
 
 LearningRate = Annotated[
     float | Component,
-    PlainValidator(_learning_rate),
+    PlainValidator(_parse_learning_rate),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"$ref": "#/$defs/schedule"}]}),
-    Expected(_EXPECTED),
+    ExpectedText(_LEARNING_RATE_EXPECTED),
     Field(description="Length of a step: a number, or a schedule such as CosineDecay.", examples=[0.001]),
 ]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -47,16 +47,18 @@ Epsilon = Annotated[NonNegative, Field(description="Added to a divisor, so that 
 Amsgrad = Annotated[bool, Field(description="Whether the largest second moment so far is used.")]
 Momentum = Annotated[float, Field(ge=0, le=1, description="How much of the last step is kept in the next.")]
 Nesterov = Annotated[bool, Field(description="Whether momentum is Nesterov's.")]
-Clip = Annotated[float | None, Field(gt=0)]
+ClipLimit = Annotated[float | None, Field(gt=0)]
 WeightDecay = Annotated[float | None, Field(ge=0, description="Fraction taken off the weights; null: none.")]
-Accumulator = Annotated[NonNegative, Field(description="What the sums of squared gradients begin with.")]
-Strength = Annotated[NonNegative, Field(description="Strength of the penalty.")]
+InitialAccumulator = Annotated[
+    NonNegative, Field(description="What the sums of squared gradients begin with.")
+]
+PenaltyStrength = Annotated[NonNegative, Field(description="Strength of the penalty.")]
 
 
 class Optimizer(Component):
     """What every optimizer has."""
 
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         "lr": "Keras calls it `learning_rate`.",
         "decay": "Use a schedule: `learning_rate: {type: ExponentialDecay, ...}`.",
         "name": "An optimizer needs no name.",
@@ -64,10 +66,14 @@ class Optimizer(Component):
 
     learning_rate: LearningRate = 0.001
     weight_decay: WeightDecay = None
-    clipnorm: Annotated[Clip, Field(description="Largest norm of each weight's gradient; null: any.")] = None
-    clipvalue: Annotated[Clip, Field(description="Largest absolute value in a gradient; null: any.")] = None
+    clipnorm: Annotated[
+        ClipLimit, Field(description="Largest norm of each weight's gradient; null: any.")
+    ] = None
+    clipvalue: Annotated[ClipLimit, Field(description="Largest absolute value in a gradient; null: any.")] = (
+        None
+    )
     global_clipnorm: Annotated[
-        Clip, Field(description="Largest norm of all gradients together; null: any.")
+        ClipLimit, Field(description="Largest norm of all gradients together; null: any.")
     ] = None
     use_ema: Annotated[bool, Field(description="Whether a moving average of the weights is kept.")] = False
     ema_momentum: Annotated[float, Field(ge=0, le=1, description="Decay of that moving average.")] = 0.99
@@ -79,18 +85,18 @@ class Optimizer(Component):
         float | None, Field(gt=0, description="Factor on the loss, divided out of the gradients; null: none.")
     ] = None
     gradient_accumulation_steps: Annotated[
-        int | None, Field(ge=2, le=LARGEST, description="Batches whose gradients make one step; null: one.")
+        int | None, Field(ge=2, le=MAX_INT32, description="Batches whose gradients make one step; null: one.")
     ] = None
 
     def check(self) -> None:
         """Gradients are clipped in one way."""
-        given = [
+        clip_arguments = [
             name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None
         ]
-        if len(given) > 1:
-            names = " and ".join(f"`{name}`" for name in given)
+        if len(clip_arguments) > 1:
+            names = " and ".join(f"`{name}`" for name in clip_arguments)
             raise ArgumentError(
-                given[1], f"{names} are set; gradients are clipped in one way.", "Keep one of them."
+                clip_arguments[1], f"{names} are set; gradients are clipped in one way.", "Keep one of them."
             )
 
 
@@ -164,7 +170,7 @@ class Lion(Optimizer):
 class Adagrad(Optimizer):
     """Steps divided by the root of all squared gradients so far."""
 
-    initial_accumulator_value: Accumulator = 0.1
+    initial_accumulator_value: InitialAccumulator = 0.1
     epsilon: Epsilon = 1e-7
 
 
@@ -195,10 +201,10 @@ class Ftrl(Optimizer):
     learning_rate_power: Annotated[
         float, Field(le=0, description="How the learning rate falls; 0: not.")
     ] = -0.5
-    initial_accumulator_value: Accumulator = 0.1
-    l1_regularization_strength: Strength = 0.0
-    l2_regularization_strength: Strength = 0.0
-    l2_shrinkage_regularization_strength: Strength = 0.0
+    initial_accumulator_value: InitialAccumulator = 0.1
+    l1_regularization_strength: PenaltyStrength = 0.0
+    l2_regularization_strength: PenaltyStrength = 0.0
+    l2_shrinkage_regularization_strength: PenaltyStrength = 0.0
     beta: Annotated[NonNegative, Field(description="The paper's beta.")] = 0.0
 
 
@@ -216,24 +222,24 @@ class ScheduleFreeAdamW(Optimizer):
     ] = 0
 
 
-def _pattern(value: Any) -> str:
+def _parse_layer_pattern(value: Any) -> str:
     try:
         if isinstance(value, str) and value and len(value) <= 100:
             re.compile(value)
             return value
     except re.error:
         pass
-    raise refuse(
+    raise value_error(
         "bad-pattern",
-        f"{quoted(value)} is no part of a layer's name; it must be text, or a regular expression.",
+        f"{quote_value(value)} is no part of a layer's name; it must be text, or a regular expression.",
         "For example `exclude_layers: [head]`.",
     )
 
 
-Pattern = Annotated[
-    str, PlainValidator(_pattern), Expected("part of a layer's name, or a regular expression")
+LayerNamePattern = Annotated[
+    str, PlainValidator(_parse_layer_pattern), ExpectedText("part of a layer's name, or a regular expression")
 ]
-_Muon = Annotated[float, Field(description="A coefficient of the Newton-Schulz iteration.")]
+_MuonCoefficient = Annotated[float, Field(description="A coefficient of the Newton-Schulz iteration.")]
 
 
 class Muon(Optimizer):
@@ -245,13 +251,13 @@ class Muon(Optimizer):
     adam_weight_decay: WeightDecay = 0.004
     epsilon: Epsilon = 1e-7
     exclude_layers: Annotated[
-        list[Pattern] | None,
+        list[LayerNamePattern] | None,
         Field(description="Names of layers that AdamW trains; null: none.", examples=[["head"]]),
     ] = None
     exclude_embeddings: Annotated[bool, Field(description="Whether AdamW trains embeddings.")] = True
-    muon_a: _Muon = 3.4445
-    muon_b: _Muon = -4.7750
-    muon_c: _Muon = 2.0315
+    muon_a: _MuonCoefficient = 3.4445
+    muon_b: _MuonCoefficient = -4.7750
+    muon_c: _MuonCoefficient = 2.0315
     adam_lr_ratio: Annotated[
         NonNegative, Field(description="AdamW's learning rate, as a part of Muon's.")
     ] = 1

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from layercli.layers.arguments import LARGEST, NonNegativeInt, PositiveInt
+from layercli.layers.arguments import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.component import Component
 from layercli.schema.strict_model import ArgumentError
 
@@ -82,7 +82,7 @@ class PiecewiseConstantDecay(Schedule):
     """``values[0]`` up to step ``boundaries[0]``, then ``values[1]``, and so on."""
 
     boundaries: Annotated[
-        list[Annotated[int, Field(ge=0, le=LARGEST)]],
+        list[Annotated[int, Field(ge=0, le=MAX_INT32)]],
         Field(
             min_length=1, description="Steps after which the rate changes, rising.", examples=[[1000, 2000]]
         ),

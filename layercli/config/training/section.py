@@ -4,17 +4,23 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.config.training.execution import Checkpoints, Execution, ExecutionSection
-from layercli.config.training.types import Callback, ClassWeight, Losses, Metrics, Optimizer
-from layercli.layers.arguments import Declared, PositiveInt
-from layercli.schema.strict_model import Strict
+from layercli.config.training.execution import CheckpointsConfig, ExecutionConfig, ExecutionField
+from layercli.config.training.types import (
+    CallbackField,
+    ClassWeightField,
+    LossesField,
+    MetricsField,
+    OptimizerField,
+)
+from layercli.layers.arguments import NameOrComponent, PositiveInt
+from layercli.schema.strict_model import StrictModel
 
 
-class TrainSection(Strict):
+class TrainSection(StrictModel):
     """How the model learns."""
 
     example: ClassVar[str | None] = "train: {epochs: 5, loss: sparse_categorical_crossentropy}"
-    advice: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(
             ("learning_rate", "lr"),
             "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`.",
@@ -28,9 +34,9 @@ class TrainSection(Strict):
         PositiveInt, Field(description="How often the training examples are passed through.", examples=[20])
     ] = 1
     batch_size: Annotated[PositiveInt, Field(description="Examples in each step.", examples=[32])] = 32
-    optimizer: Annotated[Optimizer, Field(description="How weights follow their gradients.")] = "RMSprop"
+    optimizer: Annotated[OptimizerField, Field(description="How weights follow their gradients.")] = "RMSprop"
     loss: Annotated[
-        Losses,
+        LossesField,
         Field(
             description="What training makes smaller.",
             examples=["sparse_categorical_crossentropy"],
@@ -44,7 +50,7 @@ class TrainSection(Strict):
         ),
     ] = None
     class_weight: Annotated[
-        ClassWeight,
+        ClassWeightField,
         Field(
             description="How much a training example of each class counts, by the class's name or label: a class that is "
             "not named counts 1; balanced: all classes count the same.",
@@ -52,18 +58,18 @@ class TrainSection(Strict):
         ),
     ] = None
     metrics: Annotated[
-        Metrics,
+        MetricsField,
         Field(
             description="What else is measured, each epoch; of several outputs, a list for each by the output's name.",
             examples=[["accuracy"]],
         ),
     ] = []  # noqa: RUF012
     weighted_metrics: Annotated[
-        Metrics,
+        MetricsField,
         Field(description="Metrics in which examples count by their weights.", examples=[["accuracy"]]),
     ] = []  # noqa: RUF012
     callbacks: Annotated[
-        list[Callback], Field(description="What watches and steers training.", max_length=100)
+        list[CallbackField], Field(description="What watches and steers training.", max_length=100)
     ] = []  # noqa: RUF012
 
     distribution: Annotated[
@@ -73,12 +79,12 @@ class TrainSection(Strict):
             "TF_CONFIG names (multi_worker), whichever there are (auto), or one device (none)."
         ),
     ] = "auto"
-    execution: ExecutionSection = Execution.model_construct()
+    execution: ExecutionField = ExecutionConfig.model_construct()
     checkpoints: Annotated[
-        Checkpoints, Field(description="When the state is kept, so that training can go on from there.")
-    ] = Checkpoints.model_construct()
+        CheckpointsConfig, Field(description="When the state is kept, so that training can go on from there.")
+    ] = CheckpointsConfig.model_construct()
 
-    def loss_of(self, output: str) -> Declared | None:
+    def loss_of(self, output: str) -> NameOrComponent | None:
         """The loss of one of the outputs; None where it has none."""
         return self.loss.get(output) if isinstance(self.loss, dict) else self.loss
 

@@ -9,15 +9,17 @@ from layercli.layers.arguments import NonNegativeInt
 from layercli.schema.strict_model import ArgumentError
 
 NumClasses = Annotated[int, Field(gt=0, le=10_000, description="How many classes there are.", examples=[10])]
-Classes = Annotated[
+TargetClassIds = Annotated[
     list[NonNegativeInt], Field(min_length=1, description="The classes that are measured.", examples=[[0, 1]])
 ]
-SparseTrue = Annotated[bool, Field(description="Whether targets are whole numbers, not one-hot.")]
-SparsePred = Annotated[bool, Field(description="Whether predictions are whole numbers, not probabilities.")]
+SparseTargets = Annotated[bool, Field(description="Whether targets are whole numbers, not one-hot.")]
+SparsePredictions = Annotated[
+    bool, Field(description="Whether predictions are whole numbers, not probabilities.")
+]
 ClassAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
 
 
-def _check_classes(classes: list[int], num_classes: int) -> None:
+def _check_class_ids(classes: list[int], num_classes: int) -> None:
     if max(classes) >= num_classes:
         raise ArgumentError(
             "target_class_ids",
@@ -30,26 +32,26 @@ class IoU(Metric):
     """Mean intersection over union of some classes."""
 
     num_classes: NumClasses
-    target_class_ids: Classes
+    target_class_ids: TargetClassIds
     ignore_class: IgnoreClass = None
-    sparse_y_true: SparseTrue = True
-    sparse_y_pred: SparsePred = True
+    sparse_y_true: SparseTargets = True
+    sparse_y_pred: SparsePredictions = True
     axis: ClassAxis = -1
 
     def check(self) -> None:
         """Every class that is measured exists."""
-        _check_classes(self.target_class_ids, self.num_classes)
+        _check_class_ids(self.target_class_ids, self.num_classes)
 
 
 class BinaryIoU(Metric):
     """Mean intersection over union, for targets of 0 and 1."""
 
-    target_class_ids: Classes = [0, 1]  # noqa: RUF012 - Pydantic copies it
+    target_class_ids: TargetClassIds = [0, 1]  # noqa: RUF012 - Pydantic copies it
     threshold: Threshold = 0.5
 
     def check(self) -> None:
         """Every class that is measured exists."""
-        _check_classes(self.target_class_ids, 2)
+        _check_class_ids(self.target_class_ids, 2)
 
 
 class MeanIoU(Metric):
@@ -57,8 +59,8 @@ class MeanIoU(Metric):
 
     num_classes: NumClasses
     ignore_class: IgnoreClass = None
-    sparse_y_true: SparseTrue = True
-    sparse_y_pred: SparsePred = True
+    sparse_y_true: SparseTargets = True
+    sparse_y_pred: SparsePredictions = True
     axis: ClassAxis = -1
 
 
@@ -66,14 +68,14 @@ class OneHotIoU(Metric):
     """Mean intersection over union of some classes, for one-hot targets."""
 
     num_classes: NumClasses
-    target_class_ids: Classes
+    target_class_ids: TargetClassIds
     ignore_class: IgnoreClass = None
-    sparse_y_pred: SparsePred = False
+    sparse_y_pred: SparsePredictions = False
     axis: ClassAxis = -1
 
     def check(self) -> None:
         """Every class that is measured exists."""
-        _check_classes(self.target_class_ids, self.num_classes)
+        _check_class_ids(self.target_class_ids, self.num_classes)
 
 
 class OneHotMeanIoU(Metric):
@@ -81,5 +83,5 @@ class OneHotMeanIoU(Metric):
 
     num_classes: NumClasses
     ignore_class: IgnoreClass = None
-    sparse_y_pred: SparsePred = False
+    sparse_y_pred: SparsePredictions = False
     axis: ClassAxis = -1

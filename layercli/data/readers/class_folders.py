@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from layercli.data.examples import Array
-from layercli.data.readers.arrays import refuse
-from layercli.data.readers.paths import regular_file
-from layercli.source.nodes import printable
+from layercli.data.readers.arrays import raise_data_error
+from layercli.data.readers.paths import require_file
+from layercli.source.nodes import sanitize_text
 
-_PATH = ("data", "path")
+_PATH_KEY = ("data", "path")
 
 
-def classes_of(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[tuple[Path, int]]]:
+def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[tuple[Path, int]]]:
     """The classes by their names, in order, and each file with the label of its class.
 
     Raises:
         RefusedDataError: there is no such folder, or none in it that holds such files.
     """
     if not folder.is_dir():
-        refuse(
-            f"{printable(str(folder))} is no folder.",
-            _PATH,
+        raise_data_error(
+            f"{sanitize_text(str(folder))} is no folder.",
+            _PATH_KEY,
             "Check the name; in a config it is relative to the file in which it stands.",
         )
-    names = sorted(
+    class_names = sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
     )
     by_class = {
@@ -35,17 +35,17 @@ def classes_of(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[t
             file for file in (folder / name).iterdir()
             if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
         )
-        for name in names
+        for name in class_names
     }  # fmt: skip
-    names = [name for name in names if by_class[name]]
-    if not names:
-        refuse(f"{printable(str(folder))} has no folders with files that end in {', '.join(suffixes)}.", _PATH,
+    class_names = [name for name in class_names if by_class[name]]
+    if not class_names:
+        raise_data_error(f"{sanitize_text(str(folder))} has no folders with files that end in {', '.join(suffixes)}.", _PATH_KEY,
                "Each class has a folder of its own; its name is the class's.")  # fmt: skip
-    return names, [(file, label) for label, name in enumerate(names) for file in by_class[name]]
+    return class_names, [(file, label) for label, name in enumerate(class_names) for file in by_class[name]]
 
 
-def new_files(
-    paths: Sequence[str], suffixes: Sequence[str], names: tuple[str, ...], *, targets: bool
+def list_new_files(
+    paths: Sequence[str], suffixes: Sequence[str], class_names: tuple[str, ...], *, has_targets: bool
 ) -> tuple[list[Path], Array]:
     """Files that came after training, and their labels: int32 of shape (files,).
 
@@ -57,22 +57,24 @@ def new_files(
     files: list[Path] = []
     labels: list[int] = []
     for path in map(Path, paths):
-        if targets:
-            classes, found = classes_of(path, suffixes)
-            unknown = [name for name in classes if name not in names]
+        if has_targets:
+            classes, found = list_class_files(path, suffixes)
+            unknown = [name for name in classes if name not in class_names]
             if unknown:
-                known = ", ".join(map(printable, names[:12]))
-                message = f"{printable(str(path))} has the class {printable(unknown[0])}, which training did not have."
-                refuse(message, _PATH, f"The classes are {known}.")
+                known = ", ".join(map(sanitize_text, class_names[:12]))
+                message = f"{sanitize_text(str(path))} has the class {sanitize_text(unknown[0])}, which training did not have."
+                raise_data_error(message, _PATH_KEY, f"The classes are {known}.")
             files += [file for file, _ in found]
-            labels += [names.index(classes[label]) for _, label in found]
+            labels += [class_names.index(classes[label]) for _, label in found]
         elif path.is_dir():
             files += sorted(
                 file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()
             )
         else:
-            files.append(regular_file(str(path), _PATH))
+            files.append(require_file(str(path), _PATH_KEY))
     if not files:
         kinds = ", ".join(suffixes)
-        refuse(f"{', '.join(map(printable, paths))} holds no files that end in {kinds}.", _PATH, None)
+        raise_data_error(
+            f"{', '.join(map(sanitize_text, paths))} holds no files that end in {kinds}.", _PATH_KEY, None
+        )
     return files, np.array(labels or [0] * len(files), dtype=np.int32)

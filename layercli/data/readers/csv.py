@@ -8,41 +8,41 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from layercli.config.data.tables import Csv
-from layercli.data.reader_state import Learned
+from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv_diagnostics
-from layercli.data.subset import Source
+from layercli.data.subset import Dataset
 from layercli.data.tables.cache import Cache
-from layercli.data.tables.columns import refuse, trimmed
-from layercli.data.tables.open import open_new, open_rows
-from layercli.source.nodes import printable
+from layercli.data.tables.columns import normalize_table, raise_data_error
+from layercli.data.tables.open import open_new_table, open_table
+from layercli.source.nodes import sanitize_text
 
-_GZIP = 5
+_GZIP_RATIO = 5
 """How many times its size a gzipped table of text has."""
 _BLOCK_BYTES = 1 << 21
 _ROW_GROUP_BYTES = 1 << 24
-_MOST_ROWS = 1 << 16
+_MAX_GROUP_ROWS = 1 << 16
 
 
-def read(data: Csv, memory: int | None, integers: Mapping[str | None, str]) -> Source:
+def read_dataset(data: Csv, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
     """All examples, in memory or read as they are needed; see ``open_rows``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
     """
-    return open_rows(data, _CsvFiles(data), memory, integers)
+    return open_table(data, _CsvFiles(data), memory, integers)
 
 
-def read_new(
-    data: Csv, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
-) -> Source:
+def read_new_dataset(
+    data: Csv, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
     """All examples of files that came after training: see ``Reader`` and ``open_new``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or of other values than in training.
     """
-    assert learned.plan is not None
-    located = data.replace(path=list(paths))
-    return open_new(located, _CsvFiles, learned.plan, memory, targets=targets)
+    assert reader_state.table_plan is not None
+    located = data.with_arguments(path=list(paths))
+    return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, targets=has_targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,52 +53,56 @@ class _CsvFiles:
 
     def bytes_in_memory(self, file: Path) -> int:
         """About how many bytes its table takes, at most."""
-        return 2 * file.stat().st_size * (_GZIP if file.suffix == ".gz" else 1)
+        return 2 * file.stat().st_size * (_GZIP_RATIO if file.suffix == ".gz" else 1)
 
-    def names(self, file: Path) -> list[str]:
+    def column_names(self, file: Path) -> list[str]:
         """The names of its columns."""
-        return [name.strip() for name in self._header(file)]
+        return [name.strip() for name in self._read_header(file)]
 
-    def table(self, file: Path, columns: set[str]) -> Any:
+    def read_table(self, file: Path, columns: set[str]) -> Any:
         """The whole table, of these columns."""
         import pyarrow as pa
         from pyarrow import csv
 
-        raw, options = self._options(file)
-        options["convert_options"].include_columns = [name for name in raw if name.strip() in columns]
+        raw_names, options = self._read_options(file)
+        options["convert_options"].include_columns = [name for name in raw_names if name.strip() in columns]
         try:
             table = csv.read_csv(file, **options)
         except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
-            self._refuse(file, error)
-        return trimmed(table, self.data)
+            self._raise_unreadable(file, error)
+        return normalize_table(table, self.data)
 
-    def parquet(self, file: Path) -> tuple[Path, bool]:
+    def to_parquet(self, file: Path) -> tuple[Path, bool]:
         """The table in Parquet, from the cache, and that its texts are trimmed."""
         data = self.data
         options = [data.columns, data.separator, data.missing.values, sorted(data.types.items())]
-        return Cache.default().file(file, "csv", options, lambda target: self._convert(file, target)), True
+        return Cache.default().get_file(
+            file, "csv", options, lambda target: self._convert_to_parquet(file, target)
+        ), True
 
-    def place(self, file: Path, column: str, row: int) -> str | None:
+    def locate_value(self, file: Path, column: str, row: int) -> str | None:
         """Where a row of the file stands, or, for -1, the first value of the column that is no number, or None."""
         if row < 0:
-            found = csv_diagnostics.no_number(file, self.data, column)
-            return found and f"{printable(str(file))}, {found}"
-        return f"{printable(str(file))}, line {csv_diagnostics.line_of(file, self.data, row)}"
+            description = csv_diagnostics.find_non_number(file, self.data, column)
+            return description and f"{sanitize_text(str(file))}, {description}"
+        return f"{sanitize_text(str(file))}, line {csv_diagnostics.find_line(file, self.data, row)}"
 
-    def _header(self, file: Path) -> list[str]:
+    def _read_header(self, file: Path) -> list[str]:
         try:
-            names = csv_diagnostics.header(file, self.data)
+            names = csv_diagnostics.read_column_names(file, self.data)
         except (OSError, EOFError, csv_diagnostics.DecompressionError) as error:
-            refuse(
-                f"{printable(str(file))} cannot be read: {printable(str(error), limit=200)}.",
+            raise_data_error(
+                f"{sanitize_text(str(file))} cannot be read: {sanitize_text(str(error), limit=200)}.",
                 ("data", "path"),
                 None,
             )
         if not names:
-            refuse(f"{printable(str(file))} cannot be read: it is empty.", ("data", "path"), None)
+            raise_data_error(
+                f"{sanitize_text(str(file))} cannot be read: it is empty.", ("data", "path"), None
+            )
         return names
 
-    def _options(
+    def _read_options(
         self, file: Path, *, types: dict[str, Any] | None = None
     ) -> tuple[list[str], dict[str, Any]]:
         """The columns' names as they stand in the file, and how pyarrow is to read it."""
@@ -107,104 +111,109 @@ class _CsvFiles:
 
         data = self.data
         arrow = {"text": pa.string(), "number": pa.float64()}
-        given = types or {name: arrow[kind] for name, kind in data.types.items()}
-        raw = self._header(file)
-        around = (("", ""), (" ", ""), ("", " "), (" ", " "))
-        return raw, {
+        column_types = types or {name: arrow[kind] for name, kind in data.types.items()}
+        raw_names = self._read_header(file)
+        paddings = (("", ""), (" ", ""), ("", " "), (" ", " "))
+        return raw_names, {
             "read_options": csv.ReadOptions(column_names=data.columns, block_size=_BLOCK_BYTES),
             "parse_options": csv.ParseOptions(delimiter=data.separator, newlines_in_values=True),
             "convert_options": csv.ConvertOptions(
-                column_types={name: given[name.strip()] for name in raw if name.strip() in given},
-                null_values=["", *(f"{a}{value}{b}" for value in data.missing.values for a, b in around)],
+                column_types={
+                    name: column_types[name.strip()] for name in raw_names if name.strip() in column_types
+                },
+                null_values=["", *(f"{a}{value}{b}" for value in data.missing.values for a, b in paddings)],
                 strings_can_be_null=True,
             ),
         }
 
-    def _convert(self, file: Path, target: Path) -> None:
+    def _convert_to_parquet(self, file: Path, target: Path) -> None:
         """Write the table as Parquet, a block of rows at a time."""
         import pyarrow as pa
 
         try:
             try:
-                self._write(file, target, None)
+                self._write_row_groups(file, target, None)
             except pa.ArrowInvalid:  # a later value is of another type than the first block's
-                self._write(file, target, self._types(file))
+                self._write_row_groups(file, target, self._infer_types(file))
         except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
-            self._refuse(file, error)
+            self._raise_unreadable(file, error)
 
-    def _write(self, file: Path, target: Path, types: dict[str, Any] | None) -> None:
+    def _write_row_groups(self, file: Path, target: Path, types: dict[str, Any] | None) -> None:
         import pyarrow as pa
         from pyarrow import csv, parquet
 
-        _, options = self._options(file, types=types)
+        _, options = self._read_options(file, types=types)
         with csv.open_csv(file, **options) as reader:
-            writer, waiting, rows = None, [], 0
+            writer, pending, rows = None, [], 0
             try:
                 for batch in reader:
-                    table = _narrow(trimmed(pa.Table.from_batches([batch]), self.data))
+                    table = _cast_to_float32(normalize_table(pa.Table.from_batches([batch]), self.data))
                     if writer is None:
                         writer = parquet.ParquetWriter(target, table.schema, compression="lz4",
                                                        use_dictionary=False, write_statistics=False)  # fmt: skip
-                        group = group_rows(table)
-                    waiting.append(table)
+                        group_size = compute_group_rows(table)
+                    pending.append(table)
                     rows += len(table)
-                    while rows >= group:
-                        merged = pa.concat_tables(waiting)
-                        writer.write_table(merged[:group], row_group_size=group)
-                        waiting, rows = [merged[group:]], rows - group
+                    while rows >= group_size:
+                        merged = pa.concat_tables(pending)
+                        writer.write_table(merged[:group_size], row_group_size=group_size)
+                        pending, rows = [merged[group_size:]], rows - group_size
                 if writer is None:
-                    empty = _narrow(trimmed(reader.schema.empty_table(), self.data))
+                    empty = _cast_to_float32(normalize_table(reader.schema.empty_table(), self.data))
                     writer = parquet.ParquetWriter(target, empty.schema)
                 elif rows:
-                    writer.write_table(pa.concat_tables(waiting), row_group_size=group)
+                    writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
             finally:
                 if writer is not None:
                     writer.close()
 
-    def _types(self, file: Path) -> dict[str, Any]:
+    def _infer_types(self, file: Path) -> dict[str, Any]:
         """The type of each column, from all of its values."""
         import pyarrow as pa
         from pyarrow import csv
 
-        texts = {name.strip(): pa.string() for name in self._header(file)}
-        found: dict[str, Any] = {}
-        untyped = self.data.replace(types={})
-        _, options = self._options(file, types=texts)
+        text_types = {name.strip(): pa.string() for name in self._read_header(file)}
+        inferred: dict[str, Any] = {}
+        untyped = self.data.with_arguments(types={})
+        _, options = self._read_options(file, types=text_types)
         with csv.open_csv(file, **options) as reader:
             for batch in reader:
-                table = trimmed(pa.Table.from_batches([batch]), untyped)
+                table = normalize_table(pa.Table.from_batches([batch]), untyped)
                 for name in table.column_names:
-                    wanted = self.data.types.get(name)
-                    found[name] = {"text": pa.string(), "number": pa.float64()}[wanted] if wanted else _wider(
-                        found.get(name), table.column(name)
+                    declared = self.data.types.get(name)
+                    inferred[name] = {"text": pa.string(), "number": pa.float64()}[declared] if declared else _widen_type(
+                        inferred.get(name), table.column(name)
                     )  # fmt: skip
-        return {name: kind or pa.null() for name, kind in found.items()}
+        return {name: kind or pa.null() for name, kind in inferred.items()}
 
-    def _refuse(self, file: Path, error: Exception) -> NoReturn:
+    def _raise_unreadable(self, file: Path, error: Exception) -> NoReturn:
         """Say what is wrong with a file, and where."""
-        shown = printable(str(file))
-        said = printable(str(error), limit=300)
-        if "Expected" in said and (where := csv_diagnostics.ragged(file, self.data)) is not None:
-            refuse(f"{shown} cannot be read: {where}.", ("data", "path"),
+        shown_file = sanitize_text(str(file))
+        reason = sanitize_text(str(error), limit=300)
+        if (
+            "Expected" in reason
+            and (location := csv_diagnostics.find_ragged_line(file, self.data)) is not None
+        ):
+            raise_data_error(f"{shown_file} cannot be read: {location}.", ("data", "path"),
                    "Each line needs as many values as there are columns; a value that holds one is quoted.")  # fmt: skip
         for name, kind in self.data.types.items():
-            where = csv_diagnostics.no_number(file, self.data, name) if kind == "number" else None
-            if where is not None:
-                refuse(f"{shown} cannot be read: {where} in the column `{printable(name, limit=60)}`, which is no number.",
+            location = csv_diagnostics.find_non_number(file, self.data, name) if kind == "number" else None
+            if location is not None:
+                raise_data_error(f"{shown_file} cannot be read: {location} in the column `{sanitize_text(name, limit=60)}`, which is no number.",
                        ("data", "types", name), "Correct it, or list it under `missing: {values: [...]}`.")  # fmt: skip
         for prefix in ("CSV parse error: ", "CSV conversion error: "):
-            said = said.replace(prefix, "")
-        refuse(f"{shown} cannot be read: {said.rstrip('.')}.", ("data", "path"),
+            reason = reason.replace(prefix, "")
+        raise_data_error(f"{shown_file} cannot be read: {reason.rstrip('.')}.", ("data", "path"),
                "Each line needs as many values as there are columns, and the file is UTF-8.")  # fmt: skip
 
 
-def group_rows(table: Any) -> int:
+def compute_group_rows(table: Any) -> int:
     """How many rows a row group of the cache has, so that it has some MiB."""
     width = max(1, table.nbytes // max(1, len(table)))
-    return int(min(_MOST_ROWS, max(1024, _ROW_GROUP_BYTES // width)))
+    return int(min(_MAX_GROUP_ROWS, max(1024, _ROW_GROUP_BYTES // width)))
 
 
-def _narrow(table: Any) -> Any:
+def _cast_to_float32(table: Any) -> Any:
     """The table with floating-point numbers in the precision of training."""
     import pyarrow as pa
 
@@ -214,14 +223,14 @@ def _narrow(table: Any) -> Any:
     return table
 
 
-def _wider(known: Any, column: Any) -> Any:
+def _widen_type(current: Any, column: Any) -> Any:
     """The type that takes the values of a column of texts as well as those of ``known``; None where all are missing."""
     import pyarrow as pa
 
     if column.null_count == len(column):
-        return known
-    widening = [pa.int64(), pa.float64(), pa.bool_()] if known is None else [known, pa.float64()]
-    for kind in widening[: 1 if known == pa.bool_() else None]:
+        return current
+    candidates = [pa.int64(), pa.float64(), pa.bool_()] if current is None else [current, pa.float64()]
+    for kind in candidates[: 1 if current == pa.bool_() else None]:
         try:
             column.cast(kind)
         except pa.ArrowInvalid:

@@ -12,27 +12,27 @@ from typing import Any
 import numpy as np
 
 from layercli.data.examples import Array
-from layercli.runtime import native_output_held
+from layercli.runtime import capture_native_stderr
 
-_GREY = ("I;16", "I;16B", "I;16L", "I", "F")
+_GRAY_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 """Modes of Pillow in which it keeps all bits."""
-_COLOURS = ("RGB", "RGBA", "LA")
-_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_COLOR_MODES = ("RGB", "RGBA", "LA")
+_LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """How much of each colour is in grey, as Pillow has it."""
-_OPAQUE = 65535
-_lock = Lock()
+_MAX_OPACITY = 65535
+_import_lock = Lock()
 
 
-def is_deep(image: Any) -> bool:
+def is_high_bit_depth(image: Any) -> bool:
     """Whether an image that Pillow has opened has more than 8 bits a value.
 
     Raises:
         ValueError: it has, and they cannot be read.
     """
-    if image.mode in _GREY:
+    if image.mode in _GRAY_MODES:
         return True
     if (
-        image.mode not in _COLOURS or image.format == "BMP" or ";16" not in _stored(image)
+        image.mode not in _COLOR_MODES or image.format == "BMP" or ";16" not in _get_raw_mode(image)
     ):  # of BMP 16 are all colours'
         return False
     if image.format != "PNG":
@@ -40,45 +40,45 @@ def is_deep(image: Any) -> bool:
     return True
 
 
-def deep_pixels(file: Path, image: Any, channels: int | None, size: Sequence[int] | None) -> Array:
+def decode_high_bit_depth(file: Path, image: Any, channels: int | None, size: Sequence[int] | None) -> Array:
     """The pixels of a deep image, scaled to (height, width): float32 of shape (height, width, channels).
 
     Raises:
         ValueError: the file is damaged.
     """
-    if image.mode in _GREY:
+    if image.mode in _GRAY_MODES:
         pixels = np.asarray(image, dtype=np.float32)[..., np.newaxis]
     else:
-        pixels = _decoded(file).astype(np.float32)
-        if _stored(image).startswith("LA"):
+        pixels = _decode_png(file).astype(np.float32)
+        if _get_raw_mode(image).startswith("LA"):
             pixels = pixels[..., [0, 3]]  # grey, and opacity
-    grey = pixels.shape[2] < 3
-    channels = channels or (1 if grey else 3)
-    colours = pixels[..., :1] if grey else pixels[..., :3]
-    if channels == 1 and not grey:
-        colours = colours @ _LUMINANCE[:, np.newaxis]
+    is_gray = pixels.shape[2] < 3
+    channels = channels or (1 if is_gray else 3)
+    colours = pixels[..., :1] if is_gray else pixels[..., :3]
+    if channels == 1 and not is_gray:
+        colours = colours @ _LUMINANCE_WEIGHTS[:, np.newaxis]
     if channels < 4:
-        colours = _scaled(colours, size)
+        colours = _resize_channels(colours, size)
         return np.repeat(colours, channels // colours.shape[2], axis=2)
     if pixels.shape[2] == 1:
-        colours = _scaled(colours, size)
-        opacity = np.full_like(colours, _OPAQUE)
+        colours = _resize_channels(colours, size)
+        opacity = np.full_like(colours, _MAX_OPACITY)
     elif size is None:
         opacity = pixels[..., -1:]
     else:  # a colour counts as much as it is opaque, as in Pillow
-        opacity = _scaled(pixels[..., -1:], size)
-        shown = _scaled(colours * pixels[..., -1:], size)
-        colours = np.divide(shown, opacity, out=np.zeros_like(shown), where=opacity > 0)
+        opacity = _resize_channels(pixels[..., -1:], size)
+        weighted_colours = _resize_channels(colours * pixels[..., -1:], size)
+        colours = np.divide(weighted_colours, opacity, out=np.zeros_like(weighted_colours), where=opacity > 0)
     return np.concatenate([np.repeat(colours, 3 // colours.shape[2], axis=2), opacity], axis=2)
 
 
-def _stored(image: Any) -> str:
+def _get_raw_mode(image: Any) -> str:
     """How the values stand in the file, in Pillow's words."""
-    how = image.tile[0][3] if image.tile else ""
-    return str(how[0] if isinstance(how, tuple) and how else how)
+    decoder_args = image.tile[0][3] if image.tile else ""
+    return str(decoder_args[0] if isinstance(decoder_args, tuple) and decoder_args else decoder_args)
 
 
-def _scaled(pixels: Array, size: Sequence[int] | None) -> Array:
+def _resize_channels(pixels: Array, size: Sequence[int] | None) -> Array:
     """Each channel scaled to (height, width)."""
     if size is None:
         return pixels
@@ -91,9 +91,9 @@ def _scaled(pixels: Array, size: Sequence[int] | None) -> Array:
     )
 
 
-def _decoded(file: Path) -> Array:
+def _decode_png(file: Path) -> Array:
     """A PNG file with 16 bits a value in red, green, blue and opacity: uint16 of shape (height, width, 4)."""
-    tensorflow = _tensorflow()
+    tensorflow = _import_tensorflow()
     try:
         decoded = tensorflow.io.decode_png(file.read_bytes(), channels=4, dtype=tensorflow.uint16)
     except tensorflow.errors.InvalidArgumentError:
@@ -101,12 +101,12 @@ def _decoded(file: Path) -> Array:
     return np.asarray(decoded)
 
 
-def _tensorflow() -> Any:
+def _import_tensorflow() -> Any:
     """TensorFlow, which reads colours of 16 bits; Pillow keeps 8 of them."""
-    with _lock:  # several threads decode
+    with _import_lock:  # several threads decode
         if "tensorflow" not in sys.modules:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-            with native_output_held():
+            with capture_native_stderr():
                 import tensorflow
 
                 tensorflow.config.list_physical_devices()  # which prints, too

@@ -9,69 +9,75 @@ import numpy as np
 
 from layercli.config.data.files import Npy
 from layercli.data.examples import Array
-from layercli.data.lazy import Rows
-from layercli.data.reader_state import Learned
+from layercli.data.lazy import LazyArray
+from layercli.data.reader_state import ReaderState
 from layercli.data.readers.arrays import (
-    SHARE,
-    all_named,
-    mapped,
-    new_source,
-    plain,
-    read_header,
-    refuse,
-    source_of,
+    MEMORY_DIVISOR,
+    build_new_dataset,
+    build_training_dataset,
+    list_array_references,
+    open_memmap,
+    raise_data_error,
+    read_array_header,
+    to_training_dtype,
 )
-from layercli.data.readers.paths import content_sample, regular_file
-from layercli.data.subset import Source
-from layercli.source.nodes import KeyPath, format_path, printable
+from layercli.data.readers.paths import hash_content_sample, require_file
+from layercli.data.subset import Dataset
+from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 
-def read(data: Npy, memory: int | None) -> Source:
+def read_dataset(data: Npy, memory: int | None) -> Dataset:
     """All examples: floating-point inputs and targets as float32, labels as int32, text as it is.
 
     Raises:
         RefusedDataError: a file is no such file, holds objects, or declares more than it holds.
     """
-    arrays = _arrays(all_named(data), memory)
-    in_file = any(not isinstance(array, np.ndarray) for array in arrays.values())
-    return source_of(data, arrays, content_sample(map(Path, arrays)) if in_file else "")
+    arrays = _read_arrays(list_array_references(data), memory)
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
+    return build_training_dataset(data, arrays, hash_content_sample(map(Path, arrays)) if is_lazy else "")
 
 
-def read_new(
-    data: Npy, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
-) -> Source:
+def read_new_dataset(
+    data: Npy, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
     """All examples of other files, one for each input in the order of the config and then one for each target.
 
     Raises:
         RefusedDataError: a file cannot be read, or they are not as many.
     """
-    places = all_named(data.replace(weights=None), targets=targets)
-    if len(paths) != len(places):
-        named = ", ".join(format_path(key) for _, key in places)
-        refuse(
-            f"{len(paths)} files were given for {named}.", ("data",), "Give a file for each, in that order."
+    references = list_array_references(data.with_arguments(weights=None), has_targets=has_targets)
+    if len(paths) != len(references):
+        expected = ", ".join(format_path(key) for _, key in references)
+        raise_data_error(
+            f"{len(paths)} files were given for {expected}.",
+            ("data",),
+            "Give a file for each, in that order.",
         )
-    new = dict(zip((name for name, _ in places), paths, strict=True))
-    arrays = _arrays([(new[name], key) for name, key in places], memory)
-    by_name = {name: arrays[new[name]] for name, _ in places}
-    return new_source(data.replace(weights=None), by_name, learned, targets=targets)
+    new = dict(zip((name for name, _ in references), paths, strict=True))
+    arrays = _read_arrays([(new[name], key) for name, key in references], memory)
+    by_name = {name: arrays[new[name]] for name, _ in references}
+    return build_new_dataset(
+        data.with_arguments(weights=None), by_name, reader_state, has_targets=has_targets
+    )
 
 
-def _arrays(places: Sequence[tuple[str, KeyPath]], memory: int | None) -> dict[str, Array | Rows]:
+def _read_arrays(
+    references: Sequence[tuple[str, KeyPath]], memory: int | None
+) -> dict[str, Array | LazyArray]:
     """The arrays by the names of their files; where they are large, what reads their rows."""
-    files = {name: regular_file(name, key) for name, key in places}
+    files = {name: require_file(name, key) for name, key in references}
     total = sum(path.stat().st_size for path in files.values())
-    apart = memory is not None and total > memory // SHARE
-    return {name: _array(files[name], name, key, apart=apart) for name, key in places}
+    is_lazy = memory is not None and total > memory // MEMORY_DIVISOR
+    return {name: _read_array(files[name], name, key, is_lazy=is_lazy) for name, key in references}
 
 
-def _array(path: Path, name: str, key: KeyPath, *, apart: bool) -> Array | Rows:
+def _read_array(path: Path, name: str, key: KeyPath, *, is_lazy: bool) -> Array | LazyArray:
     try:
         with path.open("rb") as stream:
-            header = read_header(stream, path.stat().st_size, printable(name), key)
-        if apart:
-            return mapped(path, header, 0, printable(name), key)
-        return plain(np.load(path, allow_pickle=False), printable(name), key)
+            header = read_array_header(stream, path.stat().st_size, sanitize_text(name), key)
+        if is_lazy:
+            return open_memmap(path, header, 0, sanitize_text(name), key)
+        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key)
     except (OSError, ValueError, EOFError) as error:
-        refuse(f"{printable(str(path))} is no array that can be read: {printable(str(error), limit=200)}.", key,
+        raise_data_error(f"{sanitize_text(str(path))} is no array that can be read: {sanitize_text(str(error), limit=200)}.", key,
                "Write it with `numpy.save(path, x)`.")  # fmt: skip

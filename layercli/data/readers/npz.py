@@ -12,107 +12,116 @@ from numpy.lib import format as npy
 
 from layercli.config.data.files import Npz
 from layercli.data.examples import Array
-from layercli.data.lazy import Rows
-from layercli.data.reader_state import Learned
+from layercli.data.lazy import LazyArray
+from layercli.data.reader_state import ReaderState
 from layercli.data.readers.arrays import (
-    SHARE,
-    all_named,
-    mapped,
-    new_source,
-    plain,
-    read_header,
-    refuse,
-    source_of,
+    MEMORY_DIVISOR,
+    build_new_dataset,
+    build_training_dataset,
+    list_array_references,
+    open_memmap,
+    raise_data_error,
+    read_array_header,
+    to_training_dtype,
 )
-from layercli.data.readers.paths import content_sample, regular_file
-from layercli.data.subset import Source
+from layercli.data.readers.paths import hash_content_sample, require_file
+from layercli.data.subset import Dataset
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
-_INFLATION = 1100
+_MAX_INFLATION = 1100
 """A deflated byte gives no more than 1032."""
-_PATH: KeyPath = ("data", "path")
+_PATH_KEY: KeyPath = ("data", "path")
 
 
-def read(data: Npz, memory: int | None) -> Source:
+def read_dataset(data: Npz, memory: int | None) -> Dataset:
     """All examples: floating-point inputs and targets as float32, labels as int32, text as it is.
 
     Raises:
         RefusedDataError: the file is no such file, holds objects, or is larger than the memory and compressed.
     """
-    path = regular_file(data.path, _PATH)
-    arrays = _arrays(path, all_named(data), memory)
-    in_file = any(not isinstance(array, np.ndarray) for array in arrays.values())
-    return source_of(data, arrays, content_sample([path]) if in_file else "")
+    path = require_file(data.path, _PATH_KEY)
+    arrays = _read_arrays(path, list_array_references(data), memory)
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
+    return build_training_dataset(data, arrays, hash_content_sample([path]) if is_lazy else "")
 
 
-def read_new(
-    data: Npz, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
-) -> Source:
+def read_new_dataset(
+    data: Npz, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
     """All examples of another file: see ``Reader``.
 
     Raises:
         RefusedDataError: the file is no such file, or has other classes.
     """
     if len(paths) != 1:
-        refuse(f"npz data is one file, not {len(paths)}.", _PATH, None)
-    arrays = _arrays(regular_file(paths[0], _PATH), all_named(data, targets=targets), memory)
-    return new_source(data, arrays, learned, targets=targets)
+        raise_data_error(f"npz data is one file, not {len(paths)}.", _PATH_KEY, None)
+    arrays = _read_arrays(
+        require_file(paths[0], _PATH_KEY), list_array_references(data, has_targets=has_targets), memory
+    )
+    return build_new_dataset(data, arrays, reader_state, has_targets=has_targets)
 
 
-def _arrays(path: Path, wanted: Sequence[tuple[str, KeyPath]], memory: int | None) -> dict[str, Array | Rows]:
+def _read_arrays(
+    path: Path, references: Sequence[tuple[str, KeyPath]], memory: int | None
+) -> dict[str, Array | LazyArray]:
     """The arrays of a file by their names; those of a large file as what reads their rows, where it is not compressed."""
     try:
         with zipfile.ZipFile(path) as archive:
             _check_inflation(archive, path)
-            members = {name: _member(archive, name, key) for name, key in wanted}
-            large = memory is not None and sum(info.file_size for info in members.values()) > memory // SHARE
-            apart = {
-                name for name, info in members.items() if large and info.compress_type == zipfile.ZIP_STORED
+            members = {name: _find_member(archive, name, key) for name, key in references}
+            is_large = (
+                memory is not None
+                and sum(info.file_size for info in members.values()) > memory // MEMORY_DIVISOR
+            )
+            lazy_names = {
+                name
+                for name, info in members.items()
+                if is_large and info.compress_type == zipfile.ZIP_STORED
             }
-            held = sum(info.file_size for name, info in members.items() if name not in apart)
-            if memory is not None and held > memory:
-                refuse(f"{printable(str(path))} holds {held:,} bytes of arrays; this machine has {memory:,} of memory.",
-                       _PATH, "Save it by numpy.savez, which does not compress: then it is read as needed.")  # fmt: skip
+            loaded_bytes = sum(info.file_size for name, info in members.items() if name not in lazy_names)
+            if memory is not None and loaded_bytes > memory:
+                raise_data_error(f"{sanitize_text(str(path))} holds {loaded_bytes:,} bytes of arrays; this machine has {memory:,} of memory.",
+                       _PATH_KEY, "Save it by numpy.savez, which does not compress: then it is read as needed.")  # fmt: skip
             return {
-                name: _array(archive, path, members[name], name, key, apart=name in apart)
-                for name, key in wanted
+                name: _read_array(archive, path, members[name], name, key, is_lazy=name in lazy_names)
+                for name, key in references
             }
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, struct.error) as error:
-        refuse(f"{printable(str(path))} is no file of arrays: {printable(str(error), limit=200)}.", _PATH,
+        raise_data_error(f"{sanitize_text(str(path))} is no file of arrays: {sanitize_text(str(error), limit=200)}.", _PATH_KEY,
                "Write it with `numpy.savez(path, x=x, y=y)`.")  # fmt: skip
 
 
 def _check_inflation(archive: zipfile.ZipFile, path: Path) -> None:
-    declared = sum(info.file_size for info in archive.infolist())
-    if declared > _INFLATION * path.stat().st_size:
-        refuse(f"{printable(str(path))} declares {declared:,} bytes, more than a file of its size can hold.",
-               _PATH, "It is damaged, or made to fill a machine.")  # fmt: skip
+    declared_bytes = sum(info.file_size for info in archive.infolist())
+    if declared_bytes > _MAX_INFLATION * path.stat().st_size:
+        raise_data_error(f"{sanitize_text(str(path))} declares {declared_bytes:,} bytes, more than a file of its size can hold.",
+               _PATH_KEY, "It is damaged, or made to fill a machine.")  # fmt: skip
 
 
-def _member(archive: zipfile.ZipFile, name: str, key: KeyPath) -> zipfile.ZipInfo:
+def _find_member(archive: zipfile.ZipFile, name: str, key: KeyPath) -> zipfile.ZipInfo:
     names = [member.removesuffix(".npy") for member in archive.namelist()]
     if name not in names:
         hint = did_you_mean(name, names, otherwise=f"It holds {', '.join(names[:12])}.")
-        refuse(f'The file holds no array "{printable(name, limit=60)}".', key, hint)
+        raise_data_error(f'The file holds no array "{sanitize_text(name, limit=60)}".', key, hint)
     return archive.getinfo(f"{name}.npy")
 
 
-def _array(
-    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, name: str, key: KeyPath, *, apart: bool
-) -> Array | Rows:
+def _read_array(
+    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, name: str, key: KeyPath, *, is_lazy: bool
+) -> Array | LazyArray:
     """The array, or what reads its rows as they are needed."""
     with archive.open(info) as stream:
-        header = read_header(stream, info.file_size, name, key)
-    if apart:
-        return mapped(path, header, _content(path, info), name, key)
+        header = read_array_header(stream, info.file_size, name, key)
+    if is_lazy:
+        return open_memmap(path, header, _find_content_offset(path, info), name, key)
     with archive.open(info) as stream:
-        return plain(npy.read_array(stream, allow_pickle=False), name, key)
+        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key)
 
 
-def _content(path: Path, info: zipfile.ZipInfo) -> int:
+def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:
     """Where the bytes of a member that is not compressed begin."""
     with path.open("rb") as file:
         file.seek(info.header_offset + 26)
-        name, extra = struct.unpack("<HH", file.read(4))
-    return info.header_offset + 30 + int(name) + int(extra)
+        name_length, extra_length = struct.unpack("<HH", file.read(4))
+    return info.header_offset + 30 + int(name_length) + int(extra_length)

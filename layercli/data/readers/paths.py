@@ -7,14 +7,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from layercli.data.examples import RefusedDataError
+from layercli.data.examples import DataError
 from layercli.graph.finding import Finding
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
-_MOST_FILES = 100_000
+_MAX_FILES = 100_000
 
 
-def regular_file(name: str, key: KeyPath) -> Path:
+def require_file(name: str, key: KeyPath) -> Path:
     """The file, if it is one; nothing is opened.
 
     Raises:
@@ -22,19 +22,19 @@ def regular_file(name: str, key: KeyPath) -> Path:
     """
     path = Path(name)
     try:
-        regular, exists = path.is_file(), path.exists()
+        is_regular, exists = path.is_file(), path.exists()
     except (OSError, ValueError):
-        regular = exists = False
-    if regular:
+        is_regular = exists = False
+    if is_regular:
         return path
     what = "is no regular file" if exists else "does not exist"
-    raise RefusedDataError(
-        Finding(code="unreadable-data", message=f"{printable(name)} {what}.", path=key,
+    raise DataError(
+        Finding(code="unreadable-data", message=f"{sanitize_text(name)} {what}.", path=key,
                 hint="Check the name; in a config it is relative to the file in which it stands.")
     )  # fmt: skip
 
 
-def all_files(names: Sequence[str], key: KeyPath) -> list[Path]:
+def expand_paths(names: Sequence[str], key: KeyPath) -> list[Path]:
     """The files that names and patterns stand for, each once, in the order of the names and then of the alphabet.
 
     Raises:
@@ -43,19 +43,19 @@ def all_files(names: Sequence[str], key: KeyPath) -> list[Path]:
     found: dict[Path, None] = {}
     for name in names:
         # A pattern may be absolute, which Path.glob does not take.
-        matches = sorted(glob.glob(name))[:_MOST_FILES] if glob.has_magic(name) else [name]  # noqa: PTH207
+        matches = sorted(glob.glob(name))[:_MAX_FILES] if glob.has_magic(name) else [name]  # noqa: PTH207
         if not matches:
-            message = f"No file fits {printable(name)}."
+            message = f"No file fits {sanitize_text(name)}."
             hint = "Check the name; in a config it is relative to the file in which it stands."
-            raise RefusedDataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
-        found |= {regular_file(match, key): None for match in matches}
+            raise DataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
+        found |= {require_file(match, key): None for match in matches}
     return list(found)
 
 
-_SAMPLES, _SAMPLE_BYTES = 32, 1 << 16
+_SAMPLE_COUNT, _SAMPLE_BYTES = 32, 1 << 16
 
 
-def content_sample(paths: Iterable[Path]) -> str:
+def hash_content_sample(paths: Iterable[Path]) -> str:
     """SHA-256 of the sizes of files and of some of their content, from the first byte to the last."""
     hasher = hashlib.sha256()
     for path in paths:
@@ -63,7 +63,7 @@ def content_sample(paths: Iterable[Path]) -> str:
         hasher.update(f"{size} ".encode())
         with path.open("rb") as file:
             last = max(0, size - _SAMPLE_BYTES)
-            for place in sorted({last * number // (_SAMPLES - 1) for number in range(_SAMPLES)}):
+            for place in sorted({last * number // (_SAMPLE_COUNT - 1) for number in range(_SAMPLE_COUNT)}):
                 file.seek(place)
                 hasher.update(file.read(_SAMPLE_BYTES))
     return hasher.hexdigest()

@@ -9,74 +9,103 @@ import numpy as np
 
 from layercli.config.data.files import Python
 from layercli.data.examples import Array
-from layercli.data.lazy import Rows
-from layercli.data.readers.arrays import Given, Mapped, plain, refuse, together
-from layercli.data.subset import Source
-from layercli.data.user_code import load
+from layercli.data.lazy import LazyArray
+from layercli.data.readers.arrays import (
+    MemmapArray,
+    NamedArray,
+    build_dataset,
+    raise_data_error,
+    to_training_dtype,
+)
+from layercli.data.subset import Dataset
+from layercli.data.user_code import import_user_module
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
-_KEY: KeyPath = ("data", "function")
-_EXPECTED = "It returns (x, y) or (x, y, weights): arrays whose first axis is the examples', or mappings of them by name."
+_FUNCTION_KEY: KeyPath = ("data", "function")
+_EXPECTED_HINT = "It returns (x, y) or (x, y, weights): arrays whose first axis is the examples', or mappings of them by name."
 
 
-def read(data: Python, memory: int | None) -> Source:  # noqa: ARG001 - the function says what it holds
+def read_dataset(data: Python, memory: int | None) -> Dataset:  # noqa: ARG001 - the function says what it holds
     """All examples that the function returns; of arrays that are memory-mapped rows are read as they are needed.
 
     Raises:
         RefusedDataError: it cannot be loaded, it fails, or it returns something else.
     """
-    shown = printable(data.function)
+    shown = sanitize_text(data.function)
     try:
-        module = load(data.file, data.place)
+        module = import_user_module(data.file, data.module)
     except (Exception, SystemExit) as error:
-        refuse(f"{printable(data.place)} cannot be loaded: {_said(error)}", _KEY, "Mend that code first.")
-    function = getattr(module, data.name, None)
+        raise_data_error(
+            f"{sanitize_text(data.module)} cannot be loaded: {_format_error(error)}",
+            _FUNCTION_KEY,
+            "Mend that code first.",
+        )
+    function = getattr(module, data.function_name, None)
     if not callable(function):
-        known = [name for name, item in vars(module).items() if callable(item) and not name.startswith("_")]
-        refuse(f"{printable(data.place)} has no function {data.name}.", _KEY,
-               did_you_mean(data.name, known, otherwise=f"It has {', '.join(known[:12]) or 'none'}."))  # fmt: skip
+        function_names = [
+            name for name, item in vars(module).items() if callable(item) and not name.startswith("_")
+        ]
+        raise_data_error(f"{sanitize_text(data.module)} has no function {data.function_name}.", _FUNCTION_KEY,
+               did_you_mean(data.function_name, function_names, otherwise=f"It has {', '.join(function_names[:12]) or 'none'}."))  # fmt: skip
     try:
         returned = function(**data.parameters)
     except (Exception, SystemExit) as error:
-        refuse(f"{shown} fails: {_said(error)}", _KEY, "Look at the function, and at `parameters`.")
+        raise_data_error(
+            f"{shown} fails: {_format_error(error)}",
+            _FUNCTION_KEY,
+            "Look at the function, and at `parameters`.",
+        )
     if not isinstance(returned, tuple) or len(returned) not in (2, 3):
-        what = (
+        received = (
             f"a tuple of {len(returned)}" if isinstance(returned, tuple) else f"a {type(returned).__name__}"
         )
-        refuse(f"{shown} returns {what}.", _KEY, _EXPECTED)
+        raise_data_error(f"{shown} returns {received}.", _FUNCTION_KEY, _EXPECTED_HINT)
     x, y, *weights = returned
-    given = [_given(array, "weights") for array in weights if array is not None]
-    return together(_all_given(x, "x"), _all_given(y, "y"), next(iter(given), None), repr(data.plain()))
+    weight_arrays = [_to_named_array(array, "weights") for array in weights if array is not None]
+    return build_dataset(
+        _to_named_arrays(x, "x"),
+        _to_named_arrays(y, "y"),
+        next(iter(weight_arrays), None),
+        repr(data.to_plain()),
+    )
 
 
-def _all_given(value: Any, title: str) -> dict[str | None, Given]:
+def _to_named_arrays(value: Any, title: str) -> dict[str | None, NamedArray]:
     if isinstance(value, Mapping):
         if not value:
-            refuse(f"`{title}` is an empty mapping.", _KEY, _EXPECTED)
-        return {str(name): _given(array, f"{title}[{str(name)!r}]") for name, array in value.items()}
-    return {None: _given(value, title)}
+            raise_data_error(f"`{title}` is an empty mapping.", _FUNCTION_KEY, _EXPECTED_HINT)
+        return {str(name): _to_named_array(array, f"{title}[{str(name)!r}]") for name, array in value.items()}
+    return {None: _to_named_array(value, title)}
 
 
-def _given(value: Any, title: str) -> Given:
-    shown = printable(title, limit=60)
+def _to_named_array(value: Any, title: str) -> NamedArray:
+    shown = sanitize_text(title, limit=60)
     try:
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
     except (ValueError, TypeError) as error:  # lists of unequal lengths
-        refuse(f"`{shown}` is no array: {_said(error)}", _KEY, _EXPECTED)
+        raise_data_error(f"`{shown}` is no array: {_format_error(error)}", _FUNCTION_KEY, _EXPECTED_HINT)
     if array.ndim == 0:
-        refuse(f"`{shown}` is a {type(value).__name__}, not an array.", _KEY, _EXPECTED)
+        raise_data_error(
+            f"`{shown}` is a {type(value).__name__}, not an array.", _FUNCTION_KEY, _EXPECTED_HINT
+        )
     if array.dtype.kind == "O":
         if not all(isinstance(item, str) for item in array.ravel()):
-            refuse(f"`{shown}` holds Python objects.", _KEY, "Return arrays of numbers, or of texts.")
+            raise_data_error(
+                f"`{shown}` holds Python objects.", _FUNCTION_KEY, "Return arrays of numbers, or of texts."
+            )
         array = array.astype(str)
-    held: Array | Rows = Mapped(array, shown, _KEY) if _is_large(array) else plain(array, shown, _KEY)
-    return Given(held, shown, _KEY)
+    rows: Array | LazyArray = (
+        MemmapArray(array, shown, _FUNCTION_KEY)
+        if _is_lazy(array)
+        else to_training_dtype(array, shown, _FUNCTION_KEY)
+    )
+    return NamedArray(rows, shown, _FUNCTION_KEY)
 
 
-def _is_large(array: Array) -> bool:
+def _is_lazy(array: Array) -> bool:
     return isinstance(array, np.memmap) and array.ndim > 1
 
 
-def _said(error: BaseException) -> str:
-    return printable(f"{type(error).__name__}: {error}", limit=300).rstrip(".") + "."
+def _format_error(error: BaseException) -> str:
+    return sanitize_text(f"{type(error).__name__}: {error}", limit=300).rstrip(".") + "."

@@ -11,7 +11,7 @@ import numpy as np
 from layercli.config.data.section import Sklearn
 from layercli.data.examples import Array, Examples
 
-_TABLES: Final = {
+_TABLE_FILES: Final = {
     "digits": ("digits.csv.gz", 0),
     "iris": ("iris.csv", 1),
     "wine": ("wine_data.csv", 1),
@@ -20,28 +20,28 @@ _TABLES: Final = {
 """Data sets that scikit-learn keeps as one table, the target last: the file, and its header lines."""
 
 
-def read(data: Sklearn, memory: int | None = None) -> Examples:  # noqa: ARG001 - they are small
+def read_dataset(data: Sklearn, memory: int | None = None) -> Examples:  # noqa: ARG001 - they are small
     """All examples: features as float32 in the declared shape, labels as int32 or targets as float32."""
-    features, target = _table(data.dataset) or _loaded(data.dataset)
+    features, target = _read_table_file(data.dataset) or _load_with_sklearn(data.dataset)
     facts = data.facts()
     x = features.astype(np.float32).reshape(len(features), *(dim or -1 for dim in facts.shape))
     return Examples(x, target.astype(np.float32 if facts.classes is None else np.int32))
 
 
-def _table(dataset: str) -> tuple[Array, Array] | None:
+def _read_table_file(dataset: str) -> tuple[Array, Array] | None:
     """The data set from scikit-learn's own file: importing scikit-learn takes longer than most trainings."""
     spec = find_spec("sklearn")
-    if dataset not in _TABLES or spec is None or not spec.submodule_search_locations:
+    if dataset not in _TABLE_FILES or spec is None or not spec.submodule_search_locations:
         return None
-    name, header = _TABLES[dataset]
+    name, header_lines = _TABLE_FILES[dataset]
     path = Path(spec.submodule_search_locations[0], "datasets", "data", name)
     if not path.is_file():
         return None  # a scikit-learn that keeps it elsewhere
-    table = np.loadtxt(path, delimiter=",", skiprows=header)
+    table = np.loadtxt(path, delimiter=",", skiprows=header_lines)
     return table[:, :-1], table[:, -1]
 
 
-def _loaded(dataset: str) -> tuple[Array, Array]:
+def _load_with_sklearn(dataset: str) -> tuple[Array, Array]:
     """The data set as scikit-learn loads it."""
     from sklearn import datasets
 

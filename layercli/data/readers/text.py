@@ -9,73 +9,79 @@ from pathlib import Path
 import numpy as np
 
 from layercli.config.data.files import Text
-from layercli.data.examples import Array, Examples, RefusedDataError
-from layercli.data.lazy import Indexed
-from layercli.data.reader_state import Learned
-from layercli.data.readers.arrays import SHARE
-from layercli.data.readers.class_folders import classes_of, new_files
-from layercli.data.readers.paths import content_sample
-from layercli.data.subset import Source
+from layercli.data.examples import Array, DataError, Examples
+from layercli.data.lazy import LazyDataset
+from layercli.data.reader_state import ReaderState
+from layercli.data.readers.arrays import MEMORY_DIVISOR
+from layercli.data.readers.class_folders import list_class_files, list_new_files
+from layercli.data.readers.paths import hash_content_sample
+from layercli.data.subset import Dataset
 from layercli.graph.finding import Finding
-from layercli.source.nodes import printable
+from layercli.source.nodes import sanitize_text
 
-_SUFFIXES = (".txt",)
+_TEXT_SUFFIXES = (".txt",)
 
 
-def read(data: Text, memory: int | None) -> Source:
+def read_dataset(data: Text, memory: int | None) -> Dataset:
     """All texts as objects of shape (samples, 1), with the label of their folder or the target of their row.
 
     Raises:
         RefusedDataError: a file is no text in UTF-8; every such file is told.
     """
-    table = data.table()
+    table = data.as_table()
     if table is not None:
         from layercli.data.readers import registry
 
         try:
-            return registry.read(table, memory=memory)
-        except RefusedDataError as error:
-            told = {
-                _of_column(found) for found in error.findings
+            return registry.load_dataset(table, memory=memory)
+        except DataError as error:
+            findings = {
+                _point_to_column(found) for found in error.findings
             }  # the column is told once for each of its uses
-            raise RefusedDataError(*told) from None
-    names, files = classes_of(Path(data.path), _SUFFIXES)
+            raise DataError(*findings) from None
+    names, files = list_class_files(Path(data.path), _TEXT_SUFFIXES)
     labels = np.array([label for _, label in files], dtype=np.int32)
-    return _source([file for file, _ in files], labels, tuple(names), memory)
+    return _build_dataset([file for file, _ in files], labels, tuple(names), memory)
 
 
-def read_new(
-    data: Text, paths: Sequence[str], learned: Learned, memory: int | None, *, targets: bool
-) -> Source:
+def read_new_dataset(
+    data: Text, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
     """Texts that came after training: see ``Reader`` and ``new_files``.
 
     Raises:
         RefusedDataError: a file is no text in UTF-8, or of another class.
     """
-    table = data.table()
+    table = data.as_table()
     if table is not None:
         from layercli.data.readers import registry
 
-        return registry.read_new(table, paths, learned, memory=memory, targets=targets)
-    files, labels = new_files(paths, _SUFFIXES, learned.names(), targets=targets)
-    return _source(files, labels, learned.names(), memory)
+        return registry.load_new_dataset(table, paths, reader_state, memory=memory, has_targets=has_targets)
+    files, labels = list_new_files(
+        paths, _TEXT_SUFFIXES, reader_state.single_target_classes(), has_targets=has_targets
+    )
+    return _build_dataset(files, labels, reader_state.single_target_classes(), memory)
 
 
-def _source(files: Sequence[Path], labels: Array, names: tuple[str, ...], memory: int | None) -> Source:
-    texts, rows = _TextFiles(tuple(files)), np.arange(len(files))
+def _build_dataset(
+    files: Sequence[Path], labels: Array, class_names: tuple[str, ...], memory: int | None
+) -> Dataset:
+    texts, row_indices = _LazyTexts(tuple(files)), np.arange(len(files))
     size = sum(file.stat().st_size for file in files)
-    if memory is not None and size > memory // SHARE:
-        return Indexed({None: texts}, {None: labels}, content_sample(files), rows, names)
-    return Examples(texts[rows], labels, names)
+    if memory is not None and size > memory // MEMORY_DIVISOR:
+        return LazyDataset(
+            {None: texts}, {None: labels}, hash_content_sample(files), row_indices, class_names
+        )
+    return Examples(texts[row_indices], labels, class_names)
 
 
-def _of_column(found: Finding) -> Finding:
+def _point_to_column(found: Finding) -> Finding:
     """The finding where the config names the column, not the input that it is for."""
     return replace(found, path=("data", "column")) if found.path[1] in ("inputs", "types") else found
 
 
 @dataclass(frozen=True, slots=True)
-class _TextFiles:
+class _LazyTexts:
     """The texts of files, each read when it is needed."""
 
     paths: tuple[Path, ...]
@@ -91,15 +97,15 @@ class _TextFiles:
             try:
                 texts[number, 0] = file.read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
-                said = printable(str(error), limit=150)
+                reason = sanitize_text(str(error), limit=150)
                 wrong.append(
                     Finding(
                         code="unreadable-data",
-                        message=f"{printable(str(file))} is no text that can be read: {said}.",
+                        message=f"{sanitize_text(str(file))} is no text that can be read: {reason}.",
                         path=("data", "path"),
                         hint="Save it as UTF-8.",
                     )
                 )
         if wrong:
-            raise RefusedDataError(*wrong)
+            raise DataError(*wrong)
         return texts

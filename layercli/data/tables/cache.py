@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from layercli.data.tables.columns import refuse
-from layercli.source.nodes import printable
+from layercli.data.tables.columns import raise_data_error
+from layercli.source.nodes import sanitize_text
 
-_FORMAT = 1
+_FORMAT_VERSION = 1
 """Counts up when what is written changes."""
-_SAMPLE = 1 << 16
+_SAMPLE_BYTES = 1 << 16
 _UNUSED_SECONDS = 60 * 24 * 3600
-_MOST_REMOVED = 100
+_MAX_REMOVED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ class Cache:
         home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
         return cls(Path(home, "layercli", "tables"))
 
-    def file(self, source: Path, kind: str, options: Any, make: Callable[[Path], None]) -> Path:
+    def get_file(self, source: Path, kind: str, options: Any, make: Callable[[Path], None]) -> Path:
         """The file that ``make`` writes of a source with these options; it is written where it is not there yet.
 
         Raises:
             RefusedDataError: there is no place to write it.
         """
-        return self.entry(f"{kind}-{digest([file_fingerprint(source), kind, options])}.parquet", make)
+        return self.get_entry(f"{kind}-{hash_json([fingerprint_file(source), kind, options])}.parquet", make)
 
-    def document(self, key: Any, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    def get_json(self, key: Any, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """The JSON that ``make`` gives for a key, which is made where it is not there yet."""
 
         def write(target: Path) -> None:
             target.write_text(json.dumps(make()), encoding="utf-8")
 
-        path = self.entry(f"facts-{digest(key)}.json", write)
+        path = self.get_entry(f"facts-{hash_json(key)}.json", write)
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
 
-    def entry(self, name: str, make: Callable[[Path], None]) -> Path:
+    def get_entry(self, name: str, make: Callable[[Path], None]) -> Path:
         """The entry of that name; of several processes that lack it one makes it, and the others wait."""
         path = self.folder / name
         if path.is_file():
@@ -66,15 +66,13 @@ class Cache:
             return path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _locked(self.folder / f"{name}.lock"):
+            with _hold_lock(self.folder / f"{name}.lock"):
                 if not path.is_file():
-                    _write(path, make)
+                    _write_entry(path, make)
             _remove_unused(self.folder)
         except OSError as error:
-            message = (
-                f"{printable(str(self.folder))}, where tables are kept to be streamed, cannot be written: "
-            )
-            refuse(f"{message}{error.strerror or error}.", ("data",),
+            message = f"{sanitize_text(str(self.folder))}, where tables are kept to be streamed, cannot be written: "
+            raise_data_error(f"{message}{error.strerror or error}.", ("data",),
                    "Make room there, or name another folder by the environment variable XDG_CACHE_HOME.")  # fmt: skip
         return path
 
@@ -89,11 +87,11 @@ def _remove_unused(folder: Path) -> None:
             if max(status.st_atime, status.st_mtime) < oldest and path.is_file():
                 path.unlink()
                 removed += 1
-        if removed >= _MOST_REMOVED:
+        if removed >= _MAX_REMOVED:
             return
 
 
-def _write(path: Path, make: Callable[[Path], None]) -> None:
+def _write_entry(path: Path, make: Callable[[Path], None]) -> None:
     handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     staging = Path(name)
@@ -107,7 +105,7 @@ def _write(path: Path, make: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _hold_lock(path: Path) -> Iterator[None]:
     """Hold a lock between processes where the system has such; without one the last to write wins, which is as good."""
     try:
         import fcntl
@@ -122,17 +120,17 @@ def _locked(path: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def file_fingerprint(path: Path) -> list[Any]:
+def fingerprint_file(path: Path) -> list[Any]:
     """What tells a file from one of other content: where it is, its size, its time, and its first and last bytes."""
     status = path.stat()
     hasher = hashlib.sha256()
     with path.open("rb") as file:
-        hasher.update(file.read(_SAMPLE))
-        file.seek(max(0, status.st_size - _SAMPLE))
-        hasher.update(file.read(_SAMPLE))
+        hasher.update(file.read(_SAMPLE_BYTES))
+        file.seek(max(0, status.st_size - _SAMPLE_BYTES))
+        hasher.update(file.read(_SAMPLE_BYTES))
     return [str(path.resolve()), status.st_size, status.st_mtime_ns, hasher.hexdigest()]
 
 
-def digest(value: Any) -> str:
+def hash_json(value: Any) -> str:
     """A name for what JSON can hold."""
-    return hashlib.sha256(json.dumps([_FORMAT, value]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([_FORMAT_VERSION, value]).encode()).hexdigest()[:32]

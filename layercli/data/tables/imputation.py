@@ -7,87 +7,91 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from layercli.data.examples import Array, Examples
-from layercli.data.tables.plan import Plan
+from layercli.data.tables.plan import TablePlan
 
-ROWS = 1 << 16
+BATCH_ROWS = 1 << 16
 """Rows that are best looked at together."""
-_HALF = 1 << 16
+_BIN_COUNT = 1 << 16
 """How many values half of a number's bits have."""
 
 
-def learned(read: Callable[[], Iterable[Examples]], plan: Plan) -> dict[str, float]:
+def learn_fill_values(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> dict[str, float]:
     """The value of each column for which the plan has one learned; 0 where all of its values are missing.
 
     ``read`` gives the training rows, some at a time, as often as it is called.
     """
-    places = {
+    positions = {
         column: (name, index)
         for name, columns in plan.inputs.items()
         for index, column in enumerate(columns)
-        if column in plan.learn
+        if column in plan.fill_statistics
     }
-    if not places:
+    if not positions:
         return {}
 
-    def each(take: Callable[[str, Array], None]) -> None:
-        for batch in read():
-            arrays = dict(batch.arrays)
-            for column, (name, index) in places.items():
+    def visit_columns(visit: Callable[[str, Array], None]) -> None:
+        for batch in read_batches():
+            arrays = dict(batch.inputs)
+            for column, (name, index) in positions.items():
                 values = arrays[name][..., index]
-                take(column, values[np.isfinite(values)])
+                visit(column, values[np.isfinite(values)])
 
-    means = {column: [0.0, 0] for column in places if plan.learn[column] == "mean"}
-    highs = {column: np.zeros(_HALF, np.int64) for column in places if column not in means}
+    means = {column: [0.0, 0] for column in positions if plan.fill_statistics[column] == "mean"}
+    highs = {column: np.zeros(_BIN_COUNT, np.int64) for column in positions if column not in means}
 
-    def first(column: str, values: Array) -> None:
+    def add_first_pass(column: str, values: Array) -> None:
         if column in means:
             means[column][0] += float(values.sum(dtype=np.float64))
             means[column][1] += len(values)
         else:
-            highs[column] += np.bincount(_ordered(values) >> 16, minlength=_HALF)
+            highs[column] += np.bincount(_to_sortable_bits(values) >> 16, minlength=_BIN_COUNT)
 
-    each(first)
+    visit_columns(add_first_pass)
     found = {column: total / count if count else 0.0 for column, (total, count) in means.items()}
-    return found | (_medians(highs, each) if highs else {})
+    return found | (_compute_medians(highs, visit_columns) if highs else {})
 
 
-def _medians(
-    highs: Mapping[str, Array], each: Callable[[Callable[[str, Array], None]], None]
+def _compute_medians(
+    highs: Mapping[str, Array], visit_columns: Callable[[Callable[[str, Array], None]], None]
 ) -> dict[str, float]:
     """The median of each column, from how many of its values have each upper half of bits."""
     middles = {
-        column: [_bin(counts, rank) for rank in ((total - 1) // 2, total // 2)]
+        column: [_find_bin(counts, rank) for rank in ((total - 1) // 2, total // 2)]
         for column, counts in highs.items()
         if (total := int(counts.sum()))
     }
-    lows = {(column, high): np.zeros(_HALF, np.int64) for column, two in middles.items() for high, _ in two}
+    lows = {
+        (column, high): np.zeros(_BIN_COUNT, np.int64) for column, two in middles.items() for high, _ in two
+    }
 
-    def second(column: str, values: Array) -> None:
-        bits = _ordered(values)
+    def add_second_pass(column: str, values: Array) -> None:
+        bits = _to_sortable_bits(values)
         for high in {high for high, _ in middles.get(column, ())}:
-            lows[column, high] += np.bincount(bits[bits >> 16 == high] & 0xFFFF, minlength=_HALF)
+            lows[column, high] += np.bincount(bits[bits >> 16 == high] & 0xFFFF, minlength=_BIN_COUNT)
 
-    each(second)
+    visit_columns(add_second_pass)
     found = dict.fromkeys(highs, 0.0)
     for column, two in middles.items():
-        values = [_number(high << 16 | _bin(lows[column, high], rest)[0]) for high, rest in two]
+        values = [
+            _from_sortable_bits(high << 16 | _find_bin(lows[column, high], rest)[0]) for high, rest in two
+        ]
         found[column] = sum(values) / 2
     return found
 
 
-def _bin(counts: Array, rank: int) -> tuple[int, int]:
+def _find_bin(counts: Array, rank: int) -> tuple[int, int]:
     """The bin that holds the value of that rank, and its rank within the bin."""
     ends = np.cumsum(counts)
     chosen = int(np.searchsorted(ends, rank, side="right"))
     return chosen, rank - int(ends[chosen] - counts[chosen])
 
 
-def _ordered(values: Array) -> Array:
+def _to_sortable_bits(values: Array) -> Array:
     """Bits of float32 numbers as uint32 that are in the order of the numbers."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
 
 
-def _number(ordered: int) -> float:
-    bits = ordered & 0x7FFFFFFF if ordered >> 31 else ~ordered & 0xFFFFFFFF
+def _from_sortable_bits(sortable_bits: int) -> float:
+    bits = sortable_bits & 0x7FFFFFFF if sortable_bits >> 31 else ~sortable_bits & 0xFFFFFFFF
     return float(np.array(bits, dtype=np.uint32).view(np.float32))

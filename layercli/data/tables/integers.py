@@ -7,104 +7,106 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from layercli.data.examples import Array, RefusedDataError
+from layercli.data.examples import Array, DataError
 from layercli.graph.finding import Finding
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
 if TYPE_CHECKING:
-    from layercli.data.tables.columns import Locate
-    from layercli.data.tables.plan import Plan
+    from layercli.data.tables.columns import LocateRow
+    from layercli.data.tables.plan import TablePlan
 
-_EXACT: Final = 1 << 24
+_MAX_EXACT_INTEGER: Final = 1 << 24
 """Up to here every whole number is a number in floating point, too."""
 
 
-class WholeSurvey:
+class IntegerColumnCheck:
     """Looks at all columns of inputs that are whole numbers, some rows at a time, and then tells what is wrong."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._fill = plan.fill
-        self._inputs = {column: name for name in plan.integers for column in plan.inputs[name]}
+    def __init__(self, plan: TablePlan) -> None:
+        self._fill_values = plan.fill_values
+        self._input_by_column = {column: name for name in plan.integer_dtypes for column in plan.inputs[name]}
         self._bounds = {
-            column: np.iinfo(dtype) for name, dtype in plan.integers.items() for column in plan.inputs[name]
+            column: np.iinfo(dtype)
+            for name, dtype in plan.integer_dtypes.items()
+            for column in plan.inputs[name]
         }
-        self._wrong: dict[tuple[str, str], list[int]] = {}
+        self._errors: dict[tuple[str, str], list[int]] = {}
         """A column and what is wrong -> the first row, and how many."""
 
     @property
     def columns(self) -> list[str]:
         """What it looks at."""
-        return list(self._inputs)
+        return list(self._input_by_column)
 
     def add(self, table: Any, rows: Array) -> None:
         """These rows of a table."""
-        from layercli.data.tables.columns import is_number
+        from layercli.data.tables.columns import is_number_type
 
-        for name in self._inputs:
+        for name in self._input_by_column:
             column = table.column(name)
-            if not is_number(column.type):
-                self._note(name, "is text", np.ones(len(rows), bool), rows)
+            if not is_number_type(column.type):
+                self._record_error(name, "is text", np.ones(len(rows), bool), rows)
                 continue
-            values, missing = whole_numbers(column)
-            if name not in self._fill:
-                self._note(name, "is missing", missing, rows)
+            values, missing = extract_integers(column)
+            if name not in self._fill_values:
+                self._record_error(name, "is missing", missing, rows)
             bounds = self._bounds[name]
             if values.dtype.kind == "f":
                 fraction = ~missing & (values != np.floor(values))
-                self._note(name, "is no whole number", fraction, rows)
-                self._note(name, "has a decimal point, and is too large to be exact so",
-                           ~missing & ~fraction & (np.abs(values) > _EXACT), rows)  # fmt: skip
-            self._note(
+                self._record_error(name, "is no whole number", fraction, rows)
+                self._record_error(name, "has a decimal point, and is too large to be exact so",
+                           ~missing & ~fraction & (np.abs(values) > _MAX_EXACT_INTEGER), rows)  # fmt: skip
+            self._record_error(
                 name, f"does not fit into {bounds.dtype}",
                 ~missing & ((values < bounds.min) | (values > bounds.max)), rows,
             )  # fmt: skip
 
-    def _note(self, column: str, what: str, wrong: Array, rows: Array) -> None:
-        count = int(np.count_nonzero(wrong))
+    def _record_error(self, column: str, problem: str, is_wrong: Array, rows: Array) -> None:
+        count = int(np.count_nonzero(is_wrong))
         if count:
-            self._wrong.setdefault((column, what), [int(rows[wrong.argmax()]), 0])[1] += count
+            self._errors.setdefault((column, problem), [int(rows[is_wrong.argmax()]), 0])[1] += count
 
-    def conclude(self, locate: Locate) -> None:
+    def raise_findings(self, locate: LocateRow) -> None:
         """Say what is wrong.
 
         Raises:
             RefusedDataError: there are such numbers; of each column the first is told.
         """
-        from layercli.data.tables.columns import finding
+        from layercli.data.tables.columns import make_data_finding
 
-        found = [
-            self._finding(column, what, row, count, locate)
-            for (column, what), (row, count) in self._wrong.items()
+        findings = [
+            self._make_finding(column, what, row, count, locate)
+            for (column, what), (row, count) in self._errors.items()
         ]
-        found += [
-            finding(
-                f"A missing number of `{printable(column, limit=60)}` becomes {value}, but the input is of whole numbers.",
+        findings += [
+            make_data_finding(
+                f"A missing number of `{sanitize_text(column, limit=60)}` becomes {value}, but the input is of whole numbers.",
                 ("data", "missing"), "Write a whole number.",
             )
-            for column, value in self._fill.items()
-            if column in self._inputs and float(value) != int(float(value))
+            for column, value in self._fill_values.items()
+            if column in self._input_by_column and float(value) != int(float(value))
         ]  # fmt: skip
-        if found:
-            raise RefusedDataError(*found)
+        if findings:
+            raise DataError(*findings)
 
-    def _finding(self, column: str, what: str, row: int, count: int, locate: Locate) -> Finding:
-        from layercli.data.tables.columns import finding
+    def _make_finding(self, column: str, problem: str, row: int, count: int, locate: LocateRow) -> Finding:
+        from layercli.data.tables.columns import make_data_finding
 
-        name = self._inputs[column]
+        name = self._input_by_column[column]
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
         others = "" if count == 1 else f", and in {count:,} rows in all"
         hints = {
             "is missing": "Say what stands in its place: `missing: {columns: {" + column + ": 0}}`, or `drop`.",
             "has a decimal point, and is too large to be exact so": "Save it as whole numbers, and leave it out of `types`.",
         }  # fmt: skip
-        return finding(
-            f"`{printable(column, limit=60)}` {what} in {locate(column, row)}{others}; the model's input is of whole numbers.",
+        return make_data_finding(
+            f"`{sanitize_text(column, limit=60)}` {problem} in {locate(column, row)}{others}; the model's input is of whole numbers.",
             path,
-            hints.get(what, "Correct the data, or give the model's input the dtype float32."),
+            hints.get(problem, "Correct the data, or give the model's input the dtype float32."),
         )
 
 
-def whole_numbers(column: Any) -> tuple[Array, Array]:
+def extract_integers(column: Any) -> tuple[Array, Array]:
     """The numbers of an Arrow column, 0 where they are missing: int64 or floating point; and which are missing."""
     import pyarrow as pa
 
@@ -121,10 +123,14 @@ def whole_numbers(column: Any) -> tuple[Array, Array]:
     return values, missing
 
 
-def integers(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str], dtype: str) -> Array:
+def decode_integers(
+    table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str], dtype: str
+) -> Array:
     """Columns of whole numbers side by side, of shape (rows, columns); a ``WholeSurvey`` has looked at them."""
     out = np.empty((table.num_rows, len(columns)), dtype=dtype)
     for index, name in enumerate(columns):
-        values, missing = whole_numbers(table.column(name))
-        out[:, index] = np.where(missing, int(float(fill.get(name, 0))), values) if missing.any() else values
+        values, missing = extract_integers(table.column(name))
+        out[:, index] = (
+            np.where(missing, int(float(fill_values.get(name, 0))), values) if missing.any() else values
+        )
     return out

@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from layercli.config.data.section import DataFacts, TargetFacts
-from layercli.data.examples import Array, Examples, RefusedDataError, Targets
-from layercli.data.labels import alone
-from layercli.data.tables.integers import integers
+from layercli.data.examples import Array, DataError, Examples, Targets
+from layercli.data.labels import unwrap_single
+from layercli.data.tables.integers import decode_integers
 from layercli.graph.finding import Finding
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
-_SLICE = 4096
+_SLICE_ROWS = 4096
 """Rows that are laid out together, so that they stay in the processor's cache."""
 
 
@@ -31,54 +31,54 @@ class TargetPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TablePlan:
     """Which columns make which input, what the labels stand for, and what is put in place of missing values."""
 
     inputs: Mapping[str | None, tuple[str, ...]]
     """Columns of each input; under None those of the one input."""
-    texts: frozenset[str]
+    text_columns: frozenset[str]
     """Columns of text; all others of inputs are of numbers."""
     targets: Mapping[str | None, TargetPlan]
     """Of each output by its name, None of the only one; empty where only inputs are read."""
-    weights: str | None = None
-    drop: tuple[str, ...] = ()
+    weight_column: str | None = None
+    required_columns: tuple[str, ...] = ()
     """Columns without which a row is left out."""
-    keys: tuple[str, ...] = ()
+    series_columns: tuple[str, ...] = ()
     """Columns that tell series apart."""
-    fill: Mapping[str, float | str] = field(default_factory=dict)
+    fill_values: Mapping[str, float | str] = field(default_factory=dict)
     """Column -> what is put in place of a missing value."""
-    learn: Mapping[str, str] = field(default_factory=dict)
+    fill_statistics: Mapping[str, str] = field(default_factory=dict)
     """Column -> median or mean, which the training rows have yet to tell."""
-    integers: Mapping[str | None, str] = field(default_factory=dict)
+    integer_dtypes: Mapping[str | None, str] = field(default_factory=dict)
     """Inputs of whole numbers -> their dtype, int32 or int64."""
 
     @property
     def columns(self) -> list[str]:
         """Every column that is read, each once."""
-        named = [column for columns in self.inputs.values() for column in columns]
-        targets = [target.column for target in self.targets.values()]
-        weights = [] if self.weights is None else [self.weights]
-        extra = [*targets, *weights, *self.drop, *self.keys]
-        return list(dict.fromkeys([*named, *extra]))
+        input_columns = [column for columns in self.inputs.values() for column in columns]
+        target_columns = [target.column for target in self.targets.values()]
+        weight_columns = [] if self.weight_column is None else [self.weight_column]
+        extra = [*target_columns, *weight_columns, *self.required_columns, *self.series_columns]
+        return list(dict.fromkeys([*input_columns, *extra]))
 
     def is_text(self, name: str | None) -> bool:
         """Whether an input is of text."""
-        return any(column in self.texts for column in self.inputs[name])
+        return any(column in self.text_columns for column in self.inputs[name])
 
-    def only(self, columns: Collection[str]) -> Plan:
+    def select_inputs(self, columns: Collection[str]) -> TablePlan:
         """The same with these columns of the inputs alone."""
         inputs = {name: tuple(c for c in own if c in columns) for name, own in self.inputs.items()}
         return replace(
             self,
             inputs={name: own for name, own in inputs.items() if own} or {None: ()},
-            integers={},
-            weights=None,
-            keys=(),
+            integer_dtypes={},
+            weight_column=None,
+            series_columns=(),
         )
 
-    def without_target(self) -> Plan:
+    def without_target(self) -> TablePlan:
         """The same for files that have no targets, all of whose rows are kept."""
-        return replace(self, targets={}, weights=None, drop=())
+        return replace(self, targets={}, weight_column=None, required_columns=())
 
     @property
     def class_names(self) -> Any:
@@ -86,24 +86,24 @@ class Plan:
         named = {name: t.class_names for name, t in self.targets.items() if t.class_names is not None}
         return named.get(None, named or None)
 
-    def facts(self, like: DataFacts, samples: int) -> DataFacts:
+    def data_facts(self, base: DataFacts, samples: int) -> DataFacts:
         """What a model must fit, of examples like these."""
         if None in self.targets or not self.targets:
-            only = self.targets.get(None)
-            return replace(like, samples=samples, classes=None if only is None else only.classes)
+            target = self.targets.get(None)
+            return replace(base, samples=samples, classes=None if target is None else target.classes)
         targets = {str(name): TargetFacts(target.classes) for name, target in self.targets.items()}
-        return replace(like, samples=samples, targets=targets)
+        return replace(base, samples=samples, targets=targets)
 
-    def filled(self, fill: Mapping[str, float | str]) -> Plan:
+    def with_fill_values(self, fill_values: Mapping[str, float | str]) -> TablePlan:
         """The same with what was learned in place of missing values."""
-        return replace(self, fill={**self.fill, **fill}, learn={})
+        return replace(self, fill_values={**self.fill_values, **fill_values}, fill_statistics={})
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
         return {
             "input": list(self.inputs[None]) if None in self.inputs else None,
             "inputs": {name: list(columns) for name, columns in self.inputs.items() if name is not None},
-            "texts": sorted(self.texts),
+            "texts": sorted(self.text_columns),
             "targets": [
                 [
                     name,
@@ -113,11 +113,11 @@ class Plan:
                 ]
                 for name, target in self.targets.items()
             ],
-            "weights": self.weights,
-            "drop": list(self.drop),
-            "keys": list(self.keys),
-            "fill": dict(self.fill),
-            "integers": [[name, dtype] for name, dtype in self.integers.items()],
+            "weights": self.weight_column,
+            "drop": list(self.required_columns),
+            "keys": list(self.series_columns),
+            "fill": dict(self.fill_values),
+            "integers": [[name, dtype] for name, dtype in self.integer_dtypes.items()],
         }
 
     @classmethod
@@ -127,32 +127,32 @@ class Plan:
         Raises:
             KeyError | TypeError: it is something else.
         """
-        one = document["input"]
+        single = document["input"]
         several = {name: tuple(columns) for name, columns in document["inputs"].items()}
         return cls(
-            inputs={None: tuple(one)} if one is not None else several,
-            texts=frozenset(document["texts"]),
+            inputs={None: tuple(single)} if single is not None else several,
+            text_columns=frozenset(document["texts"]),
             targets={
                 name: TargetPlan(column, classes, None if names is None else tuple(names))
                 for name, column, classes, names in document["targets"]
             },
-            weights=document["weights"],
-            drop=tuple(document["drop"]),
-            keys=tuple(document["keys"]),
-            fill=dict(document["fill"]),
-            integers=dict(document["integers"]),
+            weight_column=document["weights"],
+            required_columns=tuple(document["drop"]),
+            series_columns=tuple(document["keys"]),
+            fill_values=dict(document["fill"]),
+            integer_dtypes=dict(document["integers"]),
         )
 
 
-def fill_in(array: Array, plan: Plan, fill: Mapping[str, float], name: str | None) -> Array:
+def fill_missing(array: Array, plan: TablePlan, fill_values: Mapping[str, float], name: str | None) -> Array:
     """An input of shape (..., columns) with these values in place of the missing numbers of its columns."""
-    if array.dtype.kind != "f" or not fill:
+    if array.dtype.kind != "f" or not fill_values:
         return array
-    values = np.array([fill.get(column, np.nan) for column in plan.inputs[name]], dtype=np.float32)
+    values = np.array([fill_values.get(column, np.nan) for column in plan.inputs[name]], dtype=np.float32)
     return np.where(np.isnan(array), values, array)
 
 
-def decode(table: Any, plan: Plan) -> Examples:
+def decode_table(table: Any, plan: TablePlan) -> Examples:
     """The rows of an Arrow table, none of which is to be left out: numbers as float32 of shape (rows, columns), or as whole
     numbers where the input is of such, text as objects of that shape, labels as int32, other targets and weights as
     float32; a missing number is NaN.
@@ -160,58 +160,60 @@ def decode(table: Any, plan: Plan) -> Examples:
     Raises:
         RefusedDataError: a label is that of no class.
     """
-    x: Any = {name: _input(table, name, plan) for name in plan.inputs}
+    x: Any = {name: _decode_input(table, name, plan) for name in plan.inputs}
     return Examples(
         x.get(None, x),
-        _targets(table, plan),
+        _decode_targets(table, plan),
         plan.class_names,
         dict(plan.inputs),
-        None if plan.weights is None else _number(table.column(plan.weights)).astype(np.float32),
+        None
+        if plan.weight_column is None
+        else _to_numeric(table.column(plan.weight_column)).astype(np.float32),
     )
 
 
-def _input(table: Any, name: str | None, plan: Plan) -> Array:
+def _decode_input(table: Any, name: str | None, plan: TablePlan) -> Array:
     columns = plan.inputs[name]
     if plan.is_text(name):
-        return texts(table, columns, plan.fill)
-    if name in plan.integers:
-        return integers(table, columns, plan.fill, plan.integers[name])
-    return numbers(table, columns, plan.fill)
+        return decode_texts(table, columns, plan.fill_values)
+    if name in plan.integer_dtypes:
+        return decode_integers(table, columns, plan.fill_values, plan.integer_dtypes[name])
+    return decode_numbers(table, columns, plan.fill_values)
 
 
-def known(table: Any, plan: Plan) -> Array | None:
+def find_complete_rows(table: Any, plan: TablePlan) -> Array | None:
     """Which rows have a value in each column of ``drop``: booleans of shape (rows,); None where that is all of them."""
-    found: Array | None = None
-    for name in plan.drop:
+    mask: Array | None = None
+    for name in plan.required_columns:
         column = table.column(name)
         if column.null_count:
-            valid = np.asarray(column.is_valid().to_numpy())
-            found = valid if found is None else found & valid
-    return found
+            is_valid = np.asarray(column.is_valid().to_numpy())
+            mask = is_valid if mask is None else mask & is_valid
+    return mask
 
 
-def kept(table: Any, plan: Plan) -> Any:
+def drop_incomplete_rows(table: Any, plan: TablePlan) -> Any:
     """The table without the rows that lack a value of a column of ``drop``."""
-    mask = known(table, plan)
+    mask = find_complete_rows(table, plan)
     return table if mask is None else table.filter(mask)
 
 
-def numbers(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str]) -> Array:
+def decode_numbers(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
     """Columns of numbers side by side: float32 of shape (rows, columns)."""
-    arrays = [_number(table.column(name)) for name in columns]
+    arrays = [_to_numeric(table.column(name)) for name in columns]
     for index, name in enumerate(columns):
-        if name in fill and arrays[index].dtype.kind == "f":
+        if name in fill_values and arrays[index].dtype.kind == "f":
             missing = np.isnan(arrays[index])
             if missing.any():
-                arrays[index] = np.where(missing, np.float32(fill[name]), arrays[index])
+                arrays[index] = np.where(missing, np.float32(fill_values[name]), arrays[index])
     out = np.empty((table.num_rows, len(columns)), dtype=np.float32)
-    for start in range(0, len(out), _SLICE):
+    for start in range(0, len(out), _SLICE_ROWS):
         for index, array in enumerate(arrays):
-            out[start : start + _SLICE, index] = array[start : start + _SLICE]
+            out[start : start + _SLICE_ROWS, index] = array[start : start + _SLICE_ROWS]
     return out
 
 
-def texts(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str]) -> Array:
+def decode_texts(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
     """Columns of text side by side: objects of shape (rows, columns)."""
     import pyarrow as pa
 
@@ -219,12 +221,12 @@ def texts(table: Any, columns: tuple[str, ...], fill: Mapping[str, float | str])
     for index, name in enumerate(columns):
         column = table.column(name).cast(pa.string())  # where all are missing they have no type
         if column.null_count:
-            column = column.fill_null(str(fill.get(name, "")))
+            column = column.fill_null(str(fill_values.get(name, "")))
         out[:, index] = column.to_numpy()
     return out
 
 
-def _number(column: Any) -> Array:
+def _to_numeric(column: Any) -> Array:
     """The numbers of a column in whatever dtype; as floating-point where one is missing."""
     import pyarrow as pa
 
@@ -234,17 +236,19 @@ def _number(column: Any) -> Array:
     return np.asarray(column.to_numpy())
 
 
-def _targets(table: Any, plan: Plan) -> Targets:
+def _decode_targets(table: Any, plan: TablePlan) -> Targets:
     if not plan.targets:
         return np.zeros(table.num_rows, dtype=np.int32)
-    found: Targets = alone({name: _target(table, name, target) for name, target in plan.targets.items()})
-    return found
+    decoded: Targets = unwrap_single(
+        {name: _decode_target(table, name, target) for name, target in plan.targets.items()}
+    )
+    return decoded
 
 
-def _target(table: Any, name: str | None, target: TargetPlan) -> Array:
+def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     column = table.column(target.column)
     if target.classes is None:
-        return _number(column).astype(np.float32)
+        return _to_numeric(column).astype(np.float32)
     import pyarrow as pa
     from pyarrow import compute
 
@@ -258,14 +262,12 @@ def _target(table: Any, name: str | None, target: TargetPlan) -> Array:
     unknown = np.flatnonzero(labels < 0)
     if len(unknown):
         value = texts[int(unknown[0])].as_py()
-        what = (
+        description = (
             "is missing"
             if value is None
-            else f'is "{printable(value, limit=40)}", a class that training did not have'
+            else f'is "{sanitize_text(value, limit=40)}", a class that training did not have'
         )
-        message = f"The target `{printable(target.column, limit=60)}` {what}."
+        message = f"The target `{sanitize_text(target.column, limit=60)}` {description}."
         path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
-        raise RefusedDataError(
-            Finding(code="bad-label", message=message, path=path, hint="Remove those rows.")
-        )
+        raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))
     return labels

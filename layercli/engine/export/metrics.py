@@ -11,7 +11,7 @@ import numpy as np
 
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Array, Examples
-from layercli.data.subset import Part
+from layercli.data.subset import Subset
 from layercli.engine.export.compare import outputs_of
 from layercli.engine.export.options import Format, Inputs, Options
 from layercli.engine.export.test_inputs import real_inputs
@@ -23,7 +23,7 @@ CALIBRATION = 200
 _BATCH = 64
 
 
-def calibration(part: Part, graph: Graph, batch_size: int | None) -> tuple[Inputs, ...]:
+def calibration(part: Subset, graph: Graph, batch_size: int | None) -> tuple[Inputs, ...]:
     """Training examples in batches of the size that the exported model takes."""
     size = batch_size or 1
     batches = islice(part.batches(size), max(CALIBRATION // size, 1))
@@ -31,7 +31,7 @@ def calibration(part: Part, graph: Graph, batch_size: int | None) -> tuple[Input
 
 
 def metrics_of(
-    model: Any, form: Format, target: Path, part: Part, train: TrainSection, graph: Graph, options: Options
+    model: Any, form: Format, target: Path, part: Subset, train: TrainSection, graph: Graph, options: Options
 ) -> dict[str, dict[str, float]]:
     """Loss and metrics on a part, ``before`` of the model and ``after`` of what was exported."""
     batches = list(part.batches(options.batch_size or _BATCH))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import keras
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.data.examples import Array
 from layercli.engine.export.compare import differences, wanted
 from layercli.engine.export.find_layer import differing_layer
@@ -19,14 +19,14 @@ from layercli.engine.export.test_inputs import Case
 from layercli.engine.export.verify import Proof, differs, quiet, tolerance_of
 from layercli.engine.keras_errors import said
 from layercli.errors import LayercliError
-from layercli.graph.adaptable import learns_before_training
-from layercli.graph.build import Node
+from layercli.graph.adaptable import should_adapt
+from layercli.graph.build import GraphNode
 
 TOLERANCE: Final = 1e-5
 _HINT: Final = "This is a bug in layercli; please report it with the config."
 
 
-def learned(model: Any, nodes: Sequence[Node]) -> dict[str, list[Any]]:
+def learned(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[Any]]:
     """The vocabularies of these layers, which are not among the weights."""
     return {
         node.name: [
@@ -37,13 +37,9 @@ def learned(model: Any, nodes: Sequence[Node]) -> dict[str, list[Any]]:
     }
 
 
-def vocabulary_layers(valid: Valid) -> list[Node]:
+def vocabulary_layers(valid: ValidConfig) -> list[GraphNode]:
     """The layers that learn a vocabulary before training."""
-    return [
-        node
-        for node in valid.graph.nodes
-        if learns_before_training(node) and hasattr(node.layer, "vocabulary")
-    ]
+    return [node for node in valid.graph.nodes if should_adapt(node) and hasattr(node.layer, "vocabulary")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class _Layers:
 def prove(
     script: Path,
     model: Any,
-    valid: Valid,
+    valid: ValidConfig,
     cases: Sequence[Case],
     *,
     tolerance: float | None,
@@ -85,7 +81,7 @@ def prove(
             got = run_fresh("script", script, [want.case.inputs for want in wants], trained=trained)
         except FreshProcessError as error:
             message = f"The script does not give the model: {said(error)}"
-            raise LayercliError(valid.problem(("model",), "export-failed", message, _HINT)) from error
+            raise LayercliError(valid.make_problem(("model",), "export-failed", message, _HINT)) from error
         found = differences(wants, got, allowed) if wants else []
         wrong = [difference for difference in found if difference.is_too_large]
         if wrong:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.data.examples import Array, Examples
 from layercli.engine.forward_pass import largest_index
 from layercli.graph.build import Graph
@@ -46,7 +46,7 @@ def real_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:
     return {name: _cast(arrays[name], tensor) for name, tensor in graph.inputs.items()}
 
 
-def drawn_inputs(valid: Valid, *, length: int = _ANY_LENGTH[0]) -> dict[str, Array]:
+def drawn_inputs(valid: ValidConfig, *, length: int = _ANY_LENGTH[0]) -> dict[str, Array]:
     """Ordinary numbers, indices and words, where no data can be read."""
     rng, indices = np.random.default_rng(valid.config.seed), largest_index(valid)
     return {
@@ -55,7 +55,7 @@ def drawn_inputs(valid: Valid, *, length: int = _ANY_LENGTH[0]) -> dict[str, Arr
     }
 
 
-def cases(valid: Valid, examples: Examples | None, batch_size: int | None) -> list[Case]:
+def cases(valid: ValidConfig, examples: Examples | None, batch_size: int | None) -> list[Case]:
     """What is compared; every batch has ``batch_size`` examples where that is fixed."""
     inputs = valid.graph.inputs
     given = drawn_inputs(valid) if examples is None else real_inputs(examples, valid.graph)

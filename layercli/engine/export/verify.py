@@ -14,15 +14,15 @@ from typing import Any, Final
 
 import keras
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.engine.export.compare import Difference, differences, wanted
 from layercli.engine.export.find_layer import differing_layer, refused_layer
 from layercli.engine.export.options import Format, Options
 from layercli.engine.export.test_inputs import Case
 from layercli.engine.keras_errors import said
 from layercli.errors import LayercliError, Problem
-from layercli.layers.base import default_policy
-from layercli.runtime import native_output_held
+from layercli.layers.base import use_dtype_policy
+from layercli.runtime import capture_native_stderr
 
 FORMATS: Final = {
     "keras": "layercli.engine.export.keras_file",
@@ -74,9 +74,9 @@ def load_format(name: str) -> Format:
     return form
 
 
-def tolerance_of(least: float, valid: Valid, quantize: str | None = None) -> float:
+def tolerance_of(least: float, valid: ValidConfig, quantize: str | None = None) -> float:
     """The largest difference that is allowed, where nobody says another."""
-    with default_policy(valid.config.model.dtype):
+    with use_dtype_policy(valid.config.model.dtype):
         coarse = [_COARSE.get(node.layer.compute_dtype, 0.0) for node in valid.graph.nodes]
     return max(least, _QUANTIZED.get(quantize or "", 0.0), *coarse)
 
@@ -84,7 +84,7 @@ def tolerance_of(least: float, valid: Valid, quantize: str | None = None) -> flo
 def export(
     name: str,
     model: Any,
-    valid: Valid,
+    valid: ValidConfig,
     target: Path,
     *,
     options: Options,
@@ -123,7 +123,7 @@ def cannot_write(target: Path, error: OSError) -> LayercliError:
 
 
 def _refused(
-    name: str, form: Format, model: Any, valid: Valid, options: Options, suffix: str, error: Exception
+    name: str, form: Format, model: Any, valid: ValidConfig, options: Options, suffix: str, error: Exception
 ) -> LayercliError:
     """The problem that a form, or its runtime, refuses a model, at the layer that is refused."""
     blamed = refused_layer(form, model, options, suffix)
@@ -134,14 +134,14 @@ def _refused(
     what = f"cannot be exported as {title}, or {runtime} refuses it"
     if blamed is None:
         message = f"The model {what}: {_reason(error, title)}"
-        return LayercliError(valid.problem(("model",), "export-failed", message, hint))
+        return LayercliError(valid.make_problem(("model",), "export-failed", message, hint))
     layer, reason = blamed
     told = _reason(error, title) if _lacking(error) else _reason(reason, title)
     if name != "saved_model" and any(tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input)):
         told = f"{title} cannot work on text."
         hint = "Export it as `saved_model`, or train a model that takes numbers, and turn text into them before it."
     message = f"`{layer.name}` ({type(layer).__name__}) {what}: {told}"
-    return LayercliError(valid.problem(_path(layer, valid), "export-failed", message, hint))
+    return LayercliError(valid.make_problem(_path(layer, valid), "export-failed", message, hint))
 
 
 _LACKING: Final = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w+)")
@@ -165,7 +165,7 @@ def _has_loops(model: Any) -> bool:
 
 
 def differs(
-    name: str, valid: Valid, worst: Difference, layer: tuple[Any, float] | None, hint: str
+    name: str, valid: ValidConfig, worst: Difference, layer: tuple[Any, float] | None, hint: str
 ) -> LayercliError:
     """The problem that what a runtime gives differs, at the first layer that does."""
     runtime, _ = _TITLES[name]
@@ -181,17 +181,17 @@ def differs(
     )
     if layer is None:
         message += " No single layer differs by as much: the rounding of several adds up."
-        return LayercliError(valid.problem(("model",), "export-differs", message, hint))
+        return LayercliError(valid.make_problem(("model",), "export-differs", message, hint))
     first, apart = layer
     message += f" The first layer that differs is `{first.name}` ({type(first).__name__}), by {apart:.1e}."
-    return LayercliError(valid.problem(_path(first, valid), "export-differs", message, hint))
+    return LayercliError(valid.make_problem(_path(first, valid), "export-differs", message, hint))
 
 
 _TOLERANT = "Replace that layer, export another format, or allow more with `--tolerance`."
 _INT8 = "int8 has one range for all numbers of a tensor: try `--quantize float16`, or allow more with `--tolerance`."
 
 
-def _path(layer: Any, valid: Valid) -> Any:
+def _path(layer: Any, valid: ValidConfig) -> Any:
     return next((node.path for node in valid.graph.nodes if node.name == layer.name), ("model",))
 
 
@@ -201,7 +201,7 @@ def quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with native_output_held(shown=False), warnings.catch_warnings():
+        with capture_native_stderr(should_show_on_error=False), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

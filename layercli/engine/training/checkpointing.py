@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 
 import keras
 
-from layercli.config.training.execution import Checkpoints
-from layercli.config.training.resume_changes import Changes
+from layercli.config.training.execution import CheckpointsConfig
+from layercli.config.training.resume_changes import ResumeChanges
 from layercli.engine.training.loop import BEGINNING, Position
 from layercli.engine.training.snapshot import Snapshot, is_finite, put_back, put_back_files, taken
 
@@ -62,7 +62,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(
         self,
         store: Store,
-        schedule: Checkpoints,
+        schedule: CheckpointsConfig,
         *,
         layers: Sequence[Any],
         callbacks: Sequence[Any],
@@ -71,7 +71,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         more: Callable[[], dict[str, Any]],
         start: Position = BEGINNING,
         snapshot: Snapshot | None = None,
-        changes: Changes | None = None,
+        changes: ResumeChanges | None = None,
     ) -> None:
         super().__init__()
         self._store = store

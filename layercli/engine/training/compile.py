@@ -9,12 +9,12 @@ from typing import Any
 
 import keras
 
-from layercli.check import Valid
-from layercli.config.training.callbacks import MLflow, monitored
+from layercli.check import ValidConfig
+from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError
-from layercli.graph.checks.monitors import better
+from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.component import Component
 
 
@@ -72,7 +72,7 @@ _PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
 """Callbacks that need a package which layercli does not."""
 
 
-def declared_callback(callback: Component, run: Path, valid: Valid, index: int) -> Any:
+def declared_callback(callback: Component, run: Path, valid: ValidConfig, index: int) -> Any:
     """The Keras callback; files that it writes go into the run directory.
 
     Raises:
@@ -83,19 +83,21 @@ def declared_callback(callback: Component, run: Path, valid: Valid, index: int) 
     if package is not None and find_spec(package) is None:
         message = f"The callback {kind} needs the package {package}, which is not installed."
         hint = f"Install it: `pip install 'layercli[{package}]'`."
-        raise LayercliError(valid.problem(("train", "callbacks", index), "missing-package", message, hint))
+        raise LayercliError(
+            valid.make_problem(("train", "callbacks", index), "missing-package", message, hint)
+        )
     if isinstance(callback, MLflow):
         from layercli.engine.training.mlflow_callback import tracked
 
         return tracked(callback, run, valid, ("train", "callbacks", index))
-    watched = monitored(callback)
+    watched = get_monitor(callback)
     train = valid.config.train
     if watched is not None and getattr(callback, "mode", None) == "auto" and train is not None:
         # Keras looks for a metric of that very name, and finds none of one output among several.
-        callback = callback.replace(mode=better(watched, train) or "auto")
+        callback = callback.with_arguments(mode=monitor_direction(watched, train) or "auto")
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:
             path = run / getattr(callback, name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            callback = callback.replace(**{name: str(path)})
+            callback = callback.with_arguments(**{name: str(path)})
     return keras_object(callback, home=keras.callbacks)

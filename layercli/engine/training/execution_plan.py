@@ -10,12 +10,12 @@ from typing import Any, Final, Self
 import tensorflow as tf
 
 from layercli import runtime
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.config.training.callbacks import TensorBoard
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Examples
-from layercli.data.subset import Part
+from layercli.data.subset import Subset
 from layercli.layers.base import Layer
 from layercli.schema.component import Component, snake_case
 
@@ -83,7 +83,7 @@ _KNOWN: Final = frozenset({
 """Losses and metrics that were tried under XLA."""
 
 
-def plan(valid: Valid, part: Part) -> Plan:
+def plan(valid: ValidConfig, part: Subset) -> Plan:
     """How to carry out a training: by a rule on the model, the data and the device, the same wherever they are the same."""
     train = valid.config.train
     assert train is not None
@@ -112,28 +112,28 @@ def plan(valid: Valid, part: Part) -> Plan:
     return Plan(feed, max(1, min(most, steps)), jit_compile, device, reason)
 
 
-def fits_in_memory(part: Part) -> bool:
+def fits_in_memory(part: Subset) -> bool:
     """Whether all examples may lie on the device."""
     return isinstance(part, Examples) and example_bytes(part) * len(part) <= _MOST_IN_MEMORY
 
 
-def steps_in_block(part: Part, batch_size: int) -> int:
+def steps_in_block(part: Subset, batch_size: int) -> int:
     """How many batches of streamed examples are a block."""
     return max(1, _MOST_IN_BLOCK // max(1, example_bytes(part) * batch_size))
 
 
-def example_bytes(part: Part) -> int:
+def example_bytes(part: Subset) -> int:
     """Bytes of one example; a text counts as a pointer."""
-    arrays = [*(array for _, array in part.like.arrays), *tf.nest.flatten(part.like.y)]
+    arrays = [*(array for _, array in part.empty_batch.inputs), *tf.nest.flatten(part.empty_batch.y)]
     return sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
 
 
-def _xla(valid: Valid, train: TrainSection, saved: float) -> tuple[bool, str]:
+def _xla(valid: ValidConfig, train: TrainSection, saved: float) -> tuple[bool, str]:
     """Whether XLA pays where it would save so many seconds, and why."""
     layers = [inner for node in valid.graph.nodes for inner in _with_inner(node.layer)]
     for layer in layers:
         drops = any(getattr(layer, rate, 0) for rate in ("dropout", "recurrent_dropout"))
-        name = layer.reference() if isinstance(layer, CustomLayer) else layer.type_name()
+        name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
         if drops or name not in _GAINS:
             return False, f"XLA does not pay for {name}{' with dropout' if drops else ''}"
     unknown = [

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Array, Examples, Inputs
-from layercli.data.subset import Part, Shuffle, epoch_order
+from layercli.data.subset import ShuffleSeed, Subset, compute_epoch_order
 
 Tensors: TypeAlias = tuple[Any, ...]
 
@@ -39,7 +39,7 @@ class Feed(Protocol):
     def rows(self) -> tuple[tf.TensorSpec, ...]:
         """What a block is: tensors whose first axis counts its examples."""
 
-    def blocks(self, spans: Sequence[Span], shuffle: Shuffle | None) -> Iterator[Tensors]:
+    def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
         """A block for each of the spans, which follow one another, of the pass that ``shuffle`` orders."""
 
     @staticmethod
@@ -52,7 +52,7 @@ def steps_of(feed: Feed) -> int:
     return -(-feed.samples // feed.batch_size)
 
 
-def feed_for(part: Part, batch_size: int, *, stream: bool) -> Feed:
+def feed_for(part: Subset, batch_size: int, *, stream: bool) -> Feed:
     """The feed of a part: from the device's memory where the part is in memory, else (or with ``stream``) read ahead."""
     if isinstance(part, Examples) and not stream:
         return MemoryFeed(part, batch_size)
@@ -72,8 +72,8 @@ class MemoryFeed:
     def rows(self) -> tuple[tf.TensorSpec, ...]:
         return (tf.TensorSpec((None,), tf.int64),)
 
-    def blocks(self, spans: Sequence[Span], shuffle: Shuffle | None) -> Iterator[Tensors]:
-        order = epoch_order(self.samples, shuffle)
+    def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
+        order = compute_epoch_order(self.samples, shuffle)
         for first, last in spans:
             yield (tf.constant(order[first * self.batch_size : last * self.batch_size], tf.int64),)
 
@@ -89,10 +89,10 @@ _AHEAD = 2
 class StreamFeed:
     """A block is the examples themselves; a thread reads the next ones while this one is trained on."""
 
-    def __init__(self, part: Part, batch_size: int) -> None:
+    def __init__(self, part: Subset, batch_size: int) -> None:
         self.batch_size = batch_size
         self.samples = len(part)
-        self.structure = _data(part.like)
+        self.structure = _data(part.empty_batch)
         self.fixed = ()
         self._part = part
 
@@ -101,7 +101,7 @@ class StreamFeed:
         tensors = [tf.convert_to_tensor(array) for array in tf.nest.flatten(self.structure)]
         return tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors)
 
-    def blocks(self, spans: Sequence[Span], shuffle: Shuffle | None) -> Iterator[Tensors]:
+    def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
         if not spans:
             return
         ready: queue.Queue[Tensors | BaseException] = queue.Queue(_AHEAD)

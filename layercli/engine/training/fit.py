@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import keras
 
 from layercli import runtime
-from layercli.check import Valid
-from layercli.config.training.log_names import logged
-from layercli.config.training.metrics import BOOKKEEPING
-from layercli.config.training.resume_changes import Changes
+from layercli.check import ValidConfig
+from layercli.config.training.log_names import collect_log_names
+from layercli.config.training.metrics import NON_METRIC_KEYS
+from layercli.config.training.resume_changes import ResumeChanges
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import Parts, RefusedDataError
+from layercli.data.examples import DataError, Splits
 from layercli.engine.adapt import adapt, learners
 from layercli.engine.assemble import Assembled
 from layercli.engine.keras_errors import refusals, said
@@ -31,8 +31,8 @@ from layercli.engine.training.loop import BEGINNING, Loop, Position
 from layercli.engine.training.multi_worker import Workers, is_loss
 from layercli.engine.training.snapshot import Snapshot, UnfitSnapshotError, is_finite, put_back_layers
 from layercli.errors import LayercliError, Problem
-from layercli.graph.adaptable import learns_before_training
-from layercli.graph.checks.monitors import best_epoch, epoch_of
+from layercli.graph.adaptable import should_adapt
+from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
 
 
 class Observer(Protocol):
@@ -61,7 +61,7 @@ class Fitted:
     @property
     def history(self) -> dict[str, list[float]]:
         """Each metric over the epochs."""
-        names = [name for name in (self.records[0] if self.records else {}) if name not in BOOKKEEPING]
+        names = [name for name in (self.records[0] if self.records else {}) if name not in NON_METRIC_KEYS]
         return {name: [record.get(name, math.nan) for record in self.records] for name in names}
 
 
@@ -78,15 +78,15 @@ class Keeping:
     """Whether a signal has come; by default, none ever does."""
     start: Position = BEGINNING
     snapshot: Snapshot | None = None
-    changes: Changes | None = None
+    changes: ResumeChanges | None = None
     """How the config differs from that of the snapshot, where that is allowed."""
 
 
 def fit(
     assembled: Assembled,
-    valid: Valid,
+    valid: ValidConfig,
     train: TrainSection,
-    parts: Parts,
+    parts: Splits,
     observer: Observer,
     run: Path,
     plan: Plan,
@@ -103,7 +103,7 @@ def fit(
     learning = [
         layer
         for node in valid.graph.nodes
-        if learns_before_training(node)
+        if should_adapt(node)
         for layer in learners(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
@@ -115,7 +115,7 @@ def fit(
         declared_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)
     ]
     fitted = Fitted() if snapshot is None else Fitted(list(snapshot.state["records"]))
-    order = list(logged(train, valid.graph.output_references))
+    order = list(collect_log_names(train, valid.graph.output_references))
     watch = _Watch(fitted, observer, declared, order=order, examples=len(parts.train))
     stopped = False
     if snapshot is not None:
@@ -164,7 +164,7 @@ def fit(
     fitted.examples_per_second = watch.examples_per_second
     restored = _restored(fitted.records, declared)
     fitted.restored = restored.get("epoch")
-    fitted.best = restored or best_epoch(fitted.records, train)
+    fitted.best = restored or find_best_epoch(fitted.records, train)
     if len(parts.test):
         test = feed_for(parts.test, train.batch_size, stream=stream)
         fitted.test = loss_first(loop.evaluate(test), order)
@@ -178,17 +178,17 @@ def _close(callbacks: Iterable[Any]) -> None:
             callback.csv_file.close()
 
 
-def _not_finite(valid: Valid, said: str, run: Path, saved: Position | None) -> Problem:
+def _not_finite(valid: ValidConfig, said: str, run: Path, saved: Position | None) -> Problem:
     """What became infinite or NaN, where the last state before that is, and what to do."""
     mend = "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the optimizer"
     if saved is None:
-        return valid.problem(("train", "loss"), "loss-not-finite", f"{said}.", f"{mend}.")
+        return valid.make_problem(("train", "loss"), "loss-not-finite", f"{said}.", f"{mend}.")
     where = (
         f"after {saved.step} steps of epoch {saved.epoch + 1}" if saved.step else f"after epoch {saved.epoch}"
     )
     message = f"{said}. The last good checkpoint stands, {where}."
     again = f"`layercli train --resume {run} --allow-changes --set train.optimizer.learning_rate=...`"
-    return valid.problem(
+    return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{mend}: {again} goes on from there."
     )
 
@@ -197,18 +197,18 @@ def _restored(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, 
     """The epoch whose weights a callback has put back, if one has."""
     for callback in reversed(callbacks):
         if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
-            return epoch_of(records[callback.best_epoch], callback.monitor)
+            return summarize_epoch(records[callback.best_epoch], callback.monitor)
     return {}
 
 
 @contextmanager
-def _refusals(valid: Valid) -> Iterator[None]:
+def _refusals(valid: ValidConfig) -> Iterator[None]:
     """What Keras and TensorFlow refuse while they run is a problem of the config.
 
     Raises:
         LayercliError: they refused it.
     """
-    ours = (LayercliError, StoppedError, UnfitSnapshotError, RefusedDataError, OSError)
+    ours = (LayercliError, StoppedError, UnfitSnapshotError, DataError, OSError)
     hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
     if valid.custom_layers:
         hint = (
@@ -224,7 +224,7 @@ def _refusals(valid: Valid) -> Iterator[None]:
             hint = "Begin all of them again; `train --resume RUN` goes on from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         message = f"Training stopped: {said(error)}"
-        raise LayercliError(valid.problem(("train",), "training-failed", message, hint)) from error
+        raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 
 
 _WATCHING = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import keras
 
-from layercli.data.subset import Shuffle
+from layercli.data.subset import ShuffleSeed
 from layercli.engine.training.feed import Feed, Span, Tensors, steps_of
 from layercli.engine.training.fused_steps import Fused
 from layercli.engine.training.multi_worker import Workers
@@ -116,7 +116,7 @@ class Loop:
             if self._workers is not None:
                 self._workers.begin_epoch(model)
             spans = self._spans(epoch, start.step if epoch == start.epoch else 0)
-            shuffle = None if self._seed is None else Shuffle(self._seed, epoch)
+            shuffle = None if self._seed is None else ShuffleSeed(self._seed, epoch)
             for span, block in zip(spans, self._feed.blocks(spans, shuffle), strict=True):
                 listed.on_train_batch_begin(span.first)
                 listed.on_train_batch_end(span.last - 1, self.step(block))

@@ -12,16 +12,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from layercli.check import Valid
+from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow
 from layercli.errors import LayercliError
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
 _LONGEST = 500
 """Characters of a parameter's value that every store takes."""
 
 
-def tracked(declared: MLflow, run: Path, valid: Valid, path: KeyPath) -> Any:
+def tracked(declared: MLflow, run: Path, valid: ValidConfig, path: KeyPath) -> Any:
     """The callback, with a run begun at MLflow.
 
     Raises:
@@ -30,20 +30,20 @@ def tracked(declared: MLflow, run: Path, valid: Valid, path: KeyPath) -> Any:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    name = declared.experiment or valid.checked.name
+    name = declared.experiment or valid.check_result.name
     try:
         client = MlflowClient()
         found = client.get_experiment_by_name(name)
         experiment = found.experiment_id if found is not None else client.create_experiment(name)
         begun = client.create_run(experiment, run_name=run.as_posix()).info.run_id
-        document = valid.resolved()
+        document = valid.to_resolved_dict()
         for key, value in _parameters({key: document[key] for key in ("seed", "data", "train")}, ""):
             client.log_param(begun, key, value)
     except (MlflowException, OSError) as error:
-        said = printable(str(error), limit=300).rstrip(".")
+        said = sanitize_text(str(error), limit=300).rstrip(".")
         hint = "Look at the environment variable MLFLOW_TRACKING_URI, or remove the callback."
         raise LayercliError(
-            valid.problem(path, "training-failed", f"MLflow refused the run: {said}.", hint)
+            valid.make_problem(path, "training-failed", f"MLflow refused the run: {said}.", hint)
         ) from None
     return _Tracker(client, begun, log_model=declared.log_model)
 
@@ -78,7 +78,7 @@ class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
             getattr(self._client, what)(self._begun, *args, **options)
         except (MlflowException, OSError) as error:
             self._lost = True
-            said = printable(str(error), limit=200)
+            said = sanitize_text(str(error), limit=200)
             print(f"warning: MLflow is told nothing more: {said}", file=sys.stderr)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from layercli.config.training.resume_changes import Changes
+from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.examples import Array
 
 KEPT: Final[dict[str, tuple[str, ...]]] = {
@@ -102,7 +102,9 @@ def put_back_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
             layer.finalize_state()
 
 
-def put_back_files(callbacks: Sequence[Any], snapshot: Snapshot, changes: Changes | None = None) -> None:
+def put_back_files(
+    callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
+) -> None:
     """Cut what callbacks have written since; they will write on from there."""
     for callback, values, _ in _remembered(callbacks, snapshot, changes):
         if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
@@ -113,7 +115,7 @@ def put_back_files(callbacks: Sequence[Any], snapshot: Snapshot, changes: Change
 
 
 def put_back(
-    model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: Changes | None = None
+    model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
     """Put a model, its callbacks and all random numbers back to where the snapshot was taken; all but ``changes``.
 
@@ -122,7 +124,7 @@ def put_back(
     """
     arrays = snapshot.arrays
     for kind, variables in _variables(model).items():
-        if changes is not None and kind == "metrics" and changes.measures:
+        if changes is not None and kind == "metrics" and changes.has_new_metrics:
             continue
         if changes is not None and kind == "optimizer":
             _put_back_optimizer(variables, snapshot, changes)
@@ -152,7 +154,7 @@ def put_back(
     np.random.set_state(("MT19937", arrays["random/numpy"], position, has_spare, spare))
 
 
-def _put_back_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: Changes) -> None:
+def _put_back_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges) -> None:
     """Put back what an optimizer of the same type had of the same name and shape."""
     if changes.optimizer is not None:
         return
@@ -177,7 +179,7 @@ def _names(variables: Sequence[Any]) -> list[str]:
 
 
 def _remembered(
-    callbacks: Sequence[Any], snapshot: Snapshot, changes: Changes | None
+    callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None
 ) -> Iterator[tuple[Any, Mapping[str, Any], int]]:
     """Each callback that goes on with the memory of one in the snapshot, and that one's place there.
 
@@ -186,7 +188,7 @@ def _remembered(
     """
     kept = snapshot.state["callbacks"]
     if changes is not None:
-        places = [place for _, place in changes.callbacks]
+        places = [place for _, place in changes.callback_sources]
     elif [type(callback).__name__ for callback in callbacks] == [values["type"] for values in kept]:
         places = list(range(len(kept)))
     else:

@@ -8,20 +8,20 @@ from layercli.config.config import Config
 from layercli.config.data.section import DataFacts, TargetFacts
 from layercli.errors import Severity
 from layercli.graph.checks.loss import (
-    ONE_HOT,
-    Fit,
-    argument,
-    dense_on_positions,
-    loss_name,
-    own_activation,
-    spread_finding,
+    ONE_HOT_LOSSES,
+    LossCheck,
+    argument_path,
+    find_per_position_dense,
+    layer_activation,
+    make_per_position_finding,
+    resolve_loss_name,
 )
 from layercli.graph.finding import Finding
-from layercli.graph.shapes import Row, Shapes
-from layercli.layers.shapes import Shape, Tensor, show
+from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.shapes import Shape, Tensor, format_shape
 from layercli.schema.component import snake_case
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
 _SPARSE_METRICS = {
     "SparseCategoricalAccuracy": "CategoricalAccuracy",
@@ -34,21 +34,23 @@ _ONE_HOT_METRICS = {wanted: sparse for sparse, wanted in _SPARSE_METRICS.items()
 )
 
 
-def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None) -> Iterator[Finding]:
+def check_consistency(
+    config: Config, shapes: ModelShapes, facts: DataFacts | None = None
+) -> Iterator[Finding]:
     """Every place where model, data and training do not fit; ``facts`` are those of data that was read."""
-    yield from _single_unit_softmax(shapes, "error" if config.train else "warning")
+    yield from _check_single_unit_softmax(shapes, "error" if config.train else "warning")
     if facts is None and config.data is not None:
         facts = config.data.facts()
     outputs = shapes.graph.output_references
-    named = list(_unlike_names(config, outputs, facts))
-    yield from named
-    if facts is not None and (named or (len(outputs) > 1) != (facts.targets is not None)):
+    name_findings = list(_check_target_names(config, outputs, facts))
+    yield from name_findings
+    if facts is not None and (name_findings or (len(outputs) > 1) != (facts.targets is not None)):
         return
     for index in range(len(outputs)):
-        yield from _output_disagreements(config, shapes, index, facts)
-    yield from _accuracy_of_numbers(config, outputs, facts)
+        yield from _check_output(config, shapes, index, facts)
+    yield from _check_accuracy_of_numbers(config, outputs, facts)
     if facts is not None and len(outputs) == 1:
-        yield from _unlike_metrics(config, shapes, facts)
+        yield from _check_metric_encoding(config, shapes, facts)
     if facts is not None and config.data is not None and config.data.split.stratify:
         targets = [TargetFacts(facts.classes)] if facts.targets is None else facts.targets.values()
         if all(target.classes is None for target in targets):
@@ -58,24 +60,29 @@ def disagreements(config: Config, shapes: Shapes, facts: DataFacts | None = None
             )
 
 
-def one_hot_units(config: Config, shapes: Shapes, facts: DataFacts) -> dict[str | None, int]:
+def one_hot_units(config: Config, shapes: ModelShapes, facts: DataFacts) -> dict[str | None, int]:
     """Of each output whose loss takes one-hot targets while its targets are labels, how many units it has.
 
     Outputs are named as in the config; None where there is one target for the only output.
     """
     graph, units = shapes.graph, {}
-    for name, pick, title in zip(graph.outputs, graph.output_picks, graph.output_references, strict=True):
-        output, target = shapes.output(name, pick), facts.of(title)
+    for name, pick, title in zip(graph.outputs, graph.output_indices, graph.output_references, strict=True):
+        output, target = shapes.output(name, pick), facts.target_of(title)
         if config.train is None or output is None or target is None or target.classes is None:
             continue
         size = output.shape[-1]
         loss = config.train.loss_of(title)
-        if loss and loss_name(loss, output) in ONE_HOT and not target.shape and size is not None:
+        if (
+            loss
+            and resolve_loss_name(loss, output) in ONE_HOT_LOSSES
+            and not target.shape
+            and size is not None
+        ):
             units[None if facts.targets is None else title] = size
     return units
 
 
-def _unlike_names(config: Config, outputs: Sequence[str], facts: DataFacts | None) -> Iterator[Finding]:
+def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts | None) -> Iterator[Finding]:
     """Targets by name that are those of no output, and outputs that have none."""
     if config.data is None or config.train is None:
         return
@@ -88,7 +95,7 @@ def _unlike_names(config: Config, outputs: Sequence[str], facts: DataFacts | Non
         listed = ", ".join(f"`{name}`" for name in outputs)
         for name in names:
             if name not in outputs:
-                message = f"The data has a target for `{printable(name, limit=60)}`, which is no output of the model."
+                message = f"The data has a target for `{sanitize_text(name, limit=60)}`, which is no output of the model."
                 hint = did_you_mean(name, outputs, otherwise=f"The outputs are {listed}.")
                 yield Finding(
                     code="target-mismatch", message=message, path=(*path, name), hint=hint, at_key=True
@@ -106,53 +113,57 @@ def _unlike_names(config: Config, outputs: Sequence[str], facts: DataFacts | Non
         yield Finding(code="target-mismatch", message=message, path=("model", "outputs"), hint=hint)
 
 
-def _output_disagreements(
-    config: Config, shapes: Shapes, index: int, facts: DataFacts | None
+def _check_output(
+    config: Config, shapes: ModelShapes, index: int, facts: DataFacts | None
 ) -> Iterator[Finding]:
     """Where an output, its target and its loss do not fit."""
     graph = shapes.graph
-    output = shapes.output(graph.outputs[index], graph.output_picks[index])
+    output = shapes.output(graph.outputs[index], graph.output_indices[index])
     if output is None:
         return
-    target = facts.of(graph.output_references[index]) if facts is not None else None
-    last = shapes.by_name[graph.outputs[index]]
+    target = facts.target_of(graph.output_references[index]) if facts is not None else None
+    last_layer = shapes.by_name[graph.outputs[index]]
     if target is not None and target.shape:
-        yield from _unlike_target(config, last, output, target.shape)
+        yield from _check_target_shape(config, last_layer, output, target.shape)
         return
-    spread = dense_on_positions(shapes) if output.rank > 2 else None
+    per_position_layer = find_per_position_dense(shapes) if output.rank > 2 else None
     if (
-        target is None and spread is not None and output.rank > 3 and len(graph.outputs) == 1
+        target is None and per_position_layer is not None and output.rank > 3 and len(graph.outputs) == 1
     ):  # one result for each timestep is often meant
-        yield spread_finding(spread, output, None)
+        yield make_per_position_finding(per_position_layer, output, None)
     loss = config.train.loss_of(graph.output_references[index]) if config.train is not None else None
     if loss is not None:
-        yield from Fit(loss, loss_name(loss, output), output, last, spread, target).findings()
+        yield from LossCheck(
+            loss, resolve_loss_name(loss, output), output, last_layer, per_position_layer, target
+        ).check_output()
 
 
-def _unlike_target(config: Config, last: Row, output: Tensor, target: Shape) -> Iterator[Finding]:
+def _check_target_shape(
+    config: Config, last_layer: NodeShapes, output: Tensor, target: Shape
+) -> Iterator[Finding]:
     """An output of another shape than a target of several numbers: Keras would stretch one over the other."""
-    if config.train is None or _fit_together(output.shape[1:], target):
+    if config.train is None or _is_matching_target(output.shape[1:], target):
         return
-    shown = show((None, *target))
+    target_text = format_shape((None, *target))
     yield Finding(
         code="target-mismatch",
-        message=f"The model's output is {show(output.shape)}, but the target is {shown}.",
-        path=last.node.path,
+        message=f"The model's output is {format_shape(output.shape)}, but the target is {target_text}.",
+        path=last_layer.node.path,
         hint="Let the last layer give the shape of the target.",
     )
 
 
-def _fit_together(output: Shape, target: Shape) -> bool:
+def _is_matching_target(output: Shape, target: Shape) -> bool:
     return len(output) == len(target) and all(
         a is None or a == b for a, b in zip(output, target, strict=True)
     )
 
 
-def _metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
+def _iter_metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
     """Each metric: the output that it is of, where it stands, and its name."""
     for key in ("metrics", "weighted_metrics"):
-        given = getattr(config.train, key, [])
-        by_output = given if isinstance(given, dict) else {None: given}
+        section = getattr(config.train, key, [])
+        by_output = section if isinstance(section, dict) else {None: section}
         for output, metrics in by_output.items():
             path: KeyPath = ("train", key) if output is None else ("train", key, output)
             for index, metric in enumerate(metrics):
@@ -160,12 +171,12 @@ def _metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyP
                 yield output or outputs[0], (*path, index), name
 
 
-def _accuracy_of_numbers(
+def _check_accuracy_of_numbers(
     config: Config, outputs: Sequence[str], facts: DataFacts | None
 ) -> Iterator[Finding]:
     """Metrics that count right classes where the target is a number."""
-    for output, path, name in _metrics(config, outputs) if facts is not None else ():
-        target = facts.of(output) if facts is not None else None
+    for output, path, name in _iter_metrics(config, outputs) if facts is not None else ():
+        target = facts.target_of(output) if facts is not None else None
         if target is None or target.classes is not None:
             continue
         if name.lower() == "acc" or name.lower().endswith("accuracy"):
@@ -178,46 +189,46 @@ def _accuracy_of_numbers(
             )
 
 
-def _unlike_metrics(config: Config, shapes: Shapes, facts: DataFacts) -> Iterator[Finding]:
+def _check_metric_encoding(config: Config, shapes: ModelShapes, facts: DataFacts) -> Iterator[Finding]:
     """Metrics that take one-hot targets where labels are fed, or the other way round."""
     graph = shapes.graph
     one_hots = one_hot_units(config, shapes, facts)
-    places = dict(
-        zip(graph.output_references, zip(graph.outputs, graph.output_picks, strict=True), strict=True)
+    output_refs = dict(
+        zip(graph.output_references, zip(graph.outputs, graph.output_indices, strict=True), strict=True)
     )
-    for title, path, name in _metrics(config, graph.output_references):
-        target = facts.of(title)
-        output = shapes.output(*places[title]) if title in places else None
-        many = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)
-        if target is None or target.classes is None or not many:
+    for title, path, name in _iter_metrics(config, graph.output_references):
+        target = facts.target_of(title)
+        output = shapes.output(*output_refs[title]) if title in output_refs else None
+        has_many_units = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)
+        if target is None or target.classes is None or not has_many_units:
             continue
-        one_hot = (None if facts.targets is None else title) in one_hots
-        others = _SPARSE_METRICS if one_hot else _ONE_HOT_METRICS
-        if name not in others:
+        is_one_hot = (None if facts.targets is None else title) in one_hots
+        replacements = _SPARSE_METRICS if is_one_hot else _ONE_HOT_METRICS
+        if name not in replacements:
             continue
-        fed = "one-hot targets, which the loss takes" if one_hot else "labels"
-        wanted = "labels" if one_hot else "one-hot targets"
-        same = others[name]
-        hint = f"Use {snake_case(same)}." if same else (
+        received = "one-hot targets, which the loss takes" if is_one_hot else "labels"
+        expected = "labels" if is_one_hot else "one-hot targets"
+        replacement = replacements[name]
+        hint = f"Use {snake_case(replacement)}." if replacement else (
             "With `loss: categorical_crossentropy` the labels are made one-hot."
         )  # fmt: skip
-        message = f"{name} takes {wanted}, but it is given {fed}."
+        message = f"{name} takes {expected}, but it is given {received}."
         yield Finding(code="wrong-metric", message=message, path=path, hint=hint)
 
 
-def _single_unit_softmax(shapes: Shapes, severity: Severity) -> Iterator[Finding]:
+def _check_single_unit_softmax(shapes: ModelShapes, severity: Severity) -> Iterator[Finding]:
     for row in shapes.rows:
         output = shapes.output(row.node.name)
         if (
             output is not None
             and output.rank > 1
             and output.shape[-1] == 1
-            and own_activation(row) == "softmax"
+            and layer_activation(row) == "softmax"
         ):
             yield Finding(
                 code="softmax-of-one",
                 message=f"softmax over the single unit of `{row.node.name}` is always 1: the layer cannot learn.",
-                path=argument(row, "activation"),
+                path=argument_path(row, "activation"),
                 hint="For two classes use `activation: sigmoid` with the loss binary_crossentropy; for more, one unit for "
                 "each class.",
                 severity=severity,

@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 from layercli.config.config import Config
 from layercli.graph.finding import Finding
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath, printable
+from layercli.source.nodes import KeyPath, sanitize_text
 
 
-def output_findings(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
+def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
     """Losses, weights and metrics of what is no output of the model, and outputs that lack a loss."""
     train = config.train
     if train is None or not outputs:
         return
     listed = ", ".join(f"`{name}`" for name in outputs)
     for key in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-        given = getattr(train, key)
+        section = getattr(train, key)
         path: KeyPath = ("train", key)
-        if not isinstance(given, dict):
-            if given and len(outputs) > 1 and key.endswith("metrics"):
+        if not isinstance(section, dict):
+            if section and len(outputs) > 1 and key.endswith("metrics"):
                 yield Finding(
                     code="unknown-output",
                     message=f"The model has {len(outputs)} outputs, but `{key}` does not say of which it is.",
@@ -29,11 +29,11 @@ def output_findings(config: Config, outputs: Sequence[str]) -> Iterator[Finding]
                     at_key=True,
                 )
             continue
-        for name in given:
+        for name in section:
             if name not in outputs:
                 yield Finding(
                     code="unknown-output",
-                    message=f"`{key}` names `{printable(name, limit=60)}`, which is no output of the model.",
+                    message=f"`{key}` names `{sanitize_text(name, limit=60)}`, which is no output of the model.",
                     path=(*path, name),
                     hint=did_you_mean(
                         name,
@@ -43,7 +43,7 @@ def output_findings(config: Config, outputs: Sequence[str]) -> Iterator[Finding]
                     at_key=True,
                 )
         for name in outputs:
-            if key in ("loss", "loss_weights") and name not in given:
+            if key in ("loss", "loss_weights") and name not in section:
                 yield Finding(
                     code="unknown-output",
                     message=f"`{key}` lacks the output `{name}`.",

@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import AnyCase, DataFormat, PositiveInt
+from layercli.layers.arguments import CaseInsensitive, DataFormat, PositiveInt
 from layercli.layers.base import Weight
-from layercli.layers.bases.spatial import Spatial, by
+from layercli.layers.bases.spatial import SpatialLayer, format_lengths
 from layercli.layers.families.core import (
     ActivationArgument,
     BiasConstraint,
@@ -21,9 +21,9 @@ T = TypeVar("T")
 Filters: TypeAlias = Annotated[
     PositiveInt, Field(description="Number of channels of the output.", examples=[32])
 ]
-Kernel: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[3])]
-Strides: TypeAlias = Annotated[T, Field(description="Step of the window along each axis.")]
-Dilation: TypeAlias = Annotated[
+KernelSize: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[3])]
+ConvStrides: TypeAlias = Annotated[T, Field(description="Step of the window along each axis.")]
+DilationRate: TypeAlias = Annotated[
     T, Field(description="Distance between neighbouring points of the window; 1: no gaps.")
 ]
 OutputPadding: TypeAlias = Annotated[
@@ -31,7 +31,7 @@ OutputPadding: TypeAlias = Annotated[
 ]
 CausalPadding: TypeAlias = Annotated[
     Literal["valid", "same", "causal"],
-    AnyCase,
+    CaseInsensitive,
     Field(
         description="valid: no padding; same: the output is as long as the input / strides; "
         "causal: as long, and no output sees later inputs."
@@ -39,7 +39,7 @@ CausalPadding: TypeAlias = Annotated[
 ]
 
 
-class Windowed(Spatial):
+class ConvolutionLayer(SpatialLayer):
     """What all convolutions share: a window, and what follows it."""
 
     family: ClassVar[str] = "convolutional"
@@ -55,25 +55,25 @@ class Windowed(Spatial):
     bias_regularizer: BiasRegularizer = None
     bias_constraint: BiasConstraint = None
 
-    def positions(self, x: Tensor) -> Shape:
+    def output_lengths(self, x: Tensor) -> Shape:
         """Where the window stops, along each axis."""
-        return self.slide(
+        return self.slide_window(
             x, self.kernel_size, self.strides, self.padding, self.dilation_rate, argument="kernel_size"
         )
 
-    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
         """For an input of so many channels: the weights, bias aside, and the output's number of channels."""
         raise NotImplementedError
 
     def output(self, x: Tensor) -> Tensor:
-        _, channels = self.kernels(self.known(x, self.channel_axis))
-        return self.tensor(x, self.positions(x), channels)
+        _, channels = self.infer_kernels(self.require_size(x, self.channel_axis))
+        return self.build_output(x, self.output_lengths(x), channels)
 
     def weights(self, x: Tensor) -> list[Weight]:
-        weights, channels = self.kernels(self.known(x, self.channel_axis))
+        weights, channels = self.infer_kernels(self.require_size(x, self.channel_axis))
         return [*weights, Weight("bias", (channels,))] if self.use_bias else weights
 
-    def no_strided_dilation(self) -> None:
+    def check_strides_and_dilation(self) -> None:
         """Refuse strides together with dilation.
 
         Raises:
@@ -81,7 +81,7 @@ class Windowed(Spatial):
         """
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             message = (
-                f"{self.title()} has strides {by(self.strides)} and dilation_rate {by(self.dilation_rate)}; "
+                f"{self.title()} has strides {format_lengths(self.strides)} and dilation_rate {format_lengths(self.dilation_rate)}; "
                 "at most one of them may be above 1."
             )
             raise ArgumentError("dilation_rate", message, "Remove `dilation_rate`, or `strides`.")

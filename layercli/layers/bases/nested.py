@@ -7,49 +7,55 @@ from pydantic import Field, StringConstraints
 
 from layercli.layers.base import Layer, StandardLayer, Weight
 from layercli.layers.registry import LAYERS
-from layercli.schema.component import at
-from layercli.schema.strict_model import Expected
+from layercli.schema.component import parse_at_key
+from layercli.schema.strict_model import ExpectedText
 
-LayerName = Annotated[
+InnerLayerName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200),
     Field(description="Name of the layer inside."),
-    Expected("a name of letters, digits, `_`, `-` and `.`"),
+    ExpectedText("a name of letters, digits, `_`, `-` and `.`"),
 ]
 
 
 @cache
-def _named(cls: type[Layer]) -> type[Layer]:
+def _with_name_argument(cls: type[Layer]) -> type[Layer]:
     """The same layer with ``name`` among its arguments, as a layer inside another one may have it."""
-    return type(cls.__name__, (cls,), {"__annotations__": {"name": LayerName}, "__module__": cls.__module__})
+    return type(
+        cls.__name__, (cls,), {"__annotations__": {"name": InnerLayerName}, "__module__": cls.__module__}
+    )
 
 
-def inner_layer(value: object) -> Layer:
+def parse_inner_layer(value: object) -> Layer:
     """The layer that is declared inside another one; unlike one in the stack, its ``name`` is an argument.
 
     Raises:
         ValidationError | PydanticCustomError: the value declares none.
     """
     if isinstance(value, dict) and "name" in value and "type" in value:
-        cls = at("type", LAYERS.look_up, value["type"])
-        named = cls if value["name"] is None else _named(cls)  # type: ignore[arg-type]  # classes are hashable
-        dropped = ("type", "name") if named is cls else ("type",)
-        return named.model_validate({key: item for key, item in value.items() if key not in dropped})
+        cls = parse_at_key("type", LAYERS.look_up, value["type"])
+        layer_class = cls if value["name"] is None else _with_name_argument(cls)  # type: ignore[arg-type]  # classes are hashable
+        removed_keys = ("type", "name") if layer_class is cls else ("type",)
+        return layer_class.model_validate(
+            {key: item for key, item in value.items() if key not in removed_keys}
+        )
     return LAYERS.parse(value)
 
 
-class Holder(StandardLayer):
+class NestingLayer(StandardLayer):
     """A layer whose weights belong to layers inside it; Keras trains them by the flags of those layers."""
 
 
-def inner_weights(layer: Layer, weights: tuple[Weight, ...] | list[Weight], prefix: str = "") -> list[Weight]:
+def resolve_inner_weights(
+    layer: Layer, weights: tuple[Weight, ...] | list[Weight], prefix: str = ""
+) -> list[Weight]:
     """The weights of a layer inside another one: flags and dtype as Keras settles them."""
-    kept = isinstance(layer, Holder) or layer.is_trainable
+    is_trainable = isinstance(layer, NestingLayer) or layer.is_trainable
     return [
         Weight(
             prefix + weight.name,
             weight.shape,
-            weight.trainable and kept,
+            weight.trainable and is_trainable,
             weight.dtype or layer.variable_dtype,
         )
         for weight in weights

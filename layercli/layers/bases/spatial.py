@@ -4,56 +4,56 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from layercli.layers.base import StandardLayer
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, show, window_length
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, window_length
 
-SEQUENCES = "sequences of shape (batch, steps, channels), rank 3"
-IMAGES = "images of shape (batch, height, width, channels), rank 4"
-VOLUMES = "volumes of shape (batch, depth, height, width, channels), rank 5"
+SEQUENCE_INPUT = "sequences of shape (batch, steps, channels), rank 3"
+IMAGE_INPUT = "images of shape (batch, height, width, channels), rank 4"
+VOLUME_INPUT = "volumes of shape (batch, depth, height, width, channels), rank 5"
 
 
-class Spatial(StandardLayer):
+class SpatialLayer(StandardLayer):
     """A layer that treats channels apart from positions; ``data_format``, if any, says where they stand."""
 
-    takes: ClassVar[str]
-    ranks: ClassVar[tuple[int, int | None]]
+    input_description: ClassVar[str]
+    rank_range: ClassVar[tuple[int, int | None]]
 
     @property
-    def channels_first(self) -> bool:
+    def is_channels_first(self) -> bool:
         """Whether the channels are axis 1; they are the last axis otherwise."""
         return getattr(self, "data_format", None) == "channels_first"
 
     @property
     def channel_axis(self) -> int:
         """The channels' axis, as an index into a shape with the batch axis."""
-        return 1 if self.channels_first else -1
+        return 1 if self.is_channels_first else -1
 
     def check_rank(self, shape: Shape) -> None:
         try:
             super().check_rank(shape)
         except RankError:
-            raise self.wrong_rank(shape) from None
+            raise self.rank_error(shape) from None
 
-    def wrong_rank(self, shape: Shape) -> RankError:
+    def rank_error(self, shape: Shape) -> RankError:
         """The error for a shape of too few or too many axes; it shows where the channels stand."""
-        layout = self.takes
-        if self.channels_first:
+        layout = self.input_description
+        if self.is_channels_first:
             layout = layout.replace("(batch,", "(batch, channels,").replace(", channels)", ")")
-        return RankError(f"{self.title()} takes {layout}; it gets {show(shape)}.")
+        return RankError(f"{self.title()} takes {layout}; it gets {format_shape(shape)}.")
 
-    def lengths(self, x: Tensor) -> Shape:
+    def spatial_lengths(self, x: Tensor) -> Shape:
         """The axes that are neither batch nor channels."""
-        return x.shape[2:] if self.channels_first else x.shape[1:-1]
+        return x.shape[2:] if self.is_channels_first else x.shape[1:-1]
 
     def channels(self, x: Tensor) -> Dim:
         """The number of channels."""
         return x.shape[self.channel_axis]
 
-    def tensor(self, x: Tensor, lengths: Sequence[Dim], channels: Dim) -> Tensor:
+    def build_output(self, x: Tensor, lengths: Sequence[Dim], channels: Dim) -> Tensor:
         """The output over ``lengths`` positions, laid out as the input is."""
-        inner = (channels, *lengths) if self.channels_first else (*lengths, channels)
+        inner = (channels, *lengths) if self.is_channels_first else (*lengths, channels)
         return Tensor((x.shape[0], *inner), self.compute_dtype)
 
-    def slide(
+    def slide_window(
         self,
         x: Tensor,
         window: Sequence[int],
@@ -69,21 +69,23 @@ class Spatial(StandardLayer):
             ShapeError: the window is larger than the input.
         """
         dilation = dilation or (1,) * len(window)
-        lengths = self.lengths(x)
+        lengths = self.spatial_lengths(x)
         axes = zip(lengths, window, strides, dilation, strict=True)
-        fits = tuple(window_length(length, size, stride, padding, gap) for length, size, stride, gap in axes)
-        if padding == "valid" and any(count is not None and count <= 0 for count in fits):
+        output_lengths = tuple(
+            window_length(length, size, stride, padding, gap) for length, size, stride, gap in axes
+        )
+        if padding == "valid" and any(count is not None and count <= 0 for count in output_lengths):
             span = [(size - 1) * gap + 1 for size, gap in zip(window, dilation, strict=True)]
-            spread = f", spread by `dilation_rate` to {by(span)}" if max(dilation) > 1 else ""
+            spread = f", spread by `dilation_rate` to {format_lengths(span)}" if max(dilation) > 1 else ""
             message = (
-                f"{self.title()} has a window of {by(window)}{spread}, "
-                f"but its input {show(x.shape)} has only {by(lengths)} positions."
+                f"{self.title()} has a window of {format_lengths(window)}{spread}, "
+                f"but its input {format_shape(x.shape)} has only {format_lengths(lengths)} positions."
             )
             hint = f"Use a smaller `{argument}`, `padding: same`, or fewer shrinking layers before it."
             raise ShapeError(message, hint=hint, argument=argument)
-        return fits
+        return output_lengths
 
 
-def by(lengths: Sequence[Dim]) -> str:
+def format_lengths(lengths: Sequence[Dim]) -> str:
     """Lengths as a person writes them: ``3 x 3``."""
     return " x ".join("?" if length is None else str(length) for length in lengths)

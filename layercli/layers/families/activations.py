@@ -4,17 +4,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import Activation as ActivationName
+from layercli.layers.arguments import ActivationName as ActivationName
 from layercli.layers.arguments import Axes, Constraint, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
-from layercli.layers.shapes import ShapeError, Tensor, show
+from layercli.layers.shapes import ShapeError, Tensor, format_shape
 
 NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies below the threshold.")]
 
 
 class _ActivationLayer(StandardLayer):
     family: ClassVar[str] = "activations"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
@@ -57,8 +57,8 @@ class LeakyReLU(_ActivationLayer):
         {type: LeakyReLU, negative_slope: 0.1}
     """
 
-    advice: ClassVar[dict[str, str]] = {
-        **StandardLayer.advice,
+    hints: ClassVar[dict[str, str]] = {
+        **StandardLayer.hints,
         "alpha": "Keras has renamed it: write `negative_slope`.",
     }
 
@@ -112,11 +112,11 @@ class PReLU(_ActivationLayer):
 
     def weights(self, x: Tensor) -> list[Weight]:
         shape = list(x.shape[1:])
-        for axis in self._shared():
+        for axis in self._shared_axis_list():
             # Keras indexes the shape without its batch axis: 0 is the last axis, -1 the one before.
             if not -len(shape) <= axis - 1 < len(shape):
                 raise ShapeError(
-                    f"PReLU cannot share axis {axis} of {show(x.shape)}.",
+                    f"PReLU cannot share axis {axis} of {format_shape(x.shape)}.",
                     hint=f"Its axes after the batch are 1 to {len(shape)}."
                     if shape
                     else "Leave `shared_axes` out.",
@@ -126,12 +126,12 @@ class PReLU(_ActivationLayer):
         unknown = [index for index, size in enumerate(shape, 1) if size is None]
         if unknown:
             raise ShapeError(
-                f"PReLU learns a slope for each number; of {show(x.shape)} axis {unknown[0]} is unknown.",
+                f"PReLU learns a slope for each number; of {format_shape(x.shape)} axis {unknown[0]} is unknown.",
                 hint=f"Share a slope along it: `shared_axes: {unknown}`.",
                 argument="shared_axes",
             )
         return [Weight("alpha", tuple(size for size in shape if size is not None))]
 
-    def _shared(self) -> list[int]:
+    def _shared_axis_list(self) -> list[int]:
         axes = self.shared_axes
         return [] if axes is None else [axes] if isinstance(axes, int) else axes

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from layercli.layers.arguments import Axes, PositiveInt, PositiveInts, Rate, Seed
-from layercli.layers.base import Inferred, StandardLayer, Weight
+from layercli.layers.base import InferredLayer, StandardLayer, Weight
 from layercli.layers.families.core import (
     BiasConstraint,
     BiasInitializer,
@@ -17,10 +17,12 @@ from layercli.layers.families.core import (
     KernelRegularizer,
     UseBias,
 )
-from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, show, times
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.strict_model import ArgumentError
 
-Dropout = Annotated[Rate, Field(description="Share of the attention weights that is dropped in training.")]
+AttentionDropout = Annotated[
+    Rate, Field(description="Share of the attention weights that is dropped in training.")
+]
 SlidingWindow = Annotated[
     PositiveInt | None, Field(description="How near a key must be to be attended to; null: any is.")
 ]
@@ -30,13 +32,13 @@ FlashAttention = Annotated[
 UseGate = Annotated[bool, Field(description="Whether the output is multiplied by a gate made of the query.")]
 
 
-class _QueryValueKey(StandardLayer):
+class _AttentionLayer(StandardLayer):
     family: ClassVar[str] = "attention"
-    takes: ClassVar[str] = "query, value and key of shape (batch, timesteps, features)"
+    input_description: ClassVar[str] = "query, value and key of shape (batch, timesteps, features)"
     input_names: ClassVar[tuple[str, ...]] = ("query", "value", "key")
-    ranks: ClassVar[tuple[int, int | None]] = (2, None)
+    rank_range: ClassVar[tuple[int, int | None]] = (2, None)
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) not in (2, 3):
             hint = (
                 "For attention of a sequence to itself, name the same input twice."
@@ -51,22 +53,26 @@ class _QueryValueKey(StandardLayer):
             self.check_rank(x.shape)
         query, value = inputs[0].shape, inputs[1].shape
         key = inputs[2].shape if len(inputs) == 3 else value
-        output = Tensor(self.attended(query, value, key), self.compute_dtype)
-        return Inferred((output,), tuple(self.made(query, value, key)), self.products(query, value, key))
+        output = Tensor(self.infer_output_shape(query, value, key), self.compute_dtype)
+        return InferredLayer(
+            (output,),
+            tuple(self.infer_weights(query, value, key)),
+            self.count_multiply_adds(query, value, key),
+        )
 
-    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+    def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
         """The output's shape."""
         raise NotImplementedError
 
-    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+    def infer_weights(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
         """The weights."""
         raise NotImplementedError
 
-    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
+    def count_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> int | None:
         """Multiply-adds, per example."""
         raise NotImplementedError
 
-    def features(self, shape: Shape, role: str) -> int:
+    def require_features(self, shape: Shape, role: str) -> int:
         """The size of the last axis.
 
         Raises:
@@ -76,12 +82,12 @@ class _QueryValueKey(StandardLayer):
         if size is None:
             raise ShapeError(
                 f"{self.title()} needs to know the last axis of its {role} to make its weights; "
-                f"it gets {show(shape)}.",
+                f"it gets {format_shape(shape)}.",
                 hint="Give that axis a size in `model.input`, or before this layer.",
             )
         return size
 
-    def same_timesteps(self, value: Shape, key: Shape) -> None:
+    def check_timesteps(self, value: Shape, key: Shape) -> None:
         """Refuse a key whose axes between batch and features are not those of the value.
 
         Raises:
@@ -90,12 +96,12 @@ class _QueryValueKey(StandardLayer):
         if value[1:-1] != key[1:-1]:
             raise ShapeError(
                 f"{self.title()} takes a key and a value of equally many timesteps; "
-                f"the key is {show(key)}, the value {show(value)}.",
+                f"the key is {format_shape(key)}, the value {format_shape(value)}.",
                 hint="The inputs come in the order query, value, key.",
             )
 
 
-class Attention(_QueryValueKey):
+class Attention(_AttentionLayer):
     """Weighs the values by how well each key goes with the query, without weights of its own.
 
     Input: query (batch, Tq, features), value (batch, Tv, size), key (batch, Tv, features).
@@ -110,23 +116,23 @@ class Attention(_QueryValueKey):
         Literal["dot", "concat"],
         Field(description="How query and key are compared: by product, or tanh of the sum."),
     ] = "dot"
-    dropout: Dropout = 0.0
+    dropout: AttentionDropout = 0.0
     seed: Seed = None
 
-    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+    def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
         del key
         return (*query[:-1], value[-1])
 
-    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+    def infer_weights(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
         del query, value, key
         names = ["scale"] * self.use_scale + ["concat_score_weight"] * (self.score_mode == "concat")
         return [Weight(name, ()) for name in names]
 
-    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
-        return _scored(query, value, key, scored=self.score_mode == "dot")
+    def count_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        return _score_multiply_adds(query, value, key, has_product_scores=self.score_mode == "dot")
 
 
-class AdditiveAttention(_QueryValueKey):
+class AdditiveAttention(_AttentionLayer):
     """Weighs the values by how well each key goes with the query: by the tanh of their sum.
 
     Input: query (batch, Tq, features), value (batch, Tv, size), key (batch, Tv, features).
@@ -137,37 +143,39 @@ class AdditiveAttention(_QueryValueKey):
     """
 
     use_scale: Annotated[bool, Field(description="Whether to train a factor for each feature.")] = True
-    dropout: Dropout = 0.0
+    dropout: AttentionDropout = 0.0
     seed: Seed = None
 
-    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+    def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
         del key
         return (*query[:-1], value[-1])
 
-    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+    def infer_weights(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
         del value, key
-        return [Weight("scale", (self.features(query, "query"),))] if self.use_scale else []
+        return [Weight("scale", (self.require_features(query, "query"),))] if self.use_scale else []
 
-    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
-        return _scored(query, value, key, scored=self.use_scale)
+    def count_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        return _score_multiply_adds(query, value, key, has_product_scores=self.use_scale)
 
 
-def _scored(query: Shape, value: Shape, key: Shape, *, scored: bool) -> Dim:
+def _score_multiply_adds(query: Shape, value: Shape, key: Shape, *, has_product_scores: bool) -> Dim:
     """Products of single-headed attention: the scores, where they are products, and the weighted sum."""
-    pairs = times(*query[1:-1], key[-2])
-    return _sum([times(pairs, query[-1]) if scored else 0, times(pairs, value[-1])])
+    pairs = multiply_dims(*query[1:-1], key[-2])
+    return _sum_costs(
+        [multiply_dims(pairs, query[-1]) if has_product_scores else 0, multiply_dims(pairs, value[-1])]
+    )
 
 
-def _sum(costs: Sequence[Dim]) -> Dim:
+def _sum_costs(costs: Sequence[Dim]) -> Dim:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-class _Projected(_QueryValueKey):
-    inputs_apart: ClassVar[bool] = True
+class _ProjectedAttention(_AttentionLayer):
+    has_separate_inputs: ClassVar[bool] = True
 
     """Attention whose query, key and value are each projected to several heads."""
 
-    dropout: Dropout = 0.0
+    dropout: AttentionDropout = 0.0
     use_bias: UseBias = True
     sliding_window: SlidingWindow = None
     flash_attention: FlashAttention = None
@@ -189,24 +197,27 @@ class _Projected(_QueryValueKey):
         """Name, axes before, axes summed and axes made, of every projection."""
         raise NotImplementedError
 
-    def made(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
+    def infer_weights(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
         for shape, role in ((query, "query"), (value, "value"), (key, "key")):
-            self.features(shape, role)
+            self.require_features(shape, role)
         weights: list[Weight] = []
-        for name, _, summed, made in self.projections(query, value, key):
-            bias = tuple(size for size in made if size is not None)
-            kernel = tuple(size for size in summed if size is not None) + bias
+        for name, _, contracted_sizes, output_sizes in self.projections(query, value, key):
+            bias = tuple(size for size in output_sizes if size is not None)
+            kernel = tuple(size for size in contracted_sizes if size is not None) + bias
             weights.append(Weight(f"{name}/kernel", kernel))
             if self.use_bias:
                 weights.append(Weight(f"{name}/bias", bias))
         return weights
 
-    def projected(self, query: Shape, value: Shape, key: Shape) -> list[Dim]:
+    def projection_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> list[Dim]:
         """Multiply-adds of every projection."""
-        return [times(*free, *summed, *made) for _, free, summed, made in self.projections(query, value, key)]
+        return [
+            multiply_dims(*free_sizes, *contracted_sizes, *output_sizes)
+            for _, free_sizes, contracted_sizes, output_sizes in self.projections(query, value, key)
+        ]
 
 
-class MultiHeadAttention(_Projected):
+class MultiHeadAttention(_ProjectedAttention):
     """Attention by several heads, each of which projects query, key and value in its own way.
 
     Input: query (batch, Tq, features), value (batch, Tv, ...), key (batch, Tv, ...).
@@ -229,53 +240,53 @@ class MultiHeadAttention(_Projected):
     ] = None
 
     @property
-    def _made(self) -> Shape:
+    def _output_features(self) -> Shape:
         shape = self.output_shape or ()
         return (shape,) if isinstance(shape, int) else tuple(shape)
 
-    def _axes(self, rank: int) -> list[int]:
+    def _resolve_attention_axes(self, rank: int) -> list[int]:
         """The axes to attend over, for values of this rank."""
         if self.attention_axes is None:
             return list(range(1, rank - 1))
         axes = self.attention_axes if isinstance(self.attention_axes, list) else [self.attention_axes]
         return [axis if axis >= 0 else rank + axis for axis in axes]
 
-    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
-        self.same_timesteps(value, key)
+    def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
+        self.check_timesteps(value, key)
         rank = len(value)
-        for axis in self._axes(rank):
+        for axis in self._resolve_attention_axes(rank):
             # As NumPy indexes the axes of projected values, of which there is one more.
             if not -rank - 1 <= axis <= rank:
                 raise ShapeError(
-                    f"MultiHeadAttention is to attend over axis {axis}; its value is {show(value)}.",
+                    f"MultiHeadAttention is to attend over axis {axis}; its value is {format_shape(value)}.",
                     hint="Leave `attention_axes` out to attend over all axes but batch and features.",
                     argument="attention_axes",
                 )
-        return (*query[:-1], *(self._made or query[-1:]))
+        return (*query[:-1], *(self._output_features or query[-1:]))
 
     def projections(self, query: Shape, value: Shape, key: Shape) -> list[tuple[str, Shape, Shape, Shape]]:
         heads = self.num_heads
-        keyed, valued = (heads, self.key_dim), (heads, self.value_dim or self.key_dim)
-        gate = [("gate", query[1:-1], query[-1:], valued)] if self.use_gate else []
+        key_heads, value_heads = (heads, self.key_dim), (heads, self.value_dim or self.key_dim)
+        gate = [("gate", query[1:-1], query[-1:], value_heads)] if self.use_gate else []
         return [
-            ("query", query[1:-1], query[-1:], keyed),
-            ("key", key[1:-1], key[-1:], keyed),
+            ("query", query[1:-1], query[-1:], key_heads),
+            ("key", key[1:-1], key[-1:], key_heads),
             *gate,
-            ("value", value[1:-1], value[-1:], valued),
-            ("attention_output", query[1:-1], valued, self._made or query[-1:]),
+            ("value", value[1:-1], value[-1:], value_heads),
+            ("attention_output", query[1:-1], value_heads, self._output_features or query[-1:]),
         ]
 
-    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
-        axes = set(self._axes(len(value)))
+    def count_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        axes = set(self._resolve_attention_axes(len(value)))
         if len(query) != len(value) or not axes <= set(range(1, len(value) - 1)):
             return None
-        apart = [value[axis] for axis in range(1, len(value) - 1) if axis not in axes]
-        pairs = times(*apart, *(query[axis] for axis in axes), *(key[axis] for axis in axes))
+        free_sizes = [value[axis] for axis in range(1, len(value) - 1) if axis not in axes]
+        pairs = multiply_dims(*free_sizes, *(query[axis] for axis in axes), *(key[axis] for axis in axes))
         width = self.num_heads * (self.key_dim + (self.value_dim or self.key_dim))
-        return _sum([*self.projected(query, value, key), times(pairs, width)])
+        return _sum_costs([*self.projection_multiply_adds(query, value, key), multiply_dims(pairs, width)])
 
 
-class GroupQueryAttention(_Projected):
+class GroupQueryAttention(_ProjectedAttention):
     """Attention by several heads, of which groups share their key and value.
 
     Input: query (batch, Tq, features), value (batch, Tv, features), key (batch, Tv, ...).
@@ -285,8 +296,8 @@ class GroupQueryAttention(_Projected):
         {type: GroupQueryAttention, head_dim: 16, num_query_heads: 4, num_key_value_heads: 2}
     """
 
-    takes: ClassVar[str] = "query, value and key of shape (batch, timesteps, features), rank 3"
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = "query, value and key of shape (batch, timesteps, features), rank 3"
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     head_dim: Annotated[PositiveInt, Field(description="Size of each head.", examples=[16])]
     num_query_heads: Annotated[PositiveInt, Field(description="Number of heads for the query.", examples=[4])]
@@ -300,32 +311,35 @@ class GroupQueryAttention(_Projected):
         queries, keys = self.num_query_heads, self.num_key_value_heads
         if queries % keys:
             message = f"GroupQueryAttention cannot share {keys} key heads evenly among {queries} query heads."
-            fits = math.gcd(queries, keys)
+            common_divisor = math.gcd(queries, keys)
             raise ArgumentError(
-                "num_key_value_heads", message, f"Use `num_key_value_heads: {fits}`, for example."
+                "num_key_value_heads", message, f"Use `num_key_value_heads: {common_divisor}`, for example."
             )
 
-    def attended(self, query: Shape, value: Shape, key: Shape) -> Shape:
+    def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
         if query[-1] != value[-1]:
             raise ShapeError(
                 f"GroupQueryAttention takes a query and a value of equally many features; "
-                f"the query is {show(query)}, the value {show(value)}.",
+                f"the query is {format_shape(query)}, the value {format_shape(value)}.",
                 hint="Bring one to the size of the other with Dense before this layer.",
             )
-        self.same_timesteps(value, key)
+        self.check_timesteps(value, key)
         return query
 
     def projections(self, query: Shape, value: Shape, key: Shape) -> list[tuple[str, Shape, Shape, Shape]]:
-        asked, told = (self.num_query_heads, self.head_dim), (self.num_key_value_heads, self.head_dim)
-        gate = [("gate", query[1:-1], query[-1:], asked)] if self.use_gate else []
+        query_heads, key_value_heads = (
+            (self.num_query_heads, self.head_dim),
+            (self.num_key_value_heads, self.head_dim),
+        )
+        gate = [("gate", query[1:-1], query[-1:], query_heads)] if self.use_gate else []
         return [
-            ("query", query[1:-1], query[-1:], asked),
-            ("key", key[1:-1], key[-1:], told),
+            ("query", query[1:-1], query[-1:], query_heads),
+            ("key", key[1:-1], key[-1:], key_value_heads),
             *gate,
-            ("value", value[1:-1], value[-1:], told),
-            ("attention_output", query[1:-1], asked, query[-1:]),
+            ("value", value[1:-1], value[-1:], key_value_heads),
+            ("attention_output", query[1:-1], query_heads, query[-1:]),
         ]
 
-    def products(self, query: Shape, value: Shape, key: Shape) -> int | None:
-        pairs = times(query[1], key[1], 2 * self.num_query_heads * self.head_dim)
-        return _sum([*self.projected(query, value, key), pairs])
+    def count_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> int | None:
+        pairs = multiply_dims(query[1], key[1], 2 * self.num_query_heads * self.head_dim)
+        return _sum_costs([*self.projection_multiply_adds(query, value, key), pairs])

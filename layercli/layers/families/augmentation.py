@@ -7,22 +7,24 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field, PlainValidator
 from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
-from layercli.layers.arguments import AnyInt, DataFormat, PositiveInt, Seed, one_of
-from layercli.layers.base import Inferred, Layer, Weight
-from layercli.layers.families.preprocessing import Height, ImageLayer, Width
+from layercli.layers.arguments import AnyInt, DataFormat, PositiveInt, Seed, reference_schema
+from layercli.layers.base import InferredLayer, Layer, Weight
+from layercli.layers.families.preprocessing import ImageLayer, OutputHeight, OutputWidth
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 
-class Pair(Expected):
+class NumberPair(ExpectedText):
     """Metadata of a field: a number, or a list of two; ``fits`` gets both, or the number twice."""
 
-    def __init__(self, text: str, fits: Callable[[Any, Any], bool], *, number: bool = True) -> None:
+    def __init__(
+        self, text: str, is_valid: Callable[[Any, Any], bool], *, allows_single: bool = True
+    ) -> None:
         super().__init__(text)
-        self.fits = fits
-        self.number = number
+        self.is_valid = is_valid
+        self.allows_single = allows_single
 
     def parse(self, value: Any) -> Any:
         """The value, once it is known to fit.
@@ -30,48 +32,54 @@ class Pair(Expected):
         Raises:
             PydanticCustomError: it does not.
         """
-        items = list(value) if isinstance(value, (list, tuple)) else [value, value] if self.number else []
+        items = (
+            list(value) if isinstance(value, (list, tuple)) else [value, value] if self.allows_single else []
+        )
         if len(items) != 2 or any(
             isinstance(item, bool) or not isinstance(item, (int, float)) for item in items
         ):
-            raise refuse("wrong-type", f"{quoted(value)} does not fit; expected {self.text}.")
-        if not all(math.isfinite(item) for item in items) or not self.fits(*items):
-            raise refuse("out-of-range", f"{quoted(value)} is out of range; expected {self.text}.")
+            raise value_error("wrong-type", f"{quote_value(value)} does not fit; expected {self.text}.")
+        if not all(math.isfinite(item) for item in items) or not self.is_valid(*items):
+            raise value_error("out-of-range", f"{quote_value(value)} is out of range; expected {self.text}.")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         return no_info_plain_validator_function(self.parse)
 
 
-def within(low: float, high: float, *, strict: bool = False, above: bool = False) -> Pair:
+def bounded_pair(
+    low: float, high: float, *, must_contain_both: bool = False, is_low_exclusive: bool = False
+) -> NumberPair:
     """A number within bounds, or a list of two, both within (strict) or overlapping as Keras has it."""
-    bounds = f"above {low}, up to {high}" if above else f"between {low} and {high}"
+    bounds = f"above {low}, up to {high}" if is_low_exclusive else f"between {low} and {high}"
 
-    def fits(first: float, second: float) -> bool:
+    def is_within(first: float, second: float) -> bool:
         least, most = sorted((first, second))
-        if strict or least == most:
-            return low <= least and most <= high and not (above and least == low)
+        if must_contain_both or least == most:
+            return low <= least and most <= high and not (is_low_exclusive and least == low)
         return first <= high and second >= low
 
-    return Pair(f"a number {bounds}, or a list of 2, least and most", fits)
+    return NumberPair(f"a number {bounds}, or a list of 2, least and most", is_within)
 
 
-def _any(_low: float, _high: float) -> bool:
+def _accept_any(_low: float, _high: float) -> bool:
     return True
 
 
-Number: TypeAlias = float | tuple[float, float] | list[float]
+NumberOrPair: TypeAlias = float | tuple[float, float] | list[float]
 ValueRange: TypeAlias = Annotated[
     tuple[float, float] | list[float],
-    Pair("a list of 2 numbers, lowest and highest", _any, number=False),
+    NumberPair("a list of 2 numbers, lowest and highest", _accept_any, allows_single=False),
     Field(description="Lowest and highest value of a pixel."),
 ]
-UpTo1: TypeAlias = Annotated[Number, within(0, 1)]
-BothUpTo1: TypeAlias = Annotated[Number, within(0, 1, strict=True)]
-Within1: TypeAlias = Annotated[Number, within(-1, 1)]
-Shift: TypeAlias = Annotated[Number, within(-1, 1, strict=True)]
-Zoom: TypeAlias = Annotated[Number, within(-1, 1, strict=True, above=True)]
-Strength = Annotated[UpTo1, Field(description="How strong, or how likely; a list: drawn between both.")]
+UnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(0, 1)]
+StrictUnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(0, 1, must_contain_both=True)]
+SignedUnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(-1, 1)]
+ShiftFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(-1, 1, must_contain_both=True)]
+ZoomFactor: TypeAlias = Annotated[
+    NumberOrPair, bounded_pair(-1, 1, must_contain_both=True, is_low_exclusive=True)
+]
+Strength = Annotated[UnitFactor, Field(description="How strong, or how likely; a list: drawn between both.")]
 Interpolation: TypeAlias = Annotated[
     Literal["bilinear", "nearest"], Field(description="How pixels in between are found.")
 ]
@@ -81,7 +89,7 @@ FillMode: TypeAlias = Annotated[
 FillValue = Annotated[float, Field(description="What `fill_mode: constant` fills with.")]
 
 
-class Augmentation(ImageLayer):
+class AugmentationLayer(ImageLayer):
     """Keeps the shape."""
 
     family: ClassVar[str] = "augmentation"
@@ -90,7 +98,7 @@ class Augmentation(ImageLayer):
         return Tensor(x.shape, self.compute_dtype)
 
 
-class RandomFlip(Augmentation):
+class RandomFlip(AugmentationLayer):
     """Flips images at random.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -106,7 +114,7 @@ class RandomFlip(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomRotation(Augmentation):
+class RandomRotation(AugmentationLayer):
     """Rotates images by a random angle.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -115,7 +123,9 @@ class RandomRotation(Augmentation):
         {type: RandomRotation, factor: 0.1}
     """
 
-    factor: Annotated[Within1, Field(description="Largest angle, as a part of a full turn.", examples=[0.1])]
+    factor: Annotated[
+        SignedUnitFactor, Field(description="Largest angle, as a part of a full turn.", examples=[0.1])
+    ]
     fill_mode: FillMode = "reflect"
     interpolation: Interpolation = "bilinear"
     seed: Seed = None
@@ -123,7 +133,7 @@ class RandomRotation(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomTranslation(Augmentation):
+class RandomTranslation(AugmentationLayer):
     """Shifts images at random.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -133,11 +143,11 @@ class RandomTranslation(Augmentation):
     """
 
     height_factor: Annotated[
-        Shift,
+        ShiftFactor,
         Field(description="Largest shift, as a part of the height.", examples=[0.1]),
     ]
     width_factor: Annotated[
-        Shift,
+        ShiftFactor,
         Field(description="Largest shift, as a part of the width.", examples=[0.1]),
     ]
     fill_mode: FillMode = "reflect"
@@ -147,7 +157,7 @@ class RandomTranslation(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomZoom(Augmentation):
+class RandomZoom(AugmentationLayer):
     """Zooms images at random; above 0 is out, below 0 is in.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -157,11 +167,11 @@ class RandomZoom(Augmentation):
     """
 
     height_factor: Annotated[
-        Zoom,
+        ZoomFactor,
         Field(description="Largest zoom of the height.", examples=[0.1]),
     ]
     width_factor: Annotated[
-        Zoom | None,
+        ZoomFactor | None,
         Field(description="Largest zoom of the width; null: as the height."),
     ] = None
     fill_mode: FillMode = "reflect"
@@ -171,7 +181,7 @@ class RandomZoom(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomShear(Augmentation):
+class RandomShear(AugmentationLayer):
     """Slants images at random.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -180,8 +190,8 @@ class RandomShear(Augmentation):
         {type: RandomShear, x_factor: 0.2}
     """
 
-    x_factor: Annotated[BothUpTo1, Field(description="Largest slant along the width.")] = 0.0
-    y_factor: Annotated[BothUpTo1, Field(description="Largest slant along the height.")] = 0.0
+    x_factor: Annotated[StrictUnitFactor, Field(description="Largest slant along the width.")] = 0.0
+    y_factor: Annotated[StrictUnitFactor, Field(description="Largest slant along the height.")] = 0.0
     interpolation: Interpolation = "bilinear"
     fill_mode: FillMode = "reflect"
     fill_value: FillValue = 0.0
@@ -189,7 +199,7 @@ class RandomShear(Augmentation):
     seed: Seed = None
 
 
-class RandomPerspective(Augmentation):
+class RandomPerspective(AugmentationLayer):
     """Tilts images at random.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -206,7 +216,7 @@ class RandomPerspective(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomElasticTransform(Augmentation):
+class RandomElasticTransform(AugmentationLayer):
     """Bends images at random.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -216,7 +226,7 @@ class RandomElasticTransform(Augmentation):
     """
 
     factor: Strength = 1.0
-    scale: Annotated[UpTo1, Field(description="How far pixels move; a list: drawn between both.")] = 1.0
+    scale: Annotated[UnitFactor, Field(description="How far pixels move; a list: drawn between both.")] = 1.0
     interpolation: Interpolation = "bilinear"
     fill_mode: Annotated[
         Literal["reflect", "wrap", "constant", "nearest", "mirror"],
@@ -228,7 +238,7 @@ class RandomElasticTransform(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomErasing(Augmentation):
+class RandomErasing(AugmentationLayer):
     """Blanks a random rectangle of images.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -238,14 +248,14 @@ class RandomErasing(Augmentation):
     """
 
     factor: Strength = 1.0
-    scale: Annotated[UpTo1, Field(description="Part of the image that is blanked.")] = (0.02, 0.33)
+    scale: Annotated[UnitFactor, Field(description="Part of the image that is blanked.")] = (0.02, 0.33)
     fill_value: Annotated[float | None, Field(description="What is put there; null: noise.")] = None
     value_range: ValueRange = (0, 255)
     seed: Seed = None
     data_format: DataFormat = None
 
 
-class RandomCrop(Augmentation):
+class RandomCrop(AugmentationLayer):
     """Cuts a random window out of images; out of their middle once trained.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, channels).
@@ -254,16 +264,16 @@ class RandomCrop(Augmentation):
         {type: RandomCrop, height: 224, width: 224}
     """
 
-    height: Height
-    width: Width
+    height: OutputHeight
+    width: OutputWidth
     seed: Seed = None
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        return self.sized(x, self.height, self.width)
+        return self.resized_output(x, self.height, self.width)
 
 
-class MaxNumBoundingBoxes(Augmentation):
+class MaxNumBoundingBoxes(AugmentationLayer):
     """Pads or cuts the list of bounding boxes that comes with images.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -277,7 +287,7 @@ class MaxNumBoundingBoxes(Augmentation):
     data_format: DataFormat = None
 
 
-class CutMix(Augmentation):
+class CutMix(AugmentationLayer):
     """Pastes a rectangle of one image into another.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -291,7 +301,7 @@ class CutMix(Augmentation):
     data_format: DataFormat = None
 
 
-class MixUp(Augmentation):
+class MixUp(AugmentationLayer):
     """Blends pairs of images.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -305,7 +315,7 @@ class MixUp(Augmentation):
     seed: Seed = None
 
 
-class AugMix(Augmentation):
+class AugMix(AugmentationLayer):
     """Blends images with chains of random changes of themselves.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -317,7 +327,7 @@ class AugMix(Augmentation):
     value_range: ValueRange = (0, 255)
     num_chains: Annotated[PositiveInt, Field(description="Number of chains.")] = 3
     chain_depth: Annotated[PositiveInt, Field(description="Most changes in a chain.")] = 3
-    factor: Annotated[BothUpTo1, Field(description="How strong each change is.")] = 0.3
+    factor: Annotated[StrictUnitFactor, Field(description="How strong each change is.")] = 0.3
     alpha: Annotated[float, Field(description="How evenly chains are blended.")] = 1.0
     all_ops: Annotated[bool, Field(description="Whether to use changes of color and sharpness too.")] = True
     interpolation: Interpolation = "bilinear"
@@ -325,7 +335,7 @@ class AugMix(Augmentation):
     data_format: DataFormat = None
 
 
-class RandAugment(Augmentation):
+class RandAugment(AugmentationLayer):
     """Makes a few random changes to images, of place and of color.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -336,7 +346,7 @@ class RandAugment(Augmentation):
 
     value_range: ValueRange = (0, 255)
     num_ops: Annotated[PositiveInt, Field(description="Number of changes.")] = 2
-    factor: Annotated[BothUpTo1, Field(description="How strong each change is.")] = 0.5
+    factor: Annotated[StrictUnitFactor, Field(description="How strong each change is.")] = 0.5
     interpolation: Interpolation = "bilinear"
     seed: Seed = None
     data_format: DataFormat = None
@@ -352,10 +362,10 @@ class Pipeline(Layer):
     """
 
     family: ClassVar[str] = "augmentation"
-    takes: ClassVar[str] = "what its first layer takes"
+    input_description: ClassVar[str] = "what its first layer takes"
 
     layers: Annotated[
-        list[Annotated[Layer, PlainValidator(LAYERS.parse), one_of("layer")]],
+        list[Annotated[Layer, PlainValidator(LAYERS.parse), reference_schema("layer")]],
         Field(min_length=1, description="The layers, first to last.", examples=[["RandomFlip"]]),
     ]
 
@@ -366,16 +376,22 @@ class Pipeline(Layer):
     def arguments(self) -> dict[str, Any]:
         return {"layers": self.layers}
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 1:
             raise ShapeError(f"Pipeline takes one input; it gets {len(inputs)}.")
         weights: list[Weight] = []
-        products: int | None = 0
+        multiply_adds: int | None = 0
         for layer in self.layers:
             inferred = layer.infer(inputs)
             inputs = inferred.outputs
-            trained = layer.is_trainable
-            weights += [Weight(w.name, w.shape, w.trainable and trained, w.dtype) for w in inferred.weights]
-            more = inferred.multiply_adds
-            products = None if products is None or more is None else products + more
-        return Inferred(inputs, tuple(weights), products)
+            is_trainable = layer.is_trainable
+            weights += [
+                Weight(w.name, w.shape, w.trainable and is_trainable, w.dtype) for w in inferred.weights
+            ]
+            layer_multiply_adds = inferred.multiply_adds
+            multiply_adds = (
+                None
+                if multiply_adds is None or layer_multiply_adds is None
+                else multiply_adds + layer_multiply_adds
+            )
+        return InferredLayer(inputs, tuple(weights), multiply_adds)

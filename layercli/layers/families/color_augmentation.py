@@ -6,24 +6,24 @@ from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, PositiveInt, Seed, Size2D
 from layercli.layers.families.augmentation import (
-    Augmentation,
-    BothUpTo1,
-    Number,
-    Pair,
+    AugmentationLayer,
+    NumberOrPair,
+    NumberPair,
+    SignedUnitFactor,
     Strength,
-    UpTo1,
+    StrictUnitFactor,
+    UnitFactor,
     ValueRange,
-    Within1,
-    within,
+    bounded_pair,
 )
-from layercli.layers.shapes import ShapeError, Tensor, show
+from layercli.layers.shapes import ShapeError, Tensor, format_shape
 
 
-def _odd(first: Any, second: Any) -> bool:
+def _is_odd_pair(first: Any, second: Any) -> bool:
     return all(isinstance(size, int) and size > 0 and size % 2 for size in (first, second))
 
 
-class AutoContrast(Augmentation):
+class AutoContrast(AugmentationLayer):
     """Stretches the values of images over their whole range.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -36,7 +36,7 @@ class AutoContrast(Augmentation):
     data_format: DataFormat = None
 
 
-class ContrastLimitedAdaptiveHistogramEqualization(Augmentation):
+class ContrastLimitedAdaptiveHistogramEqualization(AugmentationLayer):
     """Evens out the contrast of images, tile by tile.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -51,7 +51,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(Augmentation):
     data_format: DataFormat = None
 
 
-class Equalization(Augmentation):
+class Equalization(AugmentationLayer):
     """Evens out the contrast of images, channel by channel.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -68,7 +68,7 @@ class Equalization(Augmentation):
         return x
 
 
-class RandomBrightness(Augmentation):
+class RandomBrightness(AugmentationLayer):
     """Makes images brighter or darker.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -77,13 +77,15 @@ class RandomBrightness(Augmentation):
         {type: RandomBrightness, factor: 0.2}
     """
 
-    factor: Annotated[Within1, Field(description="Largest change, as a part of the range.", examples=[0.2])]
+    factor: Annotated[
+        SignedUnitFactor, Field(description="Largest change, as a part of the range.", examples=[0.2])
+    ]
     value_range: ValueRange = (0, 255)
     seed: Seed = None
     data_format: DataFormat = None
 
 
-class RandomContrast(Augmentation):
+class RandomContrast(AugmentationLayer):
     """Changes the contrast of images.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -92,13 +94,13 @@ class RandomContrast(Augmentation):
         {type: RandomContrast, factor: 0.2}
     """
 
-    factor: Annotated[UpTo1, Field(description="Largest change of contrast.", examples=[0.2])]
+    factor: Annotated[UnitFactor, Field(description="Largest change of contrast.", examples=[0.2])]
     value_range: ValueRange = (0, 255)
     seed: Seed = None
     data_format: DataFormat = None
 
 
-class RandomColorDegeneration(Augmentation):
+class RandomColorDegeneration(AugmentationLayer):
     """Takes color out of images.
 
     Input: (batch, height, width, 3). Output: the same.
@@ -107,23 +109,23 @@ class RandomColorDegeneration(Augmentation):
         {type: RandomColorDegeneration, factor: 0.5}
     """
 
-    factor: Annotated[Within1, Field(description="How much color is taken out.", examples=[0.5])]
+    factor: Annotated[SignedUnitFactor, Field(description="How much color is taken out.", examples=[0.5])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
 
     def output(self, x: Tensor) -> Tensor:
-        channels = x.shape[-3 if self.channels_first else -1]
+        channels = x.shape[-3 if self.is_channels_first else -1]
         if channels not in (None, 3):
             raise ShapeError(
-                f"RandomColorDegeneration takes images of 3 channels; {show(x.shape)} has {channels}.",
+                f"RandomColorDegeneration takes images of 3 channels; {format_shape(x.shape)} has {channels}.",
                 hint="Channels are the last axis, or with `data_format: channels_first` the second.",
                 argument="data_format",
             )
         return super().output(x)
 
 
-class RandomColorJitter(Augmentation):
+class RandomColorJitter(AugmentationLayer):
     """Changes brightness, contrast, saturation and hue of images.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -133,15 +135,19 @@ class RandomColorJitter(Augmentation):
     """
 
     value_range: ValueRange = (0, 255)
-    brightness_factor: Annotated[Within1 | None, Field(description="Of brightness; null: no change.")] = None
-    contrast_factor: Annotated[UpTo1 | None, Field(description="Of contrast; null: no change.")] = None
-    saturation_factor: Annotated[Within1 | None, Field(description="Of saturation; null: no change.")] = None
-    hue_factor: Annotated[UpTo1 | None, Field(description="Of hue; null: no change.")] = None
+    brightness_factor: Annotated[
+        SignedUnitFactor | None, Field(description="Of brightness; null: no change.")
+    ] = None
+    contrast_factor: Annotated[UnitFactor | None, Field(description="Of contrast; null: no change.")] = None
+    saturation_factor: Annotated[
+        SignedUnitFactor | None, Field(description="Of saturation; null: no change.")
+    ] = None
+    hue_factor: Annotated[UnitFactor | None, Field(description="Of hue; null: no change.")] = None
     seed: Seed = None
     data_format: DataFormat = None
 
 
-class RandomGaussianBlur(Augmentation):
+class RandomGaussianBlur(AugmentationLayer):
     """Blurs images.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -153,16 +159,16 @@ class RandomGaussianBlur(Augmentation):
     factor: Strength = 1.0
     kernel_size: Annotated[
         int | list[int],
-        Pair("an odd whole number, or a list of 2 of them", _odd),
+        NumberPair("an odd whole number, or a list of 2 of them", _is_odd_pair),
         Field(description="Height and width of the blur."),
     ] = 3
-    sigma: Annotated[UpTo1, Field(description="Standard deviation of the blur.")] = 1.0
+    sigma: Annotated[UnitFactor, Field(description="Standard deviation of the blur.")] = 1.0
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
 
 
-class RandomGrayscale(Augmentation):
+class RandomGrayscale(AugmentationLayer):
     """Turns images gray, and keeps their channels.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -179,7 +185,7 @@ class RandomGrayscale(Augmentation):
         return x
 
 
-class RandomHue(Augmentation):
+class RandomHue(AugmentationLayer):
     """Shifts the hue of images.
 
     Input: (batch, height, width, 3). Output: the same.
@@ -188,13 +194,13 @@ class RandomHue(Augmentation):
         {type: RandomHue, factor: 0.1}
     """
 
-    factor: Annotated[UpTo1, Field(description="Largest shift.", examples=[0.1])]
+    factor: Annotated[UnitFactor, Field(description="Largest shift.", examples=[0.1])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
 
 
-class RandomInvert(Augmentation):
+class RandomInvert(AugmentationLayer):
     """Turns images to their negative.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -209,7 +215,7 @@ class RandomInvert(Augmentation):
     data_format: DataFormat = None
 
 
-class RandomPosterization(Augmentation):
+class RandomPosterization(AugmentationLayer):
     """Leaves fewer bits to each color.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -218,13 +224,13 @@ class RandomPosterization(Augmentation):
         {type: RandomPosterization, factor: 4}
     """
 
-    factor: Annotated[Number, within(1, 8), Field(description="Number of bits.", examples=[4])]
+    factor: Annotated[NumberOrPair, bounded_pair(1, 8), Field(description="Number of bits.", examples=[4])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
 
 
-class RandomSaturation(Augmentation):
+class RandomSaturation(AugmentationLayer):
     """Changes the saturation of images.
 
     Input: (batch, height, width, 3). Output: the same.
@@ -233,13 +239,13 @@ class RandomSaturation(Augmentation):
         {type: RandomSaturation, factor: 0.2}
     """
 
-    factor: Annotated[Within1, Field(description="Largest change.", examples=[0.2])]
+    factor: Annotated[SignedUnitFactor, Field(description="Largest change.", examples=[0.2])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
 
 
-class RandomSharpness(Augmentation):
+class RandomSharpness(AugmentationLayer):
     """Makes images sharper or softer.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -248,13 +254,13 @@ class RandomSharpness(Augmentation):
         {type: RandomSharpness, factor: 0.2}
     """
 
-    factor: Annotated[UpTo1, Field(description="Largest change.", examples=[0.2])]
+    factor: Annotated[UnitFactor, Field(description="Largest change.", examples=[0.2])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
 
 
-class Solarization(Augmentation):
+class Solarization(AugmentationLayer):
     """Inverts the pixels of images that are brighter than a threshold.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -263,8 +269,8 @@ class Solarization(Augmentation):
         {type: Solarization, threshold_factor: 0.5}
     """
 
-    addition_factor: Annotated[BothUpTo1, Field(description="Added to each pixel first.")] = 0.0
-    threshold_factor: Annotated[BothUpTo1, Field(description="Largest threshold.")] = 0.0
+    addition_factor: Annotated[StrictUnitFactor, Field(description="Added to each pixel first.")] = 0.0
+    threshold_factor: Annotated[StrictUnitFactor, Field(description="Largest threshold.")] = 0.0
     value_range: ValueRange = (0, 255)
     seed: Seed = None
     data_format: DataFormat = None

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, Padding, PositiveInt, Seed, Size1D, Size2D, Size3D
-from layercli.layers.base import Weight, positive
-from layercli.layers.bases.nested import Holder
+from layercli.layers.base import Weight, require_nonempty
+from layercli.layers.bases.nested import NestingLayer
 from layercli.layers.families.core import (
     ActivationArgument,
     BiasConstraint,
@@ -18,24 +18,33 @@ from layercli.layers.families.core import (
     UseBias,
 )
 from layercli.layers.families.recurrent import (
-    Dropout,
     ForgetBias,
-    Recurrent,
+    InputDropout,
     RecurrentActivation,
     RecurrentConstraint,
     RecurrentDropout,
     RecurrentInitializer,
+    RecurrentLayer,
     RecurrentRegularizer,
 )
-from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, product, show, times, window_length
+from layercli.layers.shapes import (
+    Dim,
+    Shape,
+    ShapeError,
+    Tensor,
+    format_shape,
+    multiply_dims,
+    product_of,
+    window_length,
+)
 from layercli.schema.strict_model import ArgumentError
 
-_WINDOW = "Size of the convolution's window."
-_STRIDES = "Step of the window."
-_DILATION = "Distance between the window's cells; 1: they touch."
+_KERNEL_SIZE_TEXT = "Size of the convolution's window."
+_STRIDES_TEXT = "Step of the window."
+_DILATION_RATE_TEXT = "Distance between the window's cells; 1: they touch."
 
 
-class ConvLSTM(Recurrent, Holder):
+class ConvLSTM(RecurrentLayer, NestingLayer):
     """LSTM whose matrix products are convolutions."""
 
     filters: Annotated[PositiveInt, Field(description="Number of channels of the output.", examples=[16])]
@@ -54,61 +63,61 @@ class ConvLSTM(Recurrent, Holder):
     kernel_constraint: KernelConstraint = None
     recurrent_constraint: RecurrentConstraint = None
     bias_constraint: BiasConstraint = None
-    dropout: Dropout = 0.0
+    dropout: InputDropout = 0.0
     recurrent_dropout: RecurrentDropout = 0.0
     seed: Seed = None
 
     @property
-    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    def window_arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Kernel size, strides and dilation rate, per axis of the image."""
         raise NotImplementedError
 
     @property
-    def _first(self) -> bool:
+    def _is_channels_first(self) -> bool:
         return self.data_format == "channels_first"
 
     def check(self) -> None:
-        _, strides, dilation = self.windows
+        _, strides, dilation = self.window_arguments
         if max(strides) > 1 and max(dilation) > 1:
             raise ArgumentError(
                 "dilation_rate",
                 f"{self.title()} takes strides or a dilation rate above 1, not both; "
-                f"it gets strides {show(strides)} and dilation rate {show(dilation)}.",
+                f"it gets strides {format_shape(strides)} and dilation rate {format_shape(dilation)}.",
                 "Leave one of them out.",
             )
 
-    def _image(self, shape: Shape) -> Shape:
+    def _image_sizes(self, shape: Shape) -> Shape:
         """The axes of the image, without batch, timesteps and channels."""
-        return shape[3:] if self._first else shape[2:-1]
+        return shape[3:] if self._is_channels_first else shape[2:-1]
 
-    def _step(self, x: Tensor) -> Shape:
+    def _step_shape(self, x: Tensor) -> Shape:
         """Shape of the output of one timestep, without the batch axis.
 
         Raises:
             ShapeError: an axis of the image is unknown, or the window is larger than the image.
         """
-        image = self._image(x.shape)
+        image = self._image_sizes(x.shape)
         if None in image:
             raise ShapeError(
-                f"{self.title()} needs to know the size of its images; it gets {show(x.shape)}.",
+                f"{self.title()} needs to know the size of its images; it gets {format_shape(x.shape)}.",
                 hint="Give every axis of the image a size in `model.input`; only timesteps may be null.",
             )
-        sizes = zip(image, *self.windows, strict=True)
-        moved = tuple(window_length(size, k, s, self.padding, d) for size, k, s, d in sizes)
-        step = (self.filters, *moved) if self._first else (*moved, self.filters)
+        sizes = zip(image, *self.window_arguments, strict=True)
+        output_lengths = tuple(window_length(size, k, s, self.padding, d) for size, k, s, d in sizes)
+        step = (self.filters, *output_lengths) if self._is_channels_first else (*output_lengths, self.filters)
         if self.padding == "valid":
             hint = "Make the window smaller, or write `padding: same`."
-            positive((x.shape[0], *step), self, x, argument="kernel_size", hint=hint)
+            require_nonempty((x.shape[0], *step), self, x, argument="kernel_size", hint=hint)
         return step
 
     def output(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_batch(x)
-        step = self._step(x)
-        return self.results(x.shape[0], x.shape[1], step, [step, step])
+        self.check_batch_size(x)
+        step = self._step_shape(x)
+        return self.build_outputs(x.shape[0], x.shape[1], step, [step, step])
 
     def weights(self, x: Tensor) -> list[Weight]:
-        kernel = self.windows[0]
-        channels = self.known(x, 2 if self._first else -1)
+        kernel = self.window_arguments[0]
+        channels = self.require_size(x, 2 if self._is_channels_first else -1)
         weights = [
             Weight("kernel", (*kernel, channels, 4 * self.filters)),
             Weight("recurrent_kernel", (*kernel, self.filters, 4 * self.filters)),
@@ -116,10 +125,15 @@ class ConvLSTM(Recurrent, Holder):
         return [*weights, Weight("bias", (4 * self.filters,))] if self.use_bias else weights
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        channels: Dim = x.shape[2 if self._first else -1]
+        channels: Dim = x.shape[2 if self._is_channels_first else -1]
         if channels is None:
             return None
-        return times(x.shape[1], product(self._step(x)), *self.windows[0], 4 * (channels + self.filters))
+        return multiply_dims(
+            x.shape[1],
+            product_of(self._step_shape(x)),
+            *self.window_arguments[0],
+            4 * (channels + self.filters),
+        )
 
 
 class ConvLSTM1D(ConvLSTM):
@@ -132,15 +146,17 @@ class ConvLSTM1D(ConvLSTM):
         {type: ConvLSTM1D, filters: 16, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = "sequences of rows, of shape (batch, timesteps, length, channels), rank 4"
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = (
+        "sequences of rows, of shape (batch, timesteps, length, channels), rank 4"
+    )
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    kernel_size: Annotated[Size1D, Field(description=_WINDOW, examples=[3])]
-    strides: Annotated[Size1D, Field(description=_STRIDES)] = (1,)
-    dilation_rate: Annotated[Size1D, Field(description=_DILATION)] = (1,)
+    kernel_size: Annotated[Size1D, Field(description=_KERNEL_SIZE_TEXT, examples=[3])]
+    strides: Annotated[Size1D, Field(description=_STRIDES_TEXT)] = (1,)
+    dilation_rate: Annotated[Size1D, Field(description=_DILATION_RATE_TEXT)] = (1,)
 
     @property
-    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    def window_arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         return self.kernel_size, self.strides, self.dilation_rate
 
 
@@ -154,15 +170,17 @@ class ConvLSTM2D(ConvLSTM):
         {type: ConvLSTM2D, filters: 16, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = "sequences of images, of shape (batch, timesteps, height, width, channels), rank 5"
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = (
+        "sequences of images, of shape (batch, timesteps, height, width, channels), rank 5"
+    )
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
-    kernel_size: Annotated[Size2D, Field(description=_WINDOW, examples=[3])]
-    strides: Annotated[Size2D, Field(description=_STRIDES)] = (1, 1)
-    dilation_rate: Annotated[Size2D, Field(description=_DILATION)] = (1, 1)
+    kernel_size: Annotated[Size2D, Field(description=_KERNEL_SIZE_TEXT, examples=[3])]
+    strides: Annotated[Size2D, Field(description=_STRIDES_TEXT)] = (1, 1)
+    dilation_rate: Annotated[Size2D, Field(description=_DILATION_RATE_TEXT)] = (1, 1)
 
     @property
-    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    def window_arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         return self.kernel_size, self.strides, self.dilation_rate
 
 
@@ -176,13 +194,15 @@ class ConvLSTM3D(ConvLSTM):
         {type: ConvLSTM3D, filters: 16, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = "sequences of volumes, of shape (batch, timesteps, z, y, x, channels), rank 6"
-    ranks: ClassVar[tuple[int, int | None]] = (6, 6)
+    input_description: ClassVar[str] = (
+        "sequences of volumes, of shape (batch, timesteps, z, y, x, channels), rank 6"
+    )
+    rank_range: ClassVar[tuple[int, int | None]] = (6, 6)
 
-    kernel_size: Annotated[Size3D, Field(description=_WINDOW, examples=[3])]
-    strides: Annotated[Size3D, Field(description=_STRIDES)] = (1, 1, 1)
-    dilation_rate: Annotated[Size3D, Field(description=_DILATION)] = (1, 1, 1)
+    kernel_size: Annotated[Size3D, Field(description=_KERNEL_SIZE_TEXT, examples=[3])]
+    strides: Annotated[Size3D, Field(description=_STRIDES_TEXT)] = (1, 1, 1)
+    dilation_rate: Annotated[Size3D, Field(description=_DILATION_RATE_TEXT)] = (1, 1, 1)
 
     @property
-    def windows(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    def window_arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         return self.kernel_size, self.strides, self.dilation_rate

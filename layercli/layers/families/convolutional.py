@@ -7,8 +7,15 @@ from pydantic import Field
 
 from layercli.layers.arguments import Count1D, Count2D, Count3D, Padding, PositiveInt, Size1D, Size2D, Size3D
 from layercli.layers.base import Weight
-from layercli.layers.bases.conv import Dilation, Filters, Kernel, OutputPadding, Strides, Windowed
-from layercli.layers.bases.spatial import IMAGES, SEQUENCES, VOLUMES, by
+from layercli.layers.bases.conv import (
+    ConvolutionLayer,
+    ConvStrides,
+    DilationRate,
+    Filters,
+    KernelSize,
+    OutputPadding,
+)
+from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, format_lengths
 from layercli.layers.families.core import (
     KernelConstraint,
     KernelInitializer,
@@ -17,11 +24,11 @@ from layercli.layers.families.core import (
     LoraRank,
     check_lora,
 )
-from layercli.layers.shapes import Shape, ShapeError, Tensor, show, times
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.strict_model import ArgumentError
 
 
-class _Conv(Windowed):
+class _Conv(ConvolutionLayer):
     filters: Filters
     groups: Annotated[
         PositiveInt, Field(description="Groups of channels, each convolved with filters of its own.")
@@ -33,7 +40,7 @@ class _Conv(Windowed):
     lora_alpha: LoraAlpha = None
 
     def check(self) -> None:
-        self.no_strided_dilation()
+        self.check_strides_and_dilation()
         if self.filters % self.groups:
             message = (
                 f"{self.title()} shares its {self.filters} filters among {self.groups} groups, "
@@ -44,7 +51,7 @@ class _Conv(Windowed):
             raise ArgumentError("groups", message, hint)
         check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
 
-    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
         if channels % self.groups:
             message = (
                 f"{self.title()} splits the {channels} channels of its input into {self.groups} groups, "
@@ -64,8 +71,8 @@ class _Conv(Windowed):
         return weights
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        products = times(*self.positions(x), *self.kernel_size, self.channels(x), self.filters)
-        return None if products is None else products // self.groups
+        total = multiply_dims(*self.output_lengths(x), *self.kernel_size, self.channels(x), self.filters)
+        return None if total is None else total // self.groups
 
 
 class Conv1D(_Conv):
@@ -77,12 +84,12 @@ class Conv1D(_Conv):
         {type: Conv1D, filters: 32, kernel_size: 3, activation: relu}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    kernel_size: Kernel[Size1D]
-    strides: Strides[Size1D] = (1,)
-    dilation_rate: Dilation[Size1D] = (1,)
+    kernel_size: KernelSize[Size1D]
+    strides: ConvStrides[Size1D] = (1,)
+    dilation_rate: DilationRate[Size1D] = (1,)
 
 
 class Conv2D(_Conv):
@@ -94,13 +101,13 @@ class Conv2D(_Conv):
         {type: Conv2D, filters: 32, kernel_size: 3, activation: relu}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    kernel_size: Kernel[Size2D]
-    strides: Strides[Size2D] = (1, 1)
+    kernel_size: KernelSize[Size2D]
+    strides: ConvStrides[Size2D] = (1, 1)
     padding: Padding = "valid"
-    dilation_rate: Dilation[Size2D] = (1, 1)
+    dilation_rate: DilationRate[Size2D] = (1, 1)
 
 
 class Conv3D(_Conv):
@@ -112,16 +119,16 @@ class Conv3D(_Conv):
         {type: Conv3D, filters: 16, kernel_size: 3, activation: relu}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
-    kernel_size: Kernel[Size3D]
-    strides: Strides[Size3D] = (1, 1, 1)
+    kernel_size: KernelSize[Size3D]
+    strides: ConvStrides[Size3D] = (1, 1, 1)
     padding: Padding = "valid"
-    dilation_rate: Dilation[Size3D] = (1, 1, 1)
+    dilation_rate: DilationRate[Size3D] = (1, 1, 1)
 
 
-class _ConvTranspose(Windowed):
+class _ConvTranspose(ConvolutionLayer):
     filters: Filters
     padding: Padding = "valid"
     output_padding: tuple[int, ...] | None = None
@@ -130,37 +137,44 @@ class _ConvTranspose(Windowed):
     kernel_constraint: KernelConstraint = None
 
     def check(self) -> None:
-        self.no_strided_dilation()
-        added = self.output_padding or ()
-        if any(extra >= stride for extra, stride in zip(added, self.strides, strict=False)):
+        self.check_strides_and_dilation()
+        output_padding = self.output_padding or ()
+        if any(extra >= stride for extra, stride in zip(output_padding, self.strides, strict=False)):
             message = (
-                f"{self.title()} has output_padding {by(added)} with strides {by(self.strides)}; "
+                f"{self.title()} has output_padding {format_lengths(output_padding)} with strides {format_lengths(self.strides)}; "
                 "it must be below strides along each axis."
             )
             raise ArgumentError("output_padding", message, "Remove `output_padding`, or use larger strides.")
 
-    def positions(self, x: Tensor) -> Shape:
-        added = self.output_padding or (None,) * len(self.strides)
-        axes = zip(self.lengths(x), self.kernel_size, self.strides, self.dilation_rate, added, strict=True)
+    def output_lengths(self, x: Tensor) -> Shape:
+        output_padding = self.output_padding or (None,) * len(self.strides)
+        axes = zip(
+            self.spatial_lengths(x),
+            self.kernel_size,
+            self.strides,
+            self.dilation_rate,
+            output_padding,
+            strict=True,
+        )
         lengths = tuple(
-            None if length is None else self._stretched(length, (size - 1) * gap + 1, stride, extra)
+            None if length is None else self._transposed_length(length, (size - 1) * gap + 1, stride, extra)
             for length, size, stride, gap, extra in axes
         )
         if any(length is not None and length < 0 for length in lengths):
-            message = f"{self.title()} has nothing to spread out: its input is {show(x.shape)}."
+            message = f"{self.title()} has nothing to spread out: its input is {format_shape(x.shape)}."
             raise ShapeError(message, hint="Give every axis of its input a length.")
         return lengths
 
-    def _stretched(self, length: int, span: int, stride: int, extra: int | None) -> int:
+    def _transposed_length(self, length: int, span: int, stride: int, extra: int | None) -> int:
         if self.padding == "valid":
             return (length - 1) * stride + span + (max(span, stride) - span if extra is None else extra)
         return length * stride if extra is None else (length - 1) * stride + span % 2 + extra
 
-    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
         return [Weight("kernel", (*self.kernel_size, self.filters, channels))], self.filters
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        return times(*self.lengths(x), *self.kernel_size, self.channels(x), self.filters)
+        return multiply_dims(*self.spatial_lengths(x), *self.kernel_size, self.channels(x), self.filters)
 
 
 class Conv1DTranspose(_ConvTranspose):
@@ -172,13 +186,13 @@ class Conv1DTranspose(_ConvTranspose):
         {type: Conv1DTranspose, filters: 32, kernel_size: 3, strides: 2, padding: same}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    kernel_size: Kernel[Size1D]
-    strides: Strides[Size1D] = (1,)
+    kernel_size: KernelSize[Size1D]
+    strides: ConvStrides[Size1D] = (1,)
     output_padding: OutputPadding[Count1D] = None
-    dilation_rate: Dilation[Size1D] = (1,)
+    dilation_rate: DilationRate[Size1D] = (1,)
 
 
 class Conv2DTranspose(_ConvTranspose):
@@ -190,13 +204,13 @@ class Conv2DTranspose(_ConvTranspose):
         {type: Conv2DTranspose, filters: 32, kernel_size: 3, strides: 2, padding: same}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    kernel_size: Kernel[Size2D]
-    strides: Strides[Size2D] = (1, 1)
+    kernel_size: KernelSize[Size2D]
+    strides: ConvStrides[Size2D] = (1, 1)
     output_padding: OutputPadding[Count2D] = None
-    dilation_rate: Dilation[Size2D] = (1, 1)
+    dilation_rate: DilationRate[Size2D] = (1, 1)
 
 
 class Conv3DTranspose(_ConvTranspose):
@@ -208,10 +222,10 @@ class Conv3DTranspose(_ConvTranspose):
         {type: Conv3DTranspose, filters: 16, kernel_size: 3, strides: 2, padding: same}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
-    kernel_size: Kernel[Size3D]
-    strides: Strides[Size3D] = (1, 1, 1)
+    kernel_size: KernelSize[Size3D]
+    strides: ConvStrides[Size3D] = (1, 1, 1)
     output_padding: OutputPadding[Count3D] = None
-    dilation_rate: Dilation[Size3D] = (1, 1, 1)
+    dilation_rate: DilationRate[Size3D] = (1, 1, 1)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import (
-    LARGEST,
-    Activation,
+    MAX_INT32,
+    ActivationName,
     Constraint,
     DType,
     Initializer,
@@ -15,9 +15,9 @@ from layercli.layers.arguments import (
     Regularizer,
 )
 from layercli.layers.base import StandardLayer, Weight
-from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, show, times
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 UseBias = Annotated[bool, Field(description="Whether the layer adds a bias.")]
 KernelInitializer = Annotated[Initializer, Field(description="How the kernel is drawn before training.")]
@@ -31,7 +31,7 @@ KernelConstraint = Annotated[
 ]
 BiasConstraint = Annotated[Constraint | None, Field(description="What the bias is held to after each step.")]
 ActivationArgument = Annotated[
-    Activation | None, Field(description="Function applied to the output; null: none.")
+    ActivationName | None, Field(description="Function applied to the output; null: none.")
 ]
 LoraRank = Annotated[
     PositiveInt | None, Field(description="Train a low-rank update of this rank; null: the kernel.")
@@ -60,8 +60,8 @@ class Dense(StandardLayer):
     """
 
     family: ClassVar[str] = "core"
-    takes: ClassVar[str] = "vectors of shape (batch, ..., features), rank 2 or more"
-    ranks: ClassVar[tuple[int, int | None]] = (2, None)
+    input_description: ClassVar[str] = "vectors of shape (batch, ..., features), rank 2 or more"
+    rank_range: ClassVar[tuple[int, int | None]] = (2, None)
 
     units: Annotated[PositiveInt, Field(description="Size of the output's last axis.", examples=[64])]
     activation: ActivationArgument = None
@@ -82,7 +82,7 @@ class Dense(StandardLayer):
         return Tensor((*x.shape[:-1], self.units), self.compute_dtype)
 
     def weights(self, x: Tensor) -> list[Weight]:
-        features = self.known(x, -1)
+        features = self.require_size(x, -1)
         lora = self.lora_rank is not None
         weights = [Weight("kernel", (features, self.units), trainable=not lora)]
         if self.use_bias:
@@ -93,7 +93,7 @@ class Dense(StandardLayer):
         return weights
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        return times(*x.shape[1:], self.units)
+        return multiply_dims(*x.shape[1:], self.units)
 
 
 class Embedding(StandardLayer):
@@ -106,7 +106,7 @@ class Embedding(StandardLayer):
     """
 
     family: ClassVar[str] = "core"
-    takes: ClassVar[str] = "indices of shape (batch, ...)"
+    input_description: ClassVar[str] = "indices of shape (batch, ...)"
 
     input_dim: Annotated[
         PositiveInt, Field(description="Size of the vocabulary: the largest index plus 1.", examples=[10000])
@@ -171,58 +171,64 @@ class ReversibleEmbedding(Embedding):
         return weights
 
 
-def _output_shape(value: Any) -> Any:
+def _parse_output_shape(value: Any) -> Any:
     items = value if isinstance(value, (list, tuple)) else [value]
     for item in items:
         unknown = item is None and items is value
-        if not unknown and (isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= LARGEST):
+        if not unknown and (isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= MAX_INT32):
             hint = "For example `output_shape: [null, 64]`."
-            raise refuse(
-                "wrong-type", f"{quoted(item)} is no size; expected a positive whole number, or null.", hint
+            raise value_error(
+                "wrong-type",
+                f"{quote_value(item)} is no size; expected a positive whole number, or null.",
+                hint,
             )
     return list(items) if items is value else items[0]
 
 
 OutputShape = Annotated[
-    int | list[PositiveInt | None], PlainValidator(_output_shape), Expected("a size, or a list of sizes")
+    int | list[PositiveInt | None],
+    PlainValidator(_parse_output_shape),
+    ExpectedText("a size, or a list of sizes"),
 ]
 
 
-class _Equation(NamedTuple):
+class _EinsumEquation(NamedTuple):
     """An einsum equation taken apart: the letters of input, kernel and output."""
 
     inputs: str
     kernel: str
     outputs: str
-    left: bool
+    has_leading_ellipsis: bool
     """Whether ``...`` stands before the letters."""
 
 
-_EQUATIONS = (
+_EQUATION_PATTERNS = (
     (re.compile(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)"), False),
     (re.compile(r"\.\.\.([a-zA-Z]+),([a-zA-Z]+)->\.\.\.([a-zA-Z]+)"), True),
     (re.compile(r"([a-zA-Z]{2,})\.\.\.,([a-zA-Z]+)->([a-zA-Z]+)\.\.\."), False),
 )
 
 
-def _equation(text: str) -> _Equation:
-    for pattern, left in _EQUATIONS:
+def _parse_equation(text: str) -> _EinsumEquation:
+    for pattern, left in _EQUATION_PATTERNS:
         if match := pattern.fullmatch(text):
-            return _Equation(match[1], match[2], match[3], left)
-    message = f"`equation` is {quoted(text)}; it must name the axes of input, kernel and output by letters."
+            return _EinsumEquation(match[1], match[2], match[3], left)
+    message = (
+        f"`equation` is {quote_value(text)}; it must name the axes of input, kernel and output by letters."
+    )
     spaces = " Write it without spaces." if re.search(r"\s", text) else ""
     raise ArgumentError(
         "equation", message, f"For example `equation: abc,cd->abd` or `...x,xy->...y`.{spaces}"
     )
 
 
-class _Einsum(NamedTuple):
+class _EinsumShapes(NamedTuple):
     """What an equation makes of an input."""
 
     kernel: tuple[int, ...]
     bias: tuple[int, ...] | None
     output: Shape
-    products: int | None
+    multiply_adds: int | None
 
 
 class EinsumDense(StandardLayer):
@@ -235,7 +241,7 @@ class EinsumDense(StandardLayer):
     """
 
     family: ClassVar[str] = "core"
-    takes: ClassVar[str] = "tensors with the axes that `equation` names"
+    input_description: ClassVar[str] = "tensors with the axes that `equation` names"
 
     equation: Annotated[
         str, Field(max_length=200, description="Axes of input, kernel and output.", examples=["abc,cd->abd"])
@@ -259,7 +265,7 @@ class EinsumDense(StandardLayer):
     lora_alpha: LoraAlpha = None
 
     def check(self) -> None:
-        spec = _equation(self.equation)
+        spec = _parse_equation(self.equation)
         check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
         for letter in spec.outputs:
             if letter not in spec.inputs and letter not in spec.kernel:
@@ -272,7 +278,9 @@ class EinsumDense(StandardLayer):
         if self.bias_axes is not None:
             unknown = [letter for letter in self.bias_axes if letter not in spec.outputs]
             if unknown or not self.bias_axes:
-                message = f"`bias_axes` is {quoted(self.bias_axes)}; the output's axes are `{spec.outputs}`."
+                message = (
+                    f"`bias_axes` is {quote_value(self.bias_axes)}; the output's axes are `{spec.outputs}`."
+                )
                 raise ArgumentError("bias_axes", message, f"For example `bias_axes: {spec.outputs[-1]}`.")
 
     def output(self, x: Tensor) -> Tensor:
@@ -289,54 +297,56 @@ class EinsumDense(StandardLayer):
         return weights
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        return self._analyze(x).products
+        return self._analyze(x).multiply_adds
 
-    def _analyze(self, x: Tensor) -> _Einsum:
+    def _analyze(self, x: Tensor) -> _EinsumShapes:
         """As Keras's ``_analyze_split_string``."""
-        spec = _equation(self.equation)
+        spec = _parse_equation(self.equation)
         elided = x.rank - len(spec.inputs)
         if elided < 0:
-            message = f"`{self.equation}` names {len(spec.inputs)} axes of the input; it is {show(x.shape)}."
+            message = f"`{self.equation}` names {len(spec.inputs)} axes of the input; it is {format_shape(x.shape)}."
             raise ShapeError(message, argument="equation")
-        given = [self.output_shape] if isinstance(self.output_shape, int) else self.output_shape
-        output: list[Dim] = [x.shape[0], *given]
-        if spec.left:
+        declared_sizes = [self.output_shape] if isinstance(self.output_shape, int) else self.output_shape
+        output: list[Dim] = [x.shape[0], *declared_sizes]
+        if spec.has_leading_ellipsis:
             for index in range(1, elided):
                 output.insert(1, x.shape[index])
         else:
             output += x.shape[x.rank - elided :]
-        before = elided if spec.left else 0
-        if len(output) < before + len(spec.outputs):
+        leading = elided if spec.has_leading_ellipsis else 0
+        if len(output) < leading + len(spec.outputs):
             raise ShapeError(
-                f"`output_shape` has {len(given)} sizes; `{spec.outputs}` needs more for {show(x.shape)}.",
+                f"`output_shape` has {len(declared_sizes)} sizes; `{spec.outputs}` needs more for {format_shape(x.shape)}.",
                 hint="Give each axis of the output after the batch a size, or null.",
                 argument="output_shape",
             )
-        inputs = {letter: x.shape[before + index] for index, letter in enumerate(spec.inputs)}
-        outputs = {letter: output[before + index] for index, letter in enumerate(spec.outputs)}
+        inputs = {letter: x.shape[leading + index] for index, letter in enumerate(spec.inputs)}
+        outputs = {letter: output[leading + index] for index, letter in enumerate(spec.outputs)}
         for letter, size in inputs.items():
             if outputs.get(letter) not in (None, size):
                 raise ShapeError(
                     f"Axis `{letter}` of `{self.equation}` is {outputs[letter]} in the output, "
-                    f"and {'unknown' if size is None else size} in the input {show(x.shape)}.",
+                    f"and {'unknown' if size is None else size} in the input {format_shape(x.shape)}.",
                     hint="Make them alike, or write null in `output_shape`.",
                     argument="output_shape",
                 )
-        kernel = tuple(self._size(letter, outputs.get(letter, inputs.get(letter))) for letter in spec.kernel)
+        kernel = tuple(
+            self._require_axis_size(letter, outputs.get(letter, inputs.get(letter))) for letter in spec.kernel
+        )
         bias = None
         if self.bias_axes is not None:
             first = min(spec.outputs.find(letter) for letter in self.bias_axes)
             bias = tuple(
-                self._size(letter, outputs[letter]) if letter in self.bias_axes else 1
+                self._require_axis_size(letter, outputs[letter]) if letter in self.bias_axes else 1
                 for letter in spec.outputs[first:]
-            ) + (1,) * (0 if spec.left else elided)
+            ) + (1,) * (0 if spec.has_leading_ellipsis else elided)
         sizes = outputs | {letter: size for letter, size in inputs.items() if size is not None}
-        if not before:
+        if not leading:
             del sizes[spec.inputs[0]]  # the batch
-        rest = x.shape[1:elided] if spec.left else x.shape[x.rank - elided :]
-        return _Einsum(kernel, bias, tuple(output), times(*sizes.values(), *rest))
+        rest = x.shape[1:elided] if spec.has_leading_ellipsis else x.shape[x.rank - elided :]
+        return _EinsumShapes(kernel, bias, tuple(output), multiply_dims(*sizes.values(), *rest))
 
-    def _size(self, letter: str, size: Dim) -> int:
+    def _require_axis_size(self, letter: str, size: Dim) -> int:
         if size is None:
             raise ShapeError(
                 f"EinsumDense needs to know axis `{letter}` of `{self.equation}` to make its weights.",
@@ -356,7 +366,7 @@ class Masking(StandardLayer):
     """
 
     family: ClassVar[str] = "core"
-    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features)"
+    input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features)"
 
     mask_value: Annotated[float, Field(description="The value that marks a timestep to skip.")] = 0.0
 
@@ -372,4 +382,4 @@ class Identity(StandardLayer):
     """
 
     family: ClassVar[str] = "core"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"

@@ -6,41 +6,49 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from layercli.layers.arguments import NonNegativeInt, PositiveInt
 from layercli.layers.base import StandardLayer
-from layercli.layers.families.preprocessing import PreprocessingLayer, Salt, Sparse, check_sparse, one_hot
+from layercli.layers.families.preprocessing import (
+    PreprocessingLayer,
+    Salt,
+    SparseOutput,
+    check_sparse,
+    one_hot_shape,
+)
 from layercli.layers.shapes import Dim, Shape, Tensor
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 T = TypeVar("T")
 
 
-def _listed(value: Any) -> Any:
+def _require_list(value: Any) -> Any:
     if isinstance(value, str):
         hint = "List the entries, as in `vocabulary: [cat, dog]`, or leave it out to learn it from data."
-        raise refuse(
-            "wrong-type", f"`vocabulary` is {quoted(value)}; files are not read from a config.", hint
+        raise value_error(
+            "wrong-type", f"`vocabulary` is {quote_value(value)}; files are not read from a config.", hint
         )
     return value
 
 
-def _ngrams(value: Any) -> int | tuple[int, ...]:
+def _parse_ngrams(value: Any) -> int | tuple[int, ...]:
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= 1000:
-            raise refuse("wrong-type", f"{quoted(item)} is no length of n-grams.", "For example `ngrams: 2`.")
+            raise value_error(
+                "wrong-type", f"{quote_value(item)} is no length of n-grams.", "For example `ngrams: 2`."
+            )
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
-def _as_list(value: Any) -> Any:
+def _to_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-Token: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Words: TypeAlias = Annotated[
-    Annotated[list[str], BeforeValidator(_listed)] | None,
+IntegerToken: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+WordVocabulary: TypeAlias = Annotated[
+    Annotated[list[str], BeforeValidator(_require_list)] | None,
     Field(description="The words, most frequent first; null: learned from data."),
 ]
-Integers: TypeAlias = Annotated[
-    Annotated[list[Token], BeforeValidator(_listed)] | None,
+IntegerVocabulary: TypeAlias = Annotated[
+    Annotated[list[IntegerToken], BeforeValidator(_require_list)] | None,
     Field(description="The numbers, most frequent first; null: learned from data."),
 ]
 MaxTokens: TypeAlias = Annotated[
@@ -58,39 +66,39 @@ OutputMode: TypeAlias = Annotated[
     Literal["int", "one_hot", "multi_hot", "count", "tf_idf"],
     Field(description="int: indices; else vectors."),
 ]
-Encoding = Annotated[str, Field(max_length=40, description="Encoding of the text.")]
+TextEncoding = Annotated[str, Field(max_length=40, description="Encoding of the text.")]
 Ngrams: TypeAlias = Annotated[
     int | tuple[int, ...],
-    PlainValidator(_ngrams),
-    PlainSerializer(_as_list),
-    Expected("a positive whole number, or a list of them"),
+    PlainValidator(_parse_ngrams),
+    PlainSerializer(_to_list),
+    ExpectedText("a positive whole number, or a list of them"),
 ]
 
 
-class _Vocabulary(PreprocessingLayer):
+class _VocabularyLayer(PreprocessingLayer):
     """What all lookups share."""
 
-    advice: ClassVar[dict[str, str]] = {
-        **PreprocessingLayer.advice,
+    hints: ClassVar[dict[str, str]] = {
+        **PreprocessingLayer.hints,
         "vocabulary_size": "The size follows from `vocabulary`, or from data; `max_tokens` limits it.",
     }
 
-    def vector(self, shape: Shape, mode: str, depth: Dim) -> Tensor:
+    def infer_output(self, shape: Shape, mode: str, depth: Dim) -> Tensor:
         """The output for tokens of a shape."""
         if mode == "int":
             return Tensor(shape, "int64")
-        return Tensor(one_hot(shape, depth) if mode == "one_hot" else (*shape[:-1], depth), "float32")
+        return Tensor(one_hot_shape(shape, depth) if mode == "one_hot" else (*shape[:-1], depth), "float32")
 
-    def size(
+    def vector_length(
         self,
         vocabulary: list[T] | None,
         *,
-        mode: str,
-        oov: int,
+        output_mode: str,
+        num_oov_indices: int,
         oov_token: T | None,
         mask_token: T | None,
         max_tokens: int | None,
-        pad: bool,
+        pad_to_max_tokens: bool,
         idf_weights: list[float] | None,
         invert: bool = False,
     ) -> int | None:
@@ -99,23 +107,26 @@ class _Vocabulary(PreprocessingLayer):
         Raises:
             ArgumentError: the arguments contradict each other.
         """
-        if pad and max_tokens is None:
+        if pad_to_max_tokens and max_tokens is None:
             message = "`pad_to_max_tokens` needs `max_tokens`, the size to pad to."
             raise ArgumentError("pad_to_max_tokens", message, "For example `max_tokens: 10000`.")
-        if idf_weights is not None and mode != "tf_idf":
-            message = f"`idf_weights` go with `output_mode: tf_idf`, not {mode}."
+        if idf_weights is not None and output_mode != "tf_idf":
+            message = f"`idf_weights` go with `output_mode: tf_idf`, not {output_mode}."
             raise ArgumentError("idf_weights", message, "Leave `idf_weights` out, or change `output_mode`.")
         if vocabulary is None:
-            return max_tokens if pad else None
-        if mode == "tf_idf" and idf_weights is None:
+            return max_tokens if pad_to_max_tokens else None
+        if output_mode == "tf_idf" and idf_weights is None:
             message = "`output_mode: tf_idf` with a `vocabulary` needs `idf_weights`."
             raise ArgumentError(
                 "idf_weights", message, "Give a weight for each entry, or learn both from data."
             )
-        masks = 1 if mask_token is not None and mode == "int" else 0
-        start = masks + oov
-        special = len(vocabulary) >= start and vocabulary[:start] == [mask_token] * masks + [oov_token] * oov
-        tokens = vocabulary[start:] if special else vocabulary
+        num_mask_tokens = 1 if mask_token is not None and output_mode == "int" else 0
+        start = num_mask_tokens + num_oov_indices
+        has_special_tokens = (
+            len(vocabulary) >= start
+            and vocabulary[:start] == [mask_token] * num_mask_tokens + [oov_token] * num_oov_indices
+        )
+        tokens = vocabulary[start:] if has_special_tokens else vocabulary
         if not tokens:
             raise ArgumentError(
                 "vocabulary", "`vocabulary` has no entries.", "Leave it out to learn it from data."
@@ -123,11 +134,13 @@ class _Vocabulary(PreprocessingLayer):
         seen: set[T] = set()
         for token in tokens:
             if token in seen:
-                raise ArgumentError("vocabulary", f"`vocabulary` has {quoted(token)} twice.", "Remove one.")
+                raise ArgumentError(
+                    "vocabulary", f"`vocabulary` has {quote_value(token)} twice.", "Remove one."
+                )
             seen.add(token)
         for reserved, argument in [(mask_token, "mask_token"), (oov_token if invert else None, "oov_token")]:
             if reserved is not None and reserved in seen:
-                message = f"`vocabulary` has {quoted(reserved)}, which is the `{argument}`."
+                message = f"`vocabulary` has {quote_value(reserved)}, which is the `{argument}`."
                 raise ArgumentError(
                     "vocabulary", message, "Remove it: special tokens are added by themselves."
                 )
@@ -135,19 +148,19 @@ class _Vocabulary(PreprocessingLayer):
             entries = start + len(tokens)
             message = f"`vocabulary` has {entries} entries with special tokens; `max_tokens` is {max_tokens}."
             raise ArgumentError("max_tokens", message, "Raise `max_tokens`, or leave it out.")
-        if mode == "tf_idf" and idf_weights is not None and len(idf_weights) != len(vocabulary):
+        if output_mode == "tf_idf" and idf_weights is not None and len(idf_weights) != len(vocabulary):
             message = f"`idf_weights` has {len(idf_weights)} numbers, `vocabulary` {len(vocabulary)} entries."
             raise ArgumentError("idf_weights", message, "Give a weight for each entry.")
-        return max_tokens if pad else start + len(tokens)
+        return max_tokens if pad_to_max_tokens else start + len(tokens)
 
 
-class _Lookup(_Vocabulary):
+class _LookupLayer(_VocabularyLayer):
     """What the lookups of one token at a time share; the fields are the subclasses' own."""
 
     trainable: Annotated[bool, Field(description="Without effect: the layer has no weights.")] = True
 
     def check(self) -> None:
-        self._depth()
+        self._vector_length()
         fields = self.arguments()
         check_sparse(fields["sparse"], fields["output_mode"])
         if not fields["invert"]:
@@ -163,24 +176,24 @@ class _Lookup(_Vocabulary):
 
     def output(self, x: Tensor) -> Tensor:
         mode: str = self.arguments()["output_mode"]
-        return self.vector(x.shape, mode, self._depth())
+        return self.infer_output(x.shape, mode, self._vector_length())
 
-    def _depth(self) -> int | None:
+    def _vector_length(self) -> int | None:
         fields = self.arguments()
-        return self.size(
+        return self.vector_length(
             fields["vocabulary"],
-            mode=fields["output_mode"],
-            oov=fields["num_oov_indices"],
+            output_mode=fields["output_mode"],
+            num_oov_indices=fields["num_oov_indices"],
             oov_token=fields["oov_token"],
             mask_token=fields["mask_token"],
             max_tokens=fields["max_tokens"],
-            pad=fields["pad_to_max_tokens"],
+            pad_to_max_tokens=fields["pad_to_max_tokens"],
             idf_weights=fields["idf_weights"],
             invert=fields["invert"],
         )
 
 
-class StringLookup(_Lookup):
+class StringLookup(_LookupLayer):
     """Turns words into indices, by a vocabulary given or learned from data.
 
     Input: (batch, ...) of text. Output: the same shape of indices, or with ``output_mode`` vectors.
@@ -189,24 +202,24 @@ class StringLookup(_Lookup):
         {type: StringLookup, vocabulary: [cat, dog]}
     """
 
-    takes: ClassVar[str] = "words of shape (batch, ...)"
+    input_description: ClassVar[str] = "words of shape (batch, ...)"
 
     max_tokens: MaxTokens = None
     num_oov_indices: OovIndices = 1
     mask_token: Annotated[str | None, Field(description="The word that becomes 0; null: none.")] = None
     oov_token: Annotated[str | None, Field(description="What stands for unknown words.")] = "[UNK]"  # noqa: S105  # no password
-    vocabulary: Words = None
+    vocabulary: WordVocabulary = None
     idf_weights: IdfWeights = None
     invert: Invert = False
     output_mode: OutputMode = "int"
     pad_to_max_tokens: PadToMaxTokens = False
-    sparse: Sparse = False
-    encoding: Encoding = "utf-8"
+    sparse: SparseOutput = False
+    encoding: TextEncoding = "utf-8"
     oov_method: Annotated[OovMethod, Field(description="Without effect: words are hashed.")] = "floormod"
     salt: Salt = None
 
 
-class IntegerLookup(_Lookup):
+class IntegerLookup(_LookupLayer):
     """Turns whole numbers into indices, by a vocabulary given or learned from data.
 
     Input: (batch, ...) of whole numbers. Output: the same shape, or with ``output_mode`` vectors.
@@ -215,18 +228,20 @@ class IntegerLookup(_Lookup):
         {type: IntegerLookup, vocabulary: [12, 36, 1138]}
     """
 
-    takes: ClassVar[str] = "whole numbers of shape (batch, ...)"
+    input_description: ClassVar[str] = "whole numbers of shape (batch, ...)"
 
     max_tokens: MaxTokens = None
     num_oov_indices: OovIndices = 1
-    mask_token: Annotated[Token | None, Field(description="The number that becomes 0; null: none.")] = None
-    oov_token: Annotated[Token | None, Field(description="What stands for unknown numbers.")] = -1
-    vocabulary: Integers = None
+    mask_token: Annotated[
+        IntegerToken | None, Field(description="The number that becomes 0; null: none.")
+    ] = None
+    oov_token: Annotated[IntegerToken | None, Field(description="What stands for unknown numbers.")] = -1
+    vocabulary: IntegerVocabulary = None
     vocabulary_dtype: Annotated[Literal["int64"], Field(description="Dtype of the vocabulary.")] = "int64"
     idf_weights: IdfWeights = None
     invert: Invert = False
     output_mode: OutputMode = "int"
-    sparse: Sparse = False
+    sparse: SparseOutput = False
     pad_to_max_tokens: PadToMaxTokens = False
     oov_method: Annotated[OovMethod, Field(description="How unknown numbers get their index.")] = "floormod"
     salt: Salt = None
@@ -238,7 +253,7 @@ class IntegerLookup(_Lookup):
         super().check()
 
 
-class TextVectorization(_Vocabulary, StandardLayer):
+class TextVectorization(_VocabularyLayer, StandardLayer):
     """Splits text into words and turns them into indices, by a vocabulary given or learned from data.
 
     Input: (batch,) or (batch, 1) of text. Output: (batch, words), or with ``output_mode`` vectors.
@@ -247,7 +262,7 @@ class TextVectorization(_Vocabulary, StandardLayer):
         {type: TextVectorization, max_tokens: 10000, output_sequence_length: 200}
     """
 
-    takes: ClassVar[str] = "text of shape (batch,) or (batch, 1)"
+    input_description: ClassVar[str] = "text of shape (batch,) or (batch, 1)"
 
     max_tokens: MaxTokens = None
     standardize: Annotated[
@@ -267,11 +282,11 @@ class TextVectorization(_Vocabulary, StandardLayer):
         PositiveInt | None, Field(description="Words of each text, padded or cut; null: of the longest.")
     ] = None
     pad_to_max_tokens: PadToMaxTokens = False
-    vocabulary: Words = None
+    vocabulary: WordVocabulary = None
     idf_weights: IdfWeights = None
-    sparse: Sparse = False
+    sparse: SparseOutput = False
     ragged: Annotated[bool, Field(description="Whether the output is a ragged tensor.")] = False
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
 
     def check(self) -> None:
         check_sparse(self.sparse, self.output_mode)
@@ -284,22 +299,22 @@ class TextVectorization(_Vocabulary, StandardLayer):
             if self.ragged:
                 message = "A ragged output holds indices: it needs `output_mode: int`."
                 raise ArgumentError("ragged", message, "Leave `ragged` or `output_mode` out.")
-        self._depth()
+        self._vector_length()
 
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
             return Tensor((x.shape[0], self.output_sequence_length), "int64")
         shape = (*x.shape, None) if self.split is not None else x.shape if x.rank > 1 else (*x.shape, 1)
-        return self.vector(shape, self.output_mode, self._depth())
+        return self.infer_output(shape, self.output_mode, self._vector_length())
 
-    def _depth(self) -> int | None:
-        return self.size(
+    def _vector_length(self) -> int | None:
+        return self.vector_length(
             self.vocabulary,
-            mode=self.output_mode,
-            oov=1,
+            output_mode=self.output_mode,
+            num_oov_indices=1,
             oov_token="[UNK]",  # noqa: S106  # no password
             mask_token="",
             max_tokens=self.max_tokens,
-            pad=self.pad_to_max_tokens,
+            pad_to_max_tokens=self.pad_to_max_tokens,
             idf_weights=self.idf_weights,
         )

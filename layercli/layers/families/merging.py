@@ -5,31 +5,46 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.layers.arguments import Axis, AxisPair
-from layercli.layers.base import Inferred, StandardLayer
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, axis_index, product, show, times
+from layercli.layers.base import InferredLayer, StandardLayer
+from layercli.layers.shapes import (
+    Dim,
+    RankError,
+    Shape,
+    ShapeError,
+    Tensor,
+    format_shape,
+    multiply_dims,
+    product_of,
+    resolve_axis,
+)
 from layercli.schema.strict_model import ArgumentError
 
 
-class Merge(StandardLayer):
+class MergeLayer(StandardLayer):
     """A layer that takes several inputs."""
 
     family: ClassVar[str] = "merging"
-    takes: ClassVar[str] = "several tensors"
-    pair: ClassVar[bool] = False
+    input_description: ClassVar[str] = "several tensors"
+    is_binary: ClassVar[bool] = False
     """Whether the layer takes exactly two inputs."""
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
-        if len(inputs) < 2 or (self.pair and len(inputs) > 2):
-            count = "exactly two inputs" if self.pair else "two inputs or more"
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
+        if len(inputs) < 2 or (self.is_binary and len(inputs) > 2):
+            count = "exactly two inputs" if self.is_binary else "two inputs or more"
             raise ShapeError(f"{self.title()} takes {count}; it gets {len(inputs)}.")
         shapes = [x.shape for x in inputs]
         batches = {shape[0] for shape in shapes} - {None}
         if len(batches) > 1:
-            raise ShapeError(f"{self.title()} takes inputs of one batch size; it gets {_listed(shapes)}.")
-        merged = self.merged(shapes)
-        return Inferred((Tensor(merged, self.compute_dtype),), multiply_adds=self.products(shapes, merged))
+            raise ShapeError(
+                f"{self.title()} takes inputs of one batch size; it gets {_format_shapes(shapes)}."
+            )
+        output_shape = self.infer_output_shape(shapes)
+        return InferredLayer(
+            (Tensor(output_shape, self.compute_dtype),),
+            multiply_adds=self.count_multiply_adds(shapes, output_shape),
+        )
 
-    def merged(self, shapes: list[Shape]) -> Shape:
+    def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         """The output's shape.
 
         Raises:
@@ -37,40 +52,40 @@ class Merge(StandardLayer):
         """
         raise NotImplementedError
 
-    def products(self, shapes: list[Shape], merged: Shape) -> int | None:
+    def count_multiply_adds(self, shapes: list[Shape], output_shape: Shape) -> int | None:
         """Multiply-adds of products, per example."""
-        del shapes, merged
+        del shapes, output_shape
         return 0
 
 
-class _Elementwise(Merge):
-    takes: ClassVar[str] = "several tensors of one shape; axes of size 1 stretch"
+class _ElementwiseMerge(MergeLayer):
+    input_description: ClassVar[str] = "several tensors of one shape; axes of size 1 stretch"
 
-    def merged(self, shapes: list[Shape]) -> Shape:
+    def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         batch = next((shape[0] for shape in shapes if shape[0] is not None), None)
         merged = shapes[0][1:]
         for shape in shapes[1:]:
             long, short = sorted((merged, shape[1:]), key=len, reverse=True)
             lead = len(long) - len(short)
             merged = long[:lead] + tuple(
-                self._stretched(pair, shapes) for pair in zip(long[lead:], short, strict=True)
+                self._broadcast_size(pair, shapes) for pair in zip(long[lead:], short, strict=True)
             )
         return (batch, *merged)
 
-    def _stretched(self, pair: tuple[Dim, Dim], shapes: list[Shape]) -> Dim:
-        one, other = pair
-        if one is None or other is None:
+    def _broadcast_size(self, pair: tuple[Dim, Dim], shapes: list[Shape]) -> Dim:
+        first, second = pair
+        if first is None or second is None:
             return None
-        if one == 1 or other == 1 or one == other:
-            return other if one == 1 else one
+        if first == 1 or second == 1 or first == second:
+            return second if first == 1 else first
         raise ShapeError(
             f"{self.title()} takes inputs of one shape, where axes of size 1 stretch; "
-            f"it gets {_listed(shapes)}: {one} and {other} do not match.",
+            f"it gets {_format_shapes(shapes)}: {first} and {second} do not match.",
             hint="Give the layers before it outputs of one size, or put them side by side with Concatenate.",
         )
 
 
-class Add(_Elementwise):
+class Add(_ElementwiseMerge):
     """Adds its inputs, element by element.
 
     Input: several tensors of one shape. Output: that shape.
@@ -80,7 +95,7 @@ class Add(_Elementwise):
     """
 
 
-class Average(_Elementwise):
+class Average(_ElementwiseMerge):
     """The mean of its inputs, element by element.
 
     Input: several tensors of one shape. Output: that shape.
@@ -90,7 +105,7 @@ class Average(_Elementwise):
     """
 
 
-class Maximum(_Elementwise):
+class Maximum(_ElementwiseMerge):
     """The largest of its inputs, element by element.
 
     Input: several tensors of one shape. Output: that shape.
@@ -100,7 +115,7 @@ class Maximum(_Elementwise):
     """
 
 
-class Minimum(_Elementwise):
+class Minimum(_ElementwiseMerge):
     """The smallest of its inputs, element by element.
 
     Input: several tensors of one shape. Output: that shape.
@@ -110,7 +125,7 @@ class Minimum(_Elementwise):
     """
 
 
-class Multiply(_Elementwise):
+class Multiply(_ElementwiseMerge):
     """Multiplies its inputs, element by element.
 
     Input: several tensors of one shape. Output: that shape.
@@ -120,7 +135,7 @@ class Multiply(_Elementwise):
     """
 
 
-class Subtract(_Elementwise):
+class Subtract(_ElementwiseMerge):
     """The first input less the second, element by element.
 
     Input: two tensors of one shape. Output: that shape.
@@ -129,11 +144,11 @@ class Subtract(_Elementwise):
         {type: Subtract}
     """
 
-    takes: ClassVar[str] = "two tensors of one shape; axes of size 1 stretch"
-    pair: ClassVar[bool] = True
+    input_description: ClassVar[str] = "two tensors of one shape; axes of size 1 stretch"
+    is_binary: ClassVar[bool] = True
 
 
-class Concatenate(Merge):
+class Concatenate(MergeLayer):
     """Puts its inputs one after the other along an axis.
 
     Input: several tensors that differ in that axis only. Output: that axis is the sum of theirs.
@@ -142,36 +157,36 @@ class Concatenate(Merge):
         {type: Concatenate}
     """
 
-    takes: ClassVar[str] = "several tensors that are equal in every axis but one"
+    input_description: ClassVar[str] = "several tensors that are equal in every axis but one"
 
     axis: Annotated[Axis, Field(description="The axis to concatenate along; -1: the last one.")] = -1
 
-    def merged(self, shapes: list[Shape]) -> Shape:
+    def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         ranks = {len(shape) for shape in shapes}
         if len(ranks) > 1:
-            raise RankError(f"{self.title()} takes inputs of one rank; it gets {_listed(shapes)}.")
+            raise RankError(f"{self.title()} takes inputs of one rank; it gets {_format_shapes(shapes)}.")
         (rank,) = ranks
-        joined = axis_index(self.axis, rank)
-        if joined is None:
+        concat_axis = resolve_axis(self.axis, rank)
+        if concat_axis is None:
             raise ShapeError(
-                f"{self.title()} is to join axis {self.axis}; its inputs are {_listed(shapes)}.",
+                f"{self.title()} is to join axis {self.axis}; its inputs are {_format_shapes(shapes)}.",
                 hint="Count axes from 0, the batch, or from -1, the last one, backwards.",
                 argument="axis",
             )
         for axis in range(rank):
             sizes = {shape[axis] for shape in shapes} - {None}
-            if axis != joined and len(sizes) > 1:
+            if axis != concat_axis and len(sizes) > 1:
                 raise ShapeError(
                     f"{self.title()} joins axis {self.axis}, so its inputs must be equal in all others; "
-                    f"it gets {_listed(shapes)}, which differ in axis {axis}.",
+                    f"it gets {_format_shapes(shapes)}, which differ in axis {axis}.",
                     hint="Make that axis equal, or choose another axis to join.",
                 )
-        lengths = [shape[joined] for shape in shapes]
+        lengths = [shape[concat_axis] for shape in shapes]
         total = None if None in lengths else sum(length for length in lengths if length is not None)
-        return (*shapes[0][:joined], total, *shapes[0][joined + 1 :])
+        return (*shapes[0][:concat_axis], total, *shapes[0][concat_axis + 1 :])
 
 
-class Dot(Merge):
+class Dot(MergeLayer):
     """The products of two inputs, summed over one axis of each.
 
     Input: two tensors. Output: (batch, other axes of the first, other axes of the second), or (batch, 1).
@@ -180,8 +195,8 @@ class Dot(Merge):
         {type: Dot, axes: -1}
     """
 
-    takes: ClassVar[str] = "two tensors"
-    pair: ClassVar[bool] = True
+    input_description: ClassVar[str] = "two tensors"
+    is_binary: ClassVar[bool] = True
 
     axes: Annotated[
         AxisPair, Field(description="The axis to sum over, or a list: that of each input.", examples=[-1])
@@ -195,41 +210,46 @@ class Dot(Merge):
             message = f"`axes` is {self.axes}; Dot cannot sum over axis 0, the batch."
             raise ArgumentError("axes", message, "For the last axis of both inputs write `axes: -1`.")
 
-    def _summed(self, shapes: list[Shape]) -> list[int]:
+    def _summed_axes(self, shapes: list[Shape]) -> list[int]:
         if isinstance(self.axes, int):
             # Keras wraps a single negative axis around.
-            chosen = [self.axes % len(shape) if self.axes < 0 else self.axes for shape in shapes]
+            declared_axes = [self.axes % len(shape) if self.axes < 0 else self.axes for shape in shapes]
         else:
-            chosen = self.axes
-        found = [axis_index(axis, len(shape)) for axis, shape in zip(chosen, shapes, strict=True)]
-        for axis, shape in zip(found, shapes, strict=True):
+            declared_axes = self.axes
+        axes = [resolve_axis(axis, len(shape)) for axis, shape in zip(declared_axes, shapes, strict=True)]
+        for axis, shape in zip(axes, shapes, strict=True):
             if not axis:
                 where = "has no axis" if axis is None else "would be summed over its batch: axis"
                 raise ShapeError(
-                    f"Dot with `axes: {self.axes}` does not fit {_listed(shapes)}: {show(shape)} {where} "
+                    f"Dot with `axes: {self.axes}` does not fit {_format_shapes(shapes)}: {format_shape(shape)} {where} "
                     f"{self.axes if axis is None else 0}.",
                     hint="Name an axis of each input that is not the batch; -1 is the last one.",
                     argument="axes",
                 )
-        return [axis for axis in found if axis is not None]
+        return [axis for axis in axes if axis is not None]
 
-    def merged(self, shapes: list[Shape]) -> Shape:
+    def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         first, second = shapes
-        one, other = self._summed(shapes)
-        if first[one] != second[other]:
+        first_axis, second_axis = self._summed_axes(shapes)
+        if first[first_axis] != second[second_axis]:
             raise ShapeError(
-                f"Dot sums over axis {one} of {show(first)} and axis {other} of {show(second)}, "
-                f"which must be equal: {first[one]} and {second[other]}.",
+                f"Dot sums over axis {first_axis} of {format_shape(first)} and axis {second_axis} of {format_shape(second)}, "
+                f"which must be equal: {first[first_axis]} and {second[second_axis]}.",
                 hint="Choose axes of one size with `axes: [first, second]`.",
                 argument="axes",
             )
-        rest = (*first[:one], *first[one + 1 :], *second[1:other], *second[other + 1 :])
+        rest = (
+            *first[:first_axis],
+            *first[first_axis + 1 :],
+            *second[1:second_axis],
+            *second[second_axis + 1 :],
+        )
         return rest if len(rest) > 1 else (*rest, 1)
 
-    def products(self, shapes: list[Shape], merged: Shape) -> int | None:
-        return times(product(merged[1:]), shapes[0][self._summed(shapes)[0]])
+    def count_multiply_adds(self, shapes: list[Shape], output_shape: Shape) -> int | None:
+        return multiply_dims(product_of(output_shape[1:]), shapes[0][self._summed_axes(shapes)[0]])
 
 
-def _listed(shapes: list[Shape]) -> str:
-    shown = [show(shape) for shape in shapes]
+def _format_shapes(shapes: list[Shape]) -> str:
+    shown = [format_shape(shape) for shape in shapes]
     return ", ".join(shown[:-1]) + " and " + shown[-1]

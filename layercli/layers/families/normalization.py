@@ -5,12 +5,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import LARGEST, Axes, Axis, Constraint, Initializer, Rate, Regularizer
+from layercli.layers.arguments import MAX_INT32, Axes, Axis, Constraint, Initializer, Rate, Regularizer
 from layercli.layers.base import Layer, StandardLayer, Weight
-from layercli.layers.shapes import ShapeError, Tensor, axis_index, show
+from layercli.layers.shapes import ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.strict_model import ArgumentError
 from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import quoted
+from layercli.source.nodes import quote_value
 
 Epsilon = Annotated[float, Field(ge=0, description="Added to the variance, to keep from dividing by zero.")]
 Center = Annotated[bool, Field(description="Whether to add an offset, beta, that is trained.")]
@@ -28,49 +28,49 @@ Momentum = Annotated[
 ]
 
 
-_CLIPPING = ("rmin", "rmax", "dmax")
+_CLIPPING_KEYS = ("rmin", "rmax", "dmax")
 
 
-class Normalizer(StandardLayer):
+class NormalizationLayer(StandardLayer):
     """A layer that gives its input normalized, in the same shape."""
 
     family: ClassVar[str] = "normalization"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
-    def chosen(self) -> list[int]:
+    def feature_axes(self) -> list[int]:
         """The axes that the ``axis`` argument names, in the order of the weights' axes."""
         axis: int | list[int] = getattr(self, "axis")  # noqa: B009  # each class has its own type of axis
         return sorted(axis) if isinstance(axis, list) else [axis]
 
     def output(self, x: Tensor) -> Tensor:
-        for axis in self.chosen():
-            if axis_index(axis, x.rank) is None:
+        for axis in self.feature_axes():
+            if resolve_axis(axis, x.rank) is None:
                 raise ShapeError(
-                    f"{self.title()} is to normalize axis {axis}; its input is {show(x.shape)}.",
+                    f"{self.title()} is to normalize axis {axis}; its input is {format_shape(x.shape)}.",
                     hint="Count axes from 0, the batch, or from -1, the last one, backwards.",
                     argument="axis",
                 )
         return Tensor(x.shape, self.compute_dtype)
 
-    def sizes(self, x: Tensor) -> tuple[int, ...]:
+    def feature_sizes(self, x: Tensor) -> tuple[int, ...]:
         """The sizes of the chosen axes.
 
         Raises:
             ShapeError: one of them is unknown.
         """
-        for axis in self.chosen():
-            if axis_index(axis, x.rank) == 0 and x.shape[0] is None:
+        for axis in self.feature_axes():
+            if resolve_axis(axis, x.rank) == 0 and x.shape[0] is None:
                 raise ShapeError(
-                    f"{self.title()} cannot normalize axis {axis} of {show(x.shape)}: it is the batch axis.",
+                    f"{self.title()} cannot normalize axis {axis} of {format_shape(x.shape)}: it is the batch axis.",
                     hint="Use the axis of the features: `axis: -1`."
                     if x.rank > 1
                     else "Its input needs an axis of features.",
                     argument="axis",
                 )
-        return tuple(self.known(x, axis) for axis in self.chosen())
+        return tuple(self.require_size(x, axis) for axis in self.feature_axes())
 
 
-class _Affine(Normalizer):
+class _AffineNormalization(NormalizationLayer):
     epsilon: Epsilon = 1e-3
     center: Center = True
     scale: Scale = True
@@ -83,10 +83,10 @@ class _Affine(Normalizer):
 
     def weights(self, x: Tensor) -> list[Weight]:
         names = ["gamma"] * self.scale + ["beta"] * self.center
-        return [Weight(name, self.sizes(x)) for name in names]
+        return [Weight(name, self.feature_sizes(x)) for name in names]
 
 
-class BatchNormalization(_Affine):
+class BatchNormalization(_AffineNormalization):
     """Normalizes each feature over the batch; when not training, by moving statistics.
 
     Input: (batch, ...). Output: the same shape.
@@ -119,11 +119,11 @@ class BatchNormalization(_Affine):
     def check(self) -> None:
         clipping = self.renorm_clipping or {}
         for key in clipping:
-            if key not in _CLIPPING:
-                message = f"`renorm_clipping` has a bound {quoted(key)}; known are rmin, rmax and dmax."
-                hint = did_you_mean(key, _CLIPPING, otherwise="Leave it out.")
+            if key not in _CLIPPING_KEYS:
+                message = f"`renorm_clipping` has a bound {quote_value(key)}; known are rmin, rmax and dmax."
+                hint = did_you_mean(key, _CLIPPING_KEYS, otherwise="Leave it out.")
                 raise ArgumentError("renorm_clipping", message, hint)
-        low, high, shift = (clipping.get(key) for key in _CLIPPING)
+        low, high, shift = (clipping.get(key) for key in _CLIPPING_KEYS)
         if self.renorm and low is not None and high is not None and high < low:
             message = f"`renorm_clipping` has rmin {low:g} above rmax {high:g}."
             raise ArgumentError("renorm_clipping", message, "Let rmax be the larger one.")
@@ -135,11 +135,11 @@ class BatchNormalization(_Affine):
         names = ["moving_mean", "moving_variance"]
         if self.renorm:
             names += ["moving_stddev", "renorm_mean", "renorm_stddev"]
-        moving = [Weight(name, self.sizes(x), trainable=False) for name in names]
-        return super().weights(x) + moving
+        moving_weights = [Weight(name, self.feature_sizes(x), trainable=False) for name in names]
+        return super().weights(x) + moving_weights
 
 
-class LayerNormalization(_Affine):
+class LayerNormalization(_AffineNormalization):
     """Normalizes each example over its features.
 
     Input: (batch, ...). Output: the same shape.
@@ -148,7 +148,7 @@ class LayerNormalization(_Affine):
         {type: LayerNormalization}
     """
 
-    advice: ClassVar[dict[str, str]] = Layer.advice | {
+    hints: ClassVar[dict[str, str]] = Layer.hints | {
         "rms_scaling": "It is deprecated in Keras; use the layer RMSNormalization."
     }
 
@@ -158,7 +158,7 @@ class LayerNormalization(_Affine):
         return x  # Keras turns autocast off
 
 
-class GroupNormalization(_Affine):
+class GroupNormalization(_AffineNormalization):
     """Normalizes each example over groups of its channels.
 
     Input: (batch, ..., channels). Output: the same shape.
@@ -169,7 +169,7 @@ class GroupNormalization(_Affine):
 
     groups: Annotated[
         int,
-        Field(ge=-1, le=LARGEST, description="Number of groups of channels; -1: each channel is a group."),
+        Field(ge=-1, le=MAX_INT32, description="Number of groups of channels; -1: each channel is a group."),
     ] = 32
     axis: AxisArgument = -1
 
@@ -182,19 +182,19 @@ class GroupNormalization(_Affine):
         return x  # Keras turns autocast off
 
     def weights(self, x: Tensor) -> list[Weight]:
-        (channels,) = self.sizes(x)
+        (channels,) = self.feature_sizes(x)
         groups = channels if self.groups == -1 else self.groups
         if groups == 0 or channels % groups or channels < groups:
             raise ShapeError(
                 f"GroupNormalization cannot split {channels} channels into {groups} groups of one size; "
-                f"it gets {show(x.shape)}.",
+                f"it gets {format_shape(x.shape)}.",
                 hint=f"Use a divisor of {channels}, such as `groups: {math.gcd(channels, groups)}`.",
                 argument="groups",
             )
         return super().weights(x)
 
 
-class RMSNormalization(Normalizer):
+class RMSNormalization(NormalizationLayer):
     """Divides each example by the root mean square of its features.
 
     Input: (batch, ...). Output: the same shape.
@@ -207,10 +207,10 @@ class RMSNormalization(Normalizer):
     epsilon: Epsilon = 1e-6
 
     def weights(self, x: Tensor) -> list[Weight]:
-        return [Weight("scale", self.sizes(x))]
+        return [Weight("scale", self.feature_sizes(x))]
 
 
-class UnitNormalization(Normalizer):
+class UnitNormalization(NormalizationLayer):
     """Divides each example by the length of its vector of features.
 
     Input: (batch, ...). Output: the same shape.

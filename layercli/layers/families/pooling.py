@@ -5,18 +5,18 @@ from typing import Annotated, ClassVar, TypeAlias, TypeVar
 from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding, Size1D, Size2D, Size3D
-from layercli.layers.bases.spatial import IMAGES, SEQUENCES, VOLUMES, Spatial
+from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
 from layercli.layers.shapes import Tensor
 
 T = TypeVar("T")
 PoolSize: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[2])]
-Strides: TypeAlias = Annotated[
+PoolStrides: TypeAlias = Annotated[
     T | None, Field(description="Step of the window along each axis; null: pool_size, so that none overlap.")
 ]
 OutputSize: TypeAlias = Annotated[T, Field(description="Length of each axis of the output.", examples=[4])]
 
 
-class _Pooling(Spatial):
+class _Pooling(SpatialLayer):
     family: ClassVar[str] = "pooling"
 
     pool_size: tuple[int, ...]
@@ -26,8 +26,8 @@ class _Pooling(Spatial):
 
     def output(self, x: Tensor) -> Tensor:
         strides = self.strides or self.pool_size
-        lengths = self.slide(x, self.pool_size, strides, self.padding, argument="pool_size")
-        return self.tensor(x, lengths, self.channels(x))
+        lengths = self.slide_window(x, self.pool_size, strides, self.padding, argument="pool_size")
+        return self.build_output(x, lengths, self.channels(x))
 
 
 class MaxPooling1D(_Pooling):
@@ -39,11 +39,11 @@ class MaxPooling1D(_Pooling):
         {type: MaxPooling1D, pool_size: 2}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     pool_size: PoolSize[Size1D] = (2,)
-    strides: Strides[Size1D] = None
+    strides: PoolStrides[Size1D] = None
 
 
 class MaxPooling2D(_Pooling):
@@ -55,11 +55,11 @@ class MaxPooling2D(_Pooling):
         {type: MaxPooling2D, pool_size: 2}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
     pool_size: PoolSize[Size2D] = (2, 2)
-    strides: Strides[Size2D] = None
+    strides: PoolStrides[Size2D] = None
 
 
 class MaxPooling3D(_Pooling):
@@ -71,11 +71,11 @@ class MaxPooling3D(_Pooling):
         {type: MaxPooling3D, pool_size: 2}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
     pool_size: PoolSize[Size3D] = (2, 2, 2)
-    strides: Strides[Size3D] = None
+    strides: PoolStrides[Size3D] = None
 
 
 class AveragePooling1D(_Pooling):
@@ -87,11 +87,11 @@ class AveragePooling1D(_Pooling):
         {type: AveragePooling1D, pool_size: 2}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     pool_size: PoolSize[Size1D]
-    strides: Strides[Size1D] = None
+    strides: PoolStrides[Size1D] = None
 
 
 class AveragePooling2D(_Pooling):
@@ -103,11 +103,11 @@ class AveragePooling2D(_Pooling):
         {type: AveragePooling2D, pool_size: 2}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
     pool_size: PoolSize[Size2D]
-    strides: Strides[Size2D] = None
+    strides: PoolStrides[Size2D] = None
 
 
 class AveragePooling3D(_Pooling):
@@ -119,22 +119,22 @@ class AveragePooling3D(_Pooling):
         {type: AveragePooling3D, pool_size: 2}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
     pool_size: PoolSize[Size3D]
-    strides: Strides[Size3D] = None
+    strides: PoolStrides[Size3D] = None
 
 
-class _GlobalPooling(Spatial):
+class _GlobalPooling(SpatialLayer):
     family: ClassVar[str] = "pooling"
 
     data_format: DataFormat = None
     keepdims: Annotated[bool, Field(description="Whether the pooled axes stay, each of length 1.")] = False
 
     def output(self, x: Tensor) -> Tensor:
-        lengths = (1,) * len(self.lengths(x)) if self.keepdims else ()
-        return self.tensor(x, lengths, self.channels(x))
+        lengths = (1,) * len(self.spatial_lengths(x)) if self.keepdims else ()
+        return self.build_output(x, lengths, self.channels(x))
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
@@ -146,8 +146,8 @@ class GlobalMaxPooling1D(_GlobalPooling):
         {type: GlobalMaxPooling1D}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
@@ -159,8 +159,8 @@ class GlobalMaxPooling2D(_GlobalPooling):
         {type: GlobalMaxPooling2D}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
 
 class GlobalMaxPooling3D(_GlobalPooling):
@@ -172,8 +172,8 @@ class GlobalMaxPooling3D(_GlobalPooling):
         {type: GlobalMaxPooling3D}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
@@ -185,8 +185,8 @@ class GlobalAveragePooling1D(_GlobalPooling):
         {type: GlobalAveragePooling1D}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
 
 class GlobalAveragePooling2D(_GlobalPooling):
@@ -198,8 +198,8 @@ class GlobalAveragePooling2D(_GlobalPooling):
         {type: GlobalAveragePooling2D}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
 
 class GlobalAveragePooling3D(_GlobalPooling):
@@ -211,11 +211,11 @@ class GlobalAveragePooling3D(_GlobalPooling):
         {type: GlobalAveragePooling3D}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
 
-class _AdaptivePooling(Spatial):
+class _AdaptivePooling(SpatialLayer):
     """Keras declares no rank here: its symbolic call takes any, and so does this class."""
 
     family: ClassVar[str] = "pooling"
@@ -224,9 +224,9 @@ class _AdaptivePooling(Spatial):
     data_format: ExactDataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        if self.channels_first and x.rank < 2:
-            raise self.wrong_rank(x.shape)
-        return self.tensor(x, self.output_size, self.channels(x))
+        if self.is_channels_first and x.rank < 2:
+            raise self.rank_error(x.shape)
+        return self.build_output(x, self.output_size, self.channels(x))
 
 
 class AdaptiveAveragePooling1D(_AdaptivePooling):
@@ -238,7 +238,7 @@ class AdaptiveAveragePooling1D(_AdaptivePooling):
         {type: AdaptiveAveragePooling1D, output_size: 4}
     """
 
-    takes: ClassVar[str] = SEQUENCES
+    input_description: ClassVar[str] = SEQUENCE_INPUT
 
     output_size: OutputSize[Size1D]
 
@@ -252,7 +252,7 @@ class AdaptiveAveragePooling2D(_AdaptivePooling):
         {type: AdaptiveAveragePooling2D, output_size: 4}
     """
 
-    takes: ClassVar[str] = IMAGES
+    input_description: ClassVar[str] = IMAGE_INPUT
 
     output_size: OutputSize[Size2D]
 
@@ -266,7 +266,7 @@ class AdaptiveAveragePooling3D(_AdaptivePooling):
         {type: AdaptiveAveragePooling3D, output_size: 4}
     """
 
-    takes: ClassVar[str] = VOLUMES
+    input_description: ClassVar[str] = VOLUME_INPUT
 
     output_size: OutputSize[Size3D]
 
@@ -280,7 +280,7 @@ class AdaptiveMaxPooling1D(_AdaptivePooling):
         {type: AdaptiveMaxPooling1D, output_size: 4}
     """
 
-    takes: ClassVar[str] = SEQUENCES
+    input_description: ClassVar[str] = SEQUENCE_INPUT
 
     output_size: OutputSize[Size1D]
 
@@ -294,7 +294,7 @@ class AdaptiveMaxPooling2D(_AdaptivePooling):
         {type: AdaptiveMaxPooling2D, output_size: 4}
     """
 
-    takes: ClassVar[str] = IMAGES
+    input_description: ClassVar[str] = IMAGE_INPUT
 
     output_size: OutputSize[Size2D]
 
@@ -308,6 +308,6 @@ class AdaptiveMaxPooling3D(_AdaptivePooling):
         {type: AdaptiveMaxPooling3D, output_size: 4}
     """
 
-    takes: ClassVar[str] = VOLUMES
+    input_description: ClassVar[str] = VOLUME_INPUT
 
     output_size: OutputSize[Size3D]

@@ -6,18 +6,18 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import Axes, DataFormat, Numbers, PositiveInt, extent
-from layercli.layers.base import Inferred, Layer, StandardLayer, Weight
-from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, axis_index, show
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.layers.arguments import Axes, DataFormat, NestedNumbers, PositiveInt, nested_shape
+from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 
-def _salt(value: Any) -> int | list[int]:
+def _parse_salt(value: Any) -> int | list[int]:
     items = list(value) if isinstance(value, (list, tuple)) else [value, value]
     if len(items) != 2 or any(isinstance(item, bool) or not isinstance(item, int) for item in items):
-        message = f"`salt` is {quoted(value)}; it must be a whole number, or a list of 2 of them."
-        raise refuse("wrong-type", message, "For example `salt: [133, 137]`.")
+        message = f"`salt` is {quote_value(value)}; it must be a whole number, or a list of 2 of them."
+        raise value_error("wrong-type", message, "For example `salt: [133, 137]`.")
     return items if isinstance(value, (list, tuple)) else items[0]
 
 
@@ -29,23 +29,29 @@ OutputDType: TypeAlias = Annotated[
     | None,
     Field(description="Dtype of the output; null: Keras's default."),
 ]  # fmt: skip
-Sparse = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
+SparseOutput = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
 
 
-def _category(value: Any) -> int | str:
+def _parse_category(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise refuse("wrong-type", f"{quoted(value)} is no category; expected a whole number, or text.")
+        raise value_error(
+            "wrong-type", f"{quote_value(value)} is no category; expected a whole number, or text."
+        )
     return value
 
 
-Category: TypeAlias = Annotated[int | str, PlainValidator(_category), Expected("a whole number, or text")]
+Category: TypeAlias = Annotated[
+    int | str, PlainValidator(_parse_category), ExpectedText("a whole number, or text")
+]
 Salt: TypeAlias = Annotated[
-    Annotated[int | list[int], PlainValidator(_salt), Expected("a whole number, or a list of 2 of them")]
+    Annotated[
+        int | list[int], PlainValidator(_parse_salt), ExpectedText("a whole number, or a list of 2 of them")
+    ]
     | None,
     Field(description="Key of the hash, a whole number or 2 of them; null: a hash without a key."),
 ]
-Height = Annotated[PositiveInt, Field(description="Height of the output.", examples=[224])]
-Width = Annotated[PositiveInt, Field(description="Width of the output.", examples=[224])]
+OutputHeight = Annotated[PositiveInt, Field(description="Height of the output.", examples=[224])]
+OutputWidth = Annotated[PositiveInt, Field(description="Width of the output.", examples=[224])]
 
 
 class PreprocessingLayer(Layer):
@@ -56,7 +62,7 @@ class PreprocessingLayer(Layer):
     dtype: OutputDType = None  # type: ignore[assignment]  # admits more than floating point
 
 
-def one_hot(shape: Shape, depth: Dim) -> Shape:
+def one_hot_shape(shape: Shape, depth: Dim) -> Shape:
     """Each number becomes a vector; a last axis of 1 is taken away first."""
     return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
 
@@ -82,12 +88,12 @@ class Rescaling(StandardLayer):
     """
 
     family: ClassVar[str] = "preprocessing"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
     scale: Annotated[
-        Numbers, Field(description="Factor; a list: one for each channel.", examples=[0.003921569])
+        NestedNumbers, Field(description="Factor; a list: one for each channel.", examples=[0.003921569])
     ]
-    offset: Annotated[Numbers, Field(description="What is added after scaling.")] = 0.0
+    offset: Annotated[NestedNumbers, Field(description="What is added after scaling.")] = 0.0
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
@@ -103,30 +109,34 @@ class Normalization(StandardLayer):
     """
 
     family: ClassVar[str] = "preprocessing"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
     axis: Annotated[
         Axes | None, Field(description="Axes with a mean of their own; null: one mean for all numbers.")
     ] = -1
-    mean: Annotated[Numbers | None, Field(description="The mean; null: measured on data.")] = None
-    variance: Annotated[Numbers | None, Field(description="The variance; null: measured on data.")] = None
+    mean: Annotated[NestedNumbers | None, Field(description="The mean; null: measured on data.")] = None
+    variance: Annotated[NestedNumbers | None, Field(description="The variance; null: measured on data.")] = (
+        None
+    )
     invert: Annotated[bool, Field(description="Whether to undo the normalization instead.")] = False
 
     def check(self) -> None:
         if (self.mean is None) != (self.variance is None):
-            given, missing = ("mean", "variance") if self.variance is None else ("variance", "mean")
-            message = f"Normalization got `{given}` and no `{missing}`."
-            raise ArgumentError(given, message, f"Give both, or neither to measure them: add `{missing}`.")
+            given_argument, missing_argument = (
+                ("mean", "variance") if self.variance is None else ("variance", "mean")
+            )
+            message = f"Normalization got `{given_argument}` and no `{missing_argument}`."
+            raise ArgumentError(
+                given_argument, message, f"Give both, or neither to measure them: add `{missing_argument}`."
+            )
         if self.mean is None:
             return
-        mean, variance = extent(self.mean), extent(self.variance)
-        if mean != variance:
-            message = f"`mean` has shape {show(mean)}, `variance` {show(variance)}; they must be alike."
+        mean_shape, variance_shape = nested_shape(self.mean), nested_shape(self.variance)
+        if mean_shape != variance_shape:
+            message = f"`mean` has shape {format_shape(mean_shape)}, `variance` {format_shape(variance_shape)}; they must be alike."
             raise ArgumentError("variance", message)
-        if len(mean) > len(self._axes()):
-            message = (
-                f"`mean` has shape {show(mean)}; `axis` names {len(self._axes())} axes, so it has too many."
-            )
+        if len(mean_shape) > len(self._axis_list()):
+            message = f"`mean` has shape {format_shape(mean_shape)}; `axis` names {len(self._axis_list())} axes, so it has too many."
             raise ArgumentError(
                 "mean", message, "A number is the mean of all; a list has one for each channel."
             )
@@ -136,68 +146,70 @@ class Normalization(StandardLayer):
         return Tensor(x.shape, self.compute_dtype)
 
     def weights(self, x: Tensor) -> list[Weight]:
-        kept = self._kept(x)
-        shape = tuple(self.known(x, index) for index in kept)
+        axes = self._resolve_axes(x)
+        shape = tuple(self.require_size(x, index) for index in axes)
         if self.mean is None:
-            if math.prod(shape) != math.prod(self.known(x, index) for index in set(kept)):
+            if math.prod(shape) != math.prod(self.require_size(x, index) for index in set(axes)):
                 raise ShapeError("Normalization names an axis twice.", argument="axis")
             return [
                 Weight("mean", shape, trainable=False),
                 Weight("variance", shape, trainable=False),
                 Weight("count", (), trainable=False, dtype="int32"),
             ]
-        given = extent(self.mean)
+        mean_shape = nested_shape(self.mean)
         sizes: dict[int, int] = {}
-        for size, index in zip(reversed(given), reversed(kept), strict=False):
+        for size, index in zip(reversed(mean_shape), reversed(axes), strict=False):
             sizes[index] = size
-        kind = show(shape)
+        shape_text = format_shape(shape)
         fits = all(size in (1, x.shape[index]) for index, size in sizes.items())
-        if not fits or math.prod(given) != math.prod(sizes.values()):
+        if not fits or math.prod(mean_shape) != math.prod(sizes.values()):
             raise ShapeError(
-                f"Normalization has a mean of shape {show(given)}; its axes in {show(x.shape)} are {kind}.",
+                f"Normalization has a mean of shape {format_shape(mean_shape)}; its axes in {format_shape(x.shape)} are {shape_text}.",
                 hint="Give one mean, or one for each index along the axis.",
                 argument="mean",
             )
         return []
 
-    def _axes(self) -> list[int]:
+    def _axis_list(self) -> list[int]:
         return [] if self.axis is None else [self.axis] if isinstance(self.axis, int) else self.axis
 
-    def _kept(self, x: Tensor) -> list[int]:
-        kept = []
-        for axis in self._axes():
-            index = axis_index(axis, x.rank)
+    def _resolve_axes(self, x: Tensor) -> list[int]:
+        axes = []
+        for axis in self._axis_list():
+            index = resolve_axis(axis, x.rank)
             if index is None:
                 raise ShapeError(
-                    f"Normalization has no axis {axis} in {show(x.shape)}.",
+                    f"Normalization has no axis {axis} in {format_shape(x.shape)}.",
                     hint=f"Its axes are 0 (the batch) to {x.rank - 1}; the last is also -1.",
                     argument="axis",
                 )
             if x.shape[index] is None:
                 raise ShapeError(
-                    f"Normalization keeps a mean for each index of axis {axis}, unknown in {show(x.shape)}.",
+                    f"Normalization keeps a mean for each index of axis {axis}, unknown in {format_shape(x.shape)}.",
                     hint="Give that axis a size in `model.input`, or write `axis: null` for one mean.",
                     argument="axis",
                 )
-            kept.append(index)
-        return sorted(kept)
+            axes.append(index)
+        return sorted(axes)
 
 
 class ImageLayer(PreprocessingLayer, StandardLayer):
     """Takes a batch of images."""
 
-    takes: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
     @property
-    def channels_first(self) -> bool:
+    def is_channels_first(self) -> bool:
         """Whether channels stand before height and width."""
         return getattr(self, "data_format", None) == "channels_first"
 
-    def sized(self, x: Tensor, height: int, width: int) -> Tensor:
+    def resized_output(self, x: Tensor, height: int, width: int) -> Tensor:
         """The input with another height and width."""
         batch, *sizes = x.shape
-        shape = (batch, sizes[0], height, width) if self.channels_first else (batch, height, width, sizes[2])
+        shape = (
+            (batch, sizes[0], height, width) if self.is_channels_first else (batch, height, width, sizes[2])
+        )
         return Tensor(shape, self.compute_dtype)
 
 
@@ -210,8 +222,8 @@ class Resizing(ImageLayer):
         {type: Resizing, height: 224, width: 224}
     """
 
-    height: Height
-    width: Width
+    height: OutputHeight
+    width: OutputWidth
     interpolation: Annotated[
         Literal["bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area"],
         Field(description="How pixels in between are found."),
@@ -231,7 +243,7 @@ class Resizing(ImageLayer):
             raise ArgumentError("pad_to_aspect_ratio", message, "Set one of them to false.")
 
     def output(self, x: Tensor) -> Tensor:
-        return self.sized(x, self.height, self.width)
+        return self.resized_output(x, self.height, self.width)
 
 
 class CenterCrop(ImageLayer):
@@ -243,12 +255,12 @@ class CenterCrop(ImageLayer):
         {type: CenterCrop, height: 224, width: 224}
     """
 
-    height: Height
-    width: Width
+    height: OutputHeight
+    width: OutputWidth
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        return self.sized(x, self.height, self.width)
+        return self.resized_output(x, self.height, self.width)
 
 
 class Discretization(PreprocessingLayer):
@@ -260,7 +272,7 @@ class Discretization(PreprocessingLayer):
         {type: Discretization, bin_boundaries: [0.0, 1.0, 2.0]}
     """
 
-    takes: ClassVar[str] = "any tensor of numbers"
+    input_description: ClassVar[str] = "any tensor of numbers"
 
     bin_boundaries: Annotated[
         list[float] | None, Field(description="Where one bin ends and the next begins; null: found in data.")
@@ -270,7 +282,7 @@ class Discretization(PreprocessingLayer):
     output_mode: Annotated[
         Literal["int", "one_hot", "multi_hot", "count"], Field(description="int: indices; else vectors.")
     ] = "int"
-    sparse: Sparse = False
+    sparse: SparseOutput = False
 
     def check(self) -> None:
         check_sparse(self.sparse, self.output_mode)
@@ -290,7 +302,7 @@ class Discretization(PreprocessingLayer):
             return Tensor(x.shape, "int32")
         depth = self.num_bins if self.bin_boundaries is None else len(self.bin_boundaries) + 1
         if self.output_mode == "one_hot":
-            return Tensor(one_hot(x.shape, depth), self.compute_dtype)
+            return Tensor(one_hot_shape(x.shape, depth), self.compute_dtype)
         shape = (x.shape[0], *x.shape[2:], depth) if x.rank >= 2 else (depth,)
         return Tensor(shape, self.compute_dtype)
 
@@ -304,19 +316,19 @@ class CategoryEncoding(PreprocessingLayer, StandardLayer):
         {type: CategoryEncoding, num_tokens: 10, output_mode: one_hot}
     """
 
-    takes: ClassVar[str] = "indices of shape (batch, ...)"
+    input_description: ClassVar[str] = "indices of shape (batch, ...)"
 
     num_tokens: Annotated[PositiveInt, Field(description="Number of categories.", examples=[10])]
     output_mode: Annotated[
         Literal["multi_hot", "one_hot", "count"],
         Field(description="multi_hot: 1 for each category present; one_hot: by index; count: how often."),
     ] = "multi_hot"
-    sparse: Sparse = False
+    sparse: SparseOutput = False
 
     def output(self, x: Tensor) -> Tensor:
         shape = (*x.shape[:-1], self.num_tokens)
         if self.output_mode == "one_hot":
-            shape = one_hot(x.shape, self.num_tokens)
+            shape = one_hot_shape(x.shape, self.num_tokens)
         return Tensor(shape, self.compute_dtype)
 
 
@@ -329,7 +341,7 @@ class Hashing(PreprocessingLayer, StandardLayer):
         {type: Hashing, num_bins: 100}
     """
 
-    takes: ClassVar[str] = "categories of shape (batch, ...)"
+    input_description: ClassVar[str] = "categories of shape (batch, ...)"
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
     mask_value: Annotated[Category | None, Field(description="The category that becomes 0; null: none.")] = (
@@ -339,7 +351,7 @@ class Hashing(PreprocessingLayer, StandardLayer):
     output_mode: Annotated[
         Literal["int", "one_hot", "multi_hot", "count"], Field(description="int: indices; else vectors.")
     ] = "int"
-    sparse: Sparse = False
+    sparse: SparseOutput = False
 
     def check(self) -> None:
         check_sparse(self.sparse, self.output_mode)
@@ -362,23 +374,23 @@ class HashedCrossing(PreprocessingLayer):
         {type: HashedCrossing, num_bins: 100}
     """
 
-    takes: ClassVar[str] = "two tensors of categories, each of shape (batch, 1)"
+    input_description: ClassVar[str] = "two tensors of categories, each of shape (batch, 1)"
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
     output_mode: Annotated[
         Literal["int", "one_hot"], Field(description="int: indices; one_hot: vectors.")
     ] = "int"
-    sparse: Sparse = False
+    sparse: SparseOutput = False
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 2:
             raise ShapeError(f"HashedCrossing takes two inputs; it gets {len(inputs)}.", hint="Name both.")
         first, second = inputs
         self.check_rank(first.shape)
         self.check_rank(second.shape)
         if first.shape[-1] != second.shape[-1]:
-            message = f"HashedCrossing takes two inputs of one shape; it gets {show(first.shape)}"
-            raise ShapeError(f"{message} and {show(second.shape)}.")
+            message = f"HashedCrossing takes two inputs of one shape; it gets {format_shape(first.shape)}"
+            raise ShapeError(f"{message} and {format_shape(second.shape)}.")
         if self.output_mode == "int":
-            return Inferred((Tensor(first.shape, self.compute_dtype if self.dtype else "int64"),))
-        return Inferred((Tensor(one_hot(first.shape, self.num_bins), self.compute_dtype),))
+            return InferredLayer((Tensor(first.shape, self.compute_dtype if self.dtype else "int64"),))
+        return InferredLayer((Tensor(one_hot_shape(first.shape, self.num_bins), self.compute_dtype),))

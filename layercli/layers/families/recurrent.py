@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.arguments import (
-    Activation,
+    ActivationName,
     Constraint,
     Initializer,
     PositiveInt,
@@ -13,8 +13,8 @@ from layercli.layers.arguments import (
     Regularizer,
     Seed,
 )
-from layercli.layers.base import Inferred, StandardLayer, Weight
-from layercli.layers.bases.nested import Holder, inner_layer, inner_weights
+from layercli.layers.base import InferredLayer, StandardLayer, Weight
+from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
 from layercli.layers.families.core import (
     ActivationArgument,
     BiasConstraint,
@@ -26,15 +26,15 @@ from layercli.layers.families.core import (
     UseBias,
 )
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, show, times
-from layercli.schema.component import at
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.component import parse_at_key
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 
-RecurrentActivation = Annotated[Activation | None, Field(description="Function applied to the gates.")]
+RecurrentActivation = Annotated[ActivationName | None, Field(description="Function applied to the gates.")]
 RecurrentInitializer = Annotated[Initializer, Field(description="How the recurrent kernel is drawn.")]
 RecurrentRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the recurrent kernel.")]
 RecurrentConstraint = Annotated[Constraint | None, Field(description="What the recurrent kernel is held to.")]
-Dropout = Annotated[Rate, Field(description="Share of the inputs that is dropped in training.")]
+InputDropout = Annotated[Rate, Field(description="Share of the inputs that is dropped in training.")]
 RecurrentDropout = Annotated[Rate, Field(description="Share of the state that is dropped in training.")]
 ForgetBias = Annotated[bool, Field(description="Whether the forget gate's bias starts at 1.")]
 UseCudnn = Annotated[
@@ -43,7 +43,7 @@ UseCudnn = Annotated[
 Unroll = Annotated[bool, Field(description="Whether the loop over timesteps is unrolled.")]
 
 
-class Step(StandardLayer):
+class RecurrentStep(StandardLayer):
     """What happens in one timestep: the part that a cell and its recurrent layer share."""
 
     family: ClassVar[str] = "recurrent"
@@ -62,24 +62,24 @@ class Step(StandardLayer):
         """The weights for inputs of so many features."""
         raise NotImplementedError
 
-    def step_products(self, features: Dim) -> Dim:
+    def step_multiply_adds(self, features: Dim) -> Dim:
         """Multiply-adds of one timestep."""
         raise NotImplementedError
 
 
-class Cell(Step):
+class RecurrentCell(RecurrentStep):
     """One timestep of a recurrent layer, to be repeated by ``RNN``."""
 
-    takes: ClassVar[str] = "one timestep at a time, inside RNN"
+    input_description: ClassVar[str] = "one timestep at a time, inside RNN"
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         raise ShapeError(
             f"{self.title()} is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
             hint=f"Repeat it over the sequence: {{type: RNN, cell: {{type: {self.type_name()}, ...}}}}.",
         )
 
 
-class UnitStep(Step):
+class UnitStep(RecurrentStep):
     """A timestep of ``units`` units and some gates."""
 
     gates: ClassVar[int] = 1
@@ -96,7 +96,7 @@ class UnitStep(Step):
     kernel_constraint: KernelConstraint = None
     recurrent_constraint: RecurrentConstraint = None
     bias_constraint: BiasConstraint = None
-    dropout: Dropout = 0.0
+    dropout: InputDropout = 0.0
     recurrent_dropout: RecurrentDropout = 0.0
     seed: Seed = None
 
@@ -117,7 +117,7 @@ class UnitStep(Step):
         weights = [Weight("kernel", (features, width)), Weight("recurrent_kernel", (self.units, width))]
         return [*weights, Weight("bias", self.bias_shape())] if self.use_bias else weights
 
-    def step_products(self, features: Dim) -> Dim:
+    def step_multiply_adds(self, features: Dim) -> Dim:
         return None if features is None else self.gates * self.units * (features + self.units)
 
 
@@ -148,7 +148,7 @@ class GRUStep(UnitStep):
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
 
 
-class LSTMCell(LSTMStep, Cell):
+class LSTMCell(LSTMStep, RecurrentCell):
     """One timestep of LSTM.
 
     Example:
@@ -156,7 +156,7 @@ class LSTMCell(LSTMStep, Cell):
     """
 
 
-class GRUCell(GRUStep, Cell):
+class GRUCell(GRUStep, RecurrentCell):
     """One timestep of GRU.
 
     Example:
@@ -164,7 +164,7 @@ class GRUCell(GRUStep, Cell):
     """
 
 
-class SimpleRNNCell(UnitStep, Cell):
+class SimpleRNNCell(UnitStep, RecurrentCell):
     """One timestep of SimpleRNN.
 
     Example:
@@ -172,30 +172,32 @@ class SimpleRNNCell(UnitStep, Cell):
     """
 
 
-_CELL = "{type: LSTMCell, units: 32}"
+_CELL_EXAMPLE = "{type: LSTMCell, units: 32}"
 
 
-def _cell(value: object) -> Cell:
-    layer = inner_layer(value)
-    if not isinstance(layer, Cell):
+def _parse_cell(value: object) -> RecurrentCell:
+    layer = parse_inner_layer(value)
+    if not isinstance(layer, RecurrentCell):
         message = f"{layer.title()} is not a cell, a single timestep of a recurrent layer."
-        hint = f"Cells are LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells, such as {_CELL}."
+        hint = f"Cells are LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells, such as {_CELL_EXAMPLE}."
         cell = f"{layer.type_name()}Cell"
-        raise refuse("wrong-type", message, f"Did you mean `{cell}`?" if LAYERS.find(cell) else hint)
+        raise value_error("wrong-type", message, f"Did you mean `{cell}`?" if LAYERS.find(cell) else hint)
     return layer
 
 
-def _cells(value: object) -> list[Cell]:
+def _parse_cells(value: object) -> list[RecurrentCell]:
     if not isinstance(value, (list, tuple)) or not value:
-        raise refuse("wrong-type", "`cells` must be a list of at least one cell.", f"For example [{_CELL}].")
-    return [at(index, _cell, item) for index, item in enumerate(value)]  # type: ignore[arg-type]
+        raise value_error(
+            "wrong-type", "`cells` must be a list of at least one cell.", f"For example [{_CELL_EXAMPLE}]."
+        )
+    return [parse_at_key(index, _parse_cell, item) for index, item in enumerate(value)]  # type: ignore[arg-type]
 
 
-def _cell_or_cells(value: object) -> Cell | list[Cell]:
-    return _cells(value) if isinstance(value, (list, tuple)) else _cell(value)
+def _parse_cell_or_cells(value: object) -> RecurrentCell | list[RecurrentCell]:
+    return _parse_cells(value) if isinstance(value, (list, tuple)) else _parse_cell(value)
 
 
-class StackedRNNCells(Cell, Holder):
+class StackedRNNCells(RecurrentCell, NestingLayer):
     """Several cells, one on top of the other, as one cell.
 
     Example:
@@ -203,10 +205,10 @@ class StackedRNNCells(Cell, Holder):
     """
 
     cells: Annotated[
-        list[Cell],
-        PlainValidator(_cells),
+        list[RecurrentCell],
+        PlainValidator(_parse_cells),
         WithJsonSchema({"type": "array", "items": {"$ref": "#/$defs/layer"}}),
-        Expected("a list of cells"),
+        ExpectedText("a list of cells"),
         Field(description="The cells, lowest first.", examples=[[{"type": "LSTMCell", "units": 32}]]),
     ]
 
@@ -219,37 +221,37 @@ class StackedRNNCells(Cell, Holder):
         return tuple(size for cell in self.cells for size in cell.state_sizes)
 
     def step_weights(self, features: int) -> list[Weight]:
-        return stacked_weights(self.cells, features)
+        return cell_stack_weights(self.cells, features)
 
-    def step_products(self, features: Dim) -> Dim:
-        return stacked_products(self.cells, features)
+    def step_multiply_adds(self, features: Dim) -> Dim:
+        return cell_stack_multiply_adds(self.cells, features)
 
 
-def stacked_weights(cells: list[Cell], features: int) -> list[Weight]:
+def cell_stack_weights(cells: list[RecurrentCell], features: int) -> list[Weight]:
     """The weights of cells on top of each other."""
     weights: list[Weight] = []
     for index, cell in enumerate(cells):
         prefix = f"cell_{index}/" if len(cells) > 1 else ""
-        weights += inner_weights(cell, cell.step_weights(features), prefix)
+        weights += resolve_inner_weights(cell, cell.step_weights(features), prefix)
         features = cell.output_size
     return weights
 
 
-def stacked_products(cells: list[Cell], features: Dim) -> Dim:
+def cell_stack_multiply_adds(cells: list[RecurrentCell], features: Dim) -> Dim:
     """Multiply-adds of one timestep of cells on top of each other."""
     total: Dim = 0
     for cell in cells:
-        products = cell.step_products(features)
-        total = None if products is None or total is None else total + products
+        cell_multiply_adds = cell.step_multiply_adds(features)
+        total = None if cell_multiply_adds is None or total is None else total + cell_multiply_adds
         features = cell.output_size
     return total
 
 
-class Recurrent(Step):
+class RecurrentLayer(RecurrentStep):
     """A layer that repeats a timestep over a sequence."""
 
-    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     return_sequences: Annotated[bool, Field(description="Whether to give every timestep's output.")] = False
     return_state: Annotated[bool, Field(description="Whether to give the last states too.")] = False
@@ -270,7 +272,7 @@ class Recurrent(Step):
                 )
             raise RankError(str(error), hint=hint) from None
 
-    def check_batch(self, x: Tensor) -> None:
+    def check_batch_size(self, x: Tensor) -> None:
         """Refuse states that outlive a batch of unknown size.
 
         Raises:
@@ -278,30 +280,32 @@ class Recurrent(Step):
         """
         if self.stateful and x.shape[0] is None:
             raise ShapeError(
-                f"{self.title()} with `stateful: true` needs a fixed batch size; it gets {show(x.shape)}.",
+                f"{self.title()} with `stateful: true` needs a fixed batch size; it gets {format_shape(x.shape)}.",
                 hint="Leave `stateful` out: batches then start from zero states, and may be of any size.",
                 argument="stateful",
             )
 
-    def results(self, batch: Dim, timesteps: Dim, step: Shape, states: list[Shape]) -> tuple[Tensor, ...]:
+    def build_outputs(
+        self, batch: Dim, timesteps: Dim, step: Shape, states: list[Shape]
+    ) -> tuple[Tensor, ...]:
         """The output, and the states where they are returned; `step` and `states` have no batch axis."""
         shape = (batch, timesteps, *step) if self.return_sequences else (batch, *step)
         shapes = [shape, *((batch, *state) for state in states)] if self.return_state else [shape]
         return tuple(Tensor(each, self.compute_dtype) for each in shapes)
 
     def output(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_batch(x)
+        self.check_batch_size(x)
         states: list[Shape] = [(size,) for size in self.state_sizes]
-        return self.results(x.shape[0], x.shape[1], (self.output_size,), states)
+        return self.build_outputs(x.shape[0], x.shape[1], (self.output_size,), states)
 
     def weights(self, x: Tensor) -> list[Weight]:
-        return self.step_weights(self.known(x, -1))
+        return self.step_weights(self.require_size(x, -1))
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        return times(x.shape[1], self.step_products(x.shape[-1]))
+        return multiply_dims(x.shape[1], self.step_multiply_adds(x.shape[-1]))
 
 
-class LSTM(LSTMStep, Recurrent):
+class LSTM(LSTMStep, RecurrentLayer):
     """Long short-term memory.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
@@ -314,7 +318,7 @@ class LSTM(LSTMStep, Recurrent):
     use_cudnn: UseCudnn = "auto"
 
 
-class GRU(GRUStep, Recurrent):
+class GRU(GRUStep, RecurrentLayer):
     """Gated recurrent unit.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
@@ -327,7 +331,7 @@ class GRU(GRUStep, Recurrent):
     use_cudnn: UseCudnn = "auto"
 
 
-class SimpleRNN(UnitStep, Recurrent):
+class SimpleRNN(UnitStep, RecurrentLayer):
     """A fully connected layer that takes its own last output as input too.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
@@ -338,7 +342,7 @@ class SimpleRNN(UnitStep, Recurrent):
     """
 
 
-class RNN(Recurrent, Holder):
+class RNN(RecurrentLayer, NestingLayer):
     """A cell, or several on top of each other, repeated over a sequence.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
@@ -348,21 +352,21 @@ class RNN(Recurrent, Holder):
         {type: RNN, cell: {type: LSTMCell, units: 32}}
     """
 
-    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3 or more"
-    ranks: ClassVar[tuple[int, int | None]] = (3, None)
+    input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3 or more"
+    rank_range: ClassVar[tuple[int, int | None]] = (3, None)
 
     cell: Annotated[
-        Cell | list[Cell],
-        PlainValidator(_cell_or_cells),
+        RecurrentCell | list[RecurrentCell],
+        PlainValidator(_parse_cell_or_cells),
         WithJsonSchema(
             {"anyOf": [{"$ref": "#/$defs/layer"}, {"type": "array", "items": {"$ref": "#/$defs/layer"}}]}
         ),
-        Expected("a cell, or a list of cells"),
+        ExpectedText("a cell, or a list of cells"),
         Field(description="What to repeat; a list is stacked.", examples=[{"type": "LSTMCell", "units": 32}]),
     ]
 
     @property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[RecurrentCell]:
         """The cells that are repeated, lowest first."""
         if isinstance(self.cell, list):
             return self.cell
@@ -386,7 +390,7 @@ class RNN(Recurrent, Holder):
         return tuple(size for cell in self.cells for size in cell.state_sizes)
 
     def step_weights(self, features: int) -> list[Weight]:
-        return stacked_weights(self.cells, features)
+        return cell_stack_weights(self.cells, features)
 
-    def step_products(self, features: Dim) -> Dim:
-        return stacked_products(self.cells, features)
+    def step_multiply_adds(self, features: Dim) -> Dim:
+        return cell_stack_multiply_adds(self.cells, features)

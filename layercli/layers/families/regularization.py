@@ -13,22 +13,22 @@ NoiseShape = Annotated[
     list[PositiveInt | None] | None,
     Field(description="Shape of the noise, batch included; 1: shared along that axis; null: the input's."),
 ]
-Penalty = Annotated[float, Field(ge=0, description="Factor on the penalty; 0: none.")]
+PenaltyFactor = Annotated[float, Field(ge=0, description="Factor on the penalty; 0: none.")]
 
 
-class _Kept(Layer):
+class _SameShapeLayer(Layer):
     family: ClassVar[str] = "regularization"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
 
 
-class _Noise(_Kept, StandardLayer):
+class _NoiseLayer(_SameShapeLayer, StandardLayer):
     pass
 
 
-class Dropout(_Noise):
+class Dropout(_NoiseLayer):
     """Sets a random part of the input to zero while training, and scales up the rest.
 
     Input: (batch, ...). Output: the same.
@@ -42,7 +42,7 @@ class Dropout(_Noise):
     seed: Seed = None
 
 
-class AlphaDropout(_Noise):
+class AlphaDropout(_NoiseLayer):
     """Dropout that keeps mean and variance; goes with the ``selu`` activation.
 
     Input: (batch, ...). Output: the same.
@@ -56,7 +56,7 @@ class AlphaDropout(_Noise):
     seed: Seed = None
 
 
-class GaussianDropout(_Noise):
+class GaussianDropout(_NoiseLayer):
     """Multiplies the input by random numbers around 1 while training.
 
     Input: (batch, ...). Output: the same.
@@ -71,7 +71,7 @@ class GaussianDropout(_Noise):
     seed: Seed = None
 
 
-class GaussianNoise(_Noise):
+class GaussianNoise(_NoiseLayer):
     """Adds random numbers around 0 while training.
 
     Input: (batch, ...). Output: the same.
@@ -84,7 +84,7 @@ class GaussianNoise(_Noise):
     seed: Seed = None
 
 
-class ActivityRegularization(_Kept):
+class ActivityRegularization(_SameShapeLayer):
     """Adds a penalty on the size of its input to the loss.
 
     Input: (batch, ...). Output: the same.
@@ -93,13 +93,13 @@ class ActivityRegularization(_Kept):
         {type: ActivityRegularization, l2: 0.01}
     """
 
-    l1: Penalty = 0.0
-    l2: Penalty = 0.0
+    l1: PenaltyFactor = 0.0
+    l2: PenaltyFactor = 0.0
     trainable: Annotated[bool, Field(description="Whether weights are trained; it has none.")] = True
     autocast: Annotated[bool, Field(description="Whether inputs are cast to the compute dtype.")] = True
 
 
-class SpatialDropout1D(_Kept):
+class SpatialDropout1D(_SameShapeLayer):
     """Drops whole features along all timesteps, as Dropout drops single numbers.
 
     Input: (batch, timesteps, features). Output: the same.
@@ -108,14 +108,14 @@ class SpatialDropout1D(_Kept):
         {type: SpatialDropout1D, rate: 0.2}
     """
 
-    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     rate: DropRate
     seed: Seed = None
 
 
-class SpatialDropout2D(_Kept):
+class SpatialDropout2D(_SameShapeLayer):
     """Drops whole channels of images, as Dropout drops single numbers.
 
     Input: (batch, height, width, channels). Output: the same.
@@ -124,15 +124,15 @@ class SpatialDropout2D(_Kept):
         {type: SpatialDropout2D, rate: 0.2}
     """
 
-    takes: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
     rate: DropRate
     data_format: DataFormat = None
     seed: Seed = None
 
 
-class SpatialDropout3D(_Kept):
+class SpatialDropout3D(_SameShapeLayer):
     """Drops whole channels of volumes, as Dropout drops single numbers.
 
     Input: (batch, depth, height, width, channels). Output: the same.
@@ -141,8 +141,8 @@ class SpatialDropout3D(_Kept):
         {type: SpatialDropout3D, rate: 0.2}
     """
 
-    takes: ClassVar[str] = "volumes of shape (batch, depth, height, width, channels), rank 5"
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = "volumes of shape (batch, depth, height, width, channels), rank 5"
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
     rate: DropRate
     data_format: DataFormat = None

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 from pydantic import Field, PlainSerializer, PlainValidator
 
 from layercli.layers.arguments import (
-    LARGEST,
-    AnyCase,
+    MAX_INT32,
+    CaseInsensitive,
     DataFormat,
     PositiveInt,
     Sides1D,
@@ -18,31 +18,37 @@ from layercli.layers.arguments import (
     Size3D,
 )
 from layercli.layers.base import StandardLayer
-from layercli.layers.bases.spatial import IMAGES, SEQUENCES, VOLUMES, Spatial
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, product, show
-from layercli.schema.strict_model import ArgumentError, Expected, refuse
-from layercli.source.nodes import quoted
+from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, product_of
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 T = TypeVar("T")
-Padding: TypeAlias = Annotated[
+ZeroPaddingArgument: TypeAlias = Annotated[
     T, Field(description="Zeros to add before and after each axis: one number, or [before, after].")
 ]
-Cropping: TypeAlias = Annotated[
+CroppingArgument: TypeAlias = Annotated[
     T, Field(description="Positions to remove before and after each axis: one number, or [before, after].")
 ]
-Factors: TypeAlias = Annotated[T, Field(description="How often each position is repeated, along each axis.")]
+UpSamplingFactors: TypeAlias = Annotated[
+    T, Field(description="How often each position is repeated, along each axis.")
+]
 
 
-def _listed(valid: Callable[[Any], bool], expected: str, example: str) -> Callable[[Any], tuple[Any, ...]]:
+def _make_list_parser(
+    is_valid: Callable[[Any], bool], expected: str, example: str
+) -> Callable[[Any], tuple[Any, ...]]:
     def parse(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
-            raise refuse(
-                "wrong-type", f"{quoted(value)} is no list; expected {expected}.", f"Such as {example}."
+            raise value_error(
+                "wrong-type", f"{quote_value(value)} is no list; expected {expected}.", f"Such as {example}."
             )
         for item in value:
-            if not valid(item):
-                raise refuse(
-                    "wrong-type", f"{quoted(item)} is no axis; expected {expected}.", f"Such as {example}."
+            if not is_valid(item):
+                raise value_error(
+                    "wrong-type",
+                    f"{quote_value(item)} is no axis; expected {expected}.",
+                    f"Such as {example}.",
                 )
         return tuple(value)
 
@@ -50,22 +56,24 @@ def _listed(valid: Callable[[Any], bool], expected: str, example: str) -> Callab
 
 
 def _is_axis(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= LARGEST
+    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= MAX_INT32
 
 
-_SHAPE = "a list of whole numbers of at least 0, one of which may be -1"
-_ORDER = "a list of axes, counted from 1"
+_SHAPE_TEXT = "a list of whole numbers of at least 0, one of which may be -1"
+_ORDER_TEXT = "a list of axes, counted from 1"
 TargetShape: TypeAlias = Annotated[
     tuple[Dim, ...],
-    PlainValidator(_listed(lambda item: item is None or _is_axis(item), _SHAPE, "[28, 28, 1]")),
+    PlainValidator(
+        _make_list_parser(lambda item: item is None or _is_axis(item), _SHAPE_TEXT, "[28, 28, 1]")
+    ),
     PlainSerializer(list),
-    Expected(_SHAPE),
+    ExpectedText(_SHAPE_TEXT),
 ]
-Order: TypeAlias = Annotated[
+AxisOrder: TypeAlias = Annotated[
     tuple[int, ...],
-    PlainValidator(_listed(_is_axis, _ORDER, "[2, 1]")),
+    PlainValidator(_make_list_parser(_is_axis, _ORDER_TEXT, "[2, 1]")),
     PlainSerializer(list),
-    Expected(_ORDER),
+    ExpectedText(_ORDER_TEXT),
 ]
 
 
@@ -79,12 +87,12 @@ class Flatten(StandardLayer):
     """
 
     family: ClassVar[str] = "reshaping"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        return Tensor((x.shape[0], product(x.shape[1:])), x.dtype)
+        return Tensor((x.shape[0], product_of(x.shape[1:])), x.dtype)
 
 
 class Reshape(StandardLayer):
@@ -97,7 +105,7 @@ class Reshape(StandardLayer):
     """
 
     family: ClassVar[str] = "reshaping"
-    takes: ClassVar[str] = "any tensor"
+    input_description: ClassVar[str] = "any tensor"
 
     target_shape: Annotated[
         TargetShape,
@@ -109,14 +117,14 @@ class Reshape(StandardLayer):
 
     def check(self) -> None:
         if self.target_shape.count(-1) > 1:
-            message = f"target_shape {show(self.target_shape)} has -1 for {self.target_shape.count(-1)} axes."
+            message = f"target_shape {format_shape(self.target_shape)} has -1 for {self.target_shape.count(-1)} axes."
             raise ArgumentError("target_shape", message, "Only one axis can be computed from the rest.")
 
     def output(self, x: Tensor) -> Tensor:
-        return Tensor((x.shape[0], *self._resolved(x)), x.dtype)
+        return Tensor((x.shape[0], *self._resolve_target(x)), x.dtype)
 
-    def _resolved(self, x: Tensor) -> Shape:
-        target, size = self.target_shape, product(x.shape[1:])
+    def _resolve_target(self, x: Tensor) -> Shape:
+        target, size = self.target_shape, product_of(x.shape[1:])
         if size is None or None in target:
             return tuple(None if dim == -1 else dim for dim in target)
         rest = math.prod(dim for dim in target if dim is not None and dim != -1)
@@ -124,14 +132,18 @@ class Reshape(StandardLayer):
             return tuple(size // rest if dim == -1 else dim for dim in target)
         if -1 not in target and rest == size:
             return target
-        reason = f"{show(target)} holds {rest:,}"
+        reason = f"{format_shape(target)} holds {rest:,}"
         if -1 in target:
             reason = f"{size:,} is not divisible by {rest:,}" if rest else "no axis may be 0"
-        message = f"Reshape cannot make {show(target)} of {size:,} values: {reason}, and its input is"
-        raise ShapeError(f"{message} {show(x.shape)}.", hint=_mended(target, size), argument="target_shape")
+        message = f"Reshape cannot make {format_shape(target)} of {size:,} values: {reason}, and its input is"
+        raise ShapeError(
+            f"{message} {format_shape(x.shape)}.",
+            hint=_suggest_target_shape(target, size),
+            argument="target_shape",
+        )
 
 
-def _mended(target: Shape, size: int) -> str:
+def _suggest_target_shape(target: Shape, size: int) -> str:
     """The target with one axis changed so that it holds ``size`` values."""
     for axis in reversed(range(len(target))):
         others = math.prod(dim or 0 for index, dim in enumerate(target) if index != axis)
@@ -152,10 +164,10 @@ class Permute(StandardLayer):
     """
 
     family: ClassVar[str] = "reshaping"
-    takes: ClassVar[str] = "tensors with as many axes after the batch as dims lists"
+    input_description: ClassVar[str] = "tensors with as many axes after the batch as dims lists"
 
     dims: Annotated[
-        Order,
+        AxisOrder,
         Field(
             description="The input's axes in their new order; 1 is the first after the batch.",
             examples=[[2, 1]],
@@ -175,7 +187,7 @@ class Permute(StandardLayer):
             axes = "1 axis" if count == 1 else f"{count} axes"
             takes = f"Permute with dims {list(self.dims)} takes inputs of {axes} after the batch"
             hint = f"List {x.rank - 1} in `dims`, such as {[*range(x.rank - 1, 0, -1)]}."
-            raise RankError(f"{takes}; it gets {show(x.shape)}.", hint=hint, argument="dims")
+            raise RankError(f"{takes}; it gets {format_shape(x.shape)}.", hint=hint, argument="dims")
         return Tensor((x.shape[0], *(x.shape[axis] for axis in self.dims)), x.dtype)
 
 
@@ -189,8 +201,8 @@ class RepeatVector(StandardLayer):
     """
 
     family: ClassVar[str] = "reshaping"
-    takes: ClassVar[str] = "vectors of shape (batch, features), rank 2"
-    ranks: ClassVar[tuple[int, int | None]] = (2, 2)
+    input_description: ClassVar[str] = "vectors of shape (batch, features), rank 2"
+    rank_range: ClassVar[tuple[int, int | None]] = (2, 2)
 
     n: Annotated[PositiveInt, Field(description="Length of the sequence.", examples=[3])]
 
@@ -198,7 +210,7 @@ class RepeatVector(StandardLayer):
         return Tensor((x.shape[0], self.n, x.shape[1]), self.compute_dtype)
 
 
-class _ZeroPadding(Spatial):
+class _ZeroPadding(SpatialLayer):
     family: ClassVar[str] = "reshaping"
 
     padding: tuple[Any, ...]
@@ -207,12 +219,14 @@ class _ZeroPadding(Spatial):
     def output(self, x: Tensor) -> Tensor:
         lengths = [
             None if length is None else length + before + after
-            for length, (before, after) in zip(self.lengths(x), _pairs(self.padding), strict=True)
+            for length, (before, after) in zip(
+                self.spatial_lengths(x), _to_side_pairs(self.padding), strict=True
+            )
         ]
-        return self.tensor(x, lengths, self.channels(x))
+        return self.build_output(x, lengths, self.channels(x))
 
 
-def _pairs(sides: Sequence[Any]) -> Sequence[tuple[int, int]]:
+def _to_side_pairs(sides: Sequence[Any]) -> Sequence[tuple[int, int]]:
     return [(sides[0], sides[1])] if isinstance(sides[0], int) else sides
 
 
@@ -225,10 +239,10 @@ class ZeroPadding1D(_ZeroPadding):
         {type: ZeroPadding1D, padding: 1}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    padding: Padding[Sides1D] = (1, 1)
+    padding: ZeroPaddingArgument[Sides1D] = (1, 1)
 
 
 class ZeroPadding2D(_ZeroPadding):
@@ -240,10 +254,10 @@ class ZeroPadding2D(_ZeroPadding):
         {type: ZeroPadding2D, padding: 1}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    padding: Padding[Sides2D] = ((1, 1), (1, 1))
+    padding: ZeroPaddingArgument[Sides2D] = ((1, 1), (1, 1))
 
 
 class ZeroPadding3D(_ZeroPadding):
@@ -255,28 +269,30 @@ class ZeroPadding3D(_ZeroPadding):
         {type: ZeroPadding3D, padding: 1}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
-    padding: Padding[Sides3D] = ((1, 1), (1, 1), (1, 1))
+    padding: ZeroPaddingArgument[Sides3D] = ((1, 1), (1, 1), (1, 1))
 
 
-class _Cropping(Spatial):
+class _Cropping(SpatialLayer):
     family: ClassVar[str] = "reshaping"
 
     cropping: tuple[Any, ...]
 
     def output(self, x: Tensor) -> Tensor:
         lengths: list[Dim] = []
-        for length, (before, after) in zip(self.lengths(x), _pairs(self.cropping), strict=True):
+        for length, (before, after) in zip(
+            self.spatial_lengths(x), _to_side_pairs(self.cropping), strict=True
+        ):
             if length is not None and length <= before + after:
                 message = (
                     f"{self.title()} removes {before} + {after} positions of an axis of {length}, "
-                    f"so that nothing is left: its input is {show(x.shape)}."
+                    f"so that nothing is left: its input is {format_shape(x.shape)}."
                 )
                 raise ShapeError(message, hint="Crop less than the axis is long.", argument="cropping")
             lengths.append(None if length is None else length - before - after)
-        return self.tensor(x, lengths, self.channels(x))
+        return self.build_output(x, lengths, self.channels(x))
 
 
 class Cropping1D(_Cropping):
@@ -288,10 +304,10 @@ class Cropping1D(_Cropping):
         {type: Cropping1D, cropping: [1, 1]}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    cropping: Cropping[Sides1D] = (1, 1)
+    cropping: CroppingArgument[Sides1D] = (1, 1)
 
 
 class Cropping2D(_Cropping):
@@ -303,10 +319,10 @@ class Cropping2D(_Cropping):
         {type: Cropping2D, cropping: [[2, 2], [4, 4]]}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    cropping: Cropping[Sides2D] = ((0, 0), (0, 0))
+    cropping: CroppingArgument[Sides2D] = ((0, 0), (0, 0))
     data_format: DataFormat = None
 
 
@@ -319,23 +335,23 @@ class Cropping3D(_Cropping):
         {type: Cropping3D, cropping: 1}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
-    cropping: Cropping[Sides3D] = ((1, 1), (1, 1), (1, 1))
+    cropping: CroppingArgument[Sides3D] = ((1, 1), (1, 1), (1, 1))
     data_format: DataFormat = None
 
 
-class _UpSampling(Spatial):
+class _UpSampling(SpatialLayer):
     family: ClassVar[str] = "reshaping"
 
     size: int | tuple[int, ...] = 2
 
     def output(self, x: Tensor) -> Tensor:
         factors = (self.size,) if isinstance(self.size, int) else self.size
-        axes = zip(self.lengths(x), factors, strict=True)
+        axes = zip(self.spatial_lengths(x), factors, strict=True)
         lengths = [None if length is None else length * factor for length, factor in axes]
-        return self.tensor(x, lengths, self.channels(x))
+        return self.build_output(x, lengths, self.channels(x))
 
 
 class UpSampling1D(_UpSampling):
@@ -347,8 +363,8 @@ class UpSampling1D(_UpSampling):
         {type: UpSampling1D, size: 2}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     size: Annotated[PositiveInt, Field(description="How often each step is repeated.")] = 2
 
@@ -362,14 +378,14 @@ class UpSampling2D(_UpSampling):
         {type: UpSampling2D, size: 2, interpolation: bilinear}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    size: Factors[Size2D] = (2, 2)
+    size: UpSamplingFactors[Size2D] = (2, 2)
     data_format: DataFormat = None
     interpolation: Annotated[
         Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"],
-        AnyCase,
+        CaseInsensitive,
         Field(description="How new pixels are computed; nearest: repeated."),
     ] = "nearest"
 
@@ -383,8 +399,8 @@ class UpSampling3D(_UpSampling):
         {type: UpSampling3D, size: 2}
     """
 
-    takes: ClassVar[str] = VOLUMES
-    ranks: ClassVar[tuple[int, int | None]] = (5, 5)
+    input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
-    size: Factors[Size3D] = (2, 2, 2)
+    size: UpSamplingFactors[Size3D] = (2, 2, 2)
     data_format: DataFormat = None

@@ -15,12 +15,12 @@ from layercli.layers.arguments import (
     Size2D,
 )
 from layercli.layers.base import Weight
-from layercli.layers.bases.conv import Dilation, Filters, Kernel, Strides, Windowed
-from layercli.layers.bases.spatial import IMAGES, SEQUENCES
-from layercli.layers.shapes import Tensor, times
+from layercli.layers.bases.conv import ConvolutionLayer, ConvStrides, DilationRate, Filters, KernelSize
+from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT
+from layercli.layers.shapes import Tensor, multiply_dims
 
 
-class _Depthwise(Windowed):
+class _DepthwiseConv(ConvolutionLayer):
     padding: Padding = "valid"
     depth_multiplier: Annotated[PositiveInt, Field(description="Windows for each channel of the input.")] = 1
     depthwise_initializer: Annotated[
@@ -33,15 +33,17 @@ class _Depthwise(Windowed):
         Constraint | None, Field(description="What the windows are held to after each step.")
     ] = None
 
-    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         return [Weight("kernel", shape)], channels * self.depth_multiplier
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        return times(*self.positions(x), *self.kernel_size, self.channels(x), self.depth_multiplier)
+        return multiply_dims(
+            *self.output_lengths(x), *self.kernel_size, self.channels(x), self.depth_multiplier
+        )
 
 
-class DepthwiseConv1D(_Depthwise):
+class DepthwiseConv1D(_DepthwiseConv):
     """A convolution of each channel on its own, along sequences.
 
     Input: (batch, steps, channels). Output: (batch, new steps, channels * depth_multiplier).
@@ -50,15 +52,15 @@ class DepthwiseConv1D(_Depthwise):
         {type: DepthwiseConv1D, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    kernel_size: Kernel[Size1D]
-    strides: Strides[Size1D] = (1,)
-    dilation_rate: Dilation[Size1D] = (1,)
+    kernel_size: KernelSize[Size1D]
+    strides: ConvStrides[Size1D] = (1,)
+    dilation_rate: DilationRate[Size1D] = (1,)
 
 
-class DepthwiseConv2D(_Depthwise):
+class DepthwiseConv2D(_DepthwiseConv):
     """A convolution of each channel on its own, over images.
 
     Input: (batch, height, width, channels).
@@ -68,15 +70,15 @@ class DepthwiseConv2D(_Depthwise):
         {type: DepthwiseConv2D, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    kernel_size: Kernel[Size2D]
-    strides: Strides[Size2D] = (1, 1)
-    dilation_rate: Dilation[Size2D] = (1, 1)
+    kernel_size: KernelSize[Size2D]
+    strides: ConvStrides[Size2D] = (1, 1)
+    dilation_rate: DilationRate[Size2D] = (1, 1)
 
 
-class _Separable(_Depthwise):
+class _SeparableConv(_DepthwiseConv):
     filters: Filters
     pointwise_initializer: Annotated[
         Initializer, Field(description="How the mixing of channels is drawn before training.")
@@ -88,18 +90,20 @@ class _Separable(_Depthwise):
         Constraint | None, Field(description="What the mixing of channels is held to after each step.")
     ] = None
 
-    def kernels(self, channels: int) -> tuple[list[Weight], int]:
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
         depthwise = (*self.kernel_size, channels, self.depth_multiplier)
         pointwise = (*(1 for _ in self.kernel_size), channels * self.depth_multiplier, self.filters)
         weights = [Weight("depthwise_kernel", depthwise), Weight("pointwise_kernel", pointwise)]
         return weights, self.filters
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        each = math.prod(self.kernel_size) + self.filters
-        return times(*self.positions(x), self.channels(x), self.depth_multiplier, each)
+        cost_per_channel = math.prod(self.kernel_size) + self.filters
+        return multiply_dims(
+            *self.output_lengths(x), self.channels(x), self.depth_multiplier, cost_per_channel
+        )
 
 
-class SeparableConv1D(_Separable):
+class SeparableConv1D(_SeparableConv):
     """A convolution of each channel on its own, then a mixing of channels: fewer weights than Conv1D.
 
     Input: (batch, steps, channels). Output: (batch, new steps, filters).
@@ -108,15 +112,15 @@ class SeparableConv1D(_Separable):
         {type: SeparableConv1D, filters: 32, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = SEQUENCES
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    kernel_size: Kernel[Size1D]
-    strides: Strides[Size1D] = (1,)
-    dilation_rate: Dilation[Size1D] = (1,)
+    kernel_size: KernelSize[Size1D]
+    strides: ConvStrides[Size1D] = (1,)
+    dilation_rate: DilationRate[Size1D] = (1,)
 
 
-class SeparableConv2D(_Separable):
+class SeparableConv2D(_SeparableConv):
     """A convolution of each channel on its own, then a mixing of channels: fewer weights than Conv2D.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
@@ -125,9 +129,9 @@ class SeparableConv2D(_Separable):
         {type: SeparableConv2D, filters: 32, kernel_size: 3}
     """
 
-    takes: ClassVar[str] = IMAGES
-    ranks: ClassVar[tuple[int, int | None]] = (4, 4)
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
-    kernel_size: Kernel[Size2D]
-    strides: Strides[Size2D] = (1, 1)
-    dilation_rate: Dilation[Size2D] = (1, 1)
+    kernel_size: KernelSize[Size2D]
+    strides: ConvStrides[Size2D] = (1, 1)
+    dilation_rate: DilationRate[Size2D] = (1, 1)

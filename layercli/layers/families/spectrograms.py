@@ -5,16 +5,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, ExactPadding, PositiveInt
-from layercli.layers.base import StandardLayer, Weight, positive
+from layercli.layers.base import StandardLayer, Weight, require_nonempty
 from layercli.layers.shapes import Shape, Tensor, window_length
 from layercli.schema.strict_model import ArgumentError
 
 
-class _Spectrogram(StandardLayer):
+class _SpectrogramLayer(StandardLayer):
     family: ClassVar[str] = "preprocessing"
 
 
-class MelSpectrogram(_Spectrogram):
+class MelSpectrogram(_SpectrogramLayer):
     """The loudness of sound, by time and by pitch as people hear it.
 
     Input: (batch, samples). Output: (batch, num_mel_bins, frames).
@@ -23,8 +23,8 @@ class MelSpectrogram(_Spectrogram):
         {type: MelSpectrogram, num_mel_bins: 64}
     """
 
-    takes: ClassVar[str] = "sound of shape (batch, samples), rank 2 or more"
-    ranks: ClassVar[tuple[int, int | None]] = (2, None)
+    input_description: ClassVar[str] = "sound of shape (batch, samples), rank 2 or more"
+    rank_range: ClassVar[tuple[int, int | None]] = (2, None)
 
     fft_length: Annotated[PositiveInt, Field(description="Length of the Fourier transform.")] = 2048
     sequence_stride: Annotated[PositiveInt, Field(description="Samples from one frame to the next.")] = 512
@@ -58,7 +58,7 @@ class MelSpectrogram(_Spectrogram):
         return Tensor((batch, self.num_mel_bins, frames), self.compute_dtype)
 
 
-class STFTSpectrogram(_Spectrogram):
+class STFTSpectrogram(_SpectrogramLayer):
     """The short-time Fourier transform of sound.
 
     Input: (batch, samples, channels). Output: (batch, frames, frequencies * channels).
@@ -67,8 +67,8 @@ class STFTSpectrogram(_Spectrogram):
         {type: STFTSpectrogram, frame_length: 256, frame_step: 128}
     """
 
-    takes: ClassVar[str] = "sound of shape (batch, samples, channels), rank 3"
-    ranks: ClassVar[tuple[int, int | None]] = (3, 3)
+    input_description: ClassVar[str] = "sound of shape (batch, samples, channels), rank 3"
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     mode: Annotated[
         Literal["log", "magnitude", "psd", "real", "imag", "angle", "stft"],
@@ -110,28 +110,36 @@ class STFTSpectrogram(_Spectrogram):
             raise ArgumentError("fft_length", message, "Raise `fft_length`, to a power of 2.")
 
     @property
-    def frequencies(self) -> int:
+    def num_frequencies(self) -> int:
         """Number of frequencies that the transform tells apart."""
         return (self.fft_length or 1 << (self.frame_length - 1).bit_length()) // 2 + 1
 
     def output(self, x: Tensor) -> Tensor:
-        first = self.data_format == "channels_first"
-        channels = self.known(x, 1 if first else 2)
+        is_channels_first = self.data_format == "channels_first"
+        channels = self.require_size(x, 1 if is_channels_first else 2)
         step = self.frame_step or self.frame_length // 2
-        frames = window_length(x.shape[2 if first else 1], self.frame_length, step, self.padding)
-        positive(
+        frames = window_length(x.shape[2 if is_channels_first else 1], self.frame_length, step, self.padding)
+        require_nonempty(
             (None, frames), self, x, argument="frame_length", hint="Frames must not be longer than the sound."
         )
-        found = self.frequencies * (2 if self.mode == "stft" else 1)
+        num_values = self.num_frequencies * (2 if self.mode == "stft" else 1)
         batch = x.shape[0]
         shape: Shape
         if self.expand_dims:
-            shape = (batch, channels, frames, found) if first else (batch, frames, found, channels)
+            shape = (
+                (batch, channels, frames, num_values)
+                if is_channels_first
+                else (batch, frames, num_values, channels)
+            )
         else:
-            shape = (batch, found * channels, frames) if first else (batch, frames, found * channels)
+            shape = (
+                (batch, num_values * channels, frames)
+                if is_channels_first
+                else (batch, frames, num_values * channels)
+            )
         return Tensor(shape, self.compute_dtype)
 
     def weights(self, x: Tensor) -> list[Weight]:  # as large for any input
-        shape = (self.frame_length, 1, self.frequencies)
+        shape = (self.frame_length, 1, self.num_frequencies)
         parts = {"real": ["real"], "imag": ["imag"]}.get(self.mode, ["real", "imag"])
         return [Weight(f"{part}_kernel", shape) for part in parts]

@@ -7,29 +7,31 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import PositiveInt, one_of
-from layercli.layers.base import Inferred, Layer, Weight
-from layercli.layers.bases.nested import Holder, inner_layer, inner_weights
-from layercli.layers.families.recurrent import Recurrent
-from layercli.layers.shapes import ShapeError, Tensor, show, times
-from layercli.schema.strict_model import ArgumentError, Expected
+from layercli.layers.arguments import PositiveInt, reference_schema
+from layercli.layers.base import InferredLayer, Layer, Weight
+from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
+from layercli.layers.families.recurrent import RecurrentLayer
+from layercli.layers.shapes import ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.strict_model import ArgumentError, ExpectedText
 
-InnerLayer = Annotated[Layer, PlainValidator(inner_layer), one_of("layer"), Expected("a layer")]
+InnerLayer = Annotated[
+    Layer, PlainValidator(parse_inner_layer), reference_schema("layer"), ExpectedText("a layer")
+]
 
 
-class Wrapper(Holder):
+class Wrapper(NestingLayer):
     """A layer that holds another one."""
 
     family: ClassVar[str] = "wrappers"
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> Inferred:
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 1:
             raise ShapeError(f"{self.title()} takes one input; it gets {len(inputs)}.")
         x = self.cast(inputs[0])
         self.check_rank(x.shape)
-        return self.wrap(x)
+        return self.infer_wrapped(x)
 
-    def wrap(self, x: Tensor) -> Inferred:
+    def infer_wrapped(self, x: Tensor) -> InferredLayer:
         """Outputs, weights and cost; the layer inside is asked once only.
 
         Raises:
@@ -38,7 +40,9 @@ class Wrapper(Holder):
         raise NotImplementedError
 
 
-def _inside(layer: Layer, x: Tensor, *, argument: str = "layer", given: str = "") -> Inferred:
+def _infer_inner(
+    layer: Layer, x: Tensor, *, argument: str = "layer", message_prefix: str = ""
+) -> InferredLayer:
     """What the layer inside makes of an input.
 
     Raises:
@@ -47,10 +51,10 @@ def _inside(layer: Layer, x: Tensor, *, argument: str = "layer", given: str = ""
     try:
         return layer.infer((x,))
     except ShapeError as error:
-        raise type(error)(given + str(error), hint=error.hint, argument=argument) from None
+        raise type(error)(message_prefix + str(error), hint=error.hint, argument=argument) from None
 
 
-def _single(wrapper: Wrapper, layer: Layer, inferred: Inferred) -> Tensor:
+def _require_single_output(wrapper: Wrapper, layer: Layer, inferred: InferredLayer) -> Tensor:
     if len(inferred.outputs) != 1:
         count = len(inferred.outputs)
         raise ShapeError(
@@ -71,27 +75,29 @@ class TimeDistributed(Wrapper):
         {type: TimeDistributed, layer: {type: Dense, units: 8}}
     """
 
-    takes: ClassVar[str] = "sequences of shape (batch, timesteps, ...), rank 3 or more"
-    ranks: ClassVar[tuple[int, int | None]] = (3, None)
+    input_description: ClassVar[str] = "sequences of shape (batch, timesteps, ...), rank 3 or more"
+    rank_range: ClassVar[tuple[int, int | None]] = (3, None)
 
     layer: Annotated[
         InnerLayer,
         Field(description="The layer to apply to every timestep.", examples=[{"type": "Dense", "units": 8}]),
     ]
 
-    def wrap(self, x: Tensor) -> Inferred:
+    def infer_wrapped(self, x: Tensor) -> InferredLayer:
         if self.layer.type_name() == "Pipeline":  # Keras's Pipeline does not tell its output's shape
             message = "TimeDistributed cannot apply a Pipeline to every timestep."
             raise ShapeError(message, hint="Wrap each layer of it by itself.", argument="layer")
         batch, timesteps, *rest = x.shape
         step = Tensor((batch, *rest), x.dtype)
-        given = f"TimeDistributed gives its layer one timestep at a time, {show(step.shape)}: "
-        inner = _inside(self.layer, step, given=given)
-        first, *others = _single(self, self.layer, inner).shape
+        message_prefix = (
+            f"TimeDistributed gives its layer one timestep at a time, {format_shape(step.shape)}: "
+        )
+        inner = _infer_inner(self.layer, step, message_prefix=message_prefix)
+        first, *others = _require_single_output(self, self.layer, inner).shape
         output = Tensor((first, timesteps, *others), self.compute_dtype)
         cost = inner.multiply_adds
-        total = 0 if cost == 0 else times(timesteps, cost)
-        return Inferred((output,), tuple(inner_weights(self.layer, inner.weights)), total)
+        total = 0 if cost == 0 else multiply_dims(timesteps, cost)
+        return InferredLayer((output,), tuple(resolve_inner_weights(self.layer, inner.weights)), total)
 
 
 class Bidirectional(Wrapper):
@@ -104,7 +110,7 @@ class Bidirectional(Wrapper):
         {type: Bidirectional, layer: {type: LSTM, units: 32}}
     """
 
-    takes: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
 
     layer: Annotated[
         InnerLayer,
@@ -119,48 +125,52 @@ class Bidirectional(Wrapper):
     ] = None
 
     def check(self) -> None:
-        forward = _recurrent("layer", self.layer)
+        forward = _require_recurrent("layer", self.layer)
         if self.backward_layer is None:
             if forward.go_backwards:
                 message = "Bidirectional adds the backward layer itself; its `layer` must go forwards."
                 raise ArgumentError("layer", message, "Leave `go_backwards` out of the inner layer.")
             return
-        backward = _recurrent("backward_layer", self.backward_layer)
+        backward = _require_recurrent("backward_layer", self.backward_layer)
         if forward.go_backwards == backward.go_backwards:
-            way = "backwards" if forward.go_backwards else "forwards"
-            message = f"Bidirectional needs one layer for each direction; both of these go {way}."
+            direction = "backwards" if forward.go_backwards else "forwards"
+            message = f"Bidirectional needs one layer for each direction; both of these go {direction}."
             hint = f"Write `go_backwards: {'false' if forward.go_backwards else 'true'}` in `backward_layer`."
             raise ArgumentError("backward_layer", message, hint)
         for key in ("stateful", "return_sequences", "return_state"):
-            here, there = getattr(forward, key), getattr(backward, key)
-            if here != there:
+            forward_value, backward_value = getattr(forward, key), getattr(backward, key)
+            if forward_value != backward_value:
                 message = (
                     f"Bidirectional needs the same `{key}` in both layers; "
-                    f"it is {str(here).lower()} in `layer`, {str(there).lower()} in `backward_layer`."
+                    f"it is {str(forward_value).lower()} in `layer`, {str(backward_value).lower()} in `backward_layer`."
                 )
-                hint = f"Write `{key}: {str(here).lower()}` in `backward_layer`."
+                hint = f"Write `{key}: {str(forward_value).lower()}` in `backward_layer`."
                 raise ArgumentError("backward_layer", message, hint)
 
-    def wrap(self, x: Tensor) -> Inferred:
-        forward = _inside(self.layer, x)
-        behind = self.backward_layer or self.layer
-        backward = forward if behind is self.layer else _inside(behind, x, argument="backward_layer")
+    def infer_wrapped(self, x: Tensor) -> InferredLayer:
+        forward = _infer_inner(self.layer, x)
+        backward_layer = self.backward_layer or self.layer
+        backward = (
+            forward
+            if backward_layer is self.layer
+            else _infer_inner(backward_layer, x, argument="backward_layer")
+        )
         merged, *states = (tensor.shape for tensor in forward.outputs)
         if self.merge_mode == "concat" and merged[-1] is not None:
             merged = (*merged[:-1], 2 * merged[-1])
         outputs = [merged] if self.merge_mode else [merged, merged]
-        weights = inner_weights(self.layer, forward.weights, "forward/")
-        weights += inner_weights(behind, backward.weights, "backward/")
+        weights = resolve_inner_weights(self.layer, forward.weights, "forward/")
+        weights += resolve_inner_weights(backward_layer, backward.weights, "backward/")
         costs = (forward.multiply_adds, backward.multiply_adds)
-        return Inferred(
+        return InferredLayer(
             tuple(Tensor(shape, self.compute_dtype) for shape in (*outputs, *states, *states)),
             tuple(weights),
             None if costs[0] is None or costs[1] is None else costs[0] + costs[1],
         )
 
 
-def _recurrent(argument: str, layer: Layer) -> Recurrent:
-    if not isinstance(layer, Recurrent):
+def _require_recurrent(argument: str, layer: Layer) -> RecurrentLayer:
+    if not isinstance(layer, RecurrentLayer):
         raise ArgumentError(
             argument,
             f"Bidirectional runs a recurrent layer in both directions; {layer.title()} is not recurrent.",
@@ -187,12 +197,12 @@ class SpectralNormalization(Wrapper):
     ]
     power_iterations: Annotated[PositiveInt, Field(description="Steps that estimate the spectral norm.")] = 1
 
-    def wrap(self, x: Tensor) -> Inferred:
-        inner = _inside(self.layer, x)
-        output = _single(self, self.layer, inner)
-        weights = inner_weights(self.layer, inner.weights)
+    def infer_wrapped(self, x: Tensor) -> InferredLayer:
+        inner = _infer_inner(self.layer, x)
+        output = _require_single_output(self, self.layer, inner)
+        weights = resolve_inner_weights(self.layer, inner.weights)
         kernel = next((weight for weight in weights if weight.name in ("kernel", "embeddings")), None)
-        if kernel is None or isinstance(self.layer, (Recurrent, TimeDistributed)):
+        if kernel is None or isinstance(self.layer, (RecurrentLayer, TimeDistributed)):
             raise ShapeError(
                 f"SpectralNormalization normalizes a kernel or embeddings; {self.layer.title()} has neither.",
                 hint="Layers that have one are Dense, EinsumDense, Embedding and the convolutions.",
@@ -200,4 +210,4 @@ class SpectralNormalization(Wrapper):
             )
         vector = Weight("vector_u", (1, kernel.shape[-1]), trainable=False, dtype=kernel.dtype)
         shaped = Tensor(output.shape, self.compute_dtype)
-        return Inferred((shaped,), (*weights, vector), inner.multiply_adds)
+        return InferredLayer((shaped,), (*weights, vector), inner.multiply_adds)

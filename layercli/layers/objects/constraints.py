@@ -7,14 +7,14 @@ from pydantic import Field
 from layercli.layers.arguments import Axis, Rate
 from layercli.schema.component import Component
 
-Axes = Annotated[Axis | list[Axis], Field(description="Axes along which norms are taken.")]
+NormAxes = Annotated[Axis | list[Axis], Field(description="Axes along which norms are taken.")]
 
 
 class MaxNorm(Component):
     """The norm is at most ``max_value``."""
 
     max_value: Annotated[float, Field(ge=0, description="Largest norm.")] = 2.0
-    axis: Axes = 0
+    axis: NormAxes = 0
 
 
 class MinMaxNorm(Component):
@@ -23,7 +23,7 @@ class MinMaxNorm(Component):
     min_value: Annotated[float, Field(ge=0, description="Smallest norm.")] = 0.0
     max_value: Annotated[float, Field(ge=0, description="Largest norm.")] = 1.0
     rate: Annotated[Rate, Field(description="How fast the norm is brought into the range.")] = 1.0
-    axis: Axes = 0
+    axis: NormAxes = 0
 
 
 class NonNeg(Component):
@@ -33,4 +33,4 @@ class NonNeg(Component):
 class UnitNorm(Component):
     """The norm is 1."""
 
-    axis: Axes = 0
+    axis: NormAxes = 0

@@ -7,7 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import AnyInt, Seed
 from layercli.schema.component import Component
 
-Axes = Annotated[
+FanAxes = Annotated[
     int | list[AnyInt] | None, Field(description="Axes that count as fan; null: by the weight's shape.")
 ]
 
@@ -46,37 +46,37 @@ class RandomUniform(Component):
     seed: Seed = None
 
 
-class _Fan(Component):
+class _FanInitializer(Component):
     seed: Seed = None
-    input_axes: Axes = None
-    output_axes: Axes = None
+    input_axes: FanAxes = None
+    output_axes: FanAxes = None
 
 
-class GlorotUniform(_Fan):
+class GlorotUniform(_FanInitializer):
     """Uniform within ±sqrt(6 / (fan_in + fan_out))."""
 
 
-class GlorotNormal(_Fan):
+class GlorotNormal(_FanInitializer):
     """Truncated normal of standard deviation sqrt(2 / (fan_in + fan_out))."""
 
 
-class HeUniform(_Fan):
+class HeUniform(_FanInitializer):
     """Uniform within ±sqrt(6 / fan_in)."""
 
 
-class HeNormal(_Fan):
+class HeNormal(_FanInitializer):
     """Truncated normal of standard deviation sqrt(2 / fan_in)."""
 
 
-class LecunUniform(_Fan):
+class LecunUniform(_FanInitializer):
     """Uniform within ±sqrt(3 / fan_in)."""
 
 
-class LecunNormal(_Fan):
+class LecunNormal(_FanInitializer):
     """Truncated normal of standard deviation sqrt(1 / fan_in)."""
 
 
-class VarianceScaling(_Fan):
+class VarianceScaling(_FanInitializer):
     """Scaled to the weight's fan."""
 
     scale: Annotated[float, Field(gt=0, description="Factor on the variance.")] = 1.0
