@@ -56,18 +56,18 @@ def worker() -> None:
         os.environ["TF_CONFIG"] = json.dumps(cluster)
         runtime.cluster = runtime.Cluster(task["rank"], task["size"])
     from layercli.check import check_config, require_valid
-    from layercli.engine.assemble import assemble
+    from layercli.engine.assemble import assemble_model
     from layercli.engine.training.compile import compile_model
 
     valid = require_valid(check_config(task["config"]))
-    model = assemble(valid).model
+    model = assemble_model(valid).model
     compile_model(model, valid.config.train)
     import numpy as np
     import tensorflow as tf
 
     from layercli.data.examples import Examples
-    from layercli.engine.training.feed import Span, feed_for
-    from layercli.engine.training.loop import Loop
+    from layercli.engine.training.feed import Span, make_feed
+    from layercli.engine.training.loop import TrainingLoop
     from layercli.engine.training.multi_worker import Workers
 
     random = np.random.default_rng(0)
@@ -76,10 +76,10 @@ def worker() -> None:
     workers = Workers() if task["size"] > 1 else None
     taken = {}
     for batch in task["batches"]:
-        feed = feed_for(Examples(x, y), batch, stream=False)
-        loop = Loop(model, feed, most=STEPS, seed=0, workers=workers)
+        feed = make_feed(Examples(x, y), batch, stream=False)
+        loop = TrainingLoop(model, feed, max_steps_per_call=STEPS, seed=0, workers=workers)
         (block,) = feed.blocks([Span(0, STEPS)], None)
-        loop.step(block)
+        loop.run_block(block)
         taken[batch] = (loop, block, [])
     for _ in range(ROUNDS):
         for loop, block, seconds in taken.values():
@@ -91,7 +91,7 @@ def worker() -> None:
     if workers is not None:
         for size in (1, 1_000_000):
             vector = tf.zeros((size,))
-            reduced = tf.function(lambda vector=vector: workers.sums([vector])[0])
+            reduced = tf.function(lambda vector=vector: workers.sum_tensors([vector])[0])
             reduced()
             times = []
             for _ in range(20):

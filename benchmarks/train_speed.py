@@ -98,22 +98,22 @@ def plain(name):
 def ours(name):
     """An epoch of the loop that ``layercli train`` runs, executed as it plans a long training; and that plan."""
     from layercli import api
-    from layercli.engine.assemble import assemble
+    from layercli.engine.assemble import assemble_model
     from layercli.engine.training.compile import compile_model
-    from layercli.engine.training.execution_plan import plan
-    from layercli.engine.training.feed import feed_for
-    from layercli.engine.training.loop import Loop, Position
+    from layercli.engine.training.execution_plan import plan_execution
+    from layercli.engine.training.feed import make_feed
+    from layercli.engine.training.loop import TrainingLoop, Position
 
     with tempfile.TemporaryDirectory() as place:
         valid = api.load(config(name, Path(place), epochs=LONG))
         from layercli.data.readers.registry import load_dataset
 
         part = load_dataset(valid.config.data).split(valid.config.data.split, seed=0, shuffle=True).train
-        model = assemble(valid).model
+        model = assemble_model(valid).model
         compile_model(model, valid.config.train)
-        chosen = plan(valid, part)
-        feed = feed_for(part, valid.config.train.batch_size, stream=chosen.feed == "stream")
-    loop = Loop(model, feed, most=chosen.steps_per_execution, seed=0, jit_compile=chosen.jit_compile)
+        chosen = plan_execution(valid, part)
+        feed = make_feed(part, valid.config.train.batch_size, stream=chosen.feed == "stream")
+    loop = TrainingLoop(model, feed, max_steps_per_call=chosen.steps_per_execution, seed=0, jit_compile=chosen.jit_compile)
     epochs = iter(range(LONG))
 
     def epoch():

@@ -81,17 +81,17 @@ def write(kind: str, directory: Path, **section: Any) -> Path:
 
 def at_block(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
     """Do something in that block of steps (from 0) from now on, after Keras has run it."""
-    from layercli.engine.training.checkpointing import Guard
+    from layercli.engine.training.checkpointing import DivergenceGuard
 
-    left, before = [number], Guard.on_train_batch_end
+    left, before = [number], DivergenceGuard.on_train_batch_end
 
-    def on_train_batch_end(self: Guard, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self: DivergenceGuard, batch: int, logs: Any = None) -> None:
         left[0] -= 1
         if left[0] == -1:
             act()
         before(self, batch, logs)
 
-    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+    monkeypatch.setattr(DivergenceGuard, "on_train_batch_end", on_train_batch_end)
 
 
 class Killed(BaseException):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from layercli.engine.training import snapshot
-from layercli.engine.training.checkpointing import Guard
-from layercli.engine.training.loop import Loop
+from layercli.engine.training.checkpointing import DivergenceGuard
+from layercli.engine.training.loop import TrainingLoop
 from layercli.runs.checkpoints import CheckpointDirectory
 from tests.interrupting import assert_same, outcome, write
 from tests.running import invoke, line_of, problems, train, write_config
@@ -107,13 +107,13 @@ def test_a_layer_of_the_users_own_hides_neither_a_nan_nor_a_signal(tmp_path, lay
     assert problems(train(config, tmp_path / "nan", *args).result) == [
         ("loss-not-finite", line_of(config, "loss:"))
     ]
-    before = Guard.on_train_batch_end
+    before = DivergenceGuard.on_train_batch_end
 
     def on_train_batch_end(self, batch, logs=None):
         os.kill(os.getpid(), signal.SIGTERM)
         before(self, batch, logs)
 
-    monkeypatch.setattr(Guard, "on_train_batch_end", on_train_batch_end)
+    monkeypatch.setattr(DivergenceGuard, "on_train_batch_end", on_train_batch_end)
     result = train(config, tmp_path / "run", "--trust").result
     assert (result.exit_code, told(result)["code"]) == (143, "interrupted")
 
@@ -128,7 +128,7 @@ def validated(monkeypatch):
         def evaluate(self, feed, callbacks=None):  # noqa: ARG001
             return {"loss": left.pop(0) if len(left) > 1 else left[0]}
 
-        monkeypatch.setattr(Loop, "evaluate", evaluate)
+        monkeypatch.setattr(TrainingLoop, "evaluate", evaluate)
 
     return validated
 

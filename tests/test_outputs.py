@@ -9,7 +9,7 @@ import pytest
 from layercli import api
 from layercli.check import check_config
 from layercli.config.training.log_names import collect_log_names
-from layercli.engine.assemble import assemble
+from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
 from tests.running import train
 
@@ -129,7 +129,7 @@ def test_one_loss_for_all_outputs_is_logged_as_keras_does(config):
         config("{loss: mse}"),
         overrides=["model.layers.label.units=1", "model.layers.label.activation=linear"],
     )
-    model = assemble(valid).model
+    model = assemble_model(valid).model
     compile_model(model, valid.config.train)
     history = model.fit(X, {"label": Y["score"], "score": Y["score"]}, verbose=0).history
     assert set(history) == set(collect_log_names(valid.config.train, valid.graph.output_references))

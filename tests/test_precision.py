@@ -5,7 +5,7 @@ import pytest
 
 from layercli import api
 from layercli.check import check_config
-from layercli.engine.assemble import assemble
+from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
 from tests.running import CONFIGS, train
 
@@ -16,7 +16,7 @@ SHIPPED = [path.name for path in sorted(CONFIGS.glob("*.yaml")) if path.name != 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_static_dtypes_are_those_of_keras(name, policy):
     valid = api.load(CONFIGS / name, overrides=[f"model.dtype={policy}"])
-    assembled = assemble(valid)
+    assembled = assemble_model(valid)
     for row in valid.shapes.rows:
         tensors = assembled.tensors[row.node.name]
         listed = tensors if isinstance(tensors, (list, tuple)) else [tensors]
@@ -40,7 +40,7 @@ def test_training_in_float16_scales_the_loss(iris, tmp_path):
     assert history[-1] < history[0]
     valid = api.load(run.path / "config.yaml")
     assert valid.config.model.dtype == "mixed_float16"
-    model = assemble(valid).model
+    model = assemble_model(valid).model
     compile_model(model, valid.config.train)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     model = keras.models.load_model(run.path / "model.keras", compile=False)

@@ -228,7 +228,7 @@ def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
 
 
 def test_every_callback_s_memory_is_kept_or_known_to_be_none():
-    assert set(snapshot.KEPT) >= {CALLBACKS.load(name).type_name() for name in CALLBACKS.names}
+    assert set(snapshot.CALLBACK_STATE_ATTRIBUTES) >= {CALLBACKS.load(name).type_name() for name in CALLBACKS.names}
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_a_layer_that_learned_words_knows_them_again(layer):
     words = np.array(["one two", "two", "three", "é\u2028x"], dtype=object)
     layer.adapt(keras.ops.convert_to_tensor(words, dtype="string"))
     again = type(layer).from_config(layer.get_config() | {"vocabulary": None})
-    learned = json.loads(json.dumps(snapshot._learned(layer)))
-    snapshot.put_back_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
+    learned = json.loads(json.dumps(snapshot._layer_state(layer)))
+    snapshot.restore_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
     given = keras.ops.convert_to_tensor(words, dtype="string")
     np.testing.assert_array_equal(np.asarray(layer(given)), np.asarray(again(given)))
     assert again.get_vocabulary() == layer.get_vocabulary()
@@ -258,6 +258,6 @@ def test_numbers_that_layers_learned_are_known_again():
         again = type(layer).from_config(layer.get_config())
         layer.adapt(numbers)
         again.build(numbers.shape)
-        learned = json.loads(json.dumps(snapshot._learned(layer)))
-        snapshot.put_back_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
+        learned = json.loads(json.dumps(snapshot._layer_state(layer)))
+        snapshot.restore_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
         np.testing.assert_array_equal(np.asarray(layer(numbers)), np.asarray(again(numbers)))

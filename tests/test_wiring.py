@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from layercli.check import check_config, require_valid
 from layercli.cli import make_app
-from layercli.engine.assemble import assemble
+from layercli.engine.assemble import assemble_model
 
 MODEL = """
 model:
@@ -57,7 +57,7 @@ def findings(checked):
 
 def test_a_graph_is_built_as_by_hand(checked):
     valid = require_valid(checked(MODEL))
-    model = assemble(valid).model
+    model = assemble_model(valid).model
     theirs = by_hand()
     assert [tuple(w.shape) for w in model.weights] == [tuple(w.shape) for w in theirs.weights]
     assert [tuple(x.shape) for x in model.outputs] == [(None, 3), (None, 1)]
@@ -260,7 +260,7 @@ def test_a_layer_called_again_is_the_same_layer_and_one_output_of_several_is_tha
     theirs = keras.Model(
         [left, right, words], [keras.layers.Dense(1, activation="sigmoid")(met), state, whole]
     )
-    model = assemble(valid).model
+    model = assemble_model(valid).model
     theirs.set_weights(model.get_weights())
     examples = [np.random.default_rng(0).standard_normal((2, *shape)) for shape in ((4,), (4,), (6, 4))]
     for ours, other in zip(
@@ -292,7 +292,7 @@ def test_shared_layers_and_picked_outputs_are_written_out_and_read_again(checked
 
 
 def test_a_model_with_shared_layers_is_saved_and_loaded(checked, tmp_path):
-    model = assemble(require_valid(checked(SHARED))).model
+    model = assemble_model(require_valid(checked(SHARED))).model
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert [weight.shape for weight in loaded.weights] == [weight.shape for weight in model.weights]

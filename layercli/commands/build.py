@@ -19,7 +19,7 @@ from layercli.workflows.plot import PlotOption, ThemeName, ThemeOption, UnfoldOp
 from layercli.workflows.preflight import require_memory, require_trust
 
 if TYPE_CHECKING:
-    from layercli.engine.transfer_weights import Transfer
+    from layercli.engine.transfer_weights import WeightTransfer
 
 
 def _validate_output(output: str | None) -> str | None:
@@ -98,7 +98,7 @@ class BuiltModel(NamedTuple):
 
     model: Any
     valid: ValidConfig
-    transfer: Transfer | None
+    transfer: WeightTransfer | None
 
 
 def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: bool = False) -> BuiltModel:
@@ -110,14 +110,14 @@ def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: b
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
-    from layercli.engine.assemble import assemble, check_savable, completed, misstated
+    from layercli.engine.assemble import assemble_model, require_savable, with_built_weights, check_output_shapes
 
-    assembled = assemble(valid)
-    if problems := misstated(assembled, valid):
+    assembled = assemble_model(valid)
+    if problems := check_output_shapes(assembled, valid):
         raise LayercliError(problems)
     if should_be_savable:
-        check_savable(assembled, valid)
-    return BuiltModel(assembled.model, completed(valid, assembled), load_initial_weights(assembled, valid))
+        require_savable(assembled, valid)
+    return BuiltModel(assembled.model, with_built_weights(valid, assembled), load_initial_weights(assembled, valid))
 
 
 def save_model(model: Any, target: Path) -> None:

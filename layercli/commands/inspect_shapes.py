@@ -56,8 +56,8 @@ def check_forward_pass(
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
-    from layercli.engine.assemble import assemble, completed
-    from layercli.engine.forward_pass import run_forward
+    from layercli.engine.assemble import assemble_model, with_built_weights
+    from layercli.engine.forward_pass import run_forward_pass
 
-    assembled = assemble(valid)
-    return completed(valid, assembled), *run_forward(assembled, valid)
+    assembled = assemble_model(valid)
+    return with_built_weights(valid, assembled), *run_forward_pass(assembled, valid)

@@ -1,5 +1,5 @@
 """The only place that imports keras and tensorflow: assemble, feed, fit, save."""
 
-from layercli.engine.startup import start
+from layercli.engine.startup import start_keras
 
-start()
+start_keras()

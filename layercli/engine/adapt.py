@@ -12,17 +12,17 @@ import tensorflow as tf
 from layercli.check import ValidConfig
 from layercli.data.examples import Inputs, iterate_batches
 from layercli.data.subset import Subset
-from layercli.engine.assemble import Assembled, picked
+from layercli.engine.assemble import AssembledModel, select_output
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, inner_layers, is_adaptable, should_adapt
 from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
 
-Batches: TypeAlias = Callable[[], Iterable[Any]]
+BatchFactory: TypeAlias = Callable[[], Iterable[Any]]
 """Begins a pass over what a layer takes, batch by batch."""
 
 
-def adapt(assembled: Assembled, valid: ValidConfig, part: Subset) -> None:
+def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) -> None:
     """Let each layer that learns from data before training learn from this part alone, batch by batch.
 
     Raises:
@@ -31,86 +31,86 @@ def adapt(assembled: Assembled, valid: ValidConfig, part: Subset) -> None:
     problems: list[Problem] = []
     for node in filter(should_adapt, valid.graph.nodes):
         layer = assembled.layers[node.name]
-        if node.name not in assembled.taken_over:
-            teach(layer, node.layer, partial(_taken, assembled, valid, node, part))
-        for learner in learners(layer, node.layer):
-            problems += _not_savable(learner, node, valid)
+        if node.name not in assembled.transferred:
+            adapt_layer(layer, node.layer, partial(_layer_inputs, assembled, valid, node, subset))
+        for learner in adaptable_layers(layer, node.layer):
+            problems += _check_vocabulary_size(learner, node, valid)
     if problems:
         raise LayercliError(problems)
 
 
-def _not_savable(learner: Any, node: GraphNode, valid: ValidConfig) -> Iterator[Problem]:
+def _check_vocabulary_size(layer: Any, node: GraphNode, valid: ValidConfig) -> Iterator[Problem]:
     """Keras writes a weight for each of ``max_tokens``, and when it loads them wants one for each word that there is."""
-    lookup = getattr(learner, "_lookup_layer", learner)
+    lookup = getattr(layer, "_lookup_layer", layer)
     if getattr(lookup, "output_mode", None) == "tf_idf" and lookup.pad_to_max_tokens:
-        words, most = lookup.vocabulary_size(), lookup.max_tokens
-        if words < most:
+        vocabulary_size, max_tokens = lookup.vocabulary_size(), lookup.max_tokens
+        if vocabulary_size < max_tokens:
             message = (
-                f"The training examples give `{node.name}` {words} words, fewer than its `max_tokens`, {most}: "
+                f"The training examples give `{node.name}` {vocabulary_size} words, fewer than its `max_tokens`, {max_tokens}: "
                 "with tf_idf and padding Keras cannot load such a model again."
             )
-            hint = f"Write `max_tokens: {words}`."
+            hint = f"Write `max_tokens: {vocabulary_size}`."
             yield valid.make_problem(node.path, "not-savable", message, hint)
 
 
-def teach(layer: Any, component: Component, batches: Batches) -> None:
+def adapt_layer(layer: Any, component: Component, batches: BatchFactory) -> None:
     """Adapt a Keras layer, and those inside it, to what it takes."""
     if component.type_name() in ADAPTABLE_LAYERS:
-        layer.adapt(_documents(batch) for batch in batches())
+        layer.adapt(_add_text_axis(batch) for batch in batches())
     elif component.type_name() == "TimeDistributed":
         if is_adaptable(component):
-            teach(layer.layer, inner_layers(component)[0], lambda: map(_steps, batches()))
+            adapt_layer(layer.layer, inner_layers(component)[0], lambda: map(_flatten_timesteps, batches()))
     else:
-        for inner, declared in zip(layer.layers, inner_layers(component), strict=True):
-            if is_adaptable(declared):
-                teach(inner, declared, batches)
-            batches = _after(inner, batches)
+        for inner, inner_component in zip(layer.layers, inner_layers(component), strict=True):
+            if is_adaptable(inner_component):
+                adapt_layer(inner, inner_component, batches)
+            batches = _map_batches(inner, batches)
 
 
-def learners(layer: Any, component: Component) -> Iterator[Any]:
+def adaptable_layers(layer: Any, component: Component) -> Iterator[Any]:
     """The Keras layer, or those inside it, that learn before training."""
     if component.type_name() in ADAPTABLE_LAYERS:
         if is_adaptable(component):
             yield layer
     else:
-        inside = [layer.layer] if component.type_name() == "TimeDistributed" else getattr(layer, "layers", [])
-        for inner, declared in zip(inside, inner_layers(component), strict=False):
-            yield from learners(inner, declared)
+        inner_keras_layers = [layer.layer] if component.type_name() == "TimeDistributed" else getattr(layer, "layers", [])
+        for inner, inner_component in zip(inner_keras_layers, inner_layers(component), strict=False):
+            yield from adaptable_layers(inner, inner_component)
 
 
-def _after(layer: Any, batches: Batches) -> Batches:
+def _map_batches(layer: Any, batches: BatchFactory) -> BatchFactory:
     return lambda: map(layer, batches())
 
 
-def _taken(assembled: Assembled, valid: ValidConfig, node: GraphNode, part: Subset) -> Iterator[Any]:
+def _layer_inputs(assembled: AssembledModel, valid: ValidConfig, node: GraphNode, subset: Subset) -> Iterator[Any]:
     """What a node takes of each batch of a part."""
     source, pick = node.inputs[0], node.input_indices[0]
-    before = None
+    upstream_model = None
     if source not in valid.graph.inputs:
         inputs = {name: assembled.tensors[name] for name in valid.graph.inputs}
-        one = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-        before = keras.Model(one, picked(assembled.tensors[source], pick))
-    for batch in iterate_batches(part):
-        x: Any = fed(batch.x)
-        if before is not None:
-            yield before(x, training=False)
+        model_inputs = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+        upstream_model = keras.Model(model_inputs, select_output(assembled.tensors[source], pick))
+    for batch in iterate_batches(subset):
+        x: Any = to_keras_inputs(batch.x)
+        if upstream_model is not None:
+            yield upstream_model(x, training=False)
         else:
             yield x[source] if isinstance(x, Mapping) else x
 
 
-def _documents(batch: Any) -> Any:
+def _add_text_axis(batch: Any) -> Any:
     """Values of shape (batch,) as (batch, 1): a lookup would take them for one text."""
     return batch[:, None] if len(batch.shape) == 1 else batch
 
 
-def _steps(batch: Any) -> Any:
+def _flatten_timesteps(batch: Any) -> Any:
     """All timesteps of (batch, timesteps, ...) after one another, of shape (batch * timesteps, ...)."""
     return keras.ops.reshape(batch, (-1, *batch.shape[2:]))
 
 
-def fed(x: Inputs) -> Any:
+def to_keras_inputs(x: Inputs) -> Any:
     """Inputs as Keras takes them; text as TensorFlow's."""
     if isinstance(x, Mapping):
-        given = {name: fed(array) for name, array in x.items()}
-        return given if len(given) > 1 else next(iter(given.values()))
+        arrays = {name: to_keras_inputs(array) for name, array in x.items()}
+        return arrays if len(arrays) > 1 else next(iter(arrays.values()))
     return tf.constant(x.tolist(), dtype=tf.string) if x.dtype.kind == "O" else x

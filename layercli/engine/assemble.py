@@ -10,8 +10,8 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.engine.custom_layers import load_class
-from layercli.engine.keras_errors import refused, said
+from layercli.engine.custom_layers import load_layer_class
+from layercli.engine.keras_errors import layer_error, summarize_error
 from layercli.engine.keras_objects import keras_object, keras_value
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
@@ -21,17 +21,17 @@ from layercli.layers.shapes import Shape, Tensor, format_shape
 
 
 @dataclass(frozen=True, slots=True)
-class Assembled:
+class AssembledModel:
     """The Keras model, and its layers and their symbolic outputs by their names in the graph."""
 
     model: Any
     layers: dict[str, Any]
     tensors: dict[str, Any]
-    taken_over: set[str] = field(default_factory=set)
+    transferred: set[str] = field(default_factory=set)
     """Layers that have their weights from elsewhere, so that they do not learn from the data before training."""
 
 
-def assemble(valid: ValidConfig) -> Assembled:
+def assemble_model(valid: ValidConfig) -> AssembledModel:
     """The Keras model of a config, with fresh weights drawn from its seed.
 
     Raises:
@@ -40,12 +40,12 @@ def assemble(valid: ValidConfig) -> Assembled:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(valid.config.model.dtype or policy)
     try:
-        return _assemble(valid)
+        return _assemble_model(valid)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def _assemble(valid: ValidConfig) -> Assembled:
+def _assemble_model(valid: ValidConfig) -> AssembledModel:
     keras.utils.set_random_seed(valid.config.seed)
     tensors: dict[str, Any] = {
         name: keras.Input(shape=tensor.shape[1:], dtype=tensor.dtype, name=name)
@@ -54,97 +54,97 @@ def _assemble(valid: ValidConfig) -> Assembled:
     inputs = list(tensors.values())
     layers: dict[str, Any] = {}
     for node in valid.graph.nodes:
-        layers[node.name] = _layer(node, valid) if node.reuse_of is None else layers[node.reuse_of]
-        taken = [
-            picked(tensors[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
+        layers[node.name] = _build_layer(node, valid) if node.reuse_of is None else layers[node.reuse_of]
+        layer_inputs = [
+            select_output(tensors[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
-        tensors[node.name] = _connect(layers[node.name], taken, node, valid)
+        tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
     graph = valid.graph
     outputs = [
-        picked(tensors[name], pick) for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
+        select_output(tensors[name], pick) for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
     ]
     model = keras.Model(
         inputs if len(inputs) > 1 else inputs[0],
         outputs if len(outputs) > 1 else outputs[0],
         name=valid.check_result.name,
     )
-    return Assembled(model, layers, tensors)
+    return AssembledModel(model, layers, tensors)
 
 
-def completed(valid: ValidConfig, assembled: Assembled) -> ValidConfig:
+def with_built_weights(valid: ValidConfig, assembled: AssembledModel) -> ValidConfig:
     """The config with the weights that Keras made, and the shapes it found, where the static check knew none.
 
     Raises:
         AssertionError: Keras made other weights than the static check counted, which is a bug of ours.
     """
-    sure = not misstated(assembled, valid)
-    rows = [_complete(row, assembled, sure=sure) for row in valid.shapes.rows]
+    is_strict = not check_output_shapes(assembled, valid)
+    rows = [_complete_row(row, assembled, is_strict=is_strict) for row in valid.shapes.rows]
     shapes = ModelShapes(valid.graph, rows, {row.node.name: row for row in rows})
     return replace(valid, shapes=shapes)
 
 
-def _complete(row: NodeShapes, assembled: Assembled, *, sure: bool) -> NodeShapes:
-    made = tuple(
+def _complete_row(row: NodeShapes, assembled: AssembledModel, *, is_strict: bool) -> NodeShapes:
+    built_weights = tuple(
         Weight(weight.name, tuple(weight.shape), trainable=bool(weight.trainable), dtype=weight.dtype)
         for weight in assembled.layers[row.node.name].weights
         if row.node.reuse_of is None  # else they are counted where the layer is declared
     )
     if row.weights is None:
         tensors = assembled.tensors[row.node.name]
-        listed = tensors if isinstance(tensors, (list, tuple)) else [tensors]
-        found = tuple(Tensor(tuple(tensor.shape), tensor.dtype) for tensor in listed)
-        return replace(row, outputs=row.outputs or found, weights=made)
-    counted = replace(row, weights=made)
-    if row.parameters == counted.parameters:
+        tensor_list = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+        built_outputs = tuple(Tensor(tuple(tensor.shape), tensor.dtype) for tensor in tensor_list)
+        return replace(row, outputs=row.outputs or built_outputs, weights=built_weights)
+    built_row = replace(row, weights=built_weights)
+    if row.parameters == built_row.parameters:
         return row
-    if sure:
+    if is_strict:
         raise AssertionError(
-            f"{row.node.type_name}: counted {row.parameters} parameters, Keras made {counted.parameters}"
+            f"{row.node.type_name}: counted {row.parameters} parameters, Keras made {built_row.parameters}"
         )
-    return counted
+    return built_row
 
 
-def _layer(node: GraphNode, valid: ValidConfig) -> Any:
+def _build_layer(node: GraphNode, valid: ValidConfig) -> Any:
     layer = node.layer
     if not isinstance(layer, CustomLayer):
-        return keras_object(layer, home=keras.layers, name=node.name)
-    cls = load_class(layer, node, valid)
+        return keras_object(layer, namespace=keras.layers, name=node.name)
+    cls = load_layer_class(layer, node, valid)
     arguments = {key: keras_value(value) for key, value in layer.arguments().items()}
     try:
         return cls(**arguments, name=node.name)
     except (Exception, SystemExit) as error:
-        raise refused(
+        raise layer_error(
             node, valid, f"{layer.class_name} cannot be made with these arguments", error
         ) from error
 
 
-def picked(output: Any, pick: int | None) -> Any:
+def select_output(output: Any, pick: int | None) -> Any:
     """One output of several, or all that a layer gives."""
     if pick is None:
         return output
     return output[pick] if isinstance(output, (list, tuple)) else output
 
 
-def call(layer: Any, node: GraphNode, taken: list[Any], **options: Any) -> Any:
+def call_layer(layer: Any, node: GraphNode, inputs: list[Any], **options: Any) -> Any:
     """Call a Keras layer on what feeds its node: one tensor, a list, or arguments of their own."""
-    tensors = keras.tree.flatten(taken)
+    tensors = keras.tree.flatten(inputs)
     if len(tensors) > 1 and node.layer.has_separate_inputs:
         return layer(*tensors, **options)
     return layer(tensors[0] if len(tensors) == 1 else tensors, **options)
 
 
-def _connect(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig) -> Any:
+def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig) -> Any:
     try:
-        output = call(layer, node, tensors)
+        output = call_layer(layer, node, tensors)
     except (Exception, SystemExit) as error:
         shapes = ", ".join(format_shape(tensor.shape) for tensor in keras.tree.flatten(tensors))
-        raise refused(
+        raise layer_error(
             node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error
         ) from error
-    listed = output if isinstance(output, (list, tuple)) else [output]
-    if not listed or not all(keras.backend.is_keras_tensor(tensor) for tensor in listed):
-        given = "nothing" if output is None else f"a {type(output).__name__}"
-        message = f"`{node.name}` gives {given}; a layer gives a tensor, or a list of tensors."
+    outputs = output if isinstance(output, (list, tuple)) else [output]
+    if not outputs or not all(keras.backend.is_keras_tensor(tensor) for tensor in outputs):
+        received = "nothing" if output is None else f"a {type(output).__name__}"
+        message = f"`{node.name}` gives {received}; a layer gives a tensor, or a list of tensors."
         raise LayercliError(
             valid.make_problem(node.path, "layer-refused", message, "Look at what `call` returns.")
         )
@@ -155,7 +155,7 @@ def _connect(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig
     return output
 
 
-def misstated(assembled: Assembled, valid: ValidConfig) -> list[Problem]:
+def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[Problem]:
     """Layers of the user's that give another shape than the config states; what follows from it is wrong."""
     problems = []
     for row in valid.shapes.rows:
@@ -164,32 +164,32 @@ def misstated(assembled: Assembled, valid: ValidConfig) -> list[Problem]:
             actual = [
                 tuple(tensor.shape) for tensor in (output if isinstance(output, (list, tuple)) else [output])
             ]
-            if not _compatible(row, actual):
-                problems.append(disagreement(row, valid, actual))
+            if not _is_compatible(row, actual):
+                problems.append(shape_mismatch_problem(row, valid, actual))
     return problems
 
 
-def _compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
+def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
     """Whether the shapes can be the stated ones; an axis that Keras does not know may have any size."""
     return len(actual) == len(row.outputs) and all(
-        len(was) == len(said.shape)
-        and all(a is None or b is None or a == b for a, b in zip(said.shape, was, strict=True))
-        for said, was in zip(row.outputs, actual, strict=True)
+        len(shape) == len(declared.shape)
+        and all(a is None or b is None or a == b for a, b in zip(declared.shape, shape, strict=True))
+        for declared, shape in zip(row.outputs, actual, strict=True)
     )
 
 
-def disagreement(row: NodeShapes, valid: ValidConfig, actual: Sequence[Shape]) -> Problem:
+def shape_mismatch_problem(row: NodeShapes, valid: ValidConfig, actual: Sequence[Shape]) -> Problem:
     """The problem that a layer gives other shapes than the static ones."""
-    stated = ", ".join(format_shape(tensor.shape) for tensor in row.outputs)
-    was = ", ".join(format_shape(shape) for shape in actual)
+    declared_shapes = ", ".join(format_shape(tensor.shape) for tensor in row.outputs)
+    actual_shapes = ", ".join(format_shape(shape) for shape in actual)
     hint = "This is a bug in layercli; please report it."
     if isinstance(row.node.layer, CustomLayer):
         hint = "Correct `output_shape`, or leave it out."
-    message = f"`{row.node.name}` was to give {stated}, but gave {was}."
+    message = f"`{row.node.name}` was to give {declared_shapes}, but gave {actual_shapes}."
     return valid.make_problem(row.node.path, "shape-disagrees", message, hint)
 
 
-def check_savable(assembled: Assembled, valid: ValidConfig) -> None:
+def require_savable(assembled: AssembledModel, valid: ValidConfig) -> None:
     """Make each layer of the user's once more from its own config, as loading the saved model will.
 
     Raises:
@@ -206,7 +206,7 @@ def check_savable(assembled: Assembled, valid: ValidConfig) -> None:
             with keras.saving.custom_object_scope({type(layer).__name__: type(layer)}):
                 keras.saving.deserialize_keras_object(config)
         except Exception as error:
-            message = f"`{node.name}` can be saved, but not loaded again: {said(error)}"
+            message = f"`{node.name}` can be saved, but not loaded again: {summarize_error(error)}"
             hint = "Let `get_config` give what `__init__` takes, as in configs/simple_dense.py."
             problems.append(valid.make_problem(node.path, "not-savable", message, hint))
     if problems:

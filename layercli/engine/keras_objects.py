@@ -8,13 +8,13 @@ import keras
 
 from layercli.schema.component import Component
 
-_HOMES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints, keras.optimizers,
+_NAMESPACES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints, keras.optimizers,
           keras.optimizers.schedules, keras.losses, keras.metrics, keras.callbacks)  # fmt: skip
 
 
-def keras_object(component: Component, *, home: Any = None, name: str | None = None) -> Any:
+def keras_object(component: Component, *, namespace: Any = None, name: str | None = None) -> Any:
     """The Keras object that a component declares; components among its arguments first."""
-    cls = _keras_class(type(component), home)
+    cls = _find_keras_class(type(component), namespace)
     arguments = {key: keras_value(value) for key, value in component.arguments().items()}
     if name is not None:
         arguments["name"] = name
@@ -32,10 +32,10 @@ def keras_value(value: Any) -> Any:
     return value
 
 
-def _keras_class(cls: type[Component], home: Any) -> Any:
+def _find_keras_class(cls: type[Component], namespace: Any) -> Any:
     name = cls.type_name()
     kind = cls.__module__.rpartition(".")[2]
-    for place in [home] if home is not None else [getattr(keras, kind, None), *_HOMES]:
-        if place is not None and hasattr(place, name):
-            return getattr(place, name)
+    for candidate in [namespace] if namespace is not None else [getattr(keras, kind, None), *_NAMESPACES]:
+        if candidate is not None and hasattr(candidate, name):
+            return getattr(candidate, name)
     raise LookupError(f"Keras has no {name}")

@@ -12,24 +12,24 @@ from layercli.check import ValidConfig
 from layercli.data.examples import Array, DataError, Examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.subset import Subset
-from layercli.engine.adapt import fed
-from layercli.engine.keras_errors import refusals, said
+from layercli.engine.adapt import to_keras_inputs
+from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.checks.output_kind import OutputKind, infer_output_kind
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
-_ROWS = 4096
+_FLUSH_ROWS = 4096
 """Rows that are put together before they are written."""
-_BYTES = 1 << 26
+_FLUSH_BYTES = 1 << 26
 """Bytes of outputs from which on they are written, however few rows they are."""
 
 
-def predict(
+def predict_columns(
     model: Any,
     valid: ValidConfig,
-    part: Subset,
-    learned: ReaderState,
+    subset: Subset,
+    reader_state: ReaderState,
     files: Sequence[str] | None,
     batch_size: int,
 ) -> Iterator[dict[str, Array]]:
@@ -41,29 +41,29 @@ def predict(
     """
     titles = valid.graph.output_references
     meanings = [infer_output_kind(valid.config, valid.shapes, index) for index in range(len(titles))]
-    waiting: list[list[Array]] = []
-    rows = done = 0
-    for batch in part.batches(batch_size):
-        _check_numbers(batch, done + rows)
-        waiting.append(_outputs(model, valid, fed(batch.x)))
-        rows += len(batch)
-        held = sum(array.nbytes for parts in waiting for array in parts)
-        if rows >= _ROWS or held >= _BYTES or done + rows == len(part):
-            arrays = [np.concatenate(parts) for parts in zip(*waiting, strict=True)]
+    pending: list[list[Array]] = []
+    pending_rows = done = 0
+    for batch in subset.batches(batch_size):
+        _require_finite(batch, done + pending_rows)
+        pending.append(_predict_batch(model, valid, to_keras_inputs(batch.x)))
+        pending_rows += len(batch)
+        pending_bytes = sum(array.nbytes for parts in pending for array in parts)
+        if pending_rows >= _FLUSH_ROWS or pending_bytes >= _FLUSH_BYTES or done + pending_rows == len(subset):
+            arrays = [np.concatenate(parts) for parts in zip(*pending, strict=True)]
             columns: dict[str, Array] = {}
             if files is not None:
-                columns["file"] = np.array(files[done : done + rows], dtype=object)
+                columns["file"] = np.array(files[done : done + pending_rows], dtype=object)
             for title, meaning, array in zip(titles, meanings, arrays, strict=True):
-                names = learned.class_names
+                names = reader_state.class_names
                 if isinstance(names, Mapping):
                     names = names.get(title)
                 prefix = f"{title}_" if len(titles) > 1 else ""
-                columns |= {f"{prefix}{name}": column for name, column in _told(array, meaning, names)}
+                columns |= {f"{prefix}{name}": column for name, column in _output_columns(array, meaning, names)}
             yield columns
-            done, rows, waiting = done + rows, 0, []
+            done, pending_rows, pending = done + pending_rows, 0, []
 
 
-def _check_numbers(batch: Examples, before: int) -> None:
+def _require_finite(batch: Examples, examples_before: int) -> None:
     """Refuse numbers that are missing or infinite: a model gives NaN for them, of which no class is the largest.
 
     Raises:
@@ -74,30 +74,30 @@ def _check_numbers(batch: Examples, before: int) -> None:
         if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
             continue
         titles = batch.columns.get(name, ())
-        places = np.argwhere(~finite)
-        named = len(titles) == array.shape[-1]
-        _, firsts = np.unique(places[:, -1], return_index=True) if named else (None, np.arange(1))
-        for place in places[firsts]:
-            what = "missing" if np.isnan(array[tuple(place)]) else "infinite"
-            title = titles[place[-1]] if named else name or "input"
-            message = f"`{sanitize_text(title, limit=60)}` is {what} in example {before + place[0] + 1}."
+        positions = np.argwhere(~finite)
+        has_names = len(titles) == array.shape[-1]
+        _, firsts = np.unique(positions[:, -1], return_index=True) if has_names else (None, np.arange(1))
+        for position in positions[firsts]:
+            what = "missing" if np.isnan(array[tuple(position)]) else "infinite"
+            title = titles[position[-1]] if has_names else name or "input"
+            message = f"`{sanitize_text(title, limit=60)}` is {what} in example {examples_before + position[0] + 1}."
             hint = "Remove or replace such numbers; a run of a table fills them where its `missing` says how."
             found.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
     if found:
         raise DataError(*found)
 
 
-def _outputs(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
+def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
     try:
-        found = model.predict_on_batch(x)
-    except refusals(valid) as error:
-        message = f"The model cannot predict: {said(error)}"
+        outputs = model.predict_on_batch(x)
+    except model_error_types(valid) as error:
+        message = f"The model cannot predict: {summarize_error(error)}"
         hint = "The examples must fit the model's inputs."
         raise LayercliError(valid.make_problem(("data",), "prediction-failed", message, hint)) from error
-    return [np.asarray(array) for array in tf.nest.flatten(found)]
+    return [np.asarray(array) for array in tf.nest.flatten(outputs)]
 
 
-def _told(output: Array, meaning: OutputKind, names: tuple[str, ...] | None) -> Iterator[tuple[str, Array]]:
+def _output_columns(output: Array, meaning: OutputKind, names: tuple[str, ...] | None) -> Iterator[tuple[str, Array]]:
     """Columns of one output: the class and the probability of each, or the numbers as they are."""
     if meaning.kind == "numbers":
         yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
@@ -108,9 +108,9 @@ def _told(output: Array, meaning: OutputKind, names: tuple[str, ...] | None) -> 
     if meaning.kind == "two":
         scores = np.concatenate([1 - scores, scores], axis=1)
     labels = scores.argmax(axis=1)
-    fits = names is not None and len(names) == scores.shape[1]
-    known = names if names is not None and fits else tuple(map(str, range(scores.shape[1])))
-    yield "class", np.array(known, dtype=object)[labels] if fits else labels
+    has_all_names = names is not None and len(names) == scores.shape[1]
+    class_names = names if names is not None and has_all_names else tuple(map(str, range(scores.shape[1])))
+    yield "class", np.array(class_names, dtype=object)[labels] if has_all_names else labels
     yield "probability", np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-    for index, name in enumerate(known):
+    for index, name in enumerate(class_names):
         yield f"probability_{name}", scores[:, index]

@@ -14,41 +14,41 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.check import ValidConfig
-from layercli.engine.assemble import Assembled
-from layercli.engine.keras_errors import said
+from layercli.engine.assemble import AssembledModel
+from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.adaptable import should_adapt
 from layercli.layers.shapes import format_shape
 from layercli.source.nodes import KeyPath, sanitize_text
 
-KEY: KeyPath = ("model", "weights")
-_INSIDE = "model.weights.h5"
+WEIGHTS_PATH: KeyPath = ("model", "weights")
+_WEIGHTS_FILE = "model.weights.h5"
 """Where a ``.keras`` file keeps its weights."""
-_VOCABULARY = "vocabulary.txt"
-_MOST_BYTES = 1 << 28
+_VOCABULARY_FILE = "vocabulary.txt"
+_MAX_VOCABULARY_BYTES = 1 << 28
 """Of a vocabulary."""
-_RANDOM = "seed_generator"
+_SEED_GENERATOR = "seed_generator"
 """State of random numbers, which is no weight."""
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class WeightTransfer:
     """What came of it, by names of layers."""
 
-    taken: list[str]
-    refused: dict[str, str]
+    transferred: list[str]
+    mismatched: dict[str, str]
     """Layers that start anew although the file has one of that name -> why."""
-    new: list[str]
+    not_in_file: list[str]
     """Layers whose names the file does not have."""
-    left: list[str]
+    unused: list[str]
     """Layers of the file that this model does not have."""
 
     def as_json(self) -> dict[str, Any]:
         """As ``build --json`` prints it."""
-        return {"taken": self.taken, "refused": self.refused, "new": self.new, "left": self.left}
+        return {"taken": self.transferred, "refused": self.mismatched, "new": self.not_in_file, "left": self.unused}
 
 
-def transfer(assembled: Assembled, valid: ValidConfig, file: Path) -> Transfer:
+def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) -> WeightTransfer:
     """Take over the weights of each layer that has the name and the shapes of one in a ``.keras`` or ``.weights.h5`` file.
 
     Raises:
@@ -57,32 +57,32 @@ def transfer(assembled: Assembled, valid: ValidConfig, file: Path) -> Transfer:
     import h5py
 
     model = assembled.model
-    _check(valid)
-    with tempfile.TemporaryDirectory(prefix="layercli-") as place:
-        own = Path(place, "own.weights.h5")
-        model.save_weights(own)
+    _require_storable(valid)
+    with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
+        own_weights = Path(folder, "own.weights.h5")
+        model.save_weights(own_weights)
         try:
-            with _weights_of(file) as source, h5py.File(own, "r+") as target:
-                found = _copy(_by_layer(source), _by_layer(target))
+            with _open_weights(file) as source, h5py.File(own_weights, "r+") as target:
+                result = _copy_weights(_group_by_layer(source), _group_by_layer(target))
         except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-            said = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
-            message = f"{sanitize_text(str(file))} holds no weights that can be read: {said}."
-            raise LayercliError(valid.make_problem(KEY, "unreadable-file", message, _EXPECTED)) from None
-        _take_vocabularies(assembled, valid, file, found)
-        if not found.taken:
-            reasons = "; ".join(f"`{name}`: {why}" for name, why in list(found.refused.items())[:3])
-            names = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in found.left[:8])
+            reason = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
+            message = f"{sanitize_text(str(file))} holds no weights that can be read: {reason}."
+            raise LayercliError(valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, _FILE_HINT)) from None
+        _transfer_vocabularies(assembled, valid, file, result)
+        if not result.transferred:
+            reasons = "; ".join(f"`{name}`: {why}" for name, why in list(result.mismatched.items())[:3])
+            names = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in result.unused[:8])
             message = f"No layer can take weights from {sanitize_text(str(file))}" + (
                 f" ({reasons})." if reasons else "."
             )
-            hint = f"Weights go by the names of layers; the file has {names}." if names else _EXPECTED
-            raise LayercliError(valid.make_problem(KEY, "no-weights", message, hint))
-        model.load_weights(own)
-    assembled.taken_over.update(found.taken)
-    return found
+            hint = f"Weights go by the names of layers; the file has {names}." if names else _FILE_HINT
+            raise LayercliError(valid.make_problem(WEIGHTS_PATH, "no-weights", message, hint))
+        model.load_weights(own_weights)
+    assembled.transferred.update(result.transferred)
+    return result
 
 
-def _check(valid: ValidConfig) -> None:
+def _require_storable(valid: ValidConfig) -> None:
     """Refuse what Keras cannot hold while it has not learned."""
     problems = [
         valid.make_problem(
@@ -98,64 +98,64 @@ def _check(valid: ValidConfig) -> None:
         raise LayercliError(problems)
 
 
-_LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
+_LOOKUP_LAYERS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 
 
-def _take_vocabularies(assembled: Assembled, valid: ValidConfig, file: Path, found: Transfer) -> None:
+def _transfer_vocabularies(assembled: AssembledModel, valid: ValidConfig, file: Path, result: WeightTransfer) -> None:
     """Take over what each lookup has learned that has the name of one in the file, which keeps it beside the weights."""
-    learners = {
-        node.name for node in valid.graph.nodes if should_adapt(node) and node.layer.type_name() in _LOOKUPS
+    lookup_names = {
+        node.name for node in valid.graph.nodes if should_adapt(node) and node.layer.type_name() in _LOOKUP_LAYERS
     }
-    places = _vocabulary_places(file) if learners else {}
-    for name in sorted(learners):
-        if name not in places:
-            found.new.append(name)
-        elif (why := _refusal(assembled.layers[name], file, places[name])) is None:
-            found.taken.append(name)
+    vocabulary_paths = _find_vocabularies(file) if lookup_names else {}
+    for name in sorted(lookup_names):
+        if name not in vocabulary_paths:
+            result.not_in_file.append(name)
+        elif (why := _load_vocabulary(assembled.layers[name], file, vocabulary_paths[name])) is None:
+            result.transferred.append(name)
         else:
-            found.refused[name] = why
-    found.left.extend(sorted(places.keys() - learners - set(found.left)))
+            result.mismatched[name] = why
+    result.unused.extend(sorted(vocabulary_paths.keys() - lookup_names - set(result.unused)))
 
 
-def _vocabulary_places(file: Path) -> dict[str, str]:
+def _find_vocabularies(file: Path) -> dict[str, str]:
     """Where in a file the vocabulary of each layer lies, by its name."""
     if file.suffix != ".keras":
         return {}
-    with _weights_of(file) as weights, zipfile.ZipFile(file) as archive:
+    with _open_weights(file) as weights, zipfile.ZipFile(file) as archive:
         names = {
             key: str(group["vars"].attrs["name"])
             for key, group in weights["layers"].items()
             if "vars" in group
         }
-        places = {name: f"assets/layers/{key}/{_VOCABULARY}" for key, name in names.items()}
-        held = {entry.filename for entry in archive.infolist() if entry.file_size <= _MOST_BYTES}
-    return {name: place for name, place in places.items() if place in held}
+        paths = {name: f"assets/layers/{key}/{_VOCABULARY_FILE}" for key, name in names.items()}
+        readable = {entry.filename for entry in archive.infolist() if entry.file_size <= _MAX_VOCABULARY_BYTES}
+    return {name: path for name, path in paths.items() if path in readable}
 
 
-def _refusal(layer: Any, file: Path, place: str) -> str | None:
+def _load_vocabulary(layer: Any, file: Path, path: str) -> str | None:
     """Give a lookup the vocabulary; why it does not take it, if it does not."""
     with tempfile.TemporaryDirectory(prefix="layercli-") as folder, zipfile.ZipFile(file) as archive:
-        Path(folder, _VOCABULARY).write_bytes(archive.read(place))
+        Path(folder, _VOCABULARY_FILE).write_bytes(archive.read(path))
         try:
             layer.load_assets(folder)
         except (ValueError, AttributeError, tf.errors.OpError) as error:
-            return said(error).rstrip(".")
+            return summarize_error(error).rstrip(".")
     return None
 
 
-_EXPECTED = "It must be a run, or a file that Keras saved: `.keras` or `.weights.h5`."
+_FILE_HINT = "It must be a run, or a file that Keras saved: `.keras` or `.weights.h5`."
 
 
 @contextmanager
-def _weights_of(file: Path) -> Iterator[Any]:
+def _open_weights(file: Path) -> Iterator[Any]:
     """The weights of a model's file, as HDF5."""
     import h5py
 
     if file.suffix == ".keras":
         with (
             zipfile.ZipFile(file) as archive,
-            archive.open(_INSIDE) as inside,
-            h5py.File(inside, "r") as weights,
+            archive.open(_WEIGHTS_FILE) as weights_file,
+            h5py.File(weights_file, "r") as weights,
         ):
             yield weights
     else:
@@ -163,56 +163,56 @@ def _weights_of(file: Path) -> Iterator[Any]:
             yield weights
 
 
-def _by_layer(weights: Any) -> dict[str, dict[str, Any]]:
+def _group_by_layer(weights: Any) -> dict[str, dict[str, Any]]:
     """The arrays of each layer by their places in it; layers without any are left out."""
     found = {}
     for group in weights["layers"].values():
-        arrays = dict(_arrays(group, ""))
+        arrays = dict(_walk_arrays(group, ""))
         if arrays:
             name = group["vars"].attrs["name"]
             found[str(name)] = arrays
     return found
 
 
-def _arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _walk_arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
     import h5py
 
     for name in group:
-        if name == _RANDOM:
+        if name == _SEED_GENERATOR:
             continue
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError("it refers to another file")
         item = group[name]
         if isinstance(item, h5py.Group):
-            yield from _arrays(item, f"{path}{name}/")
+            yield from _walk_arrays(item, f"{path}{name}/")
         elif item.external or item.is_virtual:
             raise ValueError("it refers to another file")
         else:
             yield f"{path}{name}", item
 
 
-def _copy(source: dict[str, dict[str, Any]], target: dict[str, dict[str, Any]]) -> Transfer:
+def _copy_weights(source: dict[str, dict[str, Any]], target: dict[str, dict[str, Any]]) -> WeightTransfer:
     """Write the arrays of each layer that fits over those of the same name."""
-    taken, refused = [], {}
+    transferred, mismatched = [], {}
     for name, arrays in target.items():
         if name not in source:
             continue
-        why = _unlike(source[name], arrays)
+        why = _mismatch_reason(source[name], arrays)
         if why is None:
             for place, array in arrays.items():
                 array[...] = np.asarray(source[name][place])
-            taken.append(name)
+            transferred.append(name)
         else:
-            refused[name] = why
-    return Transfer(
-        taken,
-        refused,
+            mismatched[name] = why
+    return WeightTransfer(
+        transferred,
+        mismatched,
         [name for name in target if name not in source],
         [name for name in source if name not in target],
     )
 
 
-def _unlike(source: dict[str, Any], target: dict[str, Any]) -> str | None:
+def _mismatch_reason(source: dict[str, Any], target: dict[str, Any]) -> str | None:
     """Why a layer's weights do not fit, if they do not."""
     if source.keys() != target.keys():
         return (

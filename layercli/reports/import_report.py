@@ -10,7 +10,7 @@ from layercli.errors import Problem
 from layercli.reports.problems import problems_json
 
 if TYPE_CHECKING:
-    from layercli.engine.import_check import Proof
+    from layercli.engine.import_check import ModelComparison
 
 
 class Imported:
@@ -22,7 +22,7 @@ class Imported:
         weights: Path | None,
         valid: ValidConfig,
         blocks: int,
-        proof: Proof,
+        proof: ModelComparison,
         problems: list[Problem],
     ) -> None:
         self.config, self.weights, self.valid, self.blocks = config, weights, valid, blocks
@@ -34,28 +34,28 @@ class Imported:
             "model": self.valid.check_result.name,
             "config": str(self.config),
             "weights": None if self.weights is None else str(self.weights),
-            "layers": self.proof.layers,
+            "layers": self.proof.layer_count,
             "blocks": self.blocks,
-            "parameters": self.proof.parameters,
-            "shapes_compared": self.proof.shapes,
-            "largest_difference": self.proof.difference,
+            "parameters": self.proof.parameter_count,
+            "shapes_compared": self.proof.shapes_compared,
+            "largest_difference": self.proof.largest_difference,
             **problems_json(self.problems),
         }
 
     def told(self) -> list[str]:
         """The same for a person, line by line."""
         proof = self.proof
-        if proof.difference is None:
+        if proof.largest_difference is None:
             outputs = "outputs not compared"
         else:
             outputs = (
-                f"outputs within {proof.difference:.1g}" if proof.difference else "outputs equal in every bit"
+                f"outputs within {proof.largest_difference:.1g}" if proof.largest_difference else "outputs equal in every bit"
             )
         count = "1 block" if self.blocks == 1 else f"{self.blocks} blocks"
         blocks = f", with {count}" if self.blocks else ""
         lines = [
-            f"Wrote {self.config}: {proof.layers} layers{blocks}.",
-            f"Rebuilt and compared: the same layers and wiring, {proof.parameters:,} parameters, {outputs}.",
+            f"Wrote {self.config}: {proof.layer_count} layers{blocks}.",
+            f"Rebuilt and compared: the same layers and wiring, {proof.parameter_count:,} parameters, {outputs}.",
         ]
         if self.weights is not None:
             lines.append(f"Weights: {self.weights}")

@@ -48,11 +48,11 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     format_name, target = request.format, request.output or _default_output(valid, request.format)
     require_free_output(target, format_name)
     require_export_packages(format_name)
-    from layercli.engine.export.metrics import calibration, metrics_of
-    from layercli.engine.export.options import Options
-    from layercli.engine.export.test_inputs import cases
-    from layercli.engine.export.verify import export as write_and_prove
-    from layercli.engine.export.verify import load_format, quiet
+    from layercli.engine.export.metrics import calibration_batches, compare_metrics
+    from layercli.engine.export.options import ExportOptions
+    from layercli.engine.export.test_inputs import build_cases
+    from layercli.engine.export.verify import write_and_verify as write_and_prove
+    from layercli.engine.export.verify import load_format, silence_runtimes
     from layercli.engine.load_model import load_model
 
     module = load_format(format_name)
@@ -62,19 +62,19 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             [escalate_warning(warnings[0], "int8 needs the training examples to learn ranges from")]
         )
     model = load_model(run / MODEL, valid)
-    options = Options(
+    options = ExportOptions(
         request.batch_size,
         request.opset,
         request.quantize,
-        calibration(splits.train, valid.graph, request.batch_size)
+        calibration_batches(splits.train, valid.graph, request.batch_size)
         if request.quantize == "int8" and splits
         else (),
         run / MODEL,
         tuple(valid.layer_code_files.values()),
     )
-    test_inputs = cases(valid, None if splits is None else take_held_out_examples(splits), request.batch_size)
+    test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), request.batch_size)
     if request.quantize == "int8":  # beyond the ranges that were learned nothing is promised
-        test_inputs = [case for case in test_inputs if case.real]
+        test_inputs = [case for case in test_inputs if case.is_real]
     metrics = None
     with stage_output(target, format_name) as staging:
         proof = write_and_prove(
@@ -95,8 +95,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 if len(splits.validation)
                 else splits.train
             )
-            with quiet():
-                metrics = metrics_of(model, module, staging, split, valid.config.train, valid.graph, options)
+            with silence_runtimes():
+                metrics = compare_metrics(model, module, staging, split, valid.config.train, valid.graph, options)
     copied = copy_code_files(valid.layer_code_files, target.parent) if format_name == "keras" else []
     return {
         "ok": True,
@@ -146,7 +146,7 @@ def escalate_warning(warning: Problem, reason: str) -> Problem:
 
 def take_held_out_examples(splits: Splits) -> Examples:
     """Examples that were held out, if some were."""
-    from layercli.engine.export.test_inputs import REAL
+    from layercli.engine.export.test_inputs import COMPARED_EXAMPLES
 
     split = splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train
-    return next(split.batches(REAL))
+    return next(split.batches(COMPARED_EXAMPLES))

@@ -39,14 +39,14 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     if problems := unsaid(valid, facts):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
-    from layercli.engine.export.script import learned, prove, vocabulary_layers
-    from layercli.engine.export.test_inputs import cases
+    from layercli.engine.export.script import read_vocabularies, verify_script, find_vocabulary_layers
+    from layercli.engine.export.test_inputs import build_cases
     from layercli.engine.load_model import load_model
 
     model = build_model(valid, trust=trust)[0] if run is None else load_model(run / MODEL, valid)
-    lookups = vocabulary_layers(valid)
-    vocabularies = {} if run is None else learned(model, lookups)
-    test_inputs = cases(valid, None if splits is None else take_held_out_examples(splits), None)
+    lookups = find_vocabulary_layers(valid)
+    vocabularies = {} if run is None else read_vocabularies(model, lookups)
+    test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), None)
     if run is None and lookups:
         test_inputs = []  # nothing is looked up before the layers have learned
     code = valid.layer_code_files | find_data_code(valid)
@@ -61,7 +61,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             (folder / files.learned).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
-        proof = prove(
+        proof = verify_script(
             script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
         )
         side_files = [Path(each) for each in (files.weights, files.learned) if each is not None]

@@ -24,7 +24,7 @@ from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import require_memory, require_trust
 
 if TYPE_CHECKING:
-    from layercli.engine.import_check import Proof
+    from layercli.engine.import_check import ModelComparison
 
 _DEFAULT_NAME = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Names that Keras gives to models."""
@@ -78,8 +78,8 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
         runs.write_text(config, text)
     except OSError as error:
         raise _make_write_error(config, error) from None
-    if proof.difference is None:
-        problems.append(not_run(proof.reason))
+    if proof.largest_difference is None:
+        problems.append(not_run(proof.skip_reason))
     all_problems = [in_file(archive.path, problem) for problem in problems] + valid.check_result.problems
     return Imported(config, weights, valid, len(blocks), proof, all_problems)
 
@@ -87,16 +87,16 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
 def _compare_with_original(
     archive: Archive, valid: ValidConfig, leaves: list[Leaf], outputs: Any, custom: Callable[[Described], str | None],
     weights: Path | None, *, trust: bool,
-) -> Proof:  # fmt: skip
+) -> ModelComparison:  # fmt: skip
     require_trust(valid, trust=trust)
     require_memory(valid, copies=2)
-    from layercli.engine.assemble import assemble
-    from layercli.engine.import_check import load_original, move_weights, prove
+    from layercli.engine.assemble import assemble_model
+    from layercli.engine.import_check import load_original, copy_weights, compare_models
 
-    assembled = assemble(valid)
+    assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
-    move_weights(original, assembled, valid, leaves, fresh=archive.kind == "json")
-    proof = prove(original, assembled, valid, leaves, outputs, custom)
+    copy_weights(original, assembled, valid, leaves, is_untrained=archive.kind == "json")
+    proof = compare_models(original, assembled, valid, leaves, outputs, custom)
     if weights is not None:
         try:
             with runs.stage_file(weights) as staging:

@@ -12,13 +12,13 @@ from layercli.runs.open_run import open_run
 from layercli.source.nodes import KeyPath, sanitize_text
 
 if TYPE_CHECKING:
-    from layercli.engine.assemble import Assembled
-    from layercli.engine.transfer_weights import Transfer
+    from layercli.engine.assemble import AssembledModel
+    from layercli.engine.transfer_weights import WeightTransfer
 
 _WEIGHTS_PATH: KeyPath = ("model", "weights")
 
 
-def load_initial_weights(assembled: Assembled, valid: ValidConfig) -> Transfer | None:
+def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> WeightTransfer | None:
     """Take over the weights that ``model.weights`` names; None where it names none.
 
     Raises:
@@ -36,22 +36,22 @@ def load_initial_weights(assembled: Assembled, valid: ValidConfig) -> Transfer |
         hint = "Name a run, or a file that Keras saved: `.keras` or `.weights.h5`; the path is relative to the config."
         code = "legacy-model" if path.is_file() and path.suffix in (".h5", ".hdf5") else "unreadable-file"
         raise LayercliError(valid.make_problem(_WEIGHTS_PATH, code, message, hint))
-    from layercli.engine.transfer_weights import transfer
+    from layercli.engine.transfer_weights import transfer_weights
 
-    return transfer(assembled, valid, path)
+    return transfer_weights(assembled, valid, path)
 
 
-def describe_transfer(transfer: Transfer, valid: ValidConfig) -> Iterator[str]:
+def describe_transfer(transfer: WeightTransfer, valid: ValidConfig) -> Iterator[str]:
     """What was taken over and what was not, in lines."""
-    count = len(transfer.taken)
-    total = count + len(transfer.refused) + len(transfer.new)
+    count = len(transfer.transferred)
+    total = count + len(transfer.mismatched) + len(transfer.not_in_file)
     yield f"Weights from {sanitize_text(str(valid.config.model.weights))}: {count} of {total} layers with weights."
-    for name, why in transfer.refused.items():
+    for name, why in transfer.mismatched.items():
         yield f"  {sanitize_text(name)} starts anew: {why}."
-    if transfer.new:
-        yield f"  Start anew, not in the file: {_join_names(transfer.new)}."
-    if transfer.left:
-        yield f"  In the file, but not here: {_join_names(transfer.left)}."
+    if transfer.not_in_file:
+        yield f"  Start anew, not in the file: {_join_names(transfer.not_in_file)}."
+    if transfer.unused:
+        yield f"  In the file, but not here: {_join_names(transfer.unused)}."
 
 
 def _join_names(names: list[str]) -> str:

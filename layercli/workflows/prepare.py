@@ -14,8 +14,8 @@ from layercli.workflows.preflight import require_memory, require_sections, requi
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
-    from layercli.engine.assemble import Assembled
-    from layercli.engine.transfer_weights import Transfer
+    from layercli.engine.assemble import AssembledModel
+    from layercli.engine.transfer_weights import WeightTransfer
 
 _WEIGHT_COPIES = 4
 """Weights, gradients and an optimizer's two slots are in memory together."""
@@ -38,9 +38,9 @@ class TrainingInputs:
 
     valid: ValidConfig
     splits: Splits
-    assembled: Assembled
+    assembled: AssembledModel
     warnings: list[Problem]
-    transfer: Transfer | None
+    transfer: WeightTransfer | None
     """What was taken from the model that ``model.weights`` names."""
 
     @property
@@ -58,14 +58,14 @@ def prepare_training(
         LayercliError: the data cannot be read or do not fit; Keras, or a layer of the user's, refuses what the static
             check let pass.
     """
-    from layercli.engine.assemble import assemble, check_savable, misstated
+    from layercli.engine.assemble import assemble_model, require_savable, check_output_shapes
 
     data, _ = require_sections(valid)
     splits, warnings = load_splits(valid, data, trust=trust)
-    assembled = assemble(valid)
-    if problems := misstated(assembled, valid):
+    assembled = assemble_model(valid)
+    if problems := check_output_shapes(assembled, valid):
         raise LayercliError(problems)
-    check_savable(assembled, valid)
+    require_savable(assembled, valid)
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.say(line)

@@ -60,14 +60,14 @@ def resume_run(
             position["step"] = changes.map_step(position["step"])
         if len(differences) > len(resumable.differences):
             position["step"] = 0  # of other examples none is done
-        from layercli.engine.training.execution_plan import Plan, plan
-        from layercli.engine.training.snapshot import UnfitSnapshotError
+        from layercli.engine.training.execution_plan import ExecutionPlan, plan_execution
+        from layercli.engine.training.snapshot import IncompatibleSnapshotError
 
         previous_execution = resumable.manifest["execution"]
         execution = (
-            plan(valid, inputs.splits.train)
+            plan_execution(valid, inputs.splits.train)
             if resumable.has_changed_execution
-            else Plan.from_json(previous_execution)
+            else ExecutionPlan.from_json(previous_execution)
         )
         resume_record = {"command": sys.argv, **position, "versions": manifests.collect_versions()}
         if differences:
@@ -87,7 +87,7 @@ def resume_run(
         )
         try:
             return training_run.execute(progress, is_interruptible=is_interruptible)
-        except UnfitSnapshotError as error:
+        except IncompatibleSnapshotError as error:
             runs.write_text(run / runs.CONFIG, previous_config)
             manifests.write_manifest(run, resumable.manifest)
             message = f"The checkpoint is of another model: {error}."

@@ -45,9 +45,9 @@ def train_new_run(
                 inputs = prepare_training(valid, progress, should_load_weights=True, trust=trust)
                 runs.write_config(run, valid)
                 runs.write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
-                from layercli.engine.training.execution_plan import plan
+                from layercli.engine.training.execution_plan import plan_execution
 
-                execution = plan(valid, inputs.splits.train)
+                execution = plan_execution(valid, inputs.splits.train)
                 manifest = manifests.create_manifest(
                     valid,
                     counts=inputs.split_sizes,

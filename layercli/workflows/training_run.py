@@ -22,7 +22,7 @@ from layercli.workflows.run_writer import HistoryWriter, TimedCheckpointStore, r
 from layercli.workflows.signals import StopRequest, TrainingInterruptedError, catch_stop_signals
 
 if TYPE_CHECKING:
-    from layercli.engine.training.execution_plan import Plan
+    from layercli.engine.training.execution_plan import ExecutionPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class TrainingRun:
 
     run_dir: Path
     inputs: TrainingInputs
-    execution_plan: Plan
+    execution_plan: ExecutionPlan
     manifest: Mapping[str, Any]
     started_at: float
     """When the command did."""
@@ -47,9 +47,9 @@ class TrainingRun:
             LayercliError: the loss became NaN, the disk is full, a signal came (where ``interruptible``), and the like.
             UnfitSnapshotError: the checkpoint is of another model.
         """
-        from layercli.engine.training.checkpointing import StoppedError as Stopped
-        from layercli.engine.training.fit import Keeping, fit
-        from layercli.engine.training.loop import BEGINNING, Position
+        from layercli.engine.training.checkpointing import TrainingStoppedError as Stopped
+        from layercli.engine.training.fit import CheckpointSettings, fit_model
+        from layercli.engine.training.loop import TRAINING_START, Position
         from layercli.engine.training.snapshot import Snapshot
 
         run_dir, inputs, checkpoint = self.run_dir, self.inputs, self.checkpoint
@@ -57,7 +57,7 @@ class TrainingRun:
         for warning in inputs.warnings:
             progress.warn(warning)
         progress.begin(inputs.split_sizes, section)
-        progress.say(self.execution_plan.told)
+        progress.say(self.execution_plan.summary)
         records = [] if checkpoint is None else checkpoint.state["records"]
         earlier_seconds = 0.0 if checkpoint is None else checkpoint.state["elapsed"]
         store = TimedCheckpointStore(
@@ -68,10 +68,10 @@ class TrainingRun:
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
             runs.write_json_lines(run_dir / runs.HISTORY, [finite(record) for record in records])
-            checkpoint_settings = Keeping(
+            checkpoint_settings = CheckpointSettings(
                 store,
                 stop_request,
-                Position(**self.resumed_from) if self.resumed_from else BEGINNING,
+                Position(**self.resumed_from) if self.resumed_from else TRAINING_START,
                 None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
                 self.changes,
             )
@@ -79,7 +79,7 @@ class TrainingRun:
                 for record in records:
                     progress.epoch(record)
                 try:
-                    fitted = fit(
+                    fitted = fit_model(
                         inputs.assembled, inputs.valid, section, inputs.splits, HistoryWriter(run_dir, progress),
                         run_dir, self.execution_plan, checkpoint_settings,
                     )  # fmt: skip
@@ -91,15 +91,15 @@ class TrainingRun:
                 "run": str(run_dir),
                 "epochs": len(fitted.records),
                 "history": fitted.history,
-                "best": fitted.best,
-                "test": fitted.test,
+                "best": fitted.best_record,
+                "test": fitted.test_metrics,
                 "seconds": round(earlier_seconds + time.perf_counter() - self.started_at, 3),
                 "examples_per_second": round(fitted.examples_per_second, 1),
                 "parameters": inputs.assembled.model.count_params(),
                 "resumed_from": self.resumed_from,
             }
-            if fitted.restored is not None:
-                summary["restored_epoch"] = fitted.restored
+            if fitted.restored_epoch is not None:
+                summary["restored_epoch"] = fitted.restored_epoch
             runs.write_json(run_dir / runs.SUMMARY, finite(summary))
             manifests.write_manifest(run_dir, self.manifest, is_finished=True)
         return summary

@@ -472,7 +472,7 @@ def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp
     from layercli.engine import import_check
 
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Dense(3)])
-    moved = import_check.move_weights
+    moved = import_check.copy_weights
 
     def wrong(original, assembled, *args, **options):
         moved(original, assembled, *args, **options)
@@ -489,7 +489,7 @@ def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp
 def test_another_graph_is_found(monkeypatch, imported):
     from layercli.engine import assemble
 
-    connect = assemble.call
+    connect = assemble.call_layer
 
     def crossed(layer, node, taken, **options):
         return connect(layer, node, taken[::-1] if node.layer.type_name() == "Subtract" else taken, **options)

@@ -65,7 +65,7 @@ def assert_built_alike(
     arguments = required(catalogue.load(name))
     theirs = getattr(home, name)(**arguments).get_config()
     for place in (home, None):
-        ours = keras_object(catalogue.parse({"type": name, **arguments}), home=place).get_config()
+        ours = keras_object(catalogue.parse({"type": name, **arguments}), namespace=place).get_config()
         for key in apart_from:
             ours.pop(key), theirs.pop(key, None)
         assert ours == theirs

@@ -35,7 +35,7 @@ def test_a_callback_is_built_as_keras_builds_it(name):
     arguments = required(CALLBACKS.load(name))
     theirs = getattr(keras.callbacks, name)(**arguments)
     for home in (keras.callbacks, None):
-        ours = keras_object(CALLBACKS.parse({"type": name, **arguments}), home=home)
+        ours = keras_object(CALLBACKS.parse({"type": name, **arguments}), namespace=home)
         assert type(ours) is type(theirs)
         assert vars(ours) == vars(theirs)
 

@@ -43,7 +43,7 @@ def test_what_is_written_out_is_read_back(name):
 @pytest.mark.parametrize("name", RESOLVED_BY_KERAS)
 def test_every_name_that_keras_resolves_means_the_same_here(name):
     theirs = keras.losses.get(name)
-    ours = keras_object(parse_loss(name), home=keras.losses)
+    ours = keras_object(parse_loss(name), namespace=keras.losses)
     if isinstance(theirs, keras.losses.Loss):
         assert type(ours) is type(theirs)
         return
@@ -120,7 +120,7 @@ def test_what_measures_nothing_is_refused(name, arguments, at):
 def test_arguments_reach_keras_as_they_are_declared(value):
     declared = parse_loss(value)
     assert isinstance(declared, Component)
-    config = keras_object(declared, home=keras.losses).get_config()
+    config = keras_object(declared, namespace=keras.losses).get_config()
     given = {key: item for key, item in value.items() if key in config and key != "name"}
     assert {key: config[key] for key in given} == given
 

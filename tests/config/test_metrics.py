@@ -109,7 +109,7 @@ def with_validation(names):
 
 def build(metrics):
     return [
-        keras_object(metric, home=keras.metrics) if isinstance(metric, Component) else metric
+        keras_object(metric, namespace=keras.metrics) if isinstance(metric, Component) else metric
         for metric in metrics
     ]
 

@@ -48,18 +48,18 @@ def main() -> None:
 
 def sigterm_after(blocks: int) -> None:
     """Have this process get SIGTERM after so many blocks of steps."""
-    from layercli.engine.training.checkpointing import Guard
+    from layercli.engine.training.checkpointing import DivergenceGuard
 
-    after, left = Guard.on_train_batch_end, [blocks]
+    after, left = DivergenceGuard.on_train_batch_end, [blocks]
 
     def on_train_batch_end(self, batch, logs=None):
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGTERM)
-            Guard.on_train_batch_end = after
+            DivergenceGuard.on_train_batch_end = after
         after(self, batch, logs)
 
-    Guard.on_train_batch_end = on_train_batch_end
+    DivergenceGuard.on_train_batch_end = on_train_batch_end
 
 
 if __name__ == "__main__":

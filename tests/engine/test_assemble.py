@@ -3,7 +3,7 @@ import pytest
 import yaml
 
 from layercli import api
-from layercli.engine.assemble import assemble, completed
+from layercli.engine.assemble import assemble_model, with_built_weights
 
 
 def model_of(tmp_path, layers, shape):
@@ -70,7 +70,7 @@ def test_a_frozen_layer_of_the_users_own_counts_as_not_trainable(tmp_path, layer
                       "def call(self, x):\n    return x * self.w")  # fmt: skip
     for trainable, counts in ((True, (4, 0)), (False, (0, 4))):
         valid = model_of(tmp_path, [{"type": mine, "trainable": trainable}], [4])
-        shapes = completed(valid, assemble(valid)).shapes
+        shapes = with_built_weights(valid, assemble_model(valid)).shapes
         assert (shapes.trainable, shapes.non_trainable) == counts
 
 
@@ -80,4 +80,4 @@ def test_weights_that_keras_counts_otherwise_are_a_bug_of_ours(tmp_path, monkeyp
     monkeypatch.setattr(Dense, "weights", lambda self, x: [])  # noqa: ARG005
     valid = model_of(tmp_path, [{"type": "Dense", "units": 2}], [3])
     with pytest.raises(AssertionError, match="Dense: counted 0 parameters, Keras made 8"):
-        completed(valid, assemble(valid))
+        with_built_weights(valid, assemble_model(valid))

@@ -4,7 +4,7 @@ import pytest
 
 from layercli import api
 from layercli.data.readers.registry import load_dataset
-from layercli.engine.training.execution_plan import Plan, example_bytes, plan
+from layercli.engine.training.execution_plan import ExecutionPlan, example_bytes, plan_execution
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
@@ -16,7 +16,7 @@ def planned(tmp_path, layers, *, samples=None, **section):
     examples = load_dataset(valid.config.data).split(valid.config.data.split, seed=0, shuffle=True).train
     if samples is not None:
         examples = examples.take([0] * samples)
-    return plan(valid, examples)
+    return plan_execution(valid, examples)
 
 
 def test_a_long_training_of_dense_layers_is_compiled_and_a_short_one_is_not(tmp_path):
@@ -57,7 +57,7 @@ def test_a_metric_that_was_never_tried_keeps_xla_away(tmp_path):
 def test_each_part_of_the_plan_can_be_set_by_hand(tmp_path):
     asked = {"feed": "stream", "steps_per_execution": 2, "jit_compile": True}
     found = planned(tmp_path, [HEAD], execution=asked)
-    assert found == Plan("stream", 2, True, "CPU", "XLA is as the config says")
+    assert found == ExecutionPlan("stream", 2, True, "CPU", "XLA is as the config says")
     assert planned(tmp_path, [HEAD], execution="auto") == planned(tmp_path, [HEAD])
 
 
@@ -92,6 +92,6 @@ def test_the_plan_is_told_and_kept_in_the_manifest(tmp_path):
         "feed": "stream", "steps_per_execution": 2, "jit_compile": False, "device": "CPU",
         "reason": "XLA would save about 0.0 s and cost 1.5 s",
     }  # fmt: skip
-    assert Plan.from_json(kept).told in run.result.stderr.splitlines()
+    assert ExecutionPlan.from_json(kept).summary in run.result.stderr.splitlines()
     same = train(config, tmp_path / "again")
     assert same.summary["history"] == run.summary["history"]

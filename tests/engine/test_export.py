@@ -8,9 +8,9 @@ import yaml
 from layercli import api
 from layercli.check import check_config, require_valid
 from layercli.engine.export import verify
-from layercli.engine.export.compare import differences, wanted
-from layercli.engine.export.options import Options
-from layercli.engine.export.test_inputs import Case, cases
+from layercli.engine.export.compare import compare_outputs, run_references
+from layercli.engine.export.options import ExportOptions
+from layercli.engine.export.test_inputs import ComparisonCase, build_cases
 from layercli.errors import LayercliError
 from layercli.workflows import preflight
 
@@ -74,13 +74,13 @@ def made(tmp_path):
 def export(tmp_path):
     def export(form, valid, model, *, batch_size=None, tolerance=None, **options):
         target = tmp_path / f"exported{SUFFIX[form]}"
-        return verify.export(
+        return verify.write_and_verify(
             form,
             model,
             valid,
             target,
-            options=Options(batch_size=batch_size, **options),
-            cases=cases(valid, None, batch_size),
+            options=ExportOptions(batch_size=batch_size, **options),
+            cases=build_cases(valid, None, batch_size),
             tolerance=tolerance,
         )
 
@@ -151,7 +151,7 @@ def test_text_goes_through_a_saved_model(made, export):
 def test_the_first_layer_that_differs_is_named_with_by_how_much(made, export, monkeypatch):
     from layercli.engine.export import saved_model
 
-    honest = saved_model.write
+    honest = saved_model.write_model
 
     def write(model, target, options):
         wrong = keras.models.clone_model(model)
@@ -170,24 +170,24 @@ def test_the_first_layer_that_differs_is_named_with_by_how_much(made, export, mo
 
 def test_a_result_of_another_shape_or_that_is_no_number_differs(made):
     _, model = made(MODELS["dense"])
-    wants = wanted(model, [Case("drawn", {"input": np.ones((2, 3), "float32")})])
+    wants = run_references(model, [ComparisonCase("drawn", {"input": np.ones((2, 3), "float32")})])
     good = wants[0].outputs[0]
     for bad in (good[:1], good * np.nan, good.reshape(4, 2)):
-        assert [difference.is_too_large for difference in differences(wants, [[bad]], 0.5)] == [True]
-    assert [difference.is_too_large for difference in differences(wants, [[]], 0.5)] == [True]
-    assert [difference.found for difference in differences(wants, [[good]], 0.5)] == [0.0]
+        assert [difference.is_too_large for difference in compare_outputs(wants, [[bad]], 0.5)] == [True]
+    assert [difference.is_too_large for difference in compare_outputs(wants, [[]], 0.5)] == [True]
+    assert [difference.relative_error for difference in compare_outputs(wants, [[good]], 0.5)] == [0.0]
 
 
 def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
     valid, _ = made(MODELS["embedding"])
-    indices = {case.name: case.inputs["input"] for case in cases(valid, None, None)}
+    indices = {case.name: case.inputs["input"] for case in build_cases(valid, None, None)}
     assert indices["zeros"].max() == 0
     assert indices["extremes"].max() == 8
     valid, _ = made(MODELS["image"])
-    pixels = {case.name: case.inputs["input"] for case in cases(valid, None, None)}
+    pixels = {case.name: case.inputs["input"] for case in build_cases(valid, None, None)}
     assert (pixels["extremes"].min(), pixels["extremes"].max()) == (0, 255)
     valid, _ = made(MODELS["dense"])
-    numbers = {case.name: case.inputs["input"] for case in cases(valid, None, None)}
+    numbers = {case.name: case.inputs["input"] for case in build_cases(valid, None, None)}
     assert numbers["extremes"].max() == np.finfo("float32").max
 
 

@@ -7,8 +7,8 @@ import pytest
 from layercli import api
 from layercli.data import examples
 from layercli.data.readers.registry import load_dataset
-from layercli.engine.adapt import adapt
-from layercli.engine.assemble import assemble
+from layercli.engine.adapt import adapt_layers
+from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
 from layercli.graph.adaptable import ADAPTABLE_LAYERS
 from tests.running import invoke, train, write_config
@@ -25,8 +25,8 @@ def parts_of(valid):
 def adapted(tmp_path, layers, **changes):
     """A model whose layers have learned from the training part; and the examples."""
     valid = api.load(write_config(tmp_path, layers, **changes))
-    assembled, parts = assemble(valid), parts_of(valid)
-    adapt(assembled, valid, parts.train)
+    assembled, parts = assemble_model(valid), parts_of(valid)
+    adapt_layers(assembled, valid, parts.train)
     return assembled, parts
 
 
@@ -89,7 +89,7 @@ def test_objects_of_the_train_section_reach_keras(tmp_path):
         },
     }  # fmt: skip
     valid = api.load(write_config(tmp_path, [{"type": "Dense", "units": 3}], train=section))
-    model = assemble(valid).model
+    model = assemble_model(valid).model
     compile_model(model, valid.config.train)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
     assert (model.optimizer.momentum, model.optimizer.clipnorm) == (0.5, 1.5)
@@ -210,8 +210,8 @@ def test_layers_learn_batch_by_batch_what_they_learn_from_all_at_once(tmp_path, 
     seen = []
     for size in (1 << 24, 200):
         monkeypatch.setattr(examples, "_BATCH_BYTES", size)
-        assembled = assemble(valid)
-        adapt(assembled, valid, Streamed(part))
+        assembled = assemble_model(valid)
+        adapt_layers(assembled, valid, Streamed(part))
         seen.append(np.asarray(assembled.model(part.x[:20])))
     assert len(list(examples.iterate_batches(part))) > 5
     np.testing.assert_allclose(*seen, rtol=1e-4, atol=1e-4)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.engine.assemble import assemble
-from layercli.engine.forward_pass import example, largest_index, run_forward
+from layercli.engine.assemble import assemble_model
+from layercli.engine.forward_pass import make_example_batch, find_index_limit, run_forward_pass
 from layercli.layers.shapes import Tensor
 
 
@@ -11,7 +11,7 @@ def forward(tmp_path, text):
     path = tmp_path / "model.yaml"
     path.write_text(text)
     valid = api.load(path)
-    return run_forward(assemble(valid), valid)
+    return run_forward_pass(assemble_model(valid), valid)
 
 
 @pytest.mark.parametrize(("shape", "dtype", "given"), [
@@ -23,7 +23,7 @@ def forward(tmp_path, text):
     ((None, 1), "string", (2, 1)),
 ])  # fmt: skip
 def test_an_example_has_two_rows_of_the_declared_shape_and_dtype(shape, dtype, given):
-    tensor = example(Tensor(shape, dtype), np.random.default_rng(0), 2**31 + 1)
+    tensor = make_example_batch(Tensor(shape, dtype), np.random.default_rng(0), 2**31 + 1)
     assert tuple(tensor.shape) == given
     assert tensor.dtype.name == dtype
 
@@ -32,8 +32,8 @@ def test_indices_stay_below_the_smallest_vocabulary_that_takes_the_input(tmp_pat
     path = tmp_path / "model.yaml"
     path.write_text("model: {input: [50], layers: [{type: Embedding, input_dim: 3, output_dim: 2}]}")
     valid = api.load(path)
-    assert largest_index(valid) == 3
-    values = np.asarray(example(Tensor((None, 50), "float32"), np.random.default_rng(0), 3))
+    assert find_index_limit(valid) == 3
+    values = np.asarray(make_example_batch(Tensor((None, 50), "float32"), np.random.default_rng(0), 3))
     assert set(values.ravel()) == {0.0, 1.0, 2.0}
 
 

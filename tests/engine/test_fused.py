@@ -7,8 +7,8 @@ import pytest
 
 from layercli.data.examples import Examples
 from layercli.data.subset import ShuffleSeed, compute_epoch_order
-from layercli.engine.training.feed import Span, feed_for
-from layercli.engine.training.loop import Loop, Position
+from layercli.engine.training.feed import Span, make_feed
+from layercli.engine.training.loop import TrainingLoop, Position
 
 L = keras.layers
 SAMPLES, BATCH, EPOCHS = 150, 32, 3  # the last batch has 22
@@ -114,9 +114,9 @@ def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validat
 
 
 def loop(model, examples, *, most=3, stream=False, validation=None, seed=7, **options):
-    feed = feed_for(examples, BATCH, stream=stream)
-    held_out = None if validation is None else feed_for(validation, BATCH, stream=stream)
-    return Loop(model, feed, most=most, seed=seed, validation=held_out, **options)
+    feed = make_feed(examples, BATCH, stream=stream)
+    held_out = None if validation is None else make_feed(validation, BATCH, stream=stream)
+    return TrainingLoop(model, feed, max_steps_per_call=most, seed=seed, validation=held_out, **options)
 
 
 def order_of(epoch):
@@ -201,7 +201,7 @@ def test_an_epoch_that_is_entered_at_a_step_goes_on_as_if_it_had_come_there(stre
 @pytest.mark.parametrize("most", [1, 4, 100])
 def test_evaluation_gives_the_numbers_of_keras(most):
     model, examples = made(dense)
-    found = loop(model, examples, most=most).evaluate(feed_for(examples, BATCH, stream=False))
+    found = loop(model, examples, most=most).evaluate(make_feed(examples, BATCH, stream=False))
     expected = model.evaluate(examples.x, examples.y, batch_size=BATCH, verbose=0, return_dict=True)
     assert found == pytest.approx(expected, rel=1e-6)
 
@@ -209,9 +209,9 @@ def test_evaluation_gives_the_numbers_of_keras(most):
 def test_blocks_end_where_a_checkpoint_is_due():
     model, examples = made(dense)
     looped = loop(model, examples, most=3, cut=4)
-    assert looped._spans(0, 0) == [Span(0, 3), Span(3, 4), Span(4, 5)]
-    assert looped._spans(1, 0) == [Span(0, 3), Span(3, 5)]
-    assert looped._spans(2, 1) == [Span(1, 2), Span(2, 5)]
+    assert looped._epoch_spans(0, 0) == [Span(0, 3), Span(3, 4), Span(4, 5)]
+    assert looped._epoch_spans(1, 0) == [Span(0, 3), Span(3, 5)]
+    assert looped._epoch_spans(2, 1) == [Span(1, 2), Span(2, 5)]
 
 
 def test_what_a_stream_raises_is_raised_where_its_block_is_waited_for():
@@ -221,7 +221,7 @@ def test_what_a_stream_raises_is_raised_where_its_block_is_waited_for():
             raise OSError(5, "Input/output error")
 
     _, examples = made(dense)
-    feed = feed_for(Broken(examples.x, examples.y), BATCH, stream=True)
+    feed = make_feed(Broken(examples.x, examples.y), BATCH, stream=True)
     blocks = feed.blocks([Span(0, 1), Span(1, 2)], None)
     assert next(blocks)[0].shape[0] == BATCH
     with pytest.raises(OSError, match="Input/output error"):

@@ -6,7 +6,7 @@ import pytest
 
 from layercli import api
 from layercli.data.readers.registry import load_dataset
-from layercli.engine.assemble import assemble
+from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
 from tests.running import train, write_config
 
@@ -32,7 +32,7 @@ def weights(config):
 def theirs(config):
     """The weights after Keras's own ``fit`` over the same examples, which come as they are."""
     valid = api.load(config)
-    model, section = assemble(valid).model, valid.config.train
+    model, section = assemble_model(valid).model, valid.config.train
     compile_model(model, section)
     source = load_dataset(valid.config.data)
     model.fit(

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from layercli.distribution.process_group import find_free_ports
-from layercli.engine.training.checkpointing import Guard
+from layercli.engine.training.checkpointing import DivergenceGuard
 from tests.engine.group import sigterm_after
 from tests.running import invoke, train
 
@@ -139,7 +139,7 @@ def both(tmp_path_factory):
     configs["killed"] = written(place / "killed.yaml", KILLED)
     begun = place / "begun"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Guard, "on_train_batch_end", Guard.on_train_batch_end)
+        patch.setattr(DivergenceGuard, "on_train_batch_end", DivergenceGuard.on_train_batch_end)
         sigterm_after(STOP)
         assert train(counted["stream"], begun, "--trust").result.exit_code == 143
     stopped = [(counted["memory"], STOP)]

@@ -14,7 +14,7 @@ from layercli import api
 from layercli.check import check_config, require_valid
 from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS
 from layercli.data import preview
-from layercli.engine.custom_layers import load_class
+from layercli.engine.custom_layers import load_layer_class
 from layercli.engine.training.compile import compile_model
 from layercli.script import load_data_code
 from layercli.script.facts import Known, Target
@@ -115,7 +115,7 @@ def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
     text = script_of(valid, known, tmp_path)
     monkeypatch.syspath_prepend(place)
     if name == "custom_layer.yaml":
-        load_class(valid.custom_layers[0].layer, valid.custom_layers[0], valid)
+        load_layer_class(valid.custom_layers[0].layer, valid.custom_layers[0], valid)
     assert_formatted(text)
     assert "layercli" not in text
     assert_same_model(valid, text, tmp_path)

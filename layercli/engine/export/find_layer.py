@@ -11,56 +11,56 @@ from typing import Any
 import keras
 import numpy as np
 
-from layercli.engine.export.compare import differences, wanted
-from layercli.engine.export.options import Format, Inputs, Options
-from layercli.engine.export.test_inputs import Case
+from layercli.engine.export.compare import compare_outputs, run_references
+from layercli.engine.export.options import ExportFormat, InputBatch, ExportOptions
+from layercli.engine.export.test_inputs import ComparisonCase
 
-_LENGTH = 8
+_UNKNOWN_LENGTH = 8
 """What stands for an axis of unknown length."""
 
 
-def refused_layer(form: Format, model: Any, options: Options, suffix: str) -> tuple[Any, Exception] | None:
+def find_refused_layer(export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str) -> tuple[Any, Exception] | None:
     """The first layer that is refused alone, too, and what is said of it."""
-    seen: set[str] = set()
-    for layer in _layers(model):
-        kind = _kind(layer)
-        if kind in seen:
+    tried: set[str] = set()
+    for layer in _single_call_layers(model):
+        kind = _layer_signature(layer)
+        if kind in tried:
             continue
-        seen.add(kind)
-        alone = keras.Model(layer.input, layer.output)
-        batch = {tensor.name: _zeros(tensor, options.batch_size or 2) for tensor in alone.inputs}
+        tried.add(kind)
+        submodel = keras.Model(layer.input, layer.output)
+        batch = {tensor.name: _zero_input(tensor, options.batch_size or 2) for tensor in submodel.inputs}
         with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
             target = Path(folder, f"layer{suffix}")
             try:
-                form.write(alone, target, _of_parts(options, batch))
-                form.run(target, [batch], _of_parts(options, batch))
+                export_format.write_model(submodel, target, _layer_options(options, batch))
+                export_format.run_model(target, [batch], _layer_options(options, batch))
             except Exception as error:
                 return layer, error
     return None
 
 
-def differing_layer(
-    form: Format, model: Any, options: Options, suffix: str, case: Case, tolerance: float
+def find_differing_layer(
+    export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str, case: ComparisonCase, tolerance: float
 ) -> tuple[Any, float] | None:
     """The first layer, in the order of the model, whose output differs by more than is allowed; and by how much."""
-    layers = list(_layers(model))
-    tapped = keras.Model(model.inputs, [keras.tree.flatten(layer.output)[0] for layer in layers])
+    layers = list(_single_call_layers(model))
+    probe_model = keras.Model(model.inputs, [keras.tree.flatten(layer.output)[0] for layer in layers])
     # Else a value that is not at the model's output could not be told from one that is fused away.
-    wants = wanted(tapped, [case])
+    references = run_references(probe_model, [case])
     with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
         target = Path(folder, f"layers{suffix}")
         try:
-            form.write(tapped, target, _of_parts(options, *options.calibration))
-            got = form.run(target, [want.case.inputs for want in wants], options)
+            export_format.write_model(probe_model, target, _layer_options(options, *options.calibration))
+            outputs = export_format.run_model(target, [reference.case.inputs for reference in references], options)
         except Exception:
             return None  # the parts cannot be exported as the whole can
-    for difference in differences(wants, got, tolerance) if wants else ():
+    for difference in compare_outputs(references, outputs, tolerance) if references else ():
         if difference.is_too_large:
-            return layers[difference.output], difference.found
+            return layers[difference.output_index], difference.relative_error
     return None
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def _single_call_layers(model: Any) -> Iterator[Any]:
     """The layers that stand at one place; one that is called again has no output of its own."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
@@ -72,18 +72,18 @@ def _layers(model: Any) -> Iterator[Any]:
         yield layer
 
 
-def _kind(layer: Any) -> str:
+def _layer_signature(layer: Any) -> str:
     config = {key: value for key, value in layer.get_config().items() if key != "name"}
     shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(layer.input)]
     return json.dumps([type(layer).__name__, config, shapes], default=str)
 
 
-def _zeros(tensor: Any, batch: int) -> Any:
-    shape = (batch, *(_LENGTH if dim is None else dim for dim in tensor.shape[1:]))
+def _zero_input(tensor: Any, batch_size: int) -> Any:
+    shape = (batch_size, *(_UNKNOWN_LENGTH if dim is None else dim for dim in tensor.shape[1:]))
     if tensor.dtype == "string":
         return np.full(shape, "", dtype=object)
     return np.zeros(shape, dtype=tensor.dtype)
 
 
-def _of_parts(options: Options, *calibration: Inputs) -> Options:
-    return Options(options.batch_size, options.opset, options.quantize, calibration, None, options.modules)
+def _layer_options(options: ExportOptions, *calibration: InputBatch) -> ExportOptions:
+    return ExportOptions(options.batch_size, options.opset, options.quantize, calibration, None, options.code_files)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from layercli.data.examples import Array
-from layercli.engine.export.options import Inputs
+from layercli.engine.export.options import InputBatch
 
-_LONGEST = 3600
+_TIMEOUT_SECONDS = 3600
 """Seconds that it may take."""
 
-_PROGRAM = """
+_RUNNER_SCRIPT = """
 import importlib.util
 import json
 import os
@@ -106,28 +106,28 @@ assert not any(name.partition(".")[0] == "layercli" for name in sys.modules)
 """
 
 
-class FreshProcessError(Exception):
+class IsolatedRunError(Exception):
     """The fresh process failed; its last words are the message."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedState:
     """What the model of a script is given before it runs."""
 
     weights: list[Array]
-    learned: dict[str, list[str] | list[int]]
+    vocabularies: dict[str, list[str] | list[int]]
     """Vocabularies by layer, which are not among the weights."""
-    paths: list[str] = field(default_factory=list)
+    weight_paths: list[str] = field(default_factory=list)
     """What each of the weights is called."""
 
 
-def run_fresh(
+def run_isolated(
     kind: str,
     target: Path,
-    batches: Sequence[Inputs],
+    batches: Sequence[InputBatch],
     modules: Sequence[Path] = (),
     *,
-    trained: Trained | None = None,
+    state: TrainedState | None = None,
 ) -> list[list[Array]]:
     """What the model in a Keras file, or that of a script's ``build_model()``, gives for each batch.
 
@@ -139,44 +139,44 @@ def run_fresh(
     """
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
-        _write(folder, batches, trained or Trained([], {}))
-        command = [sys.executable, "-I", "-c", _PROGRAM, kind, str(target.absolute()), str(folder)]
+        _write_inputs(folder, batches, state or TrainedState([], {}))
+        command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(target.absolute()), str(folder)]
         command += [str(module.absolute()) for module in modules]
-        done = subprocess.run(  # noqa: S603 - Python itself, on files of ours
+        finished = subprocess.run(  # noqa: S603 - Python itself, on files of ours
             command,
             capture_output=True,
             text=True,
             check=False,
-            timeout=_LONGEST,
+            timeout=_TIMEOUT_SECONDS,
             cwd=folder,
             env=os.environ | {"KERAS_BACKEND": "tensorflow"},
         )
-        if done.returncode != 0:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            raise FreshProcessError(lines[-1].strip() if lines else f"it ended with {done.returncode}")
-        with np.load(folder / "outputs.npz") as given:
-            arrays: dict[str, Any] = dict(given)
+        if finished.returncode != 0:
+            lines = [line for line in finished.stderr.splitlines() if line.strip()]
+            raise IsolatedRunError(lines[-1].strip() if lines else f"it ended with {finished.returncode}")
+        with np.load(folder / "outputs.npz") as archive:
+            arrays: dict[str, Any] = dict(archive)
     results: list[list[Array]] = [[] for _ in batches]
     for key in sorted(arrays, key=lambda key: [int(part) for part in key.split("_")]):
         results[int(key.split("_")[0])].append(arrays[key])
     return results
 
 
-def _write(folder: Path, batches: Sequence[Inputs], trained: Trained) -> None:
+def _write_inputs(folder: Path, batches: Sequence[InputBatch], state: TrainedState) -> None:
     index = [list(batch) for batch in batches]
     (folder / "inputs.json").write_text(json.dumps(index), encoding="utf-8")
-    told = {"learned": trained.learned, "paths": trained.paths}
-    (folder / "trained.json").write_text(json.dumps(told), encoding="utf-8")
-    weights = {f"{place:06}": _known(weight) for place, weight in enumerate(trained.weights)}
+    metadata = {"learned": state.vocabularies, "paths": state.weight_paths}
+    (folder / "trained.json").write_text(json.dumps(metadata), encoding="utf-8")
+    weights = {f"{place:06}": _to_numpy_dtype(weight) for place, weight in enumerate(state.weights)}
     np.savez(folder / "weights.npz", **weights)  # type: ignore[arg-type]  # as below
     arrays = {
-        f"{number}_{place}": array.astype(str) if array.dtype.kind == "O" else _known(array)
+        f"{number}_{place}": array.astype(str) if array.dtype.kind == "O" else _to_numpy_dtype(array)
         for number, batch in enumerate(batches)
         for place, array in enumerate(batch.values())
     }
     np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]  # names hide allow_pickle, which is no name of ours
 
 
-def _known(array: Array) -> Array:
+def _to_numpy_dtype(array: Array) -> Array:
     """The array in a dtype that numpy can write; ``bfloat16`` is not one."""
     return array if array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1 else array.astype(np.float32)

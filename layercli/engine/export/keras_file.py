@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from layercli.data.examples import Array
-from layercli.engine.export.isolated_run import run_fresh
-from layercli.engine.export.options import Inputs, Options
+from layercli.engine.export.isolated_run import run_isolated
+from layercli.engine.export.options import InputBatch, ExportOptions
 
 TOLERANCE = 1e-5
 
 
-def write(model: Any, target: Path, options: Options) -> None:
+def write_model(model: Any, target: Path, options: ExportOptions) -> None:
     """Write the file: the run's own, with the optimizer's state in it, where the model came from one."""
-    if options.source is not None:
-        shutil.copyfile(options.source, target)
+    if options.source_file is not None:
+        shutil.copyfile(options.source_file, target)
     else:
         model.save(target)
 
 
-def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:
+def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
     """What a fresh process gives for each batch."""
-    return run_fresh("keras", target, batches, options.modules)
+    return run_isolated("keras", target, batches, options.code_files)

@@ -11,17 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Array
-from layercli.engine.export.options import Inputs, Options, signature
-from layercli.engine.export.saved_model import number
+from layercli.engine.export.options import InputBatch, ExportOptions, input_signature
+from layercli.engine.export.saved_model import output_sort_key
 
 TOLERANCE = 1e-4
 
 
-def write(model: Any, target: Path, options: Options) -> None:
+def write_model(model: Any, target: Path, options: ExportOptions) -> None:
     """Write the file, of LiteRT's own operations alone; its signature takes the model's inputs by their names."""
-    specs = signature(model, options.batch_size)
+    specs = input_signature(model, options.batch_size)
     if options.batch_size is None:
-        model = unrolled(model)
+        model = unroll_model(model)
     target_spec: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     settings: dict[str, Any] = {}
     if options.quantize is not None:
@@ -30,7 +30,7 @@ def write(model: Any, target: Path, options: Options) -> None:
         target_spec["supported_types"] = [tf.float16]
     if options.quantize == "int8":
         target_spec["supported_ops"].append(tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
-        settings["representative_dataset"] = lambda: _calibration(options.calibration)
+        settings["representative_dataset"] = lambda: _representative_batches(options.calibration)
     model.export(
         str(target),
         format="litert",
@@ -41,7 +41,7 @@ def write(model: Any, target: Path, options: Options) -> None:
     )
 
 
-def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:  # noqa: ARG001
+def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """What the LiteRT interpreter gives for each batch."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -49,12 +49,12 @@ def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Arra
     signature_runner = interpreter.get_signature_runner()
     results = []
     for batch in batches:
-        given = signature_runner(**batch)
-        results.append([np.array(given[name]) for name in sorted(given, key=number)])
+        outputs = signature_runner(**batch)
+        results.append([np.array(outputs[name]) for name in sorted(outputs, key=output_sort_key)])
     return results
 
 
-def unrolled(model: Any) -> Any:
+def unroll_model(model: Any) -> Any:
     """The model with its recurrent layers unrolled, if it has some: LiteRT has loops for batches of a fixed size alone."""
     if not any(has_loops(layer.get_config()) for layer in model.layers):
         return model
@@ -64,7 +64,7 @@ def unrolled(model: Any) -> Any:
         config = layer.get_config()
         if not has_loops(config):
             return layer
-        _unroll(config)
+        _unroll_config(config)
         pairs.append((layer, type(layer).from_config(config)))
         return pairs[-1][1]
 
@@ -81,16 +81,16 @@ def has_loops(config: Any) -> bool:
     return isinstance(config, list) and any(has_loops(value) for value in config)
 
 
-def _unroll(config: Any) -> None:
+def _unroll_config(config: Any) -> None:
     if isinstance(config, dict):
         if "unroll" in config:
             config["unroll"] = True
         for value in config.values():
-            _unroll(value)
+            _unroll_config(value)
     elif isinstance(config, list):
         for value in config:
-            _unroll(value)
+            _unroll_config(value)
 
 
-def _calibration(batches: tuple[Inputs, ...]) -> Iterator[Inputs]:
+def _representative_batches(batches: tuple[InputBatch, ...]) -> Iterator[InputBatch]:
     yield from batches

@@ -9,17 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Array
-from layercli.engine.export.options import Inputs, Options, signature
+from layercli.engine.export.options import InputBatch, ExportOptions, input_signature
 
 TOLERANCE = 1e-4
 
 
-def write(model: Any, target: Path, options: Options) -> None:
+def write_model(model: Any, target: Path, options: ExportOptions) -> None:
     """Write the file; inputs and outputs have the names of the model's."""
     import onnx
     import tf2onnx.convert
 
-    specs = signature(model, options.batch_size)
+    specs = input_signature(model, options.batch_size)
 
     def forward(*tensors: Any) -> Any:
         return model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
@@ -32,14 +32,14 @@ def write(model: Any, target: Path, options: Options) -> None:
         for value, placeholder in graph.captures
         if placeholder.dtype != tf.resource
     }
-    _keep_constants(proto, constants)
-    _spell_out_erfc(proto)
+    _embed_constants(proto, constants)
+    _replace_erfc(proto)
     _name_outputs(proto, list(model.output_names))
-    _name_batch(proto)
+    _name_batch_axis(proto)
     onnx.save(proto, str(target))
 
 
-def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:  # noqa: ARG001
+def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """What onnxruntime gives for each batch, on the CPU."""
     import onnxruntime
 
@@ -49,7 +49,7 @@ def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Arra
     return [[np.asarray(output) for output in session.run(None, batch)] for batch in batches]
 
 
-def _keep_constants(proto: Any, constants: dict[str, Any]) -> None:
+def _embed_constants(proto: Any, constants: dict[str, Any]) -> None:
     """Put tensors that the model holds, such as the mean of Normalization, into the file; tf2onnx makes inputs of them."""
     from onnx import numpy_helper
 
@@ -58,7 +58,7 @@ def _keep_constants(proto: Any, constants: dict[str, Any]) -> None:
         proto.graph.input.remove(value)
 
 
-def _spell_out_erfc(proto: Any) -> None:
+def _replace_erfc(proto: Any) -> None:
     """Write ``Erfc``, of which exact GELU is made and which ONNX lacks, as 1 - Erf."""
     from onnx import helper, numpy_helper
 
@@ -78,12 +78,12 @@ def _spell_out_erfc(proto: Any) -> None:
 
 def _name_outputs(proto: Any, names: list[str]) -> None:
     """Give the outputs the names of the model's, which tf2onnx calls ``Identity:0``."""
-    taken = {name for node in proto.graph.node for name in node.output}
-    taken |= {value.name for value in proto.graph.input}
+    used_names = {name for node in proto.graph.node for name in node.output}
+    used_names |= {value.name for value in proto.graph.input}
     new = {
         value.name: name
         for value, name in zip(proto.graph.output, names, strict=True)
-        if name not in taken and names.count(name) == 1
+        if name not in used_names and names.count(name) == 1
     }
     for value in proto.graph.output:
         value.name = new.get(value.name, value.name)
@@ -93,7 +93,7 @@ def _name_outputs(proto: Any, names: list[str]) -> None:
                 names_of[index] = new.get(name, name)
 
 
-def _name_batch(proto: Any) -> None:
+def _name_batch_axis(proto: Any) -> None:
     for value in (*proto.graph.input, *proto.graph.output):
         shape = value.type.tensor_type.shape
         if shape.dim and shape.dim[0].HasField("dim_param"):

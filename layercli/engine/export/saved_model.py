@@ -9,15 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Array
-from layercli.engine.adapt import fed
-from layercli.engine.export.options import Inputs, Options, signature
+from layercli.engine.adapt import to_keras_inputs
+from layercli.engine.export.options import InputBatch, ExportOptions, input_signature
 
 TOLERANCE = 1e-5
 
 
-def write(model: Any, target: Path, options: Options) -> None:
+def write_model(model: Any, target: Path, options: ExportOptions) -> None:
     """Write the folder; its signature ``serving_default`` takes the model's inputs by their names."""
-    specs = signature(model, options.batch_size)
+    specs = input_signature(model, options.batch_size)
     model.export(
         str(target),
         format="tf_saved_model",
@@ -26,17 +26,17 @@ def write(model: Any, target: Path, options: Options) -> None:
     )
 
 
-def run(target: Path, batches: list[Inputs], options: Options) -> list[list[Array]]:  # noqa: ARG001
+def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """What TensorFlow gives for each batch."""
     serve = tf.saved_model.load(str(target)).signatures["serving_default"]
     results = []
     for batch in batches:
-        given = serve(**{name: tf.constant(fed(array)) for name, array in batch.items()})
-        results.append([np.asarray(given[name].numpy()) for name in sorted(given, key=number)])
+        outputs = serve(**{name: tf.constant(to_keras_inputs(array)) for name, array in batch.items()})
+        results.append([np.asarray(outputs[name].numpy()) for name in sorted(outputs, key=output_sort_key)])
     return results
 
 
-def number(name: str) -> tuple[int, str]:
+def output_sort_key(name: str) -> tuple[int, str]:
     """``output_10`` behind ``output_9``."""
     digits = name.rpartition("_")[2]
     return (int(digits) if digits.isdecimal() else 0, name)

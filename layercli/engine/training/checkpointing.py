@@ -11,21 +11,21 @@ import keras
 
 from layercli.config.training.execution import CheckpointsConfig
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.engine.training.loop import BEGINNING, Position
-from layercli.engine.training.snapshot import Snapshot, is_finite, put_back, put_back_files, taken
+from layercli.engine.training.loop import TRAINING_START, Position
+from layercli.engine.training.snapshot import Snapshot, is_finite, restore_training, restore_callback_files, take_snapshot
 
-_SHARE: Final = 20
+_SAVE_TIME_RATIO: Final = 20
 """Checkpoints that nobody asked for take at most one part in so many of the time."""
 
 
-class Store(Protocol):
+class CheckpointSink(Protocol):
     """Where checkpoints go."""
 
     def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> object:
         """Keep a state: after whole epochs, and steps of the next one."""
 
 
-class StoppedError(Exception):
+class TrainingStoppedError(Exception):
     """A signal has ended the training; all that was done is in the last checkpoint."""
 
     def __init__(self, position: Position) -> None:
@@ -42,7 +42,7 @@ class DivergedError(Exception):
         self.logs = logs
 
 
-class Guard(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+class DivergenceGuard(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Ends training before anyone else hears of a loss that is no number; the first of the callbacks."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
@@ -53,7 +53,7 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
             raise DivergedError(self._epoch, logs)
 
 
-class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
+class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps checkpoints, goes on from one, and stops between two steps when it is told to.
 
     ``told`` is whether to stop; ``more`` gives what else a checkpoint must hold, and is given it back by ``recall``.
@@ -61,85 +61,85 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        store: Store,
+        store: CheckpointSink,
         schedule: CheckpointsConfig,
         *,
-        layers: Sequence[Any],
+        adapted_layers: Sequence[Any],
         callbacks: Sequence[Any],
-        steps: int,
-        told: Callable[[], bool],
-        more: Callable[[], dict[str, Any]],
-        start: Position = BEGINNING,
+        steps_per_epoch: int,
+        should_stop: Callable[[], bool],
+        extra_state: Callable[[], dict[str, Any]],
+        start: Position = TRAINING_START,
         snapshot: Snapshot | None = None,
         changes: ResumeChanges | None = None,
     ) -> None:
         super().__init__()
         self._store = store
         self._schedule = schedule
-        self._layers = layers
+        self._adapted_layers = adapted_layers
         self._callbacks = callbacks
-        self._steps = steps
-        self._told = told
-        self._more = more
+        self._steps_per_epoch = steps_per_epoch
+        self._should_stop = should_stop
+        self._extra_state = extra_state
         self._start = start
         self._snapshot = snapshot
         self._changes = changes
         self._position = start
-        self.saved = start if snapshot is not None else None
+        self.saved_position = start if snapshot is not None else None
         """What the last checkpoint holds; None: there is none."""
-        self._due = False
-        self._saved = time.monotonic()
-        self._cost = 0.0
+        self._is_due = False
+        self._last_save_time = time.monotonic()
+        self._save_seconds = 0.0
         if snapshot is not None:
-            put_back_files(callbacks, snapshot, changes)
+            restore_callback_files(callbacks, snapshot, changes)
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         if self._snapshot is not None:
-            put_back(self.model, self._callbacks, self._snapshot, self._changes)
+            restore_training(self.model, self._callbacks, self._snapshot, self._changes)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         if self._snapshot is not None and self._start.step and epoch == self._start.epoch:
-            put_back(
+            restore_training(
                 self.model, self._callbacks, self._snapshot, self._changes
             )  # metrics, too, which have just been reset
         self._snapshot = None if epoch >= self._start.epoch else self._snapshot
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._position = Position(self._position.epoch, batch + 1)
-        done = self._position.epoch * self._steps + batch + 1
-        asked = self._schedule
-        self._due |= asked.steps is not None and done % asked.steps == 0
-        self._due |= asked.minutes is not None and time.monotonic() - self._saved >= 60 * asked.minutes
-        if self._told():
-            self._save()
-            raise StoppedError(self._position)
-        if self._due and self._position.step < self._steps:  # else the end of the epoch says more
-            self._save()
+        steps_done = self._position.epoch * self._steps_per_epoch + batch + 1
+        schedule = self._schedule
+        self._is_due |= schedule.steps is not None and steps_done % schedule.steps == 0
+        self._is_due |= schedule.minutes is not None and time.monotonic() - self._last_save_time >= 60 * schedule.minutes
+        if self._should_stop():
+            self._save_checkpoint()
+            raise TrainingStoppedError(self._position)
+        if self._is_due and self._position.step < self._steps_per_epoch:  # else the end of the epoch says more
+            self._save_checkpoint()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._position = Position(epoch + 1, 0)
-        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if last or self._due or self._told() or self._epoch_is_due(epoch + 1):
-            self._save()
-        if self._told() and not last:
-            raise StoppedError(self._position)
+        is_last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if is_last or self._is_due or self._should_stop() or self._is_epoch_due(epoch + 1):
+            self._save_checkpoint()
+        if self._should_stop() and not is_last:
+            raise TrainingStoppedError(self._position)
 
-    def _epoch_is_due(self, epochs: int) -> bool:
-        asked = self._schedule
-        if asked.epochs is not None:
-            return epochs % asked.epochs == 0
-        if asked.steps is not None or asked.minutes is not None:
+    def _is_epoch_due(self, epochs: int) -> bool:
+        schedule = self._schedule
+        if schedule.epochs is not None:
+            return epochs % schedule.epochs == 0
+        if schedule.steps is not None or schedule.minutes is not None:
             return False
-        return time.monotonic() - self._saved >= _SHARE * self._cost
+        return time.monotonic() - self._last_save_time >= _SAVE_TIME_RATIO * self._save_seconds
 
-    def _save(self) -> None:
+    def _save_checkpoint(self) -> None:
         if not is_finite(self.model):
             return  # the last good checkpoint stands; the next loss will tell
         began = time.monotonic()
-        snapshot = taken(self.model, self._layers, self._callbacks)
-        state = {**snapshot.state, **self._more(), "stopped": bool(self.model.stop_training)}
+        snapshot = take_snapshot(self.model, self._adapted_layers, self._callbacks)
+        state = {**snapshot.state, **self._extra_state(), "stopped": bool(self.model.stop_training)}
         self._store.save(*self._position, snapshot.arrays, state)
-        self.saved = self._position
-        self._due = False
-        self._saved = time.monotonic()
-        self._cost = self._saved - began
+        self.saved_position = self._position
+        self._is_due = False
+        self._last_save_time = time.monotonic()
+        self._save_seconds = self._last_save_time - began

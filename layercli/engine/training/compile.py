@@ -22,82 +22,82 @@ def compile_model(model: Any, train: TrainSection) -> None:
     """Give the model its optimizer, loss and metrics."""
     optimizer = train.optimizer
     model.compile(
-        optimizer=keras_object(optimizer, home=keras.optimizers)
+        optimizer=keras_object(optimizer, namespace=keras.optimizers)
         if isinstance(optimizer, Component)
         else optimizer,
-        loss=_made(train.loss, keras.losses),
+        loss=_to_keras_objects(train.loss, keras.losses),
         loss_weights=train.loss_weights,
-        metrics=_made(train.metrics, keras.metrics),
-        weighted_metrics=_made(train.weighted_metrics, keras.metrics) or None,
+        metrics=_to_keras_objects(train.metrics, keras.metrics),
+        weighted_metrics=_to_keras_objects(train.weighted_metrics, keras.metrics) or None,
     )
-    _count_examples(model._compile_loss)
+    _weight_losses_by_examples(model._compile_loss)
 
 
-def _count_examples(losses: Any) -> None:
+def _weight_losses_by_examples(losses: Any) -> None:
     """Let the mean of each output's own loss be over examples.
 
     Keras weights a batch by its examples only where their number is known before it runs; else a small last batch
     counts as much as a full one, and the outputs' losses do not add up to the whole.
     """
-    build, call = losses.build, losses.call
+    original_build, original_call = losses.build, losses.call
     examples: Any = None
 
-    def update(mean: Any, value: Any, sample_weight: Any = None) -> None:  # noqa: ARG001 - what Keras knows of it
+    def update_mean(mean: Any, value: Any, sample_weight: Any = None) -> None:  # noqa: ARG001 - what Keras knows of it
         type(mean).update_state(mean, value, examples)
 
-    def built(y_true: Any, y_pred: Any) -> None:
-        build(y_true, y_pred)
+    def build_losses(y_true: Any, y_pred: Any) -> None:
+        original_build(y_true, y_pred)
         for mean in losses.metrics:
             if mean is not None:
-                mean.update_state = partial(update, mean)
+                mean.update_state = partial(update_mean, mean)
 
-    def called(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def call_losses(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         nonlocal examples
         examples = keras.ops.shape(keras.tree.flatten(y_pred)[0])[0]
-        return call(y_true, y_pred, sample_weight)
+        return original_call(y_true, y_pred, sample_weight)
 
-    losses.build, losses.call = built, called
+    losses.build, losses.call = build_losses, call_losses
 
 
-def _made(declared: Any, home: Any) -> Any:
+def _to_keras_objects(components: Any, namespace: Any) -> Any:
     """Components as Keras's objects, in whatever lists and mappings they stand."""
-    if isinstance(declared, dict):
-        return {name: _made(item, home) for name, item in declared.items()}
-    if isinstance(declared, list):
-        return [_made(item, home) for item in declared]
-    return keras_object(declared, home=home) if isinstance(declared, Component) else declared
+    if isinstance(components, dict):
+        return {name: _to_keras_objects(item, namespace) for name, item in components.items()}
+    if isinstance(components, list):
+        return [_to_keras_objects(item, namespace) for item in components]
+    return keras_object(components, namespace=namespace) if isinstance(components, Component) else components
 
 
-_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
+_CALLBACK_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
 """Callbacks that need a package which layercli does not."""
 
 
-def declared_callback(callback: Component, run: Path, valid: ValidConfig, index: int) -> Any:
+def build_callback(callback: Component, run: Path, valid: ValidConfig, index: int) -> Any:
     """The Keras callback; files that it writes go into the run directory.
 
     Raises:
         LayercliError: it needs a package that is not installed.
     """
-    kind = callback.type_name()
-    package = _PACKAGES.get(kind)
+    type_name = callback.type_name()
+    package = _CALLBACK_PACKAGES.get(type_name)
     if package is not None and find_spec(package) is None:
-        message = f"The callback {kind} needs the package {package}, which is not installed."
+        message = f"The callback {type_name} needs the package {package}, which is not installed."
         hint = f"Install it: `pip install 'layercli[{package}]'`."
         raise LayercliError(
             valid.make_problem(("train", "callbacks", index), "missing-package", message, hint)
         )
     if isinstance(callback, MLflow):
-        from layercli.engine.training.mlflow_callback import tracked
+        from layercli.engine.training.mlflow_callback import build_mlflow_callback
 
-        return tracked(callback, run, valid, ("train", "callbacks", index))
-    watched = get_monitor(callback)
+        return build_mlflow_callback(callback, run, valid, ("train", "callbacks", index))
+    monitor = get_monitor(callback)
     train = valid.config.train
-    if watched is not None and getattr(callback, "mode", None) == "auto" and train is not None:
+    if monitor is not None and getattr(callback, "mode", None) == "auto" and train is not None:
         # Keras looks for a metric of that very name, and finds none of one output among several.
-        callback = callback.with_arguments(mode=monitor_direction(watched, train) or "auto")
+        callback = callback.with_arguments(mode=monitor_direction(monitor, train) or "auto")
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:
             path = run / getattr(callback, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             callback = callback.with_arguments(**{name: str(path)})
-    return keras_object(callback, home=keras.callbacks)
+    return keras_object(callback, namespace=keras.callbacks)

@@ -21,7 +21,7 @@ from layercli.schema.component import Component, snake_case
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ExecutionPlan:
     """How a training is carried out; a run keeps its plan when it is resumed."""
 
     feed: str
@@ -40,18 +40,18 @@ class Plan:
         return cls(**document)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         steps = "1 step" if self.steps_per_execution == 1 else f"{self.steps_per_execution:,} steps"
         compiled = "with XLA" if self.jit_compile else "without XLA"
-        return f"{steps} a call, {compiled}, examples in {_FEEDS[self.feed]}: {self.reason}."
+        return f"{steps} a call, {compiled}, examples in {_FEED_NAMES[self.feed]}: {self.reason}."
 
 
-_FEEDS: Final = {"memory": "memory", "stream": "a stream"}
+_FEED_NAMES: Final = {"memory": "memory", "stream": "a stream"}
 
-_MOST_IN_MEMORY: Final = 2 * 1024**3
+_MAX_MEMORY_BYTES: Final = 2 * 1024**3
 """Bytes of examples that are copied to the device; more are sent to it block by block."""
-_MOST_IN_BLOCK: Final = 8 * 1024**2
+_MAX_BLOCK_BYTES: Final = 8 * 1024**2
 """Bytes of a block of streamed examples."""
 _SECONDS_PER_CALL: Final = 0.1
 """What a call should take: so often there is news, and so soon Ctrl-C is heard."""
@@ -61,21 +61,21 @@ _FLOPS_PER_SECOND: Final = {"CPU": 3e10, "GPU": 3e12}
 _SECONDS_PER_STEP: Final = {"CPU": 1e-4, "GPU": 5e-4}
 """What TensorFlow takes to start the operations of a step."""
 _SECONDS_PER_WEIGHT: Final = 1e-9
-_STARTS_LESS: Final = 0.85
+_XLA_START_SAVING: Final = 0.85
 """What XLA takes off the time for starting operations."""
-_COMPUTES_LESS: Final = 0.25
+_XLA_COMPUTE_SAVING: Final = 0.25
 """What it takes off the rest, where it is good at it at all."""
-_SECONDS_TO_COMPILE: Final = 1.5
-_SECONDS_MORE: Final = {"LSTM": 2.0, "GRU": 2.0, "SimpleRNN": 2.0}
+_COMPILE_SECONDS: Final = 1.5
+_EXTRA_COMPILE_SECONDS: Final = {"LSTM": 2.0, "GRU": 2.0, "SimpleRNN": 2.0}
 """What a layer adds to that."""
 
-_GAINS: Final = frozenset({
+_XLA_LAYERS: Final = frozenset({
     "Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate", "Dense", "ELU",
     "Embedding", "Flatten", "GRU", "Identity", "LSTM", "LayerNormalization", "LeakyReLU", "Maximum", "Minimum",
     "Multiply", "Normalization", "ReLU", "Rescaling", "Reshape", "SimpleRNN", "Softmax", "Subtract",
 })  # fmt: skip
 """Layers that XLA makes faster on a CPU. It makes convolutions and random numbers (Dropout) slower."""
-_KNOWN: Final = frozenset({
+_XLA_LOSSES_AND_METRICS: Final = frozenset({
     "accuracy", "mae", "mean_absolute_error", "mean_squared_error", "mse", "binary_accuracy", "categorical_accuracy",
     "sparse_categorical_accuracy", "binary_crossentropy", "categorical_crossentropy",
     "sparse_categorical_crossentropy", "root_mean_squared_error", "huber", "log_cosh",
@@ -83,89 +83,89 @@ _KNOWN: Final = frozenset({
 """Losses and metrics that were tried under XLA."""
 
 
-def plan(valid: ValidConfig, part: Subset) -> Plan:
+def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
     """How to carry out a training: by a rule on the model, the data and the device, the same wherever they are the same."""
     train = valid.config.train
     assert train is not None
-    asked = train.execution
+    settings = train.execution
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    feed = "memory" if fits_in_memory(part) and asked.feed is None else asked.feed or "stream"
+    feed = "memory" if fits_in_memory(subset) and settings.feed is None else settings.feed or "stream"
     batch_size = train.batch_size
-    steps = -(-len(part) // batch_size)
+    steps = -(-len(subset) // batch_size)
     flops = 3 * (valid.shapes.flops or 0) * batch_size  # forward, and twice as much back
-    starting = _SECONDS_PER_STEP[device]
-    computing = flops / _FLOPS_PER_SECOND[device] + (valid.shapes.trainable or 0) * _SECONDS_PER_WEIGHT
-    compiled = (1 - _STARTS_LESS) * starting + (1 - _COMPUTES_LESS) * computing
-    jit_compile, reason = asked.jit_compile, "XLA is as the config says"
+    start_seconds = _SECONDS_PER_STEP[device]
+    compute_seconds = flops / _FLOPS_PER_SECOND[device] + (valid.shapes.trainable or 0) * _SECONDS_PER_WEIGHT
+    xla_step_seconds = (1 - _XLA_START_SAVING) * start_seconds + (1 - _XLA_COMPUTE_SAVING) * compute_seconds
+    jit_compile, reason = settings.jit_compile, "XLA is as the config says"
     if runtime.cluster is not None:
         jit_compile, reason = False, f"{runtime.cluster.size} workers sum their gradients in each step"
     elif jit_compile is None:
-        saved = train.epochs * steps * (starting + computing - compiled)
-        jit_compile, reason = _xla(valid, train, saved)
-    most = asked.steps_per_execution
-    if most is None and any(_looks_at_steps(callback) for callback in train.callbacks):
-        most, reason = 1, f"TensorBoard looks at single steps; {reason}"
-    elif most is None:
-        most = round(_SECONDS_PER_CALL / (compiled if jit_compile else starting + computing))
+        saved_seconds = train.epochs * steps * (start_seconds + compute_seconds - xla_step_seconds)
+        jit_compile, reason = _choose_xla(valid, train, saved_seconds)
+    steps_per_call = settings.steps_per_execution
+    if steps_per_call is None and any(_has_per_step_logging(callback) for callback in train.callbacks):
+        steps_per_call, reason = 1, f"TensorBoard looks at single steps; {reason}"
+    elif steps_per_call is None:
+        steps_per_call = round(_SECONDS_PER_CALL / (xla_step_seconds if jit_compile else start_seconds + compute_seconds))
         if feed == "stream":
-            most = min(most, steps_in_block(part, batch_size))
-    return Plan(feed, max(1, min(most, steps)), jit_compile, device, reason)
+            steps_per_call = min(steps_per_call, steps_per_block(subset, batch_size))
+    return ExecutionPlan(feed, max(1, min(steps_per_call, steps)), jit_compile, device, reason)
 
 
-def fits_in_memory(part: Subset) -> bool:
+def fits_in_memory(subset: Subset) -> bool:
     """Whether all examples may lie on the device."""
-    return isinstance(part, Examples) and example_bytes(part) * len(part) <= _MOST_IN_MEMORY
+    return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_MEMORY_BYTES
 
 
-def steps_in_block(part: Subset, batch_size: int) -> int:
+def steps_per_block(subset: Subset, batch_size: int) -> int:
     """How many batches of streamed examples are a block."""
-    return max(1, _MOST_IN_BLOCK // max(1, example_bytes(part) * batch_size))
+    return max(1, _MAX_BLOCK_BYTES // max(1, example_bytes(subset) * batch_size))
 
 
-def example_bytes(part: Subset) -> int:
+def example_bytes(subset: Subset) -> int:
     """Bytes of one example; a text counts as a pointer."""
-    arrays = [*(array for _, array in part.empty_batch.inputs), *tf.nest.flatten(part.empty_batch.y)]
+    arrays = [*(array for _, array in subset.empty_batch.inputs), *tf.nest.flatten(subset.empty_batch.y)]
     return sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
 
 
-def _xla(valid: ValidConfig, train: TrainSection, saved: float) -> tuple[bool, str]:
+def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -> tuple[bool, str]:
     """Whether XLA pays where it would save so many seconds, and why."""
-    layers = [inner for node in valid.graph.nodes for inner in _with_inner(node.layer)]
+    layers = [inner for node in valid.graph.nodes for inner in _walk_layers(node.layer)]
     for layer in layers:
-        drops = any(getattr(layer, rate, 0) for rate in ("dropout", "recurrent_dropout"))
+        has_dropout = any(getattr(layer, rate, 0) for rate in ("dropout", "recurrent_dropout"))
         name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
-        if drops or name not in _GAINS:
-            return False, f"XLA does not pay for {name}{' with dropout' if drops else ''}"
-    unknown = [
-        name for name in _names([train.loss, train.metrics, train.weighted_metrics]) if name not in _KNOWN
+        if has_dropout or name not in _XLA_LAYERS:
+            return False, f"XLA does not pay for {name}{' with dropout' if has_dropout else ''}"
+    untested = [
+        name for name in _loss_and_metric_names([train.loss, train.metrics, train.weighted_metrics]) if name not in _XLA_LOSSES_AND_METRICS
     ]
-    if unknown:
-        return False, f"XLA is not tried with {unknown[0]}"
-    cost = _SECONDS_TO_COMPILE + sum(_SECONDS_MORE.get(layer.type_name(), 0) for layer in layers)
-    if saved > 2 * cost:
-        return True, f"XLA saves about {saved:,.0f} s and costs {cost:.0f} s"
-    return False, f"XLA would save about {saved:.1f} s and cost {cost:.1f} s"
+    if untested:
+        return False, f"XLA is not tried with {untested[0]}"
+    cost = _COMPILE_SECONDS + sum(_EXTRA_COMPILE_SECONDS.get(layer.type_name(), 0) for layer in layers)
+    if saved_seconds > 2 * cost:
+        return True, f"XLA saves about {saved_seconds:,.0f} s and costs {cost:.0f} s"
+    return False, f"XLA would save about {saved_seconds:.1f} s and cost {cost:.1f} s"
 
 
-def _with_inner(layer: Layer) -> Iterator[Layer]:
+def _walk_layers(layer: Layer) -> Iterator[Layer]:
     yield layer
     for value in layer.arguments().values():
         if isinstance(value, Layer):
-            yield from _with_inner(value)
+            yield from _walk_layers(value)
 
 
-def _names(declared: Any) -> Iterator[str]:
+def _loss_and_metric_names(components: Any) -> Iterator[str]:
     """Losses and metrics by their names in snake case."""
-    if isinstance(declared, str):
-        yield declared
-    elif isinstance(declared, Component):
-        yield snake_case(declared.type_name())
-    elif declared is not None:
-        for one in declared.values() if isinstance(declared, Mapping) else declared:
-            yield from _names(one)
+    if isinstance(components, str):
+        yield components
+    elif isinstance(components, Component):
+        yield snake_case(components.type_name())
+    elif components is not None:
+        for component in components.values() if isinstance(components, Mapping) else components:
+            yield from _loss_and_metric_names(component)
 
 
-def _looks_at_steps(callback: Component) -> bool:
+def _has_per_step_logging(callback: Component) -> bool:
     return isinstance(callback, TensorBoard) and (
         callback.update_freq != "epoch" or callback.profile_batch != 0 or callback.write_steps_per_second
     )

@@ -32,31 +32,31 @@ class Feed(Protocol):
     samples: int
     structure: Any
     """How ``batch`` nests its tensors: (x, y) or (x, y, weights)."""
-    fixed: Tensors
+    shared_tensors: Tensors
     """Tensors that every block draws from."""
 
     @property
-    def rows(self) -> tuple[tf.TensorSpec, ...]:
+    def block_spec(self) -> tuple[tf.TensorSpec, ...]:
         """What a block is: tensors whose first axis counts its examples."""
 
     def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
         """A block for each of the spans, which follow one another, of the pass that ``shuffle`` orders."""
 
     @staticmethod
-    def batch(rows: Tensors, fixed: Tensors) -> Tensors:
+    def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:
         """The tensors of one batch, flat, from its rows of a block; runs inside a graph."""
 
 
-def steps_of(feed: Feed) -> int:
+def count_steps(feed: Feed) -> int:
     """Steps in an epoch; the last may be smaller."""
     return -(-feed.samples // feed.batch_size)
 
 
-def feed_for(part: Subset, batch_size: int, *, stream: bool) -> Feed:
+def make_feed(subset: Subset, batch_size: int, *, stream: bool) -> Feed:
     """The feed of a part: from the device's memory where the part is in memory, else (or with ``stream``) read ahead."""
-    if isinstance(part, Examples) and not stream:
-        return MemoryFeed(part, batch_size)
-    return StreamFeed(part, batch_size)
+    if isinstance(subset, Examples) and not stream:
+        return MemoryFeed(subset, batch_size)
+    return StreamFeed(subset, batch_size)
 
 
 class MemoryFeed:
@@ -65,11 +65,11 @@ class MemoryFeed:
     def __init__(self, examples: Examples, batch_size: int) -> None:
         self.batch_size = batch_size
         self.samples = len(examples)
-        self.structure = _data(examples)
-        self.fixed = tuple(tf.convert_to_tensor(array) for array in tf.nest.flatten(self.structure))
+        self.structure = _to_keras_data(examples)
+        self.shared_tensors = tuple(tf.convert_to_tensor(array) for array in tf.nest.flatten(self.structure))
 
     @property
-    def rows(self) -> tuple[tf.TensorSpec, ...]:
+    def block_spec(self) -> tuple[tf.TensorSpec, ...]:
         return (tf.TensorSpec((None,), tf.int64),)
 
     def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
@@ -78,91 +78,91 @@ class MemoryFeed:
             yield (tf.constant(order[first * self.batch_size : last * self.batch_size], tf.int64),)
 
     @staticmethod
-    def batch(rows: Tensors, fixed: Tensors) -> Tensors:
-        return tuple(tf.gather(tensor, rows[0]) for tensor in fixed)
+    def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:
+        return tuple(tf.gather(tensor, rows[0]) for tensor in shared_tensors)
 
 
-_AHEAD = 2
+_BLOCKS_AHEAD = 2
 """Blocks that are read while one is trained on."""
 
 
 class StreamFeed:
     """A block is the examples themselves; a thread reads the next ones while this one is trained on."""
 
-    def __init__(self, part: Subset, batch_size: int) -> None:
+    def __init__(self, subset: Subset, batch_size: int) -> None:
         self.batch_size = batch_size
-        self.samples = len(part)
-        self.structure = _data(part.empty_batch)
-        self.fixed = ()
-        self._part = part
+        self.samples = len(subset)
+        self.structure = _to_keras_data(subset.empty_batch)
+        self.shared_tensors = ()
+        self._subset = subset
 
     @property
-    def rows(self) -> tuple[tf.TensorSpec, ...]:
+    def block_spec(self) -> tuple[tf.TensorSpec, ...]:
         tensors = [tf.convert_to_tensor(array) for array in tf.nest.flatten(self.structure)]
         return tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors)
 
     def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
         if not spans:
             return
-        ready: queue.Queue[Tensors | BaseException] = queue.Queue(_AHEAD)
-        left = threading.Event()
+        read_ahead: queue.Queue[Tensors | BaseException] = queue.Queue(_BLOCKS_AHEAD)
+        is_closed = threading.Event()
 
-        def put(item: Tensors | BaseException) -> None:
-            while not left.is_set():
+        def put_block(item: Tensors | BaseException) -> None:
+            while not is_closed.is_set():
                 with suppress(queue.Full):
-                    ready.put(item, timeout=0.1)
+                    read_ahead.put(item, timeout=0.1)
                     return
 
-        def read() -> None:
+        def read_blocks() -> None:
             try:
-                batches = self._part.batches(self.batch_size, shuffle=shuffle, start=spans[0].first)
+                batches = self._subset.batches(self.batch_size, shuffle=shuffle, start=spans[0].first)
                 for span in spans:
-                    taken = [tf.nest.flatten(_data(next(batches))) for _ in range(span.first, span.last)]
-                    put(
+                    batch_arrays = [tf.nest.flatten(_to_keras_data(next(batches))) for _ in range(span.first, span.last)]
+                    put_block(
                         tuple(
                             tf.convert_to_tensor(np.concatenate(arrays))
-                            for arrays in zip(*taken, strict=True)
+                            for arrays in zip(*batch_arrays, strict=True)
                         )
                     )
-                    if left.is_set():
+                    if is_closed.is_set():
                         return
             except BaseException as error:  # it is raised where the block is waited for
-                put(error)
+                put_block(error)
 
-        reader = threading.Thread(target=read, name="feed", daemon=True)
+        reader = threading.Thread(target=read_blocks, name="feed", daemon=True)
         reader.start()
         try:
             for _ in spans:
-                item = ready.get()
+                item = read_ahead.get()
                 if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
-            left.set()
+            is_closed.set()
             reader.join()
 
     @staticmethod
-    def batch(rows: Tensors, fixed: Tensors) -> Tensors:  # noqa: ARG004 - what another feed needs
+    def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:  # noqa: ARG004 - what another feed needs
         return rows
 
 
-def _data(examples: Examples) -> tuple[Any, ...]:
+def _to_keras_data(examples: Examples) -> tuple[Any, ...]:
     """Arrays as Keras takes them: (x, y) or (x, y, weights), each one or a mapping by name."""
-    x, y = _arrays(examples.x), _arrays(examples.y)
+    x, y = _cast_arrays(examples.x), _cast_arrays(examples.y)
     if examples.weights is None:
         return x, y
-    weights = _array(examples.weights)
+    weights = _cast_floats(examples.weights)
     return x, y, dict.fromkeys(y, weights) if isinstance(y, dict) else weights
 
 
-def _arrays(given: Inputs) -> Any:
-    if isinstance(given, Mapping):
-        several = {name: _array(array) for name, array in given.items()}
-        return several if len(several) > 1 else next(iter(several.values()))
-    return _array(given)
+def _cast_arrays(arrays: Inputs) -> Any:
+    if isinstance(arrays, Mapping):
+        named_arrays = {name: _cast_floats(array) for name, array in arrays.items()}
+        return named_arrays if len(named_arrays) > 1 else next(iter(named_arrays.values()))
+    return _cast_floats(arrays)
 
 
-def _array(array: Array) -> Array:
+def _cast_floats(array: Array) -> Array:
     """With every float as Keras's own; text stays text."""
     if array.dtype.kind == "f" and array.dtype != keras.config.floatx():
         return array.astype(keras.config.floatx())

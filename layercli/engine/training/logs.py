@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 
 
-def loss_first(logs: Mapping[str, Any], order: Sequence[str] = ()) -> dict[str, Any]:
+def order_logs(logs: Mapping[str, Any], order: Sequence[str] = ()) -> dict[str, Any]:
     """Plain numbers; training before validation, losses before metrics, and these in ``order``: Keras's is that of letters."""
-    places = {name: place for place, name in enumerate(order)}
+    ranks = {name: index for index, name in enumerate(order)}
 
-    def rank(name: str) -> tuple[bool, bool, bool, int]:
-        bare = name.removeprefix("val_")
+    def sort_key(name: str) -> tuple[bool, bool, bool, int]:
+        base_name = name.removeprefix("val_")
         return (
             name.startswith("val_"),
             not name.endswith("loss"),
-            bare != "loss",
-            places.get(bare, len(places)),
+            base_name != "loss",
+            ranks.get(base_name, len(ranks)),
         )
 
-    return {name: plain(logs[name]) for name in sorted(logs, key=rank)}
+    return {name: to_python(logs[name]) for name in sorted(logs, key=sort_key)}
 
 
-def plain(value: Any) -> Any:
+def to_python(value: Any) -> Any:
     """A logged value as a number; one that has a number for each class as a list."""
     array = np.asarray(value)
     return float(array) if array.ndim == 0 else array.astype(float).tolist()

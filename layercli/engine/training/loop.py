@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import keras
 
 from layercli.data.subset import ShuffleSeed
-from layercli.engine.training.feed import Feed, Span, Tensors, steps_of
-from layercli.engine.training.fused_steps import Fused
+from layercli.engine.training.feed import Feed, Span, Tensors, count_steps
+from layercli.engine.training.fused_steps import FusedSteps
 from layercli.engine.training.multi_worker import Workers
 
 
@@ -20,39 +20,39 @@ class Position(NamedTuple):
     step: int
 
 
-BEGINNING: Final = Position(0, 0)
+TRAINING_START: Final = Position(0, 0)
 
 
-class Evaluation:
+class Evaluator:
     """The loss and metrics of a compiled model over examples, ``most`` steps at a time."""
 
-    def __init__(self, model: Any, *, most: int, workers: Workers | None = None) -> None:
+    def __init__(self, model: Any, *, max_steps_per_call: int, workers: Workers | None = None) -> None:
         self._model = model
-        self._most = most
+        self._max_steps_per_call = max_steps_per_call
         self._workers = workers
-        self._test: Fused | None = None
+        self._test_steps: FusedSteps | None = None
 
-    def over(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
+    def evaluate(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
         """The loss and metrics over a part: the numbers of Keras's own ``evaluate``."""
         model = self._model
-        if self._test is None:
-            self._test = Fused(model, model.test_step, feed, workers=self._workers)
-        listed = callbacks or keras.callbacks.CallbackList(model=model)
-        spans = _divided(0, steps_of(feed), self._most)
-        listed.on_test_begin()
+        if self._test_steps is None:
+            self._test_steps = FusedSteps(model, model.test_step, feed, workers=self._workers)
+        callback_list = callbacks or keras.callbacks.CallbackList(model=model)
+        spans = _split_spans(0, count_steps(feed), self._max_steps_per_call)
+        callback_list.on_test_begin()
         model.reset_metrics()
         logs: Mapping[str, Any] = {}
         for span, block in zip(spans, feed.blocks(spans, None), strict=True):
-            listed.on_test_batch_begin(span.first)
-            logs = self._test(block, feed)
-            listed.on_test_batch_end(span.last - 1, logs)
-        found = {name: keras.ops.convert_to_numpy(value) for name, value in logs.items()}
-        result = {name: float(value) if value.ndim == 0 else value for name, value in found.items()}
-        listed.on_test_end(result)
+            callback_list.on_test_batch_begin(span.first)
+            logs = self._test_steps(block, feed)
+            callback_list.on_test_batch_end(span.last - 1, logs)
+        arrays = {name: keras.ops.convert_to_numpy(value) for name, value in logs.items()}
+        result = {name: float(value) if value.ndim == 0 else value for name, value in arrays.items()}
+        callback_list.on_test_end(result)
         return result
 
 
-class Loop:
+class TrainingLoop:
     """A compiled model, and what it learns from.
 
     ``most`` steps at most are a block; none reaches over a multiple of ``cut`` steps, counted from the first epoch.
@@ -64,95 +64,95 @@ class Loop:
         model: Any,
         feed: Feed,
         *,
-        most: int,
+        max_steps_per_call: int,
         seed: int | None,
         validation: Feed | None = None,
         jit_compile: bool = False,
-        cut: int | None = None,
+        checkpoint_every: int | None = None,
         workers: Workers | None = None,
     ) -> None:
         self._model = model
         self._feed = feed
         self._validation = validation
-        self._most = most
+        self._max_steps_per_call = max_steps_per_call
         self._seed = seed
-        self._cut = cut
+        self._checkpoint_every = checkpoint_every
         model.optimizer.build(model.trainable_variables)
         self._workers = workers
         if workers is not None:
-            workers.begin(model)
-        self._train = Fused(
+            workers.attach_model(model)
+        self._train_steps = FusedSteps(
             model,
             model.train_step,
             feed,
             jit_compile=jit_compile and workers is None,
-            most=most,
+            max_steps_per_call=max_steps_per_call,
             workers=workers,
         )
-        self._evaluation = Evaluation(model, most=most, workers=workers)
+        self._evaluator = Evaluator(model, max_steps_per_call=max_steps_per_call, workers=workers)
 
     @property
-    def steps(self) -> int:
+    def steps_per_epoch(self) -> int:
         """In an epoch."""
-        return steps_of(self._feed)
+        return count_steps(self._feed)
 
-    def run(self, callbacks: Sequence[Any], *, epochs: int, start: Position = BEGINNING) -> None:
+    def run(self, callbacks: Sequence[Any], *, epochs: int, start: Position = TRAINING_START) -> None:
         """Train up to ``epochs`` from ``start`` on; ``callbacks`` are called as Keras calls them, once a block."""
         model = self._model
-        listed = keras.callbacks.CallbackList(
+        callback_list = keras.callbacks.CallbackList(
             list(callbacks),
             add_history=True,
             model=model,
             epochs=epochs,
-            steps=steps_of(self._feed),
+            steps=count_steps(self._feed),
             verbose=0,
         )
         model.stop_training = False
-        listed.on_train_begin()
+        callback_list.on_train_begin()
         logs: dict[str, Any] = {}
         for epoch in range(start.epoch, epochs):
             model.reset_metrics()
-            listed.on_epoch_begin(epoch)
+            callback_list.on_epoch_begin(epoch)
             if self._workers is not None:
                 self._workers.begin_epoch(model)
-            spans = self._spans(epoch, start.step if epoch == start.epoch else 0)
+            spans = self._epoch_spans(epoch, start.step if epoch == start.epoch else 0)
             shuffle = None if self._seed is None else ShuffleSeed(self._seed, epoch)
             for span, block in zip(spans, self._feed.blocks(spans, shuffle), strict=True):
-                listed.on_train_batch_begin(span.first)
-                listed.on_train_batch_end(span.last - 1, self.step(block))
+                callback_list.on_train_batch_begin(span.first)
+                callback_list.on_train_batch_end(span.last - 1, self.run_block(block))
                 if model.stop_training:
                     break
-            logs = dict(model.get_metrics_result() if self._workers is None else self._workers.metrics(model))
+            logs = dict(model.get_metrics_result() if self._workers is None else self._workers.epoch_metrics(model))
             if self._validation is not None:
-                found = self.evaluate(self._validation, listed)
-                logs |= {f"val_{name}": value for name, value in found.items()}
-            listed.on_epoch_end(epoch, logs)
+                validation_logs = self.evaluate(self._validation, callback_list)
+                logs |= {f"val_{name}": value for name, value in validation_logs.items()}
+            callback_list.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
         model.optimizer.finalize_variable_values(model.trainable_variables)
-        listed.on_train_end(logs)
+        callback_list.on_train_end(logs)
 
-    def step(self, block: Tensors) -> Mapping[str, Any]:
+    def run_block(self, block: Tensors) -> Mapping[str, Any]:
         """Take the steps of a block of the feed; the metrics since they were last reset."""
         if self._workers is None:
-            return self._train(block, self._feed)
-        return self._workers.block(lambda: self._train(block, self._feed))
+            return self._train_steps(block, self._feed)
+        return self._workers.run_block(lambda: self._train_steps(block, self._feed))
 
     def evaluate(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
         """The loss and metrics over a part."""
-        return self._evaluation.over(feed, callbacks)
+        return self._evaluator.evaluate(feed, callbacks)
 
-    def _spans(self, epoch: int, first: int) -> list[Span]:
-        return _divided(first, self.steps, self._most, cut=self._cut, before=epoch * self.steps)
+    def _epoch_spans(self, epoch: int, first: int) -> list[Span]:
+        return _split_spans(first, self.steps_per_epoch, self._max_steps_per_call, checkpoint_every=self._checkpoint_every, steps_before=epoch * self.steps_per_epoch)
 
 
-def _divided(first: int, last: int, most: int, *, cut: int | None = None, before: int = 0) -> list[Span]:
+def _split_spans(first: int, last: int, max_steps: int, *, checkpoint_every: int | None = None, steps_before: int = 0) -> list[Span]:
     """Steps in spans of ``most``, cut where ``before`` and the steps up to there are a multiple of ``cut``."""
     spans = []
     while first < last:
-        end = min(first + most, last)
-        if cut is not None:
-            end = min(end, (before + first) // cut * cut + cut - before)
+        end = min(first + max_steps, last)
+        if checkpoint_every is not None:
+            end = min(end, (steps_before + first) // checkpoint_every * checkpoint_every + checkpoint_every - steps_before)
         spans.append(Span(first, end))
         first = end
     return spans

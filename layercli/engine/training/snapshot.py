@@ -15,7 +15,7 @@ import numpy as np
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.examples import Array
 
-KEPT: Final[dict[str, tuple[str, ...]]] = {
+CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
     "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
     "SwapEMAWeights": ("_ema_weights_in_model",),
@@ -36,39 +36,39 @@ class Snapshot:
     """What else there is, as JSON takes it."""
 
 
-class UnfitSnapshotError(Exception):
+class IncompatibleSnapshotError(Exception):
     """The model is not the one of which the snapshot was taken."""
 
 
-def taken(model: Any, layers: Sequence[Any], callbacks: Sequence[Any]) -> Snapshot:
+def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence[Any]) -> Snapshot:
     """The state of a model, of ``layers`` that learned before training, of callbacks, and of random numbers."""
     arrays: dict[str, Array] = {}
-    for kind, variables in _variables(model).items():
+    for kind, variables in _state_variables(model).items():
         for index, variable in enumerate(variables):
-            arrays[f"{kind}/{index}"] = _writable(keras.ops.convert_to_numpy(variable))
-    kept = []
+            arrays[f"{kind}/{index}"] = _to_writable(keras.ops.convert_to_numpy(variable))
+    callback_states = []
     for index, callback in enumerate(callbacks):
         values: dict[str, Any] = {"type": type(callback).__name__}
-        for key in _kept(callback):
+        for key in _state_attributes(callback):
             value = getattr(callback, key, None)
             if isinstance(value, (list, tuple)) and value and isinstance(value[0], np.ndarray):
                 arrays |= {
-                    f"callbacks/{index}/{key}/{place}": _writable(array) for place, array in enumerate(value)
+                    f"callbacks/{index}/{key}/{place}": _to_writable(array) for place, array in enumerate(value)
                 }
                 values[key] = {"arrays": [str(array.dtype) for array in value]}
             else:
                 values[key] = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
         if isinstance(callback, keras.callbacks.CSVLogger):
-            values["bytes"] = _size(callback.filename)
-        kept.append(values)
+            values["bytes"] = _file_size(callback.filename)
+        callback_states.append(values)
     version, words, spare = random.getstate()
     arrays["random/python"] = np.array(words, dtype=np.uint64)
     generator = np.random.get_state(legacy=False)
     arrays["random/numpy"] = generator["state"]["key"]
     state = {
-        "optimizer": _names(model.optimizer.variables),
-        "layers": [_learned(layer) for layer in layers],
-        "callbacks": kept,
+        "optimizer": _variable_names(model.optimizer.variables),
+        "layers": [_layer_state(layer) for layer in adapted_layers],
+        "callbacks": callback_states,
         "python": [version, spare],
         "numpy": [generator["state"]["pos"], generator["has_gauss"], generator["gauss"]],
     }
@@ -83,38 +83,38 @@ def is_finite(model: Any) -> bool:
     )
 
 
-def put_back_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
+def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
     """Give layers back what they had learned before training; a graph holds that as constants.
 
     Raises:
         UnfitSnapshotError: these are other layers.
     """
     if len(layers) != len(snapshot.state["layers"]):
-        raise UnfitSnapshotError("another number of layers learned before training")
-    for layer, learned in zip(layers, snapshot.state["layers"], strict=True):
-        if "vocabulary" in learned:
-            layer.set_vocabulary(learned["vocabulary"], learned["idf_weights"])
-        elif "bin_boundaries" in learned:
-            layer.bin_boundaries = learned["bin_boundaries"]
+        raise IncompatibleSnapshotError("another number of layers learned before training")
+    for layer, layer_state in zip(layers, snapshot.state["layers"], strict=True):
+        if "vocabulary" in layer_state:
+            layer.set_vocabulary(layer_state["vocabulary"], layer_state["idf_weights"])
+        elif "bin_boundaries" in layer_state:
+            layer.bin_boundaries = layer_state["bin_boundaries"]
         else:
-            for variable, values in zip(layer.variables, learned["variables"], strict=True):
+            for variable, values in zip(layer.variables, layer_state["variables"], strict=True):
                 variable.assign(np.asarray(values))
             layer.finalize_state()
 
 
-def put_back_files(
+def restore_callback_files(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
     """Cut what callbacks have written since; they will write on from there."""
-    for callback, values, _ in _remembered(callbacks, snapshot, changes):
+    for callback, values, _ in _match_callbacks(callbacks, snapshot, changes):
         if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
             callback.append = True
-            if _size(callback.filename) > values["bytes"]:
+            if _file_size(callback.filename) > values["bytes"]:
                 with Path(callback.filename).open("rb+") as file:
                     file.truncate(values["bytes"])
 
 
-def put_back(
+def restore_training(
     model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
     """Put a model, its callbacks and all random numbers back to where the snapshot was taken; all but ``changes``.
@@ -123,28 +123,28 @@ def put_back(
         UnfitSnapshotError: it is another model.
     """
     arrays = snapshot.arrays
-    for kind, variables in _variables(model).items():
+    for kind, variables in _state_variables(model).items():
         if changes is not None and kind == "metrics" and changes.has_new_metrics:
             continue
         if changes is not None and kind == "optimizer":
-            _put_back_optimizer(variables, snapshot, changes)
+            _restore_optimizer(variables, snapshot, changes)
             continue
         saved = [arrays.get(f"{kind}/{index}") for index in range(len(variables))]
         if f"{kind}/{len(variables)}" in arrays or any(array is None for array in saved):
-            raise UnfitSnapshotError(f"the {kind} has another number of variables")
+            raise IncompatibleSnapshotError(f"the {kind} has another number of variables")
         for variable, array in zip(variables, saved, strict=True):
             assert array is not None
             if tuple(variable.shape) != array.shape:
-                raise UnfitSnapshotError(
+                raise IncompatibleSnapshotError(
                     f"{variable.path} is of shape {tuple(variable.shape)}, and was of shape {array.shape}"
                 )
-            variable.assign(_read(array, variable.dtype))
-    for callback, values, index in _remembered(callbacks, snapshot, changes):
-        for key in _kept(callback):
+            variable.assign(_from_writable(array, variable.dtype))
+    for callback, values, index in _match_callbacks(callbacks, snapshot, changes):
+        for key in _state_attributes(callback):
             value = values[key]
             if isinstance(value, dict):
                 value = [
-                    _read(arrays[f"callbacks/{index}/{key}/{place}"], dtype)
+                    _from_writable(arrays[f"callbacks/{index}/{key}/{place}"], dtype)
                     for place, dtype in enumerate(value["arrays"])
                 ]
             setattr(callback, key, value)
@@ -154,31 +154,31 @@ def put_back(
     np.random.set_state(("MT19937", arrays["random/numpy"], position, has_spare, spare))
 
 
-def _put_back_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges) -> None:
+def _restore_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges) -> None:
     """Put back what an optimizer of the same type had of the same name and shape."""
     if changes.optimizer is not None:
         return
     saved = {
         name: snapshot.arrays[f"optimizer/{index}"] for index, name in enumerate(snapshot.state["optimizer"])
     }
-    for variable, name in zip(variables, _names(variables), strict=True):
-        anew = changes.learning_rate is not None and variable.name == "learning_rate"
-        if not anew and name in saved and tuple(variable.shape) == saved[name].shape:
-            variable.assign(_read(saved[name], variable.dtype))
+    for variable, name in zip(variables, _variable_names(variables), strict=True):
+        is_reset = changes.learning_rate is not None and variable.name == "learning_rate"
+        if not is_reset and name in saved and tuple(variable.shape) == saved[name].shape:
+            variable.assign(_from_writable(saved[name], variable.dtype))
 
 
-def _names(variables: Sequence[Any]) -> list[str]:
+def _variable_names(variables: Sequence[Any]) -> list[str]:
     """A name for each variable of an optimizer, the same in every process."""
-    seen: Counter[str] = Counter()
+    name_counts: Counter[str] = Counter()
     names = []
     for variable in variables:
         name = variable.path.partition("/")[2]
-        names.append(f"{name}#{seen[name]}")
-        seen[name] += 1
+        names.append(f"{name}#{name_counts[name]}")
+        name_counts[name] += 1
     return names
 
 
-def _remembered(
+def _match_callbacks(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None
 ) -> Iterator[tuple[Any, Mapping[str, Any], int]]:
     """Each callback that goes on with the memory of one in the snapshot, and that one's place there.
@@ -186,19 +186,19 @@ def _remembered(
     Raises:
         UnfitSnapshotError: they are others, without ``changes`` that say so.
     """
-    kept = snapshot.state["callbacks"]
+    callback_states = snapshot.state["callbacks"]
     if changes is not None:
-        places = [place for _, place in changes.callback_sources]
-    elif [type(callback).__name__ for callback in callbacks] == [values["type"] for values in kept]:
-        places = list(range(len(kept)))
+        indices = [place for _, place in changes.callback_sources]
+    elif [type(callback).__name__ for callback in callbacks] == [values["type"] for values in callback_states]:
+        indices = list(range(len(callback_states)))
     else:
-        raise UnfitSnapshotError("its callbacks are others")
-    for callback, place in zip(callbacks, places, strict=True):
-        if place is not None:
-            yield callback, kept[place], place
+        raise IncompatibleSnapshotError("its callbacks are others")
+    for callback, index in zip(callbacks, indices, strict=True):
+        if index is not None:
+            yield callback, callback_states[index], index
 
 
-def _variables(model: Any) -> dict[str, list[Any]]:
+def _state_variables(model: Any) -> dict[str, list[Any]]:
     """Every variable of a compiled model: weights, seeds of layers, the optimizer's, running metrics."""
     return {
         "model": list(model.variables),
@@ -207,39 +207,39 @@ def _variables(model: Any) -> dict[str, list[Any]]:
     }
 
 
-def _kept(callback: Any) -> tuple[str, ...]:
+def _state_attributes(callback: Any) -> tuple[str, ...]:
     for cls in type(callback).__mro__:
-        if cls.__name__ in KEPT:
-            return KEPT[cls.__name__]
+        if cls.__name__ in CALLBACK_STATE_ATTRIBUTES:
+            return CALLBACK_STATE_ATTRIBUTES[cls.__name__]
     return tuple(getattr(callback, "kept", ()))
 
 
-def _writable(array: Array) -> Array:
+def _to_writable(array: Array) -> Array:
     """As numpy can write it: a dtype of another package (bfloat16) as the bits of it."""
     array = np.asarray(array)
     return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array.copy()
 
 
-def _read(array: Array, dtype: str) -> Array:
+def _from_writable(array: Array, dtype: str) -> Array:
     if str(array.dtype) == dtype:
         return array
     return array.view(keras.ops.convert_to_numpy(keras.ops.zeros((), dtype=dtype)).dtype)
 
 
-def _size(path: str) -> int:
+def _file_size(path: str) -> int:
     file = Path(path)
     return file.stat().st_size if file.is_file() else 0
 
 
-def _learned(layer: Any) -> dict[str, Any]:
+def _layer_state(layer: Any) -> dict[str, Any]:
     """What a layer has learned before training, as JSON takes it."""
     if hasattr(layer, "get_vocabulary"):
         words = layer.get_vocabulary(include_special_tokens=False)
         table = getattr(layer, "_lookup_layer", layer)
-        weighs = table.output_mode == "tf_idf"
+        has_idf_weights = table.output_mode == "tf_idf"
         return {
             "vocabulary": [word if isinstance(word, str) else int(word) for word in words],
-            "idf_weights": table.idf_weights.numpy()[-len(words) :].tolist() if weighs else None,
+            "idf_weights": table.idf_weights.numpy()[-len(words) :].tolist() if has_idf_weights else None,
         }
     if hasattr(layer, "bin_boundaries"):
         return {"bin_boundaries": [float(boundary) for boundary in layer.bin_boundaries]}
