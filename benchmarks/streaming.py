@@ -83,7 +83,7 @@ def pyarrow_batches(path: Path) -> Pass:
     import numpy as np
     from pyarrow import parquet
 
-    [file] = source(path).stored.files
+    [file] = source(path).row_groups.files
 
     def rows(_: int) -> int:
         batches = parquet.ParquetFile(file).iter_batches(batch_size=BATCH)
@@ -97,7 +97,7 @@ def pyarrow_groups(path: Path) -> Pass:
     import numpy as np
     from pyarrow import parquet
 
-    [file] = source(path).stored.files
+    [file] = source(path).row_groups.files
 
     def rows(_: int) -> int:
         opened = parquet.ParquetFile(file)

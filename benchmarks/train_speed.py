@@ -102,7 +102,7 @@ def ours(name):
     from layercli.engine.training.compile import compile_model
     from layercli.engine.training.execution_plan import plan_execution
     from layercli.engine.training.feed import make_feed
-    from layercli.engine.training.loop import TrainingLoop, Position
+    from layercli.engine.training.loop import Position, TrainingLoop
 
     with tempfile.TemporaryDirectory() as place:
         valid = api.load(config(name, Path(place), epochs=LONG))
@@ -113,7 +113,9 @@ def ours(name):
         compile_model(model, valid.config.train)
         chosen = plan_execution(valid, part)
         feed = make_feed(part, valid.config.train.batch_size, stream=chosen.feed == "stream")
-    loop = TrainingLoop(model, feed, max_steps_per_call=chosen.steps_per_execution, seed=0, jit_compile=chosen.jit_compile)
+    loop = TrainingLoop(
+        model, feed, max_steps_per_call=chosen.steps_per_execution, seed=0, jit_compile=chosen.jit_compile
+    )
     epochs = iter(range(LONG))
 
     def epoch():

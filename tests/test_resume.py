@@ -228,7 +228,9 @@ def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
 
 
 def test_every_callback_s_memory_is_kept_or_known_to_be_none():
-    assert set(snapshot.CALLBACK_STATE_ATTRIBUTES) >= {CALLBACKS.load(name).type_name() for name in CALLBACKS.names}
+    assert set(snapshot.CALLBACK_STATE_ATTRIBUTES) >= {
+        CALLBACKS.load(name).type_name() for name in CALLBACKS.names
+    }
 
 
 @pytest.mark.parametrize(

@@ -110,14 +110,21 @@ def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: b
     """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=1)
-    from layercli.engine.assemble import assemble_model, require_savable, with_built_weights, check_output_shapes
+    from layercli.engine.assemble import (
+        assemble_model,
+        check_output_shapes,
+        require_savable,
+        with_built_weights,
+    )
 
     assembled = assemble_model(valid)
     if problems := check_output_shapes(assembled, valid):
         raise LayercliError(problems)
     if should_be_savable:
         require_savable(assembled, valid)
-    return BuiltModel(assembled.model, with_built_weights(valid, assembled), load_initial_weights(assembled, valid))
+    return BuiltModel(
+        assembled.model, with_built_weights(valid, assembled), load_initial_weights(assembled, valid)
+    )
 
 
 def save_model(model: Any, target: Path) -> None:

@@ -73,7 +73,9 @@ def adaptable_layers(layer: Any, component: Component) -> Iterator[Any]:
         if is_adaptable(component):
             yield layer
     else:
-        inner_keras_layers = [layer.layer] if component.type_name() == "TimeDistributed" else getattr(layer, "layers", [])
+        inner_keras_layers = (
+            [layer.layer] if component.type_name() == "TimeDistributed" else getattr(layer, "layers", [])
+        )
         for inner, inner_component in zip(inner_keras_layers, inner_layers(component), strict=False):
             yield from adaptable_layers(inner, inner_component)
 
@@ -82,7 +84,9 @@ def _map_batches(layer: Any, batches: BatchFactory) -> BatchFactory:
     return lambda: map(layer, batches())
 
 
-def _layer_inputs(assembled: AssembledModel, valid: ValidConfig, node: GraphNode, subset: Subset) -> Iterator[Any]:
+def _layer_inputs(
+    assembled: AssembledModel, valid: ValidConfig, node: GraphNode, subset: Subset
+) -> Iterator[Any]:
     """What a node takes of each batch of a part."""
     source, pick = node.inputs[0], node.input_indices[0]
     upstream_model = None

@@ -56,12 +56,14 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
     for node in valid.graph.nodes:
         layers[node.name] = _build_layer(node, valid) if node.reuse_of is None else layers[node.reuse_of]
         layer_inputs = [
-            select_output(tensors[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
+            select_output(tensors[name], pick)
+            for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
         tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
     graph = valid.graph
     outputs = [
-        select_output(tensors[name], pick) for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
+        select_output(tensors[name], pick)
+        for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
     ]
     model = keras.Model(
         inputs if len(inputs) > 1 else inputs[0],

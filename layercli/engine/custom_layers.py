@@ -24,7 +24,9 @@ def load_layer_class(layer: CustomLayer, node: GraphNode, valid: ValidConfig) ->
     if layer.kind == "keras":
         layer_class = getattr(keras.layers, layer.class_name, None)
         if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
-            raise _custom_layer_error(node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None)
+            raise _custom_layer_error(
+                node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None
+            )
         return layer_class
     try:
         module = import_user_module(

@@ -11,7 +11,7 @@ import numpy as np
 
 from layercli.check import ValidConfig
 from layercli.engine.adapt import adapt_layer
-from layercli.engine.assemble import AssembledModel, call_layer, shape_mismatch_problem, select_output
+from layercli.engine.assemble import AssembledModel, call_layer, select_output, shape_mismatch_problem
 from layercli.engine.keras_errors import layer_error
 from layercli.errors import Problem
 from layercli.graph.adaptable import should_adapt
@@ -33,22 +33,28 @@ def run_forward_pass(
     """
     rng = np.random.default_rng(valid.config.seed)
     values: dict[str, Any] = {
-        name: make_example_batch(tensor, rng, find_index_limit(valid)) for name, tensor in valid.graph.inputs.items()
+        name: make_example_batch(tensor, rng, find_index_limit(valid))
+        for name, tensor in valid.graph.inputs.items()
     }
     actual: dict[str, tuple[Shape, ...]] = {}
     problems: list[Problem] = []
     mismatched: set[str] = set()
     for node in valid.graph.nodes:
         layer_inputs = [
-            select_output(values[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
+            select_output(values[name], pick)
+            for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
         layer = assembled.layers[node.name]
         if should_adapt(node):
-            adapt_layer(layer, node.layer, partial(iter, layer_inputs[:1]))  # else it has no table to look anything up in
+            adapt_layer(
+                layer, node.layer, partial(iter, layer_inputs[:1])
+            )  # else it has no table to look anything up in
         try:
             result = call_layer(layer, node, layer_inputs, training=False)
         except Exception as error:
-            shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in keras.tree.flatten(layer_inputs))
+            shapes = ", ".join(
+                format_shape(tuple(tensor.shape)) for tensor in keras.tree.flatten(layer_inputs)
+            )
             raise layer_error(node, valid, f"`{node.name}` fails on an input of {shapes}", error) from error
         values[node.name] = result
         outputs = result if isinstance(result, (list, tuple)) else [result]

@@ -17,7 +17,7 @@ import numpy as np
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.forward_pass import make_example_batch, find_index_limit
+from layercli.engine.forward_pass import find_index_limit, make_example_batch
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError, Problem
 from layercli.importing.archive import Archive
@@ -65,9 +65,13 @@ def load_original(archive: Archive, assembled: AssembledModel, valid: ValidConfi
     try:
         if archive.kind == "json":
             document = {key: value for key, value in archive.document.items() if key != "compile_config"}
-            return keras.saving.deserialize_keras_object(document, custom_objects=custom_objects, safe_mode=True)
+            return keras.saving.deserialize_keras_object(
+                document, custom_objects=custom_objects, safe_mode=True
+            )
         _require_plausible_size(archive.path, valid)
-        return keras.saving.load_model(archive.path, custom_objects=custom_objects, compile=False, safe_mode=True)
+        return keras.saving.load_model(
+            archive.path, custom_objects=custom_objects, compile=False, safe_mode=True
+        )
     except LayercliError:
         raise
     except Exception as error:
@@ -83,12 +87,19 @@ def _require_plausible_size(path: Path, valid: ValidConfig) -> None:
         size = sum(member.file_size for member in archive.infolist())
     max_bytes = _WEIGHT_COPIES * valid.shapes.weight_bytes + _SPARE_BYTES
     if size > max_bytes:
-        message = f"It unpacks to {size:,} bytes; the layers that it describes need no more than {max_bytes:,}."
+        message = (
+            f"It unpacks to {size:,} bytes; the layers that it describes need no more than {max_bytes:,}."
+        )
         raise LayercliError(Problem(code="unreadable-model", message=message, file=str(path)))
 
 
 def copy_weights(
-    original: Any, assembled: AssembledModel, valid: ValidConfig, layer_calls: list[Leaf], *, is_untrained: bool
+    original: Any,
+    assembled: AssembledModel,
+    valid: ValidConfig,
+    layer_calls: list[Leaf],
+    *,
+    is_untrained: bool,
 ) -> None:
     """Give each layer the weights, vocabularies and statistics of the original's.
 
@@ -112,9 +123,12 @@ def copy_weights(
             target.bin_boundaries = source.bin_boundaries
             continue
         source_weights, target_weights = _stored_weights(source), _stored_weights(target)
-        if [int(np.prod(one.shape)) for one in source_weights] != [int(np.prod(one.shape)) for one in target_weights]:
+        if [int(np.prod(one.shape)) for one in source_weights] != [
+            int(np.prod(one.shape)) for one in target_weights
+        ]:
             shapes = [
-                ", ".join(format_shape(tuple(one.shape)) for one in weights) for weights in (source_weights, target_weights)
+                ", ".join(format_shape(tuple(one.shape)) for one in weights)
+                for weights in (source_weights, target_weights)
             ]
             raise _difference_error(
                 f"`{'/'.join(layer_call.origin)}` has weights of {shapes[0]}, and the rebuilt layer of {shapes[1]}."
@@ -188,10 +202,13 @@ def compare_models(
     _require_same_graph(assembled, layer_calls, outputs, custom)
     shapes = _require_same_shapes(original, valid, layer_calls)
     parameter_counts = [
-        sum(int(np.prod(one.shape)) for one in _stored_weights(model)) for model in (original, assembled.model)
+        sum(int(np.prod(one.shape)) for one in _stored_weights(model))
+        for model in (original, assembled.model)
     ]
     if parameter_counts[0] != parameter_counts[1]:
-        raise _difference_error(f"The original has {parameter_counts[0]:,} parameters, the rebuilt model {parameter_counts[1]:,}.")
+        raise _difference_error(
+            f"The original has {parameter_counts[0]:,} parameters, the rebuilt model {parameter_counts[1]:,}."
+        )
     largest_difference, skip_reason = _largest_difference(original, assembled, valid)
     return ModelComparison(len(layer_calls), parameter_counts[0], largest_difference, shapes, skip_reason)
 
@@ -222,7 +239,12 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[Le
     for layer_call, node in zip(layer_calls, valid.graph.nodes, strict=True):
         row = valid.shapes.by_name[node.name]
         source = _find_layer(original, layer_call.origin)
-        if source is None or layer_call.shares is not None or not row.outputs or layer_call.origin[-1].isdigit():
+        if (
+            source is None
+            or layer_call.shares is not None
+            or not row.outputs
+            or layer_call.origin[-1].isdigit()
+        ):
             continue
         try:
             tensors = keras.tree.flatten(source.output)
@@ -237,7 +259,9 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[Le
     return compared
 
 
-def _largest_difference(original: Any, assembled: AssembledModel, valid: ValidConfig) -> tuple[float | None, str]:
+def _largest_difference(
+    original: Any, assembled: AssembledModel, valid: ValidConfig
+) -> tuple[float | None, str]:
     """The largest difference between the outputs of both for the same random inputs; None, and why, where the original
     cannot take any, such as a convolution of channels first on a CPU."""
     reason = ""
@@ -251,8 +275,12 @@ def _largest_difference(original: Any, assembled: AssembledModel, valid: ValidCo
         try:
             ours = _run_model(assembled.model, inputs)
         except Exception as error:
-            raise _difference_error(f"The rebuilt model fails on random inputs: {summarize_error(error)}") from error
-        return max((_relative_error(one, other) for one, other in zip(theirs, ours, strict=True)), default=0.0), ""
+            raise _difference_error(
+                f"The rebuilt model fails on random inputs: {summarize_error(error)}"
+            ) from error
+        return max(
+            (_relative_error(one, other) for one, other in zip(theirs, ours, strict=True)), default=0.0
+        ), ""
     return None, reason
 
 
@@ -295,7 +323,9 @@ def _relative_error(original: np.ndarray[Any, Any], rebuilt: np.ndarray[Any, Any
     absolute_error = np.abs(original[finite].astype(np.float64) - rebuilt[finite]).max()
     relative_error = float(absolute_error / max(np.abs(original[finite].astype(np.float64)).max(), 1e-12))
     if relative_error > IMPORT_TOLERANCE:
-        raise _difference_error(f"For the same random inputs the outputs are apart by {relative_error:.2g} of the largest.")
+        raise _difference_error(
+            f"For the same random inputs the outputs are apart by {relative_error:.2g} of the largest."
+        )
     return relative_error
 
 

@@ -34,7 +34,9 @@ def summarize_error(error: BaseException) -> str:
             text = wrapped["said"]
     lines = [line.strip() for line in text.split("\n")]
     line = next((line for line in lines if line and not _TRACEBACK_NOISE.match(line)), "")
-    return sanitize_text(f"{type(error).__name__}: {line}" if line else type(error).__name__, limit=_MAX_MESSAGE_LENGTH)
+    return sanitize_text(
+        f"{type(error).__name__}: {line}" if line else type(error).__name__, limit=_MAX_MESSAGE_LENGTH
+    )
 
 
 def model_error_types(valid: ValidConfig) -> tuple[type[Exception], ...]:
@@ -48,7 +50,9 @@ def layer_error(node: GraphNode, valid: ValidConfig, summary: str, error: BaseEx
     if isinstance(node.layer, CustomLayer):
         location = _user_code_location(error, node, valid)
         hint = f"Look at {location}." if location else "Look at the class that the layer names."
-    return LayercliError(valid.make_problem(node.path, "layer-refused", f"{summary}: {summarize_error(error)}", hint))
+    return LayercliError(
+        valid.make_problem(node.path, "layer-refused", f"{summary}: {summarize_error(error)}", hint)
+    )
 
 
 def _user_code_location(error: BaseException, node: GraphNode, valid: ValidConfig) -> str | None:

@@ -58,7 +58,9 @@ def predict_columns(
                 if isinstance(names, Mapping):
                     names = names.get(title)
                 prefix = f"{title}_" if len(titles) > 1 else ""
-                columns |= {f"{prefix}{name}": column for name, column in _output_columns(array, meaning, names)}
+                columns |= {
+                    f"{prefix}{name}": column for name, column in _output_columns(array, meaning, names)
+                }
             yield columns
             done, pending_rows, pending = done + pending_rows, 0, []
 
@@ -97,7 +99,9 @@ def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
     return [np.asarray(array) for array in tf.nest.flatten(outputs)]
 
 
-def _output_columns(output: Array, meaning: OutputKind, names: tuple[str, ...] | None) -> Iterator[tuple[str, Array]]:
+def _output_columns(
+    output: Array, meaning: OutputKind, names: tuple[str, ...] | None
+) -> Iterator[tuple[str, Array]]:
     """Columns of one output: the class and the probability of each, or the numbers as they are."""
     if meaning.kind == "numbers":
         yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output

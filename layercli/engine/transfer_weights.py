@@ -45,7 +45,12 @@ class WeightTransfer:
 
     def as_json(self) -> dict[str, Any]:
         """As ``build --json`` prints it."""
-        return {"taken": self.transferred, "refused": self.mismatched, "new": self.not_in_file, "left": self.unused}
+        return {
+            "taken": self.transferred,
+            "refused": self.mismatched,
+            "new": self.not_in_file,
+            "left": self.unused,
+        }
 
 
 def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) -> WeightTransfer:
@@ -67,7 +72,9 @@ def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) 
         except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             reason = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
             message = f"{sanitize_text(str(file))} holds no weights that can be read: {reason}."
-            raise LayercliError(valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, _FILE_HINT)) from None
+            raise LayercliError(
+                valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, _FILE_HINT)
+            ) from None
         _transfer_vocabularies(assembled, valid, file, result)
         if not result.transferred:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(result.mismatched.items())[:3])
@@ -101,10 +108,14 @@ def _require_storable(valid: ValidConfig) -> None:
 _LOOKUP_LAYERS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 
 
-def _transfer_vocabularies(assembled: AssembledModel, valid: ValidConfig, file: Path, result: WeightTransfer) -> None:
+def _transfer_vocabularies(
+    assembled: AssembledModel, valid: ValidConfig, file: Path, result: WeightTransfer
+) -> None:
     """Take over what each lookup has learned that has the name of one in the file, which keeps it beside the weights."""
     lookup_names = {
-        node.name for node in valid.graph.nodes if should_adapt(node) and node.layer.type_name() in _LOOKUP_LAYERS
+        node.name
+        for node in valid.graph.nodes
+        if should_adapt(node) and node.layer.type_name() in _LOOKUP_LAYERS
     }
     vocabulary_paths = _find_vocabularies(file) if lookup_names else {}
     for name in sorted(lookup_names):
@@ -128,7 +139,9 @@ def _find_vocabularies(file: Path) -> dict[str, str]:
             if "vars" in group
         }
         paths = {name: f"assets/layers/{key}/{_VOCABULARY_FILE}" for key, name in names.items()}
-        readable = {entry.filename for entry in archive.infolist() if entry.file_size <= _MAX_VOCABULARY_BYTES}
+        readable = {
+            entry.filename for entry in archive.infolist() if entry.file_size <= _MAX_VOCABULARY_BYTES
+        }
     return {name: path for name, path in paths.items() if path in readable}
 
 

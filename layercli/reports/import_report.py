@@ -49,7 +49,9 @@ class Imported:
             outputs = "outputs not compared"
         else:
             outputs = (
-                f"outputs within {proof.largest_difference:.1g}" if proof.largest_difference else "outputs equal in every bit"
+                f"outputs within {proof.largest_difference:.1g}"
+                if proof.largest_difference
+                else "outputs equal in every bit"
             )
         count = "1 block" if self.blocks == 1 else f"{self.blocks} blocks"
         blocks = f", with {count}" if self.blocks else ""

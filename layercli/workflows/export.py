@@ -51,8 +51,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
     from layercli.engine.export.test_inputs import build_cases
-    from layercli.engine.export.verify import write_and_verify as write_and_prove
     from layercli.engine.export.verify import load_format, silence_runtimes
+    from layercli.engine.export.verify import write_and_verify as write_and_prove
     from layercli.engine.load_model import load_model
 
     module = load_format(format_name)
@@ -72,7 +72,9 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         run / MODEL,
         tuple(valid.layer_code_files.values()),
     )
-    test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), request.batch_size)
+    test_inputs = build_cases(
+        valid, None if splits is None else take_held_out_examples(splits), request.batch_size
+    )
     if request.quantize == "int8":  # beyond the ranges that were learned nothing is promised
         test_inputs = [case for case in test_inputs if case.is_real]
     metrics = None
@@ -96,7 +98,9 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 else splits.train
             )
             with silence_runtimes():
-                metrics = compare_metrics(model, module, staging, split, valid.config.train, valid.graph, options)
+                metrics = compare_metrics(
+                    model, module, staging, split, valid.config.train, valid.graph, options
+                )
     copied = copy_code_files(valid.layer_code_files, target.parent) if format_name == "keras" else []
     return {
         "ok": True,

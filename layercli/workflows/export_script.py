@@ -39,7 +39,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     if problems := unsaid(valid, facts):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
-    from layercli.engine.export.script import read_vocabularies, verify_script, find_vocabulary_layers
+    from layercli.engine.export.script import find_vocabulary_layers, read_vocabularies, verify_script
     from layercli.engine.export.test_inputs import build_cases
     from layercli.engine.load_model import load_model
 

@@ -91,7 +91,7 @@ def _compare_with_original(
     require_trust(valid, trust=trust)
     require_memory(valid, copies=2)
     from layercli.engine.assemble import assemble_model
-    from layercli.engine.import_check import load_original, copy_weights, compare_models
+    from layercli.engine.import_check import compare_models, copy_weights, load_original
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)

@@ -58,7 +58,7 @@ def prepare_training(
         LayercliError: the data cannot be read or do not fit; Keras, or a layer of the user's, refuses what the static
             check let pass.
     """
-    from layercli.engine.assemble import assemble_model, require_savable, check_output_shapes
+    from layercli.engine.assemble import assemble_model, check_output_shapes, require_savable
 
     data, _ = require_sections(valid)
     splits, warnings = load_splits(valid, data, trust=trust)

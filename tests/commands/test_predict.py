@@ -91,7 +91,7 @@ def test_every_kind_of_file_says_the_same(run, new, tmp_path):
     for suffix in ("csv", "parquet", "jsonl", "npz"):
         predicted(run, new, tmp_path / f"p.{suffix}", "--batch-size", "2")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    assert pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
+    assert pyarrow.to_parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
     with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
         for name, array in arrays.items():
             assert array.tolist() == [line[name] for line in lines]
@@ -260,7 +260,7 @@ train: {loss: {size: mse, shape: mse}}
     places = ["shape_prediction_0_0", "shape_prediction_0_1", "shape_prediction_1_0", "shape_prediction_1_1"]
     assert head.split(",") == ["size_prediction", *places]
     predicted(run, tmp_path / "new.npz", tmp_path / "p.parquet")
-    rows = pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    rows = pyarrow.to_parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert np.array(rows[0]["shape_prediction"]).shape == (2, 2)
     model = keras.models.load_model(run / "model.keras")
     size, shape = model.predict(x, verbose=0)
@@ -272,7 +272,7 @@ def test_more_rows_than_are_put_together_are_written_in_order(digits_run, tmp_pa
     x = RNG.random((9000, 64)).astype("float32") * 16
     np.save(tmp_path / "new.npy", x)
     assert predicted(digits_run.path, tmp_path / "new.npy", tmp_path / "p.parquet")["examples"] == 9000
-    told = pyarrow.parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
+    told = pyarrow.to_parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
     model = keras.models.load_model(digits_run.path / "model.keras")
     np.testing.assert_allclose(told, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
 

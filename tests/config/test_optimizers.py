@@ -44,7 +44,9 @@ def test_any_case_of_a_name_means_what_it_means_to_keras(name):
 
 
 def test_a_schedule_is_built_with_its_optimizer():
-    built = keras_object(OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE}), namespace=keras.optimizers)
+    built = keras_object(
+        OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE}), namespace=keras.optimizers
+    )
     assert built.get_config()["learning_rate"]["class_name"] == "CosineDecay"
 
 

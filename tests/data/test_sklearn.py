@@ -34,7 +34,7 @@ def test_what_is_known_without_reading_is_true(name):
 def test_examples_have_the_declared_shape():
     examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "digits", "shape": [8, 8, 1]}))
     assert examples.x.shape == (1797, 8, 8, 1)
-    np.testing.assert_array_equal(examples.x[7, :, :, 0], datasets.load_digits().images[7])
+    np.testing.assert_array_equal(examples.x[7, :, :, 0], datasets.load_digits().image_count[7])
 
 
 def test_a_scikit_learn_that_keeps_its_files_elsewhere_is_asked_for_them(monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 
 from layercli import api
 from layercli.engine.assemble import assemble_model
-from layercli.engine.forward_pass import make_example_batch, find_index_limit, run_forward_pass
+from layercli.engine.forward_pass import find_index_limit, make_example_batch, run_forward_pass
 from layercli.layers.shapes import Tensor
 
 

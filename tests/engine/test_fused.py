@@ -8,7 +8,7 @@ import pytest
 from layercli.data.examples import Examples
 from layercli.data.subset import ShuffleSeed, compute_epoch_order
 from layercli.engine.training.feed import Span, make_feed
-from layercli.engine.training.loop import TrainingLoop, Position
+from layercli.engine.training.loop import Position, TrainingLoop
 
 L = keras.layers
 SAMPLES, BATCH, EPOCHS = 150, 32, 3  # the last batch has 22

@@ -36,9 +36,9 @@ def side(tmp_path):
 def told(pairs):
     """What a person is told of: what differs in more than a number that a name got."""
     return [
-        (pair.kind, (pair.after or pair.before).node.type_name, [d.what for d in pair.differences])
+        (pair.kind, (pair.after or pair.before).node.type_name, [d.label for d in pair.differences])
         for pair in pairs
-        if pair.kind != "same" and not pair.renumbered
+        if pair.kind != "same" and not pair.is_renumbered
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_renamed_layer_is_the_same_layer_of_another_name(side, place):
     renamed = [layer | {"name": "other"} if number == place else layer for number, layer in enumerate(STACK)]
     pairs = compare_layers(side(STACK), side(renamed))
     assert told(pairs) == [("renamed", STACK[place]["type"], ["name"])]
-    assert pairs[place].renamed.after == "other"
+    assert pairs[place].name_difference.after == "other"
 
 
 @pytest.mark.parametrize("place", [0, 1, 3, 4])

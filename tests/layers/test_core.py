@@ -252,5 +252,5 @@ def test_initializers_and_regularizers_that_keras_does_not_know_by_their_name_ar
 )
 def test_every_bare_name_is_one_that_keras_takes(catalogue, home):
     for name in [*catalogue.names, *catalogue.aliases]:
-        if name not in catalogue.nameless:
+        if name not in catalogue.not_by_name:
             assert getattr(keras, home).get(catalogue.parse_or_name(name)) is not None

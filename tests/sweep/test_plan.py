@@ -34,13 +34,13 @@ def found(plan, text):
 
 def test_values_take_their_places_by_index_and_by_name(plan):
     made, warnings = plan()
-    assert (warnings, made.name, made.maximizes) == ([], "s", True)
+    assert (warnings, made.name, made.is_maximizing) == ([], "s", True)
     drawn = {
         "model.layers[0].units": 7,
         "train.optimizer.learning_rate": 0.05,
         "model.layers.dense.activation": "tanh",
     }
-    config = made.configured(drawn).config
+    config = made.check_values(drawn).config
     assert (config.model.layers[0].layer.units, config.train.optimizer.learning_rate) == (7, 0.05)
     assert config.model.layers[0].layer.activation == "tanh"
     assert made.base.config.model.layers[0].layer.units == 8
@@ -60,11 +60,11 @@ objective: {metric: loss}
     labels = made.sweep.parameters["model.layers.dense"].labels
     assert labels == ["{type: Dense, units: 5}", "{type: Dropout, rate: 0.5}"]
     drawn = {"model.layers.dense": labels[1], "model.layers.dense_1.use_bias": "false"}
-    config = made.configured(drawn).config
+    config = made.check_values(drawn).config
     assert [entry.layer.type_name() for entry in config.model.layers] == ["Dropout", "Dense"]
     assert config.model.layers[1].layer.use_bias is False
     assert made.value_of("model.layers.dense", labels[1]) == {"type": "Dropout", "rate": 0.5}
-    assert not made.maximizes
+    assert not made.is_maximizing
 
 
 def test_every_problem_is_told_at_once_at_its_line(plan):

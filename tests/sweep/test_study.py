@@ -242,7 +242,7 @@ def test_each_combination_is_tried_once_whatever_becomes_of_workers(begin, sampl
     plan, directory, study = begin(GRID.replace("sampler: Grid", f"sampler: {sampler}"))
     early, late = study.ask(), study.ask()
     for name, parameter in plan.sweep.parameters.items():
-        parameter.suggest(late, name)
+        parameter.suggest_value(late, name)
     for lost in (early, late):  # one worker has died before it drew its values, and one after
         retry_trial(study, study.get_trials()[lost.number])
     threads = [threading.Thread(target=run, args=(plan, directory, study)) for _ in range(3)]

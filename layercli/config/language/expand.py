@@ -213,7 +213,9 @@ class _Expander:
             if use is not None and len(instance_names) > 1:
                 instance_uses = [self._block_uses[scope.prefix + local] for local in instance_names]
                 all_prefixes = tuple(name for one in instance_uses for name in one.instance_prefixes)
-                self._block_uses[scope.prefix + entry.explicit_name] = replace(use, instance_prefixes=all_prefixes)
+                self._block_uses[scope.prefix + entry.explicit_name] = replace(
+                    use, instance_prefixes=all_prefixes
+                )
 
     def _emit_layer(
         self,

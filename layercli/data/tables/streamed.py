@@ -185,7 +185,9 @@ class StreamedRows:
             (np.searchsorted(strata, block) for block in self._iterate_strata()) if split.stratify else None
         )
         membership = SplitMembership.from_split_plan(split_plan, strata_blocks, self.row_groups.row_offsets)
-        parts = [replace(self, membership=membership, split_index=number, full_dataset=self) for number in range(3)]
+        parts = [
+            replace(self, membership=membership, split_index=number, full_dataset=self) for number in range(3)
+        ]
         statistics_plan = self.plan.select_inputs(self.plan.fill_statistics)
         plan = self.plan.with_fill_values(
             learn_fill_values(

@@ -76,7 +76,10 @@ def _measure_sensitivity(model: Any, case: ComparisonCase, outputs: list[Array])
             }
             for index, output in enumerate(run_keras_model(model, perturbed)):
                 absolute_error = np.abs(output.astype(np.float64) - outputs[index].astype(np.float64))
-                sensitivity[index] = max(sensitivity[index], float(np.max(absolute_error, initial=0, where=np.isfinite(absolute_error))))
+                sensitivity[index] = max(
+                    sensitivity[index],
+                    float(np.max(absolute_error, initial=0, where=np.isfinite(absolute_error))),
+                )
     return sensitivity
 
 
@@ -86,19 +89,31 @@ def compare_outputs(
     """The difference of every output of every case."""
     typical_scales = [
         max(
-            (_largest_finite(want.outputs[index]) for want in references if want.case.name in ("examples", "drawn")),
+            (
+                _largest_finite(want.outputs[index])
+                for want in references
+                if want.case.name in ("examples", "drawn")
+            ),
             default=0.0,
         )
         for index in range(len(references[0].outputs))
     ]
     return [
-        _compare_output(reference, index, case_outputs[index] if index < len(case_outputs) else None, typical_scales[index], tolerance)
+        _compare_output(
+            reference,
+            index,
+            case_outputs[index] if index < len(case_outputs) else None,
+            typical_scales[index],
+            tolerance,
+        )
         for reference, case_outputs in zip(references, outputs, strict=True)
         for index in range(len(reference.outputs))
     ]
 
 
-def _compare_output(reference: ReferenceOutputs, index: int, output: Array | None, typical_scale: float, tolerance: float) -> OutputDifference:
+def _compare_output(
+    reference: ReferenceOutputs, index: int, output: Array | None, typical_scale: float, tolerance: float
+) -> OutputDifference:
     expected = reference.outputs[index]
     if output is None or output.shape != expected.shape:
         return OutputDifference(reference.case, index, float("inf"), tolerance)
@@ -110,7 +125,12 @@ def _compare_output(reference: ReferenceOutputs, index: int, output: Array | Non
     # At the largest numbers there are, sums overflow in one order and not in another.
     both_finite = is_finite & np.isfinite(output)
     relative_error = float(np.max(np.abs(output[both_finite] - expected[both_finite]), initial=0.0)) / scale
-    return OutputDifference(reference.case, index, relative_error, tolerance + _SENSITIVITY_FACTOR * reference.sensitivity[index] / scale)
+    return OutputDifference(
+        reference.case,
+        index,
+        relative_error,
+        tolerance + _SENSITIVITY_FACTOR * reference.sensitivity[index] / scale,
+    )
 
 
 def _largest_finite(array: Array) -> float:

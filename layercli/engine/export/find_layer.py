@@ -12,14 +12,16 @@ import keras
 import numpy as np
 
 from layercli.engine.export.compare import compare_outputs, run_references
-from layercli.engine.export.options import ExportFormat, InputBatch, ExportOptions
+from layercli.engine.export.options import ExportFormat, ExportOptions, InputBatch
 from layercli.engine.export.test_inputs import ComparisonCase
 
 _UNKNOWN_LENGTH = 8
 """What stands for an axis of unknown length."""
 
 
-def find_refused_layer(export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str) -> tuple[Any, Exception] | None:
+def find_refused_layer(
+    export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str
+) -> tuple[Any, Exception] | None:
     """The first layer that is refused alone, too, and what is said of it."""
     tried: set[str] = set()
     for layer in _single_call_layers(model):
@@ -40,7 +42,12 @@ def find_refused_layer(export_format: ExportFormat, model: Any, options: ExportO
 
 
 def find_differing_layer(
-    export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str, case: ComparisonCase, tolerance: float
+    export_format: ExportFormat,
+    model: Any,
+    options: ExportOptions,
+    suffix: str,
+    case: ComparisonCase,
+    tolerance: float,
 ) -> tuple[Any, float] | None:
     """The first layer, in the order of the model, whose output differs by more than is allowed; and by how much."""
     layers = list(_single_call_layers(model))
@@ -51,7 +58,9 @@ def find_differing_layer(
         target = Path(folder, f"layers{suffix}")
         try:
             export_format.write_model(probe_model, target, _layer_options(options, *options.calibration))
-            outputs = export_format.run_model(target, [reference.case.inputs for reference in references], options)
+            outputs = export_format.run_model(
+                target, [reference.case.inputs for reference in references], options
+            )
         except Exception:
             return None  # the parts cannot be exported as the whole can
     for difference in compare_outputs(references, outputs, tolerance) if references else ():
@@ -86,4 +95,6 @@ def _zero_input(tensor: Any, batch_size: int) -> Any:
 
 
 def _layer_options(options: ExportOptions, *calibration: InputBatch) -> ExportOptions:
-    return ExportOptions(options.batch_size, options.opset, options.quantize, calibration, None, options.code_files)
+    return ExportOptions(
+        options.batch_size, options.opset, options.quantize, calibration, None, options.code_files
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from layercli.data.examples import Array
 from layercli.engine.export.isolated_run import run_isolated
-from layercli.engine.export.options import InputBatch, ExportOptions
+from layercli.engine.export.options import ExportOptions, InputBatch
 
 TOLERANCE = 1e-5
 

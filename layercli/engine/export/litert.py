@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Array
-from layercli.engine.export.options import InputBatch, ExportOptions, input_signature
+from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 from layercli.engine.export.saved_model import output_sort_key
 
 TOLERANCE = 1e-4

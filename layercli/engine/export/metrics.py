@@ -13,7 +13,7 @@ from layercli.config.training.section import TrainSection
 from layercli.data.examples import Array, Examples
 from layercli.data.subset import Subset
 from layercli.engine.export.compare import run_keras_model
-from layercli.engine.export.options import ExportFormat, InputBatch, ExportOptions
+from layercli.engine.export.options import ExportFormat, ExportOptions, InputBatch
 from layercli.engine.export.test_inputs import examples_to_inputs
 from layercli.engine.training.compile import compile_model
 from layercli.graph.build import Graph
@@ -31,13 +31,21 @@ def calibration_batches(subset: Subset, graph: Graph, batch_size: int | None) ->
 
 
 def compare_metrics(
-    model: Any, export_format: ExportFormat, target: Path, subset: Subset, train: TrainSection, graph: Graph, options: ExportOptions
+    model: Any,
+    export_format: ExportFormat,
+    target: Path,
+    subset: Subset,
+    train: TrainSection,
+    graph: Graph,
+    options: ExportOptions,
 ) -> dict[str, dict[str, float]]:
     """Loss and metrics on a part, ``before`` of the model and ``after`` of what was exported."""
     batches = list(subset.batches(options.batch_size or _BATCH_SIZE))
     inputs = [_fill_batch(examples_to_inputs(batch, graph), options.batch_size) for batch in batches]
     return {
-        "before": _evaluate_outputs(model, batches, [run_keras_model(model, batch_inputs) for batch_inputs in inputs], train),
+        "before": _evaluate_outputs(
+            model, batches, [run_keras_model(model, batch_inputs) for batch_inputs in inputs], train
+        ),
         "after": _evaluate_outputs(model, batches, export_format.run_model(target, inputs, options), train),
     }
 
@@ -58,7 +66,8 @@ def _evaluate_outputs(
         for name, tensor in zip(model.output_names, model.outputs, strict=True)
     ]
     passthrough_model = keras.Model(
-        passthrough_inputs if len(passthrough_inputs) > 1 else passthrough_inputs[0], passthrough_inputs if len(passthrough_inputs) > 1 else passthrough_inputs[0]
+        passthrough_inputs if len(passthrough_inputs) > 1 else passthrough_inputs[0],
+        passthrough_inputs if len(passthrough_inputs) > 1 else passthrough_inputs[0],
     )
     compile_model(passthrough_model, train)
 
@@ -66,7 +75,12 @@ def _evaluate_outputs(
         return np.concatenate(arrays)
 
     joined_outputs = [
-        concatenate(*(batch_outputs[index][: len(batch)] for batch, batch_outputs in zip(batches, outputs, strict=True)))
+        concatenate(
+            *(
+                batch_outputs[index][: len(batch)]
+                for batch, batch_outputs in zip(batches, outputs, strict=True)
+            )
+        )
         for index in range(len(outputs[0]))
     ]
     weights = [batch.weights for batch in batches if batch.weights is not None]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Array
-from layercli.engine.export.options import InputBatch, ExportOptions, input_signature
+from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 
 TOLERANCE = 1e-4
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from layercli.data.examples import Array
 from layercli.engine.adapt import to_keras_inputs
-from layercli.engine.export.options import InputBatch, ExportOptions, input_signature
+from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 
 TOLERANCE = 1e-5
 

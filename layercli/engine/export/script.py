@@ -14,9 +14,9 @@ from layercli.data.examples import Array
 from layercli.engine.export.compare import compare_outputs, run_references
 from layercli.engine.export.find_layer import find_differing_layer
 from layercli.engine.export.isolated_run import IsolatedRunError, TrainedState, run_isolated
-from layercli.engine.export.options import InputBatch, ExportOptions
+from layercli.engine.export.options import ExportOptions, InputBatch
 from layercli.engine.export.test_inputs import ComparisonCase
-from layercli.engine.export.verify import Verification, difference_error, silence_runtimes, default_tolerance
+from layercli.engine.export.verify import Verification, default_tolerance, difference_error, silence_runtimes
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.adaptable import should_adapt
@@ -78,14 +78,20 @@ def verify_script(
         weights: list[Array] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
         state = TrainedState(weights, vocabularies, [weight.path for weight in model.weights])
         try:
-            outputs = run_isolated("script", script, [reference.case.inputs for reference in references], state=state)
+            outputs = run_isolated(
+                "script", script, [reference.case.inputs for reference in references], state=state
+            )
         except IsolatedRunError as error:
             message = f"The script does not give the model: {summarize_error(error)}"
-            raise LayercliError(valid.make_problem(("model",), "export-failed", message, _BUG_HINT)) from error
+            raise LayercliError(
+                valid.make_problem(("model",), "export-failed", message, _BUG_HINT)
+            ) from error
         all_differences = compare_outputs(references, outputs, allowed) if references else []
         too_large = [difference for difference in all_differences if difference.is_too_large]
         if too_large:
             worst = max(too_large, key=lambda each: each.relative_error)
-            layer = find_differing_layer(_ScriptLayers(script, state), model, ExportOptions(), "", worst.case, allowed)
+            layer = find_differing_layer(
+                _ScriptLayers(script, state), model, ExportOptions(), "", worst.case, allowed
+            )
             raise difference_error("python", valid, worst, layer, _BUG_HINT)
     return Verification(allowed, tuple(all_differences))

@@ -55,14 +55,26 @@ def random_inputs(valid: ValidConfig, *, length: int = _UNKNOWN_LENGTHS[0]) -> d
     }
 
 
-def build_cases(valid: ValidConfig, examples: Examples | None, batch_size: int | None) -> list[ComparisonCase]:
+def build_cases(
+    valid: ValidConfig, examples: Examples | None, batch_size: int | None
+) -> list[ComparisonCase]:
     """What is compared; every batch has ``batch_size`` examples where that is fixed."""
     inputs = valid.graph.inputs
     base_inputs = random_inputs(valid) if examples is None else examples_to_inputs(examples, valid.graph)
     is_real = examples is not None
-    built_cases = [ComparisonCase("examples" if is_real else "drawn", batch, is_real) for batch in _split_batches(base_inputs, batch_size)]
+    built_cases = [
+        ComparisonCase("examples" if is_real else "drawn", batch, is_real)
+        for batch in _split_batches(base_inputs, batch_size)
+    ]
     for name in (*_EDGE_NUMBERS, EXTREMES):
-        built_cases.append(ComparisonCase(name, _edge_inputs(name, inputs, base_inputs, batch_size or _BATCH_SIZES[1], find_index_limit(valid))))
+        built_cases.append(
+            ComparisonCase(
+                name,
+                _edge_inputs(
+                    name, inputs, base_inputs, batch_size or _BATCH_SIZES[1], find_index_limit(valid)
+                ),
+            )
+        )
     if any(None in tensor.shape[1:] for tensor in inputs.values()):
         longer_inputs = random_inputs(valid, length=_UNKNOWN_LENGTHS[1])
         built_cases.append(ComparisonCase("another length", next(_split_batches(longer_inputs, batch_size))))
@@ -82,7 +94,11 @@ def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Itera
 
 
 def _edge_inputs(
-    kind: str, inputs: Mapping[str, Tensor], base_inputs: Mapping[str, Array], batch_size: int, index_limit: int
+    kind: str,
+    inputs: Mapping[str, Tensor],
+    base_inputs: Mapping[str, Array],
+    batch_size: int,
+    index_limit: int,
 ) -> dict[str, Array]:
     edges = {}
     for name, tensor in inputs.items():
@@ -95,7 +111,8 @@ def _edge_inputs(
             edges[name] = np.full(shape, kind in ("ones", "large"))
         elif index_limit < _NO_INDEX_LIMIT:
             edges[name] = _cast_to_input(
-                {"zeros": flat * 0, "ones": flat % min(2, index_limit)}.get(kind, flat * 0 + index_limit - 1), tensor
+                {"zeros": flat * 0, "ones": flat % min(2, index_limit)}.get(kind, flat * 0 + index_limit - 1),
+                tensor,
             )
         elif "float" in tensor.dtype:
             top = float(np.finfo(np.float16 if tensor.dtype == "bfloat16" else tensor.dtype).max)
@@ -119,7 +136,9 @@ def _edge_inputs(
 _NO_INDEX_LIMIT = 2**31
 
 
-def _random_array(tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator, index_limit: int) -> Array:
+def _random_array(
+    tensor: Tensor, shape: tuple[int, ...], rng: np.random.Generator, index_limit: int
+) -> Array:
     if tensor.dtype == "string":
         return rng.choice(np.array(["a word", "the", "of two words", ""], dtype=object), shape)
     if tensor.dtype == "bool":

@@ -77,7 +77,9 @@ def load_format(name: str) -> ExportFormat:
 def default_tolerance(minimum: float, valid: ValidConfig, quantize: str | None = None) -> float:
     """The largest difference that is allowed, where nobody says another."""
     with use_dtype_policy(valid.config.model.dtype):
-        dtype_tolerances = [_DTYPE_TOLERANCES.get(node.layer.compute_dtype, 0.0) for node in valid.graph.nodes]
+        dtype_tolerances = [
+            _DTYPE_TOLERANCES.get(node.layer.compute_dtype, 0.0) for node in valid.graph.nodes
+        ]
     return max(minimum, _QUANTIZED_TOLERANCES.get(quantize or "", 0.0), *dtype_tolerances)
 
 
@@ -97,12 +99,18 @@ def write_and_verify(
         LayercliError: the form cannot hold the model, its runtime refuses it, or what that gives differs.
     """
     export_format = load_format(name)
-    allowed = default_tolerance(export_format.TOLERANCE, valid, options.quantize) if tolerance is None else tolerance
+    allowed = (
+        default_tolerance(export_format.TOLERANCE, valid, options.quantize)
+        if tolerance is None
+        else tolerance
+    )
     with silence_runtimes():
         references = run_references(model, cases)
         try:
             export_format.write_model(model, target, options)
-            outputs = export_format.run_model(target, [reference.case.inputs for reference in references], options)
+            outputs = export_format.run_model(
+                target, [reference.case.inputs for reference in references], options
+            )
         except OSError as error:
             raise export_write_error(target, error) from None
         except Exception as error:
@@ -110,9 +118,13 @@ def write_and_verify(
         all_differences = compare_outputs(references, outputs, allowed)
         too_large = [difference for difference in all_differences if difference.is_too_large]
         if too_large:
-            worst = max(too_large, key=lambda difference: (difference.case.is_real, difference.relative_error))
+            worst = max(
+                too_large, key=lambda difference: (difference.case.is_real, difference.relative_error)
+            )
             layer = find_differing_layer(export_format, model, options, target.suffix, worst.case, allowed)
-            raise difference_error(name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT)
+            raise difference_error(
+                name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
+            )
     return Verification(allowed, tuple(all_differences))
 
 
@@ -123,7 +135,13 @@ def export_write_error(target: Path, error: OSError) -> LayercliError:
 
 
 def _export_error(
-    name: str, export_format: ExportFormat, model: Any, valid: ValidConfig, options: ExportOptions, suffix: str, error: Exception
+    name: str,
+    export_format: ExportFormat,
+    model: Any,
+    valid: ValidConfig,
+    options: ExportOptions,
+    suffix: str,
+    error: Exception,
 ) -> LayercliError:
     """The problem that a form, or its runtime, refuses a model, at the layer that is refused."""
     refused = find_refused_layer(export_format, model, options, suffix)

@@ -12,7 +12,13 @@ import keras
 from layercli.config.training.execution import CheckpointsConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.engine.training.loop import TRAINING_START, Position
-from layercli.engine.training.snapshot import Snapshot, is_finite, restore_training, restore_callback_files, take_snapshot
+from layercli.engine.training.snapshot import (
+    Snapshot,
+    is_finite,
+    restore_callback_files,
+    restore_training,
+    take_snapshot,
+)
 
 _SAVE_TIME_RATIO: Final = 20
 """Checkpoints that nobody asked for take at most one part in so many of the time."""
@@ -109,11 +115,15 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         steps_done = self._position.epoch * self._steps_per_epoch + batch + 1
         schedule = self._schedule
         self._is_due |= schedule.steps is not None and steps_done % schedule.steps == 0
-        self._is_due |= schedule.minutes is not None and time.monotonic() - self._last_save_time >= 60 * schedule.minutes
+        self._is_due |= (
+            schedule.minutes is not None and time.monotonic() - self._last_save_time >= 60 * schedule.minutes
+        )
         if self._should_stop():
             self._save_checkpoint()
             raise TrainingStoppedError(self._position)
-        if self._is_due and self._position.step < self._steps_per_epoch:  # else the end of the epoch says more
+        if (
+            self._is_due and self._position.step < self._steps_per_epoch
+        ):  # else the end of the epoch says more
             self._save_checkpoint()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002

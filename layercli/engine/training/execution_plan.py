@@ -106,7 +106,9 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
     if steps_per_call is None and any(_has_per_step_logging(callback) for callback in train.callbacks):
         steps_per_call, reason = 1, f"TensorBoard looks at single steps; {reason}"
     elif steps_per_call is None:
-        steps_per_call = round(_SECONDS_PER_CALL / (xla_step_seconds if jit_compile else start_seconds + compute_seconds))
+        steps_per_call = round(
+            _SECONDS_PER_CALL / (xla_step_seconds if jit_compile else start_seconds + compute_seconds)
+        )
         if feed == "stream":
             steps_per_call = min(steps_per_call, steps_per_block(subset, batch_size))
     return ExecutionPlan(feed, max(1, min(steps_per_call, steps)), jit_compile, device, reason)
@@ -137,7 +139,9 @@ def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -
         if has_dropout or name not in _XLA_LAYERS:
             return False, f"XLA does not pay for {name}{' with dropout' if has_dropout else ''}"
     untested = [
-        name for name in _loss_and_metric_names([train.loss, train.metrics, train.weighted_metrics]) if name not in _XLA_LOSSES_AND_METRICS
+        name
+        for name in _loss_and_metric_names([train.loss, train.metrics, train.weighted_metrics])
+        if name not in _XLA_LOSSES_AND_METRICS
     ]
     if untested:
         return False, f"XLA is not tried with {untested[0]}"

@@ -117,7 +117,9 @@ class StreamFeed:
             try:
                 batches = self._subset.batches(self.batch_size, shuffle=shuffle, start=spans[0].first)
                 for span in spans:
-                    batch_arrays = [tf.nest.flatten(_to_keras_data(next(batches))) for _ in range(span.first, span.last)]
+                    batch_arrays = [
+                        tf.nest.flatten(_to_keras_data(next(batches))) for _ in range(span.first, span.last)
+                    ]
                     put_block(
                         tuple(
                             tf.convert_to_tensor(np.concatenate(arrays))

@@ -22,14 +22,20 @@ from layercli.data.examples import DataError, Splits
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import model_error_types, summarize_error
-from layercli.engine.training.checkpointing import DivergedError, DivergenceGuard, CheckpointCallback, TrainingStoppedError, CheckpointSink
-from layercli.engine.training.compile import compile_model, build_callback
+from layercli.engine.training.checkpointing import (
+    CheckpointCallback,
+    CheckpointSink,
+    DivergedError,
+    DivergenceGuard,
+    TrainingStoppedError,
+)
+from layercli.engine.training.compile import build_callback, compile_model
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import make_feed
 from layercli.engine.training.logs import order_logs, to_python
-from layercli.engine.training.loop import TRAINING_START, TrainingLoop, Position
+from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
-from layercli.engine.training.snapshot import Snapshot, IncompatibleSnapshotError, is_finite, restore_layers
+from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
@@ -116,7 +122,9 @@ def fit_model(
     ]
     result = FitResult() if snapshot is None else FitResult(list(snapshot.state["records"]))
     metric_order = list(collect_log_names(train, valid.graph.output_references))
-    history_callback = _HistoryCallback(result, observer, callbacks, metric_order=metric_order, examples=len(splits.train))
+    history_callback = _HistoryCallback(
+        result, observer, callbacks, metric_order=metric_order, examples=len(splits.train)
+    )
     was_stopped = False
     if snapshot is not None:
         history_callback.restore_state(snapshot.state["watch"])
@@ -143,19 +151,31 @@ def fit_model(
             adapted_layers=adapted_layers,
             callbacks=callbacks,
             steps_per_epoch=loop.steps_per_epoch,
-            should_stop=checkpointing.should_stop if workers is None else workers.share_stop(checkpointing.should_stop),
-            extra_state=lambda: {"records": result.records, "watch": history_callback.get_state(), "epochs": train.epochs},
+            should_stop=checkpointing.should_stop
+            if workers is None
+            else workers.share_stop(checkpointing.should_stop),
+            extra_state=lambda: {
+                "records": result.records,
+                "watch": history_callback.get_state(),
+                "epochs": train.epochs,
+            },
             start=checkpointing.start,
             snapshot=snapshot,
             changes=checkpointing.changes,
         )
         epochs = checkpointing.start.epoch if was_stopped else train.epochs
         try:
-            loop.run([DivergenceGuard(), *callbacks, history_callback, checkpoint_callback], epochs=epochs, start=checkpointing.start)
+            loop.run(
+                [DivergenceGuard(), *callbacks, history_callback, checkpoint_callback],
+                epochs=epochs,
+                start=checkpointing.start,
+            )
         except DivergedError as error:
             history_callback.record_divergence(error)
             cause = f"The loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped"
-            raise LayercliError(_divergence_problem(valid, cause, run, checkpoint_callback.saved_position)) from None
+            raise LayercliError(
+                _divergence_problem(valid, cause, run, checkpoint_callback.saved_position)
+            ) from None
         finally:
             _close_callbacks(callbacks)
         if not is_finite(model):
@@ -178,13 +198,17 @@ def _close_callbacks(callbacks: Iterable[Any]) -> None:
             callback.csv_file.close()
 
 
-def _divergence_problem(valid: ValidConfig, cause: str, run: Path, saved_position: Position | None) -> Problem:
+def _divergence_problem(
+    valid: ValidConfig, cause: str, run: Path, saved_position: Position | None
+) -> Problem:
     """What became infinite or NaN, where the last state before that is, and what to do."""
     advice = "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the optimizer"
     if saved_position is None:
         return valid.make_problem(("train", "loss"), "loss-not-finite", f"{cause}.", f"{advice}.")
     saved_text = (
-        f"after {saved_position.step} steps of epoch {saved_position.epoch + 1}" if saved_position.step else f"after epoch {saved_position.epoch}"
+        f"after {saved_position.step} steps of epoch {saved_position.epoch + 1}"
+        if saved_position.step
+        else f"after epoch {saved_position.epoch}"
     )
     message = f"{cause}. The last good checkpoint stands, {saved_text}."
     command = f"`layercli train --resume {run} --allow-changes --set train.optimizer.learning_rate=...`"
@@ -259,7 +283,9 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         is_mid_epoch = self._epoch_start and self._epoch > len(self._result.records)
         return {
             "seconds": self._train_seconds,
-            "before": self._earlier_seconds + time.perf_counter() - self._epoch_start if is_mid_epoch else 0.0,
+            "before": self._earlier_seconds + time.perf_counter() - self._epoch_start
+            if is_mid_epoch
+            else 0.0,
         }
 
     def restore_state(self, state: Mapping[str, float]) -> None:
@@ -269,7 +295,9 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     @property
     def examples_per_second(self) -> float:
         """Over all epochs, training steps alone."""
-        return self._examples * len(self._result.records) / self._train_seconds if self._train_seconds else 0.0
+        return (
+            self._examples * len(self._result.records) / self._train_seconds if self._train_seconds else 0.0
+        )
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         for callback in self._callbacks:

@@ -41,7 +41,9 @@ class FusedSteps:
         self._run_compiled = None
         self._run_any: Callable[[Tensors, Tensors], Any] | None = None
         if jit_compile and feed.samples >= feed.batch_size:
-            self._run_compiled = self._trace(self._run_full_batches, tf.TensorSpec((), tf.int32), jit_compile=True)
+            self._run_compiled = self._trace(
+                self._run_full_batches, tf.TensorSpec((), tf.int32), jit_compile=True
+            )
         else:
             self._run_any = self._trace(self._run_batches)
 
@@ -51,11 +53,15 @@ class FusedSteps:
         logs: Mapping[str, Any] = {}
         full_batches = examples // self._batch_size if self._run_compiled is not None else 0
         if self._run_compiled is not None and full_batches:
-            logs = self._run_compiled(tf.constant(full_batches), self._pad_block(block, full_batches), feed.shared_tensors)
+            logs = self._run_compiled(
+                tf.constant(full_batches), self._pad_block(block, full_batches), feed.shared_tensors
+            )
         if full_batches * self._batch_size < examples:
             if self._run_any is None:
                 self._run_any = self._trace(self._run_batches)
-            logs = self._run_any(tuple(rows[full_batches * self._batch_size :] for rows in block), feed.shared_tensors)
+            logs = self._run_any(
+                tuple(rows[full_batches * self._batch_size :] for rows in block), feed.shared_tensors
+            )
         return logs
 
     def _trace(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
@@ -64,10 +70,18 @@ class FusedSteps:
             return function
         rows = self._feed.block_spec
         if jit_compile:
-            rows = tuple(tf.TensorSpec((self._max_steps_per_call * self._batch_size, *row.shape[1:]), row.dtype) for row in rows)
-        shared_tensors = tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self._feed.shared_tensors)
+            rows = tuple(
+                tf.TensorSpec((self._max_steps_per_call * self._batch_size, *row.shape[1:]), row.dtype)
+                for row in rows
+            )
+        shared_tensors = tuple(
+            tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self._feed.shared_tensors
+        )
         graph = tf.function(
-            function, autograph=False, jit_compile=jit_compile, input_signature=[*extra_specs, rows, shared_tensors]
+            function,
+            autograph=False,
+            jit_compile=jit_compile,
+            input_signature=[*extra_specs, rows, shared_tensors],
         )
         return graph.get_concrete_function() and graph
 
@@ -88,10 +102,14 @@ class FusedSteps:
 
         start = (tf.constant(0, tf.int64),)
         tf.while_loop(lambda first: first < examples, body, start, parallel_iterations=1)
-        return self._workers.reduce_metrics(self._model) if self._workers else self._model.get_metrics_result()
+        return (
+            self._workers.reduce_metrics(self._model) if self._workers else self._model.get_metrics_result()
+        )
 
     def _run_full_batches(self, count: Any, block: Tensors, shared_tensors: Tensors) -> Any:
-        batches = [tf.reshape(rows, (self._max_steps_per_call, self._batch_size, *rows.shape[1:])) for rows in block]
+        batches = [
+            tf.reshape(rows, (self._max_steps_per_call, self._batch_size, *rows.shape[1:])) for rows in block
+        ]
 
         def body(index: Any) -> tuple[Any]:
             self._run_step(tuple(rows[index] for rows in batches), shared_tensors)
@@ -105,7 +123,9 @@ class FusedSteps:
             self._step(self._make_batch(rows, shared_tensors))
         else:
             rows, is_replicated = self._workers.take_share(rows)
-            self._workers.run_step(self._model, self._step, self._make_batch(rows, shared_tensors), rows, is_replicated)
+            self._workers.run_step(
+                self._model, self._step, self._make_batch(rows, shared_tensors), rows, is_replicated
+            )
 
     def _make_batch(self, rows: Tensors, shared_tensors: Tensors) -> Any:
         tensors = self._feed.make_batch(rows, shared_tensors)

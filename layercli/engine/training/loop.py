@@ -122,7 +122,9 @@ class TrainingLoop:
                 callback_list.on_train_batch_end(span.last - 1, self.run_block(block))
                 if model.stop_training:
                     break
-            logs = dict(model.get_metrics_result() if self._workers is None else self._workers.epoch_metrics(model))
+            logs = dict(
+                model.get_metrics_result() if self._workers is None else self._workers.epoch_metrics(model)
+            )
             if self._validation is not None:
                 validation_logs = self.evaluate(self._validation, callback_list)
                 logs |= {f"val_{name}": value for name, value in validation_logs.items()}
@@ -143,16 +145,29 @@ class TrainingLoop:
         return self._evaluator.evaluate(feed, callbacks)
 
     def _epoch_spans(self, epoch: int, first: int) -> list[Span]:
-        return _split_spans(first, self.steps_per_epoch, self._max_steps_per_call, checkpoint_every=self._checkpoint_every, steps_before=epoch * self.steps_per_epoch)
+        return _split_spans(
+            first,
+            self.steps_per_epoch,
+            self._max_steps_per_call,
+            checkpoint_every=self._checkpoint_every,
+            steps_before=epoch * self.steps_per_epoch,
+        )
 
 
-def _split_spans(first: int, last: int, max_steps: int, *, checkpoint_every: int | None = None, steps_before: int = 0) -> list[Span]:
+def _split_spans(
+    first: int, last: int, max_steps: int, *, checkpoint_every: int | None = None, steps_before: int = 0
+) -> list[Span]:
     """Steps in spans of ``most``, cut where ``before`` and the steps up to there are a multiple of ``cut``."""
     spans = []
     while first < last:
         end = min(first + max_steps, last)
         if checkpoint_every is not None:
-            end = min(end, (steps_before + first) // checkpoint_every * checkpoint_every + checkpoint_every - steps_before)
+            end = min(
+                end,
+                (steps_before + first) // checkpoint_every * checkpoint_every
+                + checkpoint_every
+                - steps_before,
+            )
         spans.append(Span(first, end))
         first = end
     return spans

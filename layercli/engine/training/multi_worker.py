@@ -110,7 +110,9 @@ class Workers:
             examples = tf.cast(self._local_examples, tf.float32)
             moving = [tf.convert_to_tensor(variable.value) for variable in self._averaged_variables]
             parts = [each for each in (*local_gradients, *moving) if each is not None]
-            *totals, count = self.sum_tensors([*(each * tf.cast(examples, each.dtype) for each in parts), examples])
+            *totals, count = self.sum_tensors(
+                [*(each * tf.cast(examples, each.dtype) for each in parts), examples]
+            )
             means = iter([total / tf.cast(count, total.dtype) for total in totals])
             mean_gradients = [None if each is None else next(means) for each in local_gradients]
             for variable in self._averaged_variables:
@@ -127,7 +129,9 @@ class Workers:
         last = tf.where(is_replicated, count, count * (self.rank + 1) // self.size)
         return tuple(tensor[first:last] for tensor in rows), is_replicated
 
-    def run_step(self, model: Any, step_function: Callable[[Any], Any], data: Any, rows: Tensors, is_replicated: Any) -> None:
+    def run_step(
+        self, model: Any, step_function: Callable[[Any], Any], data: Any, rows: Tensors, is_replicated: Any
+    ) -> None:
         """One step on this process's share; what every process computes is counted once."""
         self._local_examples = tf.shape(rows[0])[0]
         before = [tf.identity(variable.value) for variable in model.metrics_variables] if self.rank else []

@@ -53,7 +53,8 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
             value = getattr(callback, key, None)
             if isinstance(value, (list, tuple)) and value and isinstance(value[0], np.ndarray):
                 arrays |= {
-                    f"callbacks/{index}/{key}/{place}": _to_writable(array) for place, array in enumerate(value)
+                    f"callbacks/{index}/{key}/{place}": _to_writable(array)
+                    for place, array in enumerate(value)
                 }
                 values[key] = {"arrays": [str(array.dtype) for array in value]}
             else:
@@ -189,7 +190,9 @@ def _match_callbacks(
     callback_states = snapshot.state["callbacks"]
     if changes is not None:
         indices = [place for _, place in changes.callback_sources]
-    elif [type(callback).__name__ for callback in callbacks] == [values["type"] for values in callback_states]:
+    elif [type(callback).__name__ for callback in callbacks] == [
+        values["type"] for values in callback_states
+    ]:
         indices = list(range(len(callback_states)))
     else:
         raise IncompatibleSnapshotError("its callbacks are others")
