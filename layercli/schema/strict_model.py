@@ -14,7 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from layercli.schema.suggestions import did_you_mean, find_closest
 from layercli.source.nodes import quote_value, sanitize_text
 
-_REWORDED = "explained"
+_REWORDED = "reworded"
 _ARITHMETIC_PATTERN = re.compile(r"[\d\s.+*/()^-]*\d[\d\s.+*/()^-]*")
 
 
@@ -30,7 +30,7 @@ def value_error(
 
 
 def copy_value_error(error: Any) -> PydanticCustomError:
-    """An error of ``refuse`` once more, to be raised around the place where it arose."""
+    """An error of ``value_error`` once more, to be raised around the place where it arose."""
     context = error["ctx"]
     return value_error(error["type"], context["message"], context["hint"], at_key=context["at_key"])
 
@@ -101,8 +101,8 @@ class StrictModel(BaseModel):
 
 def to_plain(value: Any) -> Any:
     """Mappings, lists and scalars, all the way down."""
-    if hasattr(value, "plain"):
-        return value.plain()
+    if hasattr(value, "to_plain"):
+        return value.to_plain()
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):

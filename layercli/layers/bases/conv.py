@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import CaseInsensitive, DataFormat, PositiveInt
+from layercli.layers.arguments import DataFormat
 from layercli.layers.base import Weight
 from layercli.layers.bases.spatial import SpatialLayer, format_lengths
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -15,6 +15,7 @@ from layercli.layers.families.core import (
     UseBias,
 )
 from layercli.layers.shapes import Shape, Tensor
+from layercli.schema.field_types import CaseInsensitive, PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 T = TypeVar("T")

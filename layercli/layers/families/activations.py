@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.layers.arguments import ActivationName as ActivationName
-from layercli.layers.arguments import Axes, Constraint, Initializer, Regularizer
+from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
+from layercli.schema.field_types import Axes
 
 NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies below the threshold.")]
 

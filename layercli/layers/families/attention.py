@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import Axes, PositiveInt, PositiveInts, Rate, Seed
+from layercli.layers.arguments import Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     BiasConstraint,
     BiasInitializer,
     BiasRegularizer,
@@ -18,6 +18,7 @@ from layercli.layers.families.core import (
     UseBias,
 )
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.field_types import Axes, PositiveInt, PositiveInts, Rate
 from layercli.schema.strict_model import ArgumentError
 
 AttentionDropout = Annotated[

@@ -7,11 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field, PlainValidator
 from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
-from layercli.layers.arguments import AnyInt, DataFormat, PositiveInt, Seed, reference_schema
+from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.families.preprocessing import ImageLayer, OutputHeight, OutputWidth
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
+from layercli.schema.field_types import AnyInt, PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

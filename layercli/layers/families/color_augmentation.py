@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, PositiveInt, Seed, Size2D
+from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.families.augmentation import (
     AugmentationLayer,
     NumberOrPair,
@@ -17,6 +17,7 @@ from layercli.layers.families.augmentation import (
     bounded_pair,
 )
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
+from layercli.schema.field_types import PositiveInt, Size2D
 
 
 def _is_odd_pair(first: Any, second: Any) -> bool:

@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, Padding, PositiveInt, Seed, Size1D, Size2D, Size3D
+from layercli.layers.arguments import DataFormat, Padding, Seed
 from layercli.layers.base import Weight, require_nonempty
 from layercli.layers.bases.nested import NestingLayer
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -37,6 +37,7 @@ from layercli.layers.shapes import (
     product_of,
     window_length,
 )
+from layercli.schema.field_types import PositiveInt, Size1D, Size2D, Size3D
 from layercli.schema.strict_model import ArgumentError
 
 _KERNEL_SIZE_TEXT = "Size of the convolution's window."

@@ -5,49 +5,25 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import (
-    MAX_INT32,
-    ActivationName,
-    Constraint,
-    DType,
-    Initializer,
-    PositiveInt,
-    Regularizer,
-)
+from layercli.layers.arguments import Constraint, DType, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
+from layercli.layers.bases.weights import (
+    ActivationArgument,
+    BiasConstraint,
+    BiasInitializer,
+    BiasRegularizer,
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    LoraAlpha,
+    LoraRank,
+    UseBias,
+    check_lora,
+)
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.field_types import MAX_INT32, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
-
-UseBias = Annotated[bool, Field(description="Whether the layer adds a bias.")]
-KernelInitializer = Annotated[Initializer, Field(description="How the kernel is drawn before training.")]
-BiasInitializer = Annotated[Initializer, Field(description="How the bias is drawn before training.")]
-KernelRegularizer = Annotated[
-    Regularizer | None, Field(description="Penalty on the kernel, added to the loss.")
-]
-BiasRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the bias, added to the loss.")]
-KernelConstraint = Annotated[
-    Constraint | None, Field(description="What the kernel is held to after each step.")
-]
-BiasConstraint = Annotated[Constraint | None, Field(description="What the bias is held to after each step.")]
-ActivationArgument = Annotated[
-    ActivationName | None, Field(description="Function applied to the output; null: none.")
-]
-LoraRank = Annotated[
-    PositiveInt | None, Field(description="Train a low-rank update of this rank; null: the kernel.")
-]
-LoraAlpha = Annotated[float | None, Field(description="Scale of the low-rank update; null: the rank.")]
-
-
-def check_lora(rank: int | None, constraint: object, argument: str) -> None:
-    """Refuse a low-rank update of weights that are held to a constraint.
-
-    Raises:
-        ArgumentError: both are set.
-    """
-    if rank is not None and constraint is not None:
-        message = f"`lora_rank` trains an update of weights that `{argument}` holds fixed to a rule."
-        raise ArgumentError(argument, message, f"Leave `{argument}` or `lora_rank` out.")
 
 
 class Dense(StandardLayer):

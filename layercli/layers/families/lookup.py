@@ -4,7 +4,6 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
-from layercli.layers.arguments import NonNegativeInt, PositiveInt
 from layercli.layers.base import StandardLayer
 from layercli.layers.families.preprocessing import (
     PreprocessingLayer,
@@ -14,6 +13,7 @@ from layercli.layers.families.preprocessing import (
     one_hot_shape,
 )
 from layercli.layers.shapes import Dim, Shape, Tensor
+from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

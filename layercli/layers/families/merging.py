@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import Axis, AxisPair
 from layercli.layers.base import InferredLayer, StandardLayer
 from layercli.layers.shapes import (
     Dim,
@@ -17,6 +16,7 @@ from layercli.layers.shapes import (
     product_of,
     resolve_axis,
 )
+from layercli.schema.field_types import Axis, AxisPair
 from layercli.schema.strict_model import ArgumentError
 
 

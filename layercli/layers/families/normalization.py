@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import MAX_INT32, Axes, Axis, Constraint, Initializer, Rate, Regularizer
+from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import Layer, StandardLayer, Weight
 from layercli.layers.shapes import ShapeError, Tensor, format_shape, resolve_axis
+from layercli.schema.field_types import MAX_INT32, Axes, Axis, Rate
 from layercli.schema.strict_model import ArgumentError
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import quote_value

@@ -4,9 +4,10 @@ from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding, Size1D, Size2D, Size3D
+from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
 from layercli.layers.shapes import Tensor
+from layercli.schema.field_types import Size1D, Size2D, Size3D
 
 T = TypeVar("T")
 PoolSize: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[2])]

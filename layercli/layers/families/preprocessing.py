@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import Axes, DataFormat, NestedNumbers, PositiveInt, nested_shape
+from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
+from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, nested_shape
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -23,12 +24,25 @@ def _parse_salt(value: Any) -> int | list[int]:
 
 OutputDType: TypeAlias = Annotated[
     Literal[
-        "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16",
-        "bool", "uint8", "uint16", "uint32", "uint64", "int16", "int32", "int64", "string",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "mixed_float16",
+        "mixed_bfloat16",
+        "bool",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "int16",
+        "int32",
+        "int64",
+        "string",
     ]
     | None,
     Field(description="Dtype of the output; null: Keras's default."),
-]  # fmt: skip
+]
 SparseOutput = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
 
 

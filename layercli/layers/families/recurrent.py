@@ -4,18 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.layers.arguments import (
-    ActivationName,
-    Constraint,
-    Initializer,
-    PositiveInt,
-    Rate,
-    Regularizer,
-    Seed,
-)
+from layercli.layers.arguments import ActivationName, Constraint, Initializer, Regularizer, Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -28,6 +20,7 @@ from layercli.layers.families.core import (
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.component import parse_at_key
+from layercli.schema.field_types import PositiveInt, Rate
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 
 RecurrentActivation = Annotated[ActivationName | None, Field(description="Function applied to the gates.")]

@@ -4,9 +4,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, PositiveInt, Rate, Seed
+from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.shapes import Tensor
+from layercli.schema.field_types import PositiveInt, Rate
 
 DropRate = Annotated[Rate, Field(description="Part of the input that is dropped.", examples=[0.5])]
 NoiseShape = Annotated[

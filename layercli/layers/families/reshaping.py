@@ -6,10 +6,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from layercli.layers.arguments import (
+from layercli.layers.arguments import DataFormat
+from layercli.layers.base import StandardLayer
+from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, product_of
+from layercli.schema.field_types import (
     MAX_INT32,
     CaseInsensitive,
-    DataFormat,
     PositiveInt,
     Sides1D,
     Sides2D,
@@ -17,9 +20,6 @@ from layercli.layers.arguments import (
     Size2D,
     Size3D,
 )
-from layercli.layers.base import StandardLayer
-from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, product_of
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

@@ -4,9 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, ExactPadding, PositiveInt
+from layercli.layers.arguments import DataFormat, ExactPadding
 from layercli.layers.base import StandardLayer, Weight, require_nonempty
 from layercli.layers.shapes import Shape, Tensor, window_length
+from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 
@@ -83,12 +84,27 @@ class STFTSpectrogram(_SpectrogramLayer):
     ] = None
     window: Annotated[
         Literal[
-            "hann", "hamming", "blackman", "bartlett", "barthann", "blackmanharris", "bohman", "boxcar",
-            "cosine", "exponential", "flattop", "lanczos", "nuttall", "parzen", "taylor", "triang", "tukey",
+            "hann",
+            "hamming",
+            "blackman",
+            "bartlett",
+            "barthann",
+            "blackmanharris",
+            "bohman",
+            "boxcar",
+            "cosine",
+            "exponential",
+            "flattop",
+            "lanczos",
+            "nuttall",
+            "parzen",
+            "taylor",
+            "triang",
+            "tukey",
         ]
         | None,
         Field(description="Window on each frame; null: none."),
-    ] = "hann"  # fmt: skip
+    ] = "hann"
     periodic: Annotated[bool, Field(description="Whether the window is periodic rather than symmetric.")] = (
         False
     )

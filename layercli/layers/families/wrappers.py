@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import PositiveInt, reference_schema
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
 from layercli.layers.families.recurrent import RecurrentLayer
 from layercli.layers.shapes import ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.field_types import PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText
 
 InnerLayer = Annotated[

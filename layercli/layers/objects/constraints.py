@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from layercli.layers.arguments import Axis, Rate
 from layercli.schema.component import Component
+from layercli.schema.field_types import Axis, Rate
 
 NormAxes = Annotated[Axis | list[Axis], Field(description="Axes along which norms are taken.")]
 

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import AnyInt, Seed
+from layercli.layers.arguments import Seed
 from layercli.schema.component import Component
+from layercli.schema.field_types import AnyInt
 
 FanAxes = Annotated[
     int | list[AnyInt] | None, Field(description="Axes that count as fan; null: by the weight's shape.")
