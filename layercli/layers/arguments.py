@@ -6,7 +6,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.schema.field_types import MAX_INT32, CaseInsensitive, NameOrComponent, reference_schema
-from layercli.schema.strict_model import ExpectedText, value_error
+from layercli.schema.strict_model import ExpectedText, mismatch_error, value_error
 from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import quote_value
 
@@ -25,12 +25,15 @@ DType: TypeAlias = Literal[
 ]
 ExactDataFormat: TypeAlias = Annotated[
     Literal["channels_last", "channels_first"] | None,
-    Field(description="Where the channels stand; null: Keras's default, channels_last."),
+    Field(description="Position of the channel axis; null: Keras's default, channels_last."),
 ]
 DataFormat: TypeAlias = Annotated[ExactDataFormat, CaseInsensitive]
 _PADDING_TEXT = "valid: no padding; same: the output is as long as the input / strides."
 ExactPadding: TypeAlias = Annotated[Literal["valid", "same"], Field(description=_PADDING_TEXT)]
 Padding: TypeAlias = Annotated[ExactPadding, CaseInsensitive]
+
+
+_ACTIVATION_TEXT = "the name of an activation"
 
 
 def _parse_activation(value: Any) -> str:
@@ -42,19 +45,17 @@ def _parse_activation(value: Any) -> str:
         if name.replace("_", "") in folded:
             return folded[name.replace("_", "")]
         match = find_closest(value, ACTIVATIONS)
-        hint = f"Did you mean `{match}`?" if match else f"Known are {', '.join(ACTIVATIONS)}."
+        hint = f"Did you mean `{match}`?" if match else f"Known names: {', '.join(ACTIVATIONS)}."
         raise value_error("unknown-type", f"There is no activation {quote_value(value)}.", hint)
-    hint = (
-        "An activation with arguments is a layer of its own, such as {type: LeakyReLU, negative_slope: 0.1}."
-    )
-    raise value_error("wrong-type", f"An activation is a name; received {quote_value(value)}.", hint)
+    hint = "Use a layer for an activation with arguments, such as {type: LeakyReLU, negative_slope: 0.1}."
+    raise mismatch_error("wrong-type", _ACTIVATION_TEXT, value, hint)
 
 
 ActivationName: TypeAlias = Annotated[
     str,
     PlainValidator(_parse_activation),
     reference_schema("activation"),
-    ExpectedText("the name of an activation"),
+    ExpectedText(_ACTIVATION_TEXT),
 ]
 Initializer: TypeAlias = Annotated[
     NameOrComponent,

@@ -75,9 +75,9 @@ _LAYER_MODULES = {
     """,
 }
 
-_CUSTOM_LAYER_HINT = "Write a layer class of your own and name it as `type: my_layers.py:MyLayer`."
+_CUSTOM_LAYER_HINT = "Write a custom layer class and name it as `type: my_layers.py:MyLayer`."
 _INPUT_LAYER_REASON = (
-    "the input is declared as `model.input`",
+    "declare the input as `model.input`",
     "Write `model: {input: [28, 28, 1], layers: [...]}`.",
 )
 

@@ -127,7 +127,7 @@ def _samples(layer: Layer) -> Iterator[tuple[Tensor, ...]]:
     shapes = sorted(_SAMPLES, key=lambda shape: layout is not None and len(shape) != max(1, len(axes)))
     text, whole = (
         re.search("text|words", layer.input_description),
-        re.search("indices|whole numbers", layer.input_description),
+        re.search("indices|integers", layer.input_description),
     )
     dtype = "string" if text else "int64" if whole else "float32"
     for number in (1, 2):

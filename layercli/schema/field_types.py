@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from layercli.schema.component import Component
-from layercli.schema.strict_model import ExpectedText, value_error
+from layercli.schema.strict_model import ExpectedText, mismatch_error, value_error
 from layercli.source.nodes import quote_value
 
 if TYPE_CHECKING:
     NameOrComponent: TypeAlias = str | Component
 else:
-    NameOrComponent = Any  # what is validated by a function alone needs no schema, which takes time to make
+    NameOrComponent = Any  # a validator function checks it; building a Pydantic schema would take time
 
 MAX_INT32 = 2**31 - 1
-"""No axis, unit count or window is larger: TensorFlow's kernels count in 32 bits."""
+"""Largest size of an axis or a window: TensorFlow's kernels count in 32 bits."""
 
 _SizesSchema = WithJsonSchema({"type": ["integer", "array"]})
 _NumbersSchema = WithJsonSchema({"type": ["number", "array"]})
-"""What an editor is told of values that a function checks: at least as much as that takes."""
+"""JSON schemas for editors; they accept at least what the validator functions accept."""
 
 
 def reference_schema(kind: str) -> WithJsonSchema:
-    """Tell an editor that a value is one of a catalogue, such as an "optimizer"."""
+    """Return the JSON schema of a component of one kind, such as "optimizer"."""
     return WithJsonSchema({"$ref": f"#/$defs/{kind}"})
 
 
@@ -33,142 +33,139 @@ PositiveInt: TypeAlias = Annotated[int, Field(gt=0, le=MAX_INT32)]
 NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INT32)]
 AnyInt: TypeAlias = Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)]
 Rate: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Axis: TypeAlias = Annotated[int, Field(ge=-16, le=16)]
+_MAX_AXIS = 16
+Axis: TypeAlias = Annotated[int, Field(ge=-_MAX_AXIS, le=_MAX_AXIS)]
 CaseInsensitive = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
-"""Metadata of a field whose words Keras takes in capitals too."""
+"""Metadata of a field whose options Keras also accepts in capitals."""
+
+Parser: TypeAlias = Callable[[Any], Any]
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _check_integers(items: list[Any], low: int, high: int, expected: str, value: Any) -> None:
+    """Check that the items of a value are integers within bounds, both included.
 
-
-def _make_sizes_parser(count: int, low: int) -> Callable[[Any], tuple[int, ...]]:
-    item_text = "a positive whole number" if low == 1 else f"a whole number of at least {low}"
-    expected = item_text if count == 1 else f"{item_text}, or a list of {count} of them"
-
-    def parse(value: Any) -> tuple[int, ...]:
-        items = list(value) if isinstance(value, (list, tuple)) else [value] * count
-        if len(items) != count:
-            sizes = "1 size" if len(items) == 1 else f"{len(items)} sizes"
-            raise value_error("wrong-length", f"{quote_value(value)} has {sizes}; expected {expected}.")
-        for item in items:
-            if not _is_integer(item) or not low <= item <= MAX_INT32:
-                code = "out-of-range" if _is_integer(item) else "wrong-type"
-                raise value_error(
-                    code, f"{quote_value(item)} is no size; expected {expected}.", _suggest_number(item)
-                )
-        return tuple(items)
-
-    return parse
+    Raises:
+        PydanticCustomError: an item is not an integer or out of range.
+    """
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, int):
+            raise mismatch_error("wrong-type", expected, item, _suggest_number(item), container=value)
+        if not low <= item <= high:
+            hint = f"The largest valid integer is {high:,}." if item > high else None
+            raise mismatch_error("out-of-range", expected, item, hint, container=value)
 
 
 def _suggest_number(item: object) -> str | None:
     if isinstance(item, str) and item.startswith("("):
-        return "Lists stand in square brackets, such as [3, 3]."
+        return "Write a list in square brackets, such as [3, 3]."
     if isinstance(item, str) and item.strip().isdigit():
-        return f"Write it as a number, without quotes: {item.strip()[:20]}."
+        return f"Remove the quotes: {item.strip()[:20]}."
     return None
+
+
+def _describe_sizes(count: int, low: int) -> str:
+    if low == 1:
+        return "a positive integer" + (f" or a list of {count} positive integers" if count > 1 else "")
+    return f"an integer of at least {low}" + (f" or a list of {count} such integers" if count > 1 else "")
+
+
+def _make_sizes_parser(count: int, low: int, expected: str | None = None) -> Parser:
+    """Return a parser of one integer for each of ``count`` axes; a single integer counts for all axes."""
+    expected = expected or _describe_sizes(count, low)
+
+    def parse(value: Any) -> tuple[int, ...]:
+        items = list(value) if isinstance(value, (list, tuple)) else [value] * count
+        if len(items) != count:
+            raise mismatch_error("wrong-length", expected, value)
+        _check_integers(items, low, MAX_INT32, expected, value)
+        return tuple(items)
+
+    return parse
 
 
 Size1D: TypeAlias = Annotated[
     tuple[int],
     PlainValidator(_make_sizes_parser(1, 1)),
     _SizesSchema,
-    ExpectedText("a positive whole number"),
+    ExpectedText(_describe_sizes(1, 1)),
 ]
 Size2D: TypeAlias = Annotated[
     tuple[int, int],
     PlainValidator(_make_sizes_parser(2, 1)),
     _SizesSchema,
-    ExpectedText("a positive whole number, or a list of 2 of them"),
+    ExpectedText(_describe_sizes(2, 1)),
 ]
 Size3D: TypeAlias = Annotated[
     tuple[int, int, int],
     PlainValidator(_make_sizes_parser(3, 1)),
     _SizesSchema,
-    ExpectedText("a positive whole number, or a list of 3 of them"),
+    ExpectedText(_describe_sizes(3, 1)),
 ]
 
 Count1D: TypeAlias = Annotated[
     tuple[int],
     PlainValidator(_make_sizes_parser(1, 0)),
     _SizesSchema,
-    ExpectedText("a whole number of at least 0"),
+    ExpectedText(_describe_sizes(1, 0)),
 ]
 Count2D: TypeAlias = Annotated[
     tuple[int, int],
     PlainValidator(_make_sizes_parser(2, 0)),
     _SizesSchema,
-    ExpectedText("a whole number of at least 0, or a list of 2 of them"),
+    ExpectedText(_describe_sizes(2, 0)),
 ]
 Count3D: TypeAlias = Annotated[
     tuple[int, int, int],
     PlainValidator(_make_sizes_parser(3, 0)),
     _SizesSchema,
-    ExpectedText("a whole number of at least 0, or a list of 3 of them"),
+    ExpectedText(_describe_sizes(3, 0)),
 ]
 
 
-def _make_integers_parser(low: int, count: int | None = None) -> Callable[[Any], int | list[int]]:
-    item_text = "a positive whole number" if low == 1 else "a whole number"
-    expected = f"{item_text}, or a list of {count if count else 'them'}"
-    high = MAX_INT32 if low == 1 else -low
+def _make_integers_parser(low: int, high: int, expected: str, count: int | None = None) -> Parser:
+    """Return a parser of an integer or a list of integers, of ``count`` items if it is given."""
 
     def parse(value: Any) -> int | list[int]:
-        items = list(value) if isinstance(value, (list, tuple)) else [value]
-        for item in items:
-            if not _is_integer(item) or not low <= item <= high:
-                code = "out-of-range" if _is_integer(item) else "wrong-type"
-                raise value_error(
-                    code, f"{quote_value(item)} does not fit; expected {expected}.", _suggest_number(item)
-                )
-        if not isinstance(value, (list, tuple)):
-            return int(value)
-        if count is not None and len(items) != count:
-            raise value_error(
-                "wrong-length", f"{quote_value(value)} has {len(items)} items; expected {expected}."
-            )
-        return items
+        is_list = isinstance(value, (list, tuple))
+        items = list(value) if is_list else [value]
+        _check_integers(items, low, high, expected, value)
+        if is_list and count is not None and len(items) != count:
+            raise mismatch_error("wrong-length", expected, value)
+        return items if is_list else items[0]
 
     return parse
 
 
+_AXIS_PAIR_TEXT = "an integer or a list of 2 integers"
+_POSITIVE_INTS_TEXT = "a positive integer or a list of positive integers"
+_AXES_TEXT = "an axis (an integer) or a list of axes"
 AxisPair: TypeAlias = Annotated[
     int | list[int],
-    PlainValidator(_make_integers_parser(-16, 2)),
+    PlainValidator(_make_integers_parser(-_MAX_AXIS, _MAX_AXIS, _AXIS_PAIR_TEXT, count=2)),
     _SizesSchema,
-    ExpectedText("a whole number, or a list of 2"),
+    ExpectedText(_AXIS_PAIR_TEXT),
 ]
 PositiveInts: TypeAlias = Annotated[
     int | list[int],
-    PlainValidator(_make_integers_parser(1)),
+    PlainValidator(_make_integers_parser(1, MAX_INT32, _POSITIVE_INTS_TEXT)),
     _SizesSchema,
-    ExpectedText("a positive whole number, or a list of them"),
+    ExpectedText(_POSITIVE_INTS_TEXT),
 ]
-
-
-def _parse_axes(value: Any) -> int | list[int]:
-    for item in value if isinstance(value, (list, tuple)) else [value]:
-        if not _is_integer(item) or abs(item) > 16:
-            code = "out-of-range" if _is_integer(item) else "wrong-type"
-            message = f"{quote_value(item)} is no axis; expected a whole number, or a list of them."
-            raise value_error(code, message, _suggest_number(item))
-    return list(value) if isinstance(value, (list, tuple)) else value
-
-
 Axes: TypeAlias = Annotated[
     int | list[int],
-    PlainValidator(_parse_axes),
+    PlainValidator(_make_integers_parser(-_MAX_AXIS, _MAX_AXIS, _AXES_TEXT)),
     _SizesSchema,
-    ExpectedText("an axis (a whole number), or a list of axes"),
+    ExpectedText(_AXES_TEXT),
 ]
+
+_NUMBERS_TEXT = "a number or a list of numbers"
 
 
 def nested_shape(value: Any) -> tuple[int, ...]:
-    """The shape of nested lists of numbers; of a number: ``()``.
+    """Return the shape of nested lists of numbers; ``()`` for a number.
 
     Raises:
-        PydanticCustomError: not numbers, or lists that differ in length.
+        PydanticCustomError: an item is not a number, or the lists differ in length.
     """
     if isinstance(value, (list, tuple)):
         inner = {nested_shape(item) for item in value}
@@ -176,8 +173,7 @@ def nested_shape(value: Any) -> tuple[int, ...]:
             raise value_error("wrong-length", f"The lists in {quote_value(value)} differ in length.")
         return (len(value), *(inner.pop() if inner else ()))
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        message = f"{quote_value(value)} is no number; expected a number, or a list of numbers."
-        raise value_error("wrong-type", message, _suggest_fraction(value))
+        raise mismatch_error("wrong-type", _NUMBERS_TEXT, value, _suggest_fraction(value))
     return ()
 
 
@@ -186,8 +182,8 @@ def _suggest_fraction(value: object) -> str | None:
     if match is None or float(match[2] or 1) == 0:
         return None
     if match[2] is None:
-        return f"Write it as a number, without quotes: {match[1]}."
-    return f"A config does no arithmetic: write {float(match[1]) / float(match[2])}."
+        return f"Remove the quotes: {match[1]}."
+    return f"Write {float(match[1]) / float(match[2])}: a config cannot contain arithmetic."
 
 
 _FRACTION_PATTERN = re.compile(r"\s*(-?\d{1,20}(?:\.\d{0,20})?)\s*(?:/\s*(\d{1,20}(?:\.\d{0,20})?)\s*)?")
@@ -202,20 +198,24 @@ NestedNumbers: TypeAlias = Annotated[
     float | list[Any],
     PlainValidator(_check_numbers),
     _NumbersSchema,
-    ExpectedText("a number, or a list of numbers"),
+    ExpectedText(_NUMBERS_TEXT),
 ]
 
 
-def _make_sides_parser(count: int) -> Callable[[Any], tuple[tuple[int, ...], ...]]:
-    parse_pair = _make_sizes_parser(2, 0)
+def _describe_sides(count: int) -> str:
+    if count == 1:
+        return "an integer of at least 0 or a list of 2: before and after"
+    return f"an integer of at least 0 or a list of {count} integers or pairs, one for each axis"
+
+
+def _make_sides_parser(count: int) -> Parser:
+    """Return a parser of a pair (before, after) for each of ``count`` axes."""
+    parse_pair = _make_sizes_parser(2, 0, expected=_describe_sides(count))
 
     def parse(value: Any) -> tuple[tuple[int, ...], ...]:
         items = list(value) if isinstance(value, (list, tuple)) else [value] * count
         if len(items) != count:
-            expected = f"a whole number of at least 0, or a list of {count}, one for each axis"
-            raise value_error(
-                "wrong-length", f"{quote_value(value)} has {len(items)} entries; expected {expected}."
-            )
+            raise mismatch_error("wrong-length", _describe_sides(count), value)
         return tuple(parse_pair(item) for item in items)
 
     return parse
@@ -223,19 +223,19 @@ def _make_sides_parser(count: int) -> Callable[[Any], tuple[tuple[int, ...], ...
 
 Sides1D: TypeAlias = Annotated[
     tuple[int, int],
-    PlainValidator(_make_sizes_parser(2, 0)),
+    PlainValidator(_make_sizes_parser(2, 0, expected=_describe_sides(1))),
     _SizesSchema,
-    ExpectedText("a whole number of at least 0, or a list of 2: before and after"),
+    ExpectedText(_describe_sides(1)),
 ]
 Sides2D: TypeAlias = Annotated[
     tuple[tuple[int, int], tuple[int, int]],
     PlainValidator(_make_sides_parser(2)),
     _SizesSchema,
-    ExpectedText("a whole number of at least 0, or a list of 2 of them or of pairs"),
+    ExpectedText(_describe_sides(2)),
 ]
 Sides3D: TypeAlias = Annotated[
     tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
     PlainValidator(_make_sides_parser(3)),
     _SizesSchema,
-    ExpectedText("a whole number of at least 0, or a list of 3 of them or of pairs"),
+    ExpectedText(_describe_sides(3)),
 ]

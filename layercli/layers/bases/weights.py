@@ -9,16 +9,18 @@ from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 UseBias = Annotated[bool, Field(description="Whether the layer adds a bias.")]
-KernelInitializer = Annotated[Initializer, Field(description="How the kernel is drawn before training.")]
-BiasInitializer = Annotated[Initializer, Field(description="How the bias is drawn before training.")]
+KernelInitializer = Annotated[Initializer, Field(description="Initializer of the kernel.")]
+BiasInitializer = Annotated[Initializer, Field(description="Initializer of the bias.")]
 KernelRegularizer = Annotated[
     Regularizer | None, Field(description="Penalty on the kernel, added to the loss.")
 ]
 BiasRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the bias, added to the loss.")]
 KernelConstraint = Annotated[
-    Constraint | None, Field(description="What the kernel is held to after each step.")
+    Constraint | None, Field(description="Constraint on the kernel, applied after each step.")
 ]
-BiasConstraint = Annotated[Constraint | None, Field(description="What the bias is held to after each step.")]
+BiasConstraint = Annotated[
+    Constraint | None, Field(description="Constraint on the bias, applied after each step.")
+]
 ActivationArgument = Annotated[
     ActivationName | None, Field(description="Function applied to the output; null: none.")
 ]
@@ -29,11 +31,11 @@ LoraAlpha = Annotated[float | None, Field(description="Scale of the low-rank upd
 
 
 def check_lora(rank: int | None, constraint: object, argument: str) -> None:
-    """Refuse a low-rank update of weights that are held to a constraint.
+    """Check that a low-rank update is not combined with a constraint.
 
     Raises:
         ArgumentError: both are set.
     """
     if rank is not None and constraint is not None:
-        message = f"`lora_rank` trains an update of weights that `{argument}` holds fixed to a rule."
-        raise ArgumentError(argument, message, f"Leave `{argument}` or `lora_rank` out.")
+        message = f"`lora_rank` cannot be combined with `{argument}`."
+        raise ArgumentError(argument, message, f"Remove `{argument}` or `lora_rank`.")

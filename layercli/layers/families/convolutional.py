@@ -32,7 +32,7 @@ from layercli.schema.strict_model import ArgumentError
 class _Conv(ConvolutionLayer):
     filters: Filters
     groups: Annotated[
-        PositiveInt, Field(description="Groups of channels, each convolved with filters of its own.")
+        PositiveInt, Field(description="Number of channel groups, each convolved with separate filters.")
     ] = 1
     kernel_initializer: KernelInitializer = "glorot_uniform"
     kernel_regularizer: KernelRegularizer = None
@@ -44,7 +44,7 @@ class _Conv(ConvolutionLayer):
         self.check_strides_and_dilation()
         if self.filters % self.groups:
             message = (
-                f"{self.title()} shares its {self.filters} filters among {self.groups} groups, "
+                f"{self.title()} divides {self.filters} filters into {self.groups} groups, "
                 f"but {self.filters} is not divisible by {self.groups}."
             )
             filters = max(self.filters - self.filters % self.groups, self.groups)
@@ -142,8 +142,8 @@ class _ConvTranspose(ConvolutionLayer):
         output_padding = self.output_padding or ()
         if any(extra >= stride for extra, stride in zip(output_padding, self.strides, strict=False)):
             message = (
-                f"{self.title()} has output_padding {format_lengths(output_padding)} with strides {format_lengths(self.strides)}; "
-                "it must be below strides along each axis."
+                "`output_padding` must be below `strides` along each axis, "
+                f"got {format_lengths(output_padding)} with strides {format_lengths(self.strides)}."
             )
             raise ArgumentError("output_padding", message, "Remove `output_padding`, or use larger strides.")
 
@@ -162,8 +162,8 @@ class _ConvTranspose(ConvolutionLayer):
             for length, size, stride, gap, extra in axes
         )
         if any(length is not None and length < 0 for length in lengths):
-            message = f"{self.title()} has nothing to spread out: its input is {format_shape(x.shape)}."
-            raise ShapeError(message, hint="Give every axis of its input a length.")
+            message = f"The output of {self.title()} is empty: its input is {format_shape(x.shape)}."
+            raise ShapeError(message, hint="Give every axis of its input a positive length.")
         return lengths
 
     def _transposed_length(self, length: int, span: int, stride: int, extra: int | None) -> int:
@@ -179,7 +179,7 @@ class _ConvTranspose(ConvolutionLayer):
 
 
 class Conv1DTranspose(_ConvTranspose):
-    """A convolution backwards: spreads each step over a window, to make sequences longer.
+    """A transposed convolution along sequences, which makes them longer.
 
     Input: (batch, steps, channels). Output: (batch, new steps, filters).
 
@@ -197,7 +197,7 @@ class Conv1DTranspose(_ConvTranspose):
 
 
 class Conv2DTranspose(_ConvTranspose):
-    """A convolution backwards: spreads each pixel over a window, to make images larger.
+    """A transposed convolution over images, which makes them larger.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
 
@@ -215,7 +215,7 @@ class Conv2DTranspose(_ConvTranspose):
 
 
 class Conv3DTranspose(_ConvTranspose):
-    """A convolution backwards: spreads each point over a window, to make volumes larger.
+    """A transposed convolution over volumes, which makes them larger.
 
     Input: (batch, depth, height, width, channels). Output: the same axes, with filters channels.
 
@@ -234,15 +234,17 @@ class Conv3DTranspose(_ConvTranspose):
 
 class _DepthwiseConv(ConvolutionLayer):
     padding: Padding = "valid"
-    depth_multiplier: Annotated[PositiveInt, Field(description="Windows for each channel of the input.")] = 1
+    depth_multiplier: Annotated[
+        PositiveInt, Field(description="Number of depthwise kernels for each input channel.")
+    ] = 1
     depthwise_initializer: Annotated[
-        Initializer, Field(description="How the windows are drawn before training.")
+        Initializer, Field(description="Initializer of the depthwise kernel.")
     ] = "glorot_uniform"
     depthwise_regularizer: Annotated[
-        Regularizer | None, Field(description="Penalty on the windows, added to the loss.")
+        Regularizer | None, Field(description="Penalty on the depthwise kernel, added to the loss.")
     ] = None
     depthwise_constraint: Annotated[
-        Constraint | None, Field(description="What the windows are held to after each step.")
+        Constraint | None, Field(description="Constraint on the depthwise kernel, applied after each step.")
     ] = None
 
     def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
@@ -256,7 +258,7 @@ class _DepthwiseConv(ConvolutionLayer):
 
 
 class DepthwiseConv1D(_DepthwiseConv):
-    """A convolution of each channel on its own, along sequences.
+    """A depthwise convolution along sequences: each channel is convolved separately.
 
     Input: (batch, steps, channels). Output: (batch, new steps, channels * depth_multiplier).
 
@@ -273,7 +275,7 @@ class DepthwiseConv1D(_DepthwiseConv):
 
 
 class DepthwiseConv2D(_DepthwiseConv):
-    """A convolution of each channel on its own, over images.
+    """A depthwise convolution over images: each channel is convolved separately.
 
     Input: (batch, height, width, channels).
     Output: (batch, new height, new width, channels * depth_multiplier).
@@ -293,13 +295,13 @@ class DepthwiseConv2D(_DepthwiseConv):
 class _SeparableConv(_DepthwiseConv):
     filters: Filters
     pointwise_initializer: Annotated[
-        Initializer, Field(description="How the mixing of channels is drawn before training.")
+        Initializer, Field(description="Initializer of the pointwise kernel.")
     ] = "glorot_uniform"
     pointwise_regularizer: Annotated[
-        Regularizer | None, Field(description="Penalty on the mixing of channels, added to the loss.")
+        Regularizer | None, Field(description="Penalty on the pointwise kernel, added to the loss.")
     ] = None
     pointwise_constraint: Annotated[
-        Constraint | None, Field(description="What the mixing of channels is held to after each step.")
+        Constraint | None, Field(description="Constraint on the pointwise kernel, applied after each step.")
     ] = None
 
     def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
@@ -316,7 +318,7 @@ class _SeparableConv(_DepthwiseConv):
 
 
 class SeparableConv1D(_SeparableConv):
-    """A convolution of each channel on its own, then a mixing of channels: fewer weights than Conv1D.
+    """A depthwise convolution, then a mixing of channels: fewer weights than Conv1D.
 
     Input: (batch, steps, channels). Output: (batch, new steps, filters).
 
@@ -333,7 +335,7 @@ class SeparableConv1D(_SeparableConv):
 
 
 class SeparableConv2D(_SeparableConv):
-    """A convolution of each channel on its own, then a mixing of channels: fewer weights than Conv2D.
+    """A depthwise convolution, then a mixing of channels: fewer weights than Conv2D.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
 

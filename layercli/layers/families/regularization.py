@@ -1,4 +1,4 @@
-"""Keras's regularization layers: noise while training, nothing afterwards; the shape unchanged."""
+"""Keras's regularization layers: they add noise during training and keep the shape."""
 
 from typing import Annotated, ClassVar
 
@@ -44,7 +44,7 @@ class Dropout(_NoiseLayer):
 
 
 class AlphaDropout(_NoiseLayer):
-    """Dropout that keeps mean and variance; goes with the ``selu`` activation.
+    """Dropout that keeps mean and variance; suits the ``selu`` activation.
 
     Input: (batch, ...). Output: the same.
 
@@ -96,7 +96,7 @@ class ActivityRegularization(_SameShapeLayer):
 
     l1: PenaltyFactor = 0.0
     l2: PenaltyFactor = 0.0
-    trainable: Annotated[bool, Field(description="Whether weights are trained; it has none.")] = True
+    trainable: Annotated[bool, Field(description="Without effect: the layer has no weights.")] = True
     autocast: Annotated[bool, Field(description="Whether inputs are cast to the compute dtype.")] = True
 
 

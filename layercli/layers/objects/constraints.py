@@ -1,4 +1,4 @@
-"""Keras's constraints: what a weight is held to after each step."""
+"""Keras's constraints: projections of a weight, applied after each step."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ class MinMaxNorm(Component):
 
     min_value: Annotated[float, Field(ge=0, description="Smallest norm.")] = 0.0
     max_value: Annotated[float, Field(ge=0, description="Largest norm.")] = 1.0
-    rate: Annotated[Rate, Field(description="How fast the norm is brought into the range.")] = 1.0
+    rate: Annotated[Rate, Field(description="Speed at which the norm moves into the range.")] = 1.0
     axis: NormAxes = 0
 
 
