@@ -73,7 +73,7 @@ def test_1e_minus_3_is_a_number(command):
 def test_words_of_yaml_1_1_are_text(refused, word):
     hint = {"no": "Write `use_bias: false`.", "on": "Write `use_bias: true`."}.get(word)
     assert refused(layer(f"{{type: Dense, units: 3, use_bias: {word}}}")) == [
-        (4, 41, "wrong-type", f'`use_bias` is "{word}"; it must be true or false.', hint)
+        (4, 41, "wrong-type", f'`use_bias` must be true or false, got the string "{word}".', hint)
     ]
 
 
@@ -83,8 +83,8 @@ def test_a_leading_zero_is_refused(refused):
             4,
             28,
             "ambiguous-number",
-            "012 is ambiguous: some YAML readers take a leading zero for octal.",
-            'Write 12 for the number, or "012" in quotes for text.',
+            "012 is ambiguous: some YAML readers treat a leading zero as octal.",
+            'Write 12 for the number, or "012" in quotes for a string.',
         )
     ]
 
@@ -95,7 +95,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_places(refused):
             6,
             1,
             "duplicate-key",
-            "The key `name` stands twice: here and at line 5, column 1.",
+            "The key `name` occurs twice: here and at line 5, column 1.",
             "Keep one of them.",
         )
     ]
@@ -111,7 +111,7 @@ def test_an_alias_bomb_is_refused(refused):
             4,
             "too-many-nodes",
             "The file has more than 200,000 values once its aliases are written out.",
-            "Remove aliases that stand for values with aliases in them.",
+            "Remove aliases of values that contain aliases.",
         )
     ]
 
@@ -122,7 +122,7 @@ def test_thirty_thousand_brackets_are_refused(refused):
             1,
             201,
             "too-deep",
-            "Lists and mappings are nested deeper than 100 levels here; no config needs that.",
+            "Lists and mappings are nested deeper than 100 levels, the limit for configs.",
             "Look for brackets or dashes that are repeated by mistake.",
         )
     ]
@@ -130,8 +130,8 @@ def test_thirty_thousand_brackets_are_refused(refused):
 
 TOO_LARGE = (
     "file-too-large",
-    "The file is larger than 1 MiB; no config needs that.",
-    "Is it a data file? Data is named under `data:`, not passed as a config.",
+    "The file is larger than 1 MiB, the limit for configs.",
+    "If it is a data file, name it under `data:` of a config.",
 )
 
 
@@ -170,8 +170,8 @@ def _fill(pipe):
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("none.yaml", "There is no such file.", "Check the path; it is relative to this directory."),
-        (".", "This is a directory, not a config file.", "Name a file in it."),
+        ("none.yaml", "The file does not exist.", "Check the path; it is relative to the working directory."),
+        (".", "This is a directory, not a config file.", "Name a file in the directory."),
         ("c.yaml/x", "The file cannot be read: Not a directory.", None),
         ("x" * 300, "The file cannot be read: File name too long.", None),
     ],
@@ -209,8 +209,8 @@ def test_an_anchor_that_holds_itself_is_refused(refused):
             2,
             12,
             "self-reference",
-            "The alias `*m` stands inside the value that it repeats, `&m`.",
-            "Remove the alias, or write out what it stands for.",
+            "The alias `*m` is inside the value that it repeats, `&m`.",
+            "Remove the alias, or write its value out.",
         )
     ]
 
@@ -221,30 +221,30 @@ def test_python_objects_are_refused(refused):
             4,
             7,
             "tag-refused",
-            "The tag `!!python/object/apply:os.system` is refused: a config is plain data and runs no code.",
-            "Remove the tag. A layer of your own is named as `type: file.py:ClassName`.",
+            "The tag `!!python/object/apply:os.system` is not allowed: a config is plain data and cannot run code.",
+            "Remove the tag. Name a custom layer as `type: file.py:ClassName`.",
         )
     ]
 
 
 MAPPING = "For example `model: {input: [4], layers: [{type: Dense, units: 3}]}`."
-ESCAPES = 'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'
+ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("", (1, 1, "not-a-mapping", "The file is empty; a config is a mapping with the key `model`.",
+        ("", (1, 1, "not-a-mapping", "The file must contain a mapping with the key `model`, but it is empty.",
          MAPPING)),
-        ("- a", (1, 1, "not-a-mapping", "The file is a list; a config is a mapping with the key `model`.",
+        ("- a", (1, 1, "not-a-mapping", "The file must contain a mapping with the key `model`, but it is a list.",
          MAPPING)),
         (GOOD + "---\n" + GOOD,
-         (5, 1, "two-documents", "A second YAML document starts here; a config is one document.",
-          "Delete the `---` line, or move what follows into a file of its own.")),
-        (b"name: \xff", (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xff cannot stand here.",
+         (5, 1, "two-documents", "A config must be a single YAML document, but a second one starts here.",
+          "Delete the `---` line, or move the second document into a separate file.")),
+        (b"name: \xff", (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xff is invalid here.",
                          "Save it as UTF-8.")),
         ("name: \ud800".encode(errors="surrogatepass"),
-         (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xed cannot stand here.", "Save it as UTF-8.")),
+         (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xed is invalid here.", "Save it as UTF-8.")),
         ('name: "\\ud800"',
          (1, 10, "yaml-syntax", "This is not valid YAML: found invalid Unicode character escape code.",
           ESCAPES)),
@@ -267,11 +267,11 @@ def test_an_unknown_key_and_an_unknown_type_are_refused_with_the_closest(refused
     ("value", "shown", "hint"),
     [
         ("true", "true", "Write a number, such as `units: 64`."),
-        ('"32"', '"32"', "Write it as a number, without quotes or separators: `units: 32`."),
+        ('"32"', 'the string "32"', "Remove the quotes: `units: 32`."),
         ("3.5", "3.5", "For example `units: 64`."),
         ("3.0", "3.0", "Write `units: 3`."),
-        ("2*3", '"2*3"', "A config does no arithmetic: write the result."),
-        ("1_000", '"1_000"', "Write it as a number, without quotes or separators: `units: 1000`."),
+        ("2*3", 'the string "2*3"', "Write the result: a config cannot contain arithmetic."),
+        ("1_000", 'the string "1_000"', "Remove the quotes and separators: `units: 1000`."),
         (".nan", ".nan", "For example `units: 64`."),
         ("1e400", ".inf", "For example `units: 64`."),
         ("[3]", "[3]", "For example `units: 64`."),
@@ -280,7 +280,7 @@ def test_an_unknown_key_and_an_unknown_type_are_refused_with_the_closest(refused
 )
 def test_scalars_are_strict(refused, value, shown, hint):
     assert refused(layer(f"{{type: Dense, units: {value}}}")) == [
-        (4, 28, "wrong-type", f"`units` is {shown}; it must be a positive whole number.", hint)
+        (4, 28, "wrong-type", f"`units` must be a positive integer, got {shown}.", hint)
     ]
 
 
@@ -297,7 +297,7 @@ def test_what_is_not_finite_is_refused(refused, value):
             4,
             29,
             "not-finite",
-            f"`rate` is {shown}; it must be a number between 0 and 1.",
+            f"`rate` must be a number between 0 and 1, got {shown}.",
             "For example `rate: 0.5`.",
         )
     ]
@@ -309,15 +309,14 @@ def test_sizes_are_bounded(refused):
             4,
             28,
             "out-of-range",
-            "`units` is a number of 201 digits; it must be a positive whole number, and at most "
-            "2,147,483,647.",
+            "`units` must be a positive integer of at most 2,147,483,647, got an integer of 201 digits.",
             "For example `units: 64`.",
         ),
         (
             5,
             28,
             "out-of-range",
-            "`units` is 3000000000; it must be a positive whole number, and at most 2,147,483,647.",
+            "`units` must be a positive integer of at most 2,147,483,647, got 3000000000.",
             "For example `units: 64`.",
         ),
     ]
@@ -326,8 +325,8 @@ def test_sizes_are_bounded(refused):
             4,
             28,
             "number-too-long",
-            "A number of 401 characters is no size or rate.",
-            "Write a number of a few digits, or put quotes around it if it is text.",
+            "The number has 401 characters, which is too long.",
+            "Write at most 300 characters, or put quotes around it if it is a string.",
         )
     ]
 
@@ -504,7 +503,7 @@ def test_shapes_that_do_not_fit_are_told_at_the_line_with_both_layers_and_the_fi
             5,
             7,
             "shape-mismatch",
-            "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). That "
+            "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 4). That "
             "comes from `lstm` "
             "(line 4).",
             "Set `return_sequences: true` on `lstm` (line 4): without it the layer gives only its last "

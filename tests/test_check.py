@@ -43,9 +43,9 @@ def loss(name, metrics="[]"):
 
 
 LSTM = "{type: LSTM, units: 4}"
-LSTM_TAKES = "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets"
+LSTM_TAKES = "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got"
 CONV2D = "{type: Conv2D, filters: 4, kernel_size: 3}"
-CONV2D_TAKES = "Conv2D takes images of shape (batch, height, width, channels), rank 4; it gets"
+CONV2D_TAKES = "Conv2D expects images of shape (batch, height, width, channels), rank 4, got"
 CONV1D = "{type: Conv1D, filters: 4, kernel_size: 3}"
 LAST_STEP = "without it the layer gives only its last timestep."
 
@@ -58,7 +58,7 @@ SHAPES = {
     ),
     "a convolution after an LSTM": (
         model("[8, 8]", LSTM, CONV1D),
-        (5, "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 4). That "
+        (5, "Conv1D expects sequences of shape (batch, steps, channels), rank 3, got (None, 4). That "
             "comes from `lstm` "
             "(line 4).",
          f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
@@ -78,7 +78,7 @@ SHAPES = {
     ),
     "a Bidirectional LSTM after an LSTM": (
         model("[8, 8]", LSTM, "{type: Bidirectional, layer: {type: GRU, units: 4}}"),
-        (5, "GRU takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). That "
+        (5, "GRU expects sequences of shape (batch, timesteps, features), rank 3, got (None, 4). That "
             "comes from `lstm` "
             "(line 4).",
          f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
@@ -86,7 +86,7 @@ SHAPES = {
     ),
     "a layer after states": (
         model("[8, 8]", "{type: LSTM, units: 4, return_state: true}", dense(3)),
-        (5, "Dense takes one input; it gets 3.",
+        (5, "Dense expects one input, got 3.",
          "Leave `return_state` out of `lstm` (line 4): with it the layer gives its states, too."),
         (", return_state: true", ""),
     ),
@@ -161,12 +161,12 @@ SHAPES = {
     "LSTM on images": (
         model("[8, 8, 1]", LSTM),
         (4, f"{LSTM_TAKES} (None, 8, 8, 1). That is the model's input.",
-         "To make a vector of each timestep: {type: TimeDistributed, layer: {type: Flatten}}."),
+         "To flatten each timestep, use {type: TimeDistributed, layer: {type: Flatten}}."),
         ("    - ", "    - {type: TimeDistributed, layer: {type: Flatten}}\n    - "),
     ),
     "a convolution of each timestep, without channels": (
         model("[5, 8, 8]", f"{{type: TimeDistributed, layer: {CONV2D}}}"),
-        (4, f"TimeDistributed gives its layer one timestep at a time, (None, 8, 8): {CONV2D_TAKES} (None, "
+        (4, f"TimeDistributed passes one timestep at a time to its layer, (None, 8, 8): {CONV2D_TAKES} (None, "
             f"8, 8).",
          "Add a channel axis: declare `model.input: [5, 8, 8, 1]`, or put {type: Reshape, target_shape: "
          "[5, 8, 8, 1]} "
@@ -175,7 +175,7 @@ SHAPES = {
     ),
     "Conv1D on images": (
         model("[8, 8, 3]", CONV1D),
-        (4, "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 8, 8, 3). "
+        (4, "Conv1D expects sequences of shape (batch, steps, channels), rank 3, got (None, 8, 8, 3). "
             "That is the "
             "model's input.",
          "Put {type: Reshape, target_shape: [8, 24]} before Conv1D."),
@@ -189,7 +189,7 @@ SHAPES = {
     ),
     "an input without axes": (
         model("[]", dense(3)),
-        (4, "Dense takes vectors of shape (batch, ..., features), rank 2 or more; it gets (None,). That is "
+        (4, "Dense expects vectors of shape (batch, ..., features), rank 2 or more, got (None,). That is "
             "the model's "
             "input.",
          "Add a feature axis: declare `model.input: [1]`, or put {type: Reshape, target_shape: [1]} before "
@@ -198,9 +198,8 @@ SHAPES = {
     ),
     "a Reshape that does not fit": (
         model("[8, 8, 1]", "{type: Reshape, target_shape: [7, 7]}"),
-        (4, "Reshape cannot make (7, 7) of 64 values: (7, 7) holds 49, and its input is (None, 8, 8, 1). "
-            "That is the "
-            "model's input.",
+        (4, "Reshape cannot arrange 64 values in (7, 7): (7, 7) holds 49, and its input is (None, 8, "
+            "8, 1). That is the model's input.",
          "The axes of `target_shape` must multiply to 64; the batch axis does not count."),
         ("[7, 7]", "[16, 4]"),
     ),
@@ -222,8 +221,8 @@ SHAPES = {
     ),
     "a cell on its own": (
         model("[8, 8]", "{type: LSTMCell, units: 4}"),
-        (4, "LSTMCell is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
-         "Repeat it over the sequence: {type: RNN, cell: {type: LSTMCell, ...}}."),
+        (4, "LSTMCell is a cell, one timestep of a recurrent layer, and cannot be used as a layer.",
+         "Use it inside RNN: {type: RNN, cell: {type: LSTMCell, ...}}."),
         ("{type: LSTMCell, units: 4}", "{type: RNN, cell: {type: LSTMCell, units: 4}}"),
     ),
 }  # fmt: skip
@@ -478,16 +477,16 @@ MISSPELT = {
     "a type that does not exist": (
         "Foo",
         ("unknown-type", 'There is no layer "Foo".',
-         "Known are Dense, Embedding, EinsumDense, ReversibleEmbedding, Identity, Masking, Activation, "
+         "Known names: Dense, Embedding, EinsumDense, ReversibleEmbedding, Identity, Masking, Activation, "
          "ReLU, LeakyReLU, "
          "PReLU, ELU, Softmax and others."),
     ),
     "a type that runs code": (
         "{type: Lambda, function: x}",
         ("refused-type", "Lambda is not available in a config: it carries code.",
-         "Write a layer class of your own and name it as `type: my_layers.py:MyLayer`."),
+         "Write a custom layer class and name it as `type: my_layers.py:MyLayer`."),
     ),
-    "no type": ("{units: 3}", ("missing-key", "This layer has no `type`.", "For example {type: Dense}.")),
+    "no type": ("{units: 3}", ("missing-key", "The layer is missing `type`.", "For example {type: Dense}.")),
     "a required key, once": (
         "{type: Dense, unit: 3}", ("unknown-key", 'Dense has no argument "unit".', "Did you mean `units`?"),
     ),
@@ -502,7 +501,7 @@ MISSPELT = {
     "a key from Keras that stands elsewhere": (
         "{type: Dense, units: 3, input_shape: [4]}",
         ("unknown-key", 'Dense has no argument "input_shape".',
-         "The input's shape is declared once, as `model.input`, without the batch axis."),
+         "Declare the input's shape once, as `model.input`, without the batch axis."),
     ),
     "an activation": (
         "{type: Dense, units: 3, activation: rulu}",
@@ -544,15 +543,15 @@ MISSPELT = {
     ),
     "negative units": (
         "{type: Dense, units: -3}",
-        ("out-of-range", "`units` is -3; it must be a positive whole number.", "For example `units: 64`."),
+        ("out-of-range", "`units` must be a positive integer, got -3.", "For example `units: 64`."),
     ),
     "a rate in percent": (
         "{type: Dropout, rate: 50}",
-        ("out-of-range", "`rate` is 50; it must be a number between 0 and 1.", "For example `rate: 0.5`."),
+        ("out-of-range", "`rate` must be a number between 0 and 1, got 50.", "For example `rate: 0.5`."),
     ),
     "a switch as in YAML 1.1": (
         "{type: Dense, units: 3, use_bias: no}",
-        ("wrong-type", '`use_bias` is "no"; it must be true or false.', "Write `use_bias: false`."),
+        ("wrong-type", '`use_bias` must be true or false, got the string "no".', "Write `use_bias: false`."),
     ),
     "parameters without a block": (
         "{type: Dense, units: 3, with: {units: 2}}",
@@ -611,11 +610,11 @@ SIZES = "expected a positive whole number, or null."
         ("{dtype: int32}", ("missing-key", "An input needs `shape`: sizes of one example, without the "
                                            "batch axis; null: "
                             "any length.", "Add `shape: [28, 28, 1]`, for example.")),
-        ("{shape: [4], dtype: float}", ("unknown-value", "`dtype` is \"float\"; it must be one of float32, "
+        ("{shape: [4], dtype: float}", ("unknown-value", "`dtype` must be one of float32, "
                                                          "float16, "
                                         "bfloat16, float64, int8, int16, int32, int64, uint8, uint16, "
                                         "uint32, uint64, "
-                                        "bool, string.", "Did you mean `float32`?")),
+                                        "bool, string, got \"float\".", "Did you mean `float32`?")),
     ],
 )  # fmt: skip
 def test_an_input_that_is_no_shape(problems, shape, found):
@@ -715,8 +714,8 @@ def test_a_key_that_is_not_the_model_s(problems, key, hint):
         ("data: {dataset: digits}", ("missing-key", "`data` has no `type`.",
                                      "For example `data: {type: sklearn, dataset: digits}`.")),
         ("data: {type: sklearn, dataset: digit}",
-         ("unknown-value", '`dataset` is "digit"; it must be one of digits, iris, wine, breast_cancer, '
-                           'diabetes.',
+         ("unknown-value", '`dataset` must be one of digits, iris, wine, breast_cancer, '
+                           'diabetes, got "digit".',
           "Did you mean `digits`?")),
         ("data: {type: sklearn, dataset: digits, shape: [8, 7]}",
          ("bad-argument", "An example of digits has 64 features; they do not fill the shape (8, 7) of 56.",
@@ -749,8 +748,8 @@ def test_a_data_section_that_is_not_written_well(problems, section, found):
         ("{loss: mse, metrics: [acuracy]}", ("unknown-type", 'There is no metric "acuracy".',
          "Did you mean `accuracy`?")),
         ("{loss: mse, metrics: accuracy}",
-         ("wrong-type", '`metrics` is "accuracy"; it must be a list of metrics, or a mapping of '
-          'outputs to lists of metrics.', "Write `metrics: [accuracy]`.")),
+         ("wrong-type", '`metrics` must be a list of metrics, or a mapping of '
+          'outputs to lists of metrics, got the string "accuracy".', "Write `metrics: [accuracy]`.")),
         ("{loss: mse, epoch: 3}", ("unknown-key", '`train` has no key "epoch".', "Did you mean `epochs`?")),
         ("{los: mse}", ("unknown-key", '`train` has no key "los".', "Did you mean `loss`?")),
         ("{loss: mse, learning_rate: 0.1}",
@@ -760,7 +759,7 @@ def test_a_data_section_that_is_not_written_well(problems, section, found):
          ("unknown-key", '`train` has no key "validation_split".',
           "It is declared with the data: `data: {split: {validation: 0.1}}`.")),
         ("{loss: mse, batch_size: 0}",
-         ("out-of-range", "`batch_size` is 0; it must be a positive whole number.", "For example "
+         ("out-of-range", "`batch_size` must be a positive integer, got 0.", "For example "
                                                                                     "`batch_size: 32`.")),
         ("{epochs: 3}",
          ("missing-key", "`train` needs `loss`: what training makes smaller.",

@@ -194,7 +194,8 @@ def _describe_error(
         message = f"{cls.title()} must be a mapping, got {describe_received(received)}."
         return value_error("wrong-type", message, f"For example `{cls.example}`." if cls.example else None)
     expected = _describe_expected(field, code, context, nested=len(location) > 1)
-    shown = quote_value(received) if "expected" in context else describe_received(received)
+    takes_strings = "expected" in context or code.startswith("string")
+    shown = quote_value(received) if takes_strings else describe_received(received)
     return value_error(
         _PROBLEM_CODES.get(code, "wrong-type"),
         f"{_format_field(location)} must be {expected}, got {shown}.",

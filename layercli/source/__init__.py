@@ -1,1 +1,1 @@
-"""YAML text in, values that know their file, line and column out."""
+"""YAML input and output; every value that is read knows its file, line and column."""

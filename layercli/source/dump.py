@@ -1,4 +1,4 @@
-"""Plain values out as YAML that reads back to the same values."""
+"""Write plain values as YAML that reads back to the same values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from layercli.source.scalars import resolve_scalar
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:
-    """YAML that the config reader reads back to the same values."""
+    """Return YAML from which the config reader reads the same values."""
     return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists of scalars on one line; what is text stays text under YAML 1.2."""
+    """Writes lists of scalars on one line and quotes strings that YAML 1.2 would read as other types."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - a repeated value is written out each time
         return True
@@ -31,7 +31,7 @@ def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None if _is_read_as_text(text) else "'"
     if any(end in text for end in _OTHER_LINE_ENDS):
-        style = '"'  # the only one that keeps them, as escapes
+        style = '"'  # the only style that keeps them, as escapes
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -39,7 +39,7 @@ _OTHER_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
 
 
 def _is_read_as_text(text: str) -> bool:
-    """Whether our reader takes the bare text for text, too."""
+    """Return whether the config reader reads the unquoted text as a string."""
     try:
         return isinstance(resolve_scalar(text), str)
     except ValueError:
@@ -51,7 +51,7 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def to_flow_yaml(value: Any) -> str:
-    """A value on one line, as people write entries of a list."""
+    """Return a value in YAML flow style, on one line."""
     text = yaml.dump(
         value, Dumper=_FlowDumper, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
     )
@@ -62,7 +62,7 @@ _QUOTED_REFERENCE = re.compile(r"'(\$\{\w+\})'")
 
 
 class _FlowDumper(_Dumper):
-    """Everything on one line, numbers as Python writes them."""
+    """Writes everything on one line, with numbers in Python's format."""
 
 
 def _represent_flow_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:
@@ -71,7 +71,7 @@ def _represent_flow_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Nod
 
 def _represent_float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
     text = repr(value)
-    # PyYAML reads 1e-06 as text, and would quote it as a number; our reader takes it for the number that it is.
+    # PyYAML reads 1e-06 as a string and would tag it as a float; the config reader reads it as a number.
     return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in text else 'str'}", text)
 
 

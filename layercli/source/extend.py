@@ -1,4 +1,4 @@
-"""``extends: base.yaml``: a config over the one that it extends, merged deeply."""
+"""``extends: base.yaml``: deep merge of a config over the file it extends."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def load_extended(name: str, text: str | None = None) -> YamlNode:
-    """The config at ``name`` (``-`` is standard input), or ``text`` in its place, over all that it extends.
+    """Read the config at ``name`` (``-`` is standard input), or ``text`` in its place, merged over the files it extends.
 
     Raises:
-        LayercliError: one of the files cannot be read, is no mapping, or extends itself.
+        LayercliError: a file cannot be read, is not a mapping, or extends itself.
     """
     return _load_chain(name, [], MAX_NODES, text)
 
@@ -27,15 +27,15 @@ def load_extended(name: str, text: str | None = None) -> YamlNode:
 def _load_chain(
     name: str, chain: list[tuple[Path, str]], max_nodes: int, text: str | None = None
 ) -> YamlNode:
-    """The config over all that it extends, of at most ``room`` values."""
+    """Return the config merged over the files it extends, with at most ``max_nodes`` values."""
     own = load_yaml(name, text)
     assert isinstance(own.value, dict)
     extends_node = own.value.get(EXTENDS)
     shown_name = own.mark.source.name
     chain = [*chain, (Path(name).resolve() if name != STDIN else Path(), shown_name)]
-    if own.size > max_nodes:  # before another file is read
-        message = f"The files that extend one another have more than {MAX_NODES:,} values."
-        raise _extends_error(extends_node or own, message, "Extend a smaller one.", code="too-many-nodes")
+    if own.size > max_nodes:  # before the next file is read
+        message = f"The chain of extended files has more than {MAX_NODES:,} values in total."
+        raise _extends_error(extends_node or own, message, "Extend a smaller file.", code="too-many-nodes")
     if extends_node is None:
         return own
     base = _load_chain(_find_base(own, extends_node, chain), chain, max_nodes - own.size)
@@ -46,21 +46,21 @@ def _load_chain(
 
 
 def _find_base(own: YamlNode, extends_node: YamlNode, chain: list[tuple[Path, str]]) -> str:
-    """The file that a config extends, as it is named from here.
+    """Return the path of the file that a config extends, relative to the working directory.
 
     Raises:
-        LayercliError: it cannot be extended.
+        LayercliError: ``extends`` is invalid.
     """
-    example = "For example `extends: base.yaml`, a file beside this one."
+    example = "For example `extends: base.yaml`, a file in the same directory."
     if not isinstance(extends_node.value, str) or not extends_node.value:
         raise _extends_error(
             extends_node,
-            f"`extends` is {quote_value(extends_node.to_plain())}; it must be the name of a file.",
+            f"`extends` must be a file name, got {quote_value(extends_node.to_plain())}.",
             example,
         )
     if "${" in extends_node.value:
-        message = "`extends` is read before variables are known."
-        raise _extends_error(extends_node, message, "Write the name of the file out.")
+        message = "`extends` cannot contain variables, since it is read before them."
+        raise _extends_error(extends_node, message, "Write the file name without `${...}`.")
     source = own.mark.source
     path = source.directory / extends_node.value
     base_name = (
@@ -69,30 +69,32 @@ def _find_base(own: YamlNode, extends_node: YamlNode, chain: list[tuple[Path, st
     shown = sanitize_text(base_name, limit=100)
     if path.suffix not in _SUFFIXES:
         message = (
-            f"`extends` is {quote_value(extends_node.value)}; a config is a file that ends in .yaml or .yml."
+            f"`extends` must be a file that ends in .yaml or .yml, got {quote_value(extends_node.value)}."
         )
         raise _extends_error(extends_node, message, example)
     try:
         is_regular, exists = path.is_file(), path.exists()
-    except (OSError, ValueError):  # a name too long, or with a character that no name has
+    except (OSError, ValueError):  # the name is too long or contains an invalid character
         is_regular = exists = False
     if not is_regular:
-        what = "is no regular file" if exists else "does not exist"
-        hint = "Check the name; it is relative to the file in which it stands."
-        raise _extends_error(extends_node, f"{shown}, which this file extends, {what}.", hint)
+        what = "is not a regular file" if exists else "does not exist"
+        hint = "Check the name; it is relative to this file."
+        raise _extends_error(extends_node, f"The extended file {shown} {what}.", hint)
     loaded_paths = [place for place, _ in chain]
     if path.resolve() in loaded_paths:
         cycle = [name for _, name in chain[loaded_paths.index(path.resolve()) :]]
         message = f"These files extend each other in a circle: {' -> '.join([*cycle, cycle[0]])}."
-        raise _extends_error(extends_node, message, "Remove one `extends` of them.", code="extends-cycle")
+        raise _extends_error(
+            extends_node, message, "Remove `extends` from one of them.", code="extends-cycle"
+        )
     if len(chain) >= _MAX_FILES:
-        message = f"More than {_MAX_FILES} files extend one another."
+        message = f"The chain of extended files has more than {_MAX_FILES} files."
         raise _extends_error(extends_node, message, "Merge some of them.")
     return base_name
 
 
 def _merge_nodes(base: YamlNode, own: YamlNode, via: str) -> YamlNode:
-    """Mappings merge, all else replaces; what comes from ``base`` says ``through`` what."""
+    """Merge mappings and replace other values; nodes from ``base`` get the sentence ``via``."""
     base_mapping = _as_mapping(base) if isinstance(own.value, dict) else base
     if (
         not isinstance(base_mapping.value, dict)
@@ -112,14 +114,14 @@ def _merge_nodes(base: YamlNode, own: YamlNode, via: str) -> YamlNode:
 
 
 def _as_mapping(node: YamlNode) -> YamlNode:
-    """A bare name stands for ``{type: name}``, so that arguments can be added to it."""
+    """Return ``{type: name}`` for a bare name, so that arguments can be added."""
     if not isinstance(node.value, str):
         return node
     return YamlNode({"type": node}, node.mark, {"type": node.mark}, 2, 1)
 
 
 def _has_other_type(base: YamlNode, own: YamlNode) -> bool:
-    """Whether the two declare things of different types, whose arguments have nothing to do with each other."""
+    """Return whether the two mappings have different values of ``type`` and so different arguments."""
     types = [node.value.get("type") if isinstance(node.value, dict) else None for node in (base, own)]
     names = [node.value for node in types if node is not None and isinstance(node.value, str)]
     return len(names) == 2 and normalize_type_name(names[0]) != normalize_type_name(names[1])

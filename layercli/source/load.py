@@ -1,4 +1,4 @@
-"""A file, or standard input, read into nodes; hostile text is refused with its position."""
+"""Read a file or standard input into nodes; report invalid or hostile text with its position."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MAX_NODES = 200_000
 STDIN = "-"
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""What libyaml takes for the end of a line, so that its line numbers are ours."""
+"""The line breaks of libyaml, so that line numbers agree with it."""
 
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "seq", "map")}
 YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_yaml(name: str, text: str | None = None) -> YamlNode:
-    """Read the config at ``name`` (``-`` is standard input), or ``text`` as if it stood there.
+    """Read the config at ``name`` (``-`` is standard input), or ``text`` in its place.
 
     Raises:
         LayercliError: the text cannot be read or is not a single YAML mapping.
@@ -45,7 +45,7 @@ def load_yaml(name: str, text: str | None = None) -> YamlNode:
             problem_at(
                 root.mark,
                 "not-a-mapping",
-                f"The file is {kind}; a config is a mapping with the key `model`.",
+                f"The file must contain a mapping with the key `model`, but it is {kind}.",
                 hint="For example `model: {input: [4], layers: [{type: Dense, units: 3}]}`.",
             )
         )
@@ -53,10 +53,10 @@ def load_yaml(name: str, text: str | None = None) -> YamlNode:
 
 
 def parse_yaml(source: SourceText) -> YamlNode:
-    """The nodes of one YAML document.
+    """Parse one YAML document into nodes.
 
     Raises:
-        LayercliError: not YAML, or YAML that is refused.
+        LayercliError: the text is not valid YAML, or uses a YAML feature that is not allowed.
     """
     text = "\n".join(source.lines)
     builder = _NodeBuilder(source)
@@ -87,11 +87,11 @@ def _read_source(name: str) -> SourceText:
             directory = Path(name).resolve().parent
     except FileNotFoundError:
         raise _unreadable_file_error(
-            shown_name, "There is no such file.", "Check the path; it is relative to this directory."
+            shown_name, "The file does not exist.", "Check the path; it is relative to the working directory."
         ) from None
     except IsADirectoryError:
         raise _unreadable_file_error(
-            shown_name, "This is a directory, not a config file.", "Name a file in it."
+            shown_name, "This is a directory, not a config file.", "Name a file in the directory."
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -104,8 +104,8 @@ def _read_source(name: str) -> SourceText:
             problem_at(
                 Mark(source, 1, 1),
                 "file-too-large",
-                f"The file is larger than {MAX_BYTES >> 20} MiB; no config needs that.",
-                hint="Is it a data file? Data is named under `data:`, not passed as a config.",
+                f"The file is larger than {MAX_BYTES >> 20} MiB, the limit for configs.",
+                hint="If it is a data file, name it under `data:` of a config.",
             )
         )
     try:
@@ -118,7 +118,7 @@ def _read_source(name: str) -> SourceText:
             problem_at(
                 Mark(source, line, column),
                 "not-utf8",
-                f"The file is not UTF-8 text: byte 0x{data[error.start]:02x} cannot stand here.",
+                f"The file is not UTF-8 text: byte 0x{data[error.start]:02x} is invalid here.",
                 hint="Save it as UTF-8.",
             )
         ) from None
@@ -127,7 +127,7 @@ def _read_source(name: str) -> SourceText:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text as YAML counts them, without their ends."""
+    """Split a text into lines by YAML's line breaks, without the breaks."""
     return _LINE_BREAK.split(text)
 
 
@@ -139,11 +139,11 @@ def _syntax_problem(source: SourceText, error: yaml.MarkedYAMLError) -> Problem:
     reason = str(error.problem or error.context or "it cannot be read")
     position: Any = error.problem_mark or error.context_mark
     if "end of stream" in reason and error.context_mark:
-        position = error.context_mark  # where the unclosed quote or bracket began
+        position = error.context_mark  # the position of the unclosed quote or bracket
     mark = Mark(source, position.line + 1, position.column + 1) if position else Mark(source, 1, 1)
-    if mark.line > len(source.lines):  # what is missing is missing at the end
+    if mark.line > len(source.lines):  # something is missing at the end
         mark = Mark(source, len(source.lines), len(source.lines[-1]) + 1)
-    if "maximum nesting depth" in reason:  # of libyaml, which looks ahead
+    if "maximum nesting depth" in reason:  # libyaml's own limit
         return problem_at(mark, "too-deep", _TOO_DEEP_TEXTS[0], hint=_TOO_DEEP_TEXTS[1])
     hint = _suggest_syntax_fix(reason, mark, error.context_mark)
     return problem_at(mark, "yaml-syntax", f"This is not valid YAML: {sanitize_text(reason)}.", hint=hint)
@@ -152,16 +152,16 @@ def _syntax_problem(source: SourceText, error: yaml.MarkedYAMLError) -> Problem:
 def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
     line = mark.excerpt or ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "YAML is indented with spaces; this line starts with a tab."
+        return "Indent with spaces: this line starts with a tab."
     if "cannot start any token" in reason:
         return "Put quotes around a value that starts with `@`, `%` or a backtick."
     if "escape" in reason:
-        return 'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'
+        return 'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'
     if "alphabetic or numeric" in reason:
-        return "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their own."
+        return "Put quotes around a value that starts with `*`, `&` or `!`, which are YAML syntax."
     if "mapping values are not allowed" in reason:
         return (
-            "Start this line in the same column as the keys beside it, write a space after every colon, and put quotes "
+            "Start this line in the same column as its sibling keys, write a space after every colon, and put quotes "
             "around a value that contains `: `."
         )
     if "end of stream" in reason:
@@ -169,7 +169,7 @@ def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
     if "expected ',' or" in reason and start:
         return f"Close the bracket that opens at line {start.line + 1}, column {start.column + 1}, or add a comma."
     if "did not find expected" in reason:
-        return "Start keys that belong together in the same column, and look for a bracket or quote too many or too few."
+        return "Start keys of the same mapping in the same column, and look for a missing or extra bracket or quote."
     return "Check the indentation, the brackets and the quotes here and on the line above."
 
 
@@ -180,34 +180,34 @@ def _character_problem(source: SourceText, text: str, error: yaml.reader.ReaderE
     return problem_at(
         mark,
         "bad-character",
-        "The file holds a control character that YAML does not allow.",
-        hint='Delete it; in a quoted text write it as an escape such as "\\t".',
+        "The file contains a control character that YAML does not allow.",
+        hint='Delete it, or write it as an escape such as "\\t" in a quoted string.',
     )
 
 
 _TOO_DEEP_TEXTS: Final = (
-    f"Lists and mappings are nested deeper than {MAX_DEPTH} levels here; no config needs that.",
+    f"Lists and mappings are nested deeper than {MAX_DEPTH} levels, the limit for configs.",
     "Look for brackets or dashes that are repeated by mistake.",
 )
 
 
 class _NodeBuilder:
-    """Events in, nodes out: no recursion, so that no nesting can exhaust the stack."""
+    """Builds nodes from YAML events without recursion, so that deep nesting cannot exhaust the stack."""
 
     def __init__(self, source: SourceText) -> None:
         self.source = source
         self.root: YamlNode | None = None
         self.problems: list[Problem] = []
         self._open_nodes: list[tuple[YamlNode, tuple[str, Mark] | None, str | None]] = []
-        """Open lists and mappings, each with the key it will stand under and its anchor."""
+        """Open lists and mappings, each with its key in the parent and its anchor."""
         self._pending_key: tuple[str, Mark] | None = None
         self._anchors: dict[str, YamlNode | None] = {}
         self._document_count = 0
         self._quoted_merge_keys: set[tuple[int, int]] = set()
-        """Places of keys that are the text `<<`, which merge nothing."""
+        """Positions of quoted `<<` keys, which are not merge keys."""
 
     def add_event(self, event: Any) -> None:
-        """Add what the event brings to the tree."""
+        """Add the node of an event to the tree."""
         match event:
             case yaml.DocumentStartEvent():
                 self._document_count += 1
@@ -215,8 +215,8 @@ class _NodeBuilder:
                     self._raise_problem(
                         self._mark_of(event),
                         "two-documents",
-                        "A second YAML document starts here; a config is one document.",
-                        "Delete the `---` line, or move what follows into a file of its own.",
+                        "A config must be a single YAML document, but a second one starts here.",
+                        "Delete the `---` line, or move the second document into a separate file.",
                     )
             case yaml.AliasEvent():
                 self._add_node(self._resolve_alias(event))
@@ -246,7 +246,7 @@ class _NodeBuilder:
             self._refuse_key(mark)
         node = YamlNode({} if isinstance(event, yaml.MappingStartEvent) else [], mark)
         if event.anchor:
-            self._anchors[event.anchor] = None  # open: an alias to it would hold itself
+            self._anchors[event.anchor] = None  # open: an alias would contain itself
         self._open_nodes.append((node, self._pending_key, event.anchor))
         self._pending_key = None
 
@@ -258,7 +258,7 @@ class _NodeBuilder:
 
     @property
     def _is_key_expected(self) -> bool:
-        """Whether what comes next is the key of an open mapping."""
+        """Return whether the next node is the key of an open mapping."""
         return (
             bool(self._open_nodes)
             and isinstance(self._open_nodes[-1][0].value, dict)
@@ -269,8 +269,8 @@ class _NodeBuilder:
         self._raise_problem(
             mark,
             "key-not-text",
-            "A key must be a word; here a list or mapping is used as a key.",
-            "Put quotes around it if it is text; delete the extra bracket if it is not a key.",
+            "A key must be a string, got a list or a mapping.",
+            "Put quotes around it if it is a string; delete the extra bracket if it is not a key.",
         )
 
     def _resolve_alias(self, event: Any) -> YamlNode:
@@ -281,7 +281,7 @@ class _NodeBuilder:
                 mark,
                 "unknown-alias",
                 f"The alias `*{name}` has no anchor `&{name}` above it.",
-                f'Write `&{name}` before the value that it stands for, or put quotes around "*{name}" if it is text.',
+                f'Write `&{name}` before the value to repeat, or put quotes around "*{name}" if it is a string.',
             )
         node = self._anchors[event.anchor]
         if node is None:
@@ -289,8 +289,8 @@ class _NodeBuilder:
             self._raise_problem(
                 mark,
                 "self-reference",
-                f"The alias `*{name}` stands inside the value that it repeats, `&{name}`.",
-                "Remove the alias, or write out what it stands for.",
+                f"The alias `*{name}` is inside the value that it repeats, `&{name}`.",
+                "Remove the alias, or write its value out.",
             )
         if self._is_key_expected and isinstance(node.value, (dict, list)):
             self._refuse_key(mark)
@@ -315,9 +315,9 @@ class _NodeBuilder:
                 problem_at(
                     mark,
                     "ambiguous-number",
-                    f"{sanitize_text(event.value, limit=40)} is ambiguous: some YAML readers take a leading zero for octal.",
+                    f"{sanitize_text(event.value, limit=40)} is ambiguous: some YAML readers treat a leading zero as octal.",
                     hint=f'Write {sanitize_text(number, limit=40)} for the number, or "{sanitize_text(event.value, limit=40)}" '
-                    "in quotes for text.",
+                    "in quotes for a string.",
                 )
             )
         except scalars.NumberTooLongError:
@@ -325,8 +325,8 @@ class _NodeBuilder:
                 problem_at(
                     mark,
                     "number-too-long",
-                    f"A number of {len(event.value):,} characters is no size or rate.",
-                    hint="Write a number of a few digits, or put quotes around it if it is text.",
+                    f"The number has {len(event.value):,} characters, which is too long.",
+                    hint=f"Write at most {scalars.MAX_NUMBER_LENGTH} characters, or put quotes around it if it is a string.",
                 )
             )
         return YamlNode(None, mark)
@@ -337,8 +337,8 @@ class _NodeBuilder:
             problem_at(
                 self._mark_of(event),
                 "tag-refused",
-                f"The tag `{sanitize_text(tag, limit=60)}` is refused: a config is plain data and runs no code.",
-                hint="Remove the tag. A layer of your own is named as `type: file.py:ClassName`.",
+                f"The tag `{sanitize_text(tag, limit=60)}` is not allowed: a config is plain data and cannot run code.",
+                hint="Remove the tag. Name a custom layer as `type: file.py:ClassName`.",
             )
         )
 
@@ -360,7 +360,7 @@ class _NodeBuilder:
     def _key_text(self, node: YamlNode) -> str:
         text = (
             node.value if isinstance(node.value, str) else str(node.value)
-        )  # an alias may stand for a number
+        )  # an alias may refer to a number
         if not text:
             self.problems.append(
                 problem_at(
@@ -383,7 +383,7 @@ class _NodeBuilder:
                 problem_at(
                     mark,
                     "duplicate-key",
-                    f"The key `{sanitize_text(key, limit=60)}` stands twice: here and at line {first.line}, "
+                    f"The key `{sanitize_text(key, limit=60)}` occurs twice: here and at line {first.line}, "
                     f"column {first.column}.",
                     hint="Keep one of them.",
                 )
@@ -396,8 +396,8 @@ class _NodeBuilder:
     def _merge_mappings(self, parent: YamlNode, mapping: dict[str, YamlNode], node: YamlNode) -> None:
         for base in node.value if isinstance(node.value, list) else [node]:
             if not isinstance(base.value, dict):
-                message = "The merge key `<<` takes an alias of a mapping, such as `<<: *name`."
-                hint = "Write what it names as keys of this mapping instead."
+                message = "The merge key `<<` must be an alias of a mapping, such as `<<: *name`."
+                hint = "Write its contents as keys of this mapping instead."
                 self.problems.append(problem_at(base.mark, "bad-merge", message, hint=hint))
                 continue
             for key, child in base.value.items():
@@ -410,7 +410,7 @@ class _NodeBuilder:
         parent.depth = max(parent.depth, child.depth + 1)
         if parent.size > MAX_NODES:
             message = f"The file has more than {MAX_NODES:,} values once its aliases are written out."
-            hint = "Remove aliases that stand for values with aliases in them."
+            hint = "Remove aliases of values that contain aliases."
             self._raise_problem(child.mark, "too-many-nodes", message, hint)
         if parent.depth > MAX_DEPTH:
             self._raise_problem(child.mark, "too-deep", *_TOO_DEEP_TEXTS)

@@ -1,4 +1,4 @@
-"""Values as a person wrote them: plain data with a position on every key and value."""
+"""Plain data with a position for every key and value."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 _UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
 )
-"""What a terminal obeys, what turns the direction of text, and what nobody sees."""
+"""Control characters, changes of text direction and invisible characters."""
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def sanitize_text(text: str, *, limit: int | None = None) -> str:
-    """The text without what could act on a terminal, cut to ``limit`` characters."""
+    """Return the text on one line without control characters, cut to ``limit`` characters."""
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
 
 
 def quote_value(value: object) -> str:
-    """A received value as a message shows it: in YAML's words and short."""
+    """Return a received value for a message, short and in YAML's spelling."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -49,17 +49,17 @@ def quote_value(value: object) -> str:
 
 
 def describe_received(value: object) -> str:
-    """Return a received value as a message names it that expected no string: ``the string "10"``."""
+    """Return a received value for the message of a field that takes other types than strings: ``the string "10"``."""
     return f"the string {quote_value(value)}" if isinstance(value, str) else quote_value(value)
 
 
 def normalize_type_name(name: str) -> str:
-    """A type's name as it is compared: case, ``_`` and ``-`` do not count."""
+    """Return a type's name for comparison, without case, ``_`` and ``-``."""
     return name.replace("_", "").replace("-", "").lower()
 
 
 def format_path(path: KeyPath) -> str:
-    """``("model", "layers", 3, "units")`` as ``model.layers[3].units``."""
+    """Return ``model.layers[3].units`` for ``("model", "layers", 3, "units")``."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -73,13 +73,13 @@ def format_path(path: KeyPath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """A text that was read: a file, standard input or a ``--set`` option."""
+    """A source of YAML text: a file, standard input or a ``--set`` option."""
 
     name: str
     lines: list[str]
     directory: Path
     has_positions: bool = True
-    """Whether lines and columns mean anything to the reader."""
+    """Whether messages may show lines and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,13 @@ class Mark:
 
     @property
     def excerpt(self) -> str | None:
-        """The line that the mark points into."""
+        """The line of the mark, or None if it is outside the text."""
         lines = self.source.lines
         return lines[self.line - 1] if 0 < self.line <= len(lines) else None
 
 
 def describe_position(mark: Mark, other: Mark) -> str:
-    """Where ``mark`` is, as a message says it that points at ``other``: "line 3", or with the file where it is another."""
+    """Return the position of ``mark`` for a message at ``other``: "line 3", with the file's name if the files differ."""
     if not mark.source.has_positions:
         return mark.source.name
     line = f"line {mark.line}"
@@ -113,23 +113,23 @@ class YamlNode:
     mark: Mark
     keys: dict[str, Mark] = field(default_factory=dict)
     size: int = 1
-    """Number of nodes in the tree below and with this one, aliases written out."""
+    """Number of nodes in this tree, including this one, with aliases expanded."""
     depth: int = 0
-    """Levels of lists and mappings in the tree below this one, aliases written out."""
+    """Levels of lists and mappings below this node, with aliases expanded."""
     written_path: KeyPath | None = None
-    """The path at which it was written, where that is not the one at which it is found."""
+    """The path at which it was written, if it was moved from there."""
     via: str | None = None
-    """How it came here from another place, as a sentence."""
+    """A sentence that explains how it came here from a different position."""
 
     @property
     def children(self) -> list[tuple[str | int, YamlNode]]:
-        """The items of a list by their index, or those of a mapping by their key."""
+        """The items of a list by index, or those of a mapping by key."""
         if isinstance(self.value, dict):
             return list(self.value.items())
         return list(enumerate(self.value)) if isinstance(self.value, list) else []
 
     def to_plain(self) -> Any:
-        """The value without positions."""
+        """Return the value without positions."""
         if isinstance(self.value, dict):
             return {key: child.to_plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
@@ -137,7 +137,7 @@ class YamlNode:
         return self.value
 
     def find(self, path: KeyPath) -> YamlNode | None:
-        """The node at ``path``, or None where there is none."""
+        """Return the node at ``path``, or None if it does not exist."""
         node = self
         for step in path:
             child = node._get_child(step)
@@ -147,7 +147,7 @@ class YamlNode:
         return node
 
     def find_mark(self, path: KeyPath, *, key: bool = False) -> Mark:
-        """Where ``path`` stands: its value, or its key; else the nearest thing around it that was written."""
+        """Return the mark of the value (or key) at ``path``, or of the nearest existing node around it."""
         node = self
         mark = node.mark
         for index, step in enumerate(path):
@@ -157,7 +157,7 @@ class YamlNode:
             child = node._get_child(step)
             if child is None:
                 break
-            # A nested block starts a line below its key; the key is what a person looks for.
+            # A nested block starts a line below its key; its key is the better position.
             nested = isinstance(child.value, (dict, list)) and isinstance(step, str)
             below = nested and step in node.keys and child.mark.line > node.keys[str(step)].line
             mark = node.keys[str(step)] if below else child.mark
@@ -165,7 +165,7 @@ class YamlNode:
         return mark
 
     def find_origin(self, path: KeyPath) -> tuple[KeyPath, str | None]:
-        """The path as it was written, and the sentence that says how what stands there came from elsewhere."""
+        """Return the path at which the value was written, and the sentence that explains how it came to ``path``."""
         node: YamlNode | None = self
         written_path, via = self.written_path or (), self.via
         for step in path:
@@ -193,7 +193,7 @@ def problem_at(
     severity: Severity = "error",
     via: str | None = None,
 ) -> Problem:
-    """A problem that points at ``mark``."""
+    """Return a problem at ``mark``."""
     numbered = mark is not None and mark.source.has_positions
     return Problem(
         code=code,
@@ -219,11 +219,11 @@ def problem_in(
     severity: Severity = "error",
     at_key: bool = False,
 ) -> Problem:
-    """A problem that points at ``path`` in a document: at the place where a person wrote what stands there."""
+    """Return a problem at ``path`` in a document, located where its value was written."""
     if document is None:
         return problem_at(None, code, message, hint=hint, path=path, severity=severity)
     written_path, via = document.find_origin(path[:-1] if at_key else path)
-    if at_key:  # the key was written here, wherever its value may come from
+    if at_key:  # the key was written here, even if its value was not
         written_path = (*written_path, *path[-1:])
     mark = document.find_mark(path, key=at_key)
     return problem_at(mark, code, message, hint=hint, path=written_path, severity=severity, via=via)

@@ -1,4 +1,4 @@
-"""``--set model.layers.head.units=20``: changes to the nodes before they are checked."""
+"""``--set model.layers.head.units=20``: change nodes before validation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _STEP_PATTERN = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 _KEY_PATTERN = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d+\])*")
 
 ItemNamer = Callable[[list[YamlNode]], Sequence[str]]
-"""Gives each item of a list the name by which ``--set`` may address it."""
+"""Returns the names by which ``--set`` addresses the items of a list."""
 
 
 def apply_overrides(root: YamlNode, overrides: Sequence[str], name_items: ItemNamer) -> None:
-    """Set each ``KEY=VALUE`` in the nodes; the last one of a key wins.
+    """Set each ``KEY=VALUE`` in the nodes; the last one wins for each key.
 
     Raises:
-        LayercliError: all overrides that cannot be read or have no place.
+        LayercliError: overrides are invalid; it lists all of them.
     """
     problems: list[Problem] = []
     for text in overrides:
@@ -40,17 +40,17 @@ def _apply_override(root: YamlNode, text: str, name_items: ItemNamer) -> None:
     key, equals, value = text.partition("=")
     steps = split_key(key)
     if not equals or steps is None:
-        raise _override_error(mark, "A --set option is `KEY=VALUE`.", "For example `--set train.epochs=3`.")
+        raise _override_error(mark, "`--set` must be `KEY=VALUE`.", "For example `--set train.epochs=3`.")
     if len(steps) > MAX_DEPTH:
         raise _override_error(
-            mark, f"A key of {len(steps)} steps is deeper than any config.", "Shorten the key."
+            mark, f"The key has {len(steps)} steps; the limit is {MAX_DEPTH}.", "Shorten the key."
         )
     new = parse_yaml(SourceText(source.name, value.split("\n"), source.directory, has_positions=False))
     set_node(root, steps, new, mark, name_items)
 
 
 def split_key(key: str) -> list[str] | None:
-    """``model.layers[0].units`` as its steps; None for what is no key."""
+    """Split ``model.layers[0].units`` into steps; return None for an invalid key."""
     return (
         [index or name for index, name in _STEP_PATTERN.findall(key)] if _KEY_PATTERN.fullmatch(key) else None
     )
@@ -59,10 +59,10 @@ def split_key(key: str) -> list[str] | None:
 def set_node(
     root: YamlNode, steps: Sequence[str], new: YamlNode, mark: Mark, name_items: ItemNamer
 ) -> KeyPath:
-    """Put a node where the steps lead, and say at which path that is; ``root`` changes, what it shares does not.
+    """Set the node at the steps and return its path; ``root`` changes, nodes shared through aliases do not.
 
     Raises:
-        LayercliError: there is no such place; the problem points at ``mark``.
+        LayercliError: the steps do not exist; the problem points at ``mark``.
     """
     parent, path = _find_parent(root, steps, mark, name_items)
     last = path[-1]
@@ -77,7 +77,7 @@ def set_node(
 def _find_parent(
     root: YamlNode, steps: Sequence[str], mark: Mark, name_items: ItemNamer
 ) -> tuple[YamlNode, KeyPath]:
-    """The list or mapping that holds the last step, and the path to that step in it."""
+    """Return the list or mapping that contains the last step, and the full path."""
     node = root
     path: KeyPath = ()
     for number, step in enumerate(steps):
@@ -94,7 +94,7 @@ def _find_parent(
 
 
 def _copy_child(node: YamlNode, key: str | int, mark: Mark) -> YamlNode:
-    """The child to change: a copy, since YAML aliases share their nodes; an empty mapping where there is none."""
+    """Replace a child by a copy, since YAML aliases share nodes, and return it; create a missing mapping."""
     if isinstance(node.value, list):
         child = _copy_node(node.value[int(key)])
         node.value[int(key)] = child
@@ -118,8 +118,8 @@ def _find_index(items: list[YamlNode], step: str, path: KeyPath, mark: Mark, nam
         if -len(items) <= index < len(items):
             return index % len(items)
         count = "1 item" if len(items) == 1 else f"{len(items)} items"
-        hint = f"They are counted from 0 to {len(items) - 1}." if items else None
-        raise _override_error(mark, f"`{format_path(path)}` has {count}; there is no item {step}.", hint)
+        hint = f"Valid indices are 0 to {len(items) - 1}." if items else None
+        raise _override_error(mark, f"`{format_path(path)}` has no item {step}: it has {count}.", hint)
     item_names = list(name_items(items))
     if step in item_names:
         return item_names.index(step)
@@ -127,12 +127,12 @@ def _find_index(items: list[YamlNode], step: str, path: KeyPath, mark: Mark, nam
     raise _override_error(
         mark,
         f'`{format_path(path)}` has no item "{sanitize_text(step, limit=60)}".',
-        f"It has {listed}." if listed else None,
+        f"Valid names: {listed}." if listed else None,
     )
 
 
 def _ensure_mapping(node: YamlNode, step: str, path: KeyPath, mark: Mark) -> None:
-    """A name stands for ``{type: name}``, and nothing for an empty mapping; other values hold no keys."""
+    """Turn a bare name into ``{type: name}`` and null into an empty mapping; refuse other values."""
     if isinstance(node.value, dict):
         return
     if isinstance(node.value, str) and path:
@@ -143,7 +143,7 @@ def _ensure_mapping(node: YamlNode, step: str, path: KeyPath, mark: Mark) -> Non
     else:
         shown = sanitize_text(str(node.value), limit=60)
         raise _override_error(
-            mark, f"`{format_path(path)}` is {shown}; it has no key `{sanitize_text(step, limit=60)}`.", None
+            mark, f"`{format_path(path)}` has no key `{sanitize_text(step, limit=60)}`: it is {shown}.", None
         )
 
 

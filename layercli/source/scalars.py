@@ -1,4 +1,4 @@
-"""What a plain YAML scalar means: the core schema of YAML 1.2, not PyYAML's 1.1."""
+"""Unquoted YAML scalars by the core schema of YAML 1.2, unlike PyYAML's 1.1."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
 _NAN = re.compile(r"\.(?:nan|NaN|NAN)")
 
-_MAX_NUMBER_LENGTH = 300
-"""Characters; every whole number that is read then has a finite value as a float, too."""
+MAX_NUMBER_LENGTH = 300
+"""In characters; all shorter integers are finite as floats."""
 
 
 class AmbiguousNumberError(ValueError):
@@ -23,11 +23,11 @@ class AmbiguousNumberError(ValueError):
 
 
 class NumberTooLongError(ValueError):
-    """A number of more digits than any size or rate can have."""
+    """A number that is too long."""
 
 
 def resolve_scalar(text: str) -> bool | int | float | str | None:
-    """The value of an unquoted scalar.
+    """Return the value of an unquoted scalar.
 
     Raises:
         AmbiguousNumberError: for a number with a leading zero.
@@ -43,7 +43,7 @@ def resolve_scalar(text: str) -> bool | int | float | str | None:
         raise AmbiguousNumberError(text)
     for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
         if pattern.fullmatch(text):
-            _check_length(text, _MAX_NUMBER_LENGTH if base == 10 else 250)
+            _check_length(text, MAX_NUMBER_LENGTH if base == 10 else 250)
             return int(text[2:] if base != 10 else text, base)
     if _FLOAT.fullmatch(text):
         _check_length(text)
@@ -53,6 +53,6 @@ def resolve_scalar(text: str) -> bool | int | float | str | None:
     return float("nan") if _NAN.fullmatch(text) else text
 
 
-def _check_length(text: str, max_length: int = _MAX_NUMBER_LENGTH) -> None:
+def _check_length(text: str, max_length: int = MAX_NUMBER_LENGTH) -> None:
     if len(text) > max_length:
         raise NumberTooLongError(text)

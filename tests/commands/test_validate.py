@@ -137,7 +137,7 @@ def test_what_is_not_certain_is_left_alone(tmp_path, layer):
 def test_a_key_is_mended_though_its_value_is_wrong_too(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("model: {input: [4, 2], layers: [{type: LSTM, units: 3, return_sequence: 7}]}\n")
-    assert "`return_sequences` is 7; it must be true or false." in invoke("validate", "--fix", path).stdout
+    assert "`return_sequences` must be true or false, got 7." in invoke("validate", "--fix", path).stdout
 
 
 def test_a_variable_is_mended_where_it_stands_and_another_file_is_left_alone(tmp_path):

@@ -247,17 +247,17 @@ WRONG = {
     ),
     "a parameter's value": (
         stack("{block: unit, with: {width: -8}}", top=UNIT),
-        [("out-of-range", 10, "`units` is -8; it must be a positive whole number. It is the parameter `width` of the "
+        [("out-of-range", 10, "`units` must be a positive integer, got -8. It is the parameter `width` of the "
           "block `unit`, used at line 5.", "For example `units: 64`.")],
     ),
     "a parameter's default": (
         stack("{block: unit}", top=UNIT.replace("width: 8", "width: x")),
-        [("wrong-type", 3, '`units` is "x"; it must be a positive whole number. It is the parameter `width` of the '
+        [("wrong-type", 3, '`units` must be a positive integer, got the string "x". It is the parameter `width` of the '
           "block `unit`, used at line 5.", "For example `units: 64`.")],
     ),
     "a variable's value": (
         stack('{type: Dense, units: "${n}"}', top="vars: {n: 0}\n"),
-        [("out-of-range", 1, "`units` is 0; it must be a positive whole number. It is the variable `n`, used at line 5.",
+        [("out-of-range", 1, "`units` must be a positive integer, got 0. It is the variable `n`, used at line 5.",
           "For example `units: 64`.")],
     ),
     "a variable that is not there": (
@@ -337,7 +337,7 @@ WRONG = {
     ),
     "shapes that do not fit inside a block": (
         stack("{block: conv}", "{block: conv}", top="blocks: {conv: {layers: [{type: LSTM, units: 2}]}}\n", shape="[4, 2]"),
-        [("shape-mismatch", 1, "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 2). "
+        [("shape-mismatch", 1, "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 2). "
           "That comes from `conv.lstm` (line 1). In the block `conv`, used at line 6.",
           "Set `return_sequences: true` on `conv.lstm` (line 1): without it the layer gives only its last timestep.")],
     ),

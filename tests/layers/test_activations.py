@@ -117,22 +117,25 @@ def test_alpha_of_leaky_relu_is_explained():
         LAYERS.parse({"type": "LeakyReLU", "alpha": 0.1})
     (error,) = caught.value.errors()
     assert error["msg"] == 'LeakyReLU has no argument "alpha".'
-    assert error["ctx"]["hint"] == "Keras has renamed it: write `negative_slope`."
+    assert error["ctx"]["hint"] == "Keras renamed it: write `negative_slope`."
 
 
 def test_an_axis_in_quotes_is_explained():
     with pytest.raises(ValidationError) as caught:
         LAYERS.parse({"type": "Softmax", "axis": "1"})
     (error,) = caught.value.errors()
-    assert error["msg"] == '"1" is no axis; expected a whole number, or a list of them.'
+    assert error["msg"] == '`axis` must be an axis (an integer) or a list of axes, got the string "1".'
     assert error["ctx"]["hint"] == "Write it as a number, without quotes: 1."
 
 
 def test_a_slope_for_an_unknown_axis_is_explained():
     with pytest.raises(ShapeError) as caught:
         LAYERS.parse("PReLU").infer((Tensor((None, None, 3)),))
-    assert str(caught.value) == "PReLU learns a slope for each number; of (None, None, 3) axis 1 is unknown."
-    assert caught.value.hint == "Share a slope along it: `shared_axes: [1]`."
+    assert (
+        str(caught.value)
+        == "PReLU learns a slope for each number, but the size of axis 1 of (None, None, 3) is unknown."
+    )
+    assert caught.value.hint == "Share the slope along this axis: `shared_axes: [1]`."
 
 
 @pytest.mark.parametrize("shape", [(None,), (None, 8), (None, None, 3)])

@@ -192,42 +192,42 @@ def test_projections_scores_and_sums_are_counted(value, shapes, expected):
 
 def test_a_single_input_is_explained():
     assert shape_error(MULTI, (None, 5, 8)) == (
-        "MultiHeadAttention takes a query and a value, and perhaps a key; it gets 1.",
-        "For attention of a sequence to itself, name the same input twice.",
+        "MultiHeadAttention expects a query and a value, and perhaps a key, got 1.",
+        "For self-attention, name the same input twice.",
         None,
     )
 
 
 def test_key_and_value_of_different_length_are_explained():
     assert shape_error(MULTI, (None, 5, 8), (None, 6, 8), (None, 7, 8)) == (
-        "MultiHeadAttention takes a key and a value of equally many timesteps; "
-        "the key is (None, 7, 8), the value (None, 6, 8).",
-        "The inputs come in the order query, value, key.",
+        "MultiHeadAttention expects a key and a value with the same number of timesteps, got a key "
+        "(None, 7, 8) and a value (None, 6, 8).",
+        "List the inputs in the order query, value, key.",
         None,
     )
 
 
 def test_an_unknown_number_of_features_is_explained():
     assert shape_error(MULTI, (None, 5, 8), (None, 6, None)) == (
-        "MultiHeadAttention needs to know the last axis of its value to make its weights; "
-        "it gets (None, 6, None).",
-        "Give that axis a size in `model.input`, or before this layer.",
+        "MultiHeadAttention needs the size of the last axis of its value to create its weights, it "
+        "gets (None, 6, None).",
+        "Declare the size of that axis in `model.input` or before this layer.",
         None,
     )
 
 
 def test_query_and_value_of_different_size_are_explained():
     assert shape_error(GROUP, (None, 5, 8), (None, 6, 7)) == (
-        "GroupQueryAttention takes a query and a value of equally many features; "
-        "the query is (None, 5, 8), the value (None, 6, 7).",
-        "Bring one to the size of the other with Dense before this layer.",
+        "GroupQueryAttention expects a query and a value with the same number of features, got a "
+        "query (None, 5, 8) and a value (None, 6, 7).",
+        "Change the size of one of them with a Dense layer before this layer.",
         None,
     )
 
 
 def test_heads_that_do_not_divide_are_explained():
     assert refusal(GROUP | {"num_query_heads": 6, "num_key_value_heads": 4}) == (
-        "GroupQueryAttention cannot share 4 key heads evenly among 6 query heads.",
+        "`num_key_value_heads` must divide `num_query_heads` (6), got 4.",
         "Use `num_key_value_heads: 2`, for example.",
         ("num_key_value_heads",),
     )
@@ -235,7 +235,7 @@ def test_heads_that_do_not_divide_are_explained():
 
 def test_flash_attention_with_dropout_is_explained():
     assert refusal(MULTI | {"flash_attention": True, "dropout": 0.5}) == (
-        "Flash attention cannot drop attention weights; `dropout` is 0.5.",
-        "Leave `flash_attention` or `dropout` out.",
+        "`flash_attention` cannot be combined with `dropout` 0.5.",
+        "Remove `flash_attention` or `dropout`.",
         ("flash_attention",),
     )

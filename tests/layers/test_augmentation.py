@@ -164,12 +164,14 @@ def test_a_mistake_inside_a_pipeline_is_explained():
     (error,) = caught.value.errors()
     assert error["loc"] == ("layers", 1, "factor")
     assert (
-        error["msg"]
-        == "90 is out of range; expected a number between -1 and 1, or a list of 2, least and most."
+        error["msg"] == "90 is out of range; expected a number between -1 and 1 or a list of 2 (least, most)."
     )
 
 
 def test_gray_images_where_color_is_needed_are_explained():
     with pytest.raises(ShapeError) as caught:
         LAYERS.parse({"type": "RandomColorDegeneration", "factor": 0.5}).infer((Tensor((None, 8, 8, 1)),))
-    assert str(caught.value) == "RandomColorDegeneration takes images of 3 channels; (None, 8, 8, 1) has 1."
+    assert (
+        str(caught.value)
+        == "RandomColorDegeneration expects images of 3 channels, got (None, 8, 8, 1) with 1."
+    )

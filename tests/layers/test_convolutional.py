@@ -258,14 +258,14 @@ def argument_refusal(value):
 
 def test_images_without_channels_are_told_apart():
     assert refusal(declared("Conv2D"), (None, 28, 28)) == (
-        "Conv2D takes images of shape (batch, height, width, channels), rank 4; it gets (None, 28, 28).",
+        "Conv2D expects images of shape (batch, height, width, channels), rank 4, got (None, 28, 28).",
         None,
     )
 
 
 def test_a_rank_error_shows_where_the_channels_stand():
     assert refusal(declared("Conv2D", data_format="channels_first"), (None, 28, 28)) == (
-        "Conv2D takes images of shape (batch, channels, height, width), rank 4; it gets (None, 28, 28).",
+        "Conv2D expects images of shape (batch, channels, height, width), rank 4, got (None, 28, 28).",
         None,
     )
 
@@ -280,8 +280,8 @@ def test_a_window_larger_than_the_image_is_explained():
 
 def test_a_dilated_window_larger_than_the_sequence_is_explained():
     assert refusal(declared("Conv1D", dilation_rate=4), (None, 8, 1)) == (
-        "Conv1D has a window of 3, spread by `dilation_rate` to 9, but its input (None, 8, 1) has only 8 "
-        "positions. Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it.",
+        "Conv1D has a window of 3, dilated to 9, but its input (None, 8, 1) has only 8 positions. "
+        "Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it.",
         "kernel_size",
     )
 
@@ -297,8 +297,8 @@ def test_channels_that_do_not_divide_into_groups_are_explained():
 def test_filters_that_do_not_divide_into_groups_are_explained():
     assert argument_refusal(declared("Conv2D", filters=32, groups=3)) == (
         ("groups",),
-        "Conv2D shares its 32 filters among 3 groups, but 32 is not divisible by 3. "
-        "Use `filters: 30`, or `groups: 1`.",
+        "Conv2D divides 32 filters into 3 groups, but 32 is not divisible by 3. Use `filters: 30`, "
+        "or `groups: 1`.",
     )
 
 
@@ -313,8 +313,8 @@ def test_strides_with_dilation_are_explained():
 def test_output_padding_without_strides_is_explained():
     assert argument_refusal(declared("Conv2DTranspose", output_padding=1)) == (
         ("output_padding",),
-        "Conv2DTranspose has output_padding 1 x 1 with strides 1 x 1; it must be below strides along each "
-        "axis. Remove `output_padding`, or use larger strides.",
+        "Conv2DTranspose has output_padding 1 x 1 with strides 1 x 1; output_padding must be below "
+        "strides along each axis. Remove `output_padding`, or use larger strides.",
     )
 
 
@@ -348,8 +348,8 @@ def test_empty_inputs_of_transposed_convolutions_are_explained():
     value = declared("Conv1DTranspose", kernel_size=1, strides=3, output_padding=0)
     assert isinstance(static(value, Tensor((None, 0, 2))), str)
     assert refusal(value, (None, 0, 2))[0] == (
-        "Conv1DTranspose has nothing to spread out: its input is (None, 0, 2). "
-        "Give every axis of its input a length."
+        "The output of Conv1DTranspose is empty: its input is (None, 0, 2). Give every axis of its "
+        "input a positive length."
     )
 
 

@@ -221,7 +221,7 @@ def test_spaces_in_an_equation_are_explained():
         LAYERS.parse(EINSUM | {"equation": "ab, bc -> ac"})
     (error,) = caught.value.errors()
     assert error["msg"] == (
-        '`equation` is "ab, bc -> ac"; it must name the axes of input, kernel and output by letters.'
+        '`equation` must name the axes of input, kernel and output by letters, got "ab, bc -> ac".'
     )
     assert error["ctx"]["hint"] == (
         "For example `equation: abc,cd->abd` or `...x,xy->...y`. Write it without spaces."
@@ -233,7 +233,7 @@ def test_an_equation_for_another_rank_is_explained():
         LAYERS.parse(EINSUM | {"equation": "abc,cd->abd", "output_shape": [None, 5]}).infer(
             (Tensor((None, 3)),)
         )
-    assert str(caught.value) == "`abc,cd->abd` names 3 axes of the input; it is (None, 3)."
+    assert str(caught.value) == "`equation` abc,cd->abd expects an input with 3 axes, got (None, 3)."
     assert caught.value.argument == "equation"
 
 

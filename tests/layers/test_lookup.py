@@ -162,6 +162,6 @@ def test_a_vocabulary_file_is_explained():
 
 def test_a_word_twice_is_explained():
     assert said({"type": "StringLookup", "vocabulary": ["a", "a"]}) == (
-        '`vocabulary` has "a" twice.',
+        '`vocabulary` contains "a" twice.',
         "Remove one.",
     )

@@ -158,17 +158,17 @@ def test_only_dot_multiplies(value, shapes, expected):
 
 def test_shapes_that_do_not_match_are_all_shown():
     assert shape_error({"type": "Add"}, (None, 8, 8, 16), (None, 8, 8, 32)) == (
-        "Add takes inputs of one shape, where axes of size 1 stretch; "
-        "it gets (None, 8, 8, 16) and (None, 8, 8, 32): 16 and 32 do not match.",
-        "Give the layers before it outputs of one size, or put them side by side with Concatenate.",
+        "Add expects inputs of one shape, where axes of size 1 stretch, got (None, 8, 8, 16) and "
+        "(None, 8, 8, 32): 16 and 32 do not match.",
+        "Give the layers before it outputs of the same size, or join them with Concatenate.",
         None,
     )
 
 
 def test_a_single_input_is_explained():
-    assert shape_error({"type": "Add"}, (None, 4)) == ("Add takes two inputs or more; it gets 1.", None, None)
+    assert shape_error({"type": "Add"}, (None, 4)) == ("Add expects two inputs or more, got 1.", None, None)
     assert shape_error({"type": "Subtract"}, (None, 4), (None, 4), (None, 4)) == (
-        "Subtract takes exactly two inputs; it gets 3.",
+        "Subtract expects exactly two inputs, got 3.",
         None,
         None,
     )
@@ -176,31 +176,31 @@ def test_a_single_input_is_explained():
 
 def test_images_of_different_size_cannot_be_concatenated():
     assert shape_error({"type": "Concatenate"}, (None, 8, 8, 3), (None, 4, 4, 3), (None, 8, 8, 3)) == (
-        "Concatenate joins axis -1, so its inputs must be equal in all others; "
-        "it gets (None, 8, 8, 3), (None, 4, 4, 3) and (None, 8, 8, 3), which differ in axis 1.",
-        "Make that axis equal, or choose another axis to join.",
+        "Concatenate joins axis -1; the inputs must be equal in all other axes, got (None, 8, 8, 3), "
+        "(None, 4, 4, 3) and (None, 8, 8, 3), which differ in axis 1.",
+        "Make that axis equal, or join a different axis.",
         None,
     )
 
 
 def test_inputs_of_different_rank_cannot_be_concatenated():
     assert shape_error({"type": "Concatenate"}, (None, 8), (None, 4, 8))[0] == (
-        "Concatenate takes inputs of one rank; it gets (None, 8) and (None, 4, 8)."
+        "Concatenate expects inputs of one rank, got (None, 8) and (None, 4, 8)."
     )
 
 
 def test_vectors_of_different_size_have_no_dot_product():
     assert shape_error({"type": "Dot", "axes": -1}, (None, 8), (None, 9)) == (
-        "Dot sums over axis 1 of (None, 8) and axis 1 of (None, 9), which must be equal: 8 and 9.",
-        "Choose axes of one size with `axes: [first, second]`.",
+        "Dot sums axis 1 of (None, 8) and axis 1 of (None; 9), their sizes must be equal, got 8 and 9.",
+        "Choose axes of the same size with `axes: [first, second]`.",
         "axes",
     )
 
 
 def test_the_batch_cannot_be_summed_over():
     assert refusal({"type": "Dot", "axes": 0}) == (
-        "`axes` is 0; Dot cannot sum over axis 0, the batch.",
-        "For the last axis of both inputs write `axes: -1`.",
+        "`axes` must not contain axis 0, the batch, got 0.",
+        "Write `axes: -1` for the last axis of both inputs.",
         ("axes",),
     )
     assert "summed over its batch" in shape_error({"type": "Dot", "axes": -2}, (None, 8), (None, 8))[0]

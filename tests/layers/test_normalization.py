@@ -146,7 +146,7 @@ def test_moving_statistics_are_not_trained():
 
 def test_groups_that_do_not_divide_the_channels_are_explained():
     assert shape_error({"type": "GroupNormalization"}, (None, 8, 8, 16)) == (
-        "GroupNormalization cannot split 16 channels into 32 groups of one size; it gets (None, 8, 8, 16).",
+        "GroupNormalization cannot split 16 channels into 32 equal groups, it gets (None, 8, 8, 16).",
         "Use a divisor of 16, such as `groups: 16`.",
         "groups",
     )
@@ -155,15 +155,15 @@ def test_groups_that_do_not_divide_the_channels_are_explained():
 def test_the_batch_axis_is_explained():
     assert shape_error({"type": "BatchNormalization", "axis": 0}, (None, 8)) == (
         "BatchNormalization cannot normalize axis 0 of (None, 8): it is the batch axis.",
-        "Use the axis of the features: `axis: -1`.",
+        "Use the feature axis: `axis: -1`.",
         "axis",
     )
 
 
 def test_an_axis_that_is_not_there_is_explained():
     assert shape_error({"type": "LayerNormalization", "axis": 3}, (None, 4, 8)) == (
-        "LayerNormalization is to normalize axis 3; its input is (None, 4, 8).",
-        "Count axes from 0, the batch, or from -1, the last one, backwards.",
+        "LayerNormalization cannot normalize axis 3 of (None, 4, 8).",
+        "Axis 0 is the batch, axis -1 is the last one.",
         "axis",
     )
 
@@ -171,15 +171,15 @@ def test_an_axis_that_is_not_there_is_explained():
 def test_crossed_clipping_bounds_are_explained():
     value = {"type": "BatchNormalization", "renorm": True, "renorm_clipping": {"rmin": 2.0, "rmax": 0.5}}
     assert refusal(value) == (
-        "`renorm_clipping` has rmin 2 above rmax 0.5.",
-        "Let rmax be the larger one.",
+        "`renorm_clipping` must have rmin below rmax, got rmin 2 and rmax 0.5.",
+        "Increase rmax.",
         ("renorm_clipping",),
     )
 
 
 def test_an_unknown_clipping_bound_is_explained():
     assert refusal({"type": "BatchNormalization", "renorm_clipping": {"r_max": 3.0}}) == (
-        '`renorm_clipping` has a bound "r_max"; known are rmin, rmax and dmax.',
+        '`renorm_clipping` must contain only rmin, rmax and dmax, got "r_max".',
         "Did you mean `rmax`?",
         ("renorm_clipping",),
     )
@@ -187,7 +187,7 @@ def test_an_unknown_clipping_bound_is_explained():
 
 def test_zero_groups_are_explained():
     assert refusal({"type": "GroupNormalization", "groups": 0}) == (
-        "`groups` is 0; it must be a positive whole number, or -1 for one group per channel.",
+        "`groups` must be a positive integer, or -1 for one group per channel, got 0.",
         None,
         ("groups",),
     )
@@ -196,6 +196,6 @@ def test_zero_groups_are_explained():
 def test_the_deprecated_scaling_points_to_its_successor():
     assert refusal({"type": "LayerNormalization", "rms_scaling": True}) == (
         'LayerNormalization has no argument "rms_scaling".',
-        "It is deprecated in Keras; use the layer RMSNormalization.",
+        "Deprecated in Keras; use the layer RMSNormalization.",
         ("rms_scaling",),
     )

@@ -187,8 +187,8 @@ def test_a_pool_on_a_partly_unknown_image_is_explained():
 
 def test_pooling_of_vectors_is_explained():
     assert refusal({"type": "GlobalAveragePooling2D"}, (None, 64)) == (
-        "GlobalAveragePooling2D takes images of shape (batch, height, width, channels), rank 4; "
-        "it gets (None, 64).",
+        "GlobalAveragePooling2D expects images of shape (batch, height, width, channels), rank 4, "
+        "got (None, 64).",
         None,
     )
 
@@ -196,7 +196,7 @@ def test_pooling_of_vectors_is_explained():
 def test_adaptive_pooling_without_any_channel_axis_is_explained():
     value = declared("AdaptiveMaxPooling1D", data_format="channels_first")
     assert refusal(value, (None,)) == (
-        "AdaptiveMaxPooling1D takes sequences of shape (batch, channels, steps), rank 3; it gets (None,).",
+        "AdaptiveMaxPooling1D expects sequences of shape (batch, channels, steps), rank 3, got (None,).",
         None,
     )
 

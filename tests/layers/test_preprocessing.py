@@ -245,13 +245,13 @@ def said(value):
 
 def test_a_mean_without_a_variance_is_explained():
     message, hint = said({"type": "Normalization", "mean": 0.5})
-    assert message == "Normalization got `mean` and no `variance`."
-    assert hint == "Give both, or neither to measure them: add `variance`."
+    assert message == "`variance` is required if `mean` is set."
+    assert hint == "Add `variance`, or remove `mean` to compute both from data."
 
 
 def test_bins_that_do_not_rise_are_explained():
     assert said({"type": "Discretization", "bin_boundaries": [2.0, 1.0]}) == (
-        "`bin_boundaries` must rise.",
+        "`bin_boundaries` must be in ascending order.",
         "Sort them.",
     )
 
@@ -273,25 +273,25 @@ def test_a_mean_for_another_number_of_channels_is_explained():
             (Tensor((None, 8, 8, 3)),)
         )
     assert str(caught.value) == (
-        "Normalization has a mean of shape (2,); its axes in (None, 8, 8, 3) are (3,)."
+        "`mean` must fit the normalized axes (3,) of (None, 8, 8, 3), got shape (2,)."
     )
-    assert caught.value.hint == "Give one mean, or one for each index along the axis."
+    assert caught.value.hint == "Use one mean, or one for each index along the axis."
 
 
 def test_an_image_without_channels_is_explained():
     with pytest.raises(RankError) as caught:
         LAYERS.parse({"type": "Resizing", "height": 4, "width": 4}).infer((Tensor((None, 28, 28)),))
     assert str(caught.value) == (
-        "Resizing takes images of shape (batch, height, width, channels), rank 4; it gets (None, 28, 28)."
+        "Resizing expects images of shape (batch, height, width, channels), rank 4, got (None, 28, 28)."
     )
 
 
 def test_arithmetic_is_explained():
     message, hint = said({"type": "Rescaling", "scale": "1/255"})
-    assert message == '"1/255" is no number; expected a number, or a list of numbers.'
+    assert message == '`scale` must be a number or a list of numbers, got the string "1/255".'
     assert hint == "A config does no arithmetic: write 0.00392156862745098."
 
 
 def test_a_fraction_of_a_category_is_explained():
     message, _ = said({"type": "Hashing", "num_bins": 3, "mask_value": 1.5})
-    assert message == "1.5 is no category; expected a whole number, or text."
+    assert message == "`mask_value` must be an integer or a string, got 1.5."

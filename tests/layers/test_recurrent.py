@@ -238,40 +238,40 @@ def test_products_are_counted_for_every_timestep_and_gate(value, shape, expected
 
 def test_a_vector_where_a_sequence_belongs_is_explained():
     assert shape_error(LSTM, (None, 128)) == (
-        "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 128).",
-        "If a recurrent layer comes before, give it `return_sequences: true`; "
-        "else make a sequence with Embedding or Reshape.",
+        "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 128).",
+        "If the layer before is recurrent, set `return_sequences: true` on it; otherwise create a "
+        "sequence with Embedding or Reshape.",
         None,
     )
 
 
 def test_an_image_where_a_sequence_belongs_is_explained():
     assert shape_error(LSTM, (None, 10, 8, 8)) == (
-        "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 10, 8, 8).",
-        "To make a vector of each timestep: {type: TimeDistributed, layer: {type: Flatten}}.",
+        "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 10, 8, 8).",
+        "To flatten each timestep, use {type: TimeDistributed, layer: {type: Flatten}}.",
         None,
     )
 
 
 def test_stateful_is_explained():
     assert shape_error(LSTM | {"stateful": True}, (None, 5, 3)) == (
-        "LSTM with `stateful: true` needs a fixed batch size; it gets (None, 5, 3).",
-        "Leave `stateful` out: batches then start from zero states, and may be of any size.",
+        "LSTM with `stateful: true` needs a fixed batch size, got (None, 5, 3).",
+        "Remove `stateful`: batches then start from zero states and may have any size.",
         "stateful",
     )
 
 
 def test_a_cell_in_the_stack_is_explained():
     assert shape_error(CELL, (None, 5, 3)) == (
-        "GRUCell is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
-        "Repeat it over the sequence: {type: RNN, cell: {type: GRUCell, ...}}.",
+        "GRUCell is a cell, one timestep of a recurrent layer, and cannot be used as a layer.",
+        "Use it inside RNN: {type: RNN, cell: {type: GRUCell, ...}}.",
         None,
     )
 
 
 def test_a_layer_where_a_cell_belongs_is_explained():
     assert refusal({"type": "RNN", "cell": LSTM}) == (
-        "LSTM is not a cell, a single timestep of a recurrent layer.",
+        "LSTM is not a cell (one timestep of a recurrent layer).",
         "Did you mean `LSTMCell`?",
         ("cell",),
     )
@@ -279,7 +279,7 @@ def test_a_layer_where_a_cell_belongs_is_explained():
 
 def test_an_error_in_a_cell_is_placed_at_its_argument():
     message, _, place = refusal({"type": "RNN", "cell": [CELL, {"type": "LSTMCell", "units": 0}]})
-    assert message == "`units` is 0; it must be a positive whole number."
+    assert message == "`units` must be a positive integer, got 0."
     assert place == ("cell", 1, "units")
 
 
@@ -293,7 +293,7 @@ def test_missing_units_are_explained():
 
 def test_a_window_larger_than_the_image_is_explained():
     assert shape_error(CONV | {"kernel_size": 7}, (None, 4, 5, 5, 2)) == (
-        "ConvLSTM2D leaves nothing of its input: (None, 4, 5, 5, 2) becomes (None, -1, -1, 3).",
+        "The output of ConvLSTM2D is empty: (None, 4, 5, 5, 2) becomes (None, -1, -1, 3).",
         "Make the window smaller, or write `padding: same`.",
         "kernel_size",
     )

@@ -120,7 +120,7 @@ def test_a_rate_in_percent_is_explained():
     with pytest.raises(ValidationError) as caught:
         LAYERS.parse({"type": "Dropout", "rate": 50})
     (error,) = caught.value.errors()
-    assert error["msg"] == "`rate` is 50; it must be a number between 0 and 1."
+    assert error["msg"] == "`rate` must be a number between 0 and 1, got 50."
     assert error["ctx"]["hint"] == "For example `rate: 0.5`."
 
 
@@ -136,6 +136,6 @@ def test_spatial_dropout_of_flat_data_is_explained():
     with pytest.raises(ShapeError) as caught:
         LAYERS.parse({"type": "SpatialDropout2D", "rate": 0.5}).infer((Tensor((None, 28, 28)),))
     assert str(caught.value) == (
-        "SpatialDropout2D takes images of shape (batch, height, width, channels), rank 4; "
-        "it gets (None, 28, 28)."
+        "SpatialDropout2D expects images of shape (batch, height, width, channels), rank 4, got "
+        "(None, 28, 28)."
     )

@@ -231,7 +231,7 @@ def argument_refusal(value):
 
 def test_a_reshape_to_another_size_is_explained():
     assert refusal(declared("Reshape", target_shape=[4, 5]), (None, 8, 8)) == (
-        "Reshape cannot make (4, 5) of 64 values: (4, 5) holds 20, and its input is (None, 8, 8). "
+        "Reshape cannot arrange 64 values in (4, 5): (4, 5) holds 20, and its input is (None, 8, 8). "
         "Write `target_shape: [4, 16]`, for example.",
         "target_shape",
     )
@@ -239,43 +239,44 @@ def test_a_reshape_to_another_size_is_explained():
 
 def test_a_reshape_that_no_single_axis_can_mend_is_explained():
     assert refusal(declared("Reshape", target_shape=[5, 7, 3]), (None, 8, 8)) == (
-        "Reshape cannot make (5, 7, 3) of 64 values: (5, 7, 3) holds 105, and its input is (None, 8, 8). "
-        "The axes of `target_shape` must multiply to 64; the batch axis does not count.",
+        "Reshape cannot arrange 64 values in (5, 7, 3): (5, 7, 3) holds 105, and its input is (None, "
+        "8, 8). The axes of `target_shape` must multiply to 64; the batch axis does not count.",
         "target_shape",
     )
 
 
 def test_a_computed_axis_that_does_not_divide_is_explained():
     assert refusal(declared("Reshape", target_shape=[-1, 3]), (None, 784, 2)) == (
-        "Reshape cannot make (-1, 3) of 1,568 values: 1,568 is not divisible by 3, and its input is "
-        "(None, 784, 2). The axes of `target_shape` must multiply to 1,568; the batch axis does not count.",
+        "Reshape cannot arrange 1,568 values in (-1, 3): 1,568 is not divisible by 3, and its input "
+        "is (None, 784, 2). The axes of `target_shape` must multiply to 1,568; the batch axis does "
+        "not count.",
         "target_shape",
     )
 
 
 def test_two_computed_axes_are_explained():
     assert argument_refusal(declared("Reshape", target_shape=[-1, -1, 2])) == (
-        "target_shape (-1, -1, 2) has -1 for 2 axes. Only one axis can be computed from the rest."
+        "`target_shape` (-1, -1, 2) has -1 for 2 axes. Write -1 for at most one axis; it is computed from the others."
     )
 
 
 def test_a_target_shape_that_is_no_list_is_explained():
     assert argument_refusal(declared("Reshape", target_shape=784)) == (
-        "784 is no list; expected a list of whole numbers of at least 0, one of which may be -1. "
-        "Such as [28, 28, 1]."
+        "784 is no list; expected a list of integers of at least 0, one of which may be -1. Such as "
+        "[28, 28, 1]."
     )
 
 
 def test_a_permutation_with_the_batch_axis_is_explained():
     assert argument_refusal(declared("Permute", dims=[0, 2, 1])) == (
-        "dims [0, 2, 1] must hold each of 1, 2, 3 once, in any order. "
-        "Axes are counted from 1; axis 0, the batch, stays first and is not listed."
+        "`dims` must contain each of 1, 2, 3 once, in any order, got [0, 2, 1]. Count axes from 1; "
+        "axis 0, the batch, stays first and is not listed."
     )
 
 
 def test_a_permutation_of_too_few_axes_is_explained():
     assert refusal(declared("Permute"), (None, 8, 8, 3)) == (
-        "Permute with dims [2, 1] takes inputs of 2 axes after the batch; it gets (None, 8, 8, 3). "
+        "Permute with dims [2, 1] expects inputs of 2 axes after the batch, got (None, 8, 8, 3). "
         "List 3 in `dims`, such as [3, 2, 1].",
         "dims",
     )
@@ -283,15 +284,15 @@ def test_a_permutation_of_too_few_axes_is_explained():
 
 def test_cropping_everything_is_explained():
     assert refusal(declared("Cropping2D", cropping=[[2, 2], [0, 0]]), (None, 4, 9, 1)) == (
-        "Cropping2D removes 2 + 2 positions of an axis of 4, so that nothing is left: its input is "
-        "(None, 4, 9, 1). Crop less than the axis is long.",
+        "Cropping2D removes 2 + 2 positions of an axis of 4, which leaves nothing: its input is "
+        "(None, 4, 9, 1). Crop fewer positions than the axis has.",
         "cropping",
     )
 
 
 def test_a_sequence_for_repeat_vector_is_explained():
     assert refusal(declared("RepeatVector"), (None, 5, 6)) == (
-        "RepeatVector takes vectors of shape (batch, features), rank 2; it gets (None, 5, 6).",
+        "RepeatVector expects vectors of shape (batch, features), rank 2, got (None, 5, 6).",
         None,
     )
 

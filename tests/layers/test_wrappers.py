@@ -257,7 +257,7 @@ def test_a_null_name_inside_is_no_name():
 
 def test_a_name_with_a_slash_inside_is_explained():
     assert refusal(distributed(DENSE | {"name": "a/b"})) == (
-        '`name` is "a/b"; it must be a name of letters, digits, `_`, `-` and `.`.',
+        '`name` must be a name of letters, digits, `_`, `-` and `.`, got "a/b".',
         None,
         ("layer", "name"),
     )
@@ -296,7 +296,7 @@ def test_layers_inside_layers_are_asked_once_each():
 
 def test_a_layer_that_is_not_recurrent_in_bidirectional_is_explained():
     assert refusal(bidirectional(DENSE)) == (
-        "Bidirectional runs a recurrent layer in both directions; Dense is not recurrent.",
+        "Bidirectional needs a recurrent layer, but Dense is not recurrent.",
         "Recurrent layers are LSTM, GRU, SimpleRNN, RNN and ConvLSTM1D, 2D and 3D.",
         ("layer",),
     )
@@ -304,7 +304,7 @@ def test_a_layer_that_is_not_recurrent_in_bidirectional_is_explained():
 
 def test_two_layers_in_the_same_direction_are_explained():
     assert refusal(bidirectional(LSTM, backward_layer=GRU)) == (
-        "Bidirectional needs one layer for each direction; both of these go forwards.",
+        "Bidirectional needs one layer for each direction, but both layers run forwards.",
         "Write `go_backwards: true` in `backward_layer`.",
         ("backward_layer",),
     )
@@ -312,8 +312,8 @@ def test_two_layers_in_the_same_direction_are_explained():
 
 def test_directions_that_return_different_things_are_explained():
     assert refusal(bidirectional(LSTM | {"return_sequences": True}, backward_layer=LSTM | BACK)) == (
-        "Bidirectional needs the same `return_sequences` in both layers; "
-        "it is true in `layer`, false in `backward_layer`.",
+        "Bidirectional needs the same `return_sequences` in both layers, got true in `layer` and "
+        "false in `backward_layer`.",
         "Write `return_sequences: true` in `backward_layer`.",
         ("backward_layer",),
     )
@@ -339,10 +339,10 @@ def test_an_unknown_argument_inside_is_placed_inside():
 def test_a_timestep_that_the_layer_cannot_take_is_explained():
     value = distributed(LSTM)
     assert shape_error(value, (None, 5, 3)) == (
-        "TimeDistributed gives its layer one timestep at a time, (None, 3): "
-        "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 3).",
-        "If a recurrent layer comes before, give it `return_sequences: true`; "
-        "else make a sequence with Embedding or Reshape.",
+        "TimeDistributed passes one timestep at a time to its layer, (None, 3): LSTM expects "
+        "sequences of shape (batch, timesteps, features), rank 3, got (None, 3).",
+        "If the layer before is recurrent, set `return_sequences: true` on it; otherwise create a "
+        "sequence with Embedding or Reshape.",
         "layer",
     )
     with pytest.raises(RankError):
@@ -351,8 +351,8 @@ def test_a_timestep_that_the_layer_cannot_take_is_explained():
 
 def test_a_layer_without_a_kernel_is_explained():
     assert shape_error(spectral({"type": "Masking"}), (None, 5, 3)) == (
-        "SpectralNormalization normalizes a kernel or embeddings; Masking has neither.",
-        "Layers that have one are Dense, EinsumDense, Embedding and the convolutions.",
+        "SpectralNormalization needs a layer with a kernel or embeddings, but Masking has neither.",
+        "Use it with Dense, EinsumDense, Embedding or a convolution.",
         "layer",
     )
 

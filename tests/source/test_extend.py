@@ -79,7 +79,7 @@ def test_an_error_points_into_the_file_that_holds_it(write):
     assert found[0][:3] == ("own.yaml", 2, "name")
     assert found[1] == (
         "base.yaml", 4, "model.layers[0].units",
-        "`units` is -3; it must be a positive whole number. middle.yaml extends this file (line 1).",
+        "`units` must be a positive integer, got -3. middle.yaml extends this file (line 1).",
     )  # fmt: skip
     assert found[2][:3] == ("base.yaml", 5, "seed")
 
@@ -113,7 +113,12 @@ def test_a_circle_is_shown(write):
 
 def test_a_long_chain_is_refused(write):
     write(**{f"f{n}": f"extends: f{n + 1}.yaml\n" for n in range(12)}, f12="name: x\n")
-    assert refused("f0.yaml") == ("bad-extends", "f9.yaml", 1, "More than 10 files extend one another.")
+    assert refused("f0.yaml") == (
+        "bad-extends",
+        "f9.yaml",
+        1,
+        "The chain of extended files has more than 10 files.",
+    )
 
 
 def test_files_that_are_large_together_are_refused_before_all_are_read(write):
@@ -130,13 +135,13 @@ def test_files_that_are_large_together_are_refused_before_all_are_read(write):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("none.yaml", "none.yaml, which this file extends, does not exist."),
-        ("3", "`extends` is 3; it must be the name of a file."),
-        ("[a.yaml]", '`extends` is ["a.yaml"]; it must be the name of a file.'),
-        ("null", "`extends` is null; it must be the name of a file."),
-        ("/etc/passwd", '`extends` is "/etc/passwd"; a config is a file that ends in .yaml or .yml.'),
-        ("folder.yaml", "folder.yaml, which this file extends, is no regular file."),
-        ('"${name}.yaml"', "`extends` is read before variables are known."),
+        ("none.yaml", "The extended file none.yaml does not exist."),
+        ("3", "`extends` must be a file name, got 3."),
+        ("[a.yaml]", '`extends` must be a file name, got ["a.yaml"].'),
+        ("null", "`extends` must be a file name, got null."),
+        ("/etc/passwd", '`extends` must be a file that ends in .yaml or .yml, got "/etc/passwd".'),
+        ("folder.yaml", "The extended file folder.yaml is not a regular file."),
+        ('"${name}.yaml"', "`extends` cannot contain variables, since it is read before them."),
         ("x" * 5000 + ".yaml", None),
         ('"a\\0.yaml"', None),
     ],

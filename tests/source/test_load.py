@@ -34,36 +34,36 @@ def refusal(read, content):
 
 def test_values_and_order_are_kept(read):
     text = "b: 1e-3\na: [no, null, '1', \"2\", {x: true}]\n"
-    assert read(text).plain() == {"b": 0.001, "a": ["no", None, "1", "2", {"x": True}]}
-    assert list(read(text).plain()) == ["b", "a"]
+    assert read(text).to_plain() == {"b": 0.001, "a": ["no", None, "1", "2", {"x": True}]}
+    assert list(read(text).to_plain()) == ["b", "a"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028"])
 def test_every_line_end_counts(read, end):
     root = read(f"a: 1{end}b: 2{end}c: [1, x]")
-    mark = root.locate(("c", 1))
-    assert root.plain() == {"a": 1, "b": 2, "c": [1, "x"]}
+    mark = root.find_mark(("c", 1))
+    assert root.to_plain() == {"a": 1, "b": 2, "c": [1, "x"]}
     assert (mark.line, mark.column, mark.excerpt) == (3, 8, "c: [1, x]")
 
 
 def test_a_byte_order_mark_is_no_character(read):
     root = read(b"\xef\xbb\xbfa: 1")
-    assert root.plain() == {"a": 1}
+    assert root.to_plain() == {"a": 1}
     assert root.keys["a"].column == 1
     assert root.keys["a"].excerpt == "a: 1"
 
 
 def test_keys_are_text_as_written(read):
-    assert list(read("1: a\n1e3: b\ntrue: c\n~: d\n012: e").plain()) == ["1", "1e3", "true", "~", "012"]
+    assert list(read("1: a\n1e3: b\ntrue: c\n~: d\n012: e").to_plain()) == ["1", "1e3", "true", "~", "012"]
 
 
 def test_block_and_quoted_texts_are_text(read):
-    assert read("a: |\n  1\n  2\nb: '012'\nc: !!str 3").plain() == {"a": "1\n2\n", "b": "012", "c": "3"}
+    assert read("a: |\n  1\n  2\nb: '012'\nc: !!str 3").to_plain() == {"a": "1\n2\n", "b": "012", "c": "3"}
 
 
 def test_aliases_and_merge_keys_are_written_out(read):
     root = read("a: &a {x: 1, y: 2}\nb: *a\nc: {<<: *a, x: 3}\nd: {<<: [*a, {z: 4}]}\ne: &k k\n*k : 5")
-    assert root.plain() == {
+    assert root.to_plain() == {
         "a": {"x": 1, "y": 2},
         "b": {"x": 1, "y": 2},
         "c": {"x": 3, "y": 2},
@@ -83,7 +83,7 @@ def test_aliases_and_merge_keys_are_written_out(read):
 def test_a_config_is_a_mapping(read, text, kind):
     assert refusal(read, text)[1:] == (
         "not-a-mapping",
-        f"The file is {kind}; a config is a mapping with the key `model`.",
+        f"The file must contain a mapping with the key `model`, but it is {kind}.",
         "For example `model: {input: [4], layers: [{type: Dense, units: 3}]}`.",
     )
 
@@ -92,8 +92,8 @@ def test_a_second_document_is_refused(read):
     assert refusal(read, "a: 1\n---\nb: 2") == (
         (2, 1),
         "two-documents",
-        "A second YAML document starts here; a config is one document.",
-        "Delete the `---` line, or move what follows into a file of its own.",
+        "A config must be a single YAML document, but a second one starts here.",
+        "Delete the `---` line, or move the second document into a separate file.",
     )
 
 
@@ -103,8 +103,8 @@ def test_a_leading_zero_is_refused(read, text, at, number):
     assert refusal(read, text) == (
         at,
         "ambiguous-number",
-        f"{given} is ambiguous: some YAML readers take a leading zero for octal.",
-        f'Write {number} for the number, or "{given}" in quotes for text.',
+        f"{given} is ambiguous: some YAML readers treat a leading zero as octal.",
+        f'Write {number} for the number, or "{given}" in quotes for a string.',
     )
 
 
@@ -112,8 +112,8 @@ def test_a_number_that_is_far_too_long_is_refused(read):
     assert refusal(read, "a: " + "9" * 2000) == (
         (1, 4),
         "number-too-long",
-        "A number of 2,000 characters is no size or rate.",
-        "Write a number of a few digits, or put quotes around it if it is text.",
+        "The number has 2,000 characters, which is too long.",
+        "Write at most 300 characters, or put quotes around it if it is a string.",
     )
 
 
@@ -129,7 +129,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_places(read, text, at, fir
     place, code, message, hint = refusal(read, text)
     key = "a" if text[0] == "a" else "x" if text[0] == "m" else "true"
     assert (place, code) == (at, "duplicate-key")
-    assert (message, hint) == (f"The key `{key}` stands twice: here and at {first}.", "Keep one of them.")
+    assert (message, hint) == (f"The key `{key}` occurs twice: here and at {first}.", "Keep one of them.")
 
 
 def test_every_duplicate_is_reported(read):
@@ -155,7 +155,7 @@ def test_deep_nesting_is_refused(read, text, at):
     assert found[0] in (at, (1, 1003))  # where libyaml, which looks ahead, gives up by itself since 0.2.6
     assert found[1:] == (
         "too-deep",
-        "Lists and mappings are nested deeper than 100 levels here; no config needs that.",
+        "Lists and mappings are nested deeper than 100 levels, the limit for configs.",
         "Look for brackets or dashes that are repeated by mistake.",
     )
 
@@ -169,7 +169,7 @@ def test_nesting_that_aliases_make_deep_is_refused(read):
 
 def test_a_hundred_levels_are_read(read):
     root = read("a: " + "[" * 99 + "]" * 99)
-    assert str(root.plain()["a"]) == "[" * 99 + "]" * 99
+    assert str(root.to_plain()["a"]) == "[" * 99 + "]" * 99
 
 
 def test_an_alias_bomb_is_refused(read):
@@ -184,7 +184,7 @@ def test_an_alias_bomb_is_refused(read):
         (5, 4),
         "too-many-nodes",
         "The file has more than 200,000 values once its aliases are written out.",
-        "Remove aliases that stand for values with aliases in them.",
+        "Remove aliases of values that contain aliases.",
     )
 
 
@@ -193,8 +193,8 @@ def test_an_anchor_that_holds_itself_is_refused(read, text, at):
     assert refusal(read, text) == (
         at,
         "self-reference",
-        "The alias `*a` stands inside the value that it repeats, `&a`.",
-        "Remove the alias, or write out what it stands for.",
+        "The alias `*a` is inside the value that it repeats, `&a`.",
+        "Remove the alias, or write its value out.",
     )
 
 
@@ -203,7 +203,7 @@ def test_an_alias_without_an_anchor_is_refused(read):
         (2, 7),
         "unknown-alias",
         "The alias `*csv` has no anchor `&csv` above it.",
-        'Write `&csv` before the value that it stands for, or put quotes around "*csv" if it is text.',
+        'Write `&csv` before the value to repeat, or put quotes around "*csv" if it is a string.',
     )
 
 
@@ -222,8 +222,8 @@ def test_tags_are_refused(read, text, at, tag):
     assert refusal(read, text) == (
         at,
         "tag-refused",
-        f"The tag `{tag}` is refused: a config is plain data and runs no code.",
-        "Remove the tag. A layer of your own is named as `type: file.py:ClassName`.",
+        f"The tag `{tag}` is not allowed: a config is plain data and cannot run code.",
+        "Remove the tag. Name a custom layer as `type: file.py:ClassName`.",
     )
 
 
@@ -234,8 +234,8 @@ def test_only_mappings_are_merged(read, text, at):
     assert refusal(read, text) == (
         at,
         "bad-merge",
-        "The merge key `<<` takes an alias of a mapping, such as `<<: *name`.",
-        "Write what it names as keys of this mapping instead.",
+        "The merge key `<<` must be an alias of a mapping, such as `<<: *name`.",
+        "Write its contents as keys of this mapping instead.",
     )
 
 
@@ -246,8 +246,8 @@ def test_a_list_or_mapping_is_no_key(read, text, at):
     assert refusal(read, text) == (
         at,
         "key-not-text",
-        "A key must be a word; here a list or mapping is used as a key.",
-        "Put quotes around it if it is text; delete the extra bracket if it is not a key.",
+        "A key must be a string, got a list or a mapping.",
+        "Put quotes around it if it is a string; delete the extra bracket if it is not a key.",
     )
 
 
@@ -258,12 +258,11 @@ def test_a_colon_without_a_key_is_refused(read):
 
 
 COLUMN = (
-    "Start this line in the same column as the keys beside it, write a space after every colon, and put "
-    "quotes around a "
-    "value that contains `: `."
+    "Start this line in the same column as its sibling keys, write a space after every colon, and "
+    "put quotes around a value that contains `: `."
 )
 SIBLINGS = (
-    "Start keys that belong together in the same column, and look for a bracket or quote too many or too few."
+    "Start keys of the same mapping in the same column, and look for a missing or extra bracket or quote."
 )
 
 
@@ -271,7 +270,7 @@ SIBLINGS = (
     ("text", "at", "said", "hint"),
     [
         ("a:\n\tb: 1", (2, 1), "found character that cannot start any token",
-         "YAML is indented with spaces; this line starts with a tab."),
+         "Indent with spaces: this line starts with a tab."),
         ("a: b: c", (1, 5), "mapping values are not allowed in this context", COLUMN),
         ("a: 1\n  b: 2", (2, 4), "mapping values are not allowed in this context", COLUMN),
         ("a:\n  units:3\n  b: 1", (3, 4), "mapping values are not allowed in this context", COLUMN),
@@ -283,14 +282,13 @@ SIBLINGS = (
          "Close the bracket that opens at line 2, column 4, or add a comma."),
         ('a: 1\nb: "abc\nc: 3', (2, 4), "found unexpected end of stream", "Close the quote that opens here."),
         ("a: *.csv", (1, 5), "did not find expected alphabetic or numeric character",
-         "Put quotes around a value that starts with `*`, `&` or `!`; YAML gives these a meaning of their "
-         "own."),
+         "Put quotes around a value that starts with `*`, `&` or `!`, which are YAML syntax."),
         ("a: @x", (1, 4), "found character that cannot start any token",
          "Put quotes around a value that starts with `@`, `%` or a backtick."),
         ('a: "C:\\data"', (1, 7), "found unknown escape character",
-         'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'),
+         'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'),
         ('a: "\\ud800"', (1, 7), "found invalid Unicode character escape code",
-         'Between double quotes a backslash begins an escape such as "\\n"; single quotes keep it as it is.'),
+         'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'),
     ],
 )  # fmt: skip
 def test_broken_yaml_is_refused_with_what_to_do(read, text, at, said, hint):
@@ -308,7 +306,7 @@ def test_broken_yaml_is_refused_with_what_to_do(read, text, at, said, hint):
     ],
 )
 def test_text_that_is_not_utf8_is_refused(read, content, at, byte):
-    message = f"The file is not UTF-8 text: byte 0x{byte} cannot stand here."
+    message = f"The file is not UTF-8 text: byte 0x{byte} is invalid here."
     assert refusal(read, content) == (at, "not-utf8", message, "Save it as UTF-8.")
 
 
@@ -317,22 +315,22 @@ def test_control_characters_are_refused(read, character):
     assert refusal(read, f"é: 1\nbé: {character}") == (
         (2, 5),
         "bad-character",
-        "The file holds a control character that YAML does not allow.",
-        'Delete it; in a quoted text write it as an escape such as "\\t".',
+        "The file contains a control character that YAML does not allow.",
+        'Delete it, or write it as an escape such as "\\t" in a quoted string.',
     )
 
 
 TOO_LARGE = (
     (1, 1),
     "file-too-large",
-    "The file is larger than 1 MiB; no config needs that.",
-    "Is it a data file? Data is named under `data:`, not passed as a config.",
+    "The file is larger than 1 MiB, the limit for configs.",
+    "If it is a data file, name it under `data:` of a config.",
 )
 
 
 def test_a_large_file_is_refused_and_the_largest_that_is_allowed_is_read(read):
     assert refusal(read, b"a: 1 #" + b"x" * (MAX_BYTES - 5)) == TOO_LARGE
-    assert read(b"a: 1 #" + b"x" * (MAX_BYTES - 6)).plain() == {"a": 1}
+    assert read(b"a: 1 #" + b"x" * (MAX_BYTES - 6)).to_plain() == {"a": 1}
 
 
 def test_an_endless_file_is_refused():
@@ -388,12 +386,15 @@ def unreadable(name):
 
 def test_a_missing_file_is_named(tmp_path):
     assert unreadable(tmp_path / "no.yaml") == (
-        "There is no such file.", "Check the path; it is relative to this directory.",
+        "The file does not exist.", "Check the path; it is relative to the working directory.",
     )  # fmt: skip
 
 
 def test_a_directory_is_no_config(tmp_path):
-    assert unreadable(tmp_path) == ("This is a directory, not a config file.", "Name a file in it.")
+    assert unreadable(tmp_path) == (
+        "This is a directory, not a config file.",
+        "Name a file in the directory.",
+    )
 
 
 def test_other_failures_to_read_are_told(tmp_path):
@@ -420,6 +421,6 @@ def test_permission_denied_is_told_for_anyone(monkeypatch, tmp_path):
 
 
 def test_a_quoted_merge_key_is_a_key_like_others(read):
-    assert read('a: &a {b: 1}\nc: {"<<": *a, d: 2}\ne: {<<: *a, d: 2}\n').plain() == {
+    assert read('a: &a {b: 1}\nc: {"<<": *a, d: 2}\ne: {<<: *a, d: 2}\n').to_plain() == {
         "a": {"b": 1}, "c": {"<<": {"b": 1}, "d": 2}, "e": {"b": 1, "d": 2},
     }  # fmt: skip

@@ -133,7 +133,7 @@ def test_a_path_is_shown_as_yaml_paths_are(path, text):
         (float("nan"), ".nan"),
         (float("inf"), ".inf"),
         (float("-inf"), "-.inf"),
-        (10**400, "a number of 401 digits"),
+        (10**400, "an integer of 401 digits"),
         ("relu", '"relu"'),
         ("x" * 100, '"' + "x" * 59 + '…"'),
         ({"a": 1}, "a mapping"),

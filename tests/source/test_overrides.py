@@ -20,7 +20,7 @@ train: {epochs: 1, metrics: [accuracy]}
 
 
 def names(items):
-    plain = [item.plain() for item in items]
+    plain = [item.to_plain() for item in items]
     return [value.get("name", "") if isinstance(value, dict) else str(value).lower() for value in plain]
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_key_and_value_is_refused(option):
         (
             f"--set {option}",
             "bad-override",
-            "A --set option is `KEY=VALUE`.",
+            "`--set` must be `KEY=VALUE`.",
             "For example `--set train.epochs=3`.",
         )
     ]
@@ -118,7 +118,7 @@ def test_an_unknown_item_is_refused_with_those_there_are():
             "--set model.layers.haed.units=1",
             "bad-override",
             '`model.layers` has no item "haed".',
-            "It has `flatten`, `head`.",
+            "Valid names: `flatten`, `head`.",
         )
     ]
 
@@ -127,18 +127,18 @@ def test_an_unknown_item_is_refused_with_those_there_are():
 def test_an_index_beyond_the_list_is_refused(index):
     ((_, code, message, hint),) = refusals(f"model.layers[{index}].units=1")
     assert code == "bad-override"
-    assert message == f"`model.layers` has 2 items; there is no item {index}."
-    assert hint == "They are counted from 0 to 1."
+    assert message == f"`model.layers` has no item {index}: it has 2 items."
+    assert hint == "Valid indices are 0 to 1."
 
 
 def test_a_number_has_no_keys():
     ((_, code, message, hint),) = refusals("train.epochs.x=1")
-    assert (code, message, hint) == ("bad-override", "`train.epochs` is 1; it has no key `x`.", None)
+    assert (code, message, hint) == ("bad-override", "`train.epochs` has no key `x`: it is 1.", None)
 
 
 def test_a_key_deeper_than_any_config_is_refused():
     ((_, code, message, hint),) = refusals("a." * 5_000 + "b=1")
-    assert (code, message) == ("bad-override", "A key of 5001 steps is deeper than any config.")
+    assert (code, message) == ("bad-override", "The key has 5001 steps; the limit is 100.")
     assert hint == "Shorten the key."
 
 

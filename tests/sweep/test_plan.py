@@ -137,7 +137,7 @@ objective: {metric: loss}
     assert [(problem.severity, problem.code, problem.line) for problem in warnings] == [
         ("warning", "bad-space", 4)
     ]
-    assert "LSTM takes sequences" in warnings[0].message
+    assert "LSTM expects sequences" in warnings[0].message
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class _Vocabulary(Generic[T]):
             raise ArgumentError("idf_weights", message, hint)
         tokens = self._remove_special_tokens(self.entries)
         self._check_tokens(tokens)
-        size = len(self._special_tokens) + len(tokens)
+        size = self._num_special_tokens + len(tokens)
         self._check_sizes(size, len(self.entries))
         return self.max_tokens if self.pad_to_max_tokens else size
 
@@ -123,14 +123,20 @@ class _Vocabulary(Generic[T]):
             raise ArgumentError("idf_weights", message, "Remove `idf_weights`, or change `output_mode`.")
 
     @property
-    def _special_tokens(self) -> list[T | None]:
-        """The tokens that precede the vocabulary: the mask token and the tokens of unknown words."""
-        has_mask_token = self.mask_token is not None and self.output_mode == "int"
-        return [self.mask_token] * has_mask_token + [self.oov_token] * self.num_oov_indices
+    def _num_special_tokens(self) -> int:
+        """The number of tokens that precede the vocabulary: the mask token and those of unknown words."""
+        return self._num_mask_tokens + self.num_oov_indices
+
+    @property
+    def _num_mask_tokens(self) -> int:
+        return 1 if self.mask_token is not None and self.output_mode == "int" else 0
 
     def _remove_special_tokens(self, entries: list[T]) -> list[T]:
-        start = len(self._special_tokens)
-        return entries[start:] if entries[:start] == self._special_tokens else entries
+        start = self._num_special_tokens
+        if len(entries) < start:  # before a list of that length is created
+            return entries
+        special = [self.mask_token] * self._num_mask_tokens + [self.oov_token] * self.num_oov_indices
+        return entries[start:] if entries[:start] == special else entries
 
     def _check_tokens(self, tokens: list[T]) -> None:
         """Check that there are tokens, and that none is repeated or special."""
