@@ -192,7 +192,7 @@ def test_projections_scores_and_sums_are_counted(value, shapes, expected):
 
 def test_a_single_input_is_explained():
     assert shape_error(MULTI, (None, 5, 8)) == (
-        "MultiHeadAttention expects a query and a value, and perhaps a key, got 1.",
+        "MultiHeadAttention expects a query, a value and optionally a key, got 1 inputs.",
         "For self-attention, name the same input twice.",
         None,
     )
@@ -209,8 +209,7 @@ def test_key_and_value_of_different_length_are_explained():
 
 def test_an_unknown_number_of_features_is_explained():
     assert shape_error(MULTI, (None, 5, 8), (None, 6, None)) == (
-        "MultiHeadAttention needs the size of the last axis of its value to create its weights, it "
-        "gets (None, 6, None).",
+        "MultiHeadAttention needs the size of the last axis of its value to create its weights, got (None, 6, None).",
         "Declare the size of that axis in `model.input` or before this layer.",
         None,
     )

@@ -231,5 +231,5 @@ def held(layer):
 
 
 def test_a_cell_on_its_own_says_how_to_use_it():
-    with pytest.raises(ShapeError, match="cannot stand on its own"):
+    with pytest.raises(ShapeError, match="cannot be used as a layer"):
         LAYERS.parse({"type": "LSTMCell", "units": 2}).infer((Tensor((None, 3)),))

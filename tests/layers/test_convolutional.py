@@ -305,7 +305,7 @@ def test_filters_that_do_not_divide_into_groups_are_explained():
 def test_strides_with_dilation_are_explained():
     assert argument_refusal(declared("Conv2D", strides=2, dilation_rate=[1, 2])) == (
         ("dilation_rate",),
-        "Conv2D has strides 2 x 2 and dilation_rate 1 x 2; at most one of them may be above 1. "
+        "Conv2D accepts `strides` or `dilation_rate` above 1, not both, got 2 x 2 and 1 x 2. "
         "Remove `dilation_rate`, or `strides`.",
     )
 
@@ -313,8 +313,8 @@ def test_strides_with_dilation_are_explained():
 def test_output_padding_without_strides_is_explained():
     assert argument_refusal(declared("Conv2DTranspose", output_padding=1)) == (
         ("output_padding",),
-        "Conv2DTranspose has output_padding 1 x 1 with strides 1 x 1; output_padding must be below "
-        "strides along each axis. Remove `output_padding`, or use larger strides.",
+        "`output_padding` must be below `strides` along each axis, got 1 x 1 with strides 1 x 1. "
+        "Remove `output_padding`, or use larger strides.",
     )
 
 
@@ -326,7 +326,7 @@ def test_lora_with_a_constraint_is_refused():
 def test_sizes_for_another_number_of_axes_are_explained():
     assert argument_refusal(declared("Conv2D", kernel_size=[3])) == (
         ("kernel_size",),
-        "[3] has 1 size; expected a positive whole number, or a list of 2 of them.",
+        "`kernel_size` must be a positive integer or a list of 2 positive integers, got [3] of length 1.",
     )
 
 

@@ -156,8 +156,11 @@ def said(value):
 
 def test_a_vocabulary_file_is_explained():
     message, hint = said({"type": "StringLookup", "vocabulary": "words.txt"})
-    assert message == '`vocabulary` is "words.txt"; files are not read from a config.'
-    assert hint == "List the entries, as in `vocabulary: [cat, dog]`, or leave it out to learn it from data."
+    assert (
+        message
+        == '`vocabulary` must be a list, got the string "words.txt"; files are not read from a config.'
+    )
+    assert hint == "List the entries, as in `vocabulary: [cat, dog]`, or remove it to learn it from data."
 
 
 def test_a_word_twice_is_explained():

@@ -158,7 +158,7 @@ def test_only_dot_multiplies(value, shapes, expected):
 
 def test_shapes_that_do_not_match_are_all_shown():
     assert shape_error({"type": "Add"}, (None, 8, 8, 16), (None, 8, 8, 32)) == (
-        "Add expects inputs of one shape, where axes of size 1 stretch, got (None, 8, 8, 16) and "
+        "Add expects inputs of the same shape, or axes of size 1 to stretch, got (None, 8, 8, 16) and "
         "(None, 8, 8, 32): 16 and 32 do not match.",
         "Give the layers before it outputs of the same size, or join them with Concatenate.",
         None,
@@ -185,13 +185,13 @@ def test_images_of_different_size_cannot_be_concatenated():
 
 def test_inputs_of_different_rank_cannot_be_concatenated():
     assert shape_error({"type": "Concatenate"}, (None, 8), (None, 4, 8))[0] == (
-        "Concatenate expects inputs of one rank, got (None, 8) and (None, 4, 8)."
+        "Concatenate expects inputs of the same rank, got (None, 8) and (None, 4, 8)."
     )
 
 
 def test_vectors_of_different_size_have_no_dot_product():
     assert shape_error({"type": "Dot", "axes": -1}, (None, 8), (None, 9)) == (
-        "Dot sums axis 1 of (None, 8) and axis 1 of (None; 9), their sizes must be equal, got 8 and 9.",
+        "Dot sums axis 1 of (None, 8) and axis 1 of (None, 9); their sizes must be equal, got 8 and 9.",
         "Choose axes of the same size with `axes: [first, second]`.",
         "axes",
     )

@@ -146,7 +146,7 @@ def test_moving_statistics_are_not_trained():
 
 def test_groups_that_do_not_divide_the_channels_are_explained():
     assert shape_error({"type": "GroupNormalization"}, (None, 8, 8, 16)) == (
-        "GroupNormalization cannot split 16 channels into 32 equal groups, it gets (None, 8, 8, 16).",
+        "GroupNormalization cannot split 16 channels into 32 equal groups, got (None, 8, 8, 16).",
         "Use a divisor of 16, such as `groups: 16`.",
         "groups",
     )

@@ -289,7 +289,7 @@ def test_an_image_without_channels_is_explained():
 def test_arithmetic_is_explained():
     message, hint = said({"type": "Rescaling", "scale": "1/255"})
     assert message == '`scale` must be a number or a list of numbers, got the string "1/255".'
-    assert hint == "A config does no arithmetic: write 0.00392156862745098."
+    assert hint == "Write 0.00392156862745098: a config cannot contain arithmetic."
 
 
 def test_a_fraction_of_a_category_is_explained():

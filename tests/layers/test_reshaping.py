@@ -135,7 +135,7 @@ def test_arguments_of_spatial_layers_agree_with_keras(kind, arguments):
 
 @pytest.mark.parametrize("kind", PADDING)
 def test_negative_padding_is_refused(kind):
-    with pytest.raises(ValidationError, match="-1 is no size; expected a whole number of at least 0"):
+    with pytest.raises(ValidationError, match="`padding` must be an integer of at least 0"):
         LAYERS.parse(declared(kind, padding=-1))
 
 
@@ -262,8 +262,8 @@ def test_two_computed_axes_are_explained():
 
 def test_a_target_shape_that_is_no_list_is_explained():
     assert argument_refusal(declared("Reshape", target_shape=784)) == (
-        "784 is no list; expected a list of integers of at least 0, one of which may be -1. Such as "
-        "[28, 28, 1]."
+        "`target_shape` must be a list of integers of at least 0, one of which may be -1, got 784. "
+        "For example [28, 28, 1]."
     )
 
 
@@ -276,7 +276,7 @@ def test_a_permutation_with_the_batch_axis_is_explained():
 
 def test_a_permutation_of_too_few_axes_is_explained():
     assert refusal(declared("Permute"), (None, 8, 8, 3)) == (
-        "Permute with dims [2, 1] expects inputs of 2 axes after the batch, got (None, 8, 8, 3). "
+        "Permute with `dims` [2, 1] expects inputs of 2 axes after the batch, got (None, 8, 8, 3). "
         "List 3 in `dims`, such as [3, 2, 1].",
         "dims",
     )
