@@ -44,24 +44,77 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=12),
     st.sampled_from(
-        ["Dense", "Conv2D", "lstm", "Flatten", "relu", "adam", "mse", "accuracy", "digits", "sklearn",
-         "x.py:X", "same",
-         "channels_first", "EarlyStopping", "val_loss", "float16", "[/b]",
-         "${a}", "${width}-${", "$${", "previous", "input", "dense:1", "c.yaml", "\x1b[1m", "../x", "a" * 300]
+        [
+            "Dense",
+            "Conv2D",
+            "lstm",
+            "Flatten",
+            "relu",
+            "adam",
+            "mse",
+            "accuracy",
+            "digits",
+            "sklearn",
+            "x.py:X",
+            "same",
+            "channels_first",
+            "EarlyStopping",
+            "val_loss",
+            "float16",
+            "[/b]",
+            "${a}",
+            "${width}-${",
+            "$${",
+            "previous",
+            "input",
+            "dense:1",
+            "c.yaml",
+            "\x1b[1m",
+            "../x",
+            "a" * 300,
+        ]
     ),
-    st.sampled_from([0, 1, -1, 2, 3, 10, 2**31, 10**400, 0.5, [], {}, [1, 2], [3, 3], [-1], [None, 4],
-     [[1]]]),
-)  # fmt: skip
+    st.sampled_from(
+        [0, 1, -1, 2, 3, 10, 2**31, 10**400, 0.5, [], {}, [1, 2], [3, 3], [-1], [None, 4], [[1]]]
+    ),
+)
 KEYS = st.one_of(
     st.sampled_from(
-        ["type", "name", "units", "layers", "layer", "model", "input", "train", "loss", "data",
-         "activation", "rate",
-         "kernel_size", "filters", "callbacks", "metrics", "optimizer", "inputs", "repeat",
-         "output_shape", "block", "blocks", "with", "reuse", "vars", "params", "extends", "<<", "outputs",
-          "dtype"]
+        [
+            "type",
+            "name",
+            "units",
+            "layers",
+            "layer",
+            "model",
+            "input",
+            "train",
+            "loss",
+            "data",
+            "activation",
+            "rate",
+            "kernel_size",
+            "filters",
+            "callbacks",
+            "metrics",
+            "optimizer",
+            "inputs",
+            "repeat",
+            "output_shape",
+            "block",
+            "blocks",
+            "with",
+            "reuse",
+            "vars",
+            "params",
+            "extends",
+            "<<",
+            "outputs",
+            "dtype",
+        ]
     ),
     st.text(max_size=8),
-)  # fmt: skip
+)
 DOCUMENTS = st.recursive(
     SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
@@ -154,13 +207,13 @@ def test_values_replaced_and_keys_renamed(tmp_path, data):
 
 @fuzz
 @given(DOCUMENTS)
-def test_any_yaml_at_all(tmp_path, document):
+def test_arbitrary_yaml(tmp_path, document):
     assert_answered(tmp_path, _dump(document))
 
 
 @fuzz
 @given(st.lists(st.dictionaries(KEYS, SCALARS, max_size=5), min_size=1, max_size=6), SCALARS)
-def test_any_layers_at_all(tmp_path, layers, shape):
+def test_arbitrary_layers(tmp_path, layers, shape):
     assert_answered(tmp_path, _dump({"model": {"input": shape, "layers": layers}}))
 
 
@@ -189,7 +242,7 @@ def test_layers_of_the_catalogue_in_any_order(tmp_path, layers, shape):
 
 @fuzz
 @given(content=st.one_of(st.binary(max_size=80), st.sampled_from(TEXTS).map(str.encode)))
-def test_standard_input_too(monkeypatch, content):
+def test_standard_input(monkeypatch, content):
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
     checked = check_config(STDIN)
     assert checked.file == "<stdin>"

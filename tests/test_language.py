@@ -35,13 +35,13 @@ def test_an_example_has_no_problem(valid, name):
     valid(name)
 
 
-def test_names_are_as_the_page_says(valid):
+def test_names_match_the_page(valid):
     names = [node.name for node in valid("blocks.yaml").graph.nodes]
     assert "pair.residual_1.normalized" in names
     assert {"stem.normalized", "dense", "dense_1"} <= set(names)
 
 
-def test_what_extends_changes_what_it_says_and_nothing_else(valid):
+def test_extends_changes_only_overridden_values(valid):
     base, wide = valid("base.yaml").config, valid("wide.yaml").config
     assert wide.model.layers[0].layer.units == 512
     assert (wide.train.epochs, wide.train.optimizer.learning_rate) == (20, 1e-4)
@@ -58,5 +58,5 @@ def test_what_extends_changes_what_it_says_and_nothing_else(valid):
         ("blocks.yaml", "model.layers.stem.with.kernel_size=1"),
     ],
 )
-def test_values_are_set_as_the_page_says(valid, name, override):
+def test_set_values_match_the_page(valid, name, override):
     assert valid(name, override).config != valid(name).config

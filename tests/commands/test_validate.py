@@ -74,8 +74,8 @@ def test_github_reads_annotations(folder):
     (folder / "odd,name.yaml").write_text(GOOD.replace("3}", "'100%'}"))
     lines = invoke("validate", "--format", "github", "odd,name.yaml", "good.yaml").stdout.splitlines()
     assert lines == [
-        '::error file=odd%2Cname.yaml,line=4,col=28,title=layercli wrong-type::`units` is "100%25"; it must be a '
-        "positive whole number.%0Afix: For example `units: 64`.",
+        "::error file=odd%2Cname.yaml,line=4,col=28,title=layercli wrong-type::`units` must be a positive "
+        'integer, got the string "100%25".%0Afix: For example `units: 64`.',
         "2 files checked: 1 error.",
     ]
 

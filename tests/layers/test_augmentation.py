@@ -116,7 +116,7 @@ def test_defaults_are_those_of_keras(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(None,), (None, 8), (None, 8, 8), (None, 2, 8, 8, 3)])
-def test_what_is_no_batch_of_images_is_refused(kind, shape):
+def test_non_image_batches_are_refused(kind, shape):
     with pytest.raises(RankError, match="expects images of shape"):
         LAYERS.parse({"type": kind} | REQUIRED.get(kind, {})).infer((Tensor(shape),))
 

@@ -41,9 +41,13 @@ SET_BY_KERAS = {
 """Arguments of base classes that their subclasses set themselves."""
 
 NO_USE_FOR_FACTOR = {
-    "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "MaxNumBoundingBoxes", "MixUp",
-    "RandomColorJitter", "RandomCrop",
-}  # fmt: skip
+    "ContrastLimitedAdaptiveHistogramEqualization",
+    "Equalization",
+    "MaxNumBoundingBoxes",
+    "MixUp",
+    "RandomColorJitter",
+    "RandomCrop",
+}
 """Classes that take a factor only since their base does."""
 
 LEFT_OUT = {
@@ -60,9 +64,16 @@ ONLY_OURS = {"Pipeline": {"dtype"}}
 """Keras's class takes it by ``**kwargs`` of no base that names it."""
 
 SHAPES = [
-    (None, 8), (None, 8, 6), (None, 8, 8, 3), (None, 6, 8, 8, 3), (None, 4, 6, 8, 8, 3), (None,),
-    (None, 784), (None, 32, 32, 3), (None, 16000, 1),
-]  # fmt: skip
+    (None, 8),
+    (None, 8, 6),
+    (None, 8, 8, 3),
+    (None, 6, 8, 8, 3),
+    (None, 4, 6, 8, 8, 3),
+    (None,),
+    (None, 784),
+    (None, 32, 32, 3),
+    (None, 16000, 1),
+]
 """Some layer's input each."""
 
 
@@ -124,14 +135,14 @@ def test_every_public_layer_is_in_the_catalogue_or_refused():
 
 
 @pytest.mark.parametrize("name", [name for name in public_classes(keras.layers) if LAYERS.find(name)])
-def test_every_name_of_a_layer_leads_to_the_class_that_keras_means(name):
+def test_layer_names_resolve_to_keras_classes(name):
     cls = getattr(keras.layers, name)
     assert getattr(keras.layers, LAYERS.find(name)) is cls
     for spelling in (name.lower(), keras.src.utils.naming.to_snake_case(name), name.upper()):
         assert LAYERS.find(spelling) == LAYERS.find(name)
 
 
-def test_nothing_is_both_described_and_refused_and_nothing_is_invented():
+def test_described_and_unavailable_layers_are_disjoint_keras_names():
     assert not set(LAYERS.names) & set(LAYERS.unavailable)
     ours = [*LAYERS.names, *LAYERS.aliases, *LAYERS.unavailable]
     assert [name for name in ours if not hasattr(keras.layers, name)] == ["BatchNorm", "LayerNorm"]
@@ -147,15 +158,16 @@ def test_a_layer_has_the_arguments_and_defaults_of_keras(name):
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_a_layer_takes_all_that_keras_writes_into_its_config(name):
+def test_layer_accepts_its_keras_config(name):
     layer = keras_object(
         next(layer for layer in held(LAYERS.parse(example_of(name))) if layer.type_name() == name)
     )
     settled = {
         "LayerNormalization": {"rms_scaling"},  # deprecated; another layer does it
-        "IntegerLookup": {"vocabulary_size"}, "StringLookup": {"vocabulary_size"},
+        "IntegerLookup": {"vocabulary_size"},
+        "StringLookup": {"vocabulary_size"},
         "TextVectorization": {"vocabulary_size"},  # counted by Keras
-    }.get(name, set())  # fmt: skip
+    }.get(name, set())
     written = set(layer.get_config()) - set(BY_OTHER_MEANS) - settled
     assert written - set(LAYERS.load(name).model_fields) == set()
 
@@ -180,7 +192,7 @@ def test_initializers_regularizers_and_constraints_are_those_of_keras(catalogue,
 @pytest.mark.parametrize(
     "name", ["uniform", "normal", "zero", "one", "glorot_uniform", "l1", "l1l2", "max_norm"]
 )
-def test_a_short_name_means_what_keras_means(name):
+def test_short_names_match_keras(name):
     for catalogue, home in OTHERS:
         if catalogue.find(name):
             assert type(home.get(name)) is getattr(home, catalogue.find(name))
@@ -230,6 +242,6 @@ def held(layer):
                 yield from held(item)
 
 
-def test_a_cell_on_its_own_says_how_to_use_it():
+def test_error_for_a_cell_as_a_layer():
     with pytest.raises(ShapeError, match="cannot be used as a layer"):
         LAYERS.parse({"type": "LSTMCell", "units": 2}).infer((Tensor((None, 3)),))

@@ -256,14 +256,14 @@ def argument_refusal(value):
     return error["loc"], f"{error['msg']} {error['ctx']['hint'] or ''}".strip()
 
 
-def test_images_without_channels_are_told_apart():
+def test_images_without_channels_are_reported():
     assert refusal(declared("Conv2D"), (None, 28, 28)) == (
         "Conv2D expects images of shape (batch, height, width, channels), rank 4, got (None, 28, 28).",
         None,
     )
 
 
-def test_a_rank_error_shows_where_the_channels_stand():
+def test_rank_error_names_the_channel_axis():
     assert refusal(declared("Conv2D", data_format="channels_first"), (None, 28, 28)) == (
         "Conv2D expects images of shape (batch, channels, height, width), rank 4, got (None, 28, 28).",
         None,
@@ -337,7 +337,7 @@ def test_missing_filters_are_explained():
     )
 
 
-def test_a_misspelt_argument_is_recognised():
+def test_misspelt_argument_is_recognized():
     assert argument_refusal(declared("Conv2D", kernel=3)) == (
         ("kernel",),
         'Conv2D has no argument "kernel". Did you mean `kernel_size`?',

@@ -49,7 +49,7 @@ def test_embedding_agrees_with_keras(shape, arguments, dtype):
 @pytest.mark.parametrize("kind", ["Masking", "Identity"])
 @pytest.mark.parametrize("shape", [(None,), (None, 4), (None, None, 3)])
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
-def test_layers_that_keep_their_input_agree_with_keras(kind, shape, dtype):
+def test_identity_and_masking_agree_with_keras(kind, shape, dtype):
     assert_parity({"type": kind}, shape, dtype=dtype)
 
 
@@ -104,7 +104,7 @@ def test_reversible_embedding_agrees_with_keras(shape, arguments, dtype):
     ids=str,
 )
 @pytest.mark.parametrize("lora", [{}, {"lora_rank": 2}, {"lora_rank": 2, "lora_alpha": 1.0}])
-def test_low_rank_updates_and_constraints_exclude_each_other_as_in_keras(value, lora):
+def test_lora_and_constraints_are_exclusive_as_in_keras(value, lora):
     assert_parity(value | lora, (None, 3))
 
 
@@ -228,7 +228,7 @@ def test_spaces_in_an_equation_are_explained():
     )
 
 
-def test_an_equation_for_another_rank_is_explained():
+def test_equation_for_a_different_rank_is_explained():
     with pytest.raises(ShapeError) as caught:
         LAYERS.parse(EINSUM | {"equation": "abc,cd->abd", "output_shape": [None, 5]}).infer(
             (Tensor((None, 3)),)
@@ -237,7 +237,7 @@ def test_an_equation_for_another_rank_is_explained():
     assert caught.value.argument == "equation"
 
 
-def test_initializers_and_regularizers_that_keras_does_not_know_by_their_name_are_made():
+def test_objects_without_a_keras_short_name_are_created():
     layer = keras_object(
         LAYERS.parse(
             {"type": "Dense", "units": 1, "bias_initializer": "constant", "kernel_regularizer": "l1l2"}
@@ -251,7 +251,7 @@ def test_initializers_and_regularizers_that_keras_does_not_know_by_their_name_ar
     ("catalogue", "home"),
     [(INITIALIZERS, "initializers"), (REGULARIZERS, "regularizers"), (CONSTRAINTS, "constraints")],
 )
-def test_every_bare_name_is_one_that_keras_takes(catalogue, home):
+def test_bare_names_are_keras_names(catalogue, home):
     for name in [*catalogue.names, *catalogue.aliases]:
         if name not in catalogue.not_by_name:
             assert getattr(keras, home).get(catalogue.parse_or_name(name)) is not None

@@ -130,7 +130,7 @@ def test_text_agrees_with_keras_on_arguments(arguments, split):
     check("TextVectorization", arguments | {"split": split}, [(None,), (None, 1), (None, 3)], "string")
 
 
-def test_any_number_of_unknown_indices_is_checked_without_making_them():
+def test_large_num_oov_indices_use_no_memory():
     value = {
         "type": "StringLookup",
         "num_oov_indices": 2**31 - 1,
@@ -141,7 +141,7 @@ def test_any_number_of_unknown_indices_is_checked_without_making_them():
     assert outputs == (Tensor((None, 2**31)),)
 
 
-def test_lengths_of_ngrams_reach_keras_as_the_tuple_it_asks_for():
+def test_ngrams_are_passed_to_keras_as_a_tuple():
     layer = LAYERS.parse({"type": "TextVectorization", "ngrams": [1, 3]})
     assert layer.arguments()["ngrams"] == (1, 3)
     assert layer.to_plain()["ngrams"] == [1, 3]
@@ -163,7 +163,7 @@ def test_a_vocabulary_file_is_explained():
     assert hint == "List the entries, as in `vocabulary: [cat, dog]`, or remove it to learn it from data."
 
 
-def test_a_word_twice_is_explained():
+def test_duplicate_word_is_explained():
     assert said({"type": "StringLookup", "vocabulary": ["a", "a"]}) == (
         '`vocabulary` contains "a" twice.',
         "Remove one.",

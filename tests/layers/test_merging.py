@@ -112,7 +112,7 @@ def test_dot_agrees_with_keras(axes, shapes):
 
 
 @pytest.mark.parametrize("axes", [[1], [1, 2, 3], 1.5, "1", None, [1, 1.5]])
-def test_axes_of_dot_that_keras_refuses_are_refused(axes):
+def test_dot_refuses_axes_that_keras_refuses(axes):
     assert_parity({"type": "Dot", "axes": axes}, (None, 3, 4), (None, 3, 4))
 
 
@@ -156,7 +156,7 @@ def test_only_dot_multiplies(value, shapes, expected):
     assert inferred.multiply_adds == expected
 
 
-def test_shapes_that_do_not_match_are_all_shown():
+def test_error_shows_all_mismatched_shapes():
     assert shape_error({"type": "Add"}, (None, 8, 8, 16), (None, 8, 8, 32)) == (
         "Add expects inputs of the same shape, or axes of size 1 to stretch, got (None, 8, 8, 16) and "
         "(None, 8, 8, 32): 16 and 32 do not match.",

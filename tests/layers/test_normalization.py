@@ -55,7 +55,7 @@ def test_lists_of_axes_agree_with_keras(kind, shape, axis):
 
 
 @pytest.mark.parametrize("kind", AXIS)
-def test_lists_are_refused_where_keras_takes_one_axis(kind):
+def test_single_axis_arguments_refuse_lists(kind):
     assert_parity(declared(kind, axis=[1, 2]), (None, 4, 8))
 
 
@@ -160,7 +160,7 @@ def test_the_batch_axis_is_explained():
     )
 
 
-def test_an_axis_that_is_not_there_is_explained():
+def test_missing_axis_is_explained():
     assert shape_error({"type": "LayerNormalization", "axis": 3}, (None, 4, 8)) == (
         "LayerNormalization cannot normalize axis 3 of (None, 4, 8).",
         "Axis 0 is the batch, axis -1 is the last one.",

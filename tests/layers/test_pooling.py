@@ -128,7 +128,7 @@ def test_defaults_are_those_of_keras(kind):
 
 
 @pytest.mark.parametrize("axes", AXES)
-def test_max_pooling_has_a_size_by_default_and_average_pooling_none(axes):
+def test_only_max_pooling_has_a_default_size(axes):
     assert_built_alike({"type": f"MaxPooling{axes}D"})
     assert_parity({"type": f"MaxPooling{axes}D"}, shape_of(f"MaxPooling{axes}D"))
     assert_parity({"type": f"AveragePooling{axes}D"}, shape_of(f"MaxPooling{axes}D"))
@@ -219,10 +219,10 @@ def test_pooling_has_no_weights_and_no_products(kind):
 
 @pytest.mark.parametrize("kind", ["MaxPooling1D", "AveragePooling1D"])
 @pytest.mark.parametrize("arguments", [{"padding": "SAME"}, {"data_format": "Channels_First"}])
-def test_pooling_takes_capitals_where_keras_does(kind, arguments):
+def test_pooling_accepts_capitals_as_in_keras(kind, arguments):
     assert_parity({"type": kind, "pool_size": 2, **arguments}, (None, 6, 4))
 
 
-def test_adaptive_pooling_takes_no_capitals():
+def test_adaptive_pooling_refuses_capitals():
     value = {"type": "AdaptiveMaxPooling1D", "output_size": 2, "data_format": "Channels_First"}
     assert_parity(value, (None, 6, 4))

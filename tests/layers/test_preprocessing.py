@@ -57,7 +57,7 @@ def test_shared_arguments_agree_with_keras(kind, arguments):
 
 
 @pytest.mark.parametrize("scale", [2, 0.5, [1.0, 2.0, 3.0], "a", None, [[1.0], [1.0, 2.0]]])
-def test_rescaling_agrees_with_keras_where_numbers_are_given(scale):
+def test_rescaling_agrees_with_keras(scale):
     ours = static({"type": "Rescaling", "scale": scale}, Tensor((None, 4)))
     if isinstance(scale, (int, float)) or scale == [1.0, 2.0, 3.0]:
         check("Rescaling", {"scale": scale, "offset": scale})
@@ -66,7 +66,7 @@ def test_rescaling_agrees_with_keras_where_numbers_are_given(scale):
 
 
 @pytest.mark.parametrize("axis", [-1, 1, 0, 3, -4, None, [], [1], [1, 2], [2, 1], [-1, -1], [1, -1], [0]])
-def test_normalization_keeps_the_axes_that_keras_keeps(axis):
+def test_normalization_axes_agree_with_keras(axis):
     check("Normalization", {"axis": axis}, [*SHAPES, (None, None, 3), (None, 4, 3), (None, 3, None)])
 
 
@@ -77,7 +77,7 @@ ONES = [1.0, 1.0, 1.0]
     "mean", [None, 1, 2.5, [], [1.0], [1.0, 2.0], ONES, [ONES], [ONES] * 4, [[1.0]] * 4, [1.0] * 4]
 )
 @pytest.mark.parametrize("axis", [-1, None, [1, 2], [2, 1], [1, 1]])
-def test_a_given_mean_agrees_with_keras(mean, axis):
+def test_explicit_mean_agrees_with_keras(mean, axis):
     for shape in [(None, 4, 3), (None, None, 3), (None, 3)]:
         assert_parity({"type": "Normalization", "axis": axis, "mean": mean, "variance": mean}, shape)
 
@@ -136,7 +136,7 @@ def test_resizing_agrees_with_keras_on_arguments(arguments):
 
 @pytest.mark.parametrize("kind", ["Resizing", "CenterCrop"])
 @pytest.mark.parametrize("shape", [(None,), (None, 8), (None, 8, 8), (None, 2, 8, 8, 3)])
-def test_what_is_no_batch_of_images_is_refused(kind, shape):
+def test_non_image_batches_are_refused(kind, shape):
     with pytest.raises(RankError):
         LAYERS.parse({"type": kind} | REQUIRED[kind]).infer((Tensor(shape),))
 
@@ -249,7 +249,7 @@ def test_a_mean_without_a_variance_is_explained():
     assert hint == "Add `variance`, or remove `mean` to compute both from data."
 
 
-def test_bins_that_do_not_rise_are_explained():
+def test_unsorted_bins_are_explained():
     assert said({"type": "Discretization", "bin_boundaries": [2.0, 1.0]}) == (
         "`bin_boundaries` must be in ascending order.",
         "Sort them.",
@@ -267,7 +267,7 @@ def test_cropping_and_padding_at_once_is_explained():
     assert said(value)[0] == "Resizing cannot both crop and pad to keep the aspect ratio."
 
 
-def test_a_mean_for_another_number_of_channels_is_explained():
+def test_mean_with_wrong_channel_count_is_explained():
     with pytest.raises(ShapeError) as caught:
         LAYERS.parse({"type": "Normalization", "mean": [0.5, 0.5], "variance": [1.0, 1.0]}).infer(
             (Tensor((None, 8, 8, 3)),)

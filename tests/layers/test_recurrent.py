@@ -117,7 +117,7 @@ def test_flags_of_rnn_agree_with_keras(flag):
 
 
 @pytest.mark.parametrize("cell", ["LSTMCell", "GRUCell", "SimpleRNNCell"])
-def test_a_cell_on_its_own_is_refused_as_by_keras(cell):
+def test_cell_as_a_layer_is_refused_as_by_keras(cell):
     assert_parity({"type": cell, "units": 3}, (None, 5, 3))
     assert_parity({"type": "StackedRNNCells", "cells": [{"type": cell, "units": 3}]}, (None, 5, 3))
 
@@ -236,7 +236,7 @@ def test_products_are_counted_for_every_timestep_and_gate(value, shape, expected
     assert multiply_adds(value, shape) == expected
 
 
-def test_a_vector_where_a_sequence_belongs_is_explained():
+def test_vector_instead_of_sequence_is_explained():
     assert shape_error(LSTM, (None, 128)) == (
         "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 128).",
         "If the layer before is recurrent, set `return_sequences: true` on it; otherwise create a "
@@ -245,7 +245,7 @@ def test_a_vector_where_a_sequence_belongs_is_explained():
     )
 
 
-def test_an_image_where_a_sequence_belongs_is_explained():
+def test_image_instead_of_sequence_is_explained():
     assert shape_error(LSTM, (None, 10, 8, 8)) == (
         "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 10, 8, 8).",
         "To flatten each timestep, use {type: TimeDistributed, layer: {type: Flatten}}.",
@@ -269,7 +269,7 @@ def test_a_cell_in_the_stack_is_explained():
     )
 
 
-def test_a_layer_where_a_cell_belongs_is_explained():
+def test_layer_instead_of_cell_is_explained():
     assert refusal({"type": "RNN", "cell": LSTM}) == (
         "LSTM is not a cell (one timestep of a recurrent layer).",
         "Did you mean `LSTMCell`?",

@@ -64,7 +64,7 @@ def test_reshape_agrees_with_keras(shape, target):
 
 
 @pytest.mark.parametrize("target", [[2.0, 6], [True, 12], ["3", 4], "12", [2**40]])
-def test_reshape_takes_whole_numbers_alone(target):
+def test_reshape_accepts_only_integers(target):
     assert isinstance(static(declared("Reshape", target_shape=target), Tensor((None, 12))), str)
 
 
@@ -229,7 +229,7 @@ def argument_refusal(value):
     return f"{error['msg']} {error['ctx']['hint'] or ''}".strip()
 
 
-def test_a_reshape_to_another_size_is_explained():
+def test_reshape_to_a_different_size_is_explained():
     assert refusal(declared("Reshape", target_shape=[4, 5]), (None, 8, 8)) == (
         "Reshape cannot arrange 64 values in (4, 5): (4, 5) holds 20, and its input is (None, 8, 8). "
         "Write `target_shape: [4, 16]`, for example.",
@@ -237,7 +237,7 @@ def test_a_reshape_to_another_size_is_explained():
     )
 
 
-def test_a_reshape_that_no_single_axis_can_mend_is_explained():
+def test_reshape_without_a_one_axis_fix_is_explained():
     assert refusal(declared("Reshape", target_shape=[5, 7, 3]), (None, 8, 8)) == (
         "Reshape cannot arrange 64 values in (5, 7, 3): (5, 7, 3) holds 105, and its input is (None, "
         "8, 8). The axes of `target_shape` must multiply to 64; the batch axis does not count.",
@@ -260,7 +260,7 @@ def test_two_computed_axes_are_explained():
     )
 
 
-def test_a_target_shape_that_is_no_list_is_explained():
+def test_target_shape_that_is_not_a_list_is_explained():
     assert argument_refusal(declared("Reshape", target_shape=784)) == (
         "`target_shape` must be a list of integers of at least 0, one of which may be -1, got 784. "
         "For example [28, 28, 1]."
@@ -298,7 +298,7 @@ def test_a_sequence_for_repeat_vector_is_explained():
 
 
 @pytest.mark.parametrize("value", [1, [1, 2], [[1, 2], [3, 4]]])
-def test_padding_is_written_out_as_it_is_read(value):
+def test_padding_round_trips(value):
     layer = LAYERS.parse(declared("ZeroPadding2D", padding=value))
     written = layer.to_plain()
     assert LAYERS.parse(written) == layer

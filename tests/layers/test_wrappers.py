@@ -91,7 +91,7 @@ def test_bidirectional_agrees_with_keras(layer, merge_mode, shape):
     ],
     ids=str,
 )
-def test_a_backward_layer_of_its_own_agrees_with_keras(forward, backward):
+def test_custom_backward_layer_agrees_with_keras(forward, backward):
     for merge_mode in ("concat", "ave", None):
         assert_parity(bidirectional(forward, backward_layer=backward, merge_mode=merge_mode), (None, 5, 3))
 
@@ -231,11 +231,11 @@ def test_any_wrapped_recurrent_layer_agrees_with_keras(layer, backward, merge_mo
     ],
     ids=str,
 )
-def test_defaults_are_those_of_keras_inside_too(value):
+def test_nested_defaults_are_those_of_keras(value):
     assert_built_alike(value)
 
 
-def test_the_layer_inside_keeps_its_name():
+def test_nested_layer_keeps_its_name():
     value = distributed(DENSE | {"name": "scorer"})
     layer = LAYERS.parse(value)
     assert keras_object(layer, name="outer").layer.name == "scorer"
@@ -251,11 +251,11 @@ def test_names_inside_bidirectional_are_those_of_keras():
     assert (built.forward_layer.name, built.backward_layer.name) == ("forward_reader", "returner")
 
 
-def test_a_null_name_inside_is_no_name():
+def test_null_name_of_a_nested_layer_is_ignored():
     assert LAYERS.parse(distributed(DENSE | {"name": None})) == LAYERS.parse(distributed(DENSE))
 
 
-def test_a_name_with_a_slash_inside_is_explained():
+def test_nested_name_with_a_slash_is_explained():
     assert refusal(distributed(DENSE | {"name": "a/b"})) == (
         '`name` must be a name of letters, digits, `_`, `-` and `.`, got "a/b".',
         None,
@@ -276,17 +276,17 @@ def test_a_name_with_a_slash_inside_is_explained():
     ],
     ids=str,
 )
-def test_products_are_those_of_the_layers_inside(value, shape, expected):
+def test_wrappers_count_nested_multiply_adds(value, shape, expected):
     assert inferred(value, shape).multiply_adds == expected
 
 
-def test_weights_of_both_directions_are_told_apart():
+def test_bidirectional_weights_have_distinct_names():
     names = [weight.name for weight in inferred(bidirectional(LSTM), (None, 5, 3)).weights]
     assert names[0] == "forward/kernel"
     assert names[3] == "backward/kernel"
 
 
-def test_layers_inside_layers_are_asked_once_each():
+def test_nested_layers_are_inferred_once():
     value = DENSE
     for _ in range(30):
         value = distributed(value)
@@ -327,7 +327,7 @@ def test_a_missing_layer_is_explained():
     )
 
 
-def test_an_unknown_argument_inside_is_placed_inside():
+def test_unknown_nested_argument_is_located():
     message, hint, place = refusal(bidirectional({"type": "LSTM", "unit": 32, "units": 4}))
     assert (message, hint, place) == (
         'LSTM has no argument "unit".',
@@ -336,7 +336,7 @@ def test_an_unknown_argument_inside_is_placed_inside():
     )
 
 
-def test_a_timestep_that_the_layer_cannot_take_is_explained():
+def test_invalid_timestep_shape_is_explained():
     value = distributed(LSTM)
     assert shape_error(value, (None, 5, 3)) == (
         "TimeDistributed passes one timestep at a time to its layer, (None, 3): LSTM expects "

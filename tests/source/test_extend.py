@@ -30,7 +30,7 @@ def refused(name):
     return problem.code, problem.file, problem.line, problem.message
 
 
-def test_mappings_merge_and_all_else_replaces(write):
+def test_extends_merges_mappings_and_replaces_other_values(write):
     write(
         base="a: {b: 1, c: {d: [1, 2], e: x}}\nf: 1\ng: [1, 2]\nh: {i: 1}\n",
         own="extends: base.yaml\na: {c: {d: [3]}, j: 2}\ng: {k: 1}\nh: 5\nf: null\n",
@@ -43,7 +43,7 @@ def test_mappings_merge_and_all_else_replaces(write):
     }
 
 
-def test_arguments_of_another_type_are_not_mixed(write):
+def test_arguments_of_a_different_type_are_not_merged(write):
     write(
         base="a: {type: SGD, momentum: 0.9}\nb: {type: LSTM, units: 3}\nc: adam\n",
         own="extends: base.yaml\na: {type: Adam, beta_1: 0.8}\nb: {type: lstm, dropout: 0.1}\nc: {epsilon: 1}\n",
@@ -66,7 +66,7 @@ def test_a_chain_is_followed_relative_to_each_file(write, tmp_path):
 MODEL = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
 
 
-def test_an_error_points_into_the_file_that_holds_it(write):
+def test_error_points_into_the_right_file(write):
     write(
         base=MODEL.replace("3", "-3") + "seed: x\n",
         middle="extends: base.yaml\n",
@@ -78,13 +78,15 @@ def test_an_error_points_into_the_file_that_holds_it(write):
     ]
     assert found[0][:3] == ("own.yaml", 2, "name")
     assert found[1] == (
-        "base.yaml", 4, "model.layers[0].units",
+        "base.yaml",
+        4,
+        "model.layers[0].units",
         "`units` must be a positive integer, got -3. middle.yaml extends this file (line 1).",
-    )  # fmt: skip
+    )
     assert found[2][:3] == ("base.yaml", 5, "seed")
 
 
-def test_variables_and_blocks_of_the_base_are_there_and_may_be_changed(write):
+def test_variables_and_blocks_are_inherited(write):
     write(
         base='vars: {n: 3, m: 1}\nblocks: {b: {layers: [{type: Dense, units: "${n}"}]}}\n'
         "model: {input: [4], layers: [{block: b}]}\n",
@@ -104,9 +106,11 @@ def test_standard_input_extends_a_file_of_this_directory(write):
 def test_a_circle_is_shown(write):
     write(a="extends: b.yaml\n", b="extends: ./c.yaml\n", c="extends: a.yaml\n")
     assert refused("a.yaml") == (
-        "extends-cycle", "c.yaml", 1,
+        "extends-cycle",
+        "c.yaml",
+        1,
         "These files extend each other in a circle: a.yaml -> b.yaml -> c.yaml -> a.yaml.",
-    )  # fmt: skip
+    )
     write(d="name: x\nextends: d.yaml\n")
     assert refused("d.yaml")[1:3] == ("d.yaml", 2)
 
@@ -121,7 +125,7 @@ def test_a_long_chain_is_refused(write):
     )
 
 
-def test_files_that_are_large_together_are_refused_before_all_are_read(write):
+def test_total_size_limit_applies_before_reading_all_files(write):
     write(
         a="extends: b.yaml\na: [" + "1, " * 150_000 + "]\n",
         b="extends: c.yaml\nb: [" + "1, " * 150_000 + "]\n",
@@ -146,7 +150,7 @@ def test_files_that_are_large_together_are_refused_before_all_are_read(write):
         ('"a\\0.yaml"', None),
     ],
 )
-def test_what_cannot_be_extended_is_refused_at_its_line(write, tmp_path, value, message):
+def test_invalid_extends_is_located(write, tmp_path, value, message):
     (tmp_path / "folder.yaml").mkdir()
     write(own=f"name: x\nextends: {value}\n")
     code, file, line, said = refused("own.yaml")
@@ -155,7 +159,7 @@ def test_what_cannot_be_extended_is_refused_at_its_line(write, tmp_path, value, 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_is_not_waited_for(write, tmp_path):
+def test_extending_a_pipe_does_not_block(write, tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     write(own="extends: pipe.yaml\n")
     waiting = threading.Thread(target=lambda: refused("own.yaml"), daemon=True)
@@ -164,6 +168,6 @@ def test_a_pipe_is_not_waited_for(write, tmp_path):
     assert not waiting.is_alive()
 
 
-def test_what_is_wrong_with_the_base_itself_is_told_there(write):
+def test_errors_in_the_base_are_located_there(write):
     write(base="a: [1\n", own="extends: base.yaml\n")
     assert refused("own.yaml")[:2] == ("yaml-syntax", "base.yaml")

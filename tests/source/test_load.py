@@ -46,7 +46,7 @@ def test_every_line_end_counts(read, end):
     assert (mark.line, mark.column, mark.excerpt) == (3, 8, "c: [1, x]")
 
 
-def test_a_byte_order_mark_is_no_character(read):
+def test_byte_order_mark_is_ignored(read):
     root = read(b"\xef\xbb\xbfa: 1")
     assert root.to_plain() == {"a": 1}
     assert root.keys["a"].column == 1
@@ -76,10 +76,13 @@ def test_aliases_and_merge_keys_are_written_out(read):
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("", "empty"), ("# a comment\n\n", "empty"), ("---\n", "empty"), ("- a\n- b", "a list"),
+        ("", "empty"),
+        ("# a comment\n\n", "empty"),
+        ("---\n", "empty"),
+        ("- a\n- b", "a list"),
         ("hello", "a single value"),
     ],
-)  # fmt: skip
+)
 def test_a_config_is_a_mapping(read, text, kind):
     assert refusal(read, text)[1:] == (
         "not-a-mapping",
@@ -125,7 +128,7 @@ def test_a_number_that_is_far_too_long_is_refused(read):
         ("true: 1\n'true': 2", (2, 1), "line 1, column 1"),
     ],
 )
-def test_a_key_that_stands_twice_is_refused_with_both_places(read, text, at, first):
+def test_duplicate_key_error_names_both_positions(read, text, at, first):
     place, code, message, hint = refusal(read, text)
     key = "a" if text[0] == "a" else "x" if text[0] == "m" else "true"
     assert (place, code) == (at, "duplicate-key")
@@ -136,8 +139,10 @@ def test_every_duplicate_is_reported(read):
     with pytest.raises(LayercliError) as caught:
         read("a: 1\na: 2\nb: 012\na: 3")
     assert [(problem.line, problem.code) for problem in caught.value.problems] == [
-        (2, "duplicate-key"), (3, "ambiguous-number"), (4, "duplicate-key"),
-    ]  # fmt: skip
+        (2, "duplicate-key"),
+        (3, "ambiguous-number"),
+        (4, "duplicate-key"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +194,7 @@ def test_an_alias_bomb_is_refused(read):
 
 
 @pytest.mark.parametrize(("text", "at"), [("a: &a [*a]", (1, 8)), ("a: &a\n  b: [1, *a]", (2, 10))])
-def test_an_anchor_that_holds_itself_is_refused(read, text, at):
+def test_self_referencing_anchor_is_refused(read, text, at):
     assert refusal(read, text) == (
         at,
         "self-reference",
@@ -242,7 +247,7 @@ def test_only_mappings_are_merged(read, text, at):
 @pytest.mark.parametrize(
     ("text", "at"), [("? [a, b]\n: 1", (1, 3)), ("{a: 1}: 2", (1, 1)), ("a: {{ x }}", (1, 5))]
 )
-def test_a_list_or_mapping_is_no_key(read, text, at):
+def test_list_or_mapping_as_a_key_is_refused(read, text, at):
     assert refusal(read, text) == (
         at,
         "key-not-text",
@@ -253,8 +258,11 @@ def test_a_list_or_mapping_is_no_key(read, text, at):
 
 def test_a_colon_without_a_key_is_refused(read):
     assert refusal(read, "a: 1\n'': 2") == (
-        (2, 1), "empty-key", "The key before this colon is empty.", "Write a key, or delete the colon.",
-    )  # fmt: skip
+        (2, 1),
+        "empty-key",
+        "The key before this colon is empty.",
+        "Write a key, or delete the colon.",
+    )
 
 
 COLUMN = (
@@ -269,29 +277,57 @@ SIBLINGS = (
 @pytest.mark.parametrize(
     ("text", "at", "said", "hint"),
     [
-        ("a:\n\tb: 1", (2, 1), "found character that cannot start any token",
-         "Indent with spaces: this line starts with a tab."),
+        (
+            "a:\n\tb: 1",
+            (2, 1),
+            "found character that cannot start any token",
+            "Indent with spaces: this line starts with a tab.",
+        ),
         ("a: b: c", (1, 5), "mapping values are not allowed in this context", COLUMN),
         ("a: 1\n  b: 2", (2, 4), "mapping values are not allowed in this context", COLUMN),
         ("a:\n  units:3\n  b: 1", (3, 4), "mapping values are not allowed in this context", COLUMN),
         ("a:\n    b: 2\n  c: 3", (3, 3), "did not find expected key", SIBLINGS),
         ("a: [1]]", (1, 7), "did not find expected key", SIBLINGS),
-        ("a: [1, 2\nb: 3", (2, 2), "did not find expected ',' or ']'",
-         "Close the bracket that opens at line 1, column 4, or add a comma."),
-        ("x: 1\na: {b: 1\nb: 3", (3, 2), "did not find expected ',' or '}'",
-         "Close the bracket that opens at line 2, column 4, or add a comma."),
+        (
+            "a: [1, 2\nb: 3",
+            (2, 2),
+            "did not find expected ',' or ']'",
+            "Close the bracket that opens at line 1, column 4, or add a comma.",
+        ),
+        (
+            "x: 1\na: {b: 1\nb: 3",
+            (3, 2),
+            "did not find expected ',' or '}'",
+            "Close the bracket that opens at line 2, column 4, or add a comma.",
+        ),
         ('a: 1\nb: "abc\nc: 3', (2, 4), "found unexpected end of stream", "Close the quote that opens here."),
-        ("a: *.csv", (1, 5), "did not find expected alphabetic or numeric character",
-         "Put quotes around a value that starts with `*`, `&` or `!`, which are YAML syntax."),
-        ("a: @x", (1, 4), "found character that cannot start any token",
-         "Put quotes around a value that starts with `@`, `%` or a backtick."),
-        ('a: "C:\\data"', (1, 7), "found unknown escape character",
-         'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'),
-        ('a: "\\ud800"', (1, 7), "found invalid Unicode character escape code",
-         'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'),
+        (
+            "a: *.csv",
+            (1, 5),
+            "did not find expected alphabetic or numeric character",
+            "Put quotes around a value that starts with `*`, `&` or `!`, which are YAML syntax.",
+        ),
+        (
+            "a: @x",
+            (1, 4),
+            "found character that cannot start any token",
+            "Put quotes around a value that starts with `@`, `%` or a backtick.",
+        ),
+        (
+            'a: "C:\\data"',
+            (1, 7),
+            "found unknown escape character",
+            'Use single quotes: in double quotes a backslash starts an escape such as "\\n".',
+        ),
+        (
+            'a: "\\ud800"',
+            (1, 7),
+            "found invalid Unicode character escape code",
+            'Use single quotes: in double quotes a backslash starts an escape such as "\\n".',
+        ),
     ],
-)  # fmt: skip
-def test_broken_yaml_is_refused_with_what_to_do(read, text, at, said, hint):
+)
+def test_invalid_yaml_has_a_hint(read, text, at, said, hint):
     assert refusal(read, text) == (at, "yaml-syntax", f"This is not valid YAML: {said}.", hint)
 
 
@@ -328,7 +364,7 @@ TOO_LARGE = (
 )
 
 
-def test_a_large_file_is_refused_and_the_largest_that_is_allowed_is_read(read):
+def test_file_size_limit(read):
     assert refusal(read, b"a: 1 #" + b"x" * (MAX_BYTES - 5)) == TOO_LARGE
     assert read(b"a: 1 #" + b"x" * (MAX_BYTES - 6)).to_plain() == {"a": 1}
 
@@ -386,18 +422,19 @@ def unreadable(name):
 
 def test_a_missing_file_is_named(tmp_path):
     assert unreadable(tmp_path / "no.yaml") == (
-        "The file does not exist.", "Check the path; it is relative to the working directory.",
-    )  # fmt: skip
+        "The file does not exist.",
+        "Check the path; it is relative to the working directory.",
+    )
 
 
-def test_a_directory_is_no_config(tmp_path):
+def test_directory_is_refused(tmp_path):
     assert unreadable(tmp_path) == (
         "This is a directory, not a config file.",
         "Name a file in the directory.",
     )
 
 
-def test_other_failures_to_read_are_told(tmp_path):
+def test_other_read_errors_are_reported(tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert unreadable(loop) == ("The file cannot be read: Too many levels of symbolic links.", None)
@@ -405,14 +442,14 @@ def test_other_failures_to_read_are_told(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_told(tmp_path):
+def test_unreadable_file_is_reported(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("a: 1")
     path.chmod(0)
     assert unreadable(path) == ("The file cannot be read: Permission denied.", None)
 
 
-def test_permission_denied_is_told_for_anyone(monkeypatch, tmp_path):
+def test_permission_error_is_reported(monkeypatch, tmp_path):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
@@ -420,7 +457,9 @@ def test_permission_denied_is_told_for_anyone(monkeypatch, tmp_path):
     assert unreadable(tmp_path / "c.yaml") == ("The file cannot be read: Permission denied.", None)
 
 
-def test_a_quoted_merge_key_is_a_key_like_others(read):
+def test_quoted_merge_key_is_a_plain_key(read):
     assert read('a: &a {b: 1}\nc: {"<<": *a, d: 2}\ne: {<<: *a, d: 2}\n').to_plain() == {
-        "a": {"b": 1}, "c": {"<<": {"b": 1}, "d": 2}, "e": {"b": 1, "d": 2},
-    }  # fmt: skip
+        "a": {"b": 1},
+        "c": {"<<": {"b": 1}, "d": 2},
+        "e": {"b": 1, "d": 2},
+    }

@@ -44,7 +44,7 @@ def test_a_path_is_located_at_its_value(path, at):
 
 
 @pytest.mark.parametrize(("path", "at"), [(("model",), (2, 1)), (("model", "layers"), (3, 3))])
-def test_a_block_that_starts_on_a_line_of_its_own_is_located_at_its_key(path, at):
+def test_nested_block_is_located_at_its_key(path, at):
     assert place(read(CONFIG).find_mark(path)) == at
 
 
@@ -65,7 +65,7 @@ def test_a_key_can_be_located_itself(path, at):
         (("name", "deeper", 3), (1, 7)),
     ],
 )
-def test_what_was_not_written_is_located_at_the_nearest_thing_around_it(path, at):
+def test_missing_path_is_located_at_its_nearest_parent(path, at):
     assert place(read(CONFIG).find_mark(path)) == at
     assert read(CONFIG).find(path) is None
 
@@ -142,7 +142,7 @@ def test_a_path_is_shown_as_yaml_paths_are(path, text):
         ([[1, 2], []], "[[…], []]"),
     ],
 )
-def test_a_value_is_quoted_in_words_of_yaml_and_short(value, shown):
+def test_quote_value(value, shown):
     assert quote_value(value) == shown
 
 
@@ -154,7 +154,7 @@ def test_a_value_is_quoted_in_words_of_yaml_and_short(value, shown):
         "\U000e0041",
     ],
 )
-def test_what_acts_on_a_terminal_or_hides_is_replaced(character):
+def test_control_characters_are_replaced(character):
     assert sanitize_text(f"a{character}b") == "a\N{REPLACEMENT CHARACTER}b"
 
 

@@ -50,12 +50,24 @@ def test_a_value_is_read_as_yaml():
         "train.epochs=1e-3", "train.metrics=[a, {type: AUC}]", "train.x=no", "train.y=a=b", "train.z="
     )
     assert train.to_plain()["train"] == {
-        "epochs": 0.001, "metrics": ["a", {"type": "AUC"}], "x": "no", "y": "a=b", "z": None,
-    }  # fmt: skip
+        "epochs": 0.001,
+        "metrics": ["a", {"type": "AUC"}],
+        "x": "no",
+        "y": "a=b",
+        "z": None,
+    }
 
 
-@pytest.mark.parametrize("key", ["model.layers.1.units", "model.layers[1].units", "model.layers[-1].units",
-                                 "model.layers.head.units", "model.layers.-1.units"])  # fmt: skip
+@pytest.mark.parametrize(
+    "key",
+    [
+        "model.layers.1.units",
+        "model.layers[1].units",
+        "model.layers[-1].units",
+        "model.layers.head.units",
+        "model.layers.-1.units",
+    ],
+)
 def test_a_layer_is_addressed_by_index_or_by_name(key):
     assert changed(f"{key}=20").to_plain()["model"]["layers"][1] == {
         "type": "Dense",
@@ -92,7 +104,7 @@ def test_an_alias_is_changed_in_one_place_only():
     assert root.to_plain() == {"a": {"rate": 1}, "b": {"rate": 2}}
 
 
-def test_the_place_of_a_changed_value_is_the_option():
+def test_changed_value_is_located_at_the_option():
     mark = changed("train.epochs=3").find_mark(("train", "epochs"))
     assert mark.source.name == "--set train.epochs=3"
     assert not mark.source.has_positions
@@ -101,7 +113,7 @@ def test_the_place_of_a_changed_value_is_the_option():
 @pytest.mark.parametrize(
     "option", ["x", "=3", "", "a..b=1", "model.layers[]=1", "model.layers[x]=1", ".a=1", "[0]=1"]
 )
-def test_what_is_no_key_and_value_is_refused(option):
+def test_invalid_option_is_refused(option):
     assert refusals(option) == [
         (
             f"--set {option}",
@@ -112,7 +124,7 @@ def test_what_is_no_key_and_value_is_refused(option):
     ]
 
 
-def test_an_unknown_item_is_refused_with_those_there_are():
+def test_unknown_item_error_lists_valid_names():
     assert refusals("model.layers.haed.units=1") == [
         (
             "--set model.layers.haed.units=1",
@@ -136,13 +148,13 @@ def test_a_number_has_no_keys():
     assert (code, message, hint) == ("bad-override", "`train.epochs` has no key `x`: it is 1.", None)
 
 
-def test_a_key_deeper_than_any_config_is_refused():
+def test_key_depth_limit():
     ((_, code, message, hint),) = refusals("a." * 5_000 + "b=1")
     assert (code, message) == ("bad-override", "The key has 5001 steps; the limit is 100.")
     assert hint == "Shorten the key."
 
 
-def test_a_value_that_is_refused_in_a_file_is_refused_here():
+def test_invalid_yaml_value_is_refused():
     problems = refusals("train.epochs=012", "name=!!python/name:os.system x", "train.metrics=[")
     assert [code for _, code, _, _ in problems] == ["ambiguous-number", "tag-refused", "yaml-syntax"]
 

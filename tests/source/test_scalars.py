@@ -31,11 +31,33 @@ def test_numbers_are_read_as_numbers(text, value):
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "on", "Yes", "y", "off", "1:30", "2020-01-01", "1_000", "0b11", "-0x1", "+-1", "1e", "e3", ".",
-     "-", "1.2.3",
-     ".infinity", "1,000", "0o8", "=", "nan", "inf", "\u0661"],
-)  # fmt: skip
-def test_what_yaml_1_1_took_for_something_else_is_text(text):
+    [
+        "no",
+        "on",
+        "Yes",
+        "y",
+        "off",
+        "1:30",
+        "2020-01-01",
+        "1_000",
+        "0b11",
+        "-0x1",
+        "+-1",
+        "1e",
+        "e3",
+        ".",
+        "-",
+        "1.2.3",
+        ".infinity",
+        "1,000",
+        "0o8",
+        "=",
+        "nan",
+        "inf",
+        "\u0661",
+    ],
+)
+def test_yaml_1_1_special_words_are_strings(text):
     assert resolve_scalar(text) == text
 
 
@@ -72,5 +94,5 @@ def test_numbers_of_hundreds_of_characters_are_refused(text):
 
 
 @pytest.mark.parametrize("text", ["9" * 300, "0x" + "f" * 248, "0o" + "7" * 248])
-def test_whole_numbers_that_are_read_are_finite_as_floats(text):
+def test_integers_are_finite_as_floats(text):
     assert math.isfinite(float(resolve_scalar(text)))
