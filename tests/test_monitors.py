@@ -39,7 +39,7 @@ def test_a_name_that_is_not_logged_is_refused_with_the_closest(problems):
         (
             "unknown-monitor",
             9,
-            "EarlyStopping watches `val_acuracy`, which training does not log.",
+            "EarlyStopping monitors `val_acuracy`, which training does not log.",
             "Did you mean `val_accuracy`?",
         )
     ]
@@ -47,7 +47,7 @@ def test_a_name_that_is_not_logged_is_refused_with_the_closest(problems):
 
 def test_a_name_like_no_other_is_refused_with_what_is_logged(problems):
     ((_, _, _, hint),) = problems("{type: EarlyStopping, monitor: zzz}")
-    assert hint == "It logs `loss`, `accuracy`, `right`, `val_loss`, `val_accuracy`, `val_right`."
+    assert hint == "Training logs `loss`, `accuracy`, `right`, `val_loss`, `val_accuracy`, `val_right`."
 
 
 @pytest.mark.parametrize("split", ["", ", split: {test: 0.2}", ", split: {validation: 0}"])
@@ -56,8 +56,8 @@ def test_the_validation_loss_needs_validation_examples(problems, split):
         (
             "unknown-monitor",
             9,
-            "EarlyStopping watches `val_loss`, but there are no validation examples.",
-            "Hold some out with `data: {split: {validation: 0.1}}`, or set `monitor: loss`.",
+            "EarlyStopping monitors `val_loss`, but there are no validation examples.",
+            "Add validation examples with `data: {split: {validation: 0.1}}`, or set `monitor: loss`.",
         )
     ]
 

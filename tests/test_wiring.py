@@ -112,13 +112,13 @@ WRONG = {
     ),
     "a name that is like no other": (
         "{input: [4], layers: [{type: Dense, units: 2, name: a}, {type: Add, inputs: [a, zzz]}]}",
-        ("unknown-name", 'There is no layer or input "zzz".', "Known are input, a."),
+        ("unknown-name", 'There is no layer or input "zzz".', "Known names: input, a."),
     ),
     "a layer below": (
         "{input: [4], layers: [{type: Add, inputs: [input, b]}, {type: Dense, units: 4, name: b}]}",
         (
             "unknown-name",
-            "`b` stands below; a layer takes inputs from layers above it.",
+            "`inputs` must name layers above, but `b` is declared below.",
             "Move `b` above this layer.",
         ),
     ),
@@ -126,7 +126,7 @@ WRONG = {
         "{inputs: {a: [4], b: [4]}, layers: [Flatten]}",
         (
             "missing-key",
-            "The model has several inputs; the first layer must say which it takes.",
+            "The first layer requires `inputs` because the model has several inputs.",
             "Add `inputs:` with one of `a`, `b`, or a list.",
         ),
     ),
@@ -135,14 +135,14 @@ WRONG = {
         (
             "unused-input",
             "The input `b` feeds no output of the model.",
-            "Wire it to a layer, or remove it.",
+            "Connect it to a layer, or remove it.",
         ),
     ),
     "a layer that feeds nothing": (
         "{input: [4], layers: [{type: Dense, units: 2}, {type: Dense, units: 2, inputs: input}]}",
         (
             "unused-layer",
-            "`dense` feeds no output of the model, so it is left out.",
+            "`dense` feeds no output of the model, so the model excludes it.",
             "Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
         ),
     ),
@@ -166,25 +166,30 @@ WRONG = {
         "{input: [4], layers: [{type: Dense, units: 2, inputs: 7}]}",
         (
             "wrong-type",
-            "`inputs` is 7; it must be the name of a layer, or a list of names.",
+            "`inputs` must be a layer name or a list of layer names, got 7.",
             "For example `inputs: stem`, or `inputs: [left, right]`.",
         ),
     ),
     "input and inputs": (
         "{input: [4], inputs: {a: [4]}, layers: [Flatten]}",
-        ("bad-argument", "A model has `input` or `inputs`, not both.", "Put all of them under `inputs`."),
+        (
+            "bad-argument",
+            "`model` must have `input` or `inputs`, not both.",
+            "Put all inputs under `inputs`.",
+        ),
     ),
     "inputs that are no mapping": (
         "{inputs: [4], layers: [Flatten]}",
         (
             "wrong-type",
-            "`inputs` is [4]; it must map names to shapes.",
-            "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`; one alone is `input: [4]`.",
+            "`inputs` must be a mapping of names to shapes, got [4].",
+            "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`. For one input, write `input: "
+            "[4]`.",
         ),
     ),
     "an input of a bad shape": (
         "{inputs: {a: 4}, layers: [Flatten]}",
-        ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`."),
+        ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`."),
     ),
 }
 
@@ -223,7 +228,12 @@ train: {loss: sparse_categorical_crossentropy}
     assert [code for code, *_ in findings(checked(text))] == ["input-mismatch"]
     one = text.replace("{x: [4], z: [4]}", "{x: [4]}").replace("inputs: z", "inputs: x")
     assert findings(checked(one)) == [
-        ("target-mismatch", 5, "The model has 2 outputs, but the data has one target.", "Name one output.")
+        (
+            "target-mismatch",
+            5,
+            "The model has 2 outputs, but the data has one target.",
+            "Set `model.outputs` to one output.",
+        )
     ]
     assert [code for code, *_ in findings(checked(one.replace("{x: [4]}", "{x: [5]}")))] == ["input-mismatch"]
 

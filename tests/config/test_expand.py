@@ -247,17 +247,18 @@ WRONG = {
     ),
     "a parameter's value": (
         stack("{block: unit, with: {width: -8}}", top=UNIT),
-        [("out-of-range", 10, "`units` is -8; it must be a positive whole number. It is the parameter `width` of the "
-          "block `unit`, used at line 5.", "For example `units: 64`.")],
+        [("out-of-range", 10, "`units` is -8; it must be a positive whole number. The value comes from the "
+                              "parameter `width` of the block `unit`, used at line 5.", "For example `units: 64`.")],
     ),
     "a parameter's default": (
         stack("{block: unit}", top=UNIT.replace("width: 8", "width: x")),
-        [("wrong-type", 3, '`units` is "x"; it must be a positive whole number. It is the parameter `width` of the '
-          "block `unit`, used at line 5.", "For example `units: 64`.")],
+        [("wrong-type", 3, '`units` is "x"; it must be a positive whole number. The value comes from the '
+                           "parameter `width` of the block `unit`, used at line 5.", "For example `units: 64`.")],
     ),
     "a variable's value": (
         stack('{type: Dense, units: "${n}"}', top="vars: {n: 0}\n"),
-        [("out-of-range", 1, "`units` is 0; it must be a positive whole number. It is the variable `n`, used at line 5.",
+        [("out-of-range", 1, "`units` is 0; it must be a positive whole number. The value comes from the "
+                             "variable `n`, used at line 5.",
           "For example `units: 64`.")],
     ),
     "a variable that is not there": (
@@ -270,21 +271,24 @@ WRONG = {
     ),
     "an expression": (
         stack('{type: Dense, units: "${n * 2}"}', top="vars: {n: 3}\n"),
-        [("bad-reference", 5, "`${n * 2}` is no name; nothing is calculated or looked up elsewhere.",
+        [("bad-reference", 5, "`${n * 2}` is not a variable name. A config cannot contain expressions or "
+                              "environment variables.",
           "Declare a variable for the value, as in `vars: {width: 64}`, and write `${width}`.")],
     ),
     "a brace that is not closed": (
         stack('{type: Dense, units: 3, name: "a${n"}', top="vars: {n: 3}\n"),
-        [("bad-reference", 5, "`${` is not closed by `}`.", "Write `${name}`, or `$${` for the text itself.")],
+        [("bad-reference", 5, "`${` is not closed by `}`.", "Write `${name}`, or `$${` for a literal `${`.")],
     ),
     "a list inside a text": (
         stack('{type: Dense, units: 3, name: "a${n}"}', top="vars: {n: [3]}\n"),
-        [("bad-reference", 5, "`${n}` stands for [3], which cannot be put inside a text.", "Write `${n}` alone.")],
+        [("bad-reference", 5, "`${n}` inside a string must not be a list or mapping, got [3].", "Use `${n}` as "
+                                                                                           "the whole "
+                                                                                           "value.")],
     ),
     "variables in a circle": (
         stack('{type: Dense, units: 3}', top='vars: {a: "${b}", b: ["${c}"], c: "${a}"}\n'),
-        [("variable-cycle", 1, "These variables stand for each other in a circle: a -> b -> c -> a.",
-          "Give one of them a value of its own.")],
+        [("variable-cycle", 1, "These variables reference each other in a cycle: a -> b -> c -> a.",
+          "Set one of them to a value without references to the others.")],
     ),
     "a block that is not there": (
         stack("{block: unti}", top=UNIT),
@@ -300,31 +304,32 @@ WRONG = {
     ),
     "a parameter that the block needs": (
         stack("{block: unit}", top=UNIT.replace("{width: 8, act: relu}", "[width, {act: relu}]")),
-        [("missing-key", 10, "The block `unit` needs the parameter `width`.", "Add `with: {width: ...}`.")],
+        [("missing-key", 10, "The block `unit` requires the parameter `width`.", "Add `with: {width: ...}`.")],
     ),
     "a parameter beside the block": (
         stack("{block: unit, width: 3}", top=UNIT),
-        [("unknown-key", 10, 'The use of a block has no key "width".', "Give it to the block: `with: {width: ...}`.")],
+        [("unknown-key", 10, 'An entry with `block` has no key "width".', "Pass it to the block: `with: "
+                                                                       "{width: ...}`.")],
     ),
     "a block in itself": (
         stack("{block: a}", top="blocks: {a: {layers: [{block: b}]}, b: {layers: [{block: a}]}}\n"),
-        [("block-cycle", 1, "The block `a` holds itself: a -> b -> a.",
-          "Use another block here, or the layers themselves.")],
+        [("block-cycle", 1, "The block `a` contains itself: a -> b -> a.",
+          "Use a different block here, or write the layers.")],
     ),
     "a block without layers": (
         stack("Flatten", top="blocks: {a: {params: {b: 1}}}\n", shape="[4, 2]"),
-        [("missing-key", 1, "The block `a` has no `layers`; it must have a list of them.",
+        [("missing-key", 1, "The block `a` is missing `layers`: a list of layers.",
           "For example `blocks: {residual: {params: {filters: 64}, layers: [...]}}`.")],
     ),
     "a repeat of nothing": (
         stack("{type: Dense, units: 3, repeat: 0}"),
-        [("wrong-type", 4, "`repeat` is 0; it must be a positive whole number.", "For example `repeat: 3`.")],
+        [("wrong-type", 4, "`repeat` must be a positive integer, got 0.", "For example `repeat: 3`.")],
     ),
     "a repeat that does not say how it goes on": (
         stack("{type: Dense, name: a, units: 4}", "{type: Dense, units: 4}", "{type: Add, inputs: [a, input], repeat: 2}",
               "{type: Concatenate, inputs: [add, dense, previous]}"),
-        [("bad-argument", 6, "With `repeat` one of several inputs must be `previous`, the output of the repetition "
-          "before.", "Write `previous` in place of one of them.")],
+        [("bad-argument", 6, "With `repeat`, one of several `inputs` must be `previous`, the output of the "
+                             "previous repetition.", "Replace one of them with `previous`.")],
     ),
     "a name inside a block that is misspelt": (
         stack("{block: unit}", top=UNIT.replace("act}\"}", "act}\", inputs: dens}")),
@@ -332,14 +337,15 @@ WRONG = {
     ),
     "a block that stands below": (
         stack("{type: Dense, units: 3, inputs: later}", "{block: unit, name: later}", top=UNIT),
-        [("unknown-name", 10, "`later` stands below; a layer takes inputs from layers above it.",
+        [("unknown-name", 10, "`inputs` must name layers above, but `later` is declared below.",
           "Move `later` above this layer.")],
     ),
     "shapes that do not fit inside a block": (
         stack("{block: conv}", "{block: conv}", top="blocks: {conv: {layers: [{type: LSTM, units: 2}]}}\n", shape="[4, 2]"),
         [("shape-mismatch", 1, "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 2). "
           "That comes from `conv.lstm` (line 1). In the block `conv`, used at line 6.",
-          "Set `return_sequences: true` on `conv.lstm` (line 1): without it the layer gives only its last timestep.")],
+          "Set `return_sequences: true` on `conv.lstm` (line 1). Without it, the layer returns only the "
+          "last timestep.")],
     ),
     "a layer called again that is not there": (
         stack("{type: Dense, name: head, units: 4}", "{reuse: haed}"),
@@ -347,25 +353,31 @@ WRONG = {
     ),
     "a layer called again with arguments": (
         stack("{type: Dense, name: head, units: 4}", "{reuse: head, units: 4}"),
-        [("unknown-key", 5, 'A layer that is called again takes no arguments; it has "units".',
-          "Remove it, or give it to the layer where it is declared.")],
+        [("unknown-key", 5, 'A reused layer must not have arguments, got "units".',
+          "Remove it, or set it where the layer is declared.")],
     ),
     "a layer called again on another size": (
         stack("{type: Dense, name: head, units: 3}", "{reuse: head}"),
-        [("shape-mismatch", 5, "`head` has weights for an input of (None, 4); called again it gets (None, 3). That comes "
-          "from `head` (line 4).", "Give it an input of the same size, or declare a layer of its own here.")],
+        [("shape-mismatch", 5, "`head` has weights for an input of (None, 4), but this call receives "
+                               "(None, 3). That comes from `head` (line 4).", "Use an input of the same size, or declare a new layer here.")],
     ),
     "an input called again": (
         stack("{type: Dense, units: 4}", "{reuse: input}"),
-        [("unknown-name", 5, "`input` is an input of the model; only a layer can be called again.", "Name a layer.")],
+        [("unknown-name", 5, "`reuse` must name a layer, got the model input `input`.", "Use "
+                                                                                                    "the "
+                                                                                                    "name "
+                                                                                                    "of a "
+                                                                                                    "layer "
+                                                                                                    "above.")],
     ),
     "an output that a layer has not": (
         stack("{type: Dense, name: head, units: 4}", "{type: Dense, units: 4, inputs: head:1}"),
-        [("shape-mismatch", 5, "`head` has one output, counted from 0; there is no `head:1`.", None)],
+        [("shape-mismatch", 5, "`head:1` does not exist: `head` has one output, counted from 0.", None)],
     ),
     "an output without a number": (
         stack("{type: Dense, name: head, units: 4}", "{type: Dense, units: 4, inputs: head:last}"),
-        [("unknown-name", 5, '"head:last" names no output; after the colon stands its number, counted from 0.',
+        [("unknown-name", 5, "Output references must end in an output number, counted from 0, got "
+                             '"head:last".',
           "Write `head:0` for the first output.")],
     ),
 }  # fmt: skip
@@ -407,7 +419,7 @@ def test_a_config_cannot_grow_without_end(problems):
     )
     [(code, line, message, _)] = problems(stack(many, top=top))
     assert (code, line) == ("out-of-range", 2)
-    assert message == "Written out, the blocks and repeats of this config have more than 10,000 layers."
+    assert message == "The blocks and repeats of this config expand to more than 10,000 layers."
     doubling = (
         "vars: {a0: [1, 1], "
         + ", ".join(f'a{n}: ["${{a{n - 1}}}", "${{a{n - 1}}}"]' for n in range(1, 40))
@@ -418,5 +430,5 @@ def test_a_config_cannot_grow_without_end(problems):
     assert problems(stack("Flatten", top=text, shape="[2, 2]"))[0][0] == "bad-reference"
     huge = "{type: Dense, units: 1, repeat: 999999999}"
     assert problems(stack(huge))[0][:3] == (
-        "out-of-range", 4, "Written out, the blocks and repeats of this config have more than 10,000 layers.",
+        "out-of-range", 4, "The blocks and repeats of this config expand to more than 10,000 layers.",
     )  # fmt: skip

@@ -118,7 +118,7 @@ def test_what_cannot_train_is_refused(name, arguments, at):
 @pytest.mark.parametrize("rate", ["0.001", "1e-3", " 1"])
 def test_a_quoted_number_is_refused_with_the_way_out(rate):
     said = refusal(OptimizerField, {"type": "Adam", "learning_rate": rate})
-    assert said["hint"] == "Write it as a number, without quotes."
+    assert said["hint"] == "Remove the quotes to write it as a number."
 
 
 def test_a_word_where_a_rate_belongs_is_looked_up_among_schedules():

@@ -222,7 +222,7 @@ def test_weights_carry_over_where_name_and_shapes_are_equal(side):
         "code": ("kernel (8, 8) -> (8, 5), bias (8,) -> (5,)", "code"),
         "dense_2": ("kernel (8, 8) -> (5, 8)", "dense_2"),
     }
-    assert weights(side(STACK), side([STACK[3] | {"name": "x"}])) == {"x": ("no layer has that name", "code")}
+    assert weights(side(STACK), side([STACK[3] | {"name": "x"}])) == {"x": ("no layer has this name", "code")}
     unbiased = side([STACK[4] | {"name": "code"}])
     assert weights(side([STACK[3]]), unbiased) == {"code": ("2 -> 1 weights", "code")}
     assert weights(side([{"type": "ReLU", "name": "code"}]), unbiased) == {
@@ -234,7 +234,7 @@ def test_a_name_that_has_passed_to_another_layer_carries_the_weights_of_the_othe
     assert weights(side(STACK[:2]), side([DENSE, *STACK[:2]])) == {
         "dense": (None, None),
         "dense_1": (None, "dense"),
-        "dense_2": ("no layer has that name", "dense_1"),
+        "dense_2": ("no layer has this name", "dense_1"),
     }
 
 
