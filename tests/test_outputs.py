@@ -95,7 +95,7 @@ def test_accuracy_of_an_output_that_is_a_number_is_warned_of(config):
     path = config(f"{{epochs: 1, loss: {LOSSES}, metrics: {{score: [accuracy]}}}}")
     result = train(path, path.parent / "run").result
     assert result.exit_code == 0
-    assert "accuracy counts right classes, but the target is a number" in result.stderr
+    assert "accuracy counts correct classes, but the target is a number" in result.stderr
 
 
 def test_training_weighs_the_losses_and_logs_what_was_foretold(config):
