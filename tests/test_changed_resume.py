@@ -50,7 +50,7 @@ def test_a_rate_that_a_callback_reached_is_kept_where_the_config_says_no_other(b
     assert names["iteration#0"] == 15
     assert "Changed: `train.optimizer.beta_1` is 0.8; the run was begun with 0.9." in said
     assert (
-        "Taken over: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
+        "Kept: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
         in said
     )
 
@@ -59,7 +59,7 @@ def test_another_rate_of_the_config_is_the_new_rate_and_the_rest_of_the_optimize
     said, names, summary = go_on(begun, "train.optimizer.learning_rate=0.3")
     assert rates(summary)[-1] == 0.3
     assert names["iteration#0"] == 15
-    kept = "Taken over: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Anew: the learning rate 0.3."
+    kept = "Kept: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Reset: the learning rate 0.3."
     assert kept in said
     again = json.loads((begun / "manifest.json").read_text())["resumed"][-1]
     assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3; the run was begun with 0.02."]
@@ -68,7 +68,7 @@ def test_another_rate_of_the_config_is_the_new_rate_and_the_rest_of_the_optimize
 def test_a_schedule_instead_of_a_number_goes_on_at_the_step_that_was_reached(begun):
     schedule = "{type: PiecewiseConstantDecay, boundaries: [11], values: [0.5, 0.001]}"
     said, names, _ = go_on(begun, f"train.optimizer.learning_rate={schedule}", "train.callbacks=[]")
-    assert "Anew: the learning rate PiecewiseConstantDecay." in said
+    assert "Reset: the learning rate PiecewiseConstantDecay." in said
     assert names["iteration#0"] == 15
     assert "learning_rate#0" not in names
 
@@ -76,14 +76,14 @@ def test_a_schedule_instead_of_a_number_goes_on_at_the_step_that_was_reached(beg
 def test_another_optimizer_begins_anew(begun):
     said, names, _ = go_on(begun, "train.optimizer={type: SGD, learning_rate: 0.1}")
     assert names["iteration#0"] == 3
-    assert "Anew: the optimizer SGD, the learning rate 0.1." in said
+    assert "Reset: the optimizer SGD, the learning rate 0.1." in said
 
 
 def test_a_callback_that_was_added_begins_anew_and_another_keeps_its_memory(begun):
     stop = "{type: EarlyStopping, monitor: loss, patience: 9}"
     plateau = CALLBACKS.partition("[")[2][:-1].replace("factor: 0.5", "factor: 0.1")
     said, _, summary = go_on(begun, f"train.callbacks=[{stop}, {plateau}]")
-    assert "the learning rate, ReduceLROnPlateau. Anew: EarlyStopping." in said
+    assert "the learning rate, ReduceLROnPlateau. Reset: EarlyStopping." in said
     assert rates(summary)[-1] == 0.0025
     kept, _ = CheckpointDirectory(begun).read_latest()
     assert kept.state["callbacks"][0]["wait"] == 0
@@ -91,7 +91,7 @@ def test_a_callback_that_was_added_begins_anew_and_another_keeps_its_memory(begu
 
 def test_metrics_may_be_others(begun):
     said, _, summary = go_on(begun, "train.metrics=[]")
-    assert "Anew: what is measured of the running epoch." in said
+    assert "Reset: metrics of the current epoch." in said
     assert list(summary["test"]) == ["loss"]
 
 

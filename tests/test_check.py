@@ -47,13 +47,13 @@ LSTM_TAKES = "LSTM expects sequences of shape (batch, timesteps, features), rank
 CONV2D = "{type: Conv2D, filters: 4, kernel_size: 3}"
 CONV2D_TAKES = "Conv2D expects images of shape (batch, height, width, channels), rank 4, got"
 CONV1D = "{type: Conv1D, filters: 4, kernel_size: 3}"
-LAST_STEP = "without it the layer gives only its last timestep."
+LAST_STEP = "Without it, the layer returns only the last timestep."
 
 SHAPES = {
     "a second LSTM": (
         model("[8, 8]", LSTM, LSTM),
         (5, f"{LSTM_TAKES} (None, 4). That comes from `lstm` (line 4).",
-         f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
+         f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}"),
         ("units: 4}\n    - {type: LSTM", "units: 4, return_sequences: true}\n    - {type: LSTM"),
     ),
     "a convolution after an LSTM": (
@@ -61,19 +61,19 @@ SHAPES = {
         (5, "Conv1D expects sequences of shape (batch, steps, channels), rank 3, got (None, 4). That "
             "comes from `lstm` "
             "(line 4).",
-         f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
+         f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}"),
         ("units: 4}", "units: 4, return_sequences: true}"),
     ),
     "a second LSTM behind a Dropout": (
         model("[8, 8]", "{type: GRU, units: 4}", "{type: Dropout, rate: 0.5}", "BatchNormalization", LSTM),
         (7, f"{LSTM_TAKES} (None, 4). That comes from `batch_normalization` (line 6).",
-         f"Set `return_sequences: true` on `gru` (line 4): {LAST_STEP}"),
+         f"Set `return_sequences: true` on `gru` (line 4). {LAST_STEP}"),
         ("GRU, units: 4}", "GRU, units: 4, return_sequences: true}"),
     ),
     "an LSTM after a Bidirectional one": (
         model("[8, 8]", "{type: Bidirectional, layer: {type: GRU, units: 4}}", LSTM),
         (5, f"{LSTM_TAKES} (None, 8). That comes from `bidirectional` (line 4).",
-         f"Set `return_sequences: true` on the GRU inside `bidirectional` (line 4): {LAST_STEP}"),
+         f"Set `return_sequences: true` on the GRU inside `bidirectional` (line 4). {LAST_STEP}"),
         ("GRU, units: 4}", "GRU, units: 4, return_sequences: true}"),
     ),
     "a Bidirectional LSTM after an LSTM": (
@@ -81,13 +81,13 @@ SHAPES = {
         (5, "GRU expects sequences of shape (batch, timesteps, features), rank 3, got (None, 4). That "
             "comes from `lstm` "
             "(line 4).",
-         f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
+         f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}"),
         ("LSTM, units: 4}", "LSTM, units: 4, return_sequences: true}"),
     ),
     "a layer after states": (
         model("[8, 8]", "{type: LSTM, units: 4, return_state: true}", dense(3)),
-        (5, "Dense expects one input, got 3.",
-         "Leave `return_state` out of `lstm` (line 4): with it the layer gives its states, too."),
+        (5, "Dense takes one input; it gets 3.",
+         "Remove `return_state` from `lstm` (line 4). With it, the layer also returns its states."),
         (", return_state: true", ""),
     ),
     "Conv2D on an image without channels": (
@@ -129,21 +129,20 @@ SHAPES = {
     "Conv2D behind Flatten": (
         model("[8, 8, 1]", "Flatten", CONV2D),
         (5, f"{CONV2D_TAKES} (None, 64). That comes from `flatten` (line 4).",
-         "Put Conv2D before `flatten` (line 4), which makes one vector of each example."),
+         "Put Conv2D before `flatten` (line 4), which reduces each example to a vector."),
         (f"    - Flatten\n    - {CONV2D}\n", f"    - {CONV2D}\n    - Flatten\n"),
     ),
     "LSTM on a vector": (
         model("[64]", LSTM),
         (4, f"{LSTM_TAKES} (None, 64). That is the model's input.",
-         "For a series of numbers declare `model.input: [64, 1]`; for indices of words put Embedding "
-         "before LSTM."),
+         "For a time series, declare `model.input: [64, 1]`. For word indices, put Embedding before LSTM."),
         ("[64]", "[64, 1]"),
     ),
     "LSTM on indices": (
         model("{shape: [64], dtype: int32}", LSTM),
         (4, f"{LSTM_TAKES} (None, 64). That is the model's input.",
-         "Put {type: Embedding, input_dim: 10000, output_dim: 64} before LSTM: it makes a vector of each "
-         "index."),
+         "Put {type: Embedding, input_dim: 10000, output_dim: 64} before LSTM. It maps each index to a "
+         "vector."),
         ("    - ", "    - {type: Embedding, input_dim: 10000, output_dim: 64}\n    - "),
     ),
     "LSTM on a vector of data": (
@@ -184,7 +183,7 @@ SHAPES = {
     "an input with its batch axis": (
         model("[null, 28, 28, 1]", CONV2D),
         (4, f"{CONV2D_TAKES} (None, None, 28, 28, 1). That is the model's input.",
-         "Leave the batch axis out: `model.input: [28, 28, 1]`."),
+         "Remove the batch axis: `model.input: [28, 28, 1]`."),
         ("[null, 28, 28, 1]", "[28, 28, 1]"),
     ),
     "an input without axes": (
@@ -238,26 +237,24 @@ def test_a_layer_that_cannot_take_its_input(problems, text, found, fix):
 SOFTMAX_OF_ONE = (
     "softmax-of-one",
     5,
-    "softmax over the single unit of `dense` is always 1: the layer cannot learn.",
-    "For two classes use `activation: sigmoid` with the loss binary_crossentropy; for more, one unit for "
-    "each class.",
+    "softmax over the single unit of `dense` is always 1, so the layer cannot learn.",
+    "For two classes, use `activation: sigmoid` and the loss binary_crossentropy. For more classes, use "
+    "one unit for each class.",
 )
 SPARSE, CATEGORICAL, BINARY, MSE = (
     "sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy",
      "mean_squared_error",
 )  # fmt: skip
-SPREAD = (
-    "Dense takes the last axis alone, so `dense` gives one result for each position of its input (None, 8, "
-    "8, 1), and the "
-    "model's output becomes (None, 8, 8, 10)"
+DENSE_ON_POSITIONS = (
+    "Dense acts only on the last axis: `dense` returns one result for each position of its input (None, 8, 8, 1), so the "
+    "model's output has shape (None, 8, 8, 10)"
 )
 
 
-def in_silence(units, name=MSE):
+def compared_with_labels(units, name=MSE):
     return (
-        f"{name} compares the output with the target number by number, but the target is one label for "
-        f"each example and "
-        f"the output has {units} units: Keras would compare each of them with the label in silence."
+        f"{name} compares the output with the target element by element, but the target has one label for each example and "
+        f"the output has {units} units. Keras would compare each unit with the label without an error."
     )
 
 
@@ -271,15 +268,14 @@ AGREEMENT = {
     "no unit for each class": (
         DIGITS + model("", dense(16, "relu"), "{type: Dropout, rate: 0.1}") + loss(SPARSE),
         [("wrong-units", 6, "The data has 10 classes, but the model's output has 16 units.",
-          "End the stack with {type: Dense, units: 10}.")],
+          "Add {type: Dense, units: 10} as the last layer.")],
         ("rate: 0.1}\n", "rate: 0.1}\n    - {type: Dense, units: 10, activation: softmax}\n"),
     ),
     "one unit for two classes": (
         CANCER + model("", dense(1, "sigmoid")) + loss(SPARSE),
         [("wrong-units", 5, "The data has 2 classes, but the model's output has 1 unit.",
-          "Use `loss: binary_crossentropy` with this one unit and sigmoid, or "
-          "sparse_categorical_crossentropy with 2 units "
-          "and softmax.")],
+          "Use `loss: binary_crossentropy` with 1 unit and sigmoid, or sparse_categorical_crossentropy "
+          "with 2 units and softmax.")],
         (SPARSE, BINARY),
     ),
     "softmax over one unit": (
@@ -295,87 +291,86 @@ AGREEMENT = {
     ),
     "a metric of labels beside a loss that makes them one-hot": (
         DIGITS + model("", dense(10, "softmax")) + loss(CATEGORICAL, "[sparse_categorical_accuracy]"),
-        [("wrong-metric", 6, "SparseCategoricalAccuracy takes labels, but it is given one-hot targets, which the loss "
-          "takes.", "Use categorical_accuracy.")],
+        [("wrong-metric", 6, "SparseCategoricalAccuracy requires labels, but it receives one-hot targets, "
+                             "because the loss requires them.", "Use categorical_accuracy.")],
         ("sparse_categorical_accuracy", "categorical_accuracy"),
     ),
     "a metric of one-hot targets beside a loss of labels": (
         DIGITS + model("", dense(10, "softmax")) + loss(SPARSE, "[{type: F1Score, average: macro}]"),
-        [("wrong-metric", 6, "F1Score takes one-hot targets, but it is given labels.",
-          "With `loss: categorical_crossentropy` the labels are made one-hot.")],
+        [("wrong-metric", 6, "F1Score requires one-hot targets, but it receives labels.",
+          "Use `loss: categorical_crossentropy`, which converts the labels to one-hot targets.")],
         (SPARSE, CATEGORICAL),
     ),
     "two-class loss for ten classes": (
         DIGITS + model("", dense(10, "softmax")) + loss(BINARY),
-        [("wrong-loss", 6, "binary_crossentropy tells two classes apart, but the data has 10.",
+        [("wrong-loss", 6, "binary_crossentropy supports two classes, but the data has 10.",
           "Use `loss: sparse_categorical_crossentropy` with 10 units and softmax.")],
         (BINARY, SPARSE),
     ),
     "two-class loss on two units": (
         CANCER + model("", dense(2, "softmax")) + loss(BINARY),
         [("wrong-loss", 6,
-          "binary_crossentropy with labels of one value for each example needs an output of 1 unit; it has "
-          "2.",
-          "Use 1 unit with sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.")],
+          "binary_crossentropy requires an output of 1 unit for labels with one value for each example, "
+          "but the output has 2 units.",
+          "Use 1 unit and sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.")],
         (BINARY, SPARSE),
     ),
     "probabilities expected, none given": (
         DIGITS + model("", dense(10)) + loss(SPARSE),
-        [("logits-mismatch", 5, "sparse_categorical_crossentropy wants probabilities, but the last layer "
-                                "has no "
-          "activation.",
-          "Add `activation: softmax` to it, or write `loss: {type: SparseCategoricalCrossentropy, "
-          "from_logits: true}`.")],
+        [("logits-mismatch", 5, "sparse_categorical_crossentropy requires probabilities, but the last "
+                                "layer has no activation.",
+          "Add `activation: softmax` to the last layer, or set `loss: {type: "
+          "SparseCategoricalCrossentropy, from_logits: true}`.")],
         (SPARSE, "{type: SparseCategoricalCrossentropy, from_logits: true}"),
     ),
     "no sigmoid for two classes": (
         CANCER + model("", dense(1)) + loss(BINARY),
-        [("logits-mismatch", 5, "binary_crossentropy wants probabilities, but the last layer has no "
+        [("logits-mismatch", 5, "binary_crossentropy requires probabilities, but the last layer has no "
                                 "activation.",
-          "Add `activation: sigmoid` to it, or write `loss: {type: BinaryCrossentropy, from_logits: "
-          "true}`.")],
+          "Add `activation: sigmoid` to the last layer, or set `loss: {type: BinaryCrossentropy, "
+          "from_logits: true}`.")],
         ("units: 1", "units: 1, activation: sigmoid"),
     ),
     "probabilities given, logits expected": (
         CANCER + model("", dense(1, "sigmoid")) + loss("{type: BinaryCrossentropy, from_logits: true}"),
         [("logits-mismatch", 5, "The loss has `from_logits: true`, but the last layer already applies "
                                 "sigmoid.",
-          "Remove the activation, or `from_logits`.")],
+          "Remove the activation or `from_logits`.")],
         (", activation: sigmoid", ""),
     ),
     "relu before a crossentropy": (
         DIGITS + model("", dense(10, "relu")) + loss(SPARSE),
-        [("logits-mismatch", 5, "sparse_categorical_crossentropy wants probabilities, but the last layer "
-                                "applies relu.",
+        [("logits-mismatch", 5, "sparse_categorical_crossentropy requires probabilities, but the last "
+                                "layer applies relu.",
           "Use `activation: softmax`.")],
         ("relu", "softmax"),
     ),
     "sigmoid for one class of many": (
         DIGITS + model("", dense(10, "sigmoid")) + loss(SPARSE),
         [("activation-mismatch", 5,
-          "sparse_categorical_crossentropy is for one class of many, but sigmoid lets several units be "
-          "right at once.",
+          "sparse_categorical_crossentropy requires exactly one correct class, but sigmoid allows several "
+          "active units.",
           "Use `activation: softmax`.")],
         ("sigmoid", "softmax"),
     ),
     "softmax for labels that may hold together": (
         model("[4]", dense(3, "softmax")) + loss(BINARY),
         [("activation-mismatch", 4,
-          "binary_crossentropy judges each unit on its own, but softmax lets only one of them be right.",
-          "Use `activation: sigmoid`; if each example has one class of many, use another loss.")],
+          "binary_crossentropy evaluates each unit separately, but softmax allows only one active unit.",
+          "Use `activation: sigmoid`. If each example has exactly one class, use a different loss.")],
         ("softmax", "sigmoid"),
     ),
     "one unit for a categorical loss, without data": (
         model("[4]", dense(1, "sigmoid")) + loss(CATEGORICAL),
-        [("wrong-loss", 5, "categorical_crossentropy needs one unit for each class; the model's output has "
-                           "one.",
-          "For two classes use binary_crossentropy; for more, as many units as classes.")],
+        [("wrong-loss", 5, "categorical_crossentropy requires one unit for each class, but the model's "
+                           "output has 1 unit.",
+          "For two classes, use binary_crossentropy. For more classes, use one unit for each class.")],
         (CATEGORICAL, BINARY),
     ),
     "a number under a crossentropy": (
         DIABETES + model("", dense(1)) + loss(BINARY),
         [("wrong-loss", 6, "binary_crossentropy compares classes, but the target is a number.",
-          "Use `loss: mean_squared_error`, or another loss for numbers.")],
+          "Use `loss: mean_squared_error` or a different loss for numbers.")],
         (BINARY, MSE),
     ),
     "three units for one number": (
@@ -386,66 +381,68 @@ AGREEMENT = {
     ),
     "labels against an output of three under MSE": (
         "data: {type: sklearn, dataset: iris}\n" + model("", dense(3, "softmax")) + loss("mse"),
-        [("wrong-loss", 6, in_silence(3),
-          "For classes use `loss: sparse_categorical_crossentropy` with 3 units and softmax.")],
+        [("wrong-loss", 6, compared_with_labels(3),
+          "For classes, use `loss: sparse_categorical_crossentropy` with 3 units and softmax.")],
         ("mse", SPARSE),
     ),
     "labels under a divergence": (
         DIGITS + model("", dense(10, "softmax")) + loss("kl_divergence"),
-        [("wrong-loss", 6, in_silence(10, "kl_divergence"),
-          "For classes use `loss: sparse_categorical_crossentropy` with 10 units and softmax.")],
+        [("wrong-loss", 6, compared_with_labels(10, "kl_divergence"),
+          "For classes, use `loss: sparse_categorical_crossentropy` with 10 units and softmax.")],
         ("kl_divergence", SPARSE),
     ),
     "labels taken for amounts": (
         DIGITS + model("", dense(1)) + loss("mse"),
-        [("wrong-loss", 6, "mean_squared_error takes the labels 0 to 9 for amounts, but they name classes.",
-          "For classes use `loss: sparse_categorical_crossentropy` with 10 units and softmax.")],
+        [("wrong-loss", 6, "mean_squared_error treats the class labels 0-9 as quantities.",
+          "For classes, use `loss: sparse_categorical_crossentropy` with 10 units and softmax.")],
         (f"units: 1}}\n{loss('mse')}", f"units: 10, activation: softmax}}\n{loss(SPARSE)}"),
     ),
     "a squashed number": (
         DIABETES + model("", dense(1, "sigmoid")) + loss("mse"),
-        [("squashed-output", 5, "The target is a number of any size, but sigmoid keeps the output between "
-                                "0 and 1.",
+        [("squashed-output", 5, "The target is a number of any size, but sigmoid limits the output to "
+                                "values between 0 and 1.",
           "Remove the activation of the last layer.")],
         (", activation: sigmoid", ""),
     ),
     "Dense straight on images": (
         IMAGES + model("", dense(10, "softmax")) + loss(SPARSE),
-        [("dense-on-positions", 5, f"{SPREAD}, but the target is one value for each example.",
-          "Put Flatten or GlobalAveragePooling2D before it.")],
+        [("dense-on-positions", 5, f"{DENSE_ON_POSITIONS}, but the target has one value for each example.",
+          "Put Flatten or GlobalAveragePooling2D before `dense`.")],
         ("    - ", "    - Flatten\n    - "),
     ),
     "Dense straight on images, without data": (
         model("[8, 8, 1]", dense(10, "softmax")),
-        [("dense-on-positions", 4, f"{SPREAD}.", "Put Flatten or GlobalAveragePooling2D before it.")],
+        [("dense-on-positions", 4, f"{DENSE_ON_POSITIONS}.", "Put Flatten or GlobalAveragePooling2D before `dense`.")],
         ("    - ", "    - GlobalAveragePooling2D\n    - "),
     ),
     "a sequence out, one label in": (
         IMAGES.replace(", 1]", "]")
         + model("", "{type: LSTM, units: 10, return_sequences: true, activation: softmax}")
         + loss(SPARSE),
-        [("target-mismatch", 5, "The model's output is (None, 8, 10), but the target is one value for each "
-                                "example.",
-          "Set `return_sequences: false`, so that the last timestep alone is given.")],
+        [("target-mismatch", 5, "The model's output has shape (None, 8, 10), but the target has one value "
+                                "for each example.",
+          "Set `return_sequences: false` to return only the last timestep.")],
         ("return_sequences: true", "return_sequences: false"),
     ),
     "images out, one label in": (
         IMAGES + model("", "{type: Conv2D, filters: 10, kernel_size: 3, activation: softmax}") + loss(SPARSE),
         [("target-mismatch", 5,
-          "The model's output is (None, 6, 6, 10), but the target is one value for each example.",
+          "The model's output has shape (None, 6, 6, 10), but the target has one value for each example.",
           "Put Flatten or GlobalAveragePooling2D before the last layer.")],
         None,
     ),
     "an input that is not the data's": (
         DIGITS + model("[8, 8, 1]", "Flatten", dense(10)),
-        [("input-mismatch", 3, "`model.input` is (8, 8, 1), but an example of the data is (64,).",
-          "Write `shape: [8, 8, 1]` under `data:`, or `input: [64]` here.")],
+        [("input-mismatch", 3, "`model.input` declares shape (8, 8, 1), but an example of the data has "
+                               "shape (64,).",
+          "Set `shape: [8, 8, 1]` under `data:`, or `input: [64]` here.")],
         ("digits}", "digits, shape: [8, 8, 1]}"),
     ),
     "an input of another size than the data's": (
         DIGITS + model("[32]", dense(10)),
-        [("input-mismatch", 3, "`model.input` is (32,), but an example of the data is (64,).",
-          "Write `input: [64]`, or leave `input` out.")],
+        [("input-mismatch", 3, "`model.input` declares shape (32,), but an example of the data has shape "
+                               "(64,).",
+          "Set `input: [64]`, or remove `input`.")],
         ("[32]", "[64]"),
     ),
 }  # fmt: skip
@@ -514,32 +511,32 @@ MISSPELT = {
     ),
     "a type as key": (
         "Dense: {units: 3, activation: relu}",
-        ("missing-key", 'This layer has no `type`; "Dense" stands as a key.',
+        ("missing-key", 'Layer is missing `type`; "Dense" was used as a key.',
          "Write {type: Dense, units: 3, activation: relu}."),
     ),
     "a misspelt type as key": (
         "Dens: {units: 3}",
-        ("missing-key", 'This layer has no `type`; "Dens" stands as a key.', "Write {type: Dense, units: "
+        ("missing-key", 'Layer is missing `type`; "Dens" was used as a key.', "Write {type: Dense, units: "
                                                                              "3}."),
     ),
     "a type as key beside others": (
         "{name: x, Dense: {units: 3}}",
-        ("missing-key", 'This layer has no `type`; "Dense" stands as a key.', "Write {type: Dense, name: "
+        ("missing-key", 'Layer is missing `type`; "Dense" was used as a key.', "Write {type: Dense, name: "
                                                                               "x, units: 3}."),
     ),
     "a list": (
-        "[Dense]", ("wrong-type", '["Dense"] is no layer; write its type, or {type: Dense, units: 10}.',
+        "[Dense]", ("wrong-type", "A layer must be a type or a mapping such as {type: Dense, units: 10}, "
+                                  'got ["Dense"].',
          None),
     ),
     "a name of two words": (
         "{type: Dense, units: 3, name: a b}",
-        ("bad-name", '`name` is "a b"; a layer\'s name must be of at most 250 letters, digits, `_`, `-` '
-                     'and dots, and begin '
-         "with a letter or digit.", "For example `name: head`."),
+        ("bad-name", "`name` must be a layer name of at most 250 letters, digits, `_`, `-` and dots that "
+                     'starts with a letter or digit, got "a b".', "For example `name: head`."),
     ),
     "a reserved name": (
         "{type: Dense, units: 3, name: input}",
-        ("bad-name", "`input` is a reserved word of the wiring.", "For example `name: input_layer`."),
+        ("bad-name", "`name` must not be the reserved word `input`.", "For example `name: input_layer`."),
     ),
     "negative units": (
         "{type: Dense, units: -3}",
@@ -555,8 +552,8 @@ MISSPELT = {
     ),
     "parameters without a block": (
         "{type: Dense, units: 3, with: {units: 2}}",
-        ("unknown-key", "`with` gives parameters to a block; this is a layer.",
-         "Write arguments of a layer beside its `type`."),
+        ("unknown-key", "`with` is only valid for a block, but this entry is a layer.",
+         "Write the layer's arguments next to its `type`."),
     ),
 }  # fmt: skip
 
@@ -584,33 +581,31 @@ def test_a_given_name_is_not_handed_out_again(problems):
 
 
 EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
-SIZES = "expected a positive whole number, or null."
+SIZES = "Invalid size: expected a positive integer or null, got"
 
 
 @pytest.mark.parametrize(
     ("shape", "found"),
     [
-        ("4", ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`.")),
-        ("(28, 28)", ("wrong-type", '"(28, 28)" is no shape; it must be a list of sizes.', "Write `[28, "
+        ("4", ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`.")),
+        ("(28, 28)", ("wrong-type", 'Expected a list of sizes, got "(28, 28)".', "Write `[28, "
                                                                                            "28]`.")),
-        ("28x28", ("wrong-type", '"28x28" is no shape; it must be a list of sizes.', "Write `[28, 28]`.")),
-        ("-1", ("wrong-type", "-1 is no shape; it must be a list of sizes.", EXAMPLE)),
-        ("{shape: 4}", ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`.")),
-        ("[4.5]", ("wrong-type", f"4.5 is no size; {SIZES}", EXAMPLE)),
-        ("[0]", ("out-of-range", f"0 is no size; {SIZES}", EXAMPLE)),
-        ("[-1, 4]", ("out-of-range", f"-1 is no size; {SIZES}",
-                     "Leave the batch axis out; for another axis of any length write null.")),
-        ("[9999999999]", ("out-of-range", "9999999999 is no size; expected a positive whole number of at "
-                                          "most "
-                          "2,147,483,647, or null.", EXAMPLE)),
-        ("[1, 1, 1, 1, 1, 1, 1, 1, 1]", ("out-of-range", "9 axes are more than the 8 that TensorFlow's "
-                                                         "layers take.",
-                                         "Merge some of them.")),
+        ("28x28", ("wrong-type", 'Expected a list of sizes, got "28x28".', "Write `[28, 28]`.")),
+        ("-1", ("wrong-type", "Expected a list of sizes, got -1.", EXAMPLE)),
+        ("{shape: 4}", ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`.")),
+        ("[4.5]", ("wrong-type", f"{SIZES} 4.5.", EXAMPLE)),
+        ("[0]", ("out-of-range", f"{SIZES} 0.", EXAMPLE)),
+        ("[-1, 4]", ("out-of-range", f"{SIZES} -1.",
+                     "Remove the batch axis. For a different axis of any length, write null.")),
+        ("[9999999999]", ("out-of-range", "Invalid size: expected a positive integer of at most "
+                                          "2,147,483,647 or null, got 9999999999.", EXAMPLE)),
+        ("[1, 1, 1, 1, 1, 1, 1, 1, 1]", ("out-of-range", "Expected at most 8 axes, the limit of "
+                                                         "TensorFlow's layers, got 9.",
+                                         "Merge some axes.")),
         ("{shap: [4]}", ("unknown-key", 'An input has no key "shap".', "Did you mean `shape`?")),
-        ("{dtype: int32}", ("missing-key", "An input needs `shape`: sizes of one example, without the "
-                                           "batch axis; null: "
-                            "any length.", "Add `shape: [28, 28, 1]`, for example.")),
-        ("{shape: [4], dtype: float}", ("unknown-value", "`dtype` must be one of float32, "
+        ("{dtype: int32}", ("missing-key", "An input needs `shape`: shape of one example, without the "
+                                           "batch axis; null: any length.", "Add `shape: [28, 28, 1]`, for example.")),
+        ("{shape: [4], dtype: float}", ("unknown-value", "`dtype` is \"float\"; it must be one of float32, "
                                                          "float16, "
                                         "bfloat16, float64, int8, int16, int32, int64, uint8, uint16, "
                                         "uint32, uint64, "
@@ -624,7 +619,7 @@ def test_an_input_that_is_no_shape(problems, shape, found):
 
 NO_INPUT = (
     "missing-key",
-    "`model` needs `input`: the shape of one example, without the batch axis.",
+    "`model.input` is required: the shape of one example, without the batch axis.",
     "Add `input: [28, 28, 1]`, for example.",
 )
 
@@ -648,20 +643,20 @@ def test_no_input_is_missed_where_the_data_that_would_tell_it_is_wrong(problems)
     assert [(code, line) for code, line, _, _ in found] == [("unknown-value", 1)]
 
 
-DASH = "Begin each layer with a dash, as in `- {type: Dense, units: 10}`."
+DASH = "Start each layer with a dash, as in `- {type: Dense, units: 10}`."
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
         ("model: {input: [4], layers: []}",
-         ("empty", 1, "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: "
+         ("empty", 1, "`layers` must contain at least one layer, got an empty list.", "Add `- {type: Dense, units: "
                                                                             "10}`.")),
         ("model:\n  input: [4]\n  layers:\n    type: Dense\n    units: 3",
-         ("wrong-type", 3, "`layers` is a mapping; it must be a list.", DASH)),
-        ("model: {input: [4], layers: Dense}", ("wrong-type", 1, '`layers` is "Dense"; it must be a list.',
+         ("wrong-type", 3, "`layers` must be a list, got a mapping.", DASH)),
+        ("model: {input: [4], layers: Dense}", ("wrong-type", 1, '`layers` must be a list, got "Dense".',
          DASH)),
-        ("model:\n  input: [4]\n  layers:", ("wrong-type", 3, "`layers` is null; it must be a list.", DASH)),
+        ("model:\n  input: [4]\n  layers:", ("wrong-type", 3, "`layers` must be a list, got null.", DASH)),
         ("model: {input: [4]}",
          ("missing-key", 1, "`model` needs `layers`: the stack of layers.",
           "Add `layers: [{type: Dense, units: 10}]`, for example.")),
@@ -696,7 +691,7 @@ def test_a_key_at_the_wrong_level(problems, line, key, hint):
     ("key", "hint"),
     [
         ("epochs", "It belongs under `train:`."),
-        ("name", "The model's name is the `name` of the config, beside `model:`."),
+        ("name", "The model's name is the config's `name`, next to `model:`."),
         ("layer", "Did you mean `layers`?"),
         ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`."),
     ],
@@ -748,8 +743,8 @@ def test_a_data_section_that_is_not_written_well(problems, section, found):
         ("{loss: mse, metrics: [acuracy]}", ("unknown-type", 'There is no metric "acuracy".',
          "Did you mean `accuracy`?")),
         ("{loss: mse, metrics: accuracy}",
-         ("wrong-type", '`metrics` must be a list of metrics, or a mapping of '
-          'outputs to lists of metrics, got the string "accuracy".', "Write `metrics: [accuracy]`.")),
+         ("wrong-type", '`metrics` is "accuracy"; it must be a list of metrics or a mapping of outputs to '
+                        "lists of metrics.", "Write `metrics: [accuracy]`.")),
         ("{loss: mse, epoch: 3}", ("unknown-key", '`train` has no key "epoch".', "Did you mean `epochs`?")),
         ("{los: mse}", ("unknown-key", '`train` has no key "los".', "Did you mean `loss`?")),
         ("{loss: mse, learning_rate: 0.1}",
@@ -762,7 +757,7 @@ def test_a_data_section_that_is_not_written_well(problems, section, found):
          ("out-of-range", "`batch_size` must be a positive integer, got 0.", "For example "
                                                                                     "`batch_size: 32`.")),
         ("{epochs: 3}",
-         ("missing-key", "`train` needs `loss`: what training makes smaller.",
+         ("missing-key", "`train` needs `loss`: the loss that training minimizes.",
           "Add `loss: sparse_categorical_crossentropy`, for example.")),
         ("{loss: mse, optimizer: {type: Adam, lr: 0.1}}",
          ("unknown-key", 'Adam has no argument "lr".', "Keras calls it `learning_rate`.")),
@@ -800,8 +795,8 @@ def test_each_recurrent_layer_that_swallows_its_sequence_is_named(problems):
         model("[8, 8]", LSTM, "{type: Dropout, rate: 0.1}", LSTM, "{type: Dropout, rate: 0.1}", LSTM)
     )
     assert [(line, hint) for _, line, _, hint in found] == [
-        (6, f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
-        (8, f"Set `return_sequences: true` on `lstm_1` (line 6): {LAST_STEP}"),
+        (6, f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}"),
+        (8, f"Set `return_sequences: true` on `lstm_1` (line 6). {LAST_STEP}"),
     ]
 
 
@@ -845,7 +840,7 @@ def test_accuracy_of_a_number_is_a_warning(problems):
         (
             "wrong-metric",
             6,
-            "accuracy counts right classes, but the target is a number: it will be near 0.",
-            "Use mean_absolute_error, or R2Score.",
+            "accuracy counts correct classes, but the target is a number. The metric will be near 0.",
+            "Use mean_absolute_error or R2Score.",
         )
     ]

@@ -49,16 +49,18 @@ def found(path):
 @pytest.mark.parametrize(
     ("section", "message", "hint"),
     [
-        ("{loss: {lable: mse, score: mse}}", "`loss` names `lable`, which is no output of the model.",
+        ("{loss: {lable: mse, score: mse}}", "`loss` names `lable`, which is not an output of the model.",
          "Did you mean `label`?"),
-        ("{loss: {score: mse}}", "`loss` lacks the output `label`.", "Add `label: ...`; each output has a loss."),
-        (f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}", "`loss_weights` lacks the output `score`.",
-         "Add `score: ...`; each output has a weight."),
+        ("{loss: {score: mse}}", "`loss` is missing the output `label`.", "Add `label: ...`. Each output "
+                                                                     "requires a loss."),
+        (f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}", "`loss_weights` is missing the output `score`.",
+         "Add `score: ...`. Each output requires a weight."),
         (f"{{loss: {LOSSES}, metrics: [accuracy, mae]}}",
-         "The model has 2 outputs, but `metrics` does not say of which it is.",
-         "Write it by output: `metrics: {label: [...]}`."),
+         "The model has 2 outputs, but `metrics` does not name an output.",
+         "Assign it to an output: `metrics: {label: [...]}`."),
         (f"{{loss: {LOSSES}, weighted_metrics: {{zzz: [mae]}}}}",
-         "`weighted_metrics` names `zzz`, which is no output of the model.", "Its outputs are `label`, `score`."),
+         "`weighted_metrics` names `zzz`, which is not an output of the model.", "The model's outputs are "
+                                                                             "`label`, `score`."),
     ],
 )  # fmt: skip
 def test_what_is_not_of_an_output_is_told(config, section, message, hint):
@@ -93,7 +95,7 @@ def test_accuracy_of_an_output_that_is_a_number_is_warned_of(config):
     path = config(f"{{epochs: 1, loss: {LOSSES}, metrics: {{score: [accuracy]}}}}")
     result = train(path, path.parent / "run").result
     assert result.exit_code == 0
-    assert "accuracy counts right classes, but the target is a number" in result.stderr
+    assert "accuracy counts correct classes, but the target is a number" in result.stderr
 
 
 def test_training_weighs_the_losses_and_logs_what_was_foretold(config):

@@ -30,7 +30,7 @@ def codes(tmp_path):
     return codes
 
 
-def test_every_code_in_the_source_is_documented_once_and_no_other():
+def test_documented_codes_equal_the_codes_in_the_source():
     source = "".join(path.read_text() for path in Path(layercli.__file__).parent.rglob("*.py"))
     words = set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', source)) - NO_CODES
     documented = [code for code, _, _ in SHOWN] + LISTED
@@ -38,6 +38,6 @@ def test_every_code_in_the_source_is_documented_once_and_no_other():
 
 
 @pytest.mark.parametrize(("code", "bad", "mended"), SHOWN, ids=[code for code, _, _ in SHOWN])
-def test_the_example_has_the_problem_and_mended_it_has_none(codes, code, bad, mended):
+def test_example_has_the_problem_and_fixed_example_has_none(codes, code, bad, mended):
     assert code in codes(bad)
     assert codes(mended) == []

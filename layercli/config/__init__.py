@@ -1,1 +1,1 @@
-"""Pydantic models of the config: model, data and training."""
+"""Pydantic models of the config: model, data, training and sweep."""

@@ -1,4 +1,4 @@
-"""The whole config."""
+"""The root of a config file."""
 
 from typing import Annotated, ClassVar
 
@@ -17,7 +17,7 @@ _TRAIN_HINT = "It belongs under `train:`."
 
 
 class Config(StrictModel):
-    """What a config file declares."""
+    """A config file."""
 
     hints: ClassVar[dict[str, str]] = {
         "layers": "It belongs under `model:`.",
@@ -31,12 +31,12 @@ class Config(StrictModel):
     extra_keys: ClassVar[tuple[str, ...]] = (EXTENDS, VARS_KEY, BLOCKS_KEY)
 
     name: Annotated[
-        RunName | None, Field(description="Name of the model and of its runs; null: the file's name.")
+        RunName | None, Field(description="Name of the model and its runs; null: the file's name.")
     ] = None
-    seed: Annotated[int, Field(ge=0, lt=2**31, description="Seed of everything random.")] = 0
-    data: Annotated[DataField | None, Field(description="What the model learns from.")] = None
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="Seed of all random numbers.")] = 0
+    data: Annotated[DataField | None, Field(description="The data to train on.")] = None
     model: Annotated[ModelSection, Field(description="The layers.", examples=["{input: [4], layers: [...]}"])]
-    train: Annotated[TrainSection | None, Field(description="How the model learns.")] = None
+    train: Annotated[TrainSection | None, Field(description="The training settings.")] = None
 
     @classmethod
     def title(cls) -> str:

@@ -1,4 +1,4 @@
-"""Layers of the user's own, named by file or module, and Keras layers that the catalogue does not know yet."""
+"""Custom layers, named by file or module, and Keras layers that the catalogue does not contain yet."""
 
 import re
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,14 +14,16 @@ from layercli.source.nodes import quote_value
 _KERAS_PREFIX = "keras.layers."
 _IDENTIFIER = r"[A-Za-z_]\w*"
 _KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(rf"(?P<place>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII)
+_FILE_TYPE_PATTERN = re.compile(
+    rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII
+)
 _MODULE_TYPE_PATTERN = re.compile(
-    rf"(?P<place>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
+    rf"(?P<module>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
 )
 
 
 class CustomLayer(Layer):
-    """A layer whose class is not in the catalogue: its arguments are its own affair."""
+    """A layer whose class is not in the catalogue; its arguments are not validated."""
 
     family: ClassVar[str] = "custom"
 
@@ -41,7 +43,7 @@ class CustomLayer(Layer):
     ] = None
 
     def type_reference(self) -> str:
-        """The ``type`` as it stands in a config."""
+        """Return the ``type`` as a config writes it."""
         return (
             f"{_KERAS_PREFIX}{self.class_name}"
             if self.kind == "keras"
@@ -50,7 +52,7 @@ class CustomLayer(Layer):
 
     @property
     def has_user_code(self) -> bool:
-        """Whether building the layer runs code that the config names."""
+        """Return whether building the layer runs code that the config names."""
         return self.kind != "keras"
 
     def arguments(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class CustomLayer(Layer):
         output_shape = {"output_shape": self.output_shape} if self.output_shape is not None else {}
         return {"type": self.type_reference(), **self.arguments(), **output_shape}
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:  # noqa: ARG002 - only running the layer can tell
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:  # noqa: ARG002 - only a forward pass knows the output
         outputs = (
             () if self.output_shape is None else (Tensor((None, *self.output_shape), self.compute_dtype),)
         )
@@ -68,20 +70,20 @@ class CustomLayer(Layer):
 
 
 def make_unknown_layer() -> CustomLayer:
-    """A layer of which nothing is known, in place of one that is malformed."""
-    return CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
+    """Return a layer of unknown shape, as a placeholder for a malformed layer."""
+    return CustomLayer.model_validate({"kind": "keras", "module": "", "class_name": "Unknown"})
 
 
 def is_custom_type(type_name: object) -> bool:
-    """Whether a ``type`` names a class rather than an entry of the catalogue."""
+    """Return whether a ``type`` names a class instead of a catalogue entry."""
     return isinstance(type_name, str) and (":" in type_name or type_name.startswith(_KERAS_PREFIX))
 
 
 def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
-    """The layer that ``file.py:Class``, ``module:Class`` or ``keras.layers.Class`` names; loads nothing.
+    """Return the layer for ``file.py:Class``, ``module:Class`` or ``keras.layers.Class`` without loading code.
 
     Raises:
-        ValidationError | PydanticCustomError: the name is malformed, or an argument is.
+        ValidationError | PydanticCustomError: the name or an argument is invalid.
     """
     if type_name.startswith(_KERAS_PREFIX):
         cls = type_name.removeprefix(_KERAS_PREFIX)
@@ -92,16 +94,16 @@ def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
         hint = "For example `type: keras.layers.Dense`."
         raise value_error(
             "bad-custom-type",
-            f"`type` is {quote_value(type_name)}; a layer of Keras is named by its class.",
+            f"`type` must name a class of keras.layers, got {quote_value(type_name)}.",
             hint,
         )
     for kind, pattern in (("file", _FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
         match = pattern.fullmatch(type_name)
-        if match and ".." not in match["place"]:
-            return _make_custom_layer(kind, match["place"], match["cls"], arguments)
+        if match and ".." not in match["module"]:
+            return _make_custom_layer(kind, match["module"], match["cls"], arguments)
     raise value_error(
         "bad-custom-type",
-        f"`type` is {quote_value(type_name)}; a layer of your own is a file beside the config, or a module, and a class.",
+        f"`type` must name a file relative to the config, or a module, and a class, got {quote_value(type_name)}.",
         "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
     )
 
@@ -113,8 +115,8 @@ def _make_custom_layer(kind: str, module: str, class_name: str, arguments: dict[
         {
             **layer_fields,
             "kind": kind,
-            "place": module,
+            "module": module,
             "class_name": class_name,
-            "given": constructor_arguments,
+            "constructor_arguments": constructor_arguments,
         }
     )

@@ -1,4 +1,4 @@
-"""One entry of ``model.layers``: a layer, its name and where its input comes from."""
+"""An entry of ``model.layers``: a layer, its name and its inputs."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from layercli.source.nodes import quote_value
 
 
 class Uncertainty(IntEnum):
-    """What may be wrong with a layer that stands in for a malformed one."""
+    """The possible errors of a placeholder for a malformed layer."""
 
     NONE = 0
     SIZES = 1
@@ -29,22 +29,22 @@ class Uncertainty(IntEnum):
 
 @dataclass(frozen=True)
 class LayerEntry:
-    """A layer as declared, or one that is called again; ``name`` is None where the person gave none."""
+    """A declared or reused layer; ``name`` is None without an explicit name."""
 
     layer: Layer | None
-    """None: the one that ``reuse`` names."""
+    """The layer; None for the layer that ``reuse`` names."""
     name: str | None = None
     uncertainty: Uncertainty = Uncertainty.NONE
     inputs: tuple[str, ...] | None = None
-    """Names of what feeds it; None: the layer before."""
+    """Names of its inputs; None for the previous layer."""
     input_keys: tuple[str, ...] | None = None
-    """Where each input goes, as in ``inputs: {query: a, value: b}``; None: by their order."""
+    """Keras's names of the inputs, as in ``inputs: {query: a, value: b}``; None assigns inputs by order."""
     reuse: str | None = None
-    """The layer above that is called again, with the same weights."""
+    """The name of the layer above to reuse with the same weights."""
 
     @property
     def base_name(self) -> str:
-        """What an unnamed layer is named after."""
+        """Return the base of an automatic name."""
         if self.layer is None:
             return str(self.reuse).rpartition(".")[2]
         return snake_case(
@@ -52,7 +52,7 @@ class LayerEntry:
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """The mapping that declares this entry, every default written out."""
+        """Return the mapping that declares this entry, including defaults."""
         name_mapping = {"name": self.name} if self.name else {}
         if self.layer is None:
             return {"reuse": self.reuse, **name_mapping, **self._inputs_mapping()}
@@ -69,17 +69,17 @@ class LayerEntry:
 
 
 def parse_layer_entry(value: Any) -> LayerEntry:
-    """The entry that an item of ``model.layers`` declares.
+    """Return the entry that an item of ``model.layers`` declares.
 
     Raises:
-        ValidationError | PydanticCustomError: all that is wrong with it.
+        ValidationError | PydanticCustomError: the item is invalid, with all its errors.
     """
     if isinstance(value, LayerEntry):
         return value
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, dict):
-        message = f"{quote_value(value)} is no layer; write its type, or {{type: Dense, units: 10}}."
+        message = f"A layer must be a type or a mapping such as {{type: Dense, units: 10}}, got {quote_value(value)}."
         raise value_error("wrong-type", message)
     if "reuse" in value and "type" not in value:
         return _parse_reuse(value)
@@ -115,23 +115,23 @@ _REUSE_KEYS = ("reuse", "name", "inputs")
 
 
 def _parse_reuse(value: dict[str, Any]) -> LayerEntry:
-    """The entry that calls a layer above again.
+    """Return an entry with ``reuse``.
 
     Raises:
-        ValidationError: all that is wrong with it.
+        ValidationError: the entry is invalid, with all its errors.
     """
     errors: list[InitErrorDetails] = []
     for key in value:
         if key not in _REUSE_KEYS:
-            message = f"A layer that is called again takes no arguments; it has {quote_value(key)}."
+            message = f"A reused layer must not have arguments, got {quote_value(key)}."
             hint = did_you_mean(
-                key, _REUSE_KEYS, otherwise="Remove it, or give it to the layer where it is declared."
+                key, _REUSE_KEYS, otherwise="Remove it, or set it where the layer is declared."
             )
             error = value_error("unknown-key", message, hint, at_key=True)
             errors.append(InitErrorDetails(type=error, loc=(key,), input=None))
     reuse, raw_inputs, raw_name = value["reuse"], value.get("inputs"), value.get("name")
     if not isinstance(reuse, str) or not reuse:
-        message = f"`reuse` is {quote_value(reuse)}; it must be the name of a layer above."
+        message = f"`reuse` must be the name of a layer above, got {quote_value(reuse)}."
         error = value_error("wrong-type", message, "For example {reuse: encoder, inputs: other}.")
         errors.append(InitErrorDetails(type=error, loc=("reuse",), input=None))
     name = (
@@ -151,17 +151,17 @@ def _parse_reuse(value: dict[str, Any]) -> LayerEntry:
 
 
 def parse_input_names(value: Any) -> tuple[str, ...]:
-    """The names that ``inputs`` gives: one, a list, or a mapping of what the layer calls them.
+    """Return the names in ``inputs``: a name, a list of names, or a mapping of Keras's input names to names.
 
     Raises:
-        PydanticCustomError: it gives none.
+        PydanticCustomError: the value is invalid.
     """
     names = [value] if isinstance(value, str) else list(value.values()) if isinstance(value, dict) else value
     if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
         return tuple(names)
     raise value_error(
         "wrong-type",
-        f"`inputs` is {quote_value(value)}; it must be the name of a layer, or a list of names.",
+        f"`inputs` must be a layer name or a list of layer names, got {quote_value(value)}.",
         "For example `inputs: stem`, or `inputs: [left, right]`.",
     )
 
@@ -169,16 +169,16 @@ def parse_input_names(value: Any) -> tuple[str, ...]:
 def order_inputs(
     keys: tuple[str, ...], names_by_key: dict[str, str], layer: Layer
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Keyed inputs in the order in which the layer takes them.
+    """Return keyed inputs in the order of the layer's inputs.
 
     Raises:
-        ValidationError: the layer takes no such input.
+        ValidationError: the layer does not have an input of that name.
     """
     unknown = [key for key in keys if key not in layer.input_names]
     if unknown:
         listed = ", ".join(f"`{name}`" for name in layer.input_names)
         message = f"{layer.title()} has no input {quote_value(unknown[0])}."
-        hint = did_you_mean(unknown[0], layer.input_names, otherwise=f"It takes {listed}.")
+        hint = did_you_mean(unknown[0], layer.input_names, otherwise=f"Its inputs: {listed}.")
         error = value_error("unknown-key", message, hint, at_key=True)
         raise ValidationError.from_exception_data(
             "layer", [InitErrorDetails(type=error, loc=("inputs", unknown[0]), input=None)]
@@ -188,7 +188,7 @@ def order_inputs(
 
 
 def _reject_type_as_key(layer: dict[str, Any]) -> None:
-    """The slip of writing a layer's type as its key: ``- Dense: {units: 10}``."""
+    """Raise an error if a layer's type is its key, as in ``- Dense: {units: 10}``."""
     for key, inner in layer.items():
         name = key if key in LAYERS.modules else None
         if len(layer) == 1 and name is None:
@@ -203,24 +203,24 @@ def _reject_type_as_key(layer: dict[str, Any]) -> None:
         )
         hint = f"Write {{type: {name}{suffix}}}.".replace("...: ...", "...")
         raise value_error(
-            "missing-key", f"This layer has no `type`; {quote_value(key)} stands as a key.", hint
+            "missing-key", f"Layer is missing `type`; {quote_value(key)} was used as a key.", hint
         )
 
 
 def _format_scalar(value: Any) -> str:
-    """A scalar as it may stand in a config; a list or mapping as dots."""
+    """Return a scalar as a config writes it; dots for a list or mapping."""
     is_plain = isinstance(value, str) and re.fullmatch(r"[\w.]+", value)
     return value if is_plain else "..." if isinstance(value, (dict, list)) else quote_value(value)
 
 
 def _with_entry_key_hint(error: InitErrorDetails) -> InitErrorDetails:
-    """The error, with the hint that a key was meant to be one that every entry takes beside its arguments."""
+    """Return the error, with a better hint if a key is similar to one that every entry accepts."""
     original, loc = error["type"], error.get("loc", ())
     if not isinstance(original, PydanticCustomError) or original.type != "unknown-key" or len(loc) != 1:
         return error
     context = original.context or {}
     meant_key = find_closest(str(loc[0]), ["name", "inputs", "repeat"])
-    if " takes " not in str(context["hint"]) or meant_key is None:  # there is better advice
+    if " takes " not in str(context["hint"]) or meant_key is None:  # there is already a better hint
         return error
     replacement = value_error("unknown-key", context["message"], f"Did you mean `{meant_key}`?", at_key=True)
     return InitErrorDetails(type=replacement, loc=loc, input=None)
@@ -235,7 +235,7 @@ def _parse_layer(arguments: dict[str, Any]) -> Layer:
 
 
 def parse_custom_entry(type_name: str, arguments: dict[str, Any]) -> Layer:
-    """A custom layer; a malformed name is an error at ``type``, a bad argument at its own key."""
+    """Return a custom layer; a malformed name is an error at ``type``, an invalid argument at its key."""
     try:
         return parse_custom_layer(type_name, arguments)
     except ValidationError:
@@ -245,7 +245,7 @@ def parse_custom_entry(type_name: str, arguments: dict[str, Any]) -> Layer:
 
 
 def _collect_errors(errors: list[InitErrorDetails], parse: Callable[[], Any]) -> Any:
-    """The result, or None with what was wrong added to ``errors``."""
+    """Return the result of ``parse``, or None after adding its errors to ``errors``."""
     try:
         return parse()
     except ValidationError as error:

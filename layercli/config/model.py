@@ -1,4 +1,4 @@
-"""The ``model`` section: the input and the stack of layers."""
+"""The ``model`` section: inputs, layers and outputs."""
 
 import re
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -13,8 +13,10 @@ from layercli.schema.field_types import MAX_INT32
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
 
-DTYPES: Final = ("float32", "float16", "bfloat16", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
-                 "uint32", "uint64", "bool", "string")  # fmt: skip
+_DTYPE_NAMES = """
+    float32 float16 bfloat16 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool string
+"""
+DTYPES: Final = tuple(_DTYPE_NAMES.split())
 MAX_RANK: Final = 8
 MAX_LAYERS: Final = 10_000
 _INPUT_EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
@@ -26,13 +28,13 @@ class InputSpec(StrictModel):
     shape: Annotated[
         Shape,
         Field(
-            description="Sizes of one example, without the batch axis; null: any length.",
+            description="Shape of one example, without the batch axis; null: any length.",
             examples=[[28, 28, 1]],
         ),
     ]
     dtype: Annotated[
         Literal[DTYPES],  # type: ignore[valid-type]
-        Field(description="What the input holds."),
+        Field(description="Dtype of the input's values."),
     ] = "float32"
 
     @classmethod
@@ -40,7 +42,7 @@ class InputSpec(StrictModel):
         return "An input"
 
     def to_tensor(self) -> Tensor:
-        """The input with its batch axis."""
+        """Return the input as a tensor with a batch axis."""
         return Tensor((None, *self.shape), self.dtype)
 
     def to_plain(self) -> dict[str, Any]:
@@ -50,7 +52,7 @@ class InputSpec(StrictModel):
 def _parse_shape(value: Any) -> Shape:
     if not isinstance(value, (list, tuple)):
         raise value_error(
-            "wrong-type", f"{quote_value(value)} is no shape; it must be a list of sizes.", _list_hint(value)
+            "wrong-type", f"Expected a list of sizes, got {quote_value(value)}.", _list_hint(value)
         )
     for dim in value:
         if dim is None:
@@ -58,22 +60,22 @@ def _parse_shape(value: Any) -> Shape:
         if not isinstance(dim, int) or isinstance(dim, bool):
             raise value_error(
                 "wrong-type",
-                f"{quote_value(dim)} is no size; expected a positive whole number, or null.",
+                f"Invalid size: expected a positive integer or null, got {quote_value(dim)}.",
                 _INPUT_EXAMPLE,
             )
         if not 1 <= dim <= MAX_INT32:
-            any_length = "Leave the batch axis out; for another axis of any length write null."
+            any_length = "Remove the batch axis. For a different axis of any length, write null."
             most = f" of at most {MAX_INT32:,}" if dim > 0 else ""
-            message = f"{quote_value(dim)} is no size; expected a positive whole number{most}, or null."
+            message = f"Invalid size: expected a positive integer{most} or null, got {quote_value(dim)}."
             raise value_error("out-of-range", message, any_length if dim == -1 else _INPUT_EXAMPLE)
     if len(value) > MAX_RANK:
-        message = f"{len(value)} axes are more than the {MAX_RANK} that TensorFlow's layers take."
-        raise value_error("out-of-range", message, "Merge some of them.")
+        message = f"Expected at most {MAX_RANK} axes, the limit of TensorFlow's layers, got {len(value)}."
+        raise value_error("out-of-range", message, "Merge some axes.")
     return tuple(value)
 
 
 def _list_hint(value: Any) -> str:
-    """The list that a number, or text such as (28, 28), was meant to be."""
+    """Return a hint with the list that a number or a string such as (28, 28) means."""
     text = (
         str(value)
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
@@ -84,6 +86,11 @@ def _list_hint(value: Any) -> str:
 
 
 def parse_input_spec(value: Any) -> InputSpec:
+    """Return the input that a shape or a mapping declares.
+
+    Raises:
+        ValidationError | PydanticCustomError: the value is invalid.
+    """
     if isinstance(value, InputSpec):
         return value
     if isinstance(value, dict):
@@ -105,26 +112,33 @@ InputField = Annotated[
 
 def _check_layer_list(value: Any) -> Any:
     if not isinstance(value, list):
-        hint = "Begin each layer with a dash, as in `- {type: Dense, units: 10}`."
-        raise value_error("wrong-type", f"`layers` is {quote_value(value)}; it must be a list.", hint)
+        hint = "Start each layer with a dash, as in `- {type: Dense, units: 10}`."
+        raise value_error("wrong-type", f"`layers` must be a list, got {quote_value(value)}.", hint)
     if not value:
         raise value_error(
-            "empty", "`layers` is empty; a model has at least one layer.", "Add `- {type: Dense, units: 10}`."
+            "empty",
+            "`layers` must contain at least one layer, got an empty list.",
+            "Add `- {type: Dense, units: 10}`.",
         )
     if len(value) > MAX_LAYERS:
         raise value_error(
-            "out-of-range", f"`layers` has {len(value):,} layers; at most {MAX_LAYERS:,} are taken."
+            "out-of-range", f"`layers` must contain at most {MAX_LAYERS:,} layers, got {len(value):,}."
         )
     return value
 
 
 def parse_input_specs(value: Any) -> dict[str, InputSpec] | None:
+    """Return the inputs that ``model.inputs`` declares, by name; None for null.
+
+    Raises:
+        ValidationError | PydanticCustomError: the value is invalid.
+    """
     if value is None:
         return None
     if not isinstance(value, dict) or not value:
-        hint = "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`; one alone is `input: [4]`."
+        hint = "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`. For one input, write `input: [4]`."
         raise value_error(
-            "wrong-type", f"`inputs` is {quote_value(value)}; it must map names to shapes.", hint
+            "wrong-type", f"`inputs` must be a mapping of names to shapes, got {quote_value(value)}.", hint
         )
     return {
         parse_at_key(name, parse_layer_name, name): parse_at_key(name, parse_input_spec, shape)
@@ -133,19 +147,24 @@ def parse_input_specs(value: Any) -> dict[str, InputSpec] | None:
 
 
 def parse_output_names(value: Any) -> tuple[str, ...] | None:
+    """Return the names that ``model.outputs`` lists; None for null.
+
+    Raises:
+        PydanticCustomError: the value is not a name or a list of names.
+    """
     names = [value] if isinstance(value, str) else value
     if names is None or (names and isinstance(names, list) and all(isinstance(name, str) for name in names)):
         return None if names is None else tuple(names)
     hint = "For example `outputs: [left, right]`."
-    message = f"`outputs` is {quote_value(value)}; it must be the name of a layer, or a list of names."
+    message = f"`outputs` must be a layer name or a list of layer names, got {quote_value(value)}."
     raise value_error("wrong-type", message, hint)
 
 
 class ModelSection(StrictModel):
-    """The input and the layers, in the order in which data passes them."""
+    """The ``model`` section: inputs, layers in topological order, and outputs."""
 
     hints: ClassVar[dict[str, str]] = {
-        "name": "The model's name is the `name` of the config, beside `model:`.",
+        "name": "The model's name is the config's `name`, next to `model:`.",
         **dict.fromkeys(
             ("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"),
             "It belongs under `train:`.",
@@ -156,15 +175,13 @@ class ModelSection(StrictModel):
 
     input: Annotated[
         InputField | None,
-        Field(description="Shape of one example, without the batch axis; null: as in data."),
+        Field(description="Shape of one example, without the batch axis; null: the shape of the data."),
     ] = None
     inputs: Annotated[
         dict[str, InputField] | None,
         PlainValidator(parse_input_specs),
         ExpectedText("a mapping of names to shapes"),
-        Field(
-            description="Several inputs by name, each a shape or {shape, dtype}; null: one, as `input` says."
-        ),
+        Field(description="Several inputs by name, each a shape or {shape, dtype}; null: only `input`."),
     ] = None
     layers: Annotated[
         list[LayerEntryField],
@@ -174,36 +191,34 @@ class ModelSection(StrictModel):
     outputs: Annotated[
         tuple[str, ...] | None,
         PlainValidator(parse_output_names),
-        ExpectedText("the name of a layer, or a list of names"),
-        Field(description="Layers whose outputs are the model's; null: the last one."),
+        ExpectedText("a layer name or a list of layer names"),
+        Field(description="Layers whose outputs are the model's outputs; null: the last layer."),
     ] = None
     dtype: Annotated[
         Literal["float32", "mixed_float16", "mixed_bfloat16"] | None,
-        Field(
-            description="Dtype policy of layers that have none of their own; null: Keras's default, float32."
-        ),
+        Field(description="Dtype policy of layers without a `dtype`; null: Keras's default, float32."),
     ] = None
     weights: Annotated[
         str | None,
         Field(
             min_length=1,
-            description="Where layers take their first weights from, by their names: a run, or a .keras or .weights.h5 "
-            "file, relative to the config; null: all start anew.",
+            description="Source of initial weights, matched by layer name: a run, or a .keras or .weights.h5 file, relative to "
+            "the config; null: random weights.",
             examples=["runs/digits/1"],
         ),
     ] = None
     freeze: Annotated[
         list[str],
         Field(
-            description="Names of layers whose weights training leaves alone; * and ? fit any text.",
+            description="Names of layers whose weights stay fixed in training; * and ? match any text.",
             examples=[["conv*"]],
         ),
     ] = []  # noqa: RUF012
 
     def check(self) -> None:
         if self.input is not None and self.inputs is not None:
-            message = "A model has `input` or `inputs`, not both."
-            raise ArgumentError("inputs", message, "Put all of them under `inputs`.")
+            message = "`model` must have `input` or `inputs`, not both."
+            raise ArgumentError("inputs", message, "Put all inputs under `inputs`.")
 
     @classmethod
     def title(cls) -> str:

@@ -1,4 +1,4 @@
-"""Names that people give to runs and layers."""
+"""Names of runs and layers."""
 
 import re
 from collections import Counter
@@ -12,13 +12,13 @@ from layercli.source.nodes import quote_value
 
 PREVIOUS, INPUT = "previous", "input"
 RESERVED_NAMES = (PREVIOUS, INPUT)
-"""Words that wiring uses; no layer may have them as its name."""
+"""Reserved words in ``inputs``, which are not valid layer names."""
 
 _RUN_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _LAYER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_RUN_NAME_LENGTH = 100
 _MAX_LAYER_NAME_LENGTH = 250
-"""With the names of the blocks around it."""
+"""Including the names of enclosing blocks."""
 
 
 def _parse_run_name(value: Any) -> str:
@@ -26,17 +26,17 @@ def _parse_run_name(value: Any) -> str:
         return value
     raise value_error(
         "bad-name",
-        f"`name` is {quote_value(value)}; it names a folder, so it must be of at most {_MAX_RUN_NAME_LENGTH} letters, digits, `_`, `-` and "
-        "single dots, and begin with a letter or digit.",
+        f"`name` must be a folder name of at most {_MAX_RUN_NAME_LENGTH} letters, digits, `_`, `-` and single dots that "
+        f"starts with a letter or digit, got {quote_value(value)}.",
         "For example `name: digits-cnn`.",
     )
 
 
 def parse_layer_name(value: Any) -> str:
-    """The name, if Keras and the wiring can take it.
+    """Return the name if it is valid in Keras and in ``inputs``.
 
     Raises:
-        PydanticCustomError: they cannot.
+        PydanticCustomError: the name is invalid.
     """
     if (
         not isinstance(value, str)
@@ -45,23 +45,30 @@ def parse_layer_name(value: Any) -> str:
     ):
         raise value_error(
             "bad-name",
-            f"`name` is {quote_value(value)}; a layer's name must be of at most {_MAX_LAYER_NAME_LENGTH} letters, digits, `_`, `-` and "
-            "dots, and begin with a letter or digit.",
+            f"`name` must be a layer name of at most {_MAX_LAYER_NAME_LENGTH} letters, digits, `_`, `-` and dots that "
+            f"starts with a letter or digit, got {quote_value(value)}.",
             "For example `name: head`.",
         )
     if value in RESERVED_NAMES:
         raise value_error(
-            "bad-name", f"`{value}` is a reserved word of the wiring.", f"For example `name: {value}_layer`."
+            "bad-name",
+            f"`name` must not be the reserved word `{value}`.",
+            f"For example `name: {value}_layer`.",
         )
     return value
 
 
 def assign_names(requests: Sequence[tuple[str | None, str]], reserved: Iterable[str] = ()) -> list[str]:
-    """Give each pair of (given name, base name) a name; a given one, or one of others, is never handed out again.
+    """Return a name for each pair of explicit name and base name.
 
-    Without a given name it is the base name with the next free number, as in Keras.
+    Without an explicit name it is the base name with the next free number, as in Keras. Explicit and reserved names are
+    never assigned automatically.
+
+    Args:
+        requests: An explicit name or None, and a base name, for each layer.
+        reserved: Names that are already in use.
     """
-    used_names = {given for given, _ in requests if given is not None} | set(reserved)
+    used_names = {explicit_name for explicit_name, _ in requests if explicit_name is not None} | set(reserved)
     counts: Counter[str] = Counter()
     names = []
     for explicit_name, base_name in requests:
@@ -74,7 +81,7 @@ def assign_names(requests: Sequence[tuple[str | None, str]], reserved: Iterable[
             if name not in used_names:
                 break
         names.append(name)
-        used_names.add(name)  # another base may be this name, such as block_2
+        used_names.add(name)  # a different base name can be equal to it, such as block_2
     return names
 
 

@@ -1,4 +1,4 @@
-"""What can still be checked of a config that is wrong somewhere: its sound parts."""
+"""The valid parts of an invalid config, for further checks."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -26,13 +26,15 @@ T = TypeVar("T")
 
 
 _MAX_REPAIRED_LAYERS = 200
-"""Malformed layers of which one by one is told what they may have been; nobody mends more at once."""
+"""Maximum number of malformed layers to repair; repairs take time, and nobody fixes more at once."""
 
 
 def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | None:
-    """The config without its malformed parts; a malformed layer becomes one of unknown shape. None: nothing is left.
+    """Return the config without its malformed parts, or None if too little is valid.
 
-    ``malformed`` are the indices of such layers.
+    Args:
+        value: The config as plain data.
+        malformed: The indices of malformed layers; each becomes a repaired layer or one of unknown shape.
     """
     if not isinstance(value, dict) or not isinstance(value.get("model"), dict):
         return None
@@ -44,7 +46,7 @@ def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | Non
     input_spec = _parse_or_none(parse_input_spec, model.get("input"))
     input_specs = _parse_or_none(parse_input_specs, model.get("inputs"))
     if input_spec is None and input_specs is None and ("input" in model or "inputs" in model or data is None):
-        return None  # the input is what is wrong, or missing with the data that would tell it
+        return None  # the input is invalid, or both input and data are missing
     repaired_indices = set(sorted(malformed)[:_MAX_REPAIRED_LAYERS])
     return Config.model_construct(
         data=data,
@@ -69,21 +71,23 @@ def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | Non
 def _parse_or_none(parse: Callable[[Any], T], value: Any) -> T | None:
     try:
         return None if value is None else parse(value)
-    except ValueError:  # Pydantic's errors are ValueErrors; they have been reported already
+    except ValueError:  # a Pydantic error, which is already reported
         return None
 
 
 def _make_placeholder(item: Any, *, should_repair: bool) -> LayerEntry:
-    """A layer in place of a malformed one: of the same type with what is sound of its arguments, else of unknown shape."""
+    """Return a layer for a malformed entry: the same type with its valid arguments, or one of unknown shape."""
     name = item.get("name") if isinstance(item, dict) else None
     value = dict(item) if isinstance(item, dict) else {"type": item}
-    layer, doubt = _repair_layer(value) if should_repair else (None, Uncertainty.RANK)
+    layer, uncertainty = _repair_layer(value) if should_repair else (None, Uncertainty.RANK)
     sources = _parse_or_none(parse_input_names, value.get("inputs"))
-    return LayerEntry(layer or make_unknown_layer(), _parse_or_none(parse_layer_name, name), doubt, sources)
+    return LayerEntry(
+        layer or make_unknown_layer(), _parse_or_none(parse_layer_name, name), uncertainty, sources
+    )
 
 
 def _repair_layer(value: dict[str, Any]) -> tuple[Layer | None, Uncertainty]:
-    """The layer with misspelt arguments corrected and malformed ones left out; a required one takes its example."""
+    """Return the layer with corrected names of arguments and without invalid ones; required ones get their example."""
     class_name = LAYERS.find(value["type"]) if isinstance(value.get("type"), str) else None
     if class_name is None:
         return None, Uncertainty.RANK
@@ -103,7 +107,7 @@ def _repair_layer(value: dict[str, Any]) -> tuple[Layer | None, Uncertainty]:
     example_arguments = {
         key: field.examples[0] for key, field in fields.items() if field.is_required() and field.examples
     }
-    # What must be given is a size; what may be left out, such as return_sequences, can change the number of axes.
+    # Required arguments are sizes; optional ones, such as return_sequences, can change the rank.
     return _parse_or_none(
         cls.model_validate, example_arguments | valid_arguments
     ), Uncertainty.RANK if malformed - example_arguments.keys() else Uncertainty.SIZES

@@ -1,1 +1,1 @@
-"""The config as nodes that feed one another, and what flows along them."""
+"""The graph of a model: nodes, static shapes, checks and comparison."""

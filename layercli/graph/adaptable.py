@@ -1,4 +1,4 @@
-"""Layers that learn from data before training: what their examples tell, not how well they do."""
+"""Layers that adapt to the training data before training, such as Normalization."""
 
 from typing import Final
 
@@ -12,16 +12,16 @@ ADAPTABLE_LAYERS: Final = {
     "IntegerLookup": "vocabulary",
     "TextVectorization": "vocabulary",
 }
-"""Layers that learn from data before training, and the argument that tells them what they would learn."""
+"""Each layer type that adapts to data -> the argument that sets its state without data."""
 
 
 def should_adapt(node: GraphNode) -> bool:
-    """Whether the layer, or one inside it, must be adapted to data before it can be used."""
+    """Return whether the node's layer, or a nested layer, must adapt to data before use."""
     return node.reuse_of is None and is_adaptable(node.layer)
 
 
 def is_adaptable(layer: Component) -> bool:
-    """Whether a layer, or one inside it, learns from data before training."""
+    """Return whether a layer, or a nested layer, adapts to data before training."""
     state_argument = ADAPTABLE_LAYERS.get(layer.type_name())
     return (state_argument is not None and getattr(layer, state_argument) is None) or any(
         map(is_adaptable, inner_layers(layer))
@@ -29,7 +29,7 @@ def is_adaptable(layer: Component) -> bool:
 
 
 def inner_layers(layer: Component) -> list[Component]:
-    """The layers inside one that gives them what it takes itself, or steps of it."""
+    """Return the layers nested in TimeDistributed or Pipeline, which pass their input on."""
     if layer.type_name() == "TimeDistributed":
         return [layer.layer]  # type: ignore[attr-defined]
     return list(layer.layers) if layer.type_name() == "Pipeline" else []  # type: ignore[attr-defined]

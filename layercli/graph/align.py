@@ -1,4 +1,4 @@
-"""Which layers of two models stand for each other."""
+"""Alignment of the layers of two models."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.schema.component import snake_case
 
 LayerMatches: TypeAlias = dict[int, int]
-"""Index of a layer of the first model -> index of the one that stands for it in the second."""
+"""Index of a layer of the first model -> index of its counterpart in the second model."""
 
 _MAX_TABLE_CELLS = 250_000
-"""Of the table in which two stretches of layers are aligned one by one."""
+"""Maximum size of the table that aligns two ranges of layers one by one."""
 _TYPE_SCORE, _ARGUMENTS_SCORE, _SOME_ARGUMENTS_SCORE, _NAME_SCORE = 4.0, 6.0, 1.0, 1.0
-"""What makes two layers alike: one type, all arguments or some, the name. Two that are equal count as much as two pairs
-that are not, so that a layer which was inserted does not make changed ones of all those after it."""
+"""Weights of a pair's similarity: same type, all or some arguments equal, same name. An equal pair outweighs two different
+pairs, so that an inserted layer does not turn all later layers into changed ones."""
 
 
 def align_layers(before: ModelShapes, after: ModelShapes) -> LayerMatches:
-    """Layers with a name of their own by that name; others by type, order and likeness."""
-    indices_by_name = [{row.node.name: number for number, row in enumerate(side.rows) if not is_auto_named(row.node)}
-             for side in (before, after)]  # fmt: skip
+    """Match explicitly named layers by name, and other layers by type, order and similarity."""
+    old_indices, new_indices = _index_explicit_names(before), _index_explicit_names(after)
     matches_by_name = {
-        name: (number, indices_by_name[1][name])
-        for name, number in indices_by_name[0].items()
-        if name in indices_by_name[1]
+        name: (index, new_indices[name]) for name, index in old_indices.items() if name in new_indices
     }
     return dict(_Alignment(before.rows, after.rows, matches_by_name).match_layers()) | dict(
         matches_by_name.values()
     )
 
 
+def _index_explicit_names(shapes: ModelShapes) -> dict[str, int]:
+    return {row.node.name: index for index, row in enumerate(shapes.rows) if not is_auto_named(row.node)}
+
+
 def is_auto_named(node: GraphNode) -> bool:
-    """Whether the layer's name is, or may be, one that it got from its type or block and its place among others."""
+    """Return whether the layer's name looks derived from its type or block and a number."""
     if "." in node.name:
         return True
     layer = node.layer
@@ -47,15 +48,15 @@ def is_auto_named(node: GraphNode) -> bool:
 
 
 class _Alignment:
-    """Two stacks of layers; what two declarations have in common is counted once."""
+    """The alignment of two stacks of layers; each pair of declarations is scored once."""
 
     def __init__(
-        self, before: Sequence[NodeShapes], after: Sequence[NodeShapes], same: Container[str]
+        self, before: Sequence[NodeShapes], after: Sequence[NodeShapes], matched_names: Container[str]
     ) -> None:
-        self._matched_names = same
+        self._matched_names = matched_names
         self._declaration_ids: dict[str, int] = {}
         self._arguments: list[dict[str, str] | None] = []
-        """Of each declaration; None: of a layer that is found by its name."""
+        """The arguments of each declaration; None for a layer that is matched by name."""
         self._argument_scores: dict[tuple[int, int], float] = {}
         self._before, self._after = before, after
         self._old_ids, self._new_ids = (
@@ -64,7 +65,7 @@ class _Alignment:
         )
 
     def match_layers(self) -> Iterator[tuple[int, int]]:
-        """Indices of layers that stand for each other, in the order of both."""
+        """Yield the indices of matching layers, in ascending order of both."""
         start = _common_prefix_length(self._old_ids, self._new_ids)
         end = _common_prefix_length(self._old_ids[start:][::-1], self._new_ids[start:][::-1])
         stops = len(self._old_ids) - end, len(self._new_ids) - end
@@ -75,10 +76,10 @@ class _Alignment:
     def _align_ranges(
         self, before: range, after: range, *, is_split: bool = False
     ) -> Iterator[tuple[int, int]]:
-        """Layers between those that both ends have in common."""
+        """Yield the matches of two ranges of layers."""
         if len(before) * len(after) <= _MAX_TABLE_CELLS:
             yield from self._align_by_score(before, after)
-        elif is_split:  # too much differs: names are all there is to go by
+        elif is_split:  # the ranges differ too much to score each pair, so match by name
             indices_by_name = {self._after[number].node.name: number for number in after}
             for number in before:
                 at = indices_by_name.get(self._before[number].node.name)
@@ -96,8 +97,8 @@ class _Alignment:
                 start = i + block.size, j + block.size
 
     def _align_by_score(self, before: range, after: range) -> Iterator[tuple[int, int]]:
-        """The pairs, in the order of both, that are the most alike taken together."""
-        best = [[0.0] * (len(after) + 1)]  # of what follows; the last layers come first
+        """Yield the pairs with the highest total score, in ascending order of both."""
+        best = [[0.0] * (len(after) + 1)]  # scores of the remaining layers, from the last layer on
         for i in reversed(before):
             below, row = best[-1], [0.0] * (len(after) + 1)
             for at in range(len(after) - 1, -1, -1):
@@ -119,7 +120,7 @@ class _Alignment:
                 i, j = i + 1, j + 1
 
     def _is_pairable(self, i: int, j: int) -> bool:
-        """Whether the two are of one type; one that is found by its name stands for no other."""
+        """Return whether two layers can match: equal declarations or types, and neither is matched by name."""
         old, new = self._old_ids[i], self._new_ids[j]
         if old == new:
             return True
@@ -143,7 +144,7 @@ class _Alignment:
         return self._argument_scores[old, new]
 
     def _declaration_id(self, row: NodeShapes) -> int:
-        """A number for what the layer declares: equal for layers that declare the same, or have one name of their own."""
+        """Return a number that is equal for layers with equal declarations or the same explicit name."""
         is_matched_by_name = row.node.name in self._matched_names
         plain = row.node.layer.to_plain()
         text = row.node.name if is_matched_by_name else repr((plain, row.node.reuse_of is not None))
@@ -155,6 +156,6 @@ class _Alignment:
 
 
 def _common_prefix_length(before: Sequence[int], after: Sequence[int]) -> int:
-    """How many items both begin with."""
+    """Return the number of equal items at the start of both."""
     limit = min(len(before), len(after))
     return next((number for number in range(limit) if before[number] != after[number]), limit)

@@ -1,4 +1,4 @@
-"""Config in, nodes out: every layer with a name of its own and the nodes that feed it."""
+"""The graph of a config: nodes with unique names and the nodes that feed them."""
 
 from __future__ import annotations
 
@@ -21,70 +21,75 @@ from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
 _MAX_COMPARED_NAMES = 300
-"""Names that a misspelt one is compared with, the nearest above first."""
+"""Maximum number of names to compare with an unknown name, the nearest ones above first."""
 _OUTPUT_INDEX_PATTERN = re.compile(r"\d{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A layer at its place in the model."""
+    """A layer in the graph."""
 
     name: str
     layer: Layer
     inputs: tuple[str, ...]
-    """Names of the nodes, or of the model's inputs, whose outputs it takes."""
+    """Names of the nodes or model inputs that feed it."""
     path: KeyPath
-    """Where it stands in the config."""
+    """Path of its entry in the config."""
     uncertainty: Uncertainty = Uncertainty.NONE
-    """What may be wrong with it, where it stands in for a malformed layer."""
+    """The uncertainty of the layer, if it replaces a malformed layer."""
     reuse_of: str | None = None
-    """The node whose layer, and weights, it calls again."""
+    """The node whose layer and weights it reuses."""
     input_indices: tuple[int | None, ...] = ()
-    """Which output of each input it takes, where that has several; None: all of them."""
+    """The index of the output to take from each input; None takes all outputs."""
 
     @property
     def input_references(self) -> tuple[str, ...]:
-        """Its inputs as a config writes them, ``lstm:1`` for one output of several."""
+        """Return its inputs as a config writes them, such as ``lstm:1`` for the second output."""
         return tuple(
             format_reference(name, pick) for name, pick in zip(self.inputs, self.input_indices, strict=True)
         )
 
     @property
     def has_user_code(self) -> bool:
-        """Whether building the layer runs code that the config names."""
+        """Return whether building the layer runs code that the config names."""
         return isinstance(self.layer, CustomLayer) and self.layer.has_user_code
 
     @property
     def type_name(self) -> str:
-        """Keras's class name, or the reference to a class of the user's."""
+        """Return Keras's class name, or the reference to a custom class."""
         return self.layer.type_reference() if isinstance(self.layer, CustomLayer) else self.layer.type_name()
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The model as nodes, each after those that feed it."""
+    """The model as nodes in topological order."""
 
     inputs: dict[str, Tensor]
     nodes: list[GraphNode]
     outputs: tuple[str, ...]
     output_indices: tuple[int | None, ...] = ()
-    """Which output of each of them, where it has several; None: all of them."""
+    """The index of the output to take from each node; None takes all outputs."""
 
     @property
     def output_references(self) -> tuple[str, ...]:
-        """The outputs as a config writes them, ``lstm:1`` for one of several."""
+        """Return the outputs as a config writes them, such as ``lstm:1`` for the second output."""
         return tuple(
             format_reference(name, pick) for name, pick in zip(self.outputs, self.output_indices, strict=True)
         )
 
 
 def format_reference(name: str, output_index: int | None) -> str:
-    """A node's output as a config writes it."""
+    """Return a node's output as a config writes it, such as ``lstm:1``."""
     return name if output_index is None else f"{name}:{output_index}"
 
 
 def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[Finding]]:
-    """The graph of a config with these inputs, and names that are given twice or name nothing."""
+    """Return the graph of a config, and findings for duplicate and unknown names.
+
+    Args:
+        config: The config.
+        inputs: The model's inputs by name.
+    """
     entries = config.model.layers
     names = assign_names([(entry.name, entry.base_name) for entry in entries], inputs)
     wiring = _InputResolver(inputs, names)
@@ -114,13 +119,13 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
 
 
 def _find_frozen_names(config: Config, names: Sequence[str]) -> Iterator[str]:
-    """The layers that ``model.freeze`` names."""
+    """Yield the names of layers that match ``model.freeze``."""
     for pattern in config.model.freeze:
         yield from (name for name in names if fnmatchcase(name, pattern))
 
 
 def _freeze_layer(layer: Layer) -> Layer:
-    """The layer with weights that training leaves alone; one that has none is as it was."""
+    """Return the layer with ``trainable=False``, or unchanged if it cannot have weights."""
     has_weights = isinstance(layer, CustomLayer) or "trainable" in type(layer).model_fields
     return layer.with_arguments(trainable=False) if has_weights else layer
 
@@ -130,16 +135,16 @@ def _check_freeze_patterns(config: Config, names: Sequence[str]) -> Iterator[Fin
         if not any(fnmatchcase(name, pattern) for name in names):
             yield Finding(
                 code="unknown-name",
-                message=f"`freeze` names no layer: {quote_value(pattern)}.",
+                message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
                 path=("model", "freeze", index),
                 hint=did_you_mean(
-                    pattern, names, otherwise=f"There are {', '.join(f'`{name}`' for name in names[:12])}."
+                    pattern, names, otherwise=f"Known names: {', '.join(f'`{name}`' for name in names[:12])}."
                 ),
             )
 
 
 class _InputResolver:
-    """Resolves names to the nodes before, and keeps what does not resolve."""
+    """Resolves input names to earlier nodes and collects findings for unknown names."""
 
     def __init__(self, inputs: dict[str, Tensor], names: Sequence[str]) -> None:
         self.findings: list[Finding] = []
@@ -147,20 +152,20 @@ class _InputResolver:
         self._names = names
         self._first_paths: dict[str, KeyPath] = {}
         self._last_indices: dict[str, int] = {}
-        """Name of a layer, or of a block around one -> the last place in the list at which it stands."""
+        """Name of a layer or an enclosing block -> the index of its last layer in the list."""
         for index, name in enumerate(names):
             steps = name.split(".")
             self._last_indices.update((".".join(steps[:count]), index) for count in range(1, len(steps) + 1))
 
     def add_node(self, name: str, path: KeyPath) -> None:
-        """A node that those after it may name."""
+        """Register a node name for later entries."""
         if name in self._first_paths or name in self._inputs:
             other = self._first_paths.get(name, ("model", "inputs", name))
-            what = "Two layers are" if name in self._first_paths else "An input and a layer are"
+            subject = "Two layers are" if name in self._first_paths else "An input and a layer are"
             self.findings.append(
                 Finding(
                     code="duplicate-name",
-                    message=f"{what} named `{name}`: this one and the one at {{}}.",
+                    message=f"{subject} named `{name}`: this one and the one at {{}}.",
                     path=(*path, "name"),
                     hint="Rename one of them.",
                     other_path=other,
@@ -171,20 +176,18 @@ class _InputResolver:
     def resolve_reuse(
         self, entry: LayerEntry, path: KeyPath, nodes: dict[str, GraphNode]
     ) -> tuple[LayerEntry, str | None]:
-        """The entry with the layer that it calls again, and the node that has it."""
+        """Return the entry with the layer that it reuses, and the name of that layer's node."""
         name = str(entry.reuse)
         reused_node = nodes.get(name)
         reuse_path = (*path, "reuse")
         if reused_node is None:
             if name in self._inputs or name == INPUT:
-                message = f"`{name}` is an input of the model; only a layer can be called again."
-                self._report_finding("unknown-name", message, reuse_path, "Name a layer.")
+                message = f"`reuse` must name a layer, got the model input `{name}`."
+                self._report_finding("unknown-name", message, reuse_path, "Use the name of a layer above.")
             elif self._is_defined_below(name, reuse_path):
-                message = (
-                    f"`{name}` stands below; a layer is declared above the place where it is called again."
-                )
+                message = f"`reuse` must name a layer above, but `{name}` is declared below."
                 self._report_finding(
-                    "unknown-name", message, reuse_path, f"Declare `{name}` above, and call it again here."
+                    "unknown-name", message, reuse_path, f"Declare `{name}` above, and reuse it here."
                 )
             else:
                 self._report_unknown_name("layer", name, reuse_path, reversed(nodes))
@@ -210,11 +213,12 @@ class _InputResolver:
     def resolve_sources(
         self, entry: LayerEntry, path: KeyPath, previous: str | None
     ) -> tuple[tuple[str, int | None], ...]:
-        """The nodes or inputs that feed an entry; none where a name does not resolve."""
+        """Return the nodes or inputs that feed an entry, with output indices; empty if a name is unknown."""
         if entry.inputs is None and previous is None:
             listed = ", ".join(f"`{name}`" for name in self._inputs)
-            self._report_finding("missing-key", "The model has several inputs; the first layer must say which it takes.",
-                         path, f"Add `inputs:` with one of {listed}, or a list.")  # fmt: skip
+            message = "The first layer requires `inputs` because the model has several inputs."
+            hint = f"Add `inputs:` with one of {listed}, or a list."
+            self._report_finding("missing-key", message, path, hint)
             return ()
         references = entry.inputs or ("previous",)
         sources = []
@@ -230,7 +234,7 @@ class _InputResolver:
         return tuple(sources) if len(sources) == len(references) else ()
 
     def resolve_outputs(self, config: Config, last: str) -> list[tuple[str, int | None]]:
-        """The nodes whose outputs are the model's, and which of their outputs."""
+        """Return the output nodes of the model and the index of each node's output."""
         declared = config.model.outputs
         if declared is None:
             return [(last, None)]
@@ -240,11 +244,11 @@ class _InputResolver:
     def _resolve_reference(
         self, text: str, path: KeyPath, previous: str | None
     ) -> tuple[str, int | None] | None:
-        """The node or input that ``name`` or ``name:1`` names, and which of its outputs."""
+        """Return the node or input of a reference such as ``name`` or ``name:1``, and its output index."""
         name, colon, number = text.partition(":")
         if colon and not _OUTPUT_INDEX_PATTERN.fullmatch(number):
             message = (
-                f"{quote_value(text)} names no output; after the colon stands its number, counted from 0."
+                f"Output references must end in an output number, counted from 0, got {quote_value(text)}."
             )
             self._report_finding(
                 "unknown-name",
@@ -265,7 +269,7 @@ class _InputResolver:
         if name == INPUT and len(self._inputs) == 1:
             return next(iter(self._inputs))
         if self._is_defined_below(name, path):
-            message = f"`{name}` stands below; a layer takes inputs from layers above it."
+            message = f"`inputs` must name layers above, but `{name}` is declared below."
             self._report_finding("unknown-name", message, path, f"Move `{name}` above this layer.")
         else:
             self._report_unknown_name(
@@ -274,18 +278,18 @@ class _InputResolver:
         return None
 
     def _is_defined_below(self, name: str, path: KeyPath) -> bool:
-        """Whether a layer or block of that name follows the one at ``path``."""
+        """Return whether a layer or block of that name follows the entry at ``path``."""
         return self._last_indices.get(name, -1) > _layer_index(path)
 
     def _report_unknown_name(self, noun: str, name: str, path: KeyPath, known: Iterable[str]) -> None:
-        """Report a name that is nothing's; inside a block the block's own names are told as they stand there."""
+        """Report an unknown name; inside a block, suggest the block's names without its prefix."""
         index = _layer_index(path)
         full_name = self._names[index] if index >= 0 else ""
         prefix = full_name[: full_name.rfind(".") + 1]
         nearest = list(islice(known, _MAX_COMPARED_NAMES))
         block_names = [other.removeprefix(prefix) for other in nearest if prefix and other.startswith(prefix)]
         choices = list(dict.fromkeys([*block_names, *nearest]))
-        otherwise = f"Known are {', '.join(choices[:12])}." if choices else "There is none above."
+        otherwise = f"Known names: {', '.join(choices[:12])}." if choices else "There are no layers above."
         hint = did_you_mean(name, choices, otherwise=otherwise)
         self._report_finding(
             "unknown-name", f'There is no {noun} "{sanitize_text(name, limit=60)}".', path, hint
@@ -296,12 +300,12 @@ class _InputResolver:
 
 
 def _layer_index(path: KeyPath) -> int:
-    """The place in the list of layers; -1 where the path is not of a layer."""
+    """Return the index in the list of layers; -1 if the path does not lead to a layer."""
     return path[2] if len(path) > 2 and isinstance(path[2], int) else -1
 
 
 def _find_unused(graph: Graph) -> Iterator[Finding]:
-    """Inputs, which Keras refuses, and layers that feed no output."""
+    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs."""
     feeds = {node.name: node.inputs for node in graph.nodes}
     used: set[str] = set()
     pending = list(graph.outputs)
@@ -317,13 +321,13 @@ def _find_unused(graph: Graph) -> Iterator[Finding]:
             path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
             message = f"The input `{name}` feeds no output of the model."
             yield Finding(
-                code="unused-input", message=message, path=path, hint="Wire it to a layer, or remove it."
+                code="unused-input", message=message, path=path, hint="Connect it to a layer, or remove it."
             )
     for node in graph.nodes:
         if node.name not in used:
             yield Finding(
                 code="unused-layer",
-                message=f"`{node.name}` feeds no output of the model, so it is left out.",
+                message=f"`{node.name}` feeds no output of the model, so the model excludes it.",
                 path=node.path,
                 hint="Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
                 severity="warning",

@@ -1,4 +1,4 @@
-"""Two models side by side: which layers are the same, and what differs."""
+"""The comparison of two models: matching layers, settings and weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from layercli.source.nodes import KeyPath, format_path
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that differs: None where one side has none."""
+    """A different value; None on the side that does not have one."""
 
     label: str
     before: Any
@@ -30,7 +30,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class LayerPair:
-    """A layer of the one model and the layer of the other that stands for it; None where there is none."""
+    """Matching layers of two models; None on the side without a match."""
 
     before: NodeShapes | None
     after: NodeShapes | None
@@ -38,7 +38,7 @@ class LayerPair:
 
     @property
     def status(self) -> str:
-        """same, changed, renamed, added or removed."""
+        """Return same, changed, renamed, added or removed."""
         if self.before is None or self.after is None:
             return "added" if self.before is None else "removed"
         if self.name_difference is not None and len(self.differences) == 1:
@@ -47,12 +47,12 @@ class LayerPair:
 
     @property
     def name_difference(self) -> Difference | None:
-        """The two names, where they differ."""
+        """Return the two names if they differ."""
         return next((difference for difference in self.differences if difference.label == "name"), None)
 
     @property
     def is_renumbered(self) -> bool:
-        """Whether nothing differs but the number in a name that nobody gave."""
+        """Return whether only the number in an automatic name differs."""
         return (
             self.status == "renamed"
             and self.before is not None
@@ -64,31 +64,31 @@ class LayerPair:
 
 @dataclass(frozen=True, slots=True)
 class WeightMatch:
-    """Whether a layer of the second model takes its weights, all of them or none, from the first by its name."""
+    """Whether a layer of the second model can take all weights from the layer with its name in the first."""
 
     obstacle: str | None
-    """Why not; None: it does."""
+    """The reason why it cannot; None if it can."""
     previous_name: str | None
-    """What the layer that it stands for is called in the first model; None: it is new."""
+    """The name of the matching layer in the first model; None for a new layer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedModel:
-    """One of the two models."""
+    """One side of a comparison."""
 
     config: Config
     shapes: ModelShapes
 
 
 def compare_layers(before: ComparedModel, after: ComparedModel) -> list[LayerPair]:
-    """Every layer of both models, in the order of the second; removed ones stand where they stood."""
+    """Return every layer of both models, in the order of the second; removed layers keep their position."""
     old, new = before.shapes, after.shapes
     matched = align_layers(old, new)
     old_indices = {second: first for first, second in matched.items()}
     wiring = _InputComparison(old, new, matched)
     pairs: list[LayerPair] = []
     next_removed = 0
-    stops = [len(old.rows)]  # of each layer of the second model: the one of the first before which it stands
+    stops = [len(old.rows)]  # for each layer of the second model, from the last: its position in the first
     for number in reversed(range(len(new.rows))):
         stops.append(old_indices.get(number, stops[-1]))
     for number, row in enumerate(new.rows):
@@ -106,9 +106,9 @@ def compare_layers(before: ComparedModel, after: ComparedModel) -> list[LayerPai
 def compare_settings(
     before: ComparedModel, after: ComparedModel, pairs: Sequence[LayerPair]
 ) -> list[Difference]:
-    """Where the two configs differ outside their layers: by path, defaults filled in."""
+    """Return the differences of two configs outside their layers, by path, with defaults filled in."""
     old, new = (_config_settings(side.config) for side in (before, after))
-    if None in (old["name"], new["name"]):  # of the file; that is no difference
+    if None in (old["name"], new["name"]):  # the name is the file's name, so it is not a setting
         del old["name"], new["name"]
     found = [*compare_values(old, new)]
     first, second = _input_settings(before), _input_settings(after)
@@ -132,7 +132,7 @@ def compare_settings(
 def match_weights(
     before: ModelShapes, after: ModelShapes, pairs: Sequence[LayerPair]
 ) -> dict[str, WeightMatch]:
-    """Of each layer of the second model with weights, by its name: whether it takes them from the first."""
+    """Return the weight match of each layer with weights in the second model, by name."""
     old_names = {pair.after.node.name: pair.before.node.name for pair in pairs if pair.after and pair.before}
     return {
         row.node.name: WeightMatch(
@@ -140,24 +140,26 @@ def match_weights(
         )
         for row in after.rows
         if row.weights
-    }  # fmt: skip
+    }
 
 
 def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
-    """Why the weights of a layer do not fit into the other of the same name; None: they do."""
+    """Return the reason why a layer cannot take the weights of the layer with its name; None if it can."""
     if old_row is None:
-        return "no layer has that name"
+        return "no layer has this name"
     if old_row.weights is None:
-        return "what weights the layer has is unknown"
+        return "the layer's weights are unknown"
     if not old_row.weights:
         return (
-            "the layer has no weights" if old_row.node.reuse_of is None else "the layer has none of its own"
+            "the layer has no weights"
+            if old_row.node.reuse_of is None
+            else "the layer reuses the weights of a different layer"
         )
     assert row.weights is not None
     mismatches = [
-        f"{weight.name} {format_shape(was.shape)} -> {format_shape(weight.shape)}"
-        for weight, was in zip(row.weights, old_row.weights, strict=False)
-        if weight.shape != was.shape
+        f"{weight.name} {format_shape(old_weight.shape)} -> {format_shape(weight.shape)}"
+        for weight, old_weight in zip(row.weights, old_row.weights, strict=False)
+        if weight.shape != old_weight.shape
     ]
     if len(row.weights) != len(old_row.weights):
         mismatches.append(f"{len(old_row.weights)} -> {len(row.weights)} weights")
@@ -168,7 +170,7 @@ def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
 
 
 def compare_values(before: Any, after: Any, path: KeyPath = ()) -> Iterator[Difference]:
-    """Where two values of a config differ; objects of two types differ as a whole."""
+    """Yield the differences of two config values; objects of different types differ as a whole."""
     if _is_same_type(before, after):
         before, after = before.arguments(), after.arguments()
     if isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -185,7 +187,7 @@ def compare_values(before: Any, after: Any, path: KeyPath = ()) -> Iterator[Diff
 
 
 def without_defaults(value: Any) -> Any:
-    """A value as a config may write it: without what is left at its default."""
+    """Return a value as a config can write it, without default arguments."""
     if isinstance(value, Component):
         fields = type(value).model_fields
         arguments = {
@@ -200,19 +202,19 @@ def without_defaults(value: Any) -> Any:
 
 
 def _is_same_type(before: Any, after: Any) -> bool:
-    """Whether both are mappings with the same keys, so that each key is compared alone."""
+    """Return whether both are objects of the same type, so that each key is compared separately."""
     if isinstance(before, Component) and isinstance(after, Component):
         return bool(_declared_type(before) == _declared_type(after))
     return isinstance(before, StrictModel) and isinstance(after, StrictModel)
 
 
 def _declared_type(component: Component) -> Any:
-    """The ``type`` under which a config declares it."""
+    """Return the ``type`` that declares it in a config."""
     return component.type_reference() if isinstance(component, CustomLayer) else component.type_name()
 
 
 def _is_same_name(old: Any, new: Any) -> bool:
-    """Whether both are names of one object of Keras, such as zeros and Zeros."""
+    """Return whether both are names of the same Keras object, such as zeros and Zeros."""
     if not isinstance(old, str) or not isinstance(new, str):
         return False
     class_names = ((one.find(old), one.find(new)) for one in (INITIALIZERS, REGULARIZERS, CONSTRAINTS))
@@ -220,7 +222,7 @@ def _is_same_name(old: Any, new: Any) -> bool:
 
 
 def _has_keyed_items(values: list[Any]) -> bool:
-    """Whether any of them has keys, so that each is compared alone."""
+    """Return whether a value has keys, so that each value is compared separately."""
     return any(isinstance(value, (Mapping, Component, StrictModel)) for value in values)
 
 
@@ -230,7 +232,7 @@ def _input_settings(side: ComparedModel) -> dict[str, Any]:
 
 
 def _config_settings(config: Config) -> dict[str, Any]:
-    # Once more through the parser, so that defaults are the objects that they name.
+    # Validate again, so that default names become objects.
     return {
         key: value
         for key, value in Config.model_validate(config.to_plain()).arguments().items()
@@ -258,7 +260,7 @@ def _compare_layer(
 
 
 class _InputComparison:
-    """Compares what feeds two layers; one that was put in between, or taken out, is no difference of the next."""
+    """Compares the inputs of two layers; a layer inserted or removed before them is not a difference."""
 
     def __init__(self, before: ModelShapes, after: ModelShapes, matched: LayerMatches) -> None:
         self._names = {
@@ -267,16 +269,14 @@ class _InputComparison:
         inputs = [*before.graph.inputs], [*after.graph.inputs]
         if len(inputs[0]) == len(inputs[1]) == 1:
             self._names[inputs[0][0]] = inputs[1][0]
-        stays = set(matched.values())
+        kept = set(matched.values())
         self._before = _bypassed_sources(
             before.rows, [number not in matched for number in range(len(before.rows))]
         )
-        self._after = _bypassed_sources(
-            after.rows, [number not in stays for number in range(len(after.rows))]
-        )
+        self._after = _bypassed_sources(after.rows, [number not in kept for number in range(len(after.rows))])
 
     def has_other_inputs(self, before: GraphNode, after: GraphNode) -> bool:
-        """Whether the two take different inputs."""
+        """Return whether two layers have different inputs."""
         old_reuse = before.reuse_of and self._names.get(before.reuse_of, before.reuse_of)
         if old_reuse != after.reuse_of:
             return True
@@ -288,7 +288,7 @@ _SourceOutput: TypeAlias = tuple[str, int | None]
 
 
 def _bypassed_sources(rows: Sequence[NodeShapes], is_bypassed: Sequence[bool]) -> dict[str, _SourceOutput]:
-    """Of each layer between others that gets all from one of them: that one."""
+    """Return the source of each bypassed layer that has a single source."""
     sources: dict[str, _SourceOutput] = {}
     for row, is_between in zip(rows, is_bypassed, strict=True):
         inputs = set(_effective_inputs(sources, row.node))

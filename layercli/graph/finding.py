@@ -1,4 +1,4 @@
-"""What is wrong between parts of a config, before it is placed in a file."""
+"""A problem between parts of a config that has no position in a file yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from layercli.source.nodes import KeyPath
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Two parts of a config that do not fit."""
+    """A mismatch between two parts of a config."""
 
     code: str
     message: str
@@ -18,6 +18,6 @@ class Finding:
     hint: str | None = None
     severity: Severity = "error"
     other_path: KeyPath | None = None
-    """Another place that the message names as ``{}``."""
+    """A second path, whose line replaces ``{}`` in the message."""
     at_key: bool = False
-    """Whether the key at the path is what is wrong, not its value."""
+    """Whether the key at the path is wrong, not its value."""

@@ -1,4 +1,4 @@
-"""What the model takes: the inputs that the config declares, held against the data's examples."""
+"""The inputs of the model, compared with the examples of the data."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 _INPUT_PATH: KeyPath = ("model", "input")
 _INPUTS_PATH: KeyPath = ("model", "inputs")
+_TABLE_TYPES = ("csv", "parquet")
 
 
 def resolve_model_inputs(
     config: Config, facts: DataFacts | None = None
 ) -> tuple[dict[str, Tensor] | None, list[Finding]]:
-    """The model's inputs by name, the declared ones or the data's (None where neither tells), and what does not fit.
+    """Return the model's inputs by name and the mismatches between declared inputs and data.
 
-    ``facts`` are those of data that was read; without them, what the config tells of its data.
+    Args:
+        config: The config, whose declared inputs take precedence over the shape of its data.
+        facts: Facts about the data after reading it; None uses the facts that the config declares.
+
+    Returns:
+        The inputs, or None if neither the config nor the facts declare a shape, and the findings.
     """
     input_spec, input_specs = config.model.input, config.model.inputs
     if facts is None and config.data is not None:
@@ -38,14 +44,14 @@ def resolve_model_inputs(
 
 
 def _check_inputs(specs: Mapping[str, InputSpec], facts: DataFacts, config: Config) -> Iterator[Finding]:
-    """Declared inputs that the data's examples do not fit."""
+    """Yield a finding for each declared input that differs from the data."""
     is_single = config.model.inputs is None
     paths: dict[str, KeyPath] = {name: _INPUT_PATH if is_single else (*_INPUTS_PATH, name) for name in specs}
     assert config.data is not None
     if facts.inputs is None:
         if len(specs) > 1:
-            message = f"The model has {len(specs)} inputs, but {config.data.title()} gives one."
-            hint = "Use one input, `model.input`, or data that gives several: npz and csv take `inputs`."
+            message = f"The model has {len(specs)} inputs, but {config.data.title()} provides one."
+            hint = "Declare one input as `model.input`, or use data with several inputs: npz and csv accept `inputs`."
             yield Finding(code="input-mismatch", message=message, path=_INPUTS_PATH, hint=hint, at_key=True)
         else:
             [(name, spec)] = specs.items()
@@ -55,15 +61,15 @@ def _check_inputs(specs: Mapping[str, InputSpec], facts: DataFacts, config: Conf
         if name in specs:
             yield from _check_input_shape(specs[name].shape, shape, paths[name], config)
         else:
-            message = f"The data gives an input `{sanitize_text(name, limit=60)}`, which the model has not."
-            hint = did_you_mean(name, list(specs), otherwise=f"The model has {_format_names(specs)}.")
+            message = f"The data has an input `{sanitize_text(name, limit=60)}`, which is not an input of the model."
+            hint = did_you_mean(name, list(specs), otherwise=f"The model's inputs: {_format_names(specs)}.")
             yield Finding(
                 code="input-mismatch", message=message, path=("data", "inputs", name), hint=hint, at_key=True
             )
     for name in specs:
         if name not in facts.inputs:
-            message = f"The data gives nothing for the model's input `{name}`."
-            hint = f"It gives {_format_names(facts.inputs)}."
+            message = f"The data has no examples for the model's input `{name}`."
+            hint = f"The data's inputs: {_format_names(facts.inputs)}."
             yield Finding(code="input-mismatch", message=message, path=paths[name], hint=hint, at_key=True)
 
 
@@ -72,7 +78,7 @@ def _format_names(names: Iterable[str]) -> str:
 
 
 def check_missing_input(document: Any) -> Iterator[Finding]:
-    """That no input is declared, of a config of which nothing else can be checked."""
+    """Yield a finding if a config with other errors declares neither an input nor data."""
     model = document.get("model")
     if (
         isinstance(model, dict)
@@ -85,27 +91,35 @@ def check_missing_input(document: Any) -> Iterator[Finding]:
 
 
 def _missing_input_finding(config: Config | None) -> Finding:
-    reason = (
-        "" if config is None or config.data is None else f" Only reading {config.data.title()} would tell it."
+    data = None if config is None else config.data
+    if data is None:
+        message = "`model.input` is required: the shape of one example, without the batch axis."
+    else:
+        message = (
+            f"`model.input` is required because {data.title()} has no declared shape: "
+            "the shape of one example, without the batch axis."
+        )
+    is_table = data is not None and data.type_name() in _TABLE_TYPES
+    hint = (
+        "Add `input: [N]`, where N is the number of input columns."
+        if is_table
+        else "Add `input: [28, 28, 1]`, for example."
     )
-    return Finding(
-        code="missing-key",
-        message=f"`model` needs `input`: the shape of one example, without the batch axis.{reason}",
-        path=_INPUT_PATH,
-        hint="Add `input: [28, 28, 1]`, for example.",
-        at_key=True,
-    )
+    return Finding(code="missing-key", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
 
 
 def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Config) -> Iterator[Finding]:
-    """A declared input that the data's examples do not fit."""
+    """Yield a finding if the declared shape of an input differs from the shape of an example."""
     if _is_matching_shape(declared, actual):
         return
-    hint = f"Write `input: {list(actual)}`, or leave `input` out."
+    hint = f"Set `input: {list(actual)}`, or remove `input`."
     has_shape = config.data is not None and "shape" in type(config.data).model_fields
     if has_shape and product_of(declared) == product_of(actual):
-        hint = f"Write `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
-    message = f"`{format_path(path)}` is {format_shape(declared)}, but an example of the data is {format_shape(actual)}."
+        hint = f"Set `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
+    message = (
+        f"`{format_path(path)}` declares shape {format_shape(declared)}, "
+        f"but an example of the data has shape {format_shape(actual)}."
+    )
     yield Finding(code="input-mismatch", message=message, path=path, hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Shapes, weights and cost, node by node, without a framework."""
+"""Static shapes, weights and cost of each node, without a framework."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from layercli.graph.build import Graph, GraphNode
 from layercli.layers.base import InferredLayer, Weight, use_dtype_policy
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, format_shape
 
-_DTYPE_BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
-          "int8": 1, "uint8": 1, "bool": 1}  # fmt: skip
+_DTYPE_BYTES = {
+    **dict.fromkeys(("float64", "int64", "uint64"), 8),
+    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2),
+    **dict.fromkeys(("int8", "uint8", "bool"), 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class NodeShapes:
-    """What is known of one node; ``outputs`` is empty and the counts are None where that is nothing."""
+    """Static facts about one node; unknown outputs are empty and unknown counts are None."""
 
     node: GraphNode
     inputs: tuple[Tensor | None, ...]
@@ -26,33 +29,33 @@ class NodeShapes:
     flops: int | None = None
     error: ShapeError | None = None
     is_uncertain: bool = False
-    """Whether sizes come from a layer that stands in for a malformed one; ranks may be right."""
+    """Whether sizes depend on a placeholder for a malformed layer; ranks can still be correct."""
 
     @property
     def trainable(self) -> int | None:
-        """Number of scalars that training changes."""
+        """Return the number of trainable scalars."""
         return self._count_scalars(is_trained=True)
 
     @property
     def non_trainable(self) -> int | None:
-        """Number of scalars that training leaves alone, or that the layer updates by itself."""
+        """Return the number of scalars that are frozen or that the layer itself updates."""
         return self._count_scalars(is_trained=False)
 
     @property
     def parameters(self) -> int | None:
-        """Number of all scalars in weights."""
+        """Return the number of scalars in all weights."""
         return None if self.weights is None else sum(weight.size for weight in self.weights)
 
     @property
     def weight_bytes(self) -> int | None:
-        """Memory of the weights."""
+        """Return the memory of the weights in bytes."""
         if self.weights is None:
             return None
         default = self.node.layer.variable_dtype
         return sum(weight.size * dtype_bytes(weight.dtype or default) for weight in self.weights)
 
     def matches_forward(self, actual: Sequence[Shape] | None) -> bool | None:
-        """Whether a forward pass gave the static shapes; None where either is unknown."""
+        """Return whether the shapes of a forward pass equal the static shapes; None if either is unknown."""
         if actual is None or not self.outputs:
             return None
         return len(actual) == len(self.outputs) and all(
@@ -72,14 +75,19 @@ class NodeShapes:
 
 @dataclass(frozen=True, slots=True)
 class ModelShapes:
-    """What is known of every node of a graph."""
+    """Static facts about every node of a graph."""
 
     graph: Graph
     rows: list[NodeShapes]
     by_name: dict[str, NodeShapes] = field(default_factory=dict)
 
     def output(self, name: str, output_index: int | None = None) -> Tensor | None:
-        """The single output of a node or input, or the one that is picked, where it is known."""
+        """Return the output of a node or input, or None if it is unknown.
+
+        Args:
+            name: The name of the node or model input.
+            output_index: The index of the output; None for a node with a single output.
+        """
         if name in self.graph.inputs:
             return self.graph.inputs[name]
         row = self.by_name[name]
@@ -93,35 +101,37 @@ class ModelShapes:
 
     @property
     def trainable(self) -> int | None:
-        """Of all layers; None where one is unknown."""
+        """Return the trainable scalars of all layers; None if one layer is unknown."""
         return sum_if_known(row.trainable for row in self.rows)
 
     @property
     def non_trainable(self) -> int | None:
-        """Of all layers; None where one is unknown."""
+        """Return the non-trainable scalars of all layers; None if one layer is unknown."""
         return sum_if_known(row.non_trainable for row in self.rows)
 
     @property
     def flops(self) -> int | None:
-        """Of all layers, per example, forward; None where one is unknown."""
+        """Return the FLOPs of the forward pass for one example; None if one layer is unknown."""
         return sum_if_known(row.flops for row in self.rows)
 
     @property
     def weight_bytes(self) -> int:
-        """Memory of the weights that are known."""
+        """Return the memory of all known weights in bytes."""
         return sum(row.weight_bytes or 0 for row in self.rows)
 
     def activation_bytes(self, batch_size: int) -> int:
-        """Memory of all layers' outputs for one batch; an axis of unknown length counts as 1."""
+        """Return the memory of all layers' outputs for one batch in bytes; an unknown axis counts as 1."""
         return sum(tensor_bytes(tensor, batch_size) for row in self.rows for tensor in row.outputs)
 
 
 def infer_graph_shapes(graph: Graph, policy: str | None = None) -> ModelShapes:
-    """Shapes along the graph; a node that cannot take its input keeps its error, and those after it stay unknown.
+    """Return the shapes of all nodes; a node with an invalid input keeps its error, and its successors are unknown.
 
-    ``policy`` is the dtype policy of layers that have none of their own; None: float32.
+    A successor has an error only if no fix of the first error can make its input valid.
 
-    A later node that could take its input however the first error is mended is no error; one that could not is.
+    Args:
+        graph: The graph.
+        policy: The dtype policy of layers without a ``dtype``; None is float32.
     """
     with use_dtype_policy(policy):
         return _infer_graph(graph)
@@ -130,7 +140,7 @@ def infer_graph_shapes(graph: Graph, policy: str | None = None) -> ModelShapes:
 def _infer_graph(graph: Graph) -> ModelShapes:
     outputs: dict[str, tuple[Tensor, ...]] = {name: (tensor,) for name, tensor in graph.inputs.items()}
     possible_outputs: dict[str, list[Tensor]] = {}
-    """What a node with an error, and those after it, may give once it is mended."""
+    """The possible outputs of each node with an error and of its successors, once the error is fixed."""
     shapes = ModelShapes(graph, [])
     for node in graph.nodes:
         row = _infer_node(node, outputs)
@@ -143,9 +153,7 @@ def _infer_graph(graph: Graph) -> ModelShapes:
             )
         elif row.error is not None:
             possible_outputs[node.name] = _possible_outputs(node, row)
-        elif (
-            node.uncertainty == Uncertainty.RANK
-        ):  # what is wrong with it may be what would give another number of axes
+        elif node.uncertainty == Uncertainty.RANK:  # the correct layer may return a different rank
             possible_outputs[node.name] = (
                 [x for x in (*row.outputs, *row.inputs) if x is not None] if row.outputs else []
             )
@@ -167,7 +175,7 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
         source_outputs = sources[number]
         if pick >= len(source_outputs):
             count = "one output" if len(source_outputs) == 1 else f"{len(source_outputs)} outputs"
-            message = f"`{node.inputs[number]}` has {count}, counted from 0; there is no `{node.input_references[number]}`."
+            message = f"`{node.input_references[number]}` does not exist: `{node.inputs[number]}` has {count}, counted from 0."
             return NodeShapes(node, tuple(source_outputs), error=ShapeError(message, argument="inputs"))
         sources[number] = (source_outputs[pick],)
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
@@ -181,7 +189,7 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
 
 
 def _drop_shared_weights(row: NodeShapes, declared_row: NodeShapes) -> NodeShapes:
-    """The row of a layer that is called again: its weights are counted where it is declared."""
+    """Return the row of a reused layer without the weights, which count where the layer is declared."""
     if row.weights is None or declared_row.weights is None:
         return replace(
             row, weights=() if declared_row.weights is not None and row.error is None else row.weights
@@ -191,13 +199,15 @@ def _drop_shared_weights(row: NodeShapes, declared_row: NodeShapes) -> NodeShape
     here, there = (
         ", ".join(format_shape(x.shape) for x in of.inputs if x is not None) for of in (row, declared_row)
     )
-    message = f"`{declared_row.node.name}` has weights for an input of {there}; called again it gets {here}."
-    hint = "Give it an input of the same size, or declare a layer of its own here."
+    message = (
+        f"`{declared_row.node.name}` has weights for an input of {there}, but this call receives {here}."
+    )
+    hint = "Use an input of the same size, or declare a new layer here."
     return NodeShapes(row.node, row.inputs, error=ShapeError(message, hint=hint))
 
 
 def _possible_outputs(node: GraphNode, row: NodeShapes) -> list[Tensor]:
-    """Outputs that a node with an error may have: for an input that it can take, or its input as it is, without it."""
+    """Return the possible outputs of a node with an error: for a valid input, or its input if the node is removed."""
     x = row.inputs[0]
     if len(row.inputs) != 1 or x is None:
         return []
@@ -211,7 +221,7 @@ def _possible_outputs(node: GraphNode, row: NodeShapes) -> list[Tensor]:
 def _recheck_after_error(
     node: GraphNode, row: NodeShapes, inputs: list[Tensor]
 ) -> tuple[NodeShapes, list[Tensor]]:
-    """The row of a node after an error, and its possible outputs; it has an error of its own if it can take no input."""
+    """Return the row and the possible outputs of a node after an error; the row has an error if no input is valid."""
     results = [_try_infer(node, x) for x in inputs]
     outputs = [result for result in results if isinstance(result, Tensor)]
     if outputs or not results or not isinstance(results[0], RankError):
@@ -221,7 +231,7 @@ def _recheck_after_error(
 
 
 def _try_infer(node: GraphNode, x: Tensor) -> Tensor | ShapeError:
-    """The output for an input with axes of unknown length, though the weights may be unknown with them."""
+    """Return the output for an input with unknown axes, even if these leave the weights unknown."""
     try:
         outputs = node.layer.infer((x,)).outputs
     except RankError as error:
@@ -236,7 +246,7 @@ def _try_infer(node: GraphNode, x: Tensor) -> Tensor | ShapeError:
 
 
 def _mark_uncertain(row: NodeShapes) -> NodeShapes:
-    """The row with only what does not depend on sizes: of its errors, that of a wrong rank."""
+    """Return the row as uncertain, with its error only if it is a rank error, which does not depend on sizes."""
     error = (
         row.error if isinstance(row.error, RankError) and row.node.uncertainty != Uncertainty.RANK else None
     )
@@ -244,7 +254,7 @@ def _mark_uncertain(row: NodeShapes) -> NodeShapes:
 
 
 def _infer_unknown(node: GraphNode) -> NodeShapes:
-    """A node whose input is unknown; a layer of the user's may still state its output."""
+    """Return the row of a node with unknown input; a custom layer can still declare its output shape."""
     inferred: InferredLayer | None = None
     if node.layer.family == "custom":
         inferred = node.layer.infer(())
@@ -252,17 +262,17 @@ def _infer_unknown(node: GraphNode) -> NodeShapes:
 
 
 def sum_if_known(counts: Iterable[int | None]) -> int | None:
-    """The sum, or None where a part is unknown."""
+    """Return the sum, or None if a count is unknown."""
     listed = list(counts)
-    known = [part for part in listed if part is not None]
+    known = [count for count in listed if count is not None]
     return sum(known) if len(known) == len(listed) else None
 
 
 def dtype_bytes(dtype: str) -> int:
-    """Bytes of one scalar."""
+    """Return the bytes of one scalar; unknown dtypes count as 4."""
     return _DTYPE_BYTES.get(dtype, 4)
 
 
 def tensor_bytes(tensor: Tensor, batch_size: int) -> int:
-    """Memory of a tensor of ``batch_size`` examples; an axis of unknown length counts as 1."""
+    """Return the memory of a tensor of ``batch_size`` examples in bytes; an unknown axis counts as 1."""
     return batch_size * math.prod(dim or 1 for dim in tensor.shape[1:]) * dtype_bytes(tensor.dtype)

@@ -230,16 +230,16 @@ def test_inputs_of_other_names_and_shapes_are_told(place):
     codes = train(
         place, csv(place, "a,b,y\n1,2,0\n2,3,1\n3,4,2\n", inputs={"ab": ["a", "b"], "d": "a"}), several
     )
-    assert ("input-mismatch", "`model.inputs.ab` is (3,), but an example of the data is (2,).") in codes
-    assert ("input-mismatch", "The data gives an input `d`, which the model has not.") in codes
-    assert ("input-mismatch", "The data gives nothing for the model's input `c`.") in codes
+    assert ("input-mismatch", "`model.inputs.ab` declares shape (3,), but an example of the data has shape (2,).") in codes
+    assert ("input-mismatch", "The data has an input `d`, which is not an input of the model.") in codes
+    assert ("input-mismatch", "The data has no examples for the model's input `c`.") in codes
 
 
 def test_a_target_of_another_shape_than_the_output_is_refused(place):
     data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
     model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
     assert train(place, data, model) == [
-        ("target-mismatch", "The model's output is (None, 3), but the target is (None, 1).")
+        ("target-mismatch", "The model's output has shape (None, 3), but the target has shape (None, 1).")
     ]
     assert train(place, data, model.replace("units: 3", "units: 1")) is True
 
@@ -497,7 +497,7 @@ def test_targets_that_are_no_outputs_and_outputs_without_one_are_told_without_re
     assert told({"kind": "k", "size": "s"}) == []
     assert told({"kind": "k", "sizes": "s"}) == [
         ("The data has no target for the model's output `size`.", "Add it: `target: {size: ...}`."),
-        ("The data has a target for `sizes`, which is no output of the model.", "Did you mean `size`?"),
+        ("The data has a target `sizes`, which is not an output of the model.", "Did you mean `size`?"),
     ]
     assert told("k") == [
         (

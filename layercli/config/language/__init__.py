@@ -1,1 +1,1 @@
-"""Variables, blocks and repeats: the config language, expanded into a flat document."""
+"""The config language: expansion of variables, blocks and repeats into a flat document."""

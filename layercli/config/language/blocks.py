@@ -1,8 +1,8 @@
-"""``blocks``: stacks of layers with parameters, declared once and used where they are named."""
+"""``blocks``: reusable stacks of layers with parameters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from layercli.config.language.variables import NAME_PATTERN
@@ -21,24 +21,24 @@ class BlockDefinition:
 
     name: str
     params: dict[str, YamlNode | None]
-    """Each parameter's default; None: it must be given."""
+    """The default of each parameter; None for a required parameter."""
     layers: list[YamlNode]
     via: str | None
-    """How the block came from another file."""
+    """The origin of the block, if it is from a different file."""
 
     @property
     def path(self) -> KeyPath:
-        """Where the block stands."""
+        """Return the path of the block in the config."""
         return (BLOCKS_KEY, self.name)
 
 
 def parse_blocks(document: YamlNode, problems: list[Problem]) -> dict[str, BlockDefinition]:
-    """The blocks that a document declares, by name; a malformed one is left out, with a problem."""
+    """Return the blocks of a document by name; report and skip malformed ones."""
     declared = document.find((BLOCKS_KEY,))
     if declared is None or declared.value is None:
         return {}
     if not isinstance(declared.value, dict):
-        message = f"`blocks` is {quote_value(declared.to_plain())}; it must be a mapping of names to blocks."
+        message = f"`blocks` must be a mapping of names to blocks, got {quote_value(declared.to_plain())}."
         problems.append(problem_in(document, (BLOCKS_KEY,), "wrong-type", message, hint=_BLOCKS_EXAMPLE))
         return {}
     parsed = {name: _BlockParser(document, name, problems).parse() for name in declared.value}
@@ -46,7 +46,7 @@ def parse_blocks(document: YamlNode, problems: list[Problem]) -> dict[str, Block
 
 
 class _BlockParser:
-    """Reads one block."""
+    """Parses one block."""
 
     def __init__(self, document: YamlNode, name: str, problems: list[Problem]) -> None:
         self._document = document
@@ -58,37 +58,40 @@ class _BlockParser:
         node = self._document.find(self._path)
         assert node is not None
         if not NAME_PATTERN.fullmatch(self._name.replace("-", "_")):
-            message = f"{quote_value(self._name)} is no name for a block; it must be of letters, digits, `_` and `-`."
+            message = (
+                f"A block name must consist of letters, digits, `_` and `-`, got {quote_value(self._name)}."
+            )
             self._report_problem((), "bad-name", message, "For example `residual`.", at_key=True)
             return None
         if not isinstance(node.value, dict):
-            self._report_problem((), "wrong-type", f"The block is {quote_value(node.to_plain())}; it must be a mapping with `layers`.",
-                         _BLOCKS_EXAMPLE)  # fmt: skip
+            message = f"The block `{self._name}` must be a mapping with `layers`, got {quote_value(node.to_plain())}."
+            self._report_problem((), "wrong-type", message, _BLOCKS_EXAMPLE)
             return None
         for key in node.value:
             if key not in _BLOCK_KEYS:
-                hint = did_you_mean(key, _BLOCK_KEYS, otherwise="A block takes `params` and `layers`.")
+                hint = did_you_mean(
+                    key, _BLOCK_KEYS, otherwise="The keys of a block are `params` and `layers`."
+                )
                 self._report_problem(
                     (key,), "unknown-key", f"A block has no key {quote_value(key)}.", hint, at_key=True
                 )
         layers = node.value.get("layers")
-        if layers is None or not isinstance(layers.value, list) or not layers.value:
-            defect = (
-                "has no `layers`"
-                if layers is None
-                else f"has {quote_value(layers.to_plain())} as its `layers`"
+        if layers is None:
+            message = f"The block `{self._name}` is missing `layers`: a list of layers."
+            self._report_problem((), "missing-key", message, _BLOCKS_EXAMPLE, at_key=True)
+            return None
+        if not isinstance(layers.value, list) or not layers.value:
+            message = (
+                f"`layers` of the block `{self._name}` must be a list of layers, "
+                f"got {quote_value(layers.to_plain())}."
             )
-            message = f"The block `{self._name}` {defect}; it must have a list of them."
-            code = "missing-key" if layers is None else "wrong-type"
-            self._report_problem(
-                () if layers is None else ("layers",), code, message, _BLOCKS_EXAMPLE, at_key=layers is None
-            )
+            self._report_problem(("layers",), "wrong-type", message, _BLOCKS_EXAMPLE)
             return None
         via = self._document.find_origin((*self._path, "layers"))[1]
         return BlockDefinition(self._name, self._parse_params(node.value.get("params")), layers.value, via)
 
     def _parse_params(self, declared: YamlNode | None) -> dict[str, YamlNode | None]:
-        """The parameters: names with defaults, or a list in which a bare name has none."""
+        """Return the parameters of a mapping of names to defaults, or of a list of names and such mappings."""
         if declared is None or declared.value is None:
             return {}
         params: dict[str, YamlNode | None] = {}
@@ -101,12 +104,15 @@ class _BlockParser:
                 for name, default in item.value.items():
                     self._add_param(params, name, default, (*steps, name))
             else:
-                message = f"`params` holds {quote_value(item.to_plain())}; it must map names to defaults, or list names."
+                received = quote_value(item.to_plain())
+                message = (
+                    f"`params` must be a mapping of names to defaults or a list of names, got {received}."
+                )
                 self._report_problem(
                     steps,
                     "wrong-type",
                     message,
-                    "For example `params: {filters: 64}`, or `params: [filters]`.",
+                    "For example `params: {filters: 64}` or `params: [filters]`.",
                 )
         return params
 
@@ -114,19 +120,17 @@ class _BlockParser:
         self, params: dict[str, YamlNode | None], name: str, default: YamlNode | None, steps: KeyPath
     ) -> None:
         if not NAME_PATTERN.fullmatch(name):
-            message = (
-                f"{quote_value(name)} is no name for a parameter; it must be of letters, digits and `_`."
-            )
+            message = f"A parameter name must consist of letters, digits and `_`, got {quote_value(name)}."
             self._report_problem(steps, "bad-name", message, "For example `filters`.", at_key=True)
         elif name in params:
             self._report_problem(
-                steps, "duplicate-name", f"The parameter `{name}` stands twice.", "Keep one of them."
+                steps, "duplicate-name", f"The parameter `{name}` is declared twice.", "Remove one of them."
             )
         else:
             origin = self._document.find_origin((*self._path, *steps))
             if default is not None:
-                default = YamlNode(default.value, default.mark, default.keys, default.size, default.depth,
-                               default.written_path or origin[0], default.via or origin[1])  # fmt: skip
+                written_path, via = default.written_path or origin[0], default.via or origin[1]
+                default = replace(default, written_path=written_path, via=via)
             params[name] = default
 
     def _report_problem(

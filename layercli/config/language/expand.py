@@ -1,4 +1,4 @@
-"""Variables put in place, blocks and repeats written out: the flat list of layers that a config stands for."""
+"""Expansion of variables, blocks and repeats into a flat list of layers."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ _LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 _EXPANSION_KEYS: Final = ("block", "repeat", "with")
 _BLOCK_USE_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
 _MAX_BLOCK_DEPTH: Final = 50
-"""Blocks inside blocks."""
+"""Maximum nesting of blocks."""
 _UNKNOWN_LAYER_TYPE: Final = "keras.layers.Unknown"
-"""Stands where a block cannot be written out: a layer of which nothing is known."""
+"""The type of the placeholder for a block that cannot be expanded."""
 
 
 def expand_document(document: YamlNode) -> tuple[YamlNode, list[Problem]]:
-    """The document without variables, blocks and repeats, each value with its place; and what is wrong with them.
+    """Return the document without variables, blocks and repeats, and the problems found in them.
+
+    Every value keeps its position in the file.
 
     Raises:
-        LayercliError: it stands for more than a config may hold.
+        LayercliError: the expanded document is too large.
     """
     problems: list[Problem] = []
     assert isinstance(document.value, dict)
@@ -77,7 +79,7 @@ def _model_keys(document: YamlNode) -> list[str]:
 
 
 def name_entries(items: list[YamlNode]) -> list[str]:
-    """Names by which ``--set`` addresses entries: given ones, else those that layers will have."""
+    """Return the names that ``--set`` accepts for entries: explicit names, or the future names of the layers."""
     return assign_names([_classify_entry(item)[1:] for item in items])
 
 
@@ -86,7 +88,7 @@ def _is_expandable(item: YamlNode) -> bool:
 
 
 def _classify_entry(item: YamlNode) -> tuple[EntryKind, str | None, str]:
-    """What an entry is, the name that it is given, and the base of one that it is not given."""
+    """Return the kind of an entry, its explicit name and the base of an automatic name."""
     value = item.value if isinstance(item.value, dict) else {"type": item}
     kind: EntryKind = (
         "block" if "block" in value else "reuse" if "reuse" in value and "type" not in value else "layer"
@@ -102,7 +104,7 @@ def _classify_entry(item: YamlNode) -> tuple[EntryKind, str | None, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An item of a list of layers, with variables and parameters in place."""
+    """An item of a list of layers, after substitution of variables and parameters."""
 
     raw: YamlNode
     node: YamlNode
@@ -119,7 +121,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _BlockUse:
-    """A block with its parameters, and the instances that it stands for."""
+    """A block with values for its parameters, and the prefixes of its instances."""
 
     block: BlockDefinition
     bindings: VariableBindings
@@ -128,7 +130,7 @@ class _BlockUse:
 
 
 class _Expander:
-    """Writes entries out one after the other."""
+    """Expands entries one after the other."""
 
     def __init__(
         self,
@@ -150,12 +152,17 @@ class _Expander:
         self._top_scope = NameScope("", variables, self._output_layers)
 
     def expand_layers(self, items: list[YamlNode], taken_names: list[str]) -> list[YamlNode]:
-        """The layers that the entries stand for; ``inputs`` are names that are taken."""
+        """Return the expanded layers.
+
+        Args:
+            items: The entries.
+            taken_names: Names that layers must not get automatically.
+        """
         self._expand_entries(items, self._top_scope, _LAYERS_PATH, taken_names)
         return self._expanded_layers
 
     def resolve_outputs(self, node: YamlNode) -> YamlNode:
-        """``model.outputs`` by the names of layers."""
+        """Return ``model.outputs`` with full layer names."""
         if isinstance(node.value, str):
             return replace(node, value=self._top_scope.resolve_name(node.value)[0])
         if isinstance(node.value, list):
@@ -191,7 +198,7 @@ class _Expander:
             return entry
         if isinstance(repeat.value, int) and not isinstance(repeat.value, bool) and repeat.value > 0:
             return replace(entry, repeat=repeat.value)
-        message = f"`repeat` is {quote_value(repeat.to_plain())}; it must be a positive whole number."
+        message = f"`repeat` must be a positive integer, got {quote_value(repeat.to_plain())}."
         self._report_problem(entry, ("repeat",), "wrong-type", message, "For example `repeat: 3`.")
         return entry
 
@@ -225,7 +232,7 @@ class _Expander:
         inputs: YamlNode | None,
         scope: NameScope,
     ) -> None:
-        """Write one layer out."""
+        """Append one layer."""
         name = scope.prefix + local_name
         node, mark = entry.node, entry.node.mark
         if scope.reuse_prefix is not None and entry.kind == "layer":
@@ -234,7 +241,9 @@ class _Expander:
             keys = keys | {"name": replace(keys.get("name", YamlNode(None, mark)), value=name)}
         if inputs is not None:
             keys = keys | {"inputs": inputs}
-        elif "inputs" in keys and len(list_input_names(keys["inputs"])) == 1:  # of the first repetition only
+        elif (
+            "inputs" in keys and len(list_input_names(keys["inputs"])) == 1
+        ):  # only the first repetition uses them
             keys = {key: child for key, child in keys.items() if key != "inputs"}
         size = 1 + sum(child.size for child in keys.values())
         depth = 1 + max(child.depth for child in keys.values())
@@ -249,12 +258,13 @@ class _Expander:
             self._raise_too_large(entry)
 
     def _layer_keys(self, entry: _Entry, scope: NameScope) -> dict[str, YamlNode]:
-        """The keys of a layer, its wiring apart."""
+        """Return the keys of a layer without its inputs."""
         if entry.kind == "block":
             return {"type": YamlNode(_UNKNOWN_LAYER_TYPE, entry.node.mark)}
         if "with" in entry.value:
-            self._report_problem(entry, ("with",), "unknown-key", "`with` gives parameters to a block; this is a layer.",
-                         "Write arguments of a layer beside its `type`.", at_key=True)  # fmt: skip
+            message = "`with` is only valid for a block, but this entry is a layer."
+            hint = "Write the layer's arguments next to its `type`."
+            self._report_problem(entry, ("with",), "unknown-key", message, hint, at_key=True)
         keys = {key: child for key, child in entry.value.items() if key not in _EXPANSION_KEYS}
         if entry.kind == "reuse" and isinstance(name := keys["reuse"].value, str):
             keys["reuse"] = replace(
@@ -265,7 +275,7 @@ class _Expander:
     def _emit_block(
         self, entry: _Entry, use: _BlockUse, local_name: str, inputs: YamlNode | None, scope: NameScope
     ) -> None:
-        """Write one instance of a block out, or call all layers of earlier instances again."""
+        """Append the layers of one instance of a block, or reuse the layers of earlier instances."""
         self._open_blocks.append(use.block.name)
         sources = list_input_names(inputs) if inputs is not None else scope.previous or (INPUT,)
         via = self._describe_block_use(entry, use.block, scope)
@@ -276,8 +286,16 @@ class _Expander:
             reuse_prefix = f"{use.instance_prefixes[number]}." if use.instance_prefixes else None
             if reuse_prefix is None and scope.reuse_prefix is not None:
                 reuse_prefix = f"{scope.reuse_prefix}{local_name}."
-            block_scope = NameScope(f"{prefix}.", use.bindings, self._output_layers, self._top_scope, inputs=sources, previous=sources,
-                          reuse_prefix=reuse_prefix, via=via)  # fmt: skip
+            block_scope = NameScope(
+                f"{prefix}.",
+                use.bindings,
+                self._output_layers,
+                self._top_scope,
+                inputs=sources,
+                previous=sources,
+                reuse_prefix=reuse_prefix,
+                via=via,
+            )
             block_scope.value_scopes = {
                 name: owner or block_scope for name, owner in use.value_scopes.items()
             }
@@ -289,12 +307,14 @@ class _Expander:
         self._open_blocks.pop()
 
     def _describe_block_use(self, entry: _Entry, block: BlockDefinition, scope: NameScope) -> str:
-        inside = f", {scope.via[0].lower()}{scope.via[1:]}" if scope.via else "."
-        sentence = f"In the block `{block.name}`, used at {describe_position(entry.node.mark, block.layers[0].mark)}{inside}"
+        """Return a sentence with the position at which a block is used, and the blocks around it."""
+        outer = f", {scope.via[0].lower()}{scope.via[1:]}" if scope.via else "."
+        position = describe_position(entry.node.mark, block.layers[0].mark)
+        sentence = f"In the block `{block.name}`, used at {position}{outer}"
         return f"{sentence} {block.via}" if block.via and block.via not in sentence else sentence
 
     def _resolve_block(self, entry: _Entry, scope: NameScope) -> _BlockUse | None:
-        """The block that an entry uses, or calls again; None where it is a layer, or malformed."""
+        """Return the block that an entry uses or reuses; None for a layer or a malformed entry."""
         if entry.kind == "reuse" and isinstance(name := entry.value["reuse"].value, str):
             defining_scope = scope.defining_scope(entry.raw.find(("reuse",)))
             return self._block_uses.get(defining_scope.prefix + name) or self._block_uses.get(name)
@@ -304,7 +324,7 @@ class _Expander:
         if not isinstance(block_name, str) or block_name not in self._blocks:
             listed = ", ".join(f"`{name}`" for name in self._blocks)
             otherwise = (
-                f"Known are {listed}."
+                f"Known names: {listed}."
                 if listed
                 else "Declare it at the top: `blocks: {name: {layers: [...]}}`."
             )
@@ -317,42 +337,30 @@ class _Expander:
             self._report_problem(entry, ("block",), "unknown-block", message, hint)
             return None
         if len(self._open_blocks) >= _MAX_BLOCK_DEPTH:
-            self._report_problem(entry, ("block",), "too-deep", f"Blocks stand in blocks deeper than {_MAX_BLOCK_DEPTH} levels here.",
-                         "Write some of the layers out.")  # fmt: skip
+            message = f"Blocks must not be nested deeper than {_MAX_BLOCK_DEPTH} levels."
+            hint = "Replace some of the blocks with their layers."
+            self._report_problem(entry, ("block",), "too-deep", message, hint)
             return None
         if block_name in self._open_blocks:
             cycle = " -> ".join([*self._open_blocks[self._open_blocks.index(block_name) :], block_name])
-            self._report_problem(entry, ("block",), "block-cycle", f"The block `{block_name}` holds itself: {cycle}.",
-                         "Use another block here, or the layers themselves.")  # fmt: skip
+            message = f"The block `{block_name}` contains itself: {cycle}."
+            hint = "Use a different block here, or write the layers."
+            self._report_problem(entry, ("block",), "block-cycle", message, hint)
             return None
         return self._bind_parameters(entry, self._blocks[block_name], scope)
 
     def _bind_parameters(self, entry: _Entry, block: BlockDefinition, scope: NameScope) -> _BlockUse | None:
-        """The block with values for all its parameters; None where one is missing."""
-        for key in entry.value:
-            if key not in _BLOCK_USE_KEYS:
-                hint = f"Give it to the block: `with: {{{key}: ...}}`." if key in block.params else did_you_mean(
-                    key, _BLOCK_USE_KEYS, otherwise="Change the layers inside the block, or give it a parameter."
-                )  # fmt: skip
-                message = f"The use of a block has no key {quote_value(key)}."
-                self._report_problem(entry, (key,), "unknown-key", message, hint, at_key=True)
-        arguments = entry.value.get("with")
-        if arguments is not None and arguments.value is not None and not isinstance(arguments.value, dict):
-            message = f"`with` is {quote_value(arguments.to_plain())}; it must map parameters to values."
-            self._report_problem(
-                entry, ("with",), "wrong-type", message, "For example `with: {filters: 64}`."
-            )
-            arguments = None
+        """Return the block with values for all its parameters; None if one is missing."""
+        self._check_block_keys(entry, block)
         values: dict[str, YamlNode] = {}
         value_scopes: dict[str, NameScope | None] = {}
-        for name, node in (
-            arguments.value.items() if arguments is not None and isinstance(arguments.value, dict) else ()
-        ):
+        for name, node in self._block_arguments(entry).items():
             if name not in block.params:
                 listed = ", ".join(f"`{param}`" for param in block.params)
-                otherwise = f"It has {listed}." if listed else "It has no parameters."
-                self._report_problem(entry, ("with", name), "unknown-key", f"The block `{block.name}` has no parameter {quote_value(name)}.",
-                             did_you_mean(name, [*block.params], otherwise=otherwise), at_key=True)  # fmt: skip
+                otherwise = f"Its parameters: {listed}." if listed else "It has no parameters."
+                message = f"The block `{block.name}` has no parameter {quote_value(name)}."
+                hint = did_you_mean(name, [*block.params], otherwise=otherwise)
+                self._report_problem(entry, ("with", name), "unknown-key", message, hint, at_key=True)
             values[name] = replace(node, written_path=node.written_path or (*entry.path, "with", name))
             value_scopes[name] = scope.defining_scope(entry.raw.find(("with", name)))
         is_incomplete = False
@@ -361,7 +369,7 @@ class _Expander:
                 continue
             if default is None:
                 is_incomplete = True
-                message = f"The block `{block.name}` needs the parameter `{name}`."
+                message = f"The block `{block.name}` requires the parameter `{name}`."
                 self._report_problem(
                     entry, ("block",), "missing-key", message, f"Add `with: {{{name}: ...}}`."
                 )
@@ -376,17 +384,41 @@ class _Expander:
             else _BlockUse(block, VariableBindings(values, block.name, self._variables), value_scopes, ())
         )
 
+    def _check_block_keys(self, entry: _Entry, block: BlockDefinition) -> None:
+        """Report each key that an entry with a block must not have."""
+        for key in entry.value:
+            if key in _BLOCK_USE_KEYS:
+                continue
+            if key in block.params:
+                hint = f"Pass it to the block: `with: {{{key}: ...}}`."
+            else:
+                otherwise = "Change the layers in the block, or declare a parameter of the block."
+                hint = did_you_mean(key, _BLOCK_USE_KEYS, otherwise=otherwise)
+            message = f"An entry with `block` has no key {quote_value(key)}."
+            self._report_problem(entry, (key,), "unknown-key", message, hint, at_key=True)
+
+    def _block_arguments(self, entry: _Entry) -> dict[str, YamlNode]:
+        """Return the values of ``with``; report and ignore a malformed one."""
+        arguments = entry.value.get("with")
+        if arguments is None or arguments.value is None:
+            return {}
+        if isinstance(arguments.value, dict):
+            return arguments.value
+        message = (
+            f"`with` must be a mapping of parameters to values, got {quote_value(arguments.to_plain())}."
+        )
+        self._report_problem(entry, ("with",), "wrong-type", message, "For example `with: {filters: 64}`.")
+        return {}
+
     def _resolve_inputs(self, entry: _Entry, scope: NameScope, *, is_first: bool) -> YamlNode | None:
-        """What an instance takes, by the names of layers; None: the layer that is written before it."""
+        """Return the inputs of an instance with full layer names; None for the previous layer in the list."""
         node = entry.value.get("inputs")
         if node is not None and (is_first or PREVIOUS in list_input_names(node)):
             return scope.rewire_inputs(node, entry.raw.find(("inputs",)))
         if node is not None and isinstance(node.value, (list, dict)) and len(node.value) > 1:
-            message = (
-                "With `repeat` one of several inputs must be `previous`, the output of the repetition before."
-            )
+            message = "With `repeat`, one of several `inputs` must be `previous`, the output of the previous repetition."
             self._report_problem(
-                entry, ("inputs",), "bad-argument", message, "Write `previous` in place of one of them."
+                entry, ("inputs",), "bad-argument", message, "Replace one of them with `previous`."
             )
         before = scope.previous if scope.previous != self._last_outputs else None
         return None if before is None else make_implied_inputs(before, entry.node.mark)
@@ -399,8 +431,8 @@ class _Expander:
 
     def _raise_too_large(self, entry: _Entry) -> NoReturn:
         limit = f"{MAX_NODES:,} values" if self._value_count > MAX_NODES else f"{MAX_LAYERS:,} layers"
-        message = f"Written out, the blocks and repeats of this config have more than {limit}."
+        message = f"The blocks and repeats of this config expand to more than {limit}."
         problem = problem_at(
-            entry.node.mark, "out-of-range", message, hint="Use smaller numbers as `repeat`.", path=entry.path
+            entry.node.mark, "out-of-range", message, hint="Use smaller values of `repeat`.", path=entry.path
         )
         raise LayercliError([*self._problems, problem])

@@ -1,4 +1,4 @@
-"""Where a name of a layer is looked up: at the top of the model, or in one instance of a block."""
+"""Scopes of layer names: the top of the model, or one instance of a block."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from layercli.source.nodes import Mark, YamlNode
 
 @dataclass(slots=True)
 class NameScope:
-    """The names of one list of layers; those of a block are its own."""
+    """The names in one list of layers; each instance of a block has a separate scope."""
 
     prefix: str
     bindings: VariableBindings
     outputs: dict[str, str]
-    """Full name of a layer or block, of all that are written out so far -> the layer whose output it stands for."""
+    """Full name of each layer or block expanded so far -> the layer that returns its output."""
     top_scope: NameScope | None = None
-    """The scope around all blocks; None: this one."""
+    """The scope around all blocks; None for this scope."""
     value_scopes: dict[str, NameScope] = field(default_factory=dict)
-    """The scope in which a parameter's value was written, and in which names in it are looked up."""
+    """The scope in which the value of each parameter was written, which resolves the names in it."""
     inputs: tuple[str, ...] | None = None
-    """What `input` is; None: the model's."""
+    """The layers that ``input`` names; None for the model's input."""
     previous: tuple[str, ...] | None = None
-    """What `previous` is; None: the model's input."""
+    """The layers that ``previous`` names; None for the model's input."""
     reuse_prefix: str | None = None
-    """The prefix of the layers that are called again instead of new ones."""
+    """The prefix of the layers to reuse instead of new layers."""
     via: str | None = None
-    """By which block its layers came, as a sentence."""
+    """A sentence that names the block of its layers."""
 
     def resolve_name(self, name: str) -> tuple[str, ...]:
-        """The layers or inputs that a name stands for here; one that is not known stays as it is."""
+        """Return the layers or inputs that a name refers to; an unknown name stays unchanged."""
         head, colon, index = name.partition(":")
         if head == PREVIOUS and self.previous is not None:
             sources: tuple[str, ...] = self.previous
@@ -42,12 +42,17 @@ class NameScope:
         return tuple(f"{one}:{index}" for one in sources) if colon else sources
 
     def defining_scope(self, raw: YamlNode | None) -> NameScope:
-        """The scope in which a value was written: that of a parameter's value, or this one."""
+        """Return the scope in which a value was written: the scope of a parameter's value, or this scope."""
         name = match_sole_reference(raw) if raw is not None else None
         return self if name is None else self.value_scopes.get(name) or self.top_scope or self
 
     def rewire_inputs(self, node: YamlNode, raw: YamlNode | None) -> YamlNode:
-        """``inputs`` by the names of layers; ``raw`` is what stood there before parameters were put in place."""
+        """Return ``inputs`` with full layer names.
+
+        Args:
+            node: The value after parameter substitution.
+            raw: The value before parameter substitution.
+        """
         node_scope = self.defining_scope(raw)
         if isinstance(node.value, str):
             return make_inputs(node_scope.resolve_name(node.value), node)
@@ -60,7 +65,7 @@ class NameScope:
             rewired.append((step, make_inputs(names, child) if names else child))
         if isinstance(node.value, dict):
             return replace(node, value={str(key): child for key, child in rewired})
-        if isinstance(node.value, list):  # `input` may stand for several
+        if isinstance(node.value, list):  # `input` can refer to several layers
             return replace(node, value=[one for _, child in rewired for one in _as_node_list(child)])
         return node
 
@@ -70,18 +75,18 @@ def _as_node_list(node: YamlNode) -> list[YamlNode]:
 
 
 def make_inputs(names: tuple[str, ...], node: YamlNode) -> YamlNode:
-    """``inputs`` with these names, in place of ``node``."""
+    """Return ``inputs`` with these names and the position of ``node``."""
     if len(names) == 1:
         return replace(node, value=names[0], size=1, depth=0)
     return replace(node, value=[YamlNode(name, node.mark) for name in names], size=1 + len(names), depth=1)
 
 
 def make_implied_inputs(names: tuple[str, ...], mark: Mark) -> YamlNode:
-    """``inputs`` with these names, where none were written."""
+    """Return ``inputs`` with these names for an entry without ``inputs``."""
     return make_inputs(names, YamlNode(None, mark))
 
 
 def list_input_names(node: YamlNode) -> tuple[str, ...]:
-    """The names that an ``inputs`` holds."""
+    """Return the names in an ``inputs`` value."""
     nodes = [child for _, child in node.children] or [node]
     return tuple(child.value for child in nodes if isinstance(child.value, str))

@@ -1,4 +1,4 @@
-"""``${name}`` in values: variables and parameters put in their place; nothing is evaluated."""
+"""Substitution of ``${name}`` by variables and parameters; there are no expressions."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _MAX_LISTED_NAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class VariableBindings:
-    """What ``${name}`` stands for at one place of a config."""
+    """The variables and parameters that ``${name}`` can refer to in one scope."""
 
     nodes: Mapping[str, YamlNode]
     block_name: str | None = None
-    """The block whose parameters these are; None: variables."""
+    """The block of these parameters; None for variables."""
     outer: VariableBindings | None = None
 
     def find(self, name: str) -> tuple[YamlNode, str] | None:
-        """The value of a name, and what messages call it."""
+        """Return the value of a name and its description in messages; None for an unknown name."""
         if name in self.nodes:
             description = (
                 f"variable `{name}`"
@@ -42,17 +42,23 @@ class VariableBindings:
 
     @property
     def names(self) -> list[str]:
-        """All names, the nearest first."""
+        """Return all names, the innermost scope first."""
         return [*self.nodes, *(self.outer.names if self.outer is not None else [])]
 
 
 def substitute_variables(
     node: YamlNode, values: VariableBindings, path: KeyPath, problems: list[Problem]
 ) -> YamlNode:
-    """The node with every ``${name}`` below it replaced; the same node where there is none.
+    """Return the node with every ``${name}`` below it replaced, or the same node without any.
+
+    Args:
+        node: The node.
+        values: The variables and parameters.
+        path: The path of the node in the config.
+        problems: The list to which problems are added.
 
     Raises:
-        LayercliError: what comes of it is too large or too deep.
+        LayercliError: the result is too large or too deep.
     """
     if isinstance(node.value, str):
         return _substitute_text(node, node.value, values, path, problems) if "${" in node.value else node
@@ -67,8 +73,8 @@ def substitute_variables(
     depth = 1 + max(child.depth for child in new_children)
     if size > MAX_NODES or depth > MAX_DEPTH:
         limit = f"{MAX_NODES:,} values" if size > MAX_NODES else f"{MAX_DEPTH} levels"
-        message = f"With its variables put in place this has more than {limit}."
-        hint = "Remove variables that stand for lists of variables."
+        message = f"This value has more than {limit} after variable substitution."
+        hint = "Remove variables that contain lists of variables."
         raise LayercliError(
             [*problems, problem_at(node.mark, "too-many-nodes", message, hint=hint, path=path)]
         )
@@ -77,7 +83,7 @@ def substitute_variables(
 
 
 def escape_references(value: Any) -> Any:
-    """A plain value as a config writes it, so that no ``${`` in its texts is taken for a reference."""
+    """Return a plain value with every ``${`` in its strings escaped as ``$${``."""
     if isinstance(value, str):
         return value.replace("${", "$${")
     if isinstance(value, dict):
@@ -86,11 +92,11 @@ def escape_references(value: Any) -> Any:
 
 
 def resolve_variables(declared: YamlNode | None, problems: list[Problem]) -> VariableBindings:
-    """The variables of ``vars``, each with those that it names put in its place."""
+    """Return the variables of ``vars``, with the references in their values replaced."""
     if declared is None or declared.value is None:
         return VariableBindings({})
     if not isinstance(declared.value, dict):
-        message = f"`vars` is {quote_value(declared.to_plain())}; it must be a mapping of names to values."
+        message = f"`vars` must be a mapping of names to values, got {quote_value(declared.to_plain())}."
         hint = "For example `vars: {width: 64}`."
         problems.append(problem_at(declared.mark, "wrong-type", message, hint=hint, path=(VARS_KEY,)))
         return VariableBindings({})
@@ -98,7 +104,7 @@ def resolve_variables(declared: YamlNode | None, problems: list[Problem]) -> Var
 
 
 class _VariableResolver:
-    """Puts variables into variables, depth first."""
+    """Resolves references between variables, depth first."""
 
     def __init__(self, declared: YamlNode, nodes: dict[str, YamlNode], problems: list[Problem]) -> None:
         self._declared = declared
@@ -111,9 +117,7 @@ class _VariableResolver:
         for name, node in self._nodes.items():
             if not NAME_PATTERN.fullmatch(name):
                 mark = self._declared.keys.get(name, node.mark)
-                message = (
-                    f"{quote_value(name)} is no name for a variable; it must be of letters, digits and `_`."
-                )
+                message = f"A variable name must consist of letters, digits and `_`, got {quote_value(name)}."
                 self._problems.append(
                     problem_at(mark, "bad-name", message, hint="For example `width`.", path=(VARS_KEY, name))
                 )
@@ -125,19 +129,19 @@ class _VariableResolver:
         node = self._nodes[name]
         self._open_names.append(name)
         is_acyclic = True
-        self._resolved[name] = node  # while it is open
+        self._resolved[name] = node  # until it is resolved
         for other in _find_references(node):
             if other in self._open_names:
                 cycle = " -> ".join([*self._open_names[self._open_names.index(other) :], other])
-                message = f"These variables stand for each other in a circle: {cycle}."
-                hint = "Give one of them a value of its own."
+                message = f"These variables reference each other in a cycle: {cycle}."
+                hint = "Set one of them to a value without references to the others."
                 self._problems.append(
                     problem_at(node.mark, "variable-cycle", message, hint=hint, path=(VARS_KEY, name))
                 )
                 is_acyclic = False
             elif other in self._nodes and other not in self._resolved:
                 if len(self._open_names) >= MAX_DEPTH:
-                    message = f"More than {MAX_DEPTH} variables stand for one another."
+                    message = f"Variables must not reference each other more than {MAX_DEPTH} levels deep."
                     raise LayercliError(problem_at(node.mark, "too-deep", message, path=(VARS_KEY, name)))
                 self._resolve_variable(other)
         self._open_names.pop()
@@ -151,13 +155,13 @@ class _VariableResolver:
 
 
 def match_sole_reference(node: YamlNode) -> str | None:
-    """The name that a value is a reference to, where it is nothing else."""
+    """Return the name of a value that is only a reference, or None."""
     match = _REFERENCE_PATTERN.fullmatch(node.value) if isinstance(node.value, str) else None
     return match["name"] if match is not None else None
 
 
 def _find_references(node: YamlNode) -> list[str]:
-    """The names in every ``${name}`` of the node and below."""
+    """Return the names of all references in the node and below."""
     if isinstance(node.value, str):
         return [found["name"] for found in _REFERENCE_PATTERN.finditer(node.value) if found["name"]]
     return [name for _, child in node.children for name in _find_references(child)]
@@ -166,7 +170,7 @@ def _find_references(node: YamlNode) -> list[str]:
 def _substitute_text(
     node: YamlNode, text: str, values: VariableBindings, path: KeyPath, problems: list[Problem]
 ) -> YamlNode:
-    """A text with its references replaced; one that is only a reference becomes what it stands for."""
+    """Return a string with its references replaced; a string that is only a reference becomes the value itself."""
     if (sole_name := match_sole_reference(node)) is not None:
         found = _look_up_name(sole_name, node, values, path, problems)
         return node if found is None else _replace_reference(*found, node)
@@ -182,7 +186,7 @@ def _substitute_text(
                 node,
                 "bad-reference",
                 message,
-                "Write `${name}`, or `$${` for the text itself.",
+                "Write `${name}`, or `$${` for a literal `${`.",
                 path,
                 problems,
             )
@@ -192,16 +196,18 @@ def _substitute_text(
             return ""
         value = found[0].value
         if isinstance(value, (dict, list)):
-            message = f"`${{{name}}}` stands for {quote_value(found[0].to_plain())}, which cannot be put inside a text."
-            _report_problem(node, "bad-reference", message, f"Write `${{{name}}}` alone.", path, problems)
+            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(found[0].to_plain())}."
+            _report_problem(
+                node, "bad-reference", message, f"Use `${{{name}}}` as the whole value.", path, problems
+            )
             return ""
         return format_value(value)
 
     new = _REFERENCE_PATTERN.sub(replace_match, text)
     if len(new) > _MAX_TEXT_LENGTH:
-        message = f"With its variables put in place the text has {len(new):,} characters."
+        message = f"The string has {len(new):,} characters after variable substitution."
         _report_problem(
-            node, "bad-reference", message, f"At most {_MAX_TEXT_LENGTH:,} are taken.", path, problems
+            node, "bad-reference", message, f"The maximum is {_MAX_TEXT_LENGTH:,} characters.", path, problems
         )
     return node if len(problems) > problem_count else replace(node, value=new)
 
@@ -214,12 +220,12 @@ def _look_up_name(
         return found
     shown = sanitize_text(name, limit=60)
     if not NAME_PATTERN.fullmatch(name):
-        message = f"`${{{shown}}}` is no name; nothing is calculated or looked up elsewhere."
+        message = f"`${{{shown}}}` is not a variable name. A config cannot contain expressions or environment variables."
         hint = "Declare a variable for the value, as in `vars: {width: 64}`, and write `${width}`."
         _report_problem(node, "bad-reference", message, hint, path, problems)
         return None
     listed = ", ".join(f"`{known}`" for known in values.names[:_MAX_LISTED_NAMES])
-    otherwise = f"Known are {listed}." if listed else f"Declare it at the top: `vars: {{{shown}: ...}}`."
+    otherwise = f"Known names: {listed}." if listed else f"Declare it at the top: `vars: {{{shown}: ...}}`."
     hint = did_you_mean(name, values.names, otherwise=otherwise)
     is_in_block = values.block_name is not None
     message = f"There is no {'parameter or variable' if is_in_block else 'variable'} `{shown}`."
@@ -228,8 +234,8 @@ def _look_up_name(
 
 
 def _replace_reference(value: YamlNode, description: str, node: YamlNode) -> YamlNode:
-    """The value in place of the reference; it keeps the position at which it was written."""
-    via = f"It is the {description}, used at {describe_position(node.mark, value.mark)}."
+    """Return the value of a reference, with the value's position and a note about its use."""
+    via = f"The value comes from the {description}, used at {describe_position(node.mark, value.mark)}."
     return replace(value, via=f"{via} {value.via}" if value.via else via)
 
 

@@ -1,4 +1,4 @@
-"""Optuna's pruners: which trials end before their last epoch."""
+"""Optuna's pruners, which stop unpromising trials early."""
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -12,21 +12,21 @@ UnprunedTrials: TypeAlias = Annotated[
     NonNegativeInt, Field(description="Trials that must be complete before one is pruned.")
 ]
 WarmupSteps: TypeAlias = Annotated[NonNegativeInt, Field(description="Epochs in which no trial is pruned.")]
-PruningInterval: TypeAlias = Annotated[PositiveInt, Field(description="Epochs from one look to the next.")]
+PruningInterval: TypeAlias = Annotated[PositiveInt, Field(description="Epochs between two checks.")]
 MinReportedTrials: TypeAlias = Annotated[
-    PositiveInt, Field(description="Trials that must have come to an epoch before one is pruned there.")
+    PositiveInt, Field(description="Trials that must reach an epoch before a trial is pruned at this epoch.")
 ]
 BootstrapCount: TypeAlias = Annotated[
-    NonNegativeInt, Field(description="Trials of a rung that must be there before one is promoted.")
+    NonNegativeInt, Field(description="Trials that a rung must contain before a trial is promoted.")
 ]
 
 
 class NopPruner(Component):
-    """Prunes nothing."""
+    """Does not prune trials."""
 
 
 class MedianPruner(Component):
-    """Prunes what is worse than the median of earlier trials at the same epoch."""
+    """Prunes trials worse than the median of earlier trials at the same epoch."""
 
     n_startup_trials: UnprunedTrials = 5
     n_warmup_steps: WarmupSteps = 0
@@ -35,10 +35,10 @@ class MedianPruner(Component):
 
 
 class PercentilePruner(Component):
-    """Prunes what is not among the best percentile of earlier trials at the same epoch."""
+    """Prunes trials outside the best percentile of earlier trials at the same epoch."""
 
     percentile: Annotated[
-        float, Field(ge=0, le=100, description="Which share is kept, in percent.", examples=[25.0])
+        float, Field(ge=0, le=100, description="Percentage of trials to keep.", examples=[25.0])
     ]
     n_startup_trials: UnprunedTrials = 5
     n_warmup_steps: WarmupSteps = 0
@@ -47,18 +47,22 @@ class PercentilePruner(Component):
 
 
 class SuccessiveHalvingPruner(Component):
-    """Gives the best share of the trials more epochs, rung by rung."""
+    """Gives more epochs to the best trials of each rung."""
 
     min_resource: Annotated[
         PositiveInt | Literal["auto"], Field(description="Epochs of the first rung, or auto.")
     ] = "auto"
-    reduction_factor: Annotated[int, Field(ge=2, le=1000, description="One of so many goes on.")] = 4
-    min_early_stopping_rate: Annotated[NonNegativeInt, Field(description="Rungs that are left out.")] = 0
+    reduction_factor: Annotated[
+        int, Field(ge=2, le=1000, description="One of this number of trials is promoted.")
+    ] = 4
+    min_early_stopping_rate: Annotated[NonNegativeInt, Field(description="Number of rungs to skip.")] = 0
     bootstrap_count: BootstrapCount = 0
 
     def check(self) -> None:
         if self.bootstrap_count and self.min_resource == "auto":
-            raise ArgumentError("bootstrap_count", "`bootstrap_count` needs a number as `min_resource`.")
+            raise ArgumentError(
+                "bootstrap_count", "`bootstrap_count` requires a number as `min_resource`, got auto."
+            )
 
 
 class HyperbandPruner(Component):
@@ -68,35 +72,45 @@ class HyperbandPruner(Component):
     max_resource: Annotated[
         PositiveInt | Literal["auto"], Field(description="Epochs of the longest trial, or auto.")
     ] = "auto"
-    reduction_factor: Annotated[int, Field(ge=2, le=1000, description="One of so many goes on.")] = 3
+    reduction_factor: Annotated[
+        int, Field(ge=2, le=1000, description="One of this number of trials is promoted.")
+    ] = 3
     bootstrap_count: BootstrapCount = 0
 
     def check(self) -> None:
         if self.bootstrap_count and self.max_resource == "auto":
-            raise ArgumentError("bootstrap_count", "`bootstrap_count` needs a number as `max_resource`.")
+            raise ArgumentError(
+                "bootstrap_count", "`bootstrap_count` requires a number as `max_resource`, got auto."
+            )
 
 
 class ThresholdPruner(Component):
-    """Prunes what leaves the bounds."""
+    """Prunes trials with values outside the bounds."""
 
-    lower: Annotated[float | None, Field(description="Least value; null: none.")] = None
-    upper: Annotated[float | None, Field(description="Largest value; null: none.")] = None
+    lower: Annotated[float | None, Field(description="Minimum value; null: none.")] = None
+    upper: Annotated[float | None, Field(description="Maximum value; null: none.")] = None
     n_warmup_steps: WarmupSteps = 0
     interval_steps: PruningInterval = 1
 
     def check(self) -> None:
         if self.lower is None and self.upper is None:
             raise ArgumentError(
-                "lower", "ThresholdPruner has no bound.", "Set `lower` or `upper`, such as `lower: 0.5`."
+                "lower",
+                "ThresholdPruner requires `lower` or `upper`.",
+                "Set one of them, such as `lower: 0.5`.",
             )
         if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise ArgumentError("lower", f"`lower` {self.lower} is above `upper` {self.upper}.")
+            raise ArgumentError(
+                "lower", f"`lower` must be at most `upper`, got {self.lower} and {self.upper}."
+            )
 
 
 class WilcoxonPruner(Component):
-    """Prunes what is worse than the best trial by a signed-rank test."""
+    """Prunes trials that are worse than the best trial by a signed-rank test."""
 
-    p_threshold: Annotated[float, Field(ge=0, le=1, description="The test's p below which it prunes.")] = 0.1
+    p_threshold: Annotated[float, Field(ge=0, le=1, description="p-value below which a trial is pruned.")] = (
+        0.1
+    )
     n_startup_steps: Annotated[NonNegativeInt, Field(description="Epochs in which no trial is pruned.")] = 2
 
 
@@ -105,25 +119,37 @@ def _parse_wrapped_pruner(value: Any) -> Component | None:
 
 
 class PatientPruner(Component):
-    """Prunes as another pruner does, but only what has not become better for some epochs."""
+    """Prunes trials like a wrapped pruner, but only after some epochs without improvement."""
 
     wrapped_pruner: Annotated[
         Component | None,
         PlainValidator(_parse_wrapped_pruner),
         ExpectedText("a pruner"),
-        Field(description="That pruner."),
+        Field(description="The wrapped pruner."),
     ]
     patience: Annotated[NonNegativeInt, Field(description="Epochs to wait.", examples=[2])]
-    min_delta: Annotated[float, Field(ge=0, description="How much counts as better.")] = 0.0
+    min_delta: Annotated[float, Field(ge=0, description="Minimum change that counts as an improvement.")] = (
+        0.0
+    )
 
+
+_SHORT_NAMES = (
+    "Median",
+    "Nop",
+    "Percentile",
+    "SuccessiveHalving",
+    "Hyperband",
+    "Threshold",
+    "Patient",
+    "Wilcoxon",
+)
 
 PRUNERS: Final = Catalogue[Component](
     noun="pruner",
     package="layercli.config.sweep",
     modules=dict.fromkeys(
-        ("MedianPruner", "NopPruner", "PercentilePruner", "SuccessiveHalvingPruner", "HyperbandPruner",
-         "ThresholdPruner", "PatientPruner", "WilcoxonPruner"), "pruners"
+        (f"{name}Pruner" for name in _SHORT_NAMES),
+        "pruners",
     ),
-    aliases={name: f"{name}Pruner" for name in ("Median", "Nop", "Percentile", "SuccessiveHalving", "Hyperband",
-                                                "Threshold", "Patient", "Wilcoxon")},
-)  # fmt: skip
+    aliases={name: f"{name}Pruner" for name in _SHORT_NAMES},
+)

@@ -1,4 +1,4 @@
-"""A sweep file: what varies over a base config, what is sought, and how."""
+"""A sweep file: search space, objective, sampler and pruner for a base config."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -14,7 +14,7 @@ from layercli.schema.strict_model import ExpectedText, StrictModel
 
 
 class Objective(StrictModel):
-    """What is sought."""
+    """The objective of a sweep."""
 
     example: ClassVar[str | None] = "objective: {metric: val_accuracy, direction: maximize}"
 
@@ -22,13 +22,13 @@ class Objective(StrictModel):
         str,
         Field(
             min_length=1,
-            description="What training logs, and trials are judged by.",
+            description="Logged value that ranks the trials.",
             examples=["val_accuracy"],
         ),
     ]
     direction: Annotated[
         Literal["minimize", "maximize"] | None,
-        Field(description="Which way it is better; null: as Keras tells by the metric."),
+        Field(description="The better direction; null: Keras's direction of the metric."),
     ] = None
 
     @classmethod
@@ -37,7 +37,7 @@ class Objective(StrictModel):
 
 
 class SweepConfig(StrictModel):
-    """What a sweep file declares."""
+    """A sweep file."""
 
     hints: ClassVar[dict[str, str]] = {
         "metric": "It belongs under `objective:`.",
@@ -53,32 +53,36 @@ class SweepConfig(StrictModel):
     base: Annotated[
         str,
         Field(
-            min_length=1, description="The config that is varied, beside this file.", examples=["config.yaml"]
+            min_length=1, description="The config to vary, relative to this file.", examples=["config.yaml"]
         ),
     ]
     space: Annotated[
         dict[str, SearchParameterField],
-        Field(min_length=1, max_length=100, description="Places of the base config, and what to draw there.",
-              examples=[{"model.layers.head.units": {"int": [16, 256]}}]),
-    ]  # fmt: skip
+        Field(
+            min_length=1,
+            max_length=100,
+            description="Paths in the base config, and the values to draw for them.",
+            examples=[{"model.layers.head.units": {"int": [16, 256]}}],
+        ),
+    ]
     objective: Annotated[
-        Objective, Field(description="What is sought.", examples=[{"metric": "val_accuracy"}])
+        Objective, Field(description="The value to optimize.", examples=[{"metric": "val_accuracy"}])
     ]
     sampler: Annotated[
         NameOrComponent,
         PlainValidator(SAMPLERS.parse),
         ExpectedText("a sampler"),
-        Field(description="How it draws."),
+        Field(description="The sampler, which draws values."),
     ] = "TPESampler"
     pruner: Annotated[
         NameOrComponent,
         PlainValidator(PRUNERS.parse),
         ExpectedText("a pruner"),
-        Field(description="What ends early."),
+        Field(description="The pruner, which stops trials early."),
     ] = "MedianPruner"
-    trials: Annotated[PositiveInt, Field(description="How many trials are finished.", examples=[50])] = 20
+    trials: Annotated[PositiveInt, Field(description="Number of trials to finish.", examples=[50])] = 20
     timeout: Annotated[
-        float | None, Field(gt=0, description="Seconds after which no trial begins; null: no limit.")
+        float | None, Field(gt=0, description="Seconds after which no new trial starts; null: no limit.")
     ] = None
 
     @classmethod
@@ -87,22 +91,22 @@ class SweepConfig(StrictModel):
 
     @property
     def parameters(self) -> dict[str, SearchParameter]:
-        """What is drawn for each place, as it is written."""
+        """Return the search parameter of each path."""
         return self.space
 
     @property
     def declared_sampler(self) -> Component:
-        """The sampler, the default one, too."""
+        """Return the sampler as a component."""
         return SAMPLERS.parse(self.sampler)
 
     @property
     def declared_pruner(self) -> Component:
-        """The pruner, the default one, too."""
+        """Return the pruner as a component."""
         return PRUNERS.parse(self.pruner)
 
     @property
     def combination_count(self) -> int | None:
-        """How many there are, for a sampler that takes each once; None for others."""
+        """Return the number of combinations for a sampler that tries each once; None for other samplers."""
         if self.declared_sampler.type_name() not in ("GridSampler", "BruteForceSampler"):
             return None
         count = 1
@@ -112,5 +116,5 @@ class SweepConfig(StrictModel):
 
     @property
     def trial_count(self) -> int:
-        """Trials to finish."""
+        """Return the number of trials to finish."""
         return min(self.trials, self.combination_count or self.trials)

@@ -1,4 +1,4 @@
-"""Keras's metrics of positives and negatives, right and wrong."""
+"""Keras's metrics of true and false positives and negatives."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,8 +15,8 @@ def _parse_thresholds(value: Any) -> float | list[float]:
     items = list(value) if isinstance(value, (list, tuple)) else [value]
     are_numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items)
     if not items or not are_numbers or not all(0 <= item <= 1 for item in items):
-        expected = "a number between 0 and 1, or a list of them"
-        message = f"`thresholds` is {quote_value(value)}; it must be {expected}."
+        expected = "a number between 0 and 1 or a list of such numbers"
+        message = f"`thresholds` must be {expected}, got {quote_value(value)}."
         raise value_error(
             "out-of-range" if are_numbers else "wrong-type", message, "For example `thresholds: 0.5`."
         )
@@ -26,16 +26,14 @@ def _parse_thresholds(value: Any) -> float | list[float]:
 Thresholds = Annotated[
     float | list[float] | None,
     PlainValidator(lambda value: None if value is None else _parse_thresholds(value)),
-    ExpectedText("a number between 0 and 1, or a list of them"),
-    Field(description="Probabilities from which on a prediction is positive; null: 0.5."),
+    ExpectedText("a number between 0 and 1 or a list of such numbers"),
+    Field(description="Probabilities from which a prediction is positive; null: 0.5."),
 ]
 TopK = Annotated[
-    PositiveInt | None, Field(description="Only the k most probable classes are positive; null: all.")
+    PositiveInt | None, Field(description="Number of most probable classes that are positive; null: all.")
 ]
-ClassId = Annotated[
-    NonNegativeInt | None, Field(description="The class that is measured; null: all together.")
-]
-ThresholdCount = Annotated[int, Field(le=100_000, description="How many thresholds are tried.")]
+ClassId = Annotated[NonNegativeInt | None, Field(description="The class to measure; null: all together.")]
+ThresholdCount = Annotated[int, Field(le=100_000, description="Number of thresholds to try.")]
 
 
 class _ConfusionCount(Metric):
@@ -60,7 +58,7 @@ class FalseNegatives(_ConfusionCount):
 
 
 class Precision(Metric):
-    """Part of the positive predictions that are right."""
+    """Fraction of positive predictions that are correct."""
 
     thresholds: Thresholds = None
     top_k: TopK = None
@@ -68,7 +66,7 @@ class Precision(Metric):
 
 
 class Recall(Metric):
-    """Part of the positive targets that are found."""
+    """Fraction of positive targets that are predicted."""
 
     thresholds: Thresholds = None
     top_k: TopK = None
@@ -81,45 +79,45 @@ class _MetricAtValue(Metric):
 
 
 class SensitivityAtSpecificity(_MetricAtValue):
-    """Best sensitivity where the specificity is at least the one given."""
+    """Best sensitivity with at least the given specificity."""
 
     specificity: Annotated[UnitFloat, Field(description="The specificity.", examples=[0.5])]
 
 
 class SpecificityAtSensitivity(_MetricAtValue):
-    """Best specificity where the sensitivity is at least the one given."""
+    """Best specificity with at least the given sensitivity."""
 
     sensitivity: Annotated[UnitFloat, Field(description="The sensitivity.", examples=[0.5])]
 
 
 class PrecisionAtRecall(_MetricAtValue):
-    """Best precision where the recall is at least the one given."""
+    """Best precision with at least the given recall."""
 
     recall: Annotated[UnitFloat, Field(description="The recall.", examples=[0.5])]
 
 
 class RecallAtPrecision(_MetricAtValue):
-    """Best recall where the precision is at least the one given."""
+    """Best recall with at least the given precision."""
 
     precision: Annotated[UnitFloat, Field(description="The precision.", examples=[0.5])]
 
 
 class AUC(Metric):
-    """Area under the ROC curve, or under another."""
+    """Area under the ROC curve or a precision-recall curve."""
 
     num_thresholds: Annotated[ThresholdCount, Field(ge=2)] = 200
-    curve: Annotated[Literal["ROC", "PR", "PRGAIN"], Field(description="Which curve.")] = "ROC"
+    curve: Annotated[Literal["ROC", "PR", "PRGAIN"], Field(description="The curve.")] = "ROC"
     summation_method: Annotated[
-        Literal["interpolation", "minoring", "majoring"], Field(description="How the area is summed.")
+        Literal["interpolation", "minoring", "majoring"], Field(description="How to sum the area.")
     ] = "interpolation"
     thresholds: Annotated[
         list[UnitFloat] | None,
-        Field(description="Thresholds to try; null: `num_thresholds` of them.", examples=[[0.5]]),
+        Field(description="Thresholds to try; null: `num_thresholds` equally spaced ones.", examples=[[0.5]]),
     ] = None
-    multi_label: Annotated[bool, Field(description="Whether each label has a curve of its own.")] = False
-    num_labels: Annotated[PositiveInt | None, Field(description="How many labels; null: as in the data.")] = (
-        None
-    )
+    multi_label: Annotated[bool, Field(description="Whether each label has a separate curve.")] = False
+    num_labels: Annotated[
+        PositiveInt | None, Field(description="Number of labels; null: taken from the data.")
+    ] = None
     label_weights: Annotated[
         list[Annotated[float, Field(ge=0)]] | None,
         Field(min_length=1, description="Weight of each label; null: equal."),
@@ -127,10 +125,12 @@ class AUC(Metric):
     from_logits: FromLogits = False
 
     def check(self) -> None:
-        """Labels are counted only where each has a curve, and weighted one by one."""
+        """Check that ``num_labels`` fits ``multi_label`` and the number of weights."""
         if self.num_labels is not None and not self.multi_label:
-            message = "`num_labels` is set, but it counts only where each label has a curve of its own."
+            message = (
+                "`num_labels` requires `multi_label: true`, which computes a separate curve for each label."
+            )
             raise ArgumentError("num_labels", message, "Add `multi_label: true`, or remove `num_labels`.")
         if self.num_labels and self.label_weights is not None and len(self.label_weights) != self.num_labels:
-            message = f"There are {self.num_labels} labels, but {len(self.label_weights)} weights."
-            raise ArgumentError("label_weights", message, f"Give {self.num_labels} weights.")
+            message = f"`label_weights` must have {self.num_labels} items, one for each label, got {len(self.label_weights)}."
+            raise ArgumentError("label_weights", message, f"Set {self.num_labels} weights.")

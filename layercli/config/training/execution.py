@@ -1,4 +1,4 @@
-"""How a training is carried out and kept: ``train.execution`` and ``train.checkpoints``."""
+"""``train.execution`` and ``train.checkpoints``."""
 
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -12,20 +12,20 @@ AUTO = "auto"
 
 
 def _accept_auto(expected: str, example: str) -> BeforeValidator:
-    """Let the word ``auto`` stand for a mapping in which everything is left to layercli."""
+    """Return a validator that accepts the word ``auto`` as an empty mapping."""
 
     def expand_auto(value: Any) -> Any:
         if isinstance(value, str):
             if value == AUTO:
                 return {}
-            raise value_error("wrong-type", f"This is {quote_value(value)}; it must be {expected}.", example)
+            raise value_error("wrong-type", f"Expected {expected}, got {quote_value(value)}.", example)
         return value
 
     return BeforeValidator(expand_auto)
 
 
 class ExecutionConfig(StrictModel):
-    """How training steps are carried out; the weights are the same in every way, to rounding under XLA."""
+    """Execution of training steps; every setting gives the same weights, up to rounding under XLA."""
 
     example: ClassVar[str | None] = "execution: {steps_per_execution: 100, jit_compile: false}"
     hints: ClassVar[dict[str, str]] = {
@@ -37,21 +37,20 @@ class ExecutionConfig(StrictModel):
     feed: Annotated[
         Literal["memory", "stream"] | None,
         Field(
-            description="Where batches come from: all examples lie on the device (memory), or batches are sent there "
-            "one after the other (stream); null: by their size."
+            description="Source of batches: all examples are on the device (memory), or batches are copied to it one by one "
+            "(stream); null: depends on their size."
         ),
     ] = None
     steps_per_execution: Annotated[
         PositiveInt | None,
         Field(
-            description="Training steps that run as one call, without Python between them; null: about a tenth of "
-            "a second.",
+            description="Training steps per call, without Python between them; null: about a tenth of a second.",
             examples=[100],
         ),
     ] = None
     jit_compile: Annotated[
         bool | None,
-        Field(description="Whether XLA compiles the steps; null: where it pays.", examples=[True]),
+        Field(description="Whether XLA compiles the steps; null: if it saves time.", examples=[True]),
     ] = None
 
     @classmethod
@@ -60,7 +59,7 @@ class ExecutionConfig(StrictModel):
 
 
 class CheckpointsConfig(StrictModel):
-    """When the state of a training is kept, to go on from there; what was done since the last one is done again."""
+    """Intervals of checkpoints; a resumed training repeats the steps since the last checkpoint."""
 
     example: ClassVar[str | None] = "checkpoints: {epochs: 1, keep: 3}"
     hints: ClassVar[dict[str, str]] = {
@@ -71,18 +70,19 @@ class CheckpointsConfig(StrictModel):
     epochs: Annotated[
         PositiveInt | None,
         Field(
-            description="Epochs between two checkpoints; null, and no `steps` or `minutes`: 1, as long as that takes "
-            "at most a twentieth of the time.",
+            description="Epochs between checkpoints; null without `steps` and `minutes`: 1, but at most a twentieth of the "
+            "time is spent on checkpoints.",
             examples=[1],
         ),
     ] = None
     steps: Annotated[
-        PositiveInt | None, Field(description="Training steps between two; null: any.", examples=[500])
+        PositiveInt | None,
+        Field(description="Training steps between checkpoints; null: no limit.", examples=[500]),
     ] = None
     minutes: Annotated[
-        float | None, Field(gt=0, description="Minutes between two; null: any.", examples=[10])
+        float | None, Field(gt=0, description="Minutes between checkpoints; null: no limit.", examples=[10])
     ] = None
-    keep: Annotated[PositiveInt, Field(description="How many are kept.", examples=[3])] = 3
+    keep: Annotated[PositiveInt, Field(description="Number of checkpoints to keep.", examples=[3])] = 3
 
     @classmethod
     def title(cls) -> str:
@@ -91,7 +91,7 @@ class CheckpointsConfig(StrictModel):
 
 ExecutionField: TypeAlias = Annotated[
     ExecutionConfig,
-    _accept_auto("auto, or a mapping", "For example `execution: {jit_compile: false}`."),
-    ExpectedText("auto, or a mapping of keys to values"),
-    Field(description="How steps are carried out; auto: by the model, the data and the device."),
+    _accept_auto("auto or a mapping", "For example `execution: {jit_compile: false}`."),
+    ExpectedText("auto or a mapping"),
+    Field(description="How to execute training steps; auto: depends on the model, the data and the device."),
 ]

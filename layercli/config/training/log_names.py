@@ -1,4 +1,4 @@
-"""What training logs: the names of losses and metrics, and which way each is better."""
+"""The names under which training logs losses and metrics, with their better direction."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,9 +8,11 @@ from layercli.schema.component import Component
 
 
 def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[str, Direction]:
-    """Each name that Keras logs, without ``val_``, and which way it is better; None where Keras cannot tell.
+    """Return the better direction of each name that Keras logs, without ``val_``; None if Keras does not define it.
 
-    ``outputs`` are those of the model; where nobody knows them, those that the section names are taken for all.
+    Args:
+        train: The ``train`` section.
+        outputs: The names of the model's outputs; if empty, the outputs that the section names.
     """
     names: dict[str, Direction] = {"loss": "min"}
     sections_by_output = [
@@ -37,7 +39,7 @@ def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[
 def _iter_metrics(
     section: Sequence[str | Component] | Mapping[str, Sequence[str | Component]],
 ) -> Iterator[tuple[str | None, str | Component]]:
-    """Each metric with the output that it is of, if that is said."""
+    """Yield each metric with its output, if the section names it."""
     if isinstance(section, Mapping):
         yield from ((output, metric) for output, metrics in section.items() for metric in metrics)
     else:

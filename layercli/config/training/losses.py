@@ -1,4 +1,4 @@
-"""Keras's losses: what training makes smaller."""
+"""Keras's losses."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,18 +19,18 @@ from layercli.source.nodes import quote_value
 
 Reduction = Annotated[
     Literal["sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none"] | None,
-    Field(description="How the losses of a batch become one."),
+    Field(description="How to reduce the losses of a batch to one value."),
 ]
-FocalGamma = Annotated[float, Field(ge=0, description="How much less easy examples count; 0: not.")]
-LossAxes = Annotated[Axes | None, Field(description="Axes that are summed over; null: all.")]
+FocalGamma = Annotated[float, Field(ge=0, description="Down-weighting of easy examples; 0: none.")]
+LossAxes = Annotated[Axes | None, Field(description="Axes to sum over; null: all.")]
 
 
 def _parse_focal_alpha(value: Any) -> float | list[float]:
     shape = nested_shape(value)
     items = list(value) if shape else [value]
     if len(shape) > 1 or not items or any(item < 0 for item in items):
-        expected = "a number of at least 0, or a list of one for each class"
-        message = f"`alpha` is {quote_value(value)}; it must be {expected}."
+        expected = "a number of at least 0 or a list with one for each class"
+        message = f"`alpha` must be {expected}, got {quote_value(value)}."
         raise value_error("out-of-range", message, "For example `alpha: 0.25`.")
     return items if shape else value
 
@@ -38,12 +38,12 @@ def _parse_focal_alpha(value: Any) -> float | list[float]:
 FocalAlpha = Annotated[
     float | list[float],
     PlainValidator(_parse_focal_alpha),
-    ExpectedText("a number of at least 0, or a list of one for each class"),
+    ExpectedText("a number of at least 0 or a list with one for each class"),
 ]
 
 
 class Loss(Component):
-    """What every loss has."""
+    """Base class of losses."""
 
     reduction: Reduction = "sum_over_batch_size"
     name: LossName = None
@@ -77,14 +77,16 @@ class MeanSquaredLogarithmicError(Loss):
 class CosineSimilarity(Loss):
     """The negative cosine between target and prediction."""
 
-    axis: Annotated[int, Field(ge=-16, le=16, description="The axis along which the vectors lie.")] = -1
+    axis: Annotated[int, Field(ge=-16, le=16, description="The axis of the vectors.")] = -1
     name: LossName = "cosine_similarity"
 
 
 class Huber(Loss):
     """Squared for small differences, absolute for large ones."""
 
-    delta: Annotated[float, Field(gt=0, description="The difference from which on it is absolute.")] = 1.0
+    delta: Annotated[
+        float, Field(gt=0, description="Threshold between squared and absolute differences.")
+    ] = 1.0
     name: LossName = "huber_loss"
 
 
@@ -134,12 +136,14 @@ class BinaryCrossentropy(Loss):
 
 
 class BinaryFocalCrossentropy(Loss):
-    """Binary crossentropy in which hard examples count more."""
+    """Binary crossentropy that weights hard examples more."""
 
     apply_class_balancing: Annotated[
         bool, Field(description="Whether the classes are weighted by `alpha`.")
     ] = False
-    alpha: Annotated[UnitFloat, Field(description="Weight of class 1; class 0 has 1 minus it.")] = 0.25
+    alpha: Annotated[UnitFloat, Field(description="Weight of class 1; class 0 has the weight 1 - alpha.")] = (
+        0.25
+    )
     gamma: FocalGamma = 2.0
     from_logits: FromLogits = False
     label_smoothing: LabelSmoothing = 0.0
@@ -157,9 +161,9 @@ class CategoricalCrossentropy(Loss):
 
 
 class CategoricalFocalCrossentropy(Loss):
-    """Categorical crossentropy in which hard examples count more."""
+    """Categorical crossentropy that weights hard examples more."""
 
-    alpha: Annotated[FocalAlpha, Field(description="Weight of all classes, or of each.")] = 0.25
+    alpha: Annotated[FocalAlpha, Field(description="Weight of all classes, or of each class.")] = 0.25
     gamma: FocalGamma = 2.0
     from_logits: FromLogits = False
     label_smoothing: LabelSmoothing = 0.0
@@ -168,21 +172,17 @@ class CategoricalFocalCrossentropy(Loss):
 
 
 class CategoricalGeneralizedCrossEntropy(Loss):
-    """Between crossentropy and absolute error, for labels with mistakes."""
+    """Between crossentropy and absolute error, for noisy labels."""
 
-    q: Annotated[
-        float, Field(gt=0, lt=1, description="Towards 0: crossentropy; towards 1: absolute error.")
-    ] = 0.5
+    q: Annotated[float, Field(gt=0, lt=1, description="Near 0: crossentropy; near 1: absolute error.")] = 0.5
     name: LossName = "categorical_generalized_cross_entropy"
 
 
 class SparseCategoricalCrossentropy(Loss):
-    """Crossentropy, for targets that are whole numbers."""
+    """Crossentropy, for integer targets."""
 
     from_logits: FromLogits = False
-    ignore_class: Annotated[
-        AnyInt | None, Field(description="A label that does not count; null: all count.")
-    ] = None
+    ignore_class: Annotated[AnyInt | None, Field(description="A label to ignore; null: none.")] = None
     axis: ClassAxis = -1
     name: LossName = "sparse_categorical_crossentropy"
 
@@ -213,8 +213,8 @@ class Circle(Loss):
     """Circle loss, for embeddings."""
 
     gamma: Annotated[float, Field(gt=0, description="Scale of the similarities.")] = 80.0
-    margin: Annotated[UnitFloat, Field(description="How far the decision boundary is relaxed.")] = 0.4
-    remove_diagonal: Annotated[bool, Field(description="Whether an example is not compared with itself.")] = (
-        True
-    )
+    margin: Annotated[UnitFloat, Field(description="Relaxation of the decision boundary.")] = 0.4
+    remove_diagonal: Annotated[
+        bool, Field(description="Whether to exclude the comparison of an example with itself.")
+    ] = True
     name: LossName = "circle"

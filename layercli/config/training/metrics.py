@@ -1,4 +1,4 @@
-"""Keras's metrics: what else is measured, and the names under which it is logged."""
+"""Keras's metrics and their log names."""
 
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -12,15 +12,17 @@ from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
 NON_METRIC_KEYS: Final = ("epoch", "seconds", "examples_per_second")
-"""What a line of the history holds beside metrics."""
+"""Keys in a line of the history that are not metrics."""
 _RESERVED_METRIC_NAMES = frozenset({"loss", "learning_rate", *NON_METRIC_KEYS})
-"""Columns of the history that are not metrics."""
+"""Column names of the history that a metric must not have."""
 
 
 def _parse_metric_name(value: Any) -> str | None:
     name = parse_log_name(value)
     if name is not None and (name in _RESERVED_METRIC_NAMES or name.startswith("val_")):
-        message = f"`name` is {quote_value(name)}; the history has another column of that name."
+        message = (
+            f"`name` must not be {quote_value(name)}: the history uses this name for a different column."
+        )
         raise value_error("bad-name", message, f"For example `name: my_{name}`.")
     return name
 
@@ -29,77 +31,81 @@ MetricName = Annotated[
     str | None,
     PlainValidator(_parse_metric_name),
     ExpectedText("a name of letters, digits, `_`, `-` and dots"),
-    Field(description="Name under which it is logged; null: by its type."),
+    Field(description="Log name; null: derived from its type."),
 ]
 
 Direction = Literal["max", "min"] | None
 
 
-Threshold = Annotated[float, Field(description="The value above which a prediction is positive.")]
-IgnoreClass = Annotated[AnyInt | None, Field(description="A label that does not count; null: all count.")]
+Threshold = Annotated[float, Field(description="A prediction above this value is positive.")]
+IgnoreClass = Annotated[AnyInt | None, Field(description="A label to ignore; null: none.")]
 ClassAverage = Annotated[
     Literal["micro", "macro", "weighted"] | None,
-    Field(description="How the classes become one; null: one for each."),
+    Field(description="How to average the classes; null: no average."),
 ]
 FScoreThreshold = Annotated[
     float | None,
-    Field(gt=0, le=1, description="From which on a prediction is positive; null: the most probable."),
+    Field(
+        gt=0,
+        le=1,
+        description="A prediction from this value on is positive; null: only the most probable class.",
+    ),
 ]
-TopKCount = Annotated[PositiveInt, Field(description="How many of the most probable classes count as a hit.")]
-VectorAxis = Annotated[int, Field(ge=-16, le=16, description="The axis along which the vectors lie.")]
+TopKCount = Annotated[PositiveInt, Field(description="Number of most probable classes that count as a hit.")]
+VectorAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the vectors.")]
 
 
 class Metric(Component):
-    """What every metric has."""
+    """Base class of metrics."""
 
     direction: ClassVar[Direction] = "max"
-    """Which way is better, as Keras tells it in ``mode: auto``; None where it cannot."""
+    """The better direction, as in Keras's ``mode: auto``; None if Keras does not define it."""
 
     name: MetricName = None
     dtype: ComputeDType = None
 
     def arguments(self) -> dict[str, Any]:
-        """Every field with its value; the name as it is logged, whatever metrics there were before."""
+        """Return every field with its value; an automatic name does not depend on earlier metrics."""
         return super().arguments() | {"name": self.name or snake_case(self.type_name())}
 
 
 class Accuracy(Metric):
-    """How often predictions equal targets exactly; `accuracy` as a bare name is Keras's choice by shapes."""
+    """Fraction of predictions equal to the target; for the bare name `accuracy`, Keras chooses by shapes."""
 
     name: MetricName = "accuracy"
 
 
 class BinaryAccuracy(Metric):
-    """How often predictions match targets of 0 and 1."""
+    """Fraction of predictions that match targets of 0 and 1."""
 
     threshold: Threshold = 0.5
     name: MetricName = "binary_accuracy"
 
 
 class CategoricalAccuracy(Metric):
-    """How often predictions match one-hot targets."""
+    """Fraction of predictions that match one-hot targets."""
 
     name: MetricName = "categorical_accuracy"
 
 
 class SparseCategoricalAccuracy(Metric):
-    """How often predictions match targets that are whole numbers."""
+    """Fraction of predictions that match integer targets."""
 
     name: MetricName = "sparse_categorical_accuracy"
 
 
 class TopKCategoricalAccuracy(Metric):
-    """How often one-hot targets are among the k most probable classes."""
+    """Fraction of one-hot targets among the k most probable classes."""
 
     k: TopKCount = 5
     name: MetricName = "top_k_categorical_accuracy"
 
 
 class SparseTopKCategoricalAccuracy(Metric):
-    """How often targets that are whole numbers are among the k most probable classes."""
+    """Fraction of integer targets among the k most probable classes."""
 
     k: TopKCount = 5
-    from_sorted_ids: Annotated[bool, Field(description="Whether predictions are classes, sorted.")] = False
+    from_sorted_ids: Annotated[bool, Field(description="Whether predictions are sorted classes.")] = False
     name: MetricName = "sparse_top_k_categorical_accuracy"
 
 
@@ -107,7 +113,7 @@ class FBetaScore(Metric):
     """Mean of precision and recall, weighted by ``beta``."""
 
     average: ClassAverage = None
-    beta: Annotated[float, Field(gt=0, description="How much more recall counts than precision.")] = 1.0
+    beta: Annotated[float, Field(gt=0, description="Weight of recall relative to precision.")] = 1.0
     threshold: FScoreThreshold = None
     name: MetricName = "fbeta_score"
 
@@ -172,7 +178,7 @@ class CategoricalCrossentropy(_LowerIsBetter):
 
 
 class SparseCategoricalCrossentropy(_LowerIsBetter):
-    """Crossentropy, for targets that are whole numbers."""
+    """Crossentropy, for integer targets."""
 
     from_logits: FromLogits = False
     ignore_class: IgnoreClass = None
@@ -242,21 +248,21 @@ class R2Score(Metric):
 
     class_aggregation: Annotated[
         Literal["uniform_average", "variance_weighted_average"] | None,
-        Field(description="How the outputs become one; null: one for each."),
+        Field(description="How to aggregate the outputs; null: no aggregation."),
     ] = "uniform_average"
     num_regressors: Annotated[
-        NonNegativeInt, Field(description="Variables that R2 is adjusted for; 0: none.")
+        NonNegativeInt, Field(description="Number of variables to adjust R2 for; 0: none.")
     ] = 0
     name: MetricName = "r2_score"
 
 
 def metric_log_name(metric: str | Component) -> str:
-    """The name under which Keras logs a metric of ``parse_metric``; in validation it follows ``val_``."""
+    """Return the name under which Keras logs a metric of ``parse_metric``, without ``val_``."""
     return metric if isinstance(metric, str) else str(metric.arguments()["name"])
 
 
 def metric_direction(metric: str | Component) -> Direction:
-    """Which way a metric is better, as Keras tells it in ``mode: auto``; None where it cannot."""
+    """Return the better direction of a metric, as in Keras's ``mode: auto``; None if Keras does not define it."""
     if isinstance(metric, str):
         return "max" if metric.lower() in SHAPE_DEPENDENT_METRICS else None
     return metric.direction if isinstance(metric, Metric) else None

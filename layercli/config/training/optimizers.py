@@ -1,4 +1,4 @@
-"""Keras's optimizers: how weights follow their gradients."""
+"""Keras's optimizers."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
-_LEARNING_RATE_EXPECTED = "a number of at least 0, or a learning-rate schedule"
+_LEARNING_RATE_EXPECTED = "a number of at least 0 or a learning-rate schedule"
 
 
 def _parse_learning_rate(value: Any) -> float | Component:
@@ -20,10 +20,10 @@ def _parse_learning_rate(value: Any) -> float | Component:
         return SCHEDULES.parse(value)
     if isinstance(value, str) and not re.match(r"[\s\d.+-]", value):
         return SCHEDULES.parse(value)
-    message = f"`learning_rate` is {quote_value(value)}; it must be {_LEARNING_RATE_EXPECTED}."
+    message = f"`learning_rate` must be {_LEARNING_RATE_EXPECTED}, got {quote_value(value)}."
     example = "For example `learning_rate: 0.001`."
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        hint = "Write it as a number, without quotes." if isinstance(value, str) else example
+        hint = "Remove the quotes to write it as a number." if isinstance(value, str) else example
         raise value_error("wrong-type", message, hint)
     if isinstance(value, float) and not math.isfinite(value):
         raise value_error("not-finite", message, example)
@@ -37,71 +37,76 @@ LearningRate = Annotated[
     PlainValidator(_parse_learning_rate),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"$ref": "#/$defs/schedule"}]}),
     ExpectedText(_LEARNING_RATE_EXPECTED),
-    Field(description="Length of a step: a number, or a schedule such as CosineDecay.", examples=[0.001]),
+    Field(description="Step size: a number, or a schedule such as CosineDecay.", examples=[0.001]),
 ]
 NonNegative = Annotated[float, Field(ge=0)]
 Beta1 = Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean of gradients.")]
 Beta2 = Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean of squared gradients.")]
 Rho = Annotated[float, Field(ge=0, le=1, description="Decay of the running mean of squared gradients.")]
-Epsilon = Annotated[NonNegative, Field(description="Added to a divisor, so that it is not zero.")]
-Amsgrad = Annotated[bool, Field(description="Whether the largest second moment so far is used.")]
-Momentum = Annotated[float, Field(ge=0, le=1, description="How much of the last step is kept in the next.")]
-Nesterov = Annotated[bool, Field(description="Whether momentum is Nesterov's.")]
+Epsilon = Annotated[NonNegative, Field(description="Added to a divisor to prevent division by zero.")]
+Amsgrad = Annotated[bool, Field(description="Whether to use the largest second moment so far.")]
+Momentum = Annotated[
+    float, Field(ge=0, le=1, description="Fraction of the last step to keep in the next step.")
+]
+Nesterov = Annotated[bool, Field(description="Whether to use Nesterov momentum.")]
 ClipLimit = Annotated[float | None, Field(gt=0)]
-WeightDecay = Annotated[float | None, Field(ge=0, description="Fraction taken off the weights; null: none.")]
+WeightDecay = Annotated[float | None, Field(ge=0, description="Decay of the weights per step; null: none.")]
 InitialAccumulator = Annotated[
-    NonNegative, Field(description="What the sums of squared gradients begin with.")
+    NonNegative, Field(description="Initial value of the sums of squared gradients.")
 ]
 PenaltyStrength = Annotated[NonNegative, Field(description="Strength of the penalty.")]
 
 
 class Optimizer(Component):
-    """What every optimizer has."""
+    """Base class of optimizers."""
 
     hints: ClassVar[dict[str, str]] = {
         "lr": "Keras calls it `learning_rate`.",
         "decay": "Use a schedule: `learning_rate: {type: ExponentialDecay, ...}`.",
-        "name": "An optimizer needs no name.",
+        "name": "Remove it: an optimizer does not have a name.",
     }
 
     learning_rate: LearningRate = 0.001
     weight_decay: WeightDecay = None
     clipnorm: Annotated[
-        ClipLimit, Field(description="Largest norm of each weight's gradient; null: any.")
+        ClipLimit, Field(description="Maximum norm of each weight's gradient; null: no limit.")
     ] = None
-    clipvalue: Annotated[ClipLimit, Field(description="Largest absolute value in a gradient; null: any.")] = (
-        None
-    )
+    clipvalue: Annotated[
+        ClipLimit, Field(description="Maximum absolute value in a gradient; null: no limit.")
+    ] = None
     global_clipnorm: Annotated[
-        ClipLimit, Field(description="Largest norm of all gradients together; null: any.")
+        ClipLimit, Field(description="Maximum norm of all gradients together; null: no limit.")
     ] = None
-    use_ema: Annotated[bool, Field(description="Whether a moving average of the weights is kept.")] = False
-    ema_momentum: Annotated[float, Field(ge=0, le=1, description="Decay of that moving average.")] = 0.99
+    use_ema: Annotated[bool, Field(description="Whether to keep a moving average of the weights.")] = False
+    ema_momentum: Annotated[float, Field(ge=0, le=1, description="Decay of the moving average.")] = 0.99
     ema_overwrite_frequency: Annotated[
         PositiveInt | None,
         Field(description="Steps after which the average replaces the weights; null: at the end."),
     ] = None
     loss_scale_factor: Annotated[
-        float | None, Field(gt=0, description="Factor on the loss, divided out of the gradients; null: none.")
+        float | None,
+        Field(gt=0, description="Factor for the loss, divided out of the gradients; null: none."),
     ] = None
     gradient_accumulation_steps: Annotated[
-        int | None, Field(ge=2, le=MAX_INT32, description="Batches whose gradients make one step; null: one.")
+        int | None, Field(ge=2, le=MAX_INT32, description="Batches per optimizer step; null: one.")
     ] = None
 
     def check(self) -> None:
-        """Gradients are clipped in one way."""
+        """Check that at most one way of gradient clipping is set."""
         clip_arguments = [
             name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None
         ]
         if len(clip_arguments) > 1:
             names = " and ".join(f"`{name}`" for name in clip_arguments)
             raise ArgumentError(
-                clip_arguments[1], f"{names} are set; gradients are clipped in one way.", "Keep one of them."
+                clip_arguments[1],
+                f"Only one way of gradient clipping is possible, got {names}.",
+                "Keep one of them.",
             )
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum if asked for."""
+    """Gradient descent, with optional momentum."""
 
     learning_rate: LearningRate = 0.01
     momentum: Momentum = 0.0
@@ -109,18 +114,18 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Steps divided by a running mean of the gradient's size."""
+    """Steps divided by a running mean of the gradient's magnitude."""
 
     rho: Rho = 0.9
     momentum: Momentum = 0.0
     epsilon: Epsilon = 1e-7
     centered: Annotated[
-        bool, Field(description="Whether the gradient's variance divides, not its square.")
+        bool, Field(description="Whether to divide by the gradient's variance, not its square.")
     ] = False
 
 
 class Adam(Optimizer):
-    """Adaptive moments of the gradient, first and second."""
+    """Adaptive estimates of the first and second moments of the gradient."""
 
     beta_1: Beta1 = 0.9
     beta_2: Beta2 = 0.999
@@ -131,7 +136,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay."""
 
-    weight_decay: Annotated[float, Field(ge=0, description="Fraction taken off the weights.")] = 0.004
+    weight_decay: Annotated[float, Field(ge=0, description="Decay of the weights per step.")] = 0.004
 
 
 class Adamax(Optimizer):
@@ -151,7 +156,7 @@ class Nadam(Optimizer):
 
 
 class Lamb(Optimizer):
-    """Adam with a rate of its own for each layer, for large batches."""
+    """Adam with a separate rate for each layer, for large batches."""
 
     beta_1: Beta1 = 0.9
     beta_2: Beta2 = 0.999
@@ -161,9 +166,7 @@ class Lamb(Optimizer):
 class Lion(Optimizer):
     """The sign of a running mean of the gradient."""
 
-    beta_1: Annotated[float, Field(gt=0, le=1, description="How much of the running mean is in a step.")] = (
-        0.9
-    )
+    beta_1: Annotated[float, Field(gt=0, le=1, description="Fraction of the running mean in a step.")] = 0.9
     beta_2: Annotated[float, Field(ge=0, le=1, description="Decay of the running mean of gradients.")] = 0.99
 
 
@@ -182,24 +185,26 @@ class Adadelta(Optimizer):
 
 
 class Adafactor(Optimizer):
-    """Adam in little memory."""
+    """Adam with less memory."""
 
     beta_2_decay: Annotated[
         float, Field(le=0, description="Exponent of the step in the decay of squares.")
     ] = -0.8
     epsilon_1: Epsilon = 1e-30
-    epsilon_2: Annotated[NonNegative, Field(description="Least size of a weight that scales its step.")] = (
-        1e-3
-    )
-    clip_threshold: Annotated[float, Field(gt=0, description="Largest root mean square of a step.")] = 1.0
-    relative_step: Annotated[bool, Field(description="Whether the learning rate falls with the step.")] = True
+    epsilon_2: Annotated[
+        NonNegative, Field(description="Minimum magnitude of a weight in the scale of its step.")
+    ] = 1e-3
+    clip_threshold: Annotated[float, Field(gt=0, description="Maximum root mean square of a step.")] = 1.0
+    relative_step: Annotated[
+        bool, Field(description="Whether the learning rate decreases with the step.")
+    ] = True
 
 
 class Ftrl(Optimizer):
     """Follow the regularized leader, for large and sparse models."""
 
     learning_rate_power: Annotated[
-        float, Field(le=0, description="How the learning rate falls; 0: not.")
+        float, Field(le=0, description="Exponent of the decrease of the learning rate; 0: constant.")
     ] = -0.5
     initial_accumulator_value: InitialAccumulator = 0.1
     l1_regularization_strength: PenaltyStrength = 0.0
@@ -209,16 +214,16 @@ class Ftrl(Optimizer):
 
 
 class ScheduleFreeAdamW(Optimizer):
-    """AdamW that needs no learning-rate schedule."""
+    """AdamW without a learning-rate schedule."""
 
     learning_rate: LearningRate = 0.0025
-    beta_1: Annotated[float, Field(gt=0, le=1, description="Between the average and the newest weights.")] = (
-        0.9
-    )
+    beta_1: Annotated[
+        float, Field(gt=0, le=1, description="Interpolation between the average and the newest weights.")
+    ] = 0.9
     beta_2: Beta2 = 0.999
     epsilon: Epsilon = 1e-8
     warmup_steps: Annotated[
-        NonNegativeInt, Field(description="Steps over which the learning rate rises.")
+        NonNegativeInt, Field(description="Steps over which the learning rate increases.")
     ] = 0
 
 
@@ -231,19 +236,19 @@ def _parse_layer_pattern(value: Any) -> str:
         pass
     raise value_error(
         "bad-pattern",
-        f"{quote_value(value)} is no part of a layer's name; it must be text, or a regular expression.",
+        f"`exclude_layers` must contain parts of layer names or regular expressions, got {quote_value(value)}.",
         "For example `exclude_layers: [head]`.",
     )
 
 
 LayerNamePattern = Annotated[
-    str, PlainValidator(_parse_layer_pattern), ExpectedText("part of a layer's name, or a regular expression")
+    str, PlainValidator(_parse_layer_pattern), ExpectedText("part of a layer's name or a regular expression")
 ]
 _MuonCoefficient = Annotated[float, Field(description="A coefficient of the Newton-Schulz iteration.")]
 
 
 class Muon(Optimizer):
-    """Orthogonalized steps for matrices, AdamW for all else."""
+    """Orthogonalized steps for matrices, AdamW for all other weights."""
 
     weight_decay: WeightDecay = 0.004
     adam_beta_1: Beta1 = 0.9
@@ -258,9 +263,7 @@ class Muon(Optimizer):
     muon_a: _MuonCoefficient = 3.4445
     muon_b: _MuonCoefficient = -4.7750
     muon_c: _MuonCoefficient = 2.0315
-    adam_lr_ratio: Annotated[
-        NonNegative, Field(description="AdamW's learning rate, as a part of Muon's.")
-    ] = 1
+    adam_lr_ratio: Annotated[NonNegative, Field(description="AdamW's learning rate, relative to Muon's.")] = 1
     momentum: Momentum = 0.95
     ns_steps: Annotated[int, Field(ge=0, le=1000, description="Number of Newton-Schulz iterations.")] = 5
     nesterov: Nesterov = True

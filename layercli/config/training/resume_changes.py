@@ -1,4 +1,4 @@
-"""A training that goes on under another config: what of its state goes over, and what begins anew."""
+"""Changes of the ``train`` section on resume: which state is kept, and which is reset."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _METRIC_KEYS = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 @dataclass(frozen=True, slots=True)
 class ResumeChanges:
-    """How two ``train`` sections differ, where that matters to the state of a training."""
+    """Differences of two ``train`` sections that affect the state of a training."""
 
     learning_rate: Any = None
-    """The rate, or schedule, that the config says now; None: that which was reached goes on."""
+    """The new learning rate or schedule; None keeps the current learning rate."""
     optimizer: str | None = None
-    """The type of an optimizer that begins anew."""
+    """The type of a new optimizer, whose state is reset."""
     has_new_metrics: bool = False
-    """Whether losses and metrics are others, and what was measured of the running epoch is let go."""
+    """Whether losses or metrics changed, so that the metrics of the current epoch are reset."""
     batch_sizes: tuple[int, int] = (1, 1)
-    """Before and now."""
+    """The old and the new batch size."""
     callback_sources: tuple[tuple[str, int | None], ...] = ()
-    """The type of each callback, and which of those before hands its memory on; None: it begins anew."""
+    """The type of each callback and the index of the old callback whose state it inherits; None resets it."""
 
     @classmethod
     def between(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Self:
-        """What differs between two sections in which every default is written out."""
+        """Return the differences of two sections with all defaults."""
         old_optimizer, new_optimizer = before["optimizer"], after["optimizer"]
         is_new_optimizer = old_optimizer["type"] != new_optimizer["type"]
         same_rate = old_optimizer.get("learning_rate") == new_optimizer.get("learning_rate")
@@ -39,13 +39,13 @@ class ResumeChanges:
         )
 
     def map_step(self, step: int) -> int:
-        """The step of an epoch up to which its first ``step`` steps of before reach: those examples are done."""
+        """Return the number of new steps that cover the examples of ``step`` old steps."""
         old_size, new_size = self.batch_sizes
         return step * old_size // new_size
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """Return a one-line summary."""
         kept = ["weights", "random numbers", *([] if self.optimizer else ["the optimizer's state"])]
         reset = [f"the optimizer {self.optimizer}"] if self.optimizer else []
         if self.learning_rate is not None:
@@ -56,14 +56,14 @@ class ResumeChanges:
         for name, source in self.callback_sources:
             (reset if source is None else kept).append(name)
         if self.has_new_metrics:
-            reset.append("what is measured of the running epoch")
-        return f"Taken over: {', '.join(kept)}. " + (f"Anew: {', '.join(reset)}." if reset else "")
+            reset.append("metrics of the current epoch")
+        return f"Kept: {', '.join(kept)}. " + (f"Reset: {', '.join(reset)}." if reset else "")
 
 
 def _match_callbacks(
     before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, int | None]]:
-    """For each callback the first of those before that is of its type and watches the same, each handed on once."""
+    """Return, for each new callback, the first unmatched old one of the same type and monitor."""
     unmatched = dict(enumerate(map(_callback_identity, before)))
     matches: list[tuple[str, int | None]] = []
     for callback in after:

@@ -11,15 +11,13 @@ from layercli.schema.strict_model import ArgumentError
 NonNegative = Annotated[float, Field(ge=0)]
 InitialRate = Annotated[NonNegative, Field(description="Learning rate at the first step.", examples=[0.001])]
 DecaySteps = Annotated[
-    PositiveInt, Field(description="Steps (batches) that the decay takes.", examples=[1000])
+    PositiveInt, Field(description="Length of the decay in steps (batches).", examples=[1000])
 ]
-DecayRate = Annotated[NonNegative, Field(description="How strong the decay is.", examples=[0.96])]
+DecayRate = Annotated[NonNegative, Field(description="Strength of the decay.", examples=[0.96])]
 Staircase = Annotated[
     bool, Field(description="Whether the rate falls once each `decay_steps`, not at every step.")
 ]
-Alpha = Annotated[
-    NonNegative, Field(description="Lowest learning rate, as a fraction of the one decayed from.")
-]
+Alpha = Annotated[NonNegative, Field(description="Lowest learning rate, as a fraction of the initial one.")]
 
 
 class Schedule(Component):
@@ -51,11 +49,11 @@ class PolynomialDecay(Schedule):
     decay_steps: DecaySteps
     end_learning_rate: Annotated[NonNegative, Field(description="Learning rate after the decay.")] = 0.0001
     power: Annotated[NonNegative, Field(description="Power of the polynomial; 1: a straight line.")] = 1.0
-    cycle: Annotated[bool, Field(description="Whether the decay begins anew after `decay_steps`.")] = False
+    cycle: Annotated[bool, Field(description="Whether the decay restarts after `decay_steps`.")] = False
 
 
 class CosineDecay(Schedule):
-    """Half a cosine, after a linear warm-up if ``warmup_target`` is given."""
+    """Half a cosine, after a linear warm-up if ``warmup_target`` is set."""
 
     initial_learning_rate: InitialRate
     decay_steps: DecaySteps
@@ -63,15 +61,15 @@ class CosineDecay(Schedule):
     warmup_target: Annotated[
         NonNegative | None, Field(description="Learning rate at the end of the warm-up; null: no warm-up.")
     ] = None
-    warmup_steps: Annotated[NonNegativeInt, Field(description="Steps that the warm-up takes.")] = 0
+    warmup_steps: Annotated[NonNegativeInt, Field(description="Length of the warm-up in steps.")] = 0
 
 
 class CosineDecayRestarts(Schedule):
-    """Half a cosine again and again, each ``t_mul`` times as long as the one before."""
+    """Repeated half cosines, each ``t_mul`` times as long as the previous one."""
 
     initial_learning_rate: InitialRate
     first_decay_steps: Annotated[
-        PositiveInt, Field(description="Steps that the first decay takes.", examples=[1000])
+        PositiveInt, Field(description="Length of the first decay in steps.", examples=[1000])
     ]
     t_mul: Annotated[float, Field(ge=1, description="Factor on the length of each next period.")] = 2.0
     m_mul: Annotated[NonNegative, Field(description="Factor on the initial rate of each next period.")] = 1.0
@@ -84,7 +82,9 @@ class PiecewiseConstantDecay(Schedule):
     boundaries: Annotated[
         list[Annotated[int, Field(ge=0, le=MAX_INT32)]],
         Field(
-            min_length=1, description="Steps after which the rate changes, rising.", examples=[[1000, 2000]]
+            min_length=1,
+            description="Steps after which the rate changes, in ascending order.",
+            examples=[[1000, 2000]],
         ),
     ]
     values: Annotated[
@@ -93,15 +93,15 @@ class PiecewiseConstantDecay(Schedule):
     ]
 
     def check(self) -> None:
-        """One value more than boundaries, and the boundaries rise."""
+        """Check that there is one more value than boundaries, and that boundaries ascend."""
         if len(self.values) != len(self.boundaries) + 1:
             raise ArgumentError(
                 "values",
-                f"{len(self.boundaries)} boundaries divide the steps into {len(self.boundaries) + 1} parts, "
-                f"but there are {len(self.values)} values.",
-                f"Give {len(self.boundaries) + 1} values.",
+                f"`values` must have one more item than `boundaries`: expected {len(self.boundaries) + 1}, "
+                f"got {len(self.values)}.",
+                f"Set {len(self.boundaries) + 1} values.",
             )
         if any(
             later <= earlier for earlier, later in zip(self.boundaries, self.boundaries[1:], strict=False)
         ):
-            raise ArgumentError("boundaries", "`boundaries` do not rise from each to the next.", "Sort them.")
+            raise ArgumentError("boundaries", "`boundaries` must be in ascending order.", "Sort them.")

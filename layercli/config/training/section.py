@@ -1,4 +1,4 @@
-"""The ``train`` section: how the model learns."""
+"""The ``train`` section."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -17,7 +17,7 @@ from layercli.schema.strict_model import StrictModel
 
 
 class TrainSection(StrictModel):
-    """How the model learns."""
+    """The ``train`` section: epochs, optimizer, loss, metrics, callbacks and execution."""
 
     example: ClassVar[str | None] = "train: {epochs: 5, loss: sparse_categorical_crossentropy}"
     hints: ClassVar[dict[str, str]] = {
@@ -27,65 +27,65 @@ class TrainSection(StrictModel):
         ),
         "validation_split": "It is declared with the data: `data: {split: {validation: 0.1}}`.",
         "shuffle": "It belongs under `data:`.",
-        "seed": "It belongs to the config, beside `train:`.",
+        "seed": "It belongs to the config, next to `train:`.",
     }
 
     epochs: Annotated[
-        PositiveInt, Field(description="How often the training examples are passed through.", examples=[20])
+        PositiveInt, Field(description="Number of passes over the training examples.", examples=[20])
     ] = 1
-    batch_size: Annotated[PositiveInt, Field(description="Examples in each step.", examples=[32])] = 32
-    optimizer: Annotated[OptimizerField, Field(description="How weights follow their gradients.")] = "RMSprop"
+    batch_size: Annotated[PositiveInt, Field(description="Examples per training step.", examples=[32])] = 32
+    optimizer: Annotated[OptimizerField, Field(description="The optimizer.")] = "RMSprop"
     loss: Annotated[
         LossesField,
         Field(
-            description="What training makes smaller.",
+            description="The loss that training minimizes.",
             examples=["sparse_categorical_crossentropy"],
         ),
     ]
     loss_weights: Annotated[
         dict[str, Annotated[float, Field(ge=0)]] | None,
         Field(
-            description="How much the loss of each output counts, by the output's name; null: all the same.",
+            description="Weight of each output's loss, by output name; null: equal weights.",
             examples=[{"label": 1.0, "score": 0.2}],
         ),
     ] = None
     class_weight: Annotated[
         ClassWeightField,
         Field(
-            description="How much a training example of each class counts, by the class's name or label: a class that is "
-            "not named counts 1; balanced: all classes count the same.",
+            description="Weight of the training examples of each class, by class name or label: other classes have weight 1; "
+            "balanced: equal total weight for all classes.",
             examples=["balanced"],
         ),
     ] = None
     metrics: Annotated[
         MetricsField,
         Field(
-            description="What else is measured, each epoch; of several outputs, a list for each by the output's name.",
+            description="Metrics to compute in each epoch; for several outputs, a list for each output name.",
             examples=[["accuracy"]],
         ),
     ] = []  # noqa: RUF012
     weighted_metrics: Annotated[
         MetricsField,
-        Field(description="Metrics in which examples count by their weights.", examples=[["accuracy"]]),
+        Field(description="Metrics that apply the weights of the examples.", examples=[["accuracy"]]),
     ] = []  # noqa: RUF012
     callbacks: Annotated[
-        list[CallbackField], Field(description="What watches and steers training.", max_length=100)
+        list[CallbackField], Field(description="Callbacks that monitor and control training.", max_length=100)
     ] = []  # noqa: RUF012
 
     distribution: Annotated[
         Literal["auto", "none", "mirrored", "multi_worker"],
         Field(
-            description="Over which devices a batch is divided: all GPUs of this machine (mirrored), the processes that "
-            "TF_CONFIG names (multi_worker), whichever there are (auto), or one device (none)."
+            description="Devices that share a batch: all GPUs of this machine (mirrored), the processes in TF_CONFIG "
+            "(multi_worker), the available ones (auto), or one device (none)."
         ),
     ] = "auto"
     execution: ExecutionField = ExecutionConfig.model_construct()
     checkpoints: Annotated[
-        CheckpointsConfig, Field(description="When the state is kept, so that training can go on from there.")
+        CheckpointsConfig, Field(description="When to save checkpoints, from which training can resume.")
     ] = CheckpointsConfig.model_construct()
 
     def loss_of(self, output: str) -> NameOrComponent | None:
-        """The loss of one of the outputs; None where it has none."""
+        """Return the loss of an output, or None if it does not have one."""
         return self.loss.get(output) if isinstance(self.loss, dict) else self.loss
 
     @classmethod

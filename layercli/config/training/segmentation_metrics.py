@@ -8,14 +8,12 @@ from layercli.config.training.metrics import IgnoreClass, Metric, Threshold
 from layercli.schema.field_types import NonNegativeInt
 from layercli.schema.strict_model import ArgumentError
 
-NumClasses = Annotated[int, Field(gt=0, le=10_000, description="How many classes there are.", examples=[10])]
+NumClasses = Annotated[int, Field(gt=0, le=10_000, description="Number of classes.", examples=[10])]
 TargetClassIds = Annotated[
-    list[NonNegativeInt], Field(min_length=1, description="The classes that are measured.", examples=[[0, 1]])
+    list[NonNegativeInt], Field(min_length=1, description="The classes to measure.", examples=[[0, 1]])
 ]
-SparseTargets = Annotated[bool, Field(description="Whether targets are whole numbers, not one-hot.")]
-SparsePredictions = Annotated[
-    bool, Field(description="Whether predictions are whole numbers, not probabilities.")
-]
+SparseTargets = Annotated[bool, Field(description="Whether targets are integers, not one-hot.")]
+SparsePredictions = Annotated[bool, Field(description="Whether predictions are integers, not probabilities.")]
 ClassAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
 
 
@@ -23,8 +21,8 @@ def _check_class_ids(classes: list[int], num_classes: int) -> None:
     if max(classes) >= num_classes:
         raise ArgumentError(
             "target_class_ids",
-            f"`target_class_ids` has class {max(classes)}, but there are {num_classes} classes.",
-            f"Classes count from 0 to {num_classes - 1}.",
+            f"`target_class_ids` must contain classes below {num_classes}, got {max(classes)}.",
+            f"Classes range from 0 to {num_classes - 1}.",
         )
 
 
@@ -39,7 +37,7 @@ class IoU(Metric):
     axis: ClassAxis = -1
 
     def check(self) -> None:
-        """Every class that is measured exists."""
+        """Check that every measured class exists."""
         _check_class_ids(self.target_class_ids, self.num_classes)
 
 
@@ -50,7 +48,7 @@ class BinaryIoU(Metric):
     threshold: Threshold = 0.5
 
     def check(self) -> None:
-        """Every class that is measured exists."""
+        """Check that every measured class exists."""
         _check_class_ids(self.target_class_ids, 2)
 
 
@@ -74,7 +72,7 @@ class OneHotIoU(Metric):
     axis: ClassAxis = -1
 
     def check(self) -> None:
-        """Every class that is measured exists."""
+        """Check that every measured class exists."""
         _check_class_ids(self.target_class_ids, self.num_classes)
 
 

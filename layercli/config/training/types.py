@@ -1,4 +1,4 @@
-"""Types of what the ``train`` section declares, and of what losses and metrics share."""
+"""Field types of the ``train`` section, losses and metrics."""
 
 import math
 import re
@@ -36,7 +36,7 @@ def _type_adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _validate_by_output(value_type: Any, value: Any) -> Any:
-    """The value as of the type ``one``, or a mapping of outputs to such values."""
+    """Validate a value of the type, or a mapping of outputs to such values."""
     is_by_output = isinstance(value, dict) and "type" not in value
     return _type_adapter(
         Annotated[dict[str, value_type], Field(min_length=1)] if is_by_output else value_type
@@ -62,13 +62,13 @@ else:
         Any,
         PlainValidator(partial(_validate_by_output, LossField)),
         _by_output_schema({"$ref": "#/$defs/loss"}),
-        ExpectedText("a loss, or a mapping of outputs to losses"),
+        ExpectedText("a loss or a mapping of outputs to losses"),
     ]
     MetricsField = Annotated[
         Any,
         PlainValidator(partial(_validate_by_output, _LIST)),
         _by_output_schema({"type": "array", "items": {"$ref": "#/$defs/metric"}, "maxItems": 100}),
-        ExpectedText("a list of metrics, or a mapping of outputs to lists of metrics"),
+        ExpectedText("a list of metrics or a mapping of outputs to lists of metrics"),
     ]
 
 
@@ -77,7 +77,7 @@ FromLogits: TypeAlias = Annotated[
     bool, Field(description="Whether predictions are logits, not probabilities.")
 ]
 LabelSmoothing: TypeAlias = Annotated[
-    UnitFloat, Field(description="How far targets are drawn towards uniform ones.")
+    UnitFloat, Field(description="How far targets move towards a uniform distribution.")
 ]
 ClassAxis: TypeAlias = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
 ComputeDType: TypeAlias = Annotated[
@@ -94,37 +94,38 @@ def _parse_class_weight(value: Any) -> Literal["balanced"] | dict[str, float] | 
     if isinstance(value, dict) and value:
         for name, weight in value.items():
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-                message = f"`{sanitize_text(name, limit=60)}` has the weight {quote_value(weight)}; it must be a number of at least 0."
-                raise value_error(
-                    "wrong-type", message, f"For example `{sanitize_text(name, limit=60)}: 2.5`."
-                )
+                key = sanitize_text(name, limit=60)
+                message = f"The weight of `{key}` must be a number of at least 0, got {quote_value(weight)}."
+                raise value_error("wrong-type", message, f"For example `{key}: 2.5`.")
         return {name: float(weight) for name, weight in value.items()}
-    message = f"`class_weight` is {quote_value(value)}; it must be balanced, or map classes to weights."
+    message = f"`class_weight` must be balanced or a mapping of classes to weights, got {quote_value(value)}."
     raise value_error("wrong-type", message, "For example `class_weight: {rare: 5, common: 1}`.")
 
 
 ClassWeightField: TypeAlias = Annotated[
     Literal["balanced"] | dict[str, float] | None,
     PlainValidator(_parse_class_weight),
-    WithJsonSchema({
-        "anyOf": [
-            {"const": "balanced"},
-            {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
-            {"type": "null"},
-        ]
-    }),
-    ExpectedText("balanced, or a mapping of classes to weights"),
-]  # fmt: skip
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "balanced"},
+                {"type": "object", "additionalProperties": {"type": "number", "minimum": 0}},
+                {"type": "null"},
+            ]
+        }
+    ),
+    ExpectedText("balanced or a mapping of classes to weights"),
+]
 
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_NAME_LENGTH = 100
 
 
 def parse_log_name(value: Any) -> str | None:
-    """The name of a loss or metric, if it can stand in any file and log.
+    """Return the name of a loss or metric if it is valid in every file and log.
 
     Raises:
-        PydanticCustomError: it cannot.
+        PydanticCustomError: the name is invalid.
     """
     if value is None or (
         isinstance(value, str) and len(value) <= _MAX_NAME_LENGTH and _NAME_PATTERN.fullmatch(value)
@@ -132,8 +133,8 @@ def parse_log_name(value: Any) -> str | None:
         return value
     raise value_error(
         "bad-name",
-        f"`name` is {quote_value(value)}; it must be of letters, digits, `_`, `-` and dots, "
-        "and begin with a letter or digit.",
+        "`name` must consist of letters, digits, `_`, `-` and dots and start with a letter or digit, "
+        f"got {quote_value(value)}.",
         "For example `name: score`.",
     )
 
@@ -142,5 +143,5 @@ LossName: TypeAlias = Annotated[
     str | None,
     PlainValidator(parse_log_name),
     ExpectedText("a name of letters, digits, `_`, `-` and dots"),
-    Field(description="Name of the loss; null: by its type."),
+    Field(description="Name of the loss; null: derived from its type."),
 ]

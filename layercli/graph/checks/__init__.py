@@ -1,1 +1,1 @@
-"""Read-only checks across layers, data and training."""
+"""Static checks across layers, data and training."""

@@ -1,4 +1,4 @@
-"""Whether model, data and training fit each other: what Keras says late, in its own words, or never."""
+"""Checks that model, data and training match, before Keras reports a mismatch late or not at all."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _SPARSE_METRICS = {
     "SparseTopKCategoricalAccuracy": "TopKCategoricalAccuracy",
     "SparseCategoricalCrossentropy": "CategoricalCrossentropy",
 }
-"""Metrics that take labels, and those that tell the same of one-hot targets."""
-_ONE_HOT_METRICS = {wanted: sparse for sparse, wanted in _SPARSE_METRICS.items()} | dict.fromkeys(
+"""Each metric for labels -> the same metric for one-hot targets."""
+_ONE_HOT_METRICS = {one_hot: sparse for sparse, one_hot in _SPARSE_METRICS.items()} | dict.fromkeys(
     ("CategoricalHinge", "F1Score", "FBetaScore", "OneHotIoU", "OneHotMeanIoU"), None
 )
 
@@ -37,7 +37,13 @@ _ONE_HOT_METRICS = {wanted: sparse for sparse, wanted in _SPARSE_METRICS.items()
 def check_consistency(
     config: Config, shapes: ModelShapes, facts: DataFacts | None = None
 ) -> Iterator[Finding]:
-    """Every place where model, data and training do not fit; ``facts`` are those of data that was read."""
+    """Yield each mismatch between model, data and training.
+
+    Args:
+        config: The config.
+        shapes: The shapes of its model.
+        facts: Facts about the data after reading it; None uses the facts that the config declares.
+    """
     yield from _check_single_unit_softmax(shapes, "error" if config.train else "warning")
     if facts is None and config.data is not None:
         facts = config.data.facts()
@@ -54,16 +60,19 @@ def check_consistency(
     if facts is not None and config.data is not None and config.data.split.stratify:
         targets = [TargetFacts(facts.classes)] if facts.targets is None else facts.targets.values()
         if all(target.classes is None for target in targets):
-            message = "`stratify` needs classes; this data set has numbers as its target."
+            message = "`stratify` requires classes, but the target of this data set is a number."
             yield Finding(
-                code="bad-split", message=message, path=("data", "split", "stratify"), hint="Remove it."
+                code="bad-split",
+                message=message,
+                path=("data", "split", "stratify"),
+                hint="Remove `stratify`.",
             )
 
 
 def one_hot_units(config: Config, shapes: ModelShapes, facts: DataFacts) -> dict[str | None, int]:
-    """Of each output whose loss takes one-hot targets while its targets are labels, how many units it has.
+    """Return the units of each output with label targets and a loss that requires one-hot targets.
 
-    Outputs are named as in the config; None where there is one target for the only output.
+    The keys are the output names of the config, or None for the only output of data with one target.
     """
     graph, units = shapes.graph, {}
     for name, pick, title in zip(graph.outputs, graph.output_indices, graph.output_references, strict=True):
@@ -83,7 +92,7 @@ def one_hot_units(config: Config, shapes: ModelShapes, facts: DataFacts) -> dict
 
 
 def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts | None) -> Iterator[Finding]:
-    """Targets by name that are those of no output, and outputs that have none."""
+    """Yield a finding for each target without an output and each output without a target."""
     if config.data is None or config.train is None:
         return
     declared = getattr(config.data, "target", None)
@@ -95,7 +104,7 @@ def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts
         listed = ", ".join(f"`{name}`" for name in outputs)
         for name in names:
             if name not in outputs:
-                message = f"The data has a target for `{sanitize_text(name, limit=60)}`, which is no output of the model."
+                message = f"The data has a target `{sanitize_text(name, limit=60)}`, which is not an output of the model."
                 hint = did_you_mean(name, outputs, otherwise=f"The outputs are {listed}.")
                 yield Finding(
                     code="target-mismatch", message=message, path=(*path, name), hint=hint, at_key=True
@@ -106,9 +115,13 @@ def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts
                 hint = f"Add it: `target: {{{name}: ...}}`."
                 yield Finding(code="target-mismatch", message=message, path=path, hint=hint, at_key=True)
     elif len(outputs) > 1 and (facts is not None or declared is not None):
-        hint = "Name one output."
+        hint = "Set `model.outputs` to one output."
         if declared is not None:
-            hint = "Give each its own: `target: {" + ", ".join(f"{name}: ..." for name in outputs) + "}`."
+            hint = (
+                "Declare one target for each output: `target: {"
+                + ", ".join(f"{name}: ..." for name in outputs)
+                + "}`."
+            )
         message = f"The model has {len(outputs)} outputs, but the data has one target."
         yield Finding(code="target-mismatch", message=message, path=("model", "outputs"), hint=hint)
 
@@ -116,7 +129,7 @@ def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts
 def _check_output(
     config: Config, shapes: ModelShapes, index: int, facts: DataFacts | None
 ) -> Iterator[Finding]:
-    """Where an output, its target and its loss do not fit."""
+    """Yield the mismatches between an output, its target and its loss."""
     graph = shapes.graph
     output = shapes.output(graph.outputs[index], graph.output_indices[index])
     if output is None:
@@ -129,7 +142,7 @@ def _check_output(
     per_position_layer = find_per_position_dense(shapes) if output.rank > 2 else None
     if (
         target is None and per_position_layer is not None and output.rank > 3 and len(graph.outputs) == 1
-    ):  # one result for each timestep is often meant
+    ):  # one result for each timestep is often intentional
         yield make_per_position_finding(per_position_layer, output, None)
     loss = config.train.loss_of(graph.output_references[index]) if config.train is not None else None
     if loss is not None:
@@ -141,15 +154,15 @@ def _check_output(
 def _check_target_shape(
     config: Config, last_layer: NodeShapes, output: Tensor, target: Shape
 ) -> Iterator[Finding]:
-    """An output of another shape than a target of several numbers: Keras would stretch one over the other."""
+    """Yield a finding if an output differs in shape from its target, because Keras would broadcast them."""
     if config.train is None or _is_matching_target(output.shape[1:], target):
         return
     target_text = format_shape((None, *target))
     yield Finding(
         code="target-mismatch",
-        message=f"The model's output is {format_shape(output.shape)}, but the target is {target_text}.",
+        message=f"The model's output has shape {format_shape(output.shape)}, but the target has shape {target_text}.",
         path=last_layer.node.path,
-        hint="Let the last layer give the shape of the target.",
+        hint="Change the last layer so that its output has the shape of the target.",
     )
 
 
@@ -160,7 +173,7 @@ def _is_matching_target(output: Shape, target: Shape) -> bool:
 
 
 def _iter_metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
-    """Each metric: the output that it is of, where it stands, and its name."""
+    """Yield the output, the path and the name of each metric."""
     for key in ("metrics", "weighted_metrics"):
         section = getattr(config.train, key, [])
         by_output = section if isinstance(section, dict) else {None: section}
@@ -174,7 +187,7 @@ def _iter_metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str,
 def _check_accuracy_of_numbers(
     config: Config, outputs: Sequence[str], facts: DataFacts | None
 ) -> Iterator[Finding]:
-    """Metrics that count right classes where the target is a number."""
+    """Yield a finding for each accuracy metric of a number target."""
     for output, path, name in _iter_metrics(config, outputs) if facts is not None else ():
         target = facts.target_of(output) if facts is not None else None
         if target is None or target.classes is not None:
@@ -182,15 +195,15 @@ def _check_accuracy_of_numbers(
         if name.lower() == "acc" or name.lower().endswith("accuracy"):
             yield Finding(
                 code="wrong-metric",
-                message=f"{name} counts right classes, but the target is a number: it will be near 0.",
+                message=f"{name} counts correct classes, but the target is a number. The metric will be near 0.",
                 path=path,
-                hint="Use mean_absolute_error, or R2Score.",
+                hint="Use mean_absolute_error or R2Score.",
                 severity="warning",
             )
 
 
 def _check_metric_encoding(config: Config, shapes: ModelShapes, facts: DataFacts) -> Iterator[Finding]:
-    """Metrics that take one-hot targets where labels are fed, or the other way round."""
+    """Yield a finding for each metric of one-hot targets that receives labels, and the reverse."""
     graph = shapes.graph
     one_hots = one_hot_units(config, shapes, facts)
     output_refs = dict(
@@ -206,13 +219,15 @@ def _check_metric_encoding(config: Config, shapes: ModelShapes, facts: DataFacts
         replacements = _SPARSE_METRICS if is_one_hot else _ONE_HOT_METRICS
         if name not in replacements:
             continue
-        received = "one-hot targets, which the loss takes" if is_one_hot else "labels"
+        received = "one-hot targets, because the loss requires them" if is_one_hot else "labels"
         expected = "labels" if is_one_hot else "one-hot targets"
         replacement = replacements[name]
-        hint = f"Use {snake_case(replacement)}." if replacement else (
-            "With `loss: categorical_crossentropy` the labels are made one-hot."
-        )  # fmt: skip
-        message = f"{name} takes {expected}, but it is given {received}."
+        hint = (
+            f"Use {snake_case(replacement)}."
+            if replacement
+            else "Use `loss: categorical_crossentropy`, which converts the labels to one-hot targets."
+        )
+        message = f"{name} requires {expected}, but it receives {received}."
         yield Finding(code="wrong-metric", message=message, path=path, hint=hint)
 
 
@@ -227,9 +242,9 @@ def _check_single_unit_softmax(shapes: ModelShapes, severity: Severity) -> Itera
         ):
             yield Finding(
                 code="softmax-of-one",
-                message=f"softmax over the single unit of `{row.node.name}` is always 1: the layer cannot learn.",
+                message=f"softmax over the single unit of `{row.node.name}` is always 1, so the layer cannot learn.",
                 path=argument_path(row, "activation"),
-                hint="For two classes use `activation: sigmoid` with the loss binary_crossentropy; for more, one unit for "
-                "each class.",
+                hint="For two classes, use `activation: sigmoid` and the loss binary_crossentropy. For more classes, use one "
+                "unit for each class.",
                 severity=severity,
             )

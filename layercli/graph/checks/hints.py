@@ -1,4 +1,4 @@
-"""What a good teacher would say when a layer cannot take its input."""
+"""Hints for layers that do not accept their input."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ LayerLines: TypeAlias = Mapping[str, int | None]
 """The line of each layer, by its name."""
 
 _LAYOUT_PATTERN = re.compile(r"\(batch, ([a-z_, ]+)\)")
-"""The axes that a layer takes, as its message names them."""
+"""The axes of a layer's input, as its error message lists them."""
 
 
 def suggest_fix(
     row: NodeShapes, shapes: ModelShapes, lines: LayerLines, *, input_is_editable: bool
 ) -> str | None:
-    """The fix for a row's error: one that knows what stands before the layer, or the layer's own.
+    """Return a hint for the error of a row, based on the layers before it.
 
-    ``free_input`` is whether `model.input` may be changed, as no data says what it must be.
+    Args:
+        row: The row with the error.
+        shapes: All rows of the model.
+        lines: The line of each layer.
+        input_is_editable: Whether `model.input` can change because no data determines it.
     """
     error = row.error
     assert error is not None
@@ -43,13 +47,13 @@ def suggest_fix(
             and x.shape[1] is None
             and row.node.inputs[0] in shapes.graph.inputs
         ):
-            return f"Leave the batch axis out: `model.input: {_format_sizes(x.shape[2:], 'null')}`."
+            return f"Remove the batch axis: `model.input: {_format_sizes(x.shape[2:], 'null')}`."
         return error.hint or _too_many_axes_hint(row, x, max_rank)
     return error.hint
 
 
 def _accepted_ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
-    """Fewest and most axes of the input; those of the layer inside a wrapper, if that one is at fault."""
+    """Return the minimum and maximum rank of the input, for a wrapped layer if it raised the error."""
     timesteps = 0
     while error.argument == "layer" and isinstance(inner := getattr(layer, "layer", None), Layer):
         timesteps += layer.type_name() == "TimeDistributed"
@@ -59,7 +63,7 @@ def _accepted_ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
 
 
 def _find_rank_origin(row: NodeShapes, shapes: ModelShapes) -> NodeShapes | None:
-    """The layer before that gave the input its number of axes; None where the model's input has it."""
+    """Return the earlier layer that set the rank of the input; None if the model's input has this rank."""
     while (before := shapes.by_name.get(row.node.inputs[0])) is not None:
         x, y = before.inputs[0], before.outputs[0] if len(before.outputs) == 1 else None
         after_error = x is None and y is None and not _is_flattening(before)
@@ -72,7 +76,7 @@ def _find_rank_origin(row: NodeShapes, shapes: ModelShapes) -> NodeShapes | None
 def _lost_axes_hint(
     row: NodeShapes, origin: NodeShapes | None, min_rank: int, lines: LayerLines
 ) -> str | None:
-    """The fix where a layer before took the axes away that this one needs."""
+    """Return a hint if an earlier layer removed axes that this layer requires."""
     x = origin.inputs[0] if origin is not None else None
     if origin is None or x is None:
         return None
@@ -84,9 +88,11 @@ def _lost_axes_hint(
     inner = getattr(layer, "layer", layer)
     if getattr(inner, "return_sequences", None) is False:
         where = layer_text if inner is layer else f"the {inner.type_name()} inside {layer_text}"
-        return f"Set `return_sequences: true` on {where}: without it the layer gives only its last timestep."
+        return (
+            f"Set `return_sequences: true` on {where}. Without it, the layer returns only the last timestep."
+        )
     if _is_flattening(origin):
-        return f"Put {row.node.type_name} before {layer_text}, which makes one vector of each example."
+        return f"Put {row.node.type_name} before {layer_text}, which reduces each example to a vector."
     return None
 
 
@@ -95,7 +101,7 @@ def _is_flattening(row: NodeShapes) -> bool:
 
 
 def _states_hint(row: NodeShapes, shapes: ModelShapes, lines: LayerLines) -> str | None:
-    """The fix where a recurrent layer before gives its states beside its output."""
+    """Return a hint if an earlier recurrent layer also returns its states."""
     for name in row.node.inputs:
         before = shapes.by_name.get(name)
         if (
@@ -103,7 +109,7 @@ def _states_hint(row: NodeShapes, shapes: ModelShapes, lines: LayerLines) -> str
             and len(before.outputs) > 1
             and getattr(before.node.layer, "return_state", False)
         ):
-            return f"Leave `return_state` out of {_format_layer(name, lines)}: with it the layer gives its states, too."
+            return f"Remove `return_state` from {_format_layer(name, lines)}. With it, the layer also returns its states."
     return None
 
 
@@ -118,17 +124,17 @@ def _too_few_axes_hint(row: NodeShapes, x: Tensor, min_rank: int, *, input_is_ed
     grown = (*shape, 1)
     reshape = f"put {_format_reshape(grown)} before {name}" if grown.count(None) < 2 else None
     if min_rank == 3 and not is_float_dtype(x.dtype):
-        return f"Put {{type: Embedding, input_dim: 10000, output_dim: 64}} before {name}: it makes a vector of each index."
+        return f"Put {{type: Embedding, input_dim: 10000, output_dim: 64}} before {name}. It maps each index to a vector."
     declare = f"declare `model.input: {_format_sizes(grown, 'null')}`"
     if min_rank == 3 and input_is_editable:
-        return f"For a series of numbers {declare}; for indices of words put Embedding before {name}."
+        return f"For a time series, {declare}. For word indices, put Embedding before {name}."
     axis = f"Add {'a channel' if min_rank >= 4 else 'a feature'} axis"
     ways = [way for way in (declare if input_is_editable else None, reshape) if way]
     return f"{axis}: {', or '.join(ways)}." if ways else f"{axis} before {name}."
 
 
 def _layout_hint(row: NodeShapes, shape: Shape, *, input_is_editable: bool) -> str | None:
-    """The hint where more than one axis is missing, so that nobody can tell their sizes but the author."""
+    """Return a hint if several axes are missing, so that only the author knows their sizes."""
     layout = _LAYOUT_PATTERN.search(str(row.error))
     if layout is None:
         return None

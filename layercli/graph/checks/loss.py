@@ -1,4 +1,4 @@
-"""Whether an output, its loss and its target fit each other."""
+"""Checks of one output against its loss and its target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE_HOT_LOSSES = frozenset({"CategoricalCrossentropy", "CategoricalFocalCrossent
 BINARY_LOSSES = frozenset({"BinaryCrossentropy", "BinaryFocalCrossentropy"})
 _MARGIN_LOSSES = frozenset({"Hinge", "SquaredHinge"})
 _EMBEDDING_LOSSES = frozenset({"Circle", "CTC"})
-"""Losses that take one label for each example and an output of any size."""
+"""Losses for one label per example and an output of any size."""
 _EXPECTED_ACTIVATIONS = {
     **dict.fromkeys(SPARSE_LOSSES | ONE_HOT_LOSSES, "softmax"),
     **dict.fromkeys(BINARY_LOSSES, "sigmoid"),
@@ -29,7 +29,7 @@ _PASS_THROUGH_LAYERS = frozenset(
 
 
 def resolve_loss_name(loss: str | Component, output: Tensor) -> str:
-    """Keras's class; for `crossentropy` the one that Keras chooses by the shapes."""
+    """Return the name of Keras's class; Keras chooses the class of `crossentropy` by the output's shape."""
     if isinstance(loss, Component):
         return loss.type_name()
     return "BinaryCrossentropy" if output.shape[-1] == 1 else "SparseCategoricalCrossentropy"
@@ -37,7 +37,7 @@ def resolve_loss_name(loss: str | Component, output: Tensor) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LossCheck:
-    """The model's one output against the loss and the target."""
+    """A check of one output against its loss and its target."""
 
     loss: str | Component
     loss_name: str
@@ -47,7 +47,7 @@ class LossCheck:
     target: TargetFacts | None
 
     def check_output(self) -> Iterator[Finding]:
-        """What does not fit; the first cause alone, since others follow from it."""
+        """Yield the first mismatch only, because other mismatches follow from it."""
         if self.output.rank > 2 and self.target is not None:
             yield self._too_many_axes_finding()
             return
@@ -68,19 +68,18 @@ class LossCheck:
         hint = "Put Flatten" + (f" or {pool}" if pool else "") + " before the last layer."
         return Finding(
             code="target-mismatch",
-            message=f"The model's output is {format_shape(self.output.shape)}, but the target is one value for each example.",
+            message=f"The model's output has shape {format_shape(self.output.shape)}, "
+            "but the target has one value for each example.",
             path=self.last_layer.node.path,
-            hint="Set `return_sequences: false`, so that the last timestep alone is given."
-            if recurrent
-            else hint,
+            hint="Set `return_sequences: false` to return only the last timestep." if recurrent else hint,
         )
 
     def _check_without_target(self, size: int | None) -> Iterator[Finding]:
-        """Without data to look at: what no labels could mend."""
+        """Yield the mismatches that exist for any target."""
         if size == 1 and self.loss_name in SPARSE_LOSSES | ONE_HOT_LOSSES and self.output.rank == 2:
             yield self._wrong_loss_finding(
-                f"{snake_case(self.loss_name)} needs one unit for each class; the model's output has one.",
-                "For two classes use binary_crossentropy; for more, as many units as classes.",
+                f"{snake_case(self.loss_name)} requires one unit for each class, but the model's output has 1 unit.",
+                "For two classes, use binary_crossentropy. For more classes, use one unit for each class.",
             )
 
     def _check_target(self, size: int | None) -> Iterator[Finding]:
@@ -94,7 +93,7 @@ class LossCheck:
         if self.loss_name in SPARSE_LOSSES | ONE_HOT_LOSSES | BINARY_LOSSES | _MARGIN_LOSSES:
             yield self._wrong_loss_finding(
                 f"{snake_case(self.loss_name)} compares classes, but the target is a number.",
-                "Use `loss: mean_squared_error`, or another loss for numbers.",
+                "Use `loss: mean_squared_error` or a different loss for numbers.",
             )
         elif size is not None and size != 1:
             yield self._wrong_units_finding(
@@ -103,7 +102,7 @@ class LossCheck:
         elif (squashing := _final_activation(self.last_layer)) in ("sigmoid", "softmax", "tanh"):
             yield Finding(
                 code="squashed-output",
-                message=f"The target is a number of any size, but {squashing} keeps the output between "
+                message=f"The target is a number of any size, but {squashing} limits the output to values between "
                 f"{-1 if squashing == 'tanh' else 0} and 1.",
                 path=argument_path(self.last_layer, "activation"),
                 hint="Remove the activation of the last layer.",
@@ -115,7 +114,7 @@ class LossCheck:
             hint = None
             if (size, classes) == (1, 2):
                 hint = (
-                    "Use `loss: binary_crossentropy` with this one unit and sigmoid, or sparse_categorical_crossentropy with "
+                    "Use `loss: binary_crossentropy` with 1 unit and sigmoid, or sparse_categorical_crossentropy with "
                     "2 units and softmax."
                 )
             message = f"The data has {classes} classes, but the model's output has {_format_units(size)}."
@@ -126,28 +125,29 @@ class LossCheck:
             yield from self._check_label_as_number(size, classes)
 
     def _check_label_as_number(self, size: int | None, classes: int) -> Iterator[Finding]:
-        hint = f"For classes use `loss: sparse_categorical_crossentropy` with {classes} units and softmax."
+        hint = f"For classes, use `loss: sparse_categorical_crossentropy` with {classes} units and softmax."
         if size is not None and size != 1:
             yield self._wrong_loss_finding(
-                f"{snake_case(self.loss_name)} compares the output with the target number by number, but the target is one label "
-                f"for each example and the output has {size} units: Keras would compare each of them with the label in "
-                "silence.",
+                f"{snake_case(self.loss_name)} compares the output with the target element by element, but the target has one "
+                f"label for each example and the output has {size} units. Keras would compare each unit with the label "
+                "without an error.",
                 hint,
             )
         elif classes > 2:
-            message = f"{snake_case(self.loss_name)} takes the labels 0 to {classes - 1} for amounts, but they name classes."
+            message = f"{snake_case(self.loss_name)} treats the class labels 0-{classes - 1} as quantities."
             yield Finding(code="wrong-loss", message=message, path=_LOSS_PATH, hint=hint, severity="warning")
 
     def _check_binary_loss(self, size: int | None, classes: int) -> Iterator[Finding]:
         if classes > 2:
             yield self._wrong_loss_finding(
-                f"{snake_case(self.loss_name)} tells two classes apart, but the data has {classes}.",
+                f"{snake_case(self.loss_name)} supports two classes, but the data has {classes}.",
                 f"Use `loss: sparse_categorical_crossentropy` with {classes} units and softmax.",
             )
         elif size is not None and size != 1:
             yield self._wrong_loss_finding(
-                f"{snake_case(self.loss_name)} with labels of one value for each example needs an output of 1 unit; it has {size}.",
-                "Use 1 unit with sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.",
+                f"{snake_case(self.loss_name)} requires an output of 1 unit for labels with one value for each example, "
+                f"but the output has {size} units.",
+                "Use 1 unit and sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.",
             )
 
     def _check_activation(self) -> Iterator[Finding]:
@@ -161,14 +161,14 @@ class LossCheck:
                 code="logits-mismatch",
                 message=f"The loss has `from_logits: true`, but the last layer already applies {activation}.",
                 path=argument_path(self.last_layer, "activation"),
-                hint="Remove the activation, or `from_logits`.",
+                hint="Remove the activation or `from_logits`.",
             )
         elif not from_logits and activation == "linear":
             yield Finding(
                 code="logits-mismatch",
-                message=f"{snake_case(self.loss_name)} wants probabilities, but the last layer has no activation.",
+                message=f"{snake_case(self.loss_name)} requires probabilities, but the last layer has no activation.",
                 path=self.last_layer.node.path,
-                hint=f"Add `activation: {expected}` to it, or write "
+                hint=f"Add `activation: {expected}` to the last layer, or set "
                 f"`loss: {{type: {self.loss_name}, from_logits: true}}`.",
             )
         elif (
@@ -188,7 +188,7 @@ class LossCheck:
         ):
             yield Finding(
                 code="logits-mismatch",
-                message=f"{snake_case(self.loss_name)} wants probabilities, but the last layer applies {activation}.",
+                message=f"{snake_case(self.loss_name)} requires probabilities, but the last layer applies {activation}.",
                 path=argument_path(self.last_layer, "activation"),
                 hint=f"Use `activation: {expected}`.",
                 severity="warning",
@@ -196,11 +196,11 @@ class LossCheck:
 
     def _wrong_activation_finding(self, expected: str) -> Finding:
         loss = snake_case(self.loss_name)
-        message = f"{loss} is for one class of many, but sigmoid lets several units be right at once."
+        message = f"{loss} requires exactly one correct class, but sigmoid allows several active units."
         hint = "Use `activation: softmax`."
         if expected == "sigmoid":
-            message = f"{loss} judges each unit on its own, but softmax lets only one of them be right."
-            hint = "Use `activation: sigmoid`; if each example has one class of many, use another loss."
+            message = f"{loss} evaluates each unit separately, but softmax allows only one active unit."
+            hint = "Use `activation: sigmoid`. If each example has exactly one class, use a different loss."
         path = argument_path(self.last_layer, "activation")
         return Finding(code="activation-mismatch", message=message, path=path, hint=hint, severity="warning")
 
@@ -212,14 +212,16 @@ class LossCheck:
         path = argument_path(self.last_layer, "units")
         if hint is None:
             is_dense = "units" in type(layer).model_fields
-            hint = f"Set `units: {units}` on the last layer." if is_dense else (
-                f"End the stack with {{type: Dense, units: {units}}}."
-            )  # fmt: skip
+            hint = (
+                f"Set `units: {units}` on the last layer."
+                if is_dense
+                else f"Add {{type: Dense, units: {units}}} as the last layer."
+            )
         return Finding(code="wrong-units", message=message, path=path, hint=hint)
 
 
 def find_per_position_dense(shapes: ModelShapes) -> NodeShapes | None:
-    """The first Dense that takes more than vectors, so that it gives one prediction for each position."""
+    """Return the first Dense whose input has a rank above 2, so that it returns one result for each position."""
     for row in shapes.rows:
         first = row.inputs[0] if row.inputs else None
         if row.node.type_name == "Dense" and first is not None and first.rank > 2:
@@ -228,27 +230,29 @@ def find_per_position_dense(shapes: ModelShapes) -> NodeShapes | None:
 
 
 def make_per_position_finding(row: NodeShapes, output: Tensor, target: TargetFacts | None) -> Finding:
+    """Return the finding for a Dense of ``find_per_position_dense``; without a target it is a warning."""
     x = row.inputs[0]
     assert x is not None
     pool = {3: " or GlobalAveragePooling1D", 4: " or GlobalAveragePooling2D"}.get(x.rank, "")
     return Finding(
         code="dense-on-positions",
-        message=f"Dense takes the last axis alone, so `{row.node.name}` gives one result for each position of its input "
-        f"{format_shape(x.shape)}, and the model's output becomes {format_shape(output.shape)}"
-        + (", but the target is one value for each example." if target else "."),
+        message=f"Dense acts only on the last axis: `{row.node.name}` returns one result for each position of its input "
+        f"{format_shape(x.shape)}, so the model's output has shape {format_shape(output.shape)}"
+        + (", but the target has one value for each example." if target else "."),
         path=row.node.path,
-        hint=f"Put Flatten{pool} before it.",
+        hint=f"Put Flatten{pool} before `{row.node.name}`.",
         severity="error" if target else "warning",
     )
 
 
 def _final_activation(row: NodeShapes) -> str | None:
-    """What is applied last, "linear" for nothing; None where it cannot be told."""
+    """Return the last activation, "linear" if there is none; None if it is unknown."""
     activation = layer_activation(row)
     return activation if row.node.type_name not in _PASS_THROUGH_LAYERS else None
 
 
 def layer_activation(row: NodeShapes) -> str | None:
+    """Return the activation that a layer applies, "linear" if there is none; None if the type does not have one."""
     layer = row.node.layer
     if row.node.type_name == "Softmax":
         return "softmax"
@@ -260,6 +264,7 @@ def layer_activation(row: NodeShapes) -> str | None:
 
 
 def argument_path(row: NodeShapes, name: str) -> KeyPath:
+    """Return the path of an argument of a layer."""
     return (*row.node.path, name)
 
 

@@ -1,4 +1,4 @@
-"""What callbacks watch: whether training will log it, and which way it is better."""
+"""Checks of the metrics that callbacks monitor, and the best epoch of a history."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ _VALIDATION_PREFIX = "val_"
 
 
 def check_monitors(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
-    """Callbacks that watch what is never logged, or that cannot do their work; ``outputs`` are those of the model."""
+    """Yield a finding for each callback that monitors an unlogged metric or cannot work with the config.
+
+    Args:
+        config: The config.
+        outputs: The names of the model's outputs.
+    """
     train = config.train
     if train is None:
         return
-    # Without data, or with data that is malformed, nobody knows what will be held out.
+    # Without valid data, the size of the validation set is unknown.
     has_validation = config.data is None or config.data.split.validation != 0
     for index, callback in enumerate(train.callbacks):
         path: KeyPath = ("train", "callbacks", index)
@@ -37,27 +42,27 @@ def check_monitors(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
         if isinstance(callback, ReduceLROnPlateau) and _has_schedule(train):
             yield Finding(
                 code="schedule-clash",
-                message="ReduceLROnPlateau sets the learning rate, but the optimizer follows a schedule, which Keras does "
-                "not let anyone set.",
+                message="ReduceLROnPlateau sets the learning rate, but Keras does not allow this for an optimizer with a "
+                "schedule.",
                 path=path,
-                hint="Keep one of them: a number as `learning_rate`, or no ReduceLROnPlateau.",
+                hint="Set `learning_rate` to a number, or remove ReduceLROnPlateau.",
             )
         if isinstance(callback, SwapEMAWeights) and not getattr(train.optimizer, "use_ema", False):
             yield Finding(
                 code="missing-key",
-                message="SwapEMAWeights needs averaged weights, but the optimizer keeps none.",
+                message="SwapEMAWeights requires averaged weights, but the optimizer does not average them.",
                 path=path,
                 hint="Set `use_ema: true` on the optimizer.",
             )
 
 
 def monitor_direction(monitor: str, train: TrainSection) -> str | None:
-    """Which way a logged value is better, "min" or "max"; None where Keras cannot tell either."""
+    """Return "min" or "max" for the better direction of a logged value, or None if Keras does not define it."""
     return collect_log_names(train).get(monitor.removeprefix(_VALIDATION_PREFIX))
 
 
 def find_best_epoch(records: Sequence[Mapping[str, Any]], train: TrainSection | None) -> dict[str, Any]:
-    """The epoch of a history that was best by what a callback watches, else by the validation loss, else by the loss."""
+    """Return the best epoch of a history, by a callback's monitor, the validation loss or the loss, in this order."""
     monitors = [(get_monitor(callback), callback) for callback in (train.callbacks if train else ())]
     monitor, mode = next(
         ((name, getattr(callback, "mode", "auto")) for name, callback in monitors if name), ("", "auto")
@@ -75,7 +80,7 @@ def find_best_epoch(records: Sequence[Mapping[str, Any]], train: TrainSection | 
 
 
 def summarize_epoch(record: Mapping[str, Any], monitor: str) -> dict[str, Any]:
-    """The number and metrics of an epoch, and what it was judged by."""
+    """Return the number and the metrics of an epoch, with the name of its monitor."""
     return {
         "monitor": monitor,
         **{name: value for name, value in record.items() if name not in NON_METRIC_KEYS[1:]},
@@ -95,16 +100,16 @@ def _check_monitor(
         listed = ", ".join(f"`{name}`" for name in (logged_names if has_validation else names))
         yield Finding(
             code="unknown-monitor",
-            message=f"{kind} watches `{monitor_text}`, which training does not log.",
+            message=f"{kind} monitors `{monitor_text}`, which training does not log.",
             path=path,
-            hint=did_you_mean(monitor, logged_names, otherwise=f"It logs {listed}."),
+            hint=did_you_mean(monitor, logged_names, otherwise=f"Training logs {listed}."),
         )
     elif monitor.startswith(_VALIDATION_PREFIX) and not has_validation:
         yield Finding(
             code="unknown-monitor",
-            message=f"{kind} watches `{monitor_text}`, but there are no validation examples.",
+            message=f"{kind} monitors `{monitor_text}`, but there are no validation examples.",
             path=path,
-            hint=f"Hold some out with `data: {{split: {{validation: 0.1}}}}`, or set "
+            hint="Add validation examples with `data: {split: {validation: 0.1}}`, or set "
             f"`monitor: {monitor.removeprefix(_VALIDATION_PREFIX)}`.",
         )
     elif (
@@ -113,7 +118,7 @@ def _check_monitor(
     ):
         yield Finding(
             code="unknown-mode",
-            message=f"Keras cannot tell whether more or less of `{monitor_text}` is better.",
+            message=f"Keras does not define whether a higher or a lower `{monitor_text}` is better.",
             path=path,
             hint="Add `mode: max` or `mode: min` to the callback.",
         )

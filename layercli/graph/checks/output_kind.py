@@ -1,4 +1,4 @@
-"""What an output means, by the loss that it was trained with."""
+"""The meaning of an output's values, inferred from its loss."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from layercli.graph.shapes import ModelShapes
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
-    """How the numbers of an output are to be read."""
+    """The meaning of an output's values."""
 
     kind: Literal["classes", "two", "numbers"]
-    """A probability for each class; that of the second of two; or numbers of another kind."""
+    """One probability for each class, the probability of the second of two classes, or other numbers."""
     is_logits: bool = False
-    """Whether they are logits yet, not probabilities."""
+    """Whether the values are logits, not probabilities."""
 
 
 def infer_output_kind(config: Config, shapes: ModelShapes, index: int) -> OutputKind:
-    """What the output of that number means."""
+    """Return the kind of the output at an index of ``model.outputs``."""
     graph, train = shapes.graph, config.train
     output = shapes.output(graph.outputs[index], graph.output_indices[index])
     loss = train.loss_of(graph.output_references[index]) if train is not None else None

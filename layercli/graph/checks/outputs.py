@@ -1,4 +1,4 @@
-"""Losses and metrics by the outputs of the model: whether each is of an output, and each output has one."""
+"""Checks that losses and metrics name outputs of the model, and that each output has a loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from layercli.source.nodes import KeyPath, sanitize_text
 
 
 def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
-    """Losses, weights and metrics of what is no output of the model, and outputs that lack a loss."""
+    """Yield a finding for each loss, weight or metric with an invalid output, and each output without a loss."""
     train = config.train
     if train is None or not outputs:
         return
@@ -23,9 +23,9 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
             if section and len(outputs) > 1 and key.endswith("metrics"):
                 yield Finding(
                     code="unknown-output",
-                    message=f"The model has {len(outputs)} outputs, but `{key}` does not say of which it is.",
+                    message=f"The model has {len(outputs)} outputs, but `{key}` does not name an output.",
                     path=path,
-                    hint=f"Write it by output: `{key}: {{{outputs[0]}: [...]}}`.",
+                    hint=f"Assign it to an output: `{key}: {{{outputs[0]}: [...]}}`.",
                     at_key=True,
                 )
             continue
@@ -33,12 +33,12 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
             if name not in outputs:
                 yield Finding(
                     code="unknown-output",
-                    message=f"`{key}` names `{sanitize_text(name, limit=60)}`, which is no output of the model.",
+                    message=f"`{key}` names `{sanitize_text(name, limit=60)}`, which is not an output of the model.",
                     path=(*path, name),
                     hint=did_you_mean(
                         name,
                         outputs,
-                        otherwise=f"Its output{'s are' if len(outputs) > 1 else ' is'} {listed}.",
+                        otherwise=f"The model's output{'s are' if len(outputs) > 1 else ' is'} {listed}.",
                     ),
                     at_key=True,
                 )
@@ -46,8 +46,8 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
             if key in ("loss", "loss_weights") and name not in section:
                 yield Finding(
                     code="unknown-output",
-                    message=f"`{key}` lacks the output `{name}`.",
+                    message=f"`{key}` is missing the output `{name}`.",
                     path=path,
-                    hint=f"Add `{name}: ...`; each output has {'a loss' if key == 'loss' else 'a weight'}.",
+                    hint=f"Add `{name}: ...`. Each output requires {'a loss' if key == 'loss' else 'a weight'}.",
                     at_key=True,
                 )

@@ -30,7 +30,7 @@ def newer_keras(monkeypatch):
     monkeypatch.setattr(keras.layers, "Doubling", Doubling, raising=False)
 
 
-def test_a_new_layer_of_keras_has_an_unknown_shape_and_needs_no_trust():
+def test_new_keras_layer_has_unknown_shape_and_no_user_code():
     found = checked(document([4], [NEW, {"type": "Dense", "units": 3}]))
     assert found.problems == []
     new, dense = found.shapes.rows
@@ -42,14 +42,14 @@ def test_a_new_layer_of_keras_has_an_unknown_shape_and_needs_no_trust():
     assert not new.node.layer.has_user_code
 
 
-def test_a_stated_shape_of_a_new_layer_is_used():
+def test_declared_output_shape_of_a_new_layer():
     found = checked(document([4], [NEW | {"output_shape": [8]}, {"type": "Dense", "units": 3}]))
     assert [row.outputs[0].shape for row in found.shapes.rows] == [(None, 8), (None, 3)]
     assert found.shapes.rows[1].trainable == 27
 
 
 @pytest.mark.usefixtures("newer_keras")
-def test_a_new_layer_of_keras_builds_without_trust(tmp_path):
+def test_new_keras_layer_builds_without_trust(tmp_path):
     config = tmp_path / "new.yaml"
     config.write_text(document([4], [NEW, {"type": "Dense", "units": 3}]))
     result = CliRunner().invoke(make_app(), ["build", str(config), "--json"])
@@ -58,7 +58,7 @@ def test_a_new_layer_of_keras_builds_without_trust(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Tripling", "InputSpec"])
-def test_a_new_layer_that_this_keras_lacks_is_explained(name, tmp_path):
+def test_layer_missing_in_this_keras_version(name, tmp_path):
     config = tmp_path / "new.yaml"
     config.write_text(document([4], [{"type": f"keras.layers.{name}"}]))
     result = CliRunner().invoke(make_app(), ["build", str(config)])
@@ -67,7 +67,7 @@ def test_a_new_layer_that_this_keras_lacks_is_explained(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Dense", "dense", "MaxPool2D"])
-def test_a_known_name_in_that_form_is_the_entry_of_the_catalogue(name):
+def test_keras_prefix_of_a_catalogue_layer(name):
     given = {"Dense": {"units": 3}, "dense": {"units": 3}}.get(name, {})
     layer = parse_custom_layer(f"keras.layers.{name}", given)
     assert layer == LAYERS.parse({"type": name, **given})
@@ -75,7 +75,7 @@ def test_a_known_name_in_that_form_is_the_entry_of_the_catalogue(name):
 
 
 @pytest.mark.parametrize("name", [*LAYERS.unavailable, "lambda"])
-def test_a_refused_name_in_that_form_is_refused(name):
+def test_keras_prefix_of_an_unavailable_layer(name):
     (problem,) = checked(document([4], [{"type": f"keras.layers.{name}"}])).problems
     assert problem.code == "refused-type"
     assert problem.path == "model.layers[0].type"
@@ -91,7 +91,7 @@ def test_a_refused_name_in_that_form_is_refused(name):
         "keras.layers.deserialize",
     ],
 )
-def test_what_is_no_name_of_a_class_is_refused(name):
+def test_invalid_class_name_is_rejected(name):
     assert is_custom_type(name)
     found = checked(document([4], [{"type": name}]))
     assert [problem.code for problem in found.problems] == ["bad-custom-type"]

@@ -14,24 +14,24 @@ from tests.config.against_keras import (
 )
 
 
-def test_every_schedule_of_keras_is_described_or_refused():
+def test_catalogue_covers_all_keras_schedules():
     assert_complete(SCHEDULES, schedules)
 
 
 @pytest.mark.parametrize("name", SCHEDULES.names)
-def test_arguments_and_defaults_are_those_of_keras(name):
+def test_arguments_and_defaults_match_keras(name):
     assert_same_arguments(
         SCHEDULES, schedules, name, left_out=("name",)
     )  # the name of an op's scope, no more
 
 
 @pytest.mark.parametrize("name", SCHEDULES.names)
-def test_a_schedule_is_built_as_keras_builds_it(name):
+def test_built_schedule_matches_keras(name):
     assert_built_alike(SCHEDULES, schedules, name)
 
 
 @pytest.mark.parametrize("name", SCHEDULES.names)
-def test_what_is_written_out_is_read_back(name):
+def test_plain_form_round_trip(name):
     assert_round_trip(SCHEDULES, name)
 
 
@@ -47,7 +47,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "at"), REFUSED)
-def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+def test_arguments_rejected_by_keras(name, arguments, at):
     declared = required(SCHEDULES.load(name)) | arguments
     with pytest.raises((ValueError, IndexError)):
         getattr(schedules, name)(**declared)(5)
@@ -65,7 +65,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
         ("PolynomialDecay", {"power": -1}, "power"),
     ],
 )
-def test_what_makes_a_rate_that_is_no_rate_is_refused(name, arguments, at):
+def test_arguments_with_invalid_rates_are_rejected(name, arguments, at):
     said = refusal(
         OptimizerField,
         {"type": "SGD", "learning_rate": {"type": name, **required(SCHEDULES.load(name)), **arguments}},
@@ -73,7 +73,7 @@ def test_what_makes_a_rate_that_is_no_rate_is_refused(name, arguments, at):
     assert said["at"][:2] == ("learning_rate", at)
 
 
-def test_a_whole_number_as_rate_gives_the_rate_that_a_fraction_would():
+def test_integer_rate_equals_float_rate():
     declared = {"type": "ExponentialDecay", "initial_learning_rate": 1, "decay_steps": 10, "decay_rate": 0.5}
     schedule = SCHEDULES.parse(declared)
     built = schedules.ExponentialDecay(**schedule.arguments())

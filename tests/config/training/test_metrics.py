@@ -35,27 +35,27 @@ def _a_fresh_count_of_names():
     reset_uids()
 
 
-def test_every_metric_of_keras_is_described_or_refused():
+def test_catalogue_covers_all_keras_metrics():
     assert_complete(METRICS, keras.metrics)
 
 
 @pytest.mark.parametrize("name", METRICS.names)
-def test_arguments_and_defaults_are_those_of_keras(name):
+def test_arguments_and_defaults_match_keras(name):
     assert_same_arguments(METRICS, keras.metrics, name)
 
 
 @pytest.mark.parametrize("name", METRICS.names)
-def test_a_metric_is_built_as_keras_builds_it(name):
+def test_built_metric_matches_keras(name):
     assert_built_alike(METRICS, keras.metrics, name)
 
 
 @pytest.mark.parametrize("name", METRICS.names)
-def test_what_is_written_out_is_read_back(name):
+def test_plain_form_round_trip(name):
     assert_round_trip(METRICS, name)
 
 
 @pytest.mark.parametrize("name", METRICS.names)
-def test_the_direction_is_the_one_that_keras_tells(name):
+def test_direction_matches_keras(name):
     arguments = required(METRICS.load(name))
     theirs = getattr(getattr(keras.metrics, name)(**arguments), "_direction", None)
     assert (
@@ -65,28 +65,28 @@ def test_the_direction_is_the_one_that_keras_tells(name):
 
 
 @pytest.mark.parametrize("name", [*METRICS.names, "Mean2DOf3", "HTTPServer"])
-def test_snake_case_is_that_of_keras(name):
+def test_snake_case_matches_keras(name):
     assert snake_case(name) == to_snake_case(name)
 
 
-def test_every_name_that_keras_resolves_is_resolved_or_refused():
+def test_catalogue_covers_all_names_that_keras_resolves():
     unknown = {name for name in ALL_OBJECTS_DICT if METRICS.find(name) is None}
     assert {METRICS.find(name) for name in RESOLVED_BY_KERAS} == set(METRICS.names)
     assert all(refusal(MetricField, name)["code"] == "refused-type" for name in unknown)
 
 
 @pytest.mark.parametrize("alias", METRICS.aliases)
-def test_no_alias_is_known_here_that_keras_does_not_know(alias):
+def test_aliases_exist_in_keras(alias):
     assert keras.metrics.get(alias)
 
 
 @pytest.mark.parametrize("name", [*SHAPE_DEPENDENT_METRICS, "ACC", "Accuracy"])
-def test_a_metric_that_keras_chooses_by_shapes_stays_a_name(name):
+def test_shape_dependent_metric_stays_a_name(name):
     assert TypeAdapter(MetricField).validate_python(name) == name
 
 
 @pytest.mark.parametrize("name", ["crossentropy", "ce"])
-def test_the_choice_among_crossentropies_is_for_losses_alone_as_in_keras(name):
+def test_bare_crossentropy_is_not_a_metric_as_in_keras(name):
     with pytest.raises(ValueError, match="Could not interpret metric"):
         keras.metrics.get(name)
     assert "sparse_categorical_crossentropy" in refusal(MetricField, name)["hint"]
@@ -122,7 +122,7 @@ NEEDS_NO_ARGUMENT = [name for name in RESOLVED_BY_KERAS if not required(METRICS.
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_a_bare_name_is_logged_as_keras_logs_it(sparse):
+def test_log_name_of_a_bare_name_matches_keras(sparse):
     names = [name for name in NEEDS_NO_ARGUMENT if is_sparse(name) is sparse] + ["accuracy", "acc", "ACC"]
     names = list(dict.fromkeys(names))
     parsed = [parse_metric(name) for name in names]
@@ -132,7 +132,7 @@ def test_a_bare_name_is_logged_as_keras_logs_it(sparse):
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_an_instance_is_logged_as_keras_logs_it(sparse):
+def test_log_name_of_an_instance_matches_keras(sparse):
     # segmentation takes images; the names of its metrics are compared below
     kinds = [
         name
@@ -145,7 +145,7 @@ def test_an_instance_is_logged_as_keras_logs_it(sparse):
 
 
 @pytest.mark.parametrize("name", METRICS.names)
-def test_an_instance_has_the_name_that_it_is_logged_under(name):
+def test_instance_name_equals_its_log_name(name):
     arguments = required(METRICS.load(name))
     theirs = getattr(keras.metrics, name)(**arguments)
     assert metric_log_name(parse_metric({"type": name, **arguments})) == theirs.name
@@ -160,18 +160,18 @@ def test_an_instance_has_the_name_that_it_is_logged_under(name):
         [{"type": "MeanSquaredError", "name": None}],
     ],
 )
-def test_metrics_of_one_name_are_told_apart_as_keras_does(declared):
+def test_duplicate_names_are_numbered_as_in_keras(declared):
     parsed = [parse_metric(value) for value in declared]
     keras.metrics.AUC()  # what was built before does not count
     assert with_validation(logged_names(parsed)) == history_keys(build(parsed))
 
 
-def test_a_spelling_that_keras_does_not_know_is_logged_as_it_is_written():
+def test_log_name_of_an_unusual_spelling():
     assert metric_log_name(parse_metric("MeanSquared-Error")) == "MeanSquared-Error"
 
 
 @pytest.mark.parametrize("name", ["Mean", "Sum"])
-def test_a_metric_that_keras_cannot_train_with_is_refused(name):
+def test_metric_unusable_in_training_is_rejected(name):
     with pytest.raises(TypeError, match="multiple values"):
         history_keys([name])
     assert refusal(MetricField, name)["code"] == "refused-type"
@@ -206,7 +206,7 @@ def test_a_metric_that_keras_cannot_train_with_is_refused(name):
         ("Accuracy", {"threshold": 1}, "threshold"),
     ],
 )
-def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+def test_arguments_rejected_by_keras(name, arguments, at):
     declared = required(METRICS.load(name)) | arguments
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.metrics, name)(**declared)
@@ -218,16 +218,16 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
 @pytest.mark.parametrize(
     "name", ["loss", "val_auc", "learning_rate", "epoch", "", "a b", "../x", "x" * 101, 5]
 )
-def test_a_name_that_would_spoil_the_history_is_refused(name):
+def test_name_in_conflict_with_the_history_is_rejected(name):
     assert refusal(MetricField, {"type": "AUC", "name": name})["code"] == "bad-name"
 
 
-def test_weights_are_as_many_as_labels():
+def test_label_weights_need_one_weight_per_label():
     value = {"type": "AUC", "multi_label": True, "num_labels": 3, "label_weights": [1, 2]}
     assert refusal(MetricField, value)["at"] == ("label_weights",)
 
 
-def test_a_missing_argument_of_a_bare_name_is_asked_for():
+def test_bare_name_with_a_missing_argument():
     assert refusal(MetricField, "mean_io_u")["code"] == "missing-key"
 
 
@@ -235,5 +235,5 @@ def test_a_missing_argument_of_a_bare_name_is_asked_for():
     ("written", "meant"),
     [("accurcy", "accuracy"), ("binary_accurcy", "BinaryAccuracy"), ("pecision", "Precision")],
 )
-def test_a_misspelt_metric_is_answered_with_the_right_one(written, meant):
+def test_misspelt_metric_has_a_suggestion(written, meant):
     assert refusal(MetricField, written)["hint"] == f"Did you mean `{meant}`?"

@@ -55,7 +55,7 @@ def findings(checked):
     return [(found.code, found.line, found.message, found.hint) for found in checked.problems]
 
 
-def test_a_graph_is_built_as_by_hand(checked):
+def test_model_equals_a_hand_written_keras_model(checked):
     valid = require_valid(checked(MODEL))
     model = assemble_model(valid).model
     theirs = by_hand()
@@ -64,20 +64,23 @@ def test_a_graph_is_built_as_by_hand(checked):
     assert (valid.shapes.trainable, valid.shapes.non_trainable) == (theirs.count_params(), 0)
 
 
-def test_the_forward_pass_of_a_graph_agrees(tmp_path):
+def test_forward_pass_matches_static_shapes(tmp_path):
     (tmp_path / "c.yaml").write_text(MODEL)
     result = CliRunner().invoke(make_app(), ["inspect-shapes", str(tmp_path / "c.yaml"), "--json"])
     document = json.loads(result.stdout)
     assert result.exit_code == 0
     assert [row["agrees"] for row in document["layers"]] == [True] * 9
     assert [row["inputs"] for row in document["layers"]][3:7] == [
-        ["emb", "emb"], ["emb", "att"], ["add"], ["a", "global_average_pooling1d", "meta"],
-    ]  # fmt: skip
+        ["emb", "emb"],
+        ["emb", "att"],
+        ["add"],
+        ["a", "global_average_pooling1d", "meta"],
+    ]
     assert [entry["name"] for entry in document["inputs"]] == ["image", "meta", "words"]
     assert document["outputs"] == ["label", "score"]
 
 
-def test_keyed_inputs_are_taken_in_the_order_of_the_layer(checked):
+def test_keyed_inputs_use_the_order_of_the_layer(checked):
     text = """
 model:
   inputs: {q: [5, 8], v: [7, 8]}
@@ -88,14 +91,14 @@ model:
     assert valid.shapes.rows[0].outputs[0].shape == (None, 5, 8)
 
 
-def test_the_only_input_may_be_called_input(checked):
+def test_input_refers_to_a_single_named_input(checked):
     text = (
         "model: {inputs: {x: [4]}, layers: [{type: Dense, units: 4}, {type: Add, inputs: [input, previous]}]}"
     )
     assert require_valid(checked(text)).graph.nodes[1].inputs == ("x", "dense")
 
 
-def test_a_wired_config_is_written_out_whole(checked):
+def test_plain_form_of_a_graph_round_trip(checked):
     valid = require_valid(checked(MODEL))
     again = require_valid(
         checked(yaml.safe_dump({"model": valid.config.to_plain()["model"]}, sort_keys=False))
@@ -112,13 +115,13 @@ WRONG = {
     ),
     "a name that is like no other": (
         "{input: [4], layers: [{type: Dense, units: 2, name: a}, {type: Add, inputs: [a, zzz]}]}",
-        ("unknown-name", 'There is no layer or input "zzz".', "Known are input, a."),
+        ("unknown-name", 'There is no layer or input "zzz".', "Known names: input, a."),
     ),
     "a layer below": (
         "{input: [4], layers: [{type: Add, inputs: [input, b]}, {type: Dense, units: 4, name: b}]}",
         (
             "unknown-name",
-            "`b` stands below; a layer takes inputs from layers above it.",
+            "`inputs` must name layers above, but `b` is declared below.",
             "Move `b` above this layer.",
         ),
     ),
@@ -126,7 +129,7 @@ WRONG = {
         "{inputs: {a: [4], b: [4]}, layers: [Flatten]}",
         (
             "missing-key",
-            "The model has several inputs; the first layer must say which it takes.",
+            "The first layer requires `inputs` because the model has several inputs.",
             "Add `inputs:` with one of `a`, `b`, or a list.",
         ),
     ),
@@ -135,14 +138,14 @@ WRONG = {
         (
             "unused-input",
             "The input `b` feeds no output of the model.",
-            "Wire it to a layer, or remove it.",
+            "Connect it to a layer, or remove it.",
         ),
     ),
     "a layer that feeds nothing": (
         "{input: [4], layers: [{type: Dense, units: 2}, {type: Dense, units: 2, inputs: input}]}",
         (
             "unused-layer",
-            "`dense` feeds no output of the model, so it is left out.",
+            "`dense` feeds no output of the model, so the model excludes it.",
             "Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
         ),
     ),
@@ -166,36 +169,41 @@ WRONG = {
         "{input: [4], layers: [{type: Dense, units: 2, inputs: 7}]}",
         (
             "wrong-type",
-            "`inputs` is 7; it must be the name of a layer, or a list of names.",
+            "`inputs` must be a layer name or a list of layer names, got 7.",
             "For example `inputs: stem`, or `inputs: [left, right]`.",
         ),
     ),
     "input and inputs": (
         "{input: [4], inputs: {a: [4]}, layers: [Flatten]}",
-        ("bad-argument", "A model has `input` or `inputs`, not both.", "Put all of them under `inputs`."),
+        (
+            "bad-argument",
+            "`model` must have `input` or `inputs`, not both.",
+            "Put all inputs under `inputs`.",
+        ),
     ),
     "inputs that are no mapping": (
         "{inputs: [4], layers: [Flatten]}",
         (
             "wrong-type",
-            "`inputs` is [4]; it must map names to shapes.",
-            "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`; one alone is `input: [4]`.",
+            "`inputs` must be a mapping of names to shapes, got [4].",
+            "For example `inputs: {image: [28, 28, 1], meta: {shape: [4]}}`. For one input, write `input: "
+            "[4]`.",
         ),
     ),
     "an input of a bad shape": (
         "{inputs: {a: 4}, layers: [Flatten]}",
-        ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`."),
+        ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`."),
     ),
 }
 
 
 @pytest.mark.parametrize(("model", "found"), WRONG.values(), ids=WRONG)
-def test_wiring_that_is_wrong_is_told_once(checked, model, found):
+def test_invalid_wiring_has_one_problem(checked, model, found):
     code, message, hint = found
     assert findings(checked(f"model: {model}\n")) == [(code, 1, message, hint)]
 
 
-def test_merges_that_do_not_fit_are_at_their_line(checked):
+def test_merge_with_different_shapes(checked):
     text = """
 model:
   input: [8]
@@ -211,7 +219,7 @@ model:
     assert message.endswith("`a` (line 5) and `b` (line 6).")
 
 
-def test_data_of_one_input_and_one_target_is_held_against_the_model(checked):
+def test_single_input_data_with_a_multi_input_model(checked):
     text = """
 data: {type: sklearn, dataset: iris}
 model:
@@ -223,7 +231,12 @@ train: {loss: sparse_categorical_crossentropy}
     assert [code for code, *_ in findings(checked(text))] == ["input-mismatch"]
     one = text.replace("{x: [4], z: [4]}", "{x: [4]}").replace("inputs: z", "inputs: x")
     assert findings(checked(one)) == [
-        ("target-mismatch", 5, "The model has 2 outputs, but the data has one target.", "Name one output.")
+        (
+            "target-mismatch",
+            5,
+            "The model has 2 outputs, but the data has one target.",
+            "Set `model.outputs` to one output.",
+        )
     ]
     assert [code for code, *_ in findings(checked(one.replace("{x: [4]}", "{x: [5]}")))] == ["input-mismatch"]
 
@@ -247,7 +260,7 @@ model:
 """
 
 
-def test_a_layer_called_again_is_the_same_layer_and_one_output_of_several_is_that_one(checked):
+def test_reused_layers_and_output_indices_match_keras(checked):
     valid = require_valid(checked(SHARED))
     left, right, words = keras.Input((4,)), keras.Input((4,)), keras.Input((6, 4))
     hidden, drop, code = (
@@ -270,35 +283,42 @@ def test_a_layer_called_again_is_the_same_layer_and_one_output_of_several_is_tha
     assert valid.shapes.trainable == sum(weight.shape.num_elements() for weight in theirs.trainable_weights)
 
 
-def test_the_forward_pass_of_shared_layers_agrees_and_counts_their_weights_once(tmp_path):
+def test_shared_weights_count_once(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(SHARED)
     document = json.loads(CliRunner().invoke(make_app(), ["inspect-shapes", "--json", str(path)]).stdout)
     assert document["ok"], document
     assert {row["name"]: row["trainable"] for row in document["layers"] if row["trainable"] is not None} == {
-        "encoder.hidden": 25, "encoder.dropout": 0, "encoder.code": 18, "twin.hidden": 0, "twin.dropout": 0,
-        "twin.code": 0, "states": 96, "multiply": 0, "same": 4,
-    }  # fmt: skip
+        "encoder.hidden": 25,
+        "encoder.dropout": 0,
+        "encoder.code": 18,
+        "twin.hidden": 0,
+        "twin.dropout": 0,
+        "twin.code": 0,
+        "states": 96,
+        "multiply": 0,
+        "same": 4,
+    }
     assert document["outputs"] == ["same", "states:1", "states:0"]
     assert document["layers"][7]["inputs"] == ["encoder.code", "twin.code", "states:2"]
     assert document["layers"][0]["flops"] == document["layers"][3]["flops"] == 40
 
 
-def test_shared_layers_and_picked_outputs_are_written_out_and_read_again(checked):
+def test_plain_form_of_shared_layers_round_trip(checked):
     valid = require_valid(checked(SHARED))
     again = require_valid(checked(yaml.safe_dump(valid.config.to_plain())))
     assert again.config.model.layers == valid.config.model.layers
     assert again.graph == valid.graph
 
 
-def test_a_model_with_shared_layers_is_saved_and_loaded(checked, tmp_path):
+def test_saved_model_with_shared_layers(checked, tmp_path):
     model = assemble_model(require_valid(checked(SHARED))).model
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
     assert [weight.shape for weight in loaded.weights] == [weight.shape for weight in model.weights]
 
 
-def test_keyed_inputs_of_a_layer_called_again_are_in_the_order_of_the_layer(checked):
+def test_keyed_inputs_of_a_reused_layer(checked):
     text = """
 model:
   inputs: {a: [3, 4], b: [5, 4]}

@@ -21,27 +21,27 @@ from tests.config.against_keras import (
 RESOLVED_BY_KERAS = sorted(name for name in ALL_OBJECTS_DICT if name not in ("Loss", "LossFunctionWrapper"))
 
 
-def test_every_loss_of_keras_is_described_or_refused():
+def test_catalogue_covers_all_keras_losses():
     assert_complete(LOSSES, keras.losses)
 
 
 @pytest.mark.parametrize("name", LOSSES.names)
-def test_arguments_and_defaults_are_those_of_keras(name):
+def test_arguments_and_defaults_match_keras(name):
     assert_same_arguments(LOSSES, keras.losses, name)
 
 
 @pytest.mark.parametrize("name", LOSSES.names)
-def test_a_loss_is_built_as_keras_builds_it(name):
+def test_built_loss_matches_keras(name):
     assert_built_alike(LOSSES, keras.losses, name)
 
 
 @pytest.mark.parametrize("name", LOSSES.names)
-def test_what_is_written_out_is_read_back(name):
+def test_plain_form_round_trip(name):
     assert_round_trip(LOSSES, name)
 
 
 @pytest.mark.parametrize("name", RESOLVED_BY_KERAS)
-def test_every_name_that_keras_resolves_means_the_same_here(name):
+def test_names_resolve_to_the_same_loss_as_in_keras(name):
     theirs = keras.losses.get(name)
     ours = keras_object(parse_loss(name), namespace=keras.losses)
     if isinstance(theirs, keras.losses.Loss):
@@ -55,12 +55,12 @@ def test_every_name_that_keras_resolves_means_the_same_here(name):
 
 
 @pytest.mark.parametrize("alias", LOSSES.aliases)
-def test_no_alias_is_known_here_that_keras_does_not_know(alias):
+def test_aliases_exist_in_keras(alias):
     assert keras.losses.get(alias)
 
 
 @pytest.mark.parametrize("name", [*SHAPE_DEPENDENT_LOSSES, "CE"])
-def test_a_loss_that_keras_chooses_by_shapes_stays_a_name(name):
+def test_shape_dependent_loss_stays_a_name(name):
     assert TypeAdapter(LossField).validate_python(name) == name
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, activation="softmax")])
     model.compile(loss=name)
@@ -78,7 +78,7 @@ def test_a_loss_that_keras_chooses_by_shapes_stays_a_name(name):
         ("MeanSquaredError", {"delta": 1.0}, "delta"),
     ],
 )
-def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+def test_arguments_rejected_by_keras(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.losses, name)(**arguments)
     said = refusal(LossField, {"type": name, **arguments})
@@ -100,7 +100,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
         ("Huber", {"name": "a/../b"}, "name"),
     ],
 )
-def test_what_measures_nothing_is_refused(name, arguments, at):
+def test_meaningless_arguments_are_rejected(name, arguments, at):
     assert refusal(LossField, {"type": name, **arguments})["at"][0] == at
 
 
@@ -117,7 +117,7 @@ def test_what_measures_nothing_is_refused(name, arguments, at):
         },
     ],
 )
-def test_arguments_reach_keras_as_they_are_declared(value):
+def test_keras_receives_the_declared_arguments(value):
     declared = parse_loss(value)
     assert isinstance(declared, Component)
     config = keras_object(declared, namespace=keras.losses).get_config()
@@ -126,9 +126,9 @@ def test_arguments_reach_keras_as_they_are_declared(value):
 
 
 @pytest.mark.parametrize("name", LOSSES.names)
-def test_every_example_is_complete(name):
+def test_examples_are_valid(name):
     assert parse_loss({"type": name, **required(LOSSES.load(name))})
 
 
-def test_the_base_class_is_refused_with_the_way_out():
+def test_base_class_has_a_hint():
     assert refusal(LossField, "Loss")["hint"]

@@ -9,12 +9,24 @@ from layercli.config.sweep.pruners import PRUNERS
 from layercli.config.sweep.samplers import SAMPLERS
 
 NO_DATA = {
-    "TPESampler": {"prior_weight", "consider_prior", "consider_magic_clip", "consider_endpoints", "gamma", "weights"},
+    "TPESampler": {
+        "prior_weight",
+        "consider_prior",
+        "consider_magic_clip",
+        "consider_endpoints",
+        "gamma",
+        "weights",
+    },
     "GridSampler": {"search_space"},
     "CmaEsSampler": {"x0", "restart_strategy", "inc_popsize", "source_trials"},
-    "NSGAIISampler": {"mutation", "crossover", "elite_population_selection_strategy", "child_generation_strategy",
-                      "after_trial_strategy"},
-}  # fmt: skip
+    "NSGAIISampler": {
+        "mutation",
+        "crossover",
+        "elite_population_selection_strategy",
+        "child_generation_strategy",
+        "after_trial_strategy",
+    },
+}
 """Arguments that are functions or objects, follow from the space, or are deprecated."""
 NOWHERE = {
     "independent_sampler",
@@ -25,13 +37,13 @@ NOWHERE = {
 
 
 @pytest.mark.parametrize("name", SAMPLERS.names)
-def test_a_sampler_has_optunas_arguments_and_defaults(name):
+def test_sampler_arguments_and_defaults_match_optuna(name):
     known = parameters(getattr(optuna.samplers, name), NO_DATA.get(name, set()) | NOWHERE)
     assert defaults(SAMPLERS.load(name)) == known
 
 
 @pytest.mark.parametrize("name", PRUNERS.names)
-def test_a_pruner_has_optunas_arguments_and_defaults(name):
+def test_pruner_arguments_and_defaults_match_optuna(name):
     assert defaults(PRUNERS.load(name)) == parameters(getattr(optuna.pruners, name), set())
 
 
@@ -39,11 +51,11 @@ def test_a_pruner_has_optunas_arguments_and_defaults(name):
     "name", [name for name in SAMPLERS.names if name not in ("GridSampler", "GPSampler")]
 )
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_optuna_takes_a_sampler_as_it_is_declared(name):
+def test_optuna_accepts_the_declared_arguments(name):
     getattr(optuna.samplers, name)(**SAMPLERS.parse({"type": name, "seed": 1}).arguments())
 
 
-def test_every_sampler_and_pruner_of_optuna_is_known_or_refused():
+def test_catalogues_cover_all_optuna_samplers_and_pruners():
     known = {*SAMPLERS.names, *SAMPLERS.unavailable, "BaseSampler", "BaseGASampler", "nsgaii"}
     assert known == set(optuna.samplers.__all__)
     assert {*PRUNERS.names, "BasePruner"} == set(optuna.pruners.__all__)
@@ -61,5 +73,5 @@ def parameters(cls, left_out):
 def defaults(cls):
     return {
         name: ... if field.is_required() else field.default
-        for name, field in cls.schema().model_fields.items()
+        for name, field in cls.arguments_model().model_fields.items()
     }

@@ -19,44 +19,44 @@ from tests.config.against_keras import (
 SCHEDULE = {"type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10}
 
 
-def test_every_optimizer_of_keras_is_described_or_refused():
+def test_catalogue_covers_all_keras_optimizers():
     assert_complete(OPTIMIZERS, keras.optimizers)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.names)
-def test_arguments_and_defaults_are_those_of_keras(name):
+def test_arguments_and_defaults_match_keras(name):
     assert_same_arguments(OPTIMIZERS, keras.optimizers, name, left_out=("name",))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.names)
-def test_an_optimizer_is_built_as_keras_builds_it(name):
+def test_built_optimizer_matches_keras(name):
     assert_built_alike(OPTIMIZERS, keras.optimizers, name, apart_from=("name",))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.names)
-def test_what_is_written_out_is_read_back(name):
+def test_plain_form_round_trip(name):
     assert_round_trip(OPTIMIZERS, name)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.names)
-def test_any_case_of_a_name_means_what_it_means_to_keras(name):
+def test_names_are_case_insensitive(name):
     assert type(OPTIMIZERS.parse(name.lower())).__name__ == name
 
 
-def test_a_schedule_is_built_with_its_optimizer():
+def test_optimizer_with_a_schedule():
     built = keras_object(
         OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE}), namespace=keras.optimizers
     )
     assert built.get_config()["learning_rate"]["class_name"] == "CosineDecay"
 
 
-def test_a_schedule_is_written_out_and_read_back():
+def test_plain_form_of_a_schedule_round_trip():
     declared = OPTIMIZERS.parse({"type": "Adam", "learning_rate": SCHEDULE})
     assert OPTIMIZERS.parse(declared.to_plain()) == declared
     assert declared.to_plain()["learning_rate"]["type"] == "CosineDecay"
 
 
-def test_a_whole_number_is_a_learning_rate():
+def test_integer_learning_rate():
     built = keras_object(OPTIMIZERS.parse({"type": "SGD", "learning_rate": 1, "momentum": 1}))
     assert built.get_config()["learning_rate"] == 1.0
 
@@ -87,7 +87,7 @@ REFUSED_BY_KERAS = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "at"), REFUSED_BY_KERAS)
-def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+def test_arguments_rejected_by_keras(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.optimizers, name)(**arguments)
     said = refusal(OptimizerField, {"type": name, **arguments})
@@ -110,35 +110,35 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
         ("Muon", {"exclude_layers": ["("]}, "exclude_layers"),
     ],
 )
-def test_what_cannot_train_is_refused(name, arguments, at):
+def test_unusable_arguments_are_rejected(name, arguments, at):
     said = refusal(OptimizerField, {"type": name, **arguments})
     assert said["at"][0] == at
 
 
 @pytest.mark.parametrize("rate", ["0.001", "1e-3", " 1"])
-def test_a_quoted_number_is_refused_with_the_way_out(rate):
+def test_quoted_number_has_a_hint(rate):
     said = refusal(OptimizerField, {"type": "Adam", "learning_rate": rate})
-    assert said["hint"] == "Write it as a number, without quotes."
+    assert said["hint"] == "Remove the quotes to write it as a number."
 
 
-def test_a_word_where_a_rate_belongs_is_looked_up_among_schedules():
+def test_misspelt_schedule_has_a_suggestion():
     said = refusal(OptimizerField, {"type": "Adam", "learning_rate": {"type": "CosineDecai"}})
     assert said["at"] == ("learning_rate", "type")
     assert "CosineDecay" in said["hint"]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.unavailable)
-def test_an_optimizer_that_no_config_may_have_says_why(name):
+def test_unavailable_optimizer_has_a_hint(name):
     said = refusal(OptimizerField, name)
     assert said["code"] == "refused-type"
     assert said["hint"]
 
 
-def test_lr_is_answered_with_learning_rate():
+def test_lr_hint_names_learning_rate():
     assert "learning_rate" in refusal(OptimizerField, {"type": "Adam", "lr": 0.1})["hint"]
 
 
-def test_a_misspelt_optimizer_is_answered_with_the_right_one():
+def test_misspelt_optimizer():
     with pytest.raises(ValidationError, match="There is no optimizer"):
         TypeAdapter(OptimizerField).validate_python("Adma")
 
@@ -152,16 +152,16 @@ def test_a_misspelt_optimizer_is_answered_with_the_right_one():
         ("Callback", "EarlyStopping", "callbacks"),
     ],
 )
-def test_a_bare_name_imports_the_one_module_it_needs_and_no_tensorflow(kind, value, module):
+def test_bare_name_imports_one_module_and_no_framework(kind, value, module):
     code = f"""
 import sys
 from pydantic import TypeAdapter
 from layercli.config.training import types
-TypeAdapter(types.{kind}).validate_python({value!r})
+TypeAdapter(types.{kind}Field).validate_python({value!r})
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 catalogues = (CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
 ours = {{module for catalogue in catalogues for module in catalogue.modules.values()}}
-loaded = {{name for name in ours if "layercli.config." + name in sys.modules}}
+loaded = {{name for name in ours if "layercli.config.training." + name in sys.modules}}
 assert loaded == {{{module!r}}}, loaded
 assert not {{"tensorflow", "keras", "numpy"}} & sys.modules.keys()
 """

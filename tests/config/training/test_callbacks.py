@@ -21,17 +21,17 @@ KERAS = [name for name in CALLBACKS.names if name != "MLflow"]
 """The callbacks that are Keras's own."""
 
 
-def test_every_callback_of_keras_is_described_or_refused():
+def test_catalogue_covers_all_keras_callbacks():
     assert_complete(replace(CALLBACKS, modules=dict.fromkeys(KERAS, "callbacks")), keras.callbacks)
 
 
 @pytest.mark.parametrize("name", KERAS)
-def test_arguments_and_defaults_are_those_of_keras(name):
+def test_arguments_and_defaults_match_keras(name):
     assert_same_arguments(CALLBACKS, keras.callbacks, name)
 
 
 @pytest.mark.parametrize("name", KERAS)
-def test_a_callback_is_built_as_keras_builds_it(name):
+def test_built_callback_matches_keras(name):
     arguments = required(CALLBACKS.load(name))
     theirs = getattr(keras.callbacks, name)(**arguments)
     for home in (keras.callbacks, None):
@@ -41,12 +41,12 @@ def test_a_callback_is_built_as_keras_builds_it(name):
 
 
 @pytest.mark.parametrize("name", CALLBACKS.names)
-def test_what_is_written_out_is_read_back(name):
+def test_plain_form_round_trip(name):
     assert_round_trip(CALLBACKS, name)
 
 
 @pytest.mark.parametrize("name", CALLBACKS.unavailable)
-def test_a_callback_that_no_config_may_have_says_why_and_what_instead(name):
+def test_unavailable_callback_has_a_hint(name):
     said = refusal(CallbackField, name)
     assert said["code"] == "refused-type"
     assert said["hint"]
@@ -62,7 +62,7 @@ def test_a_callback_that_no_config_may_have_says_why_and_what_instead(name):
         ("EarlyStopping", {"monitors": "loss"}, "monitors"),
     ],
 )
-def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
+def test_arguments_rejected_by_keras(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.callbacks, name)(**arguments)
     said = refusal(CallbackField, {"type": name, **arguments})
@@ -70,7 +70,7 @@ def test_what_keras_refuses_is_refused_with_a_message(name, arguments, at):
     assert at in said["message"]
 
 
-def test_a_mode_that_keras_warns_of_is_refused():
+def test_mode_with_a_keras_warning_is_rejected():
     with pytest.warns(UserWarning, match="unknown"):
         keras.callbacks.EarlyStopping(mode="less")
     assert refusal(CallbackField, {"type": "EarlyStopping", "mode": "less"})["at"] == ("mode",)
@@ -92,20 +92,48 @@ def test_a_mode_that_keras_warns_of_is_refused():
         ("TensorBoard", {"profile_batch": "2,3"}, "profile_batch"),
     ],
 )
-def test_what_fails_late_in_training_is_refused(name, arguments, at):
+def test_arguments_that_fail_late_are_rejected(name, arguments, at):
     assert refusal(CallbackField, {"type": name, **arguments})["at"][0] == at
 
 
 OUTSIDE = [
-    "/etc/passwd", "../log.csv", "a/../../log.csv", "..", ".", "./a", "a//b", "~/log.csv", "~", "/", "",
-    "C:/log.csv", "C:log.csv", "C:\\log.csv", "a\\..\\b", "\\\\host\\share", "//host/share", "log.csv:stream",
-    "gs://bucket/log", "file:///etc/passwd", "$HOME/log", "%TEMP%/log", "NUL", "a/con.csv", ".hidden",
-    "a\0b", "a\nb", "a/\u202e", "a ", "a/.. /b", "a/...", "x" * 201,
-]  # fmt: skip
+    "/etc/passwd",
+    "../log.csv",
+    "a/../../log.csv",
+    "..",
+    ".",
+    "./a",
+    "a//b",
+    "~/log.csv",
+    "~",
+    "/",
+    "",
+    "C:/log.csv",
+    "C:log.csv",
+    "C:\\log.csv",
+    "a\\..\\b",
+    "\\\\host\\share",
+    "//host/share",
+    "log.csv:stream",
+    "gs://bucket/log",
+    "file:///etc/passwd",
+    "$HOME/log",
+    "%TEMP%/log",
+    "NUL",
+    "a/con.csv",
+    ".hidden",
+    "a\0b",
+    "a\nb",
+    "a/\u202e",
+    "a ",
+    "a/.. /b",
+    "a/...",
+    "x" * 201,
+]
 
 
 @pytest.mark.parametrize("path", [*OUTSIDE, 5, None, ["a"]])
-def test_a_path_that_leaves_the_run_directory_is_refused(path):
+def test_path_outside_the_run_directory_is_rejected(path):
     said = refusal(CallbackField, {"type": "CSVLogger", "filename": path})
     assert said["at"] == ("filename",)
     assert said["code"] in ("bad-path", "wrong-type")
@@ -113,7 +141,7 @@ def test_a_path_that_leaves_the_run_directory_is_refused(path):
 
 @pytest.mark.parametrize("path", OUTSIDE)
 @pytest.mark.parametrize("place", [("log_dir",), ("embeddings_metadata",), ("embeddings_metadata", "words")])
-def test_no_path_of_tensorboard_leaves_the_run_directory(place, path):
+def test_tensorboard_path_outside_the_run_directory_is_rejected(place, path):
     value = {place[1]: path} if len(place) == 2 else path
     said = refusal(CallbackField, {"type": "TensorBoard", place[0]: value})
     assert said["at"] == (place[0],)
@@ -122,20 +150,20 @@ def test_no_path_of_tensorboard_leaves_the_run_directory(place, path):
 @pytest.mark.parametrize(
     "path", [*sorted(RESERVED_RUN_FILES), "Model.keras", "config.yaml/x", "my_layers.py", "lib/own.PY"]
 )
-def test_a_file_that_layercli_writes_is_not_written_over(path):
+def test_reserved_run_file_is_rejected(path):
     assert "layercli itself" in refusal(CallbackField, {"type": "CSVLogger", "filename": path})["message"]
 
 
-def test_the_files_of_a_run_are_all_known():
+def test_all_run_files_are_reserved():
     assert {runs.CONFIG, runs.MANIFEST, runs.HISTORY, runs.MODEL, runs.SUMMARY} <= RESERVED_RUN_FILES
 
 
 @pytest.mark.parametrize("path", ["log.csv", "logs/my run-1.v2.csv", "a/b/c", "größe.csv", "_log"])
-def test_a_path_inside_the_run_directory_is_kept(path):
+def test_path_inside_the_run_directory_is_unchanged(path):
     assert CALLBACKS.parse({"type": "CSVLogger", "filename": path}).arguments()["filename"] == path
 
 
-def test_metadata_of_embeddings_survive_that_keras_empties_its_argument():
+def test_embeddings_metadata_is_copied_for_keras():
     declared = CALLBACKS.parse({"type": "TensorBoard", "embeddings_metadata": {"words": "words.tsv"}})
     keras_object(declared).embeddings_metadata.clear()
     assert declared.arguments()["embeddings_metadata"] == {"words": "words.tsv"}
@@ -150,5 +178,5 @@ def test_metadata_of_embeddings_survive_that_keras_empties_its_argument():
         ("TensorBoard", None),
     ],
 )
-def test_what_a_callback_watches_is_told(value, name):
+def test_get_monitor(value, name):
     assert get_monitor(TypeAdapter(CallbackField).validate_python(value)) == name
