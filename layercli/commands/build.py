@@ -9,11 +9,11 @@ import typer
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError
+from layercli.io.atomic import report_write_errors, stage_file
 from layercli.reports.console import console, kept_for_json, print_json
 from layercli.reports.layers import print_summary
 from layercli.reports.problems import print_problems
-from layercli.runs import directory as runs
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.plot import PlotOption, ThemeName, ThemeOption, UnfoldOption, write_plot
 from layercli.workflows.preflight import require_memory, require_trust
@@ -133,12 +133,8 @@ def save_model(model: Any, target: Path) -> None:
     Raises:
         LayercliError: it cannot be written there.
     """
-    try:
-        with runs.stage_file(target) as staging:
-            model.save(staging)
-    except OSError as error:
-        message = f"The model cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
+    with report_write_errors("The model", target), stage_file(target) as staging:
+        model.save(staging)
 
 
 def build_json(valid: ValidConfig) -> dict[str, Any]:

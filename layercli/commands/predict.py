@@ -9,8 +9,8 @@ import typer
 
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import stage_file
 from layercli.reports.console import console, kept_for_json, print_json
-from layercli.runs.directory import stage_file
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.finished_run import FinishedRun
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import check_config, require_valid
 from layercli.commands.build import build_model
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import MANIFEST, MODEL, stage_file
+from layercli.io.atomic import report_write_errors, write_bytes
+from layercli.runs.directory import MANIFEST, MODEL
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import Files, unsaid, write_script
 from layercli.workflows.export import ExportRequest, take_held_out_examples
@@ -109,9 +110,5 @@ def _install_file(source: Path, target: Path) -> None:
     Raises:
         LayercliError: it cannot be written there.
     """
-    try:
-        with stage_file(target) as staging:
-            staging.write_bytes(source.read_bytes())
-    except OSError as error:
-        message = f"The export cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
+    with report_write_errors("The export", target):
+        write_bytes(target, source.read_bytes())

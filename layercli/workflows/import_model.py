@@ -17,6 +17,7 @@ from layercli.importing.keras_graph import Described
 from layercli.importing.read_model import read_stack
 from layercli.importing.train_section import train_section
 from layercli.importing.write_config import output_names, write
+from layercli.io.atomic import report_write_errors, stage_file, write_text
 from layercli.reports.import_report import Imported
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
@@ -74,10 +75,8 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
         raise AssertionError("the config that was written stands for other layers")
     proof = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
     text = write(stack, blocks, name=name, train=train, weights=None if weights is None else weights.name)
-    try:
-        runs.write_text(config, text)
-    except OSError as error:
-        raise _make_write_error(config, error) from None
+    with report_write_errors("It", config):
+        write_text(config, text)
     if proof.largest_difference is None:
         problems.append(not_run(proof.skip_reason))
     all_problems = [in_file(archive.path, problem) for problem in problems] + valid.check_result.problems
@@ -98,14 +97,6 @@ def _compare_with_original(
     copy_weights(original, assembled, valid, leaves, is_untrained=archive.kind == "json")
     proof = compare_models(original, assembled, valid, leaves, outputs, custom)
     if weights is not None:
-        try:
-            with runs.stage_file(weights) as staging:
-                assembled.model.save(staging)
-        except OSError as error:
-            raise _make_write_error(weights, error) from None
+        with report_write_errors("It", weights), stage_file(weights) as staging:
+            assembled.model.save(staging)
     return proof
-
-
-def _make_write_error(path: Path, error: OSError) -> LayercliError:
-    message = f"It cannot be written: {error.strerror or error}."
-    return LayercliError(Problem(code="cannot-write", message=message, file=str(path)))

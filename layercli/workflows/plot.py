@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.plot.render import SUFFIXES, plot
-from layercli.runs import directory as runs
 
 
 class ThemeName(StrEnum):
@@ -60,9 +59,5 @@ def write_plot(path: str, valid: ValidConfig, *, unfold: bool, theme: ThemeName)
     content = plot(
         valid.shapes, target.suffix, title=valid.check_result.name, unfold=unfold, theme=theme.value
     )
-    try:
-        with runs.stage_file(target) as staging:
-            staging.write_bytes(content)
-    except OSError as error:
-        message = f"The picture cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=path)) from None
+    with report_write_errors("The picture", path):
+        write_bytes(target, content)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import append_json_line
 from layercli.reports.console import finite
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
@@ -76,5 +77,5 @@ class HistoryWriter:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
-        runs.append_json_line(self._history, finite(record))
+        append_json_line(self._history, finite(record))
         self._show_epoch(record)

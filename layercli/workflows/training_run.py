@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.commands.build import save_model
 from layercli.config.training.resume_changes import ResumeChanges
+from layercli.io.atomic import write_json, write_json_lines
 from layercli.reports.console import finite
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
@@ -67,7 +68,7 @@ class TrainingRun:
             report_disk_errors(run_dir, inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
-            runs.write_json_lines(run_dir / runs.HISTORY, [finite(record) for record in records])
+            write_json_lines(run_dir / runs.HISTORY, [finite(record) for record in records])
             checkpoint_settings = CheckpointSettings(
                 store,
                 stop_request,
@@ -100,6 +101,6 @@ class TrainingRun:
             }
             if fitted.restored_epoch is not None:
                 summary["restored_epoch"] = fitted.restored_epoch
-            runs.write_json(run_dir / runs.SUMMARY, finite(summary))
+            write_json(run_dir / runs.SUMMARY, finite(summary))
             manifests.write_manifest(run_dir, self.manifest, is_finished=True)
         return summary
