@@ -12,15 +12,8 @@ from layercli.reports.console import console, is_terminal, print_json
 from layercli.reports.problems import print_problems
 from layercli.reports.sweep import SweepProgress, print_sweep
 from layercli.sweep.plan import SweepPlan, read_sweep_plan
-from layercli.sweep.study import (
-    find_owner,
-    identify_process,
-    make_sweep_directory,
-    open_study,
-    require_optuna,
-    retry_trial,
-    tally_trials,
-)
+from layercli.sweep.study import make_sweep_directory, open_study, require_optuna
+from layercli.sweep.trials import find_owner, identify_process, retry_trial, tally_trials
 from layercli.sweep.worker_pool import WorkerPool, handle_termination
 from layercli.workflows.preflight import require_trust
 

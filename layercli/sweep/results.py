@@ -11,9 +11,8 @@ from layercli.errors import LayercliError
 from layercli.io.atomic import write_text
 from layercli.runs import directory as runs
 from layercli.sweep.html_report import render_report_page
-from layercli.sweep.importance import compute_importances
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, tally_trials
+from layercli.sweep.trials import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, compute_importances, tally_trials
 
 if TYPE_CHECKING:
     import optuna
