@@ -147,7 +147,7 @@ def test_runs_that_start_at_once_get_directories_of_their_own(tmp_path, monkeypa
 
 def test_a_name_may_not_lead_out_of_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(LayercliError, match=r"may not lead out of `runs/`"):
+    with pytest.raises(LayercliError, match=r"must not point outside `runs/`"):
         runs.create_run("../elsewhere", None)
 
 
@@ -158,7 +158,7 @@ def test_a_run_directory_may_exist_if_it_is_empty(tmp_path):
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(LayercliError, match="The run directory is not empty"):
         runs.create_run("digits", str(tmp_path / "mine"))
-    with pytest.raises(LayercliError, match="The run directory cannot be made: File exists"):
+    with pytest.raises(LayercliError, match="The run directory cannot be created: File exists"):
         runs.create_run("digits", str(tmp_path / "mine" / "file"))
 
 

@@ -14,7 +14,7 @@ from layercli.reports.sweep import SweepProgress, print_sweep
 from layercli.sweep.plan import SweepPlan, read_sweep_plan
 from layercli.sweep.study import make_sweep_directory, open_study, require_optuna
 from layercli.sweep.trials import find_owner, identify_process, retry_trial, tally_trials
-from layercli.sweep.worker_pool import WorkerPool, handle_termination
+from layercli.sweep.worker_pool import StopSignal, WorkerPool
 from layercli.workflows.preflight import require_trust
 
 if TYPE_CHECKING:
@@ -94,13 +94,15 @@ def _watch_trials(plan: SweepPlan, study: optuna.Study, group: WorkerPool, progr
     from layercli.sweep.results import list_trial_rows
 
     try:
-        with handle_termination(), progress, group:
+        with StopSignal() as stop_signal, progress, group:
             is_working = True
             while is_working:
                 time.sleep(_POLL_SECONDS)
+                stop_signal.raise_if_received()
                 rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
                 progress.update(rows)
                 is_working = group.supervise(sum(row["state"] not in ("running", "waiting") for row in rows))
+            stop_signal.raise_if_received()
     finally:
         host, _ = identify_process()
         own_workers = {(host, process) for process in group.process_ids}

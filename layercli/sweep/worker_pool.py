@@ -6,11 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, NoReturn, Self
 
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.processes.supervisor import Supervisor, close_pipes
@@ -21,6 +21,7 @@ _MAX_CRASHES: Final = 5
 """Crashes in a row, without a finished trial in between, after which the sweep ends."""
 _SHUTDOWN_SECONDS: Final = 15.0
 """Seconds for the workers to end after SIGTERM."""
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class WorkerPool:
@@ -106,19 +107,43 @@ def _parse_problem(document: Mapping[str, Any]) -> Problem:
     )
 
 
-@contextmanager
-def handle_termination() -> Iterator[None]:
-    """End the sweep on SIGTERM as on Ctrl-C, with a different exit code; print how to resume."""
+class StopSignal:
+    """A note of the first SIGINT or SIGTERM. A second one stops the process at once."""
 
-    def end(*_: Any) -> None:
-        print("Terminated. Run the same command again to resume the sweep.", file=sys.stderr)
-        raise SystemExit(ExitCode.TERMINATED)
+    def __init__(self) -> None:
+        self._number: int | None = None
 
-    previous_handler = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again to resume the sweep.", file=sys.stderr)
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, previous_handler)
+    def __enter__(self) -> Self:
+        self._previous = {number: signal.signal(number, self._handle) for number in _STOP_SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _: Any) -> None:
+        # No exception here: it could come while a process is started or the journal is locked, or get lost in a finalizer.
+        if self._number is not None:
+            self._raise(number)
+        self._number = number
+
+    def raise_if_received(self) -> None:
+        """End the sweep, and print how to resume it, if a signal has come.
+
+        Raises:
+            KeyboardInterrupt: SIGINT has come.
+            SystemExit: SIGTERM has come.
+        """
+        if self._number is None:
+            return
+        prefix = "Terminated. " if self._number == signal.SIGTERM else "\n"
+        print(f"{prefix}Run the same command again to resume the sweep.", file=sys.stderr)
+        self._raise(self._number)
+
+    @staticmethod
+    def _raise(number: int) -> NoReturn:
+        if number == signal.SIGTERM:
+            raise SystemExit(ExitCode.TERMINATED)
+        raise KeyboardInterrupt

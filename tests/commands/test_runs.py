@@ -150,7 +150,7 @@ def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
     [
         (lambda run: (run / "summary.json").write_text('{"epochs": 3'), "damaged", "it is not JSON"),
         (lambda run: (run / "summary.json").write_bytes(b"\xff\xfe"), "damaged", "it is not UTF-8 text"),
-        (lambda run: (run / "summary.json").write_text("[1]"), "damaged", "it is no mapping"),
+        (lambda run: (run / "summary.json").write_text("[1]"), "damaged", "it is not a mapping"),
         (lambda run: (run / "summary.json").write_text("[" * 100_000), "damaged", "it is not JSON"),
         (lambda run: (run / "summary.json").write_text("{}"), "damaged", "lacks epochs and best and test"),
         (lambda run: (run / "config.yaml").write_text("a: ["), "finished", None),
@@ -158,7 +158,7 @@ def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
         (lambda run: [file.unlink() for file in run.iterdir()], "empty", "nothing has been written"),
         (
             lambda run: [file.rename(run / f"{file.name}.old") for file in run.iterdir()],
-            "foreign", "it holds no file of a run",
+            "foreign", "it contains no files of a run",
         ),
     ],
 )  # fmt: skip
@@ -218,8 +218,8 @@ def test_without_runs_the_command_says_how_to_make_one(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--where", "val_loss"], "is no condition"),
-        (["--where", "val_loss<low"], "compares with no number"),
+        (["--where", "val_loss"], "is not a condition"),
+        (["--where", "val_loss<low"], "does not compare with a number"),
         (["--where", "val_los<1"], "Did you mean `val_loss`?"),
         (["--sort", "val_los"], "Did you mean `val_loss`?"),
     ],
