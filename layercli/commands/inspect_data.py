@@ -11,8 +11,8 @@ from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem, has_errors
 from layercli.io.atomic import report_write_errors, stage_file
-from layercli.reports.console import console, print_json
-from layercli.reports.data_summary import data_json, print_data
+from layercli.reports.console import make_console, print_json
+from layercli.reports.data_summary import data_json, print_data_summary
 from layercli.reports.problems import print_problems, problems_json
 from layercli.workflows.dataset import check_dataset
 from layercli.workflows.preflight import require_data
@@ -52,8 +52,8 @@ def command(
     if json:
         print_json({"ok": not has_problems, **data_json(*found), **problems_json(problems)})
     else:
-        print_data(console(), *found)
-        print_problems(console(), problems)
+        print_data_summary(make_console(), *found)
+        print_problems(make_console(), problems)
     if sheet is not None:
         with report_write_errors("The picture", sheet), stage_file(Path(sheet)) as staging:
             is_written = write_contact_sheet(examined.dataset, staging)
