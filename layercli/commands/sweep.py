@@ -71,9 +71,9 @@ def command(
     )
     progress = SweepProgress(
         out,
-        live=is_terminal(error=json),
+        is_live=is_terminal(error=json),
         metric=plan.sweep.objective.metric,
-        maximizes=plan.is_maximizing,
+        is_maximizing=plan.is_maximizing,
         trial_count=plan.sweep.trial_count,
     )
     group = WorkerPool(

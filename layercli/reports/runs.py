@@ -1,4 +1,4 @@
-"""Runs as a table, and side by side."""
+"""Show runs in a table, or side by side."""
 
 from __future__ import annotations
 
@@ -19,25 +19,29 @@ _MAX_DIFFERENCES = 40
 
 
 def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
-    """A row for each run: how far it came, its best epoch, its test result; and the value that they are sorted by."""
+    """Print a row for each run: epochs, best epoch, test result, time, and the value of ``key``."""
     listed = [run for run in runs if run.state in ("finished", "running", "unfinished")]
     monitors = {str(run.best["monitor"]) for run in listed if run.best}
     test_metrics = {name for run in listed if (name := _test_metric(run.test))}
     max_path_length = max((len(run.path.as_posix()) for run in listed), default=0)
     table = _make_table("run", no_wrap=max_path_length <= console.width // 2)
-    for title in (
-        "epochs", f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best",
-        f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test", "time", "params",
-    ):  # fmt: skip
+    best_title = f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best"
+    test_title = f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test"
+    for title in ("epochs", best_title, test_title, "time", "params"):
         table.add_column(title, justify="right", overflow="fold", no_wrap=title in ("epochs", "time"))
     has_key_column = key is not None and key not in ("run", "name", "epochs", "seconds", "parameters")
     if has_key_column:
         table.add_column(_format_name(str(key)), justify="right", overflow="fold")
     for run in listed:
         table.add_row(
-            _run_title(run), _format_epochs(run), _format_best(run, show_name=len(monitors) > 1), _format_test(run, show_name=len(test_metrics) > 1),
-            _format_time(run), _format_optional_count(run.parameters), *([_format_value(run.value(str(key)))] if has_key_column else []),
-        )  # fmt: skip
+            _run_title(run),
+            _format_epochs(run),
+            _format_best(run, should_name=len(monitors) > 1),
+            _format_test(run, should_name=len(test_metrics) > 1),
+            _format_time(run),
+            _format_optional_count(run.parameters),
+            *([_format_value(run.value(str(key)))] if has_key_column else []),
+        )
     if listed:
         console.print(table)
     for run in runs:
@@ -50,7 +54,7 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
 
 
 def print_run_comparison(console: Console, runs: Sequence[Run], differences: Mapping[str, list[Any]]) -> None:
-    """A column for each run: what came of it, then where their configs differ."""
+    """Print a column for each run: its results, then the differences of the configs."""
     table = _make_table("")
     for run in runs:
         table.add_column(sanitize_text(run.path.as_posix()), justify="right", overflow="fold")
@@ -90,7 +94,7 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
 
 
 _SEPARATE_ROWS = ("run", "name", "state", "epochs", "seconds", "examples_per_second", "parameters")
-"""Results that have lines of their own."""
+"""Results that the table shows in separate rows."""
 
 
 def _make_table(first: str, *, no_wrap: bool = False) -> Table:
@@ -120,25 +124,25 @@ def _format_epochs(run: Run) -> str:
     return f"{run.epochs}/{planned}" if planned is not None else str(run.epochs)
 
 
-def _format_best(run: Run, *, show_name: bool) -> str:
+def _format_best(run: Run, *, should_name: bool) -> str:
     monitor = run.best.get("monitor")
     if monitor is None:
         return ""
-    name = f"{_format_name(monitor)} " if show_name else ""
+    name = f"{_format_name(monitor)} " if should_name else ""
     return f"{name}{format_number(run.best[monitor])} at {_format_value(run.best.get('epoch'))}"
 
 
-def _format_test(run: Run, *, show_name: bool) -> str:
+def _format_test(run: Run, *, should_name: bool) -> str:
     name = _test_metric(run.test)
     return (
         ""
         if name is None
-        else f"{f'{_format_name(name)} ' if show_name else ''}{format_number(run.test[name])}"
+        else f"{f'{_format_name(name)} ' if should_name else ''}{format_number(run.test[name])}"
     )
 
 
 def _test_metric(test: Mapping[str, Any]) -> str | None:
-    """The first metric; the loss where there is none."""
+    """Return the first metric, or the loss if there is no metric; None without results."""
     return next((name for name in test if name != "loss"), "loss" if "loss" in test else None)
 
 

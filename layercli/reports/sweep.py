@@ -1,4 +1,4 @@
-"""A sweep as it goes, and what came of it."""
+"""Show the progress and the results of a sweep."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 TrialRow = Mapping[str, Any]
 _MAX_VALUE_LENGTH = 28
-"""Characters of a value that a table shows."""
+"""Longest value in a table, in characters."""
 
 
 class SweepProgress:
-    """A table of running and best trials on a terminal; elsewhere a line for each trial that has ended."""
+    """A live table of running and best trials on a terminal; otherwise a line for each finished trial."""
 
     def __init__(
-        self, console: Console, *, live: bool, metric: str, maximizes: bool, trial_count: int
+        self, console: Console, *, is_live: bool, metric: str, is_maximizing: bool, trial_count: int
     ) -> None:
         self._console = console
-        self._wants_live = live
+        self._is_live = is_live
         self._metric = metric
-        self._maximizes = maximizes
+        self._is_maximizing = is_maximizing
         self._trial_count = trial_count
         self._live: Live | None = None
         self._reported_trials: set[int] = set()
         self._is_first_update = True
 
     def __enter__(self) -> Self:
-        if self._wants_live:
+        if self._is_live:
             from rich.live import Live
 
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
@@ -50,7 +50,7 @@ class SweepProgress:
             self._live.stop()
 
     def show_trials(self, rows: Sequence[TrialRow]) -> None:
-        """Show what is new."""
+        """Show the changes since the last call."""
         if self._live is not None:
             self._live.update(self._progress_table(rows))
             return
@@ -58,12 +58,12 @@ class SweepProgress:
             if row["number"] in self._reported_trials or row["state"] in ("running", "waiting"):
                 continue
             self._reported_trials.add(row["number"])
-            if not self._is_first_update:  # what an earlier start has finished was told then
+            if not self._is_first_update:  # it has the trials of an earlier start
                 self._console.print(self.format_trial(row), soft_wrap=True)
         self._is_first_update = False
 
     def format_trial(self, row: TrialRow) -> str:
-        """``trial 3  complete  val_accuracy 0.9333  2 epochs  1.2 s  units=16``."""
+        """Return a line such as ``trial 3  complete  val_accuracy 0.9333  2 epochs  1.2 s  units=16``."""
         parts = [f"trial {row['number']}", row["state"]]
         if row["value"] is not None:
             parts.append(f"{self._metric} {format_number(row['value'])}")
@@ -78,49 +78,51 @@ class SweepProgress:
         return "  ".join(parts) + (f"\n  {sanitize_text(row['problem'])}" if row["problem"] else "")
 
     def _progress_table(self, rows: Sequence[TrialRow]) -> Table:
-        ended = [row for row in rows if row["state"] not in ("running", "waiting")]
+        finished = [row for row in rows if row["state"] not in ("running", "waiting")]
         best = sorted(
-            (row for row in ended if row["state"] == "complete"),
+            (row for row in finished if row["state"] == "complete"),
             key=lambda row: row["value"],
-            reverse=self._maximizes,
+            reverse=self._is_maximizing,
         )
-        room = max(3, self._console.height - 8)
-        running = [row for row in rows if row["state"] == "running"][: room // 2]
-        title = f"{len(ended)} of {self._trial_count} trials"
-        return make_trials_table([*running, *best[: room - len(running)]], self._metric, self._console, title)
+        max_rows = max(3, self._console.height - 8)
+        running = [row for row in rows if row["state"] == "running"][: max_rows // 2]
+        title = f"{len(finished)} of {self._trial_count} trials"
+        return make_trials_table(
+            [*running, *best[: max_rows - len(running)]], self._metric, self._console, title
+        )
 
 
 def make_trials_table(
     rows: Sequence[TrialRow], metric: str, console: Console, title: str | None = None
 ) -> Table:
-    """A row for each trial, a column for each parameter that there is room for."""
+    """Return a table with a row for each trial and a column for each parameter that fits the width."""
     from rich import box
     from rich.table import Table
 
     names = list(dict.fromkeys(name for row in rows for name in row["params"]))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
-    for head in ("trial", metric, "epochs"):
-        table.add_column(head, justify="right", no_wrap=True)
+    for header in ("trial", metric, "epochs"):
+        table.add_column(header, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    room = console.width - 34 - len(metric)
-    shown: list[str] = []
+    width_left = console.width - 34 - len(metric)
+    shown_names: list[str] = []
     for name in names:
-        widest = max(len(_format_value(row["params"].get(name, ""))) for row in rows)
-        head = _distinct_suffix(name, names)
-        room -= max(len(head), widest) + 2
-        if room < 0 and shown:
+        value_width = max(len(_format_value(row["params"].get(name, ""))) for row in rows)
+        header = _distinct_suffix(name, names)
+        width_left -= max(len(header), value_width) + 2
+        if width_left < 0 and shown_names:
             break
-        shown.append(name)
-        table.add_column(head, justify="right", overflow="ellipsis", no_wrap=True)
+        shown_names.append(name)
+        table.add_column(header, justify="right", overflow="ellipsis", no_wrap=True)
     for row in rows:
-        cells = [_format_value(row["params"][name]) if name in row["params"] else "" for name in shown]
+        cells = [_format_value(row["params"][name]) if name in row["params"] else "" for name in shown_names]
         value = "" if row["value"] is None else format_number(row["value"])
         table.add_row(str(row["number"]), value, str(row["epochs"] or ""), row["state"], *cells)
     return table
 
 
 def _distinct_suffix(name: str, names: Sequence[str]) -> str:
-    """The end of a path that tells it from the others."""
+    """Return the shortest end of a path that no other path has."""
     steps = name.split(".")
     for length in range(1, len(steps) + 1):
         end = ".".join(steps[-length:])
@@ -135,7 +137,7 @@ def _format_value(value: Any) -> str:
 
 
 def print_sweep_summary(console: Console, summary: Mapping[str, Any]) -> None:
-    """How many trials, the best one, what mattered, and where it all is."""
+    """Print the number of trials, the best ones, the importances and the paths of the results."""
     states = [row["state"] for row in summary["trials"]]
     counts = ", ".join(
         f"{states.count(state)} {state}"

@@ -47,9 +47,8 @@ def test_lock_of_a_killed_process_does_not_block(holder, tmp_path):
 
 
 def test_lock_is_the_flock_of_the_system(tmp_path):
-    with make_lock(tmp_path / "file"), (tmp_path / "file").open("r") as file:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with make_lock(tmp_path / "file"), (tmp_path / "file").open("r") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (tmp_path / "file").open("r") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert is_locked(tmp_path / "file")
