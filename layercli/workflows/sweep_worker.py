@@ -66,13 +66,13 @@ def _make_train_function(
 
 
 class _EpochReporter(SilentProgress):
-    """Passes each epoch on."""
+    """A progress display that passes each epoch to a function."""
 
     def __init__(self, epoch: Callable[[Mapping[str, Any]], None]) -> None:
         self._on_epoch = epoch
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Tell it."""
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
+        """Report a finished epoch."""
         self._on_epoch(record)
 
 
