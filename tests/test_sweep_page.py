@@ -1,4 +1,4 @@
-"""The examples of docs/sweep.md and of configs/sweeps have no problem, and do what the page says."""
+"""The examples of docs/sweep.md and configs/sweeps are valid and do what the page says."""
 
 import re
 from pathlib import Path
@@ -23,13 +23,13 @@ def place(tmp_path):
     return tmp_path
 
 
-def test_every_example_is_found_and_the_base_config_has_no_problem(place):
+def test_all_examples_are_found_and_the_base_config_is_valid(place):
     assert len(EXAMPLES) == PAGE.count("```yaml") == 3
     assert not check_config(str(place / "config.yaml")).problems
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("sweep.yaml", 50), ("blocks.yaml", 24)])
-def test_an_example_has_no_problem(place, name, wanted):
+def test_example_has_no_problem(place, name, wanted):
     plan, warnings = read_sweep_plan(str(place / name))
     assert not warnings
     assert plan.sweep.trial_count == wanted
@@ -38,10 +38,10 @@ def test_an_example_has_no_problem(place, name, wanted):
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "configs" / "sweeps").glob("*.yaml")), ids=lambda path: path.name
 )
-def test_the_sweeps_among_the_configs_have_no_problem(path):
+def test_sweeps_in_configs_have_no_problem(path):
     assert not read_sweep_plan(str(path))[1]
 
 
-def test_every_key_sampler_and_pruner_stands_on_the_page():
+def test_page_documents_every_key_sampler_and_pruner():
     for name in (*SweepConfig.model_fields, *SAMPLERS.names, *PRUNERS.names):
         assert f"`{name}`" in PAGE, name

@@ -9,11 +9,11 @@ import typer
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.layers import print_summary
+from layercli.errors import LayercliError
+from layercli.io.atomic import report_write_errors, stage_file
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
+from layercli.reports.layers import print_model_summary
 from layercli.reports.problems import print_problems
-from layercli.runs import directory as runs
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.plot import PlotOption, ThemeName, ThemeOption, UnfoldOption, write_plot
 from layercli.workflows.preflight import require_memory, require_trust
@@ -65,10 +65,10 @@ def command(
         if json:
             print_json({"ok": True, **build_json(valid), "output": None, "plot": plot})
         else:
-            print_problems(console(error=True), valid.check_result.problems)
-            console().print(f"Drew {plot}.", soft_wrap=True)
+            print_problems(make_console(error=True), valid.check_result.problems)
+            make_console().print(f"Drew {plot}.", soft_wrap=True)
         return
-    with kept_for_json(json):
+    with redirect_stdout_for_json(json):
         built = build_model(valid, trust=trust, should_be_savable=target is not None)
         if target is not None:
             save_model(built.model, target)
@@ -80,11 +80,11 @@ def command(
         weights = {} if built.transfer is None else {"weights": built.transfer.as_json()}
         print_json({"ok": True, **build_json(valid), "output": output, **drawn, **weights})
         return
-    print_problems(console(error=True), valid.check_result.problems)
-    out = console()
+    print_problems(make_console(error=True), valid.check_result.problems)
+    out = make_console()
     out.print(f"{valid.check_result.name}: {len(valid.graph.nodes)} layers")
     batch_size = valid.config.train.batch_size if valid.config.train else 32
-    print_summary(out, valid, batch_size)
+    print_model_summary(out, valid, batch_size)
     for line in describe_transfer(built.transfer, valid) if built.transfer is not None else ():
         out.print(line, soft_wrap=True)
     if target is not None:
@@ -133,12 +133,8 @@ def save_model(model: Any, target: Path) -> None:
     Raises:
         LayercliError: it cannot be written there.
     """
-    try:
-        with runs.stage_file(target) as staging:
-            model.save(staging)
-    except OSError as error:
-        message = f"The model cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
+    with report_write_errors("The model", target), stage_file(target) as staging:
+        model.save(staging)
 
 
 def build_json(valid: ValidConfig) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import typer
 from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem, has_errors
-from layercli.reports.console import console, print_json
-from layercli.reports.data_summary import data_json, print_data
+from layercli.io.atomic import report_write_errors, stage_file
+from layercli.reports.console import make_console, print_json
+from layercli.reports.data_summary import data_json, print_data_summary
 from layercli.reports.problems import print_problems, problems_json
-from layercli.runs import directory as runs
 from layercli.workflows.dataset import check_dataset
 from layercli.workflows.preflight import require_data
 
@@ -52,19 +52,12 @@ def command(
     if json:
         print_json({"ok": not has_problems, **data_json(*found), **problems_json(problems)})
     else:
-        print_data(console(), *found)
-        print_problems(console(), problems)
+        print_data_summary(make_console(), *found)
+        print_problems(make_console(), problems)
     if sheet is not None:
-        try:
-            with runs.stage_file(Path(sheet)) as staging:
-                is_written = write_contact_sheet(examined.dataset, staging)
-                if not is_written:
-                    raise LayercliError(
-                        Problem(
-                            code="unreadable-data", message="The data holds no images to show.", file=config
-                        )
-                    )
-        except OSError as error:
-            message = f"The picture cannot be written: {error.strerror or error}."
-            raise LayercliError(Problem(code="cannot-write", message=message, file=sheet)) from None
+        with report_write_errors("The picture", sheet), stage_file(Path(sheet)) as staging:
+            is_written = write_contact_sheet(examined.dataset, staging)
+            if not is_written:
+                message = "The data holds no images to show."
+                raise LayercliError(Problem(code="unreadable-data", message=message, file=config))
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)

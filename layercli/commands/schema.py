@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from layercli.commands.options import JsonOption
-from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import report_write_errors, write_text
 from layercli.json_schema import config_schema
-from layercli.runs import directory as runs
 
 
 def command(
@@ -27,8 +26,5 @@ def command(
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        runs.write_text(Path(output), text)
-    except OSError as error:
-        message = f"The schema cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=output)) from None
+    with report_write_errors("The schema", output):
+        write_text(Path(output), text)

@@ -1,1 +1,1 @@
-"""Processes that train one model together: who takes part, what differs from one process, a group on this machine."""
+"""Processes that train one model together: cluster, limitations, groups on this machine."""

@@ -1,4 +1,4 @@
-"""Whether this process is one of several that train one model, as ``TF_CONFIG`` and the config say."""
+"""The cluster of this process, as ``TF_CONFIG`` and the config declare it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from layercli.distribution.limitations import find_group_differences, find_unsha
 from layercli.errors import LayercliError, Problem
 
 TF_CONFIG = "TF_CONFIG"
-"""Where TensorFlow's launchers (Kubeflow, ``layercli launch``) say who takes part."""
+"""Environment variable in which TensorFlow's launchers (Kubeflow, ``layercli launch``) declare the cluster."""
 
 
 def join_cluster(valid: ValidConfig) -> list[Problem]:
-    """Make this process one of its group, before TensorFlow is loaded; what will differ from one process, as warnings.
+    """Join the cluster, before TensorFlow is loaded; return warnings about differences from one process.
 
     Raises:
-        LayercliError: the config wants a group and there is none, or ``TF_CONFIG`` cannot be read.
+        LayercliError: The config requires a cluster that ``TF_CONFIG`` does not declare, or its value is invalid.
     """
     distribution = valid.config.train.distribution if valid.config.train is not None else "none"
     if not runtime.is_cli_process or distribution in ("none", "mirrored"):
         return []
     runtime.cluster = _parse_tf_config()
     if distribution == "multi_worker" and runtime.cluster is None:
-        message = "`distribution: multi_worker` needs several processes, but TF_CONFIG names none."
+        message = "`distribution: multi_worker` requires several processes, but TF_CONFIG declares none."
         hint = "Start it with `layercli launch --workers 2 -- train CONFIG`, or see docs/distributed.md."
         raise LayercliError(valid.make_problem(("train", "distribution"), "bad-cluster", message, hint))
     if runtime.cluster is None:
@@ -38,7 +38,7 @@ def join_cluster(valid: ValidConfig) -> list[Problem]:
 
 
 def _parse_tf_config() -> runtime.Cluster | None:
-    """The group that ``TF_CONFIG`` declares, where it has more than one process."""
+    """Return the cluster of ``TF_CONFIG``; None if it has fewer than two processes."""
     text = os.environ.get(TF_CONFIG)
     if not text:
         return None
@@ -46,7 +46,7 @@ def _parse_tf_config() -> runtime.Cluster | None:
         document = json.loads(text)
         return _parse_cluster(document)
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = "The variable TF_CONFIG names no group of workers that can be understood."
+        message = "TF_CONFIG is not a valid cluster specification."
         hint = 'For example {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}.'
         raise LayercliError(Problem(code="bad-cluster", message=message, hint=hint)) from None
 
@@ -65,7 +65,7 @@ def _parse_cluster(document: dict[str, Any]) -> runtime.Cluster | None:
 
 
 def list_local_gpus() -> list[str]:
-    """The GPUs of this machine that may be used, as ``CUDA_VISIBLE_DEVICES`` names them; nothing is loaded."""
+    """Return the visible GPUs of this machine, as in ``CUDA_VISIBLE_DEVICES``, without loading TensorFlow."""
     visible_devices = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible_devices is not None:
         names = [name.strip() for name in visible_devices.split(",")]
@@ -74,7 +74,7 @@ def list_local_gpus() -> list[str]:
 
 
 def count_shared_gpus(valid: ValidConfig) -> int:
-    """How many GPUs of this machine share the training, each with a process of its own; 0 where there are no several."""
+    """Return the number of GPUs of this machine that share the training, one process each; 0 if fewer than two."""
     distribution = valid.config.train.distribution if valid.config.train is not None else "none"
     has_tf_config = TF_CONFIG in os.environ
     if not runtime.is_cli_process or distribution not in ("auto", "mirrored") or has_tf_config:

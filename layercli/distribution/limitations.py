@@ -1,4 +1,4 @@
-"""What a group of processes computes in another way than one process, and what it cannot compute."""
+"""Differences between a group of processes and one process, and losses that a group cannot compute."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ def _iterate_losses(valid: ValidConfig) -> Iterator[tuple[KeyPath, Component]]:
 
 
 def find_unshared_losses(valid: ValidConfig) -> Iterator[Problem]:
-    """Losses that are no means over examples: those of shares do not make that of the whole batch."""
+    """Report losses that are not a mean over examples: shares of a batch cannot be combined."""
     for path, loss in _iterate_losses(valid):
         reduction = getattr(loss, "reduction", None)
         if reduction not in _MEAN_REDUCTIONS:
-            message = f"Several workers share batches, for which a loss must be a mean; this one has `reduction: {reduction}`."
-            hint = "Write `reduction: sum_over_batch_size`, or `distribution: none`."
+            message = f"`reduction` must be a mean because several workers share a batch, got {reduction}."
+            hint = "Use `reduction: sum_over_batch_size`, or `distribution: none`."
             yield valid.make_problem((*path, "reduction"), "bad-cluster", message, hint)
 
 
 def find_group_differences(valid: ValidConfig) -> Iterator[Problem]:
-    """Warnings: what makes the result of a group differ from that of one process."""
+    """Warn about layers and losses whose result in a group differs from that of one process."""
     assert runtime.cluster is not None
     size = runtime.cluster.size
     for path, loss in _iterate_losses(valid):
         if loss.type_name() in ("Dice", "Tversky"):
             message = (
-                f"{loss.type_name()} is computed over each of {size} workers' share of a batch by itself."
+                f"{loss.type_name()} is computed separately on each of {size} workers' share of a batch."
             )
             yield valid.make_problem(path, "differs-in-group", message, severity="warning")
     for node in valid.graph.nodes:
         name, layer = node.layer.type_name(), node.layer
         if name == "BatchNormalization":
-            message = f"BatchNormalization takes its statistics from each of {size} workers' share of a batch by itself."
+            message = f"BatchNormalization computes its statistics separately on each of {size} workers' share of a batch."
             hint = "GroupNormalization or LayerNormalization do not depend on the batch."
         elif any(getattr(layer, rate, 0) for rate in ("rate", "dropout", "recurrent_dropout", "stddev")):
-            message = f"{name} draws other random numbers with {size} workers than with one."
+            message = f"{name} draws different random numbers with {size} workers than with one."
             hint = None
         else:
             continue

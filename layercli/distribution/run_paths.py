@@ -1,4 +1,4 @@
-"""Where the processes of a group write: the first one into the run directory, the others nowhere that lasts."""
+"""The paths to which the processes of a group write: the run directory for the first, scratch for the others."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from layercli import runtime
-from layercli.runs.directory import write_text
+from layercli.io.atomic import write_text
 
 RUN_FILE_VARIABLE = "LAYERCLI_RUN_FILE"
-"""A file into which the first process of a group writes its run directory, for who started the group."""
+"""Environment variable with a file, into which the first process writes its run directory for the launcher."""
 
 
 @contextmanager
 def make_scratch_run_path() -> Iterator[str | None]:
-    """Where a process that is not the first of its group may write, until it ends; None for all others."""
+    """Yield a temporary run directory for a process that is not the first of its group; None for all others."""
     if runtime.cluster is None or runtime.cluster.rank == 0:
         yield None
         return
@@ -27,13 +27,13 @@ def make_scratch_run_path() -> Iterator[str | None]:
 
 
 def copy_run(run: Path, target: str) -> Path:
-    """A copy of a run to go on with, without what the first process may be writing there."""
+    """Copy a run to resume it, without the files that the first process may be writing."""
     shutil.copytree(run, target, ignore=shutil.ignore_patterns(".*"))
     return Path(target)
 
 
 def publish_run_path(run: Path) -> None:
-    """Tell who started the group where its run is."""
+    """Write the run directory for the launcher of the group."""
     if (
         (file := os.environ.get(RUN_FILE_VARIABLE))
         and runtime.cluster is not None

@@ -1,1 +1,1 @@
-"""The run directory: written while a training goes on, listed and compared afterwards."""
+"""Run directories: written during training, listed and compared afterwards."""

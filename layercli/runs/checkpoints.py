@@ -1,4 +1,4 @@
-"""The checkpoints of a run: each complete or absent, held against its hashes, the last few kept."""
+"""The checkpoints of a run: each complete or absent, verified by hashes; only the latest are kept."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layercli.runs.directory import CHECKPOINTS, hash_file, read_umask, sync_to_disk
+from layercli.io.atomic import read_umask, sync_to_disk
+from layercli.io.paths import hash_file
+from layercli.runs.directory import CHECKPOINTS
 
 _ARRAYS_FILE, _STATE_FILE, _HASHES_FILE = "arrays.npz", "state.json", "hashes.json"
 _NAME_PATTERN = re.compile(r"(\d{6,})-(\d{9,})")
 
 
 class DamagedCheckpointError(Exception):
-    """A checkpoint is not what was written."""
+    """A checkpoint was damaged after it was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was read: what is done, and the state there."""
+    """A checkpoint that was read: its position in the training, and the state there."""
 
     path: Path
     epoch: int
-    """Whole epochs that are done."""
+    """Finished epochs."""
     step: int
-    """Steps of the next epoch that are done."""
+    """Finished steps of the next epoch."""
     arrays: Mapping[str, Any]
     state: Mapping[str, Any]
 
@@ -42,10 +44,10 @@ class CheckpointDirectory:
         self._keep = keep
 
     def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
-        """Write a checkpoint, all of it or nothing, and let go of the oldest.
+        """Write a checkpoint atomically, and remove the oldest ones.
 
         Raises:
-            OSError: it cannot be written; what was there before stands.
+            OSError: It cannot be written; earlier checkpoints remain.
         """
         import numpy as np
 
@@ -62,7 +64,7 @@ class CheckpointDirectory:
                 sync_to_disk(staging / name)
             staging.chmod(0o777 & ~read_umask())
             sync_to_disk(staging)
-            self._remove(target)  # a damaged one, or one that an undisturbed run would have written there
+            self._remove(target)  # a damaged one, or that of an earlier attempt
             staging.rename(target)
             sync_to_disk(self._folder)
         except BaseException:
@@ -73,7 +75,7 @@ class CheckpointDirectory:
         return target
 
     def read_latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest checkpoint that is whole, and what is wrong with each newer one."""
+        """Return the newest undamaged checkpoint, and a description of each newer, damaged one."""
         damaged: list[str] = []
         for path in self._list_newest_first():
             try:
@@ -83,13 +85,13 @@ class CheckpointDirectory:
         return None, damaged
 
     def remove_partial(self) -> None:
-        """Remove what a run that was killed has left half written or half removed."""
+        """Remove the half-written and half-removed checkpoints of a process that was killed."""
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             if path.name.startswith(".") and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
 
     def _list_newest_first(self) -> list[Path]:
-        """All checkpoints, the newest first."""
+        """Return the folders of all checkpoints, newest first."""
         checkpoints = (
             [path for path in self._folder.iterdir() if _NAME_PATTERN.fullmatch(path.name)]
             if self._folder.is_dir()
@@ -100,7 +102,7 @@ class CheckpointDirectory:
         )
 
     def _remove(self, path: Path) -> None:
-        """Remove a checkpoint so that no half of one is ever there under its name."""
+        """Remove a checkpoint atomically."""
         if path.exists():
             trash = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
             path.rename(trash / path.name)
@@ -108,10 +110,10 @@ class CheckpointDirectory:
 
 
 def _read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint, held against its hashes.
+    """Read a checkpoint and verify its hashes.
 
     Raises:
-        DamagedError: it is not what was written.
+        DamagedCheckpointError: A file is missing or was modified.
     """
     import numpy as np
 

@@ -1,74 +1,65 @@
-"""The run directory: what a training leaves behind, each file complete or absent."""
+"""The run directory: the files of a training, each complete or absent."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import describe_os_error, write_bytes, write_text
 from layercli.source.dump import to_yaml
 
 RUNS_ROOT = Path("runs")
-CONFIG, MANIFEST, HISTORY, MODEL, SUMMARY, READER_STATE = (
-    "config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json", "data.json",
-)  # fmt: skip
+CONFIG, MANIFEST, HISTORY = "config.yaml", "manifest.json", "history.jsonl"
+MODEL, SUMMARY, READER_STATE = "model.keras", "summary.json", "data.json"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
-"""In that folder: held by the process that trains."""
+"""File in the folder of checkpoints, which the process that trains locks."""
 LATEST = "latest"
-_STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
-"""How files are named while they are written."""
 
 
 def create_run(name: str, run_dir: str | None) -> Path:
-    """A new, empty run directory: ``run_dir``, or the next number under ``runs/<name>/``.
+    """Create a run directory: ``run_dir``, or the next number under ``runs/<name>/``.
 
     Raises:
-        LayercliError: it exists and holds something, or cannot be made.
+        LayercliError: It exists and is not empty, or cannot be created.
     """
-    if run_dir is not None:
-        path = Path(run_dir)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise _make_directory_error(
-                    path, "The run directory is not empty.", "Name a new one; a run is never overwritten."
-                )
-        except OSError as error:
-            raise _make_directory_error(
-                path, f"The run directory cannot be made: {error.strerror}.", None
-            ) from None
-        return path
-    root = RUNS_ROOT / name
+    path = Path(run_dir) if run_dir is not None else RUNS_ROOT / name
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        if root.is_symlink() or not root.resolve().is_relative_to(RUNS_ROOT.resolve()):
-            raise _make_directory_error(root, "A run's name may not lead out of `runs/`.", "Change `name:`.")
-        numbers = [int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()]
-        number = max(numbers, default=0) + 1
-        while True:
-            try:
-                (root / str(number)).mkdir()
-            except FileExistsError:  # another run has just taken it
-                number += 1
-            else:
-                return root / str(number)
+        path.mkdir(parents=True, exist_ok=True)
+        if run_dir is None:
+            return _create_numbered_run(path)
+        is_empty = not any(path.iterdir())
     except OSError as error:
-        raise _make_directory_error(
-            root, f"The run directory cannot be made: {error.strerror}.", None
-        ) from None
+        message = f"The run directory cannot be created: {describe_os_error(error)}."
+        raise _make_directory_error(path, message, None) from None
+    if not is_empty:
+        hint = "Choose a new directory; layercli never overwrites a run."
+        raise _make_directory_error(path, "The run directory is not empty.", hint)
+    return path
+
+
+def _create_numbered_run(root: Path) -> Path:
+    if root.is_symlink() or not root.resolve().is_relative_to(RUNS_ROOT.resolve()):
+        message = "The name of a run must not point outside `runs/`."
+        raise _make_directory_error(root, message, "Change `name:`.")
+    numbers = [int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()]
+    number = max(numbers, default=0) + 1
+    while True:
+        try:
+            (root / str(number)).mkdir()
+        except FileExistsError:  # a concurrent run has just created it
+            number += 1
+        else:
+            return root / str(number)
 
 
 def discard_run(run: Path) -> None:
-    """Remove the directory of a run that has not begun, unless it holds files of others."""
+    """Remove the directory of a run that has not started, unless it contains other files."""
     with suppress(OSError):
         for name in (CONFIG, READER_STATE, MANIFEST, f"{CHECKPOINTS}/{LOCK}"):
             (run / name).unlink(missing_ok=True)
@@ -77,16 +68,9 @@ def discard_run(run: Path) -> None:
         run.rmdir()
 
 
-def remove_partial_files(run: Path) -> None:
-    """Remove what a training that was killed has left half written."""
-    for path in run.iterdir():
-        if _STAGED_NAME.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
-
-
 def update_latest_link(run: Path) -> None:
-    """Let ``runs/latest`` be this run, where it lies under ``runs/``."""
-    with suppress(OSError, ValueError):  # a file system may lack such links
+    """Point ``runs/latest`` at this run, if it is under ``runs/``."""
+    with suppress(OSError, ValueError):  # some file systems have no links
         target = run.resolve().relative_to(RUNS_ROOT.resolve())
         staging = RUNS_ROOT / f".{LATEST}-{os.getpid()}"
         staging.symlink_to(target, target_is_directory=True)
@@ -96,87 +80,18 @@ def update_latest_link(run: Path) -> None:
             staging.unlink(missing_ok=True)
 
 
-def sync_to_disk(path: Path) -> None:
-    """Have a file, or the entries of a directory, on disk before going on."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:  # a directory, on a system that cannot
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def stage_file(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    staging = Path(name)
-    try:
-        yield staging
-        with staging.open("rb+") as file:
-            os.fsync(file.fileno())
-        staging.chmod(0o666 & ~read_umask())
-        staging.replace(path)
-        sync_to_disk(path.parent)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, all of it or nothing."""
-    with stage_file(path) as staging:
-        staging.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file, all of it or nothing."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
 def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a YAML file in the order of its keys, all of it or nothing."""
+    """Write a YAML file in the order of its keys."""
     write_text(path, to_yaml(document))
 
 
 def write_config(run: Path, valid: ValidConfig, name: str = CONFIG) -> None:
-    """The resolved config, every default written out, and the files of the user's code: it trains by itself."""
+    """Write the resolved config with all defaults, and the custom code files: it can be trained from there."""
     write_yaml(run / name, valid.to_resolved_dict(is_for_run=True))
     for relative_path, file in valid.code_files.items():
         target = run / relative_path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with stage_file(target) as staging:
-            staging.write_bytes(file.read_bytes())
-
-
-def write_json_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
-    """Write a file of a line of JSON for each document, all of it or nothing."""
-    write_text(path, "".join(map(_format_json_line, documents)))
-
-
-def append_json_line(path: Path, document: Mapping[str, Any]) -> None:
-    """Add a line of JSON to a file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_format_json_line(document))
-
-
-def _format_json_line(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_umask() -> int:
-    """What permissions new files of this process lack."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        write_bytes(target, file.read_bytes())
 
 
 def _make_directory_error(path: Path, message: str, hint: str | None) -> LayercliError:

@@ -1,4 +1,4 @@
-"""Runs as they lie on the disk: found, and read as far as they can be; no framework is loaded."""
+"""Find and read runs on disk, however incomplete they are; no framework is loaded."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError
 from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
+from layercli.io.atomic import describe_os_error
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
 from layercli.runs.lock import is_locked
 from layercli.source.load import load_yaml
@@ -23,19 +24,19 @@ from layercli.source.load import load_yaml
 RunState = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
 
 _MAX_FILE_BYTES = 256 << 20
-"""What a file of a run may hold, to be read."""
+"""Largest file of a run that is read."""
 _MAX_DEPTH = 16
-"""Folders below which nobody looks for runs."""
+"""Deepest folder in which runs are searched."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A directory of a run, with what could be read of it."""
+    """A run directory, with everything that could be read."""
 
     path: Path
     state: RunState
     note: str | None = None
-    """What is wrong with it, where something is."""
+    """Its problem, if it has one."""
     epochs: int | None = None
     best: Mapping[str, Any] = field(default_factory=dict)
     test: Mapping[str, Any] = field(default_factory=dict)
@@ -45,12 +46,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name under which the run was made: its folder's, or that of the folder which holds it by number."""
+        """The name of the run: that of its folder, or of the parent folder if its own is a number."""
         return self.path.parent.name if self.path.name.isdecimal() else self.path.name
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The values of its config by their paths, layers by their names; none where it cannot be read."""
+        """The values of its config by path, layers by name; empty if it cannot be read."""
         try:
             return dict(_flatten_values(load_yaml(str(self.path / CONFIG)).to_plain(), ""))
         except LayercliError:
@@ -58,34 +59,39 @@ class Run:
 
     @property
     def planned_epochs(self) -> int | None:
-        """How many epochs the config asks for."""
+        """The number of epochs in the config."""
         epochs: int | None = _parse_number(self.config.get("train.epochs"), int)
         return epochs
 
     @property
     def results(self) -> dict[str, Any]:
-        """What came of it, by the names by which runs are chosen and sorted."""
+        """The results, by the keys for filtering and sorting."""
+        best = {f"best_{key}" if key == "epoch" else key: value for key, value in self.best.items()}
         values = {
-            "run": self.path.as_posix(), "name": self.name, "state": self.state, "epochs": self.epochs,
-            **{f"best_{key}" if key == "epoch" else key: value for key, value in self.best.items() if key != "monitor"},
+            "run": self.path.as_posix(),
+            "name": self.name,
+            "state": self.state,
+            "epochs": self.epochs,
+            **{key: value for key, value in best.items() if key != "monitor"},
             **{f"test_{name}": value for name, value in self.test.items()},
-            "seconds": self.seconds, "examples_per_second": self.examples_per_second,
+            "seconds": self.seconds,
+            "examples_per_second": self.examples_per_second,
             "parameters": self.parameters,
-        }  # fmt: skip
+        }
         return {key: value for key, value in values.items() if value is not None}
 
     def value(self, key: str) -> Any:
-        """A result, or a value of the config by its path; None where there is none."""
+        """Return a result, or a value of the config by its path; None if there is neither."""
         results = self.results
         return results[key] if key in results else self.config.get(key)
 
     def direction_of(self, key: str) -> str | None:
-        """Which way a result is better, "min" or "max"; None where its config does not tell."""
+        """Return "min" or "max", whichever is better for a result; None if the config does not say."""
         section = _read_train_section(self.path)
         return monitor_direction(key.removeprefix("test_"), section) if section is not None else None
 
     def as_json(self) -> dict[str, Any]:
-        """The row that ``runs --json`` prints."""
+        """Return the row of ``runs --json``."""
         return {
             "run": self.path.as_posix(),
             "name": self.name,
@@ -101,10 +107,10 @@ class Run:
 
 
 def find_runs(root: Path) -> Iterator[Run]:
-    """Every run in a directory or below it, in the order of names and numbers; the directory itself may be one.
+    """Yield the runs in a directory, ordered by name and number; the directory itself may be a run.
 
     Raises:
-        OSError: the directory cannot be read.
+        OSError: The directory cannot be read.
     """
     if is_run(root):
         yield read_run(root)
@@ -113,7 +119,7 @@ def find_runs(root: Path) -> Iterator[Run]:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a directory is meant as a run: by what is in it, or by where it is."""
+    """Return whether a directory is a run, judged by its files or its location."""
     if path.name.isdecimal() and path.parent.parent.name == RUNS_ROOT.name:
         return True
     return any((path / name).is_file() for name in (MANIFEST, HISTORY, SUMMARY))
@@ -132,24 +138,24 @@ def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:
             elif max_depth:
                 yield from _find_runs_below(path, max_depth - 1)
         except OSError as error:
-            yield Run(path, "damaged", f"it cannot be read: {error.strerror}")
+            yield Run(path, "damaged", f"it cannot be read: {describe_os_error(error)}")
 
 
 def _name_sort_key(name: str) -> tuple[bool, int, str]:
-    """Numbers by their size, before names."""
+    """Sort numbers by value, before names."""
     is_number = name.isascii() and name.isdecimal()
     return not is_number, int(name[:300]) if is_number else 0, name
 
 
 def read_run(path: Path) -> Run:
-    """What a directory tells of its run, however much of it there is."""
+    """Read a run from its directory, as far as it is written."""
     names = {entry.name for entry in path.iterdir()}
     if not names:
-        return Run(path, "empty", "nothing has been written into it yet")
+        return Run(path, "empty", "nothing has been written to it yet")
     if CHECKPOINTS in names and is_locked(path):
         return _read_unfinished_run(path, "running")
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
-        return Run(path, "foreign", "it holds no file of a run")
+        return Run(path, "foreign", "it contains no files of a run")
     if SUMMARY not in names:
         return _read_unfinished_run(path, "unfinished")
     try:
@@ -171,7 +177,7 @@ def read_run(path: Path) -> Run:
 
 
 def _read_unfinished_run(path: Path, state: RunState) -> Run:
-    """A run that has a history at most; its last line may be half written."""
+    """Read a run that is not finished; the last line of its history may be incomplete."""
     records: list[dict[str, Any]] = []
     damaged_line = 0
     try:
@@ -192,7 +198,7 @@ def _read_unfinished_run(path: Path, state: RunState) -> Run:
     return Run(
         path,
         "damaged" if damaged_line else state,
-        f"{HISTORY} is damaged in line {damaged_line}" if damaged_line else None,
+        f"{HISTORY} is damaged at line {damaged_line}" if damaged_line else None,
         epochs=len(records),
         best=_filter_metrics(find_best_epoch(records, _read_train_section(path))),
         seconds=round(sum(seconds), 3) if records else None,
@@ -200,7 +206,7 @@ def _read_unfinished_run(path: Path, state: RunState) -> Run:
 
 
 def _read_train_section(path: Path) -> TrainSection | None:
-    """How the run learns, where its config still says so."""
+    """Read the `train` section of the run's config; None if it is invalid."""
     try:
         document = load_yaml(str(path / CONFIG)).to_plain()
         return TrainSection.model_validate(document.get("train"))
@@ -217,26 +223,26 @@ def _read_text(path: Path) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     document = json.loads(_read_text(path))
     if not isinstance(document, dict):
-        raise ValueError("it is no mapping")
+        raise ValueError("it is not a mapping")
     return document
 
 
 def _describe_error(error: Exception) -> str:
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (
-        "it is not JSON" if isinstance(error, (json.JSONDecodeError, RecursionError)) else str(error)
-    )  # fmt: skip
+        return describe_os_error(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return "it is not JSON" if isinstance(error, (json.JSONDecodeError, RecursionError)) else str(error)
 
 
 def _parse_number(value: Any, kind: type) -> Any:
-    """A number as it should be; None for all else."""
+    """Return a finite number as ``kind``; None for other values."""
     is_finite = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return kind(value) if is_finite else None
 
 
 def _filter_metrics(value: Any) -> dict[str, Any]:
-    """Names and numbers, and the name of what was watched; whatever else a damaged file holds is left out."""
+    """Return the numbers by name and the monitored name, without other values of a damaged file."""
     if not isinstance(value, Mapping):
         return {}
     metrics = {
@@ -250,7 +256,7 @@ def _filter_metrics(value: Any) -> dict[str, Any]:
 
 
 def _flatten_values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Each value that is neither a mapping nor a list of mappings, by its path."""
+    """Yield each value that is neither a mapping nor a list of mappings, with its path."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _flatten_values(item, f"{path}.{key}" if path else str(key))

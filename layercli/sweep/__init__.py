@@ -1,1 +1,1 @@
-"""A sweep: many trainings of one config with values drawn by Optuna, by one process or by many machines."""
+"""Sweeps: many trainings of one config with values drawn by Optuna, on one or several machines."""

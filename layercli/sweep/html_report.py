@@ -1,13 +1,12 @@
-"""The page with a sweep's plots: one file that loads nothing from elsewhere."""
+"""The page with a sweep's plots: one file without external resources."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from layercli.sweep.importance import compute_importances
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import silence_optuna
+from layercli.sweep.trials import compute_importances, silence_optuna
 
 if TYPE_CHECKING:
     import optuna
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
-"""What a browser lets the page do, whatever stands in it: run its own script, and load nothing."""
+"""Allows the page to run its own script and to load nothing, whatever it contains."""
 
 
 def render_report_page(plan: SweepPlan, study: optuna.Study) -> str:
-    """HTML: how the best value developed, the trials in parallel coordinates, and what mattered."""
+    """Return the HTML page: history of the best value, trials in parallel coordinates, importances."""
     from optuna import visualization
 
     metric = plan.sweep.objective.metric
@@ -44,7 +43,7 @@ def render_report_page(plan: SweepPlan, study: optuna.Study) -> str:
 
 
 def _escape_study(study: optuna.Study) -> optuna.Study:
-    """The finished trials in memory, what a person wrote as text that no browser takes for markup."""
+    """Copy the finished trials into memory, with names and choices escaped for HTML."""
     import optuna
     from optuna.distributions import CategoricalDistribution
 

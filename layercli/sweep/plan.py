@@ -1,4 +1,4 @@
-"""A sweep file, read and held against its base config; TensorFlow is not loaded."""
+"""Read a sweep file and check it against its base config. TensorFlow is not loaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from layercli.check import (
 from layercli.config.language.expand import name_entries
 from layercli.config.sweep.search_space import Choice, SearchParameter
 from layercli.config.sweep.section import SweepConfig
-from layercli.config.training.log_names import collect_log_names as logged_by
+from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.suggestions import did_you_mean
@@ -32,28 +32,38 @@ from layercli.source.nodes import KeyPath, YamlNode, problem_in, sanitize_text
 from layercli.source.overrides import apply_overrides, set_node, split_key
 
 _VALUE_PROBLEM_CODES: Final = frozenset(
-    {"bad-override", "unknown-key", "unknown-type", "unknown-value", "wrong-type", "wrong-length", "out-of-range",
-     "refused-type", "not-finite", "bad-name"}
-)  # fmt: skip
-"""Problems that a value has by itself, whatever is drawn for the others."""
+    (
+        "bad-name",
+        "bad-override",
+        "not-finite",
+        "out-of-range",
+        "refused-type",
+        "unknown-key",
+        "unknown-type",
+        "unknown-value",
+        "wrong-length",
+        "wrong-type",
+    )
+)
+"""Codes of problems that do not depend on the values of other parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """A sweep, its base config, and where in that each parameter goes."""
+    """A sweep, its base config, and the position of each parameter in it."""
 
     sweep: SweepConfig
     document: YamlNode
-    """The sweep file, with its lines."""
+    """The sweep file, with line numbers."""
     base_file: str
     base_document: YamlNode
     base: ValidConfig
     parameter_paths: Mapping[str, KeyPath]
-    """Each parameter's path in the base config: by index where it is written by a layer's name."""
+    """Each parameter's path in the base config, with indices instead of layer names."""
 
     @property
     def name(self) -> str:
-        """The sweep's name: its own, else the file's."""
+        """The name of the sweep; by default that of its file."""
         if self.sweep.name is not None:
             return self.sweep.name
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.document.mark.source.name).stem).strip("-")
@@ -61,7 +71,7 @@ class SweepPlan:
 
     @property
     def is_maximizing(self) -> bool:
-        """Whether more is better."""
+        """Whether a larger objective is better."""
         assert self.base.config.train is not None
         direction = self.sweep.objective.direction
         return (direction or monitor_direction(self.sweep.objective.metric, self.base.config.train)) in (
@@ -71,7 +81,7 @@ class SweepPlan:
 
     @property
     def identity(self) -> str:
-        """What trials of this sweep have in common with those of an earlier start: base config, space and objective."""
+        """Hash of the base config, space and objective: a resumed sweep must have the same."""
         sweep = self.sweep.to_plain()
         identifying = {key: sweep[key] for key in ("space", "objective")} | {
             "base": self.base_document.to_plain()
@@ -79,27 +89,27 @@ class SweepPlan:
         return hashlib.sha256(json.dumps(identifying, sort_keys=True).encode()).hexdigest()
 
     def check_values(self, values: Mapping[str, Any]) -> CheckResult:
-        """The base config with what was drawn in place, checked."""
+        """Check the base config with the drawn values."""
         try:
             return check_document(_insert_values(self, values))
         except LayercliError as error:
             return CheckResult(self.base_file, error.problems)
 
     def value_of(self, name: str, drawn: Any) -> Any:
-        """What stands in the config for what was drawn: a choice's value for its label."""
+        """Return the config's value for a drawn one: for a choice, the value of its label."""
         parameter = self.sweep.parameters[name]
         return parameter.choice[parameter.labels.index(drawn)] if isinstance(parameter, Choice) else drawn
 
     def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> Problem:
-        """A problem that points into the sweep file."""
+        """Return a problem with its position in the sweep file."""
         return problem_in(self.document, path, code, message, hint=hint)
 
 
 def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan, list[Problem]]:
-    """Read a sweep file; warnings tell of values whose configs will not pass the check.
+    """Read a sweep file; return warnings about values whose configs are invalid.
 
     Raises:
-        LayercliError: everything that is wrong with it, and with its base config.
+        LayercliError: All problems of the sweep file and its base config.
     """
     document = load_yaml(file)
     problems: list[Problem] = []
@@ -120,15 +130,15 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
         raise LayercliError([*problems, *error.problems]) from None
     if valid.config.train is None or valid.config.data is None:
         missing = "train" if valid.config.train is None else "data"
-        message = f"The base config has no `{missing}`: there is nothing to sweep."
+        message = f"The base config has no `{missing}`, so there is nothing to sweep."
         hint = f"Add `{missing}:` to {base_file}."
         problems.append(problem_in(document, ("base",), "missing-key", message, hint=hint))
         raise LayercliError(problems)
-    places = _find_parameter_paths(document, base_document, problems)
+    parameter_paths = _find_parameter_paths(document, base_document, problems)
     problems += _check_objective(document, valid)
     if sweep is None:
         raise LayercliError(problems)
-    plan = SweepPlan(sweep, document, base_file, base_document, valid, places)
+    plan = SweepPlan(sweep, document, base_file, base_document, valid, parameter_paths)
     problems += _check_sampler(plan)
     if not has_errors(problems):
         problems += _check_probes(plan)
@@ -143,7 +153,7 @@ def _copy_root(root: YamlNode) -> YamlNode:
 
 
 def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
-    """The base config's nodes with these values, each at its place in the sweep file."""
+    """Return the base config with these values, which keep their positions in the sweep file."""
     root = _copy_root(plan.base_document)
     for name, drawn in values.items():
         path: KeyPath = ("space", name)
@@ -159,44 +169,45 @@ def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
 
 
 def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Problem]) -> dict[str, KeyPath]:
-    """Each parameter's path in the base config; what has none, or lies inside another, is a problem."""
-    places: dict[str, KeyPath] = {}
+    """Return each parameter's path in the base config. Report unknown and nested paths."""
+    paths: dict[str, KeyPath] = {}
     space = document.find(("space",))
     for name in space.value if space is not None and isinstance(space.value, dict) else ():
         path: KeyPath = ("space", name)
         steps = split_key(name)
         if steps is None or len(steps) > 100:
-            message = f"`{sanitize_text(name, limit=60)}` is no path of a config."
+            message = f"`{sanitize_text(name, limit=60)}` is not a path of a config."
             hint = "For example `model.layers.head.units` or `train.optimizer.learning_rate`."
             problems.append(problem_in(document, path, "bad-space", message, hint=hint, at_key=True))
             continue
         mark = document.find_mark(path, key=True)
         try:
-            places[name] = set_node(_copy_root(base), steps, YamlNode(None, mark), mark, name_entries)
+            paths[name] = set_node(_copy_root(base), steps, YamlNode(None, mark), mark, name_entries)
         except LayercliError as error:
             problems += error.problems
-    for name, inner in places.items():
-        for other, outer in places.items():
+    for name, inner in paths.items():
+        for other, outer in paths.items():
             if name != other and inner[: len(outer)] == outer and (inner != outer or name > other):
-                message = f"`{sanitize_text(name)}` lies inside `{sanitize_text(other)}`, which is drawn as a whole."
-                problems.append(
-                    problem_in(document, ("space", name), "bad-space", message,
-                               hint="Draw one of them.", at_key=True)
-                )  # fmt: skip
-    return places
+                message = (
+                    f"`{sanitize_text(name)}` is inside `{sanitize_text(other)}`, which is drawn as a whole."
+                )
+                hint = "Draw only one of them."
+                path = ("space", name)
+                problems.append(problem_in(document, path, "bad-space", message, hint=hint, at_key=True))
+    return paths
 
 
 def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
-    """An objective that training does not log, or that nobody knows which way is better."""
+    """Check that training logs the objective, and that its direction is known."""
     train, data = base.config.train, base.config.data
     assert train is not None
     assert data is not None
     path: KeyPath = ("objective", "metric")
     named, direction = document.find(path), document.find(("objective", "direction"))
     if named is None or not isinstance(named.value, str):
-        return []  # which is a problem of its own
+        return []  # reported already
     metric = named.value
-    logged = list(logged_by(train, base.graph.output_references))
+    logged = list(collect_log_names(train, base.graph.output_references))
     if data.split.validation != 0:
         logged += [f"val_{name}" for name in logged]
     if metric not in logged:
@@ -204,34 +215,32 @@ def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
         hint = did_you_mean(metric, logged, otherwise=f"It logs {', '.join(f'`{name}`' for name in logged)}.")
         if metric.startswith("val_") and metric.removeprefix("val_") in logged:
             message = f"`{metric}` needs validation examples, but there are none."
-            hint = "Hold some out in the base config: `data: {split: {validation: 0.1}}`."
+            hint = "Add some in the base config: `data: {split: {validation: 0.1}}`."
         return [problem_in(document, path, "unknown-monitor", message, hint=hint)]
     if (direction is None or direction.value is None) and monitor_direction(metric, train) is None:
-        message = f"Keras cannot tell whether more or less of `{metric}` is better."
+        message = f"Keras does not define whether a larger or smaller `{metric}` is better."
         hint = "Add `direction: maximize` or `minimize`."
         return [problem_in(document, path, "unknown-mode", message, hint=hint)]
     return []
 
 
 def _check_sampler(plan: SweepPlan) -> list[Problem]:
-    """Parameters that the sampler cannot draw."""
+    """Check that the sampler can draw every parameter."""
     kind = plan.sweep.declared_sampler.type_name()
     problems = []
     for name, parameter in plan.sweep.parameters.items():
         if plan.sweep.combination_count is not None and parameter.grid_values is None:
-            message = (
-                f"{kind} takes every combination, but the values of `{sanitize_text(name)}` have no number."
-            )
+            message = f"{kind} tries every combination, but the values of `{sanitize_text(name)}` cannot be enumerated."
             hint = "Give the range a `step` and no `log`, or use `choice`."
             problems.append(plan.problem(("space", name), "bad-space", message, hint))
         if kind == "CmaEsSampler" and isinstance(parameter, Choice):
-            message = f"CmaEsSampler draws numbers; `{sanitize_text(name)}` is a choice."
+            message = f"CmaEsSampler draws only numbers, but `{sanitize_text(name)}` is a choice."
             problems.append(plan.problem(("space", name), "bad-space", message, "Use TPESampler."))
     return problems
 
 
 def _check_probes(plan: SweepPlan) -> list[Problem]:
-    """What is wrong with single values, the others as in the base config."""
+    """Check single values, with the others as in the base config."""
     problems: list[Problem] = []
     file = plan.document.mark.source.name
     for name, parameter in plan.sweep.parameters.items():
@@ -243,16 +252,17 @@ def _check_probes(plan: SweepPlan) -> list[Problem]:
             ]
             problems += [problem for problem in value_errors if problem not in problems]
             if errors and not value_errors:
-                problems.append(_make_warning(plan, name, parameter, probe, errors[0]))
+                problems.append(_make_probe_warning(plan, name, parameter, probe, errors[0]))
     return problems
 
 
-def _make_warning(
+def _make_probe_warning(
     plan: SweepPlan, name: str, parameter: SearchParameter, probe: Any, problem: Problem
 ) -> Problem:
     path: KeyPath = ("space", name)
     if isinstance(parameter, Choice):
         path = (*path, "choice", parameter.labels.index(probe))
-    message = f"With `{sanitize_text(name)}: {sanitize_text(str(probe), limit=60)}` the config has a problem: {problem.full_message}"
-    hint = "Trials whose config has a problem are pruned before they begin."
+    value = sanitize_text(str(probe), limit=60)
+    message = f"With `{sanitize_text(name)}: {value}` the config is invalid: {problem.full_message}"
+    hint = "Trials with an invalid config are pruned before they start."
     return problem_in(plan.document, path, "bad-space", message, hint=hint, severity="warning")

@@ -1,4 +1,4 @@
-"""What came of a sweep, as plain data, and what it leaves behind."""
+"""The results of a sweep: as plain data, and as files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, require_valid
 from layercli.errors import LayercliError
+from layercli.io.atomic import write_text
 from layercli.runs import directory as runs
 from layercli.sweep.html_report import render_report_page
-from layercli.sweep.importance import compute_importances
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, tally_trials
+from layercli.sweep.trials import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, compute_importances, tally_trials
 
 if TYPE_CHECKING:
     import optuna
@@ -26,11 +26,11 @@ _STATE_NAMES: Final = {
     "RUNNING": "running",
     "WAITING": "waiting",
 }
-"""Optuna's states as we write them."""
+"""Our names of Optuna's states."""
 
 
 def list_trial_rows(plan: SweepPlan, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
-    """The trials that count, by their numbers."""
+    """Return a row for each trial that counts, by number."""
     return [_build_row(plan, trial) for trial in tally_trials(trials).trials]
 
 
@@ -55,39 +55,39 @@ def _build_row(plan: SweepPlan, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def find_best_row(plan: SweepPlan, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The best of the trials that are complete."""
+    """Return the best complete trial."""
     complete = [row for row in rows if row["state"] == "complete"]
     choose = max if plan.is_maximizing else min
     return choose(complete, key=lambda row: row["value"]) if complete else None
 
 
 def build_trial_config(plan: SweepPlan, study: optuna.Study, number: int) -> ValidConfig:
-    """The config of a trial.
+    """Return the config of a trial.
 
     Raises:
-        LayercliError: the base config was changed, and does not take the trial's values any more.
+        LayercliError: The base config has changed and no longer accepts the trial's values.
     """
     return require_valid(plan.check_values(study.get_trials(deepcopy=False)[number].params))
 
 
 def write_results(plan: SweepPlan, study: optuna.Study, directory: Path, number: int) -> None:
-    """Write the best config, which trains by itself, and the page with the plots."""
+    """Write the config of a trial, which can be trained as it is, and the page with the plots."""
     runs.write_config(directory, build_trial_config(plan, study, number), BEST_CONFIG)
-    runs.write_text(directory / REPORT_PAGE, render_report_page(plan, study))
+    write_text(directory / REPORT_PAGE, render_report_page(plan, study))
 
 
 def summarize_sweep(plan: SweepPlan, study: optuna.Study, directory: Path) -> dict[str, Any]:
-    """What ``sweep --json`` prints; the best config and the page are written.
+    """Return the summary of ``sweep --json``, and write the best config and the page with the plots.
 
     Raises:
-        LayercliError: no trial is complete.
+        LayercliError: No trial is complete.
     """
     rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
     best = find_best_row(plan, rows)
     if best is None:
         last_problem = next((row["problem"] for row in reversed(rows) if row["problem"]), None)
-        message = f"None of {len(rows)} trials is complete." + (
-            f" The last one: {last_problem}" if last_problem else ""
+        message = f"None of the {len(rows)} trials is complete." + (
+            f" The last problem: {last_problem}" if last_problem else ""
         )
         raise LayercliError(plan.problem(("space",), "no-trial", message))
     write_results(plan, study, directory, best["number"])

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners as a sweep declares them."""
+"""Build Optuna's samplers and pruners from the sweep file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from optuna.samplers import BaseSampler
 
 from layercli.schema.component import Component
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import count_earlier_trials
+from layercli.sweep.trials import count_earlier_trials
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
 _SHARED_SEQUENCE_SAMPLERS = ("GridSampler", "BruteForceSampler", "QMCSampler")
-"""What these draw is one sequence, of which each process must know the same."""
+"""Samplers that draw from one sequence, which must be the same in each process."""
 
 
 def make_sampler(plan: SweepPlan) -> BaseSampler:
-    """The plan's sampler, which draws the same for a trial of the same number and the same trials before."""
+    """Return the plan's sampler, which depends only on the trial's number and the earlier trials."""
     return _PerTrialSampler(plan)
 
 
 def make_pruner(plan: SweepPlan) -> optuna.pruners.BasePruner:
-    """The plan's pruner."""
+    """Return the plan's pruner."""
     pruner: optuna.pruners.BasePruner = _build_pruner(plan.sweep.declared_pruner)
     return pruner
 
@@ -54,24 +54,23 @@ def _build_sampler(plan: SweepPlan, number: int) -> BaseSampler:
 
 
 class _CombinationSampler(optuna.samplers.GridSampler):
-    """Every combination once, in an order that the seed tells: each trial takes the one whose turn it is.
+    """A sampler that takes every combination once, in an order that depends on the seed.
 
-    Optuna's own samplers draw among those that are left, where two workers may draw the same at the same moment.
+    Each trial takes the combination at its own position. Optuna's samplers draw from the remaining combinations, where
+    two workers may draw the same one at the same moment.
     """
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if (
-            "grid_id" not in trial.system_attrs
-        ):  # what is tried again has it already, if its worker came so far
+        if "grid_id" not in trial.system_attrs:  # a retry may have inherited it
             combination = count_earlier_trials(trial, study.get_trials(deepcopy=False)) % len(self._all_grids)
             for key, value in (("search_space", self._search_space), ("grid_id", combination)):
                 study._storage.set_trial_system_attr(trial._trial_id, key, value)
 
 
 class _PerTrialSampler(BaseSampler):
-    """A sampler made anew for each trial, seeded by the trial's number.
+    """A new sampler for each trial, seeded by the trial's number.
 
-    One that lived as long as its process would draw the same values again in each process, and after each start.
+    A sampler for all trials of a process would repeat its values in each process, and after each restart.
     """
 
     def __init__(self, plan: SweepPlan) -> None:
@@ -79,7 +78,7 @@ class _PerTrialSampler(BaseSampler):
         self._sampler = _build_sampler(plan, 0)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        # Before anything is drawn: from now on others see that the trial's process lives.
+        # Before the first draw: other processes can see from now on that this one is alive.
         study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
         self._sampler = _build_sampler(self._plan, trial.number)
         self._sampler.before_trial(study, trial)
@@ -109,4 +108,4 @@ class _PerTrialSampler(BaseSampler):
         self._sampler.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
-        """Nothing: the seed is the trial's number."""
+        """Do nothing: the seed is the trial's number."""

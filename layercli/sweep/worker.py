@@ -1,4 +1,4 @@
-"""A worker: takes trials of a study until enough are finished."""
+"""A worker: runs trials of a study until enough are finished."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import (
+from layercli.sweep.trials import (
     EPOCH_KEY,
     PROBLEM_KEY,
     RUN_KEY,
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     import optuna
 
 _POLL_SECONDS = 0.3
-"""Seconds between two looks at whether another worker's trial is to be tried again."""
+"""Seconds between two checks for trials that need a retry."""
 
 
 TrainFunction: TypeAlias = Callable[[ValidConfig, Path, Callable[[Mapping[str, Any]], None]], None]
-"""Trains a config into a run directory and tells each epoch's record; may be left by an exception."""
+"""Trains a config into a run directory and passes on each epoch's record. The callback may raise an exception."""
 
 
 class _TrialPrunedError(BaseException):
-    """Leaves a training in the middle; no ``Exception``, so that nothing on the way takes it for a failure."""
+    """Aborts a training. It is not an ``Exception``, so that no handler treats it as a failure."""
 
 
 class _TrialFailedError(Exception):
-    """A trial that ended without a result; why stands in its attributes."""
+    """A trial ended without a result; its attributes contain the reason."""
 
 
 def run_worker(
@@ -54,9 +54,9 @@ def run_worker(
     deadline: float | None,
     patience: float,
 ) -> None:
-    """Run trials until as many as are wanted are finished, by whatever process, or the deadline has passed.
+    """Run trials until all workers together have finished the wanted number, or the deadline has passed.
 
-    ``deadline`` is a time of ``time.time``; ``patience`` the seconds after which a silent worker counts as dead.
+    ``deadline`` is a time of ``time.time``; a worker that is silent for ``patience`` seconds counts as crashed.
     """
     import optuna
 
@@ -84,7 +84,7 @@ def run_worker(
 def _run_trial(
     trial: optuna.Trial, plan: SweepPlan, study: optuna.Study, directory: Path, train: TrainFunction
 ) -> float:
-    """One trial: its objective's best value over the epochs."""
+    """Run one trial and return the best value of the objective over its epochs."""
     import optuna
 
     trial.set_user_attr(WORKER_KEY, [*identify_process(), trial.number])
@@ -113,14 +113,16 @@ def _run_trial(
         trial.set_user_attr(PROBLEM_KEY, f"{type(error).__name__}: {error}")
         raise _TrialFailedError from None
     if objective.best is None:
-        trial.set_user_attr(PROBLEM_KEY, f"{plan.sweep.objective.metric} was never a number.")
+        trial.set_user_attr(
+            PROBLEM_KEY, f"{plan.sweep.objective.metric} was not a finite number in any epoch."
+        )
         raise _TrialFailedError
     trial.set_user_attr(EPOCH_KEY, objective.epoch)
     return objective.best
 
 
 class _ObjectiveTracker:
-    """The objective, epoch by epoch."""
+    """The objective of a trial over its epochs."""
 
     def __init__(self, trial: optuna.Trial, plan: SweepPlan, valid: ValidConfig) -> None:
         assert valid.config.train is not None
@@ -132,7 +134,7 @@ class _ObjectiveTracker:
         self._epochs = valid.config.train.epochs
 
     def report(self, record: Mapping[str, Any]) -> None:
-        """Tell the storage, and end the training if the pruner says so."""
+        """Report an epoch to the storage, and abort the training if the pruner decides so."""
         value = record.get(self._metric)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return

@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from layercli.check import check_config
-from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import stage_file
+from layercli.errors import Problem
+from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.source.load import YamlLoader, split_lines
 
 _SUGGESTION_PATTERN = re.compile(r"Did you mean `([^`]+)`\?")
@@ -58,14 +58,10 @@ def write_fixed_file(file: str, text: str) -> None:
         LayercliError: it cannot be written.
     """
     path = Path(file).resolve()  # a link stays a link
-    try:
+    with report_write_errors("The file", file):
         mode = path.stat().st_mode
-        with stage_file(path) as staging:
-            staging.write_bytes(text.encode())
+        write_bytes(path, text.encode())
         path.chmod(mode)
-    except OSError as error:
-        message = f"The file cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=file)) from None
 
 
 def _apply_safe_edits(file: str, text: str) -> str:

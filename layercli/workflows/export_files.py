@@ -11,7 +11,7 @@ from pathlib import Path
 from layercli.check import ValidConfig
 from layercli.config.data.files import Python
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import stage_file
+from layercli.io.atomic import report_write_errors, stage_file
 
 EXPORT_SUFFIXES = {
     "keras": ".keras",
@@ -52,7 +52,7 @@ def stage_output(target: Path, format_name: str) -> Iterator[Path]:
     Raises:
         LayercliError: nothing can be written there.
     """
-    try:
+    with report_write_errors("The export", target):
         if EXPORT_SUFFIXES[format_name]:
             with stage_file(target) as staging:
                 yield staging
@@ -63,9 +63,6 @@ def stage_output(target: Path, format_name: str) -> Iterator[Path]:
             (folder / target.name).replace(target)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        message = f"The export cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=str(target))) from None
 
 
 def measure_size(path: Path) -> int:

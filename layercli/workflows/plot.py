@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem
-from layercli.plot.render import SUFFIXES, plot
-from layercli.runs import directory as runs
+from layercli.io.atomic import report_write_errors, write_bytes
+from layercli.plot.render import PLOT_SUFFIXES, render_plot
 
 
 class ThemeName(StrEnum):
@@ -30,8 +29,10 @@ def _validate_plot_path(path: str | None) -> str | None:
     if path is None:
         return None
     target = Path(path)
-    if target.suffix not in SUFFIXES:
-        raise typer.BadParameter(f"{path}: pictures end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    if target.suffix not in PLOT_SUFFIXES:
+        raise typer.BadParameter(
+            f"{path}: pictures end in {', '.join(PLOT_SUFFIXES[:-1])} or {PLOT_SUFFIXES[-1]}."
+        )
     if not target.parent.is_dir():
         raise typer.BadParameter(f"there is no directory {target.parent}.")
     return path
@@ -57,12 +58,8 @@ def write_plot(path: str, valid: ValidConfig, *, unfold: bool, theme: ThemeName)
         LayercliError: the file cannot be written.
     """
     target = Path(path)
-    content = plot(
+    content = render_plot(
         valid.shapes, target.suffix, title=valid.check_result.name, unfold=unfold, theme=theme.value
     )
-    try:
-        with runs.stage_file(target) as staging:
-            staging.write_bytes(content)
-    except OSError as error:
-        message = f"The picture cannot be written: {error.strerror or error}."
-        raise LayercliError(Problem(code="cannot-write", message=message, file=path)) from None
+    with report_write_errors("The picture", path):
+        write_bytes(target, content)

@@ -14,7 +14,7 @@ from typing import Any
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.errors import ExitCode, LayercliError
-from layercli.reports.progress import Silent
+from layercli.reports.progress import SilentProgress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
 from layercli.sweep.worker import run_worker
@@ -65,14 +65,14 @@ def _make_train_function(
     return train_into
 
 
-class _EpochReporter(Silent):
-    """Passes each epoch on."""
+class _EpochReporter(SilentProgress):
+    """A progress display that passes each epoch to a function."""
 
     def __init__(self, epoch: Callable[[Mapping[str, Any]], None]) -> None:
         self._on_epoch = epoch
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Tell it."""
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
+        """Report a finished epoch."""
         self._on_epoch(record)
 
 

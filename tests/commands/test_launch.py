@@ -1,4 +1,4 @@
-"""``layercli launch``: groups of this machine; and the recipes for many."""
+"""``layercli launch``: groups on this machine, and the recipes for several machines."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from tests.running import IRIS, invoke
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
 
-def test_launch_launches_train_alone():
+def test_launch_accepts_only_train():
     result = invoke("launch", "--workers", "2", "--", "build", "config.yaml")
     assert result.exit_code == 2
     assert "layercli launch --workers 2 -- train CONFIG" in re.sub(r"[\s│]+", " ", result.output)
 
 
-def test_what_is_wrong_with_the_config_ends_the_group_with_its_code(iris):
+def test_invalid_config_ends_the_group_with_its_exit_code(iris):
     iris.write_text(IRIS.replace("units: 8", "unit: 8"))
     command = [sys.executable, "-m", "layercli", "launch", "--workers", "2", "--", "train", str(iris)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -45,7 +45,7 @@ def program(place, name, text):
 
 @pytest.fixture
 def shell(tmp_path):
-    """Runs a recipe where ``layercli`` prints what it was started with, and other programs are stand-ins."""
+    """Runs a recipe with replaced programs; ``layercli`` prints its arguments."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     program(bin_, "layercli", 'echo "$TF_CONFIG $*"')
@@ -55,15 +55,20 @@ def shell(tmp_path):
             program(bin_, name, text)
         environment = os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}", **variables}
         done = subprocess.run(
-            ["bash", *map(str, command)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30
-        )  # fmt: skip
+            ["bash", *map(str, command)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
         assert done.returncode == 0, done.stderr
         return sorted(done.stdout.splitlines())
 
     return shell
 
 
-def test_the_recipe_for_ssh_starts_a_worker_on_each_host(shell, tmp_path):
+def test_ssh_recipe_starts_a_worker_on_each_host(shell, tmp_path):
     fake = {"ssh": 'shift; shift; exec bash -c "$*"'}
     lines = shell(RECIPES / "ssh.sh", "one two", "my config.yaml", programs=fake)
     for index, line in enumerate(lines):
@@ -80,7 +85,7 @@ def test_the_recipe_for_ssh_starts_a_worker_on_each_host(shell, tmp_path):
     assert all(line.endswith("train --resume runs/ssh") for line in lines)
 
 
-def test_the_recipe_for_slurm_makes_each_task_a_worker(shell):
+def test_slurm_recipe_makes_each_task_a_worker(shell):
     fake = {
         "scontrol": "printf 'n1\\nn2\\n'",
         "srun": 'shift; for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done',
@@ -98,12 +103,12 @@ def test_the_recipe_for_slurm_makes_each_task_a_worker(shell):
     assert len(lines) == 2
 
 
-def test_the_recipe_for_kubernetes_is_a_job_of_workers_that_train_or_go_on(shell, tmp_path):
+def test_kubernetes_recipe_trains_or_resumes(shell, tmp_path):
     job = yaml.safe_load((RECIPES / "tfjob.yaml").read_text())
     assert (job["apiVersion"], job["kind"]) == ("kubeflow.org/v1", "TFJob")
     worker = job["spec"]["tfReplicaSpecs"]["Worker"]
     container = worker["template"]["spec"]["containers"][0]
-    assert (worker["replicas"], container["name"]) == (2, "tensorflow")  # the name that the operator asks for
+    assert (worker["replicas"], container["name"]) == (2, "tensorflow")  # the operator requires this name
     script = tmp_path / "job.sh"
     script.write_text(container["args"][0])
     assert shell(script, programs={}, TF_CONFIG="") == [" train config.yaml --run-dir runs/job"]
@@ -113,14 +118,14 @@ def test_the_recipe_for_kubernetes_is_a_job_of_workers_that_train_or_go_on(shell
 
 
 def spoken(path):
-    """The lines of a recipe that start layercli, as words; what the shell puts in stands as one word."""
+    """Return the commands of a recipe that start layercli, split into words; a substitution counts as one word."""
     text = re.sub(r"\$\([^()]*\)", "WORD", path.read_text())
     lines = re.findall(r"(?:exec |command=\")layercli ([^;\"\n]*(?:\"\$\w+\"[^;\"\n]*)*)", text)
     return [shlex.split(line) for line in lines]
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.iterdir()), ids=lambda path: path.name)
-def test_what_a_recipe_starts_is_a_command_with_options_that_it_has(recipe):
+def test_recipes_use_existing_commands_and_options(recipe):
     if recipe.suffix == ".sh":
         subprocess.run(["bash", "-n", recipe], check=True)
     commands = typer.main.get_command(make_app())
@@ -132,7 +137,7 @@ def test_what_a_recipe_starts_is_a_command_with_options_that_it_has(recipe):
     assert [set(params) for params in parsed] == [{"resume"}, {"config", "run_dir"}]
 
 
-def test_the_headers_of_the_recipe_for_slurm_come_first_and_are_options():
+def test_slurm_headers_come_first_and_are_options():
     lines = (RECIPES / "slurm.sh").read_text().splitlines()
     code = next(index for index, line in enumerate(lines) if line and not line.startswith("#"))
     headers = [line for line in lines if line.startswith("#SBATCH")]

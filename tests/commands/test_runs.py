@@ -21,9 +21,16 @@ train: {epochs: 5, loss: mean_squared_error, metrics: [mae], callbacks: []}
 def summary(loss, **changes):
     best = {"monitor": "val_loss", "epoch": 3, "loss": loss + 1, "val_loss": loss, "val_mae": loss / 2}
     return {
-        "ok": True, "run": "x", "epochs": 5, "history": {}, "best": best, "test": {"loss": loss, "mae": loss},
-        "seconds": 2.5, "examples_per_second": 100.0, "parameters": 10,
-    } | changes  # fmt: skip
+        "ok": True,
+        "run": "x",
+        "epochs": 5,
+        "history": {},
+        "best": best,
+        "test": {"loss": loss, "mae": loss},
+        "seconds": 2.5,
+        "examples_per_second": 100.0,
+        "parameters": 10,
+    } | changes
 
 
 def write(folder, loss=0.5, units=3, **changes):
@@ -55,13 +62,20 @@ def test_runs_are_listed_by_name_and_number():
     assert rows() == [f"runs/{name}" for name in ("other/1", "small/1", "small/2", "small/3", "small/10")]
 
 
-def test_a_row_holds_what_came_of_the_run():
+def test_row_has_the_results_of_the_run():
     (row,) = json.loads(invoke("runs", "--json", "runs/small/2").stdout)["runs"]
     assert row == {
-        "run": "runs/small/2", "name": "small", "state": "finished", "note": None, "epochs": 5,
+        "run": "runs/small/2",
+        "name": "small",
+        "state": "finished",
+        "note": None,
+        "epochs": 5,
         "best": {"monitor": "val_loss", "epoch": 3, "loss": 1.1, "val_loss": 0.1, "val_mae": 0.05},
-        "test": {"loss": 0.1, "mae": 0.1}, "seconds": 2.5, "examples_per_second": 100.0, "parameters": 10,
-    }  # fmt: skip
+        "test": {"loss": 0.1, "mae": 0.1},
+        "seconds": 2.5,
+        "examples_per_second": 100.0,
+        "parameters": 10,
+    }
 
 
 @pytest.mark.parametrize(
@@ -81,12 +95,12 @@ def test_a_row_holds_what_came_of_the_run():
         (["--where", "train.loss=mean_squared_error", "--name", "small", "--limit", "1"], [1]),
     ],
 )
-def test_runs_are_chosen_and_sorted(options, found):
+def test_filters_and_sorting(options, found):
     expected = [f"runs/small/{number}" for number in found]
     assert [run for run in rows(*options) if "small" in run] == expected
 
 
-def test_more_is_first_where_more_is_better(place):
+def test_larger_values_come_first_if_they_are_better(place):
     for number, value in enumerate([0.2, 0.9, 0.4], start=1):
         folder = write(place / f"runs/right/{number}", test={"accuracy": value})
         text = (folder / "config.yaml").read_text()
@@ -94,7 +108,7 @@ def test_more_is_first_where_more_is_better(place):
     assert rows("--name", "right", "--sort", "test_accuracy") == [f"runs/right/{n}" for n in (2, 3, 1)]
 
 
-def test_comparing_shows_where_configs_differ():
+def test_comparison_shows_differences_of_configs():
     document = json.loads(invoke("runs", "--json", "--compare", "runs/small/1", "runs/small/2").stdout)
     assert document["differences"] == {"model.layers.head.units": [3, 8]}
     shown = invoke("runs", "--compare", "runs/small/1", "runs/small/2").stdout
@@ -104,7 +118,7 @@ def test_comparing_shows_where_configs_differ():
     assert "Their configs are the same." in invoke("runs", "--compare", "runs/small/1", "runs/small/3").stdout
 
 
-def test_a_run_that_was_not_finished_tells_how_far_it_came(place):
+def test_unfinished_run_shows_its_progress(place):
     run = place / "runs/small/2"
     (run / "summary.json").unlink()
     lines = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 2), "seconds": 2.0} for n in (1, 2, 3)]
@@ -118,7 +132,7 @@ def test_a_run_that_was_not_finished_tells_how_far_it_came(place):
     assert "unfinished" in shown
 
 
-def test_a_run_that_goes_on_right_now_is_running_and_is_not_disturbed(place):
+def test_locked_run_is_running_and_cannot_be_locked_twice(place):
     for name, epochs in (("1", 3), ("2", 2)):  # a finished one that takes more epochs, and a new one
         run = place / "runs/small" / name
         lines = [{"epoch": n + 1, "loss": 1.0, "seconds": 2.0} for n in range(epochs)]
@@ -132,7 +146,7 @@ def test_a_run_that_goes_on_right_now_is_running_and_is_not_disturbed(place):
         assert read_run(run).state == "finished"
 
 
-def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
+def test_observer_does_not_block_the_lock(place):
     run = place / "runs/small/1"
     with lock_run(run):
         pass
@@ -150,7 +164,7 @@ def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
     [
         (lambda run: (run / "summary.json").write_text('{"epochs": 3'), "damaged", "it is not JSON"),
         (lambda run: (run / "summary.json").write_bytes(b"\xff\xfe"), "damaged", "it is not UTF-8 text"),
-        (lambda run: (run / "summary.json").write_text("[1]"), "damaged", "it is no mapping"),
+        (lambda run: (run / "summary.json").write_text("[1]"), "damaged", "it is not a mapping"),
         (lambda run: (run / "summary.json").write_text("[" * 100_000), "damaged", "it is not JSON"),
         (lambda run: (run / "summary.json").write_text("{}"), "damaged", "lacks epochs and best and test"),
         (lambda run: (run / "config.yaml").write_text("a: ["), "finished", None),
@@ -158,11 +172,12 @@ def test_who_looks_at_a_run_keeps_nobody_from_going_on_with_it(place):
         (lambda run: [file.unlink() for file in run.iterdir()], "empty", "nothing has been written"),
         (
             lambda run: [file.rename(run / f"{file.name}.old") for file in run.iterdir()],
-            "foreign", "it holds no file of a run",
+            "foreign",
+            "it contains no files of a run",
         ),
     ],
-)  # fmt: skip
-def test_a_spoiled_run_is_told_and_hides_no_other(place, spoil, state, said):
+)
+def test_damaged_run_is_reported_and_hides_no_other_run(place, spoil, state, said):
     spoil(place / "runs/small/1")
     found = {run.path.as_posix(): run for run in find_runs(place / "runs")}
     spoiled = found[(place / "runs/small/1").as_posix()]
@@ -177,7 +192,7 @@ def test_a_spoiled_run_is_told_and_hides_no_other(place, spoil, state, said):
 
 
 @pytest.mark.parametrize("value", ['"no"', "true", "[1]", "{}", "1e999", "null"])
-def test_results_of_another_type_do_not_reach_the_table(place, value):
+def test_results_of_wrong_types_are_left_out(place, value):
     text = (
         f'{{"epochs": {value}, "best": {value}, "test": {{"loss": {value}, "mae": 1}}, "seconds": {value}, '
         f'"parameters": {value}}}'
@@ -187,25 +202,25 @@ def test_results_of_another_type_do_not_reach_the_table(place, value):
     assert invoke("runs", "--json", "--sort", "seconds").exit_code == 0
 
 
-def test_names_from_disk_cannot_act_on_the_terminal(place):
+def test_names_from_disk_are_sanitized(place):
     write(place / "runs/small/[red]\x1b[2Jx", best={"monitor": "\x1b[0m", "\x1b[0m": 1.0, "epoch": 1})
     for options in ([], ["--compare"]):
         assert "\x1b" not in invoke("runs", *options).stdout
 
 
-def test_a_link_to_a_run_is_not_a_run_of_its_own(place):
+def test_link_to_a_run_is_not_listed_separately(place):
     (place / "runs/latest").symlink_to(place / "runs/small/2")
     assert len(rows()) == 5
     assert rows("runs/latest") == ["runs/latest"]
 
 
-def test_folders_without_runs_are_passed_by(place):
+def test_folders_without_runs_are_skipped(place):
     (place / "runs/notes/deep").mkdir(parents=True)
     (place / "config.yaml").write_text("model: 1")
     assert len(rows(".")) == 5
 
 
-def test_without_runs_the_command_says_how_to_make_one(tmp_path, monkeypatch):
+def test_no_runs_yet_shows_how_to_create_one(tmp_path, monkeypatch):
     (tmp_path / "new").mkdir()
     monkeypatch.chdir(tmp_path / "new")
     assert invoke("runs").stdout == "There are no runs yet; `layercli train CONFIG` makes one.\n"
@@ -218,19 +233,19 @@ def test_without_runs_the_command_says_how_to_make_one(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--where", "val_loss"], "is no condition"),
-        (["--where", "val_loss<low"], "compares with no number"),
+        (["--where", "val_loss"], "is not a condition"),
+        (["--where", "val_loss<low"], "does not compare with a number"),
         (["--where", "val_los<1"], "Did you mean `val_loss`?"),
         (["--sort", "val_los"], "Did you mean `val_loss`?"),
     ],
 )
-def test_a_condition_that_cannot_be_met_is_wrong_usage(options, said):
+def test_invalid_condition_is_a_usage_error(options, said):
     result = invoke("runs", *options)
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
 
 
-def test_a_condition_reads_its_value_as_yaml_does():
+def test_condition_value_is_parsed_as_yaml():
     assert Condition.parse("a.b[0].c == 1e-3") == Condition("a.b[0].c", "==", 0.001)
     assert Condition.parse("name=digits") == Condition("name", "=", "digits")
     assert Condition.parse("train.optimizer.use_ema=true").expected is True

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -63,10 +64,16 @@ def test_many_files_are_checked_in_their_order_by_several_processes(folder, monk
     assert [problem["file"] for problem in document["problems"]] == [
         f"c{number}.yaml" for number in range(0, 40, 3)
     ]
-    assert len(set(map_files(_process, files))) > 1
+    (folder / "processes").mkdir()
+    assert len(set(map_files(_meet_other_process, files, folder / "processes"))) == 2
 
 
-def _process(_):
+def _meet_other_process(_, processes):
+    """Return the process id as soon as a second process works on a file, too: else a fast one would take them all."""
+    (processes / str(os.getpid())).touch()
+    until = time.monotonic() + 60
+    while len(list(processes.iterdir())) < 2 and time.monotonic() < until:
+        time.sleep(0.001)
     return os.getpid()
 
 

@@ -1,4 +1,4 @@
-"""Groups: who takes part, and what is wrong with that."""
+"""Clusters: declaration, problems and warnings."""
 
 import json
 
@@ -13,8 +13,8 @@ from tests.running import IRIS
 
 @pytest.fixture
 def valid(iris, monkeypatch):
-    """Makes this process layercli's own, with a config of this distribution."""
-    monkeypatch.setattr(runtime, "is_ours", True)
+    """Makes this process that of the command, and returns a config with this distribution."""
+    monkeypatch.setattr(runtime, "is_cli_process", True)
     monkeypatch.setattr(runtime, "cluster", None)
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
@@ -41,7 +41,7 @@ def members(kind, index, **jobs):
         ("{}", None),
     ],
 )
-def test_tf_config_says_who_takes_part(valid, monkeypatch, text, found):
+def test_tf_config_declares_the_cluster(valid, monkeypatch, text, found):
     monkeypatch.setenv("TF_CONFIG", text)
     cluster.join_cluster(valid())
     assert runtime.cluster == found
@@ -49,17 +49,22 @@ def test_tf_config_says_who_takes_part(valid, monkeypatch, text, found):
 
 @pytest.mark.parametrize(
     "text",
-    ["nonsense", "[1]", members("worker", 2, worker=["a:1", "b:1"]), members("ps", 0, worker=["a:1", "b:1"]),
-     members("worker", "0", worker=["a:1", "b:1"])],
-)  # fmt: skip
-def test_a_tf_config_that_makes_no_sense_is_a_problem(valid, monkeypatch, text):
+    [
+        "nonsense",
+        "[1]",
+        members("worker", 2, worker=["a:1", "b:1"]),
+        members("ps", 0, worker=["a:1", "b:1"]),
+        members("worker", "0", worker=["a:1", "b:1"]),
+    ],
+)
+def test_invalid_tf_config_is_a_problem(valid, monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(LayercliError) as error:
         cluster.join_cluster(valid())
     assert [problem.code for problem in error.value.problems] == ["bad-cluster"]
 
 
-def test_several_workers_that_are_asked_for_must_be_there(valid):
+def test_multi_worker_requires_a_cluster(valid):
     with pytest.raises(LayercliError) as error:
         cluster.join_cluster(valid("multi_worker"))
     (problem,) = error.value.problems
@@ -67,20 +72,20 @@ def test_several_workers_that_are_asked_for_must_be_there(valid):
 
 
 @pytest.mark.parametrize("distribution", ["none", "mirrored"])
-def test_a_config_may_keep_out_of_the_group(valid, monkeypatch, distribution):
+def test_config_can_ignore_the_cluster(valid, monkeypatch, distribution):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
     cluster.join_cluster(valid(distribution))
     assert runtime.cluster is None
 
 
-def test_a_person_who_imports_layercli_is_in_no_group(valid, monkeypatch):
+def test_imported_layercli_joins_no_cluster(valid, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    monkeypatch.setattr(runtime, "is_ours", False)
+    monkeypatch.setattr(runtime, "is_cli_process", False)
     cluster.join_cluster(valid())
     assert runtime.cluster is None
 
 
-def test_what_differs_in_a_group_is_a_warning_of_the_first_process(valid, monkeypatch):
+def test_only_the_first_process_warns_of_differences(valid, monkeypatch):
     layers = "    - BatchNormalization\n    - {type: Dropout, rate: 0.1}\n    - {type: Dropout, rate: 0}\n"
     monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1", "b:1"]))
     warnings = cluster.join_cluster(valid(layers=layers))
@@ -101,7 +106,7 @@ def test_what_differs_in_a_group_is_a_warning_of_the_first_process(valid, monkey
         ("mse", None, []),
     ],
 )
-def test_a_loss_must_be_a_mean_over_examples(valid, iris, monkeypatch, loss, error, warnings):
+def test_loss_must_be_a_mean_over_examples(valid, iris, monkeypatch, loss, error, warnings):
     valid()
     text = (
         iris.read_text()
@@ -125,9 +130,16 @@ def test_a_loss_must_be_a_mean_over_examples(valid, iris, monkeypatch, loss, err
 
 @pytest.mark.parametrize(
     ("visible", "distribution", "shared"),
-    [("0,1", "auto", 2), ("0,1", "mirrored", 2), ("0,1", "none", 0), ("0", "mirrored", 0), ("-1", "auto", 0), ("", "auto", 0)],
-)  # fmt: skip
-def test_the_gpus_of_this_machine_share_a_training(valid, monkeypatch, visible, distribution, shared):
+    [
+        ("0,1", "auto", 2),
+        ("0,1", "mirrored", 2),
+        ("0,1", "none", 0),
+        ("0", "mirrored", 0),
+        ("-1", "auto", 0),
+        ("", "auto", 0),
+    ],
+)
+def test_gpus_of_this_machine_share_a_training(valid, monkeypatch, visible, distribution, shared):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert cluster.count_shared_gpus(valid(distribution)) == shared
     monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1"]))

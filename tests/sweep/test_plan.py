@@ -1,4 +1,4 @@
-"""A sweep file: what is wrong with it is told at its line, all at once, before anything is trained."""
+"""Sweep files: all problems are reported with their lines before training."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def found(plan, text):
     return [(problem.code, problem.line, problem.column) for problem in error.value.problems]
 
 
-def test_values_take_their_places_by_index_and_by_name(plan):
+def test_values_are_inserted_by_index_and_by_name(plan):
     made, warnings = plan()
     assert (warnings, made.name, made.is_maximizing) == ([], "s", True)
     drawn = {
@@ -46,7 +46,7 @@ def test_values_take_their_places_by_index_and_by_name(plan):
     assert made.base.config.model.layers[0].layer.units == 8
 
 
-def test_whole_blocks_are_choices(plan):
+def test_choices_of_whole_layers(plan):
     made, _ = plan("""
 base: iris.yaml
 space:
@@ -67,7 +67,7 @@ objective: {metric: loss}
     assert not made.is_maximizing
 
 
-def test_every_problem_is_told_at_once_at_its_line(plan):
+def test_all_problems_are_reported_with_their_lines(plan):
     text = """
 base: iris.yaml
 space:
@@ -106,7 +106,7 @@ trial: 3
         ("model..units: {int: [1, 2]}", "bad-space", "model.layers"),
     ],
 )
-def test_places_and_values_are_held_against_the_base_config(plan, line, code, hint):
+def test_paths_and_values_are_checked_against_the_base_config(plan, line, code, hint):
     text = f"base: iris.yaml\nspace:\n  {line}\nobjective: {{metric: loss}}\n"
     with pytest.raises(LayercliError) as error:
         plan(text)
@@ -115,7 +115,7 @@ def test_places_and_values_are_held_against_the_base_config(plan, line, code, hi
     assert hint is None or hint in problem.hint
 
 
-def test_places_inside_one_another_are_refused(plan):
+def test_nested_paths_are_refused(plan):
     text = """
 base: iris.yaml
 space:
@@ -127,7 +127,7 @@ objective: {metric: loss}
     assert {(code, line) for code, line, _ in found(plan, text)} == {("bad-space", 4), ("bad-space", 6)}
 
 
-def test_a_value_whose_config_does_not_fit_is_a_warning(plan):
+def test_value_with_an_invalid_config_is_a_warning(plan):
     _, warnings = plan("""
 base: iris.yaml
 space:
@@ -147,20 +147,20 @@ objective: {metric: loss}
         ("{metric: val_f1}", "unknown-monitor", "It logs `loss`, `accuracy`, `val_loss`, `val_accuracy`."),
     ],
 )
-def test_the_objective_must_be_logged(plan, objective, code, says):
+def test_objective_must_be_logged(plan, objective, code, says):
     with pytest.raises(LayercliError) as error:
         plan(SWEEP.replace("{metric: val_accuracy}", objective))
     (problem,) = error.value.problems
     assert (problem.code, problem.hint) == (code, says)
 
 
-def test_an_objective_of_validation_needs_validation_examples(plan, iris):
+def test_validation_objective_requires_validation_examples(plan, iris):
     iris.write_text(IRIS.replace("validation: 0.2, ", ""))
     with pytest.raises(LayercliError, match="there are none"):
         plan()
 
 
-def test_what_is_wrong_with_the_base_config_is_told_in_its_file(plan, iris):
+def test_problems_of_the_base_config_name_its_file(plan, iris):
     iris.write_text(IRIS.replace("units: 8", "unit: 8"))
     with pytest.raises(LayercliError) as error:
         plan(SWEEP.replace("[relu, tanh]", "[]"))
@@ -169,7 +169,7 @@ def test_what_is_wrong_with_the_base_config_is_told_in_its_file(plan, iris):
     assert ("unknown-key", "iris.yaml") in places
 
 
-def test_a_grid_needs_values_that_can_be_counted(plan):
+def test_grid_requires_enumerable_values(plan):
     grid = SWEEP + "sampler: GridSampler\n"
     assert [(code, line) for code, line, _ in found(plan, grid)] == [("bad-space", 4), ("bad-space", 5)]
     made, _ = plan("""
@@ -181,11 +181,13 @@ sampler: GridSampler
 objective: {metric: loss}
 trials: 100
 """)
-    assert made.sweep.wanted == 9
-    assert made.sweep.parameters["train.optimizer.learning_rate"].values == pytest.approx([0.1, 0.2, 0.3])
+    assert made.sweep.trial_count == 9
+    assert made.sweep.parameters["train.optimizer.learning_rate"].grid_values == pytest.approx(
+        [0.1, 0.2, 0.3]
+    )
 
 
-def test_a_sweep_is_another_one_where_space_objective_or_base_differ(plan, iris):
+def test_identity_depends_on_space_objective_and_base(plan, iris):
     first = plan()[0].identity
     assert plan(SWEEP + "trials: 9\nsampler: RandomSampler\n")[0].identity == first
     assert plan(SWEEP.replace("32", "64"))[0].identity != first

@@ -11,7 +11,8 @@ import uuid
 import pytest
 
 from layercli.sweep.plan import read_sweep_plan
-from layercli.sweep.study import find_owner, open_study, tally_trials
+from layercli.sweep.study import open_study
+from layercli.sweep.trials import find_owner, tally_trials
 from tests.running import IRIS
 
 URL = os.environ.get("LAYERCLI_TEST_POSTGRESQL")
@@ -20,7 +21,7 @@ TRIALS = 10
 
 @pytest.fixture
 def machine(tmp_path):
-    """Starts the same command in a folder of its own, as on another machine."""
+    """Starts the same command in a separate folder, as on a different machine."""
     started = []
     name = f"test-{uuid.uuid4().hex[:8]}"
 
@@ -60,7 +61,7 @@ def machine(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not URL, reason="LAYERCLI_TEST_POSTGRESQL names no PostgreSQL server; .ci/run starts one")
-def test_all_trials_finish_and_none_twice_when_a_worker_is_killed(machine):
+def test_each_trial_finishes_once_when_a_worker_is_killed(machine):
     (place, first), (_, second) = machine("first"), machine("second")
     plan = read_sweep_plan(str(place / "s.yaml"))[0]
     study = open_study(plan, place, URL, heartbeat=1)
@@ -78,7 +79,7 @@ def test_all_trials_finish_and_none_twice_when_a_worker_is_killed(machine):
     assert [first.returncode, second.returncode] == [0, 0], outputs
 
     trials = study.get_trials()
-    assert trials[victim.number].state.name == "FAIL"  # it was in the middle when its worker died
+    assert trials[victim.number].state.name == "FAIL"  # its worker was killed
     again = [trial for trial in trials if trial.system_attrs.get("retry_history") == [victim.number]]
     assert [trial.params for trial in again] == [trials[victim.number].params]
     counted = tally_trials(trials).trials

@@ -1,4 +1,4 @@
-"""Workers share a study: none is lost when one dies, none is finished twice, and there are as many as are wanted."""
+"""Workers share a study: each trial finishes once, and crashes lose none."""
 
 import json
 import signal
@@ -12,15 +12,8 @@ import pytest
 from layercli.errors import LayercliError, Problem
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.results import find_best_row, list_trial_rows
-from layercli.sweep.study import (
-    JOURNAL_FILE,
-    PROBLEM_KEY,
-    StaleTrials,
-    is_surplus,
-    open_study,
-    retry_trial,
-    tally_trials,
-)
+from layercli.sweep.study import JOURNAL_FILE, open_study
+from layercli.sweep.trials import PROBLEM_KEY, StaleTrials, is_surplus, retry_trial, tally_trials
 from layercli.sweep.worker import run_worker
 from tests.running import python
 
@@ -50,7 +43,7 @@ def begin(iris):
 
 
 def fake(valid, run, epoch):  # noqa: ARG001 - a training's signature
-    """What a training would tell: better with more units and later."""
+    """Report epochs as a training would: better with more units and in later epochs."""
     units = valid.config.model.layers[0].layer.units
     for number in (1, 2):
         epoch({"epoch": number, "val_accuracy": units / 100 + number / 1000})
@@ -61,7 +54,7 @@ def run(plan, directory, study, train=fake):
     return list_trial_rows(plan, study.get_trials())
 
 
-def test_as_many_trials_as_are_wanted_each_judged_by_its_best_epoch(begin):
+def test_wanted_trials_are_rated_by_their_best_epoch(begin):
     plan, directory, study = begin()
     rows = run(plan, directory, study)
     assert [(row["number"], row["state"], row["epochs"], row["best_epoch"]) for row in rows] == [
@@ -69,10 +62,10 @@ def test_as_many_trials_as_are_wanted_each_judged_by_its_best_epoch(begin):
     ]
     best = find_best_row(plan, rows)
     assert best["value"] == max(row["params"]["model.layers[0].units"] for row in rows) / 100 + 0.002
-    assert run(plan, directory, study) == rows  # nothing is left to do
+    assert run(plan, directory, study) == rows  # nothing remains to do
 
 
-def test_the_same_seed_draws_the_same_also_when_a_sweep_is_continued(begin):
+def test_resumed_sweep_draws_the_same_values_from_its_seed(begin):
     plan, directory, study = begin(SWEEP.replace("trials: 4", "trials: 2"))
     run(plan, directory, study)
     plan, directory, study = begin()
@@ -83,13 +76,13 @@ def test_the_same_seed_draws_the_same_also_when_a_sweep_is_continued(begin):
     assert len({json.dumps(params) for params in at_once}) == 4
 
 
-def test_another_space_is_refused_under_the_same_name(begin):
+def test_different_space_under_the_same_name_is_refused(begin):
     begin()
-    with pytest.raises(LayercliError, match="another base config, space or objective"):
+    with pytest.raises(LayercliError, match="a different base config, space or objective"):
         begin(SWEEP.replace("32", "64"))
 
 
-def test_a_pruned_training_ends_at_its_epoch(begin):
+def test_pruned_training_ends_at_its_epoch(begin):
     plan, directory, study = begin(
         SWEEP.replace("NopPruner", "{type: ThresholdPruner, lower: 0.15}") + "name: pruned\n"
     )
@@ -100,7 +93,7 @@ def test_a_pruned_training_ends_at_its_epoch(begin):
     assert {row["state"] for row in rows if row not in few} == {"complete"}
 
 
-def test_a_training_that_fails_is_told_and_counts(begin):
+def test_failed_training_is_reported_and_counts(begin):
     def train(valid, run, epoch):
         if valid.config.model.layers[0].layer.units < 15:
             raise LayercliError(Problem(code="loss-not-finite", message="The loss became nan."))
@@ -113,7 +106,7 @@ def test_a_training_that_fails_is_told_and_counts(begin):
     assert len(rows) == 4
 
 
-def test_a_config_that_fails_the_check_is_pruned_and_tensorflow_is_never_loaded(iris):
+def test_invalid_config_is_pruned_without_loading_tensorflow(iris):
     iris.with_name("s.yaml").write_text(
         "base: iris.yaml\nspace:\n  model.layers[0]: {choice: [{type: LSTM, units: 4}, Conv1D]}\n"
         "  train.epochs: {int: [1, 9]}\nobjective: {metric: loss}\ntrials: 3\n".replace(
@@ -124,13 +117,13 @@ def test_a_config_that_fails_the_check_is_pruned_and_tensorflow_is_never_loaded(
 import sys
 from pathlib import Path
 from layercli.workflows import sweep_worker
-from layercli.sweep.plan import read_plan
+from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import work
-plan, warnings = read_plan("s.yaml")
+from layercli.sweep.worker import run_worker
+plan, warnings = read_sweep_plan("s.yaml")
 assert len(warnings) == 2
 study = open_study(plan, Path("."), None, heartbeat=1)
-work(plan, study, Path("."), sweep_worker._trainer(trust=False), deadline=None, patience=1)
+run_worker(plan, study, Path("."), sweep_worker._make_train_function(trust=False), deadline=None, patience=1)
 print([trial.state.name for trial in study.trials], {"keras", "tensorflow"} & set(sys.modules))
 print(study.trials[0].user_attrs["problem"])
 """
@@ -140,7 +133,7 @@ print(study.trials[0].user_attrs["problem"])
     assert problem.startswith("s.yaml:3:")
 
 
-def test_what_was_half_written_when_a_process_died_is_cut_off(begin):
+def test_half_written_journal_line_is_removed(begin):
     plan, directory, study = begin()
     run(plan, directory, study)
     with (directory / JOURNAL_FILE).open("ab") as file:
@@ -154,23 +147,23 @@ def test_what_was_half_written_when_a_process_died_is_cut_off(begin):
 @pytest.mark.filterwarnings(
     "ignore:Heartbeat of storage:UserWarning"
 )  # Optuna expects that its own loop asks
-def test_workers_that_begin_the_last_trial_together_agree_which_is_one_too_many(begin):
+def test_workers_agree_which_trial_is_surplus(begin):
     plan, _, study = begin()
     for _ in range(6):
         study.ask()
     trials = study.get_trials()
-    assert [is_surplus(trial, trials, plan.sweep.wanted) for trial in trials] == [False] * 4 + [True] * 2
-    retry_trial(study, trials[2])  # what is tried again has its first try's place
+    assert [is_surplus(trial, trials, plan.sweep.trial_count) for trial in trials] == [False] * 4 + [True] * 2
+    retry_trial(study, trials[2])  # a retry has the position of its first try
     trials = study.get_trials()
     assert trials[6].state.name == "WAITING"
-    assert not is_surplus(trials[6], trials, plan.sweep.wanted)
+    assert not is_surplus(trials[6], trials, plan.sweep.trial_count)
     assert 2 not in {trial.number for trial in tally_trials(trials).trials}
 
 
 @pytest.mark.filterwarnings(
     "ignore:Heartbeat of storage:UserWarning"
 )  # Optuna expects that its own loop asks
-def test_a_trial_of_which_nobody_ever_heard_is_tried_again_after_a_while(begin):
+def test_trial_without_an_owner_is_retried_after_a_while(begin):
     _, _, study = begin()
     study.ask()
     overlooked = StaleTrials(0.1)
@@ -184,19 +177,19 @@ def test_a_trial_of_which_nobody_ever_heard_is_tried_again_after_a_while(begin):
 WORKER = """
 import sys, time
 from pathlib import Path
-from layercli.sweep.plan import read_plan
+from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import work
-plan, _ = read_plan("s.yaml")
+from layercli.sweep.worker import run_worker
+plan, _ = read_sweep_plan("s.yaml")
 study = open_study(plan, Path("."), None, heartbeat=1)
 def train(valid, run, epoch):
     print("training", flush=True)
     time.sleep(600)
-work(plan, study, Path("."), train, deadline=None, patience=60)
+run_worker(plan, study, Path("."), train, deadline=None, patience=60)
 """
 
 
-def test_the_trial_of_a_worker_that_was_killed_is_tried_again_with_the_same_values(begin):
+def test_trial_of_a_killed_worker_is_retried_with_its_values(begin):
     plan, directory, study = begin()
     worker = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, cwd=directory)
     assert worker.stdout.readline() == b"training\n"
@@ -206,7 +199,7 @@ def test_the_trial_of_a_worker_that_was_killed_is_tried_again_with_the_same_valu
     others.start()
     while tally_trials(study.get_trials()).finished_count < 3:
         time.sleep(0.05)
-    time.sleep(0.5)  # the others have nothing left to do but to wait for it
+    time.sleep(0.5)  # the others can only wait for it
     assert others.is_alive()
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
@@ -218,7 +211,7 @@ def test_the_trial_of_a_worker_that_was_killed_is_tried_again_with_the_same_valu
     assert [row["number"] for row in list_trial_rows(plan, trials)] == [1, 2, 3, 4]
 
 
-def test_a_database_that_is_not_there_is_a_problem(begin):
+def test_unreachable_database_is_a_problem(begin):
     plan, directory, _ = begin()
     with pytest.raises(LayercliError) as error:
         open_study(plan, directory, "postgresql://nobody@127.0.0.1:1/nothing", heartbeat=1)
@@ -238,12 +231,12 @@ trials: 100
 
 @pytest.mark.parametrize("sampler", ["Grid", "{type: BruteForce, seed: 3}"])
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage:UserWarning")  # as above
-def test_each_combination_is_tried_once_whatever_becomes_of_workers(begin, sampler):
+def test_each_combination_runs_once_although_workers_crash(begin, sampler):
     plan, directory, study = begin(GRID.replace("sampler: Grid", f"sampler: {sampler}"))
     early, late = study.ask(), study.ask()
     for name, parameter in plan.sweep.parameters.items():
         parameter.suggest_value(late, name)
-    for lost in (early, late):  # one worker has died before it drew its values, and one after
+    for lost in (early, late):  # one worker crashed before it drew its values, and one after
         retry_trial(study, study.get_trials()[lost.number])
     threads = [threading.Thread(target=run, args=(plan, directory, study)) for _ in range(3)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""What a person wrote reaches the page as text."""
+"""Names and choices are text on the page."""
 
 import optuna
 
@@ -6,7 +6,7 @@ from layercli.sweep.html_report import render_report_page
 from layercli.sweep.plan import read_sweep_plan
 
 
-def test_markup_in_a_choice_is_text_on_the_page(iris):
+def test_markup_in_a_choice_is_escaped(iris):
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     path = iris.with_name("s.yaml")
     path.write_text(
@@ -25,4 +25,4 @@ def test_markup_in_a_choice_is_text_on_the_page(iris):
     assert "<script>alert" not in page
     assert "<img" not in page.split("</script>")[-1]
     assert "alert(1)" in page
-    assert "\\u003cimg" not in page  # nor as text that the plots would read as markup
+    assert "\\u003cimg" not in page  # nor escaped for JavaScript only, which the plots would read as markup

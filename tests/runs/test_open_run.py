@@ -1,4 +1,4 @@
-"""A finished run is opened with the files that its training wrote, or not at all."""
+"""A finished run opens only with the unmodified files of its training."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def refusal(name):
     return problem.code, problem.message
 
 
-def test_a_finished_run_opens_with_its_config_and_model(digits_run):
+def test_finished_run_opens_with_its_config_and_model(digits_run):
     run, valid = open_run(str(digits_run.path))
     assert run == digits_run.path
     model = load_model(run / "model.keras", valid)
@@ -30,39 +30,37 @@ def test_a_finished_run_opens_with_its_config_and_model(digits_run):
 
 
 @pytest.mark.parametrize("name", ["model.keras", "config.yaml"])
-def test_a_file_that_was_changed_is_refused(copy, name):
+def test_modified_file_is_refused(copy, name):
     with (copy / name).open("ab") as file:
         file.write(b"\n")
     code, message = refusal(copy)
     assert code == "run-directory"
-    assert message == (
-        f"{name} is not the file that the training wrote: its hash in manifest.json is another."
-    )
+    assert message == (f"{name} was modified after training: its SHA-256 does not match manifest.json.")
 
 
-def test_a_layer_file_that_was_changed_is_refused(custom_run, tmp_path):
+def test_modified_or_missing_layer_file_is_refused(custom_run, tmp_path):
     copy = shutil.copytree(custom_run.path, tmp_path / "run")
     (copy / "simple_dense.py").write_text("raise SystemExit")
-    assert "simple_dense.py is not the file" in refusal(copy)[1]
+    assert "simple_dense.py was modified" in refusal(copy)[1]
     (copy / "simple_dense.py").unlink()
-    assert refusal(copy) == ("run-directory", "The run has lost its file simple_dense.py.")
+    assert refusal(copy) == ("run-directory", "The file simple_dense.py of the run is missing.")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 3}', "[" * 100_000])
-def test_a_manifest_that_tells_nothing_opens_no_run(copy, text):
+def test_invalid_manifest_is_refused(copy, text):
     (copy / "manifest.json").write_text(text)
     with pytest.raises(LayercliError):
         open_run(str(copy))
 
 
-def test_what_is_no_finished_run_is_named(copy, tmp_path):
-    assert "is no run directory" in refusal(tmp_path / "none")[1]
+def test_unfinished_run_is_refused_with_its_missing_files(copy, tmp_path):
+    assert "is not a run directory" in refusal(tmp_path / "none")[1]
     assert refusal("x" * 5000)[0] == "run-directory"
     (copy / "manifest.json").unlink()
-    assert refusal(copy)[1] == "This is no finished run: it has no manifest.json."
+    assert refusal(copy)[1] == "This is not a finished run: it has no manifest.json."
 
 
-def test_an_old_model_is_refused_with_the_way_to_convert_it():
+def test_hdf5_model_is_refused_with_a_conversion_hint():
     with pytest.raises(LayercliError) as caught:
         open_run("old/model.h5")
     (problem,) = caught.value.problems
@@ -70,8 +68,8 @@ def test_an_old_model_is_refused_with_the_way_to_convert_it():
     assert "load_model('model.h5').save('model.keras')" in problem.hint
 
 
-def test_a_damaged_model_with_a_hash_that_fits_is_a_clear_problem(copy):
-    from layercli.runs.directory import hash_file
+def test_damaged_model_with_a_matching_hash_is_a_problem(copy):
+    from layercli.io.paths import hash_file
 
     model = copy / "model.keras"
     model.write_bytes(model.read_bytes()[:1000])

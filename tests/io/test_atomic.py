@@ -1,0 +1,49 @@
+"""Atomic writing: files appear complete, or not at all."""
+
+import math
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.io.atomic import report_write_errors, stage_file, write_json, write_text
+
+
+def test_staged_file_appears_complete_with_default_permissions(tmp_path):
+    target = tmp_path / "model.keras"
+    with stage_file(target) as staging:
+        staging.write_text("all")
+        assert not target.exists()
+        assert (staging.parent, staging.suffix) == (tmp_path, ".keras")
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert target.read_text() == "all"
+    assert target.stat().st_mode == plain.stat().st_mode
+
+
+def stop_after(_, error):
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_failed_staging_keeps_the_older_file(tmp_path, error):
+    target = tmp_path / "summary.json"
+    target.write_text("older")
+    with pytest.raises(error), stage_file(target) as staging:
+        stop_after(staging.write_text("half"), error)
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+    assert target.read_text() == "older"
+
+
+def test_nan_is_refused_and_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "summary.json", {"loss": math.nan})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_file_is_a_problem(tmp_path):
+    target = tmp_path / "absent" / "picture.svg"
+    with pytest.raises(LayercliError) as error, report_write_errors("The picture", target):
+        write_text(target, "")
+    (problem,) = error.value.problems
+    assert (problem.code, problem.file) == ("cannot-write", str(target))
+    assert problem.message == "The picture cannot be written: No such file or directory."
