@@ -69,7 +69,7 @@ class CustomLayer(Layer):
 
 def make_unknown_layer() -> CustomLayer:
     """A layer of which nothing is known, in place of one that is malformed."""
-    return CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
+    return CustomLayer.model_validate({"kind": "keras", "module": "", "class_name": "Unknown"})
 
 
 def is_custom_type(type_name: object) -> bool:
@@ -113,8 +113,8 @@ def _make_custom_layer(kind: str, module: str, class_name: str, arguments: dict[
         {
             **layer_fields,
             "kind": kind,
-            "place": module,
+            "module": module,
             "class_name": class_name,
-            "given": constructor_arguments,
+            "constructor_arguments": constructor_arguments,
         }
     )
