@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from layercli.check import ValidConfig
-from layercli.script.facts import Known, Target
-from layercli.script.write_script import Files, write_script
+from layercli.script.facts import ScriptFacts, ScriptTarget
+from layercli.script.write_script import ScriptFiles, write_script
 
 
-def script_of(valid: ValidConfig, known: Known | None = None, folder: Path = Path()) -> str:
+def script_of(valid: ValidConfig, known: ScriptFacts | None = None, folder: Path = Path()) -> str:
     """The script of a config."""
-    return write_script(valid, known or Known({None: Target(labels=True)}), Files(folder))
+    return write_script(valid, known or ScriptFacts({None: ScriptTarget(is_label=True)}), ScriptFiles(folder))
 
 
 def defined(text: str, file: Path) -> dict[str, object]:

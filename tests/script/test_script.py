@@ -17,10 +17,10 @@ from layercli.data import preview
 from layercli.engine.custom_layers import load_layer_class
 from layercli.engine.training.compile import compile_model
 from layercli.script import load_data_code
-from layercli.script.facts import Known, Target
-from layercli.script.keras_calls import BY_NAME, by_name
-from layercli.script.python_source import flat
-from layercli.script.write_script import unsaid
+from layercli.script.facts import ScriptFacts, ScriptTarget
+from layercli.script.keras_calls import SNAKE_CASE_CLASSES, name_or_call
+from layercli.script.python_source import render_inline
+from layercli.script.write_script import check_script_support
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.script_facts import collect_script_facts
 from tests.running import CONFIGS
@@ -109,7 +109,7 @@ def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
 ):
     valid = require_valid(check_config(str(place / name)))
     known = collect_script_facts(valid, trust=True)[0]
-    assert [problem.path for problem in unsaid(valid, known)] == UNSAID.get(name, [])
+    assert [problem.path for problem in check_script_support(valid, known)] == UNSAID.get(name, [])
     if name in UNSAID:
         return
     text = script_of(valid, known, tmp_path)
@@ -318,7 +318,7 @@ def assert_same_parts(valid, folder, monkeypatch):
     """The script, formatted, gives the examples of the config in the same parts; the parts, what it defines, its text."""
     told, _, warnings = collect_script_facts(valid, trust=True)
     assert not warnings
-    assert unsaid(valid, told) == []
+    assert check_script_support(valid, told) == []
     text = script_of(valid, told, folder)
     assert_formatted(text)
     monkeypatch.syspath_prepend(folder)
@@ -384,7 +384,7 @@ def test_weights_of_examples_are_read_and_trained_with(tmp_path, monkeypatch):
     names["main"]()
     balanced = {"loss": "binary_crossentropy", "class_weight": "balanced"}  # Keras takes one or the other
     valid = model_of(tmp_path, {"input": [2], "layers": [head]}, data=data, train=balanced)
-    found = unsaid(valid, collect_script_facts(valid)[0])
+    found = check_script_support(valid, collect_script_facts(valid)[0])
     assert [problem.path for problem in found] == ["train.class_weight"]
 
 
@@ -444,7 +444,7 @@ def test_more_examples_than_a_script_divides_alike_are_told(tmp_path):
 
 
 def test_files_of_images_are_those_that_the_reader_takes():
-    assert load_data_code.IMAGES == preview.IMAGE_SUFFIXES
+    assert load_data_code.SCRIPT_IMAGE_SUFFIXES == preview.IMAGE_SUFFIXES
 
 
 @pytest.fixture
@@ -487,7 +487,7 @@ def test_what_has_no_words_in_keras_is_named(section, path, tmp_path):
     model = {"input": [3], "layers": [{"type": "Dense", "units": 2}]} | section.get("model", {})
     rest = {"data": section["data"]} if "data" in section else {}
     valid = model_of(tmp_path, model, **rest, train={"loss": "mse"} | section.get("train", {}))
-    assert [problem.path for problem in unsaid(valid, collect_script_facts(valid)[0])] == [path]
+    assert [problem.path for problem in check_script_support(valid, collect_script_facts(valid)[0])] == [path]
 
 
 OPTIMIZERS_SAID = {
@@ -508,8 +508,8 @@ def test_an_optimizer_is_written_with_its_schedule_accumulation_and_averages(nam
     train = {"loss": "mse", "optimizer": OPTIMIZERS_SAID[name], "checkpoints": {"steps": 5},
              "execution": {"jit_compile": False}}  # fmt: skip
     valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]}, train=train)
-    assert unsaid(valid, collect_script_facts(valid)[0]) == []
-    made, theirs = eval(flat(by_name(valid.config.train.optimizer))), api.build(valid)
+    assert check_script_support(valid, collect_script_facts(valid)[0]) == []
+    made, theirs = eval(render_inline(name_or_call(valid.config.train.optimizer))), api.build(valid)
     compile_model(theirs, valid.config.train)
     assert made.get_config() == theirs.optimizer.get_config() | {"name": made.name}
 
@@ -559,18 +559,19 @@ def test_what_a_script_cannot_say_is_told_at_its_place(tmp_path):
     inner = {"type": "TimeDistributed", "layer": {"type": "Normalization"}}
     valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
     assert [
-        (problem.code, problem.path) for problem in unsaid(valid, Known({None: Target(labels=True)}))
+        (problem.code, problem.path)
+        for problem in check_script_support(valid, ScriptFacts({None: ScriptTarget(is_label=True)}))
     ] == [("not-expressible", "model.layers[0]")]
 
 
-@pytest.mark.parametrize("name", sorted(BY_NAME))
+@pytest.mark.parametrize("name", sorted(SNAKE_CASE_CLASSES))
 def test_what_is_written_as_a_name_is_that_class_in_keras(name):
     homes = [(OPTIMIZERS, keras.optimizers), (LOSSES, keras.losses), (METRICS, keras.metrics)]
     for catalogue, home in homes:
         if name not in catalogue.modules:
             continue
         component = catalogue.load(name).model_validate({})
-        found = home.get(eval(by_name(component)))
+        found = home.get(eval(name_or_call(component)))
         same = getattr(home, name)
         if isinstance(found, same):
             continue
