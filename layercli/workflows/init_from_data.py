@@ -12,7 +12,7 @@ from layercli.data.preview import (
     preview_table,
 )
 from layercli.errors import LayercliError, Problem
-from layercli.reports.config_template import ModelSize, ConfigTemplate, quote_yaml_text
+from layercli.reports.config_template import ConfigTemplate, ModelSize, quote_yaml_text
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.script.facts import ScriptFacts, ObservedFacts, infer_script_facts
+from layercli.script.facts import ObservedFacts, ScriptFacts, infer_script_facts
 from layercli.workflows.dataset import check_dataset
 from layercli.workflows.export import make_unreadable_data_warning
 

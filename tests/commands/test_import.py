@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from keras import layers
 
 from layercli import api
+from layercli.engine.import_check import IMPORT_TOLERANCE
 from layercli.importing.archive import read_model_file
-from layercli.importing.flatten import flatten_stack, flatten_config
+from layercli.importing.flatten import flatten_config, flatten_stack
 from layercli.importing.read_model import read_stack
 from tests.running import CONFIGS, invoke
 from tests.stacks import document
@@ -93,12 +94,16 @@ def test_random_stacks_come_back(tmp_path, stack):
     assert result.exit_code == 0, (result.stdout, text)
 
 
-def test_outputs_of_a_model_that_does_not_run_here_are_not_compared(imported):
-    convolution = layers.Conv2D(2, 3, data_format="channels_first")
-    result, document, _ = imported(keras.Sequential([keras.Input((3, 8, 8)), convolution]))
+def test_model_that_does_not_run_here_is_not_compared(imported, monkeypatch):
+    def call(self, inputs):  # noqa: ARG001
+        raise ValueError("no kernel for this processor")
+
+    model = keras.Sequential([keras.Input((3, 8, 8)), layers.Conv2D(2, 3, data_format="channels_first")])
+    monkeypatch.setattr(layers.Conv2D, "call", call)  # some processors do run channels_first
+    result, document, _ = imported(model)
     assert result.exit_code == 0
     assert [problem["code"] for problem in document["problems"]] == ["not-compared"]
-    assert "NHWC" in document["problems"][0]["message"]
+    assert "ValueError: no kernel for this processor" in document["problems"][0]["message"]
     assert document["largest_difference"] is None
     assert document["parameters"] == 2 * 3 * 9 + 2
 
@@ -406,7 +411,7 @@ def test_an_archive_that_inflates_is_refused(imported, tmp_path):
     archive(path, model.to_json(), weights=bytes(300 << 20))
     result, document, _ = imported(path)
     assert result.exit_code == 1
-    assert "It unpacks to" in found(document)[0][1]
+    assert "The file unpacks to" in found(document)[0][1]
 
 
 def test_a_record_that_names_other_modules_imports_nothing(imported, tmp_path):
@@ -469,16 +474,16 @@ print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(
 
 
 def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp_path):
-    from layercli.engine import import_check
+    from layercli.engine import import_weights
 
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Dense(3)])
-    moved = import_check.copy_weights
+    moved = import_weights.copy_weights
 
     def wrong(original, assembled, *args, **options):
         moved(original, assembled, *args, **options)
         assembled.model.layers[-1].bias.assign([0.0, 0.1, 0.0])
 
-    monkeypatch.setattr(import_check, "copy_weights", wrong)
+    monkeypatch.setattr(import_weights, "copy_weights", wrong)
     result, document, config = imported(model, "--weights")
     assert result.exit_code == 1
     assert found(document)[0][0] == "import-differs"
@@ -500,7 +505,7 @@ def test_another_graph_is_found(monkeypatch, imported):
     )
     assert result.exit_code == 1
     assert found(document) == [
-        ("import-differs", "`apart` became another layer, or is wired otherwise, in the rebuilt model.")
+        ("import-differs", "`apart` has a different type, arguments or inputs in the rebuilt model.")
     ]
 
 
@@ -514,7 +519,9 @@ def test_architectures_of_keras_come_back(name, tmp_path):
     document = json.loads(result.stdout)
     assert result.exit_code == 0, document
     assert document["parameters"] == model.count_params()
-    assert document["largest_difference"] == 0
+    assert (
+        document["largest_difference"] <= IMPORT_TOLERANCE
+    )  # 0, if this processor's kernels are deterministic
     assert document["shapes_compared"] > 100
     keras.backend.clear_session()
 

@@ -7,10 +7,10 @@ import yaml
 
 from layercli import api
 from layercli.check import check_config, require_valid
+from layercli.engine.compare import compare_outputs, run_references
+from layercli.engine.comparison_inputs import ComparisonCase, build_cases
 from layercli.engine.export import verify
-from layercli.engine.export.compare import compare_outputs, run_references
 from layercli.engine.export.options import ExportOptions
-from layercli.engine.export.test_inputs import ComparisonCase, build_cases
 from layercli.errors import LayercliError
 from layercli.workflows import preflight
 

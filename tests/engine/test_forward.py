@@ -3,7 +3,8 @@ import pytest
 
 from layercli import api
 from layercli.engine.assemble import assemble_model
-from layercli.engine.forward_pass import find_index_limit, make_example_batch, run_forward_pass
+from layercli.engine.comparison_inputs import find_index_limit, random_array
+from layercli.engine.forward_pass import run_forward_pass
 from layercli.layers.shapes import Tensor
 
 
@@ -23,9 +24,9 @@ def forward(tmp_path, text):
     ((None, 1), "string", (2, 1)),
 ])  # fmt: skip
 def test_an_example_has_two_rows_of_the_declared_shape_and_dtype(shape, dtype, given):
-    tensor = make_example_batch(Tensor(shape, dtype), np.random.default_rng(0), 2**31 + 1)
+    tensor = random_array(Tensor(shape, dtype), np.random.default_rng(0), batch_size=2)
     assert tuple(tensor.shape) == given
-    assert tensor.dtype.name == dtype
+    assert tensor.dtype.name == ("object" if dtype == "string" else dtype)
 
 
 def test_indices_stay_below_the_smallest_vocabulary_that_takes_the_input(tmp_path):
@@ -33,7 +34,9 @@ def test_indices_stay_below_the_smallest_vocabulary_that_takes_the_input(tmp_pat
     path.write_text("model: {input: [50], layers: [{type: Embedding, input_dim: 3, output_dim: 2}]}")
     valid = api.load(path)
     assert find_index_limit(valid) == 3
-    values = np.asarray(make_example_batch(Tensor((None, 50), "float32"), np.random.default_rng(0), 3))
+    values = random_array(
+        Tensor((None, 50), "float32"), np.random.default_rng(0), batch_size=2, index_limit=3
+    )
     assert set(values.ravel()) == {0.0, 1.0, 2.0}
 
 
@@ -56,7 +59,7 @@ model:
 """
     _, problems = forward(tmp_path, text)
     assert [(problem.code, problem.line) for problem in problems] == [("not-finite", 6)]
-    assert problems[0].message == "`overflows` gives NaN or infinity for ordinary numbers."
+    assert problems[0].message == "`overflows` returns NaN or infinity for ordinary numbers."
     _, problems = forward(tmp_path, "model: {input: {shape: [4], dtype: int32}, layers: [Flatten]}")
     assert problems == []
 
