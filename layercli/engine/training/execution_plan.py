@@ -70,19 +70,52 @@ _EXTRA_COMPILE_SECONDS: Final = {"LSTM": 2.0, "GRU": 2.0, "SimpleRNN": 2.0}
 """Additional compile time of a layer."""
 
 _XLA_LAYERS: Final = frozenset(
-    """
-    Activation Add Average BatchNormalization Bidirectional Concatenate Dense ELU Embedding Flatten GRU
-    Identity LSTM LayerNormalization LeakyReLU Maximum Minimum Multiply Normalization ReLU Rescaling
-    Reshape SimpleRNN Softmax Subtract
-    """.split()
+    [
+        "Activation",
+        "Add",
+        "Average",
+        "BatchNormalization",
+        "Bidirectional",
+        "Concatenate",
+        "Dense",
+        "ELU",
+        "Embedding",
+        "Flatten",
+        "GRU",
+        "Identity",
+        "LSTM",
+        "LayerNormalization",
+        "LeakyReLU",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Normalization",
+        "ReLU",
+        "Rescaling",
+        "Reshape",
+        "SimpleRNN",
+        "Softmax",
+        "Subtract",
+    ]
 )
 """Layers that XLA speeds up on a CPU; it slows down convolutions and random numbers (Dropout)."""
 _XLA_LOSSES_AND_METRICS: Final = frozenset(
-    """
-    accuracy mae mean_absolute_error mean_squared_error mse binary_accuracy categorical_accuracy
-    sparse_categorical_accuracy binary_crossentropy categorical_crossentropy
-    sparse_categorical_crossentropy root_mean_squared_error huber log_cosh
-    """.split()
+    [
+        "accuracy",
+        "mae",
+        "mean_absolute_error",
+        "mean_squared_error",
+        "mse",
+        "binary_accuracy",
+        "categorical_accuracy",
+        "sparse_categorical_accuracy",
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "root_mean_squared_error",
+        "huber",
+        "log_cosh",
+    ]
 )
 """Losses and metrics that are tested with XLA."""
 

@@ -19,7 +19,7 @@ import yaml
 
 from layercli.distribution.process_group import find_free_ports
 from layercli.engine.training.checkpointing import DivergenceGuard
-from tests.engine.group import sigterm_after
+from tests.engine.training.group import sigterm_after
 from tests.running import invoke, train
 
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def group(place, *, size=2, **task):
         processes.append(
             subprocess.Popen(
                 [sys.executable, GROUP, json.dumps(task)],
-                env=os.environ | {"TF_CONFIG": json.dumps(cluster), "PYTHONPATH": str(GROUP.parents[2])},
+                env=os.environ | {"TF_CONFIG": json.dumps(cluster), "PYTHONPATH": str(GROUP.parents[3])},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -171,7 +171,7 @@ def assert_alike(run, alone):
 @pytest.mark.parametrize(
     "name", ["dense_memory", "dense_stream", "conv_memory", "conv_stream", "lstm_memory", "lstm_stream"]
 )  # fmt: skip
-def test_two_processes_train_as_one_does_in_memory_and_streamed(both, name, tmp_path):
+def test_two_workers_train_like_one(both, name, tmp_path):
     alone = train(both.configs[name], tmp_path / "alone")
     first, second = (both.place / str(rank) / name for rank in (0, 1))
     assert (
@@ -183,7 +183,7 @@ def test_two_processes_train_as_one_does_in_memory_and_streamed(both, name, tmp_
 
 
 @pytest.mark.parametrize(("before", "feed"), [(2, "memory"), (1, "stream")])
-def test_a_resume_on_another_number_of_workers_goes_on_exactly_where_it_was(both, before, feed, tmp_path):
+def test_resume_with_a_different_number_of_workers(both, before, feed, tmp_path):
     alone = train(both.counted[feed], tmp_path / "alone", "--trust")
     run = both.begun
     if before == 2:
@@ -247,9 +247,7 @@ def launch(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
-def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undisturbed_one(
-    both, launch, tmp_path
-):
+def test_killed_group_ends_with_the_same_weights(both, launch, tmp_path):
     kills = int(os.environ.get("LAYERCLI_TEST_KILLS", "1"))
     run, quiet = tmp_path / "run", both.place / "0" / "killed"
     launcher = launch("--restarts", kills, "--", "train", both.configs["killed"], "--run-dir", "run")
@@ -275,7 +273,7 @@ def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undistur
     assert summary(quiet)["history"] == summary(run)["history"]
 
 
-def test_a_port_that_is_taken_is_a_problem_not_a_bug(iris):
+def test_used_port_is_reported(iris):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -331,7 +329,7 @@ def two_hosts():
             netns("netns", "del", name)
 
 
-def test_a_network_that_is_cut_is_reported_within_thirty_seconds(two_hosts, tmp_path):
+def test_network_failure_is_reported_within_30_seconds(two_hosts, tmp_path):
     config = document([64], 32, [], "Adam", epochs=100000)
     processes, places = [], []
     for rank, name in enumerate(two_hosts):

@@ -43,7 +43,7 @@ def theirs(config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("argument", [None, *ARGUMENTS])
-def test_weights_are_those_of_keras(tmp_path, argument):
+def test_optimizer_arguments_train_as_in_keras(tmp_path, argument):
     given = {} if argument is None else {argument: ARGUMENTS[argument]}
     optimizer = {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9} | given
     section = {
