@@ -63,7 +63,7 @@ def test_shipped_configs_survive_the_round_trip(name, tmp_path, imported):
     result, document, _ = imported(path, "--trust")
     assert result.exit_code == 0, document
     again = api.load(tmp_path / "imported.yaml")
-    # Keras does not keep the order of branches; that the wiring is the same is what the command has found.
+    # Keras does not keep the order of branches; the command itself compares the wiring.
     before, after = (Counter(leaf.type for leaf in flatten_config(one)[0]) for one in (valid, again))
     assert before == after
     assert (valid.shapes.trainable, valid.shapes.flops) == (again.shapes.trainable, again.shapes.flops)
@@ -279,10 +279,10 @@ def test_all_unsupported_features_are_reported_together(imported):
     result, document, config = imported(functional(build, (4,)))
     assert result.exit_code == 1
     assert config is None
-    told = " ".join(f"{code}: {message}" for code, message in found(document))
+    messages = " ".join(f"{code}: {message}" for code, message in found(document))
     for what in ("`code`", "Lambda", "`leaky`", "LeakyReLU", "custom-class: `mine`", "Mine", "ExpandDims",
                  "`initial_state`", "operation Mean", "one batch"):  # fmt: skip
-        assert what in told
+        assert what in messages
     assert len(document["problems"]) == 7
 
 

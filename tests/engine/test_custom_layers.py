@@ -91,17 +91,17 @@ def test_class_that_is_not_a_layer_is_refused(tmp_path, layer_file):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("header", "said"), [
+@pytest.mark.parametrize(("header", "text"), [
     ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
     ("class Mine(:", "SyntaxError: invalid syntax"),
     ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights"),
     ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
 ])  # fmt: skip
-def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, said):
+def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, text):
     mine = layer_file("pass", header=header)
     code, message, hint = failure(tmp_path, {"type": mine})
     assert (code, hint) == ("custom-layer", "Fix the error in that code.")
-    assert message.startswith(f"Cannot import {mine.removesuffix(':Mine')}: {said}")
+    assert message.startswith(f"Cannot import {mine.removesuffix(':Mine')}: {text}")
 
 
 @pytest.mark.parametrize(("body", "message"), [
@@ -111,9 +111,9 @@ def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, s
 ])  # fmt: skip
 def test_custom_layer_error_names_its_line(tmp_path, layer_file, body, message):
     mine = layer_file(body)
-    code, said, hint = failure(tmp_path, {"type": mine})
+    code, text, hint = failure(tmp_path, {"type": mine})
     assert code == "layer-refused"
-    assert said.startswith(message)
+    assert text.startswith(message)
     assert hint == f"Check line 6 of {mine.removesuffix(':Mine')}."
 
 

@@ -1,4 +1,4 @@
-"""Weights from elsewhere, by the names of layers, and layers that training leaves alone."""
+"""Weights from a file by layer name, and frozen layers."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def same(one, other, name):
 
 
 @pytest.fixture(params=["run", "keras", "h5"])
-def given(request, source, tmp_path):
+def weights_file(request, source, tmp_path):
     """The source as a run, a Keras file and a file of weights."""
     if request.param == "run":
         return source
@@ -58,9 +58,9 @@ def given(request, source, tmp_path):
     return path
 
 
-def test_layers_of_equal_name_and_shape_get_weights(given, source, tmp_path):
+def test_layers_of_equal_name_and_shape_get_weights(weights_file, source, tmp_path):
     layers = [HIDDEN, {"type": "Dense", "name": "more", "units": 4}, HEAD]
-    config = target(tmp_path, given, layers)
+    config = target(tmp_path, weights_file, layers)
     result = invoke("build", "--json", config)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["weights"] == {
@@ -156,7 +156,7 @@ def test_file_without_matching_layer_is_refused(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "code", "said"),
+    ("make", "code", "text"),
     [
         (Path.absolute, "unreadable-file", "does not exist"),
         (lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"), "unreadable-file", "Cannot read weights from"),
@@ -167,13 +167,13 @@ def test_file_without_matching_layer_is_refused(source, tmp_path):
         (lambda path: path.mkdir(), "run-directory", "no run directory"),
     ],
 )  # fmt: skip
-def test_file_without_weights_is_refused(tmp_path, make, code, said):
+def test_file_without_weights_is_refused(tmp_path, make, code, text):
     make(tmp_path / "given")
     found = next(iter(tmp_path.glob("given*")), tmp_path / "given.keras")
     config = target(tmp_path, found)
     result = invoke("build", "--json", config)
     assert problems(result)[0][0] == code
-    assert said in json.loads(result.stdout)["problems"][0]["message"]
+    assert text in json.loads(result.stdout)["problems"][0]["message"]
 
 
 def test_modified_run_is_refused(source, tmp_path):
@@ -228,7 +228,7 @@ READ = [
 
 
 def texts(place, name, layers, texts=TEXTS, **model):
-    """A config of texts of its own."""
+    """Write a text dataset and a config for it."""
     rows = "".join(f"{text},{'ab'[number % 2]}\n" for number, text in enumerate(texts))
     (place / f"{name}.csv").write_text(f"text,kind\n{rows}")
     document = {

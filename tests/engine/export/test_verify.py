@@ -1,4 +1,4 @@
-"""Models in other forms, run by their runtimes and held against the original; what differs is found."""
+"""Exported models in their runtimes have the outputs of the original, and differences are found."""
 
 import keras
 import numpy as np
@@ -99,9 +99,9 @@ def refusal(export, *args, **options):
 def test_exported_model_has_the_same_outputs(name, form, made, export):
     found = export(form, *made(MODELS[name]))
     assert 0 <= found.largest_difference <= 1e-5
-    told = found.as_json()
-    assert told["batch_sizes"] == [1, 7, 32]
-    assert set(told["edges"]) == {"drawn", "zeros", "ones", "small", "large", "extremes"}
+    document = found.as_json()
+    assert document["batch_sizes"] == [1, 7, 32]
+    assert set(document["edges"]) == {"drawn", "zeros", "ones", "small", "large", "extremes"}
 
 
 def test_keras_file_has_the_same_outputs_in_new_process(made, export):

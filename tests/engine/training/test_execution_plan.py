@@ -28,15 +28,15 @@ def test_xla_is_used_for_long_trainings_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("layer", "told"),
+    ("layer", "reason"),
     [
         ({"type": "Dropout", "rate": 0.5}, "XLA does not speed up Dropout"),
         ({"type": "GaussianNoise", "stddev": 0.5}, "XLA does not speed up GaussianNoise"),
     ],
 )
-def test_layers_that_xla_slows_down_are_not_compiled(tmp_path, layer, told):
+def test_layers_that_xla_slows_down_are_not_compiled(tmp_path, layer, reason):
     found = planned(tmp_path, [layer, HEAD], epochs=5, samples=1_000_000)
-    assert (found.jit_compile, found.reason) == (False, told)
+    assert (found.jit_compile, found.reason) == (False, reason)
 
 
 def test_wrapped_layer_decides_about_xla(tmp_path):

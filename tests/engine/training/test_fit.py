@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from layercli import api
+from layercli.data.readers.registry import load_dataset
 from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
 from tests.running import invoke, train, write_config
@@ -79,14 +80,15 @@ def test_early_stopping_saves_best_epoch(tmp_path):
     assert summary["epochs"] == len(watched) == best + 1 + 3 < 60
     assert summary["best"]["monitor"] == "val_accuracy"
     assert summary["best"]["epoch"] == summary["restored_epoch"] == best + 1
-    parts = parts_of(api.load(config))
+    data = api.load(config).config.data
+    splits = load_dataset(data).split(data.split, seed=api.load(config).config.seed, shuffle=True)
     model = keras.models.load_model(run.path / "model.keras")
-    loss, accuracy = model.evaluate(parts.validation.x, parts.validation.y, verbose=0)
+    loss, accuracy = model.evaluate(splits.validation.x, splits.validation.y, verbose=0)
     assert accuracy == pytest.approx(watched[best])
     assert loss == pytest.approx(summary["best"]["val_loss"], rel=1e-4)
     again = json.loads(invoke("train", "--resume", run.path, "--json", "--set", "train.epochs=70").stdout)
     model = keras.models.load_model(run.path / "model.keras")
-    loss, _ = model.evaluate(parts.validation.x, parts.validation.y, verbose=0)
+    loss, _ = model.evaluate(splits.validation.x, splits.validation.y, verbose=0)
     assert again["best"]["epoch"] == again["restored_epoch"]
     assert loss == pytest.approx(again["best"]["val_loss"], rel=1e-4)
 

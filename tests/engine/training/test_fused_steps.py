@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002 - callbacks and parts have signatures of their own
-"""Blocks of fused steps against Keras's own ``fit``: the same weights bit for bit, the same logs, the same calls."""
+# ruff: noqa: ARG002 - callbacks and subsets have fixed signatures
+"""Compare blocks of fused steps with Keras's ``fit``: equal weights, logs and callback calls."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ STACKS = [dense, lstm, conv, embedding, images]
 
 
 def made(stack, **compiled):
-    """A compiled model and its examples, the same each time."""
+    """Return a compiled model and its examples; deterministic."""
     keras.utils.set_random_seed(5)
     shape, layers = stack()
     model = keras.Sequential([keras.Input(shape), *layers, L.Dense(3, activation="softmax")])
@@ -66,7 +66,7 @@ def same(ours, theirs):
 
 
 class Calls(keras.callbacks.Callback):
-    """What callbacks are told, and when."""
+    """Records the calls of a callback."""
 
     def __init__(self):
         super().__init__()
@@ -92,7 +92,7 @@ class Calls(keras.callbacks.Callback):
 
 
 def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validation=None):
-    """Keras's ``fit`` over the same order of examples, which changes each epoch."""
+    """Train with Keras's ``fit`` over the same shuffled examples."""
 
     def batches():
         for epoch in range(epochs):
@@ -100,14 +100,14 @@ def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validat
                 taken = examples.take(order(epoch)[first : first + BATCH])
                 yield (taken.x, taken.y) if taken.weights is None else (taken.x, taken.y, taken.weights)
 
-    given = None if validation is None else (validation.x, validation.y)
+    validation_data = None if validation is None else (validation.x, validation.y)
     model.fit(
         batches(),
         epochs=epochs,
         steps_per_epoch=-(-len(examples) // BATCH),
         verbose=0,
         callbacks=list(callbacks),
-        validation_data=given,
+        validation_data=validation_data,
         shuffle=False,
         validation_batch_size=BATCH,
     )

@@ -27,9 +27,9 @@ def test_config_metrics_and_model_are_logged(config, tmp_path, monkeypatch):
     assert (logged.info.status, logged.info.run_name) == ("FINISHED", str(run.path))
     assert logged.data.params["train.optimizer.type"] == "RMSprop"
     assert logged.data.params["data.dataset"] == "iris"
-    told = client.get_metric_history(logged.info.run_id, "val_accuracy")
-    assert [metric.step for metric in told] == [1, 2]
-    assert [metric.value for metric in told] == pytest.approx(run.summary["history"]["val_accuracy"])
+    history = client.get_metric_history(logged.info.run_id, "val_accuracy")
+    assert [metric.step for metric in history] == [1, 2]
+    assert [metric.value for metric in history] == pytest.approx(run.summary["history"]["val_accuracy"])
     [file] = client.list_artifacts(logged.info.run_id, "model")
     assert file.path == "model/model.keras"
 

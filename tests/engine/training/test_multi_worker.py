@@ -1,4 +1,4 @@
-"""Several processes train one model: to the weights of one process, and through the death of any of them."""
+"""Training in several processes: the same weights as in one process, also after a process is killed."""
 
 import json
 import os
@@ -36,7 +36,7 @@ MODELS = {
     "lstm": ([8, 8], 32, [{"type": "LSTM", "units": 8}], {"type": "RMSprop", "global_clipnorm": 1.0}),
 }  # fmt: skip
 LOSSES, WEIGHTS = 1e-6, 1e-5
-"""How far two processes may be from one, in absolute numbers."""
+"""The allowed absolute difference between two processes and one."""
 
 
 def document(shape, batch_size, layers, optimizer, **train):
@@ -86,7 +86,7 @@ COUNTED = {
         "loss": {"learned": "mse", "seen": "mae"},
     },
 }  # fmt: skip
-"""The loss of ``seen`` is the mean of the targets, which are powers of two: it tells which examples were seen."""
+"""The loss of ``seen`` is the mean of the targets, which are powers of two: it shows which examples were seen."""
 POWERS = f"""
 import numpy as np
 
@@ -102,7 +102,7 @@ def written(path, config):
 
 
 def group(place, *, size=2, **task):
-    """Have processes do these trainings together."""
+    """Run these trainings in a group of processes."""
     addresses = [f"127.0.0.1:{port}" for port in find_free_ports(size)]
     processes = []
     for rank in range(size):
@@ -123,7 +123,7 @@ def group(place, *, size=2, **task):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """What two processes have trained, in one start of TensorFlow: configs, runs begun by one, and runs to go on with."""
+    """Train all configs with two processes that start TensorFlow once; also resume a run of one process."""
     place = tmp_path_factory.mktemp("group")
     (place / "powers.py").write_text(POWERS)
     configs, counted = {}, {}
@@ -158,7 +158,7 @@ def summary(run):
 
 
 def assert_alike(run, alone):
-    """Hold the run of several processes against that of one."""
+    """Compare the run of several processes with that of one."""
     ours, theirs = summary(run), summary(alone)
     assert ours["history"].keys() == theirs["history"].keys()
     for key, values in theirs["history"].items():
@@ -176,7 +176,7 @@ def test_two_workers_train_like_one(both, name, tmp_path):
     first, second = (both.place / str(rank) / name for rank in (0, 1))
     assert (
         summary(first)["history"] == summary(second)["history"]
-    )  # what callbacks look at is the same everywhere
+    )  # callbacks get the same values in all processes
     for a, b in zip(weights(first), weights(second), strict=True):
         np.testing.assert_array_equal(a, b)
     assert_alike(first, alone.path)
@@ -210,7 +210,7 @@ KILLED = document(
 
 
 def members(launcher):
-    """The processes of a launcher's group."""
+    """Return the process ids of a launcher's group."""
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(launcher.pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
 
@@ -229,7 +229,7 @@ def wait_for_an_epoch(run, process):
 
 @pytest.fixture
 def launch(tmp_path):
-    """Starts ``layercli launch --workers 2`` in a folder of its own."""
+    """Start ``layercli launch --workers 2`` in a separate folder."""
     started = []
 
     def launch(*arguments):
