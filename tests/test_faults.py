@@ -48,7 +48,7 @@ def diverged(iris, tmp_path):
 def test_the_last_checkpoint_before_a_loss_that_is_no_number_stands_and_is_named(diverged):
     problem = told(diverged.result)
     assert problem["message"] == (
-        "The loss became nan in epoch 3; training stopped. The last good checkpoint stands, after epoch 2."
+        "Training stopped: the loss became nan in epoch 3. The last valid checkpoint is from the end of epoch 2."
     )
     assert f"`layercli train --resume {diverged.path} --allow-changes --set" in problem["hint"]
     assert not (diverged.path / "model.keras").exists()
@@ -68,7 +68,7 @@ def test_from_there_it_goes_on_with_a_lower_rate(diverged):
 
 def test_without_a_checkpoint_before_it_none_is_promised(iris, tmp_path):
     run = train(iris, tmp_path / "run", "--set", HUGE.replace("[6]", "[0]"))
-    assert told(run.result)["message"] == "The loss became inf in epoch 1; training stopped."
+    assert told(run.result)["message"] == "Training stopped: the loss became inf in epoch 1."
 
 
 def test_weights_that_the_last_step_made_infinite_are_no_model(tmp_path):
@@ -84,7 +84,7 @@ def test_weights_that_the_last_step_made_infinite_are_no_model(tmp_path):
     config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=data, train=section)
     run = train(config, tmp_path / "run")
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
-    assert told(run.result)["message"] == "The last steps made weights that are no numbers."
+    assert told(run.result)["message"] == "Weights became NaN or infinite in the last steps."
     assert not (run.path / "model.keras").exists()
 
 

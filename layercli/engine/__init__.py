@@ -1,4 +1,4 @@
-"""The only place that imports keras and tensorflow: assemble, feed, fit, save."""
+"""The only package that imports keras and tensorflow at module level."""
 
 from layercli.engine.startup import start_keras
 

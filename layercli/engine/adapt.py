@@ -1,4 +1,4 @@
-"""Layers that learn from data before training, and inputs as TensorFlow takes them."""
+"""Adapt preprocessing layers to the data before training, and convert inputs for Keras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Inputs, iterate_batches
+from layercli.data.examples import Array, Inputs, iterate_batches
 from layercli.data.subset import Subset
 from layercli.engine.assemble import AssembledModel, select_output
 from layercli.errors import LayercliError, Problem
@@ -19,14 +19,14 @@ from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
 
 BatchFactory: TypeAlias = Callable[[], Iterable[Any]]
-"""Begins a pass over what a layer takes, batch by batch."""
+"""Starts one pass over the input batches of a layer."""
 
 
 def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) -> None:
-    """Let each layer that learns from data before training learn from this part alone, batch by batch.
+    """Adapt each preprocessing layer to this subset, batch by batch.
 
     Raises:
-        LayercliError: Keras could not load a layer again that has learned this.
+        LayercliError: Keras could not load a layer that was adapted to this data.
     """
     problems: list[Problem] = []
     for node in filter(should_adapt, valid.graph.nodes):
@@ -40,21 +40,21 @@ def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) 
 
 
 def _check_vocabulary_size(layer: Any, node: GraphNode, valid: ValidConfig) -> Iterator[Problem]:
-    """Keras writes a weight for each of ``max_tokens``, and when it loads them wants one for each word that there is."""
+    """Check ``tf_idf`` with padding: Keras saves ``max_tokens`` weights, but loads one per word of the vocabulary."""
     lookup = getattr(layer, "_lookup_layer", layer)
     if getattr(lookup, "output_mode", None) == "tf_idf" and lookup.pad_to_max_tokens:
         vocabulary_size, max_tokens = lookup.vocabulary_size(), lookup.max_tokens
         if vocabulary_size < max_tokens:
             message = (
-                f"The training examples give `{node.name}` {vocabulary_size} words, fewer than its `max_tokens`, {max_tokens}: "
-                "with tf_idf and padding Keras cannot load such a model again."
+                f"`max_tokens` of `{node.name}` must be at most {vocabulary_size}, the number of training words, "
+                f"got {max_tokens}. With tf_idf and padding, Keras cannot load a model with fewer words than `max_tokens`."
             )
             hint = f"Write `max_tokens: {vocabulary_size}`."
             yield valid.make_problem(node.path, "not-savable", message, hint)
 
 
 def adapt_layer(layer: Any, component: Component, batches: BatchFactory) -> None:
-    """Adapt a Keras layer, and those inside it, to what it takes."""
+    """Adapt a Keras layer and its inner layers to their input batches."""
     if component.type_name() in ADAPTABLE_LAYERS:
         layer.adapt(_add_text_axis(batch) for batch in batches())
     elif component.type_name() == "TimeDistributed":
@@ -68,7 +68,7 @@ def adapt_layer(layer: Any, component: Component, batches: BatchFactory) -> None
 
 
 def adaptable_layers(layer: Any, component: Component) -> Iterator[Any]:
-    """The Keras layer, or those inside it, that learn before training."""
+    """Yield the adaptable layers: the Keras layer itself or its inner layers."""
     if component.type_name() in ADAPTABLE_LAYERS:
         if is_adaptable(component):
             yield layer
@@ -87,7 +87,7 @@ def _map_batches(layer: Any, batches: BatchFactory) -> BatchFactory:
 def _layer_inputs(
     assembled: AssembledModel, valid: ValidConfig, node: GraphNode, subset: Subset
 ) -> Iterator[Any]:
-    """What a node takes of each batch of a part."""
+    """Yield a node's input for each batch of a subset."""
     source, pick = node.inputs[0], node.input_indices[0]
     upstream_model = None
     if source not in valid.graph.inputs:
@@ -103,18 +103,23 @@ def _layer_inputs(
 
 
 def _add_text_axis(batch: Any) -> Any:
-    """Values of shape (batch,) as (batch, 1): a lookup would take them for one text."""
+    """Reshape (batch,) to (batch, 1): a lookup treats a 1-D array as a single text."""
     return batch[:, None] if len(batch.shape) == 1 else batch
 
 
 def _flatten_timesteps(batch: Any) -> Any:
-    """All timesteps of (batch, timesteps, ...) after one another, of shape (batch * timesteps, ...)."""
+    """Reshape (batch, timesteps, ...) to (batch * timesteps, ...)."""
     return keras.ops.reshape(batch, (-1, *batch.shape[2:]))
 
 
 def to_keras_inputs(x: Inputs) -> Any:
-    """Inputs as Keras takes them; text as TensorFlow's."""
+    """Return inputs in the form that Keras accepts; texts become string tensors."""
     if isinstance(x, Mapping):
         arrays = {name: to_keras_inputs(array) for name, array in x.items()}
         return arrays if len(arrays) > 1 else next(iter(arrays.values()))
-    return tf.constant(x.tolist(), dtype=tf.string) if x.dtype.kind == "O" else x
+    return to_tensor(x) if x.dtype.kind == "O" else x
+
+
+def to_tensor(array: Array) -> Any:
+    """Return an array as a tensor of the same dtype; texts become a string tensor."""
+    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "O" else tf.constant(array)

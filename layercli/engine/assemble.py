@@ -1,4 +1,4 @@
-"""A graph in, a Keras model out."""
+"""Build a Keras model from a checked config."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from layercli.layers.shapes import Shape, Tensor, format_shape
 
 @dataclass(frozen=True, slots=True)
 class AssembledModel:
-    """The Keras model, and its layers and their symbolic outputs by their names in the graph."""
+    """A Keras model, with its layers and their symbolic outputs by graph name."""
 
     model: Any
     layers: dict[str, Any]
     tensors: dict[str, Any]
     transferred: set[str] = field(default_factory=set)
-    """Layers that have their weights from elsewhere, so that they do not learn from the data before training."""
+    """Layers whose weights were loaded from a file, so that they are not adapted to the data before training."""
 
 
 def assemble_model(valid: ValidConfig) -> AssembledModel:
-    """The Keras model of a config, with fresh weights drawn from its seed.
+    """Build the Keras model of a config, with initial weights from its seed.
 
     Raises:
-        LayercliError: Keras, or a layer of the user's, refuses what the static check let pass.
+        LayercliError: Keras or a custom layer refuses something that the static check accepted.
     """
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(valid.config.model.dtype or policy)
@@ -74,10 +74,10 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
 
 
 def with_built_weights(valid: ValidConfig, assembled: AssembledModel) -> ValidConfig:
-    """The config with the weights that Keras made, and the shapes it found, where the static check knew none.
+    """Return the config with weights and shapes from Keras for layers that the static check could not infer.
 
     Raises:
-        AssertionError: Keras made other weights than the static check counted, which is a bug of ours.
+        AssertionError: Keras created a different number of parameters than the static check counted, a bug in layercli.
     """
     is_strict = not check_output_shapes(assembled, valid)
     rows = [_complete_row(row, assembled, is_strict=is_strict) for row in valid.shapes.rows]
@@ -89,7 +89,7 @@ def _complete_row(row: NodeShapes, assembled: AssembledModel, *, is_strict: bool
     built_weights = tuple(
         Weight(weight.name, tuple(weight.shape), trainable=bool(weight.trainable), dtype=weight.dtype)
         for weight in assembled.layers[row.node.name].weights
-        if row.node.reuse_of is None  # else they are counted where the layer is declared
+        if row.node.reuse_of is None  # else the layer's first call counts them
     )
     if row.weights is None:
         tensors = assembled.tensors[row.node.name]
@@ -116,19 +116,19 @@ def _build_layer(node: GraphNode, valid: ValidConfig) -> Any:
         return cls(**arguments, name=node.name)
     except (Exception, SystemExit) as error:
         raise layer_error(
-            node, valid, f"{layer.class_name} cannot be made with these arguments", error
+            node, valid, f"{layer.class_name} cannot be created with these arguments", error
         ) from error
 
 
 def select_output(output: Any, pick: int | None) -> Any:
-    """One output of several, or all that a layer gives."""
+    """Return one of several outputs; all outputs if ``pick`` is None."""
     if pick is None:
         return output
     return output[pick] if isinstance(output, (list, tuple)) else output
 
 
 def call_layer(layer: Any, node: GraphNode, inputs: list[Any], **options: Any) -> Any:
-    """Call a Keras layer on what feeds its node: one tensor, a list, or arguments of their own."""
+    """Call a Keras layer with its node's inputs: one tensor, a list, or separate arguments."""
     tensors = keras.tree.flatten(inputs)
     if len(tensors) > 1 and node.layer.has_separate_inputs:
         return layer(*tensors, **options)
@@ -146,19 +146,19 @@ def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: Valid
     outputs = output if isinstance(output, (list, tuple)) else [output]
     if not outputs or not all(keras.backend.is_keras_tensor(tensor) for tensor in outputs):
         received = "nothing" if output is None else f"a {type(output).__name__}"
-        message = f"`{node.name}` gives {received}; a layer gives a tensor, or a list of tensors."
+        message = f"`{node.name}` must return a tensor or a list of tensors, got {received}."
         raise LayercliError(
-            valid.make_problem(node.path, "layer-refused", message, "Look at what `call` returns.")
+            valid.make_problem(node.path, "layer-refused", message, "Check the return value of `call`.")
         )
     if not node.layer.is_trainable:
-        # Said to the constructor, it does not reach the layers inside; and said again, it is not heard.
+        # As a constructor argument it does not reach inner layers, and a repeated value has no effect.
         layer.trainable = True
         layer.trainable = False
     return output
 
 
 def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[Problem]:
-    """Layers of the user's that give another shape than the config states; what follows from it is wrong."""
+    """Return a problem for each custom layer whose output shape differs from its declared one."""
     problems = []
     for row in valid.shapes.rows:
         output = assembled.tensors[row.node.name]
@@ -172,7 +172,7 @@ def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[P
 
 
 def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
-    """Whether the shapes can be the stated ones; an axis that Keras does not know may have any size."""
+    """Return whether the shapes match the declared ones; an axis that Keras does not know matches any size."""
     return len(actual) == len(row.outputs) and all(
         len(shape) == len(declared.shape)
         and all(a is None or b is None or a == b for a, b in zip(declared.shape, shape, strict=True))
@@ -181,21 +181,21 @@ def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
 
 
 def shape_mismatch_problem(row: NodeShapes, valid: ValidConfig, actual: Sequence[Shape]) -> Problem:
-    """The problem that a layer gives other shapes than the static ones."""
+    """Return the problem that a layer's output shapes differ from the static ones."""
     declared_shapes = ", ".join(format_shape(tensor.shape) for tensor in row.outputs)
     actual_shapes = ", ".join(format_shape(shape) for shape in actual)
     hint = "This is a bug in layercli; please report it."
     if isinstance(row.node.layer, CustomLayer):
-        hint = "Correct `output_shape`, or leave it out."
-    message = f"`{row.node.name}` was to give {declared_shapes}, but gave {actual_shapes}."
+        hint = "Correct `output_shape` or remove it."
+    message = f"`{row.node.name}` must have output shape {declared_shapes}, got {actual_shapes}."
     return valid.make_problem(row.node.path, "shape-disagrees", message, hint)
 
 
 def require_savable(assembled: AssembledModel, valid: ValidConfig) -> None:
-    """Make each layer of the user's once more from its own config, as loading the saved model will.
+    """Check that each custom layer can be recreated from its own config, as loading the saved model does.
 
     Raises:
-        LayercliError: one of them cannot be made again.
+        LayercliError: a layer cannot be recreated.
     """
     problems = []
     for node in valid.graph.nodes:
@@ -204,12 +204,12 @@ def require_savable(assembled: AssembledModel, valid: ValidConfig) -> None:
         layer = assembled.layers[node.name]
         try:
             config = keras.saving.serialize_keras_object(layer)
-            config.pop("build_config", None)  # nothing is to be allocated
+            config.pop("build_config", None)  # allocate no weights
             with keras.saving.custom_object_scope({type(layer).__name__: type(layer)}):
                 keras.saving.deserialize_keras_object(config)
         except Exception as error:
-            message = f"`{node.name}` can be saved, but not loaded again: {summarize_error(error)}"
-            hint = "Let `get_config` give what `__init__` takes, as in configs/simple_dense.py."
+            message = f"`{node.name}` can be saved, but not loaded: {summarize_error(error)}"
+            hint = "Return all arguments of `__init__` from `get_config`, as in configs/simple_dense.py."
             problems.append(valid.make_problem(node.path, "not-savable", message, hint))
     if problems:
         raise LayercliError(problems)

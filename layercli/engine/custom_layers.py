@@ -1,4 +1,4 @@
-"""Layers of the user's own, loaded from their file or module; the caller has asked for trust before."""
+"""Load custom layer classes from a file or module; the caller must require trust first."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from layercli.schema.suggestions import did_you_mean
 
 
 def load_layer_class(layer: CustomLayer, node: GraphNode, valid: ValidConfig) -> Any:
-    """The layer class that a config names; runs the user's code.
+    """Return the layer class that a config names; runs the user's code.
 
     Raises:
-        LayercliError: it cannot be loaded, or is no Keras layer.
+        LayercliError: the class cannot be loaded, or is not a Keras layer.
     """
     if layer.kind == "keras":
         layer_class = getattr(keras.layers, layer.class_name, None)
@@ -34,18 +34,24 @@ def load_layer_class(layer: CustomLayer, node: GraphNode, valid: ValidConfig) ->
         )
     except (Exception, SystemExit) as error:
         raise _custom_layer_error(
-            node, valid, f"{layer.module} cannot be loaded: {summarize_error(error)}", "Mend that code first."
+            node,
+            valid,
+            f"Cannot import {layer.module}: {summarize_error(error)}",
+            "Fix the error in that code.",
         ) from error
     layer_class = getattr(module, layer.class_name, None)
     if layer_class is None:
         classes = [name for name, item in vars(module).items() if isinstance(item, type)]
         hint = did_you_mean(
-            layer.class_name, classes, otherwise=f"It has {', '.join(classes) or 'no classes'}."
+            layer.class_name, classes, otherwise=f"The module defines {', '.join(classes) or 'no classes'}."
         )
         raise _custom_layer_error(node, valid, f"{layer.module} has no class {layer.class_name}.", hint)
     if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
         raise _custom_layer_error(
-            node, valid, f"{layer.type_reference()} is no Keras layer.", "Derive it from keras.layers.Layer."
+            node,
+            valid,
+            f"{layer.type_reference()} is not a Keras layer.",
+            "Derive it from keras.layers.Layer.",
         )
     return layer_class
 

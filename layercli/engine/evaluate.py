@@ -1,4 +1,4 @@
-"""The loss and metrics of a model over examples."""
+"""Evaluate a model: its loss and metrics over examples."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from layercli.errors import LayercliError
 
 
 def evaluate_model(model: Any, valid: ValidConfig, train: TrainSection, subset: Subset) -> dict[str, Any]:
-    """The loss and the metrics of the ``train`` section, the loss first, over a part; a batch at a time.
+    """Return the loss, then the metrics of the ``train`` section, over a subset.
 
     Raises:
-        LayercliError: Keras, or a layer of the user's, refuses the examples.
+        LayercliError: Keras or a custom layer refuses the examples.
     """
     compile_model(model, train)
     feed = make_feed(subset, train.batch_size, stream=not fits_in_memory(subset))
@@ -32,6 +32,6 @@ def evaluate_model(model: Any, valid: ValidConfig, train: TrainSection, subset: 
         raise
     except model_error_types(valid) as error:
         message = f"The model cannot be evaluated: {summarize_error(error)}"
-        hint = "The examples must fit the model's inputs, and the loss and metrics the targets."
+        hint = "Check that the examples match the model's inputs, and the targets match the loss and metrics."
         raise LayercliError(valid.make_problem(("data",), "training-failed", message, hint)) from error
     return order_logs(logs, list(collect_log_names(train, valid.graph.output_references)))

@@ -1,4 +1,4 @@
-"""What Keras, TensorFlow or the user's code said when they refused, in one line and at the config's line."""
+"""Turn exceptions of Keras, TensorFlow and custom layers into one-line problems at the config's line."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from layercli.graph.build import GraphNode
 from layercli.source.nodes import sanitize_text
 
 _KERAS_WRAPPERS = (
-    re.compile(r"Exception encountered when calling .*?\x1b\[1m(?P<said>.*?)\x1b\[0m", re.DOTALL),
-    re.compile(r"Could not automatically infer the output shape.*?Error encountered:(?P<said>.*)", re.DOTALL),
+    re.compile(r"Exception encountered when calling .*?\x1b\[1m(?P<message>.*?)\x1b\[0m", re.DOTALL),
+    re.compile(
+        r"Could not automatically infer the output shape.*?Error encountered:(?P<message>.*)", re.DOTALL
+    ),
 )
-"""How Keras wraps what a layer's ``call`` raises, from the outside in."""
+"""Patterns of the text that Keras puts around an exception of a layer's ``call``, outermost first."""
 _TRACEBACK_NOISE = re.compile(
     r"Graph execution error:|Detected at node|<stack traces|File \"|\[\[|\d+ root error|\(\d+\) "
 )
-"""How the lines begin that TensorFlow puts around what a step raises."""
+"""The start of lines that TensorFlow adds to an exception of a step."""
 _MAX_MESSAGE_LENGTH = 400
 
 
 def summarize_error(error: BaseException) -> str:
-    """The type of the error and the line of its message that tells what is wrong."""
+    """Return the error's type and the line of its message that states the cause."""
     text = str(error)
-    for wrapping in _KERAS_WRAPPERS:
-        if wrapped := wrapping.match(text):
-            text = wrapped["said"]
+    for wrapper in _KERAS_WRAPPERS:
+        if wrapped := wrapper.match(text):
+            text = wrapped["message"]
     lines = [line.strip() for line in text.split("\n")]
     line = next((line for line in lines if line and not _TRACEBACK_NOISE.match(line)), "")
     return sanitize_text(
@@ -40,23 +42,23 @@ def summarize_error(error: BaseException) -> str:
 
 
 def model_error_types(valid: ValidConfig) -> tuple[type[Exception], ...]:
-    """What a model raises, while it runs, for what the config or the data say; of the user's own code that is anything."""
+    """Return the exception types that mean the config or data is wrong; any exception, if there are custom layers."""
     return (Exception,) if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError)
 
 
 def layer_error(node: GraphNode, valid: ValidConfig, summary: str, error: BaseException) -> LayercliError:
-    """The problem that a layer was refused, at the layer's line, and where the user's own code failed."""
+    """Return the problem that a layer failed, at its line in the config; the hint names the line of custom code."""
     hint = None
     if isinstance(node.layer, CustomLayer):
         location = _user_code_location(error, node, valid)
-        hint = f"Look at {location}." if location else "Look at the class that the layer names."
+        hint = f"Check {location}." if location else "Check the class of this layer."
     return LayercliError(
         valid.make_problem(node.path, "layer-refused", f"{summary}: {summarize_error(error)}", hint)
     )
 
 
 def _user_code_location(error: BaseException, node: GraphNode, valid: ValidConfig) -> str | None:
-    """The last line of the user's file that ran, if the error passed through it."""
+    """Return the last line of the custom file that ran, if the error passed through the file."""
     layer = node.layer
     if not isinstance(layer, CustomLayer) or layer.kind != "file":
         return None

@@ -1,4 +1,4 @@
-"""Components in, Keras objects out."""
+"""Create Keras objects from components of the config."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import keras
 
 from layercli.schema.component import Component
 
-_NAMESPACES = (keras.layers, keras.initializers, keras.regularizers, keras.constraints, keras.optimizers,
-          keras.optimizers.schedules, keras.losses, keras.metrics, keras.callbacks)  # fmt: skip
+_NAMESPACES = (
+    keras.layers,
+    keras.initializers,
+    keras.regularizers,
+    keras.constraints,
+    keras.optimizers,
+    keras.optimizers.schedules,
+    keras.losses,
+    keras.metrics,
+    keras.callbacks,
+)
 
 
 def keras_object(component: Component, *, namespace: Any = None, name: str | None = None) -> Any:
-    """The Keras object that a component declares; components among its arguments first."""
+    """Create the Keras object that a component declares, after the components among its arguments."""
     cls = _find_keras_class(type(component), namespace)
     arguments = {key: keras_value(value) for key, value in component.arguments().items()}
     if name is not None:
@@ -22,13 +31,15 @@ def keras_object(component: Component, *, namespace: Any = None, name: str | Non
 
 
 def keras_value(value: Any) -> Any:
-    """An argument as Keras takes it."""
+    """Return an argument in the form that Keras accepts."""
     if isinstance(value, Component):
         return keras_object(value)
     if isinstance(value, list):
         return [keras_value(item) for item in value]
     if isinstance(value, dict):
-        return {key: keras_value(item) for key, item in value.items()}  # Keras takes items out of some
+        return {
+            key: keras_value(item) for key, item in value.items()
+        }  # a copy: Keras removes items from some of them
     return value
 
 

@@ -1,4 +1,4 @@
-"""The model of a run, loaded safely."""
+"""Load the model of a run in Keras's safe mode."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from layercli.errors import LayercliError, Problem
 
 
 def load_custom_classes(valid: ValidConfig) -> dict[str, Any]:
-    """The user's layer classes by their names; runs the user's code, so the caller has asked for trust before.
+    """Return the custom layer classes by name; runs the user's code, so the caller must require trust first.
 
     Raises:
-        LayercliError: one cannot be loaded.
+        LayercliError: a class cannot be loaded.
     """
     return {
         node.layer.class_name: load_layer_class(node.layer, node, valid)
@@ -28,14 +28,14 @@ def load_custom_classes(valid: ValidConfig) -> dict[str, Any]:
 
 
 def load_model(path: Path, valid: ValidConfig) -> Any:
-    """The model in a ``.keras`` file of a run, not compiled; code inside the file is never run.
+    """Load a run's ``.keras`` file without compiling it; code inside the file never runs.
 
     Raises:
-        LayercliError: the file, or a layer of the user's, cannot be loaded.
+        LayercliError: the file or a custom layer cannot be loaded.
     """
     classes = load_custom_classes(valid)
     try:
         return keras.models.load_model(path, custom_objects=classes, compile=False, safe_mode=True)
-    except Exception as error:  # whatever a damaged file, or the user's layer, makes Keras raise
+    except Exception as error:  # a damaged file or a custom layer can raise anything
         message = f"The model cannot be loaded: {summarize_error(error)}"
         raise LayercliError(Problem(code="run-directory", message=message, file=str(path))) from error

@@ -1,4 +1,4 @@
-"""What a model gives for examples, a batch at a time, in words that people use."""
+"""Predict batch by batch, and turn outputs into columns with class names and probabilities."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
 _FLUSH_ROWS = 4096
-"""Rows that are put together before they are written."""
+"""Rows that are collected before they are yielded."""
 _FLUSH_BYTES = 1 << 26
-"""Bytes of outputs from which on they are written, however few rows they are."""
+"""Bytes of outputs that are yielded even if there are fewer rows."""
 
 
 def predict_columns(
@@ -33,11 +33,11 @@ def predict_columns(
     files: Sequence[str] | None,
     batch_size: int,
 ) -> Iterator[dict[str, Array]]:
-    """Columns of some rows after the other: the file where each example is one, then what each output says.
+    """Yield the prediction columns of consecutive rows: the file name, if each example is a file, then each output.
 
     Raises:
-        LayercliError: Keras, or a layer of the user's, refuses the examples.
-        RefusedDataError: numbers are missing or infinite.
+        LayercliError: Keras or a custom layer refuses the examples.
+        DataError: a number is missing or infinite.
     """
     titles = valid.graph.output_references
     meanings = [infer_output_kind(valid.config, valid.shapes, index) for index in range(len(titles))]
@@ -66,10 +66,10 @@ def predict_columns(
 
 
 def _require_finite(batch: Examples, examples_before: int) -> None:
-    """Refuse numbers that are missing or infinite: a model gives NaN for them, of which no class is the largest.
+    """Refuse missing and infinite numbers: the outputs for them are NaN and select no class.
 
     Raises:
-        RefusedDataError: there are some; the first of each input's columns in this batch is named.
+        DataError: names the first such value in each input column of this batch.
     """
     found = []
     for name, array in batch.inputs:
@@ -80,10 +80,10 @@ def _require_finite(batch: Examples, examples_before: int) -> None:
         has_names = len(titles) == array.shape[-1]
         _, firsts = np.unique(positions[:, -1], return_index=True) if has_names else (None, np.arange(1))
         for position in positions[firsts]:
-            what = "missing" if np.isnan(array[tuple(position)]) else "infinite"
+            defect = "missing" if np.isnan(array[tuple(position)]) else "infinite"
             title = titles[position[-1]] if has_names else name or "input"
-            message = f"`{sanitize_text(title, limit=60)}` is {what} in example {examples_before + position[0] + 1}."
-            hint = "Remove or replace such numbers; a run of a table fills them where its `missing` says how."
+            message = f"`{sanitize_text(title, limit=60)}` is {defect} in example {examples_before + position[0] + 1}."
+            hint = "Remove or replace these numbers. For a table, the training config can set `missing` to fill them."
             found.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
     if found:
         raise DataError(*found)
@@ -94,7 +94,7 @@ def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
         outputs = model.predict_on_batch(x)
     except model_error_types(valid) as error:
         message = f"The model cannot predict: {summarize_error(error)}"
-        hint = "The examples must fit the model's inputs."
+        hint = "Check that the examples match the model's inputs."
         raise LayercliError(valid.make_problem(("data",), "prediction-failed", message, hint)) from error
     return [np.asarray(array) for array in tf.nest.flatten(outputs)]
 
@@ -102,7 +102,7 @@ def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
 def _output_columns(
     output: Array, meaning: OutputKind, names: tuple[str, ...] | None
 ) -> Iterator[tuple[str, Array]]:
-    """Columns of one output: the class and the probability of each, or the numbers as they are."""
+    """Yield the columns of one output: the class and the probabilities, or the numbers unchanged."""
     if meaning.kind == "numbers":
         yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
         return

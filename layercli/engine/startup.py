@@ -1,4 +1,4 @@
-"""The first import of Keras: without TensorFlow's chatter and, in our process, without what we never use."""
+"""Import Keras without TensorFlow's log output and, in layercli's own process, without unused packages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from layercli import runtime
 from layercli.runtime import capture_native_stderr
 
 _UNUSED_PACKAGES = ("sklearn", "scipy", "pandas")
-"""Keras imports these where they are installed, for wrappers and frames; that takes a third of its start."""
+"""Optional packages that Keras imports if they are installed; they take a third of its startup time."""
 
 
 def start_keras() -> None:
-    """Import Keras on the TensorFlow backend; must run before any other import of either."""
+    """Import Keras with the TensorFlow backend; must run before any other import of Keras or TensorFlow."""
     gc.enable()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,14 +27,14 @@ def start_keras() -> None:
             from layercli.engine.training.multi_worker import connect_workers
 
             connect_workers()
-        keras.distribution.list_devices()  # looks for accelerators now, while what that prints is held
+        keras.distribution.list_devices()  # finds accelerators now, while native output is captured
 
 
 @contextmanager
 def _blocking_imports(names: tuple[str, ...]) -> Iterator[None]:
-    """Let imports of these packages fail for now, as if they were not installed."""
+    """Make imports of these packages fail inside the context, as if they were not installed."""
     absent = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how Python marks it
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # Python's marker for a blocked import
     try:
         yield
     finally:

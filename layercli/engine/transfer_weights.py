@@ -1,4 +1,4 @@
-"""Weights from another model's file, layer by layer, by name; nothing in the file is ever run."""
+"""Load weights from another model's file into layers of the same name; code in the file never runs."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ from layercli.source.nodes import KeyPath, sanitize_text
 
 WEIGHTS_PATH: KeyPath = ("model", "weights")
 _WEIGHTS_FILE = "model.weights.h5"
-"""Where a ``.keras`` file keeps its weights."""
+"""The weights inside a ``.keras`` file."""
 _VOCABULARY_FILE = "vocabulary.txt"
 _MAX_VOCABULARY_BYTES = 1 << 28
-"""Of a vocabulary."""
 _SEED_GENERATOR = "seed_generator"
-"""State of random numbers, which is no weight."""
+"""The state of a random number generator, which is not a weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightTransfer:
-    """What came of it, by names of layers."""
+    """The result of a weight transfer, by layer name."""
 
     transferred: list[str]
     mismatched: dict[str, str]
-    """Layers that start anew although the file has one of that name -> why."""
+    """Layers that keep their initial weights although the file has a layer of that name -> reason."""
     not_in_file: list[str]
-    """Layers whose names the file does not have."""
+    """Layers whose names are not in the file."""
     unused: list[str]
-    """Layers of the file that this model does not have."""
+    """Layers of the file that are not in this model."""
 
     def as_json(self) -> dict[str, Any]:
-        """As ``build --json`` prints it."""
+        """Return the JSON value that ``build --json`` prints."""
         return {
             "taken": self.transferred,
             "refused": self.mismatched,
@@ -54,10 +53,10 @@ class WeightTransfer:
 
 
 def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) -> WeightTransfer:
-    """Take over the weights of each layer that has the name and the shapes of one in a ``.keras`` or ``.weights.h5`` file.
+    """Load the weights of each layer that has the name and shapes of a layer in a ``.keras`` or ``.weights.h5`` file.
 
     Raises:
-        LayercliError: the file cannot be read, no layer fits, or the model cannot be kept before it has learned.
+        LayercliError: the file cannot be read, no layer matches, or Keras cannot save the model before it is adapted.
     """
     import h5py
 
@@ -71,7 +70,7 @@ def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) 
                 result = _copy_weights(_group_by_layer(source), _group_by_layer(target))
         except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             reason = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
-            message = f"{sanitize_text(str(file))} holds no weights that can be read: {reason}."
+            message = f"Cannot read weights from {sanitize_text(str(file))}: {reason}."
             raise LayercliError(
                 valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, _FILE_HINT)
             ) from None
@@ -79,10 +78,10 @@ def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) 
         if not result.transferred:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(result.mismatched.items())[:3])
             names = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in result.unused[:8])
-            message = f"No layer can take weights from {sanitize_text(str(file))}" + (
+            message = f"No layer matches the weights in {sanitize_text(str(file))}" + (
                 f" ({reasons})." if reasons else "."
             )
-            hint = f"Weights go by the names of layers; the file has {names}." if names else _FILE_HINT
+            hint = f"Weights are matched by layer name; the file has {names}." if names else _FILE_HINT
             raise LayercliError(valid.make_problem(WEIGHTS_PATH, "no-weights", message, hint))
         model.load_weights(own_weights)
     assembled.transferred.update(result.transferred)
@@ -90,13 +89,13 @@ def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) 
 
 
 def _require_storable(valid: ValidConfig) -> None:
-    """Refuse what Keras cannot hold while it has not learned."""
+    """Refuse layers that Keras cannot save before they are adapted."""
     problems = [
         valid.make_problem(
             node.path,
             "no-weights",
-            f"`{node.name}` has nothing yet for `output_mode: tf_idf`, and Keras keeps no weights of such a model.",
-            "Use another `output_mode`, such as `multi_hot`, or leave out `model.weights`.",
+            f"`{node.name}` has `output_mode: tf_idf` and no vocabulary yet; Keras cannot save the weights of such a model.",
+            "Use a different `output_mode`, such as `multi_hot`, or remove `model.weights`.",
         )
         for node in valid.graph.nodes
         if should_adapt(node) and getattr(node.layer, "output_mode", None) == "tf_idf"
@@ -111,7 +110,7 @@ _LOOKUP_LAYERS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"
 def _transfer_vocabularies(
     assembled: AssembledModel, valid: ValidConfig, file: Path, result: WeightTransfer
 ) -> None:
-    """Take over what each lookup has learned that has the name of one in the file, which keeps it beside the weights."""
+    """Load the vocabulary of each lookup that has the name of one in the file; the file stores it next to the weights."""
     lookup_names = {
         node.name
         for node in valid.graph.nodes
@@ -129,7 +128,7 @@ def _transfer_vocabularies(
 
 
 def _find_vocabularies(file: Path) -> dict[str, str]:
-    """Where in a file the vocabulary of each layer lies, by its name."""
+    """Return the path of each layer's vocabulary in the file, by layer name."""
     if file.suffix != ".keras":
         return {}
     with _open_weights(file) as weights, zipfile.ZipFile(file) as archive:
@@ -146,7 +145,7 @@ def _find_vocabularies(file: Path) -> dict[str, str]:
 
 
 def _load_vocabulary(layer: Any, file: Path, path: str) -> str | None:
-    """Give a lookup the vocabulary; why it does not take it, if it does not."""
+    """Load a vocabulary into a lookup; return the reason if the lookup refuses it, else None."""
     with tempfile.TemporaryDirectory(prefix="layercli-") as folder, zipfile.ZipFile(file) as archive:
         Path(folder, _VOCABULARY_FILE).write_bytes(archive.read(path))
         try:
@@ -156,12 +155,12 @@ def _load_vocabulary(layer: Any, file: Path, path: str) -> str | None:
     return None
 
 
-_FILE_HINT = "It must be a run, or a file that Keras saved: `.keras` or `.weights.h5`."
+_FILE_HINT = "Use a run, or a file that Keras saved: `.keras` or `.weights.h5`."
 
 
 @contextmanager
 def _open_weights(file: Path) -> Iterator[Any]:
-    """The weights of a model's file, as HDF5."""
+    """Open the weights in a model file as HDF5."""
     import h5py
 
     if file.suffix == ".keras":
@@ -177,7 +176,7 @@ def _open_weights(file: Path) -> Iterator[Any]:
 
 
 def _group_by_layer(weights: Any) -> dict[str, dict[str, Any]]:
-    """The arrays of each layer by their places in it; layers without any are left out."""
+    """Return the arrays of each layer by path; layers without arrays are skipped."""
     found = {}
     for group in weights["layers"].values():
         arrays = dict(_walk_arrays(group, ""))
@@ -194,18 +193,18 @@ def _walk_arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
         if name == _SEED_GENERATOR:
             continue
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError("it refers to another file")
+            raise ValueError("it refers to a different file")
         item = group[name]
         if isinstance(item, h5py.Group):
             yield from _walk_arrays(item, f"{path}{name}/")
         elif item.external or item.is_virtual:
-            raise ValueError("it refers to another file")
+            raise ValueError("it refers to a different file")
         else:
             yield f"{path}{name}", item
 
 
 def _copy_weights(source: dict[str, dict[str, Any]], target: dict[str, dict[str, Any]]) -> WeightTransfer:
-    """Write the arrays of each layer that fits over those of the same name."""
+    """Overwrite the arrays of each layer with those of the same layer name, if the shapes match."""
     transferred, mismatched = [], {}
     for name, arrays in target.items():
         if name not in source:
@@ -226,17 +225,17 @@ def _copy_weights(source: dict[str, dict[str, Any]], target: dict[str, dict[str,
 
 
 def _mismatch_reason(source: dict[str, Any], target: dict[str, Any]) -> str | None:
-    """Why a layer's weights do not fit, if they do not."""
+    """Return why a layer's weights do not match, or None if they do."""
     if source.keys() != target.keys():
         return (
-            f"it has {len(target)} weights, in the file {len(source)}, or they are of another kind of layer"
+            f"the layer has {len(target)} weights and the file has {len(source)}, or the layer types differ"
         )
     for place, array in target.items():
         other = source[place]
         if array.shape != other.shape:
             return (
-                f"a weight has the shape {format_shape(array.shape)}, in the file {format_shape(other.shape)}"
+                f"a weight has shape {format_shape(array.shape)}, but {format_shape(other.shape)} in the file"
             )
         if array.dtype.kind != other.dtype.kind and other.dtype.kind not in "fiuV":
-            return f"a weight is {array.dtype}, in the file {other.dtype}"
+            return f"a weight has dtype {array.dtype}, but {other.dtype} in the file"
     return None

@@ -48,9 +48,9 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     format_name, target = request.format, request.output or _default_output(valid, request.format)
     require_free_output(target, format_name)
     require_export_packages(format_name)
+    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
-    from layercli.engine.export.test_inputs import build_cases
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
@@ -149,7 +149,7 @@ def escalate_warning(warning: Problem, reason: str) -> Problem:
 
 def take_held_out_examples(splits: Splits) -> Examples:
     """Examples that were held out, if some were."""
-    from layercli.engine.export.test_inputs import COMPARED_EXAMPLES
+    from layercli.engine.comparison_inputs import COMPARED_EXAMPLES
 
     split = splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train
     return next(split.batches(COMPARED_EXAMPLES))

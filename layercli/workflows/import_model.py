@@ -103,7 +103,8 @@ def _compare_with_original(
     require_trust(valid, trust=trust)
     require_memory(valid, copies=2)
     from layercli.engine.assemble import assemble_model
-    from layercli.engine.import_check import compare_models, copy_weights, load_original
+    from layercli.engine.import_check import compare_models, load_original
+    from layercli.engine.import_weights import copy_weights
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)

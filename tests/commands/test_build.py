@@ -142,7 +142,7 @@ def test_a_stated_shape_that_is_wrong_is_a_problem_at_its_layer(tmp_path, layer_
     result = invoke("build", config, "--json", "--trust")
     assert problems(result) == [("shape-disagrees", 11)]
     (problem,) = json.loads(result.stdout)["problems"]
-    assert problem["message"].endswith("was to give (None, 3), but gave (None, 2).")
+    assert problem["message"].endswith("must have output shape (None, 3), got (None, 2).")
 
 
 def test_a_layer_that_cannot_be_loaded_again_is_refused_where_it_would_be_saved(tmp_path, layer_file):

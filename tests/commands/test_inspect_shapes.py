@@ -122,7 +122,7 @@ def test_a_custom_layer_whose_stated_shape_is_wrong_disagrees_with_the_forward_p
     shown = invoke("inspect-shapes", config, "--trust")
     assert shown.exit_code == 1
     assert "✗ (2, 2)" in shown.stdout
-    assert "was to give (None, 3), but gave (2, 2)." in shown.stderr
+    assert "must have output shape (None, 3), got (2, 2)." in shown.stderr
     assert "every shape as declared" not in shown.stdout
 
 

@@ -46,7 +46,7 @@ def test_progress_goes_to_standard_error_under_json(digits_run):
     lines = digits_run.result.stderr.splitlines()
     assert lines[0] == f"Run {digits_run.path}: loading TensorFlow and the data."
     assert lines[1] == "1,437 examples to train on, 180 to validate, 180 to test; 45 steps an epoch."
-    assert lines[2].startswith("45 steps a call, without XLA, examples in memory: ")
+    assert lines[2].startswith("45 steps per call, without XLA, examples in memory: ")
     assert lines[3].split() == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "time", "examples/s"]
     assert [line.split()[0] for line in lines[4:]] == ["1/3", "2/3", "3/3"]
 

@@ -12,14 +12,14 @@ def model_of(tmp_path, layers, shape):
     return api.load(path)
 
 
-def test_layers_carry_the_names_of_the_graph_and_the_model_that_of_the_config(tmp_path):
+def test_model_and_layer_names(tmp_path):
     layers = ["Flatten", {"type": "Dense", "units": 2}, {"type": "Dense", "units": 2, "name": "head"}]
     model = api.build(model_of(tmp_path, layers, [3, 4]))
     assert model.name == "model"
     assert [layer.name for layer in model.layers] == ["input", "flatten", "dense", "head"]
 
 
-def test_arguments_reach_keras_with_the_objects_that_they_declare(tmp_path):
+def test_layer_arguments_reach_keras(tmp_path):
     import keras
 
     layers = [
@@ -57,7 +57,7 @@ FROZEN = {"trainable": False}
     ({"type": "SeparableConv1D", "filters": 2, "kernel_size": 2}, [5, 3], 3),
     ({"type": "SpectralNormalization", "layer": {"type": "Dense", "units": 2}}, [3], 3),
 ])  # fmt: skip
-def test_a_frozen_layer_has_no_weight_that_trains_however_deep_it_is_nested(tmp_path, layer, shape, weights):
+def test_frozen_layer_has_no_trainable_weights(tmp_path, layer, shape, weights):
     model = api.build(model_of(tmp_path, [layer | FROZEN], shape))
     assert len(model.weights) == weights
     assert model.trainable_weights == []
@@ -65,7 +65,7 @@ def test_a_frozen_layer_has_no_weight_that_trains_however_deep_it_is_nested(tmp_
     assert model.trainable_weights != []
 
 
-def test_a_frozen_layer_of_the_users_own_counts_as_not_trainable(tmp_path, layer_file):
+def test_frozen_custom_layer_is_not_trainable(tmp_path, layer_file):
     mine = layer_file("def build(self, shape):\n    self.w = self.add_weight(shape=(4,))\n"
                       "def call(self, x):\n    return x * self.w")  # fmt: skip
     for trainable, counts in ((True, (4, 0)), (False, (0, 4))):
@@ -74,7 +74,7 @@ def test_a_frozen_layer_of_the_users_own_counts_as_not_trainable(tmp_path, layer
         assert (shapes.trainable, shapes.non_trainable) == counts
 
 
-def test_weights_that_keras_counts_otherwise_are_a_bug_of_ours(tmp_path, monkeypatch):
+def test_wrong_parameter_count_is_an_assertion_error(tmp_path, monkeypatch):
     from layercli.layers.families.core import Dense
 
     monkeypatch.setattr(Dense, "weights", lambda self, x: [])  # noqa: ARG005

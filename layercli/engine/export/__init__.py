@@ -1,1 +1,1 @@
-"""A model in another form: written, loaded by the runtime that it is for, and held against the original."""
+"""Export formats: write a model, run it in the runtime of the format, and compare it with the original."""

@@ -1,4 +1,4 @@
-"""Which layer it is that a runtime refuses, or at which what it gives begins to differ."""
+"""Find the layer that a runtime refuses, or the first one whose outputs differ."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from layercli.engine.export.compare import compare_outputs, run_references
+from layercli.engine.compare import compare_outputs, run_references
+from layercli.engine.comparison_inputs import ComparisonCase, fill_shape
 from layercli.engine.export.options import ExportFormat, ExportOptions, InputBatch
-from layercli.engine.export.test_inputs import ComparisonCase
-
-_UNKNOWN_LENGTH = 8
-"""What stands for an axis of unknown length."""
 
 
 def find_refused_layer(
     export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str
 ) -> tuple[Any, Exception] | None:
-    """The first layer that is refused alone, too, and what is said of it."""
+    """Return the first layer that is also refused as a single-layer model, and the error; None if there is none."""
     tried: set[str] = set()
     for layer in _single_call_layers(model):
         kind = _layer_signature(layer)
@@ -49,10 +46,10 @@ def find_differing_layer(
     case: ComparisonCase,
     tolerance: float,
 ) -> tuple[Any, float] | None:
-    """The first layer, in the order of the model, whose output differs by more than is allowed; and by how much."""
+    """Return the first layer in model order whose output differs by more than the tolerance, and the difference."""
     layers = list(_single_call_layers(model))
     probe_model = keras.Model(model.inputs, [keras.tree.flatten(layer.output)[0] for layer in layers])
-    # Else a value that is not at the model's output could not be told from one that is fused away.
+    # As model outputs, intermediate values are not fused away.
     references = run_references(probe_model, [case])
     with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
         target = Path(folder, f"layers{suffix}")
@@ -62,7 +59,7 @@ def find_differing_layer(
                 target, [reference.case.inputs for reference in references], options
             )
         except Exception:
-            return None  # the parts cannot be exported as the whole can
+            return None  # the model with these outputs cannot be exported
     for difference in compare_outputs(references, outputs, tolerance) if references else ():
         if difference.is_too_large:
             return layers[difference.output_index], difference.relative_error
@@ -70,12 +67,12 @@ def find_differing_layer(
 
 
 def _single_call_layers(model: Any) -> Iterator[Any]:
-    """The layers that stand at one place; one that is called again has no output of its own."""
+    """Yield the layers that are called once; a layer with several calls has no single output."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue
         try:
-            layer.output  # noqa: B018 - raises where there are several
+            layer.output  # noqa: B018 - raises if there are several
         except (AttributeError, ValueError):
             continue
         yield layer
@@ -88,7 +85,7 @@ def _layer_signature(layer: Any) -> str:
 
 
 def _zero_input(tensor: Any, batch_size: int) -> Any:
-    shape = (batch_size, *(_UNKNOWN_LENGTH if dim is None else dim for dim in tensor.shape[1:]))
+    shape = fill_shape(tensor.shape, batch_size)
     if tensor.dtype == "string":
         return np.full(shape, "", dtype=object)
     return np.zeros(shape, dtype=tensor.dtype)

@@ -1,4 +1,4 @@
-"""A fresh Python process that runs what was exported, without layercli."""
+"""Run an exported model in a new Python process without layercli."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from layercli.data.examples import Array
 from layercli.engine.export.options import InputBatch
 
 _TIMEOUT_SECONDS = 3600
-"""Seconds that it may take."""
 
 _RUNNER_SCRIPT = """
 import importlib.util
@@ -35,7 +34,7 @@ kind, target, folder, *modules = sys.argv[1:]
 folder = Path(folder)
 
 
-def imported(path):
+def import_file(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -49,23 +48,23 @@ import tensorflow as tf
 
 classes = {}
 for path in modules:
-    for name, item in vars(imported(path)).items():
+    for name, item in vars(import_file(path)).items():
         if isinstance(item, type) and issubclass(item, keras.layers.Layer):
             classes[name] = item
 if kind == "keras":
     model = keras.models.load_model(target, custom_objects=classes)
 else:
-    script = imported(target)
+    script = import_file(target)
     model = script.build_model()
-    with np.load(folder / "weights.npz") as given:
-        weights = [given[name] for name in given.files]
-    told = json.loads((folder / "trained.json").read_text())
-    for path, weight, own in zip(told["paths"], weights, model.weights):
-        if weight.shape != tuple(own.shape):
-            sys.exit(f"`{path}` has the shape {tuple(own.shape)}, not {weight.shape}")
+    with np.load(folder / "weights.npz") as archive:
+        weights = [archive[name] for name in archive.files]
+    trained = json.loads((folder / "trained.json").read_text())
+    for path, weight, variable in zip(trained["paths"], weights, model.weights):
+        if weight.shape != tuple(variable.shape):
+            sys.exit(f"`{path}` has shape {tuple(variable.shape)}, expected {weight.shape}")
     if len(model.weights) != len(weights):
-        sys.exit(f"it has {len(model.weights)} weights, not {len(weights)}")
-    for name, vocabulary in told["learned"].items():
+        sys.exit(f"the model has {len(model.weights)} weights, expected {len(weights)}")
+    for name, vocabulary in trained["learned"].items():
         model.get_layer(name).set_vocabulary(vocabulary)
     model.set_weights(weights)
     saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
@@ -73,7 +72,7 @@ else:
     if hasattr(script, "load_trained"):
         model = script.load_trained()
     else:
-        model.load_weights(saved)  # some layers make what they compute with of it only now
+        model.load_weights(saved)  # some layers finish their state only when weights are loaded
 
 
 if kind == "layers":
@@ -83,21 +82,21 @@ if kind == "layers":
             try:
                 outputs.append(keras.tree.flatten(layer.output)[0])
             except (AttributeError, ValueError):
-                pass  # it is called several times
+                pass  # the layer is called several times
     model = keras.Model(model.inputs, outputs)
 
 
-def fed(array):
+def to_tensor(array):
     return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else array
 
 
 index = json.loads((folder / "inputs.json").read_text())
-with np.load(folder / "inputs.npz") as given:
+with np.load(folder / "inputs.npz") as archive:
     outputs = {}
     for number, names in enumerate(index):
-        batch = {name: fed(given[f"{number}_{place}"]) for place, name in enumerate(names)}
-        named = all(tensor.name in batch for tensor in model.inputs)
-        tensors = [batch[tensor.name] for tensor in model.inputs] if named else list(batch.values())
+        batch = {name: to_tensor(archive[f"{number}_{place}"]) for place, name in enumerate(names)}
+        is_named = all(tensor.name in batch for tensor in model.inputs)
+        tensors = [batch[tensor.name] for tensor in model.inputs] if is_named else list(batch.values())
         result = model(tensors if len(tensors) > 1 else tensors[0], training=False)
         for place, output in enumerate(keras.tree.flatten(result)):
             outputs[f"{number}_{place}"] = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
@@ -107,18 +106,18 @@ assert not any(name.partition(".")[0] == "layercli" for name in sys.modules)
 
 
 class IsolatedRunError(Exception):
-    """The fresh process failed; its last words are the message."""
+    """The process failed; the message is the last line of its error output."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedState:
-    """What the model of a script is given before it runs."""
+    """The trained state that a script's model gets before it runs."""
 
     weights: list[Array]
     vocabularies: dict[str, list[str] | list[int]]
-    """Vocabularies by layer, which are not among the weights."""
+    """Vocabularies by layer; they are not part of the weights."""
     weight_paths: list[str] = field(default_factory=list)
-    """What each of the weights is called."""
+    """The path of each weight."""
 
 
 def run_isolated(
@@ -129,20 +128,20 @@ def run_isolated(
     *,
     state: TrainedState | None = None,
 ) -> list[list[Array]]:
-    """What the model in a Keras file, or that of a script's ``build_model()``, gives for each batch.
+    """Return the outputs of a Keras file, or of a script's ``build_model()``, for each batch.
 
-    Of the kind ``layers`` that is what each layer of a script's model gives.
-    A script that has ``WEIGHTS`` gets that file, and is asked for its ``load_trained()``.
+    ``kind`` is ``keras``, ``script`` or ``layers``; the last returns the output of each layer of a script's model.
+    If a script defines ``WEIGHTS``, its weights are saved to that file and its ``load_trained()`` is called.
 
     Raises:
-        FreshProcessError: it cannot be loaded or run there.
+        IsolatedRunError: the model cannot be loaded or run.
     """
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         _write_inputs(folder, batches, state or TrainedState([], {}))
         command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(target.absolute()), str(folder)]
         command += [str(module.absolute()) for module in modules]
-        finished = subprocess.run(  # noqa: S603 - Python itself, on files of ours
+        finished = subprocess.run(  # noqa: S603 - Python itself with layercli's own files
             command,
             capture_output=True,
             text=True,
@@ -153,7 +152,9 @@ def run_isolated(
         )
         if finished.returncode != 0:
             lines = [line for line in finished.stderr.splitlines() if line.strip()]
-            raise IsolatedRunError(lines[-1].strip() if lines else f"it ended with {finished.returncode}")
+            raise IsolatedRunError(
+                lines[-1].strip() if lines else f"the process exited with code {finished.returncode}"
+            )
         with np.load(folder / "outputs.npz") as archive:
             arrays: dict[str, Any] = dict(archive)
     results: list[list[Array]] = [[] for _ in batches]
@@ -174,9 +175,9 @@ def _write_inputs(folder: Path, batches: Sequence[InputBatch], state: TrainedSta
         for number, batch in enumerate(batches)
         for place, array in enumerate(batch.values())
     }
-    np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]  # names hide allow_pickle, which is no name of ours
+    np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]  # the keys could shadow allow_pickle, but none does
 
 
 def _to_numpy_dtype(array: Array) -> Array:
-    """The array in a dtype that numpy can write; ``bfloat16`` is not one."""
+    """Return the array in a dtype that numpy can write; ``bfloat16`` becomes float32."""
     return array if array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1 else array.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Keras's own file, loaded in a fresh Python process that knows nothing of layercli."""
+"""The Keras format, loaded in a new Python process without layercli."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOLERANCE = 1e-5
 
 
 def write_model(model: Any, target: Path, options: ExportOptions) -> None:
-    """Write the file: the run's own, with the optimizer's state in it, where the model came from one."""
+    """Write the file: a copy of the run's file with the optimizer's state, or the saved model if there is no run."""
     if options.source_file is not None:
         shutil.copyfile(options.source_file, target)
     else:
@@ -22,5 +22,5 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
 
 
 def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
-    """What a fresh process gives for each batch."""
+    """Return the outputs of a new process for each batch."""
     return run_isolated("keras", target, batches, options.code_files)

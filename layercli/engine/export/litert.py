@@ -1,4 +1,4 @@
-"""LiteRT, formerly TensorFlow Lite: written by TensorFlow's converter, run by the LiteRT interpreter."""
+"""The LiteRT (formerly TensorFlow Lite) format, written by TensorFlow's converter and run by the interpreter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLERANCE = 1e-4
 
 
 def write_model(model: Any, target: Path, options: ExportOptions) -> None:
-    """Write the file, of LiteRT's own operations alone; its signature takes the model's inputs by their names."""
+    """Write the file with built-in LiteRT operations only; its signature has the model's input names."""
     specs = input_signature(model, options.batch_size)
     if options.batch_size is None:
         model = unroll_model(model)
@@ -42,7 +42,7 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
 
 
 def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
-    """What the LiteRT interpreter gives for each batch."""
+    """Return the outputs of the LiteRT interpreter for each batch."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter: Any = Interpreter(model_path=str(target))
@@ -55,7 +55,7 @@ def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -
 
 
 def unroll_model(model: Any) -> Any:
-    """The model with its recurrent layers unrolled, if it has some: LiteRT has loops for batches of a fixed size alone."""
+    """Return the model with unrolled recurrent layers: LiteRT supports loops only for a fixed batch size."""
     if not any(has_loops(layer.get_config()) for layer in model.layers):
         return model
     pairs: list[tuple[Any, Any]] = []
@@ -75,7 +75,7 @@ def unroll_model(model: Any) -> Any:
 
 
 def has_loops(config: Any) -> bool:
-    """Whether a layer, or one inside it, runs over time in a loop."""
+    """Return whether a layer config, or an inner one, contains a loop over time."""
     if isinstance(config, dict):
         return config.get("unroll") is False or any(has_loops(value) for value in config.values())
     return isinstance(config, list) and any(has_loops(value) for value in config)

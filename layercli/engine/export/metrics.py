@@ -1,4 +1,4 @@
-"""What a model that computes otherwise is worth: its loss and metrics on held-out examples, beside the original's."""
+"""Compare the loss and metrics of a quantized model with those of the original on held-out examples."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Array, Examples
 from layercli.data.subset import Subset
-from layercli.engine.export.compare import run_keras_model
+from layercli.engine.compare import run_keras_model
+from layercli.engine.comparison_inputs import examples_to_inputs
 from layercli.engine.export.options import ExportFormat, ExportOptions, InputBatch
-from layercli.engine.export.test_inputs import examples_to_inputs
 from layercli.engine.training.compile import compile_model
 from layercli.graph.build import Graph
 
 CALIBRATION_EXAMPLES = 200
-"""Training examples from which ranges are learned."""
+"""Training examples that calibrate the ranges of quantized values."""
 _BATCH_SIZE = 64
 
 
 def calibration_batches(subset: Subset, graph: Graph, batch_size: int | None) -> tuple[InputBatch, ...]:
-    """Training examples in batches of the size that the exported model takes."""
+    """Return training examples in batches of the exported model's batch size."""
     size = batch_size or 1
     batches = islice(subset.batches(size), max(CALIBRATION_EXAMPLES // size, 1))
     return tuple(examples_to_inputs(batch, graph) for batch in batches if len(batch) == size)
@@ -39,7 +39,7 @@ def compare_metrics(
     graph: Graph,
     options: ExportOptions,
 ) -> dict[str, dict[str, float]]:
-    """Loss and metrics on a part, ``before`` of the model and ``after`` of what was exported."""
+    """Return loss and metrics over a subset: ``before`` of the original, ``after`` of the exported model."""
     batches = list(subset.batches(options.batch_size or _BATCH_SIZE))
     inputs = [_fill_batch(examples_to_inputs(batch, graph), options.batch_size) for batch in batches]
     return {
@@ -51,7 +51,7 @@ def compare_metrics(
 
 
 def _fill_batch(inputs: InputBatch, batch_size: int | None) -> InputBatch:
-    """The batch, its examples repeated until there are as many as the model takes."""
+    """Repeat the examples of a batch up to the model's fixed batch size."""
     if batch_size is None:
         return inputs
     return {name: np.resize(array, (batch_size, *array.shape[1:])) for name, array in inputs.items()}
@@ -60,7 +60,7 @@ def _fill_batch(inputs: InputBatch, batch_size: int | None) -> InputBatch:
 def _evaluate_outputs(
     model: Any, batches: list[Examples], outputs: list[list[Array]], train: TrainSection
 ) -> dict[str, float]:
-    """Loss and metrics of outputs that are there already: a model that passes them through is evaluated."""
+    """Return loss and metrics of existing outputs, by evaluating a model that passes its inputs through."""
     passthrough_inputs = [
         keras.Input(tensor.shape[1:], name=name, dtype=tensor.dtype)
         for name, tensor in zip(model.output_names, model.outputs, strict=True)

@@ -1,4 +1,4 @@
-"""ONNX, written by tf2onnx and run by onnxruntime."""
+"""The ONNX format, written by tf2onnx and run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLERANCE = 1e-4
 
 
 def write_model(model: Any, target: Path, options: ExportOptions) -> None:
-    """Write the file; inputs and outputs have the names of the model's."""
+    """Write the ONNX file; inputs and outputs keep the model's names."""
     import onnx
     import tf2onnx.convert
 
@@ -40,7 +40,7 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
 
 
 def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
-    """What onnxruntime gives for each batch, on the CPU."""
+    """Return the outputs of onnxruntime for each batch, on the CPU."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -50,7 +50,7 @@ def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -
 
 
 def _embed_constants(proto: Any, constants: dict[str, Any]) -> None:
-    """Put tensors that the model holds, such as the mean of Normalization, into the file; tf2onnx makes inputs of them."""
+    """Store captured tensors, such as the mean of Normalization, as initializers; tf2onnx declares them as inputs."""
     from onnx import numpy_helper
 
     for value in [value for value in proto.graph.input if value.name in constants]:
@@ -59,7 +59,7 @@ def _embed_constants(proto: Any, constants: dict[str, Any]) -> None:
 
 
 def _replace_erfc(proto: Any) -> None:
-    """Write ``Erfc``, of which exact GELU is made and which ONNX lacks, as 1 - Erf."""
+    """Replace ``Erfc``, which exact GELU uses and ONNX lacks, with 1 - Erf."""
     from onnx import helper, numpy_helper
 
     nodes = list(proto.graph.node)
@@ -77,7 +77,7 @@ def _replace_erfc(proto: Any) -> None:
 
 
 def _name_outputs(proto: Any, names: list[str]) -> None:
-    """Give the outputs the names of the model's, which tf2onnx calls ``Identity:0``."""
+    """Rename the outputs from tf2onnx's ``Identity:0`` to the model's names."""
     used_names = {name for node in proto.graph.node for name in node.output}
     used_names |= {value.name for value in proto.graph.input}
     new = {

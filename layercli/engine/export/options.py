@@ -1,4 +1,4 @@
-"""What a person may say of an export."""
+"""The options and the interface of export formats."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from layercli.data.examples import Array
 
 Quantization: TypeAlias = Literal["float16", "int8"]
 InputBatch: TypeAlias = dict[str, Array]
-"""A batch for every input of the model, by name."""
+"""One batch for every input of the model, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """How a model is written."""
+    """Options for writing a model."""
 
     batch_size: int | None = None
-    """None: any."""
+    """None: any size."""
     opset: int | None = None
     quantize: Quantization | None = None
     calibration: tuple[InputBatch, ...] = ()
-    """Batches from which ranges are learned."""
+    """Batches that calibrate the ranges of quantized values."""
     source_file: Path | None = None
-    """The file that the model was loaded from."""
+    """The file from which the model was loaded."""
     code_files: tuple[Path, ...] = ()
-    """Files of the user's layers."""
+    """Files with custom layers."""
 
 
 class ExportFormat(Protocol):
-    """A module that writes a model in one form, and has the runtime of that form run it."""
+    """A module that writes a model in one format and runs it in the runtime of that format."""
 
     @property
-    def TOLERANCE(self) -> float:  # noqa: N802 - a constant of the module
-        """Largest difference, as a part of the largest output."""
+    def TOLERANCE(self) -> float:  # noqa: N802 - a module constant
+        """The allowed difference, relative to the largest output."""
 
     def write_model(self, model: Any, target: Path, options: ExportOptions) -> None:
         """Write the model."""
 
     def run_model(self, target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
-        """What the exported model gives for each batch, output by output."""
+        """Return the outputs of the exported model for each batch."""
 
 
 def input_signature(model: Any, batch_size: int | None) -> list[Any]:
-    """A ``tf.TensorSpec`` for each input of the model, in order."""
+    """Return a ``tf.TensorSpec`` for each input of the model, in order."""
     return [
         tf.TensorSpec((batch_size, *tensor.shape[1:]), tensor.dtype, name=tensor.name)
         for tensor in model.inputs

@@ -1,4 +1,4 @@
-"""TensorFlow's SavedModel: a folder that TensorFlow and TensorFlow Serving load without Keras."""
+"""The SavedModel format: a folder that TensorFlow and TensorFlow Serving load without Keras."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLERANCE = 1e-5
 
 
 def write_model(model: Any, target: Path, options: ExportOptions) -> None:
-    """Write the folder; its signature ``serving_default`` takes the model's inputs by their names."""
+    """Write the folder; its signature ``serving_default`` has the model's input names."""
     specs = input_signature(model, options.batch_size)
     model.export(
         str(target),
@@ -27,7 +27,7 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
 
 
 def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
-    """What TensorFlow gives for each batch."""
+    """Return the outputs of TensorFlow for each batch."""
     serve = tf.saved_model.load(str(target)).signatures["serving_default"]
     results = []
     for batch in batches:
@@ -37,6 +37,6 @@ def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -
 
 
 def output_sort_key(name: str) -> tuple[int, str]:
-    """``output_10`` behind ``output_9``."""
+    """Return a key that sorts ``output_10`` after ``output_9``."""
     digits = name.rpartition("_")[2]
     return (int(digits) if digits.isdecimal() else 0, name)

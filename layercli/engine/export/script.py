@@ -1,4 +1,4 @@
-"""A Keras script, whose model is built in a fresh Python process and held against the original."""
+"""Verify an exported Keras script: build its model in a new Python process and compare it with the original."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.data.examples import Array
-from layercli.engine.export.compare import compare_outputs, run_references
+from layercli.engine.compare import compare_outputs, run_references
+from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer
 from layercli.engine.export.isolated_run import IsolatedRunError, TrainedState, run_isolated
 from layercli.engine.export.options import ExportOptions, InputBatch
-from layercli.engine.export.test_inputs import ComparisonCase
 from layercli.engine.export.verify import Verification, default_tolerance, difference_error, silence_runtimes
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
@@ -27,7 +27,7 @@ _BUG_HINT: Final = "This is a bug in layercli; please report it with the config.
 
 
 def read_vocabularies(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[Any]]:
-    """The vocabularies of these layers, which are not among the weights."""
+    """Return the vocabularies of these layers; they are not part of the weights."""
     return {
         node.name: [
             word if isinstance(word, str) else int(word)
@@ -38,23 +38,23 @@ def read_vocabularies(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[
 
 
 def find_vocabulary_layers(valid: ValidConfig) -> list[GraphNode]:
-    """The layers that learn a vocabulary before training."""
+    """Return the layers that learn a vocabulary before training."""
     return [node for node in valid.graph.nodes if should_adapt(node) and hasattr(node.layer, "vocabulary")]
 
 
 @dataclass(frozen=True, slots=True)
 class _ScriptLayers:
-    """The script's layers, as a form that gives what each of them gives."""
+    """A script as an export format that returns the output of each layer."""
 
     script: Path
     state: TrainedState
     TOLERANCE: float = TOLERANCE
 
     def write_model(self, model: Any, target: Path, options: ExportOptions) -> None:
-        """Nothing: the script is there."""
+        """Do nothing: the script exists."""
 
-    def run_model(self, target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG002 - a form's
-        """What each layer that stands at one place gives, in the order of the model."""
+    def run_model(self, target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG002 - the signature of a format
+        """Return the output of each layer that is called once, in model order."""
         return run_isolated("layers", self.script, batches, state=self.state)
 
 
@@ -67,10 +67,10 @@ def verify_script(
     tolerance: float | None,
     vocabularies: dict[str, Any],
 ) -> Verification:
-    """Give the script's model the weights of the original, and hold what it gives against that.
+    """Run the script's model with the weights of the original, and compare the outputs.
 
     Raises:
-        LayercliError: the script does not run, its weights have other shapes, or its outputs differ.
+        LayercliError: the script does not run, its weights have different shapes, or its outputs differ.
     """
     allowed = default_tolerance(TOLERANCE, valid) if tolerance is None else tolerance
     with silence_runtimes():
@@ -82,7 +82,7 @@ def verify_script(
                 "script", script, [reference.case.inputs for reference in references], state=state
             )
         except IsolatedRunError as error:
-            message = f"The script does not give the model: {summarize_error(error)}"
+            message = f"The script cannot build the model: {summarize_error(error)}"
             raise LayercliError(
                 valid.make_problem(("model",), "export-failed", message, _BUG_HINT)
             ) from error

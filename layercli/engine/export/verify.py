@@ -1,4 +1,4 @@
-"""Write a model in another form, have the runtime of that form run it, and hold what it gives against the original."""
+"""Export a model, run the result in its own runtime, and compare the outputs with the original model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any, Final
 import keras
 
 from layercli.check import ValidConfig
-from layercli.engine.export.compare import OutputDifference, compare_outputs, run_references
+from layercli.engine.compare import OutputDifference, compare_outputs, run_references
+from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer, find_refused_layer
 from layercli.engine.export.options import ExportFormat, ExportOptions
-from layercli.engine.export.test_inputs import ComparisonCase
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.io.atomic import make_write_error
@@ -31,33 +31,33 @@ FORMAT_MODULES: Final = {
     "onnx": "layercli.engine.export.onnx",
     "litert": "layercli.engine.export.litert",
 }
-"""Form -> the module that writes and runs it."""
+"""Format -> the module that writes and runs it."""
 _FORMAT_TITLES: Final = {
-    "keras": ("a fresh Python process", "Keras"),
+    "keras": ("a new Python process", "Keras"),
     "saved_model": ("TensorFlow", "SavedModel"),
     "onnx": ("onnxruntime", "ONNX"),
     "litert": ("the LiteRT interpreter", "LiteRT"),
-    "python": ("a fresh Python process", "the script"),
+    "python": ("a new Python process", "the script"),
 }
 _QUANTIZED_TOLERANCES: Final = {"float16": 1e-2, "int8": 0.25}
 _DTYPE_TOLERANCES: Final = {"float16": 1e-2, "bfloat16": 5e-2}
-"""Dtypes of computation in which the order of a sum shows."""
+"""Compute dtypes in which the order of a sum changes the result visibly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was compared, and how far apart it was at most."""
+    """The result of comparing an exported model with the original."""
 
     tolerance: float
     differences: tuple[OutputDifference, ...]
 
     @property
     def largest_difference(self) -> float:
-        """The largest difference, as a part of the largest output."""
+        """The largest difference, relative to the largest output."""
         return max((difference.relative_error for difference in self.differences), default=0.0)
 
     def as_json(self) -> dict[str, Any]:
-        """What was compared, as ``export --json`` prints it."""
+        """Return the JSON value that ``export --json`` prints."""
         cases = [difference.case for difference in self.differences]
         sizes = {id(case): len(next(iter(case.inputs.values()))) for case in cases}
         real_sizes = {id(case): sizes[id(case)] for case in cases if case.is_real}
@@ -70,13 +70,13 @@ class Verification:
 
 
 def load_format(name: str) -> ExportFormat:
-    """The module of a form."""
+    """Import the module of a format."""
     export_format: ExportFormat = import_module(FORMAT_MODULES[name])
     return export_format
 
 
 def default_tolerance(minimum: float, valid: ValidConfig, quantize: str | None = None) -> float:
-    """The largest difference that is allowed, where nobody says another."""
+    """Return the allowed relative difference if the user sets none."""
     with use_dtype_policy(valid.config.model.dtype):
         dtype_tolerances = [
             _DTYPE_TOLERANCES.get(node.layer.compute_dtype, 0.0) for node in valid.graph.nodes
@@ -94,10 +94,10 @@ def write_and_verify(
     cases: Sequence[ComparisonCase],
     tolerance: float | None = None,
 ) -> Verification:
-    """Write the model to ``target`` and prove it; the caller removes what was written if this raises.
+    """Write the model to ``target`` and verify it; the caller removes the output if this raises.
 
     Raises:
-        LayercliError: the form cannot hold the model, its runtime refuses it, or what that gives differs.
+        LayercliError: the format cannot represent the model, its runtime refuses it, or the outputs differ.
     """
     export_format = load_format(name)
     allowed = (
@@ -143,27 +143,29 @@ def _export_error(
     suffix: str,
     error: Exception,
 ) -> LayercliError:
-    """The problem that a form, or its runtime, refuses a model, at the layer that is refused."""
+    """Return the error that a format or its runtime refuses the model, at the refused layer."""
     refused = find_refused_layer(export_format, model, options, suffix)
     runtime, title = _FORMAT_TITLES[name]
-    hint = "Export it as `saved_model`, which holds all that TensorFlow can do, or replace that layer."
+    hint = "Export as `saved_model`, which supports every TensorFlow operation, or replace this layer."
     if name == "litert" and options.batch_size is None and _has_loops(model):
-        hint = "A loop over time needs a fixed batch: add `--batch-size 1`."
-    what = f"cannot be exported as {title}, or {runtime} refuses it"
+        hint = "A recurrent layer requires a fixed batch size: add `--batch-size 1`."
+    summary = f"cannot be exported as {title}, or {runtime} refuses it"
     if refused is None:
-        message = f"The model {what}: {_explain_error(error, title)}"
+        message = f"The model {summary}: {_explain_error(error, title)}"
         return LayercliError(valid.make_problem(("model",), "export-failed", message, hint))
     layer, reason = refused
     explanation = _explain_error(error, title) if _missing_operation(error) else _explain_error(reason, title)
     if name != "saved_model" and any(tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input)):
-        explanation = f"{title} cannot work on text."
-        hint = "Export it as `saved_model`, or train a model that takes numbers, and turn text into them before it."
-    message = f"`{layer.name}` ({type(layer).__name__}) {what}: {explanation}"
+        explanation = f"{title} does not support text."
+        hint = (
+            "Export as `saved_model`, or train a model with numeric inputs and convert text before the model."
+        )
+    message = f"`{layer.name}` ({type(layer).__name__}) {summary}: {explanation}"
     return LayercliError(valid.make_problem(_layer_path(layer, valid), "export-failed", message, hint))
 
 
 _MISSING_OPERATION: Final = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w+)")
-"""How converters and runtimes say that they do not have an operation."""
+"""Messages of converters and runtimes for an unsupported operation."""
 
 
 def _missing_operation(error: Exception) -> str | None:
@@ -173,7 +175,11 @@ def _missing_operation(error: Exception) -> str | None:
 
 def _explain_error(error: Exception, title: str) -> str:
     operation = _missing_operation(error)
-    return summarize_error(error) if operation is None else f"{title} cannot do the operation {operation}."
+    return (
+        summarize_error(error)
+        if operation is None
+        else f"{title} does not support the operation {operation}."
+    )
 
 
 def _has_loops(model: Any) -> bool:
@@ -185,28 +191,30 @@ def _has_loops(model: Any) -> bool:
 def difference_error(
     name: str, valid: ValidConfig, worst: OutputDifference, layer: tuple[Any, float] | None, hint: str
 ) -> LayercliError:
-    """The problem that what a runtime gives differs, at the first layer that does."""
+    """Return the error that the outputs of a runtime differ, at the first layer that differs."""
     runtime, _ = _FORMAT_TITLES[name]
     batch = len(next(iter(worst.case.inputs.values())))
-    what = (
-        "a batch of other shape"
-        if worst.relative_error == float("inf")
-        else f"{worst.relative_error:.1e} of the largest output"
-    )
     message = (
-        f"What {runtime} gives differs from the original by {what}, of which {worst.tolerance:.1e} is allowed, "
-        f"on {batch} inputs of the kind `{worst.case.name}`."
+        f"The outputs of {runtime} {_MISMATCH_TEXTS[worst.mismatch].format(worst.relative_error)}; at most "
+        f"{worst.tolerance:.1e} is allowed. The inputs were {batch} examples of the case `{worst.case.name}`."
     )
     if layer is None:
-        message += " No single layer differs by as much: the rounding of several adds up."
+        message += " No single layer differs by that much: rounding errors of several layers add up."
         return LayercliError(valid.make_problem(("model",), "export-differs", message, hint))
     layer_found, relative_error = layer
     message += f" The first layer that differs is `{layer_found.name}` ({type(layer_found).__name__}), by {relative_error:.1e}."
     return LayercliError(valid.make_problem(_layer_path(layer_found, valid), "export-differs", message, hint))
 
 
-_TOLERANCE_HINT = "Replace that layer, export another format, or allow more with `--tolerance`."
-_INT8_HINT = "int8 has one range for all numbers of a tensor: try `--quantize float16`, or allow more with `--tolerance`."
+_MISMATCH_TEXTS: Final = {
+    "values": "differ from the original by {:.1e} of the largest output",
+    "shape": "have a different shape than the original's",
+    "finiteness": "are NaN or infinite where the original's are not, or the reverse",
+}
+_TOLERANCE_HINT = "Replace this layer, export a different format, or raise `--tolerance`."
+_INT8_HINT = (
+    "int8 has one range for all numbers of a tensor: use `--quantize float16` or raise `--tolerance`."
+)
 
 
 def _layer_path(layer: Any, valid: ValidConfig) -> Any:
@@ -215,7 +223,7 @@ def _layer_path(layer: Any, valid: ValidConfig) -> Any:
 
 @contextmanager
 def silence_runtimes() -> Iterator[None]:
-    """Without what converters and runtimes print and warn of; what matters of it is in their errors."""
+    """Suppress the output and warnings of converters and runtimes; their errors contain the relevant part."""
     disabled_level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

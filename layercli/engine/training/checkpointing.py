@@ -1,4 +1,4 @@
-"""When a checkpoint is due, and what happens at a signal: the last of a training's callbacks."""
+"""Callbacks that save checkpoints, stop at a signal and detect divergence."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from layercli.engine.training.snapshot import (
 )
 
 _SAVE_TIME_RATIO: Final = 20
-"""Checkpoints that nobody asked for take at most one part in so many of the time."""
+"""Automatic checkpoints take at most 1/20 of the training time."""
 
 
 class CheckpointSink(Protocol):
-    """Where checkpoints go."""
+    """A store for checkpoints."""
 
     def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> object:
-        """Keep a state: after whole epochs, and steps of the next one."""
+        """Save the state after ``epoch`` complete epochs and ``step`` steps of the next one."""
 
 
 class TrainingStoppedError(Exception):
-    """A signal has ended the training; all that was done is in the last checkpoint."""
+    """A signal stopped the training; the last checkpoint contains all progress."""
 
     def __init__(self, position: Position) -> None:
-        super().__init__(f"stopped in epoch {position.epoch + 1} after {position.step} steps")
+        super().__init__(f"stopped at epoch {position.epoch + 1}, step {position.step}")
         self.position = position
 
 
@@ -49,7 +49,7 @@ class DivergedError(Exception):
 
 
 class DivergenceGuard(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Ends training before anyone else hears of a loss that is no number; the first of the callbacks."""
+    """Ends training if the loss is NaN or infinite; must be the first callback."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         self._epoch = epoch
@@ -60,9 +60,9 @@ class DivergenceGuard(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
 
 class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps checkpoints, goes on from one, and stops between two steps when it is told to.
+    """Saves checkpoints, resumes from one, and stops between two steps on request; must be the last callback.
 
-    ``told`` is whether to stop; ``more`` gives what else a checkpoint must hold, and is given it back by ``recall``.
+    ``should_stop`` reports a stop request. ``extra_state`` returns JSON values that each checkpoint also contains.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._changes = changes
         self._position = start
         self.saved_position = start if snapshot is not None else None
-        """What the last checkpoint holds; None: there is none."""
+        """The position in the last checkpoint; None: there is none."""
         self._is_due = False
         self._last_save_time = time.monotonic()
         self._save_seconds = 0.0
@@ -107,7 +107,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._snapshot is not None and self._start.step and epoch == self._start.epoch:
             restore_training(
                 self.model, self._callbacks, self._snapshot, self._changes
-            )  # metrics, too, which have just been reset
+            )  # including the metrics, which have just been reset
         self._snapshot = None if epoch >= self._start.epoch else self._snapshot
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -123,7 +123,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raise TrainingStoppedError(self._position)
         if (
             self._is_due and self._position.step < self._steps_per_epoch
-        ):  # else the end of the epoch says more
+        ):  # at the end of the epoch, on_epoch_end saves a more complete one
             self._save_checkpoint()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -144,12 +144,12 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _save_checkpoint(self) -> None:
         if not is_finite(self.model):
-            return  # the last good checkpoint stands; the next loss will tell
-        began = time.monotonic()
+            return  # keep the last valid checkpoint; the next loss reports the divergence
+        save_start = time.monotonic()
         snapshot = take_snapshot(self.model, self._adapted_layers, self._callbacks)
         state = {**snapshot.state, **self._extra_state(), "stopped": bool(self.model.stop_training)}
         self._store.save(*self._position, snapshot.arrays, state)
         self.saved_position = self._position
         self._is_due = False
         self._last_save_time = time.monotonic()
-        self._save_seconds = self._last_save_time - began
+        self._save_seconds = self._last_save_time - save_start

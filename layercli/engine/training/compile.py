@@ -1,4 +1,4 @@
-"""What the ``train`` section declares, as Keras takes it: optimizer, loss, metrics, callbacks."""
+"""Create the optimizer, loss, metrics and callbacks that the ``train`` section declares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from layercli.schema.component import Component
 
 
 def compile_model(model: Any, train: TrainSection) -> None:
-    """Give the model its optimizer, loss and metrics."""
+    """Compile the model with the declared optimizer, loss and metrics."""
     optimizer = train.optimizer
     model.compile(
         optimizer=keras_object(optimizer, namespace=keras.optimizers)
@@ -34,15 +34,15 @@ def compile_model(model: Any, train: TrainSection) -> None:
 
 
 def _weight_losses_by_examples(losses: Any) -> None:
-    """Let the mean of each output's own loss be over examples.
+    """Weight the mean loss of each output by the number of examples in each batch.
 
-    Keras weights a batch by its examples only where their number is known before it runs; else a small last batch
-    counts as much as a full one, and the outputs' losses do not add up to the whole.
+    Keras does this only if the batch size is static. Otherwise a small last batch counts as much as a full one, and the
+    losses of the outputs do not add up to the total loss.
     """
     original_build, original_call = losses.build, losses.call
     examples: Any = None
 
-    def update_mean(mean: Any, value: Any, sample_weight: Any = None) -> None:  # noqa: ARG001 - what Keras knows of it
+    def update_mean(mean: Any, value: Any, sample_weight: Any = None) -> None:  # noqa: ARG001 - Keras's signature
         type(mean).update_state(mean, value, examples)
 
     def build_losses(y_true: Any, y_pred: Any) -> None:
@@ -60,7 +60,7 @@ def _weight_losses_by_examples(losses: Any) -> None:
 
 
 def _to_keras_objects(components: Any, namespace: Any) -> Any:
-    """Components as Keras's objects, in whatever lists and mappings they stand."""
+    """Create the Keras objects of components in nested lists and mappings."""
     if isinstance(components, dict):
         return {name: _to_keras_objects(item, namespace) for name, item in components.items()}
     if isinstance(components, list):
@@ -69,19 +69,19 @@ def _to_keras_objects(components: Any, namespace: Any) -> Any:
 
 
 _CALLBACK_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
-"""Callbacks that need a package which layercli does not."""
+"""Callbacks that require an optional package."""
 
 
 def build_callback(callback: Component, run: Path, valid: ValidConfig, index: int) -> Any:
-    """The Keras callback; files that it writes go into the run directory.
+    """Create the Keras callback; it writes its files into the run directory.
 
     Raises:
-        LayercliError: it needs a package that is not installed.
+        LayercliError: the callback requires a package that is not installed.
     """
     type_name = callback.type_name()
     package = _CALLBACK_PACKAGES.get(type_name)
     if package is not None and find_spec(package) is None:
-        message = f"The callback {type_name} needs the package {package}, which is not installed."
+        message = f"The callback {type_name} requires the package {package}, which is not installed."
         hint = f"Install it: `pip install 'layercli[{package}]'`."
         raise LayercliError(
             valid.make_problem(("train", "callbacks", index), "missing-package", message, hint)
@@ -93,7 +93,7 @@ def build_callback(callback: Component, run: Path, valid: ValidConfig, index: in
     monitor = get_monitor(callback)
     train = valid.config.train
     if monitor is not None and getattr(callback, "mode", None) == "auto" and train is not None:
-        # Keras looks for a metric of that very name, and finds none of one output among several.
+        # Keras infers the direction only for names of metrics, not for those of one output among several.
         callback = callback.with_arguments(mode=monitor_direction(monitor, train) or "auto")
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:

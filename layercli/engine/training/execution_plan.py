@@ -1,4 +1,4 @@
-"""How a training is carried out: which feed, how many steps a call, whether XLA compiles them."""
+"""Choose how to execute a training: the feed, the steps per call, and XLA compilation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from layercli.schema.component import Component, snake_case
 
 @dataclass(frozen=True, slots=True)
 class ExecutionPlan:
-    """How a training is carried out; a run keeps its plan when it is resumed."""
+    """The execution settings of a training; a resumed run keeps them."""
 
     feed: str
     steps_per_execution: int
@@ -31,60 +31,97 @@ class ExecutionPlan:
     reason: str
 
     def as_json(self) -> dict[str, Any]:
-        """As the manifest holds it."""
+        """Return the JSON value in the manifest."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """What ``as_json`` gave."""
+        """Return the plan of an ``as_json`` value."""
         return cls(**document)
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """The plan as one line of text."""
         steps = "1 step" if self.steps_per_execution == 1 else f"{self.steps_per_execution:,} steps"
         compiled = "with XLA" if self.jit_compile else "without XLA"
-        return f"{steps} a call, {compiled}, examples in {_FEED_NAMES[self.feed]}: {self.reason}."
+        return f"{steps} per call, {compiled}, examples in {_FEED_NAMES[self.feed]}: {self.reason}."
 
 
 _FEED_NAMES: Final = {"memory": "memory", "stream": "a stream"}
 
 _MAX_MEMORY_BYTES: Final = 2 * 1024**3
-"""Bytes of examples that are copied to the device; more are sent to it block by block."""
+"""The most bytes of examples that are copied to the device; more are sent block by block."""
 _MAX_BLOCK_BYTES: Final = 8 * 1024**2
-"""Bytes of a block of streamed examples."""
+"""The most bytes in a block of streamed examples."""
 _SECONDS_PER_CALL: Final = 0.1
-"""What a call should take: so often there is news, and so soon Ctrl-C is heard."""
+"""The target duration of a call: the interval between progress reports and the response time to Ctrl-C."""
 
-# Rough speeds; only their order of magnitude matters.
+# Rough speeds: only the order of magnitude matters.
 _FLOPS_PER_SECOND: Final = {"CPU": 3e10, "GPU": 3e12}
 _SECONDS_PER_STEP: Final = {"CPU": 1e-4, "GPU": 5e-4}
-"""What TensorFlow takes to start the operations of a step."""
+"""The time in which TensorFlow starts the operations of a step."""
 _SECONDS_PER_WEIGHT: Final = 1e-9
 _XLA_START_SAVING: Final = 0.85
-"""What XLA takes off the time for starting operations."""
+"""The fraction of the start time that XLA saves."""
 _XLA_COMPUTE_SAVING: Final = 0.25
-"""What it takes off the rest, where it is good at it at all."""
+"""The fraction of the remaining time that XLA saves for supported layers."""
 _COMPILE_SECONDS: Final = 1.5
 _EXTRA_COMPILE_SECONDS: Final = {"LSTM": 2.0, "GRU": 2.0, "SimpleRNN": 2.0}
-"""What a layer adds to that."""
+"""Additional compile time of a layer."""
 
-_XLA_LAYERS: Final = frozenset({
-    "Activation", "Add", "Average", "BatchNormalization", "Bidirectional", "Concatenate", "Dense", "ELU",
-    "Embedding", "Flatten", "GRU", "Identity", "LSTM", "LayerNormalization", "LeakyReLU", "Maximum", "Minimum",
-    "Multiply", "Normalization", "ReLU", "Rescaling", "Reshape", "SimpleRNN", "Softmax", "Subtract",
-})  # fmt: skip
-"""Layers that XLA makes faster on a CPU. It makes convolutions and random numbers (Dropout) slower."""
-_XLA_LOSSES_AND_METRICS: Final = frozenset({
-    "accuracy", "mae", "mean_absolute_error", "mean_squared_error", "mse", "binary_accuracy", "categorical_accuracy",
-    "sparse_categorical_accuracy", "binary_crossentropy", "categorical_crossentropy",
-    "sparse_categorical_crossentropy", "root_mean_squared_error", "huber", "log_cosh",
-})  # fmt: skip
-"""Losses and metrics that were tried under XLA."""
+_XLA_LAYERS: Final = frozenset(
+    [
+        "Activation",
+        "Add",
+        "Average",
+        "BatchNormalization",
+        "Bidirectional",
+        "Concatenate",
+        "Dense",
+        "ELU",
+        "Embedding",
+        "Flatten",
+        "GRU",
+        "Identity",
+        "LSTM",
+        "LayerNormalization",
+        "LeakyReLU",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Normalization",
+        "ReLU",
+        "Rescaling",
+        "Reshape",
+        "SimpleRNN",
+        "Softmax",
+        "Subtract",
+    ]
+)
+"""Layers that XLA speeds up on a CPU; it slows down convolutions and random numbers (Dropout)."""
+_XLA_LOSSES_AND_METRICS: Final = frozenset(
+    [
+        "accuracy",
+        "mae",
+        "mean_absolute_error",
+        "mean_squared_error",
+        "mse",
+        "binary_accuracy",
+        "categorical_accuracy",
+        "sparse_categorical_accuracy",
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "root_mean_squared_error",
+        "huber",
+        "log_cosh",
+    ]
+)
+"""Losses and metrics that are tested with XLA."""
 
 
 def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
-    """How to carry out a training: by a rule on the model, the data and the device, the same wherever they are the same."""
+    """Choose how to execute a training, by a deterministic rule on the model, the data and the device."""
     train = valid.config.train
     assert train is not None
     settings = train.execution
@@ -92,19 +129,21 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
     feed = "memory" if fits_in_memory(subset) and settings.feed is None else settings.feed or "stream"
     batch_size = train.batch_size
     steps = -(-len(subset) // batch_size)
-    flops = 3 * (valid.shapes.flops or 0) * batch_size  # forward, and twice as much back
+    flops = (
+        3 * (valid.shapes.flops or 0) * batch_size
+    )  # the backward pass takes twice as many as the forward pass
     start_seconds = _SECONDS_PER_STEP[device]
     compute_seconds = flops / _FLOPS_PER_SECOND[device] + (valid.shapes.trainable or 0) * _SECONDS_PER_WEIGHT
     xla_step_seconds = (1 - _XLA_START_SAVING) * start_seconds + (1 - _XLA_COMPUTE_SAVING) * compute_seconds
-    jit_compile, reason = settings.jit_compile, "XLA is as the config says"
+    jit_compile, reason = settings.jit_compile, "the config sets XLA"
     if runtime.cluster is not None:
-        jit_compile, reason = False, f"{runtime.cluster.size} workers sum their gradients in each step"
+        jit_compile, reason = False, f"{runtime.cluster.size} workers sum their gradients at each step"
     elif jit_compile is None:
         saved_seconds = train.epochs * steps * (start_seconds + compute_seconds - xla_step_seconds)
         jit_compile, reason = _choose_xla(valid, train, saved_seconds)
     steps_per_call = settings.steps_per_execution
     if steps_per_call is None and any(_has_per_step_logging(callback) for callback in train.callbacks):
-        steps_per_call, reason = 1, f"TensorBoard looks at single steps; {reason}"
+        steps_per_call, reason = 1, f"TensorBoard records single steps; {reason}"
     elif steps_per_call is None:
         steps_per_call = round(
             _SECONDS_PER_CALL / (xla_step_seconds if jit_compile else start_seconds + compute_seconds)
@@ -115,36 +154,36 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
 
 
 def fits_in_memory(subset: Subset) -> bool:
-    """Whether all examples may lie on the device."""
+    """Return whether all examples fit in device memory."""
     return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_MEMORY_BYTES
 
 
 def steps_per_block(subset: Subset, batch_size: int) -> int:
-    """How many batches of streamed examples are a block."""
+    """Return the number of batches in a block of streamed examples."""
     return max(1, _MAX_BLOCK_BYTES // max(1, example_bytes(subset) * batch_size))
 
 
 def example_bytes(subset: Subset) -> int:
-    """Bytes of one example; a text counts as a pointer."""
+    """Return the bytes of one example; a text counts as a pointer."""
     arrays = [*(array for _, array in subset.empty_batch.inputs), *tf.nest.flatten(subset.empty_batch.y)]
     return sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
 
 
 def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -> tuple[bool, str]:
-    """Whether XLA pays where it would save so many seconds, and why."""
+    """Return whether to use XLA if it saves ``saved_seconds``, and the reason."""
     layers = [inner for node in valid.graph.nodes for inner in _walk_layers(node.layer)]
     for layer in layers:
         has_dropout = any(getattr(layer, rate, 0) for rate in ("dropout", "recurrent_dropout"))
         name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
         if has_dropout or name not in _XLA_LAYERS:
-            return False, f"XLA does not pay for {name}{' with dropout' if has_dropout else ''}"
+            return False, f"XLA does not speed up {name}{' with dropout' if has_dropout else ''}"
     untested = [
         name
         for name in _loss_and_metric_names([train.loss, train.metrics, train.weighted_metrics])
         if name not in _XLA_LOSSES_AND_METRICS
     ]
     if untested:
-        return False, f"XLA is not tried with {untested[0]}"
+        return False, f"XLA is not tested with {untested[0]}"
     cost = _COMPILE_SECONDS + sum(_EXTRA_COMPILE_SECONDS.get(layer.type_name(), 0) for layer in layers)
     if saved_seconds > 2 * cost:
         return True, f"XLA saves about {saved_seconds:,.0f} s and costs {cost:.0f} s"
@@ -159,7 +198,7 @@ def _walk_layers(layer: Layer) -> Iterator[Layer]:
 
 
 def _loss_and_metric_names(components: Any) -> Iterator[str]:
-    """Losses and metrics by their names in snake case."""
+    """Yield the names of losses and metrics in snake case."""
     if isinstance(components, str):
         yield components
     elif isinstance(components, Component):

@@ -1,4 +1,4 @@
-"""Where batches come from: tensors on the device and an order of rows, or arrays that a thread reads ahead."""
+"""Sources of batches: tensors in device memory, or arrays that a thread reads ahead."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ Tensors: TypeAlias = tuple[Any, ...]
 
 
 class Span(NamedTuple):
-    """Some steps of an epoch, from ``first`` (from 0) up to, but without, ``last``."""
+    """Steps of an epoch, from ``first`` (0-based) up to and excluding ``last``."""
 
     first: int
     last: int
 
 
 class Feed(Protocol):
-    """The batches of one part of the data, in blocks of several; an epoch can be entered at any step."""
+    """The batches of a subset, in blocks of several; an epoch can start at any step."""
 
     batch_size: int
     samples: int
     structure: Any
-    """How ``batch`` nests its tensors: (x, y) or (x, y, weights)."""
+    """The nesting of the tensors of ``make_batch``: (x, y) or (x, y, weights)."""
     shared_tensors: Tensors
-    """Tensors that every block draws from."""
+    """Tensors that all blocks share."""
 
     @property
     def block_spec(self) -> tuple[tf.TensorSpec, ...]:
-        """What a block is: tensors whose first axis counts its examples."""
+        """The specification of a block: tensors whose first axis is its examples."""
 
     def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
-        """A block for each of the spans, which follow one another, of the pass that ``shuffle`` orders."""
+        """Yield a block for each of the consecutive spans, in the order of ``shuffle``."""
 
     @staticmethod
     def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:
-        """The tensors of one batch, flat, from its rows of a block; runs inside a graph."""
+        """Return the flat tensors of one batch from its rows of a block; runs inside a graph."""
 
 
 def count_steps(feed: Feed) -> int:
-    """Steps in an epoch; the last may be smaller."""
+    """Return the number of steps in an epoch; the last batch may be smaller."""
     return -(-feed.samples // feed.batch_size)
 
 
 def make_feed(subset: Subset, batch_size: int, *, stream: bool) -> Feed:
-    """The feed of a part: from the device's memory where the part is in memory, else (or with ``stream``) read ahead."""
+    """Return a feed from device memory if the subset is in memory, else (or with ``stream``) one that reads ahead."""
     if isinstance(subset, Examples) and not stream:
         return MemoryFeed(subset, batch_size)
     return StreamFeed(subset, batch_size)
 
 
 class MemoryFeed:
-    """All examples lie on the device; a block is the rows of them that its batches take."""
+    """A feed with all examples on the device; a block contains the row numbers of its batches."""
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -83,11 +83,11 @@ class MemoryFeed:
 
 
 _BLOCKS_AHEAD = 2
-"""Blocks that are read while one is trained on."""
+"""Blocks that are read ahead during training."""
 
 
 class StreamFeed:
-    """A block is the examples themselves; a thread reads the next ones while this one is trained on."""
+    """A feed whose blocks contain the examples; a thread reads the next blocks during training."""
 
     def __init__(self, subset: Subset, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -128,7 +128,7 @@ class StreamFeed:
                     )
                     if is_closed.is_set():
                         return
-            except BaseException as error:  # it is raised where the block is waited for
+            except BaseException as error:  # raised by the consumer of the block
                 put_block(error)
 
         reader = threading.Thread(target=read_blocks, name="feed", daemon=True)
@@ -144,12 +144,12 @@ class StreamFeed:
             reader.join()
 
     @staticmethod
-    def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:  # noqa: ARG004 - what another feed needs
+    def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:  # noqa: ARG004 - the signature of a feed
         return rows
 
 
 def _to_keras_data(examples: Examples) -> tuple[Any, ...]:
-    """Arrays as Keras takes them: (x, y) or (x, y, weights), each one or a mapping by name."""
+    """Return (x, y) or (x, y, weights) for Keras, each an array or a mapping by name."""
     x, y = _cast_arrays(examples.x), _cast_arrays(examples.y)
     if examples.weights is None:
         return x, y
@@ -165,7 +165,7 @@ def _cast_arrays(arrays: Inputs) -> Any:
 
 
 def _cast_floats(array: Array) -> Array:
-    """With every float as Keras's own; text stays text."""
+    """Cast floats to Keras's float type; other dtypes are unchanged."""
     if array.dtype.kind == "f" and array.dtype != keras.config.floatx():
         return array.astype(keras.config.floatx())
     return array

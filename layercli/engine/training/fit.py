@@ -1,4 +1,4 @@
-"""Fit and evaluate: what came of it, and who is told."""
+"""Train a model with its callbacks and checkpoints, and evaluate it on the test set."""
 
 from __future__ import annotations
 
@@ -42,50 +42,50 @@ from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
 
 
 class TrainingObserver(Protocol):
-    """Who is told how training goes."""
+    """A receiver of training progress."""
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        """A step is done, and the last news is a moment old; both count from 1."""
+        """Report a finished step, at most every 0.1 s; ``epoch`` and ``step`` are 1-based."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """An epoch is done: its number, metrics, seconds and examples per second."""
+        """Report a finished epoch: its number, metrics, seconds and examples per second."""
 
 
 @dataclass(slots=True)
 class FitResult:
-    """What came of a training."""
+    """The result of a training."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
-    """A line of the history for each epoch."""
+    """One history record per epoch."""
     test_metrics: dict[str, float] = field(default_factory=dict)
     best_record: dict[str, Any] = field(default_factory=dict)
-    """The best epoch's number and metrics, and what they were judged by."""
+    """The best epoch's number and metrics, and the monitored metric."""
     restored_epoch: int | None = None
-    """The epoch whose weights a callback has put back into the model; None: they are those of the end."""
+    """The epoch whose weights a callback restored; None: the weights of the last epoch remain."""
     examples_per_second: float = 0.0
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """Each metric over the epochs."""
+        """The values of each metric over the epochs."""
         names = [name for name in (self.records[0] if self.records else {}) if name not in NON_METRIC_KEYS]
         return {name: [record.get(name, math.nan) for record in self.records] for name in names}
 
 
 _REPORT_INTERVAL_SECONDS = 0.1
-"""Shortest time between two reports of a step: nobody reads faster, and reading the metrics costs time."""
+"""The shortest time between two step reports: reading metrics takes time."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSettings:
-    """Where a training keeps its checkpoints, whether it is to stop, and where it goes on."""
+    """The checkpoint store, the stop request and the start position of a training."""
 
     store: CheckpointSink
     should_stop: Callable[[], bool] = bool
-    """Whether a signal has come; by default, none ever does."""
+    """A function that returns whether to stop; the default never stops."""
     start: Position = TRAINING_START
     snapshot: Snapshot | None = None
     changes: ResumeChanges | None = None
-    """How the config differs from that of the snapshot, where that is allowed."""
+    """Allowed differences between the config and that of the snapshot."""
 
 
 def fit_model(
@@ -98,12 +98,12 @@ def fit_model(
     plan: ExecutionPlan,
     checkpointing: CheckpointSettings,
 ) -> FitResult:
-    """Train the model and evaluate it on the test part.
+    """Train the model and evaluate it on the test set.
 
     Raises:
-        LayercliError: the loss became NaN or infinite.
-        StoppedError: it was told to stop, and has kept a checkpoint.
-        UnfitSnapshotError: the checkpoint is of another model.
+        LayercliError: the loss became NaN or infinite, or the model refuses the data.
+        TrainingStoppedError: a stop was requested; a checkpoint is saved.
+        IncompatibleSnapshotError: the checkpoint belongs to a different model.
     """
     model, snapshot = assembled.model, checkpointing.snapshot
     adapted_layers = [
@@ -172,14 +172,14 @@ def fit_model(
             )
         except DivergedError as error:
             history_callback.record_divergence(error)
-            cause = f"The loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}; training stopped"
+            cause = f"Training stopped: the loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}"
             raise LayercliError(
                 _divergence_problem(valid, cause, run, checkpoint_callback.saved_position)
             ) from None
         finally:
             _close_callbacks(callbacks)
         if not is_finite(model):
-            cause = "The last steps made weights that are no numbers"
+            cause = "Weights became NaN or infinite in the last steps"
             raise LayercliError(_divergence_problem(valid, cause, run, checkpoint_callback.saved_position))
     result.examples_per_second = history_callback.examples_per_second
     restored_record = _restored_record(result.records, callbacks)
@@ -192,7 +192,7 @@ def fit_model(
 
 
 def _close_callbacks(callbacks: Iterable[Any]) -> None:
-    """Close what callbacks leave open where training does not come to its end."""
+    """Close the files that callbacks leave open if training does not finish."""
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.CSVLogger) and callback.csv_file is not None:
             callback.csv_file.close()
@@ -201,24 +201,24 @@ def _close_callbacks(callbacks: Iterable[Any]) -> None:
 def _divergence_problem(
     valid: ValidConfig, cause: str, run: Path, saved_position: Position | None
 ) -> Problem:
-    """What became infinite or NaN, where the last state before that is, and what to do."""
+    """Return the problem that training diverged, with the position of the last valid checkpoint."""
     advice = "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the optimizer"
     if saved_position is None:
         return valid.make_problem(("train", "loss"), "loss-not-finite", f"{cause}.", f"{advice}.")
     saved_text = (
-        f"after {saved_position.step} steps of epoch {saved_position.epoch + 1}"
+        f"epoch {saved_position.epoch + 1}, step {saved_position.step}"
         if saved_position.step
-        else f"after epoch {saved_position.epoch}"
+        else f"the end of epoch {saved_position.epoch}"
     )
-    message = f"{cause}. The last good checkpoint stands, {saved_text}."
+    message = f"{cause}. The last valid checkpoint is from {saved_text}."
     command = f"`layercli train --resume {run} --allow-changes --set train.optimizer.learning_rate=...`"
     return valid.make_problem(
-        ("train", "loss"), "loss-not-finite", message, f"{advice}: {command} goes on from there."
+        ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
 
 
 def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:
-    """The epoch whose weights a callback has put back, if one has."""
+    """Return the record of the epoch whose weights a callback restored, if any."""
     for callback in reversed(callbacks):
         if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:
             return summarize_epoch(records[callback.best_epoch], callback.monitor)
@@ -227,25 +227,23 @@ def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dic
 
 @contextmanager
 def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
-    """What Keras and TensorFlow refuse while they run is a problem of the config.
+    """Report exceptions of Keras, TensorFlow and custom layers as problems of the config.
 
     Raises:
-        LayercliError: they refused it.
+        LayercliError: the model failed, or another worker is lost.
     """
     known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError, OSError)
-    hint = "Look at the loss and the metrics: they must fit the targets and the model's output."
+    hint = "Check that the loss and metrics match the targets and the model's output."
     if valid.custom_layers:
-        hint = (
-            "Look at your own layers, and at the loss and metrics: they must fit the targets and the output."
-        )
+        hint = "Check your custom layers, and that the loss and metrics match the targets and the output."
     try:
         yield
     except known_errors:
         raise
     except model_error_types(valid) as error:
         if runtime.cluster is not None and is_lost_peer(error):
-            message = f"Another process of the group is gone, or cannot be reached: {summarize_error(error)}"
-            hint = "Begin all of them again; `train --resume RUN` goes on from the last checkpoint."
+            message = f"Lost the connection to a different worker process: {summarize_error(error)}"
+            hint = "Restart all workers with `train --resume RUN`, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
@@ -255,7 +253,7 @@ _MONITORING_CALLBACKS = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLR
 
 
 class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Records each epoch and passes the news on."""
+    """Records each epoch and reports progress to the observer."""
 
     def __init__(
         self,
@@ -275,11 +273,11 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._epoch = 0
         self._epoch_start = self._last_step_time = self._last_report_time = 0.0
         self._earlier_seconds = 0.0
-        """Seconds that the running epoch took before it was interrupted."""
+        """Seconds of the current epoch before it was interrupted."""
         self._train_seconds = 0.0
 
     def get_state(self) -> dict[str, float]:
-        """What to remember in a checkpoint."""
+        """Return the state for a checkpoint."""
         is_mid_epoch = self._epoch_start and self._epoch > len(self._result.records)
         return {
             "seconds": self._train_seconds,
@@ -289,12 +287,12 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         }
 
     def restore_state(self, state: Mapping[str, float]) -> None:
-        """Go on with what was remembered."""
+        """Restore the state of a checkpoint."""
         self._train_seconds, self._earlier_seconds = state["seconds"], state["before"]
 
     @property
     def examples_per_second(self) -> float:
-        """Over all epochs, training steps alone."""
+        """The average speed over all epochs, training steps only."""
         return (
             self._examples * len(self._result.records) / self._train_seconds if self._train_seconds else 0.0
         )
@@ -302,7 +300,7 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         for callback in self._callbacks:
             if isinstance(callback, _MONITORING_CALLBACKS) and callback.best is None:
-                # Keras takes the first value for the best, and after a NaN nothing would ever be better.
+                # Keras uses the first value as the best; after a NaN, no value would be better.
                 callback.best = -math.inf if callback.mode == "max" else math.inf
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""Many steps as one call: a graph that loops over the batches of a block."""
+"""Run many steps in one call: a graph that loops over the batches of a block."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from layercli.engine.training.feed import Feed, Tensors
 from layercli.engine.training.multi_worker import Workers
 
 StepFunction: TypeAlias = Callable[[Any], Any]
-"""One step on a batch, such as a model's own ``train_step``; what it returns is not looked at."""
+"""One step on a batch, such as a model's ``train_step``; its result is ignored."""
 
 
 class FusedSteps:
-    """Runs ``step`` on each batch of a block, one after the other, as Keras would one at a time.
+    """Runs ``step`` on each batch of a block in order, with the same result as separate Keras steps.
 
-    One graph serves every block of every feed of the same kind, whatever its number of batches and the size of the
-    last. With ``jit_compile``, XLA compiles the loop over up to ``most`` full batches, and a smaller last batch alone
-    goes the other way: XLA would compile again for its size.
+    One graph serves all blocks of all feeds of the same kind, for any number of batches and size of the last one. With
+    ``jit_compile``, XLA compiles the loop over up to ``max_steps_per_call`` full batches; a smaller last batch runs
+    without XLA, which would compile again for its size.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class FusedSteps:
             self._run_any = self._trace(self._run_batches)
 
     def __call__(self, block: Tensors, feed: Feed) -> Mapping[str, Any]:
-        """The metrics after the last step of the block."""
+        """Run the steps of a block; return the metrics after the last one."""
         examples = int(block[0].shape[0])
         logs: Mapping[str, Any] = {}
         full_batches = examples // self._batch_size if self._run_compiled is not None else 0
@@ -65,7 +65,7 @@ class FusedSteps:
         return logs
 
     def _trace(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
-        """The function as a graph; making it makes the variables of the metrics."""
+        """Return the function as a graph; tracing creates the variables of the metrics."""
         if self._model.run_eagerly:
             return function
         rows = self._feed.block_spec
@@ -86,7 +86,7 @@ class FusedSteps:
         return graph.get_concrete_function() and graph
 
     def _pad_block(self, block: Tensors, full_batches: int) -> Tensors:
-        """The full batches of a block, and nothing up to the size that was compiled."""
+        """Return the full batches of a block, padded with zeros to the compiled size."""
         missing = (self._max_steps_per_call - full_batches) * self._batch_size
         return tuple(
             tf.pad(rows[: full_batches * self._batch_size], [(0, missing), *((0, 0) for _ in rows.shape[1:])])

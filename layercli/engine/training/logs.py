@@ -1,4 +1,4 @@
-"""Keras's logs as plain numbers."""
+"""Convert Keras logs to plain numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def order_logs(logs: Mapping[str, Any], order: Sequence[str] = ()) -> dict[str, Any]:
-    """Plain numbers; training before validation, losses before metrics, and these in ``order``: Keras's is that of letters."""
+    """Return plain numbers: training before validation, losses before metrics, metrics in ``order`` (not alphabetical)."""
     ranks = {name: index for index, name in enumerate(order)}
 
     def sort_key(name: str) -> tuple[bool, bool, bool, int]:
@@ -25,6 +25,6 @@ def order_logs(logs: Mapping[str, Any], order: Sequence[str] = ()) -> dict[str, 
 
 
 def to_python(value: Any) -> Any:
-    """A logged value as a number; one that has a number for each class as a list."""
+    """Return a logged value as a float, or as a list if it has one number per class."""
     array = np.asarray(value)
     return float(array) if array.ndim == 0 else array.astype(float).tolist()

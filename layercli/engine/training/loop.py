@@ -1,4 +1,4 @@
-"""The epochs of a training, as Keras's own ``fit`` runs them, but in blocks of steps and from any step on."""
+"""The training loop: like Keras's ``fit``, but in blocks of steps and from any start position."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from layercli.engine.training.multi_worker import Workers
 
 
 class Position(NamedTuple):
-    """What is done: whole epochs, and steps of the next one."""
+    """The progress of a training: complete epochs, and steps of the next one."""
 
     epoch: int
     step: int
@@ -24,7 +24,7 @@ TRAINING_START: Final = Position(0, 0)
 
 
 class Evaluator:
-    """The loss and metrics of a compiled model over examples, ``most`` steps at a time."""
+    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps."""
 
     def __init__(self, model: Any, *, max_steps_per_call: int, workers: Workers | None = None) -> None:
         self._model = model
@@ -33,7 +33,7 @@ class Evaluator:
         self._test_steps: FusedSteps | None = None
 
     def evaluate(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
-        """The loss and metrics over a part: the numbers of Keras's own ``evaluate``."""
+        """Return the loss and metrics over a feed; the values equal those of Keras's ``evaluate``."""
         model = self._model
         if self._test_steps is None:
             self._test_steps = FusedSteps(model, model.test_step, feed, workers=self._workers)
@@ -53,10 +53,10 @@ class Evaluator:
 
 
 class TrainingLoop:
-    """A compiled model, and what it learns from.
+    """A compiled model and the feeds that it trains on.
 
-    ``most`` steps at most are a block; none reaches over a multiple of ``cut`` steps, counted from the first epoch.
-    ``seed`` orders the examples anew each epoch; None: they come as they are.
+    A block has at most ``max_steps_per_call`` steps and never crosses a multiple of ``checkpoint_every`` steps, counted
+    from the first epoch. ``seed`` shuffles the examples in each epoch; None: their order is unchanged.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class TrainingLoop:
 
     @property
     def steps_per_epoch(self) -> int:
-        """In an epoch."""
+        """The number of steps in an epoch."""
         return count_steps(self._feed)
 
     def run(self, callbacks: Sequence[Any], *, epochs: int, start: Position = TRAINING_START) -> None:
-        """Train up to ``epochs`` from ``start`` on; ``callbacks`` are called as Keras calls them, once a block."""
+        """Train from ``start`` to the end of epoch ``epochs``; calls each callback like Keras, but once per block."""
         model = self._model
         callback_list = keras.callbacks.CallbackList(
             list(callbacks),
@@ -135,13 +135,13 @@ class TrainingLoop:
         callback_list.on_train_end(logs)
 
     def run_block(self, block: Tensors) -> Mapping[str, Any]:
-        """Take the steps of a block of the feed; the metrics since they were last reset."""
+        """Run the steps of a block; return the metrics since their last reset."""
         if self._workers is None:
             return self._train_steps(block, self._feed)
         return self._workers.run_block(lambda: self._train_steps(block, self._feed))
 
     def evaluate(self, feed: Feed, callbacks: Any = None) -> dict[str, Any]:
-        """The loss and metrics over a part."""
+        """Return the loss and metrics over a feed."""
         return self._evaluator.evaluate(feed, callbacks)
 
     def _epoch_spans(self, epoch: int, first: int) -> list[Span]:
@@ -157,7 +157,10 @@ class TrainingLoop:
 def _split_spans(
     first: int, last: int, max_steps: int, *, checkpoint_every: int | None = None, steps_before: int = 0
 ) -> list[Span]:
-    """Steps in spans of ``most``, cut where ``before`` and the steps up to there are a multiple of ``cut``."""
+    """Split steps into spans of at most ``max_steps`` that end at multiples of ``checkpoint_every``.
+
+    ``steps_before`` are the steps of earlier epochs.
+    """
     spans = []
     while first < last:
         end = min(first + max_steps, last)

@@ -1,4 +1,4 @@
-"""A run told to MLflow: its config, each epoch's metrics, its model."""
+"""Log a run to MLflow: its config, the metrics of each epoch, and the model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from layercli.errors import LayercliError
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_VALUE_LENGTH = 500
-"""Characters of a parameter's value that every store takes."""
+"""The longest parameter value, in characters, that every MLflow store accepts."""
 
 
 def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path: KeyPath) -> Any:
-    """The callback, with a run begun at MLflow.
+    """Start an MLflow run and return the callback that logs to it.
 
     Raises:
-        LayercliError: MLflow refuses it, or cannot be reached.
+        LayercliError: MLflow refuses the run or cannot be reached.
     """
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -41,7 +41,7 @@ def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path:
             client.log_param(run_id, key, value)
     except (MlflowException, OSError) as error:
         reason = sanitize_text(str(error), limit=300).rstrip(".")
-        hint = "Look at the environment variable MLFLOW_TRACKING_URI, or remove the callback."
+        hint = "Check the environment variable MLFLOW_TRACKING_URI, or remove the callback."
         raise LayercliError(
             valid.make_problem(path, "training-failed", f"MLflow refused the run: {reason}.", hint)
         ) from None
@@ -49,7 +49,7 @@ def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path:
 
 
 class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Tells MLflow of each epoch, and of the end; what goes wrong there does not stop training."""
+    """Logs each epoch and the end of training to MLflow; an error there does not stop training."""
 
     def __init__(self, client: Any, run_id: str, *, log_model: bool) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's signature
         if self._log_model:
-            with tempfile.TemporaryDirectory(prefix="layercli-") as place:
-                file = Path(place, "model.keras")
+            with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
+                file = Path(folder, "model.keras")
                 self.model.save(file)
                 self._call_client("log_artifact", str(file), "model")
         self._call_client("set_terminated")
@@ -79,11 +79,11 @@ class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         except (MlflowException, OSError) as error:
             self._has_failed = True
             reason = sanitize_text(str(error), limit=200)
-            print(f"warning: MLflow is told nothing more: {reason}", file=sys.stderr)
+            print(f"warning: Stopped logging to MLflow: {reason}", file=sys.stderr)
 
 
 def _flatten_parameters(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Each value that is no mapping, by its path."""
+    """Yield each value that is not a mapping, with its path."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten_parameters(item, f"{path}.{key}" if path else str(key))

@@ -1,4 +1,4 @@
-"""Several processes that train one model: each takes its share of every batch, and all take the same step."""
+"""Train one model in several processes: each computes its share of every batch, and all apply the same update."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from layercli.engine.training.feed import Tensors
 from layercli.errors import LayercliError, Problem
 
 _SUMMABLE_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "int32", "int64"})
-"""What can be summed over processes; other whole numbers are sent as int64."""
+"""Dtypes that can be summed over processes; other integers are sent as int64."""
 _strategy: Any = None
 
 
 def connect_workers() -> None:
-    """Connect to the other processes of ``runtime.cluster``; must come before anything else of TensorFlow's.
+    """Connect to the other processes of ``runtime.cluster``; must run before any other TensorFlow call.
 
     Raises:
-        LayercliError: the port is taken, or the others cannot be reached.
+        LayercliError: the port is in use, or the other processes cannot be reached.
     """
     global _strategy
     if runtime.cluster is not None and _strategy is None:
-        # A peer that does not answer for 15 s is gone, as where a cable was pulled; TensorFlow itself takes a minute.
+        # A peer that does not answer for 15 s is lost, for example after a network failure; TensorFlow's default is a minute.
         from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 
         CollectiveAllReduceExtended._check_health_interval = 5
@@ -34,24 +34,31 @@ def connect_workers() -> None:
         try:
             _strategy = tf.distribute.MultiWorkerMirroredStrategy()
         except tf.errors.OpError as error:
-            message = f"The group that TF_CONFIG names cannot be joined: {summarize_error(error)}"
-            hint = "The port of this process must be free, and the others must be there and be reachable."
+            message = f"Cannot connect to the cluster in TF_CONFIG: {summarize_error(error)}"
+            hint = "Check that the port of this process is free, and that the other processes are running and reachable."
             raise LayercliError(Problem(code="bad-cluster", message=message, hint=hint)) from error
 
 
 def is_lost_peer(error: Exception) -> bool:
-    """Whether an error says that another process has gone, not that the model is wrong."""
-    lost_peer_errors = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
-            tf.errors.FailedPreconditionError, tf.errors.DeadlineExceededError, tf.errors.UnknownError)  # fmt: skip
+    """Return whether an error means that a peer process is lost, not that the model is wrong."""
+    lost_peer_errors = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.UnknownError,
+    )
     return isinstance(error, lost_peer_errors)
 
 
 class Workers:
-    """The processes of a group, of which this one is number ``rank`` of ``size``.
+    """A group of ``size`` processes; this one has the number ``rank``.
 
-    Each has the whole model as ordinary variables. Gradients, weighted by how many examples each is of, are summed before
-    the optimizer sees them; so clipping, decay, averages and accumulation work as in one process, and every
-    variable stays the same everywhere. Metrics are sums over examples: the first process keeps those of all.
+    Each process has the whole model as ordinary variables. Gradients, weighted by their numbers of examples, are summed
+    before the optimizer applies them. So clipping, decay, averages and accumulation work as in a single process, and all
+    variables stay equal. Metrics are sums over examples; the first process keeps the totals.
     """
 
     def __init__(self) -> None:
@@ -65,10 +72,10 @@ class Workers:
         self._local_stop = tf.Variable(0.0, trainable=False)
         self._stop_count = tf.Variable(0.0, trainable=False)
         self.is_stopping = False
-        """Whether any of the processes was told to stop; the same for all, and changed between two blocks."""
+        """Whether a process requested a stop; equal in all processes, and updated between two blocks."""
 
     def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
-        """Each tensor, summed over the processes: one message for each dtype."""
+        """Return each tensor summed over the processes, with one message per dtype."""
         summed: dict[int, Any] = {}
         by_dtype: dict[str, list[int]] = {}
         for index, tensor in enumerate(tensors):
@@ -84,13 +91,15 @@ class Workers:
         return [summed[index] for index in range(len(tensors))]
 
     def attach_model(self, model: Any) -> None:
-        """Begin with the first process's variables, and share all gradients from now on."""
+        """Copy the first process's variables to all processes, and share all later gradients."""
         variables = [*model.variables, *model.optimizer.variables]
 
         def copy_from_first() -> None:
-            own = [tf.convert_to_tensor(variable.value) for variable in variables]
-            firsts = own if self.rank == 0 else [tf.zeros_like(value) for value in own]
-            for variable, value in zip(variables, self.sum_tensors(firsts), strict=True):
+            local_values = [tf.convert_to_tensor(variable.value) for variable in variables]
+            first_values = (
+                local_values if self.rank == 0 else [tf.zeros_like(value) for value in local_values]
+            )
+            for variable, value in zip(variables, self.sum_tensors(first_values), strict=True):
                 variable.assign(value)
 
         copy_variables: Any = tf.function(copy_from_first, autograph=False)
@@ -122,7 +131,7 @@ class Workers:
         return apply_shared
 
     def take_share(self, rows: Tensors) -> tuple[Tensors, Any]:
-        """This process's rows of a batch; of one with fewer rows than processes each takes all, and True is returned."""
+        """Return this process's rows of a batch, and whether the batch is so small that each process takes all rows."""
         count = tf.shape(rows[0])[0]
         is_replicated = count < self.size
         first = tf.where(is_replicated, 0, count * self.rank // self.size)
@@ -132,7 +141,7 @@ class Workers:
     def run_step(
         self, model: Any, step_function: Callable[[Any], Any], data: Any, rows: Tensors, is_replicated: Any
     ) -> None:
-        """One step on this process's share; what every process computes is counted once."""
+        """Run one step on this process's share; metrics of a replicated batch count once."""
         self._local_examples = tf.shape(rows[0])[0]
         before = [tf.identity(variable.value) for variable in model.metrics_variables] if self.rank else []
         step_function(data)
@@ -140,7 +149,7 @@ class Workers:
             variable.assign(tf.where(is_replicated, value, variable.value))
 
     def reduce_metrics(self, model: Any) -> Mapping[str, Any]:
-        """The metrics over all processes; the first one keeps them, the others begin again."""
+        """Return the metrics over all processes; the first process keeps them, the others reset theirs."""
         variables = model.metrics_variables
         *totals, stops = self.sum_tensors(
             [*(tf.convert_to_tensor(variable.value) for variable in variables), self._local_stop.read_value()]
@@ -155,24 +164,24 @@ class Workers:
         return logs
 
     def begin_epoch(self, model: Any) -> None:
-        """What an interrupted epoch had measured was put back; the first process alone counts it."""
+        """Keep the restored metrics of an interrupted epoch in the first process only."""
         if self.rank:
             model.reset_metrics()
 
     def share_stop(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
-        """``told`` of any process, once a block is done, for all of them."""
+        """Return a function that is true in all processes after ``should_stop`` was true in any of them."""
         self._should_stop = should_stop
         return lambda: self.is_stopping
 
     def run_block(self, run: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Run a block of steps; all processes learn whether one of them is to stop."""
+        """Run a block of steps, and share the stop requests of all processes."""
         self._local_stop.assign(float(self._should_stop()))
         logs = run()
         self.is_stopping = bool(self._stop_count.numpy() > 0)
         return logs
 
     def epoch_metrics(self, model: Any) -> Mapping[str, Any]:
-        """``results``, outside of a graph."""
+        """Return ``reduce_metrics`` outside of a graph."""
         if self._reduce_function is None:
             self._reduce_function = tf.function(lambda: self.reduce_metrics(model), autograph=False)
         logs: Mapping[str, Any] = self._reduce_function()

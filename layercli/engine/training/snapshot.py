@@ -1,4 +1,4 @@
-"""All that a training knows at one moment, as arrays and plain values; and a training put back there."""
+"""Save the complete state of a training as arrays and JSON values, and restore it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "TensorBoard": ("_global_train_batch", "_global_test_batch"),
     "CSVLogger": (),  # its state is its file
     "TerminateOnNaN": (),
-    "MLflow": (),  # what it was told stands there; a resumed training is told as a run of its own
+    "MLflow": (),  # logged epochs stay in MLflow; a resumed training is a new MLflow run
 }
-"""What each callback must remember, beside what it was made with."""
+"""The state attributes of each callback type, in addition to its constructor arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class Snapshot:
 
     arrays: Mapping[str, Array]
     state: Mapping[str, Any]
-    """What else there is, as JSON takes it."""
+    """The other state, as JSON values."""
 
 
 class IncompatibleSnapshotError(Exception):
-    """The model is not the one of which the snapshot was taken."""
+    """The snapshot belongs to a different model."""
 
 
 def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence[Any]) -> Snapshot:
-    """The state of a model, of ``layers`` that learned before training, of callbacks, and of random numbers."""
+    """Return the state of a model, its adapted layers, the callbacks and the random number generators."""
     arrays: dict[str, Array] = {}
     for kind, variables in _state_variables(model).items():
         for index, variable in enumerate(variables):
@@ -77,7 +77,7 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
 
 
 def is_finite(model: Any) -> bool:
-    """Whether all that is trained is numbers: the weights, and what the optimizer adds up to change them."""
+    """Return whether all trainable weights and optimizer variables are finite."""
     return all(
         bool(np.isfinite(np.asarray(keras.ops.convert_to_numpy(variable), dtype="float64")).all())
         for variable in (*model.trainable_variables, *model.optimizer.variables)
@@ -85,13 +85,13 @@ def is_finite(model: Any) -> bool:
 
 
 def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
-    """Give layers back what they had learned before training; a graph holds that as constants.
+    """Restore the adapted state of layers; must run before tracing, because a graph holds it as constants.
 
     Raises:
-        UnfitSnapshotError: these are other layers.
+        IncompatibleSnapshotError: the number of adapted layers differs.
     """
     if len(layers) != len(snapshot.state["layers"]):
-        raise IncompatibleSnapshotError("another number of layers learned before training")
+        raise IncompatibleSnapshotError("the number of layers that learned before training differs")
     for layer, layer_state in zip(layers, snapshot.state["layers"], strict=True):
         if "vocabulary" in layer_state:
             layer.set_vocabulary(layer_state["vocabulary"], layer_state["idf_weights"])
@@ -106,7 +106,7 @@ def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
 def restore_callback_files(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
-    """Cut what callbacks have written since; they will write on from there."""
+    """Truncate the files of callbacks to the snapshot, so that they append from there."""
     for callback, values, _ in _match_callbacks(callbacks, snapshot, changes):
         if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
             callback.append = True
@@ -118,10 +118,10 @@ def restore_callback_files(
 def restore_training(
     model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
-    """Put a model, its callbacks and all random numbers back to where the snapshot was taken; all but ``changes``.
+    """Restore a model, its callbacks and the random number generators, except for ``changes``.
 
     Raises:
-        UnfitSnapshotError: it is another model.
+        IncompatibleSnapshotError: the snapshot belongs to a different model.
     """
     arrays = snapshot.arrays
     for kind, variables in _state_variables(model).items():
@@ -132,12 +132,12 @@ def restore_training(
             continue
         saved = [arrays.get(f"{kind}/{index}") for index in range(len(variables))]
         if f"{kind}/{len(variables)}" in arrays or any(array is None for array in saved):
-            raise IncompatibleSnapshotError(f"the {kind} has another number of variables")
+            raise IncompatibleSnapshotError(f"the number of variables of the {kind} differs")
         for variable, array in zip(variables, saved, strict=True):
             assert array is not None
             if tuple(variable.shape) != array.shape:
                 raise IncompatibleSnapshotError(
-                    f"{variable.path} is of shape {tuple(variable.shape)}, and was of shape {array.shape}"
+                    f"{variable.path} has shape {tuple(variable.shape)}, but {array.shape} in the checkpoint"
                 )
             variable.assign(_from_writable(array, variable.dtype))
     for callback, values, index in _match_callbacks(callbacks, snapshot, changes):
@@ -156,7 +156,7 @@ def restore_training(
 
 
 def _restore_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges) -> None:
-    """Put back what an optimizer of the same type had of the same name and shape."""
+    """Restore the optimizer variables of the same name and shape, if the optimizer type is unchanged."""
     if changes.optimizer is not None:
         return
     saved = {
@@ -169,7 +169,7 @@ def _restore_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: Re
 
 
 def _variable_names(variables: Sequence[Any]) -> list[str]:
-    """A name for each variable of an optimizer, the same in every process."""
+    """Return a name for each optimizer variable that is the same in every process."""
     name_counts: Counter[str] = Counter()
     names = []
     for variable in variables:
@@ -182,10 +182,10 @@ def _variable_names(variables: Sequence[Any]) -> list[str]:
 def _match_callbacks(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None
 ) -> Iterator[tuple[Any, Mapping[str, Any], int]]:
-    """Each callback that goes on with the memory of one in the snapshot, and that one's place there.
+    """Yield each callback that has a state in the snapshot, with that state and its index.
 
     Raises:
-        UnfitSnapshotError: they are others, without ``changes`` that say so.
+        IncompatibleSnapshotError: the callbacks differ and ``changes`` is None.
     """
     callback_states = snapshot.state["callbacks"]
     if changes is not None:
@@ -195,14 +195,14 @@ def _match_callbacks(
     ]:
         indices = list(range(len(callback_states)))
     else:
-        raise IncompatibleSnapshotError("its callbacks are others")
+        raise IncompatibleSnapshotError("the callbacks differ")
     for callback, index in zip(callbacks, indices, strict=True):
         if index is not None:
             yield callback, callback_states[index], index
 
 
 def _state_variables(model: Any) -> dict[str, list[Any]]:
-    """Every variable of a compiled model: weights, seeds of layers, the optimizer's, running metrics."""
+    """Return all variables of a compiled model: weights, layer seeds, optimizer and metrics."""
     return {
         "model": list(model.variables),
         "optimizer": list(model.optimizer.variables),
@@ -218,7 +218,7 @@ def _state_attributes(callback: Any) -> tuple[str, ...]:
 
 
 def _to_writable(array: Array) -> Array:
-    """As numpy can write it: a dtype of another package (bfloat16) as the bits of it."""
+    """Return the array in a dtype that numpy can write; bfloat16 becomes unsigned integers with the same bits."""
     array = np.asarray(array)
     return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array.copy()
 
@@ -235,7 +235,7 @@ def _file_size(path: str) -> int:
 
 
 def _layer_state(layer: Any) -> dict[str, Any]:
-    """What a layer has learned before training, as JSON takes it."""
+    """Return the adapted state of a layer as JSON values."""
     if hasattr(layer, "get_vocabulary"):
         words = layer.get_vocabulary(include_special_tokens=False)
         table = getattr(layer, "_lookup_layer", layer)

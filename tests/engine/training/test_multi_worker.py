@@ -1,4 +1,4 @@
-"""Several processes train one model: to the weights of one process, and through the death of any of them."""
+"""Training in several processes: the same weights as in one process, also after a process is killed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ import yaml
 
 from layercli.distribution.process_group import find_free_ports
 from layercli.engine.training.checkpointing import DivergenceGuard
-from tests.engine.group import sigterm_after
+from tests.engine.training.group import sigterm_after
 from tests.running import invoke, train
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ MODELS = {
     "lstm": ([8, 8], 32, [{"type": "LSTM", "units": 8}], {"type": "RMSprop", "global_clipnorm": 1.0}),
 }  # fmt: skip
 LOSSES, WEIGHTS = 1e-6, 1e-5
-"""How far two processes may be from one, in absolute numbers."""
+"""The allowed absolute difference between two processes and one."""
 
 
 def document(shape, batch_size, layers, optimizer, **train):
@@ -86,7 +86,7 @@ COUNTED = {
         "loss": {"learned": "mse", "seen": "mae"},
     },
 }  # fmt: skip
-"""The loss of ``seen`` is the mean of the targets, which are powers of two: it tells which examples were seen."""
+"""The loss of ``seen`` is the mean of the targets, which are powers of two: it shows which examples were seen."""
 POWERS = f"""
 import numpy as np
 
@@ -102,7 +102,7 @@ def written(path, config):
 
 
 def group(place, *, size=2, **task):
-    """Have processes do these trainings together."""
+    """Run these trainings in a group of processes."""
     addresses = [f"127.0.0.1:{port}" for port in find_free_ports(size)]
     processes = []
     for rank in range(size):
@@ -111,7 +111,7 @@ def group(place, *, size=2, **task):
         processes.append(
             subprocess.Popen(
                 [sys.executable, GROUP, json.dumps(task)],
-                env=os.environ | {"TF_CONFIG": json.dumps(cluster), "PYTHONPATH": str(GROUP.parents[2])},
+                env=os.environ | {"TF_CONFIG": json.dumps(cluster), "PYTHONPATH": str(GROUP.parents[3])},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -123,7 +123,7 @@ def group(place, *, size=2, **task):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """What two processes have trained, in one start of TensorFlow: configs, runs begun by one, and runs to go on with."""
+    """Train all configs with two processes that start TensorFlow once; also resume a run of one process."""
     place = tmp_path_factory.mktemp("group")
     (place / "powers.py").write_text(POWERS)
     configs, counted = {}, {}
@@ -158,7 +158,7 @@ def summary(run):
 
 
 def assert_alike(run, alone):
-    """Hold the run of several processes against that of one."""
+    """Compare the run of several processes with that of one."""
     ours, theirs = summary(run), summary(alone)
     assert ours["history"].keys() == theirs["history"].keys()
     for key, values in theirs["history"].items():
@@ -171,19 +171,19 @@ def assert_alike(run, alone):
 @pytest.mark.parametrize(
     "name", ["dense_memory", "dense_stream", "conv_memory", "conv_stream", "lstm_memory", "lstm_stream"]
 )  # fmt: skip
-def test_two_processes_train_as_one_does_in_memory_and_streamed(both, name, tmp_path):
+def test_two_workers_train_like_one(both, name, tmp_path):
     alone = train(both.configs[name], tmp_path / "alone")
     first, second = (both.place / str(rank) / name for rank in (0, 1))
     assert (
         summary(first)["history"] == summary(second)["history"]
-    )  # what callbacks look at is the same everywhere
+    )  # callbacks get the same values in all processes
     for a, b in zip(weights(first), weights(second), strict=True):
         np.testing.assert_array_equal(a, b)
     assert_alike(first, alone.path)
 
 
 @pytest.mark.parametrize(("before", "feed"), [(2, "memory"), (1, "stream")])
-def test_a_resume_on_another_number_of_workers_goes_on_exactly_where_it_was(both, before, feed, tmp_path):
+def test_resume_with_a_different_number_of_workers(both, before, feed, tmp_path):
     alone = train(both.counted[feed], tmp_path / "alone", "--trust")
     run = both.begun
     if before == 2:
@@ -210,7 +210,7 @@ KILLED = document(
 
 
 def members(launcher):
-    """The processes of a launcher's group."""
+    """Return the process ids of a launcher's group."""
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(launcher.pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
 
@@ -229,7 +229,7 @@ def wait_for_an_epoch(run, process):
 
 @pytest.fixture
 def launch(tmp_path):
-    """Starts ``layercli launch --workers 2`` in a folder of its own."""
+    """Start ``layercli launch --workers 2`` in a separate folder."""
     started = []
 
     def launch(*arguments):
@@ -247,9 +247,7 @@ def launch(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
-def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undisturbed_one(
-    both, launch, tmp_path
-):
+def test_killed_group_ends_with_the_same_weights(both, launch, tmp_path):
     kills = int(os.environ.get("LAYERCLI_TEST_KILLS", "1"))
     run, quiet = tmp_path / "run", both.place / "0" / "killed"
     launcher = launch("--restarts", kills, "--", "train", both.configs["killed"], "--run-dir", "run")
@@ -275,7 +273,7 @@ def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undistur
     assert summary(quiet)["history"] == summary(run)["history"]
 
 
-def test_a_port_that_is_taken_is_a_problem_not_a_bug(iris):
+def test_used_port_is_reported(iris):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -331,7 +329,7 @@ def two_hosts():
             netns("netns", "del", name)
 
 
-def test_a_network_that_is_cut_is_reported_within_thirty_seconds(two_hosts, tmp_path):
+def test_network_failure_is_reported_within_30_seconds(two_hosts, tmp_path):
     config = document([64], 32, [], "Adam", epochs=100000)
     processes, places = [], []
     for rank, name in enumerate(two_hosts):

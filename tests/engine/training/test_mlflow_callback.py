@@ -27,28 +27,28 @@ def test_config_metrics_and_model_are_logged(config, tmp_path, monkeypatch):
     assert (logged.info.status, logged.info.run_name) == ("FINISHED", str(run.path))
     assert logged.data.params["train.optimizer.type"] == "RMSprop"
     assert logged.data.params["data.dataset"] == "iris"
-    told = client.get_metric_history(logged.info.run_id, "val_accuracy")
-    assert [metric.step for metric in told] == [1, 2]
-    assert [metric.value for metric in told] == pytest.approx(run.summary["history"]["val_accuracy"])
+    history = client.get_metric_history(logged.info.run_id, "val_accuracy")
+    assert [metric.step for metric in history] == [1, 2]
+    assert [metric.value for metric in history] == pytest.approx(run.summary["history"]["val_accuracy"])
     [file] = client.list_artifacts(logged.info.run_id, "model")
     assert file.path == "model/model.keras"
 
 
-def test_a_store_that_cannot_be_used_is_told_before_training(config, tmp_path, monkeypatch):
+def test_invalid_store_is_reported_before_training(config, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://x")
     mlflow.set_tracking_uri("nonsense://x")
     assert problems(train(config, tmp_path / "run").result)[0][0] == "training-failed"
 
 
-def test_without_the_package_the_command_that_installs_it_is_told(config, tmp_path, monkeypatch):
+def test_missing_mlflow_reports_install_command(config, tmp_path, monkeypatch):
     monkeypatch.setattr("layercli.engine.training.compile.find_spec", lambda _: None)
     result = train(config, tmp_path / "run").result
     assert problems(result)[0][0] == "missing-package"
     assert "pip install 'layercli[mlflow]'" in result.stdout
 
 
-def test_a_config_cannot_say_where_to_send_it(tmp_path):
+def test_tracking_uri_is_not_a_config_key(tmp_path):
     from layercli.check import check_config
 
     section = {"loss": "mse", "callbacks": [{"type": "MLflow", "tracking_uri": "http://elsewhere"}]}

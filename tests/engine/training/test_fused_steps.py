@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002 - callbacks and parts have signatures of their own
-"""Blocks of fused steps against Keras's own ``fit``: the same weights bit for bit, the same logs, the same calls."""
+# ruff: noqa: ARG002 - callbacks and subsets have fixed signatures
+"""Compare blocks of fused steps with Keras's ``fit``: equal weights, logs and callback calls."""
 
 import keras
 import numpy as np
@@ -38,7 +38,7 @@ STACKS = [dense, lstm, conv, embedding, images]
 
 
 def made(stack, **compiled):
-    """A compiled model and its examples, the same each time."""
+    """Return a compiled model and its examples; deterministic."""
     keras.utils.set_random_seed(5)
     shape, layers = stack()
     model = keras.Sequential([keras.Input(shape), *layers, L.Dense(3, activation="softmax")])
@@ -66,7 +66,7 @@ def same(ours, theirs):
 
 
 class Calls(keras.callbacks.Callback):
-    """What callbacks are told, and when."""
+    """Records the calls of a callback."""
 
     def __init__(self):
         super().__init__()
@@ -92,7 +92,7 @@ class Calls(keras.callbacks.Callback):
 
 
 def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validation=None):
-    """Keras's ``fit`` over the same order of examples, which changes each epoch."""
+    """Train with Keras's ``fit`` over the same shuffled examples."""
 
     def batches():
         for epoch in range(epochs):
@@ -100,14 +100,14 @@ def fitted_by_keras(model, examples, order, epochs=EPOCHS, callbacks=(), validat
                 taken = examples.take(order(epoch)[first : first + BATCH])
                 yield (taken.x, taken.y) if taken.weights is None else (taken.x, taken.y, taken.weights)
 
-    given = None if validation is None else (validation.x, validation.y)
+    validation_data = None if validation is None else (validation.x, validation.y)
     model.fit(
         batches(),
         epochs=epochs,
         steps_per_epoch=-(-len(examples) // BATCH),
         verbose=0,
         callbacks=list(callbacks),
-        validation_data=given,
+        validation_data=validation_data,
         shuffle=False,
         validation_batch_size=BATCH,
     )
@@ -125,7 +125,7 @@ def order_of(epoch):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
 @pytest.mark.parametrize("stack", STACKS)
-def test_fused_steps_give_the_weights_of_keras_bit_for_bit(stack, stream):
+def test_fused_steps_equal_keras_bit_for_bit(stack, stream):
     ours, examples = made(stack)
     before = state(ours)
     loop(ours, examples, stream=stream).run([], epochs=EPOCHS)
@@ -135,7 +135,7 @@ def test_fused_steps_give_the_weights_of_keras_bit_for_bit(stack, stream):
     assert not same(state(ours)[:1], before[:1])
 
 
-def test_callbacks_are_told_what_keras_tells_them_once_a_block():
+def test_callback_calls_equal_keras_once_per_block():
     runs = []
     for fit in (
         lambda model, examples, calls, held_out: loop(model, examples, most=1, validation=held_out).run(
@@ -158,7 +158,7 @@ def test_callbacks_are_told_what_keras_tells_them_once_a_block():
     ]  # fmt: skip
 
 
-def test_weights_of_examples_count_as_in_keras():
+def test_sample_weights_count_as_in_keras():
     ours, examples = made(dense)
     weighted = Examples(examples.x, examples.y, weights=np.linspace(0, 2, SAMPLES).astype("float32"))
     loop(ours, weighted).run([], epochs=EPOCHS)
@@ -170,7 +170,7 @@ def test_weights_of_examples_count_as_in_keras():
     assert not same(state(ours), state(unweighted))
 
 
-def test_xla_gives_the_weights_of_keras_to_rounding():
+def test_xla_equals_keras_up_to_rounding():
     def still():
         return (13,), [L.Dense(16, activation="relu"), L.BatchNormalization()]
 
@@ -183,7 +183,7 @@ def test_xla_gives_the_weights_of_keras_to_rounding():
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
-def test_an_epoch_that_is_entered_at_a_step_goes_on_as_if_it_had_come_there(stream):
+def test_resumed_epoch_equals_uninterrupted_epoch(stream):
     whole, examples = made(dense)
     loop(whole, examples, stream=stream).run([], epochs=1)
 
@@ -199,14 +199,14 @@ def test_an_epoch_that_is_entered_at_a_step_goes_on_as_if_it_had_come_there(stre
 
 
 @pytest.mark.parametrize("most", [1, 4, 100])
-def test_evaluation_gives_the_numbers_of_keras(most):
+def test_evaluation_equals_keras(most):
     model, examples = made(dense)
     found = loop(model, examples, most=most).evaluate(make_feed(examples, BATCH, stream=False))
     expected = model.evaluate(examples.x, examples.y, batch_size=BATCH, verbose=0, return_dict=True)
     assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_blocks_end_where_a_checkpoint_is_due():
+def test_blocks_end_at_checkpoints():
     model, examples = made(dense)
     looped = loop(model, examples, most=3, checkpoint_every=4)
     assert looped._epoch_spans(0, 0) == [Span(0, 3), Span(3, 4), Span(4, 5)]
@@ -214,7 +214,7 @@ def test_blocks_end_where_a_checkpoint_is_due():
     assert looped._epoch_spans(2, 1) == [Span(1, 2), Span(2, 5)]
 
 
-def test_what_a_stream_raises_is_raised_where_its_block_is_waited_for():
+def test_stream_error_is_raised_at_its_block():
     class Broken(Examples):
         def batches(self, size, *, shuffle=None, start=0):
             yield self.take(np.arange(size))

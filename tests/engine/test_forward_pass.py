@@ -3,7 +3,8 @@ import pytest
 
 from layercli import api
 from layercli.engine.assemble import assemble_model
-from layercli.engine.forward_pass import find_index_limit, make_example_batch, run_forward_pass
+from layercli.engine.comparison_inputs import find_index_limit, random_array
+from layercli.engine.forward_pass import run_forward_pass
 from layercli.layers.shapes import Tensor
 
 
@@ -22,22 +23,24 @@ def forward(tmp_path, text):
     ((None,), "bool", (2,)),
     ((None, 1), "string", (2, 1)),
 ])  # fmt: skip
-def test_an_example_has_two_rows_of_the_declared_shape_and_dtype(shape, dtype, given):
-    tensor = make_example_batch(Tensor(shape, dtype), np.random.default_rng(0), 2**31 + 1)
+def test_random_array_has_declared_shape_and_dtype(shape, dtype, given):
+    tensor = random_array(Tensor(shape, dtype), np.random.default_rng(0), batch_size=2)
     assert tuple(tensor.shape) == given
-    assert tensor.dtype.name == dtype
+    assert tensor.dtype.name == ("object" if dtype == "string" else dtype)
 
 
-def test_indices_stay_below_the_smallest_vocabulary_that_takes_the_input(tmp_path):
+def test_random_indices_stay_below_vocabulary_size(tmp_path):
     path = tmp_path / "model.yaml"
     path.write_text("model: {input: [50], layers: [{type: Embedding, input_dim: 3, output_dim: 2}]}")
     valid = api.load(path)
     assert find_index_limit(valid) == 3
-    values = np.asarray(make_example_batch(Tensor((None, 50), "float32"), np.random.default_rng(0), 3))
+    values = random_array(
+        Tensor((None, 50), "float32"), np.random.default_rng(0), batch_size=2, index_limit=3
+    )
     assert set(values.ravel()) == {0.0, 1.0, 2.0}
 
 
-def test_every_layer_gives_its_static_shape(tmp_path):
+def test_forward_shapes_equal_static_shapes(tmp_path):
     layers = "[{type: Conv2D, filters: 2, kernel_size: 3}, Flatten, {type: Dense, units: 4}]"
     text = f"model: {{input: [8, 8, 1], layers: {layers}}}"
     assert forward(tmp_path, text) == (
@@ -46,7 +49,7 @@ def test_every_layer_gives_its_static_shape(tmp_path):
     )
 
 
-def test_infinity_is_a_problem_of_the_layer_that_gives_it_and_not_of_whole_numbers(tmp_path):
+def test_infinite_output_is_reported_at_its_layer(tmp_path):
     text = """
 model:
   input: [4]
@@ -56,15 +59,17 @@ model:
 """
     _, problems = forward(tmp_path, text)
     assert [(problem.code, problem.line) for problem in problems] == [("not-finite", 6)]
-    assert problems[0].message == "`overflows` gives NaN or infinity for ordinary numbers."
+    assert problems[0].message == "`overflows` returns NaN or infinity for ordinary numbers."
     _, problems = forward(tmp_path, "model: {input: {shape: [4], dtype: int32}, layers: [Flatten]}")
     assert problems == []
 
 
-def test_only_the_layer_at_fault_is_blamed_for_shapes_that_stray(tmp_path, layer_file):
+def test_wrong_shape_is_reported_once(tmp_path, layer_file):
     mine = layer_file("def call(self, x):\n    return x[:, :2]")
     text = f"model: {{input: [4], layers: [{{type: '{mine}', output_shape: [3]}}, ReLU, Flatten]}}"
     actual, problems = forward(tmp_path, text)
     assert actual == {"mine": ((2, 2),), "re_lu": ((2, 2),), "flatten": ((2, 2),)}
-    assert [problem.message for problem in problems] == ["`mine` was to give (None, 3), but gave (2, 2)."]
-    assert problems[0].hint == "Correct `output_shape`, or leave it out."
+    assert [problem.message for problem in problems] == [
+        "`mine` must have output shape (None, 3), got (2, 2)."
+    ]
+    assert problems[0].hint == "Correct `output_shape` or remove it."

@@ -157,7 +157,7 @@ STACKS = {
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_a_published_stack_has_as_many_parameters_as_published(name):
+def test_published_parameter_counts(name):
     shape, layers, parameters, fixed = STACKS[name]
     found = checked(document(shape, layers))
     assert [problem for problem in found.problems if problem.severity == "error"] == []
@@ -166,13 +166,13 @@ def test_a_published_stack_has_as_many_parameters_as_published(name):
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_every_layer_of_a_published_stack_agrees_with_keras(name):
+def test_published_stacks_agree_with_keras(name):
     shape, layers, *_ = STACKS[name]
     assert static_verdicts(checked(document(shape, layers))) == keras_verdicts(shape, layers)
 
 
 @pytest.mark.parametrize("name", ["VGG16", "VGG19", "MobileNet"])
-def test_the_stack_is_the_model_that_keras_ships(name):
+def test_stack_equals_keras_application(name):
     shape, layers, *_ = STACKS[name]
     ours = checked(document(shape, layers)).shapes.rows
     theirs = application(name).layers[1:]
@@ -192,18 +192,18 @@ def vgg16_products() -> int:
     return total + side * side * channels * 4096 + 4096 * 4096 + 4096 * 1000
 
 
-def test_the_flops_of_vgg16_are_two_for_each_multiply_add():
+def test_flops_of_vgg16():
     shape, layers, *_ = STACKS["VGG16"]
     assert vgg16_products() == 15_470_264_320
     assert checked(document(shape, layers)).shapes.flops == 2 * vgg16_products() == 30_940_528_640
 
 
-def test_the_flops_of_mobilenet_are_those_of_its_paper():
+def test_flops_of_mobilenet_equal_its_paper():
     shape, layers, *_ = STACKS["MobileNet"]
     assert checked(document(shape, layers)).shapes.flops == 2 * 568_740_352  # "569 million" in the paper
 
 
-def test_flops_are_unknown_where_the_size_of_the_image_is():
+def test_flops_are_unknown_for_unknown_image_size():
     shape, layers, *_ = STACKS["VGG16, trunk"]
     rows: list[NodeShapes] = checked(document(shape, layers)).shapes.rows
     assert [row.flops for row in rows if row.node.type_name == "Conv2D"] == [None] * 13

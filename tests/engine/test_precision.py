@@ -25,7 +25,7 @@ def test_static_dtypes_are_those_of_keras(name, policy):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_layer_dtype_overrides_the_policy(iris):
+def test_layer_dtype_overrides_model_dtype(iris):
     valid = api.load(iris, overrides=["model.dtype=mixed_float16", "model.layers.dense_1.dtype=float32"])
     assert [row.outputs[0].dtype for row in valid.shapes.rows] == ["float16", "float32"]
     before = api.load(iris)
@@ -47,6 +47,6 @@ def test_training_in_float16_scales_the_loss(iris, tmp_path):
     assert model.get_layer("dense").dtype_policy.name == "mixed_float16"
 
 
-def test_invalid_policy_is_reported(iris):
+def test_unknown_policy_is_reported(iris):
     (problem,) = check_config(str(iris), ["model.dtype=float15"]).problems
     assert (problem.code, problem.path) == ("unknown-value", "model.dtype")

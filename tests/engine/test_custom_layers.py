@@ -34,13 +34,13 @@ def failure(tmp_path, entry, *args):
     return problem["code"], problem["message"], problem["hint"]
 
 
-def test_simple_dense_maps_784_features_to_32_units_with_25120_parameters(simple):
+def test_simple_dense_has_25120_parameters(simple):
     model = api.build(simple, trust=True)
     assert model(np.ones((2, 784), "float32")).shape == (2, 32)
     assert model.count_params() == 784 * 32 + 32 == 25_120
 
 
-def test_simple_dense_computes_what_its_formula_says(simple):
+def test_simple_dense_computes_its_formula(simple):
     model = api.build(api.load(simple, overrides=["model.layers.0.activation=relu"]), trust=True)
     kernel, bias = model.get_weights()
     model.set_weights([kernel, bias + 0.1])
@@ -49,7 +49,7 @@ def test_simple_dense_computes_what_its_formula_says(simple):
 
 
 @pytest.mark.slow
-def test_simple_dense_is_saved_and_loads_in_a_fresh_process(simple, tmp_path):
+def test_saved_simple_dense_loads_in_new_process(simple, tmp_path):
     target = tmp_path / "simple.keras"
     assert invoke("build", simple, "--trust", "--output", target).exit_code == 0
     code = """
@@ -68,73 +68,73 @@ def test_simple_dense_trains(custom_run):
     assert custom_run.summary["test"]["accuracy"] > 0.7
 
 
-def test_the_name_in_the_graph_is_the_name_of_the_layer(simple):
+def test_custom_layer_has_graph_name(simple):
     assert [layer.name for layer in api.build(simple, trust=True).layers] == ["input", "simple_dense"]
 
 
-def test_a_missing_file_is_named_before_keras_is_loaded(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     code, message, hint = failure(tmp_path, {"type": "nowhere.py:Mine"})
     assert (code, message) == ("custom-layer", f"There is no file {tmp_path / 'nowhere.py'}.")
     assert hint == "The path is relative to the config."
 
 
-def test_a_missing_class_is_answered_with_the_closest_one(tmp_path, layer_file):
+def test_missing_class_suggests_closest_name(tmp_path, layer_file):
     place = layer_file("pass").removesuffix(":Mine")
     code, message, hint = failure(tmp_path, {"type": f"{place}:Mien"})
     assert (code, message, hint) == ("custom-layer", f"{place} has no class Mien.", "Did you mean `Mine`?")
 
 
-def test_a_class_that_is_no_layer_is_refused(tmp_path, layer_file):
+def test_class_that_is_not_a_layer_is_refused(tmp_path, layer_file):
     mine = layer_file("pass", header="class Mine:")
     assert failure(tmp_path, {"type": mine}) == (
-        "custom-layer", f"{mine} is no Keras layer.", "Derive it from keras.layers.Layer.",
+        "custom-layer", f"{mine} is not a Keras layer.", "Derive it from keras.layers.Layer.",
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("header", "said"), [
+@pytest.mark.parametrize(("header", "text"), [
     ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
     ("class Mine(:", "SyntaxError: invalid syntax"),
     ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights"),
     ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
 ])  # fmt: skip
-def test_a_file_that_cannot_be_imported_says_why(tmp_path, layer_file, header, said):
+def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, text):
     mine = layer_file("pass", header=header)
     code, message, hint = failure(tmp_path, {"type": mine})
-    assert (code, hint) == ("custom-layer", "Mend that code first.")
-    assert message.startswith(f"{mine.removesuffix(':Mine')} cannot be loaded: {said}")
+    assert (code, hint) == ("custom-layer", "Fix the error in that code.")
+    assert message.startswith(f"Cannot import {mine.removesuffix(':Mine')}: {text}")
 
 
 @pytest.mark.parametrize(("body", "message"), [
-    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be made with these arguments: ZeroDivision"),
+    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be created with these arguments: ZeroDivision"),
     ("def build(self, shape):\n    raise KeyError('axis')", f"{REFUSES} KeyError: 'axis'"),
     ("def call(self, x):\n    raise ValueError('one\\ntwo')", f"{REFUSES} ValueError: one"),
 ])  # fmt: skip
-def test_an_exception_in_the_users_code_is_quoted_with_its_line(tmp_path, layer_file, body, message):
+def test_custom_layer_error_names_its_line(tmp_path, layer_file, body, message):
     mine = layer_file(body)
-    code, said, hint = failure(tmp_path, {"type": mine})
+    code, text, hint = failure(tmp_path, {"type": mine})
     assert code == "layer-refused"
-    assert said.startswith(message)
-    assert hint == f"Look at line 6 of {mine.removesuffix(':Mine')}."
+    assert text.startswith(message)
+    assert hint == f"Check line 6 of {mine.removesuffix(':Mine')}."
 
 
-def test_an_argument_that_the_class_does_not_take_is_quoted(tmp_path):
+def test_unknown_constructor_argument_is_reported(tmp_path):
     (tmp_path / "simple_dense.py").write_bytes((CONFIGS / "simple_dense.py").read_bytes())
     code, message, _ = failure(tmp_path, {"type": "simple_dense.py:SimpleDense", "unit": 4})
     assert code == "layer-refused"
-    assert message.startswith("SimpleDense cannot be made with these arguments: TypeError: ")
+    assert message.startswith("SimpleDense cannot be created with these arguments: TypeError: ")
     assert "units" in message
 
 
 @pytest.mark.parametrize(
     ("returned", "given"), [("None", "nothing"), ("{'a': x}", "a dict"), ("[]", "a list")]
 )
-def test_a_layer_that_gives_no_tensor_is_refused(tmp_path, layer_file, returned, given):
+def test_layer_that_returns_no_tensor_is_refused(tmp_path, layer_file, returned, given):
     mine = layer_file(f"def call(self, x):\n    return {returned}")
     _, message, _ = failure(tmp_path, {"type": mine})
-    assert message == f"`mine` gives {given}; a layer gives a tensor, or a list of tensors."
+    assert message == f"`mine` must return a tensor or a list of tensors, got {given}."
 
 
-def test_two_files_of_the_same_name_beside_two_configs_are_two_modules(tmp_path):
+def test_equal_file_names_are_separate_modules(tmp_path):
     for name, units in (("one", 2), ("two", 5)):
         directory = tmp_path / name
         directory.mkdir()
@@ -149,7 +149,7 @@ def test_two_files_of_the_same_name_beside_two_configs_are_two_modules(tmp_path)
     assert shapes == [(None, 2), (None, 5)]
 
 
-def test_a_file_is_looked_for_beside_the_config_that_names_it_also_when_another_extends_that(tmp_path):
+def test_file_path_is_relative_to_extended_config(tmp_path):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "simple_dense.py").write_bytes((CONFIGS / "simple_dense.py").read_bytes())
     (tmp_path / "shared" / "base.yaml").write_text(
@@ -159,7 +159,7 @@ def test_a_file_is_looked_for_beside_the_config_that_names_it_also_when_another_
     assert api.build(api.load(tmp_path / "own.yaml"), trust=True).output_shape == (None, 3)
 
 
-def test_a_file_may_import_what_stands_beside_it(tmp_path, layer_file):
+def test_custom_file_imports_from_its_folder(tmp_path, layer_file):
     (tmp_path / "beside_a_layer_file.py").write_text("WIDTH = 6")
     header = "from beside_a_layer_file import WIDTH\nclass Mine(keras.layers.Layer):"
     mine = layer_file("def call(self, x):\n    return keras.ops.concatenate([x] * WIDTH)", header=header)
@@ -170,7 +170,7 @@ def test_a_file_may_import_what_stands_beside_it(tmp_path, layer_file):
 
 
 @pytest.mark.parametrize("name", ["json", "keras"])
-def test_a_file_that_would_hide_a_module_of_others_is_refused(tmp_path, name):
+def test_file_that_shadows_a_module_is_refused(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("class Mine: pass")
     module = sys.modules[name]
     _, message, _ = failure(tmp_path, {"type": f"{name}.py:Mine"})
@@ -178,12 +178,10 @@ def test_a_file_that_would_hide_a_module_of_others_is_refused(tmp_path, name):
     assert sys.modules[name] is module
 
 
-def test_a_class_of_an_installed_module_is_loaded_by_its_name(tmp_path, monkeypatch):
+def test_class_of_installed_module(tmp_path, monkeypatch):
     (tmp_path / "package_of_layers.py").write_text("import keras\nclass Same(keras.layers.Identity): pass")
     monkeypatch.syspath_prepend(tmp_path)
     config = write_config(tmp_path, [{"type": "package_of_layers:Same"}, HEAD])
     assert invoke("build", config, "--trust", "--json").exit_code == 0
     _, message, _ = failure(tmp_path, {"type": "no_such_package:Same"})
-    assert (
-        message == "no_such_package cannot be loaded: ModuleNotFoundError: No module named 'no_such_package'"
-    )
+    assert message == "Cannot import no_such_package: ModuleNotFoundError: No module named 'no_such_package'"

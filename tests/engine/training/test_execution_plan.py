@@ -19,7 +19,7 @@ def planned(tmp_path, layers, *, samples=None, **section):
     return plan_execution(valid, examples)
 
 
-def test_a_long_training_of_dense_layers_is_compiled_and_a_short_one_is_not(tmp_path):
+def test_xla_is_used_for_long_trainings_only(tmp_path):
     short = planned(tmp_path, [HEAD], epochs=5)
     long = planned(tmp_path, [HEAD], epochs=5, samples=1_000_000)
     assert (short.jit_compile, long.jit_compile) == (False, True)
@@ -28,40 +28,40 @@ def test_a_long_training_of_dense_layers_is_compiled_and_a_short_one_is_not(tmp_
 
 
 @pytest.mark.parametrize(
-    ("layer", "told"),
+    ("layer", "reason"),
     [
-        ({"type": "Dropout", "rate": 0.5}, "XLA does not pay for Dropout"),
-        ({"type": "GaussianNoise", "stddev": 0.5}, "XLA does not pay for GaussianNoise"),
+        ({"type": "Dropout", "rate": 0.5}, "XLA does not speed up Dropout"),
+        ({"type": "GaussianNoise", "stddev": 0.5}, "XLA does not speed up GaussianNoise"),
     ],
 )
-def test_what_xla_makes_slower_is_never_compiled(tmp_path, layer, told):
+def test_layers_that_xla_slows_down_are_not_compiled(tmp_path, layer, reason):
     found = planned(tmp_path, [layer, HEAD], epochs=5, samples=1_000_000)
-    assert (found.jit_compile, found.reason) == (False, told)
+    assert (found.jit_compile, found.reason) == (False, reason)
 
 
-def test_a_layer_inside_a_wrapper_counts(tmp_path):
+def test_wrapped_layer_decides_about_xla(tmp_path):
     wrapped = {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 4, "dropout": 0.1}}
     layers = [{"type": "Reshape", "target_shape": [4, 1]}, wrapped, HEAD]
     found = planned(tmp_path, layers, epochs=5, samples=1_000_000)
-    assert found.reason == "XLA does not pay for LSTM with dropout"
+    assert found.reason == "XLA does not speed up LSTM with dropout"
     del wrapped["layer"]["dropout"]
     assert planned(tmp_path, layers, epochs=5, samples=1_000_000).jit_compile
 
 
-def test_a_metric_that_was_never_tried_keeps_xla_away(tmp_path):
+def test_untested_metric_disables_xla(tmp_path):
     metrics = ["accuracy", {"type": "SparseTopKCategoricalAccuracy", "k": 2}]
     found = planned(tmp_path, [HEAD], epochs=5, samples=1_000_000, metrics=metrics)
-    assert found.reason == "XLA is not tried with sparse_top_k_categorical_accuracy"
+    assert found.reason == "XLA is not tested with sparse_top_k_categorical_accuracy"
 
 
-def test_each_part_of_the_plan_can_be_set_by_hand(tmp_path):
+def test_config_sets_each_field_of_the_plan(tmp_path):
     asked = {"feed": "stream", "steps_per_execution": 2, "jit_compile": True}
     found = planned(tmp_path, [HEAD], execution=asked)
-    assert found == ExecutionPlan("stream", 2, True, "CPU", "XLA is as the config says")
+    assert found == ExecutionPlan("stream", 2, True, "CPU", "the config sets XLA")
     assert planned(tmp_path, [HEAD], execution="auto") == planned(tmp_path, [HEAD])
 
 
-def test_a_call_takes_about_a_tenth_of_a_second_and_never_more_than_an_epoch(tmp_path):
+def test_steps_per_call(tmp_path):
     assert planned(tmp_path, [HEAD]).steps_per_execution == 3  # 90 examples
     many = planned(tmp_path, [HEAD], samples=100_000)
     large = planned(tmp_path, [{"type": "Dense", "units": 20_000}, HEAD], samples=100_000)
@@ -69,22 +69,22 @@ def test_a_call_takes_about_a_tenth_of_a_second_and_never_more_than_an_epoch(tmp
     assert large.steps_per_execution < many.steps_per_execution / 2
 
 
-def test_a_callback_that_looks_at_steps_gets_every_one(tmp_path):
+def test_per_step_callback_gets_every_step(tmp_path):
     callback = {"type": "TensorBoard", "update_freq": 10}
     found = planned(tmp_path, [HEAD], callbacks=[callback])
     assert found.steps_per_execution == 1
-    assert found.reason.startswith("TensorBoard looks at single steps; ")
+    assert found.reason.startswith("TensorBoard records single steps; ")
     by_epoch = planned(tmp_path, [HEAD], callbacks=[callback | {"update_freq": "epoch"}])
     assert by_epoch.steps_per_execution == 3
 
 
-def test_the_bytes_of_an_example_are_those_of_its_arrays(tmp_path):
+def test_bytes_of_an_example(tmp_path):
     valid = api.load(write_config(tmp_path, [HEAD]))
     examples = load_dataset(valid.config.data)
     assert example_bytes(examples) == (examples.x.nbytes + examples.y.nbytes) / len(examples)
 
 
-def test_the_plan_is_told_and_kept_in_the_manifest(tmp_path):
+def test_plan_is_printed_and_saved_in_manifest(tmp_path):
     config = write_config(tmp_path, [HEAD])
     run = train(config, tmp_path / "run", "--set", "train.execution={steps_per_execution: 2, feed: stream}")
     kept = json.loads((run.path / "manifest.json").read_text())["execution"]

@@ -1,4 +1,4 @@
-"""Models in other forms, run by their runtimes and held against the original; what differs is found."""
+"""Exported models in their runtimes have the outputs of the original, and differences are found."""
 
 import keras
 import numpy as np
@@ -7,10 +7,10 @@ import yaml
 
 from layercli import api
 from layercli.check import check_config, require_valid
+from layercli.engine.compare import compare_outputs, run_references
+from layercli.engine.comparison_inputs import ComparisonCase, build_cases
 from layercli.engine.export import verify
-from layercli.engine.export.compare import compare_outputs, run_references
 from layercli.engine.export.options import ExportOptions
-from layercli.engine.export.test_inputs import ComparisonCase, build_cases
 from layercli.errors import LayercliError
 from layercli.workflows import preflight
 
@@ -96,25 +96,25 @@ def refusal(export, *args, **options):
 
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_gives_the_same_in_another_form(name, form, made, export):
+def test_exported_model_has_the_same_outputs(name, form, made, export):
     found = export(form, *made(MODELS[name]))
     assert 0 <= found.largest_difference <= 1e-5
-    told = found.as_json()
-    assert told["batch_sizes"] == [1, 7, 32]
-    assert set(told["edges"]) == {"drawn", "zeros", "ones", "small", "large", "extremes"}
+    document = found.as_json()
+    assert document["batch_sizes"] == [1, 7, 32]
+    assert set(document["edges"]) == {"drawn", "zeros", "ones", "small", "large", "extremes"}
 
 
-def test_a_file_of_keras_gives_the_same_in_a_fresh_process(made, export):
+def test_keras_file_has_the_same_outputs_in_new_process(made, export):
     assert export("keras", *made(MODELS["several inputs and outputs"])).largest_difference <= 1e-6
 
 
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
-def test_a_batch_may_be_fixed(form, made, export):
+def test_fixed_batch_size(form, made, export):
     found = export(form, *made(MODELS["lstm"]), batch_size=3)
     assert found.as_json()["batch_sizes"] == [3]
 
 
-def test_onnx_has_the_names_of_the_model_and_the_operations_that_are_asked_for(made, export, tmp_path):
+def test_onnx_names_and_opset(made, export, tmp_path):
     import onnx
 
     export("onnx", *made(MODELS["several inputs and outputs"]), opset=17)
@@ -126,7 +126,7 @@ def test_onnx_has_the_names_of_the_model_and_the_operations_that_are_asked_for(m
 
 
 @pytest.mark.parametrize("form", ["onnx", "litert"])
-def test_a_layer_that_a_form_cannot_hold_is_named_at_its_line(form, made, export):
+def test_unsupported_layer_is_reported_at_its_line(form, made, export):
     text = {
         "input": {"shape": [1], "dtype": "string"},
         "layers": [
@@ -140,7 +140,7 @@ def test_a_layer_that_a_form_cannot_hold_is_named_at_its_line(form, made, export
     assert problem.path == "model.layers[0]"
 
 
-def test_text_goes_through_a_saved_model(made, export):
+def test_saved_model_supports_text(made, export):
     text = {
         "input": {"shape": [1], "dtype": "string"},
         "layers": [{"type": "TextVectorization", "vocabulary": ["a", "word"], "output_sequence_length": 3}],
@@ -148,7 +148,7 @@ def test_text_goes_through_a_saved_model(made, export):
     assert export("saved_model", *made(text)).largest_difference == 0
 
 
-def test_the_first_layer_that_differs_is_named_with_by_how_much(made, export, monkeypatch):
+def test_first_differing_layer_is_reported(made, export, monkeypatch):
     from layercli.engine.export import saved_model
 
     honest = saved_model.write_model
@@ -171,7 +171,7 @@ def test_the_first_layer_that_differs_is_named_with_by_how_much(made, export, mo
     )
 
 
-def test_a_result_of_another_shape_or_that_is_no_number_differs(made):
+def test_wrong_shape_and_nan_are_differences(made):
     _, model = made(MODELS["dense"])
     wants = run_references(model, [ComparisonCase("drawn", {"input": np.ones((2, 3), "float32")})])
     good = wants[0].outputs[0]
@@ -181,7 +181,7 @@ def test_a_result_of_another_shape_or_that_is_no_number_differs(made):
     assert [difference.relative_error for difference in compare_outputs(wants, [[good]], 0.5)] == [0.0]
 
 
-def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
+def test_edge_cases_have_extreme_values(made):
     valid, _ = made(MODELS["embedding"])
     indices = {case.name: case.inputs["input"] for case in build_cases(valid, None, None)}
     assert indices["zeros"].max() == 0
@@ -194,7 +194,7 @@ def test_edges_are_the_extremes_of_what_an_input_may_hold(made):
     assert numbers["extremes"].max() == np.finfo("float32").max
 
 
-def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
+def test_missing_package_is_reported(monkeypatch):
     monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == "tf2onnx" else object())
     with pytest.raises(LayercliError) as refused:
         preflight.require_export_packages("onnx")

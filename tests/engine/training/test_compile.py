@@ -1,4 +1,4 @@
-"""What every optimizer takes does its work in a training of ours, as in Keras's own."""
+"""Optimizer arguments have the same effect in a layercli training as in Keras's ``fit``."""
 
 import keras
 import numpy as np
@@ -29,8 +29,8 @@ def weights(config):
     return [np.asarray(weight) for weight in model.weights]
 
 
-def theirs(config):
-    """The weights after Keras's own ``fit`` over the same examples, which come as they are."""
+def weights_of_keras(config):
+    """Return the weights after Keras's ``fit`` over the same examples, without shuffling."""
     valid = api.load(config)
     model, section = assemble_model(valid).model, valid.config.train
     compile_model(model, section)
@@ -43,9 +43,9 @@ def theirs(config):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("argument", [None, *ARGUMENTS])
-def test_weights_are_those_of_keras(tmp_path, argument):
-    given = {} if argument is None else {argument: ARGUMENTS[argument]}
-    optimizer = {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9} | given
+def test_optimizer_arguments_train_as_in_keras(tmp_path, argument):
+    changed = {} if argument is None else {argument: ARGUMENTS[argument]}
+    optimizer = {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9} | changed
     section = {
         "epochs": 2,
         "batch_size": 32,
@@ -55,10 +55,10 @@ def test_weights_are_those_of_keras(tmp_path, argument):
     data = {"type": "sklearn", "dataset": "iris", "shuffle": False}
     config = write_config(tmp_path, [HEAD], train=section, data=data)
     ours = weights(config)
-    for one, other in zip(ours, theirs(config), strict=True):
+    for one, other in zip(ours, weights_of_keras(config), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
     if argument not in (None, "loss_scale_factor"):
         del optimizer[argument]
         optimizer["learning_rate"] = 0.05
-        plain = theirs(write_config(tmp_path, [HEAD], train=section, data=data))
+        plain = weights_of_keras(write_config(tmp_path, [HEAD], train=section, data=data))
         assert any(not np.allclose(one, other, atol=1e-5) for one, other in zip(ours, plain, strict=True))

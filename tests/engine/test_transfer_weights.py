@@ -1,4 +1,4 @@
-"""Weights from elsewhere, by the names of layers, and layers that training leaves alone."""
+"""Weights from a file by layer name, and frozen layers."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def same(one, other, name):
 
 
 @pytest.fixture(params=["run", "keras", "h5"])
-def given(request, source, tmp_path):
+def weights_file(request, source, tmp_path):
     """The source as a run, a Keras file and a file of weights."""
     if request.param == "run":
         return source
@@ -58,14 +58,14 @@ def given(request, source, tmp_path):
     return path
 
 
-def test_layers_of_the_same_name_and_shapes_take_weights_and_the_others_start_anew(given, source, tmp_path):
+def test_layers_of_equal_name_and_shape_get_weights(weights_file, source, tmp_path):
     layers = [HIDDEN, {"type": "Dense", "name": "more", "units": 4}, HEAD]
-    config = target(tmp_path, given, layers)
+    config = target(tmp_path, weights_file, layers)
     result = invoke("build", "--json", config)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["weights"] == {
         "taken": ["hidden"],
-        "refused": {"head": "a weight has the shape (4, 3), in the file (8, 3)"},
+        "refused": {"head": "a weight has shape (4, 3), but (8, 3) in the file"},
         "new": ["more"],
         "left": ["scaled"],
     }
@@ -77,13 +77,13 @@ def test_layers_of_the_same_name_and_shapes_take_weights_and_the_others_start_an
     shown = invoke("build", config).stdout.splitlines()[-4:]
     assert shown[0].endswith(": 1 of 3 layers with weights.")
     assert shown[1:] == [
-        "  head starts anew: a weight has the shape (4, 3), in the file (8, 3).",
+        "  head starts anew: a weight has shape (4, 3), but (8, 3) in the file.",
         "  Start anew, not in the file: more.",
         "  In the file, but not here: scaled.",
     ]
 
 
-def test_layers_inside_others_take_weights_too(tmp_path):
+def test_inner_layers_get_weights(tmp_path):
     layers = [
         {"type": "Reshape", "target_shape": [2, 2]},
         {"type": "Bidirectional", "name": "both", "layer": {"type": "LSTM", "units": 3}},
@@ -98,7 +98,7 @@ def test_layers_inside_others_take_weights_too(tmp_path):
     assert same(before, after, "head")
 
 
-def test_frozen_layers_keep_what_they_took_while_the_others_learn(source, tmp_path):
+def test_frozen_layers_keep_transferred_weights(source, tmp_path):
     config = target(tmp_path, source, freeze=["hid*"])
     valid = api.load(config)
     assert [row.trainable for row in valid.shapes.rows] == [0, 0, 27]
@@ -120,7 +120,7 @@ def test_frozen_layers_keep_what_they_took_while_the_others_learn(source, tmp_pa
     assert (again.weights, again.freeze) == (str(source), ["hid*"])
 
 
-def test_a_frozen_block_and_a_layer_called_again_are_frozen_once(tmp_path):
+def test_frozen_block_and_reused_layer(tmp_path):
     (tmp_path / "c.yaml").write_text("""
 blocks: {tower: {layers: [{type: Dense, name: a, units: 4}, {type: BatchNormalization, name: b}]}}
 model:
@@ -138,7 +138,7 @@ model:
     assert (valid.shapes.trainable, valid.shapes.non_trainable) == (5, 36)
 
 
-def test_a_pattern_that_fits_no_layer_is_told_with_the_closest(tmp_path):
+def test_unmatched_pattern_suggests_closest_name(tmp_path):
     config = target(tmp_path, None)
     found = check_config(str(config), ["model.freeze=[heda, scaled]"]).problems
     assert [(problem.code, problem.path, problem.hint) for problem in found] == [
@@ -146,7 +146,7 @@ def test_a_pattern_that_fits_no_layer_is_told_with_the_closest(tmp_path):
     ]
 
 
-def test_where_no_layer_fits_it_is_refused(source, tmp_path):
+def test_file_without_matching_layer_is_refused(source, tmp_path):
     config = target(
         tmp_path, source, [{"type": "Dense", "name": "other", "units": 3, "activation": "softmax"}]
     )
@@ -156,27 +156,27 @@ def test_where_no_layer_fits_it_is_refused(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "code", "said"),
+    ("make", "code", "text"),
     [
         (Path.absolute, "unreadable-file", "does not exist"),
-        (lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"), "unreadable-file", "holds no weights"),
-        (lambda path: path.with_suffix(".keras").write_bytes(b""), "unreadable-file", "holds no weights"),
+        (lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"), "unreadable-file", "Cannot read weights from"),
+        (lambda path: path.with_suffix(".keras").write_bytes(b""), "unreadable-file", "Cannot read weights from"),
         (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is no file of weights"),
         (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is no file of weights"),
-        (lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999), "unreadable-file", "holds no weights"),
-        (lambda path: path.mkdir(), "run-directory", "not a run directory"),
+        (lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999), "unreadable-file", "Cannot read weights from"),
+        (lambda path: path.mkdir(), "run-directory", "no run directory"),
     ],
 )  # fmt: skip
-def test_what_holds_no_weights_is_refused(tmp_path, make, code, said):
+def test_file_without_weights_is_refused(tmp_path, make, code, text):
     make(tmp_path / "given")
     found = next(iter(tmp_path.glob("given*")), tmp_path / "given.keras")
     config = target(tmp_path, found)
     result = invoke("build", "--json", config)
     assert problems(result)[0][0] == code
-    assert said in json.loads(result.stdout)["problems"][0]["message"]
+    assert text in json.loads(result.stdout)["problems"][0]["message"]
 
 
-def test_a_run_that_was_changed_gives_no_weights(source, tmp_path):
+def test_modified_run_is_refused(source, tmp_path):
     copy = shutil.copytree(source, tmp_path / "copy")
     with (copy / "model.keras").open("ab") as file:
         file.write(b"\n")
@@ -184,7 +184,7 @@ def test_a_run_that_was_changed_gives_no_weights(source, tmp_path):
         api.build(target(tmp_path, copy))
 
 
-def test_weights_that_lie_in_another_file_are_refused(source, tmp_path):
+def test_external_weights_are_refused(source, tmp_path):
     keras.models.load_model(source / "model.keras").save_weights(tmp_path / "whole.weights.h5")
     for make in (
         lambda group: group.__setitem__(
@@ -198,11 +198,11 @@ def test_weights_that_lie_in_another_file_are_refused(source, tmp_path):
             group = file["layers/dense/vars"]
             del group["0"]
             make(group)
-        with pytest.raises(LayercliError, match="refers to another file"):
+        with pytest.raises(LayercliError, match="refers to a different file"):
             api.build(target(tmp_path, path))
 
 
-def test_the_path_is_relative_to_the_config(source, tmp_path, monkeypatch):
+def test_weights_path_is_relative_to_config(source, tmp_path, monkeypatch):
     shutil.copytree(source, tmp_path / "runs" / "mine")
     config = target(tmp_path, "runs/mine")
     monkeypatch.chdir(CONFIGS)
@@ -228,7 +228,7 @@ READ = [
 
 
 def texts(place, name, layers, texts=TEXTS, **model):
-    """A config of texts of its own."""
+    """Write a text dataset and a config for it."""
     rows = "".join(f"{text},{'ab'[number % 2]}\n" for number, text in enumerate(texts))
     (place / f"{name}.csv").write_text(f"text,kind\n{rows}")
     document = {
@@ -240,7 +240,7 @@ def texts(place, name, layers, texts=TEXTS, **model):
     return place / f"{name}.yaml"
 
 
-def test_a_vocabulary_goes_with_the_weights_that_were_trained_on_its_numbers(tmp_path):
+def test_vocabulary_is_transferred_with_weights(tmp_path):
     first = train(texts(tmp_path, "first", [WORDS, *READ]), tmp_path / "first").path
     others = [text.replace("one", "eleven twelve") for text in TEXTS]
     run = train(texts(tmp_path, "second", [WORDS, *READ], others, weights=str(first)), tmp_path / "second")
@@ -256,7 +256,7 @@ def test_a_vocabulary_goes_with_the_weights_that_were_trained_on_its_numbers(tmp
     assert one == other
 
 
-def test_a_vocabulary_that_does_not_fit_is_learned_anew_and_told(tmp_path):
+def test_oversized_vocabulary_is_learned_from_the_data(tmp_path):
     first = train(texts(tmp_path, "first", [WORDS, *READ]), tmp_path / "first").path
     smaller = texts(tmp_path, "second", [WORDS | {"max_tokens": 5}, *READ], weights=str(first))
     run = train(smaller, tmp_path / "second")
@@ -265,7 +265,7 @@ def test_a_vocabulary_that_does_not_fit_is_learned_anew_and_told(tmp_path):
     assert len(keras.models.load_model(run.path / "model.keras").get_layer("words").get_vocabulary()) == 5
 
 
-def test_words_that_keras_could_not_load_again_are_told_before_training(tmp_path):
+def test_unloadable_vocabulary_is_reported_before_training(tmp_path):
     counted = {
         "type": "TextVectorization",
         "name": "words",

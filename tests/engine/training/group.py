@@ -1,4 +1,4 @@
-"""One process of a group, for tests: does several trainings one after the other, each in a directory of its own."""
+"""One worker of a group, for tests: runs several trainings in turn, each in a separate directory."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def main() -> None:
             trust=True,
         )
     for config, block in task["stopped"]:
-        if rank == size - 1:  # one is told, and all end
+        if rank == size - 1:  # a signal to one process stops all
             sigterm_after(block)
         try:
             train_new_run(
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def sigterm_after(blocks: int) -> None:
-    """Have this process get SIGTERM after so many blocks of steps."""
+    """Send SIGTERM to this process after ``blocks`` blocks of steps."""
     from layercli.engine.training.checkpointing import DivergenceGuard
 
     after, left = DivergenceGuard.on_train_batch_end, [blocks]

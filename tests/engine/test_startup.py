@@ -9,7 +9,7 @@ HIDDEN = ("sklearn", "scipy", "pandas")
 
 
 @pytest.mark.slow
-def test_a_persons_own_process_keeps_scikit_learn_and_stays_quiet():
+def test_user_process_keeps_scikit_learn():
     code = f"""
 import layercli
 layercli.build({str(CONFIGS / "digits_dense.yaml")!r})
@@ -23,7 +23,7 @@ print(wrapper.sklearn is not None, len(sklearn.datasets.load_iris().target))
 
 
 @pytest.mark.slow
-def test_our_own_process_starts_keras_without_what_it_never_uses_and_can_import_it_later():
+def test_cli_process_starts_without_unused_packages():
     code = f"""
 import os, sys
 from layercli import runtime
@@ -36,7 +36,7 @@ print(sklearn.__name__)
     assert python(code) == "tensorflow []\nsklearn\n"
 
 
-def test_what_native_code_says_is_held_and_shown_only_if_the_import_fails(capfd):
+def test_native_output_is_shown_only_after_a_failure(capfd):
     with capture_native_stderr():
         os.write(2, b"chatter")
     assert capfd.readouterr().err == ""

@@ -1,0 +1,186 @@
+"""Inputs on which two models are compared: real examples, random values and edge cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from layercli.check import ValidConfig
+from layercli.data.examples import Array, Examples
+from layercli.graph.build import Graph
+from layercli.layers.shapes import Shape, Tensor
+
+COMPARED_EXAMPLES: Final = 32
+"""Examples of the dataset that are compared."""
+_BATCH_SIZES: Final = (1, 7)
+"""Additional batch sizes, if the batch size is not fixed."""
+DEFAULT_LENGTH: Final = 8
+"""The size of an axis of unknown length."""
+_OTHER_LENGTH: Final = 5
+"""A second size for axes of unknown length."""
+_EDGE_NUMBERS: Final = {"zeros": 0.0, "ones": 1.0, "small": 1e-6, "large": 1e3}
+_EDGE_TEXTS: Final = {
+    "zeros": "",
+    "ones": "a",
+    "small": "  The word, the WORD!\t\n",
+    "large": "word " * 300,
+    "extremes": "Ünïcødé 漢字 🙂 \u200f\x00 \\ \"'",
+}
+EXTREMES: Final = "extremes"
+_RANDOM_TEXTS: Final = ("a word", "the", "of two words", "")
+_MAX_RANDOM_INTEGER: Final = 100
+_NO_INDEX_LIMIT: Final = 2**31
+"""The index limit of a model without a lookup table."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonCase:
+    """One batch for every input, by name, each of shape (batch, ...)."""
+
+    name: str
+    inputs: dict[str, Array]
+    is_real: bool = False
+    """Whether the batch contains examples of the dataset."""
+
+    @property
+    def is_typical(self) -> bool:
+        """Whether the values are those that the model is made for, not an edge case."""
+        return self.name in ("examples", "drawn")
+
+
+def examples_to_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:
+    """Return the arrays of each model input by its name, in the input's dtype."""
+    arrays = examples.x if isinstance(examples.x, Mapping) else {next(iter(graph.inputs)): examples.x}
+    return {name: _cast_to_input(arrays[name], tensor) for name, tensor in graph.inputs.items()}
+
+
+def find_index_limit(valid: ValidConfig) -> int:
+    """Return the exclusive upper bound of input indices: the smallest vocabulary that an input feeds directly."""
+    sizes = [
+        node.layer.input_dim
+        for node in valid.graph.nodes
+        if hasattr(node.layer, "input_dim") and any(name in valid.graph.inputs for name in node.inputs)
+    ]
+    return min(sizes, default=_NO_INDEX_LIMIT)
+
+
+def random_inputs(
+    valid: ValidConfig,
+    *,
+    batch_size: int = COMPARED_EXAMPLES,
+    length: int = DEFAULT_LENGTH,
+    seed: int | None = None,
+) -> dict[str, Array]:
+    """Return random numbers, indices and words for each input; the default seed is that of the config."""
+    rng = np.random.default_rng(valid.config.seed if seed is None else seed)
+    index_limit = find_index_limit(valid)
+    return {
+        name: random_array(tensor, rng, batch_size=batch_size, length=length, index_limit=index_limit)
+        for name, tensor in valid.graph.inputs.items()
+    }
+
+
+def random_array(
+    tensor: Tensor,
+    rng: np.random.Generator,
+    *,
+    batch_size: int,
+    length: int = DEFAULT_LENGTH,
+    index_limit: int = _NO_INDEX_LIMIT,
+) -> Array:
+    """Return random values of shape (batch_size, ...): normal numbers, indices below ``index_limit``, or words."""
+    shape = fill_shape(tensor.shape, batch_size, length)
+    if tensor.dtype == "string":
+        return np.resize(np.array(_RANDOM_TEXTS, dtype=object), shape)
+    if tensor.dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if "float" in tensor.dtype and index_limit >= _NO_INDEX_LIMIT:
+        return _cast_to_input(rng.standard_normal(shape), tensor)
+    return _cast_to_input(rng.integers(0, min(index_limit, _MAX_RANDOM_INTEGER), shape), tensor)
+
+
+def fill_shape(shape: Shape, batch_size: int, length: int = DEFAULT_LENGTH) -> tuple[int, ...]:
+    """Return the shape with a batch size, and a length for each axis of unknown length."""
+    return (batch_size, *(length if dim is None else dim for dim in shape[1:]))
+
+
+def build_cases(
+    valid: ValidConfig, examples: Examples | None, batch_size: int | None
+) -> list[ComparisonCase]:
+    """Return typical inputs and edge cases; every batch has ``batch_size`` examples, if that is fixed."""
+    inputs = valid.graph.inputs
+    base_inputs = random_inputs(valid) if examples is None else examples_to_inputs(examples, valid.graph)
+    is_real = examples is not None
+    cases = [
+        ComparisonCase("examples" if is_real else "drawn", batch, is_real)
+        for batch in _split_batches(base_inputs, batch_size)
+    ]
+    index_limit, edge_batch_size = find_index_limit(valid), batch_size or _BATCH_SIZES[1]
+    for name in (*_EDGE_NUMBERS, EXTREMES):
+        edge_inputs = {
+            input_name: _edge_array(
+                name, tensor, (edge_batch_size, *base_inputs[input_name].shape[1:]), index_limit
+            )
+            for input_name, tensor in inputs.items()
+        }
+        cases.append(ComparisonCase(name, edge_inputs))
+    if any(None in tensor.shape[1:] for tensor in inputs.values()):
+        other_inputs = random_inputs(valid, length=_OTHER_LENGTH)
+        cases.append(ComparisonCase("another length", next(_split_batches(other_inputs, batch_size))))
+    return cases
+
+
+def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Iterator[dict[str, Array]]:
+    """Yield all rows in batches of ``batch_size``; if that is None, one batch of all and some of other sizes."""
+    samples = len(next(iter(arrays.values())))
+    if batch_size is None:
+        for size in dict.fromkeys((min(samples, COMPARED_EXAMPLES), *_BATCH_SIZES)):
+            yield {name: np.resize(array, (size, *array.shape[1:])) for name, array in arrays.items()}
+        return
+    for first in range(0, max(min(samples, COMPARED_EXAMPLES) // batch_size, 1) * batch_size, batch_size):
+        rows = np.arange(first, first + batch_size) % samples
+        yield {name: array[rows] for name, array in arrays.items()}
+
+
+def _edge_array(kind: str, tensor: Tensor, shape: tuple[int, ...], index_limit: int) -> Array:
+    """Return the values of one edge case for one input."""
+    if tensor.dtype == "string":
+        return np.full(shape, _EDGE_TEXTS[kind], dtype=object)
+    if tensor.dtype == "bool":
+        return np.full(shape, kind in ("ones", "large"))
+    flat = np.arange(int(np.prod(shape))).reshape(shape)
+    if index_limit < _NO_INDEX_LIMIT:
+        indices = {"zeros": flat * 0, "ones": flat % min(2, index_limit)}
+        return _cast_to_input(indices.get(kind, flat * 0 + index_limit - 1), tensor)
+    if "float" in tensor.dtype:
+        return _cast_to_input(_edge_floats(kind, tensor, flat), tensor)
+    limits = np.iinfo(tensor.dtype)
+    values: dict[str, Any] = {
+        "zeros": flat * 0,
+        "ones": flat * 0 + 1,
+        "small": flat % 3,
+        "large": flat % 100,
+    }
+    return _cast_to_input(values.get(kind, np.where(flat % 2 == 0, limits.max, limits.min)), tensor)
+
+
+def _edge_floats(kind: str, tensor: Tensor, flat: Array) -> Array:
+    largest = float(np.finfo(np.float16 if tensor.dtype == "bfloat16" else tensor.dtype).max)
+    value = largest if kind == EXTREMES else _EDGE_NUMBERS[kind]
+    # The values differ along each axis, so that swapped axes change the output.
+    spread = flat * 0 + 1.0 if kind in ("zeros", "ones", EXTREMES) else 1 + (flat % 13) / 13
+    sign = 1.0 if kind == "ones" else np.where(flat % 2 == 0, 1.0, -1.0)
+    return np.asarray(value * spread * sign)
+
+
+def _cast_to_input(array: Array, tensor: Tensor) -> Array:
+    if tensor.dtype == "string":
+        return array.astype(object)
+    if tensor.dtype == "bfloat16":
+        from ml_dtypes import bfloat16
+
+        return array.astype(bfloat16)
+    return array.astype(tensor.dtype)
