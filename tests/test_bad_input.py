@@ -334,7 +334,7 @@ def test_sizes_are_bounded(refused):
 
 @pytest.mark.parametrize("name", ["build", "inspect-shapes", "train"])
 def test_a_layer_larger_than_the_machine_is_refused_before_anything_is_made(command, monkeypatch, name):
-    monkeypatch.setattr("layercli.workflows.preflight.machine_memory", lambda: 64 * 10**9)
+    monkeypatch.setattr("layercli.workflows.preflight.read_memory_limit", lambda: 64 * 10**9)
     monkeypatch.setitem(sys.modules, "layercli.engine.startup", None)  # the engine cannot be imported
     monkeypatch.setitem(sys.modules, "layercli.engine.assemble", None)
     text = (

@@ -185,10 +185,10 @@ def test_a_model_that_fits_is_not_refused_and_training_needs_more_room(iris, mon
     valid = api.load(iris)
     weights = (4 * 8 + 8 + 8 * 3 + 3) * 4
     outputs = (8 + 3) * 4
-    monkeypatch.setattr(preflight, "machine_memory", lambda: weights + outputs)
+    monkeypatch.setattr(preflight, "read_memory_limit", lambda: weights + outputs)
     assert preflight.check_memory(valid, copies=1) is None
     problem = preflight.check_memory(valid, copies=4)
     assert problem.message == ("The model needs about 2.4 KiB of memory; this machine has 312 B. "
                                "`dense` alone has weights and outputs of 192 B.")  # fmt: skip
-    monkeypatch.setattr(preflight, "machine_memory", lambda: None)
+    monkeypatch.setattr(preflight, "read_memory_limit", lambda: None)
     assert preflight.check_memory(valid, copies=4) is None

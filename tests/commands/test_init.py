@@ -75,7 +75,7 @@ def test_a_file_is_never_overwritten_unless_allowed(place):
 
 def test_a_person_is_asked_and_asked_again(place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", sys.stdin)
-    monkeypatch.setattr("layercli.commands.init.is_asked", lambda _: True)
+    monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     result = invoke("init", stdin="pictures\nim\n28x28\n28x28x1\n1\nten\n10\n")
     assert result.exit_code == 0, result.output
     assert "'pictures' is none of" in result.stdout
@@ -85,7 +85,7 @@ def test_a_person_is_asked_and_asked_again(place, monkeypatch):
 
 
 def test_leaving_in_the_middle_leaves_nothing(place, monkeypatch):
-    monkeypatch.setattr("layercli.commands.init.is_asked", lambda _: True)
+    monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     assert invoke("init", stdin="images\n").exit_code == 130
     assert list(place.iterdir()) == []
 

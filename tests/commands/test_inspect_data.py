@@ -124,7 +124,7 @@ def test_images_that_do_not_fit_into_memory_are_shown_and_trained_on_as_those_th
     (tmp_path / "i.yaml").write_text(IMAGES)
     shown, trained = [], []
     for number, memory in enumerate((None, 1000)):
-        monkeypatch.setattr("layercli.workflows.dataset.machine_memory", lambda memory=memory: memory)
+        monkeypatch.setattr("layercli.workflows.dataset.read_memory_limit", lambda memory=memory: memory)
         shown.append(
             json.loads(invoke("inspect-data", "i.yaml", "--json", "--sheet", f"{number}.png").stdout)
         )

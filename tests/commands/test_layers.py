@@ -161,8 +161,8 @@ def test_a_refused_type_says_why_and_the_way_out(name, monkeypatch, capsys):
 
 def test_no_framework_is_loaded():
     code = (
-        "import sys; from layercli.commands.layers import look_up;"
-        "from layercli.reports.catalogue import catalogue_json; look_up('conv2d'); catalogue_json();"
+        "import sys; from layercli.commands.layers import describe_layer;"
+        "from layercli.reports.catalogue import catalogue_json; describe_layer('conv2d'); catalogue_json();"
         "print(sorted({'keras', 'tensorflow', 'numpy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pyarrow import csv as arrow_csv
 
-from layercli.commands.predict import PREDICTION_SUFFIXES
+from layercli.workflows.predict import PREDICTION_SUFFIXES
 from layercli.data.predictions import PREDICTION_WRITERS
 from layercli.runs.directory import READER_STATE
 from tests.running import invoke, problems, train, write_config
