@@ -80,7 +80,7 @@ def load_dataset(
     """
     module: Any = import_reader(data)
     extra = [integers or {}] if isinstance(data, TableConfig) else []
-    return module.read(data, memory, *extra)  # type: ignore[no-any-return]
+    return module.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
 
 
 def load_new_dataset(
