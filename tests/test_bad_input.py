@@ -57,7 +57,7 @@ def layer(text):
     return f"model:\n  input: [4]\n  layers:\n    - {text}\n"
 
 
-def test_a_good_config_has_no_problems(command):
+def test_valid_config_has_no_problems(command):
     result = command("validate", GOOD, "--json")
     assert result.exit_code == ExitCode.OK
     assert json.loads(result.stdout) == {"ok": True, "problems": []}
@@ -77,7 +77,7 @@ def test_words_of_yaml_1_1_are_text(refused, word):
     ]
 
 
-def test_a_leading_zero_is_refused(refused):
+def test_leading_zero_is_rejected(refused):
     assert refused(layer("{type: Dense, units: 012}")) == [
         (
             4,
@@ -89,7 +89,7 @@ def test_a_leading_zero_is_refused(refused):
     ]
 
 
-def test_a_key_that_stands_twice_is_refused_with_both_places(refused):
+def test_duplicate_key_reports_both_locations(refused):
     assert refused(GOOD + "name: a\nname: b\n") == [
         (
             6,
@@ -101,7 +101,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_places(refused):
     ]
 
 
-def test_an_alias_bomb_is_refused(refused):
+def test_alias_bomb_is_rejected(refused):
     lines = ["a: &a [x,x,x,x,x,x,x,x,x]"]
     for this, before in zip("bcdefgh", "abcdefg", strict=True):
         lines.append(f"{this}: &{this} [{','.join([f'*{before}'] * 9)}]")
@@ -116,7 +116,7 @@ def test_an_alias_bomb_is_refused(refused):
     ]
 
 
-def test_thirty_thousand_brackets_are_refused(refused):
+def test_thirty_thousand_brackets_are_rejected(refused):
     assert refused("[ " * 30_000) == [
         (
             1,
@@ -135,13 +135,13 @@ TOO_LARGE = (
 )
 
 
-def test_a_file_of_many_bytes_is_refused(refused):
+def test_too_large_file_is_rejected(refused):
     assert refused(b"#" * (1 << 20) + b"#") == [(1, 1, *TOO_LARGE)]
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "pipe", "-"])
 @pytest.mark.usefixtures("command")
-def test_what_never_ends_is_refused(tmp_path, name):
+def test_endless_file_is_rejected(tmp_path, name):
     writer = None
     if name == "pipe":
         pipe = tmp_path / "pipe"
@@ -176,7 +176,7 @@ def _fill(pipe):
         ("x" * 300, "The file cannot be read: File name too long.", None),
     ],
 )
-def test_what_cannot_be_read_is_refused(command, name, message, hint):
+def test_unreadable_file_is_rejected(command, name, message, hint):
     command("validate", GOOD)
     result = CliRunner().invoke(make_app(["inspect-shapes"]), ["inspect-shapes", name, "--json"])
     assert result.exit_code == ExitCode.INVALID_INPUT
@@ -189,7 +189,7 @@ def test_what_cannot_be_read_is_refused(command, name, message, hint):
     ]  # fmt: skip
 
 
-def test_a_file_without_permission_is_refused(command, monkeypatch):
+def test_file_without_permission_is_rejected(command, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
@@ -203,7 +203,7 @@ def test_a_file_without_permission_is_refused(command, monkeypatch):
     )
 
 
-def test_an_anchor_that_holds_itself_is_refused(refused):
+def test_recursive_anchor_is_rejected(refused):
     assert refused("model: &m\n  layers: [*m]\n") == [
         (
             2,
@@ -215,7 +215,7 @@ def test_an_anchor_that_holds_itself_is_refused(refused):
     ]
 
 
-def test_python_objects_are_refused(refused):
+def test_python_objects_are_rejected(refused):
     assert refused(layer("!!python/object/apply:os.system ['true']")) == [
         (
             4,
@@ -251,11 +251,11 @@ ESCAPES = 'Between double quotes a backslash begins an escape such as "\\n"; sin
     ],
     ids=["empty", "list", "two documents", "not UTF-8", "surrogate", "escaped surrogate"],
 )  # fmt: skip
-def test_what_is_no_config_gets_one_clear_error(refused, text, found):
+def test_non_config_gives_one_error(refused, text, found):
     assert refused(text) == [found]
 
 
-def test_an_unknown_key_and_an_unknown_type_are_refused_with_the_closest(refused):
+def test_unknown_key_and_type_suggest_the_closest(refused):
     assert refused(layer("{type: Dense, units: 3, activaton: relu}\n    - Flaten") + "seeed: 1\n") == [
         (4, 31, "unknown-key", 'Dense has no argument "activaton".', "Did you mean `activation`?"),
         (5, 7, "unknown-type", 'There is no layer "Flaten".', "Did you mean `Flatten`?"),
@@ -284,13 +284,13 @@ def test_scalars_are_strict(refused, value, shown, hint):
     ]
 
 
-def test_lists_stand_for_tuples(command):
+def test_lists_are_accepted_as_tuples(command):
     text = "model: {input: [8, 8, 1], layers: [{type: Conv2D, filters: 2, kernel_size: [3, 3]}]}"
     assert command("validate", text).exit_code == ExitCode.OK
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e400"])
-def test_what_is_not_finite_is_refused(refused, value):
+def test_nan_and_infinity_are_rejected(refused, value):
     shown = {"1e400": ".inf"}.get(value, value)
     assert refused(layer(f"{{type: Dropout, rate: {value}}}")) == [
         (
@@ -333,7 +333,7 @@ def test_sizes_are_bounded(refused):
 
 
 @pytest.mark.parametrize("name", ["build", "inspect-shapes", "train"])
-def test_a_layer_larger_than_the_machine_is_refused_before_anything_is_made(command, monkeypatch, name):
+def test_too_large_layer_is_rejected_before_building(command, monkeypatch, name):
     monkeypatch.setattr("layercli.workflows.preflight.read_memory_limit", lambda: 64 * 10**9)
     monkeypatch.setitem(sys.modules, "layercli.engine.startup", None)  # the engine cannot be imported
     monkeypatch.setitem(sys.modules, "layercli.engine.assemble", None)
@@ -378,7 +378,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize(("written", "shown"), HARMLESS.values(), ids=HARMLESS)
-def test_what_a_person_wrote_is_shown_as_harmless_text(command, refused, written, shown):
+def test_user_text_is_escaped(command, refused, written, shown):
     text = layer(f"{{type: {written if written[0] == chr(34) else repr(written)}}}")
     ((line, column, code, message, _),) = refused(text)
     assert (line, column, code, message) == (4, 14, "unknown-type", f'There is no layer "{shown}".')
@@ -387,7 +387,7 @@ def test_what_a_person_wrote_is_shown_as_harmless_text(command, refused, written
     assert not set(output) & set("\x07\x1b\x9b\u202e\u2066\u2028")
 
 
-def test_turned_text_in_an_excerpt_is_shown_as_harmless_text(command):
+def test_bidirectional_text_in_excerpt_is_escaped(command):
     output = command("validate", layer("{type: 'a\u202eb\u200fc', units: x}")).stdout
     assert output.splitlines()[1:3] == [
         f"  4 |     - {{type: 'a{REPLACED}b{REPLACED}c', units: x}}",
@@ -395,7 +395,7 @@ def test_turned_text_in_an_excerpt_is_shown_as_harmless_text(command):
     ]
 
 
-def test_keys_and_paths_are_shown_as_harmless_text(refused, command):
+def test_keys_and_paths_are_escaped(refused, command):
     text = GOOD + '"\\e[2J": 1\n'
     assert refused(text)[0][3] == f'A config has no key "{REPLACED}[2J".'
     assert (
@@ -403,7 +403,7 @@ def test_keys_and_paths_are_shown_as_harmless_text(refused, command):
     )
 
 
-def test_a_problem_is_shown_with_its_line_a_caret_and_the_fix(command):
+def test_problem_shows_line_caret_and_fix(command):
     assert command("validate", layer("{type: Dense, unit: 3}")).stdout == (
         'c.yaml:4:21: error: Dense has no argument "unit". [unknown-key]\n'
         "  4 |     - {type: Dense, unit: 3}\n"
@@ -414,7 +414,7 @@ def test_a_problem_is_shown_with_its_line_a_caret_and_the_fix(command):
     )
 
 
-def test_the_caret_stands_under_wide_characters(command):
+def test_caret_aligns_with_wide_characters(command):
     output = command("validate", layer("{name: 日本, units: 3, type: Dens}")).stdout.splitlines()
     assert [line for line in output if line.endswith("^")] == [
         "    | " + " " * len("    - {name: ") + "^",
@@ -422,7 +422,7 @@ def test_the_caret_stands_under_wide_characters(command):
     ]
 
 
-def test_a_long_line_is_cut_around_the_caret(command):
+def test_long_line_is_cut_around_caret(command):
     comment = "x" * 300
     output = command("validate", layer(f"{{type: Dense, units: 3, kernel_initializer: '{comment}'}}")).stdout
     line, caret = output.splitlines()[1:3]
@@ -440,7 +440,7 @@ model:
 
 
 @pytest.mark.parametrize("name", ["build", "inspect-shapes", "train"])
-def test_a_layer_of_ones_own_is_not_loaded_without_trust(command, tmp_path, name):
+def test_custom_layer_is_not_loaded_without_trust(command, tmp_path, name):
     (tmp_path / "hostile.py").write_text("raise SystemExit('loaded')")
     (tmp_path / "hostile_package").mkdir()
     (tmp_path / "hostile_package" / "layers.py").write_text("raise SystemExit('loaded')")
@@ -459,7 +459,7 @@ def test_a_layer_of_ones_own_is_not_loaded_without_trust(command, tmp_path, name
 
 
 @pytest.mark.parametrize("options", [("validate",), ("inspect-shapes", "--static")])
-def test_checking_never_loads_a_layer_of_ones_own(command, tmp_path, options):
+def test_check_never_loads_custom_layers(command, tmp_path, options):
     (tmp_path / "hostile.py").write_text("raise SystemExit('loaded')")
     assert command(options[0], CUSTOM, *options[1:]).exit_code == ExitCode.OK
     assert not {"hostile", "hostile_package"} & set(sys.modules)
@@ -467,7 +467,7 @@ def test_checking_never_loads_a_layer_of_ones_own(command, tmp_path, options):
 
 @pytest.mark.parametrize("name", ["../x.py:Layer", "/tmp/x.py:Layer", "a/../../x.py:Layer", "http://x.org/x.py:Layer",
                                   "x.py:__import__('os')", "x.py:", "..x:Layer"])  # fmt: skip
-def test_a_layer_of_ones_own_lies_beside_the_config(refused, name):
+def test_custom_layer_path_is_relative_to_config(refused, name):
     assert refused(layer(f'{{type: "{name}"}}')) == [
         (
             4,
@@ -482,7 +482,7 @@ def test_a_layer_of_ones_own_lies_beside_the_config(refused, name):
 @pytest.mark.parametrize(
     "name", ["../x", "/tmp/x", "a/b", "..", ".hidden", "a..b", "x ", "C:\\x", "a" * 101, "", "~x"]
 )
-def test_a_run_name_cannot_lead_elsewhere(refused, name):
+def test_run_name_cannot_leave_runs_folder(refused, name):
     shown = name if len(name) <= 60 else name[:59] + "…"
     assert refused(f"name: '{name}'\n{GOOD}") == [
         (
@@ -497,7 +497,7 @@ def test_a_run_name_cannot_lead_elsewhere(refused, name):
     ]
 
 
-def test_shapes_that_do_not_fit_are_told_at_the_line_with_both_layers_and_the_fix(refused):
+def test_shape_mismatch_names_line_layers_and_fix(refused):
     text = "model:\n  input: [8, 8]\n  layers:\n" + "    - {type: LSTM, units: 4}\n" * 2
     assert refused(text) == [
         (
@@ -516,7 +516,7 @@ def test_shapes_that_do_not_fit_are_told_at_the_line_with_both_layers_and_the_fi
 @pytest.mark.parametrize(
     "option", ["model.layers[9].units=3", "model.layers.dens.units=3", "name=012", "x=["]
 )
-def test_a_bad_override_is_refused_without_a_traceback(command, option):
+def test_invalid_override_gives_no_traceback(command, option):
     result = command("validate", GOOD, "--set", option, "--json")
     (found,) = json.loads(result.stdout)["problems"]
     assert result.exit_code == ExitCode.INVALID_INPUT
@@ -524,13 +524,13 @@ def test_a_bad_override_is_refused_without_a_traceback(command, option):
 
 
 @pytest.mark.parametrize("option", ["units", "=3", ""])
-def test_an_override_without_key_and_value_is_wrong_usage(command, option):
+def test_override_without_key_value_is_a_usage_error(command, option):
     result = command("validate", GOOD, "--set", option)
     assert result.exit_code == ExitCode.USAGE
     assert "is not KEY=VALUE" in result.output
 
 
-def test_a_model_too_large_for_this_machine_is_a_warning_to_validate(command):
+def test_too_large_model_is_a_warning_in_validate(command):
     text = "model:\n  input: [1000]\n  layers:\n    - {type: Dense, units: 100000000}\n"
     result = command("validate", text, "--json")
     (found,) = json.loads(result.stdout)["problems"]
@@ -545,14 +545,14 @@ def test_several_files_are_checked_in_one_run(command, tmp_path):
     assert found == [("c.yaml", "unknown-key"), ("b.yaml", "wrong-type"), ("none.yaml", "unreadable-file")]
 
 
-def test_a_flood_of_errors_is_counted_in_seconds_and_the_first_are_shown(command):
+def test_many_errors_are_counted_in_seconds(command):
     layers = "".join(f"    - {{type: Dens{number}, units: 3}}\n" for number in range(3000))
     result = command("validate", "model:\n  input: [4]\n  layers:\n" + layers, "--json")
     document = json.loads(result.stdout)
     assert (len(document["problems"]), document["problem_count"]) == (20, 3000)
 
 
-def test_unknown_keys_without_number_are_told_once(command):
+def test_many_unknown_keys_are_reported_once(command):
     keys = ", ".join(f"k{number}: 1" for number in range(20_000))
     result = command(
         "validate", f"model:\n  input: [4]\n  layers: [{{type: Dense, units: 3, {keys}}}]\n", "--json"
@@ -560,7 +560,7 @@ def test_unknown_keys_without_number_are_told_once(command):
     assert json.loads(result.stdout)["problem_count"] == 201
 
 
-def test_more_layers_than_any_model_has_are_refused(command):
+def test_too_many_layers_are_rejected(command):
     result = command("validate", "model:\n  input: [4]\n  layers:\n" + "    - X\n" * 50_000, "--json")
     (found,) = json.loads(result.stdout)["problems"]
     assert found["message"] == "`layers` has 50,000 layers; at most 10,000 are taken."

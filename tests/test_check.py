@@ -230,7 +230,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(("text", "found", "fix"), SHAPES.values(), ids=SHAPES)
-def test_a_layer_that_cannot_take_its_input(problems, text, found, fix):
+def test_layer_rejects_its_input(problems, text, found, fix):
     line, message, hint = found
     assert problems(text) == [("shape-mismatch", line, message, hint)]
     assert problems(text.replace(*fix)) == []
@@ -453,18 +453,18 @@ AGREEMENT = {
 
 
 @pytest.mark.parametrize(("text", "found", "fix"), AGREEMENT.values(), ids=AGREEMENT)
-def test_model_data_and_training_that_do_not_fit(problems, text, found, fix):
+def test_inconsistent_model_data_and_training(problems, text, found, fix):
     assert problems(text) == found
     if fix is not None:
         assert problems(text.replace(*fix)) == []
 
 
 @pytest.mark.parametrize("name", ["CategoricalGeneralizedCrossEntropy", "sparse_categorical_crossentropy"])
-def test_losses_of_whole_number_labels_take_them(problems, name):
+def test_integer_label_losses_accept_integer_labels(problems, name):
     assert problems(DIGITS + model("", dense(10, "softmax")) + loss(name)) == []
 
 
-def test_one_result_for_each_timestep_may_be_meant(problems):
+def test_output_per_timestep_is_allowed(problems):
     assert problems(model("[8, 4]", "{type: LSTM, units: 4, return_sequences: true}", dense(3))) == []
 
 
@@ -563,24 +563,24 @@ MISSPELT = {
 
 
 @pytest.mark.parametrize(("layer", "found"), MISSPELT.values(), ids=MISSPELT)
-def test_a_layer_that_is_not_written_well(problems, layer, found):
+def test_malformed_layer(problems, layer, found):
     code, message, hint = found
     assert problems(model("[4]", layer)) == [(code, 4, message, hint)]
 
 
 @pytest.mark.parametrize("layer", ["Dense: {units: 3, activation: relu}", "{name: x, Dense: {units: 3}}"])
-def test_the_hint_for_a_type_as_key_can_be_copied(problems, layer):
+def test_hint_for_type_as_key_can_be_copied(problems, layer):
     ((_, _, _, hint),) = problems(model("[4]", layer))
     assert problems(model("[4]", hint.removeprefix("Write ").removesuffix("."))) == []
 
 
-def test_two_layers_of_one_name_are_told_with_both_lines(problems):
+def test_duplicate_layer_name_reports_both_lines(problems):
     text = model("[4]", "{type: Dense, units: 3, name: a}", "Flatten", "{type: Dense, units: 3, name: a}")
     message = "Two layers are named `a`: this one and the one at line 4."
     assert problems(text) == [("duplicate-name", 6, message, "Rename one of them.")]
 
 
-def test_a_given_name_is_not_handed_out_again(problems):
+def test_explicit_name_is_not_generated_again(problems):
     assert problems(model("[4]", dense(3), "{type: Dense, units: 3, name: dense}", dense(3))) == []
 
 
@@ -618,7 +618,7 @@ SIZES = "expected a positive whole number, or null."
                                         "bool, string.", "Did you mean `float32`?")),
     ],
 )  # fmt: skip
-def test_an_input_that_is_no_shape(problems, shape, found):
+def test_input_that_is_not_a_shape(problems, shape, found):
     code, message, hint = found
     assert problems(model(shape, dense(3))) == [(code, 2, message, hint)]
 
@@ -630,21 +630,21 @@ NO_INPUT = (
 )
 
 
-def test_a_missing_input(problems):
+def test_missing_input(problems):
     code, message, hint = NO_INPUT
     text = model("", "Flatten")
     assert problems(text) == [(code, 1, message, hint)]
     assert problems(text.replace("  #", "  input: [28, 28, 1]  #")) == []
 
 
-def test_a_missing_input_beside_another_error(problems):
+def test_missing_input_with_a_second_error(problems):
     assert [(code, line) for code, line, _, _ in problems(model("", "Dens"))] == [
         ("missing-key", 1),
         ("unknown-type", 4),
     ]
 
 
-def test_no_input_is_missed_where_the_data_that_would_tell_it_is_wrong(problems):
+def test_missing_input_is_not_reported_with_invalid_data(problems):
     found = problems("data: {type: sklearn, dataset: digit}\n" + model("", dense(3)))
     assert [(code, line) for code, line, _, _ in found] == [("unknown-value", 1)]
 
@@ -671,7 +671,7 @@ DASH = "Begin each layer with a dash, as in `- {type: Dense, units: 10}`."
           "Add `model: {input: [4], layers: [...]}`, for example.")),
     ],
 )  # fmt: skip
-def test_a_model_without_its_layers(problems, text, found):
+def test_model_without_layers(problems, text, found):
     assert problems(text) == [found]
 
 
@@ -687,7 +687,7 @@ def test_a_model_without_its_layers(problems, text, found):
         ("compile: {}", "compile", "A config takes `model`, `name`, `seed`, `data`, `train`, `extends`, `vars`, `blocks`."),
     ],
 )  # fmt: skip
-def test_a_key_at_the_wrong_level(problems, line, key, hint):
+def test_key_at_wrong_level(problems, line, key, hint):
     assert problems(model("[4]", dense(3)) + line) == [
         ("unknown-key", 5, f'A config has no key "{key}".', hint)
     ]
@@ -702,7 +702,7 @@ def test_a_key_at_the_wrong_level(problems, line, key, hint):
         ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`."),
     ],
 )
-def test_a_key_that_is_not_the_model_s(problems, key, hint):
+def test_unknown_model_key(problems, key, hint):
     text = model("[4]", dense(3)) + f"  {key}: 3"
     assert problems(text) == [("unknown-key", 5, f'`model` has no key "{key}".', hint)]
 
@@ -733,7 +733,7 @@ def test_a_key_that_is_not_the_model_s(problems, key, hint):
           "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`.")),
     ],
 )  # fmt: skip
-def test_a_data_section_that_is_not_written_well(problems, section, found):
+def test_malformed_data_section(problems, section, found):
     code, message, hint = found
     assert problems(f"{section}\n" + model("[4]", dense(3))) == [(code, 1, message, hint)]
 
@@ -769,7 +769,7 @@ def test_a_data_section_that_is_not_written_well(problems, section, found):
          ("unknown-key", 'Adam has no argument "lr".', "Keras calls it `learning_rate`.")),
     ],
 )  # fmt: skip
-def test_a_train_section_that_is_not_written_well(problems, section, found):
+def test_malformed_train_section(problems, section, found):
     code, message, hint = found
     assert problems(model("[4]", dense(3)) + f"train: {section}\n") == [(code, 5, message, hint)]
 
@@ -789,14 +789,14 @@ def lines_of(found):
     return [line for code, line, _, _ in found if code == "shape-mismatch"]
 
 
-def test_shape_errors_that_stand_for_themselves_are_all_reported(problems):
+def test_independent_shape_errors_are_all_reported(problems):
     text = model("[8, 8, 1]", "{type: Conv2D, filters: 2, kernel_size: 9}", "Flatten", dense(3), CONV2D)
     found = problems(text)
     assert lines_of(found) == [4, 7]
     assert found[1][2] == f"{CONV2D_TAKES} (None, 3). That comes from `dense` (line 6)."
 
 
-def test_each_recurrent_layer_that_swallows_its_sequence_is_named(problems):
+def test_every_recurrent_layer_without_sequences_is_named(problems):
     found = problems(
         model("[8, 8]", LSTM, "{type: Dropout, rate: 0.1}", LSTM, "{type: Dropout, rate: 0.1}", LSTM)
     )
@@ -814,21 +814,21 @@ def test_each_recurrent_layer_that_swallows_its_sequence_is_named(problems):
         ("{type: Reshape, target_shape: [7, 7]}", "Flatten", "{type: Reshape, target_shape: [64]}", dense(3)),
     ],
 )
-def test_errors_that_only_follow_from_the_first_are_not_reported(problems, layers):
+def test_consequential_errors_are_not_reported(problems, layers):
     assert lines_of(problems(model("[8, 8]", *layers))) == [4]
 
 
-def test_what_a_malformed_layer_may_have_meant_is_no_second_error(problems):
+def test_malformed_layer_causes_no_second_error(problems):
     found = problems(model("[8, 8]", "{type: LSTM, units: 3, return_sequence: true}", LSTM, CONV1D))
     assert [(code, line) for code, line, _, _ in found] == [("unknown-key", 4), ("shape-mismatch", 6)]
 
 
-def test_units_that_are_malformed_are_not_wrong_for_the_data_too(problems):
+def test_malformed_units_are_not_compared_with_data(problems):
     found = problems(DIGITS + model("", "{type: Dense, unit: 10, activation: softmax}") + loss(SPARSE))
     assert [(code, line) for code, line, _, _ in found] == [("unknown-key", 5)]
 
 
-def test_a_shape_error_and_a_malformed_layer_are_both_reported(problems):
+def test_shape_error_and_malformed_layer_are_both_reported(problems):
     found = problems(model("[8]", LSTM, "{type: Dense, unit: 3}"))
     assert [(code, line) for code, line, _, _ in found] == [("shape-mismatch", 4), ("unknown-key", 5)]
 
@@ -836,11 +836,11 @@ def test_a_shape_error_and_a_malformed_layer_are_both_reported(problems):
 @pytest.mark.parametrize(
     "path", sorted(Path(__file__).parents[1].glob("configs/*.yaml")), ids=lambda path: path.stem
 )
-def test_the_examples_have_no_problems(path):
+def test_examples_have_no_problems(path):
     assert check_config(str(path)).problems == []
 
 
-def test_accuracy_of_a_number_is_a_warning(problems):
+def test_accuracy_of_numeric_target_is_a_warning(problems):
     text = DIABETES + model(None, dense(1)) + "train: {loss: mse, metrics: [mae, accuracy]}\n"
     assert problems(text) == [
         (

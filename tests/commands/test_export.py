@@ -32,7 +32,7 @@ def exported(*args):
         ("litert", "digits-dense.tflite"),
     ],
 )
-def test_a_run_is_exported_and_compared_on_its_data(form, name, digits_run, here):
+def test_export_compares_outputs_on_run_data(form, name, digits_run, here):
     done = exported(digits_run.path, "--format", form)
     assert done["output"] == name
     assert [path.name for path in here.iterdir()] == [name]
@@ -43,7 +43,7 @@ def test_a_run_is_exported_and_compared_on_its_data(form, name, digits_run, here
 
 
 @pytest.mark.usefixtures("here")
-def test_people_read_what_was_compared(digits_run):
+def test_text_output_describes_comparison(digits_run):
     result = invoke("export", digits_run.path, "--format", "onnx")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("Wrote digits-dense.onnx (")
@@ -54,7 +54,7 @@ def test_people_read_what_was_compared(digits_run):
 
 @pytest.mark.parametrize("kind", ["float16", "int8"])
 @pytest.mark.usefixtures("here")
-def test_quantized_weights_are_smaller_and_the_metrics_are_told(kind, digits_run):
+def test_quantized_export_is_smaller_and_reports_metrics(kind, digits_run):
     plain = exported(digits_run.path, "--format", "litert")
     done = exported(digits_run.path, "--format", "litert", "--quantize", kind, "-o", "small.tflite")
     assert done["bytes"] < 0.8 * plain["bytes"]
@@ -65,7 +65,7 @@ def test_quantized_weights_are_smaller_and_the_metrics_are_told(kind, digits_run
     assert after["accuracy"] == pytest.approx(before["accuracy"], abs=0.05)
 
 
-def test_an_export_that_differs_is_removed_and_what_was_there_stays(digits_run, here):
+def test_differing_export_keeps_existing_file(digits_run, here):
     (here / "m.tflite").write_text("older")
     options = ["--quantize", "int8", "--tolerance", "1e-6", "-o", "m.tflite"]
     result = invoke("export", digits_run.path, "--format", "litert", *options, "--json")
@@ -74,7 +74,7 @@ def test_an_export_that_differs_is_removed_and_what_was_there_stays(digits_run, 
     assert (here / "m.tflite").read_text() == "older"
 
 
-def test_a_layer_of_ones_own_goes_with_the_file_and_needs_trust(custom_run, here):
+def test_custom_layer_file_is_copied_and_requires_trust(custom_run, here):
     assert [code for code, _ in problems(invoke("export", custom_run.path, "-f", "keras", "--json"))] == [
         "trust-required"
     ]
@@ -87,7 +87,7 @@ def test_a_layer_of_ones_own_goes_with_the_file_and_needs_trust(custom_run, here
     assert [code for code, _ in problems(again)] == ["cannot-write"]
 
 
-def test_a_run_whose_data_is_gone_is_compared_on_drawn_numbers(here):
+def test_missing_data_falls_back_to_random_inputs(here):
     data = here / "d.npz"
     rng = np.random.default_rng(0)
     np.savez(data, x=rng.random((40, 4), "float32"), y=rng.integers(0, 2, 40))
@@ -107,7 +107,7 @@ def test_a_run_whose_data_is_gone_is_compared_on_drawn_numbers(here):
     )
 
 
-def test_a_folder_is_not_written_over_another(digits_run, here):
+def test_existing_folder_is_not_overwritten(digits_run, here):
     (here / "out").mkdir()
     (here / "out" / "mine").write_text("kept")
     result = invoke("export", digits_run.path, "-f", "saved_model", "-o", "out", "--json")
@@ -115,7 +115,7 @@ def test_a_folder_is_not_written_over_another(digits_run, here):
     assert (here / "out" / "mine").read_text() == "kept"
 
 
-def test_a_changed_model_is_not_exported(digits_run, here):
+def test_modified_model_is_not_exported(digits_run, here):
     copy = shutil.copytree(digits_run.path, here / "run")
     keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)]).save(copy / "model.keras")
     result = invoke("export", "run", "-f", "onnx", "--json")
@@ -134,12 +134,12 @@ def test_a_changed_model_is_not_exported(digits_run, here):
         ["-f", "torch"],
     ],
 )
-def test_options_that_a_format_does_not_have_are_wrong_usage(options, digits_run, here):
+def test_option_of_different_format_is_a_usage_error(options, digits_run, here):
     assert invoke("export", digits_run.path, *options).exit_code == 2
     assert list(here.iterdir()) == []
 
 
-def test_a_script_of_a_run_loads_its_weights_without_layercli(digits_run, here):
+def test_script_loads_weights_without_layercli(digits_run, here):
     done = exported(digits_run.path, "-f", "python", "--weights")
     assert done["output"] == "digits_dense.py"
     assert done["also"] == ["digits_dense.weights.h5"]
@@ -155,7 +155,7 @@ def test_a_script_of_a_run_loads_its_weights_without_layercli(digits_run, here):
     assert float(accuracy) == pytest.approx(digits_run.summary["test"]["accuracy"], abs=1e-6)
 
 
-def test_a_script_of_a_config_has_the_layer_file_beside_it(here):
+def test_script_export_copies_layer_file(here):
     config = CONFIGS / "custom_layer.yaml"
     assert [code for code, _ in problems(invoke("export", config, "-f", "python", "--json"))] == [
         "trust-required"
@@ -166,7 +166,7 @@ def test_a_script_of_a_config_has_the_layer_file_beside_it(here):
     assert "from simple_dense import SimpleDense\n" in (here / "custom_layer.py").read_text()
 
 
-def test_a_script_has_the_file_of_its_data_function_beside_it_and_the_dtype_policy(here):
+def test_script_export_copies_data_file_and_keeps_dtype_policy(here):
     config, options = CONFIGS / "waves_python.yaml", ["-f", "python", "-o", "waves_model.py"]
     mixed = (here / "mixed.yaml").write_text(f"extends: {config}\nmodel: {{dtype: mixed_float16}}\n")
     assert mixed
@@ -181,7 +181,7 @@ def test_a_script_has_the_file_of_its_data_function_beside_it_and_the_dtype_poli
     assert '\nkeras.config.set_dtype_policy("mixed_float16")\n' in text
 
 
-def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, monkeypatch):
+def test_differing_script_is_not_written(digits_run, here, monkeypatch):
     from layercli.workflows import export_script
 
     honest = export_script.write_script
@@ -194,7 +194,7 @@ def test_a_script_that_would_be_another_model_is_not_written(digits_run, here, m
     assert list(here.iterdir()) == []
 
 
-def test_the_layer_is_named_at_which_a_script_begins_to_differ(here, monkeypatch):
+def test_first_differing_layer_is_named(here, monkeypatch):
     from layercli.workflows import export_script
 
     honest = export_script.write_script
@@ -214,7 +214,7 @@ def test_the_layer_is_named_at_which_a_script_begins_to_differ(here, monkeypatch
     assert [path.name for path in here.iterdir()] == ["c.yaml"]
 
 
-def test_a_package_that_is_missing_is_told_before_anything_is_loaded(digits_run, here):
+def test_missing_package_is_reported_before_loading(digits_run, here):
     code = """
 import importlib.util, sys
 found = importlib.util.find_spec
@@ -230,7 +230,7 @@ print(result.output, "tensorflow" in sys.modules)
 
 
 @pytest.mark.usefixtures("here")
-def test_a_config_has_no_weights_and_is_exported_as_a_script_alone():
+def test_config_exports_only_as_script_without_weights():
     config = CONFIGS / "digits_dense.yaml"
     for options in (["python", "--weights"], ["onnx"]):
         result = invoke("export", config, "--json", "-f", *options)
@@ -241,7 +241,7 @@ def test_a_config_has_no_weights_and_is_exported_as_a_script_alone():
 @pytest.mark.parametrize("name", ["digits_residual", "digits_transformer", "digits_lstm"])
 @pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
 @pytest.mark.usefixtures("here")
-def test_larger_networks_are_the_same_elsewhere(name, form, tmp_path_factory):
+def test_larger_networks_export_with_equal_outputs(name, form, tmp_path_factory):
     run = tmp_path_factory.getbasetemp() / f"exported-{name}"
     if not run.exists():
         train(CONFIGS / f"{name}.yaml", run, "--set", "train.epochs=1")

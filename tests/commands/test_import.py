@@ -52,7 +52,7 @@ def found(result):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_example_comes_back_as_the_same_layers(name, tmp_path, imported):
+def test_every_example_round_trips(name, tmp_path, imported):
     config = CONFIGS / name
     valid = api.load(config)
     path = tmp_path / "model.json"
@@ -79,7 +79,7 @@ def test_every_example_comes_back_as_the_same_layers(name, tmp_path, imported):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(stacks())
-def test_random_stacks_come_back(tmp_path, stack):
+def test_random_stacks_round_trip(tmp_path, stack):
     text = document(*stack)
     (tmp_path / "stack.yaml").write_text(text)
     checked = api.validate(tmp_path / "stack.yaml")
@@ -93,7 +93,7 @@ def test_random_stacks_come_back(tmp_path, stack):
     assert result.exit_code == 0, (result.stdout, text)
 
 
-def test_outputs_of_a_model_that_does_not_run_here_are_not_compared(imported):
+def test_model_that_cannot_run_is_not_compared(imported):
     convolution = layers.Conv2D(2, 3, data_format="channels_first")
     result, document, _ = imported(keras.Sequential([keras.Input((3, 8, 8)), convolution]))
     assert result.exit_code == 0
@@ -103,7 +103,7 @@ def test_outputs_of_a_model_that_does_not_run_here_are_not_compared(imported):
     assert document["parameters"] == 2 * 3 * 9 + 2
 
 
-def test_what_is_written_is_what_a_person_would_write(imported, tmp_path):
+def test_written_config_is_concise(imported, tmp_path):
     model = keras.Sequential(
         [
             keras.Input((8,)),
@@ -130,7 +130,7 @@ train:
     )
 
 
-def test_objects_of_compile_are_written_with_their_arguments(imported):
+def test_compile_objects_keep_arguments(imported):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(1)])
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
     model.compile(
@@ -148,7 +148,7 @@ def test_objects_of_compile_are_written_with_their_arguments(imported):
     }
 
 
-def test_losses_and_metrics_of_several_outputs_are_written_by_output(imported):
+def test_losses_and_metrics_by_output(imported):
     def two():
         return functional(lambda x: [layers.Dense(1, name="score")(x), layers.Dense(2)(x)], (4,))
 
@@ -173,7 +173,7 @@ def test_losses_and_metrics_of_several_outputs_are_written_by_output(imported):
         }
 
 
-def test_what_of_compile_has_no_words_is_a_warning(imported):
+def test_unsupported_compile_arguments_are_warnings(imported):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     model.compile(
         "adam",
@@ -189,7 +189,7 @@ def test_what_of_compile_has_no_words_is_a_warning(imported):
     assert config["train"] == {"optimizer": "Adam", "loss": "mse"}
 
 
-def test_an_output_without_a_loss_leaves_training_out_with_a_warning(imported):
+def test_output_without_loss_omits_train_with_warning(imported):
     model = functional(lambda x: [layers.Dense(1)(x), layers.Dense(2)(x)], (4,))
     model.compile("adam", loss=["mse", None])
     result, document, config = imported(model)
@@ -198,7 +198,7 @@ def test_an_output_without_a_loss_leaves_training_out_with_a_warning(imported):
     assert "train" not in config
 
 
-def test_shared_layers_and_models_are_called_again(imported):
+def test_shared_layers_and_models_are_reused(imported):
     tower = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(3, "relu")], name="tower")
     shared = layers.Dense(3, name="shared")
     result, document, config = imported(
@@ -216,7 +216,7 @@ def test_shared_layers_and_models_are_called_again(imported):
     assert document["parameters"] == 15 + 12 + 12
 
 
-def test_a_model_of_two_inputs_and_outputs_inside_another_is_written_out(imported):
+def test_nested_model_with_two_inputs_and_outputs_is_flattened(imported):
     dense = layers.Dense(3)
     pair = functional(lambda a, b: [dense(a), dense(b)], (4,), (4,))
     result, document, _ = imported(functional(lambda a, b: layers.Concatenate()(pair([b, a])), (4,), (4,)))
@@ -243,7 +243,7 @@ def test_states_masks_and_keyed_inputs(imported):
     ]  # fmt: skip
 
 
-def test_arithmetic_on_tensors_becomes_layers(imported):
+def test_tensor_arithmetic_becomes_layers(imported):
     def build(x):
         y = 3 - layers.Dense(4)(x) * 2 / 5
         y = keras.ops.maximum(keras.ops.relu(y) - 1, -x)
@@ -258,7 +258,7 @@ def test_arithmetic_on_tensors_becomes_layers(imported):
     assert document["largest_difference"] < 1e-6
 
 
-def test_all_that_cannot_be_expressed_is_named_at_once(imported):
+def test_all_unsupported_parts_are_reported_together(imported):
     @keras.saving.register_keras_serializable("elsewhere")
     class Mine(layers.Layer):
         def call(self, x):
@@ -281,7 +281,7 @@ def test_all_that_cannot_be_expressed_is_named_at_once(imported):
     assert len(document["problems"]) == 7
 
 
-def test_a_model_of_a_class_of_its_own_and_one_without_input_are_refused(imported):
+def test_subclassed_model_and_model_without_input_are_rejected(imported):
     class Own(keras.Model):
         def __init__(self, **options):
             super().__init__(**options)
@@ -301,7 +301,7 @@ def test_a_model_of_a_class_of_its_own_and_one_without_input_are_refused(importe
     assert "no input yet" in found(document)[0][1]
 
 
-def test_a_class_of_ones_own_needs_trust_and_its_file(imported, tmp_path, custom_run):
+def test_custom_class_requires_trust_and_its_file(imported, tmp_path, custom_run):
     result, document, _ = imported(custom_run.path)
     assert result.exit_code == 1
     assert found(document)[0][0] == "custom-class"
@@ -311,7 +311,7 @@ def test_a_class_of_ones_own_needs_trust_and_its_file(imported, tmp_path, custom
     assert "simple_dense.py:SimpleDense" in json.dumps(config)
 
 
-def test_weights_and_vocabularies_are_kept_beside_the_config(imported):
+def test_weights_and_vocabularies_are_saved_next_to_config(imported):
     model = keras.Sequential(
         [keras.Input((1,), dtype="string"), layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot"),
          layers.Dense(2)]
@@ -323,7 +323,7 @@ def test_weights_and_vocabularies_are_kept_beside_the_config(imported):
     assert np.array_equal(again(words), model(words))
 
 
-def test_a_config_begins_with_the_weights_that_were_kept(imported, tmp_path):
+def test_imported_config_starts_from_saved_weights(imported, tmp_path):
     model = keras.Sequential(
         [keras.Input((4,)), *(layers.Dense(4) for _ in range(3)), layers.BatchNormalization()]
     )
@@ -337,7 +337,7 @@ def test_a_config_begins_with_the_weights_that_were_kept(imported, tmp_path):
     assert np.array_equal(rebuilt(examples), model(examples))
 
 
-def test_json_has_no_weights_to_keep(imported, tmp_path):
+def test_model_json_has_no_weights(imported, tmp_path):
     (tmp_path / "model.json").write_text(keras.Sequential([keras.Input((2,)), layers.Dense(1)]).to_json())
     result, document, config = imported(tmp_path / "model.json", "--weights")
     assert result.exit_code == 1
@@ -345,7 +345,7 @@ def test_json_has_no_weights_to_keep(imported, tmp_path):
     assert config is None
 
 
-def test_a_run_is_imported_and_a_changed_one_is_not(imported, digits_run, tmp_path):
+def test_run_is_imported_unless_modified(imported, digits_run, tmp_path):
     result, document, config = imported(digits_run.path)
     assert result.exit_code == 0, document
     assert config["train"]["metrics"] == ["accuracy"]
@@ -381,7 +381,7 @@ def test_a_run_is_imported_and_a_changed_one_is_not(imported, digits_run, tmp_pa
         ),
     ],
 )
-def test_files_that_are_no_models_are_refused(content, code, words, imported, tmp_path):
+def test_non_model_files_are_rejected(content, code, words, imported, tmp_path):
     path = tmp_path / "hostile.keras"
     path.write_bytes(content)
     result, document, config = imported(path)
@@ -398,7 +398,7 @@ def archive(path, text, *, weights=b""):
         file.writestr("model.weights.h5", weights)
 
 
-def test_an_archive_that_inflates_is_refused(imported, tmp_path):
+def test_zip_bomb_is_rejected(imported, tmp_path):
     path = tmp_path / "bomb.keras"
     archive(path, b" " * (70 << 20))
     assert "at most 67,108,864" in found(imported(path)[1])[0][1]
@@ -409,7 +409,7 @@ def test_an_archive_that_inflates_is_refused(imported, tmp_path):
     assert "It unpacks to" in found(document)[0][1]
 
 
-def test_a_record_that_names_other_modules_imports_nothing(imported, tmp_path):
+def test_foreign_modules_are_not_imported(imported, tmp_path):
     model = json.loads(keras.Sequential([keras.Input((2,)), layers.Dense(1)]).to_json())
     dense = model["config"]["layers"][1]["config"]
     dense["kernel_initializer"] |= {"module": "antigravity"}
@@ -424,7 +424,7 @@ def test_a_record_that_names_other_modules_imports_nothing(imported, tmp_path):
     assert found(imported(path)[1])[0][0] == "custom-class"
 
 
-def test_control_characters_in_names_reach_neither_the_screen_nor_the_config(tmp_path):
+def test_control_characters_in_names_are_removed(tmp_path):
     model = keras.Sequential(
         [keras.Input((2,)), layers.Dense(1, name="red\x1b[31m ${x}"), layers.Lambda(abs, name="a\x07b")]
     )
@@ -439,7 +439,7 @@ def test_control_characters_in_names_reach_neither_the_screen_nor_the_config(tmp
     assert "name: red_31m_x" in (tmp_path / "out.yaml").read_text()
 
 
-def test_a_file_that_is_there_is_not_written_over(tmp_path):
+def test_existing_file_is_not_overwritten(tmp_path):
     (tmp_path / "model.json").write_text(keras.Sequential([keras.Input((2,)), layers.Dense(1)]).to_json())
     target = tmp_path / "out.yaml"
     target.write_text("mine")
@@ -447,14 +447,14 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path):
     assert target.read_text() == "mine"
 
 
-def test_a_fixed_batch_size_is_freed_with_a_warning(imported):
+def test_fixed_batch_size_is_dropped_with_warning(imported):
     model = keras.Sequential([keras.Input(batch_shape=(8, 2)), layers.Dense(1)])
     result, document, _ = imported(model)
     assert result.exit_code == 0
     assert [code for code, _ in found(document)] == ["batch-size-freed"]
 
 
-def test_reading_a_model_needs_no_framework(tmp_path):
+def test_reading_a_model_loads_no_framework(tmp_path):
     from tests.running import python
 
     keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(tmp_path / "model.keras")
@@ -468,7 +468,7 @@ print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(
     assert python(code, tmp_path / "model.keras") == "1 [] []\n"
 
 
-def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp_path):
+def test_difference_is_reported_and_nothing_is_written(imported, monkeypatch, tmp_path):
     from layercli.engine import import_check
 
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Dense(3)])
@@ -486,7 +486,7 @@ def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp
     assert not (tmp_path / "imported.weights.keras").exists()
 
 
-def test_another_graph_is_found(monkeypatch, imported):
+def test_different_graph_is_detected(monkeypatch, imported):
     from layercli.engine import assemble
 
     connect = assemble.call_layer
@@ -506,7 +506,7 @@ def test_another_graph_is_found(monkeypatch, imported):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "InceptionV3"])
-def test_architectures_of_keras_come_back(name, tmp_path):
+def test_keras_applications_round_trip(name, tmp_path):
     with keras.StatelessScope(initialize_variables=False):
         model = getattr(keras.applications, name)(weights=None)
     (tmp_path / "model.json").write_text(model.to_json())
@@ -519,7 +519,7 @@ def test_architectures_of_keras_come_back(name, tmp_path):
     keras.backend.clear_session()
 
 
-def test_an_archive_and_its_json_describe_the_same_layers(tmp_path):
+def test_archive_and_json_describe_the_same_layers(tmp_path):
     model = functional(lambda x: layers.Add()([layers.Dense(4)(x), x]), (4,))
     model.save(tmp_path / "model.keras")
     (tmp_path / "model.json").write_text(model.to_json())

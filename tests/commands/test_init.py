@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
 @pytest.mark.parametrize("classes", [0, 2, 5])
 @pytest.mark.parametrize("kind", SHAPES)
-def test_every_choice_gives_a_config_without_a_problem(kind, classes, size):
+def test_every_choice_gives_a_valid_config(kind, classes, size):
     shape = ["--shape", SHAPES[kind]] if SHAPES[kind] else []
     result = invoke("init", "--kind", kind, "--classes", classes, "--size", size, *shape)
     assert result.exit_code == 0, result.output
@@ -38,7 +38,7 @@ def test_every_choice_gives_a_config_without_a_problem(kind, classes, size):
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("shape", ["1x1x3", "2x5x1", "3x100x1", "224, 224, 3", "(8, 8, 1)"])
-def test_images_of_any_size_are_not_pooled_away(shape):
+def test_pooling_fits_any_image_size(shape):
     assert (
         invoke("init", "--kind", "images", "--classes", 3, "--shape", shape, "--size", "large").exit_code == 0
     )
@@ -57,14 +57,14 @@ def test_images_of_any_size_are_not_pooled_away(shape):
         (["--output", "none/c.yaml"], "there is no directory none"),
     ],
 )
-def test_what_is_missing_or_wrong_is_usage(place, arguments, said):
+def test_missing_or_invalid_options_are_usage_errors(place, arguments, said):
     result = invoke("init", *arguments)
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
     assert list(place.iterdir()) == []
 
 
-def test_a_file_is_never_overwritten_unless_allowed(place):
+def test_overwriting_requires_force(place):
     (place / "config.yaml").write_text("mine")
     options = ["--kind", "vectors", "--classes", 0]
     assert invoke("init", *options).exit_code == 2
@@ -73,7 +73,7 @@ def test_a_file_is_never_overwritten_unless_allowed(place):
     assert check_config("config.yaml").ok
 
 
-def test_a_person_is_asked_and_asked_again(place, monkeypatch):
+def test_prompts_repeat_after_invalid_answers(place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", sys.stdin)
     monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     result = invoke("init", stdin="pictures\nim\n28x28\n28x28x1\n1\nten\n10\n")
@@ -84,7 +84,7 @@ def test_a_person_is_asked_and_asked_again(place, monkeypatch):
     assert yaml.safe_load((place / "config.yaml").read_text())["model"]["input"] == [28, 28, 1]
 
 
-def test_leaving_in_the_middle_leaves_nothing(place, monkeypatch):
+def test_aborted_prompt_writes_nothing(place, monkeypatch):
     monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     assert invoke("init", stdin="images\n").exit_code == 130
     assert list(place.iterdir()) == []
@@ -96,7 +96,7 @@ TABLE = "age;job;when;id;paid\n" + "".join(
 ).replace("\n22;", "\nNA;")
 
 
-def test_a_table_is_looked_at_and_its_config_trains(place):
+def test_config_from_table_trains(place):
     (place / "people.csv").write_text(TABLE)
     result = invoke("init", "people.csv", "--output", "people.yaml")
     assert result.exit_code == 0, result.output
@@ -125,7 +125,7 @@ def test_a_table_is_looked_at_and_its_config_trains(place):
         ('\ufeff"a b","é, è",y\n1,2,0\n2,3,1\n', None, "binary_crossentropy", 1),
     ],
 )
-def test_the_target_decides_the_loss(place, text, target, loss, units):
+def test_target_determines_loss(place, text, target, loss, units):
     (place / "t.csv").write_text(text)
     result = invoke("init", "t.csv", *(["--target", target] if target else []))
     assert result.exit_code == 0, result.output
@@ -136,7 +136,7 @@ def test_the_target_decides_the_loss(place, text, target, loss, units):
     assert require_valid(checked).shapes.rows[-1].outputs[0].shape[-1] == units
 
 
-def test_only_the_beginning_of_a_large_table_is_read(place):
+def test_only_start_of_large_table_is_read(place):
     (place / "big.csv").write_text("a,b\n" + "1.5,0\n" * 400_000)
     table = preview_table(place / "big.csv")
     assert not table.is_complete
@@ -152,7 +152,7 @@ def test_only_the_beginning_of_a_large_table_is_read(place):
         (b"", "t.csv has one column"),
     ],
 )
-def test_what_is_no_table_says_so(place, content, message):
+def test_non_table_is_rejected(place, content, message):
     (place / "t.csv").write_bytes(content)
     result = invoke("init", "t.csv", "--json")
     assert result.exit_code == 1
@@ -175,7 +175,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("suffix", IMAGES)
-def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
+def test_image_folder_determines_input_shape(place, suffix):
     content, shape = IMAGES[suffix]
     for name in ("cat", "dog", "hen"):
         (place / "pets" / name).mkdir(parents=True)
@@ -193,7 +193,7 @@ def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
     assert require_valid(checked).shapes.rows[-1].outputs[0].shape == (None, 3)
 
 
-def test_images_of_several_sizes_are_scaled_and_train(place):
+def test_images_of_mixed_sizes_are_scaled_and_train(place):
     from PIL import Image
 
     for number in range(20):
@@ -207,7 +207,7 @@ def test_images_of_several_sizes_are_scaled_and_train(place):
     assert run.result.exit_code == 0, run.result.output
 
 
-def test_a_folder_without_images_says_what_was_expected(place):
+def test_folder_without_images_is_rejected(place):
     (place / "pets" / "cat").mkdir(parents=True)
     document = json.loads(invoke("init", "pets", "--json").stdout)
     assert document["problems"][0]["message"].startswith("pets has no folders with images")

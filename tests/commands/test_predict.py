@@ -59,7 +59,7 @@ def predicted(run, input_, output, *options):
     return json.loads(result.stdout)
 
 
-def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp_path):
+def test_csv_has_class_and_all_probabilities(run, new, tmp_path):
     document = predicted(run, new, tmp_path / "p.csv")
     assert document == {
         "ok": True, "run": str(run), "examples": 7, "output": str(tmp_path / "p.csv"), "problems": [],
@@ -87,7 +87,7 @@ def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp
     )
 
 
-def test_every_kind_of_file_says_the_same(run, new, tmp_path):
+def test_every_format_has_equal_content(run, new, tmp_path):
     for suffix in ("csv", "parquet", "jsonl", "npz"):
         predicted(run, new, tmp_path / f"p.{suffix}", "--batch-size", "2")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
@@ -101,11 +101,11 @@ def test_every_kind_of_file_says_the_same(run, new, tmp_path):
     )
 
 
-def test_the_suffixes_that_are_told_are_those_that_can_be_written():
+def test_suffixes_match_writers():
     assert set(PREDICTION_SUFFIXES) == set(PREDICTION_WRITERS)
 
 
-def test_new_examples_with_targets_are_evaluated_by_the_names_of_their_classes(run, tmp_path):
+def test_new_examples_are_evaluated_by_class_names(run, tmp_path):
     path = tmp_path / "new.csv"
     path.write_text('size,weight,kind\n1,2,plum\n,3,"a,b"\n0,1,plum\n')
     document = json.loads(invoke("evaluate", run, "--data", path, "--json").stdout)
@@ -120,13 +120,13 @@ def test_new_examples_with_targets_are_evaluated_by_the_names_of_their_classes(r
     assert "3 new examples: loss " in invoke("evaluate", run, "--data", path).stdout
 
 
-def test_a_class_that_training_had_not_is_refused(run, tmp_path):
+def test_unknown_class_is_rejected(run, tmp_path):
     (tmp_path / "new.csv").write_text("size,weight,kind\n1,2,pear\n")
     result = invoke("evaluate", run, "--data", tmp_path / "new.csv", "--json")
     assert problems(result)[0][0] in ("bad-label", "unreadable-data")
 
 
-def test_a_table_without_a_column_leaves_no_file_and_an_older_one_as_it_was(run, tmp_path):
+def test_missing_column_keeps_existing_file(run, tmp_path):
     (tmp_path / "new.csv").write_text("size\n1\n")
     (tmp_path / "p.csv").write_text("older")
     result = invoke("predict", run, "--input", tmp_path / "new.csv", "--output", tmp_path / "p.csv", "--json")
@@ -146,7 +146,7 @@ def test_a_table_without_a_column_leaves_no_file_and_an_older_one_as_it_was(run,
         ("new.npz", "x"),
     ],
 )
-def test_an_input_that_cannot_be_read_is_told(run, tmp_path, name, text):
+def test_unreadable_input_is_reported(run, tmp_path, name, text):
     if text is not None:
         (tmp_path / name).write_text(text)
     result = invoke("predict", run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json")
@@ -157,7 +157,7 @@ def test_an_input_that_cannot_be_read_is_told(run, tmp_path, name, text):
 @pytest.mark.parametrize(
     ("output", "said"), [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "there is no directory")]
 )
-def test_an_output_that_cannot_be_written_is_wrong_usage(run, new, tmp_path, output, said):
+def test_invalid_output_is_a_usage_error(run, new, tmp_path, output, said):
     result = invoke("predict", run, "--input", new, "--output", tmp_path / output)
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
@@ -184,7 +184,7 @@ def image_run(tmp_path_factory):
     return run.path
 
 
-def test_a_folder_of_images_without_classes_and_one_image_are_predicted(image_run, tmp_path):
+def test_image_folder_and_single_image(image_run, tmp_path):
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for name in ("b.png", "deep/c.png", "a.png"):
         Image.fromarray(RNG.integers(0, 255, (9, 9)).astype(np.uint8)).save(tmp_path / "in" / name)
@@ -209,7 +209,7 @@ def test_a_folder_of_images_without_classes_and_one_image_are_predicted(image_ru
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_new_images_in_folders_of_some_of_the_classes_are_evaluated(image_run, tmp_path):
+def test_new_images_in_a_subset_of_class_folders_are_evaluated(image_run, tmp_path):
     (tmp_path / "in" / "dog").mkdir(parents=True)
     Image.fromarray(np.full((8, 8), 210, np.uint8)).save(tmp_path / "in" / "dog" / "1.png")
     document = json.loads(invoke("evaluate", image_run, "--data", tmp_path / "in", "--json").stdout)
@@ -221,7 +221,7 @@ def test_new_images_in_folders_of_some_of_the_classes_are_evaluated(image_run, t
     assert "has the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
 
 
-def test_a_run_on_data_that_ships_with_a_package_predicts_from_arrays(digits_run, tmp_path):
+def test_run_on_sklearn_data_predicts_from_arrays(digits_run, tmp_path):
     x = RNG.random((5, 64)).astype("float32") * 16
     np.savez(tmp_path / "new.npz", x=x)
     np.save(tmp_path / "new.npy", x)
@@ -239,7 +239,7 @@ def test_a_run_on_data_that_ships_with_a_package_predicts_from_arrays(digits_run
     assert problems(result)[0][0] == "input-mismatch"
 
 
-def test_numbers_of_several_outputs_and_shapes_are_written(tmp_path):
+def test_several_numeric_outputs_and_shapes(tmp_path):
     x = RNG.random((12, 4)).astype("float32")
     np.savez(tmp_path / "d.npz", x=x, size=x[:, 0], shape=RNG.random((12, 2, 2)).astype("float32"))
     (tmp_path / "c.yaml").write_text("""
@@ -268,7 +268,7 @@ train: {loss: {size: mse, shape: mse}}
     np.testing.assert_allclose([row["shape_prediction"] for row in rows], shape, rtol=1e-5)
 
 
-def test_more_rows_than_are_put_together_are_written_in_order(digits_run, tmp_path):
+def test_large_output_is_written_in_order(digits_run, tmp_path):
     x = RNG.random((9000, 64)).astype("float32") * 16
     np.save(tmp_path / "new.npy", x)
     assert predicted(digits_run.path, tmp_path / "new.npy", tmp_path / "p.parquet")["examples"] == 9000
@@ -277,7 +277,7 @@ def test_more_rows_than_are_put_together_are_written_in_order(digits_run, tmp_pa
     np.testing.assert_allclose(told, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
 
 
-def test_missing_and_infinite_numbers_are_refused_by_column_and_example(tmp_path):
+def test_missing_and_infinite_values_are_located(tmp_path):
     config = write_config(tmp_path, [HEAD], data={"type": "csv", "path": "t.csv", "target": "kind"})
     (tmp_path / "t.csv").write_text("size,weight,kind\n" + "1,2,a\n2,3,b\n3,4,c\n" * 9)
     options = ("--set", "model.input=[2]", "--set", "train.epochs=1")

@@ -44,7 +44,7 @@ def rates(summary):
     return [round(rate, 6) for rate in summary["history"]["learning_rate"]]
 
 
-def test_a_rate_that_a_callback_reached_is_kept_where_the_config_says_no_other(begun):
+def test_learning_rate_of_callback_is_kept_if_config_is_unchanged(begun):
     said, names, summary = go_on(begun, "train.optimizer.beta_1=0.8")
     assert rates(summary) == [0.02, 0.02, 0.01, 0.005, 0.0025]
     assert names["iteration#0"] == 15
@@ -55,7 +55,7 @@ def test_a_rate_that_a_callback_reached_is_kept_where_the_config_says_no_other(b
     )
 
 
-def test_another_rate_of_the_config_is_the_new_rate_and_the_rest_of_the_optimizer_is_kept(begun):
+def test_changed_learning_rate_keeps_optimizer_state(begun):
     said, names, summary = go_on(begun, "train.optimizer.learning_rate=0.3")
     assert rates(summary)[-1] == 0.3
     assert names["iteration#0"] == 15
@@ -65,7 +65,7 @@ def test_another_rate_of_the_config_is_the_new_rate_and_the_rest_of_the_optimize
     assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3; the run was begun with 0.02."]
 
 
-def test_a_schedule_instead_of_a_number_goes_on_at_the_step_that_was_reached(begun):
+def test_new_schedule_starts_at_current_step(begun):
     schedule = "{type: PiecewiseConstantDecay, boundaries: [11], values: [0.5, 0.001]}"
     said, names, _ = go_on(begun, f"train.optimizer.learning_rate={schedule}", "train.callbacks=[]")
     assert "Anew: the learning rate PiecewiseConstantDecay." in said
@@ -73,13 +73,13 @@ def test_a_schedule_instead_of_a_number_goes_on_at_the_step_that_was_reached(beg
     assert "learning_rate#0" not in names
 
 
-def test_another_optimizer_begins_anew(begun):
+def test_changed_optimizer_starts_from_scratch(begun):
     said, names, _ = go_on(begun, "train.optimizer={type: SGD, learning_rate: 0.1}")
     assert names["iteration#0"] == 3
     assert "Anew: the optimizer SGD, the learning rate 0.1." in said
 
 
-def test_a_callback_that_was_added_begins_anew_and_another_keeps_its_memory(begun):
+def test_added_callback_starts_fresh_and_existing_keeps_state(begun):
     stop = "{type: EarlyStopping, monitor: loss, patience: 9}"
     plateau = CALLBACKS.partition("[")[2][:-1].replace("factor: 0.5", "factor: 0.1")
     said, _, summary = go_on(begun, f"train.callbacks=[{stop}, {plateau}]")
@@ -89,16 +89,14 @@ def test_a_callback_that_was_added_begins_anew_and_another_keeps_its_memory(begu
     assert kept.state["callbacks"][0]["wait"] == 0
 
 
-def test_metrics_may_be_others(begun):
+def test_metrics_can_change(begun):
     said, _, summary = go_on(begun, "train.metrics=[]")
     assert "Anew: what is measured of the running epoch." in said
     assert list(summary["test"]) == ["loss"]
 
 
 @pytest.mark.parametrize(("batch_size", "step"), [(8, 8), (64, 1), (100, 0)])
-def test_inside_an_epoch_another_batch_size_goes_on_at_the_examples_that_are_not_done(
-    tmp_path, batch_size, step, monkeypatch
-):
+def test_changed_batch_size_continues_at_remaining_examples(tmp_path, batch_size, step, monkeypatch):
     config = tmp_path / "c.yaml"
     config.write_text(IRIS)
     at_block(monkeypatch, 2, interrupt)
@@ -111,7 +109,7 @@ def test_inside_an_epoch_another_batch_size_goes_on_at_the_examples_that_are_not
     assert np.isfinite(summary["history"]["loss"]).all()
 
 
-def test_callbacks_hand_their_memory_on_once_to_one_of_their_type_that_watches_the_same():
+def test_resumed_callback_inherits_state_by_type_and_monitor():
     section = {"optimizer": {"type": "SGD", "learning_rate": 1}, "batch_size": 1}
     section |= dict.fromkeys(("loss", "loss_weights", "metrics", "weighted_metrics"))
 

@@ -45,7 +45,7 @@ def checkpoints(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STACKS)
-def test_a_training_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_path):
+def test_repeatedly_killed_training_matches_uninterrupted(kind, tmp_path):
     config = write(kind, tmp_path, **LONG)
     expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
     run = tmp_path / "killed"
@@ -76,7 +76,7 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_left_alone(kind, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_training_between_two_steps_and_it_goes_on_as_if_left_alone(sent, code, tmp_path):
+def test_signal_stops_between_steps_and_resume_matches(sent, code, tmp_path):
     config = write("dense", tmp_path, **LONG)
     expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
     process = start(tmp_path, config, "--run-dir", "run", "--json")
@@ -96,7 +96,7 @@ def test_a_signal_ends_a_training_between_two_steps_and_it_goes_on_as_if_left_al
 
 
 @pytest.mark.slow
-def test_a_second_ctrl_c_stops_at_once(tmp_path):
+def test_second_ctrl_c_stops_immediately(tmp_path):
     """The step hangs, so that nothing but the second signal can end it."""
     (tmp_path / "hang.py").write_text(
         "import time\n\nimport keras\nimport tensorflow as tf\n\n\n"
@@ -128,7 +128,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_process_on_the_same_run_is_refused_and_the_first_goes_on(tmp_path):
+def test_second_process_on_same_run_is_rejected(tmp_path):
     config = write("dense", tmp_path, **LONG)
     first = start(tmp_path, config, "--run-dir", "run")
     wait_for(lambda: checkpoints(tmp_path / "run"), first)

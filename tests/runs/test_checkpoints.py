@@ -50,7 +50,7 @@ def newest(run):
     return found.epoch
 
 
-def test_a_kill_at_any_operation_of_writing_leaves_a_whole_checkpoint(tmp_path, monkeypatch):
+def test_kill_during_write_leaves_complete_checkpoint(tmp_path, monkeypatch):
     kills = 0
     for last in range(100):
         run = tmp_path / str(last)
@@ -75,7 +75,7 @@ def test_a_kill_at_any_operation_of_writing_leaves_a_whole_checkpoint(tmp_path, 
     assert newest(run) == 3
 
 
-def test_a_checkpoint_is_written_over_a_damaged_one_of_its_name(tmp_path):
+def test_damaged_checkpoint_is_overwritten(tmp_path):
     kept = CheckpointDirectory(tmp_path, keep=3)
     save(kept, 1)
     (save(kept, 2) / "state.json").write_text("{}")
@@ -86,7 +86,7 @@ def test_a_checkpoint_is_written_over_a_damaged_one_of_its_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["arrays.npz", "state.json", "hashes.json"])
 @pytest.mark.parametrize("harm", ["cut", "flipped", "gone"])
-def test_any_damage_is_found(tmp_path, name, harm):
+def test_any_damage_is_detected(tmp_path, name, harm):
     kept = CheckpointDirectory(tmp_path, keep=3)
     save(kept, 1)
     file = save(kept, 2) / name
@@ -103,7 +103,7 @@ def test_any_damage_is_found(tmp_path, name, harm):
     assert damaged[0].startswith("000002-000000000 is damaged (")
 
 
-def test_the_last_few_are_kept_in_the_order_of_what_is_done(tmp_path):
+def test_newest_checkpoints_are_kept(tmp_path):
     kept = CheckpointDirectory(tmp_path, keep=2)
     for epoch, step in ((0, 5), (0, 10), (1, 0), (1_000_000, 0), (1_000_000, 1)):
         kept.save(epoch, step, {"weights": np.zeros(3)}, {})
@@ -112,5 +112,5 @@ def test_the_last_few_are_kept_in_the_order_of_what_is_done(tmp_path):
     assert kept.read_latest()[0].step == 1
 
 
-def test_a_run_without_checkpoints_has_none(tmp_path):
+def test_run_without_checkpoints(tmp_path):
     assert CheckpointDirectory(tmp_path).read_latest() == (None, [])

@@ -49,7 +49,7 @@ def kill_at(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", STACKS)
-def test_a_resumed_training_ends_as_one_left_alone(kind, alone, tmp_path, kill_at, monkeypatch):
+def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, kill_at, monkeypatch):
     config, expected = alone(kind)
     moments = random.Random(kind)
     kill_at(moments.randrange(2, 30))
@@ -68,7 +68,7 @@ def test_a_resumed_training_ends_as_one_left_alone(kind, alone, tmp_path, kill_a
     assert len(manifest["resumed"]) == 2
 
 
-def test_a_finished_run_says_so_and_more_epochs_go_on_from_its_end(tmp_path):
+def test_finished_run_trains_further_only_with_more_epochs(tmp_path):
     config = write("lstm", tmp_path, callbacks=[])
     whole = train(config, tmp_path / "whole")
     run = train(config, tmp_path / "run", "--set", "train.epochs=2")
@@ -81,9 +81,7 @@ def test_a_finished_run_says_so_and_more_epochs_go_on_from_its_end(tmp_path):
     assert "epochs: 4" in (run.path / "config.yaml").read_text()
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
-    alone, tmp_path, kill_at, monkeypatch
-):
+def test_run_killed_before_first_checkpoint_restarts(alone, tmp_path, kill_at, monkeypatch):
     config, expected = alone("dense")
     kill_at(0)
     with pytest.raises(Killed):
@@ -93,7 +91,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_a_run_that_was_killed_after_its_last_step_is_only_completed(alone, tmp_path, monkeypatch):
+def test_run_killed_after_last_step_is_completed(alone, tmp_path, monkeypatch):
     config, expected = alone("dense")
 
     def save(self, path):  # noqa: ARG001
@@ -107,9 +105,7 @@ def test_a_run_that_was_killed_after_its_last_step_is_only_completed(alone, tmp_
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_a_full_disk_ends_training_with_a_clear_error_and_the_checkpoint_before_it_stands(
-    alone, tmp_path, monkeypatch
-):
+def test_full_disk_stops_training_and_keeps_checkpoint(alone, tmp_path, monkeypatch):
     config, expected = alone("conv")
     save, left = np.savez, [4]
 
@@ -133,7 +129,7 @@ def test_a_full_disk_ends_training_with_a_clear_error_and_the_checkpoint_before_
     assert_same(outcome(run.path), expected)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(alone, tmp_path, kill_at, monkeypatch):
+def test_damaged_checkpoint_falls_back_to_previous_with_warning(alone, tmp_path, kill_at, monkeypatch):
     config, expected = alone("dense")
     kill_at(15)
     with pytest.raises(Killed):
@@ -152,7 +148,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(alone, tm
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_a_resume_under_another_config_file_or_version_names_all_that_differs(alone, tmp_path):
+def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
     config, _ = alone("dense")
     run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
     manifest = json.loads((run / "manifest.json").read_text())
@@ -179,7 +175,7 @@ def test_a_resume_under_another_config_file_or_version_names_all_that_differs(al
     assert resume(run, "--allow-changes", *changes[:4]).exit_code == 0
 
 
-def test_the_config_of_a_run_may_be_named_again_where_it_is_the_same(alone, tmp_path):
+def test_resume_accepts_identical_config(alone, tmp_path):
     config, _ = alone("dense")
     run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
     assert invoke("train", config, "--resume", run, "--set", "train.epochs=1").exit_code == 0
@@ -187,7 +183,7 @@ def test_the_config_of_a_run_may_be_named_again_where_it_is_the_same(alone, tmp_
     assert invoke("train", other, "--resume", run).exit_code == 1
 
 
-def test_other_data_are_refused(tmp_path):
+def test_changed_data_is_rejected(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.arange(80.0).reshape(40, 2), y=np.arange(40) % 10)
     config = write("dense", tmp_path)
     data = f"data={{type: npz, path: {tmp_path}/d.npz, features: x, target: y}}"
@@ -211,13 +207,13 @@ def test_other_data_are_refused(tmp_path):
     assert resume(run, "--set", "train.epochs=2", "--allow-changes").exit_code == 0
 
 
-def test_what_is_no_run_cannot_be_resumed(tmp_path):
+def test_non_run_cannot_be_resumed(tmp_path):
     assert problems(resume(tmp_path)) == [("run-directory", None)]
     assert invoke("train").exit_code == 2
     assert invoke("train", "--resume", tmp_path, "--run-dir", tmp_path).exit_code == 2
 
 
-def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
+def test_run_directory_is_locked(alone, tmp_path):
     from layercli.runs.lock import lock_run
 
     config, _ = alone("dense")
@@ -227,7 +223,7 @@ def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
     assert resume(run, "--set", "train.epochs=2").exit_code == 0
 
 
-def test_every_callback_s_memory_is_kept_or_known_to_be_none():
+def test_callback_state_is_kept_or_known_to_be_absent():
     assert set(snapshot.CALLBACK_STATE_ATTRIBUTES) >= {
         CALLBACKS.load(name).type_name() for name in CALLBACKS.names
     }
@@ -243,7 +239,7 @@ def test_every_callback_s_memory_is_kept_or_known_to_be_none():
     ],
     ids=lambda layer: f"{layer.name}",
 )
-def test_a_layer_that_learned_words_knows_them_again(layer):
+def test_vocabulary_is_restored(layer):
     words = np.array(["one two", "two", "three", "é\u2028x"], dtype=object)
     layer.adapt(keras.ops.convert_to_tensor(words, dtype="string"))
     again = type(layer).from_config(layer.get_config() | {"vocabulary": None})
@@ -254,7 +250,7 @@ def test_a_layer_that_learned_words_knows_them_again(layer):
     assert again.get_vocabulary() == layer.get_vocabulary()
 
 
-def test_numbers_that_layers_learned_are_known_again():
+def test_adapted_values_are_restored():
     numbers = np.random.default_rng(0).normal(3, 2, (50, 2)).astype("float32")
     for layer in (keras.layers.Normalization(), keras.layers.Discretization(num_bins=4)):
         again = type(layer).from_config(layer.get_config())

@@ -50,7 +50,7 @@ SAID = {
 }  # fmt: skip
 
 
-def test_every_schedule_and_callback_is_among_them():
+def test_all_schedules_and_callbacks_are_covered():
     assert set(SCHEDULED) == {SCHEDULES.load(name).type_name() for name in SCHEDULES.names}
     said = yaml.safe_dump(list(SAID.values()))
     apart = {"MLflow"}  # is told of a resumed training as of a run of its own
@@ -59,7 +59,7 @@ def test_every_schedule_and_callback_is_among_them():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("said", SAID)
-def test_it_is_resumed_to_the_bit(said, tmp_path, monkeypatch):
+def test_resume_is_bit_exact(said, tmp_path, monkeypatch):
     document = yaml.safe_load(IRIS)
     section = dict(SAID[said])
     document["model"]["dtype"] = section.pop("dtype", None)
