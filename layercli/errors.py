@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from os import PathLike, fspath
@@ -93,21 +92,3 @@ def make_file_error(
 ) -> LayercliError:
     """Return an error with one problem that names a file and no line."""
     return LayercliError(Problem(code=code, message=message, hint=hint, file=fspath(file)))
-
-
-@contextmanager
-def report_write_errors(subject: str, file: str | PathLike[str]) -> Iterator[None]:
-    """Convert an operating system error into a ``cannot-write`` problem.
-
-    Args:
-        subject: A noun phrase for the message, such as "the model".
-        file: The path that is written.
-
-    Raises:
-        LayercliError: The file cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        message = f"Cannot write {subject}: {error.strerror or error}."
-        raise make_file_error(file, "cannot-write", message) from None

@@ -1,7 +1,5 @@
 """The generated command reference in docs/cli.md."""
 
-import json
-
 from layercli.cli import COMMANDS
 from tests.cli_reference import PAGE, render_reference
 from tests.running import invoke

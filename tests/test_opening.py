@@ -35,17 +35,15 @@ def test_a_file_that_was_changed_is_refused(copy, name):
         file.write(b"\n")
     code, message = refusal(copy)
     assert code == "run-directory"
-    assert message == (
-        f"{name} is not the file that the training wrote: its hash in manifest.json is another."
-    )
+    assert message == (f"{name} was modified after training: its SHA-256 does not match manifest.json.")
 
 
 def test_a_layer_file_that_was_changed_is_refused(custom_run, tmp_path):
     copy = shutil.copytree(custom_run.path, tmp_path / "run")
     (copy / "simple_dense.py").write_text("raise SystemExit")
-    assert "simple_dense.py is not the file" in refusal(copy)[1]
+    assert "simple_dense.py was modified" in refusal(copy)[1]
     (copy / "simple_dense.py").unlink()
-    assert refusal(copy) == ("run-directory", "The run has lost its file simple_dense.py.")
+    assert refusal(copy) == ("run-directory", "The file simple_dense.py of the run is missing.")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 3}', "[" * 100_000])
@@ -56,10 +54,10 @@ def test_a_manifest_that_tells_nothing_opens_no_run(copy, text):
 
 
 def test_what_is_no_finished_run_is_named(copy, tmp_path):
-    assert "is no run directory" in refusal(tmp_path / "none")[1]
+    assert "is not a run directory" in refusal(tmp_path / "none")[1]
     assert refusal("x" * 5000)[0] == "run-directory"
     (copy / "manifest.json").unlink()
-    assert refusal(copy)[1] == "This is no finished run: it has no manifest.json."
+    assert refusal(copy)[1] == "This is not a finished run: it has no manifest.json."
 
 
 def test_an_old_model_is_refused_with_the_way_to_convert_it():
@@ -71,7 +69,7 @@ def test_an_old_model_is_refused_with_the_way_to_convert_it():
 
 
 def test_a_damaged_model_with_a_hash_that_fits_is_a_clear_problem(copy):
-    from layercli.runs.directory import hash_file
+    from layercli.io.paths import hash_file
 
     model = copy / "model.keras"
     model.write_bytes(model.read_bytes()[:1000])

@@ -15,6 +15,7 @@ import layercli
 from layercli import api
 from layercli.data.readers.registry import load_dataset
 from layercli.errors import LayercliError
+from layercli.io.atomic import stage_file, write_json
 from layercli.runs import directory as runs
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import SourceText
@@ -172,7 +173,7 @@ def test_only_an_empty_run_directory_is_discarded(tmp_path):
 
 def test_a_staged_file_appears_whole_with_the_usual_permissions(tmp_path):
     target = tmp_path / "model.keras"
-    with runs.stage_file(target) as staging:
+    with stage_file(target) as staging:
         staging.write_text("all")
         assert not target.exists()
         assert (staging.parent, staging.suffix) == (tmp_path, ".keras")
@@ -190,7 +191,7 @@ def stop_after(_, error):
 def test_a_staged_file_that_fails_leaves_nothing_and_the_older_one(tmp_path, error):
     target = tmp_path / "summary.json"
     target.write_text("older")
-    with pytest.raises(error), runs.stage_file(target) as staging:
+    with pytest.raises(error), stage_file(target) as staging:
         stop_after(staging.write_text("half"), error)
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
     assert target.read_text() == "older"
@@ -198,7 +199,7 @@ def test_a_staged_file_that_fails_leaves_nothing_and_the_older_one(tmp_path, err
 
 def test_json_that_json_lacks_is_refused_and_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
-        runs.write_json(tmp_path / "summary.json", {"loss": math.nan})
+        write_json(tmp_path / "summary.json", {"loss": math.nan})
     assert list(tmp_path.iterdir()) == []
 
 

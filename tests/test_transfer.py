@@ -164,7 +164,7 @@ def test_where_no_layer_fits_it_is_refused(source, tmp_path):
         (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is no file of weights"),
         (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is no file of weights"),
         (lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999), "unreadable-file", "holds no weights"),
-        (lambda path: path.mkdir(), "run-directory", "no run directory"),
+        (lambda path: path.mkdir(), "run-directory", "not a run directory"),
     ],
 )  # fmt: skip
 def test_what_holds_no_weights_is_refused(tmp_path, make, code, said):
@@ -180,7 +180,7 @@ def test_a_run_that_was_changed_gives_no_weights(source, tmp_path):
     copy = shutil.copytree(source, tmp_path / "copy")
     with (copy / "model.keras").open("ab") as file:
         file.write(b"\n")
-    with pytest.raises(LayercliError, match="not the file that the training wrote"):
+    with pytest.raises(LayercliError, match="was modified after training"):
         api.build(target(tmp_path, copy))
 
 

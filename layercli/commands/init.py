@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
-from layercli.errors import report_write_errors
+from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.config_template import AXES, SHAPES, Start, config_text, table_start
 from layercli.reports.console import console, print_json
-from layercli.runs import directory as runs
 
 
 class KindChoice(StrEnum):
@@ -75,8 +74,8 @@ def command(
         start, note = _inspect_data(Path(data), path, name, target, str(size))
     else:
         start = _collect_answers(name, kind, shape, classes, str(size), should_ask=is_interactive(json))
-    with report_write_errors("the config", output):
-        runs.write_text(path, config_text(start))
+    with report_write_errors("The config", output):
+        write_text(path, config_text(start))
     if json:
         print_json({"ok": True, "output": output, "note": note, "problems": []})
         return

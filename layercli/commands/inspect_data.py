@@ -9,11 +9,11 @@ import typer
 
 from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.errors import ExitCode, has_errors, make_file_error, report_write_errors
+from layercli.errors import ExitCode, has_errors, make_file_error
+from layercli.io.atomic import report_write_errors, stage_file
 from layercli.reports.console import console, print_json
 from layercli.reports.data_summary import data_json, print_data
 from layercli.reports.problems import print_problems, problems_json
-from layercli.runs import directory as runs
 from layercli.workflows.dataset import check_dataset
 from layercli.workflows.preflight import require_data
 
@@ -57,7 +57,7 @@ def command(
         print_data(console(), *summary)
         print_problems(console(), problems)
     if sheet is not None:
-        with report_write_errors("the picture", sheet), runs.stage_file(Path(sheet)) as staging:
+        with report_write_errors("The picture", sheet), stage_file(Path(sheet)) as staging:
             if not write_contact_sheet(report.dataset, staging):
                 raise make_file_error(config, "unreadable-data", "The data contains no images.")
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)

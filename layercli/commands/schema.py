@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from layercli.commands.options import JsonOption
-from layercli.errors import report_write_errors
+from layercli.io.atomic import report_write_errors, write_text
 from layercli.json_schema import config_schema
-from layercli.runs import directory as runs
 
 
 def command(
@@ -27,5 +26,5 @@ def command(
     if output is None:
         sys.stdout.write(text)
         return
-    with report_write_errors("the schema", output):
-        runs.write_text(Path(output), text)
+    with report_write_errors("The schema", output):
+        write_text(Path(output), text)

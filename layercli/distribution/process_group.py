@@ -1,34 +1,35 @@
-"""The processes of a local group: started together, watched, begun again from the last checkpoint, ended together."""
+"""A local group of processes that train one model: started together, watched, restarted and ended together."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
 from layercli.distribution.cluster import TF_CONFIG, list_local_gpus
 from layercli.distribution.run_paths import RUN_FILE_VARIABLE
+from layercli.processes.supervisor import Supervisor
 from layercli.runs.directory import MANIFEST
 from layercli.source.nodes import sanitize_text
 
 _POLL_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 5.0
-"""Seconds in which the others notice that one has ended."""
+"""Seconds for the other processes to notice that one has ended."""
 _SHUTDOWN_SECONDS: Final = 60.0
-"""Seconds that members have to finish their step and keep a checkpoint."""
+"""Seconds for the processes to finish their step and save a checkpoint."""
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_KILLED: Final = -9
+"""Exit code of a process that SIGKILL ended."""
 
 
 class ProcessGroup:
@@ -39,14 +40,14 @@ class ProcessGroup:
         self._size = size
         self._restarts = restarts
         self._is_json = "--json" in arguments
-        self._processes: list[subprocess.Popen[str]] = []
+        self._supervisor = Supervisor()
         self._readers: list[threading.Thread] = []
         self._stop_signal: signal.Signals | None = None
         self._json_lines: list[str] = []
-        """Lines of the first member's JSON, which is printed when the group is done."""
+        """Lines of the first process's JSON, which is printed when the group has ended."""
 
     def run(self) -> int:
-        """Train, beginning again as often as is allowed; the exit code."""
+        """Train, with as many restarts as allowed, and return the exit code."""
         previous_handlers = {number: signal.signal(number, self._handle_signal) for number in _STOP_SIGNALS}
         try:
             with tempfile.TemporaryDirectory(prefix="layercli-") as directory:
@@ -57,27 +58,27 @@ class ProcessGroup:
 
     def _run_attempts(self, run_file: Path) -> int:
         arguments = self._arguments
-        for attempt in range(self._restarts + 1):
+        for restarts_left in reversed(range(self._restarts + 1)):
             self._start_processes(arguments, run_file)
             code = self._wait_for_exit()
-            if code >= 0 or self._stop_signal is not None or attempt == self._restarts:
-                sys.stdout.writelines(self._json_lines)
             if code >= 0 or self._stop_signal is not None:
-                return abs(code) if code >= 0 else 128 - code
+                sys.stdout.writelines(self._json_lines)
+                return code if code >= 0 else 128 - code
             arguments = self._build_resume_arguments(run_file)
-            if attempt < self._restarts:
-                restarts_left = self._restarts - attempt - 1
+            if restarts_left:
+                position = "the last checkpoint" if "--resume" in arguments else "the beginning"
                 self._print_message(
-                    f"A worker was ended by {signal.Signals(-code).name}; the group begins again "
-                    f"{'from the last checkpoint' if '--resume' in arguments else 'from the beginning'} ({restarts_left} times left)."
+                    f"A worker was ended by {signal.Signals(-code).name}; the group restarts from {position} "
+                    f"({restarts_left - 1} restarts left)."
                 )
+        sys.stdout.writelines(self._json_lines)
         self._print_message(f"A worker was ended again, after {self._restarts} restarts.")
         return 1
 
     def _start_processes(self, arguments: Sequence[str], run_file: Path) -> None:
         addresses = [f"127.0.0.1:{port}" for port in find_free_ports(self._size)]
         gpus = list_local_gpus()
-        self._processes, self._readers, self._json_lines = [], [], []
+        self._supervisor, self._readers, self._json_lines = Supervisor(), [], []
         for rank in range(self._size):
             task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
             environment = os.environ | {
@@ -87,22 +88,14 @@ class ProcessGroup:
             }
             if gpus:
                 environment["CUDA_VISIBLE_DEVICES"] = gpus[rank % len(gpus)]
-            process = subprocess.Popen(  # noqa: S603 - this Python, and ourselves
-                [sys.executable, "-m", "layercli", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment,
-                start_new_session=True,  # Ctrl-C reaches us alone; we pass it on
-                preexec_fn=_end_with_parent(),
+            process = self._supervisor.start(
+                "layercli", arguments, environment=environment, should_end_with_parent=True
             )
-            self._processes.append(process)
             self._copy_output(process.stdout, None if self._is_json else sys.stdout, rank)
             self._copy_output(process.stderr, sys.stderr, rank)
 
     def _copy_output(self, pipe: IO[str] | None, out: IO[str] | None, rank: int) -> None:
-        """Copy what a member says, behind its number; a JSON document is kept whole."""
+        """Copy the output of a process line by line, after its rank; collect a JSON document instead."""
         assert pipe is not None
 
         def read() -> None:
@@ -119,52 +112,28 @@ class ProcessGroup:
         self._readers.append(reader)
 
     def _wait_for_exit(self) -> int:
-        """The exit code of the group: of who ended badly first; negative where that was a signal that we did not send."""
-        is_signal_sent = False
-        while not any(process.poll() for process in self._processes) and None in self._exit_codes():
-            if self._stop_signal is not None and not is_signal_sent:
-                is_signal_sent = True
-                self._send_signal(self._stop_signal)
-                self._wait_for_all(_SHUTDOWN_SECONDS)
+        """Return the exit code of the group: that of the first failure, negative for a signal from elsewhere."""
+        while None in (codes := self._supervisor.exit_codes()) and not any(codes):
+            if self._stop_signal is not None:
+                self._supervisor.send_signal(self._stop_signal)
+                self._supervisor.wait(_SHUTDOWN_SECONDS)
                 break
             time.sleep(_POLL_SECONDS)
-        self._wait_for_all(_GRACE_SECONDS)  # the others fail with it, or have the same to say
-        codes = self._exit_codes()
-        self._terminate_all()
+        self._supervisor.wait(_GRACE_SECONDS)  # the others fail as a result, or report the same
+        ended = [code for code in self._supervisor.exit_codes() if code is not None]
+        self._supervisor.stop(_GRACE_SECONDS)
         for reader in self._readers:
             reader.join(timeout=5)
-        ended = [code for code in codes if code is not None]
         killed = [code for code in ended if code < 0]
-        return killed[0] if killed else max(ended, default=-signal.SIGKILL)
-
-    def _exit_codes(self) -> list[int | None]:
-        return [process.poll() for process in self._processes]
-
-    def _wait_for_all(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while None in self._exit_codes() and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-
-    def _send_signal(self, number: signal.Signals) -> None:
-        for process in self._processes:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    process.send_signal(number)
-
-    def _terminate_all(self) -> None:
-        self._send_signal(signal.SIGTERM)
-        self._wait_for_all(_GRACE_SECONDS)
-        self._send_signal(signal.SIGKILL)
-        for process in self._processes:
-            process.wait()
+        return killed[0] if killed else max(ended, default=_KILLED)
 
     def _build_resume_arguments(self, run_file: Path) -> list[str]:
-        """The arguments that go on with the run; those that begin it anew where nothing of it has been kept."""
+        """Return the arguments that resume the run; the original ones if nothing was saved."""
         if not run_file.exists():
             return self._arguments
         run = Path(run_file.read_text(encoding="utf-8"))
         if not (run / MANIFEST).exists():
-            shutil.rmtree(run, ignore_errors=True)  # our first process made it, and was ended at once
+            shutil.rmtree(run, ignore_errors=True)  # our first process created it, and ended at once
             return self._arguments
         kept_options = [text for text in self._arguments if text in ("--json", "--trust", "--quiet", "-q")]
         return ["train", "--resume", str(run), *kept_options]
@@ -177,6 +146,7 @@ class ProcessGroup:
 
 
 def find_free_ports(count: int) -> list[int]:
+    """Return TCP ports of this machine that nobody uses."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -185,11 +155,3 @@ def find_free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """Have the system end a member when its parent is killed, where it can (Linux)."""
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None)
-    return lambda: library.prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from layercli import runtime
-from layercli.runs.directory import write_text
+from layercli.io.atomic import write_text
 
 RUN_FILE_VARIABLE = "LAYERCLI_RUN_FILE"
 """A file into which the first process of a group writes its run directory, for who started the group."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layercli.runs.directory import CHECKPOINTS, hash_file, read_umask, sync_to_disk
+from layercli.io.atomic import read_umask, sync_to_disk
+from layercli.io.paths import hash_file
+from layercli.runs.directory import CHECKPOINTS
 
 _ARRAYS_FILE, _STATE_FILE, _HASHES_FILE = "arrays.npz", "state.json", "hashes.json"
 _NAME_PATTERN = re.compile(r"(\d{6,})-(\d{9,})")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import write_bytes, write_text
 from layercli.source.dump import to_yaml
 
 RUNS_ROOT = Path("runs")
@@ -24,8 +21,6 @@ CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
 """In that folder: held by the process that trains."""
 LATEST = "latest"
-_STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
-"""How files are named while they are written."""
 
 
 def create_run(name: str, run_dir: str | None) -> Path:
@@ -77,13 +72,6 @@ def discard_run(run: Path) -> None:
         run.rmdir()
 
 
-def remove_partial_files(run: Path) -> None:
-    """Remove what a training that was killed has left half written."""
-    for path in run.iterdir():
-        if _STAGED_NAME.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
-
-
 def update_latest_link(run: Path) -> None:
     """Let ``runs/latest`` be this run, where it lies under ``runs/``."""
     with suppress(OSError, ValueError):  # a file system may lack such links
@@ -94,46 +82,6 @@ def update_latest_link(run: Path) -> None:
             staging.replace(RUNS_ROOT / LATEST)
         finally:
             staging.unlink(missing_ok=True)
-
-
-def sync_to_disk(path: Path) -> None:
-    """Have a file, or the entries of a directory, on disk before going on."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:  # a directory, on a system that cannot
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def stage_file(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    staging = Path(name)
-    try:
-        yield staging
-        with staging.open("rb+") as file:
-            os.fsync(file.fileno())
-        staging.chmod(0o666 & ~read_umask())
-        staging.replace(path)
-        sync_to_disk(path.parent)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, all of it or nothing."""
-    with stage_file(path) as staging:
-        staging.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file, all of it or nothing."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
@@ -147,36 +95,7 @@ def write_config(run: Path, valid: ValidConfig, name: str = CONFIG) -> None:
     for relative_path, file in valid.code_files.items():
         target = run / relative_path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with stage_file(target) as staging:
-            staging.write_bytes(file.read_bytes())
-
-
-def write_json_lines(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
-    """Write a file of a line of JSON for each document, all of it or nothing."""
-    write_text(path, "".join(map(_format_json_line, documents)))
-
-
-def append_json_line(path: Path, document: Mapping[str, Any]) -> None:
-    """Add a line of JSON to a file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_format_json_line(document))
-
-
-def _format_json_line(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_umask() -> int:
-    """What permissions new files of this process lack."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        write_bytes(target, file.read_bytes())
 
 
 def _make_directory_error(path: Path, message: str, hint: str | None) -> LayercliError:

@@ -1,4 +1,4 @@
-"""What a run was made with and of: written when it starts, completed when it ends."""
+"""The manifest of a run: versions, settings and hashes, written at the start and completed at the end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, hash_file, write_json
+from layercli.io.atomic import write_json
+from layercli.io.paths import hash_file
+from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
 from layercli.version import __version__
 
+_MAX_BYTES = 64 << 20
+"""Largest size of a manifest."""
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
 
 
 def collect_versions() -> dict[str, str]:
-    """Of layercli, Python and the packages that training rests on."""
+    """Return the versions of layercli, Python and the packages that training depends on."""
     from importlib.metadata import version
 
     return {
@@ -31,7 +35,7 @@ def collect_versions() -> dict[str, str]:
 def create_manifest(
     valid: ValidConfig, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The manifest of a run that starts: versions, seed, command line, how it is executed, data."""
+    """Return the manifest of a run that starts: versions, seed, command line, execution, data."""
     return {
         "versions": collect_versions(),
         "platform": platform.platform(),
@@ -48,9 +52,9 @@ def create_manifest(
 def write_manifest(
     run: Path, manifest: Mapping[str, Any], *, is_finished: bool = False, excluded: str | None = None
 ) -> None:
-    """Write the manifest with the hashes of the files that are there; checkpoints have their own.
+    """Write the manifest with the hashes of the present files, except checkpoints, which have their own.
 
-    The hash of a model stands there once the run has ``finished``, and not before.
+    The hash of the model is written only if the run ``is_finished``.
     """
     excluded_names = {CHECKPOINTS, MANIFEST, excluded} | (set() if is_finished else {MODEL})
     files = {
@@ -62,29 +66,38 @@ def write_manifest(
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
-    """The manifest of a run.
+    """Return the manifest of a run.
 
     Raises:
-        LayercliError: there is none, or it cannot be read.
+        LayercliError: It is missing, or cannot be read.
     """
-    try:
-        manifest = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
-        if isinstance(manifest["files"], dict):
-            return dict(manifest)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    message = f"This is no run that was begun: it has no {MANIFEST} that can be read."
-    hint = "Name the directory of a training, such as runs/digits/1; `layercli runs` lists them."
+    manifest = load_manifest(run)
+    if manifest is not None and isinstance(manifest.get("files"), dict):
+        return manifest
+    message = f"This is not the directory of a started run: it has no readable {MANIFEST}."
+    hint = "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
     raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run)))
 
 
+def load_manifest(run: Path) -> dict[str, Any] | None:
+    """Return the manifest of a run; None if it is missing, too large or not a JSON object."""
+    path = run / MANIFEST
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            return None
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def is_finished(manifest: Mapping[str, Any]) -> bool:
-    """Whether the run came to its end: the last thing it does is to write its model's hash here."""
+    """Return whether the run is finished: its last action is to write its model's hash into the manifest."""
     return MODEL in manifest["files"]
 
 
 def find_changed_files(run: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Those of the named files of a run that are not what was written."""
+    """Return the names of files that are missing or differ from their hash in the manifest."""
     return [
         name
         for name in names

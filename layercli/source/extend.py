@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from layercli.errors import LayercliError
+from layercli.io.paths import describe_missing_file
 from layercli.source.load import MAX_DEPTH, MAX_NODES, STDIN, load_yaml
 from layercli.source.nodes import YamlNode, normalize_type_name, problem_at, quote_value, sanitize_text
 
@@ -72,14 +73,10 @@ def _find_base(own: YamlNode, extends_node: YamlNode, chain: list[tuple[Path, st
             f"`extends` is {quote_value(extends_node.value)}; a config is a file that ends in .yaml or .yml."
         )
         raise _extends_error(extends_node, message, example)
-    try:
-        is_regular, exists = path.is_file(), path.exists()
-    except (OSError, ValueError):  # a name too long, or with a character that no name has
-        is_regular = exists = False
-    if not is_regular:
-        what = "is no regular file" if exists else "does not exist"
+    reason = describe_missing_file(path)
+    if reason is not None:
         hint = "Check the name; it is relative to the file in which it stands."
-        raise _extends_error(extends_node, f"{shown}, which this file extends, {what}.", hint)
+        raise _extends_error(extends_node, f"{shown}, which this file extends, {reason}.", hint)
     loaded_paths = [place for place, _ in chain]
     if path.resolve() in loaded_paths:
         cycle = [name for _, name in chain[loaded_paths.index(path.resolve()) :]]

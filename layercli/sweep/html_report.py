@@ -5,9 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from layercli.sweep.importance import compute_importances
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import silence_optuna
+from layercli.sweep.trials import compute_importances, silence_optuna
 
 if TYPE_CHECKING:
     import optuna

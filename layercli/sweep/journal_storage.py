@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from optuna.storages import JournalStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages._heartbeat import BaseHeartbeat
@@ -14,41 +14,41 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import TrialState
 
+from layercli.io.lock import is_locked, make_lock
+from layercli.sweep.trials import MAX_RETRIES, find_owner
+
 if TYPE_CHECKING:
     import optuna
+    from filelock import BaseFileLock
     from optuna.trial import FrozenTrial
 
 _HEARTBEAT_SECONDS = 1
-"""Seconds between two looks at whether a process is alive; nothing is written."""
+"""Seconds between two checks whether a process is alive; nothing is written."""
 
 
-def open_journal(path: Path, *, most_tries: int) -> JournalStorage:
-    """The storage at ``path``; the lock files beside it hold nothing."""
-    backend = JournalFileBackend(str(path), lock_obj=_FileLock(path))
-    return _LockingJournalStorage(backend, path.with_name("running.lock"), most_tries)
+def open_journal(path: Path) -> JournalStorage:
+    """Return the storage at ``path``; its lock files are in the same folder."""
+    backend = JournalFileBackend(str(path), lock_obj=_JournalLock(path))
+    return _LockingJournalStorage(backend, path.parent / "running")
 
 
-class _FileLock(BaseJournalFileLock):
-    """The system's lock on a file, which it frees when its holder dies."""
+class _JournalLock(BaseJournalFileLock):
+    """Optuna's view of the lock on the journal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock_file: IO[bytes] | None = None
+        self._lock = make_lock(path.with_name("journal.lock"))
 
     def acquire(self) -> bool:
-        lock_file = self._path.with_name("journal.lock").open("ab")
-        fcntl.flock(lock_file, fcntl.LOCK_EX)
-        self._lock_file = lock_file
+        self._lock.acquire()
         self._truncate_partial_line()
         return True
 
     def release(self) -> None:
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        self._lock.release()
 
     def _truncate_partial_line(self) -> None:
-        """Cut off what a process had half written when it died; nobody else writes now."""
+        """Remove the half-written line of a process that crashed; this process holds the lock."""
         with self._path.open("rb+") as file:
             end = file.seek(0, os.SEEK_END)
             while end > 0:
@@ -63,41 +63,45 @@ class _FileLock(BaseJournalFileLock):
 
 
 class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
-    """A running trial is a byte of a file that its process has locked; the system frees it when the process dies."""
+    """A journal in which a process locks a file for each trial that it runs; the system frees it after a crash."""
 
-    def __init__(self, backend: JournalFileBackend, locks: Path, most_tries: int) -> None:
+    def __init__(self, backend: JournalFileBackend, locks_folder: Path) -> None:
         super().__init__(backend)
-        self._locks_path = locks
-        self._locks_handle: int | None = None
-        self._own_trial_ids: set[int] = set()
-        self._retry_callback = RetryHeartbeatStaleTrialCallback(max_retry=most_tries)
-
-    def _open_locks(self) -> int:
-        if self._locks_handle is None:
-            # Never closed: that would free all locks that this process has on the file.
-            self._locks_handle = os.open(self._locks_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        return self._locks_handle
+        locks_folder.mkdir(exist_ok=True)
+        self._locks_folder = locks_folder
+        self._own_locks: dict[int, BaseFileLock] = {}
+        """Locks of running trials of this process, by trial id."""
+        self._retry_callback = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
 
     def record_heartbeat(self, trial_id: int) -> None:
-        if trial_id not in self._own_trial_ids:
-            fcntl.lockf(self._open_locks(), fcntl.LOCK_EX, 1, trial_id)
-            self._own_trial_ids.add(trial_id)
+        if trial_id not in self._own_locks:
+            # Shared: a different thread may finish the trial.
+            lock = make_lock(self._lock_path(trial_id), is_shared_by_threads=True)
+            lock.acquire()
+            self._own_locks[trial_id] = lock
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        is_set = super().set_trial_state_values(trial_id, state, values)
+        if is_set and state.is_finished():
+            if (lock := self._own_locks.pop(trial_id, None)) is not None:
+                lock.release()
+            with suppress(OSError):  # Windows cannot remove an open file
+                self._lock_path(trial_id).unlink(missing_ok=True)
+        return is_set
+
+    def _lock_path(self, trial_id: int) -> Path:
+        return self._locks_folder / f"{trial_id}.lock"
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
         return [trial._trial_id for trial in running if self._is_dead(trial)]
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
-        from layercli.sweep.study import find_owner
-
-        if trial._trial_id in self._own_trial_ids or find_owner(trial) is None:
-            return False  # it has only just begun, and not locked its byte yet
-        try:
-            fcntl.lockf(self._open_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, trial._trial_id)
-        except OSError:
-            return False
-        fcntl.lockf(self._open_locks(), fcntl.LOCK_UN, 1, trial._trial_id)
-        return True
+        if trial._trial_id in self._own_locks or find_owner(trial) is None:
+            return False  # an owner is recorded after its lock
+        return not is_locked(self._lock_path(trial._trial_id))
 
     def get_heartbeat_interval(self) -> int | None:
         return _HEARTBEAT_SECONDS

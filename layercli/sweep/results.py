@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, require_valid
 from layercli.errors import LayercliError
+from layercli.io.atomic import write_text
 from layercli.runs import directory as runs
 from layercli.sweep.html_report import render_report_page
-from layercli.sweep.importance import compute_importances
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, tally_trials
+from layercli.sweep.trials import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, compute_importances, tally_trials
 
 if TYPE_CHECKING:
     import optuna
@@ -73,7 +73,7 @@ def build_trial_config(plan: SweepPlan, study: optuna.Study, number: int) -> Val
 def write_results(plan: SweepPlan, study: optuna.Study, directory: Path, number: int) -> None:
     """Write the best config, which trains by itself, and the page with the plots."""
     runs.write_config(directory, build_trial_config(plan, study, number), BEST_CONFIG)
-    runs.write_text(directory / REPORT_PAGE, render_report_page(plan, study))
+    write_text(directory / REPORT_PAGE, render_report_page(plan, study))
 
 
 def summarize_sweep(plan: SweepPlan, study: optuna.Study, directory: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 
 from layercli.schema.component import Component
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import count_earlier_trials
+from layercli.sweep.trials import count_earlier_trials
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import (
+from layercli.sweep.trials import (
     EPOCH_KEY,
     PROBLEM_KEY,
     RUN_KEY,

@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from layercli.check import check_config
-from layercli.errors import Problem, report_write_errors
-from layercli.runs.directory import stage_file
+from layercli.errors import Problem
+from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.source.load import YamlLoader, split_lines
 
 _SUGGESTION_PATTERN = re.compile(r"Did you mean `([^`]+)`\?")
@@ -59,10 +59,9 @@ def write_fixed_file(file: str, text: str) -> None:
         LayercliError: The file cannot be written.
     """
     path = Path(file).resolve()  # a link stays a link
-    with report_write_errors("the file", file):
+    with report_write_errors("The file", file):
         mode = path.stat().st_mode
-        with stage_file(path) as staging:
-            staging.write_bytes(text.encode())
+        write_bytes(path, text.encode())
         path.chmod(mode)
 
 

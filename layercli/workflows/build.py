@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem, report_write_errors
-from layercli.runs import directory as runs
+from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import report_write_errors, stage_file
 from layercli.workflows.initial_weights import load_initial_weights
 from layercli.workflows.preflight import require_memory, require_trust
 
@@ -64,7 +64,7 @@ def save_model(model: Any, target: Path) -> None:
     Raises:
         LayercliError: The file cannot be written.
     """
-    with report_write_errors("the model", target), runs.stage_file(target) as staging:
+    with report_write_errors("The model", target), stage_file(target) as staging:
         model.save(staging)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.config.data.files import Python
-from layercli.errors import make_file_error, report_write_errors
-from layercli.runs.directory import stage_file
+from layercli.errors import make_file_error
+from layercli.io.atomic import report_write_errors, stage_file, write_bytes
 
 EXPORT_SUFFIXES = {
     "keras": ".keras",
@@ -46,7 +46,7 @@ def stage_output(target: Path, format_name: str) -> Iterator[Path]:
     Raises:
         LayercliError: The output cannot be written.
     """
-    with report_write_errors("the export", target):
+    with report_write_errors("The export", target):
         if EXPORT_SUFFIXES[format_name]:
             with stage_file(target) as staging:
                 yield staging
@@ -92,7 +92,6 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
                 raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        with stage_file(target) as staging:
-            staging.write_bytes(content)
+        write_bytes(target, content)
         copied.append(target)
     return copied

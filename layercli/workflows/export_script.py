@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from layercli.check import check_config, require_valid
-from layercli.errors import LayercliError, make_file_error, report_write_errors
-from layercli.runs.directory import MANIFEST, MODEL, stage_file
+from layercli.errors import LayercliError, make_file_error
+from layercli.io.atomic import report_write_errors, write_bytes
+from layercli.runs.directory import MANIFEST, MODEL
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import Files, unsaid, write_script
 from layercli.workflows.build import build_model
@@ -109,5 +110,5 @@ def _install_file(source: Path, target: Path) -> None:
     Raises:
         LayercliError: The file cannot be written.
     """
-    with report_write_errors("the export", target), stage_file(target) as staging:
-        staging.write_bytes(source.read_bytes())
+    with report_write_errors("The export", target):
+        write_bytes(target, source.read_bytes())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.errors import LayercliError, has_errors, make_file_error, report_write_errors
+from layercli.errors import LayercliError, has_errors, make_file_error
 from layercli.importing.archive import Archive, foreign_modules, read_model
 from layercli.importing.block_detection import fold
 from layercli.importing.flatten import Leaf, leaves_of, leaves_of_config
@@ -17,6 +17,7 @@ from layercli.importing.keras_graph import Described
 from layercli.importing.read_model import read_stack
 from layercli.importing.train_section import train_section
 from layercli.importing.write_config import output_names, write
+from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.import_report import Imported
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
@@ -75,8 +76,8 @@ def import_model(model: str, config: Path, *, weights: Path | None = None, trust
         raise AssertionError("the written config describes different layers")
     comparison = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
     text = write(stack, blocks, name=name, train=train, weights=None if weights is None else weights.name)
-    with report_write_errors("the config", config):
-        runs.write_text(config, text)
+    with report_write_errors("The config", config):
+        write_text(config, text)
     if comparison.largest_difference is None:
         problems.append(not_run(comparison.skip_reason))
     all_problems = [in_file(archive.path, problem) for problem in problems] + valid.check_result.problems

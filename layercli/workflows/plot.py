@@ -6,9 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from layercli.check import ValidConfig
-from layercli.errors import report_write_errors
+from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.plot.render import plot
-from layercli.runs import directory as runs
 
 
 class ThemeName(StrEnum):
@@ -28,5 +27,5 @@ def write_plot(path: str, valid: ValidConfig, *, unfold: bool, theme: ThemeName)
     content = plot(
         valid.shapes, target.suffix, title=valid.check_result.name, unfold=unfold, theme=theme.value
     )
-    with report_write_errors("the picture", path), runs.stage_file(target) as staging:
-        staging.write_bytes(content)
+    with report_write_errors("The picture", path):
+        write_bytes(target, content)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from layercli.errors import LayercliError, Problem, make_file_error
-from layercli.runs.directory import stage_file
+from layercli.io.atomic import stage_file
 from layercli.workflows.finished_run import FinishedRun
 
 DEFAULT_BATCH_SIZE = 128
@@ -51,5 +51,5 @@ def predict_to_file(
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise make_file_error(output, "cannot-write", f"Cannot write the predictions: {reason}.") from None
+        raise make_file_error(output, "cannot-write", f"The predictions cannot be written: {reason}.") from None
     return {"ok": True, "run": str(finished_run.path), "examples": rows, "output": output, "problems": []}

@@ -13,6 +13,7 @@ from typing import Any, Final
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import remove_partial_files, write_text
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
@@ -114,7 +115,7 @@ def resume_run(
         return summary
     require_trainable(valid, trust=trust)
     with lock_run(run), report_disk_errors(run, valid):
-        runs.remove_partial_files(run)
+        remove_partial_files(run)
         checkpoint = _load_last_checkpoint(resumable, progress)
         position = (
             {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
@@ -185,7 +186,7 @@ def _train_from_checkpoint(
     try:
         return training_run.execute(progress, is_interruptible=is_interruptible)
     except IncompatibleSnapshotError as error:
-        runs.write_text(run / runs.CONFIG, previous_config)
+        write_text(run / runs.CONFIG, previous_config)
         manifests.write_manifest(run, resumable.manifest)
         message = f"The checkpoint is from a different model: {error}."
         hint = (

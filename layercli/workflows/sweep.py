@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.reports.sweep import SweepProgress
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.study import (
-    find_owner,
-    identify_process,
-    make_sweep_directory,
-    open_study,
-    retry_trial,
-    tally_trials,
-)
+from layercli.sweep.study import make_sweep_directory, open_study
+from layercli.sweep.trials import find_owner, identify_process, retry_trial, tally_trials
 from layercli.sweep.worker_pool import WorkerPool, handle_termination
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.distribution.run_paths import publish_run_path
+from layercli.io.atomic import write_json
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
@@ -47,7 +48,7 @@ def train_new_run(
             with report_disk_errors(run, valid, is_resumable=False):
                 inputs = load_training_inputs(valid, progress, should_load_weights=True, trust=trust)
                 runs.write_config(run, valid)
-                runs.write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
+                write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
                 from layercli.engine.training.execution_plan import plan_execution
 
                 execution = plan_execution(valid, inputs.splits.train)

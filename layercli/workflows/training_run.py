@@ -14,6 +14,7 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import Problem, make_file_error
+from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.reports.console import finite
 from layercli.reports.progress import Silent
 from layercli.runs import directory as runs
@@ -120,7 +121,7 @@ class TrainingRun:
             fitted = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
             summary = self._summarize(fitted)
-            runs.write_json(self.run_dir / runs.SUMMARY, finite(summary))
+            write_json(self.run_dir / runs.SUMMARY, finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
         return summary
 
@@ -151,9 +152,7 @@ class TrainingRun:
             None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
             self.changes,
         )
-        runs.write_json_lines(
-            self.run_dir / runs.HISTORY, [finite(record) for record in self._earlier_records]
-        )
+        write_json_lines(self.run_dir / runs.HISTORY, [finite(record) for record in self._earlier_records])
         with progress:
             for record in self._earlier_records:
                 progress.epoch(record)
@@ -215,7 +214,7 @@ class HistoryWriter:
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
-        runs.append_json_line(self._history, finite(record))
+        append_json_line(self._history, finite(record))
         self._show_epoch(record)
 
 

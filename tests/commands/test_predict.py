@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from pyarrow import csv as arrow_csv
 
-from layercli.workflows.predict import PREDICTION_SUFFIXES
 from layercli.data.predictions import PREDICTION_WRITERS
 from layercli.runs.directory import READER_STATE
+from layercli.workflows.predict import PREDICTION_SUFFIXES
 from tests.running import invoke, problems, train, write_config
 
 RNG = np.random.default_rng(0)

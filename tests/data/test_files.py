@@ -125,9 +125,9 @@ def test_a_pipe_or_folder_is_no_file(place):
     os.mkfifo(place / "pipe.csv")
     assert (
         refusal(type="npz", path="folder.npz", target="y", features="x")[1]
-        == "folder.npz is no regular file."
+        == "folder.npz is not a regular file."
     )
-    assert refusal(type="csv", path="pipe.csv", target="y")[1] == "pipe.csv is no regular file."
+    assert refusal(type="csv", path="pipe.csv", target="y")[1] == "pipe.csv is not a regular file."
     assert refusal(type="csv", path="*.none", target="y")[1] == "No file fits *.none."
 
 

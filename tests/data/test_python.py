@@ -129,7 +129,7 @@ def test_a_run_keeps_the_file_and_goes_anywhere_with_it(place, tmp_path_factory)
     assert invoke("predict", moved, "-i", "new.npy", "-o", "p.csv", "--trust").exit_code == 0
     (moved / "given_data.py").write_text(CODE + "# another\n")
     document = json.loads(invoke("evaluate", moved, "--json", "--trust").stdout)
-    assert "given_data.py is not the file that the training wrote" in document["problems"][0]["message"]
+    assert "given_data.py was modified after training" in document["problems"][0]["message"]
 
 
 def test_a_file_that_is_not_there_and_what_names_no_function_are_told(place):

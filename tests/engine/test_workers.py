@@ -264,7 +264,7 @@ def test_a_group_that_is_killed_and_stopped_ends_with_the_weights_of_an_undistur
     assert launcher.returncode == 143, output
     assert "Traceback" not in output
     assert re.findall(r"Go on with `layercli train --resume (.*)`", output) == [str(run)]
-    again = "A worker was ended by SIGKILL; the group begins again from the last checkpoint"
+    again = "A worker was ended by SIGKILL; the group restarts from the last checkpoint"
     assert output.count(again) == kills, output
     assert not (run / "model.keras").exists()
     launcher = launch("--", "train", "--resume", "run")

@@ -135,7 +135,7 @@ def test_files_that_are_large_together_are_refused_before_all_are_read(write):
         ("[a.yaml]", '`extends` is ["a.yaml"]; it must be the name of a file.'),
         ("null", "`extends` is null; it must be the name of a file."),
         ("/etc/passwd", '`extends` is "/etc/passwd"; a config is a file that ends in .yaml or .yml.'),
-        ("folder.yaml", "folder.yaml, which this file extends, is no regular file."),
+        ("folder.yaml", "folder.yaml, which this file extends, is not a regular file."),
         ('"${name}.yaml"', "`extends` is read before variables are known."),
         ("x" * 5000 + ".yaml", None),
         ('"a\\0.yaml"', None),

@@ -11,7 +11,8 @@ import uuid
 import pytest
 
 from layercli.sweep.plan import read_sweep_plan
-from layercli.sweep.study import find_owner, open_study, tally_trials
+from layercli.sweep.study import open_study
+from layercli.sweep.trials import find_owner, tally_trials
 from tests.running import IRIS
 
 URL = os.environ.get("LAYERCLI_TEST_POSTGRESQL")

@@ -12,15 +12,8 @@ import pytest
 from layercli.errors import LayercliError, Problem
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.results import find_best_row, list_trial_rows
-from layercli.sweep.study import (
-    JOURNAL_FILE,
-    PROBLEM_KEY,
-    StaleTrials,
-    is_surplus,
-    open_study,
-    retry_trial,
-    tally_trials,
-)
+from layercli.sweep.study import JOURNAL_FILE, open_study
+from layercli.sweep.trials import PROBLEM_KEY, StaleTrials, is_surplus, retry_trial, tally_trials
 from layercli.sweep.worker import run_worker
 from tests.running import python
 
@@ -85,7 +78,7 @@ def test_the_same_seed_draws_the_same_also_when_a_sweep_is_continued(begin):
 
 def test_another_space_is_refused_under_the_same_name(begin):
     begin()
-    with pytest.raises(LayercliError, match="another base config, space or objective"):
+    with pytest.raises(LayercliError, match="a different base config, space or objective"):
         begin(SWEEP.replace("32", "64"))
 
 

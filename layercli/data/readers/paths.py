@@ -9,6 +9,7 @@ from pathlib import Path
 
 from layercli.data.examples import DataError
 from layercli.graph.finding import Finding
+from layercli.io.paths import describe_missing_file
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_FILES = 100_000
@@ -21,15 +22,11 @@ def require_file(name: str, key: KeyPath) -> Path:
         RefusedDataError: there is no such file, or it is a folder, a pipe or a device.
     """
     path = Path(name)
-    try:
-        is_regular, exists = path.is_file(), path.exists()
-    except (OSError, ValueError):
-        is_regular = exists = False
-    if is_regular:
+    reason = describe_missing_file(path)
+    if reason is None:
         return path
-    what = "is no regular file" if exists else "does not exist"
     raise DataError(
-        Finding(code="unreadable-data", message=f"{sanitize_text(name)} {what}.", path=key,
+        Finding(code="unreadable-data", message=f"{sanitize_text(name)} {reason}.", path=key,
                 hint="Check the name; in a config it is relative to the file in which it stands.")
     )  # fmt: skip
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from layercli.data.tables.columns import raise_data_error
+from layercli.io.atomic import describe_os_error, stage_file
+from layercli.io.lock import make_lock
 from layercli.source.nodes import sanitize_text
 
 _FORMAT_VERSION = 1
@@ -66,14 +67,23 @@ class Cache:
             return path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _hold_lock(self.folder / f"{name}.lock"):
-                if not path.is_file():
-                    _write_entry(path, make)
+            lock_file = self.folder / f"{name}.lock"
+            with make_lock(lock_file):
+                try:
+                    if not path.is_file():
+                        with stage_file(path) as staging:
+                            make(staging)
+                finally:
+                    with suppress(OSError):  # Windows cannot remove an open file
+                        lock_file.unlink()
             _remove_unused(self.folder)
         except OSError as error:
-            message = f"{sanitize_text(str(self.folder))}, where tables are kept to be streamed, cannot be written: "
-            raise_data_error(f"{message}{error.strerror or error}.", ("data",),
-                   "Make room there, or name another folder by the environment variable XDG_CACHE_HOME.")  # fmt: skip
+            raise_data_error(
+                f"The cache for streamed tables, {sanitize_text(str(self.folder))}, cannot be written: "
+                f"{describe_os_error(error)}.",
+                ("data",),
+                "Free disk space there, or choose a different folder with the environment variable XDG_CACHE_HOME.",
+            )
         return path
 
 
@@ -89,35 +99,6 @@ def _remove_unused(folder: Path) -> None:
                 removed += 1
         if removed >= _MAX_REMOVED:
             return
-
-
-def _write_entry(path: Path, make: Callable[[Path], None]) -> None:
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    staging = Path(name)
-    try:
-        make(staging)
-        with staging.open("rb+") as file:
-            os.fsync(file.fileno())
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-@contextmanager
-def _hold_lock(path: Path) -> Iterator[None]:
-    """Hold a lock between processes where the system has such; without one the last to write wins, which is as good."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def fingerprint_file(path: Path) -> list[Any]:

@@ -20,7 +20,8 @@ from layercli.engine.export.find_layer import find_differing_layer, find_refused
 from layercli.engine.export.options import ExportFormat, ExportOptions
 from layercli.engine.export.test_inputs import ComparisonCase
 from layercli.engine.keras_errors import summarize_error
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError
+from layercli.io.atomic import make_write_error
 from layercli.layers.base import use_dtype_policy
 from layercli.runtime import capture_native_stderr
 
@@ -130,8 +131,7 @@ def write_and_verify(
 
 def export_write_error(target: Path, error: OSError) -> LayercliError:
     """The problem that a file cannot be written."""
-    message = f"The export cannot be written: {error.strerror or error}."
-    return LayercliError(Problem(code="cannot-write", message=message, file=str(target)))
+    return make_write_error("The export", target, error)
 
 
 def _export_error(

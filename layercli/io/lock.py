@@ -1,0 +1,57 @@
+"""Locks between processes. The system frees the lock of a process that ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+FOREVER: Final = -1.0
+_POLL_SECONDS: Final = 0.01
+
+
+def make_lock(path: Path, *, timeout: float = FOREVER, is_shared_by_threads: bool = False) -> BaseFileLock:
+    """Return a lock on the file ``path``, which is created when the lock is acquired.
+
+    ``with`` waits up to ``timeout`` seconds and raises TimeoutError if another holder keeps the lock, or OSError if the
+    file cannot be written. Threads exclude each other, unless ``is_shared_by_threads``: then one may release the lock
+    that a different one acquired.
+    """
+    from filelock import FileLock
+
+    return FileLock(path, timeout=timeout, poll_interval=_POLL_SECONDS, thread_local=not is_shared_by_threads)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether anyone holds the lock on ``path``; False if that is unknown. Nothing is written on POSIX systems."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return path.exists() and _is_acquired_elsewhere(path)
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except (OSError, ValueError):
+        return False
+    try:
+        # Shared and read-only, so that other observers and runs of other users do not matter.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def _is_acquired_elsewhere(path: Path) -> bool:
+    try:
+        with make_lock(path, timeout=0):
+            return False
+    except TimeoutError:
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,31 @@
+"""Paths of files that may have any name, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def is_file(path: Path) -> bool:
+    """Return whether ``path`` is a regular file; False for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a null character
+        return False
+
+
+def describe_missing_file(path: Path) -> str | None:
+    """Return the end of the sentence why ``path`` is not a regular file; None if it is one."""
+    if is_file(path):
+        return None
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):
+        exists = False
+    return "is not a regular file" if exists else "does not exist"
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
