@@ -1,4 +1,4 @@
-"""Bad and hostile input through the real commands: one clear answer each, and nothing is loaded or lost."""
+"""Invalid and hostile input to the commands: one clear error each; nothing is loaded or lost."""
 
 import json
 import os
@@ -17,7 +17,7 @@ REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """Runs a command on a config of the given text; the exit code and the result."""
+    """Run a command on a config with this text. Return the exit code and the result."""
     monkeypatch.chdir(tmp_path)
     for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
@@ -34,7 +34,7 @@ def command(tmp_path, monkeypatch):
 
 @pytest.fixture
 def refused(command):
-    """Validates a text that is wrong: every problem as line, column, code, message and hint."""
+    """Validate an invalid text. Return every problem as line, column, code, message and hint."""
 
     def refused(text):
         result = command("validate", text, "--json")
@@ -53,7 +53,7 @@ def refused(command):
 
 
 def layer(text):
-    """A config whose only layer is the text; it starts at line 4, column 7."""
+    """Return a config whose only layer is the text, starting at line 4, column 7."""
     return f"model:\n  input: [4]\n  layers:\n    - {text}\n"
 
 
@@ -349,7 +349,7 @@ def test_too_large_layer_is_rejected_before_building(command, monkeypatch, name)
     assert (found["code"], found["line"], found["column"]) == ("too-large", 5, 7)
     assert found["path"] == "model.layers[1]"
     assert "`dense_1` alone" in found["message"]
-    assert found["hint"] == "Make it smaller, or use a machine with more memory."
+    assert found["hint"] == "Use a smaller model or a machine with more memory."
 
 
 def test_thousands_of_errors_are_counted_and_twenty_shown(command):
@@ -450,10 +450,10 @@ def test_custom_layer_is_not_loaded_without_trust(command, tmp_path, name):
     assert [(found["line"], found["code"], found["message"], found["hint"])
             for found in json.loads(result.stdout)["problems"]] == [
         (4, "trust-required", f"`hostile.py:Layer` would load and run {tmp_path / 'hostile.py'}.",
-         "Read that code; then allow it with `--trust`."),
+         "Review that code; then allow it with `--trust`."),
         (5, "trust-required", "`hostile_package.layers:Layer` would load and run the module "
                               "hostile_package.layers.",
-         "Read that code; then allow it with `--trust`."),
+         "Review that code; then allow it with `--trust`."),
     ]  # fmt: skip
     assert not {"hostile", "hostile_package"} & set(sys.modules)
 

@@ -1,4 +1,4 @@
-"""What beginners get wrong: found at its line, told in words that help, and mended by what the hint says."""
+"""Common errors: each is reported at its line, and its hint fixes it."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DIABETES = "data: {type: sklearn, dataset: diabetes}\n"
 
 @pytest.fixture
 def problems(tmp_path):
-    """Everything that is wrong with a text: code, line, message and hint of each."""
+    """Return the code, line, message and hint of every problem in a text."""
 
     def problems(text):
         path = tmp_path / "config.yaml"
@@ -27,8 +27,8 @@ def problems(tmp_path):
 
 
 def model(shape, *layers):
-    """A model section; at the top of a file its input is on line 2 and its layers from line 4 on."""
-    declared = f"  input: {shape}\n" if shape else "  # the data tells the input\n"
+    """Return a model section. At the top of a file, its input is on line 2 and its layers start on line 4."""
+    declared = f"  input: {shape}\n" if shape else "  # the data determines the input\n"
     return "model:\n" + declared + "  layers:\n" + "".join(f"    - {layer}\n" for layer in layers)
 
 
@@ -52,7 +52,7 @@ LAST_STEP = "without it the layer gives only its last timestep."
 SHAPES = {
     "a second LSTM": (
         model("[8, 8]", LSTM, LSTM),
-        (5, f"{LSTM_TAKES} (None, 4). That comes from `lstm` (line 4).",
+        (5, f"{LSTM_TAKES} (None, 4). The input comes from `lstm` (line 4).",
          f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}"),
         ("units: 4}\n    - {type: LSTM", "units: 4, return_sequences: true}\n    - {type: LSTM"),
     ),
@@ -66,13 +66,13 @@ SHAPES = {
     ),
     "a second LSTM behind a Dropout": (
         model("[8, 8]", "{type: GRU, units: 4}", "{type: Dropout, rate: 0.5}", "BatchNormalization", LSTM),
-        (7, f"{LSTM_TAKES} (None, 4). That comes from `batch_normalization` (line 6).",
+        (7, f"{LSTM_TAKES} (None, 4). The input comes from `batch_normalization` (line 6).",
          f"Set `return_sequences: true` on `gru` (line 4): {LAST_STEP}"),
         ("GRU, units: 4}", "GRU, units: 4, return_sequences: true}"),
     ),
     "an LSTM after a Bidirectional one": (
         model("[8, 8]", "{type: Bidirectional, layer: {type: GRU, units: 4}}", LSTM),
-        (5, f"{LSTM_TAKES} (None, 8). That comes from `bidirectional` (line 4).",
+        (5, f"{LSTM_TAKES} (None, 8). The input comes from `bidirectional` (line 4).",
          f"Set `return_sequences: true` on the GRU inside `bidirectional` (line 4): {LAST_STEP}"),
         ("GRU, units: 4}", "GRU, units: 4, return_sequences: true}"),
     ),
@@ -92,7 +92,7 @@ SHAPES = {
     ),
     "Conv2D on an image without channels": (
         model("[8, 8]", CONV2D),
-        (4, f"{CONV2D_TAKES} (None, 8, 8). That is the model's input.",
+        (4, f"{CONV2D_TAKES} (None, 8, 8). That is the model input.",
          "Add a channel axis: declare `model.input: [8, 8, 1]`, or put {type: Reshape, target_shape: [8, "
          "8, 1]} before "
          "Conv2D."),
@@ -100,19 +100,19 @@ SHAPES = {
     ),
     "Conv2D on data without channels": (
         IMAGES.replace(", 1]", "]") + model("", CONV2D, "Flatten"),
-        (5, f"{CONV2D_TAKES} (None, 8, 8). That is the model's input.",
+        (5, f"{CONV2D_TAKES} (None, 8, 8). That is the model input.",
          "Add a channel axis: put {type: Reshape, target_shape: [8, 8, 1]} before Conv2D."),
         ("    - {type: Conv2D", "    - {type: Reshape, target_shape: [8, 8, 1]}\n    - {type: Conv2D"),
     ),
     "Conv2D on a sequence from a layer": (
         model("[8, 8]", CONV1D, CONV2D),
-        (5, f"{CONV2D_TAKES} (None, 6, 4). That comes from `conv1d` (line 4).",
+        (5, f"{CONV2D_TAKES} (None, 6, 4). The input comes from `conv1d` (line 4).",
          "Add a channel axis: put {type: Reshape, target_shape: [6, 4, 1]} before Conv2D."),
         ("    - {type: Conv2D", "    - {type: Reshape, target_shape: [6, 4, 1]}\n    - {type: Conv2D"),
     ),
     "Conv2D on a vector": (
         model("[64]", CONV2D),
-        (4, f"{CONV2D_TAKES} (None, 64). That is the model's input.",
+        (4, f"{CONV2D_TAKES} (None, 64). That is the model input.",
          "Declare `model.input: [height, width, channels]`, or put {type: Reshape, target_shape: [height, "
          "width, "
          "channels]} before Conv2D, where height x width x channels is 64."),
@@ -120,7 +120,7 @@ SHAPES = {
     ),
     "Conv2D on a vector from a layer": (
         model("[8]", dense(64), CONV2D),
-        (5, f"{CONV2D_TAKES} (None, 64). That comes from `dense` (line 4).",
+        (5, f"{CONV2D_TAKES} (None, 64). The input comes from `dense` (line 4).",
          "Put {type: Reshape, target_shape: [height, width, channels]} before Conv2D, where height x width "
          "x channels is "
          "64."),
@@ -128,39 +128,39 @@ SHAPES = {
     ),
     "Conv2D behind Flatten": (
         model("[8, 8, 1]", "Flatten", CONV2D),
-        (5, f"{CONV2D_TAKES} (None, 64). That comes from `flatten` (line 4).",
+        (5, f"{CONV2D_TAKES} (None, 64). The input comes from `flatten` (line 4).",
          "Put Conv2D before `flatten` (line 4), which makes one vector of each example."),
         (f"    - Flatten\n    - {CONV2D}\n", f"    - {CONV2D}\n    - Flatten\n"),
     ),
     "LSTM on a vector": (
         model("[64]", LSTM),
-        (4, f"{LSTM_TAKES} (None, 64). That is the model's input.",
+        (4, f"{LSTM_TAKES} (None, 64). That is the model input.",
          "For a series of numbers declare `model.input: [64, 1]`; for indices of words put Embedding "
          "before LSTM."),
         ("[64]", "[64, 1]"),
     ),
     "LSTM on indices": (
         model("{shape: [64], dtype: int32}", LSTM),
-        (4, f"{LSTM_TAKES} (None, 64). That is the model's input.",
+        (4, f"{LSTM_TAKES} (None, 64). That is the model input.",
          "Put {type: Embedding, input_dim: 10000, output_dim: 64} before LSTM: it makes a vector of each "
          "index."),
         ("    - ", "    - {type: Embedding, input_dim: 10000, output_dim: 64}\n    - "),
     ),
     "LSTM on a vector of data": (
         DIGITS + model("", LSTM),
-        (5, f"{LSTM_TAKES} (None, 64). That is the model's input.",
+        (5, f"{LSTM_TAKES} (None, 64). That is the model input.",
          "Add a feature axis: put {type: Reshape, target_shape: [64, 1]} before LSTM."),
         ("    - ", "    - {type: Reshape, target_shape: [64, 1]}\n    - "),
     ),
     "LSTM on a vector from a layer": (
         model("[64]", dense(8), LSTM),
-        (5, f"{LSTM_TAKES} (None, 8). That comes from `dense` (line 4).",
+        (5, f"{LSTM_TAKES} (None, 8). The input comes from `dense` (line 4).",
          "Add a feature axis: put {type: Reshape, target_shape: [8, 1]} before LSTM."),
         ("    - {type: LSTM", "    - {type: Reshape, target_shape: [8, 1]}\n    - {type: LSTM"),
     ),
     "LSTM on images": (
         model("[8, 8, 1]", LSTM),
-        (4, f"{LSTM_TAKES} (None, 8, 8, 1). That is the model's input.",
+        (4, f"{LSTM_TAKES} (None, 8, 8, 1). That is the model input.",
          "To make a vector of each timestep: {type: TimeDistributed, layer: {type: Flatten}}."),
         ("    - ", "    - {type: TimeDistributed, layer: {type: Flatten}}\n    - "),
     ),
@@ -183,7 +183,7 @@ SHAPES = {
     ),
     "an input with its batch axis": (
         model("[null, 28, 28, 1]", CONV2D),
-        (4, f"{CONV2D_TAKES} (None, None, 28, 28, 1). That is the model's input.",
+        (4, f"{CONV2D_TAKES} (None, None, 28, 28, 1). That is the model input.",
          "Leave the batch axis out: `model.input: [28, 28, 1]`."),
         ("[null, 28, 28, 1]", "[28, 28, 1]"),
     ),
@@ -215,7 +215,7 @@ SHAPES = {
     "one pooling too many": (
         model("[4, 4, 1]", "MaxPooling2D", "MaxPooling2D", "MaxPooling2D"),
         (6, "MaxPooling2D has a window of 2 x 2, but its input (None, 1, 1, 1) has only 1 x 1 positions. "
-            "That comes from "
+            "The input comes from "
             "`max_pooling2d_1` (line 5).",
          "Use a smaller `pool_size`, `padding: same`, or fewer shrinking layers before it."),
         ("    - MaxPooling2D\n", "", 1),
@@ -793,7 +793,7 @@ def test_independent_shape_errors_are_all_reported(problems):
     text = model("[8, 8, 1]", "{type: Conv2D, filters: 2, kernel_size: 9}", "Flatten", dense(3), CONV2D)
     found = problems(text)
     assert lines_of(found) == [4, 7]
-    assert found[1][2] == f"{CONV2D_TAKES} (None, 3). That comes from `dense` (line 6)."
+    assert found[1][2] == f"{CONV2D_TAKES} (None, 3). The input comes from `dense` (line 6)."
 
 
 def test_every_recurrent_layer_without_sequences_is_named(problems):

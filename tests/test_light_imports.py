@@ -1,4 +1,4 @@
-"""Everything before ``build`` runs without a framework; nothing is imported before it is used."""
+"""Commands that do not build a model load no framework; modules are imported on first use."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def run(*arguments, code=0):
 
 
 def modules_after(code):
-    """Top-level packages that a fresh interpreter has imported once the code has run."""
+    """Return the top-level packages that a new interpreter imports for this code."""
     code = f"import sys\n{code}\nprint('\\n' + ' '.join(sys.modules), file=sys.__stdout__)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -97,5 +97,5 @@ def test_check_imports_only_used_layer_families(tmp_path):
     config.write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}")
     code = f"from layercli.check import check_config\nassert check_config({str(config)!r}).ok\n"
     code += "others = {'convolutional', 'recurrent', 'attention', 'pooling', 'lookup', 'augmentation'}\n"
-    code += "assert not {f'layercli.layers.{name}' for name in others} & set(sys.modules)"
+    code += "assert not {f'layercli.layers.families.{name}' for name in others} & set(sys.modules)"
     assert "pydantic" in modules_after(code)

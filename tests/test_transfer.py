@@ -78,8 +78,8 @@ def test_layers_of_the_same_name_and_shapes_take_weights_and_the_others_start_an
     assert shown[0].endswith(": 1 of 3 layers with weights.")
     assert shown[1:] == [
         "  head starts anew: a weight has the shape (4, 3), in the file (8, 3).",
-        "  Start anew, not in the file: more.",
-        "  In the file, but not here: scaled.",
+        "  Not in the file, start from new weights: more.",
+        "  In the file, but not in the model: scaled.",
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem
+from layercli.errors import make_file_error
 from layercli.io.atomic import write_bytes, write_text
 from layercli.source.dump import to_yaml
 
@@ -34,19 +34,24 @@ def create_run(name: str, run_dir: str | None) -> Path:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
-                raise _make_directory_error(
-                    path, "The run directory is not empty.", "Name a new one; a run is never overwritten."
+                raise make_file_error(
+                    path,
+                    "run-directory",
+                    "The run directory is not empty.",
+                    "Name a new one; a run is never overwritten.",
                 )
         except OSError as error:
-            raise _make_directory_error(
-                path, f"The run directory cannot be made: {error.strerror}.", None
+            raise make_file_error(
+                path, "run-directory", f"The run directory cannot be made: {error.strerror}."
             ) from None
         return path
     root = RUNS_ROOT / name
     try:
         root.mkdir(parents=True, exist_ok=True)
         if root.is_symlink() or not root.resolve().is_relative_to(RUNS_ROOT.resolve()):
-            raise _make_directory_error(root, "A run's name may not lead out of `runs/`.", "Change `name:`.")
+            raise make_file_error(
+                root, "run-directory", "A run's name may not lead out of `runs/`.", "Change `name:`."
+            )
         numbers = [int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()]
         number = max(numbers, default=0) + 1
         while True:
@@ -57,8 +62,8 @@ def create_run(name: str, run_dir: str | None) -> Path:
             else:
                 return root / str(number)
     except OSError as error:
-        raise _make_directory_error(
-            root, f"The run directory cannot be made: {error.strerror}.", None
+        raise make_file_error(
+            root, "run-directory", f"The run directory cannot be made: {error.strerror}."
         ) from None
 
 
@@ -96,7 +101,3 @@ def write_config(run: Path, valid: ValidConfig, name: str = CONFIG) -> None:
         target = run / relative_path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, file.read_bytes())
-
-
-def _make_directory_error(path: Path, message: str, hint: str | None) -> LayercliError:
-    return LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(path)))

@@ -56,7 +56,7 @@ def require_export_packages(format_name: str) -> None:
     """
     missing = [name for name in _EXPORT_PACKAGES.get(format_name, ()) if find_spec(name) is None]
     if missing:
-        message = f"The {format_name} format requires {' and '.join(missing)}, not installed."
+        message = f"{' and '.join(missing)} must be installed for the {format_name} format."
         hint = f"Install it: `pip install 'layercli[{format_name}]'`."
         raise LayercliError(Problem(code="missing-package", message=message, hint=hint))
 

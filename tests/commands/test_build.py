@@ -103,7 +103,7 @@ def test_output_path_that_is_a_directory_is_a_problem(tmp_path, iris):
 @pytest.mark.parametrize(("output", "said"), [
     ("model.h5", "files that end in .keras"),
     ("model", "files that end in .keras"),
-    ("nowhere/model.keras", "there is no directory nowhere"),
+    ("nowhere/model.keras", "directory nowhere does not exist"),
 ])  # fmt: skip
 def test_invalid_output_is_a_usage_error(iris, tmp_path, monkeypatch, output, said):
     monkeypatch.chdir(tmp_path)
@@ -188,7 +188,9 @@ def test_training_requires_more_memory_than_building(iris, monkeypatch):
     monkeypatch.setattr(preflight, "read_memory_limit", lambda: weights + outputs)
     assert preflight.check_memory(valid, copies=1) is None
     problem = preflight.check_memory(valid, copies=4)
-    assert problem.message == ("The model needs about 2.4 KiB of memory; this machine has 312 B. "
-                               "`dense` alone has weights and outputs of 192 B.")  # fmt: skip
+    assert problem.message == (
+        "The model needs about 2.4 KiB of memory, but this machine has 312 B. "
+        "The largest layer is `dense`, with 192 B of weights and outputs."
+    )
     monkeypatch.setattr(preflight, "read_memory_limit", lambda: None)
     assert preflight.check_memory(valid, copies=4) is None

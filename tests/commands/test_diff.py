@@ -1,4 +1,4 @@
-"""``layercli diff``: what a person reads, what a program reads, and that TensorFlow stays away."""
+"""``layercli diff``: text output, JSON output, and imports."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_each_difference_is_shown_once(iris, tmp_path):
         "dense starts anew: kernel (4, 8) -> (4, 16), bias (8,) -> (16,).",
         "dense_1 starts anew: kernel (8, 3) -> (16, 3).",
     ]
-    assert "batch_size" not in result.stdout  # a default that is written out is no difference
+    assert "batch_size" not in result.stdout  # an explicit default is not a difference
 
 
 def test_wide_terminal_shows_columns_side_by_side(iris, monkeypatch):
@@ -47,7 +47,7 @@ def test_wide_terminal_shows_columns_side_by_side(iris, monkeypatch):
 
 @pytest.fixture
 def deep(tmp_path):
-    """A config of many layers, and the same with three differences."""
+    """A config with many layers, and a copy with three differences."""
     paths = []
     for layers in (
         DEEP,
@@ -132,7 +132,7 @@ def test_one_config_can_be_standard_input(iris):
     assert invoke("diff", "-", iris, stdin=IRIS).stdout == "The same model, data and training.\n"
     both = invoke("diff", "-", "-", stdin=IRIS)
     assert both.exit_code == 2
-    assert "Only one of A and B can be standard input." in both.output
+    assert "only one of A and B can be standard input" in both.output
 
 
 def test_same_data_file_by_two_paths_is_not_a_difference(tmp_path):

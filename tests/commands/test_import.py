@@ -1,4 +1,4 @@
-"""``layercli import``: a config from a model, which rebuilds it."""
+"""``layercli import``: write a config that rebuilds a model."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
 
 @pytest.fixture
 def imported(tmp_path):
-    """Import a model; gives the result, the config's path, and the document."""
+    """Import a model and return the result, the path of the config, and the document."""
 
     def imported(model, *args):
         source = tmp_path / "model.keras"
@@ -62,7 +62,7 @@ def test_every_example_round_trips(name, tmp_path, imported):
     result, document, _ = imported(path, "--trust")
     assert result.exit_code == 0, document
     again = api.load(tmp_path / "imported.yaml")
-    # Keras does not keep the order of branches; that the wiring is the same is what the command has found.
+    # Keras does not keep the order of branches; the command has checked that the graphs are equal.
     before, after = (Counter(leaf.type for leaf in leaves_of_config(one)[0]) for one in (valid, again))
     assert before == after
     assert (valid.shapes.trainable, valid.shapes.flops) == (again.shapes.trainable, again.shapes.flops)

@@ -1,4 +1,4 @@
-"""``layercli init`` writes configs without a problem: from options, from answers, and from a look at the data."""
+"""``layercli init``: valid configs from options, answers and data."""
 
 import json
 import struct
@@ -50,11 +50,11 @@ def test_pooling_fits_any_image_size(shape):
     [
         ([], "--kind and --classes must be given"),
         (["--kind", "images"], "--classes must be given"),
-        (["--kind", "images", "--classes", "1"], "one class leaves nothing to tell apart"),
+        (["--kind", "images", "--classes", "1"], "must be 0 (the target is a number), 2 or more"),
         (["--kind", "images", "--classes", "3", "--shape", "28x28"], "no shape of images"),
         (["--kind", "images", "--classes", "3", "--shape", "28x0x1"], "no shape of images"),
         (["--kind", "sounds", "--classes", "3"], "'sounds' is not one of"),
-        (["--output", "none/c.yaml"], "there is no directory none"),
+        (["--output", "none/c.yaml"], "directory none does not exist"),
     ],
 )
 def test_missing_or_invalid_options_are_usage_errors(place, arguments, said):
@@ -80,7 +80,7 @@ def test_prompts_repeat_after_invalid_answers(place, monkeypatch):
     assert result.exit_code == 0, result.output
     assert "'pictures' is none of" in result.stdout
     assert "'28x28' is no shape of images" in result.stdout
-    assert "'1' is no number of classes" in result.stdout
+    assert "must be 0, 2 or more, got '1'" in result.stdout
     assert yaml.safe_load((place / "config.yaml").read_text())["model"]["input"] == [28, 28, 1]
 
 
@@ -183,7 +183,7 @@ def test_image_folder_determines_input_shape(place, suffix):
             (place / "pets" / name / f"{number}.{suffix}").write_bytes(content)
     result = invoke("init", "pets")
     assert result.exit_code == 0, result.output
-    assert "Saw 9 images of 3 classes, all of 20x30." in result.stdout
+    assert "Found 9 images of 3 classes, all 20x30." in result.stdout
     checked = check_config("config.yaml")
     assert checked.problems == []
     config = yaml.safe_load((place / "config.yaml").read_text())

@@ -102,7 +102,7 @@ def test_images_are_shown_as_one_picture(tmp_path):
 def test_a_config_without_data_is_told_so(tmp_path):
     (tmp_path / "c.yaml").write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}\n")
     document = json.loads(invoke("inspect-data", tmp_path / "c.yaml", "--json").stdout)
-    assert document["problems"][0]["message"] == "This needs `data`: what to learn from."
+    assert document["problems"][0]["message"] == "This command requires the section `data` (the examples)."
 
 
 IMAGES = """

@@ -1,4 +1,4 @@
-"""``layercli layers``: the catalogue and a page for each layer."""
+"""``layercli layers``: the list and the page of each layer."""
 
 import json
 import re

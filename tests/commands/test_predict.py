@@ -1,4 +1,4 @@
-"""Predictions from a run alone, for new files of each kind, into files of each kind."""
+"""Predictions from only a run, for each input and output format."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ NAMES = ("=fig", "plum", "a,b")
 
 
 def table(path, rows=60, target=True):
-    """A table with an empty place, and the target's classes in turn."""
+    """A table with a missing value and alternating target classes."""
     lines = ["size,weight" + ",kind" * target]
     for row in range(rows):
         size = "" if row == 3 else f"{RNG.normal():.4f}"
@@ -33,7 +33,7 @@ def table(path, rows=60, target=True):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run on a table with names of classes and a missing number, whose table is gone."""
+    """A run on a table with class names and a missing number. The table was deleted."""
     place = tmp_path_factory.mktemp("run")
     table(place / "t.csv")
     data = {"type": "csv", "path": "t.csv", "target": "kind", "missing": {"numbers": "median"},
@@ -110,7 +110,7 @@ def test_new_examples_are_evaluated_by_class_names(run, tmp_path):
     path.write_text('size,weight,kind\n1,2,plum\n,3,"a,b"\n0,1,plum\n')
     document = json.loads(invoke("evaluate", run, "--data", path, "--json").stdout)
     assert document["examples"] == 3
-    predicted(run, path, tmp_path / "p.jsonl")  # a target that is there is no harm
+    predicted(run, path, tmp_path / "p.jsonl")  # a target column is ignored
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     losses = [
         -np.log(line[f"probability_{name}"])
@@ -155,7 +155,7 @@ def test_unreadable_input_is_reported(run, tmp_path, name, text):
 
 
 @pytest.mark.parametrize(
-    ("output", "said"), [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "there is no directory")]
+    ("output", "said"), [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "directory nowhere does not exist")]
 )
 def test_invalid_output_is_a_usage_error(run, new, tmp_path, output, said):
     result = invoke("predict", run, "--input", new, "--output", tmp_path / output)

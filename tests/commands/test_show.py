@@ -1,4 +1,4 @@
-"""``layercli show``: what a config stands for, every default written out, and where each value was written."""
+"""``layercli show``: the resolved config with every default, and the origin of each value."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_run_config_equals_show_output(digits_run):
 
 @pytest.fixture
 def explained(tmp_path, monkeypatch):
-    """Each line of the explanation as (value, where it came from)."""
+    """Return each line of the explanation as (value, origin)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text("vars: {n: 1}\ntrain: {loss: mse, epochs: 5}\n")
     (tmp_path / "own.yaml").write_text("""extends: base.yaml

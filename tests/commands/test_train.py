@@ -95,7 +95,10 @@ def test_missing_sections_are_reported():
     result = invoke("train", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense, units: 3}]}")
     assert problems(result) == [("missing-key", 1), ("missing-key", 1)]
     said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
-    assert said == ["This needs `data`: what to learn from.", "This needs `train`: how to learn."]
+    assert said == [
+        "This command requires the section `data` (the examples).",
+        "This command requires the section `train` (the training settings).",
+    ]
 
 
 def test_untrusted_code_leaves_no_run_directory(tmp_path, monkeypatch):
@@ -189,7 +192,7 @@ def test_unwritable_model_is_a_problem(iris, tmp_path, monkeypatch):
 def test_process_prints_only_one_json_document(tmp_path):
     config = (
         CONFIGS / "diabetes_regression.yaml"
-    )  # read through scikit-learn, which Keras was kept from importing
+    )  # read through scikit-learn, which Keras did not import
     command = [LAYERCLI, "train", config, "--json", "--set", "train.epochs=2"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)

@@ -1,4 +1,4 @@
-"""``layercli validate``: many files and folders, for people, programs and GitHub; and what it mends."""
+"""``layercli validate``: files and folders, output formats, and ``--fix``."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def test_folder_checks_its_configs():
         "a/broken.yaml", "a/b/bad.yml",
     ]  # fmt: skip
     assert result.stdout.splitlines()[-1] == (
-        "5 files checked: 2 errors. 2 other YAML files left out: no `model` in it."
+        "5 files checked: 2 errors. Skipped 2 other YAML files (no `model` or `extends` key)."
     )
 
 
@@ -120,7 +120,7 @@ def test_fix_changes_only_the_reported_values(tmp_path, wrong, right, end):
     "layer",
     [
         "{type: Dense, size: 3}",  # too far from any argument
-        "{type: Dense, units: -3}",  # nobody knows what was meant
+        "{type: Dense, units: -3}",  # ambiguous
         "{type: Dense, units: 3, unitz: 4}",  # both spellings
     ],
 )
@@ -167,7 +167,7 @@ def test_fix_keeps_valid_configs(path):
 
 
 def test_fix_never_makes_random_typos_worse(tmp_path):
-    """Each word of a config with a letter left out in turn: mended, or as it was; and never with more errors."""
+    """Remove a letter from each word of a config in turn: the fix never adds errors."""
     text = (CONFIGS / "digits_cnn.yaml").read_text()
     path = tmp_path / "c.yaml"
     mended_count = 0

@@ -338,7 +338,7 @@ WRONG = {
     "shapes that do not fit inside a block": (
         stack("{block: conv}", "{block: conv}", top="blocks: {conv: {layers: [{type: LSTM, units: 2}]}}\n", shape="[4, 2]"),
         [("shape-mismatch", 1, "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 2). "
-          "That comes from `conv.lstm` (line 1). In the block `conv`, used at line 6.",
+          "The input comes from `conv.lstm` (line 1). In the block `conv`, used at line 6.",
           "Set `return_sequences: true` on `conv.lstm` (line 1): without it the layer gives only its last timestep.")],
     ),
     "a layer called again that is not there": (

@@ -200,5 +200,5 @@ def test_a_package_that_is_not_installed_is_one_line(monkeypatch):
         preflight.require_export_packages("onnx")
     [problem] = refused.value.problems
     assert problem.code == "missing-package"
-    assert problem.message == "This format needs tf2onnx, which is not installed."
+    assert problem.message == "tf2onnx must be installed for the onnx format."
     assert problem.hint == "Install it: `pip install 'layercli[onnx]'`."

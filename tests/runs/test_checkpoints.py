@@ -1,4 +1,4 @@
-"""The files of checkpoints: whatever happens while one is written or removed, a whole one is there."""
+"""Checkpoint files: a complete checkpoint exists whatever happens during a write or removal."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ class Killed(BaseException):
 
 
 class Disk:
-    """Every operation on files is counted; after ``last`` of them the process is dead, and does nothing more."""
+    """Count every file operation; after ``last`` operations, the simulated process is dead."""
 
     def __init__(self, monkeypatch, last):
         self.done = 0

@@ -1,4 +1,4 @@
-"""A training that was interrupted and resumed ends with the same weights and history as one left alone, bit for bit."""
+"""A resumed training ends with the same weights and history as an uninterrupted one, bit for bit."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from tests.running import invoke, line_of, problems, train
 
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory):
-    """Configs, and what trainings that were left alone have come to."""
+    """Configs, and the results of their uninterrupted trainings."""
     found = {}
 
     def alone(kind):
@@ -39,7 +39,7 @@ def resume(run, *args):
 
 @pytest.fixture
 def kill_at(monkeypatch):
-    """Ends the training in the n-th block of steps from now on (from 0), after Keras has run it."""
+    """End the training in the n-th block of steps from now (from 0), after Keras has run it."""
 
     def kill_at(block):
         at_block(monkeypatch, block, kill)
@@ -55,7 +55,7 @@ def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, kill_at, 
     kill_at(moments.randrange(2, 30))
     with pytest.raises(Killed):
         train(config, tmp_path / "run")
-    kill_at(moments.randrange(1, 6))  # and once more, soon after
+    kill_at(moments.randrange(1, 6))  # and again, soon after
     with pytest.raises(Killed):
         resume(tmp_path / "run")
     monkeypatch.undo()
@@ -121,7 +121,7 @@ def test_full_disk_stops_training_and_keeps_checkpoint(alone, tmp_path, monkeypa
     assert problems(run.result) == [("cannot-write", None)]
     (problem,) = json.loads(run.result.stdout)["problems"]
     assert problem["message"].startswith("The disk is full (")
-    assert problem["hint"] == f"Make room; then go on with `layercli train --resume {run.path}`."
+    assert problem["hint"] == f"Free disk space; then resume with `layercli train --resume {run.path}`."
     monkeypatch.undo()
     kept = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert kept == [".lock", "000000-000000006", "000000-000000009", "000001-000000002"]
@@ -161,16 +161,16 @@ def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
     assert problems(result) == [("resume-differs", None)] * 4
     said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
     assert said == [
-        "config.yaml is not the file with which the run was begun.",
-        f"The run was begun with keras 3.0.0; this is keras {keras.__version__}.",
-        "`model.layers[1].units` is 8; the run was begun with 16.",
-        "`train.batch_size` is 16; the run was begun with 32.",
+        "config.yaml changed since the run started.",
+        f"The run started with keras 3.0.0, but keras {keras.__version__} is installed.",
+        "`model.layers[1].units` is 8, but the run started with 16.",
+        "`train.batch_size` is 16, but the run started with 32.",
     ]
     result = resume(run, "--allow-changes", *changes)
     assert problems(result) == [("resume-differs", line_of(run / "config.yaml", "model:"))]
     (problem,) = json.loads(result.stdout)["problems"]
     assert problem["message"] == (
-        "The checkpoint is of another model: dense/kernel is of shape (64, 8), and was of shape (64, 16)."
+        "The checkpoint is from a different model: dense/kernel is of shape (64, 8), and was of shape (64, 16)."
     )
     assert resume(run, "--allow-changes", *changes[:4]).exit_code == 0
 
@@ -203,7 +203,7 @@ def test_changed_data_is_rejected(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.arange(80.0).reshape(40, 2) + 1, y=np.arange(40) % 10)
     result = resume(run, "--set", "train.epochs=2")
     assert [code for code, _ in problems(result)] == ["resume-differs"]
-    assert "The data are not those with which the run was begun" in result.stdout
+    assert "The data changed since the run started" in result.stdout
     assert resume(run, "--set", "train.epochs=2", "--allow-changes").exit_code == 0
 
 

@@ -1,4 +1,4 @@
-"""A training that goes on under another config, where that is allowed: what is kept, and what the config says now."""
+"""Resume with a changed config: which state is kept, and which values are new."""
 
 import json
 
@@ -17,7 +17,7 @@ CALLBACKS = (
 
 @pytest.fixture
 def begun(iris, tmp_path):
-    """Four epochs; a callback halves the rate of 0.02 after each but the first."""
+    """Four epochs; a callback halves the learning rate of 0.02 after each epoch except the first."""
     return train(
         iris,
         tmp_path / "run",
@@ -31,7 +31,7 @@ def begun(iris, tmp_path):
 
 
 def go_on(run, *changes):
-    """The messages and the checkpoint of one epoch more."""
+    """Train one more epoch. Return the messages and the checkpoint."""
     options = [word for change in ("train.epochs=5", *changes) for word in ("--set", change)]
     result = invoke("train", "--resume", run, "--allow-changes", "--json", *options)
     assert result.exit_code == 0, result.output
@@ -48,7 +48,7 @@ def test_learning_rate_of_callback_is_kept_if_config_is_unchanged(begun):
     said, names, summary = go_on(begun, "train.optimizer.beta_1=0.8")
     assert rates(summary) == [0.02, 0.02, 0.01, 0.005, 0.0025]
     assert names["iteration#0"] == 15
-    assert "Changed: `train.optimizer.beta_1` is 0.8; the run was begun with 0.9." in said
+    assert "Changed: `train.optimizer.beta_1` is 0.8, but the run started with 0.9." in said
     assert (
         "Taken over: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
         in said
@@ -62,7 +62,7 @@ def test_changed_learning_rate_keeps_optimizer_state(begun):
     kept = "Taken over: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Anew: the learning rate 0.3."
     assert kept in said
     again = json.loads((begun / "manifest.json").read_text())["resumed"][-1]
-    assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3; the run was begun with 0.02."]
+    assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3, but the run started with 0.02."]
 
 
 def test_new_schedule_starts_at_current_step(begun):

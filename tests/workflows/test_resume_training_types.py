@@ -1,4 +1,4 @@
-"""What a config may say of training is resumed exactly: each is killed inside an epoch, and goes on."""
+"""Every optimizer, schedule and callback resumes exactly after a kill inside an epoch."""
 
 import pytest
 import yaml
@@ -53,7 +53,7 @@ SAID = {
 def test_all_schedules_and_callbacks_are_covered():
     assert set(SCHEDULED) == {SCHEDULES.load(name).type_name() for name in SCHEDULES.names}
     said = yaml.safe_dump(list(SAID.values()))
-    apart = {"MLflow"}  # is told of a resumed training as of a run of its own
+    apart = {"MLflow"}  # records a resumed training as a separate run
     assert [name for name in CALLBACKS.names if name not in said] == sorted(apart)
 
 

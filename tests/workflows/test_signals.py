@@ -1,4 +1,4 @@
-"""Real processes, real signals: what a training that was ended comes to. LAYERCLI_KILLS says how often it is killed."""
+"""Signals to real training processes. LAYERCLI_KILLS is the number of kills."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.running import LAYERCLI
 
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "6"))
 LONG = {"epochs": 30, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
-"""So much to do that a kill comes in the middle of it."""
+"""A training long enough to be killed in the middle."""
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -26,7 +26,7 @@ def start(directory, *args):
 
 
 def trained(run, directory, *args):
-    """Goes on with a run, or begins it, to its end."""
+    """Start or resume a run and train to its end."""
     process = start(directory, *args)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
@@ -89,15 +89,15 @@ def test_signal_stops_between_steps_and_resume_matches(sent, code, tmp_path):
     document = json.loads(stdout)
     (problem,) = document["problems"]
     assert (document["ok"], problem["code"]) == (False, "interrupted")
-    assert problem["message"].endswith("; nothing is lost.")
-    assert problem["hint"] == "Go on with `layercli train --resume run`."
+    assert problem["message"].endswith("; progress was saved.")
+    assert problem["hint"] == "Resume with `layercli train --resume run`."
     assert not (run / "model.keras").exists()
     assert_same(trained(run, tmp_path, "--resume", "run"), expected)
 
 
 @pytest.mark.slow
 def test_second_ctrl_c_stops_immediately(tmp_path):
-    """The step hangs, so that nothing but the second signal can end it."""
+    """A step hangs, so that only the second signal can end it."""
     (tmp_path / "hang.py").write_text(
         "import time\n\nimport keras\nimport tensorflow as tf\n\n\n"
         "class Hang(keras.layers.Layer):\n"

@@ -1,4 +1,4 @@
-"""What happens to a training when numbers, disks and files go wrong: it ends with a clear error, and nothing is lost."""
+"""Trainings with NaN values, full disks and damaged files: a clear error and no data loss."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from tests.running import invoke, line_of, problems, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 HUGE = "train.optimizer={type: SGD, learning_rate: {type: PiecewiseConstantDecay, boundaries: [6], values: [0.02, 1e38]}}"
-"""Learns for two epochs, and is thrown out of all bounds in the third."""
+"""Learns for two epochs and diverges in the third."""
 
 
 def told(result):
@@ -120,7 +120,7 @@ def test_custom_layer_hides_neither_nan_nor_signal(tmp_path, layer_file, monkeyp
 
 @pytest.fixture
 def validated(monkeypatch):
-    """Lets each validation find the next of some losses, and the last one from then on."""
+    """Make each validation return the next of these losses, and the last one after that."""
 
     def validated(*losses):
         left = list(losses)
@@ -163,13 +163,13 @@ def test_training_restarts_if_all_checkpoints_are_damaged(iris, tmp_path):
     for kept in (run.path / "checkpoints").glob("0*"):
         (kept / "arrays.npz").unlink()
     result = invoke("train", "--resume", run.path, "--json", "--set", "train.epochs=3")
-    assert result.stderr.count("there is none before it, so training begins again. [damaged-checkpoint]") >= 1
+    assert result.stderr.count("there is no previous checkpoint, so training restarts from scratch. [damaged-checkpoint]") >= 1
     assert json.loads(result.stdout)["history"] == whole.summary["history"]
 
 
 @pytest.fixture
 def disk(tmp_path):
-    """Mounts a disk of so many KiB, for who may mount; ``disk(size)`` again makes it larger."""
+    """Mount a disk of this size in KiB if permitted; call ``disk(size)`` again to enlarge it."""
     place = tmp_path / "disk"
     place.mkdir()
 
@@ -202,7 +202,7 @@ def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, tmp_
     assert told(result)["message"].startswith("The disk is full")
     disk(64_000)
     if run.exists():
-        assert told(result)["hint"] == f"Make room; then go on with `layercli train --resume {run}`."
+        assert told(result)["hint"] == f"Free disk space; then resume with `layercli train --resume {run}`."
         again = invoke("train", "--resume", run, "--json")
         assert again.exit_code == 0, again.output
     else:
@@ -213,7 +213,7 @@ def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, tmp_
 
 @pytest.fixture
 def read_only():
-    """Makes a directory read-only from now on, for who may mount."""
+    """Make a directory read-only if mounting is permitted."""
     places = []
 
     def read_only(place):
@@ -228,7 +228,7 @@ def read_only():
 
 
 def spoiled(monkeypatch, spoil):
-    """Spoils the disk when the third checkpoint is to be written."""
+    """Damage the disk when the third checkpoint is written."""
     save, left = np.savez, [2]
 
     def savez(file, **arrays):

@@ -1,4 +1,4 @@
-"""Losses, weights and metrics by output: checked before, logged as Keras does, and what Keras makes of them."""
+"""Losses, weights and metrics by output: checks, log names, and agreement with Keras."""
 
 import json
 
