@@ -65,7 +65,9 @@ def test_train_returns_summary_without_output(iris, tmp_path, capfd):
 
 
 def test_public_names():
-    assert all(callable(getattr(layercli, name)) for name in layercli.__all__)  # a submodule must not hide a public name
+    assert all(
+        callable(getattr(layercli, name)) for name in layercli.__all__
+    )  # a submodule must not hide a public name
     with pytest.raises(AttributeError, match="has no attribute 'evaluate_everything'"):
         _ = layercli.evaluate_everything
 

@@ -33,10 +33,10 @@ def command(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def refused(command):
+def find_problems(command):
     """Validate an invalid text. Return every problem as line, column, code, message and hint."""
 
-    def refused(text):
+    def find_problems(text):
         result = command("validate", text, "--json")
         document = json.loads(result.stdout)
         assert result.exit_code == ExitCode.INVALID_INPUT
@@ -49,7 +49,7 @@ def refused(command):
             for found in document["problems"]
         ]
 
-    return refused
+    return find_problems
 
 
 def layer(text):
@@ -70,15 +70,15 @@ def test_1e_minus_3_is_a_number(command):
 
 
 @pytest.mark.parametrize("word", ["no", "on", "1:30", "2020-01-01"])
-def test_words_of_yaml_1_1_are_text(refused, word):
+def test_words_of_yaml_1_1_are_text(find_problems, word):
     hint = {"no": "Write `use_bias: false`.", "on": "Write `use_bias: true`."}.get(word)
-    assert refused(layer(f"{{type: Dense, units: 3, use_bias: {word}}}")) == [
+    assert find_problems(layer(f"{{type: Dense, units: 3, use_bias: {word}}}")) == [
         (4, 41, "wrong-type", f'`use_bias` is "{word}"; it must be true or false.', hint)
     ]
 
 
-def test_leading_zero_is_rejected(refused):
-    assert refused(layer("{type: Dense, units: 012}")) == [
+def test_leading_zero_is_rejected(find_problems):
+    assert find_problems(layer("{type: Dense, units: 012}")) == [
         (
             4,
             28,
@@ -89,8 +89,8 @@ def test_leading_zero_is_rejected(refused):
     ]
 
 
-def test_duplicate_key_reports_both_locations(refused):
-    assert refused(GOOD + "name: a\nname: b\n") == [
+def test_duplicate_key_reports_both_locations(find_problems):
+    assert find_problems(GOOD + "name: a\nname: b\n") == [
         (
             6,
             1,
@@ -101,11 +101,11 @@ def test_duplicate_key_reports_both_locations(refused):
     ]
 
 
-def test_alias_bomb_is_rejected(refused):
+def test_alias_bomb_is_rejected(find_problems):
     lines = ["a: &a [x,x,x,x,x,x,x,x,x]"]
     for this, before in zip("bcdefgh", "abcdefg", strict=True):
         lines.append(f"{this}: &{this} [{','.join([f'*{before}'] * 9)}]")
-    assert refused("\n".join(lines)) == [
+    assert find_problems("\n".join(lines)) == [
         (
             5,
             4,
@@ -116,8 +116,8 @@ def test_alias_bomb_is_rejected(refused):
     ]
 
 
-def test_thirty_thousand_brackets_are_rejected(refused):
-    assert refused("[ " * 30_000) == [
+def test_thirty_thousand_brackets_are_rejected(find_problems):
+    assert find_problems("[ " * 30_000) == [
         (
             1,
             201,
@@ -135,8 +135,8 @@ TOO_LARGE = (
 )
 
 
-def test_too_large_file_is_rejected(refused):
-    assert refused(b"#" * (1 << 20) + b"#") == [(1, 1, *TOO_LARGE)]
+def test_too_large_file_is_rejected(find_problems):
+    assert find_problems(b"#" * (1 << 20) + b"#") == [(1, 1, *TOO_LARGE)]
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "pipe", "-"])
@@ -182,11 +182,16 @@ def test_unreadable_file_is_rejected(command, name, message, hint):
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert json.loads(result.stdout)["problems"] == [
         {
-            "code": "unreadable-file", "severity": "error", "message": message, "hint": hint, "path": "",
-             "file": name,
-            "line": None, "column": None,
+            "code": "unreadable-file",
+            "severity": "error",
+            "message": message,
+            "hint": hint,
+            "path": "",
+            "file": name,
+            "line": None,
+            "column": None,
         }
-    ]  # fmt: skip
+    ]
 
 
 def test_file_without_permission_is_rejected(command, monkeypatch):
@@ -203,8 +208,8 @@ def test_file_without_permission_is_rejected(command, monkeypatch):
     )
 
 
-def test_recursive_anchor_is_rejected(refused):
-    assert refused("model: &m\n  layers: [*m]\n") == [
+def test_recursive_anchor_is_rejected(find_problems):
+    assert find_problems("model: &m\n  layers: [*m]\n") == [
         (
             2,
             12,
@@ -215,8 +220,8 @@ def test_recursive_anchor_is_rejected(refused):
     ]
 
 
-def test_python_objects_are_rejected(refused):
-    assert refused(layer("!!python/object/apply:os.system ['true']")) == [
+def test_python_objects_are_rejected(find_problems):
+    assert find_problems(layer("!!python/object/apply:os.system ['true']")) == [
         (
             4,
             7,
@@ -234,29 +239,75 @@ ESCAPES = 'Between double quotes a backslash begins an escape such as "\\n"; sin
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("", (1, 1, "not-a-mapping", "The file is empty; a config is a mapping with the key `model`.",
-         MAPPING)),
-        ("- a", (1, 1, "not-a-mapping", "The file is a list; a config is a mapping with the key `model`.",
-         MAPPING)),
-        (GOOD + "---\n" + GOOD,
-         (5, 1, "two-documents", "A second YAML document starts here; a config is one document.",
-          "Delete the `---` line, or move what follows into a file of its own.")),
-        (b"name: \xff", (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xff cannot stand here.",
-                         "Save it as UTF-8.")),
-        ("name: \ud800".encode(errors="surrogatepass"),
-         (1, 7, "not-utf8", "The file is not UTF-8 text: byte 0xed cannot stand here.", "Save it as UTF-8.")),
-        ('name: "\\ud800"',
-         (1, 10, "yaml-syntax", "This is not valid YAML: found invalid Unicode character escape code.",
-          ESCAPES)),
+        (
+            "",
+            (
+                1,
+                1,
+                "not-a-mapping",
+                "The file is empty; a config is a mapping with the key `model`.",
+                MAPPING,
+            ),
+        ),
+        (
+            "- a",
+            (
+                1,
+                1,
+                "not-a-mapping",
+                "The file is a list; a config is a mapping with the key `model`.",
+                MAPPING,
+            ),
+        ),
+        (
+            GOOD + "---\n" + GOOD,
+            (
+                5,
+                1,
+                "two-documents",
+                "A second YAML document starts here; a config is one document.",
+                "Delete the `---` line, or move what follows into a file of its own.",
+            ),
+        ),
+        (
+            b"name: \xff",
+            (
+                1,
+                7,
+                "not-utf8",
+                "The file is not UTF-8 text: byte 0xff cannot stand here.",
+                "Save it as UTF-8.",
+            ),
+        ),
+        (
+            "name: \ud800".encode(errors="surrogatepass"),
+            (
+                1,
+                7,
+                "not-utf8",
+                "The file is not UTF-8 text: byte 0xed cannot stand here.",
+                "Save it as UTF-8.",
+            ),
+        ),
+        (
+            'name: "\\ud800"',
+            (
+                1,
+                10,
+                "yaml-syntax",
+                "This is not valid YAML: found invalid Unicode character escape code.",
+                ESCAPES,
+            ),
+        ),
     ],
     ids=["empty", "list", "two documents", "not UTF-8", "surrogate", "escaped surrogate"],
-)  # fmt: skip
-def test_non_config_gives_one_error(refused, text, found):
-    assert refused(text) == [found]
+)
+def test_non_config_gives_one_error(find_problems, text, found):
+    assert find_problems(text) == [found]
 
 
-def test_unknown_key_and_type_suggest_the_closest(refused):
-    assert refused(layer("{type: Dense, units: 3, activaton: relu}\n    - Flaten") + "seeed: 1\n") == [
+def test_unknown_key_and_type_suggest_the_closest(find_problems):
+    assert find_problems(layer("{type: Dense, units: 3, activaton: relu}\n    - Flaten") + "seeed: 1\n") == [
         (4, 31, "unknown-key", 'Dense has no argument "activaton".', "Did you mean `activation`?"),
         (5, 7, "unknown-type", 'There is no layer "Flaten".', "Did you mean `Flatten`?"),
         (6, 1, "unknown-key", 'A config has no key "seeed".', "Did you mean `seed`?"),
@@ -278,8 +329,8 @@ def test_unknown_key_and_type_suggest_the_closest(refused):
         ("", "null", "For example `units: 64`."),
     ],
 )
-def test_scalars_are_strict(refused, value, shown, hint):
-    assert refused(layer(f"{{type: Dense, units: {value}}}")) == [
+def test_scalars_are_strict(find_problems, value, shown, hint):
+    assert find_problems(layer(f"{{type: Dense, units: {value}}}")) == [
         (4, 28, "wrong-type", f"`units` is {shown}; it must be a positive whole number.", hint)
     ]
 
@@ -290,9 +341,9 @@ def test_lists_are_accepted_as_tuples(command):
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e400"])
-def test_nan_and_infinity_are_rejected(refused, value):
+def test_nan_and_infinity_are_rejected(find_problems, value):
     shown = {"1e400": ".inf"}.get(value, value)
-    assert refused(layer(f"{{type: Dropout, rate: {value}}}")) == [
+    assert find_problems(layer(f"{{type: Dropout, rate: {value}}}")) == [
         (
             4,
             29,
@@ -303,8 +354,10 @@ def test_nan_and_infinity_are_rejected(refused, value):
     ]
 
 
-def test_sizes_are_bounded(refused):
-    assert refused(layer(f"{{type: Dense, units: {10**200}}}\n    - {{type: Dense, units: 3000000000}}")) == [
+def test_sizes_are_bounded(find_problems):
+    assert find_problems(
+        layer(f"{{type: Dense, units: {10**200}}}\n    - {{type: Dense, units: 3000000000}}")
+    ) == [
         (
             4,
             28,
@@ -321,7 +374,7 @@ def test_sizes_are_bounded(refused):
             "For example `units: 64`.",
         ),
     ]
-    assert refused(layer(f"{{type: Dense, units: {10**400}}}")) == [
+    assert find_problems(layer(f"{{type: Dense, units: {10**400}}}")) == [
         (
             4,
             28,
@@ -378,9 +431,9 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize(("written", "shown"), HARMLESS.values(), ids=HARMLESS)
-def test_user_text_is_escaped(command, refused, written, shown):
+def test_user_text_is_escaped(command, find_problems, written, shown):
     text = layer(f"{{type: {written if written[0] == chr(34) else repr(written)}}}")
-    ((line, column, code, message, _),) = refused(text)
+    ((line, column, code, message, _),) = find_problems(text)
     assert (line, column, code, message) == (4, 14, "unknown-type", f'There is no layer "{shown}".')
     output = command("validate", text).stdout
     assert output.splitlines()[0] == f'c.yaml:4:14: error: There is no layer "{shown}". [unknown-type]'
@@ -395,9 +448,9 @@ def test_bidirectional_text_in_excerpt_is_escaped(command):
     ]
 
 
-def test_keys_and_paths_are_escaped(refused, command):
+def test_keys_and_paths_are_escaped(find_problems, command):
     text = GOOD + '"\\e[2J": 1\n'
-    assert refused(text)[0][3] == f'A config has no key "{REPLACED}[2J".'
+    assert find_problems(text)[0][3] == f'A config has no key "{REPLACED}[2J".'
     assert (
         json.loads(command("validate", text, "--json").stdout)["problems"][0]["path"] == f'["{REPLACED}[2J"]'
     )
@@ -447,14 +500,23 @@ def test_custom_layer_is_not_loaded_without_trust(command, tmp_path, name):
     data = "data: {type: sklearn, dataset: iris}\ntrain: {loss: mse}\n"
     result = command(name, CUSTOM + data, "--json")
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert [(found["line"], found["code"], found["message"], found["hint"])
-            for found in json.loads(result.stdout)["problems"]] == [
-        (4, "trust-required", f"`hostile.py:Layer` would load and run {tmp_path / 'hostile.py'}.",
-         "Review that code; then allow it with `--trust`."),
-        (5, "trust-required", "`hostile_package.layers:Layer` would load and run the module "
-                              "hostile_package.layers.",
-         "Review that code; then allow it with `--trust`."),
-    ]  # fmt: skip
+    assert [
+        (found["line"], found["code"], found["message"], found["hint"])
+        for found in json.loads(result.stdout)["problems"]
+    ] == [
+        (
+            4,
+            "trust-required",
+            f"`hostile.py:Layer` would load and run {tmp_path / 'hostile.py'}.",
+            "Review that code; then allow it with `--trust`.",
+        ),
+        (
+            5,
+            "trust-required",
+            "`hostile_package.layers:Layer` would load and run the module hostile_package.layers.",
+            "Review that code; then allow it with `--trust`.",
+        ),
+    ]
     assert not {"hostile", "hostile_package"} & set(sys.modules)
 
 
@@ -465,10 +527,20 @@ def test_check_never_loads_custom_layers(command, tmp_path, options):
     assert not {"hostile", "hostile_package"} & set(sys.modules)
 
 
-@pytest.mark.parametrize("name", ["../x.py:Layer", "/tmp/x.py:Layer", "a/../../x.py:Layer", "http://x.org/x.py:Layer",
-                                  "x.py:__import__('os')", "x.py:", "..x:Layer"])  # fmt: skip
-def test_custom_layer_path_is_relative_to_config(refused, name):
-    assert refused(layer(f'{{type: "{name}"}}')) == [
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x.py:Layer",
+        "/tmp/x.py:Layer",
+        "a/../../x.py:Layer",
+        "http://x.org/x.py:Layer",
+        "x.py:__import__('os')",
+        "x.py:",
+        "..x:Layer",
+    ],
+)
+def test_custom_layer_path_is_relative_to_config(find_problems, name):
+    assert find_problems(layer(f'{{type: "{name}"}}')) == [
         (
             4,
             14,
@@ -482,9 +554,9 @@ def test_custom_layer_path_is_relative_to_config(refused, name):
 @pytest.mark.parametrize(
     "name", ["../x", "/tmp/x", "a/b", "..", ".hidden", "a..b", "x ", "C:\\x", "a" * 101, "", "~x"]
 )
-def test_run_name_cannot_leave_runs_folder(refused, name):
+def test_run_name_cannot_leave_runs_folder(find_problems, name):
     shown = name if len(name) <= 60 else name[:59] + "…"
-    assert refused(f"name: '{name}'\n{GOOD}") == [
+    assert find_problems(f"name: '{name}'\n{GOOD}") == [
         (
             1,
             7,
@@ -497,9 +569,9 @@ def test_run_name_cannot_leave_runs_folder(refused, name):
     ]
 
 
-def test_shape_mismatch_names_line_layers_and_fix(refused):
+def test_shape_mismatch_names_line_layers_and_fix(find_problems):
     text = "model:\n  input: [8, 8]\n  layers:\n" + "    - {type: LSTM, units: 4}\n" * 2
-    assert refused(text) == [
+    assert find_problems(text) == [
         (
             5,
             7,

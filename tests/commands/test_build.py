@@ -34,8 +34,10 @@ def test_json_contains_counts():
 
 def test_counts_match_keras():
     model = api.build(CNN)
-    weights = [sum(int(np.prod(weight.shape)) for weight in part)
-               for part in (model.trainable_weights, model.non_trainable_weights)]  # fmt: skip
+    weights = [
+        sum(int(np.prod(weight.shape)) for weight in part)
+        for part in (model.trainable_weights, model.non_trainable_weights)
+    ]
     assert weights == [29130, 64]
 
 
@@ -59,8 +61,8 @@ def test_saved_model_predicts_the_same_in_new_process(tmp_path):
     assert json.loads(result.stdout)["output"] == str(target)
     images = np.random.default_rng(0).uniform(0, 16, (5, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "x.npy", images)
-    said = python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
-    assert said.split() == ["digits-cnn", "29194"]
+    message = python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
+    assert message.split() == ["digits-cnn", "29194"]
     expected = api.build(CNN).predict(images, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -100,16 +102,19 @@ def test_output_path_that_is_a_directory_is_a_problem(tmp_path, iris):
     assert problems(invoke("build", iris, "--json", "--output", target)) == [("cannot-write", None)]
 
 
-@pytest.mark.parametrize(("output", "said"), [
-    ("model.h5", "files that end in .keras"),
-    ("model", "files that end in .keras"),
-    ("nowhere/model.keras", "directory nowhere does not exist"),
-])  # fmt: skip
-def test_invalid_output_is_a_usage_error(iris, tmp_path, monkeypatch, output, said):
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("model.h5", "files that end in .keras"),
+        ("model", "files that end in .keras"),
+        ("nowhere/model.keras", "directory nowhere does not exist"),
+    ],
+)
+def test_invalid_output_is_a_usage_error(iris, tmp_path, monkeypatch, output, message):
     monkeypatch.chdir(tmp_path)
     result = invoke("build", iris, "--output", output)
     assert result.exit_code == 2
-    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert result.stdout == ""
 
 

@@ -64,8 +64,11 @@ DEEP = [{"type": "Dense", "units": 8, "activation": ("relu", "tanh", "gelu")[n %
 def test_unchanged_layers_are_hidden_without_all(deep):
     (old, new), shown = deep, invoke("diff", *deep).stdout
     assert [line.split()[:2] for line in shown.splitlines() if line[1:3] in ("+ ", "- ", "~ ")] == [
-        ["+", "re_lu"], ["~", "dense_100"], ["~", "dense_101"], ["-", "dense_180"],
-    ]  # fmt: skip
+        ["+", "re_lu"],
+        ["~", "dense_100"],
+        ["~", "dense_101"],
+        ["-", "dense_180"],
+    ]
     assert "178 layers are the same.\n" in shown
     assert "59 layers are the same but for numbers in names: dense_181 is now dense_180.\n" in shown
     everything = invoke("diff", old, new, "--all").stdout
@@ -118,8 +121,10 @@ def test_json_matches_text(iris):
     assert row.items() <= shapes["layers"][0].items()
     assert document["totals"]["trainable"] == {"before": 67, "after": 43}
     assert document["weights"]["dense"] == {
-        "carries_over": False, "reason": "kernel (4, 8) -> (4, 5), bias (8,) -> (5,)", "was": "dense",
-    }  # fmt: skip
+        "carries_over": False,
+        "reason": "kernel (4, 8) -> (4, 5), bias (8,) -> (5,)",
+        "was": "dense",
+    }
 
 
 def test_identical_layers_show_no_table(iris):

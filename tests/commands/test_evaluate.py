@@ -38,16 +38,24 @@ def test_several_inputs_and_text(tmp_path):
     config = write_config(
         tmp_path,
         [
-            {"type": "StringLookup", "inputs": "words", "output_mode": "multi_hot", "vocabulary": ["red", "blue"]},
+            {
+                "type": "StringLookup",
+                "inputs": "words",
+                "output_mode": "multi_hot",
+                "vocabulary": ["red", "blue"],
+            },
             {"type": "Concatenate", "inputs": ["previous", "numbers"]},
             {"type": "Dense", "units": 1, "activation": "sigmoid"},
         ],
         data={
-            "type": "csv", "path": "t.csv", "target": "y", "split": {"test": 0.25},
+            "type": "csv",
+            "path": "t.csv",
+            "target": "y",
+            "split": {"test": 0.25},
             "inputs": {"words": "colour", "numbers": "size"},
         },
         train={"loss": "binary_crossentropy", "metrics": ["accuracy", "auc"]},
-    )  # fmt: skip
+    )
     text = config.read_text().replace(
         "model:\n", "model:\n  inputs: {words: {shape: [1], dtype: string}, numbers: [1]}\n"
     )

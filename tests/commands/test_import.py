@@ -134,9 +134,10 @@ def test_compile_objects_keep_arguments(imported):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(1)])
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
     model.compile(
-        keras.optimizers.SGD(schedule, momentum=0.9), keras.losses.BinaryCrossentropy(from_logits=True),
+        keras.optimizers.SGD(schedule, momentum=0.9),
+        keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=[keras.metrics.AUC(curve="PR"), "accuracy"],
-    )  # fmt: skip
+    )
     assert imported(model)[2]["train"] == {
         "optimizer": {
             "type": "SGD",
@@ -183,9 +184,12 @@ def test_unsupported_compile_arguments_are_warnings(imported):
     result, document, config = imported(model)
     assert result.exit_code == 0
     assert found(document) == [
-        ("not-carried", "How the model was compiled is not all in the config: `metrics`: the metric MeanMetricWrapper, which a "
-         "config cannot hold."),
-    ]  # fmt: skip
+        (
+            "not-carried",
+            "How the model was compiled is not all in the config: `metrics`: the metric MeanMetricWrapper, which a "
+            "config cannot hold.",
+        ),
+    ]
     assert config["train"] == {"optimizer": "Adam", "loss": "mse"}
 
 
@@ -236,11 +240,16 @@ def test_states_masks_and_keyed_inputs(imported):
     assert result.exit_code == 0, document
     assert config["model"]["layers"][1:] == [
         {"type": "Bidirectional", "layer": {"type": "LSTM", "return_sequences": True, "units": 3}},
-        {"type": "MultiHeadAttention", "inputs": {"query": "previous", "value": "previous"}, "num_heads": 2, "key_dim": 2},
+        {
+            "type": "MultiHeadAttention",
+            "inputs": {"query": "previous", "value": "previous"},
+            "num_heads": 2,
+            "key_dim": 2,
+        },
         {"type": "LSTM", "name": "lstm", "return_state": True, "units": 4},
         {"type": "Concatenate", "inputs": ["lstm:0", "lstm:1", "lstm:2"]},
         {"type": "Dense", "units": 1},
-    ]  # fmt: skip
+    ]
 
 
 def test_tensor_arithmetic_becomes_layers(imported):
@@ -252,9 +261,17 @@ def test_tensor_arithmetic_becomes_layers(imported):
     result, document, config = imported(functional(build, (4,)))
     assert result.exit_code == 0, document
     assert [entry["type"] for entry in config["model"]["layers"][1:]] == [
-        "Rescaling", "Rescaling", "Rescaling", "Activation", "Rescaling", "Rescaling", "Maximum", "Multiply",
-        "Concatenate", "Reshape",
-    ]  # fmt: skip
+        "Rescaling",
+        "Rescaling",
+        "Rescaling",
+        "Activation",
+        "Rescaling",
+        "Rescaling",
+        "Maximum",
+        "Multiply",
+        "Concatenate",
+        "Reshape",
+    ]
     assert document["largest_difference"] < 1e-6
 
 
@@ -274,10 +291,20 @@ def test_all_unsupported_parts_are_reported_together(imported):
     result, document, config = imported(functional(build, (4,)))
     assert result.exit_code == 1
     assert config is None
-    told = " ".join(f"{code}: {message}" for code, message in found(document))
-    for what in ("`code`", "Lambda", "`leaky`", "LeakyReLU", "custom-class: `mine`", "Mine", "ExpandDims",
-                 "`initial_state`", "operation Mean", "one batch"):  # fmt: skip
-        assert what in told
+    messages = " ".join(f"{code}: {message}" for code, message in found(document))
+    for what in (
+        "`code`",
+        "Lambda",
+        "`leaky`",
+        "LeakyReLU",
+        "custom-class: `mine`",
+        "Mine",
+        "ExpandDims",
+        "`initial_state`",
+        "operation Mean",
+        "one batch",
+    ):
+        assert what in messages
     assert len(document["problems"]) == 7
 
 
@@ -313,9 +340,12 @@ def test_custom_class_requires_trust_and_its_file(imported, tmp_path, custom_run
 
 def test_weights_and_vocabularies_are_saved_next_to_config(imported):
     model = keras.Sequential(
-        [keras.Input((1,), dtype="string"), layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot"),
-         layers.Dense(2)]
-    )  # fmt: skip
+        [
+            keras.Input((1,), dtype="string"),
+            layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot"),
+            layers.Dense(2),
+        ]
+    )
     result, document, _ = imported(model, "--weights")
     assert result.exit_code == 0, document
     again = keras.models.load_model(document["weights"])

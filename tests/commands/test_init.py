@@ -46,7 +46,7 @@ def test_pooling_fits_any_image_size(shape):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "--kind and --classes must be given"),
         (["--kind", "images"], "--classes must be given"),
@@ -57,10 +57,10 @@ def test_pooling_fits_any_image_size(shape):
         (["--output", "none/c.yaml"], "directory none does not exist"),
     ],
 )
-def test_missing_or_invalid_options_are_usage_errors(place, arguments, said):
+def test_missing_or_invalid_options_are_usage_errors(place, arguments, message):
     result = invoke("init", *arguments)
     assert result.exit_code == 2
-    assert said in " ".join(result.output.replace("│", " ").split())
+    assert message in " ".join(result.output.replace("│", " ").split())
     assert list(place.iterdir()) == []
 
 
@@ -170,8 +170,11 @@ IMAGES = {
     "PNG": (png(30, 20, 2), [20, 30, 3]),
     "gif": (b"GIF89a" + struct.pack("<HH", 30, 20) + b"\0", [20, 30, 3]),
     "bmp": (b"BM" + b"\0" * 16 + struct.pack("<ii", 30, -20), [20, 30, 3]),
-    "jpg": (b"\xff\xd8\xff\xe0\0\4\0\0\xff\xc0\0\x11\x08" + struct.pack(">HH", 20, 30) + b"\3" + b"\0" * 9, [20, 30, 3]),
-}  # fmt: skip
+    "jpg": (
+        b"\xff\xd8\xff\xe0\0\4\0\0\xff\xc0\0\x11\x08" + struct.pack(">HH", 20, 30) + b"\3" + b"\0" * 9,
+        [20, 30, 3],
+    ),
+}
 
 
 @pytest.mark.parametrize("suffix", IMAGES)

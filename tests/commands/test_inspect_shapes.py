@@ -31,9 +31,15 @@ def test_json_lists_layers_and_forward_pass():
         "agrees": True,
     }
     assert [row["name"] for row in document["layers"]] == [
-        "rescaling", "conv2d", "batch_normalization", "conv2d_1", "max_pooling2d", "flatten",
-        "dropout", "digit",
-    ]  # fmt: skip
+        "rescaling",
+        "conv2d",
+        "batch_normalization",
+        "conv2d_1",
+        "max_pooling2d",
+        "flatten",
+        "dropout",
+        "digit",
+    ]
     batch_normalization = document["layers"][2]
     assert (batch_normalization["trainable"], batch_normalization["non_trainable"]) == (64, 64)
     assert all(row["agrees"] is True for row in document["layers"])
@@ -59,8 +65,11 @@ def test_table_has_one_row_per_layer_and_result():
     lines = [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
     assert lines[0] == "layer output forward params FLOPs"
     assert lines[2:6] == [
-        "rescaling (None, 64) ✓ (2, 64) 0 0", "Rescaling", "dense (None, 64) ✓ (2, 64) 4,160 8.19 k", "Dense",
-    ]  # fmt: skip
+        "rescaling (None, 64) ✓ (2, 64) 0 0",
+        "Rescaling",
+        "dense (None, 64) ✓ (2, 64) 4,160 8.19 k",
+        "Dense",
+    ]
     assert lines[-2:] == [
         "Parameters: 4,810 (4,810 trainable, 0 not); FLOPs for one example: 9,472.",
         "Forward pass: every shape as declared, every value finite.",

@@ -36,8 +36,13 @@ def run(tmp_path_factory):
     """A run on a table with class names and a missing number. The table was deleted."""
     place = tmp_path_factory.mktemp("run")
     table(place / "t.csv")
-    data = {"type": "csv", "path": "t.csv", "target": "kind", "missing": {"numbers": "median"},
-            "split": {"test": 0.2, "stratify": True}}  # fmt: skip
+    data = {
+        "type": "csv",
+        "path": "t.csv",
+        "target": "kind",
+        "missing": {"numbers": "median"},
+        "split": {"test": 0.2, "stratify": True},
+    }
     config = write_config(
         place, ["Normalization", {"type": "Dense", "units": 8, "activation": "relu"}, HEAD], data=data
     )
@@ -62,8 +67,12 @@ def predicted(run, input_, output, *options):
 def test_csv_has_class_and_all_probabilities(run, new, tmp_path):
     document = predicted(run, new, tmp_path / "p.csv")
     assert document == {
-        "ok": True, "run": str(run), "examples": 7, "output": str(tmp_path / "p.csv"), "problems": [],
-    }  # fmt: skip
+        "ok": True,
+        "run": str(run),
+        "examples": 7,
+        "output": str(tmp_path / "p.csv"),
+        "problems": [],
+    }
     rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert list(rows[0]) == [
         "class",
@@ -78,8 +87,8 @@ def test_csv_has_class_and_all_probabilities(run, new, tmp_path):
     plan = json.loads((run / READER_STATE).read_text())["plan"]
     x[3, 0] = plan["fill"]["size"]
     expected = model.predict(x, verbose=0)
-    given = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
-    np.testing.assert_allclose(given, expected, rtol=1e-5)
+    probabilities = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
     names = ["'=fig", "a,b", "plum"]
     assert [row["class"] for row in rows] == [names[label] for label in expected.argmax(axis=1)]
     assert [float(row["probability"]) for row in rows] == pytest.approx(
@@ -91,7 +100,7 @@ def test_every_format_has_equal_content(run, new, tmp_path):
     for suffix in ("csv", "parquet", "jsonl", "npz"):
         predicted(run, new, tmp_path / f"p.{suffix}", "--batch-size", "2")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    assert pyarrow.to_parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
+    assert pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
     with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
         for name, array in arrays.items():
             assert array.tolist() == [line[name] for line in lines]
@@ -155,12 +164,13 @@ def test_unreadable_input_is_reported(run, tmp_path, name, text):
 
 
 @pytest.mark.parametrize(
-    ("output", "said"), [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "directory nowhere does not exist")]
+    ("output", "message"),
+    [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "directory nowhere does not exist")],
 )
-def test_invalid_output_is_a_usage_error(run, new, tmp_path, output, said):
+def test_invalid_output_is_a_usage_error(run, new, tmp_path, output, message):
     result = invoke("predict", run, "--input", new, "--output", tmp_path / output)
     assert result.exit_code == 2
-    assert said in " ".join(result.output.replace("│", " ").split())
+    assert message in " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +270,7 @@ train: {loss: {size: mse, shape: mse}}
     places = ["shape_prediction_0_0", "shape_prediction_0_1", "shape_prediction_1_0", "shape_prediction_1_1"]
     assert head.split(",") == ["size_prediction", *places]
     predicted(run, tmp_path / "new.npz", tmp_path / "p.parquet")
-    rows = pyarrow.to_parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    rows = pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert np.array(rows[0]["shape_prediction"]).shape == (2, 2)
     model = keras.models.load_model(run / "model.keras")
     size, shape = model.predict(x, verbose=0)
@@ -272,9 +282,9 @@ def test_large_output_is_written_in_order(digits_run, tmp_path):
     x = RNG.random((9000, 64)).astype("float32") * 16
     np.save(tmp_path / "new.npy", x)
     assert predicted(digits_run.path, tmp_path / "new.npy", tmp_path / "p.parquet")["examples"] == 9000
-    told = pyarrow.to_parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
+    probabilities = pyarrow.parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
     model = keras.models.load_model(digits_run.path / "model.keras")
-    np.testing.assert_allclose(told, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(probabilities, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
 
 
 def test_missing_and_infinite_values_are_located(tmp_path):

@@ -83,9 +83,11 @@ def test_json_contains_config_and_origins():
     document = json.loads(invoke("show", "own.yaml", "--explain", "--json").stdout)
     assert document["config"]["model"]["layers"][2]["units"] == 1
     assert document["origins"]["model.layers[2].units"] == {
-        "file": "base.yaml", "line": 1, "from": "base.yaml:1, vars.n",
+        "file": "base.yaml",
+        "line": 1,
+        "from": "base.yaml:1, vars.n",
         "through": "It is the variable `n`, used at line 12 of own.yaml. own.yaml extends this file (line 1).",
-    }  # fmt: skip
+    }
     assert document["origins"]["seed"] == {"file": None, "line": None, "from": "default"}
     assert "origins" not in json.loads(invoke("show", "own.yaml", "--json").stdout)
 
@@ -99,9 +101,14 @@ def test_shown_config_is_valid_on_standard_input():
 
 def test_multiline_values_and_literal_references_are_unchanged(tmp_path):
     texts = {
-        "long": "word " * 60, "lines": "one\ntwo\n\nthree\n", "plain": "a" * 200, "literal": "$${a} $$${b",
-        "numbers": [*range(100, 200)], "mixed": ["a", {"b": "x\ny"}, [1, 2], [], {}], "empty": {},
-    }  # fmt: skip
+        "long": "word " * 60,
+        "lines": "one\ntwo\n\nthree\n",
+        "plain": "a" * 200,
+        "literal": "$${a} $$${b",
+        "numbers": [*range(100, 200)],
+        "mixed": ["a", {"b": "x\ny"}, [1, 2], [], {}],
+        "empty": {},
+    }
     layer = {"type": "mine.py:Mine", **texts}
     config = tmp_path / "c.yaml"
     config.write_text(json.dumps({"model": {"input": [4], "layers": [layer]}}))

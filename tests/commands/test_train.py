@@ -55,8 +55,21 @@ def test_text_shows_progress_and_result(iris, tmp_path):
     result = invoke("train", iris, "--run-dir", tmp_path / "run", "--set", "train.epochs=1")
     assert (result.exit_code, result.stderr) == (0, "")
     words = [line.split()[0] for line in result.stdout.splitlines() if line.strip(" ─")]
-    assert words == ["Run", "90", "3", "epoch", "1/1", "Trained", "Best", "metric", "loss", "accuracy", "Model:", "Next:",
-                     *["layercli"] * words.count("layercli")]  # fmt: skip
+    assert words == [
+        "Run",
+        "90",
+        "3",
+        "epoch",
+        "1/1",
+        "Trained",
+        "Best",
+        "metric",
+        "loss",
+        "accuracy",
+        "Model:",
+        "Next:",
+        *["layercli"] * words.count("layercli"),
+    ]
 
 
 def test_quiet_prints_only_the_run_directory(iris, tmp_path):
@@ -94,8 +107,8 @@ def test_seed_determines_history(tmp_path):
 def test_missing_sections_are_reported():
     result = invoke("train", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense, units: 3}]}")
     assert problems(result) == [("missing-key", 1), ("missing-key", 1)]
-    said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
-    assert said == [
+    messages = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
+    assert messages == [
         "This command requires the section `data` (the examples).",
         "This command requires the section `train` (the training settings).",
     ]
@@ -129,8 +142,10 @@ def test_nan_loss_exits_with_1_and_history_is_valid_json(tmp_path):
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
     (problem,) = json.loads(run.result.stdout)["problems"]
     assert problem["message"].startswith("The loss became ")
-    records = [json.loads(line, parse_constant=pytest.fail)
-               for line in (run.path / "history.jsonl").read_text().splitlines()]  # fmt: skip
+    records = [
+        json.loads(line, parse_constant=pytest.fail)
+        for line in (run.path / "history.jsonl").read_text().splitlines()
+    ]
     assert 1 <= len(records) < 40
     assert records[-1]["loss"] is None
     assert not (run.path / "model.keras").exists()
@@ -190,9 +205,7 @@ def test_unwritable_model_is_a_problem(iris, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_process_prints_only_one_json_document(tmp_path):
-    config = (
-        CONFIGS / "diabetes_regression.yaml"
-    )  # read through scikit-learn, which Keras did not import
+    config = CONFIGS / "diabetes_regression.yaml"  # read through scikit-learn, which Keras did not import
     command = [LAYERCLI, "train", config, "--json", "--set", "train.epochs=2"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
@@ -200,5 +213,5 @@ def test_process_prints_only_one_json_document(tmp_path):
     assert json.loads(done.stdout)["run"] == "runs/diabetes/1"
     lines = done.stderr.splitlines()
     assert [line.split()[0] for line in lines] == ["Run", "332", "11", "epoch", "1/2", "2/2"]
-    said = done.stdout + done.stderr
-    assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in said]
+    output = done.stdout + done.stderr
+    assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in output]

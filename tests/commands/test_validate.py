@@ -18,10 +18,18 @@ BAD = GOOD.replace("units", "unitz")
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = {
-        "a/good.yaml": GOOD, "a/b/bad.yml": BAD, "a/base.yaml": "extends: ../good.yaml\n", "good.yaml": GOOD,
-        "a/other.yaml": "services:\n  web: {model: x}\n", "a/list.yaml": "- 1\n", "a/.hidden/bad.yaml": BAD,
-        "runs/x/1/config.yaml": BAD, "a/runs/1/config.yaml": BAD, "a/broken.yaml": "model: [\n", "empty/x.txt": "",
-    }  # fmt: skip
+        "a/good.yaml": GOOD,
+        "a/b/bad.yml": BAD,
+        "a/base.yaml": "extends: ../good.yaml\n",
+        "good.yaml": GOOD,
+        "a/other.yaml": "services:\n  web: {model: x}\n",
+        "a/list.yaml": "- 1\n",
+        "a/.hidden/bad.yaml": BAD,
+        "runs/x/1/config.yaml": BAD,
+        "a/runs/1/config.yaml": BAD,
+        "a/broken.yaml": "model: [\n",
+        "empty/x.txt": "",
+    }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -33,8 +41,9 @@ def test_folder_checks_its_configs():
     result = invoke("validate", "a", "good.yaml", "a/good.yaml")
     assert result.exit_code == 1
     assert [line.split(":")[0] for line in result.stdout.splitlines() if "error:" in line] == [
-        "a/broken.yaml", "a/b/bad.yml",
-    ]  # fmt: skip
+        "a/broken.yaml",
+        "a/b/bad.yml",
+    ]
     assert result.stdout.splitlines()[-1] == (
         "5 files checked: 2 errors. Skipped 2 other YAML files (no `model` or `extends` key)."
     )
@@ -91,13 +100,22 @@ def test_json_option_equals_json_format():
 MENDED = {
     "a misspelt argument": ("{type: Dense, unitz: 3}  # keep", "{type: Dense, units: 3}  # keep"),
     "a misspelt type": ("Flaten", "Flatten"),
-    "a misspelt activation": ("{type: Dense, units: 3, activation: 'sofmax'}", "{type: Dense, units: 3, activation: softmax}"),
+    "a misspelt activation": (
+        "{type: Dense, units: 3, activation: 'sofmax'}",
+        "{type: Dense, units: 3, activation: softmax}",
+    ),
     "a number in quotes": ('{type: Dense, units: "3"}', "{type: Dense, units: 3}"),
     "a number with a point": ("{type: Dense, units: 3.0}", "{type: Dense, units: 3}"),
-    "a word for a truth value": ("{type: Dense, units: 3, use_bias: no}", "{type: Dense, units: 3, use_bias: false}"),
+    "a word for a truth value": (
+        "{type: Dense, units: 3, use_bias: no}",
+        "{type: Dense, units: 3, use_bias: false}",
+    ),
     "two on one line": ('{type: Dens, unitz: "3"}', "{type: Dense, units: 3}"),
-    "a name of the wiring": ("{type: Dense, units: 3, inputs: inptu}", "{type: Dense, units: 3, inputs: input}"),
-}  # fmt: skip
+    "a name of the wiring": (
+        "{type: Dense, units: 3, inputs: inptu}",
+        "{type: Dense, units: 3, inputs: input}",
+    ),
+}
 
 
 @pytest.mark.parametrize(("wrong", "right"), MENDED.values(), ids=MENDED)

@@ -22,9 +22,15 @@ class Disk:
         self.done = 0
         self.last = last
         for owner, name in (
-            (tempfile, "mkdtemp"), (shutil, "rmtree"), (np, "savez"), (Path, "rename"), (Path, "write_text"),
-            (Path, "chmod"), (Path, "mkdir"), (module, "sync_to_disk"),
-        ):  # fmt: skip
+            (tempfile, "mkdtemp"),
+            (shutil, "rmtree"),
+            (np, "savez"),
+            (Path, "rename"),
+            (Path, "write_text"),
+            (Path, "chmod"),
+            (Path, "mkdir"),
+            (module, "sync_to_disk"),
+        ):
             monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
 
     def _counted(self, operation):

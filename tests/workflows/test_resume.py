@@ -72,9 +72,9 @@ def test_finished_run_trains_further_only_with_more_epochs(tmp_path):
     config = write("lstm", tmp_path, callbacks=[])
     whole = train(config, tmp_path / "whole")
     run = train(config, tmp_path / "run", "--set", "train.epochs=2")
-    said = resume(run.path)
-    assert (said.exit_code, json.loads(said.stdout)) == (0, run.summary)
-    assert f"Run {run.path} is finished" in said.stderr
+    result = resume(run.path)
+    assert (result.exit_code, json.loads(result.stdout)) == (0, run.summary)
+    assert f"Run {run.path} is finished" in result.stderr
     more = resume(run.path, "--set", "train.epochs=4")
     assert json.loads(more.stdout)["resumed_from"] == {"epoch": 2, "step": 0}
     assert_same(outcome(run.path), outcome(whole.path))
@@ -143,8 +143,10 @@ def test_damaged_checkpoint_falls_back_to_previous_with_warning(alone, tmp_path,
     result = resume(tmp_path / "run")
     epoch, step = (int(part) for part in before.name.split("-"))
     assert json.loads(result.stdout)["resumed_from"] == {"epoch": epoch, "step": step}
-    told = f"The checkpoint {last.name} is damaged (arrays.npz changed since); the one before it is used."
-    assert told in result.stderr
+    warning = (
+        f"The checkpoint {last.name} is damaged (arrays.npz changed since); the previous checkpoint is used."
+    )
+    assert warning in result.stderr
     assert_same(outcome(tmp_path / "run"), expected)
 
 
@@ -159,8 +161,8 @@ def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
     changes = ("--set", "train.epochs=2", "--set", "train.batch_size=16", "--set", "model.layers[1].units=8")
     result = resume(run, *changes)
     assert problems(result) == [("resume-differs", None)] * 4
-    said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
-    assert said == [
+    messages = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
+    assert messages == [
         "config.yaml changed since the run started.",
         f"The run started with keras 3.0.0, but keras {keras.__version__} is installed.",
         "`model.layers[1].units` is 8, but the run started with 16.",
@@ -197,9 +199,9 @@ def test_changed_data_is_rejected(tmp_path):
         "--set",
         "train.epochs=1",
     )
-    begun = train(config, tmp_path / "run", *flat)
-    assert begun.result.exit_code == 0, begun.result.output
-    run = begun.path
+    started = train(config, tmp_path / "run", *flat)
+    assert started.result.exit_code == 0, started.result.output
+    run = started.path
     np.savez(tmp_path / "d.npz", x=np.arange(80.0).reshape(40, 2) + 1, y=np.arange(40) % 10)
     result = resume(run, "--set", "train.epochs=2")
     assert [code for code, _ in problems(result)] == ["resume-differs"]
@@ -245,8 +247,8 @@ def test_vocabulary_is_restored(layer):
     again = type(layer).from_config(layer.get_config() | {"vocabulary": None})
     learned = json.loads(json.dumps(snapshot._layer_state(layer)))
     snapshot.restore_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
-    given = keras.ops.convert_to_tensor(words, dtype="string")
-    np.testing.assert_array_equal(np.asarray(layer(given)), np.asarray(again(given)))
+    inputs = keras.ops.convert_to_tensor(words, dtype="string")
+    np.testing.assert_array_equal(np.asarray(layer(inputs)), np.asarray(again(inputs)))
     assert again.get_vocabulary() == layer.get_vocabulary()
 
 

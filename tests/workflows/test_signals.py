@@ -21,8 +21,12 @@ ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL"
 def start(directory, *args):
     return subprocess.Popen(
         [LAYERCLI, "train", *map(str, args)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory, env=ENVIRONMENT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=directory,
+        env=ENVIRONMENT,
+    )
 
 
 def trained(run, directory, *args):
@@ -55,8 +59,8 @@ def test_repeatedly_killed_training_matches_uninterrupted(kind, tmp_path):
     share = -(-KILLS // len(STACKS))
     while killed < share and rounds < 4 * share:
         rounds += 1
-        begun = (run / "manifest.json").exists()
-        args = ("--resume", run) if begun else (config, "--run-dir", run)
+        has_started = (run / "manifest.json").exists()
+        args = ("--resume", run) if has_started else (config, "--run-dir", run)
         process = start(tmp_path, *args)
         before = len(checkpoints(run)) and max(path.name for path in checkpoints(run))
         wait_for(lambda: max([path.name for path in checkpoints(run)], default=0) != before, process)  # noqa: B023
@@ -106,9 +110,9 @@ def test_second_ctrl_c_stops_immediately(tmp_path):
         "            open('hanging', 'w').close()\n"
         "            time.sleep(600)\n"
         "            return x\n\n"
-        "        given = tf.numpy_function(wait, [inputs], inputs.dtype)\n"
-        "        given.set_shape(inputs.shape)\n"
-        "        return given\n\n"
+        "        outputs = tf.numpy_function(wait, [inputs], inputs.dtype)\n"
+        "        outputs.set_shape(inputs.shape)\n"
+        "        return outputs\n\n"
         "    def compute_output_spec(self, inputs):\n"
         "        return keras.KerasTensor(inputs.shape, inputs.dtype)\n"
     )

@@ -23,7 +23,7 @@ HUGE = "train.optimizer={type: SGD, learning_rate: {type: PiecewiseConstantDecay
 """Learns for two epochs and diverges in the third."""
 
 
-def told(result):
+def read_problem(result):
     (problem,) = json.loads(result.stdout)["problems"]
     return problem
 
@@ -46,7 +46,7 @@ def diverged(iris, tmp_path):
 
 
 def test_last_checkpoint_before_nan_loss_is_kept_and_named(diverged):
-    problem = told(diverged.result)
+    problem = read_problem(diverged.result)
     assert problem["message"] == (
         "The loss became nan in epoch 3; training stopped. The last good checkpoint stands, after epoch 2."
     )
@@ -68,7 +68,7 @@ def test_resume_after_nan_with_lower_learning_rate(diverged):
 
 def test_nan_loss_without_checkpoint_names_none(iris, tmp_path):
     run = train(iris, tmp_path / "run", "--set", HUGE.replace("[6]", "[0]"))
-    assert told(run.result)["message"] == "The loss became inf in epoch 1; training stopped."
+    assert read_problem(run.result)["message"] == "The loss became inf in epoch 1; training stopped."
 
 
 def test_infinite_weights_are_not_saved_as_model(tmp_path):
@@ -84,7 +84,7 @@ def test_infinite_weights_are_not_saved_as_model(tmp_path):
     config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=data, train=section)
     run = train(config, tmp_path / "run")
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
-    assert told(run.result)["message"] == "The last steps made weights that are no numbers."
+    assert read_problem(run.result)["message"] == "The last steps made weights that are no numbers."
     assert not (run.path / "model.keras").exists()
 
 
@@ -115,7 +115,7 @@ def test_custom_layer_hides_neither_nan_nor_signal(tmp_path, layer_file, monkeyp
 
     monkeypatch.setattr(DivergenceGuard, "on_train_batch_end", on_train_batch_end)
     result = train(config, tmp_path / "run", "--trust").result
-    assert (result.exit_code, told(result)["code"]) == (143, "interrupted")
+    assert (result.exit_code, read_problem(result)["code"]) == (143, "interrupted")
 
 
 @pytest.fixture
@@ -163,7 +163,12 @@ def test_training_restarts_if_all_checkpoints_are_damaged(iris, tmp_path):
     for kept in (run.path / "checkpoints").glob("0*"):
         (kept / "arrays.npz").unlink()
     result = invoke("train", "--resume", run.path, "--json", "--set", "train.epochs=3")
-    assert result.stderr.count("there is no previous checkpoint, so training restarts from scratch. [damaged-checkpoint]") >= 1
+    assert (
+        result.stderr.count(
+            "there is no previous checkpoint, so training restarts from scratch. [damaged-checkpoint]"
+        )
+        >= 1
+    )
     assert json.loads(result.stdout)["history"] == whole.summary["history"]
 
 
@@ -199,14 +204,17 @@ def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, tmp_
     run = disk(kibibytes) / "run"
     result = train(config, run).result
     assert problems(result) == [("cannot-write", None)]
-    assert told(result)["message"].startswith("The disk is full")
+    assert read_problem(result)["message"].startswith("The disk is full")
     disk(64_000)
     if run.exists():
-        assert told(result)["hint"] == f"Free disk space; then resume with `layercli train --resume {run}`."
+        assert (
+            read_problem(result)["hint"]
+            == f"Free disk space; then resume with `layercli train --resume {run}`."
+        )
         again = invoke("train", "--resume", run, "--json")
         assert again.exit_code == 0, again.output
     else:
-        assert told(result)["hint"] == "Make room; then train again."
+        assert read_problem(result)["hint"] == "Free disk space; then train again."
         assert train(config, run).result.exit_code == 0
     assert_same(outcome(run), outcome(alone.path))
 
@@ -254,12 +262,12 @@ def test_read_only_run_directory_keeps_checkpoints(read_only, tmp_path, monkeypa
     monkeypatch.setattr(CheckpointDirectory, "save", save)
     result = train(config, run).result
     assert problems(result) == [("cannot-write", None)]
-    assert "Read-only file system" in told(result)["message"]
+    assert "Read-only file system" in read_problem(result)["message"]
     assert len(list(run.glob("checkpoints/0*"))) == 3
     monkeypatch.undo()
     result = invoke("train", "--resume", run, "--json")
     assert problems(result) == [("run-in-use", None)]
-    assert told(result)["message"] == "The run directory cannot be written: Read-only file system."
+    assert read_problem(result)["message"] == "The run directory cannot be written: Read-only file system."
     subprocess.run(["umount", run], check=True)
     assert invoke("train", "--resume", run).exit_code == 0
     assert_same(outcome(run), outcome(alone.path))

@@ -49,18 +49,33 @@ def found(path):
 @pytest.mark.parametrize(
     ("section", "message", "hint"),
     [
-        ("{loss: {lable: mse, score: mse}}", "`loss` names `lable`, which is no output of the model.",
-         "Did you mean `label`?"),
-        ("{loss: {score: mse}}", "`loss` lacks the output `label`.", "Add `label: ...`; each output has a loss."),
-        (f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}", "`loss_weights` lacks the output `score`.",
-         "Add `score: ...`; each output has a weight."),
-        (f"{{loss: {LOSSES}, metrics: [accuracy, mae]}}",
-         "The model has 2 outputs, but `metrics` does not say of which it is.",
-         "Write it by output: `metrics: {label: [...]}`."),
-        (f"{{loss: {LOSSES}, weighted_metrics: {{zzz: [mae]}}}}",
-         "`weighted_metrics` names `zzz`, which is no output of the model.", "Its outputs are `label`, `score`."),
+        (
+            "{loss: {lable: mse, score: mse}}",
+            "`loss` names `lable`, which is no output of the model.",
+            "Did you mean `label`?",
+        ),
+        (
+            "{loss: {score: mse}}",
+            "`loss` lacks the output `label`.",
+            "Add `label: ...`; each output has a loss.",
+        ),
+        (
+            f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}",
+            "`loss_weights` lacks the output `score`.",
+            "Add `score: ...`; each output has a weight.",
+        ),
+        (
+            f"{{loss: {LOSSES}, metrics: [accuracy, mae]}}",
+            "The model has 2 outputs, but `metrics` does not say of which it is.",
+            "Write it by output: `metrics: {label: [...]}`.",
+        ),
+        (
+            f"{{loss: {LOSSES}, weighted_metrics: {{zzz: [mae]}}}}",
+            "`weighted_metrics` names `zzz`, which is no output of the model.",
+            "Its outputs are `label`, `score`.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_unknown_output_is_reported(config, section, message, hint):
     assert ("unknown-output", message, hint) in found(config(section))
 
