@@ -63,7 +63,7 @@ SHAPES = {
         model("[8, 8]", LSTM, CONV1D),
         (
             5,
-            "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 4). That "
+            "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 4). The input "
             "comes from `lstm` "
             "(line 4).",
             f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}",
@@ -92,7 +92,7 @@ SHAPES = {
         model("[8, 8]", LSTM, "{type: Bidirectional, layer: {type: GRU, units: 4}}"),
         (
             5,
-            "GRU takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). That "
+            "GRU takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). The input "
             "comes from `lstm` "
             "(line 4).",
             f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}",
@@ -233,7 +233,7 @@ SHAPES = {
             4,
             "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 8, 8, 3). "
             "That is the "
-            "model's input.",
+            "model input.",
             "Put {type: Reshape, target_shape: [8, 24]} before Conv1D.",
         ),
         ("    - ", "    - {type: Reshape, target_shape: [8, 24]}\n    - "),
@@ -265,7 +265,7 @@ SHAPES = {
             4,
             "Reshape cannot make (7, 7) of 64 values: (7, 7) holds 49, and its input is (None, 8, 8, 1). "
             "That is the "
-            "model's input.",
+            "model input.",
             "The axes of `target_shape` must multiply to 64; the batch axis does not count.",
         ),
         ("[7, 7]", "[16, 4]"),

@@ -105,8 +105,8 @@ def test_output_path_that_is_a_directory_is_a_problem(tmp_path, iris):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("model.h5", "files that end in .keras"),
-        ("model", "files that end in .keras"),
+        ("model.h5", "must end in .keras"),
+        ("model", "must end in .keras"),
         ("nowhere/model.keras", "directory nowhere does not exist"),
     ],
 )
@@ -180,7 +180,7 @@ train: {loss: sparse_categorical_crossentropy}
 for command in ("build", "train", "inspect-shapes"):
     result = CliRunner().invoke(make_app(), [command, "-", "--json"], input=text)
     (problem,) = json.loads(result.stdout)["problems"]
-    print(result.exit_code, problem["code"], problem["line"], "`huge` alone" in problem["message"])
+    print(result.exit_code, problem["code"], problem["line"], "The largest layer is `huge`," in problem["message"])
 print(sorted({"keras", "tensorflow", "sklearn", "numpy"} & set(sys.modules)))
 """
     assert python(code).splitlines() == ["1 too-large 3 True"] * 3 + ["[]"]

@@ -51,8 +51,8 @@ def test_pooling_fits_any_image_size(shape):
         ([], "--kind and --classes must be given"),
         (["--kind", "images"], "--classes must be given"),
         (["--kind", "images", "--classes", "1"], "must be 0 (the target is a number), 2 or more"),
-        (["--kind", "images", "--classes", "3", "--shape", "28x28"], "no shape of images"),
-        (["--kind", "images", "--classes", "3", "--shape", "28x0x1"], "no shape of images"),
+        (["--kind", "images", "--classes", "3", "--shape", "28x28"], "the shape of images must be"),
+        (["--kind", "images", "--classes", "3", "--shape", "28x0x1"], "the shape of images must be"),
         (["--kind", "sounds", "--classes", "3"], "'sounds' is not one of"),
         (["--output", "none/c.yaml"], "directory none does not exist"),
     ],
@@ -78,8 +78,8 @@ def test_prompts_repeat_after_invalid_answers(place, monkeypatch):
     monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     result = invoke("init", stdin="pictures\nim\n28x28\n28x28x1\n1\nten\n10\n")
     assert result.exit_code == 0, result.output
-    assert "'pictures' is none of" in result.stdout
-    assert "'28x28' is no shape of images" in result.stdout
+    assert "expected one of vectors, sequences, images, text, got 'pictures'" in result.stdout
+    assert "the shape of images must be" in result.stdout
     assert "must be 0, 2 or more, got '1'" in result.stdout
     assert yaml.safe_load((place / "config.yaml").read_text())["model"]["input"] == [28, 28, 1]
 

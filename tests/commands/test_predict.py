@@ -165,7 +165,7 @@ def test_unreadable_input_is_reported(run, tmp_path, name, text):
 
 @pytest.mark.parametrize(
     ("output", "message"),
-    [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "directory nowhere does not exist")],
+    [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "does not exist")],
 )
 def test_invalid_output_is_a_usage_error(run, new, tmp_path, output, message):
     result = invoke("predict", run, "--input", new, "--output", tmp_path / output)

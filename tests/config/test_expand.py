@@ -352,7 +352,7 @@ WRONG = {
     ),
     "a layer called again on another size": (
         stack("{type: Dense, name: head, units: 3}", "{reuse: head}"),
-        [("shape-mismatch", 5, "`head` has weights for an input of (None, 4); called again it gets (None, 3). That comes "
+        [("shape-mismatch", 5, "`head` has weights for an input of (None, 4); called again it gets (None, 3). The input comes "
           "from `head` (line 4).", "Give it an input of the same size, or declare a layer of its own here.")],
     ),
     "an input called again": (

@@ -97,7 +97,7 @@ def load_new_dataset(
         RefusedDataError: they cannot be read, or data of this type has no files.
     """
     module = import_reader(data)
-    if not hasattr(module, "read_new"):
+    if not hasattr(module, "read_new_dataset"):
         raise_data_error(f"{data.title()} has no files of which others could take the place.", ("data",),
                "Predict from arrays: a .npy file, or an .npz with an array for each input.")  # fmt: skip
     return module.read_new_dataset(data, paths, reader_state, memory, has_targets=has_targets)
