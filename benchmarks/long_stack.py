@@ -33,7 +33,7 @@ TIMED = """
 import sys, time
 began = time.perf_counter()
 from layercli.check import check
-checked = check(sys.argv[1])
+checked = check_config(sys.argv[1])
 print(time.perf_counter() - began)
 """
 

@@ -1,6 +1,6 @@
-"""A YAML file declares a stack of Keras layers; layercli checks, builds and trains it.
+"""Check, build and train a Keras model that a YAML file declares.
 
-The same as the commands, from Python; nothing below loads TensorFlow before ``build`` or ``train`` is called:
+The Python API matches the commands. Only ``build``, ``train`` and ``resume`` load TensorFlow:
 
     import layercli
 
@@ -24,7 +24,7 @@ _HOMES = {"LayercliError": "layercli.errors", "Problem": "layercli.errors"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that ``import layercli`` costs next to nothing."""
+    """Import a public name on first use, to keep ``import layercli`` fast."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""layercli from Python: the functions behind the commands, on files or on configs that were loaded."""
+"""The Python API: the functions behind the commands, for config files or loaded configs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from layercli.check import CheckResult, ValidConfig, check_config, require_valid
 from layercli.graph.shapes import ModelShapes
 
 ConfigLike = str | PathLike[str] | ValidConfig
-"""A config file, or what ``load`` made of one."""
+"""A config file, or a config that ``load`` returned."""
 
 
 def validate(config: str | PathLike[str], *, overrides: Sequence[str] = ()) -> CheckResult:
-    """Read a config and find all that is wrong with it: ``.problems``; never raises for a wrong config.
+    """Read a config and return its problems in ``.problems``. Never raise for an invalid config.
 
-    ``overrides`` are as after ``--set``: ``["train.epochs=3"]``. TensorFlow is not loaded.
+    ``overrides`` have the form of ``--set``: ``["train.epochs=3"]``. TensorFlow is not loaded.
     """
     return check_config(fspath(config), overrides)
 
@@ -25,46 +25,46 @@ def load(config: ConfigLike, *, overrides: Sequence[str] = ()) -> ValidConfig:
     """Read and check a config. TensorFlow is not loaded.
 
     Raises:
-        LayercliError: something is wrong with it; ``.problems`` says what and where.
+        LayercliError: The config is invalid; ``.problems`` lists every problem with its location.
     """
     if isinstance(config, ValidConfig):
         if overrides:
-            raise TypeError("overrides apply to a file; this config is loaded already")
+            raise TypeError("overrides require a config file, got a loaded config")
         return config
     return require_valid(validate(config, overrides=overrides))
 
 
 def infer_shapes(config: ConfigLike) -> ModelShapes:
-    """Shapes (with the batch axis), parameters and FLOPs of every layer. TensorFlow is not loaded.
+    """Return the shapes (with the batch axis), parameters and FLOPs of every layer. TensorFlow is not loaded.
 
     Raises:
-        LayercliError: something is wrong with the config.
+        LayercliError: The config is invalid.
     """
     return load(config).shapes
 
 
 def build(config: ConfigLike, *, trust: bool = False) -> Any:
-    """The ``keras.Model`` of a config, its weights drawn from the config's seed.
+    """Return the ``keras.Model`` of a config, with weights from the seed or from ``model.weights``.
 
     Raises:
-        LayercliError: something is wrong with the config, or it names code and ``trust`` is false.
+        LayercliError: The config is invalid, or it names code and ``trust`` is false.
     """
-    from layercli.commands.build import build_model as build_model
+    from layercli.workflows.build import build_model
 
-    return build_model(load(config), trust=trust)[0]
+    return build_model(load(config), trust=trust).model
 
 
 def train(
     config: ConfigLike, *, run_dir: str | PathLike[str] | None = None, trust: bool = False
 ) -> dict[str, Any]:
-    """Train a config and leave a run directory; returns what ``layercli train --json`` prints.
+    """Train a config and write a run directory. Return the document of ``layercli train --json``.
 
     Raises:
-        LayercliError: something is wrong with the config or the data, or the loss became NaN.
+        LayercliError: The config or the data is invalid, or the loss became NaN.
     """
-    from layercli.workflows.train import train_new_run as train_model
+    from layercli.workflows.train import train_new_run
 
-    return train_model(load(config), run_dir=None if run_dir is None else fspath(run_dir), trust=trust)
+    return train_new_run(load(config), run_dir=None if run_dir is None else fspath(run_dir), trust=trust)
 
 
 def resume(
@@ -74,15 +74,14 @@ def resume(
     trust: bool = False,
     allow_changes: bool = False,
 ) -> dict[str, Any]:
-    """Go on with a run that was interrupted, from its directory; returns what ``layercli train --resume --json`` prints.
+    """Resume an interrupted run. Return the document of ``layercli train --resume --json``.
 
-    ``overrides`` may say more epochs: ``["train.epochs=30"]``.
+    ``overrides`` can raise the number of epochs: ``["train.epochs=30"]``.
 
     Raises:
-        LayercliError: as ``train``; or the config, the data or a version is another, and ``allow_changes`` is false.
+        LayercliError: As for ``train``; or the config, the data or a package version changed and ``allow_changes`` is false.
     """
-    from layercli.workflows.resume import resume_run
-    from layercli.workflows.resume_check import open_for_resume
+    from layercli.workflows.resume import open_for_resume, resume_run
 
     return resume_run(
         open_for_resume(fspath(run), overrides=overrides, allow_changes=allow_changes), trust=trust

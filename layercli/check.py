@@ -1,9 +1,9 @@
-"""A file in, everything that is wrong with it out; no framework is loaded."""
+"""Check a config file and collect every problem, without loading a framework."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from layercli.source.overrides import apply_overrides
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A config that was read, with what is known of it and what is wrong with it."""
+    """The result of checking a config: its problems and, as far as they are known, its parts."""
 
     file: str
     problems: list[Problem] = field(default_factory=list)
@@ -46,23 +46,23 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; warnings do not count."""
+        """Whether the config has no errors. Warnings are allowed."""
         return not has_errors(self.problems)
 
     def directory_of(self, path: KeyPath) -> Path:
-        """The folder that a file named at ``path`` is relative to: that of the file in which the name stands."""
+        """Return the folder of the file that contains ``path``; file names there are relative to it."""
         return self.document.find_mark(path).source.directory if self.document else Path.cwd()
 
     @property
     def name(self) -> str:
-        """The model's name: the config's, else the file's."""
+        """The name of the model, from the config or else from the file name."""
         if self.config is not None and self.config.name is not None:
             return self.config.name
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.file).stem).strip("-")
         return stem if stem and self.file != "<stdin>" else "model"
 
     def line_of(self, path: KeyPath) -> int | None:
-        """The line on which ``path`` stands."""
+        """Return the line number of ``path``, or None if it is unknown."""
         if self.document is None:
             return None
         mark = self.document.find_mark(path)
@@ -71,7 +71,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class ValidConfig:
-    """A config without errors: what ``build`` and ``train`` work from."""
+    """A config without errors: the input of ``build`` and ``train``."""
 
     check_result: CheckResult
     config: Config
@@ -79,26 +79,30 @@ class ValidConfig:
 
     @property
     def graph(self) -> Graph:
-        """The model as nodes."""
+        """The model as a graph of nodes."""
         return self.shapes.graph
 
     def make_problem(
         self, path: KeyPath, code: str, message: str, hint: str | None = None, severity: Severity = "error"
     ) -> Problem:
-        """A problem that points at ``path`` in the config."""
+        """Return a problem located at ``path`` in the config."""
         return problem_in(self.check_result.document, path, code, message, hint=hint, severity=severity)
 
     def problem_from_finding(self, finding: Finding) -> Problem:
-        """A finding at its place in the config."""
+        """Return a finding as a problem with its location in the config."""
         assert self.check_result.document is not None
         return _problem_from_finding(self.check_result.document, finding)
 
-    def to_resolved_dict(self, *, is_for_run: bool = False) -> dict[str, Any]:
-        """The config with every default written out; it stands for the same model, data and training.
+    def error_from_findings(self, findings: Iterable[Finding]) -> LayercliError:
+        """Return an error with one problem for each finding."""
+        return LayercliError(self.problem_from_finding(finding) for finding in findings)
 
-        With ``kept`` the user's code that gives the data is named as a run keeps it, beside the config.
+    def to_resolved_dict(self, *, is_for_run: bool = False) -> dict[str, Any]:
+        """Return the config with every default included; it describes the same model, data and training.
+
+        If ``is_for_run``, the data code is named by its path in the run directory.
         """
-        # Once more through the parser, so that defaults stand in the same words as what was given.
+        # Parse again, to write defaults in the same form as given values.
         document = Config.model_validate(self.config.to_plain()).to_plain() | {"name": self.check_result.name}
         inputs = {
             name: {"shape": list(x.shape[1:]), "dtype": x.dtype} for name, x in self.graph.inputs.items()
@@ -119,23 +123,23 @@ class ValidConfig:
         return resolved
 
     def resolve_data_paths(self, data: DataConfig) -> DataConfig:
-        """The data section with absolute paths."""
+        """Return the data section with absolute paths."""
         return data.with_absolute_paths(self.check_result.directory_of(("data", data.path_key)))
 
     @property
     def custom_layers(self) -> list[GraphNode]:
-        """Layers whose classes are loaded from the user's code."""
+        """The nodes of layers whose classes are loaded from custom code."""
         return [node for node in self.graph.nodes if node.has_user_code and node.reuse_of is None]
 
     @property
     def code_files(self) -> dict[str, Path]:
-        """The files of the user's code: where a run keeps each, and where it is."""
-        place, file = self._find_data_code()
-        return self.layer_code_files | ({} if place is None or file is None else {place: file})
+        """The files of custom code: path in the run directory -> current path."""
+        run_path, file = self._find_data_code()
+        return self.layer_code_files | ({} if run_path is None or file is None else {run_path: file})
 
     @property
     def layer_code_files(self) -> dict[str, Path]:
-        """The files of the user's layers: the place of each as the config names it, and where it is."""
+        """The files of custom layers: path in the config -> current path."""
         return {
             node.layer.module: self.custom_layer_file(node)
             for node in self.custom_layers
@@ -143,23 +147,23 @@ class ValidConfig:
         }
 
     def _find_data_code(self) -> tuple[str | None, Path | None]:
-        """Where a run keeps the file that gives the data, and where it is."""
+        """Return the path of the data code in the run directory and its current path."""
         data = self.config.data
         code_path = None if data is None else data.code_path
         if data is None or code_path is None:
             return None, None
-        file: Path = self.resolve_data_paths(data).file  # type: ignore[attr-defined]  # what has a place of code has that
+        file: Path = self.resolve_data_paths(data).file  # type: ignore[attr-defined]  # a section with `code_path` has it
         layer_file = self.layer_code_files.get(code_path)
         return code_path if layer_file in (None, file) else f"data_{file.name}", file
 
     def custom_layer_file(self, node: GraphNode) -> Path:
-        """The file of a layer of the user's; its place is relative to the file of the config in which it stands."""
+        """Return the file of a custom layer. It is relative to the config file that contains the layer."""
         assert isinstance(node.layer, CustomLayer)
         return self.check_result.directory_of((*node.path, "type")) / node.layer.module
 
 
 def check_config(file: str, overrides: Sequence[str] = (), *, text: str | None = None) -> CheckResult:
-    """Find everything that is wrong with the config at ``file`` (``-`` for standard input), or with ``text`` in its place."""
+    """Check the config at ``file`` (``-`` for standard input), or ``text`` instead of the file's content."""
     try:
         document = load_extended(file, text)
         apply_overrides(document, overrides, name_entries)
@@ -170,10 +174,10 @@ def check_config(file: str, overrides: Sequence[str] = (), *, text: str | None =
 
 
 def require_valid(check_result: CheckResult) -> ValidConfig:
-    """The config, if nothing is wrong with it.
+    """Return the config if it has no errors.
 
     Raises:
-        LayercliError: with every problem, if something is.
+        LayercliError: The config has errors. Contains every problem.
     """
     if not check_result.ok or check_result.config is None or check_result.shapes is None:
         raise LayercliError(check_result.problems)
@@ -181,7 +185,7 @@ def require_valid(check_result: CheckResult) -> ValidConfig:
 
 
 def check_document(document: YamlNode) -> CheckResult:
-    """Check a config whose nodes are read already."""
+    """Check a parsed config."""
     with limit_suggestions(_MAX_SUGGESTIONS):
         return _check_document(document)
 
@@ -235,19 +239,28 @@ def _check_document(document: YamlNode) -> CheckResult:
 
 
 def _insert_name(entry: dict[str, Any], name: str) -> dict[str, Any]:
-    """The entry with its name behind what it is."""
+    """Return the layer entry with its name after its type."""
     (head, layer_type), *others = entry.items()
     return {head: layer_type, "name": name, **dict(others)}
 
 
 def _problem_from_finding(document: YamlNode, finding: Finding) -> Problem:
-    """A finding at its place in the file."""
+    """Return a finding as a problem with its location in the document."""
     message = finding.message
     if finding.other_path is not None:
         mark = document.find_mark(finding.other_path, key=True)
-        message = message.format(f"line {mark.line}" if mark.source.has_positions else "an earlier place")
-    return problem_in(document, finding.path, finding.code, message,
-                      hint=finding.hint, severity=finding.severity, at_key=finding.at_key)  # fmt: skip
+        message = message.format(
+            f"line {mark.line}" if mark.source.has_positions else "an earlier occurrence"
+        )
+    return problem_in(
+        document,
+        finding.path,
+        finding.code,
+        message,
+        hint=finding.hint,
+        severity=finding.severity,
+        at_key=finding.at_key,
+    )
 
 
 def _convert_shape_errors(
@@ -273,21 +286,21 @@ def _find_line(document: YamlNode, path: KeyPath) -> int | None:
 
 
 def _is_input_shape_error(row: NodeShapes) -> bool:
-    """Whether the error tells the shape of an input, so that one asks where it comes from."""
+    """Return whether the error message contains the shape of an input, so that its source is useful."""
     return any(x is not None and format_shape(x.shape) in str(row.error) for x in row.inputs)
 
 
 def _describe_input_source(row: NodeShapes, lines: dict[str, int | None]) -> str:
-    """Which layer gave the input that does not fit."""
+    """Return a sentence that names the source of the input."""
     sources = [name for name in row.node.inputs if name in lines]
     if not sources:
-        return "That is the model's input."
+        return "That is the model input."
     described = [f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "") for name in sources]
-    return f"That comes from {' and '.join(described)}."
+    return f"The input comes from {' and '.join(described)}."
 
 
 def collect_validation_problems(document: YamlNode, error: ValidationError) -> list[Problem]:
-    """What a ``Strict`` model refused of a document, each at its place."""
+    """Return the validation errors of a document as problems with their locations."""
     return [_problem_from_validation(document, item) for item in error.errors(include_url=False)]
 
 
@@ -300,7 +313,7 @@ def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
 
 
 def _sort_unique_problems(problems: list[Problem], file: str) -> list[Problem]:
-    """The problems by their places, the file's own first; what is wrong with a block is told once for all its uses."""
+    """Sort problems by location, the main file first. Keep one problem per location for all uses of a block."""
     unique_problems: dict[object, Problem] = {}
     for problem in problems:
         identity = (problem.code, problem.file, problem.line, problem.column)

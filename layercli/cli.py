@@ -1,4 +1,4 @@
-"""The Typer app and the one error boundary."""
+"""The Typer app and its error boundary."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ from layercli import runtime
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.version import __version__
 
-COMMANDS = {
-    "validate": "layercli.commands.validate",
-    "inspect-shapes": "layercli.commands.inspect_shapes",
-    "inspect-data": "layercli.commands.inspect_data",
-    "build": "layercli.commands.build",
-    "train": "layercli.commands.train",
-    "launch": "layercli.commands.launch",
-    "evaluate": "layercli.commands.evaluate",
-    "predict": "layercli.commands.predict",
-    "import": "layercli.commands.import_",
-    "runs": "layercli.commands.runs",
-    "sweep": "layercli.commands.sweep",
-    "export": "layercli.commands.export",
-    "show": "layercli.commands.show",
-    "diff": "layercli.commands.diff",
-    "init": "layercli.commands.init",
-    "layers": "layercli.commands.layers",
-    "schema": "layercli.commands.schema",
+PANELS = {
+    "Start": ("init", "import", "layers", "schema"),
+    "Check": ("validate", "show", "diff", "inspect-shapes", "inspect-data", "build"),
+    "Train": ("train", "launch", "sweep", "runs"),
+    "Use": ("evaluate", "predict"),
+    "Share": ("export",),
 }
-"""Each command's module, whose function ``command`` it is."""
+"""Panel of ``--help`` -> its commands, in their order."""
+
+COMMANDS = {
+    name: f"layercli.commands.{'import_' if name == 'import' else name.replace('-', '_')}"
+    for names in PANELS.values()
+    for name in names
+}
+"""Command name -> module with the function ``command``, in the order of ``--help``."""
+
+_FIRST_STEPS = """\
+layercli checks, builds and trains the Keras model that a YAML file declares.
+
+  layercli init        write a first config
+  layercli validate    check it
+  layercli train       train the model
+
+List all commands with: layercli --help
+"""
 
 
 def _print_version(value: bool) -> None:
@@ -46,16 +51,23 @@ def _print_version(value: bool) -> None:
 
 
 def _handle_global_options(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(_FIRST_STEPS, nl=False)
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def _do_nothing() -> None:
+    """Do nothing: a command of which only the name and the help text are needed."""
 
 
 def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """The one error boundary: whatever a command raises becomes a message and an exit code."""
+    """Wrap a command: convert every exception to a message and an exit code."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -67,13 +79,13 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
         except LayercliError as error:
             _print_error(error, json=json)
             raise typer.Exit(error.exit_code) from None
-        except (KeyboardInterrupt, typer.Abort):  # Abort: while a question was asked
+        except (KeyboardInterrupt, typer.Abort):  # Abort: raised by a prompt
             if json:
                 _print_error(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
             print("\nInterrupted.", file=sys.stderr)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader has gone, as in `layercli ... | head`; nothing more can be said to it.
+            # The reader closed the pipe, for example `layercli ... | head`.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None
         except Exception as error:
@@ -94,7 +106,7 @@ def _print_error(error: LayercliError, *, json: bool) -> None:
 
 
 def _report_bug(error: Exception, *, json: bool) -> None:
-    """Say that this is a bug of ours, and where the traceback is."""
+    """Print that this is a bug in layercli, and write the traceback to a log file."""
     import platform
     import tempfile
     import traceback
@@ -104,35 +116,44 @@ def _report_bug(error: Exception, *, json: bool) -> None:
     ) as log:
         log.write(f"layercli {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
         log.write(f"{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}")
-    message = f"This is a bug in layercli: {type(error).__name__}. The details are in {log.name}"
+    message = f"Internal error in layercli: {type(error).__name__}. The traceback is in {log.name}"
     if json:
         from layercli.reports.console import print_json
 
-        problem = Problem(code="internal-error", message=message, hint="Please report it with that file.")
+        problem = Problem(
+            code="internal-error", message=message, hint="Please report this bug and attach that file."
+        )
         print_json({"ok": False, "problems": [problem.as_json()]})
-    print(f"{message}\nPlease report it with that file.", file=sys.stderr)
+    print(f"{message}\nPlease report this bug and attach that file.", file=sys.stderr)
 
 
 def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> typer.Typer:
-    """The Typer app with these commands; only their modules are imported, and none to have them ``listed``."""
+    """Return the Typer app with these commands.
+
+    Only the modules of these commands are imported. If ``is_listing``, no module is imported: the app then only has
+    the names and help texts of the commands.
+    """
     app = typer.Typer(
         name="layercli",
-        help="A YAML file declares a stack of Keras layers; layercli checks, builds and trains it.",
-        no_args_is_help=True,
+        help="Check, build and train a Keras model that a YAML file declares.",
+        invoke_without_command=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_handle_global_options)
+    panels = {name: panel for panel, panel_names in PANELS.items() for name in panel_names}
     for name in names:
         if is_listing:
-            app.command(name, help=_read_docstring(COMMANDS[name]))(_handle_global_options)
+            app.command(name, help=_read_docstring(COMMANDS[name]), rich_help_panel=panels[name])(_do_nothing)
         else:
-            app.command(name)(catch_errors(import_module(COMMANDS[name]).command))
+            app.command(name, rich_help_panel=panels[name])(
+                catch_errors(import_module(COMMANDS[name]).command)
+            )
     return app
 
 
 def _read_docstring(module: str) -> str | None:
-    """What a command says of itself, read from its text: importing all commands would take most of the time."""
+    """Return the docstring of a command from its source, because importing every command is slow."""
     import ast
 
     path = Path(__file__).parents[1] / f"{module.replace('.', '/')}.py"
@@ -144,12 +165,11 @@ def _read_docstring(module: str) -> str | None:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     runtime.is_cli_process = True
-    gc.disable()  # nothing that a check makes outlives it by much; the engine turns it on again
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "1"
-    )  # looking for plugins reads every installed package
+    gc.disable()  # for speed: checking creates little garbage; the engine enables it again
+    # For speed: the search for plugins reads every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     first = "".join(sys.argv[1:2])
     try:
         make_app([first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-"))()

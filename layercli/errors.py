@@ -1,17 +1,18 @@
-"""What can be wrong with what a person gave us, and how the program ends."""
+"""Problems in user input, and the exit codes of the program."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from os import PathLike, fspath
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
 
 class ExitCode(IntEnum):
-    """How a command ends."""
+    """The exit codes of the commands."""
 
     OK = 0
     INVALID_INPUT = 1  # the config, the data or the model is wrong
@@ -23,7 +24,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong, where it stands, and how to mend it."""
+    """One error or warning: its location, its message and a hint to fix it."""
 
     code: str
     message: str
@@ -34,24 +35,24 @@ class Problem:
     line: int | None = None
     column: int | None = None
     excerpt: str | None = None
-    """The line of the file as written; for people, not part of the JSON."""
+    """The line of the file as written. Printed as text only, not part of the JSON."""
     via: str | None = None
-    """How what stands there came to where it is wrong, as a sentence: through a block, a variable or a file."""
+    """A sentence that names the block, variable or file through which the value was inserted."""
 
     @property
     def full_message(self) -> str:
-        """The message, with the way that what is wrong has come."""
+        """The message, followed by ``via``."""
         return f"{self.message} {self.via}" if self.via else self.message
 
     @property
     def location_prefix(self) -> str:
-        """``file:line:column: ``, as far as they are known."""
+        """``file:line:column: ``, without the parts that are unknown."""
         return "".join(f"{step}:" for step in (self.file, self.line, self.column) if step is not None) + (
             " " if self.file else ""
         )
 
     def as_json(self) -> dict[str, object]:
-        """The problem as every command prints it under ``--json``."""
+        """Return the JSON object that every command prints with ``--json``."""
         return {
             "code": self.code,
             "severity": self.severity,
@@ -63,9 +64,14 @@ class Problem:
             "column": self.column,
         }
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Problem:
+        """Return the problem that ``as_json`` wrote; ``message`` then includes ``via``."""
+        return cls(**document)
+
 
 class LayercliError(Exception):
-    """An expected failure: what the person gave is wrong, and ``problems`` says why."""
+    """An expected failure caused by user input or the environment; ``problems`` lists the causes."""
 
     exit_code: ExitCode = ExitCode.INVALID_INPUT
 
@@ -77,5 +83,12 @@ class LayercliError(Exception):
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:
-    """Whether any of the problems is more than a warning."""
+    """Return whether any of the problems is an error."""
     return any(problem.severity == "error" for problem in problems)
+
+
+def make_file_error(
+    file: str | PathLike[str], code: str, message: str, hint: str | None = None
+) -> LayercliError:
+    """Return an error with one problem that names a file and no line."""
+    return LayercliError(Problem(code=code, message=message, hint=hint, file=fspath(file)))

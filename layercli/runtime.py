@@ -1,4 +1,4 @@
-"""Whose process this is: the command line's own, or that of a person who imports layercli; and what it prints."""
+"""State of this process: command line or library, rank in a cluster, and output of native code."""
 
 import os
 import sys
@@ -8,28 +8,28 @@ from typing import NamedTuple
 
 
 class Cluster(NamedTuple):
-    """Processes that train one model together, and which of them this one is, from 0."""
+    """The number of processes that train one model together, and the rank of this one, from 0."""
 
     rank: int
     size: int
 
 
 is_cli_process = False
-"""Set by the console script before anything else; only then may the process be made lean."""
+"""Set first by the console script. Process-wide settings are changed only if this is true."""
 
 cluster: Cluster | None = None
-"""Set before TensorFlow is loaded, where this process is one of several."""
+"""Set before TensorFlow is loaded if this process is one of several."""
 
 
 @contextmanager
 def capture_native_stderr(*, should_show_on_error: bool = True) -> Iterator[None]:
-    """Keep what C++ code writes to standard error off the screen; ``shown`` if it ends in an error."""
+    """Capture what native code writes to standard error; show it if an exception is raised, unless disabled."""
     import tempfile
 
     sys.stderr.flush()
     try:
         screen = os.dup(2)
-    except OSError:  # standard error is closed: nothing would be seen anyway
+    except OSError:  # standard error is closed, so nothing would be visible
         yield
         return
     with tempfile.TemporaryFile() as captured:

@@ -1,4 +1,4 @@
-"""Runs that several tests look at, each trained once."""
+"""Shared fixtures: runs that are trained once per session."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compar
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory):
-    """Tables that are streamed are kept apart from those of whoever runs the tests."""
+    """Keep the cache of streamed tables separate from the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
-    """``configs/digits_dense.yaml``, three epochs."""
+    """A run of ``configs/digits_dense.yaml`` with three epochs."""
     from tests.running import CONFIGS, train
 
     return train(
@@ -32,7 +32,7 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="session")
 def custom_run(tmp_path_factory: pytest.TempPathFactory):
-    """``configs/custom_layer.yaml``, two epochs."""
+    """A run of ``configs/custom_layer.yaml`` with two epochs."""
     from tests.running import CONFIGS, train
 
     run_dir = tmp_path_factory.mktemp("custom") / "run"
@@ -51,7 +51,7 @@ def iris(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def layer_file(tmp_path: Path, request: pytest.FixtureRequest):
-    """Writes a class ``Mine`` into a file of its own name; gives the ``type`` that a config names it by."""
+    """Return a function that writes a class ``Mine`` to a unique file and returns its ``type`` in a config."""
     stem = "layers_" + "".join(char if char.isalnum() else "_" for char in request.node.name)
 
     def write(body: str, *, header: str = "class Mine(keras.layers.Layer):") -> str:

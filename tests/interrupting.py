@@ -1,4 +1,4 @@
-"""Trainings that are ended in the middle, and what must be the same as in one that was left alone."""
+"""Interrupt trainings, and compare their results with uninterrupted ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ STACKS: dict[str, dict[str, Any]] = {
             {"type": "Dropout", "rate": 0.3},
         ],
         "optimizer": {
-            "type": "Adam", "clipnorm": 1.0,
+            "type": "Adam",
+            "clipnorm": 1.0,
             "learning_rate": {"type": "CosineDecay", "initial_learning_rate": 0.02, "decay_steps": 60},
         },
         "callbacks": [
@@ -53,12 +54,12 @@ STACKS: dict[str, dict[str, Any]] = {
         "optimizer": {"type": "AdamW", "learning_rate": 0.005, "use_ema": True, "ema_momentum": 0.9},
         "callbacks": ["SwapEMAWeights"],
     },
-}  # fmt: skip
-"""What can go wrong in a resume: seeds, statistics, schedules, averages, callbacks that remember."""
+}
+"""Configs with state that a resume must restore: seeds, statistics, schedules, averages and callbacks."""
 
 
 def write(kind: str, directory: Path, **section: Any) -> Path:
-    """A config of one of the stacks on some of the digits, with checkpoints so often that every kill has one."""
+    """Write a config of one of the stacks on a subset of digits, with frequent checkpoints."""
     stack = STACKS[kind]
     data = {"type": "sklearn", "dataset": "digits", "split": {"validation": 1400, "test": 100}}
     if stack["shape"]:
@@ -69,18 +70,24 @@ def write(kind: str, directory: Path, **section: Any) -> Path:
         "data": data,
         "model": {"layers": [*stack["layers"], HEAD]},
         "train": {
-            "epochs": 4, "batch_size": 32, "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"],
-            "optimizer": stack["optimizer"], "callbacks": stack["callbacks"],
-            "execution": {"steps_per_execution": 2}, "checkpoints": {"steps": 3},
-        } | section,
-    }  # fmt: skip
+            "epochs": 4,
+            "batch_size": 32,
+            "loss": "sparse_categorical_crossentropy",
+            "metrics": ["accuracy"],
+            "optimizer": stack["optimizer"],
+            "callbacks": stack["callbacks"],
+            "execution": {"steps_per_execution": 2},
+            "checkpoints": {"steps": 3},
+        }
+        | section,
+    }
     path = directory / f"{kind}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return path
 
 
 def at_block(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
-    """Do something in that block of steps (from 0) from now on, after Keras has run it."""
+    """Call ``act`` in the n-th block of steps from now (from 0), after Keras has run it."""
     from layercli.engine.training.checkpointing import DivergenceGuard
 
     left, before = [number], DivergenceGuard.on_train_batch_end
@@ -95,25 +102,25 @@ def at_block(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], Non
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing catches it, and nothing is written after it."""
+    """A simulated end of the process: nothing catches it, and nothing is written after it."""
 
 
 def kill() -> None:
-    """End the training at once."""
+    """End the training immediately."""
     raise Killed
 
 
 def interrupt() -> None:
-    """What Ctrl-C raises."""
+    """Raise the exception of Ctrl-C."""
     raise KeyboardInterrupt
 
 
-UNLIKE = ("seconds", "examples_per_second")
-"""What differs from one run to the next."""
+VARYING_KEYS = ("seconds", "examples_per_second")
+"""Keys that differ between equal runs."""
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """All that a finished run leaves, without what is measured in seconds."""
+    """Return the results of a finished run, without measured times."""
     assert is_finished(read_manifest(run))
     checkpoint, damaged = CheckpointDirectory(run).read_latest()
     assert checkpoint is not None
@@ -122,7 +129,7 @@ def outcome(run: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     log = run / "log.csv"
     return {
-        "history": [{key: line[key] for key in line if key not in UNLIKE} for line in lines],
+        "history": [{key: line[key] for key in line if key not in VARYING_KEYS} for line in lines],
         "summary": {key: summary.get(key) for key in ("epochs", "history", "best", "test", "restored_epoch")},
         "arrays": dict(checkpoint.arrays),
         "callbacks": checkpoint.state["callbacks"],
@@ -132,14 +139,14 @@ def outcome(run: Path) -> dict[str, Any]:
 
 
 def weights(model: Path) -> list[Any]:
-    """The weights of a saved model."""
+    """Return the weights of a saved model."""
     import keras
 
     return [np.asarray(weight) for weight in keras.models.load_model(model, compile=False).weights]
 
 
 def assert_same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    """Hold one outcome against another, weights bit for bit."""
+    """Check that two results are equal, including every bit of the weights."""
     for key in ("history", "summary", "callbacks", "log"):
         assert ours[key] == theirs[key]
     assert ours["arrays"].keys() == theirs["arrays"].keys()

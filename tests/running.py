@@ -1,4 +1,4 @@
-"""Ways to run layercli in tests: in this process, where TensorFlow is loaded once, or in one of its own."""
+"""Run layercli in tests: in this process, where TensorFlow is loaded once, or in a new process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from layercli.cli import make_app
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LAYERCLI = Path(sys.executable).with_name("layercli")
-"""The installed command, for tests that need a process of its own."""
+"""The installed command, for tests that need a new process."""
 
 IRIS = """
 seed: 3
@@ -37,7 +37,7 @@ train:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished ``train --json``: what it printed, and the run directory."""
+    """A finished ``train --json``: its output and its run directory."""
 
     result: Result
     path: Path
@@ -53,12 +53,12 @@ def invoke(*args: object, stdin: str | None = None) -> Result:
 
 
 def train(config: object, run_dir: Path, *args: object) -> Run:
-    """``layercli train --json`` into a run directory."""
+    """Run ``layercli train --json`` into a run directory."""
     return Run(invoke("train", config, "--json", "--run-dir", run_dir, *args), run_dir)
 
 
 def problems(result: Result) -> list[tuple[str, int | None]]:
-    """Code and line of each problem of a ``--json`` command that ended with 1; it printed no traceback."""
+    """Return code and line of each problem of a ``--json`` command that exited with 1 and without a traceback."""
     assert result.exit_code == 1, result.output
     assert "Traceback" not in result.output
     document = json.loads(result.stdout)
@@ -67,13 +67,13 @@ def problems(result: Result) -> list[tuple[str, int | None]]:
 
 
 def line_of(config: Path, text: str) -> int:
-    """The first line of a file that holds the text."""
+    """Return the number of the first line of a file that contains the text."""
     lines = config.read_text(encoding="utf-8").splitlines()
     return next(number for number, line in enumerate(lines, start=1) if text in line)
 
 
 def write_config(directory: Path, layers: list[object], **changes: object) -> Path:
-    """The config for iris with these layers, and with other sections where given (None: without it)."""
+    """Write the iris config with these layers and changed sections (None removes a section)."""
     document = yaml.safe_load(IRIS)
     document["model"]["layers"] = layers
     document |= changes
@@ -84,7 +84,7 @@ def write_config(directory: Path, layers: list[object], **changes: object) -> Pa
 
 
 def python(code: str, *args: object, path: Path | None = None, cwd: Path | None = None) -> str:
-    """What a fresh Python process prints for this code; it must end well."""
+    """Run code in a new Python process that must succeed, and return its output."""
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {}) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", code, *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)

@@ -29,14 +29,14 @@ def test_load_raises_with_every_problem(tmp_path):
     assert f"{path}:1:7: " in str(raised.value)
 
 
-def test_load_takes_overrides_and_what_it_returns():
+def test_load_accepts_overrides_and_loaded_configs():
     valid = layercli.load(CNN, overrides=["train.epochs=3", "model.layers.digit.name=head"])
     assert valid.config.train.epochs == 3
     assert valid.graph.outputs == ("head",)
     assert layercli.load(valid) is valid
 
 
-def test_infer_shapes_gives_rows_and_totals():
+def test_infer_shapes_returns_rows_and_totals():
     shapes = layercli.infer_shapes(CNN)
     assert (shapes.trainable, shapes.non_trainable) == (29130, 64)
     assert shapes.by_name["flatten"].outputs[0].shape == (None, 1024)
@@ -49,14 +49,14 @@ def test_build_returns_a_keras_model():
     assert model(np.zeros((2, 8, 8, 1))).shape == (2, 10)
 
 
-def test_build_and_train_want_trust_for_code():
+def test_build_and_train_require_trust_for_code():
     for function in (layercli.build, layercli.train):
         with pytest.raises(layercli.LayercliError, match="would load and run"):
             function(CONFIGS / "custom_layer.yaml")
     assert layercli.build(CONFIGS / "custom_layer.yaml", trust=True).count_params() == 2410
 
 
-def test_train_returns_the_summary_and_says_nothing(iris, tmp_path, capfd):
+def test_train_returns_summary_without_output(iris, tmp_path, capfd):
     summary = layercli.train(iris, run_dir=tmp_path / "run")
     assert summary["ok"] is True
     assert summary["run"] == str(tmp_path / "run")
@@ -64,16 +64,18 @@ def test_train_returns_the_summary_and_says_nothing(iris, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_every_public_name_is_there_and_no_other():
-    assert all(callable(getattr(layercli, name)) for name in layercli.__all__)  # no module of ours hides one
+def test_public_names():
+    assert all(
+        callable(getattr(layercli, name)) for name in layercli.__all__
+    )  # a submodule must not hide a public name
     with pytest.raises(AttributeError, match="has no attribute 'evaluate_everything'"):
         _ = layercli.evaluate_everything
 
 
-def test_importing_and_checking_loads_no_framework():
+def test_import_and_check_load_no_framework():
     code = f"""
 import sys, layercli
-assert len([name for name in sys.modules if name.startswith("layercli")]) == 1
+assert {{name for name in sys.modules if name.startswith("layercli")}} == {{"layercli", "layercli.version"}}
 layercli.infer_shapes({str(CNN)!r})
 print(sorted({{"keras", "tensorflow", "numpy", "sklearn", "typer"}} & set(sys.modules)))
 """

@@ -111,7 +111,7 @@ def test_a_file_that_turns_bad_in_the_middle_of_training_is_told(spoil, message,
 
 
 def test_an_array_that_gets_shorter_in_the_middle_of_training_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("layercli.workflows.dataset.machine_memory", lambda: 1000)
+    monkeypatch.setattr("layercli.workflows.dataset.read_memory_limit", lambda: 1000)
     np.save(tmp_path / "x.npy", np.ones((300, 4), np.float32))
     np.save(tmp_path / "y.npy", np.arange(300) % 3)
     config = write("csv", tmp_path)

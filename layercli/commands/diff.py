@@ -1,4 +1,4 @@
-"""``layercli diff``: two configs side by side."""
+"""``layercli diff``: compare two configs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import check_config, require_valid
+from layercli.check import CheckResult, check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption
-from layercli.errors import LayercliError
+from layercli.errors import LayercliError, Problem
 from layercli.reports.console import make_console, print_json
 from layercli.reports.diff import ConfigComparison, diff_json, print_config_diff
 from layercli.reports.problems import print_problems, problems_json
@@ -22,17 +22,19 @@ def command(
     before: Annotated[
         str, typer.Argument(metavar="A", help="A config or a run directory; - reads standard input.")
     ],
-    after: Annotated[str, typer.Argument(metavar="B", help="What to compare it with; --set changes it.")],
-    all_: Annotated[bool, typer.Option("--all", help="Show layers that are the same, too.")] = False,
+    after: Annotated[
+        str,
+        typer.Argument(metavar="B", help="The config or run directory to compare with A; --set changes it."),
+    ],
+    all_: Annotated[bool, typer.Option("--all", help="Also show layers without differences.")] = False,
     json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
-    """Compare two configs: layers, shapes, parameters, FLOPs, and which weights would carry over."""
+    """Compare two configs: layers, shapes, parameters, FLOPs, and the weights that transfer from A to B."""
     if before == after == STDIN:
-        raise typer.BadParameter("Only one of A and B can be standard input.")
+        raise typer.BadParameter("only one of A and B can be standard input, got - for both.")
     comparison = compare_configs(before, after, set_ or ())
-    checked = [comparison.before.check_result, comparison.after.check_result]
-    problems = list(dict.fromkeys(problem for one in checked for problem in one.problems))
+    problems = _collect_problems(comparison.before.check_result, comparison.after.check_result)
     if json:
         print_json({"ok": True, **diff_json(comparison), **problems_json(problems)})
         return
@@ -41,22 +43,27 @@ def command(
 
 
 def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> ConfigComparison:
-    """What differs between two configs; ``overrides`` apply to the second.
+    """Compare two configs. ``overrides`` apply to the second.
 
     Raises:
-        LayercliError: with the problems of both, if one is wrong.
+        LayercliError: A config is invalid. Contains the problems of both.
     """
     check_results = check_config(_find_config(before)), check_config(_find_config(after), overrides)
-    if not all(one.ok for one in check_results):
-        raise LayercliError(dict.fromkeys(problem for one in check_results for problem in one.problems))
+    if not all(result.ok for result in check_results):
+        raise LayercliError(_collect_problems(*check_results))
     old, new = map(require_valid, check_results)
     return ConfigComparison.from_configs((before, after), old, new, overrides)
 
 
+def _collect_problems(*check_results: CheckResult) -> list[Problem]:
+    """Return the problems of all results, without duplicates."""
+    return list(dict.fromkeys(problem for result in check_results for problem in result.problems))
+
+
 def _find_config(name: str) -> str:
-    """The config of a run directory, or the file itself."""
+    """Return the config of a run directory, or else the name itself."""
     config = Path(name) / runs.CONFIG
     try:
         return str(config) if config.is_file() else name
-    except (OSError, ValueError):  # a name that no file has; reading it says so
+    except (OSError, ValueError):  # an invalid file name; reading it reports the error
         return name

@@ -1,4 +1,4 @@
-"""``layercli export``: the model of a run outside layercli, proven equal."""
+"""``layercli export``: export the model of a run, and verify the result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption
+from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.export import print_export_report
 from layercli.workflows.export import ExportRequest, export_run
@@ -18,49 +18,50 @@ from layercli.workflows.export_script import export_script
 def command(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="The directory of a finished training; for python also a config."),
+        typer.Argument(metavar="RUN", help="The directory of a finished run. For python also a config."),
     ],
     format_: Annotated[
         Literal["keras", "saved_model", "onnx", "litert", "python"],
-        typer.Option("--format", "-f", help="In which form."),
+        typer.Option("--format", "-f", help="The export format."),
     ],
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="PATH", help="Where to; without it, here, named as the model."
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="The output path. Default: the model name in the current directory.",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(
-            "--batch-size", min=1, metavar="N", help="Examples in each batch; without it, any number."
-        ),
+        typer.Option("--batch-size", min=1, metavar="N", help="Fixed batch size. Default: any size."),
     ] = None,
     opset: Annotated[
-        int | None, typer.Option("--opset", min=7, metavar="N", help="Version of ONNX's operations.")
+        int | None, typer.Option("--opset", min=7, metavar="N", help="ONNX opset version.")
     ] = None,
     quantize: Annotated[
         Literal["float16", "int8"] | None,
         typer.Option(
-            "--quantize", help="LiteRT: smaller weights; int8 learns ranges from training examples."
+            "--quantize", help="LiteRT only: quantize weights. int8 calibrates ranges on training examples."
         ),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            "--tolerance", min=0, metavar="X", help="Largest difference, as a part of the largest output."
+            "--tolerance", min=0, metavar="X", help="Maximum difference, relative to the largest output."
         ),
     ] = None,
     weights: Annotated[
         bool,
         typer.Option(
-            "--weights", help="Python: write the run's weights beside the script, which loads them."
+            "--weights", help="Python only: write the run's weights next to the script, which loads them."
         ),
     ] = False,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Write a run's model for use elsewhere, load it there, and compare what it gives with the original."""
+    """Export a run's model, load the exported model, and compare its outputs with the original."""
     request = ExportRequest(
         run, format_, _parse_output_path(output, format_), batch_size, opset, quantize, tolerance
     )
@@ -78,33 +79,35 @@ def command(
 
 
 def _parse_output_path(output: str | None, format_name: str) -> Path | None:
-    """Where to write, as ``--output`` says.
+    """Return the path of ``--output``.
 
     Raises:
-        BadParameter: nothing of this form can be written there.
+        BadParameter: The suffix does not fit the format, or the directory does not exist.
     """
     if output is None:
         return None
     path, suffix = Path(output), EXPORT_SUFFIXES[format_name]
     if suffix and path.suffix != suffix:
-        raise typer.BadParameter(f"{output}: a file of this format ends in {suffix}.", param_hint="--output")
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {path.parent}.", param_hint="--output")
+        message = f"the file name must end in {suffix} for --format {format_name}, got {output}."
+        raise typer.BadParameter(message, param_hint="--output")
+    require_parent_directory(output, option="--output")
     return path
 
 
 def _check_options(request: ExportRequest, *, weights: bool) -> None:
-    """Refuse options that the form does not have.
+    """Check that each option applies to the format.
 
     Raises:
-        BadParameter: it has one that it does not.
+        BadParameter: An option applies to a different format.
     """
-    own: dict[str, tuple[Any, tuple[str, ...]]] = {
+    formats_by_option: dict[str, tuple[Any, tuple[str, ...]]] = {
         "--batch-size": (request.batch_size, ("saved_model", "onnx", "litert")),
         "--opset": (request.opset, ("onnx",)),
         "--quantize": (request.quantize, ("litert",)),
         "--weights": (weights or None, ("python",)),
     }
-    for option, (value, forms) in own.items():
-        if value is not None and request.format not in forms:
-            raise typer.BadParameter(f"goes with --format {' or '.join(forms)}.", param_hint=option)
+    for option, (value, formats) in formats_by_option.items():
+        if value is not None and request.format not in formats:
+            raise typer.BadParameter(
+                f"requires --format {' or '.join(formats)}, got {request.format}.", param_hint=option
+            )

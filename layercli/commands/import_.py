@@ -1,4 +1,4 @@
-"""``layercli import``: a config that rebuilds a Keras model, held against it."""
+"""``layercli import``: write a config that rebuilds a Keras model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption
+from layercli.commands.options import ForceOption, JsonOption, TrustOption, require_parent_directory
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
 from layercli.workflows.import_model import import_model
@@ -17,32 +17,33 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A .keras file, a run directory, or what model.to_json() gives."
+            metavar="MODEL", help="A .keras file, a run directory, or the output of model.to_json()."
         ),
     ],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="CONFIG", help="Write the config there.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="CONFIG", help="The config to write.")],
     weights: Annotated[
-        bool, typer.Option("--weights", help="Keep the weights beside the config, as NAME.weights.keras.")
+        bool, typer.Option("--weights", help="Save the weights next to the config, as NAME.weights.keras.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: ForceOption = False,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Write a config that rebuilds a Keras model; the rebuilt one is compared with it."""
+    """Write a config that rebuilds a Keras model, and compare the rebuilt model with the original."""
     config = Path(output)
     weights_file = config.with_suffix(".weights.keras") if weights else None
     if config.suffix not in (".yaml", ".yml"):
-        raise typer.BadParameter(f"{output}: a config's name ends in .yaml.")
-    if not config.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {config.parent}.")
+        raise typer.BadParameter(f"the file name of a config must end in .yaml, got {output}.")
+    require_parent_directory(output)
     for path in (config, weights_file):
         if path is not None and path.exists() and not force:
-            raise typer.BadParameter(f"{path} is there already; name another file, or allow it by --force.")
+            raise typer.BadParameter(
+                f"{path} already exists; name a different file, or pass --force to overwrite it."
+            )
     with redirect_stdout_for_json(json):
-        found = import_model(model, config, weights=weights_file, trust=trust)
+        imported = import_model(model, config, weights=weights_file, trust=trust)
     if json:
-        print_json({"ok": True, **found.as_json()})
+        print_json({"ok": True, **imported.as_json()})
     else:
-        print_problems(make_console(error=True), found.problems)
-        for line in found.summary_lines():
+        print_problems(make_console(error=True), imported.problems)
+        for line in imported.summary_lines():
             make_console().print(line, soft_wrap=not line.startswith("Rebuilt"))

@@ -1,4 +1,4 @@
-"""``layercli init``: a first config, from a few answers or from a look at the data."""
+"""``layercli init``: write a first config, from answers, options or data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.config_template import (
     AXIS_NAMES,
@@ -22,7 +23,7 @@ from layercli.reports.console import make_console, print_json
 
 
 class KindChoice(StrEnum):
-    """What one example is."""
+    """The kind of one example."""
 
     VECTORS = "vectors"
     SEQUENCES = "sequences"
@@ -31,7 +32,7 @@ class KindChoice(StrEnum):
 
 
 class SizeChoice(StrEnum):
-    """How large the model is."""
+    """The size of the model."""
 
     SMALL = "small"
     MEDIUM = "medium"
@@ -41,38 +42,38 @@ class SizeChoice(StrEnum):
 def command(
     data: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[DATA]", help="A CSV file, or a folder with a folder of images for each class."
-        ),
+        typer.Argument(metavar="[DATA]", help="A CSV file, or a folder with one folder of images per class."),
     ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
     ] = "config.yaml",
-    kind: Annotated[KindChoice | None, typer.Option("--kind", help="What one example is.")] = None,
+    kind: Annotated[KindChoice | None, typer.Option("--kind", help="The kind of one example.")] = None,
     shape: Annotated[
         str | None,
         typer.Option(
-            "--shape", metavar="SIZES", help="Shape of one example, as 28x28x1; without the batch axis."
+            "--shape",
+            metavar="SIZES",
+            help="The shape of one example without the batch axis, such as 28x28x1.",
         ),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option("--classes", min=0, help="Number of classes; 0: the target is a number.")
+        int | None,
+        typer.Option("--classes", min=0, help="Number of classes. 0 means that the target is a number."),
     ] = None,
-    size: Annotated[SizeChoice, typer.Option("--size", help="Size of the model.")] = SizeChoice.MEDIUM,
+    size: Annotated[SizeChoice, typer.Option("--size", help="The size of the model.")] = SizeChoice.MEDIUM,
     target: Annotated[
-        str | None, typer.Option("--target", metavar="COLUMN", help="Column of the target.")
+        str | None, typer.Option("--target", metavar="COLUMN", help="The target column.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    force: ForceOption = False,
+    json: JsonOption = False,
 ) -> None:
-    """Write a first config: asks on a terminal, takes options elsewhere, or looks at a CSV file or a folder of images."""
+    """Write a first config from a CSV file, a folder of images, options, or questions on a terminal."""
     path = Path(output)
     if path.exists() and not force:
         raise typer.BadParameter(
-            f"{output} is there already; name another file by --output, or allow it by --force."
+            f"{output} already exists; name a different file with --output, or pass --force to overwrite it."
         )
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {path.parent}.")
+    require_parent_directory(output)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     note = None
     if data is not None:
@@ -87,35 +88,41 @@ def command(
     out = make_console()
     if note:
         out.print(note, soft_wrap=True)
-    out.print(f"Wrote {output}. Next:\n  layercli validate {output}\n  layercli inspect-shapes {output}\n"
-              f"  layercli train {output}", soft_wrap=True)  # fmt: skip
+    next_commands = "".join(
+        f"\n  layercli {name} {output}" for name in ("validate", "inspect-shapes", "train")
+    )
+    out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
 
 
 def is_interactive(json: bool) -> bool:
-    """Whether somebody is there to answer questions."""
+    """Return whether a person at a terminal can answer questions."""
     return not json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _collect_answers(
     name: str, kind: KindChoice | None, shape: str | None, classes: int | None, size: str, *, should_ask: bool
 ) -> ConfigTemplate:
-    """What the options say; what they do not is asked, where somebody is there to answer."""
+    """Return the values of the options, and prompt for missing ones if ``should_ask``."""
     missing = [flag for flag, value in (("--kind", kind), ("--classes", classes)) if value is None]
     if missing and not should_ask:
-        raise typer.BadParameter(f"without a terminal to ask on, {' and '.join(missing)} must be given.")
+        raise typer.BadParameter(f"{' and '.join(missing)} must be given without a terminal.")
     chosen: Any = str(
-        kind or _prompt_value("What is one example? " + ", ".join(DEFAULT_SHAPES), "vectors", _parse_kind)
+        kind or _prompt_value("Kind of one example: " + ", ".join(DEFAULT_SHAPES), "vectors", _parse_kind)
     )
     sizes = DEFAULT_SHAPES[chosen]
     if chosen != "text":
-        default = "x".join(map(str, sizes))
-        sizes = _parse_shape(shape, chosen) if shape is not None else (
-            _prompt_value(f"Its shape, {AXIS_NAMES[chosen]}", default, lambda text: _parse_shape(text, chosen)) if should_ask else sizes
-        )  # fmt: skip
+        if shape is not None:
+            sizes = _parse_shape(shape, chosen)
+        elif should_ask:
+            default = "x".join(map(str, sizes))
+            question = f"Shape of one example, {AXIS_NAMES[chosen]}"
+            sizes = _prompt_value(question, default, lambda text: _parse_shape(text, chosen))
     if classes is None:
-        classes = _prompt_value("How many classes? 0: the target is a number", "2", _parse_class_count)
+        classes = _prompt_value("Number of classes (0: the target is a number)", "2", _parse_class_count)
     if classes == 1:
-        raise typer.BadParameter("one class leaves nothing to tell apart; 0 stands for a number.")
+        raise typer.BadParameter(
+            "the number of classes must be 0 (the target is a number), 2 or more, got 1."
+        )
     return ConfigTemplate(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]  # checked by Typer
 
 
@@ -126,13 +133,13 @@ def _prompt_value(question: str, default: str, parse: Any) -> Any:
 def _parse_kind(text: str) -> str:
     found = [name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())]
     if len(found) != 1:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(DEFAULT_SHAPES)}.")
+        raise typer.BadParameter(f"expected one of {', '.join(DEFAULT_SHAPES)}, got {text!r}.")
     return found[0]
 
 
 def _parse_class_count(text: str) -> int:
     if not text.strip().isdecimal() or int(text) == 1 or len(text) > 6:
-        raise typer.BadParameter(f"{text!r} is no number of classes; it is 0, 2 or more.")
+        raise typer.BadParameter(f"the number of classes must be 0, 2 or more, got {text!r}.")
     return int(text)
 
 
@@ -141,13 +148,16 @@ def _parse_shape(text: str, kind: Any) -> tuple[int, ...]:
     rank = len(DEFAULT_SHAPES[kind])
     if len(numbers) != rank or not all(numbers) or not re.fullmatch(r"[\d\sx,\[\]()]+", text):
         example = "x".join(map(str, DEFAULT_SHAPES[kind]))
-        raise typer.BadParameter(f"{text!r} is no shape of {kind}: {AXIS_NAMES[kind]}, such as {example}.")
+        raise typer.BadParameter(
+            f"the shape of {kind} must be {AXIS_NAMES[kind]}, such as {example}, got {text!r}."
+        )
     return numbers
 
 
 def _inspect_data(
     data: Path, config: Path, name: str, target: str | None, size: Any
 ) -> tuple[ConfigTemplate, str | None]:
+    """Return a config template for a data file or folder, and a note about its content."""
     from layercli.workflows.init_from_data import make_image_template, read_table_and_target
 
     data_path, folder = data.resolve(), config.resolve().parent

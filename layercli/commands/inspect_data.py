@@ -1,4 +1,4 @@
-"""``layercli inspect-data``: what the examples are like, and what is wrong with them."""
+"""``layercli inspect-data``: summarize the examples and check them against the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
-from layercli.errors import ExitCode, LayercliError, Problem, has_errors
+from layercli.errors import ExitCode, has_errors, make_file_error
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.reports.console import make_console, print_json
 from layercli.reports.data_summary import data_json, print_data_summary
@@ -22,16 +22,18 @@ def command(
     config: ConfigArgument,
     sheet: Annotated[
         str | None,
-        typer.Option("--sheet", metavar="FILE.png", help="Write some of the images there, as one picture."),
+        typer.Option(
+            "--sheet", metavar="FILE.png", help="Write a contact sheet of sample images to this file."
+        ),
     ] = None,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Show what the data is like and hold it against the model, before anything is trained. TensorFlow is not loaded."""
+    """Summarize the data and check it against the model before training. TensorFlow is not loaded."""
     valid = require_valid(check_config(config, set_ or ()))
     data = require_data(valid)
-    examined = check_dataset(valid, data, trust=trust)
+    report = check_dataset(valid, data, trust=trust)
     from layercli.data.summary import (
         compute_class_balances,
         summarize_features,
@@ -39,25 +41,23 @@ def command(
         write_contact_sheet,
     )
 
-    statistics, parts = examined.statistics, examined.splits
-    counts = (len(parts.train), len(parts.validation), len(parts.test)) if parts else (0, 0, 0)
-    problems = [*valid.check_result.problems, *examined.problems]
+    statistics, splits = report.statistics, report.splits
+    counts = (len(splits.train), len(splits.validation), len(splits.test)) if splits else (0, 0, 0)
+    problems = [*valid.check_result.problems, *report.problems]
     has_problems = has_errors(problems)
-    found = (
+    summary = (
         summarize_features(statistics),
         summarize_targets(statistics),
         counts,
-        compute_class_balances(parts) if parts else {},
+        compute_class_balances(splits) if splits else {},
     )
     if json:
-        print_json({"ok": not has_problems, **data_json(*found), **problems_json(problems)})
+        print_json({"ok": not has_problems, **data_json(*summary), **problems_json(problems)})
     else:
-        print_data_summary(make_console(), *found)
+        print_data_summary(make_console(), *summary)
         print_problems(make_console(), problems)
     if sheet is not None:
         with report_write_errors("The picture", sheet), stage_file(Path(sheet)) as staging:
-            is_written = write_contact_sheet(examined.dataset, staging)
-            if not is_written:
-                message = "The data holds no images to show."
-                raise LayercliError(Problem(code="unreadable-data", message=message, file=config))
+            if not write_contact_sheet(report.dataset, staging):
+                raise make_file_error(config, "unreadable-data", "The data contains no images.")
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)

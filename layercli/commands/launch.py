@@ -1,4 +1,4 @@
-"""``layercli launch``: a group of local processes that train one model."""
+"""``layercli launch``: train one model with several local processes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from layercli.errors import ExitCode
 def command(
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="-- train CONFIG ...", help="The command that each of them runs: train."),
+        typer.Argument(
+            metavar="-- train CONFIG ...", help="The command that each process runs. Only train is allowed."
+        ),
     ],
-    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="How many processes.")],
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Number of processes.")],
     restarts: Annotated[
-        int, typer.Option(min=0, max=1000, help="How often the group begins again after one has died.")
+        int, typer.Option(min=0, max=1000, help="Maximum number of restarts after a process crashed.")
     ] = 3,
 ) -> None:
-    """Train with several processes on this machine; when one dies, all go on from the last checkpoint."""
+    """Train with several processes on this machine. After a crash, all resume from the last checkpoint."""
     if arguments[0] != "train":
         raise typer.BadParameter(
-            f"it launches `train`, not {arguments[0]!r}: layercli launch --workers 2 -- train CONFIG."
+            f"the command must be train, as in layercli launch --workers 2 -- train CONFIG, got {arguments[0]!r}."
         )
     code = ProcessGroup(arguments, size=workers, restarts=restarts).run()
     if code != ExitCode.OK:

@@ -1,4 +1,4 @@
-"""``layercli layers``: the catalogue of layers, and all about one of them."""
+"""``layercli layers``: list the layers, or describe one of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from layercli.reports.console import make_console, print_json
 def command(
     type_: Annotated[
         str | None,
-        typer.Argument(metavar="[TYPE]", help="A layer to look up, in any spelling; none: all of them."),
+        typer.Argument(
+            metavar="[TYPE]", help="The layer to describe, in any spelling. Default: list all layers."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Look layers up: all of them by family, or one with its arguments, shapes, weights and an example."""
+    """List the layers by family, or describe one: its arguments, shapes, weights and an example."""
     document = describe_layer(type_) if type_ is not None else catalogue_json()
     if json:
         print_json({"ok": True, **document, "problems": []})
@@ -32,16 +34,15 @@ def command(
 
 
 def describe_layer(name: str) -> dict[str, Any]:
-    """All there is to know of a layer, by any spelling of its type.
+    """Return the description of a layer, by any spelling of its type.
 
     Raises:
-        LayercliError: there is no such layer, or it is refused.
+        LayercliError: The layer does not exist or is not supported.
     """
     try:
         cls = LAYERS.look_up(name.removeprefix("keras.layers."))
     except PydanticCustomError as error:
         context = error.context or {}
-        raise LayercliError(
-            Problem(code=error.type, message=context["message"], hint=context["hint"])
-        ) from None
+        problem = Problem(code=error.type, message=context["message"], hint=context["hint"])
+        raise LayercliError(problem) from None
     return layer_json(cls)

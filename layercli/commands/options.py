@@ -1,37 +1,54 @@
-"""Options that several commands share."""
+"""Options and checks that several commands share."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
+def require_parent_directory(path: str, *, option: str | None = None) -> None:
+    """Check that the directory of an output path exists.
+
+    Raises:
+        BadParameter: The directory does not exist.
+    """
+    parent = Path(path).parent
+    if not parent.is_dir():
+        raise typer.BadParameter(f"directory {parent} does not exist.", param_hint=option)
+
+
 def _validate_overrides(options: list[str] | None) -> list[str] | None:
-    """Refuse a ``--set`` that is no KEY=VALUE: the command line is wrong, not the config."""
+    """Check the form KEY=VALUE of ``--set``.
+
+    Raises:
+        BadParameter: A value has a different form. This is a usage error, not a config error.
+    """
     for option in options or ():
         if not option.partition("=")[0].strip() or "=" not in option:
-            raise typer.BadParameter(f"{option!r} is not KEY=VALUE; write for example --set train.epochs=3.")
+            raise typer.BadParameter(f"expected KEY=VALUE, such as --set train.epochs=3, got {option!r}.")
     return options
 
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="The config file; - reads standard input.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
         callback=_validate_overrides,
-        help="Change a value of the config, as in train.epochs=3 or model.layers.head.units=20; may be repeated.",
+        help="Change a config value, such as train.epochs=3 or model.layers.head.units=20. Can be repeated.",
     ),
 ]
 TrustOption = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Load the layers and the data function of your own that the config names; this runs their code.",
+        help="Load the custom layers and the data function that the config names. This runs their code.",
     ),
 ]

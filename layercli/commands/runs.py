@@ -1,4 +1,4 @@
-"""``layercli runs``: the runs there are, chosen, sorted and compared."""
+"""``layercli runs``: list, filter, sort and compare runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from layercli.commands.options import JsonOption
-from layercli.errors import LayercliError, Problem
+from layercli.errors import make_file_error
 from layercli.reports.console import make_console, print_json
 from layercli.reports.runs import print_run_comparison, print_runs
 from layercli.runs.directory import RUNS_ROOT
@@ -22,18 +22,20 @@ from layercli.source.nodes import sanitize_text
 def command(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="DIR", help="Folders that hold runs, or runs; without any: runs/."),
+        typer.Argument(metavar="DIR", help="Folders of runs, or runs. Default: runs/."),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--name", metavar="PATTERN", help="Only runs of that name; * and ? fit any text."),
+        typer.Option(
+            "--name", metavar="PATTERN", help="Only show runs with this name; * and ? are wildcards."
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help="Only runs that fulfil it, as in 'val_accuracy>0.9' or train.batch_size=32; may be repeated.",
+            help="Only show runs that match, such as 'val_accuracy>0.9' or train.batch_size=32. Can be repeated.",
         ),
     ] = None,
     sort: Annotated[
@@ -41,32 +43,35 @@ def command(
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="A metric, the best run first; or another result or value of the config.",
+            help="Sort by a metric (best run first), a different result or a config value.",
         ),
     ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Only show the first N runs.")
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Side by side: results, and where their configs differ.")
+        bool, typer.Option("--compare", help="Compare results and config values side by side.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the runs there are; choose, sort and compare them. TensorFlow is not loaded."""
+    """List, filter, sort and compare runs. TensorFlow is not loaded."""
     conditions = [_parse_condition(text) for text in where or ()]
     found = select_runs(_find_runs(paths), name, conditions, sort, reverse=reverse)[:limit]
-    differing = find_config_differences(found) if compare else {}
+    differences = find_config_differences(found) if compare else {}
     if json:
-        extra = {"differences": differing} if compare else {}
+        extra = {"differences": differences} if compare else {}
         print_json({"ok": True, "runs": [run.as_json() for run in found], **extra, "problems": []})
         return
     out = make_console()
     if not found:
-        out.print("There are no such runs." if name or conditions else
-                  "There are no runs yet; `layercli train CONFIG` makes one.")  # fmt: skip
+        out.print(
+            "No runs match."
+            if name or conditions
+            else "There are no runs yet; `layercli train CONFIG` creates one."
+        )
     elif compare:
-        print_run_comparison(out, found, differing)
+        print_run_comparison(out, found, differences)
     else:
         print_runs(out, found, sort)
 
@@ -79,22 +84,22 @@ def select_runs(
     *,
     reverse: bool = False,
 ) -> list[Run]:
-    """Those that fit the name and fulfil every condition, sorted.
+    """Return the runs that match the name and every condition, sorted.
 
     Raises:
-        BadParameter: no run has what is asked for.
+        BadParameter: A key of a condition or of the sort order exists in no run.
     """
     for key in [*(condition.key for condition in conditions), *([sort] if sort else [])]:
         if runs and not any(run.value(key) is not None for run in runs):
             available_keys = list_run_keys(runs)
             hint = did_you_mean(
-                key, available_keys, otherwise=f"Among others they have {', '.join(available_keys[:12])}."
+                key, available_keys, otherwise=f"Available keys include {', '.join(available_keys[:12])}."
             )
             raise typer.BadParameter(f"no run has {sanitize_text(key, limit=60)!r}. {hint}")
     selected = [
         run
         for run in (filter_by_name(runs, name) if name else runs)
-        if all(c.is_met_by(run) for c in conditions)
+        if all(condition.is_met_by(run) for condition in conditions)
     ]
     if sort is not None:
         return sort_runs(selected, sort, reverse=reverse)
@@ -109,10 +114,10 @@ def _parse_condition(text: str) -> Condition:
 
 
 def _find_runs(paths: list[Path] | None) -> list[Run]:
-    """The runs of these folders, each once.
+    """Return the runs of these folders, without duplicates.
 
     Raises:
-        LayercliError: there is no such folder, or it cannot be read.
+        LayercliError: A folder does not exist or cannot be read.
     """
     if not paths and not RUNS_ROOT.is_dir():
         return []
@@ -122,8 +127,6 @@ def _find_runs(paths: list[Path] | None) -> list[Run]:
             found |= {run.path: run for run in find_runs(path)}
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            message = f"The runs there cannot be listed: {reason}."
-            raise LayercliError(
-                Problem(code="run-directory", message=message, file=sanitize_text(str(path)))
-            ) from None
+            message = f"Cannot list the runs in this folder: {reason}."
+            raise make_file_error(sanitize_text(str(path)), "run-directory", message) from None
     return list(found.values())

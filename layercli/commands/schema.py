@@ -1,4 +1,4 @@
-"""``layercli schema``: the config language as JSON Schema, for editors."""
+"""``layercli schema``: print the config language as JSON Schema."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from layercli.json_schema import config_schema
 def command(
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write it there, not to standard output."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write to this file, not to standard output."),
     ] = None,
-    json: JsonOption = False,  # noqa: ARG001 - it is JSON in any case
+    json: JsonOption = False,  # noqa: ARG001 - the output is always JSON
 ) -> None:
-    """Print the JSON Schema (2020-12) of configs, with which an editor completes and checks them."""
+    """Print the JSON Schema (2020-12) of configs, for completion and checks in an editor."""
     text = json_module.dumps(config_schema(), indent=1, ensure_ascii=False) + "\n"
     if output is None:
         sys.stdout.write(text)

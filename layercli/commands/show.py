@@ -1,4 +1,4 @@
-"""``layercli show``: the config with every default written out."""
+"""``layercli show``: show the resolved config."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from layercli.source.dump import to_yaml
 
 def command(
     config: ConfigArgument,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say of each value in which file and line it was written.")
-    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the file and line of each value.")] = False,
     json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
-    """Show what a config stands for: files merged, blocks written out, every default filled in."""
+    """Show the resolved config: files merged, blocks expanded, every default included."""
     valid = require_valid(check_config(config, set_ or ()))
     if json:
         origins = {"origins": origins_json(valid)} if explain else {}

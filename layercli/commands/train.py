@@ -1,4 +1,4 @@
-"""``layercli train``: a config in, a run directory out; ``--resume``: a run that was interrupted goes on."""
+"""``layercli train``: train a config, or resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from layercli.reports.problems import print_problems
 from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
 from layercli.reports.training import print_training_summary
 from layercli.source.load import STDIN
-from layercli.workflows.resume import resume_run
-from layercli.workflows.resume_check import open_for_resume
+from layercli.workflows.resume import open_for_resume, resume_run
 from layercli.workflows.train import train_new_run
 
 
@@ -28,45 +27,43 @@ def command(
     config: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CONFIG]", help="The config file; - reads standard input. A resumed run has its own."
+            metavar="[CONFIG]", help="The config file; - reads standard input. Optional with --resume."
         ),
     ] = None,
     run_dir: Annotated[
         str | None,
-        typer.Option(
-            "--run-dir", metavar="DIR", help="The run's own directory; without it runs/<name>/<number>."
-        ),
+        typer.Option("--run-dir", metavar="DIR", help="The run directory. Default: runs/<name>/<number>."),
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(
-            "--resume", metavar="RUN", help="Go on with a run that was interrupted, from its directory."
-        ),
+        typer.Option("--resume", metavar="RUN", help="Resume the interrupted run in this directory."),
     ] = None,
     allow_changes: Annotated[
         bool,
         typer.Option(
             "--allow-changes",
-            help="Resume although the config, the data or a version is another than it was.",
+            help="Resume even if the config, data or package versions changed.",
         ),
     ] = False,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="No progress: only warnings, and at the end the run's directory."),
+        typer.Option("--quiet", "-q", help="Show only warnings and, at the end, the run directory."),
     ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Train the model on its data; what comes of it is a run directory."""
+    """Train the model and write a run directory."""
     if resume is None and config is None:
-        raise typer.BadParameter("name a CONFIG to train, or a run to go on with: --resume RUN.")
+        raise typer.BadParameter("CONFIG or --resume RUN is required.")
     if resume is not None and run_dir is not None:
-        raise typer.BadParameter("a resumed run stays in its directory; leave --run-dir out.")
+        raise typer.BadParameter("--run-dir cannot be used with --resume: a resumed run keeps its directory.")
     out = make_console(error=json)
-    resumable = None if resume is None else open_for_resume(
-        resume, config=config, overrides=set_ or (), allow_changes=allow_changes
-    )  # fmt: skip
+    resumable = (
+        None
+        if resume is None
+        else open_for_resume(resume, config=config, overrides=set_ or (), allow_changes=allow_changes)
+    )
     valid = require_valid(check_config(str(config), set_ or ())) if resumable is None else resumable.valid
     if (gpus := count_shared_gpus(valid)) and config != STDIN:
         raise typer.Exit(ProcessGroup(["train", *sys.argv[2:]], size=gpus, restarts=0).run())

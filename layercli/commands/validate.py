@@ -1,4 +1,4 @@
-"""``layercli validate``: every problem in every file, at once."""
+"""``layercli validate``: report every problem in every config file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Annotated
 
 import typer
 
-from layercli.check import CheckResult, check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import make_console, print_json
 from layercli.reports.problems import MAX_SHOWN_PROBLEMS, github_annotation, print_problems, problems_json
-from layercli.workflows.config_files import find_configs, map_files
-from layercli.workflows.preflight import check_memory
+from layercli.workflows.config_files import find_configs, find_problems_in_files
 
 
 class ProblemFormat(StrEnum):
-    """Who reads the problems: a person, a program, or GitHub, which shows them beside the lines of a change."""
+    """The output format: text, JSON, or annotations for GitHub."""
 
     TEXT = "text"
     JSON = "json"
@@ -30,29 +28,31 @@ def command(
     configs: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONFIG...", help="Config files, and folders of them; - reads standard input."
+            metavar="CONFIG...", help="Config files or folders of configs; - reads standard input."
         ),
     ],
     format_: Annotated[
         ProblemFormat | None,
-        typer.Option("--format", help="text for people, json as --json, github for annotations."),
+        typer.Option("--format", help="text, json (same as --json), or github (annotations)."),
     ] = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what can be mended with certainty; shows the changes first.")
+        bool, typer.Option("--fix", help="Apply the safe fixes, after showing the changes.")
     ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
-    """Check configs: every problem in every file, at once. TensorFlow is not loaded."""
+    """Check configs and report every problem in every file. TensorFlow is not loaded."""
     if json and format_ not in (None, ProblemFormat.JSON):
-        raise typer.BadParameter(f"--json and --format {format_} contradict each other.")
+        raise typer.BadParameter(f"--json cannot be used with --format {format_}.")
     files, skipped, problems = find_configs(configs)
     if fix:
         if set_ or "-" in configs:
-            raise typer.BadParameter("--fix changes files; it goes with neither --set nor standard input.")
+            raise typer.BadParameter(
+                "--fix cannot be used with --set or standard input, because it changes files."
+            )
         for file in files:
             _fix_file(file, json=json or format_ is ProblemFormat.JSON)
-    problems += validate_files(files, overrides=set_ or ())
+    problems += find_problems_in_files(files, overrides=set_ or ())
     has_problems = has_errors(problems)
     match ProblemFormat.JSON if json else format_:
         case ProblemFormat.JSON:
@@ -69,7 +69,7 @@ def command(
 
 
 def _fix_file(file: str, *, json: bool) -> None:
-    """Show what can be mended in a file, and write it; a person at a terminal is asked first."""
+    """Show the safe fixes of a file and write them. Ask for confirmation on a terminal."""
     from layercli.reports.problems import print_text_diff
     from layercli.workflows.autofix import compute_fixes, write_fixed_file
 
@@ -82,28 +82,14 @@ def _fix_file(file: str, *, json: bool) -> None:
         write_fixed_file(file, after)
 
 
-def validate_files(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:
-    """Everything that is wrong with the config files, in their order."""
-    return [problem for found in map_files(find_file_problems, files, tuple(overrides)) for problem in found]
-
-
-def find_file_problems(file: str, overrides: Sequence[str] = ()) -> list[Problem]:
-    """Everything that is wrong with one config file."""
-    return _add_memory_warning(check_config(file, overrides))
-
-
-def _add_memory_warning(checked: CheckResult) -> list[Problem]:
-    """What is wrong with one file; that this machine is too small for it is a warning, since another may train it."""
-    too_large = check_memory(require_valid(checked), copies=1, severity="warning") if checked.ok else None
-    return [*checked.problems, *([too_large] if too_large else [])]
-
-
 def _format_summary(files: int, skipped: int, problems: Sequence[Problem]) -> str:
     errors = sum(problem.severity == "error" for problem in problems)
     kinds = ((errors, "error"), (len(problems) - errors, "warning"))
     counts = [_format_count(number, word) for number, word in kinds if number]
     skipped_note = (
-        f" {_format_count(skipped, 'other YAML file')} left out: no `model` in it." if skipped else ""
+        f" Skipped {_format_count(skipped, 'other YAML file')} (no `model` or `extends` key)."
+        if skipped
+        else ""
     )
     return f"{_format_count(files, 'file')} checked: {', '.join(counts) if counts else 'no problems'}.{skipped_note}"
 

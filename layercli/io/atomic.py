@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, make_file_error
 
 _STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
 """Names of files while they are written."""
@@ -57,7 +57,7 @@ def make_write_error(
 ) -> LayercliError:
     """Return the error for a file or folder that cannot be written."""
     message = f"{subject} cannot be written: {describe_os_error(error)}."
-    return LayercliError(Problem(code=code, message=message, hint=hint, file=str(file)))
+    return make_file_error(file, code, message, hint)
 
 
 def describe_os_error(error: OSError) -> str:

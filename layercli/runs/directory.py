@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem
+from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_bytes, write_text
 from layercli.source.dump import to_yaml
 
@@ -36,17 +36,17 @@ def create_run(name: str, run_dir: str | None) -> Path:
         is_empty = not any(path.iterdir())
     except OSError as error:
         message = f"The run directory cannot be created: {describe_os_error(error)}."
-        raise _make_directory_error(path, message, None) from None
+        raise make_file_error(path, "run-directory", message) from None
     if not is_empty:
         hint = "Choose a new directory; layercli never overwrites a run."
-        raise _make_directory_error(path, "The run directory is not empty.", hint)
+        raise make_file_error(path, "run-directory", "The run directory is not empty.", hint)
     return path
 
 
 def _create_numbered_run(root: Path) -> Path:
     if root.is_symlink() or not root.resolve().is_relative_to(RUNS_ROOT.resolve()):
         message = "The name of a run must not point outside `runs/`."
-        raise _make_directory_error(root, message, "Change `name:`.")
+        raise make_file_error(root, "run-directory", message, "Change `name:`.")
     numbers = [int(entry.name) for entry in root.iterdir() if entry.name.isdecimal()]
     number = max(numbers, default=0) + 1
     while True:
@@ -92,7 +92,3 @@ def write_config(run: Path, valid: ValidConfig, name: str = CONFIG) -> None:
         target = run / relative_path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, file.read_bytes())
-
-
-def _make_directory_error(path: Path, message: str, hint: str | None) -> LayercliError:
-    return LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(path)))

@@ -1,1 +1,1 @@
-"""What the commands and the Python API do, without a command line."""
+"""The workflows behind the commands and the Python API, without a command line."""

@@ -1,4 +1,4 @@
-"""What ``validate --fix`` changes: a word or value in its place, where the hint leaves no doubt and the check agrees."""
+"""Compute the changes of ``validate --fix``: replacements that a hint states and that a second check confirms."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from layercli.source.load import YamlLoader, split_lines
 
 _SUGGESTION_PATTERN = re.compile(r"Did you mean `([^`]+)`\?")
 _REPLACEMENT_PATTERN = re.compile(
-    r"(?:Write|Remove the quotes(?: and separators)?:) `(?:(?P<key>\w+): )?(?P<value>[^`]+)`\."
+    r"(?:Write(?: it as a number, without quotes or separators:)?|Remove the quotes(?: and separators)?:) "
+    r"`(?:(?P<key>\w+): )?(?P<value>[^`]+)`\."
 )
 _MIN_SIMILARITY = 0.75
-"""How alike a word must be to the one that was meant, by difflib's ratio."""
+"""Minimum ``difflib`` ratio between a word and its suggested replacement."""
 _MAX_ROUNDS = 5
-"""A mended line can show what was hidden behind it."""
+"""Maximum number of rounds; a fixed line can reveal a new error."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Edit:
-    """A stretch of one line, and what comes in its place."""
+    """A replacement of a range of one line."""
 
     line: int
     start: int
@@ -36,11 +37,11 @@ class _Edit:
 
 
 def compute_fixes(file: str) -> tuple[str, str]:
-    """The text of a file as it is, and with what can be mended with certainty; the two are equal where nothing can."""
+    """Return the text of a file before and after all safe fixes; both are equal if nothing can be fixed."""
     try:
         with Path(file).open(encoding="utf-8", newline="") as stream:
             before = stream.read()
-    except (OSError, ValueError):  # the check says what is wrong with it
+    except (OSError, ValueError):  # the check reports the error
         return "", ""
     after = before
     for _ in range(_MAX_ROUNDS):
@@ -52,10 +53,10 @@ def compute_fixes(file: str) -> tuple[str, str]:
 
 
 def write_fixed_file(file: str, text: str) -> None:
-    """Write the text in place of the file's, all of it or nothing.
+    """Replace the text of the file. The file is written completely or not at all.
 
     Raises:
-        LayercliError: it cannot be written.
+        LayercliError: The file cannot be written.
     """
     path = Path(file).resolve()  # a link stays a link
     with report_write_errors("The file", file):
@@ -65,7 +66,7 @@ def write_fixed_file(file: str, text: str) -> None:
 
 
 def _apply_safe_edits(file: str, text: str) -> str:
-    """The text with all edits at once, or with the first that makes it better by itself."""
+    """Return the text with all edits, or else with the first single edit that is an improvement."""
     errors = _find_errors(file, text)
     edits = _find_edits(file, text, errors)
     for candidate in (edits, *([edit] for edit in edits)):
@@ -83,7 +84,10 @@ def _find_errors(file: str, text: str) -> list[Problem]:
 
 
 def _is_improvement(before: list[Problem], after: list[Problem], edits: dict[int, _Edit]) -> bool:
-    """Whether there are fewer errors, and none that was not there; a word that is now known may show what it hid."""
+    """Return whether errors were resolved and no unrelated ones appeared.
+
+    A new error is accepted on a line whose unknown word was replaced, because the word hid it.
+    """
     new = _count_locations(after) - _count_locations(before)
     resolved = _count_locations(before) - _count_locations(after)
     revealed_lines = {line for code, line in resolved if code in ("unknown-type", "unknown-key")}
@@ -114,7 +118,7 @@ def _find_edits(file: str, text: str, errors: list[Problem]) -> list[_Edit]:
 
 
 def _find_replacement(problem: Problem, current: str) -> str | None:
-    """What the hint says to write in place of the word or value, where that is certain."""
+    """Return the replacement that the hint states, or None if it is not certain."""
     suggestion = _SUGGESTION_PATTERN.fullmatch(problem.hint or "")
     if suggestion is not None:
         return suggestion[1] if _is_similar(current, suggestion[1]) else None
@@ -124,7 +128,7 @@ def _find_replacement(problem: Problem, current: str) -> str | None:
     own_key = problem.path.rpartition(".")[2].partition("[")[0]
     has_matching_key = (
         write["key"] in (None, own_key) or problem.via is not None
-    )  # a variable has a name of its own
+    )  # a variable has a different name than the key
     return write["value"] if has_matching_key and "..." not in write["value"] else None
 
 
@@ -133,7 +137,7 @@ def _is_similar(one: str, other: str) -> bool:
 
 
 def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
-    """Where each word or value of one line begins (line and column from 1) -> the column at which it ends, and its text."""
+    """Return the start of each scalar on one line (line and column from 1) -> its end column and its text."""
     found = {}
     loader = YamlLoader("\n".join(lines))
     try:
@@ -150,7 +154,7 @@ def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
 
 
 def _apply_edits(text: str, edits: list[_Edit]) -> str:
-    """The text with these stretches replaced; every other byte stays."""
+    """Return the text with the edits applied; every other byte is unchanged."""
     bom = "\ufeff" if text.startswith("\ufeff") else ""
     body = text.removeprefix("\ufeff")
     starts = [0]

@@ -1,4 +1,4 @@
-"""Which files a command that takes many of them works on, and how it spreads over the machine's cores."""
+"""Find the config files in paths and folders, and check them on several cores."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from layercli.check import check_config, require_valid
 from layercli.errors import Problem
 from layercli.source.load import MAX_BYTES, STDIN
 from layercli.source.nodes import sanitize_text
+from layercli.workflows.preflight import check_memory
 
 T = TypeVar("T")
 
 _SKIPPED_FOLDERS = ("runs",)
-"""Folders that hold what layercli has written."""
+"""Folders that layercli writes."""
 _CONFIG_PATTERN = re.compile(
     rb"^(?:\xef\xbb\xbf)?[\"']?(?:model|extends)[\"']?[ \t]*:|\A(?:\xef\xbb\xbf)?\s*\{", re.MULTILINE
 )
-"""How a line of a config begins that a file of another kind does not have."""
+"""Start of a line that only configs contain."""
 _FILES_PER_PROCESS = 12
-"""Files from which on a second process pays for its start."""
+"""Number of files per process that makes up for its start time."""
 
 
 def find_configs(names: Iterable[str]) -> tuple[list[str], int, list[Problem]]:
-    """The files themselves and the configs in folders; how many other YAML files were left out; folders without any."""
+    """Return the files and the configs in folders, the number of skipped YAML files, and a problem for each folder
+    without configs.
+    """
     found: dict[str, None] = {}
     skipped = 0
     problems = []
@@ -38,14 +42,28 @@ def find_configs(names: Iterable[str]) -> tuple[list[str], int, list[Problem]]:
         skipped += len(inside) - len(configs)
         found |= {str(file): None for file in configs}
         if not configs:
-            message = "There is no config in this folder: no .yaml file with `model` or `extends` in it."
-            problems.append(Problem(code="unreadable-file", message=message, file=sanitize_text(name),
-                                    hint="Check the path; it is relative to this directory."))  # fmt: skip
+            message = "The folder contains no config (a .yaml file with the key `model` or `extends`)."
+            hint = "Check the path. It is relative to the current directory."
+            problems.append(
+                Problem(code="unreadable-file", message=message, file=sanitize_text(name), hint=hint)
+            )
     return list(found), skipped, problems
 
 
+def find_problems_in_files(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:
+    """Return the problems of all files, in the order of the files."""
+    return [problem for found in map_files(find_problems, files, tuple(overrides)) for problem in found]
+
+
+def find_problems(file: str, overrides: Sequence[str] = ()) -> list[Problem]:
+    """Return the problems of one file. A model that exceeds the memory of this machine is only a warning."""
+    result = check_config(file, overrides)
+    too_large = check_memory(require_valid(result), copies=1, severity="warning") if result.ok else None
+    return [*result.problems, *([too_large] if too_large else [])]
+
+
 def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -> Iterator[T]:
-    """What ``work`` makes of each file, in their order; of many files on all cores."""
+    """Yield the result of ``function`` for each file, in order. Many files are spread over all cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, len(files) // _FILES_PER_PROCESS + 1)
     if workers == 1 or STDIN in files:
@@ -55,7 +73,9 @@ def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -
     from concurrent.futures import ProcessPoolExecutor
     from functools import partial
 
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None  # nothing here has threads
+    method = (
+        "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    )  # this process has no threads
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
     try:
         yield from pool.map(
@@ -82,12 +102,12 @@ def _find_yaml_files(folder: Path) -> Iterator[Path]:
 def _is_folder(name: str) -> bool:
     try:
         return Path(name).is_dir()
-    except (OSError, ValueError):  # such as a name that is too long; reading it says so
+    except (OSError, ValueError):  # for example, the name is too long; reading it reports the error
         return False
 
 
 def _is_config(file: Path) -> bool:
-    """Whether it may be meant as a config; one that cannot be read may."""
+    """Return whether the file may be a config; true if it cannot be read."""
     if not file.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""The examples that a config names: read, divided, held against the model."""
+"""Read the examples of a config, split them and check them against the model."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """All examples, what one pass over them told, the parts into which they are divided, and what is wrong with them."""
+    """All examples, their statistics, their splits and their problems."""
 
     dataset: Dataset
     statistics: Statistics
     splits: Splits | None
-    """None where nothing would be left to train on."""
+    """None if the training set would be empty."""
     problems: list[Problem]
 
 
 def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> DatasetReport:
-    """Read all examples and find everything that is wrong with them.
+    """Read all examples and collect every problem.
 
     Raises:
-        LayercliError: they cannot be read, or a function gives them that is not trusted.
+        LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits
@@ -47,18 +47,18 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         )
         facts, statistics = dataset.facts(), compute_statistics(dataset.statistics_source)
     except DataError as error:
-        raise LayercliError(valid.problem_from_finding(found) for found in error.findings) from None
+        raise valid.error_from_findings(error.findings) from None
     found = [
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data, _count_output_classes(valid)),
     ]
     found.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
-    if data.facts() is None:  # else the check of the config has told it already
+    if data.facts() is None:  # otherwise the config check reports this
         found.extend(check_consistency(valid.config, valid.shapes, facts))
     problems = [valid.problem_from_finding(finding) for finding in found]
     if data.split.counts(len(dataset))[0] < 1:
-        message = f"Of {len(dataset)} examples none are left to train on."
-        hint = "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`."
+        message = f"The training set is empty: the other splits use all {len(dataset)} examples."
+        hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
         problems.append(valid.make_problem(("data", "split"), "bad-split", message, hint))
         return DatasetReport(dataset, statistics, None, problems)
     splits = dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle)
@@ -68,7 +68,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
 
 
 def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
-    """How many classes each output can tell apart, by its name and, where it is the only one, by None."""
+    """Return the number of classes of each output by name. A single output is also stored under None."""
     units: dict[str | None, int | None] = {}
     graph = valid.graph
     for name, pick, title in zip(graph.outputs, graph.output_indices, graph.output_references, strict=True):
@@ -79,7 +79,7 @@ def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
 
 
 def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
-    """The inputs that the model takes as whole numbers, and their dtypes; None is the name of the only one, too."""
+    """Return the dtype of each integer input by name. A single model input is also stored under None."""
     inputs = valid.graph.inputs
     found: dict[str | None, str] = {
         name: x.dtype for name, x in inputs.items() if x.dtype in ("int32", "int64")
@@ -88,10 +88,10 @@ def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
 
 
 def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> tuple[Splits, list[Problem]]:
-    """The examples as the model is fed with them: to train on, to validate on and to test on; and warnings.
+    """Return the train, validation and test examples in the form that the model expects, and warnings.
 
     Raises:
-        LayercliError: they cannot be read, or do not fit the model: every finding at once.
+        LayercliError: The examples cannot be read or do not fit the model. Every finding is included.
     """
     from layercli.data.examples import DataError
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
@@ -104,7 +104,7 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
         try:
             splits = apply_class_weights(splits, valid.config.train.class_weight)
         except DataError as error:
-            raise LayercliError(valid.problem_from_finding(found) for found in error.findings) from None
+            raise valid.error_from_findings(error.findings) from None
     return encode_one_hot(
         splits, one_hot_units(valid.config, valid.shapes, report.dataset.facts())
     ), report.problems

@@ -1,8 +1,8 @@
-"""A run in, an exported model out: read, written, proven, put in its place."""
+"""Export the model of a run: read it, write it, verify it and move it to its path."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,11 +22,12 @@ from layercli.workflows.preflight import require_export_packages, require_trust
 
 if TYPE_CHECKING:
     from layercli.data.examples import Examples, Splits
+    from layercli.data.subset import Subset
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What a person asks for."""
+    """The options of an export."""
 
     run: str
     format: str
@@ -38,19 +39,19 @@ class ExportRequest:
 
 
 def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]:
-    """Write the model of a run in another form and prove it; what ``export --json`` prints.
+    """Convert the model of a run to a different format and verify it. Return the document of ``export --json``.
 
     Raises:
-        LayercliError: the run cannot be opened, the form cannot hold the model, or what comes of it differs.
+        LayercliError: The run cannot be opened, the format does not support the model, or the outputs differ.
     """
     run, valid = open_run(request.run)
     require_trust(valid, trust=trust)
     format_name, target = request.format, request.output or _default_output(valid, request.format)
     require_free_output(target, format_name)
     require_export_packages(format_name)
-    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
+    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
@@ -58,7 +59,11 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     splits, warnings = load_run_splits(valid, trust=trust)
     if request.quantize == "int8" and splits is None:
         raise LayercliError(
-            [escalate_warning(warnings[0], "int8 needs the training examples to learn ranges from")]
+            [
+                escalate_warning(
+                    warnings[0], "int8 quantization needs training examples to calibrate the ranges"
+                )
+            ]
         )
     model = load_model(run / MODEL, valid)
     options = ExportOptions(
@@ -74,11 +79,11 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     test_inputs = build_cases(
         valid, None if splits is None else take_held_out_examples(splits), request.batch_size
     )
-    if request.quantize == "int8":  # beyond the ranges that were learned nothing is promised
+    if request.quantize == "int8":  # values outside the calibrated ranges may differ
         test_inputs = [case for case in test_inputs if case.is_real]
     metrics = None
     with stage_output(target, format_name) as staging:
-        proof = write_and_verify(
+        verification = write_and_verify(
             format_name,
             model,
             valid,
@@ -89,13 +94,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         )
         size = measure_size(staging)
         if request.quantize is not None and splits is not None and valid.config.train is not None:
-            split = (
-                splits.test
-                if len(splits.test)
-                else splits.validation
-                if len(splits.validation)
-                else splits.train
-            )
+            split = choose_held_out_split(splits)
             with silence_runtimes():
                 metrics = compare_metrics(
                     model, module, staging, split, valid.config.train, valid.graph, options
@@ -110,8 +109,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         "original_bytes": (run / MODEL).stat().st_size,
         "batch_size": request.batch_size,
         "quantize": request.quantize,
-        "compared": proof.as_json(),
-        "tolerance": proof.tolerance,
+        "compared": verification.as_json(),
+        "tolerance": verification.tolerance,
         "metrics": metrics,
         "also": [str(path) for path in copied],
         "problems": [problem.as_json() for problem in warnings],
@@ -123,7 +122,7 @@ def _default_output(valid: ValidConfig, format_name: str) -> Path:
 
 
 def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:
-    """The run's examples, if they can still be read; else a warning that says why not."""
+    """Return the examples of the run, or None and a warning if they cannot be read."""
     data = valid.config.data
     if data is None:
         return None, []
@@ -134,22 +133,24 @@ def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, 
 
 
 def make_unreadable_data_warning(valid: ValidConfig, error: LayercliError) -> Problem:
-    """The warning that the data cannot be read."""
+    """Return the warning that the data cannot be read."""
     first = error.problems[0]
-    message = f"The run's data cannot be read, so drawn numbers are compared: {first.message}"
+    message = f"Cannot read the data of the run, so the comparison uses random inputs: {first.message}"
     return valid.make_problem(("data",), first.code, message, first.hint, "warning")
 
 
 def escalate_warning(warning: Problem, reason: str) -> Problem:
-    """The error that a warning becomes where the data cannot be done without."""
-    from dataclasses import replace
-
-    return replace(warning, severity="error", message=f"{warning.message} And {reason}.")
+    """Return the warning as an error, with the reason why the data is required."""
+    return replace(warning, severity="error", message=f"{warning.message} However, {reason}.")
 
 
 def take_held_out_examples(splits: Splits) -> Examples:
-    """Examples that were held out, if some were."""
+    """Return examples of the held-out split for the comparison."""
     from layercli.engine.comparison_inputs import COMPARED_EXAMPLES
 
-    split = splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train
-    return next(split.batches(COMPARED_EXAMPLES))
+    return next(choose_held_out_split(splits).batches(COMPARED_EXAMPLES))
+
+
+def choose_held_out_split(splits: Splits) -> Subset:
+    """Return the first nonempty split of test, validation and train."""
+    return splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train

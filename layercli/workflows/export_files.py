@@ -1,4 +1,4 @@
-"""Files of an export: where they may stand, all of them or none, and what of the user's code they need beside them."""
+"""Output files of an export: check and stage paths, and copy the code files that the export needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.config.data.files import Python
-from layercli.errors import LayercliError, Problem
-from layercli.io.atomic import report_write_errors, stage_file
+from layercli.errors import make_file_error
+from layercli.io.atomic import report_write_errors, stage_file, write_bytes
 
 EXPORT_SUFFIXES = {
     "keras": ".keras",
@@ -20,37 +20,31 @@ EXPORT_SUFFIXES = {
     "litert": ".tflite",
     "python": ".py",
 }
-"""Form -> how its files end; none where it is a folder."""
+"""Format -> file suffix; empty if the format is a folder."""
 
 
 def require_free_output(target: Path, format_name: str) -> None:
-    """Refuse to write a folder over another one.
+    """Check that an export to a folder does not overwrite anything.
 
     Raises:
-        LayercliError: there is one, and it holds something.
+        LayercliError: The path is a file or a folder that is not empty.
     """
     if (
         EXPORT_SUFFIXES[format_name] == ""
         and target.exists()
         and (not target.is_dir() or any(target.iterdir()))
     ):
-        message = "There is something under that name already; a folder is not overwritten."
-        raise LayercliError(
-            Problem(
-                code="cannot-write",
-                message=message,
-                hint="Remove it, or name another by `--output`.",
-                file=str(target),
-            )
-        )
+        message = "The output path already exists; an export does not overwrite a folder."
+        hint = "Remove it, or name a different path with `--output`."
+        raise make_file_error(target, "cannot-write", message, hint)
 
 
 @contextmanager
 def stage_output(target: Path, format_name: str) -> Iterator[Path]:
-    """A path to write to, which becomes ``target`` when all is well, or is removed.
+    """Yield a temporary path that is moved to ``target`` on success and removed on failure.
 
     Raises:
-        LayercliError: nothing can be written there.
+        LayercliError: The output cannot be written.
     """
     with report_write_errors("The export", target):
         if EXPORT_SUFFIXES[format_name]:
@@ -66,12 +60,13 @@ def stage_output(target: Path, format_name: str) -> Iterator[Path]:
 
 
 def measure_size(path: Path) -> int:
+    """Return the size in bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
 
 
 def find_data_code(valid: ValidConfig) -> dict[str, Path]:
-    """The file of the function that gives the data, as a script imports it, and where it is."""
+    """Return the file of the data function: its name in the script's import -> its path. Empty without one."""
     data = valid.config.data
     if not isinstance(data, Python) or data.file is None:
         return {}
@@ -82,10 +77,10 @@ def find_data_code(valid: ValidConfig) -> dict[str, Path]:
 
 
 def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
-    """Put files of the user's code beside what was exported, which needs them; what was copied.
+    """Copy code files to the folder of the export, and return the copies.
 
     Raises:
-        LayercliError: another file of that name is there.
+        LayercliError: The folder contains a different file with the same name.
     """
     copied = []
     for place, file in files.items():
@@ -93,18 +88,10 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
         content = file.read_bytes()
         if target.exists():
             if not target.is_file() or target.read_bytes() != content:
-                message = "The export needs the run's file of that name beside it, but another one is there."
-                raise LayercliError(
-                    Problem(
-                        code="cannot-write",
-                        message=message,
-                        hint="Export into an empty folder.",
-                        file=str(target),
-                    )
-                )
+                message = "The export needs a copy of the run's file at this path, but a different file exists there."
+                raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        with stage_file(target) as staging:
-            staging.write_bytes(content)
+        write_bytes(target, content)
         copied.append(target)
     return copied

@@ -1,47 +1,44 @@
-"""A run or a config in, a Keras script out."""
+"""Export a run or a config as a Keras script."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from layercli.check import check_config, require_valid
-from layercli.commands.build import build_model
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, make_file_error
 from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.runs.directory import MANIFEST, MODEL
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import ScriptFiles, check_script_support, write_script
+from layercli.workflows.build import build_model
 from layercli.workflows.export import ExportRequest, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code
 from layercli.workflows.preflight import require_trust
 from layercli.workflows.script_facts import collect_script_facts
 
-if TYPE_CHECKING:
-    pass
-
 
 def export_script(request: ExportRequest, *, weights: bool, trust: bool = False) -> dict[str, Any]:
-    """Write a script with the model, data and training of a run or config, and prove its model.
+    """Write a script with the model, data and training of a run or config, and verify its model.
 
     Raises:
-        LayercliError: the run cannot be opened, a script cannot say all of it, or its model differs.
+        LayercliError: The run cannot be opened, a script cannot express part of it, or its model differs.
     """
     is_run = _is_run(request.run)
     run, valid = open_run(request.run) if is_run else (None, require_valid(check_config(request.run)))
     if weights and run is None:
-        message = "A config has no weights; only a run has."
-        hint = "Train it and name the run, or leave out `--weights`."
-        raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=request.run))
+        message = "`--weights` requires a run, got a config: a config has no weights."
+        hint = "Train it and name the run, or remove `--weights`."
+        raise make_file_error(request.run, "run-directory", message, hint)
     require_trust(valid, trust=trust)
     facts, splits, warnings = collect_script_facts(valid, trust=trust)
     if problems := check_script_support(valid, facts):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
-    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.script import find_vocabulary_layers, read_vocabularies, verify_script
+    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.load_model import load_model
 
     model = build_model(valid, trust=trust)[0] if run is None else load_model(run / MODEL, valid)
@@ -49,12 +46,15 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     vocabularies = {} if run is None else read_vocabularies(model, lookups)
     test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), None)
     if run is None and lookups:
-        test_inputs = []  # nothing is looked up before the layers have learned
+        test_inputs = []  # a lookup layer returns nothing useful before it is adapted
     code = valid.layer_code_files | find_data_code(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
-        files = ScriptFiles(target.parent, f"{target.stem}.weights.h5" if weights else None,
-                      f"{target.stem}.vocabularies.json" if weights and lookups else None)  # fmt: skip
+        files = ScriptFiles(
+            target.parent,
+            f"{target.stem}.weights.h5" if weights else None,
+            f"{target.stem}.vocabularies.json" if weights and lookups else None,
+        )
         script = folder / target.name
         script.write_text(write_script(valid, facts, files), encoding="utf-8")
         copy_code_files(code, folder)
@@ -62,12 +62,10 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             (folder / files.vocabularies_name).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
-        proof = verify_script(
+        verification = verify_script(
             script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
         )
-        side_files = [
-            Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None
-        ]
+        side_files = [Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None]
         copied_files = copy_code_files(code, target.parent)
         for each in (*side_files, Path(target.name)):
             _install_file(folder / each, target.parent / each)
@@ -81,8 +79,8 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         "original_bytes": None if run is None else (run / MODEL).stat().st_size,
         "batch_size": None,
         "quantize": None,
-        "compared": proof.as_json(),
-        "tolerance": proof.tolerance,
+        "compared": verification.as_json(),
+        "tolerance": verification.tolerance,
         "metrics": None,
         "also": [str(path) for path in copied_files],
         "problems": [problem.as_json() for problem in warnings],
@@ -96,21 +94,21 @@ def _is_run(name: str) -> bool:
             or (Path(name) / MANIFEST).exists()
             or Path(name).suffix in (".h5", ".hdf5", ".keras")
         )
-    except (OSError, ValueError):  # reading it says so
+    except (OSError, ValueError):  # opening it reports the error
         return False
 
 
 def _make_identifier(name: str) -> str:
-    """A name for the script that Python can import."""
+    """Return a script name that Python can import."""
     base = "".join(char if char.isalnum() else "_" for char in name)
     return f"model_{base}" if base[0].isdigit() else base
 
 
 def _install_file(source: Path, target: Path) -> None:
-    """Put a file that is proven in its place.
+    """Copy a verified file to its path.
 
     Raises:
-        LayercliError: it cannot be written there.
+        LayercliError: The file cannot be written.
     """
     with report_write_errors("The export", target):
         write_bytes(target, source.read_bytes())

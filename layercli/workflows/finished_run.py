@@ -1,4 +1,4 @@
-"""A finished run, ready to be used: its config, its model's file, and what it learned of its data."""
+"""Open a finished run for evaluation and prediction, and read new examples for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.config.data.files import ArraysConfig, Images, Npy, Npz, Text
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A finished run."""
+    """A finished run: its directory and its config."""
 
     path: Path
     valid: ValidConfig
 
     @classmethod
     def open(cls, name: str, *, trust: bool) -> FinishedRun:
-        """The run in a directory.
+        """Open the run in a directory.
 
         Raises:
-            LayercliError: it is no finished run, its code is not trusted, or this machine is too small.
+            LayercliError: The run is not finished, its code is not trusted, or memory is too small.
         """
         path, valid = open_run(name)
         require_trust(valid, trust=trust)
@@ -44,14 +44,14 @@ class FinishedRun:
 
     @property
     def model_file(self) -> Path:
-        """Its model."""
+        """The path of the model file."""
         return self.path / runs.MODEL
 
     def load_reader_state(self) -> ReaderState:
-        """What it learned of its data.
+        """Return the state that the reader learned from the training data.
 
         Raises:
-            LayercliError: it does not say.
+            LayercliError: The file is missing or damaged.
         """
         from layercli.data.reader_state import ReaderState
 
@@ -60,31 +60,29 @@ class FinishedRun:
                 json.loads((self.path / runs.READER_STATE).read_text(encoding="utf-8"))
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            message = f"{runs.READER_STATE} is not there or cannot be read, so nobody knows how new files become examples."
+            message = f"{runs.READER_STATE} is missing or cannot be read. It defines how files are converted to examples."
             hint = "Restore it, or train again with this version."
-            raise LayercliError(
-                Problem(code="run-directory", message=message, hint=hint, file=str(self.path))
-            ) from None
+            raise make_file_error(self.path, "run-directory", message, hint) from None
 
-    def read_new_examples(self, paths: Sequence[str], *, targets: bool) -> Dataset:
-        """Examples that came after training, with targets, or inputs alone.
+    def read_new_examples(self, paths: Sequence[str], *, has_targets: bool) -> Dataset:
+        """Read new examples, with or without targets.
 
         Raises:
-            LayercliError: they cannot be read, or are not what the model takes.
+            LayercliError: The examples cannot be read or do not fit the model.
         """
         from layercli.data.checks import check_examples
         from layercli.data.examples import DataError
         from layercli.data.readers.registry import load_new_dataset
         from layercli.data.statistics import compute_statistics
 
-        valid, data = self.valid, self._make_new_data_section(paths, targets=targets)
+        valid, data = self.valid, self._make_new_data_section(paths, has_targets=has_targets)
         found: list[Finding] = []
         try:
             source = load_new_dataset(
-                data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=targets
+                data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
             )
             found += resolve_model_inputs(valid.config, source.facts())[1]
-            if targets and not found:
+            if has_targets and not found:
                 found += check_examples(compute_statistics(source), data, {})
         except DataError as error:
             found += error.findings
@@ -97,8 +95,8 @@ class FinishedRun:
         return source
 
     def list_example_files(self, paths: Sequence[str]) -> list[str] | None:
-        """The file of each new example, where each is a file of its own."""
-        data = self._make_new_data_section(paths, targets=False)
+        """Return the file of each new example, or None if a file contains several examples."""
+        data = self._make_new_data_section(paths, has_targets=False)
         if not isinstance(data, (Images, Text)) or (isinstance(data, Text) and data.column is not None):
             return None
         from layercli.data.preview import IMAGE_SUFFIXES
@@ -107,11 +105,11 @@ class FinishedRun:
         suffixes = IMAGE_SUFFIXES if isinstance(data, Images) else [".txt"]
         return list(map(str, list_new_files(paths, suffixes, (), has_targets=False)[0]))
 
-    def _make_new_data_section(self, paths: Sequence[str], *, targets: bool) -> DataConfig:
-        """The data section that reads new files; inputs may always be arrays, each by the name of its input."""
+    def _make_new_data_section(self, paths: Sequence[str], *, has_targets: bool) -> DataConfig:
+        """Return the data section that reads new files. Arrays without targets are accepted for every data type."""
         data, graph = require_data(self.valid), self.valid.graph
         suffix = Path(paths[0]).suffix.lower()
-        if targets or isinstance(data, ArraysConfig) or suffix not in (".npz", ".npy"):
+        if has_targets or isinstance(data, ArraysConfig) or suffix not in (".npz", ".npy"):
             return data
         inputs = {name: name for name in graph.inputs} if self.valid.config.model.inputs else None
         first_input = "x" if inputs is None else next(iter(inputs))

@@ -1,4 +1,4 @@
-"""A config from a Keras model: read, folded, written, rebuilt and held against the model."""
+"""Import a Keras model: read it, detect blocks, format_config a config, rebuild it and compare the two models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.errors import LayercliError, Problem, has_errors
+from layercli.errors import LayercliError, has_errors, make_file_error
 from layercli.importing.archive import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.block_detection import fold_stack
 from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
@@ -23,35 +23,36 @@ from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.read_model import read_stack
 from layercli.importing.train_section import convert_compile_config
 from layercli.importing.write_config import find_output_names, format_config
-from layercli.io.atomic import report_write_errors, stage_file, write_text
+from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.import_report import ImportReport
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
 from layercli.source.nodes import sanitize_text
+from layercli.workflows.build import save_model
 from layercli.workflows.preflight import require_memory, require_trust
 
 if TYPE_CHECKING:
     from layercli.engine.import_check import ModelComparison
 
 _DEFAULT_NAME = re.compile(r"(functional|sequential|model)(_\d+)?")
-"""Names that Keras gives to models."""
+"""Default model names of Keras."""
 
 
 def import_model(
     model: str, config: Path, *, weights: Path | None = None, trust: bool = False
 ) -> ImportReport:
-    """Write a config that rebuilds a model, once the rebuilt one has been found equal.
+    """Write a config that rebuilds a model, after the rebuilt model was compared with the original.
 
     Raises:
-        LayercliError: the model cannot be read, holds what a config cannot express (all of that), or differs.
+        LayercliError: The model cannot be read, has parts that a config cannot express (all are listed), or differs.
     """
     if Path(model).is_dir() and (Path(model) / runs.MANIFEST).exists():
-        open_run(model)  # its files are those that the training wrote
+        open_run(model)  # checks that the files were not modified
     archive = read_model_file(model)
     if weights is not None and archive.kind == "json":
-        message = "This is the JSON of a model, which holds no weights."
-        hint = "Import the .keras file, or leave `--weights` out."
-        raise LayercliError(Problem(code="no-weights", message=message, hint=hint, file=sanitize_text(model)))
+        message = "The JSON of a model contains no weights."
+        hint = "Import the .keras file, or remove `--weights`."
+        raise make_file_error(sanitize_text(model), "no-weights", message, hint)
     custom = make_class_resolver(config.parent, trust=trust)
     stack, problems = read_stack(archive.document, custom)
     if not has_errors(problems) and not trust:
@@ -83,23 +84,30 @@ def import_model(
         and all(map(LayerCall.is_same_call, leaves, rebuilt_leaves))
         and rebuilt_outputs == outputs
     ):
-        raise AssertionError("the config that was written stands for other layers")
-    proof = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
+        raise AssertionError("the written config describes different layers")
+    comparison = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
     text = format_config(
         stack, blocks, name=name, train=train, weights=None if weights is None else weights.name
     )
-    with report_write_errors("It", config):
+    with report_write_errors("The config", config):
         write_text(config, text)
-    if proof.largest_difference is None:
-        problems.append(not_compared_warning(proof.skip_reason))
+    if comparison.largest_difference is None:
+        problems.append(not_compared_warning(comparison.skip_reason))
     all_problems = [with_file(archive.path, problem) for problem in problems] + valid.check_result.problems
-    return ImportReport(config, weights, valid, len(blocks), proof, all_problems)
+    return ImportReport(config, weights, valid, len(blocks), comparison, all_problems)
 
 
 def _compare_with_original(
-    archive: ModelFile, valid: ValidConfig, leaves: list[LayerCall], outputs: Any, custom: Callable[[KerasLayer], str | None],
-    weights: Path | None, *, trust: bool,
-) -> ModelComparison:  # fmt: skip
+    archive: ModelFile,
+    valid: ValidConfig,
+    leaves: list[LayerCall],
+    outputs: Any,
+    custom: Callable[[KerasLayer], str | None],
+    weights: Path | None,
+    *,
+    trust: bool,
+) -> ModelComparison:
+    """Rebuild the model and compare it with the original. Save it to ``weights`` unless that is None."""
     require_trust(valid, trust=trust)
     require_memory(valid, copies=2)
     from layercli.engine.assemble import assemble_model
@@ -109,8 +117,7 @@ def _compare_with_original(
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
     copy_weights(original, assembled, valid, leaves, is_untrained=archive.kind == "json")
-    proof = compare_models(original, assembled, valid, leaves, outputs, custom)
+    comparison = compare_models(original, assembled, valid, leaves, outputs, custom)
     if weights is not None:
-        with report_write_errors("It", weights), stage_file(weights) as staging:
-            assembled.model.save(staging)
-    return proof
+        save_model(assembled.model, weights)
+    return comparison

@@ -1,4 +1,4 @@
-"""``model.weights``: which file it is, and what a person is told of it."""
+"""Load the weights that ``model.weights`` names, and summarize the transfer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _WEIGHTS_PATH: KeyPath = ("model", "weights")
 
 
 def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> WeightTransfer | None:
-    """Take over the weights that ``model.weights`` names; None where it names none.
+    """Load the weights that ``model.weights`` names. Return None if the key is absent.
 
     Raises:
-        LayercliError: there is no such run or file, it was changed, or no layer fits.
+        LayercliError: The run or file does not exist or was modified, or no layer matches.
     """
     name = valid.config.model.weights
     if name is None:
@@ -31,9 +31,9 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
     if path.is_dir():
         path = open_run(str(path))[0] / runs.MODEL
     elif not path.is_file() or not path.name.endswith((".keras", ".weights.h5")):
-        what = "is no file of weights" if path.is_file() else "does not exist"
+        what = "is not a weights file" if path.is_file() else "does not exist"
         message = f"{sanitize_text(str(path))} {what}."
-        hint = "Name a run, or a file that Keras saved: `.keras` or `.weights.h5`; the path is relative to the config."
+        hint = "Name a run, or a file that Keras saved (`.keras` or `.weights.h5`). The path is relative to the config."
         code = "legacy-model" if path.is_file() and path.suffix in (".h5", ".hdf5") else "unreadable-file"
         raise LayercliError(valid.make_problem(_WEIGHTS_PATH, code, message, hint))
     from layercli.engine.transfer_weights import transfer_weights
@@ -42,16 +42,16 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
 
 
 def describe_transfer(transfer: WeightTransfer, valid: ValidConfig) -> Iterator[str]:
-    """What was taken over and what was not, in lines."""
+    """Yield lines that list the transferred and the skipped layers."""
     count = len(transfer.transferred)
     total = count + len(transfer.mismatched) + len(transfer.not_in_file)
     yield f"Weights from {sanitize_text(str(valid.config.model.weights))}: {count} of {total} layers with weights."
     for name, why in transfer.mismatched.items():
-        yield f"  {sanitize_text(name)} starts anew: {why}."
+        yield f"  {sanitize_text(name)} starts from new weights: {why}."
     if transfer.not_in_file:
-        yield f"  Start anew, not in the file: {_join_names(transfer.not_in_file)}."
+        yield f"  Not in the file, start from new weights: {_join_names(transfer.not_in_file)}."
     if transfer.unused:
-        yield f"  In the file, but not here: {_join_names(transfer.unused)}."
+        yield f"  In the file, but not in the model: {_join_names(transfer.unused)}."
 
 
 def _join_names(names: list[str]) -> str:

@@ -1,61 +1,27 @@
-"""The picture of a model for ``build --plot``."""
+"""Draw a model for ``build --plot``."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from layercli.check import ValidConfig
 from layercli.io.atomic import report_write_errors, write_bytes
-from layercli.plot.render import PLOT_SUFFIXES, render_plot
+from layercli.plot.render import render_plot
 
 
 class ThemeName(StrEnum):
-    """What a picture is painted for."""
+    """The background that a picture is drawn for."""
 
     LIGHT = "light"
     DARK = "dark"
 
 
-def _validate_plot_path(path: str | None) -> str | None:
-    """The value of ``--plot``, where a picture can be written under that name.
-
-    Raises:
-        BadParameter: it cannot.
-    """
-    if path is None:
-        return None
-    target = Path(path)
-    if target.suffix not in PLOT_SUFFIXES:
-        raise typer.BadParameter(
-            f"{path}: pictures end in {', '.join(PLOT_SUFFIXES[:-1])} or {PLOT_SUFFIXES[-1]}."
-        )
-    if not target.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {target.parent}.")
-    return path
-
-
-PlotOption = Annotated[
-    str | None,
-    typer.Option(
-        "--plot",
-        metavar="FILE",
-        callback=_validate_plot_path,
-        help="Draw the model as .svg, .png or Mermaid text (.mmd); alone, without loading TensorFlow.",
-    ),
-]
-UnfoldOption = Annotated[bool, typer.Option("--unfold", help="Draw every layer inside blocks and repeats.")]
-ThemeOption = Annotated[ThemeName, typer.Option("--theme", help="Draw for light or dark paper.")]
-
-
 def write_plot(path: str, valid: ValidConfig, *, unfold: bool, theme: ThemeName) -> None:
-    """Draw the model, with all that is known of its shapes.
+    """Draw the model with its shapes, in the format of the file suffix.
 
     Raises:
-        LayercliError: the file cannot be written.
+        LayercliError: The file cannot be written.
     """
     target = Path(path)
     content = render_plot(

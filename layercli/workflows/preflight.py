@@ -1,4 +1,4 @@
-"""What must hold before a model is made: the user's code is there and trusted, and there is room for it."""
+"""Checks before a model is built: sections, custom code, trust, packages and memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ _CGROUP_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/m
 
 
 def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = None) -> None:
-    """Refuse to load the user's code unless ``--trust`` was given, or where its file is missing.
-
-    Layers are told, and the function of ``data`` where that is to be read.
+    """Check that custom code exists and that ``--trust`` permits it: layers, and the function of ``data`` if given.
 
     Raises:
-        LayercliError: one problem for each layer or function that would run.
+        LayercliError: Contains one problem for each layer or function.
     """
     problems = _check_data_trust(valid, data, trust=trust) if isinstance(data, Python) else []
     for node in valid.custom_layers:
@@ -34,40 +32,40 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
         path: KeyPath = (*node.path, "type")
         file = valid.custom_layer_file(node) if layer.kind == "file" else None
         if file is not None and not file.is_file():
-            message = f"There is no file {sanitize_text(str(file))}."
+            message = f"The file {sanitize_text(str(file))} does not exist."
             problems.append(
                 valid.make_problem(path, "custom-layer", message, "The path is relative to the config.")
             )
         elif not trust:
             message = f"`{layer.type_reference()}` would load and run {file or f'the module {layer.module}'}."
-            hint = "Read that code; then allow it with `--trust`."
+            hint = "Review that code; then allow it with `--trust`."
             problems.append(valid.make_problem(path, "trust-required", message, hint))
     if problems:
         raise LayercliError(problems)
 
 
 _EXPORT_PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
-"""Form of an export, and the extra of its name -> what must be installed."""
+"""Export format (also the name of the extra) -> required modules."""
 
 
 def require_export_packages(format_name: str) -> None:
-    """Find what an export in this form needs; nothing is imported.
+    """Check that the packages for an export format are installed, without importing them.
 
     Raises:
-        LayercliError: a package is not installed.
+        LayercliError: A package is not installed.
     """
     missing = [name for name in _EXPORT_PACKAGES.get(format_name, ()) if find_spec(name) is None]
     if missing:
-        message = f"This format needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed."
+        message = f"{' and '.join(missing)} must be installed for the {format_name} format."
         hint = f"Install it: `pip install 'layercli[{format_name}]'`."
         raise LayercliError(Problem(code="missing-package", message=message, hint=hint))
 
 
 def require_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> None:
-    """Refuse to call the user's function that gives the data, as ``require_trust`` does; no layer is loaded.
+    """Check only the function that returns the data, as ``require_trust`` does.
 
     Raises:
-        LayercliError: it is not trusted, or its file is missing.
+        LayercliError: The function is not trusted, or its file is missing.
     """
     problems = _check_data_trust(valid, data, trust=trust) if isinstance(data, Python) else []
     if problems:
@@ -80,27 +78,30 @@ def _check_data_trust(valid: ValidConfig, data: Python, *, trust: bool) -> list[
     assert isinstance(resolved_data, Python)
     file = resolved_data.file
     if file is not None and not file.is_file():
-        message = f"There is no file {sanitize_text(str(file))}."
+        message = f"The file {sanitize_text(str(file))} does not exist."
         return [valid.make_problem(path, "custom-data", message, "The path is relative to the config.")]
     if trust:
         return []
     message = f"`{sanitize_text(data.function)}` would load and run {sanitize_text(str(file or f'the module {data.module}'))}."
-    hint = "Read that code; then allow it with `--trust`."
+    hint = "Review that code; then allow it with `--trust`."
     return [valid.make_problem(path, "trust-required", message, hint)]
 
 
 _SECTION_HELP = {
-    "data": ("what to learn from", "{type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}"),
-    "train": ("how to learn", "{epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}"),
+    "data": ("the examples", "{type: sklearn, dataset: digits, split: {validation: 0.1, test: 0.1}}"),
+    "train": (
+        "the training settings",
+        "{epochs: 5, loss: sparse_categorical_crossentropy, metrics: [accuracy]}",
+    ),
 }
-"""Sections that a config may lack: what each says, and an example."""
+"""Optional sections: a description and an example."""
 
 
 def require_data(valid: ValidConfig) -> DataConfig:
-    """The config's data.
+    """Return the data section of the config.
 
     Raises:
-        LayercliError: it has none.
+        LayercliError: The section is missing.
     """
     if valid.config.data is None:
         raise LayercliError(_make_missing_section_problem(valid, "data"))
@@ -109,15 +110,15 @@ def require_data(valid: ValidConfig) -> DataConfig:
 
 def _make_missing_section_problem(valid: ValidConfig, key: str) -> Problem:
     meaning, example = _SECTION_HELP[key]
-    message = f"This needs `{key}`: {meaning}."
-    return valid.make_problem((key,), "missing-key", message, f"Add `{key}: {example}`, for example.")
+    message = f"This command requires the section `{key}` ({meaning})."
+    return valid.make_problem((key,), "missing-key", message, f"Add, for example, `{key}: {example}`.")
 
 
 def require_sections(valid: ValidConfig) -> tuple[DataConfig, TrainSection]:
-    """What a training needs of a config.
+    """Return the data and train sections of the config.
 
     Raises:
-        LayercliError: a section is missing.
+        LayercliError: A section is missing.
     """
     data, train = valid.config.data, valid.config.train
     if data is not None and train is not None:
@@ -130,10 +131,10 @@ def require_sections(valid: ValidConfig) -> tuple[DataConfig, TrainSection]:
 
 
 def require_memory(valid: ValidConfig, *, copies: int) -> None:
-    """Refuse a model whose weights, ``copies`` times, do not fit into this machine's memory.
+    """Check that ``copies`` copies of the weights fit into memory.
 
     Raises:
-        LayercliError: it does not fit; the largest layer is named.
+        LayercliError: The model does not fit. The message names the largest layer.
     """
     problem = check_memory(valid, copies=copies)
     if problem is not None:
@@ -141,7 +142,7 @@ def require_memory(valid: ValidConfig, *, copies: int) -> None:
 
 
 def check_memory(valid: ValidConfig, *, copies: int, severity: Severity = "error") -> Problem | None:
-    """Why the model does not fit into this machine's memory, if it does not."""
+    """Return a problem if the model does not fit into the memory of this machine."""
     needed = copies * valid.shapes.weight_bytes
     batch_size = valid.config.train.batch_size if valid.config.train and copies > 1 else 1
     needed += valid.shapes.activation_bytes(batch_size)
@@ -152,15 +153,15 @@ def check_memory(valid: ValidConfig, *, copies: int, severity: Severity = "error
     return valid.make_problem(
         largest.node.path,
         "too-large",
-        f"The model needs about {format_bytes(needed)} of memory; this machine has {format_bytes(available)}. "
-        f"`{largest.node.name}` alone has weights and outputs of {format_bytes(_count_layer_bytes(largest))}.",
-        "Make it smaller, or use a machine with more memory.",
+        f"The model needs about {format_bytes(needed)} of memory, but this machine has {format_bytes(available)}. "
+        f"The largest layer is `{largest.node.name}`, with {format_bytes(_count_layer_bytes(largest))} of weights and outputs.",
+        "Use a smaller model or a machine with more memory.",
         severity,
     )
 
 
 def read_memory_limit() -> int | None:
-    """Bytes of memory that this process may use; None where the system does not tell."""
+    """Return the memory limit of this process in bytes, or None if it is unknown."""
     try:
         limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (ValueError, OSError, AttributeError):
@@ -169,7 +170,7 @@ def read_memory_limit() -> int | None:
         try:
             limits.append(int(path.read_text()))
         except (OSError, ValueError):
-            continue  # no such control group, or no limit in it
+            continue  # the control group is absent or has no limit
     return min(limits)
 
 

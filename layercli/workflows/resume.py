@@ -1,12 +1,17 @@
-"""``train --resume``: a run that was interrupted goes on from its last checkpoint."""
+"""Resume an interrupted run from its last checkpoint."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
+from layercli.check import ValidConfig, check_config, require_valid
+from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import remove_partial_files, write_text
 from layercli.reports.progress import SilentProgress
@@ -14,10 +19,75 @@ from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.lock import lock_run
-from layercli.workflows.prepare import prepare_training, require_trainable
-from layercli.workflows.resume_check import ResumableRun, check_data_fingerprint
-from layercli.workflows.run_writer import report_disk_errors
-from layercli.workflows.training_run import TrainingRun
+from layercli.source.nodes import sanitize_text
+from layercli.workflows.training_run import (
+    TrainingInputs,
+    TrainingRun,
+    load_training_inputs,
+    report_disk_errors,
+    require_trainable,
+)
+
+_ALLOW_CHANGES_HINT: Final = (
+    "Pass `--allow-changes` to resume with the new values; docs/training.md lists which state is kept."
+)
+_IGNORED_KEYS: Final = ("train.checkpoints",)
+"""Keys that do not affect the trained model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumableRun:
+    """A started run and the config to resume it with."""
+
+    run_dir: Path
+    valid: ValidConfig
+    manifest: dict[str, Any]
+    allow_changes: bool
+    has_changed_config: bool
+    has_changed_execution: bool
+    """Whether `train.execution` changed."""
+    differences: list[Problem]
+    """The changes that ``--allow-changes`` permits."""
+    changes: ResumeChanges | None
+    """The effect of the differences on the training state."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has no epochs left to train."""
+        return manifests.is_finished(self.manifest) and not self.has_changed_config
+
+
+def open_for_resume(
+    run: str, *, config: str | None = None, overrides: Sequence[str] = (), allow_changes: bool = False
+) -> ResumableRun:
+    """Open a started run with its own config, or with ``config`` and ``overrides``.
+
+    Raises:
+        LayercliError: This is not a run, or the config, a file or a package version changed and ``allow_changes`` is
+            false. Every difference is reported.
+    """
+    path = Path(run)
+    manifest = manifests.read_manifest(path)
+    own_config = require_valid(check_config(str(path / runs.CONFIG)))
+    valid = (
+        require_valid(check_config(config or str(path / runs.CONFIG), overrides))
+        if config or overrides
+        else own_config
+    )
+    differences = [*_find_differences(path, manifest, own_config, valid)]
+    if differences and not allow_changes:
+        raise LayercliError(differences)
+    before, after = own_config.to_resolved_dict(is_for_run=True), valid.to_resolved_dict(is_for_run=True)
+    return ResumableRun(
+        path,
+        valid,
+        manifest,
+        allow_changes,
+        has_changed_config=before != after,
+        has_changed_execution=before["train"]["execution"] != after["train"]["execution"],
+        differences=differences,
+        changes=ResumeChanges.between(before["train"], after["train"]) if differences else None,
+    )
 
 
 def resume_run(
@@ -27,17 +97,19 @@ def resume_run(
     progress: SilentProgress | None = None,
     is_interruptible: bool = False,
 ) -> dict[str, Any]:
-    """Go on with a run from its last checkpoint, to end as if it had never been interrupted; a finished one says so.
+    """Resume a run from its last checkpoint and return its summary. A finished run is not trained again.
+
+    The result equals that of an uninterrupted run.
 
     Raises:
-        LayercliError: as ``train``; or the data are others, or another process works on the run.
+        LayercliError: As for ``train_new_run``; or the data changed, or a different process is training the run.
     """
     started_at = time.perf_counter()
     progress = progress or SilentProgress()
     run, valid, changes = resumable.run_dir, resumable.valid, resumable.changes
     if resumable.is_finished:
         progress.print_message(
-            f"Run {run} is finished; `--set train.epochs=N` with more epochs goes on from its end."
+            f"Run {run} is finished; use `--set train.epochs=N` with more epochs to train it further."
         )
         summary: dict[str, Any] = json.loads((run / runs.SUMMARY).read_text(encoding="utf-8"))
         return summary
@@ -48,14 +120,10 @@ def resume_run(
         position = (
             {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
         )
-        progress.print_message(
-            f"Run {run}: going on after {position['epoch']} epochs and {position['step']} steps."
-        )
-        inputs = prepare_training(valid, progress, should_load_weights=checkpoint is None, trust=trust)
-        differences = [
-            *resumable.differences,
-            *check_data_fingerprint(resumable, inputs.splits.fingerprint()),
-        ]
+        progress.print_message(f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps.")
+        inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
+        data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
+        differences = [*resumable.differences, *data_differences]
         if differences and not resumable.allow_changes:
             raise LayercliError(differences)
         for problem in differences:
@@ -63,50 +131,79 @@ def resume_run(
         if changes is not None:
             progress.print_message(changes.summary)
             position["step"] = changes.map_step(position["step"])
-        if len(differences) > len(resumable.differences):
-            position["step"] = 0  # of other examples none is done
-        from layercli.engine.training.execution_plan import ExecutionPlan, plan_execution
-        from layercli.engine.training.snapshot import IncompatibleSnapshotError
+        if data_differences:
+            position["step"] = 0  # steps on the previous examples do not count
+        return _train_from_checkpoint(
+            resumable,
+            inputs,
+            checkpoint,
+            position,
+            differences,
+            progress,
+            started_at=started_at,
+            is_interruptible=is_interruptible,
+        )
 
-        previous_execution = resumable.manifest["execution"]
-        execution = (
-            plan_execution(valid, inputs.splits.train)
-            if resumable.has_changed_execution
-            else ExecutionPlan.from_json(previous_execution)
+
+def _train_from_checkpoint(
+    resumable: ResumableRun,
+    inputs: TrainingInputs,
+    checkpoint: Checkpoint | None,
+    position: Mapping[str, int],
+    differences: Sequence[Problem],
+    progress: SilentProgress,
+    *,
+    started_at: float,
+    is_interruptible: bool,
+) -> dict[str, Any]:
+    """Record the resume in the run directory and train; restore the files if the checkpoint does not fit."""
+    from layercli.engine.training.execution_plan import ExecutionPlan, plan_execution
+    from layercli.engine.training.snapshot import IncompatibleSnapshotError
+
+    run, valid = resumable.run_dir, resumable.valid
+    execution = (
+        plan_execution(valid, inputs.splits.train)
+        if resumable.has_changed_execution
+        else ExecutionPlan.from_json(resumable.manifest["execution"])
+    )
+    resume_record = {"command": sys.argv, **position, "versions": manifests.collect_versions()}
+    if differences:
+        resume_record["changes"] = [problem.message for problem in differences]
+    manifest = {
+        **resumable.manifest,
+        "execution": execution.as_json(),
+        "resumed": [*resumable.manifest.get("resumed", []), resume_record],
+    }
+    previous_config = (run / runs.CONFIG).read_text(encoding="utf-8")
+    if resumable.has_changed_config:
+        # The process may be killed between the two writes.
+        manifests.write_manifest(run, manifest, excluded=runs.CONFIG)
+        runs.write_config(run, valid)
+    manifests.write_manifest(run, manifest)
+    training_run = TrainingRun(
+        run, inputs, execution, manifest, started_at, checkpoint, position, resumable.changes
+    )
+    try:
+        return training_run.execute(progress, is_interruptible=is_interruptible)
+    except IncompatibleSnapshotError as error:
+        write_text(run / runs.CONFIG, previous_config)
+        manifests.write_manifest(run, resumable.manifest)
+        message = f"The checkpoint is from a different model: {error}."
+        hint = (
+            "Start a new run. After this one is finished, `model: {weights: RUN}` loads its weights by name."
         )
-        resume_record = {"command": sys.argv, **position, "versions": manifests.collect_versions()}
-        if differences:
-            resume_record["changes"] = [problem.message for problem in differences]
-        manifest = {
-            **resumable.manifest,
-            "execution": execution.as_json(),
-            "resumed": [*resumable.manifest.get("resumed", []), resume_record],
-        }
-        previous_config = (run / runs.CONFIG).read_text(encoding="utf-8")
-        if resumable.has_changed_config:
-            manifests.write_manifest(run, manifest, excluded=runs.CONFIG)  # a kill may come between the two
-            runs.write_config(run, valid)
-        manifests.write_manifest(run, manifest)
-        training_run = TrainingRun(
-            run, inputs, execution, manifest, started_at, checkpoint, position, changes
-        )
-        try:
-            return training_run.execute(progress, is_interruptible=is_interruptible)
-        except IncompatibleSnapshotError as error:
-            write_text(run / runs.CONFIG, previous_config)
-            manifests.write_manifest(run, resumable.manifest)
-            message = f"The checkpoint is of another model: {error}."
-            hint = "Begin another run; once this one is finished, `model: {weights: RUN}` takes its weights by name."
-            raise LayercliError(valid.make_problem(("model",), "resume-differs", message, hint)) from None
+        raise LayercliError(valid.make_problem(("model",), "resume-differs", message, hint)) from None
 
 
 def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> Checkpoint | None:
-    """The newest that is whole; those that are not are told."""
+    """Return the newest intact checkpoint, and warn about each damaged one."""
     checkpoints = CheckpointDirectory(resumable.run_dir)
     checkpoints.remove_partial()
     checkpoint, damaged = checkpoints.read_latest()
     consequence = (
-        "the one before it is used" if checkpoint else "there is none before it, so training begins again"
+        "the previous checkpoint is used"
+        if checkpoint
+        else "there is no previous checkpoint, so training restarts from scratch"
     )
     for reason in damaged:
         message = f"The checkpoint {reason}; {consequence}."
@@ -116,3 +213,63 @@ def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> 
             )
         )
     return checkpoint
+
+
+def _check_data_fingerprint(resumable: ResumableRun, fingerprint: str) -> Iterator[Problem]:
+    """Yield a problem if the data changed since the run started."""
+    expected = resumable.manifest["data"]["fingerprint"]
+    if fingerprint != expected:
+        message = (
+            f"The data changed since the run started: its fingerprint is {fingerprint[:19]}..., "
+            f"expected {expected[:19]}..."
+        )
+        yield resumable.valid.make_problem(("data",), "resume-differs", message, _ALLOW_CHANGES_HINT)
+
+
+def _find_differences(
+    run: Path, manifest: Mapping[str, Any], own_config: ValidConfig, valid: ValidConfig
+) -> Iterator[Problem]:
+    """Yield a problem for each file, package version and config value that changed since the run started."""
+    for name in manifests.find_changed_files(run, manifest, [runs.CONFIG, *own_config.code_files]):
+        yield _make_resume_problem(run / name, f"{name} changed since the run started.")
+    current_versions = manifests.collect_versions()
+    for package, version in manifest["versions"].items():
+        current = current_versions.get(package)
+        if current != version:
+            message = f"The run started with {package} {version}, but {package} {current} is installed."
+            yield _make_resume_problem(run, message)
+    if valid is own_config:
+        return
+    before, after = (
+        dict(_flatten_config(each.to_resolved_dict(is_for_run=True), "")) for each in (own_config, valid)
+    )
+    for key in [*before, *(key for key in after if key not in before)]:
+        old, new = before.get(key), after.get(key)
+        if not key.startswith(_IGNORED_KEYS) and _is_disallowed_change(key, old, new):
+            message = f"`{key}` is {_format_value(new)}, but the run started with {_format_value(old)}."
+            yield _make_resume_problem(run, message)
+
+
+def _is_disallowed_change(key: str, old: Any, new: Any) -> bool:
+    """Return whether the value changed, except for a higher number of epochs."""
+    is_longer_training = key == "train.epochs" and isinstance(new, int) and isinstance(old, int) and new > old
+    return (old != new or type(old) is not type(new)) and not is_longer_training
+
+
+def _flatten_config(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield each value of a config with its path."""
+    if isinstance(value, (Mapping, list)) and value:
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in pairs:
+            step = f"[{key}]" if isinstance(value, list) else f".{key}" if path else str(key)
+            yield from _flatten_config(inner, f"{path}{step}")
+    else:
+        yield path, value
+
+
+def _format_value(value: Any) -> str:
+    return sanitize_text("nothing" if value is None else str(value), limit=60)
+
+
+def _make_resume_problem(path: Path, message: str) -> Problem:
+    return Problem(code="resume-differs", message=message, hint=_ALLOW_CHANGES_HINT, file=str(path))

@@ -1,4 +1,4 @@
-"""What reading the data tells of itself, for a script that reads it."""
+"""Collect the facts about the data that an exported script needs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def collect_script_facts(
     valid: ValidConfig, *, trust: bool = False
 ) -> tuple[ScriptFacts, Splits | None, list[Problem]]:
-    """What the data tells of itself, its parts, and a warning where it cannot be read.
+    """Return the facts about the data, its splits, and warnings, one of them if the data cannot be read.
 
     Raises:
-        LayercliError: a function of the user's gives the data, and it is not trusted.
+        LayercliError: The function that returns the data is not trusted.
     """
     data = valid.config.data
     if data is None:
@@ -46,7 +46,10 @@ def collect_script_facts(
     )
     warnings = []
     if data.shuffle and len(report.dataset) > BLOCK_ROWS:
-        message = f"layercli divides {len(report.dataset):,} examples block by block; the script's parts hold other ones."
-        hint = "Do not judge trained weights on the script's test part: they have seen some of it."
+        message = (
+            f"The script splits the {len(report.dataset):,} examples differently from layercli, "
+            f"which splits more than {BLOCK_ROWS:,} examples in blocks."
+        )
+        hint = "Do not evaluate this run's weights on the script's test set: it contains training examples."
         warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
     return infer_script_facts(valid, dataset_facts), report.splits, warnings

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a training runs: the first is noted, the second ends the process at once."""
+"""Handle Ctrl-C and SIGTERM during training: the first stops after the step, the second immediately."""
 
 from __future__ import annotations
 
@@ -18,34 +18,31 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Which signal has come, if one has."""
+    """The first stop signal that arrived, if any."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
 
     def __call__(self) -> bool:
-        """Whether one has."""
+        """Return whether a stop signal arrived."""
         return self.signal_number is not None
 
 
 class TrainingInterruptedError(LayercliError):
-    """A signal has ended the training between two steps."""
+    """A signal ended the training between two steps."""
 
     def __init__(self, stop_request: StopRequest, run: Path, position: tuple[int, int]) -> None:
         finished_epochs, step = position
-        where = (
-            f"after {step} steps of epoch {finished_epochs + 1}" if step else f"after epoch {finished_epochs}"
-        )
-        is_follower = (
-            runtime.cluster is not None and runtime.cluster.rank > 0
-        )  # its own directory does not last
+        where = f"at epoch {finished_epochs + 1}, step {step}" if step else f"after epoch {finished_epochs}"
+        # The run directory of other ranks is temporary.
+        is_first_process = runtime.cluster is None or runtime.cluster.rank == 0
         hint = (
-            "The first process says how to go on."
-            if is_follower
-            else f"Go on with `layercli train --resume {run}`."
+            f"Resume with `layercli train --resume {run}`."
+            if is_first_process
+            else "See the command to resume in the output of the first process."
         )
         super().__init__(
-            Problem(code="interrupted", message=f"Interrupted {where}; nothing is lost.", hint=hint)
+            Problem(code="interrupted", message=f"Interrupted {where}; progress was saved.", hint=hint)
         )
         self.exit_code = (
             ExitCode.TERMINATED if stop_request.signal_number == signal.SIGTERM else ExitCode.INTERRUPTED
@@ -54,7 +51,7 @@ class TrainingInterruptedError(LayercliError):
 
 @contextmanager
 def catch_stop_signals() -> Iterator[StopRequest]:
-    """Note the first signal; end at once with the second, even inside a long step, which Python's handlers wait for."""
+    """Record the first signal and end the process at the second, even during a long step of native code."""
     stop_request = StopRequest()
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -79,12 +76,12 @@ def _listen_for_signals(reader: socket.socket, stop_request: StopRequest) -> Non
             continue
         if stop_request():
             if sys.stderr.isatty():
-                os.write(2, b"\x1b[?25h\n")  # a live line has hidden the cursor
+                os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
             os._exit(128 + number[0])
         stop_request.signal_number = number[0]
-        # Through Python, so that it stands above what is drawn on a terminal, not in it.
+        # Python's stderr, so that the live display stays below this line.
         print(
-            "\nFinishing the step, to go on from there later; once more stops at once.",
+            "\nFinishing this step and saving a checkpoint. Press Ctrl-C again to stop immediately.",
             file=sys.stderr,
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""The process of one worker of a sweep; it reads what to do from standard input, and ends when that closes."""
+"""One worker process of a sweep. It reads its task from standard input, and exits when standard input closes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from layercli.workflows.train import train_new_run
 
 
 def main() -> None:
-    """Work until the sweep is finished; what is wrong goes to standard output as JSON."""
+    """Run trials until the sweep is finished. Problems are written to standard output as JSON."""
     runtime.is_cli_process = True
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several workers share a GPU
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     sys.argv = task["command"]
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what callbacks and the user's code print goes to the log
+    os.dup2(2, 1)  # output of callbacks and custom code goes to the log
     try:
         plan, _ = read_sweep_plan(task["file"], task["set"])
         directory = Path(task["directory"])
@@ -71,13 +71,13 @@ class _EpochReporter(SilentProgress):
     def __init__(self, epoch: Callable[[Mapping[str, Any]], None]) -> None:
         self._on_epoch = epoch
 
-    def finish_epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: Mapping[str, Any]) -> None:
         """Report a finished epoch."""
         self._on_epoch(record)
 
 
 def _free_keras_memory() -> None:
-    """Free what Keras keeps of a model, so that the next one finds the process as the first one did."""
+    """Free the state that Keras keeps of a model, so that every trial starts from a clean process."""
     keras = sys.modules.get("keras")
     if keras is not None:
         keras.backend.clear_session()

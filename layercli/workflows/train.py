@@ -1,4 +1,4 @@
-"""A training from its beginning: a config in, a run directory out."""
+"""Train a config into a new run directory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run
-from layercli.workflows.prepare import prepare_training, require_trainable
-from layercli.workflows.run_writer import report_disk_errors
-from layercli.workflows.training_run import TrainingRun
+from layercli.workflows.training_run import (
+    TrainingRun,
+    load_training_inputs,
+    report_disk_errors,
+    require_trainable,
+)
 
 
 def train_new_run(
@@ -25,12 +28,12 @@ def train_new_run(
     progress: SilentProgress | None = None,
     is_interruptible: bool = False,
 ) -> dict[str, Any]:
-    """Train a config and leave a run directory; the summary that is returned stands in it, too.
+    """Train a config and write a run directory. Return the summary that is also written there.
 
-    With ``interruptible``, Ctrl-C and SIGTERM end it between two steps, with a checkpoint.
+    If ``is_interruptible``, Ctrl-C and SIGTERM end the training between two steps with a checkpoint.
 
     Raises:
-        LayercliError: nothing to train on, code that is not trusted, a machine too small, an infinite loss.
+        LayercliError: For example, `data` is missing, code is not trusted, memory is too small, or the loss is infinite.
     """
     started_at = time.perf_counter()
     progress = progress or SilentProgress()
@@ -43,7 +46,7 @@ def train_new_run(
 
         try:
             with report_disk_errors(run, valid, is_resumable=False):
-                inputs = prepare_training(valid, progress, should_load_weights=True, trust=trust)
+                inputs = load_training_inputs(valid, progress, should_load_weights=True, trust=trust)
                 runs.write_config(run, valid)
                 write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
                 from layercli.engine.training.execution_plan import plan_execution
@@ -59,7 +62,7 @@ def train_new_run(
                     manifest["weights"] = inputs.transfer.as_json()
                 manifests.write_manifest(run, manifest)
         except BaseException:
-            runs.discard_run(run)  # so that the same command works once the mistake is mended
+            runs.discard_run(run)  # so that the same command works after the fix
             raise
         runs.update_latest_link(run)
         training_run = TrainingRun(run, inputs, execution, manifest, started_at)

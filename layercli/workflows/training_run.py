@@ -1,106 +1,249 @@
-"""A training carried out in its run directory, up to its summary."""
+"""One training: load its inputs, run it, and write its run directory."""
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from layercli.commands.build import save_model
+from layercli import runtime
+from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.io.atomic import write_json, write_json_lines
+from layercli.errors import Problem, make_file_error
+from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.reports.console import replace_non_finite
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
-from layercli.workflows.preflight import require_sections
-from layercli.workflows.prepare import TrainingInputs
-from layercli.workflows.run_writer import HistoryWriter, TimedCheckpointStore, report_disk_errors
+from layercli.workflows.build import assemble_checked_model, save_model
+from layercli.workflows.dataset import load_splits
+from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
+from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import StopRequest, TrainingInterruptedError, catch_stop_signals
 
 if TYPE_CHECKING:
+    from layercli.data.examples import Splits
+    from layercli.engine.assemble import AssembledModel
     from layercli.engine.training.execution_plan import ExecutionPlan
+    from layercli.engine.training.fit import FitResult
+    from layercli.engine.transfer_weights import WeightTransfer
+
+_WEIGHT_COPIES: Final = 4
+"""Copies of the weights in memory during training: weights, gradients and two optimizer slots."""
+_DISK_FULL_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNWRITABLE_ERRNOS: Final = (*_DISK_FULL_ERRNOS, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def require_trainable(valid: ValidConfig, *, trust: bool) -> None:
+    """Check that the config can be trained on this machine, without loading TensorFlow.
+
+    Raises:
+        LayercliError: `data` or `train` is missing, custom code is not trusted, or memory is too small.
+    """
+    data, _ = require_sections(valid)
+    require_trust(valid, trust=trust, data=data)
+    require_memory(valid, copies=_WEIGHT_COPIES)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingInputs:
+    """The config, the split examples and the assembled model of a training."""
+
+    valid: ValidConfig
+    splits: Splits
+    assembled: AssembledModel
+    warnings: list[Problem]
+    transfer: WeightTransfer | None
+    """The weights loaded from ``model.weights``."""
+
+    @property
+    def split_sizes(self) -> tuple[int, int, int]:
+        """The numbers of training, validation and test examples."""
+        return len(self.splits.train), len(self.splits.validation), len(self.splits.test)
+
+
+def load_training_inputs(
+    valid: ValidConfig, progress: SilentProgress, *, should_load_weights: bool, trust: bool
+) -> TrainingInputs:
+    """Load and split the examples, and assemble a model that can be trained and saved.
+
+    ``should_load_weights`` is false if a checkpoint replaces the weights of ``model.weights``.
+
+    Raises:
+        LayercliError: The data cannot be read or does not fit, or Keras or custom code rejects a layer.
+    """
+    data, _ = require_sections(valid)
+    splits, warnings = load_splits(valid, data, trust=trust)
+    assembled = assemble_checked_model(valid, should_be_savable=True)
+    transfer = load_initial_weights(assembled, valid) if should_load_weights else None
+    for line in describe_transfer(transfer, valid) if transfer is not None else ():
+        progress.print_message(line)
+    return TrainingInputs(valid, splits, assembled, warnings, transfer)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A training that begins, or goes on from a checkpoint."""
+    """A training from the first step or from a checkpoint."""
 
     run_dir: Path
     inputs: TrainingInputs
     execution_plan: ExecutionPlan
     manifest: Mapping[str, Any]
     started_at: float
-    """When the command did."""
+    """The start of the command, by ``time.perf_counter()``."""
     checkpoint: Checkpoint | None = None
     resumed_from: Mapping[str, int] | None = None
-    """The epochs and steps that were done."""
+    """The numbers of finished epochs and steps."""
     changes: ResumeChanges | None = None
 
     def execute(self, progress: SilentProgress, *, is_interruptible: bool = False) -> dict[str, Any]:
-        """Train, and leave the model and the summary in the run directory.
+        """Train, then write the model and the summary to the run directory. Return the summary.
 
         Raises:
-            LayercliError: the loss became NaN, the disk is full, a signal came (where ``interruptible``), and the like.
-            UnfitSnapshotError: the checkpoint is of another model.
+            LayercliError: For example, the loss became NaN, the disk is full, or a signal stopped the training (only
+                if ``is_interruptible``).
+            IncompatibleSnapshotError: The checkpoint is from a different model.
         """
+        _, section = require_sections(self.inputs.valid)
+        for warning in self.inputs.warnings:
+            progress.print_warning(warning)
+        progress.start_training(self.inputs.split_sizes, section)
+        progress.print_message(self.execution_plan.summary)
+        with (
+            report_disk_errors(self.run_dir, self.inputs.valid),
+            catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
+        ):
+            fitted = self._fit(progress, stop_request)
+            save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            summary = self._summarize(fitted)
+            write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
+            manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
+        return summary
+
+    @property
+    def _earlier_records(self) -> Sequence[Mapping[str, Any]]:
+        return [] if self.checkpoint is None else self.checkpoint.state["records"]
+
+    @property
+    def _earlier_seconds(self) -> float:
+        return 0.0 if self.checkpoint is None else self.checkpoint.state["elapsed"]
+
+    def _fit(self, progress: SilentProgress, stop_request: StopRequest) -> FitResult:
         from layercli.engine.training.checkpointing import TrainingStoppedError
         from layercli.engine.training.fit import CheckpointSettings, fit_model
         from layercli.engine.training.loop import TRAINING_START, Position
         from layercli.engine.training.snapshot import Snapshot
 
-        run_dir, inputs, checkpoint = self.run_dir, self.inputs, self.checkpoint
+        inputs, checkpoint = self.inputs, self.checkpoint
         _, section = require_sections(inputs.valid)
-        for warning in inputs.warnings:
-            progress.print_warning(warning)
-        progress.start_training(inputs.split_sizes, section)
-        progress.print_message(self.execution_plan.summary)
-        records = [] if checkpoint is None else checkpoint.state["records"]
-        earlier_seconds = 0.0 if checkpoint is None else checkpoint.state["elapsed"]
         store = TimedCheckpointStore(
-            CheckpointDirectory(run_dir, keep=section.checkpoints.keep), self.started_at - earlier_seconds
+            CheckpointDirectory(self.run_dir, keep=section.checkpoints.keep),
+            self.started_at - self._earlier_seconds,
         )
-        with (
-            report_disk_errors(run_dir, inputs.valid),
-            catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
-        ):
-            write_json_lines(run_dir / runs.HISTORY, [replace_non_finite(record) for record in records])
-            checkpoint_settings = CheckpointSettings(
-                store,
-                stop_request,
-                Position(**self.resumed_from) if self.resumed_from else TRAINING_START,
-                None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
-                self.changes,
-            )
-            with progress:
-                for record in records:
-                    progress.finish_epoch(record)
-                try:
-                    fitted = fit_model(
-                        inputs.assembled, inputs.valid, section, inputs.splits, HistoryWriter(run_dir, progress),
-                        run_dir, self.execution_plan, checkpoint_settings,
-                    )  # fmt: skip
-                except TrainingStoppedError as stopped:
-                    raise TrainingInterruptedError(stop_request, run_dir, stopped.position) from None
-            save_model(inputs.assembled.model, run_dir / runs.MODEL)
-            summary = {
-                "ok": True,
-                "run": str(run_dir),
-                "epochs": len(fitted.records),
-                "history": fitted.history,
-                "best": fitted.best_record,
-                "test": fitted.test_metrics,
-                "seconds": round(earlier_seconds + time.perf_counter() - self.started_at, 3),
-                "examples_per_second": round(fitted.examples_per_second, 1),
-                "parameters": inputs.assembled.model.count_params(),
-                "resumed_from": self.resumed_from,
-            }
-            if fitted.restored_epoch is not None:
-                summary["restored_epoch"] = fitted.restored_epoch
-            write_json(run_dir / runs.SUMMARY, replace_non_finite(summary))
-            manifests.write_manifest(run_dir, self.manifest, is_finished=True)
+        settings = CheckpointSettings(
+            store,
+            stop_request,
+            Position(**self.resumed_from) if self.resumed_from else TRAINING_START,
+            None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
+            self.changes,
+        )
+        write_json_lines(
+            self.run_dir / runs.HISTORY, [replace_non_finite(record) for record in self._earlier_records]
+        )
+        with progress:
+            for record in self._earlier_records:
+                progress.finish_epoch(record)
+            try:
+                return fit_model(
+                    inputs.assembled,
+                    inputs.valid,
+                    section,
+                    inputs.splits,
+                    HistoryWriter(self.run_dir, progress),
+                    self.run_dir,
+                    self.execution_plan,
+                    settings,
+                )
+            except TrainingStoppedError as stopped:
+                raise TrainingInterruptedError(stop_request, self.run_dir, stopped.position) from None
+
+    def _summarize(self, fitted: FitResult) -> dict[str, Any]:
+        seconds = self._earlier_seconds + time.perf_counter() - self.started_at
+        summary = {
+            "ok": True,
+            "run": str(self.run_dir),
+            "epochs": len(fitted.records),
+            "history": fitted.history,
+            "best": fitted.best_record,
+            "test": fitted.test_metrics,
+            "seconds": round(seconds, 3),
+            "examples_per_second": round(fitted.examples_per_second, 1),
+            "parameters": self.inputs.assembled.model.count_params(),
+            "resumed_from": self.resumed_from,
+        }
+        if fitted.restored_epoch is not None:
+            summary["restored_epoch"] = fitted.restored_epoch
         return summary
+
+
+class TimedCheckpointStore:
+    """A checkpoint store that adds the total training time in seconds to each checkpoint."""
+
+    def __init__(self, checkpoints: CheckpointDirectory, started_at: float) -> None:
+        self._checkpoints = checkpoints
+        self._started_at = started_at
+
+    def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path | None:
+        """Write a checkpoint and return its path. In a cluster, only rank 0 writes."""
+        if runtime.cluster is not None and runtime.cluster.rank:
+            return None
+        elapsed = time.perf_counter() - self._started_at
+        return self._checkpoints.save(epoch, step, arrays, {**state, "elapsed": elapsed})
+
+
+class HistoryWriter:
+    """An observer that appends each epoch to the history file and shows it."""
+
+    def __init__(self, run: Path, progress: SilentProgress) -> None:
+        self._history = run / runs.HISTORY
+        self.step = progress.finish_step
+        self._show_epoch = progress.finish_epoch
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Record and show a finished epoch."""
+        append_json_line(self._history, replace_non_finite(record))
+        self._show_epoch(record)
+
+
+@contextmanager
+def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = True) -> Iterator[None]:
+    """Convert a full disk, or a file that cannot be read or written, into an error with a next step.
+
+    Raises:
+        LayercliError: Such an error occurred. The hint names ``--resume`` if ``is_resumable``.
+    """
+    from layercli.data.examples import DataError
+
+    try:
+        yield
+    except DataError as error:  # raised by data that is read during training
+        raise valid.error_from_findings(error.findings) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        is_disk_full = error.errno in _DISK_FULL_ERRNOS
+        cause = "The disk is full" if is_disk_full else f"Training stopped: {error.strerror or error}"
+        file_note = f" ({error.filename})" if error.filename else ""
+        remedy = "Free disk space" if is_disk_full else "Fix the cause"
+        next_step = f"resume with `layercli train --resume {run}`" if is_resumable else "train again"
+        raise make_file_error(
+            run,
+            "cannot-write" if error.errno in _UNWRITABLE_ERRNOS else "training-failed",
+            f"{cause}{file_note}{'; the last checkpoint is intact' if is_resumable else ''}.",
+            f"{remedy}; then {next_step}.",
+        ) from None

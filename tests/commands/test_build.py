@@ -18,7 +18,7 @@ HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 CNN = CONFIGS / "digits_cnn.yaml"
 
 
-def test_json_tells_the_counts():
+def test_json_contains_counts():
     result = invoke("build", CNN, "--json")
     assert result.exit_code == 0
     assert list(json.loads(result.stdout).items()) == [
@@ -32,14 +32,16 @@ def test_json_tells_the_counts():
     ]
 
 
-def test_the_counts_are_those_of_keras():
+def test_counts_match_keras():
     model = api.build(CNN)
-    weights = [sum(int(np.prod(weight.shape)) for weight in part)
-               for part in (model.trainable_weights, model.non_trainable_weights)]  # fmt: skip
+    weights = [
+        sum(int(np.prod(weight.shape)) for weight in part)
+        for part in (model.trainable_weights, model.non_trainable_weights)
+    ]
     assert weights == [29130, 64]
 
 
-def test_the_summary_shows_wiring_shares_totals_and_memory():
+def test_summary_shows_connections_percentages_totals_and_memory():
     result = invoke("build", CONFIGS / "digits_dense.yaml")
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
@@ -53,20 +55,20 @@ def test_the_summary_shows_wiring_shares_totals_and_memory():
 
 
 @pytest.mark.slow
-def test_a_saved_model_loads_in_a_fresh_process_and_predicts_the_same(tmp_path):
+def test_saved_model_predicts_the_same_in_new_process(tmp_path):
     target = tmp_path / "model.keras"
     result = invoke("build", CNN, "--json", "--output", target)
     assert json.loads(result.stdout)["output"] == str(target)
     images = np.random.default_rng(0).uniform(0, 16, (5, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "x.npy", images)
-    said = python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
-    assert said.split() == ["digits-cnn", "29194"]
+    message = python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
+    assert message.split() == ["digits-cnn", "29194"]
     expected = api.build(CNN).predict(images, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_saving_over_a_model_replaces_it(tmp_path, iris):
+def test_save_replaces_existing_model(tmp_path, iris):
     target = tmp_path / "model.keras"
     target.write_text("an older one")
     result = invoke("build", iris, "--output", target)
@@ -74,7 +76,7 @@ def test_saving_over_a_model_replaces_it(tmp_path, iris):
     assert zipfile.is_zipfile(target)
 
 
-def test_a_failed_save_leaves_no_file_and_the_older_one_as_it_was(tmp_path, iris, monkeypatch):
+def test_failed_save_keeps_existing_file(tmp_path, iris, monkeypatch):
     import keras
 
     def save(self, path):  # noqa: ARG001
@@ -94,26 +96,29 @@ def test_a_failed_save_leaves_no_file_and_the_older_one_as_it_was(tmp_path, iris
     assert target.read_text() == "an older one"
 
 
-def test_a_directory_in_the_way_of_the_output_is_a_problem(tmp_path, iris):
+def test_output_path_that_is_a_directory_is_a_problem(tmp_path, iris):
     target = tmp_path / "model.keras"
     target.mkdir()
     assert problems(invoke("build", iris, "--json", "--output", target)) == [("cannot-write", None)]
 
 
-@pytest.mark.parametrize(("output", "said"), [
-    ("model.h5", "files that end in .keras"),
-    ("model", "files that end in .keras"),
-    ("nowhere/model.keras", "there is no directory nowhere"),
-])  # fmt: skip
-def test_an_output_that_cannot_be_is_wrong_usage(iris, tmp_path, monkeypatch, output, said):
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("model.h5", "must end in .keras"),
+        ("model", "must end in .keras"),
+        ("nowhere/model.keras", "directory nowhere does not exist"),
+    ],
+)
+def test_invalid_output_is_a_usage_error(iris, tmp_path, monkeypatch, output, message):
     monkeypatch.chdir(tmp_path)
     result = invoke("build", iris, "--output", output)
     assert result.exit_code == 2
-    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert result.stdout == ""
 
 
-def test_the_same_seed_draws_the_same_weights_and_another_seed_others():
+def test_seed_determines_weights():
     first, again, other = (
         api.build(api.load(CONFIGS / "digits_lstm.yaml", overrides=[f"seed={seed}"])).get_weights()
         for seed in (7, 7, 8)
@@ -122,7 +127,7 @@ def test_the_same_seed_draws_the_same_weights_and_another_seed_others():
     assert not np.array_equal(first[0], other[0])
 
 
-def test_a_config_that_is_wrong_ends_with_1():
+def test_invalid_config_exits_with_1():
     text = "model: {input: [4], layers: [{type: Dense, units: 0}]}"
     assert problems(invoke("build", "-", "--json", stdin=text)) == [("out-of-range", 1)]
     shown = invoke("build", "-", stdin=text)
@@ -130,13 +135,13 @@ def test_a_config_that_is_wrong_ends_with_1():
     assert "<stdin>:1:" in shown.stderr
 
 
-def test_code_runs_only_with_trust():
+def test_custom_code_requires_trust():
     config = CONFIGS / "custom_layer.yaml"
     assert problems(invoke("build", config, "--json")) == [("trust-required", 14)]
     assert invoke("build", config, "--json", "--trust").exit_code == 0
 
 
-def test_a_stated_shape_that_is_wrong_is_a_problem_at_its_layer(tmp_path, layer_file):
+def test_wrong_declared_shape_is_reported_at_its_layer(tmp_path, layer_file):
     mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
     config = write_config(tmp_path, [{"type": mine, "output_shape": [3]}, HEAD])
     result = invoke("build", config, "--json", "--trust")
@@ -145,7 +150,7 @@ def test_a_stated_shape_that_is_wrong_is_a_problem_at_its_layer(tmp_path, layer_
     assert problem["message"].endswith("must have output shape (None, 3), got (None, 2).")
 
 
-def test_a_layer_that_cannot_be_loaded_again_is_refused_where_it_would_be_saved(tmp_path, layer_file):
+def test_unloadable_layer_cannot_be_saved(tmp_path, layer_file):
     mine = layer_file(
         "def __init__(self, units, **kwargs):\n"
         "    super().__init__(**kwargs)\n"
@@ -162,7 +167,7 @@ def test_a_layer_that_cannot_be_loaded_again_is_refused_where_it_would_be_saved(
     assert not target.exists()
 
 
-def test_a_model_larger_than_the_machine_is_refused_before_keras_is_loaded():
+def test_too_large_model_is_rejected_before_keras_loads():
     code = """
 import io, json, sys
 from layercli.cli import make_app
@@ -175,20 +180,22 @@ train: {loss: sparse_categorical_crossentropy}
 for command in ("build", "train", "inspect-shapes"):
     result = CliRunner().invoke(make_app(), [command, "-", "--json"], input=text)
     (problem,) = json.loads(result.stdout)["problems"]
-    print(result.exit_code, problem["code"], problem["line"], "`huge` alone" in problem["message"])
+    print(result.exit_code, problem["code"], problem["line"], "The largest layer is `huge`," in problem["message"])
 print(sorted({"keras", "tensorflow", "sklearn", "numpy"} & set(sys.modules)))
 """
     assert python(code).splitlines() == ["1 too-large 3 True"] * 3 + ["[]"]
 
 
-def test_a_model_that_fits_is_not_refused_and_training_needs_more_room(iris, monkeypatch):
+def test_training_requires_more_memory_than_building(iris, monkeypatch):
     valid = api.load(iris)
     weights = (4 * 8 + 8 + 8 * 3 + 3) * 4
     outputs = (8 + 3) * 4
-    monkeypatch.setattr(preflight, "machine_memory", lambda: weights + outputs)
+    monkeypatch.setattr(preflight, "read_memory_limit", lambda: weights + outputs)
     assert preflight.check_memory(valid, copies=1) is None
     problem = preflight.check_memory(valid, copies=4)
-    assert problem.message == ("The model needs about 2.4 KiB of memory; this machine has 312 B. "
-                               "`dense` alone has weights and outputs of 192 B.")  # fmt: skip
-    monkeypatch.setattr(preflight, "machine_memory", lambda: None)
+    assert problem.message == (
+        "The model needs about 2.4 KiB of memory, but this machine has 312 B. "
+        "The largest layer is `dense`, with 192 B of weights and outputs."
+    )
+    monkeypatch.setattr(preflight, "read_memory_limit", lambda: None)
     assert preflight.check_memory(valid, copies=4) is None

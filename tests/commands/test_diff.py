@@ -1,4 +1,4 @@
-"""``layercli diff``: what a person reads, what a program reads, and that TensorFlow stays away."""
+"""``layercli diff``: text output, JSON output, and imports."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from tests.running import CONFIGS, IRIS, invoke
 
 
-def test_what_differs_is_told_once(iris, tmp_path):
+def test_each_difference_is_shown_once(iris, tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text(
         IRIS.replace("units: 8", "units: 16").replace("epochs: 2", "epochs: 9") + "  batch_size: 32\n"
@@ -34,10 +34,10 @@ def test_what_differs_is_told_once(iris, tmp_path):
         "dense starts anew: kernel (4, 8) -> (4, 16), bias (8,) -> (16,).",
         "dense_1 starts anew: kernel (8, 3) -> (16, 3).",
     ]
-    assert "batch_size" not in result.stdout  # a default that is written out is no difference
+    assert "batch_size" not in result.stdout  # an explicit default is not a difference
 
 
-def test_a_wide_screen_shows_both_beside_each_other(iris, monkeypatch):
+def test_wide_terminal_shows_columns_side_by_side(iris, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     shown = invoke("diff", iris, iris, "--set", "model.layers.dense.units=16").stdout
     lines = [" ".join(line.split()) for line in shown.splitlines()]
@@ -47,7 +47,7 @@ def test_a_wide_screen_shows_both_beside_each_other(iris, monkeypatch):
 
 @pytest.fixture
 def deep(tmp_path):
-    """A config of many layers, and the same with three differences."""
+    """A config with many layers, and a copy with three differences."""
     paths = []
     for layers in (
         DEEP,
@@ -61,11 +61,14 @@ def deep(tmp_path):
 DEEP = [{"type": "Dense", "units": 8, "activation": ("relu", "tanh", "gelu")[n % 3]} for n in range(240)]
 
 
-def test_of_many_layers_only_those_that_differ_are_shown_unless_all_are_asked_for(deep):
+def test_unchanged_layers_are_hidden_without_all(deep):
     (old, new), shown = deep, invoke("diff", *deep).stdout
     assert [line.split()[:2] for line in shown.splitlines() if line[1:3] in ("+ ", "- ", "~ ")] == [
-        ["+", "re_lu"], ["~", "dense_100"], ["~", "dense_101"], ["-", "dense_180"],
-    ]  # fmt: skip
+        ["+", "re_lu"],
+        ["~", "dense_100"],
+        ["~", "dense_101"],
+        ["-", "dense_180"],
+    ]
     assert "178 layers are the same.\n" in shown
     assert "59 layers are the same but for numbers in names: dense_181 is now dense_180.\n" in shown
     everything = invoke("diff", old, new, "--all").stdout
@@ -73,7 +76,7 @@ def test_of_many_layers_only_those_that_differ_are_shown_unless_all_are_asked_fo
     assert "layers are" not in everything
 
 
-def test_weights_that_a_name_would_carry_to_another_layer_are_told(deep):
+def test_weights_matched_to_a_different_layer_are_reported(deep):
     old, new = deep
     lines = invoke("diff", old, new).stdout.splitlines()
     assert lines[-4:] == [
@@ -89,7 +92,7 @@ def test_weights_that_a_name_would_carry_to_another_layer_are_told(deep):
     assert "  … and 221 more; `--all` shows them.\n" in invoke("diff", old, new).stdout
 
 
-def test_json_tells_the_same(iris):
+def test_json_matches_text(iris):
     result = invoke("diff", iris, iris, "--set", "model.layers[0].units=5", "--json")
     document = json.loads(result.stdout)
     assert list(document) == [
@@ -118,24 +121,26 @@ def test_json_tells_the_same(iris):
     assert row.items() <= shapes["layers"][0].items()
     assert document["totals"]["trainable"] == {"before": 67, "after": 43}
     assert document["weights"]["dense"] == {
-        "carries_over": False, "reason": "kernel (4, 8) -> (4, 5), bias (8,) -> (5,)", "was": "dense",
-    }  # fmt: skip
+        "carries_over": False,
+        "reason": "kernel (4, 8) -> (4, 5), bias (8,) -> (5,)",
+        "was": "dense",
+    }
 
 
-def test_the_same_layers_with_other_settings_show_no_table(iris):
+def test_identical_layers_show_no_table(iris):
     shown = invoke("diff", iris, iris, "--set", "seed=9").stdout
     assert shown.splitlines()[:2] == [f"A: {iris}", f"B: {iris} --set seed=9"]
     assert shown.splitlines()[2:] == ["2 layers are the same.", "seed: 3 -> 9"]
 
 
-def test_one_of_the_two_may_be_standard_input(iris):
+def test_one_config_can_be_standard_input(iris):
     assert invoke("diff", "-", iris, stdin=IRIS).stdout == "The same model, data and training.\n"
     both = invoke("diff", "-", "-", stdin=IRIS)
     assert both.exit_code == 2
-    assert "Only one of A and B can be standard input." in both.output
+    assert "only one of A and B can be standard input" in both.output
 
 
-def test_one_file_of_data_under_two_names_is_no_difference(tmp_path):
+def test_same_data_file_by_two_paths_is_not_a_difference(tmp_path):
     text = "data: {{type: npz, path: {}, features: x, target: y}}\nmodel: {{input: [4], layers: [ReLU]}}\n"
     (tmp_path / "inner").mkdir()
     here, there = tmp_path / "here.yaml", tmp_path / "inner" / "there.yaml"
@@ -147,7 +152,7 @@ def test_one_file_of_data_under_two_names_is_no_difference(tmp_path):
     assert [change["what"] for change in settings] == ["data.path"]
 
 
-def test_names_and_values_are_shown_as_text(tmp_path):
+def test_names_and_values_are_escaped(tmp_path):
     files = [tmp_path / "[red]a.yaml", tmp_path / "b.yaml"]
     for file, text in zip(files, ("[bold]a", r"\x1b[31mb"), strict=True):
         layer = f'{{type: "a.py:B", text: "{text}"}}'
@@ -158,7 +163,7 @@ def test_names_and_values_are_shown_as_text(tmp_path):
     assert "\x1b" not in shown
 
 
-def test_equal_configs_and_their_runs_are_the_same(digits_run):
+def test_config_equals_its_run(digits_run):
     config = CONFIGS / "digits_dense.yaml"
     document = json.loads(invoke("diff", config, digits_run.path, "--json").stdout)
     assert document["same"] is False
@@ -167,7 +172,7 @@ def test_equal_configs_and_their_runs_are_the_same(digits_run):
     assert json.loads(invoke("diff", config, config, "--json").stdout)["same"] is True
 
 
-def test_what_is_wrong_with_either_is_told(tmp_path):
+def test_problems_of_both_configs_are_reported(tmp_path):
     bad = tmp_path / "bad.yaml"
     bad.write_text(IRIS.replace("units", "unitz"))
     result = invoke("diff", bad, tmp_path / "none.yaml", "--json")

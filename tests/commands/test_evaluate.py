@@ -12,7 +12,7 @@ def evaluated(*args):
     return json.loads(result.stdout)
 
 
-def test_the_test_part_gives_what_the_training_said(digits_run):
+def test_test_split_matches_training_summary(digits_run):
     document = evaluated(digits_run.path)
     assert list(document) == ["ok", "run", "examples", "metrics", "problems"]
     assert (document["ok"], document["run"], document["examples"]) == (True, str(digits_run.path), 180)
@@ -20,34 +20,42 @@ def test_the_test_part_gives_what_the_training_said(digits_run):
     assert list(document["metrics"]) == ["loss", "accuracy"]
 
 
-def test_the_validation_part_gives_the_last_epochs_validation_metrics(digits_run):
+def test_validation_split_matches_last_epoch(digits_run):
     metrics = evaluated(digits_run.path, "--part", "validation")["metrics"]
     last = {name: values[-1] for name, values in digits_run.summary["history"].items()}
     assert metrics == pytest.approx({name: last[f"val_{name}"] for name in metrics}, rel=1e-5)
     assert evaluated(digits_run.path, "--part", "train")["examples"] == 1437
 
 
-def test_a_person_reads_one_line(digits_run):
+def test_text_output_is_one_line(digits_run):
     result = invoke("evaluate", digits_run.path)
     assert result.stdout.startswith("180 test examples: loss ")
 
 
-def test_several_inputs_and_text_are_evaluated(tmp_path):
+def test_several_inputs_and_text(tmp_path):
     rows = "".join(f"{word},{n},{n % 2}\n" for n, word in enumerate(["red", "blue"] * 20))
     (tmp_path / "t.csv").write_text(f"colour,size,y\n{rows}")
     config = write_config(
         tmp_path,
         [
-            {"type": "StringLookup", "inputs": "words", "output_mode": "multi_hot", "vocabulary": ["red", "blue"]},
+            {
+                "type": "StringLookup",
+                "inputs": "words",
+                "output_mode": "multi_hot",
+                "vocabulary": ["red", "blue"],
+            },
             {"type": "Concatenate", "inputs": ["previous", "numbers"]},
             {"type": "Dense", "units": 1, "activation": "sigmoid"},
         ],
         data={
-            "type": "csv", "path": "t.csv", "target": "y", "split": {"test": 0.25},
+            "type": "csv",
+            "path": "t.csv",
+            "target": "y",
+            "split": {"test": 0.25},
             "inputs": {"words": "colour", "numbers": "size"},
         },
         train={"loss": "binary_crossentropy", "metrics": ["accuracy", "auc"]},
-    )  # fmt: skip
+    )
     text = config.read_text().replace(
         "model:\n", "model:\n  inputs: {words: {shape: [1], dtype: string}, numbers: [1]}\n"
     )
@@ -56,7 +64,7 @@ def test_several_inputs_and_text_are_evaluated(tmp_path):
     assert evaluated(run.path)["metrics"] == pytest.approx(run.summary["test"], rel=1e-5)
 
 
-def test_a_run_without_such_a_part_is_told(tmp_path):
+def test_empty_split_is_reported(tmp_path):
     config = write_config(
         tmp_path,
         [{"type": "Dense", "units": 3, "activation": "softmax"}],
@@ -64,22 +72,22 @@ def test_a_run_without_such_a_part_is_told(tmp_path):
     )
     run = train(config, tmp_path / "run", "--set", "train.epochs=1")
     assert problems(invoke("evaluate", "--json", run.path))[0][0] == "bad-split"
-    assert "Choose another part by --part: train, validation." in invoke("evaluate", run.path).stderr
+    assert "Choose a different split with --part: train, validation." in invoke("evaluate", run.path).stderr
 
 
-def test_a_layer_of_ones_own_needs_trust_and_is_the_runs_own(custom_run):
+def test_custom_layer_of_run_requires_trust(custom_run):
     assert problems(invoke("evaluate", "--json", custom_run.path))[0][0] == "trust-required"
     assert evaluated(custom_run.path, "--trust")["metrics"] == pytest.approx(
         custom_run.summary["test"], rel=1e-5
     )
 
 
-def test_a_model_that_was_changed_is_not_loaded(digits_run, tmp_path):
+def test_modified_model_is_not_loaded(digits_run, tmp_path):
     copy = shutil.copytree(digits_run.path, tmp_path / "run")
     (copy / "model.keras").write_bytes(b"PK")
     assert problems(invoke("evaluate", "--json", copy)) == [("run-directory", None)]
 
 
 @pytest.mark.parametrize("name", ["nowhere", CONFIGS / "digits_dense.yaml", "bad\0name"])
-def test_what_is_no_run_is_refused(name):
+def test_non_run_is_rejected(name):
     assert problems(invoke("evaluate", "--json", name)) == [("run-directory", None)]

@@ -1,4 +1,4 @@
-"""``layercli export`` on runs: what is written, what is refused, and that nothing bad is left behind."""
+"""``layercli export`` on runs: outputs, rejected inputs, and cleanup after failures."""
 
 import json
 import shutil
@@ -60,7 +60,7 @@ def test_quantized_export_is_smaller_and_reports_metrics(kind, digits_run):
     assert done["bytes"] < 0.8 * plain["bytes"]
     before, after = done["metrics"]["before"], done["metrics"]["after"]
     assert before["accuracy"] == pytest.approx(digits_run.summary["test"]["accuracy"], abs=1e-6)
-    # Keras takes the loss of logits where it sees them; of probabilities it clips the smallest.
+    # Keras computes the loss from logits if it can; otherwise it clips small probabilities.
     assert before["loss"] == pytest.approx(digits_run.summary["test"]["loss"], rel=0.05)
     assert after["accuracy"] == pytest.approx(before["accuracy"], abs=0.05)
 

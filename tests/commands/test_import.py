@@ -1,4 +1,4 @@
-"""``layercli import``: a config from a model, which rebuilds it."""
+"""``layercli import``: write a config that rebuilds a model."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
 
 @pytest.fixture
 def imported(tmp_path):
-    """Import a model; gives the result, the config's path, and the document."""
+    """Import a model and return the result, the path of the config, and the document."""
 
     def imported(model, *args):
         source = tmp_path / "model.keras"
@@ -139,9 +139,10 @@ def test_compile_objects_keep_their_arguments(imported):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(1)])
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 100)
     model.compile(
-        keras.optimizers.SGD(schedule, momentum=0.9), keras.losses.BinaryCrossentropy(from_logits=True),
+        keras.optimizers.SGD(schedule, momentum=0.9),
+        keras.losses.BinaryCrossentropy(from_logits=True),
         metrics=[keras.metrics.AUC(curve="PR"), "accuracy"],
-    )  # fmt: skip
+    )
     assert imported(model)[2]["train"] == {
         "optimizer": {
             "type": "SGD",
@@ -188,9 +189,12 @@ def test_unsupported_compile_argument_is_a_warning(imported):
     result, document, config = imported(model)
     assert result.exit_code == 0
     assert found(document) == [
-        ("not-carried", "How the model was compiled is not all in the config: `metrics`: the metric MeanMetricWrapper, which a "
-         "config cannot hold."),
-    ]  # fmt: skip
+        (
+            "not-carried",
+            "How the model was compiled is not all in the config: `metrics`: the metric MeanMetricWrapper, which a "
+            "config cannot hold.",
+        ),
+    ]
     assert config["train"] == {"optimizer": "Adam", "loss": "mse"}
 
 
@@ -241,14 +245,19 @@ def test_states_masks_and_keyed_inputs(imported):
     assert result.exit_code == 0, document
     assert config["model"]["layers"][1:] == [
         {"type": "Bidirectional", "layer": {"type": "LSTM", "return_sequences": True, "units": 3}},
-        {"type": "MultiHeadAttention", "inputs": {"query": "previous", "value": "previous"}, "num_heads": 2, "key_dim": 2},
+        {
+            "type": "MultiHeadAttention",
+            "inputs": {"query": "previous", "value": "previous"},
+            "num_heads": 2,
+            "key_dim": 2,
+        },
         {"type": "LSTM", "name": "lstm", "return_state": True, "units": 4},
         {"type": "Concatenate", "inputs": ["lstm:0", "lstm:1", "lstm:2"]},
         {"type": "Dense", "units": 1},
-    ]  # fmt: skip
+    ]
 
 
-def test_arithmetic_on_tensors_becomes_layers(imported):
+def test_tensor_arithmetic_becomes_layers(imported):
     def build(x):
         y = 3 - layers.Dense(4)(x) * 2 / 5
         y = keras.ops.maximum(keras.ops.relu(y) - 1, -x)
@@ -257,9 +266,17 @@ def test_arithmetic_on_tensors_becomes_layers(imported):
     result, document, config = imported(functional(build, (4,)))
     assert result.exit_code == 0, document
     assert [entry["type"] for entry in config["model"]["layers"][1:]] == [
-        "Rescaling", "Rescaling", "Rescaling", "Activation", "Rescaling", "Rescaling", "Maximum", "Multiply",
-        "Concatenate", "Reshape",
-    ]  # fmt: skip
+        "Rescaling",
+        "Rescaling",
+        "Rescaling",
+        "Activation",
+        "Rescaling",
+        "Rescaling",
+        "Maximum",
+        "Multiply",
+        "Concatenate",
+        "Reshape",
+    ]
     assert document["largest_difference"] < 1e-6
 
 
@@ -318,9 +335,12 @@ def test_custom_class_requires_trust_and_its_file(imported, tmp_path, custom_run
 
 def test_weights_and_vocabularies_are_saved(imported):
     model = keras.Sequential(
-        [keras.Input((1,), dtype="string"), layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot"),
-         layers.Dense(2)]
-    )  # fmt: skip
+        [
+            keras.Input((1,), dtype="string"),
+            layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot"),
+            layers.Dense(2),
+        ]
+    )
     result, document, _ = imported(model, "--weights")
     assert result.exit_code == 0, document
     again = keras.models.load_model(document["weights"])

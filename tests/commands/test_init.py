@@ -1,4 +1,4 @@
-"""``layercli init`` writes configs without a problem: from options, from answers, and from a look at the data."""
+"""``layercli init``: valid configs from options, answers and data."""
 
 import json
 import struct
@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
 @pytest.mark.parametrize("classes", [0, 2, 5])
 @pytest.mark.parametrize("kind", SHAPES)
-def test_every_choice_gives_a_config_without_a_problem(kind, classes, size):
+def test_every_choice_gives_a_valid_config(kind, classes, size):
     shape = ["--shape", SHAPES[kind]] if SHAPES[kind] else []
     result = invoke("init", "--kind", kind, "--classes", classes, "--size", size, *shape)
     assert result.exit_code == 0, result.output
@@ -38,7 +38,7 @@ def test_every_choice_gives_a_config_without_a_problem(kind, classes, size):
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("shape", ["1x1x3", "2x5x1", "3x100x1", "224, 224, 3", "(8, 8, 1)"])
-def test_images_of_any_size_are_not_pooled_away(shape):
+def test_pooling_fits_any_image_size(shape):
     assert (
         invoke("init", "--kind", "images", "--classes", 3, "--shape", shape, "--size", "large").exit_code == 0
     )
@@ -46,25 +46,25 @@ def test_images_of_any_size_are_not_pooled_away(shape):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "--kind and --classes must be given"),
         (["--kind", "images"], "--classes must be given"),
-        (["--kind", "images", "--classes", "1"], "one class leaves nothing to tell apart"),
-        (["--kind", "images", "--classes", "3", "--shape", "28x28"], "no shape of images"),
-        (["--kind", "images", "--classes", "3", "--shape", "28x0x1"], "no shape of images"),
+        (["--kind", "images", "--classes", "1"], "must be 0 (the target is a number), 2 or more"),
+        (["--kind", "images", "--classes", "3", "--shape", "28x28"], "the shape of images must be"),
+        (["--kind", "images", "--classes", "3", "--shape", "28x0x1"], "the shape of images must be"),
         (["--kind", "sounds", "--classes", "3"], "'sounds' is not one of"),
-        (["--output", "none/c.yaml"], "there is no directory none"),
+        (["--output", "none/c.yaml"], "directory none does not exist"),
     ],
 )
-def test_what_is_missing_or_wrong_is_usage(place, arguments, said):
+def test_missing_or_invalid_options_are_usage_errors(place, arguments, message):
     result = invoke("init", *arguments)
     assert result.exit_code == 2
-    assert said in " ".join(result.output.replace("│", " ").split())
+    assert message in " ".join(result.output.replace("│", " ").split())
     assert list(place.iterdir()) == []
 
 
-def test_a_file_is_never_overwritten_unless_allowed(place):
+def test_overwriting_requires_force(place):
     (place / "config.yaml").write_text("mine")
     options = ["--kind", "vectors", "--classes", 0]
     assert invoke("init", *options).exit_code == 2
@@ -73,19 +73,19 @@ def test_a_file_is_never_overwritten_unless_allowed(place):
     assert check_config("config.yaml").ok
 
 
-def test_a_person_is_asked_and_asked_again(place, monkeypatch):
+def test_prompts_repeat_after_invalid_answers(place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", sys.stdin)
-    monkeypatch.setattr("layercli.commands.init.is_asked", lambda _: True)
+    monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     result = invoke("init", stdin="pictures\nim\n28x28\n28x28x1\n1\nten\n10\n")
     assert result.exit_code == 0, result.output
-    assert "'pictures' is none of" in result.stdout
-    assert "'28x28' is no shape of images" in result.stdout
-    assert "'1' is no number of classes" in result.stdout
+    assert "expected one of vectors, sequences, images, text, got 'pictures'" in result.stdout
+    assert "the shape of images must be" in result.stdout
+    assert "must be 0, 2 or more, got '1'" in result.stdout
     assert yaml.safe_load((place / "config.yaml").read_text())["model"]["input"] == [28, 28, 1]
 
 
-def test_leaving_in_the_middle_leaves_nothing(place, monkeypatch):
-    monkeypatch.setattr("layercli.commands.init.is_asked", lambda _: True)
+def test_aborted_prompt_writes_nothing(place, monkeypatch):
+    monkeypatch.setattr("layercli.commands.init.is_interactive", lambda _: True)
     assert invoke("init", stdin="images\n").exit_code == 130
     assert list(place.iterdir()) == []
 
@@ -96,7 +96,7 @@ TABLE = "age;job;when;id;paid\n" + "".join(
 ).replace("\n22;", "\nNA;")
 
 
-def test_a_table_is_looked_at_and_its_config_trains(place):
+def test_config_from_table_trains(place):
     (place / "people.csv").write_text(TABLE)
     result = invoke("init", "people.csv", "--output", "people.yaml")
     assert result.exit_code == 0, result.output
@@ -125,7 +125,7 @@ def test_a_table_is_looked_at_and_its_config_trains(place):
         ('\ufeff"a b","é, è",y\n1,2,0\n2,3,1\n', None, "binary_crossentropy", 1),
     ],
 )
-def test_the_target_decides_the_loss(place, text, target, loss, units):
+def test_target_determines_loss(place, text, target, loss, units):
     (place / "t.csv").write_text(text)
     result = invoke("init", "t.csv", *(["--target", target] if target else []))
     assert result.exit_code == 0, result.output
@@ -136,7 +136,7 @@ def test_the_target_decides_the_loss(place, text, target, loss, units):
     assert require_valid(checked).shapes.rows[-1].outputs[0].shape[-1] == units
 
 
-def test_only_the_beginning_of_a_large_table_is_read(place):
+def test_only_start_of_large_table_is_read(place):
     (place / "big.csv").write_text("a,b\n" + "1.5,0\n" * 400_000)
     table = preview_table(place / "big.csv")
     assert not table.is_complete
@@ -152,7 +152,7 @@ def test_only_the_beginning_of_a_large_table_is_read(place):
         (b"", "t.csv has one column"),
     ],
 )
-def test_what_is_no_table_says_so(place, content, message):
+def test_non_table_is_rejected(place, content, message):
     (place / "t.csv").write_bytes(content)
     result = invoke("init", "t.csv", "--json")
     assert result.exit_code == 1
@@ -170,12 +170,15 @@ IMAGES = {
     "PNG": (png(30, 20, 2), [20, 30, 3]),
     "gif": (b"GIF89a" + struct.pack("<HH", 30, 20) + b"\0", [20, 30, 3]),
     "bmp": (b"BM" + b"\0" * 16 + struct.pack("<ii", 30, -20), [20, 30, 3]),
-    "jpg": (b"\xff\xd8\xff\xe0\0\4\0\0\xff\xc0\0\x11\x08" + struct.pack(">HH", 20, 30) + b"\3" + b"\0" * 9, [20, 30, 3]),
-}  # fmt: skip
+    "jpg": (
+        b"\xff\xd8\xff\xe0\0\4\0\0\xff\xc0\0\x11\x08" + struct.pack(">HH", 20, 30) + b"\3" + b"\0" * 9,
+        [20, 30, 3],
+    ),
+}
 
 
 @pytest.mark.parametrize("suffix", IMAGES)
-def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
+def test_image_folder_determines_input_shape(place, suffix):
     content, shape = IMAGES[suffix]
     for name in ("cat", "dog", "hen"):
         (place / "pets" / name).mkdir(parents=True)
@@ -183,7 +186,7 @@ def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
             (place / "pets" / name / f"{number}.{suffix}").write_bytes(content)
     result = invoke("init", "pets")
     assert result.exit_code == 0, result.output
-    assert "Saw 9 images of 3 classes, all of 20x30." in result.stdout
+    assert "Found 9 images of 3 classes, all 20x30." in result.stdout
     checked = check_config("config.yaml")
     assert checked.problems == []
     config = yaml.safe_load((place / "config.yaml").read_text())
@@ -193,7 +196,7 @@ def test_a_folder_of_images_gives_a_model_of_their_size(place, suffix):
     assert require_valid(checked).shapes.rows[-1].outputs[0].shape == (None, 3)
 
 
-def test_images_of_several_sizes_are_scaled_and_train(place):
+def test_images_of_mixed_sizes_are_scaled_and_train(place):
     from PIL import Image
 
     for number in range(20):
@@ -207,7 +210,7 @@ def test_images_of_several_sizes_are_scaled_and_train(place):
     assert run.result.exit_code == 0, run.result.output
 
 
-def test_a_folder_without_images_says_what_was_expected(place):
+def test_folder_without_images_is_rejected(place):
     (place / "pets" / "cat").mkdir(parents=True)
     document = json.loads(invoke("init", "pets", "--json").stdout)
     assert document["problems"][0]["message"].startswith("pets has no folders with images")

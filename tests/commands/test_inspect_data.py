@@ -102,7 +102,7 @@ def test_images_are_shown_as_one_picture(tmp_path):
 def test_a_config_without_data_is_told_so(tmp_path):
     (tmp_path / "c.yaml").write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}\n")
     document = json.loads(invoke("inspect-data", tmp_path / "c.yaml", "--json").stdout)
-    assert document["problems"][0]["message"] == "This needs `data`: what to learn from."
+    assert document["problems"][0]["message"] == "This command requires the section `data` (the examples)."
 
 
 IMAGES = """
@@ -124,7 +124,7 @@ def test_images_that_do_not_fit_into_memory_are_shown_and_trained_on_as_those_th
     (tmp_path / "i.yaml").write_text(IMAGES)
     shown, trained = [], []
     for number, memory in enumerate((None, 1000)):
-        monkeypatch.setattr("layercli.workflows.dataset.machine_memory", lambda memory=memory: memory)
+        monkeypatch.setattr("layercli.workflows.dataset.read_memory_limit", lambda memory=memory: memory)
         shown.append(
             json.loads(invoke("inspect-data", "i.yaml", "--json", "--sheet", f"{number}.png").stdout)
         )

@@ -7,7 +7,7 @@ KEYS = ["ok", "model", "static", "inputs", "layers", "outputs", "totals", "probl
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
 
-def test_json_tells_every_layer_and_that_the_forward_pass_agrees():
+def test_json_lists_layers_and_forward_pass():
     result = invoke("inspect-shapes", CNN, "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 0
@@ -31,9 +31,15 @@ def test_json_tells_every_layer_and_that_the_forward_pass_agrees():
         "agrees": True,
     }
     assert [row["name"] for row in document["layers"]] == [
-        "rescaling", "conv2d", "batch_normalization", "conv2d_1", "max_pooling2d", "flatten",
-        "dropout", "digit",
-    ]  # fmt: skip
+        "rescaling",
+        "conv2d",
+        "batch_normalization",
+        "conv2d_1",
+        "max_pooling2d",
+        "flatten",
+        "dropout",
+        "digit",
+    ]
     batch_normalization = document["layers"][2]
     assert (batch_normalization["trainable"], batch_normalization["non_trainable"]) == (64, 64)
     assert all(row["agrees"] is True for row in document["layers"])
@@ -44,7 +50,7 @@ def test_json_tells_every_layer_and_that_the_forward_pass_agrees():
     }
 
 
-def test_json_of_a_static_inspection_has_the_same_rows_without_the_forward_pass():
+def test_static_json_has_rows_without_forward_pass():
     ran = json.loads(invoke("inspect-shapes", CNN, "--json").stdout)
     static = json.loads(invoke("inspect-shapes", CNN, "--json", "--static").stdout)
     assert static["static"] is True
@@ -52,33 +58,36 @@ def test_json_of_a_static_inspection_has_the_same_rows_without_the_forward_pass(
     assert static["totals"] == ran["totals"]
 
 
-def test_the_table_shows_a_row_a_layer_and_the_verdict():
+def test_table_has_one_row_per_layer_and_result():
     result = invoke("inspect-shapes", CONFIGS / "digits_dense.yaml")
     assert result.exit_code == 0
     assert result.stderr == ""
     lines = [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
     assert lines[0] == "layer output forward params FLOPs"
     assert lines[2:6] == [
-        "rescaling (None, 64) ✓ (2, 64) 0 0", "Rescaling", "dense (None, 64) ✓ (2, 64) 4,160 8.19 k", "Dense",
-    ]  # fmt: skip
+        "rescaling (None, 64) ✓ (2, 64) 0 0",
+        "Rescaling",
+        "dense (None, 64) ✓ (2, 64) 4,160 8.19 k",
+        "Dense",
+    ]
     assert lines[-2:] == [
         "Parameters: 4,810 (4,810 trainable, 0 not); FLOPs for one example: 9,472.",
         "Forward pass: every shape as declared, every value finite.",
     ]
 
 
-def test_the_static_table_has_no_forward_column_and_no_verdict():
+def test_static_table_has_no_forward_column_or_result():
     result = invoke("inspect-shapes", CONFIGS / "digits_dense.yaml", "--static")
     assert "forward" not in result.stdout.lower()
 
 
-def test_a_config_on_standard_input_is_inspected():
+def test_config_from_standard_input():
     text = "model: {input: [4], layers: [{type: Dense, units: 3}]}"
     document = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)
     assert (document["model"], document["totals"]["trainable"]) == ("model", 15)
 
 
-def test_a_layer_with_several_outputs_has_a_list_of_shapes():
+def test_layer_with_several_outputs_lists_shapes():
     text = "model: {input: [5, 2], layers: [{type: LSTM, units: 3, return_state: true}]}"
     (row,) = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)["layers"]
     assert row["output_shape"] == [[None, 3], [None, 3], [None, 3]]
@@ -86,7 +95,7 @@ def test_a_layer_with_several_outputs_has_a_list_of_shapes():
     assert row["agrees"] is True
 
 
-def test_whole_numbers_and_words_pass_through_the_model():
+def test_integer_and_string_inputs_run():
     words = "{type: TextVectorization, vocabulary: [a, word], output_sequence_length: 4}"
     layers = f"[{words}, {{type: Embedding, input_dim: 4, output_dim: 2}}]"
     text = f"model: {{input: {{shape: [1], dtype: string}}, layers: {layers}}}"
@@ -94,20 +103,20 @@ def test_whole_numbers_and_words_pass_through_the_model():
     assert [row["forward_shape"] for row in document["layers"]] == [[2, 4], [2, 4, 2]]
 
 
-def test_an_axis_of_unknown_length_agrees_with_any():
+def test_unknown_axis_matches_any_length():
     text = "model: {input: [null, 2], layers: [{type: LSTM, units: 3, return_sequences: true}]}"
     (row,) = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)["layers"]
     assert row["output_shape"] == [None, None, 3]
     assert row["agrees"] is True
 
 
-def test_a_config_that_is_wrong_ends_with_1_and_its_problems():
+def test_invalid_config_exits_with_1_and_problems():
     result = invoke("inspect-shapes", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense}]}")
     assert problems(result) == [("missing-key", 1)]
     assert list(json.loads(result.stdout)) == ["ok", "problems"]
 
 
-def test_a_custom_layer_whose_stated_shape_is_wrong_disagrees_with_the_forward_pass(tmp_path, layer_file):
+def test_wrong_declared_shape_differs_from_forward_pass(tmp_path, layer_file):
     mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
     config = write_config(
         tmp_path, [{"type": "Dense", "units": 4}, {"type": mine, "output_shape": [3]}, "Flatten", HEAD]
@@ -126,14 +135,14 @@ def test_a_custom_layer_whose_stated_shape_is_wrong_disagrees_with_the_forward_p
     assert "every shape as declared" not in shown.stdout
 
 
-def test_a_layer_that_gives_nan_is_named_at_its_line(tmp_path, layer_file):
+def test_nan_output_is_reported_at_its_line(tmp_path, layer_file):
     mine = layer_file("def call(self, inputs):\n    return keras.ops.log(inputs - inputs - 1)")
     config = write_config(tmp_path, ["Flatten", {"type": mine}, HEAD])
     found = problems(invoke("inspect-shapes", config, "--json", "--trust"))
     assert found[0] == ("not-finite", line_of(config, mine))
 
 
-def test_a_custom_layer_without_a_stated_shape_is_unknown_until_it_runs():
+def test_undeclared_shape_is_unknown_until_forward_pass():
     arguments = (CONFIGS / "custom_layer.yaml", "--json", "--set", "model.layers.1.output_shape=null")
     static = json.loads(invoke("inspect-shapes", *arguments, "--static").stdout)
     assert static["layers"][1]["output_shape"] is None
@@ -147,7 +156,7 @@ def test_a_custom_layer_without_a_stated_shape_is_unknown_until_it_runs():
     assert ran["totals"] == {"trainable": 64 * 32 + 32 + 330, "non_trainable": 0, "flops": None}
 
 
-def test_code_runs_only_with_trust(tmp_path, layer_file):
+def test_custom_code_requires_trust(tmp_path, layer_file):
     mine = layer_file("raise SystemError('must not run')")
     config = write_config(tmp_path, [{"type": mine, "output_shape": [4]}, HEAD])
     result = invoke("inspect-shapes", config, "--json")
@@ -155,11 +164,11 @@ def test_code_runs_only_with_trust(tmp_path, layer_file):
     (problem,) = json.loads(result.stdout)["problems"]
     file = tmp_path / mine.split(":")[0]
     assert problem["message"] == f"`{mine}` would load and run {file}."
-    assert problem["hint"] == "Read that code; then allow it with `--trust`."
+    assert problem["hint"] == "Review that code; then allow it with `--trust`."
     assert invoke("inspect-shapes", config, "--static").exit_code == 0
 
 
-def test_what_custom_code_prints_stays_out_of_the_json(tmp_path, layer_file):
+def test_output_of_custom_code_is_not_in_json(tmp_path, layer_file):
     mine = layer_file("def call(self, inputs):\n    print('hello from call')\n    return inputs")
     config = write_config(tmp_path, [{"type": mine}, HEAD])
     result = invoke("inspect-shapes", config, "--json", "--trust")

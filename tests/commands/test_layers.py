@@ -1,4 +1,4 @@
-"""``layercli layers``: the catalogue and a page for each layer."""
+"""``layercli layers``: the list and the page of each layer."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def rendered(print_page, page, width):
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_the_page_of_every_layer_tells_all_and_fits_the_screen(name):
+def test_every_layer_page_is_complete_and_fits_the_terminal(name):
     page = layer_json(LAYERS.load(name))
     for width in (80, 140):
         text = rendered(print_layer, page, width)
@@ -53,7 +53,7 @@ def test_the_page_of_every_layer_tells_all_and_fits_the_screen(name):
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_the_json_of_every_layer_is_complete(name):
+def test_every_layer_json_is_complete(name):
     page = json.loads(json.dumps(layer_json(LAYERS.load(name)), allow_nan=False))
     assert [argument["name"] for argument in page["arguments"]].sort() == [
         *LAYERS.load(name).model_fields
@@ -67,7 +67,7 @@ def test_the_json_of_every_layer_is_complete(name):
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_the_example_of_every_page_runs_as_it_stands(name):
+def test_every_page_example_runs(name):
     on = layer_json(LAYERS.load(name))["on"]
     if len(on["inputs"]) > 1:
         outputs = LAYERS.parse(parse_layer_example(name)).infer(
@@ -86,7 +86,7 @@ def test_the_example_of_every_page_runs_as_it_stands(name):
     assert row.parameters == on["parameters"]
 
 
-def test_the_list_has_every_layer_and_every_refusal_by_family():
+def test_list_has_all_layers_and_unsupported_types_by_family():
     document = catalogue_json()
     listed = [layer["type"] for family in document["families"] for layer in family["layers"]]
     assert sorted(listed) == sorted(LAYERS.names)
@@ -127,7 +127,7 @@ def test_any_spelling_finds_the_layer(spelling, monkeypatch, capsys):
     assert document["on"]["parameters"] == 3 * 3 * 3 * 32 + 32
 
 
-def test_a_page_reads_well(monkeypatch, capsys):
+def test_page_layout(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = run(monkeypatch, capsys, "layers", "RepeatVector")
     assert code == 0
@@ -146,7 +146,7 @@ def test_a_page_reads_well(monkeypatch, capsys):
     ]
 
 
-def test_an_unknown_type_gives_the_closest_one(monkeypatch, capsys):
+def test_unknown_type_suggests_the_closest(monkeypatch, capsys):
     code, out, err = run(monkeypatch, capsys, "layers", "Denze")
     assert code == 1
     assert 'There is no layer "Denze".' in out + err
@@ -154,7 +154,7 @@ def test_an_unknown_type_gives_the_closest_one(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", LAYERS.unavailable)
-def test_a_refused_type_says_why_and_the_way_out(name, monkeypatch, capsys):
+def test_unsupported_type_gives_reason_and_alternative(name, monkeypatch, capsys):
     code, out, _ = run(monkeypatch, capsys, "layers", name.lower(), "--json")
     assert code == 1
     document = json.loads(out)
@@ -167,12 +167,12 @@ def test_a_refused_type_says_why_and_the_way_out(name, monkeypatch, capsys):
 
 def test_no_framework_is_loaded():
     code = (
-        "import sys; from layercli.commands.layers import look_up;"
-        "from layercli.reports.catalogue import catalogue_json; look_up('conv2d'); catalogue_json();"
+        "import sys; from layercli.commands.layers import describe_layer;"
+        "from layercli.reports.catalogue import catalogue_json; describe_layer('conv2d'); catalogue_json();"
         "print(sorted({'keras', 'tensorflow', 'numpy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-def test_a_lookup_from_python_gives_the_page():
+def test_description_from_python():
     assert describe_layer("dense")["type"] == "Dense"

@@ -1,4 +1,4 @@
-"""Predictions from a run alone, for new files of each kind, into files of each kind."""
+"""Predictions from only a run, for each input and output format."""
 
 import csv
 import json
@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from pyarrow import csv as arrow_csv
 
-from layercli.commands.predict import PREDICTION_SUFFIXES
 from layercli.data.predictions import PREDICTION_WRITERS
 from layercli.runs.directory import READER_STATE
+from layercli.workflows.predict import PREDICTION_SUFFIXES
 from tests.running import invoke, problems, train, write_config
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ NAMES = ("=fig", "plum", "a,b")
 
 
 def table(path, rows=60, target=True):
-    """A table with an empty place, and the target's classes in turn."""
+    """A table with a missing value and alternating target classes."""
     lines = ["size,weight" + ",kind" * target]
     for row in range(rows):
         size = "" if row == 3 else f"{RNG.normal():.4f}"
@@ -33,11 +33,16 @@ def table(path, rows=60, target=True):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run on a table with names of classes and a missing number, whose table is gone."""
+    """A run on a table with class names and a missing number. The table was deleted."""
     place = tmp_path_factory.mktemp("run")
     table(place / "t.csv")
-    data = {"type": "csv", "path": "t.csv", "target": "kind", "missing": {"numbers": "median"},
-            "split": {"test": 0.2, "stratify": True}}  # fmt: skip
+    data = {
+        "type": "csv",
+        "path": "t.csv",
+        "target": "kind",
+        "missing": {"numbers": "median"},
+        "split": {"test": 0.2, "stratify": True},
+    }
     config = write_config(
         place, ["Normalization", {"type": "Dense", "units": 8, "activation": "relu"}, HEAD], data=data
     )
@@ -59,11 +64,15 @@ def predicted(run, input_, output, *options):
     return json.loads(result.stdout)
 
 
-def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp_path):
+def test_csv_has_class_and_all_probabilities(run, new, tmp_path):
     document = predicted(run, new, tmp_path / "p.csv")
     assert document == {
-        "ok": True, "run": str(run), "examples": 7, "output": str(tmp_path / "p.csv"), "problems": [],
-    }  # fmt: skip
+        "ok": True,
+        "run": str(run),
+        "examples": 7,
+        "output": str(tmp_path / "p.csv"),
+        "problems": [],
+    }
     rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert list(rows[0]) == [
         "class",
@@ -78,8 +87,8 @@ def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp
     plan = json.loads((run / READER_STATE).read_text())["plan"]
     x[3, 0] = plan["fill"]["size"]
     expected = model.predict(x, verbose=0)
-    given = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
-    np.testing.assert_allclose(given, expected, rtol=1e-5)
+    probabilities = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
     names = ["'=fig", "a,b", "plum"]
     assert [row["class"] for row in rows] == [names[label] for label in expected.argmax(axis=1)]
     assert [float(row["probability"]) for row in rows] == pytest.approx(
@@ -87,11 +96,11 @@ def test_a_csv_file_has_the_class_its_probability_and_those_of_all(run, new, tmp
     )
 
 
-def test_every_kind_of_file_says_the_same(run, new, tmp_path):
+def test_every_format_has_equal_content(run, new, tmp_path):
     for suffix in ("csv", "parquet", "jsonl", "npz"):
         predicted(run, new, tmp_path / f"p.{suffix}", "--batch-size", "2")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    assert pyarrow.to_parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
+    assert pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
     with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
         for name, array in arrays.items():
             assert array.tolist() == [line[name] for line in lines]
@@ -101,16 +110,16 @@ def test_every_kind_of_file_says_the_same(run, new, tmp_path):
     )
 
 
-def test_the_suffixes_that_are_told_are_those_that_can_be_written():
+def test_suffixes_match_writers():
     assert set(PREDICTION_SUFFIXES) == set(PREDICTION_WRITERS)
 
 
-def test_new_examples_with_targets_are_evaluated_by_the_names_of_their_classes(run, tmp_path):
+def test_new_examples_are_evaluated_by_class_names(run, tmp_path):
     path = tmp_path / "new.csv"
     path.write_text('size,weight,kind\n1,2,plum\n,3,"a,b"\n0,1,plum\n')
     document = json.loads(invoke("evaluate", run, "--data", path, "--json").stdout)
     assert document["examples"] == 3
-    predicted(run, path, tmp_path / "p.jsonl")  # a target that is there is no harm
+    predicted(run, path, tmp_path / "p.jsonl")  # a target column is ignored
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     losses = [
         -np.log(line[f"probability_{name}"])
@@ -120,13 +129,13 @@ def test_new_examples_with_targets_are_evaluated_by_the_names_of_their_classes(r
     assert "3 new examples: loss " in invoke("evaluate", run, "--data", path).stdout
 
 
-def test_a_class_that_training_had_not_is_refused(run, tmp_path):
+def test_unknown_class_is_rejected(run, tmp_path):
     (tmp_path / "new.csv").write_text("size,weight,kind\n1,2,pear\n")
     result = invoke("evaluate", run, "--data", tmp_path / "new.csv", "--json")
     assert problems(result)[0][0] in ("bad-label", "unreadable-data")
 
 
-def test_a_table_without_a_column_leaves_no_file_and_an_older_one_as_it_was(run, tmp_path):
+def test_missing_column_keeps_existing_file(run, tmp_path):
     (tmp_path / "new.csv").write_text("size\n1\n")
     (tmp_path / "p.csv").write_text("older")
     result = invoke("predict", run, "--input", tmp_path / "new.csv", "--output", tmp_path / "p.csv", "--json")
@@ -146,7 +155,7 @@ def test_a_table_without_a_column_leaves_no_file_and_an_older_one_as_it_was(run,
         ("new.npz", "x"),
     ],
 )
-def test_an_input_that_cannot_be_read_is_told(run, tmp_path, name, text):
+def test_unreadable_input_is_reported(run, tmp_path, name, text):
     if text is not None:
         (tmp_path / name).write_text(text)
     result = invoke("predict", run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json")
@@ -155,12 +164,13 @@ def test_an_input_that_cannot_be_read_is_told(run, tmp_path, name, text):
 
 
 @pytest.mark.parametrize(
-    ("output", "said"), [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "there is no directory")]
+    ("output", "message"),
+    [("p.txt", "must end in one of .csv"), ("nowhere/p.csv", "does not exist")],
 )
-def test_an_output_that_cannot_be_written_is_wrong_usage(run, new, tmp_path, output, said):
+def test_invalid_output_is_a_usage_error(run, new, tmp_path, output, message):
     result = invoke("predict", run, "--input", new, "--output", tmp_path / output)
     assert result.exit_code == 2
-    assert said in " ".join(result.output.replace("│", " ").split())
+    assert message in " ".join(result.output.replace("│", " ").split())
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +194,7 @@ def image_run(tmp_path_factory):
     return run.path
 
 
-def test_a_folder_of_images_without_classes_and_one_image_are_predicted(image_run, tmp_path):
+def test_image_folder_and_single_image(image_run, tmp_path):
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for name in ("b.png", "deep/c.png", "a.png"):
         Image.fromarray(RNG.integers(0, 255, (9, 9)).astype(np.uint8)).save(tmp_path / "in" / name)
@@ -209,7 +219,7 @@ def test_a_folder_of_images_without_classes_and_one_image_are_predicted(image_ru
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_new_images_in_folders_of_some_of_the_classes_are_evaluated(image_run, tmp_path):
+def test_new_images_in_a_subset_of_class_folders_are_evaluated(image_run, tmp_path):
     (tmp_path / "in" / "dog").mkdir(parents=True)
     Image.fromarray(np.full((8, 8), 210, np.uint8)).save(tmp_path / "in" / "dog" / "1.png")
     document = json.loads(invoke("evaluate", image_run, "--data", tmp_path / "in", "--json").stdout)
@@ -221,7 +231,7 @@ def test_new_images_in_folders_of_some_of_the_classes_are_evaluated(image_run, t
     assert "has the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
 
 
-def test_a_run_on_data_that_ships_with_a_package_predicts_from_arrays(digits_run, tmp_path):
+def test_run_on_sklearn_data_predicts_from_arrays(digits_run, tmp_path):
     x = RNG.random((5, 64)).astype("float32") * 16
     np.savez(tmp_path / "new.npz", x=x)
     np.save(tmp_path / "new.npy", x)
@@ -239,7 +249,7 @@ def test_a_run_on_data_that_ships_with_a_package_predicts_from_arrays(digits_run
     assert problems(result)[0][0] == "input-mismatch"
 
 
-def test_numbers_of_several_outputs_and_shapes_are_written(tmp_path):
+def test_several_numeric_outputs_and_shapes(tmp_path):
     x = RNG.random((12, 4)).astype("float32")
     np.savez(tmp_path / "d.npz", x=x, size=x[:, 0], shape=RNG.random((12, 2, 2)).astype("float32"))
     (tmp_path / "c.yaml").write_text("""
@@ -260,7 +270,7 @@ train: {loss: {size: mse, shape: mse}}
     places = ["shape_prediction_0_0", "shape_prediction_0_1", "shape_prediction_1_0", "shape_prediction_1_1"]
     assert head.split(",") == ["size_prediction", *places]
     predicted(run, tmp_path / "new.npz", tmp_path / "p.parquet")
-    rows = pyarrow.to_parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    rows = pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert np.array(rows[0]["shape_prediction"]).shape == (2, 2)
     model = keras.models.load_model(run / "model.keras")
     size, shape = model.predict(x, verbose=0)
@@ -268,16 +278,16 @@ train: {loss: {size: mse, shape: mse}}
     np.testing.assert_allclose([row["shape_prediction"] for row in rows], shape, rtol=1e-5)
 
 
-def test_more_rows_than_are_put_together_are_written_in_order(digits_run, tmp_path):
+def test_large_output_is_written_in_order(digits_run, tmp_path):
     x = RNG.random((9000, 64)).astype("float32") * 16
     np.save(tmp_path / "new.npy", x)
     assert predicted(digits_run.path, tmp_path / "new.npy", tmp_path / "p.parquet")["examples"] == 9000
-    told = pyarrow.to_parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
+    probabilities = pyarrow.parquet.read_table(tmp_path / "p.parquet")["probability_0"].to_numpy()
     model = keras.models.load_model(digits_run.path / "model.keras")
-    np.testing.assert_allclose(told, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(probabilities, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
 
 
-def test_missing_and_infinite_numbers_are_refused_by_column_and_example(tmp_path):
+def test_missing_and_infinite_values_are_located(tmp_path):
     config = write_config(tmp_path, [HEAD], data={"type": "csv", "path": "t.csv", "target": "kind"})
     (tmp_path / "t.csv").write_text("size,weight,kind\n" + "1,2,a\n2,3,b\n3,4,c\n" * 9)
     options = ("--set", "model.input=[2]", "--set", "train.epochs=1")

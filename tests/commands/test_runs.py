@@ -223,7 +223,7 @@ def test_folders_without_runs_are_skipped(place):
 def test_no_runs_yet_shows_how_to_create_one(tmp_path, monkeypatch):
     (tmp_path / "new").mkdir()
     monkeypatch.chdir(tmp_path / "new")
-    assert invoke("runs").stdout == "There are no runs yet; `layercli train CONFIG` makes one.\n"
+    assert invoke("runs").stdout == "There are no runs yet; `layercli train CONFIG` creates one.\n"
     assert rows() == []
     result = invoke("runs", "--json", "elsewhere")
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""``layercli show``: what a config stands for, every default written out, and where each value was written."""
+"""``layercli show``: the resolved config with every default, and the origin of each value."""
 
 import json
 import re
@@ -14,7 +14,7 @@ ALL = sorted(CONFIGS.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
-def test_what_is_shown_is_the_same_config_and_shows_itself(path, tmp_path):
+def test_shown_config_is_equivalent_and_stable(path, tmp_path):
     shown = invoke("show", path).stdout
     again = tmp_path / "again.yaml"
     again.write_text(shown)
@@ -26,14 +26,14 @@ def test_what_is_shown_is_the_same_config_and_shows_itself(path, tmp_path):
     assert yaml.safe_load(explained) == yaml.safe_load(shown)
 
 
-def test_a_run_s_config_is_what_show_prints(digits_run):
+def test_run_config_equals_show_output(digits_run):
     shown = invoke("show", CONFIGS / "digits_dense.yaml", "--set", "train.epochs=3").stdout
     assert (digits_run.path / "config.yaml").read_text() == shown
 
 
 @pytest.fixture
 def explained(tmp_path, monkeypatch):
-    """Each line of the explanation as (value, where it came from)."""
+    """Return each line of the explanation as (value, origin)."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base.yaml").write_text("vars: {n: 1}\ntrain: {loss: mse, epochs: 5}\n")
     (tmp_path / "own.yaml").write_text("""extends: base.yaml
@@ -74,34 +74,41 @@ train:
         ("type: MeanSquaredError", "base.yaml:2"),
     ],
 )
-def test_each_value_says_where_it_came_from(explained, line):
+def test_explain_names_origin_of_each_value(explained, line):
     assert line in explained
 
 
 @pytest.mark.usefixtures("explained")
-def test_json_holds_the_config_and_the_origins():
+def test_json_contains_config_and_origins():
     document = json.loads(invoke("show", "own.yaml", "--explain", "--json").stdout)
     assert document["config"]["model"]["layers"][2]["units"] == 1
     assert document["origins"]["model.layers[2].units"] == {
-        "file": "base.yaml", "line": 1, "from": "base.yaml:1, vars.n",
+        "file": "base.yaml",
+        "line": 1,
+        "from": "base.yaml:1, vars.n",
         "through": "It is the variable `n`, used at line 12 of own.yaml. own.yaml extends this file (line 1).",
-    }  # fmt: skip
+    }
     assert document["origins"]["seed"] == {"file": None, "line": None, "from": "default"}
     assert "origins" not in json.loads(invoke("show", "own.yaml", "--json").stdout)
 
 
-def test_what_is_shown_is_checked_again_from_standard_input():
+def test_shown_config_is_valid_on_standard_input():
     shown = invoke("show", CONFIGS / "digits_transformer.yaml").stdout
     assert invoke("validate", "-", stdin=shown).exit_code == 0
     assert invoke("show", "-", stdin=shown).stdout == shown
     assert "same" in invoke("diff", CONFIGS / "digits_transformer.yaml", "-", stdin=shown).stdout
 
 
-def test_values_of_many_lines_and_references_that_are_text_are_shown_as_they_are(tmp_path):
+def test_multiline_values_and_literal_references_are_unchanged(tmp_path):
     texts = {
-        "long": "word " * 60, "lines": "one\ntwo\n\nthree\n", "plain": "a" * 200, "literal": "$${a} $$${b",
-        "numbers": [*range(100, 200)], "mixed": ["a", {"b": "x\ny"}, [1, 2], [], {}], "empty": {},
-    }  # fmt: skip
+        "long": "word " * 60,
+        "lines": "one\ntwo\n\nthree\n",
+        "plain": "a" * 200,
+        "literal": "$${a} $$${b",
+        "numbers": [*range(100, 200)],
+        "mixed": ["a", {"b": "x\ny"}, [1, 2], [], {}],
+        "empty": {},
+    }
     layer = {"type": "mine.py:Mine", **texts}
     config = tmp_path / "c.yaml"
     config.write_text(json.dumps({"model": {"input": [4], "layers": [layer]}}))
@@ -131,7 +138,7 @@ def test_values_of_many_lines_and_references_that_are_text_are_shown_as_they_are
         ("{type: ReLU, name: a, repeat: 2}", "name", "<stdin>:3"),
     ],
 )
-def test_each_argument_of_a_layer_says_where_it_came_from(layer, path, origin):
+def test_explain_names_origin_of_layer_arguments(layer, path, origin):
     shape = [8, 3] if "LSTM" in layer else [8, 8, 3]
     text = f"model:\n  input: {shape}\n  layers: [{layer}]\n"
     document = json.loads(invoke("show", "-", "--explain", "--json", stdin=text).stdout)
@@ -140,7 +147,7 @@ def test_each_argument_of_a_layer_says_where_it_came_from(layer, path, origin):
     assert document["origins"]["model.input.dtype"]["from"] == "default"
 
 
-def test_a_person_sees_colours_and_a_program_does_not(monkeypatch, capsys):
+def test_colors_only_on_terminals(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr("layercli.reports.show.is_terminal", lambda: True)
     text = "model:\n  input: [4]  # default\n" + f"long: {'x' * 200}\n"

@@ -21,7 +21,7 @@ SUMMARY = [
 ]
 
 
-def test_json_tells_what_came_of_the_training(digits_run):
+def test_json_contains_summary(digits_run):
     summary = digits_run.summary
     assert digits_run.result.exit_code == 0
     assert list(summary) == SUMMARY
@@ -34,7 +34,7 @@ def test_json_tells_what_came_of_the_training(digits_run):
     assert summary["examples_per_second"] > 0
 
 
-def test_the_best_epoch_is_the_one_of_the_smallest_validation_loss(digits_run):
+def test_best_epoch_has_lowest_validation_loss(digits_run):
     history, best = digits_run.summary["history"], digits_run.summary["best"]
     index = min(range(3), key=lambda epoch: history["val_loss"][epoch])
     assert best == {"monitor": "val_loss", "epoch": index + 1} | {
@@ -42,7 +42,7 @@ def test_the_best_epoch_is_the_one_of_the_smallest_validation_loss(digits_run):
     }
 
 
-def test_progress_goes_to_standard_error_under_json(digits_run):
+def test_json_sends_progress_to_standard_error(digits_run):
     lines = digits_run.result.stderr.splitlines()
     assert lines[0] == f"Run {digits_run.path}: loading TensorFlow and the data."
     assert lines[1] == "1,437 examples to train on, 180 to validate, 180 to test; 45 steps an epoch."
@@ -51,20 +51,33 @@ def test_progress_goes_to_standard_error_under_json(digits_run):
     assert [line.split()[0] for line in lines[4:]] == ["1/3", "2/3", "3/3"]
 
 
-def test_people_see_progress_and_outcome_on_standard_output(iris, tmp_path):
+def test_text_shows_progress_and_result(iris, tmp_path):
     result = invoke("train", iris, "--run-dir", tmp_path / "run", "--set", "train.epochs=1")
     assert (result.exit_code, result.stderr) == (0, "")
     words = [line.split()[0] for line in result.stdout.splitlines() if line.strip(" ─")]
-    assert words == ["Run", "90", "3", "epoch", "1/1", "Trained", "Best", "metric", "loss", "accuracy", "Model:", "Next:",
-                     *["layercli"] * words.count("layercli")]  # fmt: skip
+    assert words == [
+        "Run",
+        "90",
+        "3",
+        "epoch",
+        "1/1",
+        "Trained",
+        "Best",
+        "metric",
+        "loss",
+        "accuracy",
+        "Model:",
+        "Next:",
+        *["layercli"] * words.count("layercli"),
+    ]
 
 
-def test_quiet_prints_the_run_directory_alone(iris, tmp_path):
+def test_quiet_prints_only_the_run_directory(iris, tmp_path):
     result = invoke("train", iris, "--quiet", "--run-dir", tmp_path / "run", "--set", "train.epochs=1")
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{tmp_path / 'run'}\n", "")
 
 
-def test_a_run_directory_of_its_own_number_is_made_under_the_name(iris, tmp_path, monkeypatch):
+def test_run_directories_are_numbered_by_name(iris, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = [
         json.loads(invoke("train", iris, "--json", "--set", "train.epochs=1").stdout)["run"] for _ in range(2)
@@ -73,7 +86,7 @@ def test_a_run_directory_of_its_own_number_is_made_under_the_name(iris, tmp_path
     assert (tmp_path / runs[1] / "model.keras").is_file()
 
 
-def test_a_run_directory_that_is_not_empty_is_refused_before_anything_is_loaded(iris, tmp_path):
+def test_nonempty_run_directory_is_rejected_before_loading(iris, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     result = train(iris, tmp_path / "run").result
@@ -82,7 +95,7 @@ def test_a_run_directory_that_is_not_empty_is_refused_before_anything_is_loaded(
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
-def test_the_same_seed_gives_the_same_history_and_another_seed_another(tmp_path):
+def test_seed_determines_history(tmp_path):
     config = write_config(tmp_path, [{"type": "Dense", "units": 8}, {"type": "Dropout", "rate": 0.3}, HEAD])
     first, again = (train(config, tmp_path / name).summary for name in ("first", "again"))
     other = train(config, tmp_path / "other", "--set", "seed=4").summary
@@ -91,27 +104,30 @@ def test_the_same_seed_gives_the_same_history_and_another_seed_another(tmp_path)
     assert first["history"] != other["history"]
 
 
-def test_every_missing_section_is_named():
+def test_missing_sections_are_reported():
     result = invoke("train", "-", "--json", stdin="model: {input: [4], layers: [{type: Dense, units: 3}]}")
     assert problems(result) == [("missing-key", 1), ("missing-key", 1)]
-    said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
-    assert said == ["This needs `data`: what to learn from.", "This needs `train`: how to learn."]
+    messages = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
+    assert messages == [
+        "This command requires the section `data` (the examples).",
+        "This command requires the section `train` (the training settings).",
+    ]
 
 
-def test_code_runs_only_with_trust_and_no_run_directory_is_left(tmp_path, monkeypatch):
+def test_untrusted_code_leaves_no_run_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert problems(invoke("train", CONFIGS / "custom_layer.yaml", "--json")) == [("trust-required", 14)]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_cannot_be_made_leaves_no_run_directory(tmp_path, layer_file):
+def test_failed_build_leaves_no_run_directory(tmp_path, layer_file):
     mine = layer_file("def build(self, shape):\n    raise ValueError('no')")
     config = write_config(tmp_path, [{"type": mine}, HEAD])
     assert problems(train(config, tmp_path / "run", "--trust").result) == [("layer-refused", 11)]
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_becomes_nan_stops_with_1_and_the_history_stays_json(tmp_path):
+def test_nan_loss_exits_with_1_and_history_is_valid_json(tmp_path):
     config = write_config(
         tmp_path,
         [{"type": "Dense", "units": 1}],
@@ -126,14 +142,16 @@ def test_a_loss_that_becomes_nan_stops_with_1_and_the_history_stays_json(tmp_pat
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
     (problem,) = json.loads(run.result.stdout)["problems"]
     assert problem["message"].startswith("The loss became ")
-    records = [json.loads(line, parse_constant=pytest.fail)
-               for line in (run.path / "history.jsonl").read_text().splitlines()]  # fmt: skip
+    records = [
+        json.loads(line, parse_constant=pytest.fail)
+        for line in (run.path / "history.jsonl").read_text().splitlines()
+    ]
     assert 1 <= len(records) < 40
     assert records[-1]["loss"] is None
     assert not (run.path / "model.keras").exists()
 
 
-def test_a_metric_that_does_not_fit_the_targets_is_a_problem_of_train(tmp_path):
+def test_metric_that_does_not_fit_targets_is_a_train_problem(tmp_path):
     config = write_config(tmp_path, [HEAD])
     run = train(config, tmp_path / "run", "--set", "train.metrics=[{type: Precision}]")
     assert problems(run.result) == [("training-failed", line_of(config, "train:"))]
@@ -144,7 +162,7 @@ def test_a_metric_that_does_not_fit_the_targets_is_a_problem_of_train(tmp_path):
     )
 
 
-def test_a_custom_layer_that_fails_only_in_training_is_a_problem_that_quotes_it(tmp_path, layer_file):
+def test_custom_layer_error_in_training_is_quoted(tmp_path, layer_file):
     mine = layer_file(
         "def call(self, inputs, training=False):\n"
         "    if training:\n"
@@ -159,20 +177,20 @@ def test_a_custom_layer_that_fails_only_in_training_is_a_problem_that_quotes_it(
     )
 
 
-def test_a_stated_shape_that_is_wrong_is_found_before_training(tmp_path, layer_file):
+def test_wrong_declared_shape_is_found_before_training(tmp_path, layer_file):
     mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
     config = write_config(tmp_path, [{"type": mine, "output_shape": [3]}, HEAD])
     assert problems(train(config, tmp_path / "run", "--trust").result) == [("shape-disagrees", 11)]
 
 
-def test_what_callbacks_print_stays_out_of_the_json(iris, tmp_path):
+def test_callback_output_is_not_in_json(iris, tmp_path):
     stop = "train.callbacks=[{type: EarlyStopping, patience: 0, min_delta: 9, verbose: 1}]"
     run = train(iris, tmp_path / "run", "--set", stop)
     assert run.summary["epochs"] == 2
     assert "early stopping" in run.result.stderr
 
 
-def test_a_model_that_cannot_be_written_is_a_problem(iris, tmp_path, monkeypatch):
+def test_unwritable_model_is_a_problem(iris, tmp_path, monkeypatch):
     import keras
 
     def save(self, path):  # noqa: ARG001
@@ -186,10 +204,8 @@ def test_a_model_that_cannot_be_written_is_a_problem(iris, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_real_process_prints_one_json_document_and_no_chatter(tmp_path):
-    config = (
-        CONFIGS / "diabetes_regression.yaml"
-    )  # read through scikit-learn, which Keras was kept from importing
+def test_process_prints_only_one_json_document(tmp_path):
+    config = CONFIGS / "diabetes_regression.yaml"  # read through scikit-learn, which Keras did not import
     command = [LAYERCLI, "train", config, "--json", "--set", "train.epochs=2"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
@@ -197,5 +213,5 @@ def test_a_real_process_prints_one_json_document_and_no_chatter(tmp_path):
     assert json.loads(done.stdout)["run"] == "runs/diabetes/1"
     lines = done.stderr.splitlines()
     assert [line.split()[0] for line in lines] == ["Run", "332", "11", "epoch", "1/2", "2/2"]
-    said = done.stdout + done.stderr
-    assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in said]
+    output = done.stdout + done.stderr
+    assert not [word for word in ("I0000", "cuda", "oneDNN", "WARNING:", "Traceback") if word in output]

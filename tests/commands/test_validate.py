@@ -1,4 +1,4 @@
-"""``layercli validate``: many files and folders, for people, programs and GitHub; and what it mends."""
+"""``layercli validate``: files and folders, output formats, and ``--fix``."""
 
 import json
 import os
@@ -19,10 +19,18 @@ BAD = GOOD.replace("units", "unitz")
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = {
-        "a/good.yaml": GOOD, "a/b/bad.yml": BAD, "a/base.yaml": "extends: ../good.yaml\n", "good.yaml": GOOD,
-        "a/other.yaml": "services:\n  web: {model: x}\n", "a/list.yaml": "- 1\n", "a/.hidden/bad.yaml": BAD,
-        "runs/x/1/config.yaml": BAD, "a/runs/1/config.yaml": BAD, "a/broken.yaml": "model: [\n", "empty/x.txt": "",
-    }  # fmt: skip
+        "a/good.yaml": GOOD,
+        "a/b/bad.yml": BAD,
+        "a/base.yaml": "extends: ../good.yaml\n",
+        "good.yaml": GOOD,
+        "a/other.yaml": "services:\n  web: {model: x}\n",
+        "a/list.yaml": "- 1\n",
+        "a/.hidden/bad.yaml": BAD,
+        "runs/x/1/config.yaml": BAD,
+        "a/runs/1/config.yaml": BAD,
+        "a/broken.yaml": "model: [\n",
+        "empty/x.txt": "",
+    }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -30,31 +38,32 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_folder_stands_for_the_configs_in_it():
+def test_folder_checks_its_configs():
     result = invoke("validate", "a", "good.yaml", "a/good.yaml")
     assert result.exit_code == 1
     assert [line.split(":")[0] for line in result.stdout.splitlines() if "error:" in line] == [
-        "a/broken.yaml", "a/b/bad.yml",
-    ]  # fmt: skip
+        "a/broken.yaml",
+        "a/b/bad.yml",
+    ]
     assert result.stdout.splitlines()[-1] == (
-        "5 files checked: 2 errors. 2 other YAML files left out: no `model` in it."
+        "5 files checked: 2 errors. Skipped 2 other YAML files (no `model` or `extends` key)."
     )
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_file_that_is_named_is_always_checked():
+def test_named_file_is_always_checked():
     assert invoke("validate", "a/other.yaml").exit_code == 1
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_folder_without_configs_is_an_error():
+def test_folder_without_configs_is_an_error():
     document = json.loads(invoke("validate", "empty", "good.yaml", "--json").stdout)
     assert [(problem["code"], problem["file"]) for problem in document["problems"]] == [
         ("unreadable-file", "empty")
     ]
 
 
-def test_many_files_are_checked_in_their_order_by_several_processes(folder, monkeypatch):
+def test_many_files_are_checked_in_order_by_several_processes(folder, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     files = []
     for number in range(40):
@@ -77,7 +86,7 @@ def _meet_other_process(_, processes):
     return os.getpid()
 
 
-def test_github_reads_annotations(folder):
+def test_github_annotations(folder):
     (folder / "odd,name.yaml").write_text(GOOD.replace("3}", "'100%'}"))
     lines = invoke("validate", "--format", "github", "odd,name.yaml", "good.yaml").stdout.splitlines()
     assert lines == [
@@ -88,7 +97,7 @@ def test_github_reads_annotations(folder):
 
 
 @pytest.mark.usefixtures("folder")
-def test_json_by_either_name_is_the_same_and_contradictions_are_refused():
+def test_json_option_equals_json_format():
     assert invoke("validate", "a", "--json").stdout == invoke("validate", "a", "--format", "json").stdout
     assert invoke("validate", "a", "--json", "--format", "json").exit_code == 1
     assert invoke("validate", "a", "--json", "--format", "github").exit_code == 2
@@ -98,18 +107,27 @@ def test_json_by_either_name_is_the_same_and_contradictions_are_refused():
 MENDED = {
     "a misspelt argument": ("{type: Dense, unitz: 3}  # keep", "{type: Dense, units: 3}  # keep"),
     "a misspelt type": ("Flaten", "Flatten"),
-    "a misspelt activation": ("{type: Dense, units: 3, activation: 'sofmax'}", "{type: Dense, units: 3, activation: softmax}"),
+    "a misspelt activation": (
+        "{type: Dense, units: 3, activation: 'sofmax'}",
+        "{type: Dense, units: 3, activation: softmax}",
+    ),
     "a number in quotes": ('{type: Dense, units: "3"}', "{type: Dense, units: 3}"),
     "a number with a point": ("{type: Dense, units: 3.0}", "{type: Dense, units: 3}"),
-    "a word for a truth value": ("{type: Dense, units: 3, use_bias: no}", "{type: Dense, units: 3, use_bias: false}"),
+    "a word for a truth value": (
+        "{type: Dense, units: 3, use_bias: no}",
+        "{type: Dense, units: 3, use_bias: false}",
+    ),
     "two on one line": ('{type: Dens, unitz: "3"}', "{type: Dense, units: 3}"),
-    "a name of the wiring": ("{type: Dense, units: 3, inputs: inptu}", "{type: Dense, units: 3, inputs: input}"),
-}  # fmt: skip
+    "a name of the wiring": (
+        "{type: Dense, units: 3, inputs: inptu}",
+        "{type: Dense, units: 3, inputs: input}",
+    ),
+}
 
 
 @pytest.mark.parametrize(("wrong", "right"), MENDED.values(), ids=MENDED)
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_what_is_certain_is_mended_and_every_other_byte_stays(tmp_path, wrong, right, end):
+def test_fix_changes_only_the_reported_values(tmp_path, wrong, right, end):
     text = f"# é 𝄞\n\nmodel:\n  input: [4, 2]\n  layers:\n    - {wrong}\n".replace("\n", end)
     for mark in ("", "\ufeff"):
         path = tmp_path / "c.yaml"
@@ -127,11 +145,11 @@ def test_what_is_certain_is_mended_and_every_other_byte_stays(tmp_path, wrong, r
     "layer",
     [
         "{type: Dense, size: 3}",  # too far from any argument
-        "{type: Dense, units: -3}",  # nobody knows what was meant
+        "{type: Dense, units: -3}",  # ambiguous
         "{type: Dense, units: 3, unitz: 4}",  # both spellings
     ],
 )
-def test_what_is_not_certain_is_left_alone(tmp_path, layer):
+def test_fix_skips_uncertain_values(tmp_path, layer):
     path = tmp_path / "c.yaml"
     path.write_text(GOOD.replace("{type: Dense, units: 3}", layer))
     before = path.read_text()
@@ -141,13 +159,13 @@ def test_what_is_not_certain_is_left_alone(tmp_path, layer):
     assert "(mended)" not in result.stdout
 
 
-def test_a_key_is_mended_though_its_value_is_wrong_too(tmp_path):
+def test_fix_corrects_key_with_invalid_value(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("model: {input: [4, 2], layers: [{type: LSTM, units: 3, return_sequence: 7}]}\n")
     assert "`return_sequences` must be true or false, got 7." in invoke("validate", "--fix", path).stdout
 
 
-def test_a_variable_is_mended_where_it_stands_and_another_file_is_left_alone(tmp_path):
+def test_fix_edits_variables_but_not_other_files(tmp_path):
     (tmp_path / "base.yaml").write_text(BAD)
     path = tmp_path / "c.yaml"
     path.write_text(
@@ -162,19 +180,19 @@ def test_a_variable_is_mended_where_it_stands_and_another_file_is_left_alone(tmp
 
 
 @pytest.mark.usefixtures("folder")
-def test_fix_needs_a_file():
+def test_fix_requires_a_file():
     assert invoke("validate", "--fix", "-", stdin=GOOD).exit_code == 2
     assert invoke("validate", "--fix", "good.yaml", "--set", "seed=1").exit_code == 2
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_nothing_is_mended_where_nothing_is_wrong(path):
+def test_fix_keeps_valid_configs(path):
     before, after = compute_fixes(str(path))
     assert before == after != ""
 
 
-def test_words_cut_at_random_are_never_mended_into_something_worse(tmp_path):
-    """Each word of a config with a letter left out in turn: mended, or as it was; and never with more errors."""
+def test_fix_never_makes_random_typos_worse(tmp_path):
+    """Remove a letter from each word of a config in turn: the fix never adds errors."""
     text = (CONFIGS / "digits_cnn.yaml").read_text()
     path = tmp_path / "c.yaml"
     mended_count = 0
@@ -189,7 +207,7 @@ def test_words_cut_at_random_are_never_mended_into_something_worse(tmp_path):
 
 
 @pytest.mark.parametrize(("config", "code"), [("digits_dense.yaml", 0), ("../docs/broken.yaml", 1)])
-def test_a_reader_that_goes_away_changes_no_exit_code(config, code):
+def test_closed_pipe_keeps_exit_code(config, code):
     arguments = [LAYERCLI, "validate", CONFIGS / config]
     reader, writer = os.pipe()
     os.close(reader)

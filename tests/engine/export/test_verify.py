@@ -200,5 +200,5 @@ def test_missing_package_is_reported(monkeypatch):
         preflight.require_export_packages("onnx")
     [problem] = refused.value.problems
     assert problem.code == "missing-package"
-    assert problem.message == "This format needs tf2onnx, which is not installed."
+    assert problem.message == "tf2onnx must be installed for the onnx format."
     assert problem.hint == "Install it: `pip install 'layercli[onnx]'`."

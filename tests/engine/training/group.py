@@ -17,8 +17,7 @@ def main() -> None:
     runtime.cluster = runtime.Cluster(rank, size)
     from layercli.check import check_config, require_valid
     from layercli.distribution.run_paths import copy_run
-    from layercli.workflows.resume import resume_run
-    from layercli.workflows.resume_check import open_for_resume
+    from layercli.workflows.resume import open_for_resume, resume_run
     from layercli.workflows.signals import TrainingInterruptedError
     from layercli.workflows.train import train_new_run
 

@@ -1,4 +1,4 @@
-"""What happens to a training when numbers, disks and files go wrong: it ends with a clear error, and nothing is lost."""
+"""Trainings with NaN values, full disks and damaged files: a clear error and no data loss."""
 
 import json
 import math
@@ -20,10 +20,10 @@ from tests.running import invoke, line_of, problems, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 HUGE = "train.optimizer={type: SGD, learning_rate: {type: PiecewiseConstantDecay, boundaries: [6], values: [0.02, 1e38]}}"
-"""Learns for two epochs, and is thrown out of all bounds in the third."""
+"""Learns for two epochs and diverges in the third."""
 
 
-def told(result):
+def read_problem(result):
     (problem,) = json.loads(result.stdout)["problems"]
     return problem
 
@@ -45,8 +45,8 @@ def diverged(iris, tmp_path):
     return run
 
 
-def test_the_last_checkpoint_before_a_loss_that_is_no_number_stands_and_is_named(diverged):
-    problem = told(diverged.result)
+def test_last_checkpoint_before_nan_loss_is_kept_and_named(diverged):
+    problem = read_problem(diverged.result)
     assert problem["message"] == (
         "Training stopped: the loss became nan in epoch 3. The last valid checkpoint is from the end of epoch 2."
     )
@@ -57,7 +57,7 @@ def test_the_last_checkpoint_before_a_loss_that_is_no_number_stands_and_is_named
     assert all(np.isfinite(array).all() for array in kept.arrays.values())
 
 
-def test_from_there_it_goes_on_with_a_lower_rate(diverged):
+def test_resume_after_nan_with_lower_learning_rate(diverged):
     rate = "train.optimizer.learning_rate=0.01"
     result = invoke("train", "--resume", diverged.path, "--json", "--allow-changes", "--set", rate)
     assert result.exit_code == 0, result.output
@@ -66,12 +66,12 @@ def test_from_there_it_goes_on_with_a_lower_rate(diverged):
     assert all(map(math.isfinite, summary["history"]["loss"]))
 
 
-def test_without_a_checkpoint_before_it_none_is_promised(iris, tmp_path):
+def test_nan_loss_without_checkpoint_names_none(iris, tmp_path):
     run = train(iris, tmp_path / "run", "--set", HUGE.replace("[6]", "[0]"))
-    assert told(run.result)["message"] == "Training stopped: the loss became inf in epoch 1."
+    assert read_problem(run.result)["message"] == "The loss became inf in epoch 1; training stopped."
 
 
-def test_weights_that_the_last_step_made_infinite_are_no_model(tmp_path):
+def test_infinite_weights_are_not_saved_as_model(tmp_path):
     data = {"type": "sklearn", "dataset": "diabetes"}
     section = {
         "batch_size": 442,
@@ -84,11 +84,11 @@ def test_weights_that_the_last_step_made_infinite_are_no_model(tmp_path):
     config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=data, train=section)
     run = train(config, tmp_path / "run")
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
-    assert told(run.result)["message"] == "Weights became NaN or infinite in the last steps."
+    assert read_problem(run.result)["message"] == "The last steps made weights that are no numbers."
     assert not (run.path / "model.keras").exists()
 
 
-def test_what_is_summed_up_for_the_next_weights_must_be_numbers_too():
+def test_accumulated_gradients_must_be_finite():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(gradient_accumulation_steps=4), "mse")
     model.optimizer.build(model.trainable_variables)
@@ -101,7 +101,7 @@ def test_what_is_summed_up_for_the_next_weights_must_be_numbers_too():
 CAREFUL = "def call(self, inputs):\n    return inputs"
 
 
-def test_a_layer_of_the_users_own_hides_neither_a_nan_nor_a_signal(tmp_path, layer_file, monkeypatch):
+def test_custom_layer_hides_neither_nan_nor_signal(tmp_path, layer_file, monkeypatch):
     config = write_config(tmp_path, [{"type": layer_file(CAREFUL)}, HEAD])
     args = ("--trust", "--set", HUGE.replace("[6]", "[1]"), "--set", "train.epochs=4")
     assert problems(train(config, tmp_path / "nan", *args).result) == [
@@ -115,12 +115,12 @@ def test_a_layer_of_the_users_own_hides_neither_a_nan_nor_a_signal(tmp_path, lay
 
     monkeypatch.setattr(DivergenceGuard, "on_train_batch_end", on_train_batch_end)
     result = train(config, tmp_path / "run", "--trust").result
-    assert (result.exit_code, told(result)["code"]) == (143, "interrupted")
+    assert (result.exit_code, read_problem(result)["code"]) == (143, "interrupted")
 
 
 @pytest.fixture
 def validated(monkeypatch):
-    """Lets each validation find the next of some losses, and the last one from then on."""
+    """Make each validation return the next of these losses, and the last one after that."""
 
     def validated(*losses):
         left = list(losses)
@@ -138,7 +138,7 @@ STOPPING = (
 )
 
 
-def test_a_nan_is_never_the_best_and_pins_nothing(iris, tmp_path, validated):
+def test_nan_is_never_the_best_epoch(iris, tmp_path, validated):
     validated(math.nan, 3.0, math.nan, 2.0, 2.5)
     args = ("--set", STOPPING, "--set", "train.epochs=9", "--set", "data.split={validation: 0.2}")
     run = train(iris, tmp_path / "run", *args)
@@ -147,7 +147,7 @@ def test_a_nan_is_never_the_best_and_pins_nothing(iris, tmp_path, validated):
     assert run.summary["history"]["val_loss"][:5] == [None, 3.0, None, 2.0, 2.5]
 
 
-def test_where_all_are_nan_training_stops_when_patience_ends(iris, tmp_path, validated):
+def test_all_nan_metric_stops_after_patience(iris, tmp_path, validated):
     validated(math.nan)
     args = ("--set", STOPPING, "--set", "train.epochs=9", "--set", "data.split={validation: 0.2}")
     run = train(iris, tmp_path / "run", *args)
@@ -157,19 +157,24 @@ def test_where_all_are_nan_training_stops_when_patience_ends(iris, tmp_path, val
     assert shown.exit_code == 0, shown.output
 
 
-def test_where_every_checkpoint_is_damaged_training_begins_again_and_says_so(iris, tmp_path):
+def test_training_restarts_if_all_checkpoints_are_damaged(iris, tmp_path):
     whole = train(iris, tmp_path / "whole", "--set", "train.epochs=3")
     run = train(iris, tmp_path / "run")
     for kept in (run.path / "checkpoints").glob("0*"):
         (kept / "arrays.npz").unlink()
     result = invoke("train", "--resume", run.path, "--json", "--set", "train.epochs=3")
-    assert result.stderr.count("there is none before it, so training begins again. [damaged-checkpoint]") >= 1
+    assert (
+        result.stderr.count(
+            "there is no previous checkpoint, so training restarts from scratch. [damaged-checkpoint]"
+        )
+        >= 1
+    )
     assert json.loads(result.stdout)["history"] == whole.summary["history"]
 
 
 @pytest.fixture
 def disk(tmp_path):
-    """Mounts a disk of so many KiB, for who may mount; ``disk(size)`` again makes it larger."""
+    """Mount a disk of this size in KiB if permitted; call ``disk(size)`` again to enlarge it."""
     place = tmp_path / "disk"
     place.mkdir()
 
@@ -193,29 +198,30 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("kibibytes", [8, 60, 140, 200])
-def test_a_disk_that_is_really_full_ends_training_with_a_clear_error_and_nothing_is_lost(
-    kibibytes, disk, tmp_path
-):
+def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, tmp_path):
     config = write("dense", tmp_path, checkpoints={"steps": 3, "keep": 50})
     alone = train(config, tmp_path / "alone")
     run = disk(kibibytes) / "run"
     result = train(config, run).result
     assert problems(result) == [("cannot-write", None)]
-    assert told(result)["message"].startswith("The disk is full")
+    assert read_problem(result)["message"].startswith("The disk is full")
     disk(64_000)
     if run.exists():
-        assert told(result)["hint"] == f"Make room; then go on with `layercli train --resume {run}`."
+        assert (
+            read_problem(result)["hint"]
+            == f"Free disk space; then resume with `layercli train --resume {run}`."
+        )
         again = invoke("train", "--resume", run, "--json")
         assert again.exit_code == 0, again.output
     else:
-        assert told(result)["hint"] == "Make room; then train again."
+        assert read_problem(result)["hint"] == "Free disk space; then train again."
         assert train(config, run).result.exit_code == 0
     assert_same(outcome(run), outcome(alone.path))
 
 
 @pytest.fixture
 def read_only():
-    """Makes a directory read-only from now on, for who may mount."""
+    """Make a directory read-only if mounting is permitted."""
     places = []
 
     def read_only(place):
@@ -230,7 +236,7 @@ def read_only():
 
 
 def spoiled(monkeypatch, spoil):
-    """Spoils the disk when the third checkpoint is to be written."""
+    """Damage the disk when the third checkpoint is written."""
     save, left = np.savez, [2]
 
     def savez(file, **arrays):
@@ -242,9 +248,7 @@ def spoiled(monkeypatch, spoil):
     monkeypatch.setattr(np, "savez", savez)
 
 
-def test_a_run_directory_that_becomes_read_only_ends_training_and_the_checkpoints_stand(
-    read_only, tmp_path, monkeypatch
-):
+def test_read_only_run_directory_keeps_checkpoints(read_only, tmp_path, monkeypatch):
     config = write("dense", tmp_path)
     alone = train(config, tmp_path / "alone")
     run = tmp_path / "run"
@@ -258,18 +262,18 @@ def test_a_run_directory_that_becomes_read_only_ends_training_and_the_checkpoint
     monkeypatch.setattr(CheckpointDirectory, "save", save)
     result = train(config, run).result
     assert problems(result) == [("cannot-write", None)]
-    assert "Read-only file system" in told(result)["message"]
+    assert "Read-only file system" in read_problem(result)["message"]
     assert len(list(run.glob("checkpoints/0*"))) == 3
     monkeypatch.undo()
     result = invoke("train", "--resume", run, "--json")
     assert problems(result) == [("run-in-use", None)]
-    assert told(result)["message"] == "The run directory cannot be written: Read-only file system."
+    assert read_problem(result)["message"] == "The run directory cannot be written: Read-only file system."
     subprocess.run(["umount", run], check=True)
     assert invoke("train", "--resume", run).exit_code == 0
     assert_same(outcome(run), outcome(alone.path))
 
 
-def test_a_file_that_may_not_grow_ends_training_as_a_full_disk_does(tmp_path, monkeypatch):
+def test_file_size_limit_acts_like_full_disk(tmp_path, monkeypatch):
     config = write("dense", tmp_path)
     alone = train(config, tmp_path / "alone")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""A training that goes on under another config, where that is allowed: what is kept, and what the config says now."""
+"""Resume with a changed config: which state is kept, and which values are new."""
 
 import json
 
@@ -16,8 +16,8 @@ CALLBACKS = (
 
 
 @pytest.fixture
-def begun(iris, tmp_path):
-    """Four epochs; a callback halves the rate of 0.02 after each but the first."""
+def started_run(iris, tmp_path):
+    """Four epochs; a callback halves the learning rate of 0.02 after each epoch except the first."""
     return train(
         iris,
         tmp_path / "run",
@@ -30,8 +30,8 @@ def begun(iris, tmp_path):
     ).path
 
 
-def go_on(run, *changes):
-    """The messages and the checkpoint of one epoch more."""
+def resume_with(run, *changes):
+    """Train one more epoch. Return the messages and the checkpoint."""
     options = [word for change in ("train.epochs=5", *changes) for word in ("--set", change)]
     result = invoke("train", "--resume", run, "--allow-changes", "--json", *options)
     assert result.exit_code == 0, result.output
@@ -44,61 +44,61 @@ def rates(summary):
     return [round(rate, 6) for rate in summary["history"]["learning_rate"]]
 
 
-def test_a_rate_that_a_callback_reached_is_kept_where_the_config_says_no_other(begun):
-    said, names, summary = go_on(begun, "train.optimizer.beta_1=0.8")
+def test_learning_rate_of_callback_is_kept_if_config_is_unchanged(started_run):
+    messages, names, summary = resume_with(started_run, "train.optimizer.beta_1=0.8")
     assert rates(summary) == [0.02, 0.02, 0.01, 0.005, 0.0025]
     assert names["iteration#0"] == 15
-    assert "Changed: `train.optimizer.beta_1` is 0.8; the run was begun with 0.9." in said
+    assert "Changed: `train.optimizer.beta_1` is 0.8, but the run started with 0.9." in messages
     assert (
-        "Kept: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
-        in said
+        "Taken over: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
+        in messages
     )
 
 
-def test_another_rate_of_the_config_is_the_new_rate_and_the_rest_of_the_optimizer_is_kept(begun):
-    said, names, summary = go_on(begun, "train.optimizer.learning_rate=0.3")
+def test_changed_learning_rate_keeps_optimizer_state(started_run):
+    messages, names, summary = resume_with(started_run, "train.optimizer.learning_rate=0.3")
     assert rates(summary)[-1] == 0.3
     assert names["iteration#0"] == 15
-    kept = "Kept: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Reset: the learning rate 0.3."
-    assert kept in said
-    again = json.loads((begun / "manifest.json").read_text())["resumed"][-1]
-    assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3; the run was begun with 0.02."]
+    kept = "Taken over: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Anew: the learning rate 0.3."
+    assert kept in messages
+    again = json.loads((started_run / "manifest.json").read_text())["resumed"][-1]
+    assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3, but the run started with 0.02."]
 
 
-def test_a_schedule_instead_of_a_number_goes_on_at_the_step_that_was_reached(begun):
+def test_new_schedule_starts_at_current_step(started_run):
     schedule = "{type: PiecewiseConstantDecay, boundaries: [11], values: [0.5, 0.001]}"
-    said, names, _ = go_on(begun, f"train.optimizer.learning_rate={schedule}", "train.callbacks=[]")
-    assert "Reset: the learning rate PiecewiseConstantDecay." in said
+    messages, names, _ = resume_with(
+        started_run, f"train.optimizer.learning_rate={schedule}", "train.callbacks=[]"
+    )
+    assert "Anew: the learning rate PiecewiseConstantDecay." in messages
     assert names["iteration#0"] == 15
     assert "learning_rate#0" not in names
 
 
-def test_another_optimizer_begins_anew(begun):
-    said, names, _ = go_on(begun, "train.optimizer={type: SGD, learning_rate: 0.1}")
+def test_changed_optimizer_starts_from_scratch(started_run):
+    messages, names, _ = resume_with(started_run, "train.optimizer={type: SGD, learning_rate: 0.1}")
     assert names["iteration#0"] == 3
-    assert "Reset: the optimizer SGD, the learning rate 0.1." in said
+    assert "Anew: the optimizer SGD, the learning rate 0.1." in messages
 
 
-def test_a_callback_that_was_added_begins_anew_and_another_keeps_its_memory(begun):
+def test_added_callback_starts_fresh_and_existing_keeps_state(started_run):
     stop = "{type: EarlyStopping, monitor: loss, patience: 9}"
     plateau = CALLBACKS.partition("[")[2][:-1].replace("factor: 0.5", "factor: 0.1")
-    said, _, summary = go_on(begun, f"train.callbacks=[{stop}, {plateau}]")
-    assert "the learning rate, ReduceLROnPlateau. Reset: EarlyStopping." in said
+    messages, _, summary = resume_with(started_run, f"train.callbacks=[{stop}, {plateau}]")
+    assert "the learning rate, ReduceLROnPlateau. Anew: EarlyStopping." in messages
     assert rates(summary)[-1] == 0.0025
-    kept, _ = CheckpointDirectory(begun).read_latest()
+    kept, _ = CheckpointDirectory(started_run).read_latest()
     assert kept.state["callbacks"][0]["wait"] == 0
 
 
-def test_metrics_may_be_others(begun):
-    said, _, summary = go_on(begun, "train.metrics=[]")
-    assert "Reset: metrics of the current epoch." in said
+def test_metrics_can_change(started_run):
+    messages, _, summary = resume_with(started_run, "train.metrics=[]")
+    assert "Anew: what is measured of the running epoch." in messages
     assert list(summary["test"]) == ["loss"]
 
 
 @pytest.mark.parametrize(("batch_size", "step"), [(8, 8), (64, 1), (100, 0)])
-def test_inside_an_epoch_another_batch_size_goes_on_at_the_examples_that_are_not_done(
-    tmp_path, batch_size, step, monkeypatch
-):
+def test_changed_batch_size_continues_at_remaining_examples(tmp_path, batch_size, step, monkeypatch):
     config = tmp_path / "c.yaml"
     config.write_text(IRIS)
     at_block(monkeypatch, 2, interrupt)
@@ -106,12 +106,12 @@ def test_inside_an_epoch_another_batch_size_goes_on_at_the_examples_that_are_not
     train(config, tmp_path / "run", *(word for one in sets for word in ("--set", one)))
     monkeypatch.undo()
     assert CheckpointDirectory(tmp_path / "run").read_latest()[0].step == 2
-    _, _, summary = go_on(tmp_path / "run", f"train.batch_size={batch_size}")
+    _, _, summary = resume_with(tmp_path / "run", f"train.batch_size={batch_size}")
     assert summary["resumed_from"] == {"epoch": 0, "step": step}
     assert np.isfinite(summary["history"]["loss"]).all()
 
 
-def test_callbacks_hand_their_memory_on_once_to_one_of_their_type_that_watches_the_same():
+def test_resumed_callback_inherits_state_by_type_and_monitor():
     section = {"optimizer": {"type": "SGD", "learning_rate": 1}, "batch_size": 1}
     section |= dict.fromkeys(("loss", "loss_weights", "metrics", "weighted_metrics"))
 

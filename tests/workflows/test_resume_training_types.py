@@ -1,4 +1,4 @@
-"""What a config may say of training is resumed exactly: each is killed inside an epoch, and goes on."""
+"""Every optimizer, schedule and callback resumes exactly after a kill inside an epoch."""
 
 import pytest
 import yaml
@@ -16,11 +16,18 @@ SCHEDULED = {
     "CosineDecay": {"initial_learning_rate": 0.0, "warmup_target": 0.1, "warmup_steps": 4, "decay_steps": 9},
     "CosineDecayRestarts": {"initial_learning_rate": 0.1, "first_decay_steps": 3},
 }
-SAID = {
-    **{f"schedule {name}": {"optimizer": {"type": "SGD", "momentum": 0.9, "learning_rate": {"type": name, **given}}}
-       for name, given in SCHEDULED.items()},
-    **{f"optimizer {name}": {"optimizer": {"type": name, "learning_rate": 0.01}}
-       for name in OPTIMIZERS.names if name not in ("SGD", "LossScaleOptimizer")},
+CASES = {
+    **{
+        f"schedule {name}": {
+            "optimizer": {"type": "SGD", "momentum": 0.9, "learning_rate": {"type": name, **schedule}}
+        }
+        for name, schedule in SCHEDULED.items()
+    },
+    **{
+        f"optimizer {name}": {"optimizer": {"type": name, "learning_rate": 0.01}}
+        for name in OPTIMIZERS.names
+        if name not in ("SGD", "LossScaleOptimizer")
+    },
     "clipnorm, weight_decay": {"optimizer": {"type": "AdamW", "clipnorm": 0.1, "weight_decay": 0.01}},
     "clipvalue, amsgrad": {"optimizer": {"type": "Adam", "clipvalue": 0.1, "amsgrad": True}},
     "global_clipnorm, nesterov": {
@@ -47,25 +54,29 @@ SAID = {
         "callbacks": [{"type": "ReduceLROnPlateau", "patience": 1, "min_delta": 9}, "TerminateOnNaN"]
     },
     "TensorBoard": {"callbacks": [{"type": "TensorBoard", "update_freq": 2}]},
-}  # fmt: skip
+}
 
 
-def test_every_schedule_and_callback_is_among_them():
+def test_all_schedules_and_callbacks_are_covered():
     assert set(SCHEDULED) == {SCHEDULES.load(name).type_name() for name in SCHEDULES.names}
-    said = yaml.safe_dump(list(SAID.values()))
-    apart = {"MLflow"}  # is told of a resumed training as of a run of its own
-    assert [name for name in CALLBACKS.names if name not in said] == sorted(apart)
+    case = yaml.safe_dump(list(CASES.values()))
+    apart = {"MLflow"}  # records a resumed training as a separate run
+    assert [name for name in CALLBACKS.names if name not in case] == sorted(apart)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("said", SAID)
-def test_it_is_resumed_to_the_bit(said, tmp_path, monkeypatch):
+@pytest.mark.parametrize("case", CASES)
+def test_resume_is_bit_exact(case, tmp_path, monkeypatch):
     document = yaml.safe_load(IRIS)
-    section = dict(SAID[said])
+    section = dict(CASES[case])
     document["model"]["dtype"] = section.pop("dtype", None)
     document["train"] |= {
-        "epochs": 3, "batch_size": 16, "execution": {"steps_per_execution": 2}, "checkpoints": {"steps": 2}, **section
-    }  # fmt: skip
+        "epochs": 3,
+        "batch_size": 16,
+        "execution": {"steps_per_execution": 2},
+        "checkpoints": {"steps": 2},
+        **section,
+    }
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(document))
     alone = train(config, tmp_path / "alone")

@@ -1,4 +1,4 @@
-"""Real processes, real signals: what a training that was ended comes to. LAYERCLI_KILLS says how often it is killed."""
+"""Signals to real training processes. LAYERCLI_KILLS is the number of kills."""
 
 import json
 import os
@@ -14,19 +14,23 @@ from tests.running import LAYERCLI
 
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "6"))
 LONG = {"epochs": 30, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
-"""So much to do that a kill comes in the middle of it."""
+"""A training long enough to be killed in the middle."""
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def start(directory, *args):
     return subprocess.Popen(
         [LAYERCLI, "train", *map(str, args)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory, env=ENVIRONMENT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=directory,
+        env=ENVIRONMENT,
+    )
 
 
 def trained(run, directory, *args):
-    """Goes on with a run, or begins it, to its end."""
+    """Start or resume a run and train to its end."""
     process = start(directory, *args)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
@@ -45,7 +49,7 @@ def checkpoints(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STACKS)
-def test_a_training_that_is_killed_again_and_again_ends_as_one_left_alone(kind, tmp_path):
+def test_repeatedly_killed_training_matches_uninterrupted(kind, tmp_path):
     config = write(kind, tmp_path, **LONG)
     expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
     run = tmp_path / "killed"
@@ -55,8 +59,8 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_left_alone(kind, 
     share = -(-KILLS // len(STACKS))
     while killed < share and rounds < 4 * share:
         rounds += 1
-        begun = (run / "manifest.json").exists()
-        args = ("--resume", run) if begun else (config, "--run-dir", run)
+        has_started = (run / "manifest.json").exists()
+        args = ("--resume", run) if has_started else (config, "--run-dir", run)
         process = start(tmp_path, *args)
         before = len(checkpoints(run)) and max(path.name for path in checkpoints(run))
         wait_for(lambda: max([path.name for path in checkpoints(run)], default=0) != before, process)  # noqa: B023
@@ -76,7 +80,7 @@ def test_a_training_that_is_killed_again_and_again_ends_as_one_left_alone(kind, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_training_between_two_steps_and_it_goes_on_as_if_left_alone(sent, code, tmp_path):
+def test_signal_stops_between_steps_and_resume_matches(sent, code, tmp_path):
     config = write("dense", tmp_path, **LONG)
     expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
     process = start(tmp_path, config, "--run-dir", "run", "--json")
@@ -89,15 +93,15 @@ def test_a_signal_ends_a_training_between_two_steps_and_it_goes_on_as_if_left_al
     document = json.loads(stdout)
     (problem,) = document["problems"]
     assert (document["ok"], problem["code"]) == (False, "interrupted")
-    assert problem["message"].endswith("; nothing is lost.")
-    assert problem["hint"] == "Go on with `layercli train --resume run`."
+    assert problem["message"].endswith("; progress was saved.")
+    assert problem["hint"] == "Resume with `layercli train --resume run`."
     assert not (run / "model.keras").exists()
     assert_same(trained(run, tmp_path, "--resume", "run"), expected)
 
 
 @pytest.mark.slow
-def test_a_second_ctrl_c_stops_at_once(tmp_path):
-    """The step hangs, so that nothing but the second signal can end it."""
+def test_second_ctrl_c_stops_immediately(tmp_path):
+    """A step hangs, so that only the second signal can end it."""
     (tmp_path / "hang.py").write_text(
         "import time\n\nimport keras\nimport tensorflow as tf\n\n\n"
         "class Hang(keras.layers.Layer):\n"
@@ -106,9 +110,9 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
         "            open('hanging', 'w').close()\n"
         "            time.sleep(600)\n"
         "            return x\n\n"
-        "        given = tf.numpy_function(wait, [inputs], inputs.dtype)\n"
-        "        given.set_shape(inputs.shape)\n"
-        "        return given\n\n"
+        "        outputs = tf.numpy_function(wait, [inputs], inputs.dtype)\n"
+        "        outputs.set_shape(inputs.shape)\n"
+        "        return outputs\n\n"
         "    def compute_output_spec(self, inputs):\n"
         "        return keras.KerasTensor(inputs.shape, inputs.dtype)\n"
     )
@@ -128,7 +132,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_process_on_the_same_run_is_refused_and_the_first_goes_on(tmp_path):
+def test_second_process_on_same_run_is_rejected(tmp_path):
     config = write("dense", tmp_path, **LONG)
     first = start(tmp_path, config, "--run-dir", "run")
     wait_for(lambda: checkpoints(tmp_path / "run"), first)

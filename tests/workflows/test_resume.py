@@ -1,4 +1,4 @@
-"""A training that was interrupted and resumed ends with the same weights and history as one left alone, bit for bit."""
+"""A resumed training ends with the same weights and history as an uninterrupted one, bit for bit."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from tests.running import invoke, line_of, problems, train
 
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory):
-    """Configs, and what trainings that were left alone have come to."""
+    """Configs, and the results of their uninterrupted trainings."""
     found = {}
 
     def alone(kind):
@@ -39,7 +39,7 @@ def resume(run, *args):
 
 @pytest.fixture
 def kill_at(monkeypatch):
-    """Ends the training in the n-th block of steps from now on (from 0), after Keras has run it."""
+    """End the training in the n-th block of steps from now (from 0), after Keras has run it."""
 
     def kill_at(block):
         at_block(monkeypatch, block, kill)
@@ -49,13 +49,13 @@ def kill_at(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", STACKS)
-def test_a_resumed_training_ends_as_one_left_alone(kind, alone, tmp_path, kill_at, monkeypatch):
+def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, kill_at, monkeypatch):
     config, expected = alone(kind)
     moments = random.Random(kind)
     kill_at(moments.randrange(2, 30))
     with pytest.raises(Killed):
         train(config, tmp_path / "run")
-    kill_at(moments.randrange(1, 6))  # and once more, soon after
+    kill_at(moments.randrange(1, 6))  # and again, soon after
     with pytest.raises(Killed):
         resume(tmp_path / "run")
     monkeypatch.undo()
@@ -68,22 +68,20 @@ def test_a_resumed_training_ends_as_one_left_alone(kind, alone, tmp_path, kill_a
     assert len(manifest["resumed"]) == 2
 
 
-def test_a_finished_run_says_so_and_more_epochs_go_on_from_its_end(tmp_path):
+def test_finished_run_trains_further_only_with_more_epochs(tmp_path):
     config = write("lstm", tmp_path, callbacks=[])
     whole = train(config, tmp_path / "whole")
     run = train(config, tmp_path / "run", "--set", "train.epochs=2")
-    said = resume(run.path)
-    assert (said.exit_code, json.loads(said.stdout)) == (0, run.summary)
-    assert f"Run {run.path} is finished" in said.stderr
+    result = resume(run.path)
+    assert (result.exit_code, json.loads(result.stdout)) == (0, run.summary)
+    assert f"Run {run.path} is finished" in result.stderr
     more = resume(run.path, "--set", "train.epochs=4")
     assert json.loads(more.stdout)["resumed_from"] == {"epoch": 2, "step": 0}
     assert_same(outcome(run.path), outcome(whole.path))
     assert "epochs: 4" in (run.path / "config.yaml").read_text()
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
-    alone, tmp_path, kill_at, monkeypatch
-):
+def test_run_killed_before_first_checkpoint_restarts(alone, tmp_path, kill_at, monkeypatch):
     config, expected = alone("dense")
     kill_at(0)
     with pytest.raises(Killed):
@@ -93,7 +91,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_a_run_that_was_killed_after_its_last_step_is_only_completed(alone, tmp_path, monkeypatch):
+def test_run_killed_after_last_step_is_completed(alone, tmp_path, monkeypatch):
     config, expected = alone("dense")
 
     def save(self, path):  # noqa: ARG001
@@ -107,9 +105,7 @@ def test_a_run_that_was_killed_after_its_last_step_is_only_completed(alone, tmp_
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_a_full_disk_ends_training_with_a_clear_error_and_the_checkpoint_before_it_stands(
-    alone, tmp_path, monkeypatch
-):
+def test_full_disk_stops_training_and_keeps_checkpoint(alone, tmp_path, monkeypatch):
     config, expected = alone("conv")
     save, left = np.savez, [4]
 
@@ -125,7 +121,7 @@ def test_a_full_disk_ends_training_with_a_clear_error_and_the_checkpoint_before_
     assert problems(run.result) == [("cannot-write", None)]
     (problem,) = json.loads(run.result.stdout)["problems"]
     assert problem["message"].startswith("The disk is full (")
-    assert problem["hint"] == f"Make room; then go on with `layercli train --resume {run.path}`."
+    assert problem["hint"] == f"Free disk space; then resume with `layercli train --resume {run.path}`."
     monkeypatch.undo()
     kept = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert kept == [".lock", "000000-000000006", "000000-000000009", "000001-000000002"]
@@ -133,7 +129,7 @@ def test_a_full_disk_ends_training_with_a_clear_error_and_the_checkpoint_before_
     assert_same(outcome(run.path), expected)
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(alone, tmp_path, kill_at, monkeypatch):
+def test_damaged_checkpoint_falls_back_to_previous_with_warning(alone, tmp_path, kill_at, monkeypatch):
     config, expected = alone("dense")
     kill_at(15)
     with pytest.raises(Killed):
@@ -147,12 +143,14 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(alone, tm
     result = resume(tmp_path / "run")
     epoch, step = (int(part) for part in before.name.split("-"))
     assert json.loads(result.stdout)["resumed_from"] == {"epoch": epoch, "step": step}
-    told = f"The checkpoint {last.name} is damaged (arrays.npz changed since); the one before it is used."
-    assert told in result.stderr
+    warning = (
+        f"The checkpoint {last.name} is damaged (arrays.npz changed since); the previous checkpoint is used."
+    )
+    assert warning in result.stderr
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_a_resume_under_another_config_file_or_version_names_all_that_differs(alone, tmp_path):
+def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
     config, _ = alone("dense")
     run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
     manifest = json.loads((run / "manifest.json").read_text())
@@ -163,23 +161,23 @@ def test_a_resume_under_another_config_file_or_version_names_all_that_differs(al
     changes = ("--set", "train.epochs=2", "--set", "train.batch_size=16", "--set", "model.layers[1].units=8")
     result = resume(run, *changes)
     assert problems(result) == [("resume-differs", None)] * 4
-    said = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
-    assert said == [
-        "config.yaml is not the file with which the run was begun.",
-        f"The run was begun with keras 3.0.0; this is keras {keras.__version__}.",
-        "`model.layers[1].units` is 8; the run was begun with 16.",
-        "`train.batch_size` is 16; the run was begun with 32.",
+    messages = [problem["message"] for problem in json.loads(result.stdout)["problems"]]
+    assert messages == [
+        "config.yaml changed since the run started.",
+        f"The run started with keras 3.0.0, but keras {keras.__version__} is installed.",
+        "`model.layers[1].units` is 8, but the run started with 16.",
+        "`train.batch_size` is 16, but the run started with 32.",
     ]
     result = resume(run, "--allow-changes", *changes)
     assert problems(result) == [("resume-differs", line_of(run / "config.yaml", "model:"))]
     (problem,) = json.loads(result.stdout)["problems"]
     assert problem["message"] == (
-        "The checkpoint is of another model: dense/kernel is of shape (64, 8), and was of shape (64, 16)."
+        "The checkpoint is from a different model: dense/kernel is of shape (64, 8), and was of shape (64, 16)."
     )
     assert resume(run, "--allow-changes", *changes[:4]).exit_code == 0
 
 
-def test_the_config_of_a_run_may_be_named_again_where_it_is_the_same(alone, tmp_path):
+def test_resume_accepts_identical_config(alone, tmp_path):
     config, _ = alone("dense")
     run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
     assert invoke("train", config, "--resume", run, "--set", "train.epochs=1").exit_code == 0
@@ -187,7 +185,7 @@ def test_the_config_of_a_run_may_be_named_again_where_it_is_the_same(alone, tmp_
     assert invoke("train", other, "--resume", run).exit_code == 1
 
 
-def test_other_data_are_refused(tmp_path):
+def test_changed_data_is_rejected(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.arange(80.0).reshape(40, 2), y=np.arange(40) % 10)
     config = write("dense", tmp_path)
     data = f"data={{type: npz, path: {tmp_path}/d.npz, features: x, target: y}}"
@@ -201,23 +199,23 @@ def test_other_data_are_refused(tmp_path):
         "--set",
         "train.epochs=1",
     )
-    begun = train(config, tmp_path / "run", *flat)
-    assert begun.result.exit_code == 0, begun.result.output
-    run = begun.path
+    started = train(config, tmp_path / "run", *flat)
+    assert started.result.exit_code == 0, started.result.output
+    run = started.path
     np.savez(tmp_path / "d.npz", x=np.arange(80.0).reshape(40, 2) + 1, y=np.arange(40) % 10)
     result = resume(run, "--set", "train.epochs=2")
     assert [code for code, _ in problems(result)] == ["resume-differs"]
-    assert "The data are not those with which the run was begun" in result.stdout
+    assert "The data changed since the run started" in result.stdout
     assert resume(run, "--set", "train.epochs=2", "--allow-changes").exit_code == 0
 
 
-def test_what_is_no_run_cannot_be_resumed(tmp_path):
+def test_non_run_cannot_be_resumed(tmp_path):
     assert problems(resume(tmp_path)) == [("run-directory", None)]
     assert invoke("train").exit_code == 2
     assert invoke("train", "--resume", tmp_path, "--run-dir", tmp_path).exit_code == 2
 
 
-def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
+def test_run_directory_is_locked(alone, tmp_path):
     from layercli.runs.lock import lock_run
 
     config, _ = alone("dense")
@@ -227,7 +225,7 @@ def test_a_run_directory_is_one_process_s_alone(alone, tmp_path):
     assert resume(run, "--set", "train.epochs=2").exit_code == 0
 
 
-def test_every_callback_s_memory_is_kept_or_known_to_be_none():
+def test_callback_state_is_kept_or_known_to_be_absent():
     assert set(snapshot.CALLBACK_STATE_ATTRIBUTES) >= {
         CALLBACKS.load(name).type_name() for name in CALLBACKS.names
     }
@@ -243,18 +241,18 @@ def test_every_callback_s_memory_is_kept_or_known_to_be_none():
     ],
     ids=lambda layer: f"{layer.name}",
 )
-def test_a_layer_that_learned_words_knows_them_again(layer):
+def test_vocabulary_is_restored(layer):
     words = np.array(["one two", "two", "three", "é\u2028x"], dtype=object)
     layer.adapt(keras.ops.convert_to_tensor(words, dtype="string"))
     again = type(layer).from_config(layer.get_config() | {"vocabulary": None})
     learned = json.loads(json.dumps(snapshot._layer_state(layer)))
     snapshot.restore_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
-    given = keras.ops.convert_to_tensor(words, dtype="string")
-    np.testing.assert_array_equal(np.asarray(layer(given)), np.asarray(again(given)))
+    inputs = keras.ops.convert_to_tensor(words, dtype="string")
+    np.testing.assert_array_equal(np.asarray(layer(inputs)), np.asarray(again(inputs)))
     assert again.get_vocabulary() == layer.get_vocabulary()
 
 
-def test_numbers_that_layers_learned_are_known_again():
+def test_adapted_values_are_restored():
     numbers = np.random.default_rng(0).normal(3, 2, (50, 2)).astype("float32")
     for layer in (keras.layers.Normalization(), keras.layers.Discretization(num_bins=4)):
         again = type(layer).from_config(layer.get_config())

@@ -1,4 +1,4 @@
-"""Everything before ``build`` runs without a framework; nothing is imported before it is used."""
+"""Commands that do not build a model load no framework; modules are imported on first use."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def run(*arguments, code=0):
 
 
 def modules_after(code):
-    """Top-level packages that a fresh interpreter has imported once the code has run."""
+    """Return the top-level packages that a new interpreter imports for this code."""
     code = f"import sys\n{code}\nprint('\\n' + ' '.join(sys.modules), file=sys.__stdout__)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -35,12 +35,12 @@ def modules_after(code):
     return {name.split(".")[0] for name in done.stdout.split("\n")[-2].split()}
 
 
-def test_no_framework_is_loaded_for_help():
+def test_help_loads_no_framework():
     code = f"{RUN}\nrun('--help')\nrun('--version')\nrun('build', '--help')\nrun('train', '--help')"
     assert not modules_after(code) & HEAVY
 
 
-def test_the_list_of_commands_is_the_whole_one_though_none_of_them_is_imported():
+def test_help_lists_all_commands_without_importing_them():
     command = [sys.executable, "-c", f"import sys\n{RUN}\nrun('--help')"]
     environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
@@ -50,16 +50,16 @@ def test_the_list_of_commands_is_the_whole_one_though_none_of_them_is_imported()
     assert not modules_after(f"{RUN}\nrun('--help')") & {"pydantic", "yaml"}
 
 
-def test_no_framework_is_loaded_to_validate():
+def test_validate_loads_no_framework():
     assert not modules_after(f"{RUN}\nrun('validate', '--json', *{CONFIGS})") & HEAVY
 
 
-def test_no_framework_is_loaded_for_static_shapes():
+def test_static_shapes_load_no_framework():
     code = f"{RUN}\nfor config in {CONFIGS}:\n    run('inspect-shapes', '--static', config)"
     assert not modules_after(code) & HEAVY
 
 
-def test_no_framework_is_loaded_to_show_compare_begin_and_describe(tmp_path):
+def test_light_commands_load_no_framework(tmp_path):
     first, second = CONFIGS[:2]
     new, table = str(tmp_path / "new.yaml"), tmp_path / "t.csv"
     table.write_text("a,y\n1,0\n2,1\n")
@@ -79,7 +79,7 @@ run('runs', {str(run)!r}, '--compare')"""
     assert not modules_after(RUN + code) & HEAVY
 
 
-def test_no_framework_is_loaded_to_refuse_a_config(tmp_path):
+def test_invalid_config_loads_no_framework(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("model: {input: [4], layers: [Dens]}")
     code = "".join(
@@ -88,11 +88,11 @@ def test_no_framework_is_loaded_to_refuse_a_config(tmp_path):
     assert not modules_after(RUN + code) & HEAVY
 
 
-def test_import_layercli_costs_next_to_nothing():
+def test_import_layercli_loads_no_dependency():
     assert not modules_after("import layercli") & (HEAVY | {"pydantic", "yaml", "typer", "rich"})
 
 
-def test_checking_imports_only_the_families_of_layers_that_a_config_uses(tmp_path):
+def test_check_imports_only_used_layer_families(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}")
     code = f"from layercli.check import check_config\nassert check_config({str(config)!r}).ok\n"

@@ -1,4 +1,4 @@
-"""Losses, weights and metrics by output: checked before, logged as Keras does, and what Keras makes of them."""
+"""Losses, weights and metrics by output: checks, log names, and agreement with Keras."""
 
 import json
 
@@ -49,21 +49,34 @@ def found(path):
 @pytest.mark.parametrize(
     ("section", "message", "hint"),
     [
-        ("{loss: {lable: mse, score: mse}}", "`loss` names `lable`, which is not an output of the model.",
-         "Did you mean `label`?"),
-        ("{loss: {score: mse}}", "`loss` is missing the output `label`.", "Add `label: ...`. Each output "
-                                                                     "requires a loss."),
-        (f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}", "`loss_weights` is missing the output `score`.",
-         "Add `score: ...`. Each output requires a weight."),
-        (f"{{loss: {LOSSES}, metrics: [accuracy, mae]}}",
-         "The model has 2 outputs, but `metrics` does not name an output.",
-         "Assign it to an output: `metrics: {label: [...]}`."),
-        (f"{{loss: {LOSSES}, weighted_metrics: {{zzz: [mae]}}}}",
-         "`weighted_metrics` names `zzz`, which is not an output of the model.", "The model's outputs are "
-                                                                             "`label`, `score`."),
+        (
+            "{loss: {lable: mse, score: mse}}",
+            "`loss` names `lable`, which is not an output of the model.",
+            "Did you mean `label`?",
+        ),
+        (
+            "{loss: {score: mse}}",
+            "`loss` is missing the output `label`.",
+            "Add `label: ...`. Each output requires a loss.",
+        ),
+        (
+            f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}",
+            "`loss_weights` is missing the output `score`.",
+            "Add `score: ...`. Each output requires a weight.",
+        ),
+        (
+            f"{{loss: {LOSSES}, metrics: [accuracy, mae]}}",
+            "The model has 2 outputs, but `metrics` does not name an output.",
+            "Assign it to an output: `metrics: {label: [...]}`.",
+        ),
+        (
+            f"{{loss: {LOSSES}, weighted_metrics: {{zzz: [mae]}}}}",
+            "`weighted_metrics` names `zzz`, which is not an output of the model.",
+            "The model's outputs are `label`, `score`.",
+        ),
     ],
-)  # fmt: skip
-def test_what_is_not_of_an_output_is_told(config, section, message, hint):
+)
+def test_unknown_output_is_reported(config, section, message, hint):
     assert ("unknown-output", message, hint) in found(config(section))
 
 
@@ -78,27 +91,27 @@ def test_what_is_not_of_an_output_is_told(config, section, message, hint):
         ("{loss: {label: mse, score: sparse_categorical_crossentropy}}", "wrong-loss"),
     ],
 )
-def test_what_is_malformed_is_told_at_its_place(config, section, code):
+def test_malformed_value_is_located(config, section, code):
     problems = check_config(str(config(section))).problems
     assert code in [problem.code for problem in problems]
     assert all(problem.path.startswith(("train.", "model.layers[")) for problem in problems)
 
 
-def test_two_malformed_metrics_are_told_at_once(config):
+def test_two_malformed_metrics_are_reported_together(config):
     problems = check_config(
         str(config(f"{{loss: {LOSSES}, metrics: {{label: [acuracy], score: [mea]}}}}"))
     ).problems
     assert [problem.path for problem in problems] == ["train.metrics.label[0]", "train.metrics.score[0]"]
 
 
-def test_accuracy_of_an_output_that_is_a_number_is_warned_of(config):
+def test_accuracy_of_numeric_output_is_a_warning(config):
     path = config(f"{{epochs: 1, loss: {LOSSES}, metrics: {{score: [accuracy]}}}}")
     result = train(path, path.parent / "run").result
     assert result.exit_code == 0
     assert "accuracy counts correct classes, but the target is a number" in result.stderr
 
 
-def test_training_weighs_the_losses_and_logs_what_was_foretold(config):
+def test_loss_weights_and_predicted_log_names(config):
     section = f"""
   epochs: 2
   batch_size: 5
@@ -126,7 +139,7 @@ def test_training_weighs_the_losses_and_logs_what_was_foretold(config):
     assert set(evaluated) >= {"label_accuracy", "score_mae"}
 
 
-def test_one_loss_for_all_outputs_is_logged_as_keras_does(config):
+def test_one_loss_for_all_outputs_is_logged_like_keras(config):
     valid = api.load(
         config("{loss: mse}"),
         overrides=["model.layers.label.units=1", "model.layers.label.activation=linear"],
@@ -137,7 +150,7 @@ def test_one_loss_for_all_outputs_is_logged_as_keras_does(config):
     assert set(history) == set(collect_log_names(valid.config.train, valid.graph.output_references))
 
 
-def test_a_mapping_for_one_output_is_logged_without_its_name(iris, tmp_path):
+def test_mapping_for_one_output_is_logged_without_name(iris, tmp_path):
     overrides = [
         "train.loss={dense_1: sparse_categorical_crossentropy}",
         "train.metrics={dense_1: [accuracy]}",

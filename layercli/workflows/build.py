@@ -1,0 +1,89 @@
+"""Build a Keras model from a config, and save it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from layercli.check import ValidConfig
+from layercli.errors import LayercliError, Problem
+from layercli.io.atomic import report_write_errors, stage_file
+from layercli.workflows.initial_weights import load_initial_weights
+from layercli.workflows.preflight import require_memory, require_trust
+
+if TYPE_CHECKING:
+    from layercli.engine.assemble import AssembledModel
+    from layercli.engine.transfer_weights import WeightTransfer
+    from layercli.reports.layers import ForwardShapes
+
+
+class BuiltModel(NamedTuple):
+    """A Keras model, its config with the sizes that building revealed, and its transferred weights."""
+
+    model: Any
+    valid: ValidConfig
+    transfer: WeightTransfer | None
+
+
+def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: bool = False) -> BuiltModel:
+    """Return the Keras model of a config, with weights from the seed or from ``model.weights``.
+
+    Raises:
+        LayercliError: Custom code is not trusted, memory is too small, Keras rejects a layer, or the model cannot be
+            saved although ``should_be_savable`` is true.
+    """
+    require_trust(valid, trust=trust)
+    require_memory(valid, copies=1)
+    from layercli.engine.assemble import with_built_weights
+
+    assembled = assemble_checked_model(valid, should_be_savable=should_be_savable)
+    return BuiltModel(
+        assembled.model, with_built_weights(valid, assembled), load_initial_weights(assembled, valid)
+    )
+
+
+def assemble_checked_model(valid: ValidConfig, *, should_be_savable: bool) -> AssembledModel:
+    """Assemble the model and compare its output shapes with the static ones.
+
+    Raises:
+        LayercliError: Keras rejects a layer, a shape differs, or the model cannot be saved.
+    """
+    from layercli.engine.assemble import assemble_model, check_output_shapes, require_savable
+
+    assembled = assemble_model(valid)
+    if problems := check_output_shapes(assembled, valid):
+        raise LayercliError(problems)
+    if should_be_savable:
+        require_savable(assembled, valid)
+    return assembled
+
+
+def save_model(model: Any, target: Path) -> None:
+    """Save the model to a .keras file. ``target`` is written completely or not at all.
+
+    Raises:
+        LayercliError: The file cannot be written.
+    """
+    with report_write_errors("The model", target), stage_file(target) as staging:
+        model.save(staging)
+
+
+def check_forward_pass(
+    valid: ValidConfig, *, trust: bool = False
+) -> tuple[ValidConfig, ForwardShapes, list[Problem]]:
+    """Run the model once.
+
+    Returns:
+        The config with the sizes that building revealed, the actual output shapes of each layer, and the differences
+        from the static shapes.
+
+    Raises:
+        LayercliError: The model cannot be built on this machine.
+    """
+    require_trust(valid, trust=trust)
+    require_memory(valid, copies=1)
+    from layercli.engine.assemble import assemble_model, with_built_weights
+    from layercli.engine.forward_pass import run_forward_pass
+
+    assembled = assemble_model(valid)
+    return with_built_weights(valid, assembled), *run_forward_pass(assembled, valid)

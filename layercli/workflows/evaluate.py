@@ -1,0 +1,78 @@
+"""Evaluate the model of a finished run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from layercli.errors import LayercliError
+from layercli.graph.checks.consistency import one_hot_units
+from layercli.workflows.dataset import load_splits
+from layercli.workflows.finished_run import FinishedRun
+from layercli.workflows.preflight import require_sections, require_trust
+
+if TYPE_CHECKING:
+    from layercli.data.subset import Subset
+
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+
+
+def evaluate_run(
+    run: str, *, data: list[str] | None = None, split: SplitName = "test", trust: bool = False
+) -> dict[str, Any]:
+    """Return the loss and metrics of a run's model, as ``evaluate --json`` prints them.
+
+    Args:
+        run: The directory of a finished run.
+        data: Paths of new examples with targets. If given, ``split`` is ignored.
+        split: The split of the run's data.
+        trust: Whether custom code may be run.
+
+    Raises:
+        LayercliError: The run is not finished, its code is not trusted, or the examples do not fit the model.
+    """
+    finished_run = FinishedRun.open(run, trust=trust)
+    _, section = require_sections(finished_run.valid)
+    examples = (
+        _load_new_examples(finished_run, data) if data else _load_split(finished_run, split, trust=trust)
+    )
+    from layercli.data.examples import DataError
+    from layercli.engine.evaluate import evaluate_model
+    from layercli.engine.load_model import load_model
+
+    model = load_model(finished_run.model_file, finished_run.valid)
+    try:
+        metrics = evaluate_model(model, finished_run.valid, section, examples)
+    except DataError as error:  # raised by data that is read lazily
+        raise finished_run.valid.error_from_findings(error.findings) from None
+    return {
+        "ok": True,
+        "run": str(finished_run.path),
+        "examples": len(examples),
+        "metrics": metrics,
+        "problems": [],
+    }
+
+
+def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Subset:
+    valid = finished_run.valid
+    data, _ = require_sections(valid)
+    require_trust(valid, trust=trust, data=data)
+    examples: Subset = getattr(load_splits(valid, data, trust=trust)[0], split)
+    if not len(examples):
+        message = f"The {split} split of this run is empty."
+        hint = "Choose a different split with --part: " + ", ".join(
+            name for name in SPLIT_NAMES if name != split
+        )
+        raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, f"{hint}."))
+    return examples
+
+
+def _load_new_examples(finished_run: FinishedRun, paths: list[str]) -> Subset:
+    """Return new examples with targets in the form that the model expects."""
+    source = finished_run.read_new_examples(paths, has_targets=True)
+    from layercli.data.examples import Splits
+    from layercli.data.targets_and_weights import encode_one_hot
+
+    units = one_hot_units(finished_run.valid.config, finished_run.valid.shapes, source.facts())
+    return encode_one_hot(Splits(source, source, source), units).train

@@ -1,0 +1,45 @@
+"""Import rules that import-linter cannot express, and rules about calls of Keras."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import layercli
+
+ROOT = Path(layercli.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+HEAVY = {"keras", "tensorflow", "numpy", "sklearn", "pyarrow"}
+ALLOWED_AT_MODULE_LEVEL = {"engine": HEAVY, "data": {"numpy"}, "formats": {"numpy"}}
+
+
+def module_level_imports(tree: ast.Module) -> set[str]:
+    """The top-level packages that importing a module loads directly; import-linter does not know the level."""
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_packages_are_imported_only_in_functions(path):
+    allowed = ALLOWED_AT_MODULE_LEVEL.get(path.relative_to(ROOT).parts[0], set())
+    assert not (module_level_imports(ast.parse(path.read_text())) & HEAVY) - allowed
+
+
+def test_models_are_loaded_in_safe_mode():
+    loads = [
+        (path.name, {keyword.arg: keyword.value for keyword in call.keywords})
+        for path in MODULES
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).startswith("keras.")
+        and ast.unparse(call.func).endswith((".load_model", ".deserialize_keras_object"))
+    ]
+    assert len(loads) >= 3
+    for name, keywords in loads:  # safe_mode is True by default
+        assert "safe_mode" not in keywords or ast.unparse(keywords["safe_mode"]) == "True", name
+    assert not [path for path in MODULES if "enable_unsafe" in path.read_text()]
