@@ -43,7 +43,7 @@ def write(path: Path, rows: int) -> None:
 
 def source(path: Path):
     from layercli.config.data.section import DATA_TYPES
-    from layercli.data.readers.registry import load_dataset
+    from layercli.formats.registry import load_dataset
 
     return load_dataset(DATA_TYPES.parse(CONFIG | {"path": str(path)}))
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pyarrow import csv, parquet
 
-from layercli.data.readers import csv as csv_reader
 from layercli.data.tables import streamed as stream
 from layercli.data.tables import windows
+from layercli.formats.csv import reader as csv_reader
 from tests.interrupting import Killed, assert_same, at_block, kill, outcome
 from tests.running import invoke, problems, train
 
@@ -123,4 +123,4 @@ def test_an_array_that_gets_shorter_in_the_middle_of_training_is_told(tmp_path, 
     at_block(monkeypatch, 8, lambda: os.truncate(tmp_path / "x.npy", 1000))
     run = train(config, tmp_path / "run")
     assert [code for code, _ in problems(run.result)] == ["unreadable-data"]
-    assert "x.npy is shorter than it was when it was opened." in run.result.stdout
+    assert "x.npy became shorter after it was opened." in run.result.stdout

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import layercli
 from layercli import api
-from layercli.data.readers.registry import load_dataset
 from layercli.errors import LayercliError
+from layercli.formats.registry import load_dataset
 from layercli.runs import directory as runs
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import SourceText

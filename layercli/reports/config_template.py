@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from layercli.config.names import RESERVED_NAMES
-from layercli.data.preview import ColumnPreview, TablePreview
+from layercli.formats.preview import ColumnPreview, TablePreview
 
 Kind = Literal["vectors", "sequences", "images", "text"]
 Size = Literal["small", "medium", "large"]
@@ -157,7 +157,7 @@ def table_start(
     """What fits a table: numbers normalized, categories looked up, the loss by the target."""
     classes = _classes(target)
     numbers = [
-        column for column in table.columns if column is not target and column.kind in ("number", "whole")
+        column for column in table.columns if column is not target and column.kind in ("number", "integer")
     ]
     texts = [
         column for column in table.columns if column is not target and column.kind in ("category", "text")
@@ -183,7 +183,7 @@ def table_start(
             f"{classes} classes: {', '.join(map(written_text, target.values[:5]))}{', ...' * (classes > 5)}"
         )
     data.append(f"  target: {written_text(target.name)}   # {told}")
-    if target.kind == "whole":
+    if target.kind == "integer":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
     for column in left_out:
         why = "a date" if column.kind == "date" else "a different text in each row"
@@ -204,7 +204,7 @@ def table_start(
 
 def _classes(target: ColumnPreview) -> int | None:
     """Number of classes; None where the target is a number."""
-    if target.kind == "number" or (target.kind == "whole" and len(target.values) > 20):
+    if target.kind == "number" or (target.kind == "integer" and len(target.values) > 20):
         return None
     return len(target.values)
 

@@ -38,8 +38,8 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits
     from layercli.data.examples import DataError
-    from layercli.data.readers.registry import load_dataset
     from layercli.data.statistics import compute_statistics
+    from layercli.formats.registry import load_dataset
 
     try:
         dataset = load_dataset(

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from layercli.check import ValidConfig
-from layercli.config.data.files import Python
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import stage_file
 
@@ -76,12 +75,10 @@ def measure_size(path: Path) -> int:
 def find_data_code(valid: ValidConfig) -> dict[str, Path]:
     """The file of the function that gives the data, as a script imports it, and where it is."""
     data = valid.config.data
-    if not isinstance(data, Python) or data.file is None:
+    function = None if data is None else valid.resolve_data_paths(data).user_function
+    if function is None or function.file is None:
         return {}
-    located = valid.resolve_data_paths(data)
-    assert isinstance(located, Python)
-    assert located.file is not None
-    return {data.file.name: located.file}
+    return {function.file.name: function.file}
 
 
 def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import check_config, require_valid
 from layercli.commands.build import build_model
 from layercli.errors import LayercliError, Problem
+from layercli.formats.registry import make_data_script
 from layercli.runs.directory import MANIFEST, MODEL, stage_file
 from layercli.runs.open_run import open_run
-from layercli.script.write_script import Files, unsaid, write_script
+from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.export import ExportRequest, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code
 from layercli.workflows.preflight import require_trust
@@ -36,7 +37,8 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=request.run))
     require_trust(valid, trust=trust)
     facts, splits, warnings = collect_script_facts(valid, trust=trust)
-    if problems := unsaid(valid, facts):
+    data_script = make_data_script(valid, facts)
+    if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
     from layercli.engine.export.script import find_vocabulary_layers, read_vocabularies, verify_script
@@ -52,19 +54,19 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     code = valid.layer_code_files | find_data_code(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
-        files = Files(target.parent, f"{target.stem}.weights.h5" if weights else None,
+        files = ScriptFiles(target.parent, f"{target.stem}.weights.h5" if weights else None,
                       f"{target.stem}.vocabularies.json" if weights and lookups else None)  # fmt: skip
         script = folder / target.name
-        script.write_text(write_script(valid, facts, files), encoding="utf-8")
+        script.write_text(write_script(valid, facts, files, data_script), encoding="utf-8")
         copy_code_files(code, folder)
-        if files.learned is not None:
-            (folder / files.learned).write_text(
+        if files.vocabularies is not None:
+            (folder / files.vocabularies).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
         proof = verify_script(
             script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
         )
-        side_files = [Path(each) for each in (files.weights, files.learned) if each is not None]
+        side_files = [Path(each) for each in (files.weights, files.vocabularies) if each is not None]
         copied_files = copy_code_files(code, target.parent)
         for each in (*side_files, Path(target.name)):
             _install_file(folder / each, target.parent / each)

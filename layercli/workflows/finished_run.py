@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
-from layercli.config.data.files import ArraysConfig, Images, Npy, Npz, Text
 from layercli.errors import LayercliError, Problem
+from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
@@ -74,7 +74,6 @@ class FinishedRun:
         """
         from layercli.data.checks import check_examples
         from layercli.data.examples import DataError
-        from layercli.data.readers.registry import load_new_dataset
         from layercli.data.statistics import compute_statistics
 
         valid, data = self.valid, self._make_new_data_section(paths, targets=targets)
@@ -98,26 +97,19 @@ class FinishedRun:
 
     def list_example_files(self, paths: Sequence[str]) -> list[str] | None:
         """The file of each new example, where each is a file of its own."""
-        data = self._make_new_data_section(paths, targets=False)
-        if not isinstance(data, (Images, Text)) or (isinstance(data, Text) and data.column is not None):
+        suffixes = self._make_new_data_section(paths, targets=False).example_suffixes
+        if suffixes is None:
             return None
-        from layercli.data.preview import IMAGE_SUFFIXES
-        from layercli.data.readers.class_folders import list_new_files
+        from layercli.data.class_folders import list_new_files
 
-        suffixes = IMAGE_SUFFIXES if isinstance(data, Images) else [".txt"]
         return list(map(str, list_new_files(paths, suffixes, (), has_targets=False)[0]))
 
     def _make_new_data_section(self, paths: Sequence[str], *, targets: bool) -> DataConfig:
         """The data section that reads new files; inputs may always be arrays, each by the name of its input."""
-        data, graph = require_data(self.valid), self.valid.graph
-        suffix = Path(paths[0]).suffix.lower()
-        if targets or isinstance(data, ArraysConfig) or suffix not in (".npz", ".npy"):
+        data = require_data(self.valid)
+        if targets:
             return data
-        inputs = {name: name for name in graph.inputs} if self.valid.config.model.inputs else None
-        first_input = "x" if inputs is None else next(iter(inputs))
-        settings = {"features": None if inputs else first_input, "inputs": inputs, "target": first_input}
-        return (
-            Npz.model_validate({"path": paths[0], **settings})
-            if suffix == ".npz"
-            else Npy.model_validate(settings)
+        has_named_inputs = bool(self.valid.config.model.inputs)
+        return select_input_section(
+            data, paths[0], list(self.valid.graph.inputs) if has_named_inputs else None
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layercli.data.preview import (
+from layercli.errors import LayercliError, Problem
+from layercli.formats.preview import (
     ColumnPreview,
     PreviewError,
     TablePreview,
     preview_image_folder,
     preview_table,
 )
-from layercli.errors import LayercliError, Problem
 from layercli.reports.config_template import Size, Start, written_text
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text

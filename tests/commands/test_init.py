@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from layercli.check import check_config, require_valid
-from layercli.data.preview import preview_table
+from layercli.formats.preview import preview_table
 from tests.running import invoke, train
 
 SHAPES = {"vectors": "7", "sequences": "20x3", "images": "28x28x1", "text": None}
@@ -146,10 +146,10 @@ def test_only_the_beginning_of_a_large_table_is_read(place):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a\n1\n2\n", "t.csv has one column"),
-        (b"a,b\n", "t.csv has no line of values"),
-        (b"\xff\xfe\x00,\x00", "t.csv is no table of text"),
-        (b"", "t.csv has one column"),
+        (b"a\n1\n2\n", "t.csv has only one column"),
+        (b"a,b\n", "t.csv has no rows of values"),
+        (b"\xff\xfe\x00,\x00", "t.csv is not a table of text"),
+        (b"", "t.csv has only one column"),
     ],
 )
 def test_what_is_no_table_says_so(place, content, message):
@@ -210,5 +210,5 @@ def test_images_of_several_sizes_are_scaled_and_train(place):
 def test_a_folder_without_images_says_what_was_expected(place):
     (place / "pets" / "cat").mkdir(parents=True)
     document = json.loads(invoke("init", "pets", "--json").stdout)
-    assert document["problems"][0]["message"].startswith("pets has no folders with images")
+    assert document["problems"][0]["message"].startswith("pets contains no folders with images")
     assert invoke("init", "nowhere.csv", "--json").exit_code == 1

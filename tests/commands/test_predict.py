@@ -218,7 +218,7 @@ def test_new_images_in_folders_of_some_of_the_classes_are_evaluated(image_run, t
     assert document["metrics"]["loss"] == pytest.approx(-np.log(line["probability_dog"]), rel=1e-4)
     (tmp_path / "in" / "dog").rename(tmp_path / "in" / "wolf")
     result = invoke("evaluate", image_run, "--data", tmp_path / "in", "--json")
-    assert "has the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
+    assert "contains the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
 
 
 def test_a_run_on_data_that_ships_with_a_package_predicts_from_arrays(digits_run, tmp_path):

@@ -15,8 +15,8 @@ import pytest
 from layercli.check import check_config
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import DataError, Splits
-from layercli.data.readers.registry import load_dataset
 from layercli.data.statistics import compute_statistics
+from layercli.formats.registry import load_dataset
 from tests.running import invoke
 
 MODEL = """
@@ -67,7 +67,7 @@ def test_arrays_are_read_in_the_dtypes_of_training(place):
 
 def test_an_array_that_is_not_there_or_has_another_length_is_named(place):
     data = save(place, x=X, y=Y, short=X[:5])
-    assert refusal(**data, features="xx") == (("data", "features"), 'The file holds no array "xx".')
+    assert refusal(**data, features="xx") == (("data", "features"), 'The file contains no array "xx".')
     assert refusal(**data, inputs={"a": "x", "b": "short"}) == (
         ("data", "inputs", "b"), "`short` has 5 examples, but `y` has 6.",
     )  # fmt: skip
@@ -79,7 +79,7 @@ def test_objects_are_never_unpickled(place):
             return os.mkdir, ("harm",)
 
     data = save(place, x=np.array([Harm()] * 6), y=Y)
-    assert refusal(**data, features="x")[1].startswith("The array `x` holds Python objects")
+    assert refusal(**data, features="x")[1].startswith("The array `x` contains Python objects")
     assert not (place / "harm").exists()
 
 
@@ -95,7 +95,7 @@ def test_an_array_that_declares_terabytes_is_refused_before_it_is_read(place):
         archive.writestr("y.npy", header((1 << 40,)))
     path, message = refusal(type="npz", path="d.npz", target="y", features="x")
     assert path == ("data", "path")
-    assert message == "d.npz is no file of arrays: the array x declares more values than it holds."
+    assert message == "Cannot read arrays from d.npz: the array x declares more values than it contains."
 
 
 def test_a_file_that_inflates_beyond_the_memory_is_refused_before_it_is_read(place):
@@ -109,7 +109,7 @@ def test_what_is_no_file_of_arrays_says_so(place, content):
     (place / "d.npz").write_bytes(content)
     path, message = refusal(type="npz", path="d.npz", target="y", features="x")
     assert path == ("data", "path")
-    assert message.startswith("d.npz is no file of arrays: ")
+    assert message.startswith("Cannot read arrays from d.npz: ")
 
 
 def test_a_damaged_array_says_so(place):
@@ -117,7 +117,7 @@ def test_a_damaged_array_says_so(place):
     content = bytearray((place / "d.npz").read_bytes())
     content[content.index(b"x.npy") + 140] ^= 255
     (place / "d.npz").write_bytes(content)
-    assert "is no file of arrays" in refusal(type="npz", path="d.npz", target="y", features="x")[1]
+    assert "Cannot read arrays from" in refusal(type="npz", path="d.npz", target="y", features="x")[1]
 
 
 def test_a_pipe_or_folder_is_no_file(place):
@@ -125,10 +125,10 @@ def test_a_pipe_or_folder_is_no_file(place):
     os.mkfifo(place / "pipe.csv")
     assert (
         refusal(type="npz", path="folder.npz", target="y", features="x")[1]
-        == "folder.npz is no regular file."
+        == "folder.npz is not a regular file."
     )
-    assert refusal(type="csv", path="pipe.csv", target="y")[1] == "pipe.csv is no regular file."
-    assert refusal(type="csv", path="*.none", target="y")[1] == "No file fits *.none."
+    assert refusal(type="csv", path="pipe.csv", target="y")[1] == "pipe.csv is not a regular file."
+    assert refusal(type="csv", path="*.none", target="y")[1] == "No file matches *.none."
 
 
 def test_a_table_with_all_that_tables_have(place):
@@ -284,9 +284,7 @@ def test_parquet_that_cannot_be_used_says_why(place):
     import datetime
 
     (place / "broken.parquet").write_bytes(b"PAR1 nothing PAR1")
-    assert (
-        "is no Parquet file that can be read" in refusal(type="parquet", path="broken.parquet", target="y")[1]
-    )
+    assert "Cannot read the Parquet file" in refusal(type="parquet", path="broken.parquet", target="y")[1]
     data = parquet(place, when=[datetime.date(2020, 1, 1)] * 2, y=[0, 1])
     assert refusal(**data)[1].startswith(
         'The column `when` is of the type date32[day], neither number nor text (t.parquet, which has "2020-01-01")'
@@ -327,7 +325,7 @@ def test_sixteen_bits_are_kept_in_every_colour_and_beside_eight_refused(place):
     examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 2]}))
     assert set(examples.x.ravel().tolist()) == {40_001.0}
     image(place / "i" / "a" / "2.png")
-    assert refusal(type="images", path="i")[1].endswith("2.png has 8 bits a value, but the others have 16.")
+    assert refusal(type="images", path="i")[1].endswith("2.png has 8 bits per value, but the others have 16.")
 
 
 def deep_png(path, pixels):
@@ -393,12 +391,14 @@ def test_colours_of_sixteen_bits_that_are_damaged_or_beside_others_are_told(plac
     with pytest.raises(DataError) as caught:
         load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}))
     assert [found.message for found in caught.value.findings] == [
-        "i/a/2.png has 8 bits a value, but the others have 16.",
+        "i/a/2.png has 8 bits per value, but the others have 16.",
         "i/a/3.png is 2x4, but the others are 3x4.",
-        "i/a/4.png is no image that can be read: its content is damaged.",
+        "Cannot read the image i/a/4.png: its content is damaged.",
     ]
     (place / "i" / "a" / "1.png").unlink()
-    assert read_first(place / "i" / "a" / "3.png") == "i/a/3.png has 16 bits a value, but the others have 8."
+    assert (
+        read_first(place / "i" / "a" / "3.png") == "i/a/3.png has 16 bits per value, but the others have 8."
+    )
 
 
 def read_first(path):
@@ -434,7 +434,7 @@ def test_an_image_that_would_fill_the_machine_is_refused(place, monkeypatch):
 
     image(place / "i" / "a" / "1.png", size=(100, 100))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    assert "is no image that can be read" in refusal(type="images", path="i")[1]
+    assert "Cannot read the image" in refusal(type="images", path="i")[1]
 
 
 def test_texts_are_read_by_their_folders(place):
@@ -445,14 +445,14 @@ def test_texts_are_read_by_their_folders(place):
     assert examples.x.tolist() == [["awful"], ["fine, é"], [""]]
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 1], ("bad", "good"))
     (place / "t" / "bad" / "2.txt").write_bytes(b"\xff\xfe\x00")
-    assert "2.txt is no text that can be read" in refusal(type="text", path="t")[1]
+    assert "Cannot read the text t/a/2.txt" in refusal(type="text", path="t")[1]
 
 
 @pytest.mark.parametrize("kind", ["images", "text"])
 def test_a_folder_without_classes_says_what_was_expected(place, kind):
-    assert refusal(type=kind, path="none")[1] == "none is no folder."
+    assert refusal(type=kind, path="none")[1] == "none is not a folder."
     (place / "empty" / "a").mkdir(parents=True)
-    assert refusal(type=kind, path="empty")[1].startswith("empty has no folders with files that end in ")
+    assert refusal(type=kind, path="empty")[1].startswith("empty contains no folders with files that end in ")
 
 
 TWO = """

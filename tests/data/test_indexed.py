@@ -6,9 +6,9 @@ import pytest
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import DataError, Examples
 from layercli.data.lazy import LazyDataset
-from layercli.data.readers.registry import load_dataset
 from layercli.data.statistics import compute_statistics, count_labels
 from layercli.data.subset import ShuffleSeed
+from layercli.formats.registry import load_dataset
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 4, 2))
@@ -131,15 +131,15 @@ def test_arrays_that_cannot_be_used_say_why(place):
     content = bytearray((place / "x.npy").read_bytes())
     (place / "huge.npy").write_bytes(content.replace(b"(60, 4, 2), }", b"(1000000000000,)}"))
     assert refusal(type="npy", features="o.npy", target="t.npy")[1].startswith(
-        "The array `o.npy` holds Python objects"
+        "The array `o.npy` contains Python objects"
     )
     for memory in (None, 1000):
         path, message = refusal(memory, type="npy", features="huge.npy", target="t.npy")
         assert path == ("data", "features")
         assert message == (
-            "huge.npy is no array that can be read: the array huge.npy declares more values than it holds."
+            "Cannot read the array huge.npy: the array huge.npy declares more values than it contains."
         )
-    assert "is no array that can be read" in refusal(type="npy", features="bad.npy", target="t.npy")[1]
+    assert "Cannot read the array" in refusal(type="npy", features="bad.npy", target="t.npy")[1]
     assert refusal(type="npy", features="none.npy", target="t.npy") == (
         ("data", "features"), "none.npy does not exist.",
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import DataError
 from layercli.data.reader_state import ReaderState
-from layercli.data.readers.registry import load_dataset, load_new_dataset
+from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.data.test_files import image
 from tests.running import invoke
 
@@ -71,11 +71,11 @@ def test_new_files_have_the_classes_of_training(section, files, inputs):
 def test_a_class_that_training_did_not_have_is_refused(place):
     np.savez(place / "other.npz", x=X[:1], t=np.array(["kiwi"]), w=np.ones(1))
     data = DATA_TYPES.parse(SECTIONS["npz"][0])
-    with pytest.raises(DataError, match='Row 1 has the class "kiwi", which training did not have'):
+    with pytest.raises(DataError, match='Row 1 has the class "kiwi", which was not in the training data'):
         load_new_dataset(data, ["other.npz"], learned(data), has_targets=True)
     image(place / "o" / "kiwi" / "1.png", size=(4, 4))
     data = DATA_TYPES.parse(SECTIONS["images"][0])
-    with pytest.raises(DataError, match="o has the class kiwi, which training did not have"):
+    with pytest.raises(DataError, match="o contains the class kiwi, which was not in the training data"):
         load_new_dataset(data, ["o"], learned(data), has_targets=True)
 
 
@@ -85,7 +85,7 @@ def test_images_of_another_size_and_folders_without_files_are_refused(place):
     data = DATA_TYPES.parse(SECTIONS["images"][0])
     with pytest.raises(DataError, match=r"1\.png is 5x5, but the others are 4x4"):
         load_new_dataset(data, ["o"], learned(data), has_targets=False)
-    with pytest.raises(DataError, match=r"holds no files that end in \.png"):
+    with pytest.raises(DataError, match=r"contains no files that end in \.png"):
         load_new_dataset(data, ["m"], learned(data), has_targets=False)
 
 

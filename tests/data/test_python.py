@@ -8,7 +8,7 @@ import pytest
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.examples import DataError
 from layercli.data.lazy import LazyDataset
-from layercli.data.readers.registry import load_dataset
+from layercli.formats.registry import load_dataset
 from tests.running import invoke
 
 CODE = """
@@ -60,14 +60,14 @@ def test_arrays_and_mappings_of_them_are_taken(place):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("one", "returns a ndarray."),
+        ("one", "must return a tuple of 2 or 3 values, got a ndarray."),
         ("fails", "fails: ValueError: no luck."),
         ("leaves", "fails: SystemExit: 3."),
-        ("objects", "`x` holds Python objects."),
-        ("ragged", "`x` is no array: ValueError:"),
+        ("objects", "`x` must contain numbers or texts, got Python objects."),
+        ("ragged", "`x` must be an array, got ValueError:"),
         ("single", "`x` is a int, not an array."),
         ("unlike", "`x` has 3 examples, but `y` has 2."),
-        ("pairs", "has no function pairs."),
+        ("pairs", "does not define a function pairs."),
     ],
 )
 def test_what_is_no_data_says_why(place, function, message):

@@ -6,7 +6,7 @@ from inspect import signature
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.readers.registry import READERS, Reader, TableReader
+from layercli.formats.registry import READERS, Reader, TableReader
 
 
 def test_every_type_of_data_has_a_reader():

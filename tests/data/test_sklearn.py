@@ -3,8 +3,8 @@ import pytest
 from sklearn import datasets
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.readers import sklearn as reader
-from layercli.data.readers.registry import load_dataset
+from layercli.formats.registry import load_dataset
+from layercli.formats.sklearn import reader as reader
 from tests.running import python
 
 ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
@@ -46,7 +46,7 @@ def test_data_kept_as_one_table_is_read_without_importing_scikit_learn():
     code = """
 import sys
 from layercli.config.data.section import DATA
-from layercli.data.readers.registry import read
+from layercli.formats.registry import read
 for name in ("digits", "iris", "wine", "breast_cancer"):
     read(DATA.parse({"type": "sklearn", "dataset": name}))
 print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))

@@ -16,14 +16,14 @@ from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data import split as division
 from layercli.data.examples import DataError, load_examples
 from layercli.data.reader_state import ReaderState
-from layercli.data.readers import csv as csv_reader
-from layercli.data.readers.registry import load_dataset
 from layercli.data.subset import ShuffleSeed
 from layercli.data.tables import row_groups as stored
 from layercli.data.tables import streamed as stream
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.streamed import StreamedRows
+from layercli.formats.csv import reader as csv_reader
+from layercli.formats.registry import load_dataset
 
 ROWS = 5_000
 
@@ -258,7 +258,7 @@ def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatc
         ("a,y\n1,0\nzwei,1\n", {},
          'The column `a` is text (t.csv, line 3 has "zwei"); an input of several columns is of numbers.'),
         ("a,y\n1,0\nzwei,1\n", {"types": {"a": "number"}},
-         't.csv cannot be read: line 3 has "zwei" in the column `a`, which is no number.'),
+         't.csv cannot be read: line 3 has "zwei" in the column `a`, which is not a number.'),
         (b"a,y\n1,0\n\xff,1\n", {}, 'The column `a` holds text that is not in UTF-8 (t.csv, line 3 has "\ufffd").'),
         ("a,y\n1,0\n", {"weights": "z"}, 'There is no column "z".'),
         ("a,y\n1,0\n", {"missing": {"columns": {"a": "often"}}}, 'A missing number of `a` cannot become "often".'),
@@ -276,8 +276,8 @@ def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, 
 @pytest.mark.parametrize("how", ["never", "always"])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatch, kind, how):
-    from layercli.data.readers import csv as of_csv
-    from layercli.data.readers import parquet as of_parquet
+    from layercli.formats.csv import reader as of_csv
+    from layercli.formats.parquet import reader as of_parquet
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = section(place, kind, missing={"numbers": "median", "columns": {"a": "drop"}})
@@ -323,7 +323,7 @@ def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_n
 
 
 def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatch):
-    from layercli.data.readers import parquet as of_parquet
+    from layercli.formats.parquet import reader as of_parquet
 
     monkeypatch.setattr(of_parquet, "_MOST_GROUP_BYTES", 1000)
     assert_alike(load_dataset(section(place, "parquet")), streamed(place))

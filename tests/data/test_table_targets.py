@@ -10,9 +10,9 @@ from pyarrow import csv
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import DataError, load_examples
-from layercli.data.readers import csv as csv_reader
-from layercli.data.readers.registry import load_dataset
 from layercli.data.tables import windows
+from layercli.formats.csv import reader as csv_reader
+from layercli.formats.registry import load_dataset
 from tests.running import invoke
 
 ROWS = 240

@@ -11,8 +11,8 @@ from pyarrow import csv, parquet
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import DataError, load_examples
 from layercli.data.reader_state import ReaderState
-from layercli.data.readers.registry import load_dataset, load_new_dataset
 from layercli.data.tables import windows
+from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.running import invoke
 
 IDS = [2**24 + 1, 2**31 + 1, 2**53 + 1, 7, 2**24 + 3, -(2**40) - 1, 0, 1, 2, 3]

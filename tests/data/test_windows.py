@@ -13,12 +13,12 @@ from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import load_examples
 from layercli.data.reader_state import ReaderState
-from layercli.data.readers import csv as csv_reader
-from layercli.data.readers.registry import load_dataset
 from layercli.data.subset import ShuffleSeed
 from layercli.data.tables import windows as windows_module
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
+from layercli.formats.csv import reader as csv_reader
+from layercli.formats.registry import load_dataset
 from tests.data.test_files import refusal
 
 

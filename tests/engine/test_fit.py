@@ -6,10 +6,10 @@ import pytest
 
 from layercli import api
 from layercli.data import examples
-from layercli.data.readers.registry import load_dataset
 from layercli.engine.adapt import adapt_layers
 from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
+from layercli.formats.registry import load_dataset
 from layercli.graph.adaptable import ADAPTABLE_LAYERS
 from tests.running import invoke, train, write_config
 

@@ -5,13 +5,15 @@ import sys
 from pathlib import Path
 
 from layercli.check import ValidConfig
-from layercli.script.facts import Known, Target
-from layercli.script.write_script import Files, write_script
+from layercli.formats.registry import make_data_script
+from layercli.script.facts import ScriptFacts, ScriptTarget
+from layercli.script.write_script import ScriptFiles, write_script
 
 
-def script_of(valid: ValidConfig, known: Known | None = None, folder: Path = Path()) -> str:
-    """The script of a config."""
-    return write_script(valid, known or Known({None: Target(labels=True)}), Files(folder))
+def script_of(valid: ValidConfig, facts: ScriptFacts | None = None, folder: Path = Path()) -> str:
+    """Return the script of a config."""
+    facts = facts or ScriptFacts({None: ScriptTarget(is_labels=True)})
+    return write_script(valid, facts, ScriptFiles(folder), make_data_script(valid, facts))
 
 
 def defined(text: str, file: Path) -> dict[str, object]:

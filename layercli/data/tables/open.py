@@ -15,7 +15,7 @@ import numpy as np
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Examples, Splits, load_examples
-from layercli.data.readers.paths import expand_paths
+from layercli.data.paths import expand_paths
 from layercli.data.subset import Dataset
 from layercli.data.tables.columns import (
     LocateRow,
