@@ -84,7 +84,8 @@ def _check_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> l
         return [valid.make_problem(path, "custom-data", message, "The path is relative to the config.")]
     if trust:
         return []
-    message = f"`{sanitize_text(declared.reference)}` would load and run {sanitize_text(str(file or f'the module {declared.module}'))}."
+    code = sanitize_text(str(file or f"the module {declared.module}"))
+    message = f"`{sanitize_text(declared.reference)}` would load and run {code}."
     hint = "Read that code; then allow it with `--trust`."
     return [valid.make_problem(path, "trust-required", message, hint)]
 

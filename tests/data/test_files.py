@@ -101,7 +101,7 @@ def test_an_array_that_declares_terabytes_is_refused_before_it_is_read(place):
 def test_a_file_that_inflates_beyond_the_memory_is_refused_before_it_is_read(place):
     np.savez_compressed(place / "d.npz", x=np.zeros((6, 1_000_000)), y=Y)
     message = refusal(memory=10_000_000, type="npz", path="d.npz", target="y", features="x")[1]
-    assert message.endswith("this machine has 10,000,000 of memory.")
+    assert message.endswith("this machine has 10,000,000 bytes of memory.")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY", os.urandom(200)])

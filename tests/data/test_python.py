@@ -52,7 +52,11 @@ def test_arrays_and_mappings_of_them_are_taken(place):
     assert (pair.x.shape, pair.x.dtype, pair.facts().classes) == ((9, 2), np.float32, 3)
     named = load_dataset(DATA_TYPES.parse(section(place, "named")))
     assert named.x["b"].tolist() == [["u"], ["v"]]
-    assert (named.y["k"].tolist(), named.names_of("k"), named.y["n"].shape) == ([0, 1], ("no", "yes"), (2, 1))
+    assert (named.y["k"].tolist(), named.class_names_of("k"), named.y["n"].shape) == (
+        [0, 1],
+        ("no", "yes"),
+        (2, 1),
+    )
     assert named.weights.tolist() == [1, 2]
     assert isinstance(load_dataset(DATA_TYPES.parse(section(place, "on_disk"))), LazyDataset)
 
@@ -61,11 +65,11 @@ def test_arrays_and_mappings_of_them_are_taken(place):
     ("function", "message"),
     [
         ("one", "must return a tuple of 2 or 3 values, got a ndarray."),
-        ("fails", "fails: ValueError: no luck."),
-        ("leaves", "fails: SystemExit: 3."),
+        ("fails", "raised ValueError: no luck."),
+        ("leaves", "raised SystemExit: 3."),
         ("objects", "`x` must contain numbers or texts, got Python objects."),
         ("ragged", "`x` must be an array, got ValueError:"),
-        ("single", "`x` is a int, not an array."),
+        ("single", "`x` must be an array, got a int."),
         ("unlike", "`x` has 3 examples, but `y` has 2."),
         ("pairs", "does not define a function pairs."),
     ],
@@ -138,7 +142,7 @@ def test_a_file_that_is_not_there_and_what_names_no_function_are_told(place):
     ]
     [(code, message, _)] = told(place, "validate", function="waves.py")
     assert code == "bad-custom-type"
-    assert message.startswith('`function` is "waves.py"')
+    assert message.endswith('and a function in it, got "waves.py".')
 
 
 def test_a_run_is_exported_without_its_data_where_that_is_not_trusted(place):

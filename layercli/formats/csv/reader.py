@@ -213,8 +213,9 @@ class _CsvFiles:
         for name, kind in self.data.types.items():
             location = csv_diagnostics.find_non_number(file, self.data, name) if kind == "number" else None
             if location is not None:
+                column = sanitize_text(name, limit=60)
                 raise_data_error(
-                    f"{shown_file} cannot be read: {location} in the column `{sanitize_text(name, limit=60)}`, which is not a number.",
+                    f"{shown_file} cannot be read: {location} in the column `{column}`, which is not a number.",
                     ("data", "types", name),
                     "Correct it, or list it under `missing: {values: [...]}`.",
                 )

@@ -82,7 +82,8 @@ def _read_arrays(
             loaded_bytes = sum(info.file_size for name, info in members.items() if name not in lazy_names)
             if memory is not None and loaded_bytes > memory:
                 raise_data_error(
-                    f"{sanitize_text(str(path))} contains {loaded_bytes:,} bytes of compressed arrays; this machine has {memory:,} bytes of memory.",
+                    f"{sanitize_text(str(path))} contains {loaded_bytes:,} bytes of compressed arrays; "
+                    f"this machine has {memory:,} bytes of memory.",
                     _PATH_KEY,
                     "Save it with numpy.savez, which does not compress: then it is read batch by batch.",
                 )
