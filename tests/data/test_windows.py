@@ -19,7 +19,7 @@ from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
 from layercli.formats.csv import reader as csv_reader
 from layercli.formats.registry import load_dataset
-from tests.data.test_files import refusal
+from tests.formats.helpers import refusal
 
 
 @pytest.fixture(autouse=True)

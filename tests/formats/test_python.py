@@ -1,4 +1,4 @@
-"""Data that a function of the user's gives: called with --trust alone, and what it returns is checked."""
+"""python data: the function is called only with --trust, and its return value is checked."""
 
 import json
 
@@ -47,7 +47,7 @@ def section(place, function, **parameters):
     return {"type": "python", "function": f"{place}/given_data.py:{function}", "parameters": parameters}
 
 
-def test_arrays_and_mappings_of_them_are_taken(place):
+def test_arrays_and_mappings_are_read(place):
     pair = load_dataset(DATA_TYPES.parse(section(place, "pair", samples=9)))
     assert (pair.x.shape, pair.x.dtype, pair.facts().classes) == ((9, 2), np.float32, 3)
     named = load_dataset(DATA_TYPES.parse(section(place, "named")))
@@ -74,7 +74,7 @@ def test_arrays_and_mappings_of_them_are_taken(place):
         ("pairs", "does not define a function pairs."),
     ],
 )
-def test_what_is_no_data_says_why(place, function, message):
+def test_invalid_return_value(place, function, message):
     with pytest.raises(DataError) as caught:
         load_dataset(DATA_TYPES.parse(section(place, function)))
     [found] = caught.value.findings
@@ -82,12 +82,12 @@ def test_what_is_no_data_says_why(place, function, message):
     assert found.path == ("data", "function")
 
 
-def test_parameters_that_the_function_does_not_take_are_told(place):
+def test_parameters_that_the_function_does_not_take_are_problems_of(place):
     with pytest.raises(DataError, match="unexpected keyword argument 'sample'"):
         load_dataset(DATA_TYPES.parse(section(place, "pair", sample=9)))
 
 
-def told(place, command, *options, function="given_data.py:pair"):
+def problems_of(place, command, *options, function="given_data.py:pair"):
     (place / "c.yaml").write_text(f"data: {{type: python, function: '{function}'}}\n{MODEL}")
     document = json.loads(invoke(command, "c.yaml", "--json", *options).stdout)
     return [(found["code"], found["message"], found["line"]) for found in document["problems"]]
@@ -95,16 +95,16 @@ def told(place, command, *options, function="given_data.py:pair"):
 
 @pytest.mark.parametrize("command", ["train", "inspect-data"])
 def test_nothing_runs_without_trust(place, command):
-    assert told(place, "validate") == []
-    assert told(place, command) == [
+    assert problems_of(place, "validate") == []
+    assert problems_of(place, command) == [
         ("trust-required", f"`given_data.py:pair` would load and run {place}/given_data.py.", 1)
     ]
     assert not (place / "ran").exists()
     assert not (place / "runs").exists()
 
 
-def test_with_trust_it_is_looked_at_and_trained_on_and_the_run_trains_again(place, monkeypatch):
-    assert [code for code, _, _ in told(place, "inspect-data", "--trust")] == []
+def test_trusted_function_trains_again_from_its_run(place, monkeypatch):
+    assert [code for code, _, _ in problems_of(place, "inspect-data", "--trust")] == []
     assert (place / "ran").exists()
     first = json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)
     monkeypatch.chdir("/")
@@ -116,8 +116,8 @@ def test_with_trust_it_is_looked_at_and_trained_on_and_the_run_trains_again(plac
     assert first["history"] == again["history"]
 
 
-def test_a_run_keeps_the_file_and_goes_anywhere_with_it(place, tmp_path_factory):
-    assert told(place, "validate") == []
+def test_run_keeps_the_file_and_can_be_moved(place, tmp_path_factory):
+    assert problems_of(place, "validate") == []
     assert json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)["ok"]
     assert "function: given_data.py:pair\n" in (place / "run" / "config.yaml").read_text()
     again = invoke("train", "c.yaml", "--resume", "run", "--trust", "--json", "--set", "train.epochs=2")
@@ -131,22 +131,22 @@ def test_a_run_keeps_the_file_and_goes_anywhere_with_it(place, tmp_path_factory)
     assert invoke("evaluate", moved, "--part", "train", "--trust").exit_code == 0
     np.save("new.npy", np.ones((3, 2), np.float32))
     assert invoke("predict", moved, "-i", "new.npy", "-o", "p.csv", "--trust").exit_code == 0
-    (moved / "given_data.py").write_text(CODE + "# another\n")
+    (moved / "given_data.py").write_text(CODE + "# changed\n")
     document = json.loads(invoke("evaluate", moved, "--json", "--trust").stdout)
     assert "given_data.py is not the file that the training wrote" in document["problems"][0]["message"]
 
 
-def test_a_file_that_is_not_there_and_what_names_no_function_are_told(place):
-    assert told(place, "train", "--trust", function="none.py:make") == [
+def test_a_file_that_is_not_there_and_what_names_no_function_are_problems_of(place):
+    assert problems_of(place, "train", "--trust", function="none.py:make") == [
         ("custom-data", f"There is no file {place}/none.py.", 1)
     ]
-    [(code, message, _)] = told(place, "validate", function="waves.py")
+    [(code, message, _)] = problems_of(place, "validate", function="waves.py")
     assert code == "bad-custom-type"
     assert message.endswith('and a function in it, got "waves.py".')
 
 
-def test_a_run_is_exported_without_its_data_where_that_is_not_trusted(place):
-    assert told(place, "validate") == []
+def test_export_without_trust_does_not_call_the_function(place):
+    assert problems_of(place, "validate") == []
     assert json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)["ok"]
     (place / "ran").unlink()
     result = invoke("export", "run", "--format", "keras", "--output", "out.keras", "--json")

@@ -1,4 +1,4 @@
-"""Files that came after training become examples as those of training did, with or without targets."""
+"""Files that are not from training are read as those of training, with or without targets."""
 
 import json
 
@@ -9,7 +9,7 @@ from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import DataError
 from layercli.data.reader_state import ReaderState
 from layercli.formats.registry import load_dataset, load_new_dataset
-from tests.data.test_files import image
+from tests.formats.helpers import image
 from tests.running import invoke
 
 X = np.arange(24.0).reshape(6, 4)
@@ -37,8 +37,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def learned(data):
-    """What was learned of the data, as a run keeps it."""
+def reader_state(data):
+    """Return the reader state of the data, as a run keeps it."""
     parts = load_dataset(data).split(SplitConfig(), seed=0, shuffle=False)
     return ReaderState.from_json(json.loads(json.dumps(ReaderState.from_splits(parts).to_json())))
 
@@ -56,7 +56,7 @@ SECTIONS = {
 @pytest.mark.parametrize(("section", "files", "inputs"), SECTIONS.values(), ids=SECTIONS)
 def test_new_files_have_the_classes_of_training(section, files, inputs):
     data = DATA_TYPES.parse(section)
-    known = learned(data)
+    known = reader_state(data)
     [new] = load_new_dataset(data, files, known, has_targets=True).batches(9)
     assert new.class_names == ("date", "fig", "plum")
     assert new.y[0] == 2
@@ -68,34 +68,34 @@ def test_new_files_have_the_classes_of_training(section, files, inputs):
 
 
 @pytest.mark.usefixtures("place")
-def test_a_class_that_training_did_not_have_is_refused(place):
+def test_class_that_training_lacks_is_refused(place):
     np.savez(place / "other.npz", x=X[:1], t=np.array(["kiwi"]), w=np.ones(1))
     data = DATA_TYPES.parse(SECTIONS["npz"][0])
     with pytest.raises(DataError, match='Row 1 has the class "kiwi", which was not in the training data'):
-        load_new_dataset(data, ["other.npz"], learned(data), has_targets=True)
+        load_new_dataset(data, ["other.npz"], reader_state(data), has_targets=True)
     image(place / "o" / "kiwi" / "1.png", size=(4, 4))
     data = DATA_TYPES.parse(SECTIONS["images"][0])
     with pytest.raises(DataError, match="o contains the class kiwi, which was not in the training data"):
-        load_new_dataset(data, ["o"], learned(data), has_targets=True)
+        load_new_dataset(data, ["o"], reader_state(data), has_targets=True)
 
 
 @pytest.mark.usefixtures("place")
-def test_images_of_another_size_and_folders_without_files_are_refused(place):
+def test_wrong_image_size_and_empty_folder_are_refused(place):
     image(place / "o" / "1.png", size=(5, 5))
     data = DATA_TYPES.parse(SECTIONS["images"][0])
     with pytest.raises(DataError, match=r"1\.png is 5x5, but the others are 4x4"):
-        load_new_dataset(data, ["o"], learned(data), has_targets=False)
+        load_new_dataset(data, ["o"], reader_state(data), has_targets=False)
     with pytest.raises(DataError, match=r"contains no files that end in \.png"):
-        load_new_dataset(data, ["m"], learned(data), has_targets=False)
+        load_new_dataset(data, ["m"], reader_state(data), has_targets=False)
 
 
-def test_what_has_no_files_says_so():
+def test_data_type_without_files():
     data = DATA_TYPES.parse({"type": "sklearn", "dataset": "iris"})
-    with pytest.raises(DataError, match="sklearn data has no files"):
-        load_new_dataset(data, ["x"], learned(data), has_targets=False)
+    with pytest.raises(DataError, match="sklearn data cannot be read from other files"):
+        load_new_dataset(data, ["x"], reader_state(data), has_targets=False)
 
 
-def test_a_run_keeps_what_was_learned(digits_run):
+def test_run_keeps_reader_state(digits_run):
     document = json.loads((digits_run.path / "data.json").read_text())
     assert ReaderState.from_json(document).single_input() == ((64,), np.float32)
     assert "data.json" in json.loads((digits_run.path / "manifest.json").read_text())["files"]
