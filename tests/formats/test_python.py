@@ -82,7 +82,7 @@ def test_invalid_return_value(place, function, message):
     assert found.path == ("data", "function")
 
 
-def test_parameters_that_the_function_does_not_take_are_problems_of(place):
+def test_unknown_parameter_is_reported(place):
     with pytest.raises(DataError, match="unexpected keyword argument 'sample'"):
         load_dataset(DATA_TYPES.parse(section(place, "pair", sample=9)))
 
@@ -136,7 +136,7 @@ def test_run_keeps_the_file_and_can_be_moved(place, tmp_path_factory):
     assert "given_data.py is not the file that the training wrote" in document["problems"][0]["message"]
 
 
-def test_a_file_that_is_not_there_and_what_names_no_function_are_problems_of(place):
+def test_missing_file_and_reference_without_function(place):
     assert problems_of(place, "train", "--trust", function="none.py:make") == [
         ("custom-data", f"There is no file {place}/none.py.", 1)
     ]

@@ -13,4 +13,4 @@ def test_texts_are_read_by_class_folder(place):
     assert examples.x.tolist() == [["awful"], ["fine, é"], [""]]
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 1], ("bad", "good"))
     (place / "t" / "bad" / "2.txt").write_bytes(b"\xff\xfe\x00")
-    assert "Cannot read the text t/a/2.txt" in refusal(type="text", path="t")[1]
+    assert "Cannot read the text t/bad/2.txt" in refusal(type="text", path="t")[1]
