@@ -12,7 +12,7 @@ The same as the commands, from Python; nothing below loads TensorFlow before ``b
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from layercli.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from layercli.api import build, infer_shapes, load, resume, train, validate

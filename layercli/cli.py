@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli import __version__, runtime
+from layercli import runtime
 from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.version import __version__
 
 COMMANDS = {
     "validate": "layercli.commands.validate",

@@ -23,7 +23,7 @@ class Disk:
         self.last = last
         for owner, name in (
             (tempfile, "mkdtemp"), (shutil, "rmtree"), (np, "savez"), (Path, "rename"), (Path, "write_text"),
-            (Path, "chmod"), (Path, "mkdir"), (module, "sync"),
+            (Path, "chmod"), (Path, "mkdir"), (module, "sync_to_disk"),
         ):  # fmt: skip
             monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
 

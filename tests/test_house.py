@@ -9,7 +9,7 @@ import layercli
 
 ROOT = Path(layercli.__file__).parent
 WINGS = (
-    "runtime", "errors", "source", "schema", "layers", "config", "graph", "check", "json_schema", "importing", "script", "data", "formats", "engine", "runs",
+    "version", "runtime", "errors", "source", "schema", "layers", "config", "graph", "check", "json_schema", "importing", "script", "data", "formats", "engine", "runs",
     "distribution", "sweep", "plot", "reports", "workflows", "api", "commands", "cli", "__main__",
 )  # fmt: skip
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

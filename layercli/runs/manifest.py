@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from layercli import __version__
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, hash_file, write_json
+from layercli.version import __version__
 
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
 

@@ -14,7 +14,7 @@ from tests.running import IRIS
 @pytest.fixture
 def valid(iris, monkeypatch):
     """Makes this process layercli's own, with a config of this distribution."""
-    monkeypatch.setattr(runtime, "is_ours", True)
+    monkeypatch.setattr(runtime, "is_cli_process", True)
     monkeypatch.setattr(runtime, "cluster", None)
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
@@ -75,7 +75,7 @@ def test_a_config_may_keep_out_of_the_group(valid, monkeypatch, distribution):
 
 def test_a_person_who_imports_layercli_is_in_no_group(valid, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    monkeypatch.setattr(runtime, "is_ours", False)
+    monkeypatch.setattr(runtime, "is_cli_process", False)
     cluster.join_cluster(valid())
     assert runtime.cluster is None
 

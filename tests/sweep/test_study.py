@@ -124,13 +124,13 @@ def test_a_config_that_fails_the_check_is_pruned_and_tensorflow_is_never_loaded(
 import sys
 from pathlib import Path
 from layercli.workflows import sweep_worker
-from layercli.sweep.plan import read_plan
+from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import work
-plan, warnings = read_plan("s.yaml")
+from layercli.sweep.worker import run_worker
+plan, warnings = read_sweep_plan("s.yaml")
 assert len(warnings) == 2
 study = open_study(plan, Path("."), None, heartbeat=1)
-work(plan, study, Path("."), sweep_worker._trainer(trust=False), deadline=None, patience=1)
+run_worker(plan, study, Path("."), sweep_worker._make_train_function(trust=False), deadline=None, patience=1)
 print([trial.state.name for trial in study.trials], {"keras", "tensorflow"} & set(sys.modules))
 print(study.trials[0].user_attrs["problem"])
 """
@@ -159,11 +159,11 @@ def test_workers_that_begin_the_last_trial_together_agree_which_is_one_too_many(
     for _ in range(6):
         study.ask()
     trials = study.get_trials()
-    assert [is_surplus(trial, trials, plan.sweep.wanted) for trial in trials] == [False] * 4 + [True] * 2
+    assert [is_surplus(trial, trials, plan.sweep.trial_count) for trial in trials] == [False] * 4 + [True] * 2
     retry_trial(study, trials[2])  # what is tried again has its first try's place
     trials = study.get_trials()
     assert trials[6].state.name == "WAITING"
-    assert not is_surplus(trials[6], trials, plan.sweep.wanted)
+    assert not is_surplus(trials[6], trials, plan.sweep.trial_count)
     assert 2 not in {trial.number for trial in tally_trials(trials).trials}
 
 
@@ -184,15 +184,15 @@ def test_a_trial_of_which_nobody_ever_heard_is_tried_again_after_a_while(begin):
 WORKER = """
 import sys, time
 from pathlib import Path
-from layercli.sweep.plan import read_plan
+from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import work
-plan, _ = read_plan("s.yaml")
+from layercli.sweep.worker import run_worker
+plan, _ = read_sweep_plan("s.yaml")
 study = open_study(plan, Path("."), None, heartbeat=1)
 def train(valid, run, epoch):
     print("training", flush=True)
     time.sleep(600)
-work(plan, study, Path("."), train, deadline=None, patience=60)
+run_worker(plan, study, Path("."), train, deadline=None, patience=60)
 """
 
 
