@@ -84,13 +84,13 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _print_error(error: LayercliError, *, json: bool) -> None:
-    from layercli.reports.console import console, print_json
+    from layercli.reports.console import make_console, print_json
     from layercli.reports.problems import print_problems, problems_json
 
     if json:
         print_json({"ok": False, **problems_json(error.problems)})
     else:
-        print_problems(console(error=True), error.problems)
+        print_problems(make_console(error=True), error.problems)
 
 
 def _report_bug(error: Exception, *, json: bool) -> None:

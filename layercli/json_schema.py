@@ -22,20 +22,25 @@ from layercli.schema.component import Catalogue, Component, snake_case
 from layercli.schema.strict_model import StrictModel, describe_type, to_plain
 from layercli.source.extend import EXTENDS
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "layer": LAYERS, "initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS,
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loss": LOSSES, "metric": METRICS, "callback": CALLBACKS,
     "data": DATA_TYPES,
 }  # fmt: skip
-_SHORT: Final = ("loss", "metric")
+_SHORT_NAME_KINDS: Final = ("loss", "metric")
 """Kinds that Keras also knows by short names, which depend on the target."""
-_BY_NAME: Final = ("initializer", "regularizer", "constraint")
+_FREE_NAME_KINDS: Final = ("initializer", "regularizer", "constraint")
 """Kinds of which a bare name stays Keras's name."""
-_LIMITS: Final = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
-_REFERENCE: Final = {"$ref": "#/$defs/reference"}
-_NAMES: Final = {
+_LIMIT_KEYWORDS: Final = {
+    "gt": "exclusiveMinimum",
+    "ge": "minimum",
+    "lt": "exclusiveMaximum",
+    "le": "maximum",
+}
+_REFERENCE_SCHEMA: Final = {"$ref": "#/$defs/reference"}
+_INPUTS_SCHEMA: Final = {
     "description": "What feeds this layer: a name, a list of names, or a mapping of what the layer calls them.",
     "anyOf": [
         {"type": "string"},
@@ -43,28 +48,28 @@ _NAMES: Final = {
         {"type": "object", "additionalProperties": {"type": ["string", "array"]}},
     ],
 }
-_ENTRY: Final = {
+_ENTRY_PROPERTIES: Final = {
     "name": {"type": ["string", "null"], "description": "Name of the layer; without one, its type's."},
-    "inputs": _NAMES,
+    "inputs": _INPUTS_SCHEMA,
     "repeat": {
         "description": "How often it stands here, one after the other.",
-        "anyOf": [{"type": "integer", "minimum": 1}, _REFERENCE, {"type": "null"}],
+        "anyOf": [{"type": "integer", "minimum": 1}, _REFERENCE_SCHEMA, {"type": "null"}],
     },
 }
 
 
-def config_schema() -> Schema:
+def config_schema() -> JsonSchema:
     """The schema of a whole config."""
-    definitions: Schema = {
+    definitions: JsonSchema = {
         "reference": {
             "type": "string", "pattern": r"\$\{", "description": "${name} of a variable or parameter.",
         },
-        "activation": {"anyOf": [{"enum": list(ACTIVATIONS)}, _any_case(ACTIVATIONS), _REFERENCE]},
+        "activation": {"anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]},
     }  # fmt: skip
     for kind, catalogue in _CATALOGUES.items():
-        definitions |= _catalogue(kind, catalogue)
-    definitions["entry"] = _entry()
-    definitions["block"] = _block()
+        definitions |= _catalogue_definitions(kind, catalogue)
+    definitions["entry"] = _entry_schema()
+    definitions["block"] = _block_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://layercli.dev/config.schema.json",
@@ -75,15 +80,17 @@ def config_schema() -> Schema:
         "additionalProperties": False,
         # What extends another file may leave out whatever stands there.
         "if": {"required": [EXTENDS]},
-        "then": {"properties": {EXTENDS: _extends()}},
+        "then": {"properties": {EXTENDS: _extends_schema()}},
         "else": {"$ref": "#/$defs/config"},
-        "$defs": definitions | {"config": _config(), "model": _model()},
+        "$defs": definitions | {"config": _top_level_schema(), "model": _model_schema()},
     }
 
 
-def _config() -> Schema:
+def _top_level_schema() -> JsonSchema:
     properties = {
-        name: _field(field) for name, field in Config.model_fields.items() if name not in ("data", "model")
+        name: _field_schema(field)
+        for name, field in Config.model_fields.items()
+        if name not in ("data", "model")
     }
     return {
         "properties": properties
@@ -104,36 +111,38 @@ def _config() -> Schema:
     }
 
 
-def _extends() -> Schema:
+def _extends_schema() -> JsonSchema:
     return {
         "type": "string",
         "description": "Another config, under this one: mappings merge, all else replaces.",
     }
 
 
-def _model() -> Schema:
+def _model_schema() -> JsonSchema:
     shape = {
         "anyOf": [
-            {"type": "array", "items": {"anyOf": [{"type": ["integer", "null"]}, _REFERENCE]}},
+            {"type": "array", "items": {"anyOf": [{"type": ["integer", "null"]}, _REFERENCE_SCHEMA]}},
             {"type": "object", "required": ["shape"]},
-            _REFERENCE,
+            _REFERENCE_SCHEMA,
             {"type": "null"},
         ]
     }
-    fields: dict[str, Schema] = {
+    fields: dict[str, JsonSchema] = {
         name: {"description": field.description} for name, field in ModelSection.model_fields.items()
     }
     fields["input"] |= shape
     fields["inputs"] |= {
-        "anyOf": [{"type": "object", "additionalProperties": shape}, _REFERENCE, {"type": "null"}]
+        "anyOf": [{"type": "object", "additionalProperties": shape}, _REFERENCE_SCHEMA, {"type": "null"}]
     }
     fields["layers"] |= {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}
-    fields |= {name: _field(ModelSection.model_fields[name]) for name in ("dtype", "weights", "freeze")}
+    fields |= {
+        name: _field_schema(ModelSection.model_fields[name]) for name in ("dtype", "weights", "freeze")
+    }
     fields["outputs"] |= {"type": ["string", "array", "null"]}
     return {"type": "object", "properties": fields, "required": ["layers"], "additionalProperties": False}
 
 
-def _entry() -> Schema:
+def _entry_schema() -> JsonSchema:
     """An item of a list of layers: a layer, a block, or a layer that is called again."""
     return {
         "if": {"type": "object", "required": ["block"]},
@@ -141,7 +150,7 @@ def _entry() -> Schema:
             "properties": {
                 "block": {"type": "string", "description": "Name of the block."},
                 "with": {"type": ["object", "null", "string"], "description": "Values of its parameters."},
-                **_ENTRY,
+                **_ENTRY_PROPERTIES,
             },
             "additionalProperties": False,
         },
@@ -153,7 +162,7 @@ def _entry() -> Schema:
                         "type": "string",
                         "description": "The layer or block above that is called again.",
                     },
-                    **_ENTRY,
+                    **_ENTRY_PROPERTIES,
                 },
                 "additionalProperties": False,
             },
@@ -162,7 +171,7 @@ def _entry() -> Schema:
     }
 
 
-def _block() -> Schema:
+def _block_schema() -> JsonSchema:
     params = {
         "description": "Each parameter's default; in a list, a bare name is one that must be given.",
         "anyOf": [{"type": ["object", "null"]}, {"type": "array", "items": {"type": ["string", "object"]}}],
@@ -176,42 +185,46 @@ def _block() -> Schema:
     }
 
 
-def _catalogue(kind: str, catalogue: Catalogue[Any]) -> Schema:
+def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
     """A definition for every type of a kind, and one that chooses among them by ``type``."""
     classes = {catalogue.load(name).type_name(): (name, catalogue.load(name)) for name in catalogue.names}
-    words = {written: _spellings(written, name, catalogue) for written, (name, _) in classes.items()}
-    choices: list[Schema] = [
+    patterns = {
+        written: _spelling_pattern(written, name, catalogue) for written, (name, _) in classes.items()
+    }
+    choices: list[JsonSchema] = [
         {"enum": list(classes)},
-        {"pattern": f"^(?:{'|'.join(words.values())})$"},
-        _REFERENCE,
+        {"pattern": f"^(?:{'|'.join(patterns.values())})$"},
+        _REFERENCE_SCHEMA,
     ]
     if kind == "layer":
         choices.append({"pattern": r":|^keras\.layers\."})
-    names: Schema = {"anyOf": choices, "type": "string"}
-    chosen = [
+    names: JsonSchema = {"anyOf": choices, "type": "string"}
+    conditions = [
         {
-            "if": {"properties": {"type": {"type": "string", "pattern": f"^(?:{words[name]})$"}}},
+            "if": {"properties": {"type": {"type": "string", "pattern": f"^(?:{patterns[name]})$"}}},
             "then": {"$ref": f"#/$defs/{kind}.{name}"},
         }
         for name in classes
     ]
-    bare = names
-    if kind in _SHORT:
-        bare = {"type": "string", "anyOf": [{"enum": [snake_case(name) for name in classes]}, {}]}
-    elif kind in _BY_NAME:
-        bare = {"type": "string"}
+    name_schema = names
+    if kind in _SHORT_NAME_KINDS:
+        name_schema = {"type": "string", "anyOf": [{"enum": [snake_case(name) for name in classes]}, {}]}
+    elif kind in _FREE_NAME_KINDS:
+        name_schema = {"type": "string"}
     union = {
         "if": {"type": "object"},
-        "then": {"properties": {"type": names}, "required": ["type"], "allOf": chosen},
-        "else": bare,
+        "then": {"properties": {"type": names}, "required": ["type"], "allOf": conditions},
+        "else": name_schema,
     }
-    return {kind: union} | {f"{kind}.{name}": _component(cls, kind) for name, (_, cls) in classes.items()}
+    return {kind: union} | {
+        f"{kind}.{name}": _component_schema(cls, kind) for name, (_, cls) in classes.items()
+    }
 
 
-def _component(cls: type[Component], kind: str) -> Schema:
+def _component_schema(cls: type[Component], kind: str) -> JsonSchema:
     fields = cls.model_fields
-    properties = {name: _field(field) for name, field in fields.items()}
-    entry = _ENTRY if kind == "layer" else {}
+    properties = {name: _field_schema(field) for name, field in fields.items()}
+    entry = _ENTRY_PROPERTIES if kind == "layer" else {}
     example = inspect.cleandoc(cls.__doc__ or "").partition("Example:")[0].replace("``", "`")
     return {
         "title": cls.type_name(),
@@ -223,20 +236,22 @@ def _component(cls: type[Component], kind: str) -> Schema:
     }
 
 
-def _field(field: FieldInfo) -> Schema:
+def _field_schema(field: FieldInfo) -> JsonSchema:
     """What an argument takes, with its description, default and examples."""
-    schema = _of(field.annotation, list(field.metadata))
-    admits = [schema, _REFERENCE] if schema else []
-    described: Schema = {"anyOf": admits} if admits else {}
-    described["description"] = f"{field.description or ''} {describe_type(field).capitalize()}.".strip()
+    schema = _type_schema(field.annotation, list(field.metadata))
+    choices = [schema, _REFERENCE_SCHEMA] if schema else []
+    described_schema: JsonSchema = {"anyOf": choices} if choices else {}
+    described_schema["description"] = (
+        f"{field.description or ''} {describe_type(field).capitalize()}.".strip()
+    )
     if not field.is_required():
-        described["default"] = to_plain(field.get_default(call_default_factory=True))
+        described_schema["default"] = to_plain(field.get_default(call_default_factory=True))
     if field.examples:
-        described["examples"] = [to_plain(example) for example in field.examples]
-    return described
+        described_schema["examples"] = [to_plain(example) for example in field.examples]
+    return described_schema
 
 
-def _of(annotation: Any, metadata: list[Any]) -> Schema:
+def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     """The schema of a type; empty, which admits anything, where only a function knows what it takes."""
     for item in metadata:
         if isinstance(item, WithJsonSchema):
@@ -246,66 +261,68 @@ def _of(annotation: Any, metadata: list[Any]) -> Schema:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         inner, *extra = arguments
-        return _of(inner, [*metadata, *_flat(extra)])
+        return _type_schema(inner, [*metadata, *_flatten_metadata(extra)])
     if origin in (typing.Union, types.UnionType):
-        parts = [{"type": "null"} if part is type(None) else _of(part, metadata) for part in arguments]
+        parts = [
+            {"type": "null"} if part is type(None) else _type_schema(part, metadata) for part in arguments
+        ]
         return {"anyOf": parts} if all(parts) else {}
     if origin is typing.Literal:
         texts = [item for item in arguments if isinstance(item, str)]
         any_case = any(isinstance(item, BeforeValidator) for item in metadata)
-        choices: Schema = {"enum": list(arguments)}
-        return {"anyOf": [choices, _any_case(texts)]} if any_case and texts else choices
+        choices: JsonSchema = {"enum": list(arguments)}
+        return {"anyOf": [choices, _any_case_schema(texts)]} if any_case and texts else choices
     if any(isinstance(item, BeforeValidator) for item in metadata):
         return {}
     if origin in (list, tuple):
         inner = arguments[0] if arguments else Any
-        items = _of(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
-        return {"type": "array", "items": {"anyOf": [items, _REFERENCE]} if items else {}}
-    return _plain_type(annotation, metadata)
+        items = _type_schema(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
+        return {"type": "array", "items": {"anyOf": [items, _REFERENCE_SCHEMA]} if items else {}}
+    return _scalar_schema(annotation, metadata)
 
 
-def _plain_type(annotation: Any, metadata: list[Any]) -> Schema:
+def _scalar_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     scalars: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
     if annotation in scalars:
         limits = {
             keyword: getattr(item, name)
             for item in metadata
-            for name, keyword in _LIMITS.items()
+            for name, keyword in _LIMIT_KEYWORDS.items()
             if getattr(item, name, None) is not None
         }
         return {"type": scalars[annotation], **limits}
     if annotation is dict or typing.get_origin(annotation) is dict:
         return {"type": "object"}
     if isinstance(annotation, type) and issubclass(annotation, StrictModel):
-        return _strict(annotation)
+        return _strict_model_schema(annotation)
     return {}
 
 
-def _strict(cls: type[BaseModel]) -> Schema:
+def _strict_model_schema(cls: type[BaseModel]) -> JsonSchema:
     fields = cls.model_fields
     return {
         "type": "object",
-        "properties": {name: _field(field) for name, field in fields.items()},
+        "properties": {name: _field_schema(field) for name, field in fields.items()},
         "required": [name for name, field in fields.items() if field.is_required()],
         "additionalProperties": False,
     }
 
 
-def _flat(metadata: list[Any]) -> list[Any]:
+def _flatten_metadata(metadata: list[Any]) -> list[Any]:
     return [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else [item])]
 
 
-def _any_case(words: typing.Iterable[str]) -> Schema:
-    return {"type": "string", "pattern": f"^(?:{'|'.join(map(_folded, words))})$"}
+def _any_case_schema(words: typing.Iterable[str]) -> JsonSchema:
+    return {"type": "string", "pattern": f"^(?:{'|'.join(map(_word_pattern, words))})$"}
 
 
-def _spellings(written: str, class_name: str, catalogue: Catalogue[Any]) -> str:
+def _spelling_pattern(type_name: str, class_name: str, catalogue: Catalogue[Any]) -> str:
     """A pattern of every spelling of a type: in any case, with or without ``_`` and ``-``, and Keras's other names."""
     aliases = [alias for alias, meant in catalogue.aliases.items() if meant == class_name]
-    return "|".join(dict.fromkeys(_folded(name) for name in (written, class_name, *aliases)))
+    return "|".join(dict.fromkeys(_word_pattern(name) for name in (type_name, class_name, *aliases)))
 
 
-def _folded(word: str) -> str:
+def _word_pattern(word: str) -> str:
     letters = re.sub("[_-]", "", word)
     any_case = (f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in letters)
     return "[-_]*" + "".join(f"{char}[-_]*" for char in any_case)

@@ -10,8 +10,8 @@ import typer
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.layers import print_summary
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
+from layercli.reports.layers import print_model_summary
 from layercli.reports.problems import print_problems
 from layercli.runs import directory as runs
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
@@ -65,10 +65,10 @@ def command(
         if json:
             print_json({"ok": True, **build_json(valid), "output": None, "plot": plot})
         else:
-            print_problems(console(error=True), valid.check_result.problems)
-            console().print(f"Drew {plot}.", soft_wrap=True)
+            print_problems(make_console(error=True), valid.check_result.problems)
+            make_console().print(f"Drew {plot}.", soft_wrap=True)
         return
-    with kept_for_json(json):
+    with redirect_stdout_for_json(json):
         built = build_model(valid, trust=trust, should_be_savable=target is not None)
         if target is not None:
             save_model(built.model, target)
@@ -80,11 +80,11 @@ def command(
         weights = {} if built.transfer is None else {"weights": built.transfer.as_json()}
         print_json({"ok": True, **build_json(valid), "output": output, **drawn, **weights})
         return
-    print_problems(console(error=True), valid.check_result.problems)
-    out = console()
+    print_problems(make_console(error=True), valid.check_result.problems)
+    out = make_console()
     out.print(f"{valid.check_result.name}: {len(valid.graph.nodes)} layers")
     batch_size = valid.config.train.batch_size if valid.config.train else 32
-    print_summary(out, valid, batch_size)
+    print_model_summary(out, valid, batch_size)
     for line in describe_transfer(built.transfer, valid) if built.transfer is not None else ():
         out.print(line, soft_wrap=True)
     if target is not None:

@@ -11,8 +11,8 @@ import typer
 from layercli.check import check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption
 from layercli.errors import LayercliError
-from layercli.reports.console import console, print_json
-from layercli.reports.diff import Comparison, diff_json, print_diff
+from layercli.reports.console import make_console, print_json
+from layercli.reports.diff import ConfigComparison, diff_json, print_config_diff
 from layercli.reports.problems import print_problems, problems_json
 from layercli.runs import directory as runs
 from layercli.source.load import STDIN
@@ -36,11 +36,11 @@ def command(
     if json:
         print_json({"ok": True, **diff_json(comparison), **problems_json(problems)})
         return
-    print_problems(console(error=True), problems)
-    print_diff(console(), comparison, everything=all_)
+    print_problems(make_console(error=True), problems)
+    print_config_diff(make_console(), comparison, show_all=all_)
 
 
-def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> Comparison:
+def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> ConfigComparison:
     """What differs between two configs; ``overrides`` apply to the second.
 
     Raises:
@@ -50,7 +50,7 @@ def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> C
     if not all(one.ok for one in check_results):
         raise LayercliError(dict.fromkeys(problem for one in check_results for problem in one.problems))
     old, new = map(require_valid, check_results)
-    return Comparison.of((before, after), old, new, overrides)
+    return ConfigComparison.from_configs((before, after), old, new, overrides)
 
 
 def _find_config(name: str) -> str:

@@ -9,8 +9,8 @@ import typer
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.errors import LayercliError
 from layercli.graph.checks.consistency import one_hot_units
-from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.formatting import metrics
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
+from layercli.reports.formatting import format_metrics
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
@@ -39,13 +39,15 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Evaluate a run's model on its test examples, on another part of its data, or on new examples."""
-    with kept_for_json(json):
+    with redirect_stdout_for_json(json):
         found = evaluate_run(run, data=data, split=part, trust=trust)
     if json:
         print_json(found)
         return
     which = "new" if data else part
-    console().print(f"{found['examples']:,} {which} examples: {metrics(found['metrics'])}", soft_wrap=True)
+    make_console().print(
+        f"{found['examples']:,} {which} examples: {format_metrics(found['metrics'])}", soft_wrap=True
+    )
 
 
 def evaluate_run(

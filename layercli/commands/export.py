@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from layercli.commands.options import JsonOption, TrustOption
-from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.export import print_export
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
+from layercli.reports.export import print_export_report
 from layercli.workflows.export import ExportRequest, export_run
 from layercli.workflows.export_files import EXPORT_SUFFIXES
 from layercli.workflows.export_script import export_script
@@ -65,7 +65,7 @@ def command(
         run, format_, _parse_output_path(output, format_), batch_size, opset, quantize, tolerance
     )
     _check_options(request, weights=weights)
-    with kept_for_json(json):
+    with redirect_stdout_for_json(json):
         result = (
             export_script(request, weights=weights, trust=trust)
             if format_ == "python"
@@ -74,7 +74,7 @@ def command(
     if json:
         print_json(result)
     else:
-        print_export(console(), console(error=True), result)
+        print_export_report(make_console(), make_console(error=True), result)
 
 
 def _parse_output_path(output: str | None, format_name: str) -> Path | None:

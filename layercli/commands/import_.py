@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from layercli.commands.options import JsonOption, TrustOption
-from layercli.reports.console import console, kept_for_json, print_json
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
 from layercli.workflows.import_model import import_model
 
@@ -38,11 +38,11 @@ def command(
     for path in (config, weights_file):
         if path is not None and path.exists() and not force:
             raise typer.BadParameter(f"{path} is there already; name another file, or allow it by --force.")
-    with kept_for_json(json):
+    with redirect_stdout_for_json(json):
         found = import_model(model, config, weights=weights_file, trust=trust)
     if json:
         print_json({"ok": True, **found.as_json()})
     else:
-        print_problems(console(error=True), found.problems)
-        for line in found.told():
-            console().print(line, soft_wrap=not line.startswith("Rebuilt"))
+        print_problems(make_console(error=True), found.problems)
+        for line in found.summary_lines():
+            make_console().print(line, soft_wrap=not line.startswith("Rebuilt"))

@@ -11,8 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from layercli.errors import LayercliError, Problem
-from layercli.reports.config_template import AXES, SHAPES, Start, config_text, table_start
-from layercli.reports.console import console, print_json
+from layercli.reports.config_template import (
+    AXIS_NAMES,
+    DEFAULT_SHAPES,
+    ConfigTemplate,
+    render_config,
+    template_from_table,
+)
+from layercli.reports.console import make_console, print_json
 from layercli.runs import directory as runs
 
 
@@ -75,14 +81,14 @@ def command(
     else:
         start = _collect_answers(name, kind, shape, classes, str(size), should_ask=is_interactive(json))
     try:
-        runs.write_text(path, config_text(start))
+        runs.write_text(path, render_config(start))
     except OSError as error:
         message = f"The config cannot be written: {error.strerror or error}."
         raise LayercliError(Problem(code="cannot-write", message=message, file=output)) from None
     if json:
         print_json({"ok": True, "output": output, "note": note, "problems": []})
         return
-    out = console()
+    out = make_console()
     if note:
         out.print(note, soft_wrap=True)
     out.print(f"Wrote {output}. Next:\n  layercli validate {output}\n  layercli inspect-shapes {output}\n"
@@ -96,25 +102,25 @@ def is_interactive(json: bool) -> bool:
 
 def _collect_answers(
     name: str, kind: KindChoice | None, shape: str | None, classes: int | None, size: str, *, should_ask: bool
-) -> Start:
+) -> ConfigTemplate:
     """What the options say; what they do not is asked, where somebody is there to answer."""
     missing = [flag for flag, value in (("--kind", kind), ("--classes", classes)) if value is None]
     if missing and not should_ask:
         raise typer.BadParameter(f"without a terminal to ask on, {' and '.join(missing)} must be given.")
     chosen: Any = str(
-        kind or _prompt_value("What is one example? " + ", ".join(SHAPES), "vectors", _parse_kind)
+        kind or _prompt_value("What is one example? " + ", ".join(DEFAULT_SHAPES), "vectors", _parse_kind)
     )
-    sizes = SHAPES[chosen]
+    sizes = DEFAULT_SHAPES[chosen]
     if chosen != "text":
         default = "x".join(map(str, sizes))
         sizes = _parse_shape(shape, chosen) if shape is not None else (
-            _prompt_value(f"Its shape, {AXES[chosen]}", default, lambda text: _parse_shape(text, chosen)) if should_ask else sizes
+            _prompt_value(f"Its shape, {AXIS_NAMES[chosen]}", default, lambda text: _parse_shape(text, chosen)) if should_ask else sizes
         )  # fmt: skip
     if classes is None:
         classes = _prompt_value("How many classes? 0: the target is a number", "2", _parse_class_count)
     if classes == 1:
         raise typer.BadParameter("one class leaves nothing to tell apart; 0 stands for a number.")
-    return Start(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]  # checked by Typer
+    return ConfigTemplate(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]  # checked by Typer
 
 
 def _prompt_value(question: str, default: str, parse: Any) -> Any:
@@ -122,9 +128,9 @@ def _prompt_value(question: str, default: str, parse: Any) -> Any:
 
 
 def _parse_kind(text: str) -> str:
-    found = [name for name in SHAPES if text.strip() and name.startswith(text.strip().lower())]
+    found = [name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())]
     if len(found) != 1:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(SHAPES)}.")
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(DEFAULT_SHAPES)}.")
     return found[0]
 
 
@@ -136,16 +142,16 @@ def _parse_class_count(text: str) -> int:
 
 def _parse_shape(text: str, kind: Any) -> tuple[int, ...]:
     numbers = tuple(int(number) for number in re.findall(r"\d{1,9}", text))
-    rank = len(SHAPES[kind])
+    rank = len(DEFAULT_SHAPES[kind])
     if len(numbers) != rank or not all(numbers) or not re.fullmatch(r"[\d\sx,\[\]()]+", text):
-        example = "x".join(map(str, SHAPES[kind]))
-        raise typer.BadParameter(f"{text!r} is no shape of {kind}: {AXES[kind]}, such as {example}.")
+        example = "x".join(map(str, DEFAULT_SHAPES[kind]))
+        raise typer.BadParameter(f"{text!r} is no shape of {kind}: {AXIS_NAMES[kind]}, such as {example}.")
     return numbers
 
 
 def _inspect_data(
     data: Path, config: Path, name: str, target: str | None, size: Any
-) -> tuple[Start, str | None]:
+) -> tuple[ConfigTemplate, str | None]:
     from layercli.workflows.init_from_data import make_image_template, read_table_and_target
 
     data_path, folder = data.resolve(), config.resolve().parent
@@ -153,4 +159,4 @@ def _inspect_data(
     if data.is_dir():
         return make_image_template(data, relative, name, size)
     table, column = read_table_and_target(data, target)
-    return table_start(name, relative, table, column, size), None
+    return template_from_table(name, relative, table, column, size), None

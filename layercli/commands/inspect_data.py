@@ -10,8 +10,8 @@ import typer
 from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem, has_errors
-from layercli.reports.console import console, print_json
-from layercli.reports.data_summary import data_json, print_data
+from layercli.reports.console import make_console, print_json
+from layercli.reports.data_summary import data_json, print_data_summary
 from layercli.reports.problems import print_problems, problems_json
 from layercli.runs import directory as runs
 from layercli.workflows.dataset import check_dataset
@@ -52,8 +52,8 @@ def command(
     if json:
         print_json({"ok": not has_problems, **data_json(*found), **problems_json(problems)})
     else:
-        print_data(console(), *found)
-        print_problems(console(), problems)
+        print_data_summary(make_console(), *found)
+        print_problems(make_console(), problems)
     if sheet is not None:
         try:
             with runs.stage_file(Path(sheet)) as staging:

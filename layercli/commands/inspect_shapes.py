@@ -9,8 +9,8 @@ import typer
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, Problem, has_errors
-from layercli.reports.console import console, kept_for_json, print_json
-from layercli.reports.layers import Forward, inspection_json, print_inspection
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
+from layercli.reports.layers import ForwardShapes, inspection_json, print_inspection
 from layercli.reports.problems import print_problems, problems_json
 from layercli.workflows.preflight import require_memory, require_trust
 
@@ -30,25 +30,25 @@ def command(
     """Show every layer's input, output, parameters and FLOPs; then run the model once and compare."""
     valid = require_valid(check_config(config, set_ or ()))
     problems = list(valid.check_result.problems)
-    forward: Forward | None = None
+    forward: ForwardShapes | None = None
     if not static:
-        with kept_for_json(json):
+        with redirect_stdout_for_json(json):
             valid, forward, found = check_forward_pass(valid, trust=trust)
         problems.extend(found)
     has_problems = has_errors(problems)
     if json:
         print_json({"ok": not has_problems, **inspection_json(valid, forward), **problems_json(problems)})
     else:
-        print_inspection(console(), valid, forward)
-        print_problems(console(error=True), problems)
+        print_inspection(make_console(), valid, forward)
+        print_problems(make_console(error=True), problems)
         if forward is not None and not has_problems:
-            console().print("Forward pass: every shape as declared, every value finite.")
+            make_console().print("Forward pass: every shape as declared, every value finite.")
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)
 
 
 def check_forward_pass(
     valid: ValidConfig, *, trust: bool = False
-) -> tuple[ValidConfig, Forward, list[Problem]]:
+) -> tuple[ValidConfig, ForwardShapes, list[Problem]]:
     """Run the model once: what is now known, each layer's actual output shapes, and what disagrees.
 
     Raises:

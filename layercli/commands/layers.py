@@ -11,7 +11,7 @@ from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
 from layercli.layers.registry import LAYERS
 from layercli.reports.catalogue import catalogue_json, layer_json, print_catalogue, print_layer
-from layercli.reports.console import console, print_json
+from layercli.reports.console import make_console, print_json
 
 
 def command(
@@ -26,9 +26,9 @@ def command(
     if json:
         print_json({"ok": True, **document, "problems": []})
     elif type_ is not None:
-        print_layer(console(), document)
+        print_layer(make_console(), document)
     else:
-        print_catalogue(console(), document)
+        print_catalogue(make_console(), document)
 
 
 def describe_layer(name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, kept_for_json, print_json
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.runs.directory import stage_file
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.finished_run import FinishedRun
@@ -64,12 +64,12 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Predict: classes and their probabilities, or numbers, for new examples. They are read and written as they come."""
-    with kept_for_json(json):
+    with redirect_stdout_for_json(json):
         found = predict_to_file(run, input_, output, batch_size=batch_size, trust=trust)
     if json:
         print_json(found)
     else:
-        console().print(f"{found['examples']:,} predictions in {sanitize_text(output)}.", soft_wrap=True)
+        make_console().print(f"{found['examples']:,} predictions in {sanitize_text(output)}.", soft_wrap=True)
 
 
 def predict_to_file(

@@ -10,8 +10,8 @@ import typer
 
 from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import console, print_json
-from layercli.reports.runs import print_comparison, print_runs
+from layercli.reports.console import make_console, print_json
+from layercli.reports.runs import print_run_comparison, print_runs
 from layercli.runs.directory import RUNS_ROOT
 from layercli.runs.listing import Run, find_runs
 from layercli.runs.query import Condition, filter_by_name, find_config_differences, list_run_keys, sort_runs
@@ -61,12 +61,12 @@ def command(
         extra = {"differences": differing} if compare else {}
         print_json({"ok": True, "runs": [run.as_json() for run in found], **extra, "problems": []})
         return
-    out = console()
+    out = make_console()
     if not found:
         out.print("There are no such runs." if name or conditions else
                   "There are no runs yet; `layercli train CONFIG` makes one.")  # fmt: skip
     elif compare:
-        print_comparison(out, found, differing)
+        print_run_comparison(out, found, differing)
     else:
         print_runs(out, found, sort)
 

@@ -8,9 +8,9 @@ import typer
 
 from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption
-from layercli.reports.console import console, print_json
+from layercli.reports.console import make_console, print_json
 from layercli.reports.problems import print_problems
-from layercli.reports.show import explained_yaml, origins_json, print_yaml
+from layercli.reports.show import annotated_yaml, origins_json, print_yaml
 from layercli.source.dump import to_yaml
 
 
@@ -28,5 +28,5 @@ def command(
         origins = {"origins": origins_json(valid)} if explain else {}
         print_json({"ok": True, "config": valid.to_resolved_dict(), **origins})
         return
-    print_problems(console(error=True), valid.check_result.problems)
-    print_yaml(explained_yaml(valid) if explain else to_yaml(valid.to_resolved_dict()))
+    print_problems(make_console(error=True), valid.check_result.problems)
+    print_yaml(annotated_yaml(valid) if explain else to_yaml(valid.to_resolved_dict()))

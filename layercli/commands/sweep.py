@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layercli.commands.options import JsonOption, SetOption, TrustOption
-from layercli.reports.console import console, is_terminal, print_json
+from layercli.reports.console import is_terminal, make_console, print_json
 from layercli.reports.problems import print_problems
-from layercli.reports.sweep import SweepProgress, print_sweep
+from layercli.reports.sweep import SweepProgress, print_sweep_summary
 from layercli.sweep.plan import SweepPlan, read_sweep_plan
 from layercli.sweep.study import (
     find_owner,
@@ -57,8 +57,8 @@ def command(
     plan, warnings = read_sweep_plan(sweep, set_ or ())
     require_trust(plan.base, trust=trust)
     require_optuna(plan)
-    out = console(error=json)
-    print_problems(console(error=True), warnings)
+    out = make_console(error=json)
+    print_problems(make_console(error=True), warnings)
     directory = make_sweep_directory(plan, storage)
     study = open_study(plan, directory, storage, heartbeat=heartbeat)
     task = {
@@ -81,7 +81,7 @@ def command(
         live=is_terminal(error=json),
         metric=plan.sweep.objective.metric,
         maximizes=plan.is_maximizing,
-        wanted=plan.sweep.trial_count,
+        trial_count=plan.sweep.trial_count,
     )
     group = WorkerPool(
         "layercli.workflows.sweep_worker", task, jobs=min(jobs, plan.sweep.trial_count), directory=directory
@@ -93,7 +93,7 @@ def command(
     if json:
         print_json(summary)
     else:
-        print_sweep(out, summary)
+        print_sweep_summary(out, summary)
 
 
 def _watch_trials(plan: SweepPlan, study: optuna.Study, group: WorkerPool, progress: SweepProgress) -> None:
@@ -106,7 +106,7 @@ def _watch_trials(plan: SweepPlan, study: optuna.Study, group: WorkerPool, progr
             while is_working:
                 time.sleep(_POLL_SECONDS)
                 rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
-                progress.update(rows)
+                progress.show_trials(rows)
                 is_working = group.supervise(sum(row["state"] not in ("running", "waiting") for row in rows))
     finally:
         host, _ = identify_process()
@@ -114,4 +114,4 @@ def _watch_trials(plan: SweepPlan, study: optuna.Study, group: WorkerPool, progr
         for trial in study.get_trials(deepcopy=False):
             if trial.state.name == "RUNNING" and find_owner(trial) in own_workers:
                 retry_trial(study, trial, max_retries=None)
-    progress.update(list_trial_rows(plan, study.get_trials(deepcopy=False)))
+    progress.show_trials(list_trial_rows(plan, study.get_trials(deepcopy=False)))

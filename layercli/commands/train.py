@@ -14,10 +14,10 @@ from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.distribution.cluster import count_shared_gpus, join_cluster
 from layercli.distribution.process_group import ProcessGroup
 from layercli.distribution.run_paths import copy_run, make_scratch_run_path
-from layercli.reports.console import console, is_terminal, kept_for_json, print_json
+from layercli.reports.console import is_terminal, make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
-from layercli.reports.progress import Progress, Quiet, Silent
-from layercli.reports.training import print_outcome
+from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
+from layercli.reports.training import print_training_summary
 from layercli.source.load import STDIN
 from layercli.workflows.resume import resume_run
 from layercli.workflows.resume_check import open_for_resume
@@ -63,7 +63,7 @@ def command(
         raise typer.BadParameter("name a CONFIG to train, or a run to go on with: --resume RUN.")
     if resume is not None and run_dir is not None:
         raise typer.BadParameter("a resumed run stays in its directory; leave --run-dir out.")
-    out = console(error=json)
+    out = make_console(error=json)
     resumable = None if resume is None else open_for_resume(
         resume, config=config, overrides=set_ or (), allow_changes=allow_changes
     )  # fmt: skip
@@ -72,11 +72,15 @@ def command(
         raise typer.Exit(ProcessGroup(["train", *sys.argv[2:]], size=gpus, restarts=0).run())
     warnings = join_cluster(valid)
     if resumable is None:
-        print_problems(console(error=True), valid.check_result.problems)
-    print_problems(console(error=True), warnings)
-    visible_progress = Quiet(console(error=True)) if quiet else Progress(out, live=is_terminal(error=json))
-    with kept_for_json(json), make_scratch_run_path() as scratch_dir:
-        progress = visible_progress if scratch_dir is None else Silent()
+        print_problems(make_console(error=True), valid.check_result.problems)
+    print_problems(make_console(error=True), warnings)
+    visible_progress = (
+        QuietProgress(make_console(error=True))
+        if quiet
+        else TrainingProgress(out, live=is_terminal(error=json))
+    )
+    with redirect_stdout_for_json(json), make_scratch_run_path() as scratch_dir:
+        progress = visible_progress if scratch_dir is None else SilentProgress()
         if resumable is None:
             target_dir = run_dir if scratch_dir is None else scratch_dir
             summary = train_new_run(
@@ -96,4 +100,4 @@ def command(
     elif quiet and scratch_dir is None:
         out.print(summary["run"], soft_wrap=True)
     elif scratch_dir is None:
-        print_outcome(out, summary)
+        print_training_summary(out, summary)

@@ -12,8 +12,8 @@ import typer
 from layercli.check import CheckResult, check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption
 from layercli.errors import ExitCode, Problem, has_errors
-from layercli.reports.console import console, print_json
-from layercli.reports.problems import MOST_SHOWN, github_line, print_problems, problems_json
+from layercli.reports.console import make_console, print_json
+from layercli.reports.problems import MAX_SHOWN_PROBLEMS, github_annotation, print_problems, problems_json
 from layercli.workflows.config_files import find_configs, map_files
 from layercli.workflows.preflight import check_memory
 
@@ -58,25 +58,25 @@ def command(
         case ProblemFormat.JSON:
             print_json({"ok": not has_problems, **problems_json(problems)})
         case ProblemFormat.GITHUB:
-            for problem in problems[:MOST_SHOWN]:
-                print(github_line(problem))
+            for problem in problems[:MAX_SHOWN_PROBLEMS]:
+                print(github_annotation(problem))
             print(_format_summary(len(files), skipped, problems))
         case _:
             if problems:
-                print_problems(console(), problems)
+                print_problems(make_console(), problems)
             print(_format_summary(len(files), skipped, problems))
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)
 
 
 def _fix_file(file: str, *, json: bool) -> None:
     """Show what can be mended in a file, and write it; a person at a terminal is asked first."""
-    from layercli.reports.problems import print_diff
+    from layercli.reports.problems import print_text_diff
     from layercli.workflows.autofix import compute_fixes, write_fixed_file
 
     before, after = compute_fixes(file)
     if before == after:
         return
-    print_diff(console(error=json), file, before, after)
+    print_text_diff(make_console(error=json), file, before, after)
     should_ask = not json and sys.stdin.isatty() and sys.stdout.isatty()
     if not should_ask or typer.confirm(f"Write {file}?"):
         write_fixed_file(file, after)

@@ -20,9 +20,9 @@ from layercli.engine.assemble import AssembledModel
 from layercli.engine.forward_pass import find_index_limit, make_example_batch
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError, Problem
-from layercli.importing.archive import Archive
-from layercli.importing.flatten import Leaf, leaves_of
-from layercli.importing.keras_graph import Described
+from layercli.importing.archive import ModelFile
+from layercli.importing.flatten import LayerCall, flatten_stack
+from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.read_model import read_stack
 from layercli.layers.shapes import Tensor, format_shape
 
@@ -51,7 +51,7 @@ class ModelComparison:
     """Why the original does not run here."""
 
 
-def load_original(archive: Archive, assembled: AssembledModel, valid: ValidConfig) -> Any:
+def load_original(archive: ModelFile, assembled: AssembledModel, valid: ValidConfig) -> Any:
     """The model itself; Keras's safe mode is on, and only classes that the config has loaded are known besides its own.
 
     Raises:
@@ -97,7 +97,7 @@ def copy_weights(
     original: Any,
     assembled: AssembledModel,
     valid: ValidConfig,
-    layer_calls: list[Leaf],
+    layer_calls: list[LayerCall],
     *,
     is_untrained: bool,
 ) -> None:
@@ -107,8 +107,8 @@ def copy_weights(
     """
     rng = np.random.default_rng(0)
     for layer_call, node in zip(layer_calls, valid.graph.nodes, strict=True):
-        source, target = _find_layer(original, layer_call.origin), assembled.layers[node.name]
-        if layer_call.shares is not None or source is None:
+        source, target = _find_layer(original, layer_call.layer_path), assembled.layers[node.name]
+        if layer_call.first_call is not None or source is None:
             continue
         if is_untrained:
             for variable in source.weights:
@@ -131,7 +131,7 @@ def copy_weights(
                 for weights in (source_weights, target_weights)
             ]
             raise _difference_error(
-                f"`{'/'.join(layer_call.origin)}` has weights of {shapes[0]}, and the rebuilt layer of {shapes[1]}."
+                f"`{'/'.join(layer_call.layer_path)}` has weights of {shapes[0]}, and the rebuilt layer of {shapes[1]}."
             )
         for one, other in zip(source_weights, target_weights, strict=True):
             other.assign(keras.ops.reshape(keras.ops.convert_to_tensor(one), other.shape))
@@ -190,9 +190,9 @@ def compare_models(
     original: Any,
     assembled: AssembledModel,
     valid: ValidConfig,
-    layer_calls: list[Leaf],
+    layer_calls: list[LayerCall],
     outputs: tuple[Any, ...],
-    custom: Callable[[Described], str | None],
+    custom: Callable[[KerasLayer], str | None],
 ) -> ModelComparison:
     """Hold the rebuilt model against the original: layers and wiring, shapes, parameters, and outputs on random inputs.
 
@@ -215,35 +215,35 @@ def compare_models(
 
 def _require_same_graph(
     assembled: AssembledModel,
-    layer_calls: list[Leaf],
+    layer_calls: list[LayerCall],
     outputs: tuple[Any, ...],
-    custom: Callable[[Described], str | None],
+    custom: Callable[[KerasLayer], str | None],
 ) -> None:
     """Read the rebuilt model as the original was read."""
     stack, problems = read_stack(json.loads(assembled.model.to_json()), custom)
     if problems:
         raise _difference_error(f"The rebuilt model cannot be read: {problems[0].message}")
-    rebuilt, rebuilt_outputs = leaves_of(stack)
+    rebuilt, rebuilt_outputs = flatten_stack(stack)
     for one, other in zip(layer_calls, rebuilt, strict=False):
-        if not one.same(other):
+        if not one.is_same_call(other):
             raise _difference_error(
-                f"`{'/'.join(one.origin)}` became another layer, or is wired otherwise, in the rebuilt model."
+                f"`{'/'.join(one.layer_path)}` became another layer, or is wired otherwise, in the rebuilt model."
             )
     if len(layer_calls) != len(rebuilt) or outputs != rebuilt_outputs:
         raise _difference_error("The rebuilt model has other layers or outputs.")
 
 
-def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[Leaf]) -> int:
+def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[LayerCall]) -> int:
     """Hold static shapes against Keras's, layer by layer, where the original calls the layer once."""
     compared = 0
     for layer_call, node in zip(layer_calls, valid.graph.nodes, strict=True):
         row = valid.shapes.by_name[node.name]
-        source = _find_layer(original, layer_call.origin)
+        source = _find_layer(original, layer_call.layer_path)
         if (
             source is None
-            or layer_call.shares is not None
+            or layer_call.first_call is not None
             or not row.outputs
-            or layer_call.origin[-1].isdigit()
+            or layer_call.layer_path[-1].isdigit()
         ):
             continue
         try:
@@ -253,7 +253,7 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[Le
         theirs = [tuple(tensor.shape)[1:] for tensor in tensors]
         ours = [tensor.shape[1:] for tensor in row.outputs]
         if theirs != ours:
-            raise _difference_error(f"`{'/'.join(layer_call.origin)}` gives {', '.join(map(format_shape, theirs))} in the original, and "
+            raise _difference_error(f"`{'/'.join(layer_call.layer_path)}` gives {', '.join(map(format_shape, theirs))} in the original, and "
                            f"{', '.join(map(format_shape, ours))} after the rebuilding.")  # fmt: skip
         compared += 1
     return compared

@@ -8,87 +8,93 @@ from typing import Any, TypeAlias
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.importing.keras_config import minimal
-from layercli.importing.layer_stack import Item, Parameter, Stack, Wire
+from layercli.importing.keras_config import minimal_arguments
+from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntry, Wire
 
-Place: TypeAlias = tuple[int | str, int | None, str | None]
+InputReference: TypeAlias = tuple[int | str, int | None, str | None]
 """Which layer's output, or which input; which of several; what the layer calls it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class LayerCall:
     """A call of a layer."""
 
     type: str
     args: Mapping[str, Any]
-    takes: tuple[Place, ...]
-    shares: int | None
+    inputs: tuple[InputReference, ...]
+    first_call: int | None
     """The call that declared the layer."""
-    origin: tuple[str, ...]
+    layer_path: tuple[str, ...]
     """Where the original model has it."""
 
-    def same(self, other: Leaf) -> bool:
+    def is_same_call(self, other: LayerCall) -> bool:
         """Whether both are the same layer at the same place."""
-        return (self.type, dict(self.args), self.takes, self.shares) == (
+        return (self.type, dict(self.args), self.inputs, self.first_call) == (
             other.type,
             dict(other.args),
-            other.takes,
-            other.shares,
+            other.inputs,
+            other.first_call,
         )
 
 
-def leaves_of(stack: Stack) -> tuple[list[Leaf], tuple[Place, ...]]:
+def flatten_stack(stack: LayerStack) -> tuple[list[LayerCall], tuple[InputReference, ...]]:
     """The layers of a stack that is not folded, and its outputs."""
-    leaves: list[Leaf] = []
-    first: dict[Item, int] = {}
-    made: dict[Item, Any] = {}
+    calls: list[LayerCall] = []
+    first_calls: dict[StackEntry, int] = {}
+    call_numbers: dict[StackEntry, Any] = {}
     inputs = {name: number for number, name in enumerate(stack.inputs)}
 
-    def place(wire: Wire, ends: dict[Any, Any], given: Place | None) -> Place:
-        assert not isinstance(wire.source, Parameter)
+    def resolve_wire(
+        wire: Wire, numbers: dict[Any, Any], block_input: InputReference | None
+    ) -> InputReference:
+        assert not isinstance(wire.source, BlockParameter)
         if isinstance(wire.source, str):
-            if given is not None:
-                return (given[0], given[1], wire.key)
-            return (f"input {inputs[wire.source]}", wire.pick, wire.key)
-        end = ends[wire.source]
-        return (end, wire.pick, wire.key)
+            if block_input is not None:
+                return (block_input[0], block_input[1], wire.input_name)
+            return (f"input {inputs[wire.source]}", wire.output_index, wire.input_name)
+        end = numbers[wire.source]
+        return (end, wire.output_index, wire.input_name)
 
-    def write(items: list[Item], given: Place | None) -> int:
-        ends: dict[Any, Any] = {}
+    def flatten_items(items: list[StackEntry], block_input: InputReference | None) -> int:
+        numbers: dict[Any, Any] = {}
         for item in items:
-            declared = item.target if item.target is not None else item
-            takes = tuple(place(wire, ends, given) for wire in item.wires)
+            declared = item.reused_entry if item.reused_entry is not None else item
+            call_inputs = tuple(resolve_wire(wire, numbers, block_input) for wire in item.wires)
             if declared.body:
-                ends[item] = write(declared.body, takes[0])
+                numbers[item] = flatten_items(declared.body, call_inputs[0])
                 continue
-            shares = first.get(declared)
-            first.setdefault(declared, len(leaves))
-            leaves.append(Leaf(declared.type, declared.args, takes, shares, declared.origin))
-            ends[item] = len(leaves) - 1
-        made.update(ends)
-        return len(leaves) - 1
+            first_call = first_calls.get(declared)
+            first_calls.setdefault(declared, len(calls))
+            calls.append(
+                LayerCall(declared.type, declared.args, call_inputs, first_call, declared.layer_path)
+            )
+            numbers[item] = len(calls) - 1
+        call_numbers.update(numbers)
+        return len(calls) - 1
 
-    write(stack.items, None)
-    return leaves, tuple(place(wire, made, None) for wire in stack.outputs)
+    flatten_items(stack.items, None)
+    return calls, tuple(resolve_wire(wire, call_numbers, None) for wire in stack.outputs)
 
 
-def leaves_of_config(valid: ValidConfig) -> tuple[list[Leaf], tuple[Place, ...]]:
+def flatten_config(valid: ValidConfig) -> tuple[list[LayerCall], tuple[InputReference, ...]]:
     """The layers that a config stands for, blocks written out, and its outputs."""
     numbers: dict[str, int | str] = {
         name: f"input {number}" for number, name in enumerate(valid.graph.inputs)
     }
     numbers |= {node.name: number for number, node in enumerate(valid.graph.nodes)}
-    leaves = []
+    calls = []
     for node in valid.graph.nodes:
         names = node.layer.input_names
         keys: list[str | None] = list(names[: len(node.inputs)]) if names else [None] * len(node.inputs)
-        takes = tuple(
+        call_inputs = tuple(
             (numbers[name], pick, key)
             for name, pick, key in zip(node.inputs, node.input_indices, keys, strict=True)
         )
-        args = node.layer.arguments() if isinstance(node.layer, CustomLayer) else minimal(node.layer)
-        shares = None if node.reuse_of is None else numbers[node.reuse_of]
-        assert not isinstance(shares, str)
-        leaves.append(Leaf(node.type_name, args, takes, shares, ()))
+        args = (
+            node.layer.arguments() if isinstance(node.layer, CustomLayer) else minimal_arguments(node.layer)
+        )
+        first_call = None if node.reuse_of is None else numbers[node.reuse_of]
+        assert not isinstance(first_call, str)
+        calls.append(LayerCall(node.type_name, args, call_inputs, first_call, ()))
     outputs = zip(valid.graph.outputs, valid.graph.output_indices, strict=True)
-    return leaves, tuple((numbers[name], pick, None) for name, pick in outputs)
+    return calls, tuple((numbers[name], pick, None) for name, pick in outputs)

@@ -18,56 +18,60 @@ class InexpressibleError(Exception):
     """Something that the config language has no words for; the message says what."""
 
 
-_UNTOLD = {"quantization_config": None, "rms_scaling": False, "zero_output_for_mask": False,
+_NEUTRAL_VALUES = {"quantization_config": None, "rms_scaling": False, "zero_output_for_mask": False,
            "input_length": None}  # fmt: skip
 """Arguments that the catalogue may not know, and the value at which they mean nothing."""
-_DERIVED = ("name", "vocabulary_size")
+_DERIVED_ARGUMENTS = ("name", "vocabulary_size")
 """What Keras records and takes from elsewhere."""
-_IMPLIED = {"dtype": "float32", "data_format": "channels_last", "activation": "linear"}
+_IMPLICIT_VALUES = {"dtype": "float32", "data_format": "channels_last", "activation": "linear"}
 """What Keras writes out where nothing was said."""
 
 
-def is_object(value: Any) -> bool:
+def is_keras_object(value: Any) -> bool:
     """Whether this is Keras's record of an object."""
     return isinstance(value, dict) and "class_name" in value and "config" in value
 
 
-def arguments_of(cls: type[Component], config: Mapping[str, Any]) -> dict[str, Any]:
+def config_arguments(cls: type[Component], config: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that a config gives a layer: those that are not the default, in their shortest form.
 
     Raises:
         InexpressibleError: the catalogue does not take one of them.
     """
-    known = cls.model_fields
-    given: dict[str, Any] = {}
+    fields = cls.model_fields
+    arguments: dict[str, Any] = {}
     for key, value in config.items():
-        if key not in known and (key in _DERIVED or value == _UNTOLD.get(key, ...) or value is None):
+        if key not in fields and (
+            key in _DERIVED_ARGUMENTS or value == _NEUTRAL_VALUES.get(key, ...) or value is None
+        ):
             continue
-        given[key] = _value(key, value)
-        if given[key] == _IMPLIED.get(key, ...) and key in known and known[key].default is None:
-            del given[key]
+        arguments[key] = _convert_value(key, value)
+        if arguments[key] == _IMPLICIT_VALUES.get(key, ...) and key in fields and fields[key].default is None:
+            del arguments[key]
         elif key == "axis" and isinstance(value, list) and len(value) == 1:
-            given[key] = value[0]
+            arguments[key] = value[0]
     try:
-        made = cls.model_validate(given)
+        component = cls.model_validate(arguments)
     except ValidationError as error:
         messages = [item["ctx"]["message"] for item in error.errors(include_url=False)]
         raise InexpressibleError(" ".join(messages)) from None
-    written = minimal(made)
-    return {key: written[key] for key in config if key in written}
+    shortest = minimal_arguments(component)
+    return {key: shortest[key] for key in config if key in shortest}
 
 
-def minimal(made: Component) -> dict[str, Any]:
+def minimal_arguments(component: Component) -> dict[str, Any]:
     """The arguments of a component that differ from its defaults, in their shortest form."""
-    cls = type(made)
+    cls = type(component)
     required = {name for name, info in cls.model_fields.items() if info.is_required()}
-    full = canonical(made)
-    least = {name: full[name] for name in full if name in required}
-    defaults = canonical(cls.model_validate(least))
-    written = {
-        name: short for name, short in full.items() if name in required or not _same(short, defaults[name])
+    full = canonical_arguments(component)
+    required_arguments = {name: full[name] for name in full if name in required}
+    defaults = canonical_arguments(cls.model_validate(required_arguments))
+    shortest = {
+        name: short
+        for name, short in full.items()
+        if name in required or not _is_same_value(short, defaults[name])
     }
-    for name, value in list(written.items()):
+    for name, value in list(shortest.items()):
         if (
             not isinstance(value, list)
             or len(value) > 3
@@ -75,79 +79,82 @@ def minimal(made: Component) -> dict[str, Any]:
             or not value
         ):
             continue
-        shorter = written | {name: value[0]}
+        shorter = shortest | {name: value[0]}
         try:
-            same = canonical(cls.model_validate(shorter)) == full
+            same = canonical_arguments(cls.model_validate(shorter)) == full
         except (ValidationError, ValueError):
             continue
         if same:
-            written = shorter
-    return written
+            shortest = shorter
+    return shortest
 
 
-def canonical(made: Component) -> dict[str, Any]:
+def canonical_arguments(component: Component) -> dict[str, Any]:
     """Every argument in one form, to be compared."""
-    return {name: _one_name(name, _bare(to_plain(value))) for name, value in made.arguments().items()}
+    return {
+        name: _canonical_initializer(name, _simplify_value(to_plain(value)))
+        for name, value in component.arguments().items()
+    }
 
 
-def _one_name(key: str, value: Any) -> Any:
+def _canonical_initializer(key: str, value: Any) -> Any:
     """An initializer by the first of its names."""
     found = INITIALIZERS.find(value) if key.endswith("_initializer") and isinstance(value, str) else None
     return value if found is None or found in INITIALIZERS.not_by_name else INITIALIZERS.parse_or_name(found)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same_value(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _bare(value: Any) -> Any:
+def _simplify_value(value: Any) -> Any:
     """A component without arguments of its own as its name; sizes as lists."""
     if isinstance(value, dict) and "type" in value:
-        home = next(
+        catalogue = next(
             (home for home in (INITIALIZERS, REGULARIZERS, CONSTRAINTS) if home.find(value["type"])), None
         )
-        if home is not None:
-            return _shortest(home, value)
+        if catalogue is not None:
+            return _simplify_component(catalogue, value)
         if LAYERS.find(value["type"]):
-            made = LAYERS.load(value["type"]).model_validate(
+            layer = LAYERS.load(value["type"]).model_validate(
                 {key: item for key, item in value.items() if key not in ("type", "name")}
             )
-            name = {"name": value["name"]} if value.get("name") else {}
-            return {"type": value["type"], **name, **minimal(made)}
+            name_entry = {"name": value["name"]} if value.get("name") else {}
+            return {"type": value["type"], **name_entry, **minimal_arguments(layer)}
     if isinstance(value, dict):
-        return {key: _bare(item) for key, item in value.items()}
+        return {key: _simplify_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_bare(item) for item in value]
+        return [_simplify_value(item) for item in value]
     return value
 
 
-def _shortest(home: Catalogue[Any], value: dict[str, Any]) -> Any:
-    made = home.parse(value)
-    written = minimal(made)
-    name = made if written else home.parse_or_name(value["type"])
-    return {"type": value["type"], **written} if not isinstance(name, str) else name
+def _simplify_component(catalogue: Catalogue[Any], value: dict[str, Any]) -> Any:
+    component = catalogue.parse(value)
+    arguments = minimal_arguments(component)
+    name = component if arguments else catalogue.parse_or_name(value["type"])
+    return {"type": value["type"], **arguments} if not isinstance(name, str) else name
 
 
-def _value(key: str, value: Any) -> Any:
+def _convert_value(key: str, value: Any) -> Any:
     """An argument as a config writes it.
 
     Raises:
         InexpressibleError: it is an object that a config cannot hold.
     """
-    if is_object(value):
-        return _object(key, value)
+    if is_keras_object(value):
+        return _convert_object(key, value)
     if isinstance(value, dict):
         if value.get("class_name") == "__tuple__" or "items" in value:
-            return [_value(key, item) for item in value.get("items", [])]
-        return {str(name): _value(str(name), item) for name, item in value.items()}
+            return [_convert_value(key, item) for item in value.get("items", [])]
+        return {str(name): _convert_value(str(name), item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_value(key, item) for item in value]
+        return [_convert_value(key, item) for item in value]
     if isinstance(value, float):
-        return short_float(value)
+        return shorten_float(value)
     return value
 
 
-def _object(key: str, value: dict[str, Any]) -> Any:
+def _convert_object(key: str, value: dict[str, Any]) -> Any:
     name, module, config = value["class_name"], str(value.get("module")), value["config"]
     if name == "DTypePolicy" and isinstance(config, dict):
         return config.get("name")
@@ -164,40 +171,40 @@ def _object(key: str, value: dict[str, Any]) -> Any:
         raise InexpressibleError(
             f"`{key}` is the layer {sanitize_text(str(name))}, not the name of an activation; {hint}."
         )
-    known = {field: item for field, item in config.items() if item is not None}
-    home = {
+    arguments = {field: item for field, item in config.items() if item is not None}
+    catalogues = {
         "keras.initializers": INITIALIZERS,
         "keras.regularizers": REGULARIZERS,
         "keras.constraints": CONSTRAINTS,
     }
-    catalogue: Any = home.get(module, LAYERS if module == "keras.layers" else None)
+    catalogue: Any = catalogues.get(module, LAYERS if module == "keras.layers" else None)
     if catalogue is None or not isinstance(name, str) or catalogue.find(name) is None:
         raise InexpressibleError(
             f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which a config cannot hold."
         )
     cls = catalogue.load(catalogue.find(name))
     if catalogue is not LAYERS:
-        return {"type": name, **{field: _value(field, item) for field, item in known.items()}}
-    named = (
+        return {"type": name, **{field: _convert_value(field, item) for field, item in arguments.items()}}
+    name_entry = (
         {"name": config["name"]}
         if key in ("layer", "backward_layer") and isinstance(config.get("name"), str)
         else {}
     )
-    return {"type": name, **named, **arguments_of(cls, config)}
+    return {"type": name, **name_entry, **config_arguments(cls, config)}
 
 
-def short_float(value: float) -> float:
+def shorten_float(value: float) -> float:
     """The shortest decimal that is the same number in 32 bits: Keras keeps numbers such as 0.001 that way."""
     if len(repr(value)) <= 12:
         return value
     try:
-        kept = struct.pack("f", value)
+        packed = struct.pack("f", value)
     except OverflowError:
         return value
-    if struct.unpack("f", kept)[0] != value:
+    if struct.unpack("f", packed)[0] != value:
         return value  # it was never in 32 bits
     for digits in range(1, 9):
         shorter = float(f"{value:.{digits}g}")
-        if struct.pack("f", shorter) == kept:
+        if struct.pack("f", shorter) == packed:
             return shorter
     return value

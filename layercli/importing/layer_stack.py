@@ -10,7 +10,7 @@ INPUT: Final = "input"
 
 
 @dataclass(eq=False, slots=True)
-class Item:
+class StackEntry:
     """A layer, the use of a block, or a call of either once more."""
 
     kind: Literal["layer", "block", "reuse"]
@@ -21,17 +21,17 @@ class Item:
     """Arguments that are not the default; of a block its parameters, which may be wires."""
     name: str | None = None
     """The name that was given to it; None: one that Keras made up."""
-    origin: tuple[str, ...] = ()
+    layer_path: tuple[str, ...] = ()
     """The layer in the original model, inside the models that hold it."""
-    target: Item | None = None
+    reused_entry: StackEntry | None = None
     """What is called once more."""
-    body: list[Item] = field(default_factory=list)
+    body: list[StackEntry] = field(default_factory=list)
     """The layers of a model that is used as one layer."""
     repeat: int = 1
-    hint: str | None = None
+    name_hint: str | None = None
     """A name for it, where one is needed."""
 
-    def sources(self) -> Iterator[Wire]:
+    def iterate_wires(self) -> Iterator[Wire]:
         """What feeds it, and what its block's parameters name."""
         yield from self.wires
         yield from (value for value in self.args.values() if isinstance(value, Wire))
@@ -41,35 +41,35 @@ class Item:
 class Wire:
     """One input: whose output, which of several, and what the layer calls it."""
 
-    source: Source
-    pick: int | None = None
-    key: str | None = None
+    source: WireSource
+    output_index: int | None = None
+    input_name: str | None = None
 
     @property
-    def place(self) -> tuple[Source, int | None]:
+    def tensor(self) -> tuple[WireSource, int | None]:
         """The tensor."""
-        return self.source, self.pick
+        return self.source, self.output_index
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class BlockParameter:
     """A parameter of a block, in place of a value or of a source."""
 
     name: str
 
 
-Source: TypeAlias = Item | Parameter | str
+WireSource: TypeAlias = StackEntry | BlockParameter | str
 """An item, a parameter that names one, or an input of the model; `input` inside a block is the block's."""
 
 
 @dataclass(slots=True)
-class Stack:
+class LayerStack:
     """A whole model."""
 
     inputs: dict[str, dict[str, Any]]
     """Name -> shape without the batch axis, and dtype."""
-    items: list[Item]
+    items: list[StackEntry]
     outputs: list[Wire]
     name: str | None = None
-    output_layers: list[str] = field(default_factory=list)
+    keras_output_names: list[str] = field(default_factory=list)
     """What Keras calls the outputs: by the layers that give them."""

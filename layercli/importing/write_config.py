@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from layercli.config.language.variables import escape_references
 from layercli.config.names import INPUT, PREVIOUS
-from layercli.importing.block_detection import Block
-from layercli.importing.layer_stack import Item, Parameter, Stack, Wire
+from layercli.importing.block_detection import FoldedBlock
+from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntry, Wire
 from layercli.schema.component import snake_case
 from layercli.source.dump import to_flow_yaml
 
-_WIDEST: Final = 118
+_MAX_LINE_WIDTH: Final = 118
 """Columns of an entry on one line."""
 
 
-def write(
-    stack: Stack,
-    blocks: Iterable[Block],
+def format_config(
+    stack: LayerStack,
+    blocks: Iterable[FoldedBlock],
     *,
     name: str,
     comments: Iterable[str] = (),
@@ -31,20 +31,21 @@ def write(
     if declared:
         lines.append("blocks:")
         for block in declared:
-            lines += _block(block)
+            lines += _block_lines(block)
     lines.append("model:")
     if list(stack.inputs) == [INPUT]:
-        lines.append(f"  input: {to_flow_yaml(_shape(stack.inputs[INPUT]))}")
+        lines.append(f"  input: {to_flow_yaml(_input_spec(stack.inputs[INPUT]))}")
     else:
         lines.append("  inputs:")
         lines += [
-            f"    {to_flow_yaml(key)}: {to_flow_yaml(_shape(spec))}" for key, spec in stack.inputs.items()
+            f"    {to_flow_yaml(key)}: {to_flow_yaml(_input_spec(spec))}"
+            for key, spec in stack.inputs.items()
         ]
-    names = _names(stack.items, stack.inputs, stack.outputs)
+    names = _assign_names(stack.items, stack.inputs, stack.outputs)
     lines.append("  layers:")
-    lines += [line for item in stack.items for line in _entry(item, stack, names, "    ")]
+    lines += [line for item in stack.items for line in _entry_lines(item, stack, names, "    ")]
     if stack.outputs != [Wire(stack.items[-1])]:
-        outputs = [_reference(wire, names, None) for wire in stack.outputs]
+        outputs = [_format_reference(wire, names, None) for wire in stack.outputs]
         lines.append(f"  outputs: {to_flow_yaml(outputs if len(outputs) > 1 else outputs[0])}")
     if weights is not None:
         lines.append(f"  weights: {to_flow_yaml(weights)}")
@@ -54,81 +55,87 @@ def write(
     return "\n".join(lines) + "\n"
 
 
-def output_names(stack: Stack) -> list[str] | None:
+def find_output_names(stack: LayerStack) -> list[str] | None:
     """What ``train`` calls the outputs of a folded stack; None where one is not a single layer's."""
-    if any(not isinstance(wire.source, Item) or wire.source.kind == "block" or wire.source.repeat > 1
-           or wire.pick is not None for wire in stack.outputs):  # fmt: skip
+    if any(not isinstance(wire.source, StackEntry) or wire.source.kind == "block" or wire.source.repeat > 1
+           or wire.output_index is not None for wire in stack.outputs):  # fmt: skip
         return None
-    names = _names(stack.items, stack.inputs, stack.outputs)
-    return [names.get(wire.source, "") for wire in stack.outputs if isinstance(wire.source, Item)]
+    names = _assign_names(stack.items, stack.inputs, stack.outputs)
+    return [names.get(wire.source, "") for wire in stack.outputs if isinstance(wire.source, StackEntry)]
 
 
-def _shape(spec: Mapping[str, Any]) -> Any:
+def _input_spec(spec: Mapping[str, Any]) -> Any:
     return spec["shape"] if spec["dtype"] == "float32" else dict(spec)
 
 
-def _block(block: Block) -> list[str]:
+def _block_lines(block: FoldedBlock) -> list[str]:
     lines = [f"  {block.name}:"]
     if block.params:
-        given = {name: value for name, value in block.params.items() if value is not None}
-        bare: list[Any] = [name for name, value in block.params.items() if value is None]
-        params: Any = given if not bare else [*bare, given] if given else bare
+        defaults = {name: value for name, value in block.params.items() if value is not None}
+        required: list[Any] = [name for name, value in block.params.items() if value is None]
+        params: Any = defaults if not required else [*required, defaults] if defaults else required
         lines.append(f"    params: {to_flow_yaml(params)}")
-    names = _names(block.items, {}, [])
+    names = _assign_names(block.items, {}, [])
     lines.append("    layers:")
-    return lines + [line for item in block.items for line in _entry(item, block, names, "      ")]
+    return lines + [line for item in block.items for line in _entry_lines(item, block, names, "      ")]
 
 
-def _names(items: list[Item], inputs: Mapping[str, Any], outputs: list[Wire]) -> dict[Item, str]:
+def _assign_names(
+    items: list[StackEntry], inputs: Mapping[str, Any], outputs: list[Wire]
+) -> dict[StackEntry, str]:
     """The names that entries are given: those that they had, and one for each that another entry names."""
-    taken = set(inputs)
-    names: dict[Item, str] = {}
+    used_names = set(inputs)
+    names: dict[StackEntry, str] = {}
     for item in items:
         if item.name is not None:
-            names[item] = _free(item.name, taken, item.repeat)
-    named = {item.target for item in items if item.target is not None}
-    for before, item in zip([None, *items], items, strict=False):
-        named |= {wire.source for wire in item.sources() if isinstance(wire.source, Item)
-                  and (wire.source is not before or wire.pick is not None or wire not in item.wires)}  # fmt: skip
+            names[item] = _reserve_name(item.name, used_names, item.repeat)
+    referenced = {item.reused_entry for item in items if item.reused_entry is not None}
+    for previous, item in zip([None, *items], items, strict=False):
+        referenced |= {wire.source for wire in item.iterate_wires() if isinstance(wire.source, StackEntry)
+                  and (wire.source is not previous or wire.output_index is not None or wire not in item.wires)}  # fmt: skip
     if outputs and outputs != [Wire(items[-1])]:
-        named |= {wire.source for wire in outputs if isinstance(wire.source, Item)}
+        referenced |= {wire.source for wire in outputs if isinstance(wire.source, StackEntry)}
     for item in items:
-        if item in named and item not in names:
-            base = item.hint or (
+        if item in referenced and item not in names:
+            base = item.name_hint or (
                 item.type if item.kind == "block" else snake_case(item.type.rpartition(":")[2])
             )
-            names[item] = _free(base, taken, item.repeat)
+            names[item] = _reserve_name(base, used_names, item.repeat)
     return names
 
 
-def _free(name: str, taken: set[str], repeat: int) -> str:
+def _reserve_name(name: str, used_names: set[str], repeat: int) -> str:
     """The name, or with a number the first that nothing else has, nor one of its repetitions."""
-    free, number = name, 1
-    while free in (INPUT, PREVIOUS) or not taken.isdisjoint(_made(free, repeat)):
+    candidate, number = name, 1
+    while candidate in (INPUT, PREVIOUS) or not used_names.isdisjoint(_repeated_names(candidate, repeat)):
         number += 1
-        free = f"{name}_{number}"
-    taken.update(_made(free, repeat))
-    return free
+        candidate = f"{name}_{number}"
+    used_names.update(_repeated_names(candidate, repeat))
+    return candidate
 
 
-def _made(name: str, repeat: int) -> list[str]:
+def _repeated_names(name: str, repeat: int) -> list[str]:
     return [name, *(f"{name}_{number}" for number in range(1, repeat + 1) if repeat > 1)]
 
 
-def _entry(item: Item, home: Stack | Block, names: dict[Item, str], indent: str) -> list[str]:
+def _entry_lines(
+    item: StackEntry, container: LayerStack | FoldedBlock, names: dict[StackEntry, str], indent: str
+) -> list[str]:
     """An entry of a list of layers, on one line where it fits."""
     entry: dict[str, Any] = {"layer": {"type": item.type}, "block": {"block": item.type}}.get(item.kind, {})
-    if item.target is not None:
-        entry = {"reuse": names[item.target]}
+    if item.reused_entry is not None:
+        entry = {"reuse": names[item.reused_entry]}
     if item in names:
         entry["name"] = names[item]
-    items = home.items
+    items = container.items
     index = items.index(item) if item is items[0] else -1
-    before = None if index == 0 else items[items.index(item) - 1]
-    wired = _inputs(item, names, before, multiple=isinstance(home, Stack) and len(home.inputs) > 1)
-    if wired is not None:
-        entry["inputs"] = wired
-    args = {key: _argument(value, names) for key, value in item.args.items()}
+    previous = None if index == 0 else items[items.index(item) - 1]
+    inputs = _format_inputs(
+        item, names, previous, multiple=isinstance(container, LayerStack) and len(container.inputs) > 1
+    )
+    if inputs is not None:
+        entry["inputs"] = inputs
+    args = {key: _format_argument(value, names) for key, value in item.args.items()}
     if item.kind == "block":
         if args:
             entry["with"] = args
@@ -139,36 +146,38 @@ def _entry(item: Item, home: Stack | Block, names: dict[Item, str], indent: str)
     if list(entry) == ["type"]:
         return [f"{indent}- {to_flow_yaml(entry['type'])}"]
     line = f"{indent}- {to_flow_yaml(entry)}"
-    if len(line) <= _WIDEST:
+    if len(line) <= _MAX_LINE_WIDTH:
         return [line]
     first, *others = [f"{key}: {to_flow_yaml(value)}" for key, value in entry.items()]
     return [f"{indent}- {first}", *(f"{indent}  {other}" for other in others)]
 
 
-def _argument(value: Any, names: dict[Item, str]) -> Any:
+def _format_argument(value: Any, names: dict[StackEntry, str]) -> Any:
     if isinstance(value, Wire):
-        return _reference(value, names, None)
-    return f"${{{value.name}}}" if isinstance(value, Parameter) else escape_references(value)
+        return _format_reference(value, names, None)
+    return f"${{{value.name}}}" if isinstance(value, BlockParameter) else escape_references(value)
 
 
-def _inputs(item: Item, names: dict[Item, str], before: Item | None, *, multiple: bool) -> Any:
+def _format_inputs(
+    item: StackEntry, names: dict[StackEntry, str], previous: StackEntry | None, *, multiple: bool
+) -> Any:
     """What stands as ``inputs``; None where the entry takes what it would take anyway."""
-    plain = [Wire(before)] if before is not None else [Wire(INPUT)]
-    if item.wires == plain and not (before is None and multiple):
+    default_wires = [Wire(previous)] if previous is not None else [Wire(INPUT)]
+    if item.wires == default_wires and not (previous is None and multiple):
         return None
-    listed = [_reference(wire, names, before) for wire in item.wires]
-    if item.wires[0].key is not None:
-        return dict(zip((wire.key for wire in item.wires), listed, strict=True))
-    return listed if len(listed) > 1 else listed[0]
+    references = [_format_reference(wire, names, previous) for wire in item.wires]
+    if item.wires[0].input_name is not None:
+        return dict(zip((wire.input_name for wire in item.wires), references, strict=True))
+    return references if len(references) > 1 else references[0]
 
 
-def _reference(wire: Wire, names: dict[Item, str], before: Item | None) -> str:
-    if isinstance(wire.source, Parameter):
+def _format_reference(wire: Wire, names: dict[StackEntry, str], previous: StackEntry | None) -> str:
+    if isinstance(wire.source, BlockParameter):
         name = f"${{{wire.source.name}}}"
     elif isinstance(wire.source, str):
         name = wire.source
-    elif wire.source is before and wire.pick is None:
+    elif wire.source is previous and wire.output_index is None:
         return PREVIOUS
     else:
         name = names[wire.source]
-    return name if wire.pick is None else f"{name}:{wire.pick}"
+    return name if wire.output_index is None else f"{name}:{wire.output_index}"

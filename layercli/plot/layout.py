@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 _ROW_GAP, _COLUMN_GAP, _SIDE_GAP = 38.0, 76.0, 24.0
-_BEND = 12.0
-_TALL = 900.0
+_BEND_GAP = 12.0
+_MAX_COLUMN_HEIGHT = 900.0
 """Pixels from which a stack may go on in a second column."""
-_WIDER = 1.5
+_ASPECT_RATIO = 1.5
 """How much wider than tall a picture of several columns may be."""
-_SWEEPS = 8
+_SWEEP_COUNT = 8
 
 Point = tuple[float, float]
 
 
 @dataclass(slots=True)
-class Placed:
+class PlotLayout:
     """Where boxes and arrows are; a box's place is its upper left corner."""
 
-    boxes: dict[str, Point]
+    box_positions: dict[str, Point]
     routes: dict[tuple[str, str], list[Point]]
     """Points through which an arrow goes, from its source's lower edge to its target's upper one."""
-    turned: set[tuple[str, str]]
+    column_changes: set[tuple[str, str]]
     """Arrows that lead from one column to the next."""
-    bends: dict[tuple[str, str], list[Point]] = field(default_factory=dict)
+    waypoints: dict[tuple[str, str], list[Point]] = field(default_factory=dict)
     """Where an arrow passes rows, for the frame around its block."""
     width: float = 0.0
     height: float = 0.0
@@ -48,14 +48,14 @@ class _Cell:
     below: list[_Cell] = field(default_factory=list)
 
 
-def lay_out(
+def layout_boxes(
     sizes: Mapping[str, Point], arrows: Sequence[tuple[str, str]], groups: Mapping[str, str | None]
-) -> Placed:
+) -> PlotLayout:
     """Places for boxes of these sizes (width, height), given in an order in which none feeds one before it.
 
     ``groups`` names the frame that a box stands in; a frame is not cut where that can be helped.
     """
-    rank = _ranks(list(sizes), arrows)
+    rank = _assign_rows(list(sizes), arrows)
     rows: list[list[_Cell]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
     cells = {key: _Cell(key, width, height, True, groups[key]) for key, (width, height) in sizes.items()}
     for key, cell in cells.items():
@@ -73,12 +73,12 @@ def lay_out(
             one.below.append(other)
             other.above.append(one)
         chains[source, target] = chain
-    _order(rows)
-    _place(rows)
-    return _columns(rows, chains)
+    _order_rows(rows)
+    _place_boxes(rows)
+    return _layout_columns(rows, chains)
 
 
-def _ranks(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
+def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
     """The row of each box: below all that feed it; what nothing feeds stands right above what it feeds."""
     above: dict[str, list[str]] = defaultdict(list)
     below: dict[str, list[str]] = defaultdict(list)
@@ -94,10 +94,10 @@ def _ranks(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, 
     return rank
 
 
-def _order(rows: list[list[_Cell]]) -> None:
+def _order_rows(rows: list[list[_Cell]]) -> None:
     """Sort each row by where its neighbours stand, downwards and upwards in turn; the best order is kept."""
-    best, fewest = [list(row) for row in rows], _crossings(rows)
-    for sweep in range(_SWEEPS):
+    best, fewest = [list(row) for row in rows], _count_crossings(rows)
+    for sweep in range(_SWEEP_COUNT):
         if not fewest:
             break
         downwards = sweep % 2 == 0
@@ -110,13 +110,13 @@ def _order(rows: list[list[_Cell]]) -> None:
                 near = [position[id(one)] for one in (cell.above if downwards else cell.below)]
                 means[id(cell)] = sum(near) / len(near) if near else float(index)
             rows[at].sort(key=lambda cell: means[id(cell)])
-        crossings = _crossings(rows)
+        crossings = _count_crossings(rows)
         if crossings < fewest:
             best, fewest = [list(row) for row in rows], crossings
     rows[:] = best
 
 
-def _crossings(rows: list[list[_Cell]]) -> int:
+def _count_crossings(rows: list[list[_Cell]]) -> int:
     count = 0
     for upper, lower in pairwise(rows):
         position = {id(cell): index for index, cell in enumerate(lower)}
@@ -128,14 +128,14 @@ def _crossings(rows: list[list[_Cell]]) -> int:
     return count
 
 
-def _place(rows: list[list[_Cell]]) -> None:
+def _place_boxes(rows: list[list[_Cell]]) -> None:
     """Centre each box under what feeds it and over what it feeds, as far as its neighbours let it."""
     for row in rows:
-        _settle(row, [0.0] * len(row))
+        _settle_row(row, [0.0] * len(row))
     for sweep in range(16):
         downwards = sweep % 2 == 0
         for row in rows if downwards else reversed(rows):
-            wanted = []
+            targets = []
             for cell in row:
                 near = cell.above if downwards else cell.below
                 near = near or (cell.below if downwards else cell.above)
@@ -143,11 +143,11 @@ def _place(rows: list[list[_Cell]]) -> None:
                     near = [
                         one for one in near if one.is_box
                     ]  # arrows that pass others go around, boxes stay in line
-                wanted.append(sum(one.x for one in near) / len(near) if near else cell.x)
-            _settle(row, wanted)
+                targets.append(sum(one.x for one in near) / len(near) if near else cell.x)
+            _settle_row(row, targets)
 
 
-def _settle(row: list[_Cell], wanted: Sequence[float]) -> None:
+def _settle_row(row: list[_Cell], targets: Sequence[float]) -> None:
     """Places as near as possible to the wanted ones, in order and without overlap (least squares, boxes count more)."""
     offset, offsets = 0.0, []
     for index, cell in enumerate(row):
@@ -158,7 +158,7 @@ def _settle(row: list[_Cell], wanted: Sequence[float]) -> None:
             offset += (before.width + cell.width) / 2 + gap
         offsets.append(offset)
     pools: list[tuple[float, float, int]] = []  # mean, weight, count
-    for cell, want, moved in zip(row, wanted, offsets, strict=True):
+    for cell, want, moved in zip(row, targets, offsets, strict=True):
         weight = 1.0 if cell.is_box else 0.001
         pools.append((want - moved, weight, 1))
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
@@ -169,10 +169,10 @@ def _settle(row: list[_Cell], wanted: Sequence[float]) -> None:
         cell.x = mean + moved
 
 
-def _columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[_Cell]]) -> Placed:
+def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[_Cell]]) -> PlotLayout:
     """Rows one below the other; a tall stack goes on beside itself, where a single arrow leads on."""
     heights = [max((cell.height for cell in row), default=0.0) for row in rows]
-    breaks = _breaks(rows, heights)
+    breaks = _find_column_breaks(rows, heights)
     boxes: dict[str, Point] = {}
     centres: dict[int, tuple[float, float, float]] = {}  # x, top and bottom of the row
     left = width = height = 0.0
@@ -196,8 +196,8 @@ def _columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[_Cell]]
         left += high - low
         width = left
         left += _COLUMN_GAP
-    placed = Placed(boxes, {}, set(), width=width, height=height)
-    ports = _ports(chains, centres)
+    layout = PlotLayout(boxes, {}, set(), width=width, height=height)
+    ports = _find_ports(chains, centres)
     for arrow, chain in chains.items():
         points: list[Point] = []
         for index, (one, other) in enumerate(pairwise(chain)):
@@ -208,21 +208,21 @@ def _columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[_Cell]]
             if column_of[id(one)] != column_of[id(other)]:
                 gutter = edges[column_of[id(other)]] - _COLUMN_GAP / 2
                 points += [
-                    (out, bottom + _BEND),
-                    (gutter, bottom + _BEND),
-                    (gutter, top - _BEND),
-                    (into, top - _BEND),
+                    (out, bottom + _BEND_GAP),
+                    (gutter, bottom + _BEND_GAP),
+                    (gutter, top - _BEND_GAP),
+                    (into, top - _BEND_GAP),
                 ]
-                placed.turned.add(arrow)
+                layout.column_changes.add(arrow)
             points.append((into, top))
-        placed.routes[arrow] = points
-        placed.bends[arrow] = [
+        layout.routes[arrow] = points
+        layout.waypoints[arrow] = [
             (centres[id(cell)][0], y) for cell in chain[1:-1] for y in centres[id(cell)][1:]
         ]
-    return placed
+    return layout
 
 
-def _ports(
+def _find_ports(
     chains: dict[tuple[str, str], list[_Cell]], centres: dict[int, tuple[float, float, float]]
 ) -> dict[tuple[str, str], Point]:
     """Where each arrow leaves and enters: several that enter one box do so side by side, in the order in which they come."""
@@ -241,14 +241,14 @@ def _ports(
     return ports
 
 
-def _breaks(rows: list[list[_Cell]], heights: Sequence[float]) -> list[int]:
+def _find_column_breaks(rows: list[list[_Cell]], heights: Sequence[float]) -> list[int]:
     """The rows at which a new column begins."""
     tall = sum(heights) + _ROW_GAP * len(rows)
     wide = max((sum(cell.width + _SIDE_GAP for cell in row) for row in rows), default=1.0) + _COLUMN_GAP
-    if tall <= _TALL:
+    if tall <= _MAX_COLUMN_HEIGHT:
         return []
-    columns = max(1, round(math.sqrt(_WIDER * tall / wide)))
-    goal = max(tall / columns, _TALL / 2)
+    columns = max(1, round(math.sqrt(_ASPECT_RATIO * tall / wide)))
+    goal = max(tall / columns, _MAX_COLUMN_HEIGHT / 2)
     breaks: list[int] = []
     height = 0.0
     last = 0  # the last row at which a column may begin

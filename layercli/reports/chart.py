@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-Point = tuple[float, float]
-_DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+ChartPoint = tuple[float, float]
+_DOT_BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The dots of a braille character, by column and then from the top."""
-_BLANK = 0x2800
-_LOGARITHMIC = 50.0
+_BLANK_BRAILLE = 0x2800
+_MIN_LOGARITHMIC_RATIO = 50.0
 """Highest over lowest value from which on the scale is logarithmic, if all are positive."""
 
 
@@ -24,7 +24,7 @@ class Chart:
     high: float
 
 
-def draw(curves: Sequence[Sequence[Point]], *, width: int, height: int) -> Chart | None:
+def draw_chart(curves: Sequence[Sequence[ChartPoint]], *, width: int, height: int) -> Chart | None:
     """Curves through points (x, y) in ``width`` by ``height`` characters; None where no point is finite."""
     curves = [[point for point in curve if math.isfinite(point[1])] for curve in curves]
     points = [point for curve in curves for point in curve]
@@ -32,11 +32,11 @@ def draw(curves: Sequence[Sequence[Point]], *, width: int, height: int) -> Chart
         return None
     low, high = min(y for _, y in points), max(y for _, y in points)
     first, last = min(x for x, _ in points), max(x for x, _ in points)
-    scale = math.log if low > 0 and high / low > _LOGARITHMIC else float
+    scale = math.log if low > 0 and high / low > _MIN_LOGARITHMIC_RATIO else float
     bottom, top = scale(low), scale(high)
     columns, lines = 2 * width, 4 * height
 
-    def place(point: Point) -> tuple[int, int]:
+    def to_dot(point: ChartPoint) -> tuple[int, int]:
         x = (point[0] - first) / (last - first) if last > first else 0.0
         y = (scale(point[1]) - bottom) / (top - bottom) if top > bottom else 0.5
         return round(x * (columns - 1)), round((1 - y) * (lines - 1))
@@ -44,22 +44,25 @@ def draw(curves: Sequence[Sequence[Point]], *, width: int, height: int) -> Chart
     masks = [[0] * width for _ in range(height)]
     owners: list[list[int | None]] = [[None] * width for _ in range(height)]
     for index, curve in enumerate(curves):
-        placed = [place(point) for point in curve]
-        for x, y in _joined(placed):
-            masks[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
+        dots = [to_dot(point) for point in curve]
+        for x, y in _connect_dots(dots):
+            masks[y // 4][x // 2] |= _DOT_BITS[x % 2][y % 4]
             owners[y // 4][x // 2] = index
     rows = [
-        [(chr(_BLANK + mask) if mask else " ", owner) for mask, owner in zip(line, owned, strict=True)]
+        [
+            (chr(_BLANK_BRAILLE + mask) if mask else " ", owner)
+            for mask, owner in zip(line, owned, strict=True)
+        ]
         for line, owned in zip(masks, owners, strict=True)
     ]
     return Chart(rows, low, high)
 
 
-def _joined(dots: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+def _connect_dots(dots: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
     """The dots and those on straight lines between one and the next."""
-    found = set(dots)
+    connected = set(dots)
     for (x0, y0), (x1, y1) in pairwise(dots):
         steps = max(abs(x1 - x0), abs(y1 - y0))
         for step in range(1, steps):
-            found.add((round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps)))
-    return found
+            connected.add((round(x0 + (x1 - x0) * step / steps), round(y0 + (y1 - y0) * step / steps)))
+    return connected

@@ -12,58 +12,58 @@ from typing import Final, Literal
 from layercli.config.names import RESERVED_NAMES
 from layercli.formats.preview import ColumnPreview, TablePreview
 
-Kind = Literal["vectors", "sequences", "images", "text"]
-Size = Literal["small", "medium", "large"]
+ExampleKind = Literal["vectors", "sequences", "images", "text"]
+ModelSize = Literal["small", "medium", "large"]
 
-SHAPES: Final[dict[Kind, tuple[int, ...]]] = {
+DEFAULT_SHAPES: Final[dict[ExampleKind, tuple[int, ...]]] = {
     "vectors": (20,), "sequences": (50, 8), "images": (64, 64, 3), "text": (),
 }  # fmt: skip
 """What is asked for if nobody says otherwise: the shape of one example, without the batch axis."""
-AXES: Final[dict[Kind, str]] = {
+AXIS_NAMES: Final[dict[ExampleKind, str]] = {
     "vectors": "features", "sequences": "timesteps, features", "images": "height, width, channels", "text": "",
 }  # fmt: skip
-_WIDTHS: Final[dict[Size, int]] = {"small": 32, "medium": 64, "large": 256}
-_MOST_WORDS = 30
+_LAYER_WIDTHS: Final[dict[ModelSize, int]] = {"small": 32, "medium": 64, "large": 256}
+_MAX_LISTED_VALUES = 30
 """Different values of a category that are written into the config one by one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ConfigTemplate:
     """What a first config is to be for."""
 
     name: str
-    kind: Kind
+    kind: ExampleKind
     shape: tuple[int, ...]
-    classes: int | None
+    class_count: int | None
     """None: the target is a number."""
-    size: Size = "medium"
-    data: list[str] = field(default_factory=list)
+    size: ModelSize = "medium"
+    data_lines: list[str] = field(default_factory=list)
     """Lines of the `data` section; empty: none is known yet."""
-    stem: list[str] = field(default_factory=list)
+    model_lines: list[str] = field(default_factory=list)
     """Lines of `model` down to the first layers, where the data asks for other ones than its kind."""
 
 
-def config_text(start: Start) -> str:
+def render_config(template: ConfigTemplate) -> str:
     """The config as a file."""
-    data = start.data or [
+    data = template.data_lines or [
         "  # Save your arrays with numpy: np.savez('data.npz', x=x, y=y); the first axis is the examples'.",
         "  type: npz",
         "  path: data.npz",
         "  features: x",
-        "  target: y" + " " * 19 + ("# whole numbers from 0" if start.classes else "# numbers"),
+        "  target: y" + " " * 19 + ("# whole numbers from 0" if template.class_count else "# numbers"),
         "  split: {validation: 0.1, test: 0.1}",
     ]
-    shape = f"[{', '.join(map(str, start.shape))}]"
-    declared = (
+    shape = f"[{', '.join(map(str, template.shape))}]"
+    input_lines = (
         ["  input: {shape: [1], dtype: string}   # one text an example"]
-        if start.kind == "text"
-        else [f"  input: {shape:<20} # one example: {AXES[start.kind]}; the batch axis is left out"]
+        if template.kind == "text"
+        else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}; the batch axis is left out"]
     )
-    model = start.stem or [*declared, "  layers:", *_first_layers(start)]
+    model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
     return "\n".join([
-        f"# {_purpose(start)}",
+        f"# {_describe_purpose(template)}",
         "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
-        f"name: {start.name}",
+        f"name: {template.name}",
         "seed: 1                        # the same seed gives the same split, weights and order",
         "",
         "data:",
@@ -71,41 +71,44 @@ def config_text(start: Start) -> str:
         "",
         "model:",
         *model,
-        *_head(start.classes),
+        *_output_layer_lines(template.class_count),
         "",
         "train:",
         "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
         "  batch_size: 32",
         "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
-        *_loss(start.classes),
+        *_loss_lines(template.class_count),
         "  callbacks:",
         "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
         "",
     ])  # fmt: skip
 
 
-def _purpose(start: Start) -> str:
-    target = "a number" if start.classes is None else f"one of {start.classes} classes"
-    given = "A table" if start.stem else start.kind.capitalize()
-    return f"{given} in, {target} out."
+def _describe_purpose(template: ConfigTemplate) -> str:
+    target = "a number" if template.class_count is None else f"one of {template.class_count} classes"
+    source = "A table" if template.model_lines else template.kind.capitalize()
+    return f"{source} in, {target} out."
 
 
-def _first_layers(start: Start) -> list[str]:
-    width = _WIDTHS[start.size]
-    if start.kind == "vectors":
+def _first_layer_lines(template: ConfigTemplate) -> list[str]:
+    width = _LAYER_WIDTHS[template.size]
+    if template.kind == "vectors":
         return [
             "    - Normalization            # learns mean and variance of each feature from the training examples",
-            *_hidden(width, start.size),
+            *_hidden_layer_lines(width, template.size),
         ]
-    if start.kind == "sequences":
+    if template.kind == "sequences":
         return [
             "    - Normalization",
             f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {width // 2}, return_sequences: true}}}}",
             f"    - {{type: LSTM, units: {width // 2}}}   # without return_sequences: the last timestep alone",
         ]
-    if start.kind == "images":
+    if template.kind == "images":
         pools = max(
-            0, min({"small": 2, "medium": 3, "large": 4}[start.size], int(math.log2(min(start.shape[:2]))))
+            0,
+            min(
+                {"small": 2, "medium": 3, "large": 4}[template.size], int(math.log2(min(template.shape[:2])))
+            ),
         )
         stages = [
             f"    - {{type: Conv2D, filters: {width * 2**step // 2}, kernel_size: 3, padding: same, activation: relu}}"
@@ -123,11 +126,11 @@ def _first_layers(start: Start) -> list[str]:
         "    - {type: TextVectorization, max_tokens: 20000, output_sequence_length: 200}",
         f"    - {{type: Embedding, input_dim: 20000, output_dim: {width}}}   # a vector for each word",
         "    - GlobalAveragePooling1D",
-        *_hidden(width, "small"),
+        *_hidden_layer_lines(width, "small"),
     ]
 
 
-def _hidden(width: int, size: Size) -> list[str]:
+def _hidden_layer_lines(width: int, size: ModelSize) -> list[str]:
     count = {"small": 1, "medium": 2, "large": 3}[size]
     repeat = f", repeat: {count}" if count > 1 else ""
     return [
@@ -136,7 +139,7 @@ def _hidden(width: int, size: Size) -> list[str]:
     ]
 
 
-def _head(classes: int | None) -> list[str]:
+def _output_layer_lines(classes: int | None) -> list[str]:
     if classes is None:
         return ["    - {type: Dense, units: 1}    # no activation: the number may be of any size"]
     if classes == 2:
@@ -144,18 +147,18 @@ def _head(classes: int | None) -> list[str]:
     return [f"    - {{type: Dense, units: {classes}, activation: softmax}}   # a probability for each class"]
 
 
-def _loss(classes: int | None) -> list[str]:
+def _loss_lines(classes: int | None) -> list[str]:
     if classes is None:
         return ["  loss: mean_squared_error", "  metrics: [mean_absolute_error]"]
     loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
     return [f"  loss: {loss}", "  metrics: [accuracy]"]
 
 
-def table_start(
-    name: str, path: str, table: TablePreview, target: ColumnPreview, size: Size = "medium"
-) -> Start:
+def template_from_table(
+    name: str, path: str, table: TablePreview, target: ColumnPreview, size: ModelSize = "medium"
+) -> ConfigTemplate:
     """What fits a table: numbers normalized, categories looked up, the loss by the target."""
-    classes = _classes(target)
+    classes = _count_classes(target)
     numbers = [
         column for column in table.columns if column is not target and column.kind in ("number", "integer")
     ]
@@ -169,40 +172,38 @@ def table_start(
     data = [
         f"  # Looked at {rows} of {len(table.columns)} columns.",
         "  type: csv",
-        f"  path: {written_text(path)}",
+        f"  path: {quote_yaml_text(path)}",
     ]
     if table.separator != ",":
         data.append(f"  separator: {json.dumps(table.separator)}")
     if not table.has_header:
         data.append(
-            f"  columns: [{', '.join(written_text(column.name) for column in table.columns)}]   # the file names none"
+            f"  columns: [{', '.join(quote_yaml_text(column.name) for column in table.columns)}]   # the file names none"
         )
-    told = "a number"
+    target_comment = "a number"
     if classes is not None:
-        told = (
-            f"{classes} classes: {', '.join(map(written_text, target.values[:5]))}{', ...' * (classes > 5)}"
-        )
-    data.append(f"  target: {written_text(target.name)}   # {told}")
+        target_comment = f"{classes} classes: {', '.join(map(quote_yaml_text, target.values[:5]))}{', ...' * (classes > 5)}"
+    data.append(f"  target: {quote_yaml_text(target.name)}   # {target_comment}")
     if target.kind == "integer":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
     for column in left_out:
-        why = "a date" if column.kind == "date" else "a different text in each row"
-        data.append(f"  # left out: {written_text(column.name)}, {why}")
+        reason = "a date" if column.kind == "date" else "a different text in each row"
+        data.append(f"  # left out: {quote_yaml_text(column.name)}, {reason}")
     names = _input_names(texts)
     if texts or left_out:
         data.append("  inputs:                      # input of the model: its columns")
         if numbers:
-            data.append(f"    numbers: [{', '.join(written_text(column.name) for column in numbers)}]")
-        data += [f"    {names[column.name]}: {written_text(column.name)}" for column in texts]
+            data.append(f"    numbers: [{', '.join(quote_yaml_text(column.name) for column in numbers)}]")
+        data += [f"    {names[column.name]}: {quote_yaml_text(column.name)}" for column in texts]
     if any(column.missing_count for column in numbers):
         data.append("  missing: {numbers: median}   # of the training examples")
     stratify = ", stratify: true" if classes else ""
     data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
-    stem = _table_stem(numbers, texts, names, size) if texts or left_out else []
-    return Start(name, "vectors", (len(numbers),), classes, size, data, stem)
+    model_lines = _table_model_lines(numbers, texts, names, size) if texts or left_out else []
+    return ConfigTemplate(name, "vectors", (len(numbers),), classes, size, data, model_lines)
 
 
-def _classes(target: ColumnPreview) -> int | None:
+def _count_classes(target: ColumnPreview) -> int | None:
     """Number of classes; None where the target is a number."""
     if target.kind == "number" or (target.kind == "integer" and len(target.values) > 20):
         return None
@@ -222,8 +223,8 @@ def _input_names(columns: Iterable[ColumnPreview]) -> dict[str, str]:
     return names
 
 
-def _table_stem(
-    numbers: list[ColumnPreview], texts: list[ColumnPreview], names: dict[str, str], size: Size
+def _table_model_lines(
+    numbers: list[ColumnPreview], texts: list[ColumnPreview], names: dict[str, str], size: ModelSize
 ) -> list[str]:
     inputs = [f"numbers: [{len(numbers)}]"] if numbers else []
     inputs += [f"{name}: {{shape: [1], dtype: string}}" for name in names.values()]
@@ -235,35 +236,35 @@ def _table_stem(
         )
         parts.append("scaled")
     for column in texts:
-        own, rule = names[column.name], len(column.values)
-        parts.append(f"{own}_vector")
+        input_name, value_count = names[column.name], len(column.values)
+        parts.append(f"{input_name}_vector")
         if column.kind == "text":
             lines += [
-                f"    - {{type: TextVectorization, inputs: {own}, max_tokens: 10000, output_sequence_length: 50}}",
+                f"    - {{type: TextVectorization, inputs: {input_name}, max_tokens: 10000, output_sequence_length: 50}}",
                 "    - {type: Embedding, input_dim: 10000, output_dim: 16}",
-                f"    - {{type: GlobalAveragePooling1D, name: {own}_vector}}",
+                f"    - {{type: GlobalAveragePooling1D, name: {input_name}_vector}}",
             ]
-        elif rule <= _MOST_WORDS:
+        elif value_count <= _MAX_LISTED_VALUES:
             words = ", ".join(map(json.dumps, column.values))
             lines += [
-                f"    - type: StringLookup           # one number for each of {rule} values, and one for all others",
-                f"      name: {own}_vector",
-                f"      inputs: {own}",
+                f"    - type: StringLookup           # one number for each of {value_count} values, and one for all others",
+                f"      name: {input_name}_vector",
+                f"      inputs: {input_name}",
                 "      output_mode: one_hot",
                 f"      vocabulary: [{words}]",
             ]
         else:
             lines += [
-                f"    - {{type: StringLookup, inputs: {own}, max_tokens: {rule + 50}}}   # learned from the training examples",
-                f"    - {{type: Embedding, input_dim: {rule + 50}, output_dim: 8}}",
-                f"    - {{type: Flatten, name: {own}_vector}}",
+                f"    - {{type: StringLookup, inputs: {input_name}, max_tokens: {value_count + 50}}}   # learned from the training examples",
+                f"    - {{type: Embedding, input_dim: {value_count + 50}, output_dim: 8}}",
+                f"    - {{type: Flatten, name: {input_name}_vector}}",
             ]
     if len(parts) > 1:
         lines.append(f"    - {{type: Concatenate, inputs: [{', '.join(parts)}]}}")
-    return [*lines, *_hidden(_WIDTHS[size], size)]
+    return [*lines, *_hidden_layer_lines(_LAYER_WIDTHS[size], size)]
 
 
-def written_text(text: str) -> str:
+def quote_yaml_text(text: str) -> str:
     """A text as a YAML value on one line."""
-    bare = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
-    return text if bare else json.dumps(text, ensure_ascii=False)
+    is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
+    return text if is_plain else json.dumps(text, ensure_ascii=False)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def console(*, error: bool = False) -> Console:
+def make_console(*, error: bool = False) -> Console:
     """A console on standard output, or on standard error; text is never read as markup."""
     from layercli.reports.piped import PipedConsole
 
@@ -26,7 +26,7 @@ def is_terminal(*, error: bool = False) -> bool:
 
 
 @contextmanager
-def kept_for_json(json: bool) -> Iterator[None]:
+def redirect_stdout_for_json(json: bool) -> Iterator[None]:
     """While callbacks and the user's code run: with ``--json``, what they print goes to standard error."""
     if not json:
         yield
@@ -38,24 +38,27 @@ def kept_for_json(json: bool) -> Iterator[None]:
 def print_json(document: Mapping[str, Any]) -> None:
     """The one JSON document of a command; NaN and infinity, which JSON lacks, become null."""
     sys.stdout.write(
-        _compact(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+        _compact_lists(
+            json.dumps(replace_non_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+        )
+        + "\n"
     )
     sys.stdout.flush()
 
 
-def _compact(text: str) -> str:
+def _compact_lists(text: str) -> str:
     """Indented JSON with each list of plain values on one line; text in JSON holds no bare line break."""
     return re.sub(
         r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text
     )
 
 
-def finite(value: Any) -> Any:
+def replace_non_finite(value: Any) -> Any:
     """The value with null for each number in it that JSON lacks: NaN and infinity."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
+        return {str(key): replace_non_finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
+        return [replace_non_finite(item) for item in value]
     return value

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from layercli.data.summary import FeatureSummary
 
-Balances = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
+ClassCounts = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
 """Of each target, None for the only one: each class, and how many examples of each part have it."""
-_MOST_SHOWN = 60
-_WIDE = 110
+_MAX_ROWS = 60
+_MIN_WIDE_WIDTH = 110
 """Columns of a screen that has room for samples."""
 
 
@@ -25,7 +25,7 @@ def data_json(
     features: Sequence[FeatureSummary],
     targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
-    balances: Balances,
+    class_counts: ClassCounts,
 ) -> dict[str, Any]:
     """What ``inspect-data --json`` prints, but for ``ok`` and ``problems``."""
     return {
@@ -38,43 +38,43 @@ def data_json(
                 "name": name,
                 **dict(zip(("train", "validation", "test"), row, strict=True)),
             }
-            for target, balance in balances.items()
+            for target, balance in class_counts.items()
             for name, row in balance
         ],
     }
 
 
-def print_data(
+def print_data_summary(
     console: Console,
     features: Sequence[FeatureSummary],
     targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
-    balances: Balances,
+    class_counts: ClassCounts,
 ) -> None:
     """A row for each column or array, then the classes of each part."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    wide = console.width >= _WIDE
+    is_wide = console.width >= _MIN_WIDE_WIDTH
     for title in ("column", "type"):
         table.add_column(title, overflow="fold")
     for title in ("different", "missing", "low", "mean", "high"):
         table.add_column(title, justify="right", no_wrap=True)
-    if wide:
+    if is_wide:
         table.add_column("first values", overflow="fold")
     samples = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for title in ("column", "first values"):
         samples.add_column(title, overflow="fold")
     above: str | None = None
-    for feature in [*features[:_MOST_SHOWN], *targets]:
+    for feature in [*features[:_MAX_ROWS], *targets]:
         if feature.input not in (None, above, feature.name) and feature.name is not None:
             table.add_row(f"{sanitize_text(str(feature.input))}:")
         above = feature.input
         indent = "  " if feature.name is not None and feature.input not in (None, feature.name) else ""
         title = sanitize_text(feature.name or feature.input or "input")
-        values = sanitize_text(", ".join(map(_sample, feature.samples)), limit=60)
-        if values and not wide:
+        values = sanitize_text(", ".join(map(_format_sample, feature.samples)), limit=60)
+        if values and not is_wide:
             samples.add_row(title, values)
         table.add_row(
             f"{indent}{title}",
@@ -83,21 +83,21 @@ def print_data(
             else f"{feature.dtype} {format_shape(feature.shape)}",
             "" if feature.different is None else f"{feature.different:,}",
             f"{feature.missing:,}" if feature.missing else "",
-            *(_number(value) for value in (feature.low, feature.mean, feature.high)),
-            *([values] if wide else []),
+            *(_format_statistic(value) for value in (feature.low, feature.mean, feature.high)),
+            *([values] if is_wide else []),
         )
     console.print(table)
-    if len(features) > _MOST_SHOWN:
-        console.print(f"… and {len(features) - _MOST_SHOWN} more columns.")
+    if len(features) > _MAX_ROWS:
+        console.print(f"… and {len(features) - _MAX_ROWS} more columns.")
     if samples.row_count:
         console.print(samples)
-    for target, balance in balances.items():
+    for target, balance in class_counts.items():
         classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         of = f" of {sanitize_text(target, limit=40)}" if target is not None else ""
         classes.add_column(f"class{of}", overflow="fold")
         for title in ("train", "validation", "test"):
             classes.add_column(title, justify="right")
-        for name, row in balance[:_MOST_SHOWN]:
+        for name, row in balance[:_MAX_ROWS]:
             classes.add_row(sanitize_text(name, limit=60), *(f"{number:,}" for number in row))
         console.print(classes)
     train, validation, test = counts
@@ -106,11 +106,11 @@ def print_data(
     )
 
 
-def _sample(value: object) -> str:
+def _format_sample(value: object) -> str:
     if value in ("", None) or value != value:
         return "-"  # it is missing
-    return _number(value) if isinstance(value, float) else str(value)
+    return _format_statistic(value) if isinstance(value, float) else str(value)
 
 
-def _number(value: float | None) -> str:
+def _format_statistic(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"

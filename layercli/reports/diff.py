@@ -16,8 +16,8 @@ from layercli.graph.diff import (
     match_weights,
 )
 from layercli.graph.shapes import NodeShapes
-from layercli.reports.formatting import count, shapes, short
-from layercli.reports.layers import row_json
+from layercli.reports.formatting import format_count, format_shapes, format_short_count
+from layercli.reports.layers import layer_row_json
 from layercli.schema.strict_model import format_value
 from layercli.source.nodes import sanitize_text
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_SIGNS = {"same": (" ", "none"), "changed": ("~", "yellow"), "renamed": ("~", "yellow"), "added": ("+", "green"),
+_KIND_STYLES = {"same": (" ", "none"), "changed": ("~", "yellow"), "renamed": ("~", "yellow"), "added": ("+", "green"),
           "removed": ("-", "red")}  # fmt: skip
-_SHOWN_AS_COLUMNS = ("name", "output", "parameters")
-_WIDE = 110
+_COLUMN_DIFFERENCES = ("name", "output", "parameters")
+_MIN_WIDE_WIDTH = 110
 """Columns of a screen that shows both models beside each other, not one below the other."""
-_MOST_LINES = 20
-_ROW = ("name", "type", "inputs", "output_shape", "trainable", "non_trainable", "flops", "line")
+_MAX_LINES = 20
+_ROW_KEYS = ("name", "type", "inputs", "output_shape", "trainable", "non_trainable", "flops", "line")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ConfigComparison:
     """Two configs by their names, and all that is known of how they differ."""
 
     names: tuple[str, str]
@@ -48,21 +48,21 @@ class Comparison:
     """What was set in the second."""
 
     @classmethod
-    def of(
+    def from_configs(
         cls, names: tuple[str, str], before: ValidConfig, after: ValidConfig, overrides: Sequence[str] = ()
-    ) -> Comparison:
+    ) -> ConfigComparison:
         """The comparison of two configs that were checked."""
-        first, second = _side(before), _side(after)
+        first, second = _comparable_side(before), _comparable_side(after)
         pairs = compare_layers(first, second)
         return cls(names, before, after, pairs, compare_settings(first, second, pairs), overrides)
 
     @property
-    def same(self) -> bool:
+    def is_same(self) -> bool:
         """Whether nothing differs."""
-        return self.same_layers and not self.settings
+        return self.has_same_layers and not self.settings
 
     @property
-    def same_layers(self) -> bool:
+    def has_same_layers(self) -> bool:
         """Whether no layer differs."""
         return all(pair.status == "same" for pair in self.pairs)
 
@@ -78,7 +78,7 @@ class Comparison:
         }
 
 
-def _side(valid: ValidConfig) -> ComparedModel:
+def _comparable_side(valid: ValidConfig) -> ComparedModel:
     """What is compared; two names of one file of data are no difference."""
     config = valid.config
     if config.data is not None:
@@ -87,24 +87,28 @@ def _side(valid: ValidConfig) -> ComparedModel:
     return ComparedModel(config, valid.shapes)
 
 
-def diff_json(comparison: Comparison) -> dict[str, Any]:
+def diff_json(comparison: ConfigComparison) -> dict[str, Any]:
     """What ``diff --json`` prints, but for ``ok`` and ``problems``."""
     sides = zip(("before", "after"), comparison.names, (comparison.before, comparison.after), strict=True)
-    carried = match_weights(comparison.before.shapes, comparison.after.shapes, comparison.pairs)
+    carried_weights = match_weights(comparison.before.shapes, comparison.after.shapes, comparison.pairs)
     return {
-        "same": comparison.same,
+        "same": comparison.is_same,
         **{key: {"file": name, "model": valid.check_result.name} for key, name, valid in sides},
         "layers": [_pair_json(pair, comparison) for pair in comparison.pairs],
         "totals": {name: {"before": old, "after": new} for name, (old, new) in comparison.totals.items()},
         "settings": [_difference_json(difference) for difference in comparison.settings],
         "weights": {
-            name: {"carries_over": one.obstacle is None, "reason": one.obstacle, "was": one.previous_name}
-            for name, one in carried.items()
+            name: {
+                "carries_over": weight.obstacle is None,
+                "reason": weight.obstacle,
+                "was": weight.previous_name,
+            }
+            for name, weight in carried_weights.items()
         },
     }
 
 
-def _pair_json(pair: LayerPair, comparison: Comparison) -> dict[str, Any]:
+def _pair_json(pair: LayerPair, comparison: ConfigComparison) -> dict[str, Any]:
     return {
         "kind": pair.status,
         "before": _row_json(pair.before, comparison.before),
@@ -116,49 +120,49 @@ def _pair_json(pair: LayerPair, comparison: Comparison) -> dict[str, Any]:
 def _row_json(row: NodeShapes | None, valid: ValidConfig) -> dict[str, Any] | None:
     if row is None:
         return None
-    told = row_json(row, valid, None)
-    return {key: told[key] for key in _ROW}
+    document = layer_row_json(row, valid, None)
+    return {key: document[key] for key in _ROW_KEYS}
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:
     return {"what": difference.label, "before": difference.before, "after": difference.after}
 
 
-def print_diff(console: Console, comparison: Comparison, *, everything: bool = False) -> None:
+def print_config_diff(console: Console, comparison: ConfigComparison, *, show_all: bool = False) -> None:
     """Layers that differ, totals side by side, other settings, and the weights that carry over."""
-    if comparison.same:
+    if comparison.is_same:
         console.print("The same model, data and training.")
-        if not everything:
+        if not show_all:
             return
-    wide = console.width >= _WIDE
+    is_wide = console.width >= _MIN_WIDE_WIDTH
     shown = [
-        pair for pair in comparison.pairs if everything or not (pair.status == "same" or pair.is_renumbered)
+        pair for pair in comparison.pairs if show_all or not (pair.status == "same" or pair.is_renumbered)
     ]
     changes = "".join(f" --set {override}" for override in comparison.overrides)
-    below = ", below A where they differ" if shown and not wide else ""
+    below = ", below A where they differ" if shown and not is_wide else ""
     console.print(f"A: {sanitize_text(comparison.names[0])}", soft_wrap=True)
     console.print(f"B: {sanitize_text(comparison.names[1] + changes)}{below}", soft_wrap=True)
     if shown:
-        console.print(_layers(shown, wide=wide))
-    for line in () if comparison.same else _left_out(comparison.pairs, shown):
+        console.print(_layer_table(shown, is_wide=is_wide))
+    for line in () if comparison.is_same else _omitted_layer_lines(comparison.pairs, shown):
         console.print(line)
-    if not comparison.same_layers or everything:
-        console.print(_totals(comparison))
+    if not comparison.has_same_layers or show_all:
+        console.print(_totals_table(comparison))
     for difference in comparison.settings:
-        console.print(f"{sanitize_text(difference.label)}: {_change(difference)}", soft_wrap=True)
-    lines = [*_weights(comparison)]
-    most = len(lines) if everything else _MOST_LINES
-    for line in lines[:most]:
+        console.print(f"{sanitize_text(difference.label)}: {_format_change(difference)}", soft_wrap=True)
+    lines = [*_weight_lines(comparison)]
+    max_lines = len(lines) if show_all else _MAX_LINES
+    for line in lines[:max_lines]:
         console.print(line, soft_wrap=True)
-    if len(lines) > most:
-        console.print(f"  … and {len(lines) - most} more; `--all` shows them.")
+    if len(lines) > max_lines:
+        console.print(f"  … and {len(lines) - max_lines} more; `--all` shows them.")
 
 
-def _layers(pairs: Sequence[LayerPair], *, wide: bool) -> Table:
+def _layer_table(pairs: Sequence[LayerPair], *, is_wide: bool) -> Table:
     """A row a layer: what differs, and both models' shapes and counts."""
-    table = _table()
+    table = _make_table()
     table.add_column("  layer", overflow="fold")
-    sides = (" A", " B") if wide else ("",)
+    sides = (" A", " B") if is_wide else ("",)
     for side in sides:
         table.add_column(f"output{side}", overflow="fold")
     for title in ("params", "FLOPs"):
@@ -167,73 +171,77 @@ def _layers(pairs: Sequence[LayerPair], *, wide: bool) -> Table:
     for pair in pairs:
         rows = (pair.before, pair.after)
         columns = [
-            [shapes([tensor.shape for tensor in row.outputs]) if row else None for row in rows],
-            [count(row.parameters) if row else None for row in rows],
-            [short(row.flops) if row else None for row in rows],
+            [format_shapes([tensor.shape for tensor in row.outputs]) if row else None for row in rows],
+            [format_count(row.parameters) if row else None for row in rows],
+            [format_short_count(row.flops) if row else None for row in rows],
         ]
-        cells = [cell for column in columns for cell in (_beside(column) if wide else [_below(column)])]
-        table.add_row(_title(pair), *cells, style=_SIGNS[pair.status][1])
+        cells = [
+            cell
+            for column in columns
+            for cell in (_side_by_side(column) if is_wide else [_join_distinct(column)])
+        ]
+        table.add_row(_pair_title(pair), *cells, style=_KIND_STYLES[pair.status][1])
     return table
 
 
-def _beside(values: Sequence[str | None]) -> list[str]:
+def _side_by_side(values: Sequence[str | None]) -> list[str]:
     return [value or "" for value in values]
 
 
-def _below(values: Sequence[str | None]) -> str:
+def _join_distinct(values: Sequence[str | None]) -> str:
     return "\n".join(dict.fromkeys(value for value in values if value is not None))
 
 
-def _title(pair: LayerPair) -> Text:
+def _pair_title(pair: LayerPair) -> Text:
     from rich.text import Text
 
     row = pair.after or pair.before
     assert row is not None
-    text = Text(f"{_SIGNS[pair.status][0]} {row.node.name}")
+    text = Text(f"{_KIND_STYLES[pair.status][0]} {row.node.name}")
     if pair.name_difference is not None:
         text.append(f", was {pair.name_difference.before}")
     text.append(f"\n    {row.node.type_name}", style="dim" if pair.status == "same" else "")
     for difference in pair.differences:
-        if difference.label not in _SHOWN_AS_COLUMNS:
-            text.append(f"\n    {sanitize_text(difference.label)}: {_change(difference)}")
+        if difference.label not in _COLUMN_DIFFERENCES:
+            text.append(f"\n    {sanitize_text(difference.label)}: {_format_change(difference)}")
     return text
 
 
-def _change(difference: Difference) -> str:
-    return f"{_value(difference.before)} -> {_value(difference.after)}"
+def _format_change(difference: Difference) -> str:
+    return f"{_format_value(difference.before)} -> {_format_value(difference.after)}"
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return sanitize_text(format_value(value), limit=200)
 
 
-def _left_out(pairs: Sequence[LayerPair], shown: Sequence[LayerPair]) -> Iterator[str]:
+def _omitted_layer_lines(pairs: Sequence[LayerPair], shown: Sequence[LayerPair]) -> Iterator[str]:
     """How many layers are not shown, and why."""
     if len(shown) == len(pairs):
         return
     same = sum(pair.status == "same" for pair in pairs)
     if same:
-        yield f"{_layers_are(same)} the same."
+        yield f"{_layer_count_phrase(same)} the same."
     renumbered = [pair for pair in pairs if pair.is_renumbered]
     if renumbered:
         first = renumbered[0].name_difference
         assert first is not None
-        yield f"{_layers_are(len(renumbered))} the same but for numbers in names: {first.before} is now {first.after}."
+        yield f"{_layer_count_phrase(len(renumbered))} the same but for numbers in names: {first.before} is now {first.after}."
 
 
-def _layers_are(number: int) -> str:
+def _layer_count_phrase(number: int) -> str:
     return "1 layer is" if number == 1 else f"{number:,} layers are"
 
 
-def _table() -> Table:
+def _make_table() -> Table:
     from rich import box
     from rich.table import Table
 
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
 
 
-def _totals(comparison: Comparison) -> Table:
-    table = _table()
+def _totals_table(comparison: ConfigComparison) -> Table:
+    table = _make_table()
     table.add_column("")
     for title in ("A", "B", "difference"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -245,32 +253,32 @@ def _totals(comparison: Comparison) -> Table:
     }
     for name, (old, new) in comparison.totals.items():
         change = "?" if old is None or new is None else f"{new - old:+,}" if new != old else ""
-        table.add_row(titles[name], count(old), count(new), change)
+        table.add_row(titles[name], format_count(old), format_count(new), change)
     return table
 
 
-def _weights(comparison: Comparison) -> Iterator[str]:
+def _weight_lines(comparison: ConfigComparison) -> Iterator[str]:
     """How many weights carry over by name and shape, and why the others do not."""
     after = comparison.after.shapes
-    carried = match_weights(comparison.before.shapes, after, comparison.pairs)
-    if comparison.same_layers or not carried:
+    carried_weights = match_weights(comparison.before.shapes, after, comparison.pairs)
+    if comparison.has_same_layers or not carried_weights:
         return
     sizes = {row.node.name: row.parameters or 0 for row in after.rows}
-    kept = [name for name, one in carried.items() if one.obstacle is None]
-    total = sum(sizes[name] for name in carried)
+    carried_names = [name for name, one in carried_weights.items() if one.obstacle is None]
+    total = sum(sizes[name] for name in carried_weights)
     yield (
-        f"Weights that carry over by name: {len(kept)} of {len(carried)} layers, "
-        f"{count(sum(sizes[name] for name in kept))} of {count(total)} parameters."
+        f"Weights that carry over by name: {len(carried_names)} of {len(carried_weights)} layers, "
+        f"{format_count(sum(sizes[name] for name in carried_names))} of {format_count(total)} parameters."
     )
-    moved = [name for name in kept if carried[name].previous_name != name]
+    moved = [name for name in carried_names if carried_weights[name].previous_name != name]
     if moved:
-        first = carried[moved[0]].previous_name
+        first = carried_weights[moved[0]].previous_name
         yield (
             f"  {moved[0]}, which {'is new' if first is None else f'was {first}'}, "
             f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of another layer that had the "
             "name. Give layers a `name` of their own."
         )
-    for name, one in carried.items():
+    for name, one in carried_weights.items():
         if one.obstacle is not None:
-            was = f"; it was {one.previous_name}" if one.previous_name not in (name, None) else ""
-            yield f"  {name} starts anew: {one.obstacle}{was}."
+            old_name = f"; it was {one.previous_name}" if one.previous_name not in (name, None) else ""
+            yield f"  {name} starts anew: {one.obstacle}{old_name}."

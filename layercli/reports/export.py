@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.formatting import byte_count
+from layercli.reports.formatting import format_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_export(out: Console, screen: Console, done: Mapping[str, Any]) -> None:
+def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]) -> None:
     """What was written, how it was compared and how far apart it is; warnings go to ``screen``."""
-    for problem in done["problems"]:
+    for problem in result["problems"]:
         screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
-    out.print(f"Wrote {done['output']} ({byte_count(done['bytes'])}).", soft_wrap=True)
-    for path in done["also"]:
+    out.print(f"Wrote {result['output']} ({format_bytes(result['bytes'])}).", soft_wrap=True)
+    for path in result["also"]:
         out.print(f"Wrote {path}, which it needs.", soft_wrap=True)
-    compared = done["compared"]
+    compared = result["compared"]
     examples = compared["examples"]
-    what = [f"{examples} examples of the data"] if examples else []
+    compared_on = [f"{examples} examples of the data"] if examples else []
     if compared["edges"]:
-        what.append(f"edges ({', '.join(compared['edges'])})")
+        compared_on.append(f"edges ({', '.join(compared['edges'])})")
     sizes = ", ".join(map(str, compared["batch_sizes"]))
-    out.print(f"Loaded and compared with the original on {' and '.join(what)}, in batches of {sizes}.")
+    out.print(f"Loaded and compared with the original on {' and '.join(compared_on)}, in batches of {sizes}.")
     out.print(
         f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "
-        f"{done['tolerance']:g} is allowed."
+        f"{result['tolerance']:g} is allowed."
     )
-    metrics = done["metrics"]
+    metrics = result["metrics"]
     if metrics is not None:
         for name, before in metrics["before"].items():
             out.print(f"{name}: {before:.4f} before, {metrics['after'][name]:.4f} after")

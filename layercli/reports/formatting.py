@@ -8,12 +8,12 @@ from typing import Any
 from layercli.layers.shapes import Shape, format_shape
 
 
-def count(value: int | None) -> str:
+def format_count(value: int | None) -> str:
     """``11,850``; ``?`` for what is unknown."""
     return "?" if value is None else f"{value:,}"
 
 
-def short(value: int | None) -> str:
+def format_short_count(value: int | None) -> str:
     """``43.8 k``: three digits and the thousand; ``?`` for what is unknown."""
     if value is None:
         return "?"
@@ -25,7 +25,7 @@ def short(value: int | None) -> str:
     return f"{number:,.0f} P"
 
 
-def byte_count(value: int) -> str:
+def format_bytes(value: int) -> str:
     """``46.3 KiB``."""
     number = float(value)
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -35,7 +35,7 @@ def byte_count(value: int) -> str:
     return f"{number:,.1f} TiB"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``0.4 s``, ``1 m 05 s``, ``2 h 03 m``."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
@@ -46,20 +46,20 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} m"
 
 
-def shapes(values: Sequence[Shape]) -> str:
+def format_shapes(values: Sequence[Shape]) -> str:
     """Each shape on its own line; ``?`` for none."""
     return "\n".join(format_shape(value) for value in values) or "?"
 
 
-def metrics(logs: Mapping[str, Any]) -> str:
+def format_metrics(logs: Mapping[str, Any]) -> str:
     """``loss 0.1234  accuracy 0.9712``."""
-    return "  ".join(f"{name} {number(value)}" for name, value in logs.items())
+    return "  ".join(f"{name} {format_number(value)}" for name, value in logs.items())
 
 
-def number(value: Any) -> str:
+def format_number(value: Any) -> str:
     """Four digits that matter; a list of numbers for a metric that has one for each class; None is what JSON has for NaN."""
     if value is None:
         return "nan"
     if isinstance(value, list):
-        return f"[{', '.join(number(item) for item in value)}]"
+        return f"[{', '.join(format_number(item) for item in value)}]"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"

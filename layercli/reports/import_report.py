@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from layercli.engine.import_check import ModelComparison
 
 
-class Imported:
+class ImportReport:
     """A config that was written, and what is known of it."""
 
     def __init__(
@@ -21,12 +21,12 @@ class Imported:
         config: Path,
         weights: Path | None,
         valid: ValidConfig,
-        blocks: int,
-        proof: ModelComparison,
+        block_count: int,
+        comparison: ModelComparison,
         problems: list[Problem],
     ) -> None:
-        self.config, self.weights, self.valid, self.blocks = config, weights, valid, blocks
-        self.proof, self.problems = proof, problems
+        self.config, self.weights, self.valid, self.block_count = config, weights, valid, block_count
+        self.comparison, self.problems = comparison, problems
 
     def as_json(self) -> dict[str, Any]:
         """What ``import --json`` prints."""
@@ -34,30 +34,30 @@ class Imported:
             "model": self.valid.check_result.name,
             "config": str(self.config),
             "weights": None if self.weights is None else str(self.weights),
-            "layers": self.proof.layer_count,
-            "blocks": self.blocks,
-            "parameters": self.proof.parameter_count,
-            "shapes_compared": self.proof.shapes_compared,
-            "largest_difference": self.proof.largest_difference,
+            "layers": self.comparison.layer_count,
+            "blocks": self.block_count,
+            "parameters": self.comparison.parameter_count,
+            "shapes_compared": self.comparison.shapes_compared,
+            "largest_difference": self.comparison.largest_difference,
             **problems_json(self.problems),
         }
 
-    def told(self) -> list[str]:
+    def summary_lines(self) -> list[str]:
         """The same for a person, line by line."""
-        proof = self.proof
-        if proof.largest_difference is None:
+        comparison = self.comparison
+        if comparison.largest_difference is None:
             outputs = "outputs not compared"
         else:
             outputs = (
-                f"outputs within {proof.largest_difference:.1g}"
-                if proof.largest_difference
+                f"outputs within {comparison.largest_difference:.1g}"
+                if comparison.largest_difference
                 else "outputs equal in every bit"
             )
-        count = "1 block" if self.blocks == 1 else f"{self.blocks} blocks"
-        blocks = f", with {count}" if self.blocks else ""
+        count = "1 block" if self.block_count == 1 else f"{self.block_count} blocks"
+        blocks = f", with {count}" if self.block_count else ""
         lines = [
-            f"Wrote {self.config}: {proof.layer_count} layers{blocks}.",
-            f"Rebuilt and compared: the same layers and wiring, {proof.parameter_count:,} parameters, {outputs}.",
+            f"Wrote {self.config}: {comparison.layer_count} layers{blocks}.",
+            f"Rebuilt and compared: the same layers and wiring, {comparison.parameter_count:,} parameters, {outputs}.",
         ]
         if self.weights is not None:
             lines.append(f"Weights: {self.weights}")

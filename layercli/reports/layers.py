@@ -8,122 +8,139 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import ValidConfig
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape
-from layercli.reports.formatting import byte_count, count, shapes, short
+from layercli.reports.formatting import format_bytes, format_count, format_shapes, format_short_count
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-Forward = Mapping[str, tuple[Shape, ...]]
+ForwardShapes = Mapping[str, tuple[Shape, ...]]
 """Each layer's actual output shapes, by its name."""
 
 
-def inspection_json(valid: ValidConfig, forward: Forward | None) -> dict[str, Any]:
+def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) -> dict[str, Any]:
     """What ``inspect-shapes --json`` prints, but for ``ok`` and ``problems``."""
     found = valid.shapes
     return {
         "model": valid.check_result.name,
-        "static": forward is None,
+        "static": forward_shapes is None,
         "inputs": [
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
             for name, tensor in found.graph.inputs.items()
         ],
-        "layers": [row_json(row, valid, forward) for row in found.rows],
+        "layers": [layer_row_json(row, valid, forward_shapes) for row in found.rows],
         "outputs": list(found.graph.output_references),
         "totals": {"trainable": found.trainable, "non_trainable": found.non_trainable, "flops": found.flops},
     }
 
 
-def row_json(row: NodeShapes, valid: ValidConfig, forward: Forward | None) -> dict[str, Any]:
-    actual = forward.get(row.node.name) if forward is not None else None
+def layer_row_json(
+    row: NodeShapes, valid: ValidConfig, forward_shapes: ForwardShapes | None
+) -> dict[str, Any]:
+    actual = forward_shapes.get(row.node.name) if forward_shapes is not None else None
     dtype = row.outputs[0].dtype if row.outputs else None
     return {
         "name": row.node.name,
         "type": row.node.type_name,
         "inputs": list(row.node.input_references),
         "input_shapes": [list(tensor.shape) if tensor else None for tensor in row.inputs],
-        "output_shape": _one_or_all([list(tensor.shape) for tensor in row.outputs]),
+        "output_shape": _unwrap_single([list(tensor.shape) for tensor in row.outputs]),
         "dtype": dtype,
         "trainable": row.trainable,
         "non_trainable": row.non_trainable,
         "flops": row.flops,
         "line": valid.check_result.line_of(row.node.path),
-        "forward_shape": _one_or_all([list(shape) for shape in actual or ()]),
+        "forward_shape": _unwrap_single([list(shape) for shape in actual or ()]),
         "agrees": row.matches_forward(actual),
     }
 
 
-def _one_or_all(values: list[list[int | None]]) -> Any:
+def _unwrap_single(values: list[list[int | None]]) -> Any:
     """One shape, a list of several, or null for none."""
     return values[0] if len(values) == 1 else values or None
 
 
-_WIDE = 100
+_MIN_WIDE_WIDTH = 100
 """Columns of a screen that shows inputs beside outputs without folding them."""
 
 
-def print_inspection(console: Console, valid: ValidConfig, forward: Forward | None) -> None:
+def print_inspection(console: Console, valid: ValidConfig, forward_shapes: ForwardShapes | None) -> None:
     """A row a layer: its input and output, parameters and FLOPs, and what the forward pass gave."""
     from rich.text import Text
 
-    wide = console.width >= _WIDE
-    columns = ["layer", *(["input"] if wide else []), "output", *([] if forward is None else ["forward"])]
-    table = _table(*columns, right=("params", "FLOPs"))
+    is_wide = console.width >= _MIN_WIDE_WIDTH
+    columns = [
+        "layer",
+        *(["input"] if is_wide else []),
+        "output",
+        *([] if forward_shapes is None else ["forward"]),
+    ]
+    table = _make_table(*columns, right=("params", "FLOPs"))
     for row in valid.shapes.rows:
-        actual = forward.get(row.node.name) if forward is not None else None
+        actual = forward_shapes.get(row.node.name) if forward_shapes is not None else None
         cells: list[Text | str] = [
-            _title(row),
-            *([shapes([tensor.shape for tensor in row.inputs if tensor is not None])] if wide else []),
-            shapes([tensor.shape for tensor in row.outputs]),
+            _row_title(row),
+            *(
+                [format_shapes([tensor.shape for tensor in row.inputs if tensor is not None])]
+                if is_wide
+                else []
+            ),
+            format_shapes([tensor.shape for tensor in row.outputs]),
         ]
-        if forward is not None:
-            ok = row.matches_forward(actual)
-            mark = Text("✓ ", style="green") if ok else Text("✗ " if ok is False else "  ", style="bold red")
-            cells.append(mark.append(shapes(actual or ()), style="none"))
-        table.add_row(*cells, count(row.parameters), short(row.flops))
+        if forward_shapes is not None:
+            agrees = row.matches_forward(actual)
+            mark = (
+                Text("✓ ", style="green")
+                if agrees
+                else Text("✗ " if agrees is False else "  ", style="bold red")
+            )
+            cells.append(mark.append(format_shapes(actual or ()), style="none"))
+        table.add_row(*cells, format_count(row.parameters), format_short_count(row.flops))
     console.print(table)
     _print_totals(console, valid.shapes)
 
 
-def _title(row: NodeShapes) -> Text:
+def _row_title(row: NodeShapes) -> Text:
     from rich.text import Text
 
     what = row.node.type_name if row.node.reuse_of is None else f"{row.node.reuse_of} again"
     return Text(f"{row.node.name}\n").append(f"  {what}", style="dim")
 
 
-def print_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:
+def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:
     """The model as built: layer, wiring, shape, parameters, FLOPs, share of parameters; totals and memory."""
 
     found = valid.shapes
-    table = _table("layer", "from", "output", right=("params", "share", "FLOPs"))
-    everything = sum(row.parameters or 0 for row in found.rows)
-    wide = console.width >= _WIDE
-    above: str | None = None
+    table = _make_table("layer", "from", "output", right=("params", "share", "FLOPs"))
+    total_parameters = sum(row.parameters or 0 for row in found.rows)
+    is_wide = console.width >= _MIN_WIDE_WIDTH
+    previous_name: str | None = None
     for row in found.rows:
-        share = f"{100 * row.parameters / everything:.1f}%" if row.parameters and everything else ""
-        table.add_row(
-            _title(row),
-            "\n".join(row.node.input_references)
-            if wide or row.node.input_references != (above,)
-            else "above",
-            shapes([tensor.shape for tensor in row.outputs]),
-            count(row.parameters),
-            share,
-            short(row.flops),
+        share = (
+            f"{100 * row.parameters / total_parameters:.1f}%" if row.parameters and total_parameters else ""
         )
-        above = row.node.name
+        table.add_row(
+            _row_title(row),
+            "\n".join(row.node.input_references)
+            if is_wide or row.node.input_references != (previous_name,)
+            else "above",
+            format_shapes([tensor.shape for tensor in row.outputs]),
+            format_count(row.parameters),
+            share,
+            format_short_count(row.flops),
+        )
+        previous_name = row.node.name
     console.print(table)
     _print_totals(console, found)
-    activations = byte_count(found.activation_bytes(batch_size))
-    weights = byte_count(found.weight_bytes)
+    activations = format_bytes(found.activation_bytes(batch_size))
+    weights = format_bytes(found.weight_bytes)
     console.print(
         f"Memory: weights {weights}; outputs of all layers for a batch of {batch_size} {activations}."
     )
 
 
-def _table(*left: str, right: tuple[str, ...]) -> Table:
+def _make_table(*left: str, right: tuple[str, ...]) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -138,5 +155,5 @@ def _table(*left: str, right: tuple[str, ...]) -> Table:
 def _print_totals(console: Console, found: ModelShapes) -> None:
     trainable, fixed = found.trainable, found.non_trainable
     parameters = trainable + fixed if trainable is not None and fixed is not None else None
-    console.print(f"Parameters: {count(parameters)} ({count(trainable)} trainable, {count(fixed)} not); "
-                  f"FLOPs for one example: {count(found.flops)}.")  # fmt: skip
+    console.print(f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
+                  f"FLOPs for one example: {format_count(found.flops)}.")  # fmt: skip

@@ -12,29 +12,31 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-MOST_SHOWN = 20
+MAX_SHOWN_PROBLEMS = 20
 
 
 def print_problems(console: Console, problems: Sequence[Problem]) -> None:
     """The first problems, and the count where there are more."""
     from rich.text import Text
 
-    for problem in problems[:MOST_SHOWN]:
+    for problem in problems[:MAX_SHOWN_PROBLEMS]:
         # A terminal gets whole words on its lines; elsewhere a line stays one, for programs.
-        console.print(_block(problem, console.width), soft_wrap=not console.is_terminal)
-    if len(problems) > MOST_SHOWN:
-        console.print(Text(f"… and {len(problems) - MOST_SHOWN} more; {len(problems)} problems in all."))
+        console.print(_problem_text(problem, console.width), soft_wrap=not console.is_terminal)
+    if len(problems) > MAX_SHOWN_PROBLEMS:
+        console.print(
+            Text(f"… and {len(problems) - MAX_SHOWN_PROBLEMS} more; {len(problems)} problems in all.")
+        )
 
 
 def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
     """The ``problems`` of every JSON document: the first ones; where there are more, their count beside them."""
-    document: dict[str, Any] = {"problems": [problem.as_json() for problem in problems[:MOST_SHOWN]]}
-    if len(problems) > MOST_SHOWN:
+    document: dict[str, Any] = {"problems": [problem.as_json() for problem in problems[:MAX_SHOWN_PROBLEMS]]}
+    if len(problems) > MAX_SHOWN_PROBLEMS:
         document["problem_count"] = len(problems)
     return document
 
 
-def github_line(problem: Problem) -> str:
+def github_annotation(problem: Problem) -> str:
     """The problem as a workflow command, which GitHub shows beside the line of the file."""
     places = {
         "file": problem.file,
@@ -43,15 +45,15 @@ def github_line(problem: Problem) -> str:
         "title": f"layercli {problem.code}",
     }
     properties = ",".join(
-        f"{key}={_escaped(str(value), ':,')}" for key, value in places.items() if value is not None
+        f"{key}={_percent_encode(str(value), ':,')}" for key, value in places.items() if value is not None
     )
     text = sanitize_text(problem.full_message) + (
         f"\nfix: {sanitize_text(problem.hint)}" if problem.hint else ""
     )
-    return f"::{problem.severity} {properties}::{_escaped(text)}"
+    return f"::{problem.severity} {properties}::{_percent_encode(text)}"
 
 
-def print_diff(console: Console, name: str, before: str, after: str) -> None:
+def print_text_diff(console: Console, name: str, before: str, after: str) -> None:
     """The lines of a file that change, as ``diff -u`` shows them."""
     from difflib import unified_diff
 
@@ -64,14 +66,14 @@ def print_diff(console: Console, name: str, before: str, after: str) -> None:
         console.print(Text(sanitize_text(line), style=bold), soft_wrap=True)
 
 
-def _escaped(text: str, others: str = "") -> str:
+def _percent_encode(text: str, others: str = "") -> str:
     """Percent-encoded as GitHub's runner decodes it."""
     for char in f"%\r\n{others}":
         text = text.replace(char, f"%{ord(char):02X}")
     return text
 
 
-def _block(problem: Problem, width: int) -> Text:
+def _problem_text(problem: Problem, width: int) -> Text:
     from rich.text import Text
 
     colour = "red" if problem.severity == "error" else "yellow"
@@ -80,14 +82,14 @@ def _block(problem: Problem, width: int) -> Text:
     text.append(f": {sanitize_text(problem.full_message)}")
     text.append(f" [{problem.code}]\n", style="dim")
     if problem.excerpt is not None and problem.line is not None and problem.column is not None:
-        text.append(_excerpt(problem.excerpt, problem.line, problem.column, width, colour))
+        text.append(_excerpt_text(problem.excerpt, problem.line, problem.column, width, colour))
     if problem.hint:
         text.append("  fix: ", style="bold green")
         text.append(f"{sanitize_text(problem.hint)}\n")
     return text
 
 
-def _excerpt(line: str, number: int, column: int, width: int, colour: str) -> Text:
+def _excerpt_text(line: str, number: int, column: int, width: int, colour: str) -> Text:
     """The line with a caret under the column; a long line is cut around it."""
     from rich.cells import cell_len
     from rich.text import Text

@@ -10,30 +10,30 @@ from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
 from layercli.graph.checks.monitors import find_best_epoch
-from layercli.reports.formatting import duration, number
-from layercli.reports.live_training import Screen
+from layercli.reports.formatting import format_duration, format_number
+from layercli.reports.live_training import TrainingScreen
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
 
-class Silent:
+class SilentProgress:
     """Shows nothing: for callers from Python."""
 
-    def say(self, text: str) -> None:
+    def print_message(self, text: str) -> None:
         """Nothing."""
 
-    def warn(self, problem: Problem) -> None:
+    def print_warning(self, problem: Problem) -> None:
         """Nothing."""
 
-    def begin(self, counts: tuple[int, ...], train: TrainSection) -> None:
+    def start_training(self, counts: tuple[int, ...], train: TrainSection) -> None:
         """Nothing."""
 
-    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+    def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         """Nothing."""
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Nothing."""
 
     def __enter__(self) -> Self:
@@ -45,49 +45,49 @@ class Silent:
         pass
 
 
-class Quiet(Silent):
+class QuietProgress(SilentProgress):
     """Tells of warnings alone."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def warn(self, problem: Problem) -> None:
+    def print_warning(self, problem: Problem) -> None:
         """Print it as a line."""
-        told = f"{problem.location_prefix}warning: {problem.full_message} [{problem.code}]"
-        self._console.print(told, soft_wrap=True)
+        line = f"{problem.location_prefix}warning: {problem.full_message} [{problem.code}]"
+        self._console.print(line, soft_wrap=True)
 
 
-class Progress(Quiet):
+class TrainingProgress(QuietProgress):
     """Shows epochs as they come; ``live`` draws the running training below them."""
 
     def __init__(self, console: Console, *, live: bool) -> None:
         super().__init__(console)
         self._train: TrainSection | None = None
         self._best: Mapping[str, Any] = {}
-        self._headed = False
+        self._has_header = False
         self._live: Live | None = None
-        self._screen: Screen | None = None
+        self._screen: TrainingScreen | None = None
         self._wants_live = live
 
-    def say(self, text: str) -> None:
+    def print_message(self, text: str) -> None:
         """Print a line."""
         self._console.print(text, soft_wrap=True)
 
-    def begin(self, counts: tuple[int, ...], train: TrainSection) -> None:
+    def start_training(self, counts: tuple[int, ...], train: TrainSection) -> None:
         """Say what there is to train on, and remember how long the way is."""
         self._train = train
         examples, validation, test = counts
         steps = -(-examples // train.batch_size)
-        self.say(f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
+        self.print_message(f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
                  f"{steps:,} steps an epoch.")  # fmt: skip
         if self._wants_live:
             from rich.live import Live
 
-            self._screen = Screen(epochs=train.epochs, steps=steps, batch_size=train.batch_size)
+            self._screen = TrainingScreen(epochs=train.epochs, steps=steps, batch_size=train.batch_size)
             self._live = Live(
                 self._screen,
                 console=self._console,
-                refresh_per_second=_FRAMES,
+                refresh_per_second=_FRAMES_PER_SECOND,
                 transient=True,
                 vertical_overflow="crop",
             )
@@ -103,41 +103,46 @@ class Progress(Quiet):
         if self._live is not None:
             self._live.stop()
 
-    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+    def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         """Tell the screen, if there is one."""
         if self._screen is not None:
-            self._screen.step(epoch, step, logs)
+            self._screen.finish_step(epoch, step, logs)
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Print the finished epoch as a row of a table; its head comes before the first."""
         assert self._train is not None
         cells = {"epoch": f"{record['epoch']}/{self._train.epochs}"}
-        cells |= {name: number(value) for name, value in record.items() if name not in NON_METRIC_KEYS}
-        cells |= {"time": duration(record["seconds"]), "examples/s": f"{record['examples_per_second']:,.0f}"}
-        widths = {name: max(len(name), _NARROWEST) for name in cells}
+        cells |= {name: format_number(value) for name, value in record.items() if name not in NON_METRIC_KEYS}
+        cells |= {
+            "time": format_duration(record["seconds"]),
+            "examples/s": f"{record['examples_per_second']:,.0f}",
+        }
+        widths = {name: max(len(name), _MIN_COLUMN_WIDTH) for name in cells}
         if self._screen is not None:
-            widths = _fitting(widths, self._console.width)
-            found = find_best_epoch([self._best, record] if self._best else [record], self._train)
-            if found and found["epoch"] == record["epoch"]:
+            widths = _fit_columns(widths, self._console.width)
+            best = find_best_epoch([self._best, record] if self._best else [record], self._train)
+            if best and best["epoch"] == record["epoch"]:
                 self._best = record
-            self._screen.epoch(record, found)
-        if not self._headed:
-            self._headed = True
-            self.say("  ".join(name.rjust(width) for name, width in widths.items()))
-        self.say("  ".join(cells[name].rjust(width) for name, width in widths.items()))
+            self._screen.finish_epoch(record, best)
+        if not self._has_header:
+            self._has_header = True
+            self.print_message("  ".join(name.rjust(width) for name, width in widths.items()))
+        self.print_message("  ".join(cells[name].rjust(width) for name, width in widths.items()))
 
 
-_FRAMES = 5
+_FRAMES_PER_SECOND = 5
 """How often the screen is drawn in a second."""
-_NARROWEST = 7
+_MIN_COLUMN_WIDTH = 7
 """Width of a column whose name is shorter: room for ``12/20``, ``0.1234`` and ``9 m 59 s``."""
 
 
-def _fitting(widths: dict[str, int], room: int) -> dict[str, int]:
+def _fit_columns(widths: dict[str, int], room: int) -> dict[str, int]:
     """As many columns as fit beside one another; the last metrics are left out first, the losses last."""
-    last = sorted(widths, key=lambda name: name not in ("epoch", "loss", "val_loss", "time", "examples/s"))
-    kept: set[str] = set()
-    for name in last:
-        if sum(widths[one] + 2 for one in (*kept, name)) - 2 < room:
-            kept.add(name)
-    return {name: width for name, width in widths.items() if name in kept}
+    by_priority = sorted(
+        widths, key=lambda name: name not in ("epoch", "loss", "val_loss", "time", "examples/s")
+    )
+    fitting: set[str] = set()
+    for name in by_priority:
+        if sum(widths[one] + 2 for one in (*fitting, name)) - 2 < room:
+            fitting.add(name)
+    return {name: width for name, width in widths.items() if name in fitting}

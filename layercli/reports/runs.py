@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.formatting import count, duration, number
+from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
     from layercli.runs.listing import Run
 
-_MOST_DIFFERENCES = 40
+_MAX_DIFFERENCES = 40
 
 
 def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     """A row for each run: how far it came, its best epoch, its test result; and the value that they are sorted by."""
-    told = [run for run in runs if run.state in ("finished", "running", "unfinished")]
-    watched = {str(run.best["monitor"]) for run in told if run.best}
-    tested = {name for run in told if (name := _tested(run.test))}
-    longest = max((len(run.path.as_posix()) for run in told), default=0)
-    table = _table("run", no_wrap=longest <= console.width // 2)
+    listed = [run for run in runs if run.state in ("finished", "running", "unfinished")]
+    monitors = {str(run.best["monitor"]) for run in listed if run.best}
+    test_metrics = {name for run in listed if (name := _test_metric(run.test))}
+    max_path_length = max((len(run.path.as_posix()) for run in listed), default=0)
+    table = _make_table("run", no_wrap=max_path_length <= console.width // 2)
     for title in (
-        "epochs", f"best {_name(*watched)}" if len(watched) == 1 else "best",
-        f"test {_name(*tested)}" if len(tested) == 1 else "test", "time", "params",
+        "epochs", f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best",
+        f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test", "time", "params",
     ):  # fmt: skip
         table.add_column(title, justify="right", overflow="fold", no_wrap=title in ("epochs", "time"))
-    extra = key is not None and key not in ("run", "name", "epochs", "seconds", "parameters")
-    if extra:
-        table.add_column(_name(str(key)), justify="right", overflow="fold")
-    for run in told:
+    has_key_column = key is not None and key not in ("run", "name", "epochs", "seconds", "parameters")
+    if has_key_column:
+        table.add_column(_format_name(str(key)), justify="right", overflow="fold")
+    for run in listed:
         table.add_row(
-            _title(run), _epochs(run), _best(run, named=len(watched) > 1), _test(run, named=len(tested) > 1),
-            _time(run), _count(run.parameters), *([_value(run.value(str(key)))] if extra else []),
+            _run_title(run), _format_epochs(run), _format_best(run, show_name=len(monitors) > 1), _format_test(run, show_name=len(test_metrics) > 1),
+            _format_time(run), _format_optional_count(run.parameters), *([_format_value(run.value(str(key)))] if has_key_column else []),
         )  # fmt: skip
-    if told:
+    if listed:
         console.print(table)
     for run in runs:
         if run.note is not None:
@@ -49,46 +49,51 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
             )
 
 
-def print_comparison(console: Console, runs: Sequence[Run], differences: Mapping[str, list[Any]]) -> None:
+def print_run_comparison(console: Console, runs: Sequence[Run], differences: Mapping[str, list[Any]]) -> None:
     """A column for each run: what came of it, then where their configs differ."""
-    table = _table("")
+    table = _make_table("")
     for run in runs:
         table.add_column(sanitize_text(run.path.as_posix()), justify="right", overflow="fold")
-    shown: dict[str, list[str]] = {
+    rows: dict[str, list[str]] = {
         "state": [run.state for run in runs],
-        "epochs": [_epochs(run) for run in runs],
-        "best epoch": [_value(run.best.get("epoch")) for run in runs],
+        "epochs": [_format_epochs(run) for run in runs],
+        "best epoch": [_format_value(run.best.get("epoch")) for run in runs],
     }
     metrics = dict.fromkeys(
-        name for run in runs for name in run.results if name not in _APART and not name.startswith("best_")
+        name
+        for run in runs
+        for name in run.results
+        if name not in _SEPARATE_ROWS and not name.startswith("best_")
     )
-    shown |= {name: [_value(run.value(name)) for run in runs] for name in metrics}
-    shown |= {
-        "time": [_time(run) for run in runs],
+    rows |= {name: [_format_value(run.value(name)) for run in runs] for name in metrics}
+    rows |= {
+        "time": [_format_time(run) for run in runs],
         "examples/s": [
             "" if run.examples_per_second is None else f"{run.examples_per_second:,.0f}" for run in runs
         ],
-        "parameters": [_count(run.parameters) for run in runs],
+        "parameters": [_format_optional_count(run.parameters) for run in runs],
     }
-    for name, cells in shown.items():
+    for name, cells in rows.items():
         table.add_row(sanitize_text(name, limit=60), *cells)
     if differences:
         table.add_section()
-    for name, values in list(differences.items())[:_MOST_DIFFERENCES]:
-        table.add_row(sanitize_text(name, limit=60), *(_value(value) for value in values))
+    for name, values in list(differences.items())[:_MAX_DIFFERENCES]:
+        table.add_row(sanitize_text(name, limit=60), *(_format_value(value) for value in values))
     console.print(table)
-    if len(differences) > _MOST_DIFFERENCES:
-        left = len(differences) - _MOST_DIFFERENCES
-        console.print(f"… and {left} more values differ; `layercli diff A B` shows two models side by side.")
+    if len(differences) > _MAX_DIFFERENCES:
+        hidden_count = len(differences) - _MAX_DIFFERENCES
+        console.print(
+            f"… and {hidden_count} more values differ; `layercli diff A B` shows two models side by side."
+        )
     if not differences:
         console.print("Their configs are the same.")
 
 
-_APART = ("run", "name", "state", "epochs", "seconds", "examples_per_second", "parameters")
+_SEPARATE_ROWS = ("run", "name", "state", "epochs", "seconds", "examples_per_second", "parameters")
 """Results that have lines of their own."""
 
 
-def _table(first: str, *, no_wrap: bool = False) -> Table:
+def _make_table(first: str, *, no_wrap: bool = False) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -97,7 +102,7 @@ def _table(first: str, *, no_wrap: bool = False) -> Table:
     return table
 
 
-def _title(run: Run) -> Text:
+def _run_title(run: Run) -> Text:
     from rich.text import Text
 
     title = Text(sanitize_text(run.path.as_posix()))
@@ -108,48 +113,52 @@ def _title(run: Run) -> Text:
     )
 
 
-def _epochs(run: Run) -> str:
+def _format_epochs(run: Run) -> str:
     if run.epochs is None:
         return ""
     planned = run.planned_epochs if run.state != "finished" else None
     return f"{run.epochs}/{planned}" if planned is not None else str(run.epochs)
 
 
-def _best(run: Run, *, named: bool) -> str:
-    watched = run.best.get("monitor")
-    if watched is None:
+def _format_best(run: Run, *, show_name: bool) -> str:
+    monitor = run.best.get("monitor")
+    if monitor is None:
         return ""
-    name = f"{_name(watched)} " if named else ""
-    return f"{name}{number(run.best[watched])} at {_value(run.best.get('epoch'))}"
+    name = f"{_format_name(monitor)} " if show_name else ""
+    return f"{name}{format_number(run.best[monitor])} at {_format_value(run.best.get('epoch'))}"
 
 
-def _test(run: Run, *, named: bool) -> str:
-    name = _tested(run.test)
-    return "" if name is None else f"{f'{_name(name)} ' if named else ''}{number(run.test[name])}"
+def _format_test(run: Run, *, show_name: bool) -> str:
+    name = _test_metric(run.test)
+    return (
+        ""
+        if name is None
+        else f"{f'{_format_name(name)} ' if show_name else ''}{format_number(run.test[name])}"
+    )
 
 
-def _tested(test: Mapping[str, Any]) -> str | None:
+def _test_metric(test: Mapping[str, Any]) -> str | None:
     """The first metric; the loss where there is none."""
     return next((name for name in test if name != "loss"), "loss" if "loss" in test else None)
 
 
-def _name(name: str) -> str:
+def _format_name(name: str) -> str:
     return sanitize_text(name, limit=40)
 
 
-def _time(run: Run) -> str:
-    return "" if run.seconds is None else duration(run.seconds)
+def _format_time(run: Run) -> str:
+    return "" if run.seconds is None else format_duration(run.seconds)
 
 
-def _count(value: int | None) -> str:
-    return "" if value is None else count(value)
+def _format_optional_count(value: int | None) -> str:
+    return "" if value is None else format_count(value)
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
-        return count(value)
-    return number(value) if isinstance(value, float) else sanitize_text(str(value), limit=60)
+        return format_count(value)
+    return format_number(value) if isinstance(value, float) else sanitize_text(str(value), limit=60)

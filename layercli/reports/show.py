@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from layercli.check import ValidConfig
-from layercli.reports.console import console, is_terminal
+from layercli.reports.console import is_terminal, make_console
 from layercli.source.dump import to_yaml
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import KeyPath, SourceText, YamlNode, format_path
 
-DEFAULT, GENERATED = "default", "generated"
-_LAYERS: Final[KeyPath] = ("model", "layers")
-_WIDEST = 44
+FROM_DEFAULT, FROM_GENERATED = "default", "generated"
+_LAYERS_PATH: Final[KeyPath] = ("model", "layers")
+_MAX_COMMENT_COLUMN = 44
 """Columns after which a comment follows a line of any length."""
-_GENERATED = ("name", "inputs", "reuse")
+_GENERATED_KEYS = ("name", "inputs", "reuse")
 """Keys of a layer that may have come of its type, its block and its place."""
-_VALUES = ("vars", "params", "with")
+_VALUE_SECTIONS = ("vars", "params", "with")
 """Where values stand that are used by their name elsewhere."""
 
 
@@ -31,19 +31,19 @@ def print_yaml(text: str) -> None:
 
     lines = Syntax(text, "yaml", theme="ansi_dark", background_color="default").highlight(text)
     lines.rstrip()
-    console().print(lines, soft_wrap=True)
+    make_console().print(lines, soft_wrap=True)
 
 
-def explained_yaml(valid: ValidConfig) -> str:
+def annotated_yaml(valid: ValidConfig) -> str:
     """The resolved config as YAML; each line ends with where its value came from."""
     lines = to_yaml(valid.to_resolved_dict()).removesuffix("\n").split("\n")
     root = parse_yaml(SourceText("resolved", lines, valid.check_result.directory_of(())))
-    starts = set(_starts(root))
+    starts = set(_start_lines(root))
     comments = {}
-    for path, line in _lines(root):
+    for path, line in _value_lines(root):
         last = next((number for number in range(line, len(lines)) if number + 1 in starts), len(lines))
-        comments[last] = origin(valid, path)["from"]
-    width = min(max(map(len, lines)), _WIDEST)
+        comments[last] = find_origin(valid, path)["from"]
+    width = min(max(map(len, lines)), _MAX_COMMENT_COLUMN)
     return "".join(
         f"{line:<{width}}  # {comments[number]}\n" if number in comments else f"{line}\n"
         for number, line in enumerate(lines, start=1)
@@ -52,72 +52,77 @@ def explained_yaml(valid: ValidConfig) -> str:
 
 def origins_json(valid: ValidConfig) -> dict[str, Any]:
     """Where each value of the resolved config came from, by its path."""
-    return {format_path(path): origin(valid, path) for path in _leaves(valid.to_resolved_dict())}
+    return {format_path(path): find_origin(valid, path) for path in _leaf_paths(valid.to_resolved_dict())}
 
 
-def origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
+def find_origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
     """Where the value at a path of the resolved config was written: file, line, and both in words."""
     document = valid.check_result.document
     assert document is not None
-    node, left = document, path
-    while left and (child := node.find(left[:1])) is not None:
-        if _is_generated(node, path[: len(path) - len(left) + 1]):
-            return _unwritten(GENERATED)
-        node, left = child, left[1:]
-    if left and not _stands_for(node, left):
-        return _unwritten(_implied(path, valid))
+    node, rest = document, path
+    while rest and (child := node.find(rest[:1])) is not None:
+        if _is_generated(node, path[: len(path) - len(rest) + 1]):
+            return _origin_without_file(FROM_GENERATED)
+        node, rest = child, rest[1:]
+    if rest and not _is_shorthand(node, rest):
+        return _origin_without_file(_implicit_origin(path, valid))
     mark = node.mark
-    written, through = document.find_origin(path[: len(path) - len(left)])
+    written, through = document.find_origin(path[: len(path) - len(rest)])
     numbered = mark.source.has_positions
     place = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
-    named = f", {format_path(written[-2:])}" if len(written) > 1 and written[-2] in _VALUES else ""
-    told = {} if through is None else {"through": through}
-    return {"file": mark.source.name, "line": mark.line if numbered else None, "from": place + named, **told}
+    named = f", {format_path(written[-2:])}" if len(written) > 1 and written[-2] in _VALUE_SECTIONS else ""
+    via = {} if through is None else {"through": through}
+    return {"file": mark.source.name, "line": mark.line if numbered else None, "from": place + named, **via}
 
 
-def _unwritten(reason: str) -> dict[str, Any]:
+def _origin_without_file(reason: str) -> dict[str, Any]:
     return {"file": None, "line": None, "from": reason}
 
 
 def _is_generated(layer: YamlNode, path: KeyPath) -> bool:
     """Whether a key of a layer was made when blocks were written out."""
-    return len(path) == 4 and path[:2] == _LAYERS and path[3] in _GENERATED and path[3] not in layer.keys
+    return (
+        len(path) == 4
+        and path[:2] == _LAYERS_PATH
+        and path[3] in _GENERATED_KEYS
+        and path[3] not in layer.keys
+    )
 
 
-def _stands_for(node: YamlNode, left: KeyPath) -> bool:
+def _is_shorthand(node: YamlNode, rest: KeyPath) -> bool:
     """Whether a value is short for more: a name for its ``type``, a list for its ``shape``, one size for several."""
     if isinstance(node.value, dict):
         return False
-    return left in (("type",), ("shape",)) or all(isinstance(step, int) for step in left)
+    return rest in (("type",), ("shape",)) or all(isinstance(step, int) for step in rest)
 
 
-def _implied(path: KeyPath, valid: ValidConfig) -> str:
+def _implicit_origin(path: KeyPath, valid: ValidConfig) -> str:
     """Why a value stands there that nobody wrote."""
     if path == ("name",):
         return "the name of the file"
-    if path[:2] == _LAYERS and path[3:] == ("name",):
-        return GENERATED
+    if path[:2] == _LAYERS_PATH and path[3:] == ("name",):
+        return FROM_GENERATED
     if path[:2] == ("model", "input") and valid.config.model.input is None:
         return "the data"
-    return DEFAULT
+    return FROM_DEFAULT
 
 
-def _lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
+def _value_lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
     """Each value that ends a line, with the line on which it begins."""
     for step, child in node.children:
         if _ends_line(child):
             yield (*path, step), child.mark.line
         else:
-            yield from _lines(child, (*path, step))
+            yield from _value_lines(child, (*path, step))
 
 
-def _starts(node: YamlNode) -> Iterator[int]:
+def _start_lines(node: YamlNode) -> Iterator[int]:
     """The lines on which keys, and items of lists that are written out, begin."""
     yield from (mark.line for mark in node.keys.values())
     for _, child in node.children:
         yield child.mark.line
         if not _ends_line(child):
-            yield from _starts(child)
+            yield from _start_lines(child)
 
 
 def _ends_line(node: YamlNode) -> bool:
@@ -127,12 +132,12 @@ def _ends_line(node: YamlNode) -> bool:
     )
 
 
-def _leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+def _leaf_paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
     if isinstance(value, Mapping) and value:
         for key, child in value.items():
-            yield from _leaves(child, (*path, key))
+            yield from _leaf_paths(child, (*path, key))
     elif isinstance(value, list) and any(isinstance(item, (list, Mapping)) for item in value):
         for index, child in enumerate(value):
-            yield from _leaves(child, (*path, index))
+            yield from _leaf_paths(child, (*path, index))
     else:
         yield path

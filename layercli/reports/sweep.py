@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from layercli.reports.formatting import duration, number
+from layercli.reports.formatting import format_duration, format_number
 from layercli.schema.strict_model import format_value
 from layercli.source.nodes import sanitize_text
 
@@ -15,23 +15,25 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-Row = Mapping[str, Any]
-_WIDEST = 28
+TrialRow = Mapping[str, Any]
+_MAX_VALUE_LENGTH = 28
 """Characters of a value that a table shows."""
 
 
 class SweepProgress:
     """A table of running and best trials on a terminal; elsewhere a line for each trial that has ended."""
 
-    def __init__(self, console: Console, *, live: bool, metric: str, maximizes: bool, wanted: int) -> None:
+    def __init__(
+        self, console: Console, *, live: bool, metric: str, maximizes: bool, trial_count: int
+    ) -> None:
         self._console = console
         self._wants_live = live
         self._metric = metric
         self._maximizes = maximizes
-        self._wanted = wanted
+        self._trial_count = trial_count
         self._live: Live | None = None
-        self._told: set[int] = set()
-        self._began = True
+        self._reported_trials: set[int] = set()
+        self._is_first_update = True
 
     def __enter__(self) -> Self:
         if self._wants_live:
@@ -47,33 +49,35 @@ class SweepProgress:
         if self._live is not None:
             self._live.stop()
 
-    def update(self, rows: Sequence[Row]) -> None:
+    def show_trials(self, rows: Sequence[TrialRow]) -> None:
         """Show what is new."""
         if self._live is not None:
-            self._live.update(self._table(rows))
+            self._live.update(self._progress_table(rows))
             return
         for row in rows:
-            if row["number"] in self._told or row["state"] in ("running", "waiting"):
+            if row["number"] in self._reported_trials or row["state"] in ("running", "waiting"):
                 continue
-            self._told.add(row["number"])
-            if not self._began:  # what an earlier start has finished was told then
-                self._console.print(self.line(row), soft_wrap=True)
-        self._began = False
+            self._reported_trials.add(row["number"])
+            if not self._is_first_update:  # what an earlier start has finished was told then
+                self._console.print(self.format_trial(row), soft_wrap=True)
+        self._is_first_update = False
 
-    def line(self, row: Row) -> str:
+    def format_trial(self, row: TrialRow) -> str:
         """``trial 3  complete  val_accuracy 0.9333  2 epochs  1.2 s  units=16``."""
         parts = [f"trial {row['number']}", row["state"]]
         if row["value"] is not None:
-            parts.append(f"{self._metric} {number(row['value'])}")
+            parts.append(f"{self._metric} {format_number(row['value'])}")
         if row["epochs"]:
             parts.append("1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs")
         if row["seconds"] is not None:
-            parts.append(duration(row["seconds"]))
+            parts.append(format_duration(row["seconds"]))
         names = [*row["params"]]
-        parts += [f"{_head(name, names)}={_short(value)}" for name, value in row["params"].items()]
+        parts += [
+            f"{_distinct_suffix(name, names)}={_format_value(value)}" for name, value in row["params"].items()
+        ]
         return "  ".join(parts) + (f"\n  {sanitize_text(row['problem'])}" if row["problem"] else "")
 
-    def _table(self, rows: Sequence[Row]) -> Table:
+    def _progress_table(self, rows: Sequence[TrialRow]) -> Table:
         ended = [row for row in rows if row["state"] not in ("running", "waiting")]
         best = sorted(
             (row for row in ended if row["state"] == "complete"),
@@ -82,11 +86,13 @@ class SweepProgress:
         )
         room = max(3, self._console.height - 8)
         running = [row for row in rows if row["state"] == "running"][: room // 2]
-        title = f"{len(ended)} of {self._wanted} trials"
-        return trials_table([*running, *best[: room - len(running)]], self._metric, self._console, title)
+        title = f"{len(ended)} of {self._trial_count} trials"
+        return make_trials_table([*running, *best[: room - len(running)]], self._metric, self._console, title)
 
 
-def trials_table(rows: Sequence[Row], metric: str, console: Console, title: str | None = None) -> Table:
+def make_trials_table(
+    rows: Sequence[TrialRow], metric: str, console: Console, title: str | None = None
+) -> Table:
     """A row for each trial, a column for each parameter that there is room for."""
     from rich import box
     from rich.table import Table
@@ -99,21 +105,21 @@ def trials_table(rows: Sequence[Row], metric: str, console: Console, title: str 
     room = console.width - 34 - len(metric)
     shown: list[str] = []
     for name in names:
-        widest = max(len(_short(row["params"].get(name, ""))) for row in rows)
-        head = _head(name, names)
+        widest = max(len(_format_value(row["params"].get(name, ""))) for row in rows)
+        head = _distinct_suffix(name, names)
         room -= max(len(head), widest) + 2
         if room < 0 and shown:
             break
         shown.append(name)
         table.add_column(head, justify="right", overflow="ellipsis", no_wrap=True)
     for row in rows:
-        cells = [_short(row["params"][name]) if name in row["params"] else "" for name in shown]
-        value = "" if row["value"] is None else number(row["value"])
+        cells = [_format_value(row["params"][name]) if name in row["params"] else "" for name in shown]
+        value = "" if row["value"] is None else format_number(row["value"])
         table.add_row(str(row["number"]), value, str(row["epochs"] or ""), row["state"], *cells)
     return table
 
 
-def _head(name: str, names: Sequence[str]) -> str:
+def _distinct_suffix(name: str, names: Sequence[str]) -> str:
     """The end of a path that tells it from the others."""
     steps = name.split(".")
     for length in range(1, len(steps) + 1):
@@ -123,12 +129,12 @@ def _head(name: str, names: Sequence[str]) -> str:
     return sanitize_text(name)
 
 
-def _short(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else format_value(value)
-    return sanitize_text(text, limit=_WIDEST)
+    return sanitize_text(text, limit=_MAX_VALUE_LENGTH)
 
 
-def print_sweep(console: Console, summary: Mapping[str, Any]) -> None:
+def print_sweep_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """How many trials, the best one, what mattered, and where it all is."""
     states = [row["state"] for row in summary["trials"]]
     counts = ", ".join(
@@ -141,16 +147,16 @@ def print_sweep(console: Console, summary: Mapping[str, Any]) -> None:
     if best is None:
         return
     complete = [row for row in summary["trials"] if row["state"] == "complete"]
-    down = summary["direction"] == "maximize"
-    ranked = sorted(complete, key=lambda row: row["value"], reverse=down)[:5]
-    console.print(trials_table(ranked, summary["metric"], console))
+    is_descending = summary["direction"] == "maximize"
+    ranked = sorted(complete, key=lambda row: row["value"], reverse=is_descending)[:5]
+    console.print(make_trials_table(ranked, summary["metric"], console))
     if summary["importances"]:
         shares = "  ".join(
             f"{sanitize_text(name)} {share:.0%}" for name, share in summary["importances"].items()
         )
         console.print(f"Importance: {shares}", soft_wrap=True)
     console.print(
-        f"Best: trial {best['number']}, {summary['metric']} {number(best['value'])} in epoch {best['best_epoch']}",
+        f"Best: trial {best['number']}, {summary['metric']} {format_number(best['value'])} in epoch {best['best_epoch']}",
         soft_wrap=True,
     )
     if best["run"]:

@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.formatting import count, duration, number
+from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
+def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """The time, each metric of the saved model, where the model is, and the next commands."""
     from rich import box
     from rich.table import Table
 
     best, test, run = summary["best"], summary["test"], sanitize_text(summary["run"])
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
-    told = f"Trained {epochs} in {duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
-    console.print(f"{told}; {count(summary['parameters'])} parameters.", soft_wrap=True)
+    message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
+    console.print(f"{message}; {format_count(summary['parameters'])} parameters.", soft_wrap=True)
     if best:
-        watched = best["monitor"]
-        console.print(f"Best epoch: {best['epoch']} ({watched} {number(best[watched])})", soft_wrap=True)
-    kept = summary.get("restored_epoch")
-    if best and kept is None and best["epoch"] != summary["epochs"]:
-        told = "The model is the last epoch's; EarlyStopping with `restore_best_weights: true` keeps the best one's."
-        console.print(told, soft_wrap=True)
-    model = {name: values[(kept or summary["epochs"]) - 1] for name, values in summary["history"].items()}
+        monitor = best["monitor"]
+        console.print(
+            f"Best epoch: {best['epoch']} ({monitor} {format_number(best[monitor])})", soft_wrap=True
+        )
+    restored_epoch = summary.get("restored_epoch")
+    if best and restored_epoch is None and best["epoch"] != summary["epochs"]:
+        message = "The model is the last epoch's; EarlyStopping with `restore_best_weights: true` keeps the best one's."
+        console.print(message, soft_wrap=True)
+    model = {
+        name: values[(restored_epoch or summary["epochs"]) - 1] for name, values in summary["history"].items()
+    }
     model.pop("learning_rate", None)
     validation = {name.removeprefix("val_"): model[name] for name in model if name.startswith("val_")}
     parts = {"training": model, "validation": validation, "test": test}
@@ -42,16 +46,19 @@ def print_outcome(console: Console, summary: Mapping[str, Any]) -> None:
         for name in names:
             table.add_row(
                 sanitize_text(name),
-                *(number(values[name]) if name in values else "" for values in parts.values()),
+                *(format_number(values[name]) if name in values else "" for values in parts.values()),
             )
         console.print(table)
     console.print(f"Model: {run}/model.keras", soft_wrap=True)
     console.print(
-        "Next:", *(f"  layercli {command.format(run)}" for command in _NEXT), sep="\n", soft_wrap=True
+        "Next:",
+        *(f"  layercli {command.format(run)}" for command in _NEXT_COMMANDS),
+        sep="\n",
+        soft_wrap=True,
     )
 
 
-_NEXT = (
+_NEXT_COMMANDS = (
     "evaluate {}",
     "predict {} --input FILE --output predictions.csv",
     "export {} --format onnx",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from layercli.config.data.arrays import ArraysConfig
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import Items, Named, quoted, statement
+from layercli.script.python_source import Brackets, NamedValue, quote_string, render_statement
 
 ARRAY_KEYS = frozenset(ArraysConfig.array_keys)
 """The keys of arrays, all of which ``write_arrays`` expresses."""
@@ -30,13 +30,13 @@ def _write_assignment(
 ) -> list[str]:
     if not isinstance(names, dict):
         return [f"{indent}{variable} = {write_read(str(names))}"]
-    entries = tuple(Named(f"{quoted(key)}: ", write_read(array)) for key, array in names.items())
-    return statement(Items("{", entries, "}"), indent, before=f"{variable} = ")
+    entries = tuple(NamedValue(f"{quote_string(key)}: ", write_read(array)) for key, array in names.items())
+    return render_statement(Brackets("{", entries, "}"), indent, before=f"{variable} = ")
 
 
 def write_label_encoding(facts: ScriptFacts) -> list[str]:
     """Return the lines that replace text labels in ``y`` by integers from 0."""
-    variables = {name: "y" if name is None else f"y[{quoted(name)}]" for name in facts.targets}
+    variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
     return [
         f"classes, {variables[name]} = np.unique({variables[name]}, return_inverse=True)"
         for name, target in facts.targets.items()

@@ -12,8 +12,15 @@ from typing import ClassVar, Final, Generic, TypeVar
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
 from layercli.script.facts import ScriptFacts
-from layercli.script.keras_calls import is_same
-from layercli.script.python_source import Call, Expression, Items, flat, quoted, statement
+from layercli.script.keras_calls import is_same_argument
+from layercli.script.python_source import (
+    Brackets,
+    CallExpression,
+    Expression,
+    quote_string,
+    render_inline,
+    render_statement,
+)
 from layercli.source.nodes import KeyPath
 
 INDENT: Final = "    "
@@ -60,7 +67,7 @@ class DataScript(Generic[D]):
         for name in self.data.arguments():
             if name in self.expressible_keys or name in _LAYERCLI_KEYS:
                 continue
-            if not is_same(self.data, name, type(self.data)._find_default(name)):
+            if not is_same_argument(self.data, name, type(self.data)._find_default(name)):
                 yield ("data", name)
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:
@@ -82,20 +89,22 @@ class DataScript(Generic[D]):
             return []
         expressions = [_path_expression(Path(os.path.normpath(path)), folder) for path in paths]
         if len(expressions) > 1:
-            return statement(Items("[", tuple(expressions), "]"), "", before="DATA = ")
+            return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
         if not has_magic(paths[0]):
-            return statement(expressions[0], "", before="DATA = ")
+            return render_statement(expressions[0], "", before="DATA = ")
         parent, pattern = Path(os.path.normpath(paths[0])).parent, Path(paths[0]).name
         if has_magic(str(parent)):
-            return statement(Items("[", tuple(expressions), "]"), "", before="DATA = ")
-        return [f"DATA = sorted({flat(_path_expression(parent, folder))}.glob({quoted(pattern)}))"]
+            return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
+        return [
+            f"DATA = sorted({render_inline(_path_expression(parent, folder))}.glob({quote_string(pattern)}))"
+        ]
 
 
 def _path_expression(path: Path, folder: Path) -> Expression:
     try:
         relative = path.relative_to(folder.absolute())
     except ValueError:
-        return Call("Path", (quoted(str(path)),))
+        return CallExpression("Path", (quote_string(str(path)),))
     if relative == Path():
         return "Path(__file__).parent"
-    return f"Path(__file__).parent / {quoted(relative.as_posix())}"
+    return f"Path(__file__).parent / {quote_string(relative.as_posix())}"

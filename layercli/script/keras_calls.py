@@ -10,9 +10,17 @@ from pydantic import ValidationError
 from layercli.config.custom_layers import CustomLayer
 from layercli.layers.base import Layer
 from layercli.schema.component import Component, snake_case
-from layercli.script.python_source import Call, Expression, Items, Named, flat, literal, quoted
+from layercli.script.python_source import (
+    Brackets,
+    CallExpression,
+    Expression,
+    NamedValue,
+    quote_string,
+    render_inline,
+    render_literal,
+)
 
-_HOMES: Final = {
+_NAMESPACES: Final = {
     "initializers": "keras.initializers",
     "regularizers": "keras.regularizers",
     "constraints": "keras.constraints",
@@ -25,7 +33,7 @@ _HOMES: Final = {
     "callbacks": "keras.callbacks",
 }
 """Module of a component that is no layer -> where Keras has it."""
-BY_NAME: Final = frozenset(
+SNAKE_CASE_CLASSES: Final = frozenset(
     {
         "Adam", "SGD", "RMSprop", "AdamW", "Adagrad", "Adamax", "Nadam", "Adadelta", "Lion", "MeanSquaredError",
         "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "BinaryCrossentropy",
@@ -34,43 +42,45 @@ BY_NAME: Final = frozenset(
     }
 )  # fmt: skip
 """Classes that Keras also takes by their names in snake case, where they have no arguments."""
-_POSITIONAL: Final = frozenset({"filters", "units", "rate"})
+_POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
 """First arguments that Keras users write without their names, even where others are required, too."""
 
 
-def made(component: Component, *, leave: tuple[str, ...] = ()) -> Call:
+def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> CallExpression:
     """The call that makes it; ``leave`` names arguments that are told elsewhere."""
-    given = [(name, value) for name, value in non_defaults(component).items() if name not in leave]
-    required = [name for name, _ in given if _is_required(component, name)]
+    values = [(name, value) for name, value in non_default_arguments(component).items() if name not in skip]
+    required = [name for name, _ in values if _is_required(component, name)]
     arguments: list[Expression] = []
-    for index, (name, value) in enumerate(given):
-        alone = len(required) == 1 or name in _POSITIONAL
-        bare = index == 0 and name in required and alone and isinstance(component, Layer)
+    for index, (name, value) in enumerate(values):
+        may_be_positional = len(required) == 1 or name in _POSITIONAL_ARGUMENTS
+        is_positional = index == 0 and name in required and may_be_positional and isinstance(component, Layer)
         arguments.append(
-            value if bare and not isinstance(component, CustomLayer) else Named(f"{name}=", value)
+            value
+            if is_positional and not isinstance(component, CustomLayer)
+            else NamedValue(f"{name}=", value)
         )
-    return Call(f"{home(component)}{type_name(component)}", tuple(arguments))
+    return CallExpression(f"{keras_namespace(component)}{script_class_name(component)}", tuple(arguments))
 
 
-def type_name(component: Component) -> str:
+def script_class_name(component: Component) -> str:
     """The class, as the script names it."""
     return component.class_name if isinstance(component, CustomLayer) else component.type_name()
 
 
-def home(component: Component) -> str:
+def keras_namespace(component: Component) -> str:
     """What stands before the class: ``layers.``, ``keras.metrics.``, or nothing for a class of the user's."""
     if isinstance(component, CustomLayer):
         return "layers." if component.kind == "keras" else ""
     if isinstance(component, Layer):
         return "layers."
-    return f"{_HOMES[type(component).__module__.rpartition('.')[2]]}."
+    return f"{_NAMESPACES[type(component).__module__.rpartition('.')[2]]}."
 
 
-def non_defaults(component: Component) -> dict[str, Expression]:
+def non_default_arguments(component: Component) -> dict[str, Expression]:
     """Arguments that differ from Keras's defaults: required ones first, then the class's own, then those of its bases."""
     arguments = component.arguments()
     if isinstance(component, CustomLayer):
-        return {name: value_of(value) for name, value in arguments.items()}
+        return {name: value_expression(value) for name, value in arguments.items()}
     depths = {
         name: depth
         for depth, base in reversed([*enumerate(type(component).__mro__)])
@@ -78,25 +88,30 @@ def non_defaults(component: Component) -> dict[str, Expression]:
     }
     order = sorted(
         arguments,
-        key=lambda name: (not _is_required(component, name), name not in _POSITIONAL, depths.get(name, 0)),
+        key=lambda name: (
+            not _is_required(component, name),
+            name not in _POSITIONAL_ARGUMENTS,
+            depths.get(name, 0),
+        ),
     )
     return {
-        name: value_of(shortest(component, name))
+        name: value_expression(shortest_value(component, name))
         for name in order
-        if _is_required(component, name) or not is_same(component, name, type(component)._find_default(name))
+        if _is_required(component, name)
+        or not is_same_argument(component, name, type(component)._find_default(name))
     }
 
 
-def shortest(component: Component, name: str) -> Any:
+def shortest_value(component: Component, name: str) -> Any:
     """The argument's value; one size where it stands for the same in every direction."""
     value = component.arguments()[name]
-    short = value
-    while isinstance(short, tuple) and short and all(item == short[0] for item in short):
-        short = short[0]
-    return short if short is not value and is_same(component, name, short) else value
+    shorter = value
+    while isinstance(shorter, tuple) and shorter and all(item == shorter[0] for item in shorter):
+        shorter = shorter[0]
+    return shorter if shorter is not value and is_same_argument(component, name, shorter) else value
 
 
-def is_same(component: Component, name: str, other: Any) -> bool:
+def is_same_argument(component: Component, name: str, other: Any) -> bool:
     """Whether another value for the argument means the same."""
     arguments = component.arguments()
     if arguments[name] == other:
@@ -112,37 +127,47 @@ def _is_required(component: Component, name: str) -> bool:
     return not isinstance(component, CustomLayer) and type(component)._find_default(name) is ...
 
 
-def value_of(value: Any) -> Expression:
+def value_expression(value: Any) -> Expression:
     """A value of a config as Python writes it."""
     if isinstance(value, Component):
-        return made(value)
+        return constructor_call(value)
     if isinstance(value, (list, tuple)):
         opening, closing = "[]" if isinstance(value, list) else "()"
-        return Items(opening, tuple(map(value_of, value)), closing)
+        return Brackets(opening, tuple(map(value_expression, value)), closing)
     if isinstance(value, dict):
-        entries = (Named(f"{quoted(str(key))}: ", value_of(item)) for key, item in value.items())
-        return Items("{", tuple(entries), "}")
-    return literal(value)
+        entries = (
+            NamedValue(f"{quote_string(str(key))}: ", value_expression(item)) for key, item in value.items()
+        )
+        return Brackets("{", tuple(entries), "}")
+    return render_literal(value)
 
 
-def _is_named(argument: Expression, key: str, name: str | None = None) -> bool:
+def _is_keyword_argument(argument: Expression, key: str, name: str | None = None) -> bool:
     return (
-        isinstance(argument, Named)
+        isinstance(argument, NamedValue)
         and argument.name == key
-        and name in (None, flat(argument.value).strip('"'))
+        and name in (None, render_inline(argument.value).strip('"'))
     )
 
 
-def by_name(component: Component | str) -> Expression:
+def name_or_call(component: Component | str) -> Expression:
     """An optimizer, loss or metric: by its name where that is enough, else as the call that makes it."""
     if isinstance(component, str):
-        return quoted(component)
-    call = made(component)
+        return quote_string(component)
+    call = constructor_call(component)
     kind = component.type_name()
-    name = kind.lower() if home(component) == "keras.optimizers." else snake_case(kind)
-    told = [argument for argument in call.arguments if not _is_named(argument, "name=", name)]
-    if component.type_name() in BY_NAME and not told:
-        return quoted(name)
-    named = component.arguments().get("name")  # Keras would number a name of its own
-    others = [argument for argument in told if not _is_named(argument, "name=")]
-    return Call(call.head, (*others, Named("name=", quoted(named)))) if named else call
+    name = kind.lower() if keras_namespace(component) == "keras.optimizers." else snake_case(kind)
+    significant_arguments = [
+        argument for argument in call.arguments if not _is_keyword_argument(argument, "name=", name)
+    ]
+    if component.type_name() in SNAKE_CASE_CLASSES and not significant_arguments:
+        return quote_string(name)
+    given_name = component.arguments().get("name")  # Keras would number a name of its own
+    other_arguments = [
+        argument for argument in significant_arguments if not _is_keyword_argument(argument, "name=")
+    ]
+    return (
+        CallExpression(call.head, (*other_arguments, NamedValue("name=", quote_string(given_name))))
+        if given_name
+        else call
+    )

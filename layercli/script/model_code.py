@@ -15,331 +15,382 @@ from layercli.graph.build import GraphNode
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
-from layercli.script.block_functions import Function, Group, Source, arguments_of, grouped
-from layercli.script.keras_calls import made
+from layercli.script.block_functions import (
+    BlockFunction,
+    LayerGroup,
+    NodeOutput,
+    group_layers,
+    written_arguments,
+)
+from layercli.script.keras_calls import constructor_call
 from layercli.script.python_source import (
-    Call,
+    Brackets,
+    CallExpression,
     Expression,
-    Items,
-    Named,
-    Names,
-    flat,
-    literal,
-    quoted,
-    statement,
+    NamedValue,
+    UniqueNames,
+    quote_string,
+    render_inline,
+    render_literal,
+    render_statement,
 )
 
 _INDENT: Final = "    "
-_REPEATED: Final = 3
+_MIN_LOOP_COUNT: Final = 3
 """Equal lines from which on a loop is shorter."""
 
 
-def model_functions(valid: ValidConfig, named: Iterable[str]) -> list[str]:
+def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:
     """The lines of ``build_model`` and of the functions that it calls; layers in ``named`` keep their names."""
-    names = {*named, *_names_that_count(valid)}
-    items, functions = grouped(valid, names)
-    if not functions and _is_stack(valid):
-        return _sequential(valid, names)
-    writer = _Writer(valid, names)
+    names = {*kept_names, *_find_significant_names(valid)}
+    items, functions = group_layers(valid, names)
+    if not functions and _is_sequential(valid):
+        return _sequential_lines(valid, names)
+    writer = _ModelWriter(valid, names)
     lines: list[str] = []
     for function in functions:
-        lines += [*writer.function(function), "", ""]
-    return [*lines, *writer.build_model(items)]
+        lines += [*writer.function_lines(function), "", ""]
+    return [*lines, *writer.build_model_lines(items)]
 
 
-def _names_that_count(valid: ValidConfig) -> set[str]:
+def _find_significant_names(valid: ValidConfig) -> set[str]:
     """Layers that keep their names: those that a person has named outside of blocks, and outputs where there are several."""
     outputs = valid.graph.outputs
     nodes = valid.graph.nodes
     bases = [snake_case(node.type_name.rpartition(":")[2].rpartition(".")[2]) for node in nodes]
     automatic = assign_names([(None, base) for base in bases], valid.graph.inputs)
     generated = re.compile(r"_\d+$")
-    own = {
+    chosen = {
         node.name
-        for node, base, auto in zip(nodes, bases, automatic, strict=True)
+        for node, base, automatic_name in zip(nodes, bases, automatic, strict=True)
         if "." not in node.name
-        and node.name != auto
+        and node.name != automatic_name
         and generated.sub("", node.name) != base
         and node.reuse_of is None
     }
-    return own | (set(outputs) if len(outputs) > 1 else set())
+    return chosen | (set(outputs) if len(outputs) > 1 else set())
 
 
-def _is_stack(valid: ValidConfig) -> bool:
+def _is_sequential(valid: ValidConfig) -> bool:
     """Whether each layer takes the one before alone, and the last gives the model's output."""
     graph = valid.graph
     if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.output_indices[0] is not None:
         return False
-    before = next(iter(graph.inputs))
+    previous = next(iter(graph.inputs))
     for node in graph.nodes:
-        several = len(valid.shapes.by_name[node.name].outputs) > 1
+        has_several_outputs = len(valid.shapes.by_name[node.name].outputs) > 1
         if (
-            node.inputs != (before,)
+            node.inputs != (previous,)
             or node.input_indices != (None,)
             or node.reuse_of
-            or several
-            or _frozen_apart(node)
+            or has_several_outputs
+            or _is_frozen_by_statement(node)
         ):
             return False
-        before = node.name
-    return graph.outputs[0] == before
+        previous = node.name
+    return graph.outputs[0] == previous
 
 
-def _sequential(valid: ValidConfig, names: set[str]) -> list[str]:
+def _sequential_lines(valid: ValidConfig, names: set[str]) -> list[str]:
     ((_, tensor),) = valid.graph.inputs.items()
-    stack = [_input(tensor), *(_layer_call(node, names) for node in valid.graph.nodes)]
-    call = Call(
-        "keras.Sequential", (Items("[", tuple(stack), "]"), Named("name=", quoted(valid.check_result.name)))
+    stack = [_input_call(tensor), *(_layer_call(node, names) for node in valid.graph.nodes)]
+    call = CallExpression(
+        "keras.Sequential",
+        (Brackets("[", tuple(stack), "]"), NamedValue("name=", quote_string(valid.check_result.name))),
     )
-    return ["def build_model():", *statement(call, _INDENT, before="return ")]
+    return ["def build_model():", *render_statement(call, _INDENT, before="return ")]
 
 
-def _input(tensor: Tensor, name: str | None = None) -> Call:
-    arguments: list[Expression] = [Named("shape=", literal(tuple(tensor.shape[1:])))]
+def _input_call(tensor: Tensor, name: str | None = None) -> CallExpression:
+    arguments: list[Expression] = [NamedValue("shape=", render_literal(tuple(tensor.shape[1:])))]
     if name is not None:
-        arguments.append(Named("name=", quoted(name)))
+        arguments.append(NamedValue("name=", quote_string(name)))
     if tensor.dtype != "float32":
-        arguments.append(Named("dtype=", quoted(tensor.dtype)))
-    return Call("keras.Input", tuple(arguments))
+        arguments.append(NamedValue("dtype=", quote_string(tensor.dtype)))
+    return CallExpression("keras.Input", tuple(arguments))
 
 
-def _frozen_apart(node: GraphNode) -> bool:
+def _is_frozen_by_statement(node: GraphNode) -> bool:
     """Whether the layer is frozen and has layers inside, which the constructor's flag does not reach."""
     layer = node.layer
-    inner = any(isinstance(value, (Layer, list)) for value in layer.arguments().values())
+    has_inner_layers = any(isinstance(value, (Layer, list)) for value in layer.arguments().values())
     return not layer.is_trainable and (
-        inner or layer.family in ("attention", "recurrent", "custom", "wrappers")
+        has_inner_layers or layer.family in ("attention", "recurrent", "custom", "wrappers")
     )
 
 
-def _layer_call(node: GraphNode, names: set[str], replaced: dict[str, str] | None = None) -> Call:
+def _layer_call(
+    node: GraphNode, names: set[str], replacements: dict[str, str] | None = None
+) -> CallExpression:
     """The call that makes the layer, with parameters of a function in place of arguments."""
-    call = made(node.layer, leave=("trainable",) if _frozen_apart(node) else ())
-    if replaced:
-        call = Call(call.head, tuple(_replaced(argument, node, replaced) for argument in call.arguments))
+    call = constructor_call(node.layer, skip=("trainable",) if _is_frozen_by_statement(node) else ())
+    if replacements:
+        call = CallExpression(
+            call.head, tuple(_replace_argument(argument, node, replacements) for argument in call.arguments)
+        )
     if node.name in names:
-        name = Named("name=", quoted(node.name))
-        call = Call(call.head, (*call.arguments, name))
+        name = NamedValue("name=", quote_string(node.name))
+        call = CallExpression(call.head, (*call.arguments, name))
     return call
 
 
-def _replaced(argument: Expression, node: GraphNode, replaced: dict[str, str]) -> Expression:
-    if isinstance(argument, Named):
+def _replace_argument(argument: Expression, node: GraphNode, replacements: dict[str, str]) -> Expression:
+    if isinstance(argument, NamedValue):
         name = argument.name.removesuffix("=")
-        return Named(argument.name, replaced[name]) if name in replaced else argument
-    first = next(iter(arguments_of(node.layer)))  # the one that is written without its name
-    return replaced.get(first, argument)
+        return NamedValue(argument.name, replacements[name]) if name in replacements else argument
+    first = next(iter(written_arguments(node.layer)))  # the one that is written without its name
+    return replacements.get(first, argument)
 
 
 @dataclass
-class _Scope:
+class _FunctionScope:
     """The body of one function."""
 
-    names: Names
+    names: UniqueNames
     statements: list[tuple[str, Expression]] = field(default_factory=list)
     """``x = ``, or nothing, and what stands behind it."""
     variables: dict[str, str] = field(default_factory=dict)
     """Node or input -> the variable that holds what it gives."""
 
 
-class _Writer:
+class _ModelWriter:
     """Writes functions, and remembers what they are called."""
 
     def __init__(self, valid: ValidConfig, names: set[str]) -> None:
         self._valid = valid
-        self._names = names
-        self._functions = Names()
-        self._called: dict[int, str] = {}
-        self._layers: dict[str, str] = {}
-        self._shared = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
+        self._kept_names = names
+        self._unique_names = UniqueNames()
+        self._function_names: dict[int, str] = {}
+        self._layer_variables: dict[str, str] = {}
+        self._shared_nodes = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
 
-    def function(self, function: Function) -> list[str]:
+    def function_lines(self, function: BlockFunction) -> list[str]:
         """The lines of the function that a block becomes."""
         group = function.groups[0]
-        bases = {_base(each.name) for each in function.groups}
+        bases = {_strip_number(each.name) for each in function.groups}
         base = (
             bases.pop()
             if len(bases) == 1
-            else next((b for b in sorted(bases) if b not in self._names), group.name)
+            else next((b for b in sorted(bases) if b not in self._kept_names), group.name)
         )
-        name = self._functions.new(base)
-        self._called[id(function)] = name
-        scope = _Scope(Names([*self._called.values(), *function.values]))
+        name = self._unique_names.new(base)
+        self._function_names[id(function)] = name
+        scope = _FunctionScope(UniqueNames([*self._function_names.values(), *function.parameter_values]))
         sources = list(group.sources)
-        flow = _flow(group.items, self._valid)
+        later_uses = _count_later_uses(group.items, self._valid)
         parameters = []
         for index, source in enumerate(sources):
-            kept = flow.get(source[0], 0) > 0
+            is_used_later = later_uses.get(source[0], 0) > 0
             variable = (
-                ("inputs" if kept else "x")
+                ("inputs" if is_used_later else "x")
                 if index == 0
                 else scope.names.new("skip" if index == 1 else "other")
             )
-            scope.variables[_key(source)] = variable
+            scope.variables[_variable_key(source)] = variable
             parameters.append(variable)
-        places = {id(node): place for place, node in enumerate(group.nodes)}
-        self._body(scope, group.items, function, places, flow)
-        _return(scope, scope.variables[group.last.name])
+        node_numbers = {id(node): place for place, node in enumerate(group.nodes)}
+        self._write_body(scope, group.items, function, node_numbers, later_uses)
+        _add_return(scope, scope.variables[group.last_node.name])
         return [
-            f"def {name}({', '.join([*parameters, *function.values])}):",
-            *_looped(scope.statements),
+            f"def {name}({', '.join([*parameters, *function.parameter_values])}):",
+            *_loop_repeats(scope.statements),
         ]
 
-    def build_model(self, items: Sequence[GraphNode | Group]) -> list[str]:
+    def build_model_lines(self, items: Sequence[GraphNode | LayerGroup]) -> list[str]:
         """The lines of ``build_model``."""
-        scope = _Scope(Names(self._called.values()))
+        scope = _FunctionScope(UniqueNames(self._function_names.values()))
         graph = self._valid.graph
-        alone = len(graph.inputs) == 1
+        is_single_input = len(graph.inputs) == 1
         for name, tensor in graph.inputs.items():
-            variable = "inputs" if alone else scope.names.new(name)
+            variable = "inputs" if is_single_input else scope.names.new(name)
             scope.variables[name] = variable
-            call = _input(tensor, None if alone and name == "input" else name)
+            call = _input_call(tensor, None if is_single_input and name == "input" else name)
             scope.statements.append((f"{variable} = ", call))
-        self._body(scope, items, None, {}, _flow(items, self._valid))
+        self._write_body(scope, items, None, {}, _count_later_uses(items, self._valid))
         outputs = [
-            self._taken(scope, source) for source in zip(graph.outputs, graph.output_indices, strict=True)
+            self._tensor_expression(scope, source)
+            for source in zip(graph.outputs, graph.output_indices, strict=True)
         ]
-        given = [scope.variables[name] for name in graph.inputs]
-        model = Call(
+        input_variables = [scope.variables[name] for name in graph.inputs]
+        model = CallExpression(
             "keras.Model",
             (
-                given[0] if alone else Items("[", tuple(given), "]"),
-                outputs[0] if len(outputs) == 1 else Items("[", tuple(outputs), "]"),
-                Named("name=", quoted(self._valid.check_result.name)),
+                input_variables[0] if is_single_input else Brackets("[", tuple(input_variables), "]"),
+                outputs[0] if len(outputs) == 1 else Brackets("[", tuple(outputs), "]"),
+                NamedValue("name=", quote_string(self._valid.check_result.name)),
             ),
         )
         if outputs == ["x"] and scope.statements[-1][0] == "x = ":
             scope.statements[-1] = ("outputs = ", scope.statements[-1][1])
-            model = Call(model.head, (model.arguments[0], "outputs", model.arguments[2]))
+            model = CallExpression(model.head, (model.arguments[0], "outputs", model.arguments[2]))
         scope.statements.append(("return ", model))
-        return ["def build_model():", *_looped(scope.statements)]
+        return ["def build_model():", *_loop_repeats(scope.statements)]
 
-    def _body(
+    def _write_body(
         self,
-        scope: _Scope,
-        items: Sequence[GraphNode | Group],
-        function: Function | None,
-        places: dict[int, int],
-        flow: dict[str, int],
+        scope: _FunctionScope,
+        items: Sequence[GraphNode | LayerGroup],
+        function: BlockFunction | None,
+        node_numbers: dict[int, int],
+        later_uses: dict[str, int],
     ) -> None:
-        for item in _spread(items):
-            if isinstance(item, Group):
+        for item in _inline_groups(items):
+            if isinstance(item, LayerGroup):
                 assert item.function is not None
-                taken: list[Expression] = [self._taken(scope, source) for source in item.sources]
-                for name, value in item.function.arguments(item).items():
-                    taken.append(Named(f"{name}=", self._parameter(item, name, value, function, places)))
-                call = Call(self._called[id(item.function)], tuple(taken))
-                self._assign(scope, item.last.name, item.name, call, flow)
+                arguments: list[Expression] = [
+                    self._tensor_expression(scope, source) for source in item.sources
+                ]
+                for name, value in item.function.arguments_for(item).items():
+                    arguments.append(
+                        NamedValue(
+                            f"{name}=", self._parameter_value(item, name, value, function, node_numbers)
+                        )
+                    )
+                call = CallExpression(self._function_names[id(item.function)], tuple(arguments))
+                self._assign_call(scope, item.last_node.name, item.name, call, later_uses)
             else:
-                replaced = {
+                replacements = {
                     argument: parameter
-                    for (place, argument), parameter in (function.names.items() if function else ())
-                    if place == places[id(item)]
+                    for (place, argument), parameter in (function.parameter_names.items() if function else ())
+                    if place == node_numbers[id(item)]
                 }
-                self._node(scope, item, replaced, flow)
+                self._write_node(scope, item, replacements, later_uses)
 
-    def _parameter(
-        self, group: Group, name: str, value: Expression, function: Function | None, places: dict[int, int]
+    def _parameter_value(
+        self,
+        group: LayerGroup,
+        name: str,
+        value: Expression,
+        function: BlockFunction | None,
+        node_numbers: dict[int, int],
     ) -> Expression:
         """What an inner function is called with: a parameter of the outer one where that stands for it."""
         if function is None or group.function is None:
             return value
         nodes = list(group.nodes)
-        for (place, argument), parameter in group.function.names.items():
+        for (place, argument), parameter in group.function.parameter_names.items():
             if parameter == name:
-                return function.names.get((places[id(nodes[place])], argument), value)
+                return function.parameter_names.get((node_numbers[id(nodes[place])], argument), value)
         return value
 
-    def _node(self, scope: _Scope, node: GraphNode, replaced: dict[str, str], flow: dict[str, int]) -> None:
-        taken = self._arguments(scope, node)
+    def _write_node(
+        self, scope: _FunctionScope, node: GraphNode, replacements: dict[str, str], later_uses: dict[str, int]
+    ) -> None:
+        arguments = self._call_arguments(scope, node)
         owner = node.reuse_of or node.name
-        if node.reuse_of is None and (node.name in self._shared or _frozen_apart(node)):
+        if node.reuse_of is None and (node.name in self._shared_nodes or _is_frozen_by_statement(node)):
             variable = scope.names.new(f"{node.name}_layer")
-            self._layers[node.name] = variable
-            call = _layer_call(node, self._names, replaced)
+            self._layer_variables[node.name] = variable
+            call = _layer_call(node, self._kept_names, replacements)
             scope.statements.append((f"{variable} = ", call))
-        if owner in self._layers:
-            self._assign(scope, node.name, node.name, Call(self._layers[owner], tuple(taken)), flow)
+        if owner in self._layer_variables:
+            self._assign_call(
+                scope,
+                node.name,
+                node.name,
+                CallExpression(self._layer_variables[owner], tuple(arguments)),
+                later_uses,
+            )
         else:
-            call = _layer_call(node, self._names, replaced)
-            self._assign(scope, node.name, node.name, Call(call.head, call.arguments, tuple(taken)), flow)
-        if node.reuse_of is None and _frozen_apart(node):
-            scope.statements.append(("", f"{self._layers[node.name]}.trainable = False"))
+            call = _layer_call(node, self._kept_names, replacements)
+            self._assign_call(
+                scope,
+                node.name,
+                node.name,
+                CallExpression(call.head, call.arguments, tuple(arguments)),
+                later_uses,
+            )
+        if node.reuse_of is None and _is_frozen_by_statement(node):
+            scope.statements.append(("", f"{self._layer_variables[node.name]}.trainable = False"))
 
-    def _arguments(self, scope: _Scope, node: GraphNode) -> list[Expression]:
+    def _call_arguments(self, scope: _FunctionScope, node: GraphNode) -> list[Expression]:
         """What the layer is called on: one tensor, a list, or arguments of their own."""
         sources = list(zip(node.inputs, node.input_indices, strict=True))
-        several = [self._gives_several(source) for source in sources]
-        taken = [self._taken(scope, source) for source in sources]
-        if len(taken) == 1 and not several[0]:
-            return [taken[0]]
-        if len(taken) == 1 and not node.layer.has_separate_inputs:
-            return [taken[0]]
-        spread: list[Expression] = [
-            f"*{flat(one)}" if many else one for one, many in zip(taken, several, strict=True)
+        has_several = [self._has_several_outputs(source) for source in sources]
+        tensors = [self._tensor_expression(scope, source) for source in sources]
+        if len(tensors) == 1 and not has_several[0]:
+            return [tensors[0]]
+        if len(tensors) == 1 and not node.layer.has_separate_inputs:
+            return [tensors[0]]
+        unpacked: list[Expression] = [
+            f"*{render_inline(one)}" if many else one for one, many in zip(tensors, has_several, strict=True)
         ]
-        return spread if node.layer.has_separate_inputs else [Items("[", tuple(spread), "]")]
+        return unpacked if node.layer.has_separate_inputs else [Brackets("[", tuple(unpacked), "]")]
 
-    def _gives_several(self, source: Source) -> bool:
+    def _has_several_outputs(self, source: NodeOutput) -> bool:
         row = self._valid.shapes.by_name.get(source[0])
         return source[1] is None and row is not None and len(row.outputs) > 1
 
-    def _taken(self, scope: _Scope, source: Source) -> str:
+    def _tensor_expression(self, scope: _FunctionScope, source: NodeOutput) -> str:
         name, pick = source
-        if _key(source) in scope.variables:
-            return scope.variables[_key(source)]
+        if _variable_key(source) in scope.variables:
+            return scope.variables[_variable_key(source)]
         variable = scope.variables[name]
         row = self._valid.shapes.by_name.get(name)
         return (
             variable if pick is None or (row is not None and len(row.outputs) == 1) else f"{variable}[{pick}]"
         )
 
-    def _assign(self, scope: _Scope, name: str, wish: str, call: Call, flow: dict[str, int]) -> None:
-        variable = "x" if flow.get(name, 0) == 0 else scope.names.new(_base(wish.rpartition(".")[2]))
+    def _assign_call(
+        self,
+        scope: _FunctionScope,
+        name: str,
+        preferred: str,
+        call: CallExpression,
+        later_uses: dict[str, int],
+    ) -> None:
+        variable = (
+            "x"
+            if later_uses.get(name, 0) == 0
+            else scope.names.new(_strip_number(preferred.rpartition(".")[2]))
+        )
         scope.variables[name] = variable
         scope.statements.append((f"{variable} = ", call))
 
 
-def _key(source: Source) -> str:
+def _variable_key(source: NodeOutput) -> str:
     return source[0] if source[1] is None else f"{source[0]}:{source[1]}"
 
 
-def _base(name: str) -> str:
+def _strip_number(name: str) -> str:
     """The name without the number that tells it from others of its kind."""
     return re.sub(r"_\d+$", "", name)
 
 
-def _spread(items: Iterable[GraphNode | Group]) -> list[GraphNode | Group]:
+def _inline_groups(items: Iterable[GraphNode | LayerGroup]) -> list[GraphNode | LayerGroup]:
     """The items, groups that are no calls of a function written out."""
-    found: list[GraphNode | Group] = []
+    inlined: list[GraphNode | LayerGroup] = []
     for item in items:
-        found.extend(_spread(item.items) if isinstance(item, Group) and item.function is None else [item])
-    return found
+        inlined.extend(
+            _inline_groups(item.items) if isinstance(item, LayerGroup) and item.function is None else [item]
+        )
+    return inlined
 
 
-def _flow(items: Iterable[GraphNode | Group], valid: ValidConfig) -> dict[str, int]:
+def _count_later_uses(items: Iterable[GraphNode | LayerGroup], valid: ValidConfig) -> dict[str, int]:
     """Of what each statement gives, and each source: 0 where the next statement alone takes it, else more."""
-    statements = _spread(items)
-    gives = {
-        (item.last if isinstance(item, Group) else item).name: place for place, item in enumerate(statements)
+    statements = _inline_groups(items)
+    statement_numbers = {
+        (item.last_node if isinstance(item, LayerGroup) else item).name: place
+        for place, item in enumerate(statements)
     }
-    later: dict[str, int] = {}
+    later_uses: dict[str, int] = {}
     for place, item in enumerate(statements):
         sources = (
             item.sources
-            if isinstance(item, Group)
+            if isinstance(item, LayerGroup)
             else list(zip(item.inputs, item.input_indices, strict=True))
         )
         for name, _ in sources:
-            if place != gives.get(name, -1) + 1:
-                later[name] = later.get(name, 0) + 1
+            if place != statement_numbers.get(name, -1) + 1:
+                later_uses[name] = later_uses.get(name, 0) + 1
     for name in valid.graph.outputs:
-        if name in gives and gives[name] != len(statements) - 1:
-            later[name] = later.get(name, 0) + 1
-    return later
+        if name in statement_numbers and statement_numbers[name] != len(statements) - 1:
+            later_uses[name] = later_uses.get(name, 0) + 1
+    return later_uses
 
 
-def _return(scope: _Scope, variable: str) -> None:
+def _add_return(scope: _FunctionScope, variable: str) -> None:
     """End with ``return``, of the last call itself where that is what is returned."""
     before, value = scope.statements[-1]
     if before == f"{variable} = ":
@@ -348,21 +399,21 @@ def _return(scope: _Scope, variable: str) -> None:
         scope.statements.append(("return ", variable))
 
 
-def _looped(statements: list[tuple[str, Expression]]) -> list[str]:
+def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
     """The lines of statements in order; one that follows itself a few times as a loop."""
     lines: list[str] = []
     for (before, value), same in groupby(statements):
         count = len(list(same))
-        is_function = isinstance(value, Call) and value.then is None and "." not in value.head
-        if before == "x = " and count >= (2 if is_function else _REPEATED):
+        is_function = isinstance(value, CallExpression) and value.called_on is None and "." not in value.head
+        if before == "x = " and count >= (2 if is_function else _MIN_LOOP_COUNT):
             lines.append(f"{_INDENT}for _ in range({count}):")
-            lines += statement(value, 2 * _INDENT, before=before)
+            lines += render_statement(value, 2 * _INDENT, before=before)
         else:
-            lines += [line for _ in range(count) for line in statement(value, _INDENT, before=before)]
+            lines += [line for _ in range(count) for line in render_statement(value, _INDENT, before=before)]
     return lines
 
 
-def custom_imports(valid: ValidConfig) -> list[str]:
+def custom_layer_imports(valid: ValidConfig) -> list[str]:
     """The lines that import layers of the user's."""
     found = set()
     for node in valid.graph.nodes:

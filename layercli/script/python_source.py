@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-WIDTH: Final = 88
-_STEP: Final = "    "
+LINE_WIDTH: Final = 88
+_INDENT: Final = "    "
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Brackets:
     """Expressions in brackets: a list, a tuple or a dict."""
 
     opening: str
@@ -22,7 +22,7 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedValue:
     """``name=value``, or ``"key": value`` in a dict."""
 
     name: str
@@ -30,62 +30,66 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallExpression:
     """``head(arguments)``, and called once more with ``then`` where that is given."""
 
     head: str
     arguments: tuple[Expression, ...] = ()
-    then: tuple[Expression, ...] | None = None
+    called_on: tuple[Expression, ...] | None = None
 
 
-Expression: TypeAlias = "str | Items | Named | Call"
+Expression: TypeAlias = "str | Brackets | NamedValue | CallExpression"
 
 
-def flat(value: Expression) -> str:
+def render_inline(value: Expression) -> str:
     """The expression on one line."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Named):
-        return f"{value.name}{flat(value.value)}"
-    if isinstance(value, Items):
-        lone = "," if value.opening == "(" and len(value.items) == 1 else ""
-        return f"{value.opening}{_joined(value.items)}{lone}{value.closing}"
-    then = "" if value.then is None else f"({_joined(value.then)})"
-    return f"{value.head}({_joined(value.arguments)}){then}"
+    if isinstance(value, NamedValue):
+        return f"{value.name}{render_inline(value.value)}"
+    if isinstance(value, Brackets):
+        trailing_comma = "," if value.opening == "(" and len(value.items) == 1 else ""
+        return f"{value.opening}{_join_inline(value.items)}{trailing_comma}{value.closing}"
+    second_call = "" if value.called_on is None else f"({_join_inline(value.called_on)})"
+    return f"{value.head}({_join_inline(value.arguments)}){second_call}"
 
 
-def statement(value: Expression, indent: str, before: str = "", after: str = "") -> list[str]:
+def render_statement(value: Expression, indent: str, before: str = "", after: str = "") -> list[str]:
     """The lines of a statement such as ``before`` + expression + ``after``."""
-    line = f"{indent}{before}{flat(value)}{after}"
-    if len(line) <= WIDTH or isinstance(value, str):
+    line = f"{indent}{before}{render_inline(value)}{after}"
+    if len(line) <= LINE_WIDTH or isinstance(value, str):
         return [line]
-    if isinstance(value, Named):
-        return statement(value.value, indent, before + value.name, after)
-    if isinstance(value, Items):
-        body = [line for item in value.items for line in statement(item, indent + _STEP, after=",")]
+    if isinstance(value, NamedValue):
+        return render_statement(value.value, indent, before + value.name, after)
+    if isinstance(value, Brackets):
+        body = [line for item in value.items for line in render_statement(item, indent + _INDENT, after=",")]
         return [f"{indent}{before}{value.opening}", *body, f"{indent}{value.closing}{after}"]
-    head = f"{indent}{before}{value.head}({_joined(value.arguments)})("
-    if value.then is not None and len(head) <= WIDTH:
-        return [head, *_arguments(value.then, indent), f"{indent}){after}"]
-    then = "" if value.then is None else f"({_joined(value.then)})"
-    return [f"{indent}{before}{value.head}(", *_arguments(value.arguments, indent), f"{indent}){then}{after}"]
+    head = f"{indent}{before}{value.head}({_join_inline(value.arguments)})("
+    if value.called_on is not None and len(head) <= LINE_WIDTH:
+        return [head, *_render_arguments(value.called_on, indent), f"{indent}){after}"]
+    second_call = "" if value.called_on is None else f"({_join_inline(value.called_on)})"
+    return [
+        f"{indent}{before}{value.head}(",
+        *_render_arguments(value.arguments, indent),
+        f"{indent}){second_call}{after}",
+    ]
 
 
-def _arguments(arguments: Sequence[Expression], indent: str) -> list[str]:
+def _render_arguments(arguments: Sequence[Expression], indent: str) -> list[str]:
     """Arguments behind an opening bracket: on one line if they fit, else on one each."""
-    inner = indent + _STEP
-    if len(inner + _joined(arguments)) <= WIDTH:
-        return [inner + _joined(arguments)]
+    inner = indent + _INDENT
+    if len(inner + _join_inline(arguments)) <= LINE_WIDTH:
+        return [inner + _join_inline(arguments)]
     if len(arguments) == 1:
-        return statement(arguments[0], inner)
-    return [line for argument in arguments for line in statement(argument, inner, after=",")]
+        return render_statement(arguments[0], inner)
+    return [line for argument in arguments for line in render_statement(argument, inner, after=",")]
 
 
-def _joined(values: Iterable[Expression]) -> str:
-    return ", ".join(map(flat, values))
+def _join_inline(values: Iterable[Expression]) -> str:
+    return ", ".join(map(render_inline, values))
 
 
-def quoted(text: str) -> str:
+def quote_string(text: str) -> str:
     """A text in double quotes, unless it has some and no single ones."""
     written = repr(text)
     if written[0] == "'" and '"' not in text:
@@ -93,40 +97,43 @@ def quoted(text: str) -> str:
     return written
 
 
-def literal(value: object) -> Expression:
+def render_literal(value: object) -> Expression:
     """Plain values: numbers, texts, lists, tuples, dicts."""
     if isinstance(value, str):
-        return quoted(value)
+        return quote_string(value)
     if isinstance(value, (list, tuple)):
         opening, closing = "[]" if isinstance(value, list) else "()"
-        return Items(opening, tuple(map(literal, value)), closing)
+        return Brackets(opening, tuple(map(render_literal, value)), closing)
     if isinstance(value, dict):
-        entries = (Named(f"{flat(literal(key))}: ", literal(item)) for key, item in value.items())
-        return Items("{", tuple(entries), "}")
+        entries = (
+            NamedValue(f"{render_inline(render_literal(key))}: ", render_literal(item))
+            for key, item in value.items()
+        )
+        return Brackets("{", tuple(entries), "}")
     return repr(value)
 
 
-_TAKEN: Final = {
+_RESERVED_NAMES: Final = {
     "keras", "layers", "np", "tf", "main", "split", "load_data", "load_trained", "build_model", "adapt", "datasets", "csv",
     "parquet", "Path", "Image", "model", "range", "len", "print", "sorted", "enumerate", "zip", "dict", "list", "round",
     "SEED", "DATA", "WEIGHTS", "LEARNED", "json", "x", "y", "inputs", "outputs", "other",
 }  # fmt: skip
 
 
-class Names:
+class UniqueNames:
     """Identifiers, each handed out once."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = {*_TAKEN, *taken}
+    def __init__(self, used_names: Iterable[str] = ()) -> None:
+        self._used_names = {*_RESERVED_NAMES, *used_names}
 
-    def new(self, wish: str) -> str:
+    def new(self, preferred: str) -> str:
         """An identifier like the wish, in lower case, that nothing else has."""
-        base = re.sub(r"\W+", "_", wish.lower(), flags=re.ASCII).strip("_") or "layer"
+        base = re.sub(r"\W+", "_", preferred.lower(), flags=re.ASCII).strip("_") or "layer"
         if base[0].isdigit() or keyword.iskeyword(base) or base in ("match", "case", "type", "_"):
             base = f"layer_{base}"
         name, number = base, 1
-        while name in self._taken:
+        while name in self._used_names:
             number += 1
             name = f"{base}_{number}"
-        self._taken.add(name)
+        self._used_names.add(name)
         return name

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from layercli.config.data.section import SplitConfig
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import WIDTH, quoted
+from layercli.script.python_source import quote_string
 
 
 def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> list[str]:
     """Return the lines of ``split``; several inputs or targets are a dict."""
-    variables = {name: "y" if name is None else f"y[{quoted(name)}]" for name in facts.targets}
+    variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
     count = f"len({next(iter(variables.values()))})"
     order = f"np.random.default_rng(SEED).permutation({count})" if shuffle else f"np.arange({count})"
     validation, test = _write_size(split.validation, count), _write_size(split.test, count)
@@ -63,10 +63,10 @@ def _write_rows(name: str, *, is_mapping: bool) -> str:
 def _write_return(rows: list[str]) -> list[str]:
     """Return the lines of the return statement, wrapped as a formatter wraps them."""
     line = f"{INDENT}return [({', '.join(rows)}) for rows in parts]"
-    if len(line) <= WIDTH:
+    if len(line) <= LINE_WIDTH:
         return [line]
     inner = f"{2 * INDENT}({', '.join(rows)}) for rows in parts"
-    if len(inner) <= WIDTH:
+    if len(inner) <= LINE_WIDTH:
         return [f"{INDENT}return [", inner, f"{INDENT}]"]
     body = [f"{3 * INDENT}{row}," for row in rows]
     return [

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 
 from layercli.config.data.tables import TableConfig
 from layercli.script.data_script import INDENT, DataScript
-from layercli.script.python_source import literal, quoted, statement
+from layercli.script.python_source import quote_string, render_literal, render_statement
 from layercli.source.nodes import KeyPath
 
 TABLE_KEYS = frozenset({"path", "target", "target_type", "inputs", "missing", "weights"})
@@ -67,7 +67,9 @@ class TableScript(DataScript[T]):
             *self._write_target(),
         ]
         weights = (
-            "" if data.weights is None else f', table[{quoted(data.weights)}].to_numpy().astype("float32")'
+            ""
+            if data.weights is None
+            else f', table[{quote_string(data.weights)}].to_numpy().astype("float32")'
         )
         return [*lines, f"{INDENT}return x, y{weights}"]
 
@@ -77,9 +79,9 @@ class TableScript(DataScript[T]):
         if data.inputs is None:
             others = [str(data.target), *([] if data.weights is None else [data.weights])]
             is_input = (
-                f"name != {quoted(others[0])}"
+                f"name != {quote_string(others[0])}"
                 if len(others) == 1
-                else f"name not in ({', '.join(map(quoted, others))})"
+                else f"name not in ({', '.join(map(quote_string, others))})"
             )
             yield f"{INDENT}columns = [name for name in table.column_names if {is_input}]"
             yield stack
@@ -90,33 +92,33 @@ class TableScript(DataScript[T]):
             if text_inputs:
                 yield from self._write_text_columns(columns, "x")
             else:
-                yield from statement(literal(columns), INDENT, before="columns = ")
+                yield from render_statement(render_literal(columns), INDENT, before="columns = ")
                 yield stack
 
     def _write_named_inputs(self, inputs: dict[str, list[str]], text_inputs: set[str]) -> Iterator[str]:
         numbers = {name: list(columns) for name, columns in inputs.items() if name not in text_inputs}
         yield f"{INDENT}x = {{}}"
         if numbers:
-            yield from statement(literal(numbers), INDENT, before="inputs = ")
+            yield from render_statement(render_literal(numbers), INDENT, before="inputs = ")
             yield f"{INDENT}for name, columns in inputs.items():"
             yield f"{2 * INDENT}arrays = [table[column] for column in columns]"
             yield f'{2 * INDENT}x[name] = np.stack(arrays, axis=1).astype("float32")'
         for name, columns in inputs.items():
             if name in text_inputs:
-                yield from self._write_text_columns(columns, f"x[{quoted(name)}]")
+                yield from self._write_text_columns(columns, f"x[{quote_string(name)}]")
 
     def _write_text_columns(self, columns: list[str], variable: str) -> Iterator[str]:
-        fill = quoted(self.data.missing.texts)
+        fill = quote_string(self.data.missing.texts)
         if len(columns) == 1:
-            yield f"{INDENT}texts = table[{quoted(columns[0])}].fill_null({fill}).to_pylist()"
+            yield f"{INDENT}texts = table[{quote_string(columns[0])}].fill_null({fill}).to_pylist()"
             yield f"{INDENT}{variable} = np.array(texts)[:, np.newaxis]"
             return
-        yield from statement(literal(columns), INDENT, before="columns = ")
+        yield from render_statement(render_literal(columns), INDENT, before="columns = ")
         yield f"{INDENT}texts = [table[name].fill_null({fill}).to_pylist() for name in columns]"
         yield f"{INDENT}{variable} = np.array(texts).T"
 
     def _write_target(self) -> Iterator[str]:
-        column, target = f"table[{quoted(str(self.data.target))}]", self.facts.first_target
+        column, target = f"table[{quote_string(str(self.data.target))}]", self.facts.first_target
         if target.has_text_labels or self.data.target_type == "labels":
             yield f"{INDENT}classes, y = np.unique({column}, return_inverse=True)"
         else:
@@ -128,7 +130,7 @@ class TableScript(DataScript[T]):
         if method == "refuse":
             return
         names = [name for name in self.facts.input_names if name not in self.text_inputs]
-        for index in [f"[{quoted(name)}]" for name in names] if self.facts.input_names else [""]:
+        for index in [f"[{quote_string(name)}]" for name in names] if self.facts.input_names else [""]:
             fill_values = {
                 "median": f"np.nanmedian(x_train{index}, axis=0)",
                 "mean": f"np.nanmean(x_train{index}, axis=0)",

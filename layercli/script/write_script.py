@@ -17,9 +17,17 @@ from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.component import Component
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
-from layercli.script.keras_calls import by_name, made, value_of
-from layercli.script.model_code import custom_imports, model_functions
-from layercli.script.python_source import WIDTH, Call, Expression, Items, Named, literal, quoted, statement
+from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
+from layercli.script.model_code import custom_layer_imports, model_lines
+from layercli.script.python_source import (
+    Brackets,
+    CallExpression,
+    Expression,
+    NamedValue,
+    quote_string,
+    render_literal,
+    render_statement,
+)
 from layercli.script.split_code import write_split
 from layercli.source.nodes import KeyPath
 
@@ -39,8 +47,8 @@ class ScriptFiles:
     """The script's folder, and the names of the files in it that the script reads."""
 
     folder: Path
-    weights: str | None = None
-    vocabularies: str | None = None
+    weights_name: str | None = None
+    vocabularies_name: str | None = None
     """JSON of what lookup layers learned, which the file of weights does not contain."""
 
 
@@ -90,14 +98,14 @@ def write_script(
 ) -> str:
     """Return a Keras script with the config's model, data and training."""
     adaptable = [node for node in valid.graph.nodes if should_adapt(node)]
-    sections = [model_functions(valid, [node.name for node in adaptable])]
+    sections = [model_lines(valid, [node.name for node in adaptable])]
     if data_script is not None:
         data = data_script.data
         split = write_split(data.split, facts, shuffle=data.shuffle)
         sections = [data_script.write_load_data(), split, *sections]
         if adaptable:
             sections.append(_write_adapt(adaptable, valid, has_several_inputs=bool(facts.input_names)))
-    if files.weights is not None:
+    if files.weights_name is not None:
         sections.append(_write_load_trained(files))
     sections.append(_Main(valid, facts, data_script).write(should_adapt=bool(adaptable)))
     body = "\n\n\n".join("\n".join(section) for section in sections)
@@ -125,13 +133,13 @@ def _write_imports(
     *,
     has_data_files: bool,
 ) -> list[str]:
-    standard, others, custom = set(), {"import keras"}, set(custom_imports(valid))
+    standard, others, custom = set(), {"import keras"}, set(custom_layer_imports(valid))
     if data_script is not None:
         others |= data_script.imports()
         custom |= data_script.user_imports()
-    if has_data_files or files.weights or files.vocabularies:
+    if has_data_files or files.weights_name or files.vocabularies_name:
         standard.add("from pathlib import Path")
-    if files.vocabularies:
+    if files.vocabularies_name:
         standard.add("import json")
     if "layers." in body:
         others.add("from keras import layers")
@@ -147,12 +155,12 @@ def _write_imports(
 
 def _write_constants(valid: ValidConfig, files: ScriptFiles, data_constant: list[str]) -> list[str]:
     lines = [f"SEED = {valid.config.seed}", *data_constant]
-    if files.weights is not None:
-        lines.append(f"WEIGHTS = Path(__file__).parent / {quoted(files.weights)}")
-    if files.vocabularies is not None:
-        lines.append(f"LEARNED = Path(__file__).parent / {quoted(files.vocabularies)}")
+    if files.weights_name is not None:
+        lines.append(f"WEIGHTS = Path(__file__).parent / {quote_string(files.weights_name)}")
+    if files.vocabularies_name is not None:
+        lines.append(f"LEARNED = Path(__file__).parent / {quote_string(files.vocabularies_name)}")
     if valid.config.model.dtype is not None:
-        lines += ["", f"keras.config.set_dtype_policy({quoted(valid.config.model.dtype)})"]
+        lines += ["", f"keras.config.set_dtype_policy({quote_string(valid.config.model.dtype)})"]
     return lines
 
 
@@ -162,11 +170,11 @@ def _write_adapt(layers: list[GraphNode], valid: ValidConfig, *, has_several_inp
         f'{INDENT}"""Adapt the preprocessing layers to the training examples."""',
     ]
     for node in layers:
-        layer = f"model.get_layer({quoted(node.name)})"
+        layer = f"model.get_layer({quote_string(node.name)})"
         source = node.inputs[0]
         if source in valid.graph.inputs:
-            array = f"x[{quoted(source)}]" if has_several_inputs else "x"
-            lines += statement(Call(f"{layer}.adapt", (array,)), INDENT)
+            array = f"x[{quote_string(source)}]" if has_several_inputs else "x"
+            lines += render_statement(CallExpression(f"{layer}.adapt", (array,)), INDENT)
         else:
             lines.append(f"{INDENT}before = keras.Model(model.inputs, {layer}.input)")
             lines.append(f"{INDENT}{layer}.adapt(before.predict(x))")
@@ -179,7 +187,7 @@ def _write_load_trained(files: ScriptFiles) -> list[str]:
         f'{INDENT}"""Build the model and load its trained weights."""',
         f"{INDENT}model = build_model()",
     ]
-    if files.vocabularies is not None:
+    if files.vocabularies_name is not None:
         lines += [
             f'{INDENT}for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():',
             f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)",
@@ -218,7 +226,7 @@ class _Main:
         if self.data_script is not None and should_adapt:
             lines.append(f"{INDENT}adapt(model, x_train)")
         if train is not None:
-            lines += statement(_make_compile_call(train), INDENT)
+            lines += render_statement(_make_compile_call(train), INDENT)
         lines.append(f"{INDENT}model.summary()")
         if train is not None and self.data_script is not None:
             lines += ["", *self._write_training(train)]
@@ -233,7 +241,7 @@ class _Main:
         call = f"split({', '.join(self.facts.array_names)})"
         targets = [f"({arrays[name]})" if name in arrays else "_" for name in ("train", "val", "test")]
         line = f"{INDENT}{', '.join(targets)} = {call}"
-        if len(line) <= WIDTH:
+        if len(line) <= LINE_WIDTH:
             yield line
             return
         names = [name if name in arrays else "_" for name in ("train", "val", "test")]
@@ -245,7 +253,7 @@ class _Main:
         text_inputs = [name for name, tensor in self.valid.graph.inputs.items() if tensor.dtype == "string"]
         if not text_inputs:
             return
-        indices = [f"[{quoted(name)}]" for name in text_inputs] if self.facts.input_names else [""]
+        indices = [f"[{quote_string(name)}]" for name in text_inputs] if self.facts.input_names else [""]
         for split_name in self._split_names:
             for index in indices:
                 yield f"{INDENT}x_{split_name}{index} = tf.constant(x_{split_name}{index})"
@@ -255,62 +263,71 @@ class _Main:
             has_one_hot = self.facts.first_target.one_hot_units is not None
             yield f"{INDENT}counts = np.bincount({'y_train.argmax(axis=1)' if has_one_hot else 'y_train'})"
             yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
-        yield from statement(self._make_fit_call(train), INDENT)
+        yield from render_statement(self._make_fit_call(train), INDENT)
         if "test" in self._split_names:
-            yield from statement(self._make_evaluate_call(train), INDENT)
-        yield from statement(Call("model.save", (quoted(f"{self.valid.check_result.name}.keras"),)), INDENT)
+            yield from render_statement(self._make_evaluate_call(train), INDENT)
+        yield from render_statement(
+            CallExpression("model.save", (quote_string(f"{self.valid.check_result.name}.keras"),)), INDENT
+        )
 
-    def _make_fit_call(self, train: TrainSection) -> Call:
+    def _make_fit_call(self, train: TrainSection) -> CallExpression:
         assert self.data_script is not None
         arguments: list[Expression] = ["x_train", "y_train"]
-        arguments.append(Named("batch_size=", literal(train.batch_size)))
-        arguments.append(Named("epochs=", literal(train.epochs)))
+        arguments.append(NamedValue("batch_size=", render_literal(train.batch_size)))
+        arguments.append(NamedValue("epochs=", render_literal(train.epochs)))
         if not self.data_script.data.shuffle:
-            arguments.append(Named("shuffle=", "False"))
+            arguments.append(NamedValue("shuffle=", "False"))
         if self.facts.has_weights:
-            arguments.append(Named("sample_weight=", "weights_train"))
+            arguments.append(NamedValue("sample_weight=", "weights_train"))
         if "val" in self._split_names:
             arrays = ", ".join(f"{name}_val" for name in self.facts.array_names)
-            arguments.append(Named("validation_data=", f"({arrays})"))
+            arguments.append(NamedValue("validation_data=", f"({arrays})"))
         if train.class_weight == "balanced":
-            arguments.append(Named("class_weight=", "dict(enumerate(balanced))"))
+            arguments.append(NamedValue("class_weight=", "dict(enumerate(balanced))"))
         elif train.class_weight is not None:
             weights = _label_weights(train.class_weight, self.facts.first_target.class_names)
-            arguments.append(Named("class_weight=", literal(weights)))
+            arguments.append(NamedValue("class_weight=", render_literal(weights)))
         if train.callbacks:
-            callbacks = tuple(made(_with_mode(callback, train)) for callback in train.callbacks)
-            arguments.append(Named("callbacks=", Items("[", callbacks, "]")))
-        return Call("model.fit", tuple(arguments))
+            callbacks = tuple(constructor_call(_with_mode(callback, train)) for callback in train.callbacks)
+            arguments.append(NamedValue("callbacks=", Brackets("[", callbacks, "]")))
+        return CallExpression("model.fit", tuple(arguments))
 
-    def _make_evaluate_call(self, train: TrainSection) -> Call:
-        arguments: list[Expression] = ["x_test", "y_test", Named("batch_size=", literal(train.batch_size))]
+    def _make_evaluate_call(self, train: TrainSection) -> CallExpression:
+        arguments: list[Expression] = [
+            "x_test",
+            "y_test",
+            NamedValue("batch_size=", render_literal(train.batch_size)),
+        ]
         if self.facts.has_weights:
-            arguments.append(Named("sample_weight=", "weights_test"))
-        return Call("model.evaluate", tuple(arguments))
+            arguments.append(NamedValue("sample_weight=", "weights_test"))
+        return CallExpression("model.evaluate", tuple(arguments))
 
 
-def _make_compile_call(train: TrainSection) -> Call:
+def _make_compile_call(train: TrainSection) -> CallExpression:
     arguments = [
-        Named("optimizer=", by_name(train.optimizer)),
-        Named("loss=", _write_losses_or_metrics(train.loss)),
+        NamedValue("optimizer=", name_or_call(train.optimizer)),
+        NamedValue("loss=", _write_losses_or_metrics(train.loss)),
     ]
     if train.metrics:
-        arguments.append(Named("metrics=", _write_losses_or_metrics(train.metrics)))
+        arguments.append(NamedValue("metrics=", _write_losses_or_metrics(train.metrics)))
     for name in sorted(_COMPILE_KEYS):
         value = getattr(train, name, None)
         if value:
-            arguments.append(Named(f"{name}=", _write_losses_or_metrics(value)))
-    return Call("model.compile", tuple(arguments))
+            arguments.append(NamedValue(f"{name}=", _write_losses_or_metrics(value)))
+    return CallExpression("model.compile", tuple(arguments))
 
 
 def _write_losses_or_metrics(value: Any) -> Expression:
     """Return losses or metrics as code: one, a list, or a mapping by output."""
     if isinstance(value, list):
-        return Items("[", tuple(map(_write_losses_or_metrics, value)), "]")
+        return Brackets("[", tuple(map(_write_losses_or_metrics, value)), "]")
     if isinstance(value, dict):
-        items = (Named(f"{quoted(name)}: ", _write_losses_or_metrics(item)) for name, item in value.items())
-        return Items("{", tuple(items), "}")
-    return by_name(value) if isinstance(value, (str, Component)) else value_of(value)
+        items = (
+            NamedValue(f"{quote_string(name)}: ", _write_losses_or_metrics(item))
+            for name, item in value.items()
+        )
+        return Brackets("{", tuple(items), "}")
+    return name_or_call(value) if isinstance(value, (str, Component)) else value_expression(value)
 
 
 def _with_mode(callback: Component, train: TrainSection) -> Component:

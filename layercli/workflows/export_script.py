@@ -59,14 +59,16 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         script = folder / target.name
         script.write_text(write_script(valid, facts, files, data_script), encoding="utf-8")
         copy_code_files(code, folder)
-        if files.vocabularies is not None:
-            (folder / files.vocabularies).write_text(
+        if files.vocabularies_name is not None:
+            (folder / files.vocabularies_name).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
         proof = verify_script(
             script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
         )
-        side_files = [Path(each) for each in (files.weights, files.vocabularies) if each is not None]
+        side_files = [
+            Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None
+        ]
         copied_files = copy_code_files(code, target.parent)
         for each in (*side_files, Path(target.name)):
             _install_file(folder / each, target.parent / each)

@@ -12,7 +12,7 @@ from layercli.formats.preview import (
     preview_image_folder,
     preview_table,
 )
-from layercli.reports.config_template import Size, Start, written_text
+from layercli.reports.config_template import ConfigTemplate, ModelSize, quote_yaml_text
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
 
@@ -52,7 +52,7 @@ def read_table_and_target(path: Path, target: str | None) -> tuple[TablePreview,
 _UNSUITABLE_REASONS = {"text": "free text", "date": "a date", "unique": "different in nearly every row"}
 
 
-def make_image_template(folder: Path, path: str, name: str, size: Size) -> tuple[Start, str]:
+def make_image_template(folder: Path, path: str, name: str, size: ModelSize) -> tuple[ConfigTemplate, str]:
     """A config for the images of a folder, which is ``path`` to the config, and what was seen there.
 
     Raises:
@@ -75,7 +75,7 @@ def make_image_template(folder: Path, path: str, name: str, size: Size) -> tuple
     data = [
         f"  # {summary}{sizes}: {class_list}.",
         "  type: images",
-        f"  path: {written_text(path)}",
+        f"  path: {quote_yaml_text(path)}",
         f"  size: [{height}, {width}]             # height and width that every image is scaled to",
         f"  channels: {channels}                  # {'colour' if channels == 3 else 'grey'}",
         "  split: {validation: 0.1, test: 0.1, stratify: true}",
@@ -83,7 +83,9 @@ def make_image_template(folder: Path, path: str, name: str, size: Size) -> tuple
     if not is_scaled:
         del data[3]
     classes = max(len(preview.classes), 2)
-    return Start(name, "images", (height, width, channels), classes, size, data), f"Saw {summary}{sizes}."
+    return ConfigTemplate(
+        name, "images", (height, width, channels), classes, size, data
+    ), f"Saw {summary}{sizes}."
 
 
 _MAX_IMAGE_SIZE = 128

@@ -10,7 +10,7 @@ import typer
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
-from layercli.plot.render import SUFFIXES, plot
+from layercli.plot.render import PLOT_SUFFIXES, render_plot
 from layercli.runs import directory as runs
 
 
@@ -30,8 +30,10 @@ def _validate_plot_path(path: str | None) -> str | None:
     if path is None:
         return None
     target = Path(path)
-    if target.suffix not in SUFFIXES:
-        raise typer.BadParameter(f"{path}: pictures end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.")
+    if target.suffix not in PLOT_SUFFIXES:
+        raise typer.BadParameter(
+            f"{path}: pictures end in {', '.join(PLOT_SUFFIXES[:-1])} or {PLOT_SUFFIXES[-1]}."
+        )
     if not target.parent.is_dir():
         raise typer.BadParameter(f"there is no directory {target.parent}.")
     return path
@@ -57,7 +59,7 @@ def write_plot(path: str, valid: ValidConfig, *, unfold: bool, theme: ThemeName)
         LayercliError: the file cannot be written.
     """
     target = Path(path)
-    content = plot(
+    content = render_plot(
         valid.shapes, target.suffix, title=valid.check_result.name, unfold=unfold, theme=theme.value
     )
     try:

@@ -12,7 +12,7 @@ from layercli.config.data.section import DataConfig
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
 from layercli.graph.shapes import NodeShapes, tensor_bytes
-from layercli.reports.formatting import byte_count
+from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _CGROUP_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -153,8 +153,8 @@ def check_memory(valid: ValidConfig, *, copies: int, severity: Severity = "error
     return valid.make_problem(
         largest.node.path,
         "too-large",
-        f"The model needs about {byte_count(needed)} of memory; this machine has {byte_count(available)}. "
-        f"`{largest.node.name}` alone has weights and outputs of {byte_count(_count_layer_bytes(largest))}.",
+        f"The model needs about {format_bytes(needed)} of memory; this machine has {format_bytes(available)}. "
+        f"`{largest.node.name}` alone has weights and outputs of {format_bytes(_count_layer_bytes(largest))}.",
         "Make it smaller, or use a machine with more memory.",
         severity,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
-from layercli.reports.progress import Silent
+from layercli.reports.progress import SilentProgress
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
@@ -50,7 +50,7 @@ class TrainingInputs:
 
 
 def prepare_training(
-    valid: ValidConfig, progress: Silent, *, should_load_weights: bool, trust: bool
+    valid: ValidConfig, progress: SilentProgress, *, should_load_weights: bool, trust: bool
 ) -> TrainingInputs:
     """The examples, divided, and a model that can be trained and saved; one that ``begins`` takes over weights.
 
@@ -68,5 +68,5 @@ def prepare_training(
     require_savable(assembled, valid)
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
-        progress.say(line)
+        progress.print_message(line)
     return TrainingInputs(valid, splits, assembled, warnings, transfer)

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from layercli.errors import LayercliError, Problem
-from layercli.reports.progress import Silent
+from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
@@ -23,7 +23,7 @@ def resume_run(
     resumable: ResumableRun,
     *,
     trust: bool = False,
-    progress: Silent | None = None,
+    progress: SilentProgress | None = None,
     is_interruptible: bool = False,
 ) -> dict[str, Any]:
     """Go on with a run from its last checkpoint, to end as if it had never been interrupted; a finished one says so.
@@ -32,10 +32,12 @@ def resume_run(
         LayercliError: as ``train``; or the data are others, or another process works on the run.
     """
     started_at = time.perf_counter()
-    progress = progress or Silent()
+    progress = progress or SilentProgress()
     run, valid, changes = resumable.run_dir, resumable.valid, resumable.changes
     if resumable.is_finished:
-        progress.say(f"Run {run} is finished; `--set train.epochs=N` with more epochs goes on from its end.")
+        progress.print_message(
+            f"Run {run} is finished; `--set train.epochs=N` with more epochs goes on from its end."
+        )
         summary: dict[str, Any] = json.loads((run / runs.SUMMARY).read_text(encoding="utf-8"))
         return summary
     require_trainable(valid, trust=trust)
@@ -45,7 +47,9 @@ def resume_run(
         position = (
             {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
         )
-        progress.say(f"Run {run}: going on after {position['epoch']} epochs and {position['step']} steps.")
+        progress.print_message(
+            f"Run {run}: going on after {position['epoch']} epochs and {position['step']} steps."
+        )
         inputs = prepare_training(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         differences = [
             *resumable.differences,
@@ -54,9 +58,9 @@ def resume_run(
         if differences and not resumable.allow_changes:
             raise LayercliError(differences)
         for problem in differences:
-            progress.say(f"Changed: {problem.message}")
+            progress.print_message(f"Changed: {problem.message}")
         if changes is not None:
-            progress.say(changes.summary)
+            progress.print_message(changes.summary)
             position["step"] = changes.map_step(position["step"])
         if len(differences) > len(resumable.differences):
             position["step"] = 0  # of other examples none is done
@@ -95,7 +99,7 @@ def resume_run(
             raise LayercliError(valid.make_problem(("model",), "resume-differs", message, hint)) from None
 
 
-def _load_last_checkpoint(resumable: ResumableRun, progress: Silent) -> Checkpoint | None:
+def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> Checkpoint | None:
     """The newest that is whole; those that are not are told."""
     checkpoints = CheckpointDirectory(resumable.run_dir)
     checkpoints.remove_partial()
@@ -105,7 +109,7 @@ def _load_last_checkpoint(resumable: ResumableRun, progress: Silent) -> Checkpoi
     )
     for reason in damaged:
         message = f"The checkpoint {reason}; {consequence}."
-        progress.warn(
+        progress.print_warning(
             Problem(
                 code="damaged-checkpoint", severity="warning", message=message, file=str(resumable.run_dir)
             )

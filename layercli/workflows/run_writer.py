@@ -12,8 +12,8 @@ from typing import Any, Final
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
-from layercli.reports.console import finite
-from layercli.reports.progress import Silent
+from layercli.reports.console import replace_non_finite
+from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs.checkpoints import CheckpointDirectory
 
@@ -69,12 +69,12 @@ class TimedCheckpointStore:
 class HistoryWriter:
     """Writes each epoch into the history and passes the news on."""
 
-    def __init__(self, run: Path, progress: Silent) -> None:
+    def __init__(self, run: Path, progress: SilentProgress) -> None:
         self._history = run / runs.HISTORY
-        self.step = progress.step
-        self._show_epoch = progress.epoch
+        self.step = progress.finish_step
+        self._show_epoch = progress.finish_epoch
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
-        runs.append_json_line(self._history, finite(record))
+        runs.append_json_line(self._history, replace_non_finite(record))
         self._show_epoch(record)

@@ -14,7 +14,7 @@ from typing import Any
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.errors import ExitCode, LayercliError
-from layercli.reports.progress import Silent
+from layercli.reports.progress import SilentProgress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
 from layercli.sweep.worker import run_worker
@@ -65,7 +65,7 @@ def _make_train_function(
     return train_into
 
 
-class _EpochReporter(Silent):
+class _EpochReporter(SilentProgress):
     """Passes each epoch on."""
 
     def __init__(self, epoch: Callable[[Mapping[str, Any]], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.distribution.run_paths import publish_run_path
-from layercli.reports.progress import Silent
+from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run
@@ -21,7 +21,7 @@ def train_new_run(
     *,
     run_dir: str | None = None,
     trust: bool = False,
-    progress: Silent | None = None,
+    progress: SilentProgress | None = None,
     is_interruptible: bool = False,
 ) -> dict[str, Any]:
     """Train a config and leave a run directory; the summary that is returned stands in it, too.
@@ -32,12 +32,12 @@ def train_new_run(
         LayercliError: nothing to train on, code that is not trusted, a machine too small, an infinite loss.
     """
     started_at = time.perf_counter()
-    progress = progress or Silent()
+    progress = progress or SilentProgress()
     require_trainable(valid, trust=trust)
     run = runs.create_run(valid.check_result.name, run_dir)
     publish_run_path(run)
     with lock_run(run):
-        progress.say(f"Run {run}: loading TensorFlow and the data.")
+        progress.print_message(f"Run {run}: loading TensorFlow and the data.")
         from layercli.data.reader_state import ReaderState
 
         try:

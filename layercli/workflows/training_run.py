@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.commands.build import save_model
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.reports.console import finite
-from layercli.reports.progress import Silent
+from layercli.reports.console import replace_non_finite
+from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
@@ -40,7 +40,7 @@ class TrainingRun:
     """The epochs and steps that were done."""
     changes: ResumeChanges | None = None
 
-    def execute(self, progress: Silent, *, is_interruptible: bool = False) -> dict[str, Any]:
+    def execute(self, progress: SilentProgress, *, is_interruptible: bool = False) -> dict[str, Any]:
         """Train, and leave the model and the summary in the run directory.
 
         Raises:
@@ -55,9 +55,9 @@ class TrainingRun:
         run_dir, inputs, checkpoint = self.run_dir, self.inputs, self.checkpoint
         _, section = require_sections(inputs.valid)
         for warning in inputs.warnings:
-            progress.warn(warning)
-        progress.begin(inputs.split_sizes, section)
-        progress.say(self.execution_plan.summary)
+            progress.print_warning(warning)
+        progress.start_training(inputs.split_sizes, section)
+        progress.print_message(self.execution_plan.summary)
         records = [] if checkpoint is None else checkpoint.state["records"]
         earlier_seconds = 0.0 if checkpoint is None else checkpoint.state["elapsed"]
         store = TimedCheckpointStore(
@@ -67,7 +67,7 @@ class TrainingRun:
             report_disk_errors(run_dir, inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
-            runs.write_json_lines(run_dir / runs.HISTORY, [finite(record) for record in records])
+            runs.write_json_lines(run_dir / runs.HISTORY, [replace_non_finite(record) for record in records])
             checkpoint_settings = CheckpointSettings(
                 store,
                 stop_request,
@@ -77,7 +77,7 @@ class TrainingRun:
             )
             with progress:
                 for record in records:
-                    progress.epoch(record)
+                    progress.finish_epoch(record)
                 try:
                     fitted = fit_model(
                         inputs.assembled, inputs.valid, section, inputs.splits, HistoryWriter(run_dir, progress),
@@ -100,6 +100,6 @@ class TrainingRun:
             }
             if fitted.restored_epoch is not None:
                 summary["restored_epoch"] = fitted.restored_epoch
-            runs.write_json(run_dir / runs.SUMMARY, finite(summary))
+            runs.write_json(run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(run_dir, self.manifest, is_finished=True)
         return summary

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from keras import layers
 
 from layercli import api
-from layercli.importing.archive import read_model
-from layercli.importing.flatten import leaves_of, leaves_of_config
+from layercli.importing.archive import read_model_file
+from layercli.importing.flatten import flatten_config, flatten_stack
 from layercli.importing.read_model import read_stack
 from tests.running import CONFIGS, invoke
 from tests.stacks import document
@@ -63,7 +63,7 @@ def test_every_example_comes_back_as_the_same_layers(name, tmp_path, imported):
     assert result.exit_code == 0, document
     again = api.load(tmp_path / "imported.yaml")
     # Keras does not keep the order of branches; that the wiring is the same is what the command has found.
-    before, after = (Counter(leaf.type for leaf in leaves_of_config(one)[0]) for one in (valid, again))
+    before, after = (Counter(leaf.type for leaf in flatten_config(one)[0]) for one in (valid, again))
     assert before == after
     assert (valid.shapes.trainable, valid.shapes.flops) == (again.shapes.trainable, again.shapes.flops)
     assert document["largest_difference"] == 0
@@ -524,7 +524,7 @@ def test_an_archive_and_its_json_describe_the_same_layers(tmp_path):
     model.save(tmp_path / "model.keras")
     (tmp_path / "model.json").write_text(model.to_json())
     read = [
-        read_stack(read_model(str(tmp_path / name)).document, lambda _: None)[0]
+        read_stack(read_model_file(str(tmp_path / name)).document, lambda _: None)[0]
         for name in ("model.keras", "model.json")
     ]
-    assert leaves_of(read[0]) == leaves_of(read[1])
+    assert flatten_stack(read[0]) == flatten_stack(read[1])

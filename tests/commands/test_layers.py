@@ -13,7 +13,13 @@ from layercli.cli import main
 from layercli.commands.layers import describe_layer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor, format_shape
-from layercli.reports.catalogue import catalogue_json, example_of, layer_json, print_catalogue, print_layer
+from layercli.reports.catalogue import (
+    catalogue_json,
+    layer_json,
+    parse_layer_example,
+    print_catalogue,
+    print_layer,
+)
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import SourceText
 
@@ -64,7 +70,7 @@ def test_the_json_of_every_layer_is_complete(name):
 def test_the_example_of_every_page_runs_as_it_stands(name):
     on = layer_json(LAYERS.load(name))["on"]
     if len(on["inputs"]) > 1:
-        outputs = LAYERS.parse(example_of(name)).infer(
+        outputs = LAYERS.parse(parse_layer_example(name)).infer(
             tuple(Tensor((*x["shape"],), x["dtype"]) for x in on["inputs"])
         )
         assert [list(x.shape) for x in outputs.outputs] == [x["shape"] for x in on["outputs"]]

@@ -153,14 +153,14 @@ def test_without_optuna_the_message_has_the_command(iris, monkeypatch):
 
 
 def test_lines_of_trials_name_parameters_by_the_end_that_tells_them_apart():
-    from layercli.reports.console import console
+    from layercli.reports.console import make_console
     from layercli.reports.sweep import SweepProgress
 
-    progress = SweepProgress(console(), live=False, metric="loss", maximizes=False, wanted=1)
+    progress = SweepProgress(make_console(), live=False, metric="loss", maximizes=False, trial_count=1)
     row = {
         "number": 3, "state": "pruned", "value": 0.25, "epochs": 1, "seconds": 1.23, "problem": None,
         "params": {"model.layers.a.units": 4, "model.layers.b.units": 8, "train.optimizer": {"type": "\x1b[2JSGD"}},
     }  # fmt: skip
-    assert progress.line(row) == (
+    assert progress.format_trial(row) == (
         "trial 3  pruned  loss 0.2500  1 epoch  1.2 s  a.units=4  b.units=8  optimizer={type: \N{REPLACEMENT CHARACTER}[2JSGD}"
     )

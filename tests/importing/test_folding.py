@@ -4,45 +4,45 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.importing.block_detection import fold
-from layercli.importing.flatten import leaves_of, leaves_of_config
-from layercli.importing.layer_stack import INPUT, Item, Stack, Wire
-from layercli.importing.write_config import write
+from layercli.importing.block_detection import fold_stack
+from layercli.importing.flatten import flatten_config, flatten_stack
+from layercli.importing.layer_stack import INPUT, LayerStack, StackEntry, Wire
+from layercli.importing.write_config import format_config
 
 
-def written(stack: Stack) -> str:
-    return write(stack, fold(stack), name="folded")
+def written(stack: LayerStack) -> str:
+    return format_config(stack, fold_stack(stack), name="folded")
 
 
 def read(text: str) -> ValidConfig:
     return require_valid(check_config("folded.yaml", text=text))
 
 
-def assert_same(stack: Stack) -> str:
+def assert_same(stack: LayerStack) -> str:
     """Fold, write and read a stack; nothing has changed. Returns the config."""
-    leaves, outputs = leaves_of(stack)
+    leaves, outputs = flatten_stack(stack)
     text = written(stack)
-    again, ends = leaves_of_config(read(text))
-    assert [(one.type, dict(one.args), one.takes, one.shares) for one in leaves] == [
-        (one.type, dict(one.args), one.takes, one.shares) for one in again
+    again, ends = flatten_config(read(text))
+    assert [(one.type, dict(one.args), one.inputs, one.first_call) for one in leaves] == [
+        (one.type, dict(one.args), one.inputs, one.first_call) for one in again
     ], text
     assert outputs == ends
     return text
 
 
-def stack_of(items: list[Item], *outputs: Item) -> Stack:
+def stack_of(items: list[StackEntry], *outputs: StackEntry) -> LayerStack:
     inputs = {INPUT: {"shape": [8, 8, 4], "dtype": "float32"}}
-    return Stack(inputs, items, [Wire(item) for item in outputs or items[-1:]])
+    return LayerStack(inputs, items, [Wire(item) for item in outputs or items[-1:]])
 
 
-def chain(*layers: tuple[str, dict]) -> list[Item]:
-    items: list[Item] = []
+def chain(*layers: tuple[str, dict]) -> list[StackEntry]:
+    items: list[StackEntry] = []
     for kind, args in layers:
-        items.append(Item("layer", kind, [Wire(items[-1] if items else INPUT)], dict(args)))
+        items.append(StackEntry("layer", kind, [Wire(items[-1] if items else INPUT)], dict(args)))
     return items
 
 
-def residual(items: list[Item], width: int, rate: float | None, named: str | None = None) -> None:
+def residual(items: list[StackEntry], width: int, rate: float | None, named: str | None = None) -> None:
     """A block of two convolutions with a connection around them."""
     source = items[-1] if items else INPUT
     before = source
@@ -51,12 +51,12 @@ def residual(items: list[Item], width: int, rate: float | None, named: str | Non
             ("Conv2D", {"filters": width, "kernel_size": 3, "padding": "same"}),
             ("BatchNormalization", {}),
         ):
-            items.append(Item("layer", kind, [Wire(before)], args))
+            items.append(StackEntry("layer", kind, [Wire(before)], args))
             before = items[-1]
     if rate is not None:
-        items.append(Item("layer", "Dropout", [Wire(before)], {"rate": rate}))
+        items.append(StackEntry("layer", "Dropout", [Wire(before)], {"rate": rate}))
         before = items[-1]
-    items.append(Item("layer", "Add", [Wire(source), Wire(before)], name=named))
+    items.append(StackEntry("layer", "Add", [Wire(source), Wire(before)], name=named))
 
 
 def test_a_hundred_equal_layers_are_one_line():
@@ -85,7 +85,7 @@ model:
 
 
 def test_blocks_that_differ_in_a_number_have_a_parameter():
-    items: list[Item] = []
+    items: list[StackEntry] = []
     for rate in (0.1, 0.2, 0.3, 0.3):
         residual(items, 4, rate)
     text = assert_same(stack_of(items))
@@ -115,7 +115,7 @@ model:
 
 def test_a_layer_that_others_take_keeps_its_place_and_gets_a_name():
     items = chain(("Dense", {"units": 4}), ("Dense", {"units": 4}), ("ReLU", {}))
-    items.append(Item("layer", "Add", [Wire(items[0]), Wire(items[2])]))
+    items.append(StackEntry("layer", "Add", [Wire(items[0]), Wire(items[2])]))
     text = assert_same(stack_of(items, items[3], items[1]))
     assert "- {type: Add, name: add, inputs: [dense, previous]}" in text
     assert "outputs: [add, dense_2]" in text
@@ -132,22 +132,22 @@ def test_a_name_that_the_wiring_uses_and_one_that_is_taken_are_changed():
 
 
 def test_a_layer_that_is_called_again_is_not_hidden_in_a_block():
-    items: list[Item] = []
-    shared = Item("layer", "Dense", [Wire(INPUT)], {"units": 4})
+    items: list[StackEntry] = []
+    shared = StackEntry("layer", "Dense", [Wire(INPUT)], {"units": 4})
     items.append(shared)
     for _ in range(3):
-        items.append(Item("layer", "ReLU", [Wire(items[-1])]))
-        items.append(Item("reuse", "Dense", [Wire(items[-1])], target=shared))
+        items.append(StackEntry("layer", "ReLU", [Wire(items[-1])]))
+        items.append(StackEntry("reuse", "Dense", [Wire(items[-1])], reused_entry=shared))
     assert "reuse: dense" in assert_same(stack_of(items))
 
 
 def test_a_model_that_is_used_twice_is_a_block_that_is_called_again():
     body = chain(("Flatten", {}), ("Dense", {"units": 3}))
     inputs = {name: {"shape": [4], "dtype": "float32"} for name in ("left", "right")}
-    tower = Item("block", "tower", [Wire("left")], name="tower", body=body)
-    twin = Item("reuse", "tower", [Wire("right")], target=tower)
-    last = Item("layer", "Subtract", [Wire(tower), Wire(twin)])
-    text = assert_same(Stack(inputs, [tower, twin, last], [Wire(last)]))
+    tower = StackEntry("block", "tower", [Wire("left")], name="tower", body=body)
+    twin = StackEntry("reuse", "tower", [Wire("right")], reused_entry=tower)
+    last = StackEntry("layer", "Subtract", [Wire(tower), Wire(twin)])
+    text = assert_same(LayerStack(inputs, [tower, twin, last], [Wire(last)]))
     assert "- {block: tower, name: tower, inputs: left}\n    - {reuse: tower, inputs: right}\n" in text
 
 
@@ -156,10 +156,10 @@ def test_two_tensors_that_feed_each_block_are_its_input_and_a_parameter():
     cells = [items[0], items[1]]
     for _ in range(5):
         before, last = cells[-2:]
-        items.append(Item("layer", "ReLU", [Wire(last)]))
-        items.append(Item("layer", "LayerNormalization", [Wire(items[-1])]))
-        items.append(Item("layer", "Dense", [Wire(items[-1])], {"units": 4}))
-        items.append(Item("layer", "Add", [Wire(before), Wire(items[-1])]))
+        items.append(StackEntry("layer", "ReLU", [Wire(last)]))
+        items.append(StackEntry("layer", "LayerNormalization", [Wire(items[-1])]))
+        items.append(StackEntry("layer", "Dense", [Wire(items[-1])], {"units": 4}))
+        items.append(StackEntry("layer", "Add", [Wire(before), Wire(items[-1])]))
         cells.append(items[-1])
     text = assert_same(stack_of(items))
     assert "- {block: residual, name: residual_2, with: {skip: dense_2}}" in text
@@ -191,22 +191,22 @@ def graphs(draw):
         )
     )
     order = draw(st.lists(st.integers(0, len(pieces) - 1), min_size=1, max_size=9))
-    items: list[Item] = []
+    items: list[StackEntry] = []
     for which in order:
         begin = len(items)
         for kind, back, joins in pieces[which]:
             source = items[-1] if items else INPUT
             if joins and len(items) > begin + 1:
                 other = items[max(begin, len(items) - 1 - back)]
-                items.append(Item("layer", "Add", [Wire(other), Wire(source)]))
+                items.append(StackEntry("layer", "Add", [Wire(other), Wire(source)]))
             else:
-                items.append(Item("layer", kind, [Wire(source)], draw(ARGS[kind])))
+                items.append(StackEntry("layer", kind, [Wire(source)], draw(ARGS[kind])))
         if draw(st.booleans()):
             around = items[begin - 1] if begin else INPUT
-            items.append(Item("layer", "Average", [Wire(around), Wire(items[-1])]))
+            items.append(StackEntry("layer", "Average", [Wire(around), Wire(items[-1])]))
         if draw(st.integers(0, 4)) == 0 and len(items) > 3:
-            items.append(Item("layer", "Maximum", [Wire(items[-3]), Wire(items[-1])]))
-    dense = Item("layer", "Dense", [Wire(INPUT)], {"units": 4})
+            items.append(StackEntry("layer", "Maximum", [Wire(items[-3]), Wire(items[-1])]))
+    dense = StackEntry("layer", "Dense", [Wire(INPUT)], {"units": 4})
     for item in items:  # all have four channels
         item.wires = [Wire(dense) if wire.source == INPUT else wire for wire in item.wires]
     items.insert(0, dense)

@@ -9,7 +9,7 @@ import yaml
 from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from layercli.layers.shapes import ShapeError, Tensor
-from layercli.reports.catalogue import example_of
+from layercli.reports.catalogue import parse_layer_example
 from layercli.source.nodes import normalize_type_name
 from tests.layers.parity import assert_parity, static
 
@@ -148,7 +148,7 @@ def test_a_layer_has_the_arguments_and_defaults_of_keras(name):
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_a_layer_takes_all_that_keras_writes_into_its_config(name):
     layer = keras_object(
-        next(layer for layer in held(LAYERS.parse(example_of(name))) if layer.type_name() == name)
+        next(layer for layer in held(LAYERS.parse(parse_layer_example(name))) if layer.type_name() == name)
     )
     settled = {
         "LayerNormalization": {"rms_scaling"},  # deprecated; another layer does it
@@ -197,7 +197,7 @@ def test_a_layer_is_documented(name):
     assert lines[0].endswith(".")
     assert len(lines[0]) <= 120
     assert not [key for key, field in cls.model_fields.items() if not field.description]
-    assert example_of(name) == yaml.safe_load(cls.__doc__.split("Example:")[1])
+    assert parse_layer_example(name) == yaml.safe_load(cls.__doc__.split("Example:")[1])
     assert [
         key for key, field in cls.model_fields.items() if field.is_required() and not field.examples
     ] == []
@@ -205,7 +205,7 @@ def test_a_layer_is_documented(name):
 
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_the_example_of_a_layer_runs_and_agrees_with_keras(name):
-    example = example_of(name)
+    example = parse_layer_example(name)
     assert any(layer.type_name() == name for layer in held(LAYERS.parse(example)))
     count = 2 if LAYERS.modules[name] in ("merging", "attention") or name == "HashedCrossing" else 1
     call = (lambda layer, tensors: layer(*tensors)) if "Query" in name or "MultiHead" in name else None

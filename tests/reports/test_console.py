@@ -4,7 +4,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercli.reports.console import console, finite, kept_for_json, print_json
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
 
 documents = st.dictionaries(
     st.text(),
@@ -39,20 +39,20 @@ def test_lists_of_plain_values_stand_on_one_line(capsys):
 
 
 def test_what_json_lacks_becomes_null():
-    assert finite({"a": [math.nan, 1.5, -math.inf], "b": {"c": (math.inf,)}}) == {
+    assert replace_non_finite({"a": [math.nan, 1.5, -math.inf], "b": {"c": (math.inf,)}}) == {
         "a": [None, 1.5, None],
         "b": {"c": [None]},
     }
 
 
 def test_text_is_never_read_as_markup(capsys):
-    console().print("[red]x[/red] :smile: [None, 3]")
+    make_console().print("[red]x[/red] :smile: [None, 3]")
     assert capsys.readouterr().out == "[red]x[/red] :smile: [None, 3]\n"
 
 
 def test_only_with_json_what_is_printed_meanwhile_goes_to_standard_error(capsys):
-    with kept_for_json(True):
+    with redirect_stdout_for_json(True):
         print("aside")
-    with kept_for_json(False):
+    with redirect_stdout_for_json(False):
         print("shown")
     assert capsys.readouterr() == ("shown\n", "aside\n")

@@ -4,7 +4,7 @@ import re
 from rich.console import Console
 
 from layercli import api
-from layercli.reports.layers import inspection_json, print_inspection, print_summary
+from layercli.reports.layers import inspection_json, print_inspection, print_model_summary
 
 TEXT = """
 model:
@@ -49,7 +49,7 @@ def test_a_row_without_a_forward_shape_is_neither_right_nor_wrong(tmp_path):
 
 
 def test_the_summary_says_what_share_of_the_parameters_each_layer_has(tmp_path):
-    text = shown(140, print_summary, valid_model(tmp_path), 8)
+    text = shown(140, print_model_summary, valid_model(tmp_path), 8)
     assert re.findall(r"[\d.]+%", text) == ["2.7%", "97.3%"]
     assert "outputs of all layers for a batch of 8 9.3 KiB." in text
 

@@ -2,12 +2,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercli.reports.formatting import byte_count, count, duration, shapes, short
+from layercli.reports.formatting import (
+    format_bytes,
+    format_count,
+    format_duration,
+    format_shapes,
+    format_short_count,
+)
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (11850, "11,850"), (None, "?")])
 def test_counts_have_commas(value, shown):
-    assert count(value) == shown
+    assert format_count(value) == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [
@@ -16,12 +22,12 @@ def test_counts_have_commas(value, shown):
     (2 * 10**18, "2,000 P"), (None, "?"),
 ])  # fmt: skip
 def test_large_numbers_have_three_digits(value, shown):
-    assert short(value) == shown
+    assert format_short_count(value) == shown
 
 
 @given(st.integers(0, 10**15))
 def test_a_short_number_is_short_and_right_to_half_a_percent(value):
-    text = short(value)
+    text = format_short_count(value)
     number, _, unit = text.partition(" ")
     assert len(number) <= 4
     assert float(number) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}[unit] == pytest.approx(
@@ -35,7 +41,7 @@ def test_a_short_number_is_short_and_right_to_half_a_percent(value):
     (2**40, "1.0 TiB"), (2**51, "2,048.0 TiB"),
 ])  # fmt: skip
 def test_bytes_have_binary_units(value, shown):
-    assert byte_count(value) == shown
+    assert format_bytes(value) == shown
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [
@@ -44,9 +50,9 @@ def test_bytes_have_binary_units(value, shown):
     (7380, "2 h 03 m"), (360_000, "100 h 00 m"),
 ])  # fmt: skip
 def test_durations_read_as_people_say_them(seconds, shown):
-    assert duration(seconds) == shown
+    assert format_duration(seconds) == shown
 
 
 def test_shapes_stand_on_lines_of_their_own():
-    assert shapes([(None, 3), (2,)]) == "(None, 3)\n(2,)"
-    assert shapes([]) == "?"
+    assert format_shapes([(None, 3), (2,)]) == "(None, 3)\n(2,)"
+    assert format_shapes([]) == "?"

@@ -11,9 +11,9 @@ from PIL import Image
 
 from layercli import api
 from layercli.check import check_config, require_valid
-from layercli.plot.boxes import Box, Picture, picture
-from layercli.plot.layout import lay_out
-from layercli.plot.render import THEMES, Scene, mermaid, plot, text_width
+from layercli.plot.boxes import Box, Picture, build_picture
+from layercli.plot.layout import layout_boxes
+from layercli.plot.render import THEMES, PlotScene, estimate_text_width, render_mermaid, render_plot
 from tests.running import CONFIGS, invoke, python
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
@@ -26,7 +26,7 @@ def shapes_of(text):
 
 def placed(drawn):
     sizes = {box.key: (150.0, 46.0) for box in drawn.boxes}
-    return lay_out(sizes, drawn.arrows, {box.key: box.group for box in drawn.boxes}), sizes
+    return layout_boxes(sizes, drawn.arrows, {box.key: box.group for box in drawn.boxes}), sizes
 
 
 def assert_apart(found, sizes):
@@ -43,24 +43,24 @@ def assert_apart(found, sizes):
 @pytest.mark.parametrize("name", EVERY)
 def test_every_layer_and_every_arrow_of_every_example_has_its_place(name):
     shapes = api.infer_shapes(CONFIGS / name)
-    drawn = picture(shapes, unfold=True)
+    drawn = build_picture(shapes, unfold=True)
     assert len(drawn.boxes) == len(shapes.graph.nodes) + len(shapes.graph.inputs)
     assert set(drawn.arrows) == {(source, node.name) for node in shapes.graph.nodes for source in node.inputs}
     found, sizes = placed(drawn)
     assert_apart(found, sizes)
     for (source, target), points in found.routes.items():
         width, height = sizes[source]
-        (x, y), (to, into) = found.boxes[source], found.boxes[target]
+        (x, y), (to, into) = found.box_positions[source], found.box_positions[target]
         assert points[0] == pytest.approx((x + width / 2, y + height))
         assert points[-1][1] == pytest.approx(into)
         assert to < points[-1][0] < to + sizes[target][0]
-        if (source, target) not in found.turned:
+        if (source, target) not in found.column_changes:
             assert all(one[1] <= other[1] for one, other in pairwise(points))
 
 
 def test_a_block_that_repeats_is_one_box():
-    drawn = picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=False)
-    assert [(box.title, box.times, box.name, box.shape, box.count) for box in drawn.boxes] == [
+    drawn = build_picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=False)
+    assert [(box.title, box.repeat_count, box.name, box.shape, box.parameters) for box in drawn.boxes] == [
         ("Input", 1, "", "8 x 8 x 1", ""),
         ("Rescaling", 1, "", "8 x 8 x 1", ""),
         ("stem", 1, "2 layers", "8 x 8 x 16", "208"),
@@ -73,20 +73,20 @@ def test_a_block_that_repeats_is_one_box():
 
 
 def test_layers_called_again_say_so_and_are_not_merged():
-    drawn = picture(api.infer_shapes(CONFIGS / "digits_siamese.yaml"), unfold=False)
-    assert [(box.title, box.count) for box in drawn.boxes if box.family == "block"] == [
+    drawn = build_picture(api.infer_shapes(CONFIGS / "digits_siamese.yaml"), unfold=False)
+    assert [(box.title, box.parameters) for box in drawn.boxes if box.family == "block"] == [
         ("first", "25,984"), ("second", "shared"),
     ]  # fmt: skip
 
 
 def test_equal_layers_in_a_row_are_one_box_and_others_are_not():
-    drawn = picture(
+    drawn = build_picture(
         shapes_of(
             "model:\n  input: [8]\n  layers:\n    - {type: Dense, units: 8, repeat: 100}\n    - {type: Dense, units: 4}\n"
         ),
         unfold=False,
     )
-    assert [(box.title, box.times, box.count) for box in drawn.boxes[1:]] == [
+    assert [(box.title, box.repeat_count, box.parameters) for box in drawn.boxes[1:]] == [
         ("Dense", 100, "7,200"),
         ("Dense", 1, "36"),
     ]
@@ -101,15 +101,15 @@ def stack(count):
 
 
 def test_a_hundred_layers_stand_in_columns_of_about_equal_height():
-    found, sizes = placed(picture(stack(100), unfold=True))
+    found, sizes = placed(build_picture(stack(100), unfold=True))
     assert_apart(found, sizes)
     assert 0.8 < found.width / found.height < 2.5
-    columns = {round(x) for x, _ in found.boxes.values()}
-    assert len(found.turned) == len(columns) - 1 > 3
+    columns = {round(x) for x, _ in found.box_positions.values()}
+    assert len(found.column_changes) == len(columns) - 1 > 3
 
 
 def test_boxes_that_feed_one_another_in_a_row_stand_in_line():
-    found, sizes = placed(picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=True))
+    found, sizes = placed(build_picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=True))
     arrows = [arrow for arrow, points in found.routes.items() if len(points) == 2]
     straight = [
         arrow
@@ -126,7 +126,7 @@ def texts(svg):
 
 
 def test_svg_is_sound_shows_types_shapes_and_parameters_and_loads_nothing():
-    svg = plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".svg", title="digits")
+    svg = render_plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".svg", title="digits")
     shown = texts(svg)
     for text in ("Conv2D", "8 x 8 x 32", "320", "10"):
         assert text in shown
@@ -138,19 +138,19 @@ def test_what_stands_in_names_is_escaped():
     hostile = '</text><script>alert("x")</script>&'
     drawn = Picture([Box("a", hostile, hostile, hostile, hostile, group=hostile)], [])
     found, sizes = placed(drawn)
-    svg = Scene(drawn, found, sizes, THEMES["light"], hostile).svg()
+    svg = PlotScene(drawn, found, sizes, THEMES["light"], hostile).to_svg()
     assert "<script" not in svg
     assert texts(svg).count(hostile) == 5
-    told = mermaid(drawn, "light")
+    told = render_mermaid(drawn, "light")
     assert "<script" not in told
     assert told.count('"') == 2 + 2 + 4
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_png_has_the_paper_of_its_theme(theme):
-    png = plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".png", title="digits", theme=theme)
+    png = render_plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".png", title="digits", theme=theme)
     image = Image.open(io.BytesIO(png))
-    assert "#{:02x}{:02x}{:02x}".format(*image.getpixel((0, 0))) == THEMES[theme].paper
+    assert "#{:02x}{:02x}{:02x}".format(*image.getpixel((0, 0))) == THEMES[theme].background
     assert len(image.getcolors(1 << 24)) > 20
     assert image.width > 200
 
@@ -167,13 +167,13 @@ def test_texts_are_not_wider_than_they_are_thought_to_be():
         "convolution_1.conv2d",
         "WWW",
     ):
-        assert font.getlength(text) <= text_width(text, 100) * 1.08
+        assert font.getlength(text) <= estimate_text_width(text, 100) * 1.08
 
 
 def test_mermaid_of_a_model_with_blocks():
     shapes = api.infer_shapes(CONFIGS / "digits_residual.yaml")
     assert (
-        plot(shapes, ".mmd", title="digits").decode()
+        render_plot(shapes, ".mmd", title="digits").decode()
         == """\
 %%{init: {"theme": "neutral"}}%%
 flowchart TB
@@ -190,7 +190,7 @@ flowchart TB
   n4 --> n5
 """
     )
-    unfolded = plot(shapes, ".mmd", title="digits", unfold=True, theme="dark").decode()
+    unfolded = render_plot(shapes, ".mmd", title="digits", unfold=True, theme="dark").decode()
     assert unfolded.count("subgraph") == unfolded.count("  end") == 4
     assert '"theme": "dark"' in unfolded
 
@@ -198,7 +198,7 @@ flowchart TB
 def test_the_picture_in_the_docs_is_what_the_command_draws():
     shapes = api.infer_shapes(CONFIGS / "digits_residual.yaml")
     shown = CONFIGS.parent / "docs" / "residual.svg"
-    assert shown.read_bytes() == plot(shapes, ".svg", title="digits-residual", unfold=True)
+    assert shown.read_bytes() == render_plot(shapes, ".svg", title="digits-residual", unfold=True)
 
 
 def test_the_command_draws_without_a_framework(tmp_path):

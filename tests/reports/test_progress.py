@@ -5,8 +5,8 @@ from rich.console import Console
 
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.reports.formatting import metrics, number
-from layercli.reports.progress import Progress, Quiet, Silent
+from layercli.reports.formatting import format_metrics, format_number
+from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
 
 RECORD = {"epoch": 1, "loss": 0.5, "val_loss": 12345.6, "seconds": 1.25, "examples_per_second": 1439.6}
 
@@ -24,21 +24,21 @@ def plain():
     (5e-4, "5.000e-04"), (-2.0, "-2.0000"), (float("nan"), "nan"), ([0.5, 1.0], "[0.5000, 1.0000]"),
 ])  # fmt: skip
 def test_metrics_show_the_digits_that_matter(value, shown):
-    assert number(value) == shown
+    assert format_number(value) == shown
 
 
 def test_metrics_stand_side_by_side():
-    assert metrics({"loss": 0.1234, "accuracy": 1.0}) == "loss 0.1234  accuracy 1.0000"
+    assert format_metrics({"loss": 0.1234, "accuracy": 1.0}) == "loss 0.1234  accuracy 1.0000"
 
 
 def test_epochs_are_rows_under_one_head_with_columns_in_line():
     console = plain()
-    progress = Progress(console, live=False)
-    progress.begin((1437, 180, 0), section())
+    progress = TrainingProgress(console, live=False)
+    progress.start_training((1437, 180, 0), section())
     with progress:
-        progress.step(1, 1, {"loss": 1.0})
-        progress.epoch(RECORD)
-        progress.epoch(RECORD | {"epoch": 2, "loss": 0.25})
+        progress.finish_step(1, 1, {"loss": 1.0})
+        progress.finish_epoch(RECORD)
+        progress.finish_epoch(RECORD | {"epoch": 2, "loss": 0.25})
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "1,437 examples to train on, 180 to validate, 0 to test; 45 steps an epoch."
     assert [line.split() for line in lines[1:]] == [
@@ -58,10 +58,10 @@ def terminal(width=80, height=30):
 
 def test_a_terminal_sees_the_running_epoch_and_it_is_gone_at_the_end():
     console = terminal()
-    progress = Progress(console, live=True)
-    progress.begin((64, 0, 0), section())
+    progress = TrainingProgress(console, live=True)
+    progress.start_training((64, 0, 0), section())
     with progress:
-        progress.step(2, 1, {"loss": 1.0})
+        progress.finish_step(2, 1, {"loss": 1.0})
         progress._live.refresh()
         assert "epoch 2/2" in console.file.getvalue()
         assert "1/2 steps" in console.file.getvalue()
@@ -71,9 +71,9 @@ def test_a_terminal_sees_the_running_epoch_and_it_is_gone_at_the_end():
 
 def test_the_terminal_is_as_before_when_a_person_interrupts():
     console = terminal()
-    progress = Progress(console, live=True)
-    progress.begin((64, 0, 0), section())
-    progress.step(1, 1, {"loss": 1.0})
+    progress = TrainingProgress(console, live=True)
+    progress.start_training((64, 0, 0), section())
+    progress.finish_step(1, 1, {"loss": 1.0})
     with pytest.raises(KeyboardInterrupt), progress:
         raise KeyboardInterrupt
     assert console.file.getvalue().rfind("\x1b[?25h") > console.file.getvalue().rfind("\x1b[?25l") >= 0
@@ -85,9 +85,9 @@ def test_the_terminal_is_as_before_when_a_person_interrupts():
 ])  # fmt: skip
 def test_rows_on_a_terminal_fit_it(width, kept):
     console = terminal(width)
-    progress = Progress(console, live=True)
-    progress.begin((64, 8, 0), section())
-    progress.epoch({"epoch": 1, "loss": 1.0, "mae": 1.0, "val_loss": 2.0, "val_mae": 1.0, "seconds": 1.0,
+    progress = TrainingProgress(console, live=True)
+    progress.start_training((64, 8, 0), section())
+    progress.finish_epoch({"epoch": 1, "loss": 1.0, "mae": 1.0, "val_loss": 2.0, "val_mae": 1.0, "seconds": 1.0,
                     "examples_per_second": 64.0})  # fmt: skip
     lines = console.file.getvalue().splitlines()[1:]
     assert lines[0].split() == kept
@@ -96,18 +96,18 @@ def test_rows_on_a_terminal_fit_it(width, kept):
 
 def test_quiet_tells_of_warnings_alone():
     console = plain()
-    with Quiet(console) as progress:
-        progress.say("text")
-        progress.begin((64, 8, 0), section())
-        progress.epoch(RECORD)
-        progress.warn(Problem(code="constant-column", message="All same.", severity="warning"))
+    with QuietProgress(console) as progress:
+        progress.print_message("text")
+        progress.start_training((64, 8, 0), section())
+        progress.finish_epoch(RECORD)
+        progress.print_warning(Problem(code="constant-column", message="All same.", severity="warning"))
     assert console.file.getvalue() == "warning: All same. [constant-column]\n"
 
 
 def test_silent_says_nothing(capsys):
-    with Silent() as progress:
-        progress.say("text")
-        progress.begin((1, 0, 0), section())
-        progress.step(1, 1, {})
-        progress.epoch(RECORD)
+    with SilentProgress() as progress:
+        progress.print_message("text")
+        progress.start_training((1, 0, 0), section())
+        progress.finish_step(1, 1, {})
+        progress.finish_epoch(RECORD)
     assert capsys.readouterr() == ("", "")

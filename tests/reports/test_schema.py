@@ -12,7 +12,7 @@ from layercli.check import check_config
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS
 from layercli.json_schema import config_schema
 from layercli.layers.registry import LAYERS
-from layercli.reports.catalogue import example_of
+from layercli.reports.catalogue import parse_layer_example
 from tests.running import CONFIGS, invoke
 from tests.test_language import EXAMPLES
 
@@ -30,7 +30,7 @@ def stack(*layers, **sections):
 
 def own_example(name):
     """The example of a layer; of a cell, without the layer that runs it."""
-    example = example_of(name)
+    example = parse_layer_example(name)
     return example if example["type"] == name else example["cell"]
 
 
@@ -61,7 +61,7 @@ _Loader.add_implicit_resolver(
 
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_every_layer_s_example_is_valid_and_an_unknown_argument_is_not(name):
-    assert errors(stack(example_of(name))) == []
+    assert errors(stack(parse_layer_example(name))) == []
     example = own_example(name)
     assert errors(stack(example | {"no_such_argument": 1}))
     required = [key for key, field in LAYERS.load(name).model_fields.items() if field.is_required()]
@@ -71,7 +71,7 @@ def test_every_layer_s_example_is_valid_and_an_unknown_argument_is_not(name):
 
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_every_default_of_a_layer_may_be_written_out(name):
-    written = LAYERS.parse(example_of(name)).to_plain()
+    written = LAYERS.parse(parse_layer_example(name)).to_plain()
     assert errors(stack(written)) == []
 
 

@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from layercli.reports import live_training as screens
-from layercli.reports.chart import draw
-from layercli.reports.live_training import Screen
+from layercli.reports.chart import draw_chart
+from layercli.reports.live_training import TrainingScreen
 
 
 def dots(chart):
@@ -30,30 +30,32 @@ def dots(chart):
 
 
 def test_a_line_goes_from_corner_to_corner():
-    assert dots(draw([[(1, 7.0), (8, 0.0)]], width=4, height=2)) == {(n, n) for n in range(8)}
+    assert dots(draw_chart([[(1, 7.0), (8, 0.0)]], width=4, height=2)) == {(n, n) for n in range(8)}
 
 
 def test_points_are_joined_and_the_scale_is_that_of_the_values():
-    chart = draw([[(1, 2.0), (2, 2.0), (3, 4.0)]], width=4, height=1)
+    chart = draw_chart([[(1, 2.0), (2, 2.0), (3, 4.0)]], width=4, height=1)
     assert (chart.low, chart.high) == (2.0, 4.0)
     assert {(0, 3), (4, 3), (7, 0)} <= dots(chart)
     assert {x for x, _ in dots(chart)} == set(range(8))
 
 
 def test_a_wide_range_of_positive_values_is_logarithmic():
-    assert (2, 3) in dots(draw([[(0, 100.0), (1, 1.0), (2, 0.01)]], width=2, height=2))
-    assert (2, 3) not in dots(draw([[(0, 100.0), (1, 1.0), (2, -0.01)]], width=2, height=2))
+    assert (2, 3) in dots(draw_chart([[(0, 100.0), (1, 1.0), (2, 0.01)]], width=2, height=2))
+    assert (2, 3) not in dots(draw_chart([[(0, 100.0), (1, 1.0), (2, -0.01)]], width=2, height=2))
 
 
 def test_curves_have_owners_and_what_is_not_finite_is_left_out():
-    chart = draw([[(1, 0.0), (2, 0.0)], [(1, float("nan")), (2, 1.0), (3, float("inf"))]], width=3, height=2)
+    chart = draw_chart(
+        [[(1, 0.0), (2, 0.0)], [(1, float("nan")), (2, 1.0), (3, float("inf"))]], width=3, height=2
+    )
     assert {owner for row in chart.rows for _, owner in row} == {0, 1, None}
-    assert draw([[(1, float("nan"))], []], width=3, height=2) is None
+    assert draw_chart([[(1, float("nan"))], []], width=3, height=2) is None
 
 
 @pytest.mark.parametrize("values", [[5.0], [5.0, 5.0], [0.0, 0.0, 0.0], [-1e300, 1e300], [1e-320, 1.0]])
 def test_few_equal_and_extreme_values_are_drawn(values):
-    assert dots(draw([list(enumerate(values))], width=5, height=3))
+    assert dots(draw_chart([list(enumerate(values))], width=5, height=3))
 
 
 def shown(screen, width=80, height=30):
@@ -68,11 +70,11 @@ def shown(screen, width=80, height=30):
 @pytest.fixture
 def running(monkeypatch):
     """A training of 10 epochs of 4 steps of 8 examples, a second a step, in its third epoch."""
-    screen, clock = Screen(epochs=10, steps=4, batch_size=8), [0.0]
+    screen, clock = TrainingScreen(epochs=10, steps=4, batch_size=8), [0.0]
     monkeypatch.setattr(screens.time, "monotonic", lambda: clock[0])
     for epoch in (1, 2):
         for step in (1, 2, 3, 4):
-            screen.step(epoch, step, {"loss": 2.0 / epoch, "accuracy": 0.5})
+            screen.finish_step(epoch, step, {"loss": 2.0 / epoch, "accuracy": 0.5})
             clock[0] += 1
         record = {
             "epoch": epoch,
@@ -81,11 +83,11 @@ def running(monkeypatch):
             "val_loss": 3.0 / epoch,
             "val_accuracy": 0.4,
         }
-        screen.epoch(
+        screen.finish_epoch(
             record | {"seconds": 4.0, "examples_per_second": 8.0},
             {"monitor": "val_loss", "epoch": epoch, **record},
         )
-    screen.step(3, 2, {"loss": 0.75, "accuracy": 0.625})
+    screen.finish_step(3, 2, {"loss": 0.75, "accuracy": 0.625})
     clock[0] += 1
     return screen
 
@@ -115,23 +117,23 @@ def test_a_small_screen_has_no_charts_and_a_narrow_one_has_one(running):
 
 
 def test_the_first_epoch_is_drawn_while_it_runs():
-    screen = Screen(epochs=1, steps=100, batch_size=8)
+    screen = TrainingScreen(epochs=1, steps=100, batch_size=8)
     assert shown(screen)[0].startswith("epoch 1/1")
     for step in range(1, 50):
-        screen.step(1, step, {"loss": 1 / step})
+        screen.finish_step(1, step, {"loss": 1 / step})
     assert shown(screen)[0].split() == ["loss", "training"]
 
 
 def test_a_long_training_keeps_a_bounded_number_of_points():
-    screen = Screen(epochs=10_000, steps=1, batch_size=8)
+    screen = TrainingScreen(epochs=10_000, steps=1, batch_size=8)
     for epoch in range(1, 10_001):
-        screen.epoch({"epoch": epoch, "loss": 1.0, "seconds": 1.0, "examples_per_second": 1.0}, {})
+        screen.finish_epoch({"epoch": epoch, "loss": 1.0, "seconds": 1.0, "examples_per_second": 1.0}, {})
     curve = screen._curves["loss"]
     assert 1000 <= len(curve) <= 2000
     assert (curve[0][0], curve[-1][0]) == (1, 10_000)
 
 
 def test_names_cannot_act_on_the_terminal():
-    screen = Screen(epochs=1, steps=1, batch_size=8)
-    screen.epoch({"epoch": 1, "\x1b[2J[red]": 1.0, "seconds": 1.0, "examples_per_second": 1.0}, {})
+    screen = TrainingScreen(epochs=1, steps=1, batch_size=8)
+    screen.finish_epoch({"epoch": 1, "\x1b[2J[red]": 1.0, "seconds": 1.0, "examples_per_second": 1.0}, {})
     assert "\x1b[2J" not in "".join(shown(screen))

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from layercli.cli import COMMANDS
-from layercli.reports.training import _NEXT, print_outcome
+from layercli.reports.training import _NEXT_COMMANDS, print_training_summary
 
 SUMMARY = {
     "run": "runs/digits/1", "epochs": 12, "seconds": 65.0, "examples_per_second": 20345.6, "parameters": 4810,
@@ -18,7 +18,7 @@ SUMMARY = {
 
 def shown(summary):
     console = Console(file=io.StringIO(), width=60, markup=False, highlight=False)
-    print_outcome(console, summary)
+    print_training_summary(console, summary)
     return console.file.getvalue().splitlines()
 
 
@@ -47,7 +47,7 @@ def test_where_no_callback_restored_the_best_epoch_the_table_is_of_the_last_one_
 
 
 def test_the_next_commands_are_commands():
-    assert {command.split()[0] for command in _NEXT} <= set(COMMANDS)
+    assert {command.split()[0] for command in _NEXT_COMMANDS} <= set(COMMANDS)
 
 
 def test_what_there_was_not_is_left_out():

@@ -3,19 +3,28 @@ import ast
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from layercli.script.python_source import Call, Items, Named, Names, flat, literal, quoted, statement
+from layercli.script.python_source import (
+    Brackets,
+    CallExpression,
+    NamedValue,
+    UniqueNames,
+    quote_string,
+    render_inline,
+    render_literal,
+    render_statement,
+)
 from tests.script.running import assert_formatted
 
 WORDS = st.from_regex(r"[a-z][a-z_]{0,12}", fullmatch=True).filter(str.isidentifier).map(lambda w: f"{w}_v")
-ATOMS = WORDS | st.integers(0, 10**6).map(str) | st.text("ab c", max_size=20).map(quoted)
+ATOMS = WORDS | st.integers(0, 10**6).map(str) | st.text("ab c", max_size=20).map(quote_string)
 
 
 def nested(inner):
     arguments = st.lists(inner, max_size=5).map(tuple)
-    named = st.builds(lambda name, value: Named(f"{name}=", value), WORDS, inner)
+    named = st.builds(lambda name, value: NamedValue(f"{name}=", value), WORDS, inner)
     keyed = st.lists(named, max_size=4, unique_by=lambda each: each.name).map(tuple)
-    calls = st.builds(lambda head, bare, keys: Call(head, (*bare, *keys)), WORDS, arguments, keyed)
-    return calls | arguments.map(lambda items: Items("[", items, "]"))
+    calls = st.builds(lambda head, bare, keys: CallExpression(head, (*bare, *keys)), WORDS, arguments, keyed)
+    return calls | arguments.map(lambda items: Brackets("[", items, "]"))
 
 
 EXPRESSIONS = st.recursive(ATOMS, nested, max_leaves=25)
@@ -24,36 +33,40 @@ EXPRESSIONS = st.recursive(ATOMS, nested, max_leaves=25)
 @settings(max_examples=8, phases=[Phase.generate])
 @given(st.lists(EXPRESSIONS, min_size=20, max_size=20))
 def test_statements_are_laid_out_as_a_formatter_would(values):
-    lines = [line for value in values for line in statement(value, "", before="x = ")]
+    lines = [line for value in values for line in render_statement(value, "", before="x = ")]
     if all(len(line) <= 88 for line in lines):
         assert_formatted("\n".join(lines) + "\n")
     for value in values:
-        text = "\n".join(statement(value, "", before="x = "))
-        assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(f"x = {flat(value)}"))
+        text = "\n".join(render_statement(value, "", before="x = "))
+        assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(f"x = {render_inline(value)}"))
 
 
 def test_a_layer_that_is_called_is_broken_where_a_formatter_breaks_it():
     for length in range(20, 60):
-        name = quoted("n" * length)
-        call = Call("layers.Conv2D", ("filters", Named("kernel_size=", "3"), Named("name=", name)), ("x",))
-        both = Call("layers.Add", (), (Items("[", (f"a{'b' * length}", f"c{'d' * length}"), "]"),))
-        lines = [*statement(call, "", before="x = "), *statement(both, "", before="x = ")]
+        name = quote_string("n" * length)
+        call = CallExpression(
+            "layers.Conv2D", ("filters", NamedValue("kernel_size=", "3"), NamedValue("name=", name)), ("x",)
+        )
+        both = CallExpression(
+            "layers.Add", (), (Brackets("[", (f"a{'b' * length}", f"c{'d' * length}"), "]"),)
+        )
+        lines = [*render_statement(call, "", before="x = "), *render_statement(both, "", before="x = ")]
         assert_formatted("\n".join(lines) + "\n")
 
 
 @given(st.text())
 def test_a_text_reads_back_as_it_was(text):
-    assert ast.literal_eval(quoted(text)) == text
+    assert ast.literal_eval(quote_string(text)) == text
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
                     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner)))  # fmt: skip
 def test_a_value_reads_back_as_it_was(value):
-    assert ast.literal_eval(flat(literal(value))) == value
+    assert ast.literal_eval(render_inline(render_literal(value))) == value
 
 
 def test_names_are_identifiers_that_nothing_else_has():
-    names = Names(["taken"])
+    names = UniqueNames(["taken"])
     made = [
         names.new(wish) for wish in ("taken", "conv2d", "conv2d", "3x", "class", "a-b.c", "", "layers", "Ä")
     ]

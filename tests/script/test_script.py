@@ -17,8 +17,8 @@ from layercli.engine.custom_layers import load_layer_class
 from layercli.engine.training.compile import compile_model
 from layercli.formats.registry import make_data_script
 from layercli.script.facts import ScriptFacts, ScriptTarget
-from layercli.script.keras_calls import BY_NAME, by_name
-from layercli.script.python_source import flat
+from layercli.script.keras_calls import SNAKE_CASE_CLASSES, name_or_call
+from layercli.script.python_source import render_inline
 from layercli.script.write_script import find_inexpressible
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.script_facts import collect_script_facts
@@ -513,7 +513,7 @@ def test_an_optimizer_is_written_with_its_schedule_accumulation_and_averages(nam
              "execution": {"jit_compile": False}}  # fmt: skip
     valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]}, train=train)
     assert problems_of(valid, collect_script_facts(valid)[0]) == []
-    made, theirs = eval(flat(by_name(valid.config.train.optimizer))), api.build(valid)
+    made, theirs = eval(render_inline(name_or_call(valid.config.train.optimizer))), api.build(valid)
     compile_model(theirs, valid.config.train)
     assert made.get_config() == theirs.optimizer.get_config() | {"name": made.name}
 
@@ -568,14 +568,14 @@ def test_what_a_script_cannot_say_is_told_at_its_place(tmp_path):
     ] == [("not-expressible", "model.layers[0]")]
 
 
-@pytest.mark.parametrize("name", sorted(BY_NAME))
+@pytest.mark.parametrize("name", sorted(SNAKE_CASE_CLASSES))
 def test_what_is_written_as_a_name_is_that_class_in_keras(name):
     homes = [(OPTIMIZERS, keras.optimizers), (LOSSES, keras.losses), (METRICS, keras.metrics)]
     for catalogue, home in homes:
         if name not in catalogue.modules:
             continue
         component = catalogue.load(name).model_validate({})
-        found = home.get(eval(by_name(component)))
+        found = home.get(eval(name_or_call(component)))
         same = getattr(home, name)
         if isinstance(found, same):
             continue

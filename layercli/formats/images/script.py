@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from layercli.formats.images.config import IMAGE_SUFFIXES, PILLOW_MODES, Images
 from layercli.script.data_script import INDENT, DataScript
-from layercli.script.python_source import quoted
+from layercli.script.python_source import quote_string
 from layercli.source.nodes import KeyPath
 
 
@@ -35,7 +35,7 @@ class Script(DataScript[Images]):
         return [
             "def load_data():",
             f'{INDENT}"""Read images; their labels number the folders in the order of their names."""',
-            f"{INDENT}suffixes = ({', '.join(map(quoted, IMAGE_SUFFIXES))})",
+            f"{INDENT}suffixes = ({', '.join(map(quote_string, IMAGE_SUFFIXES))})",
             f'{INDENT}found = sorted(DATA.glob("[!.]*/[!.]*"))',
             f"{INDENT}paths = [path for path in found if path.suffix.lower() in suffixes]",
             f"{INDENT}names = sorted({{path.parent.name for path in paths}})",

@@ -10,7 +10,7 @@ from typing import ClassVar
 from layercli.formats.npy.config import Npy
 from layercli.script.array_code import ARRAY_KEYS, write_arrays
 from layercli.script.data_script import INDENT, DataScript
-from layercli.script.python_source import quoted
+from layercli.script.python_source import quote_string
 
 
 class Script(DataScript[Npy]):
@@ -25,7 +25,7 @@ class Script(DataScript[Npy]):
         folder = _find_common_folder(self.data)
 
         def write_read(name: str) -> str:
-            return f"np.load(DATA / {quoted(Path(relpath(name, folder)).as_posix())})"
+            return f"np.load(DATA / {quote_string(Path(relpath(name, folder)).as_posix())})"
 
         return [
             "def load_data():",

@@ -7,7 +7,7 @@ from typing import ClassVar
 from layercli.formats.npz.config import Npz
 from layercli.script.array_code import ARRAY_KEYS, write_arrays
 from layercli.script.data_script import INDENT, DataScript
-from layercli.script.python_source import quoted
+from layercli.script.python_source import quote_string
 
 
 class Script(DataScript[Npz]):
@@ -20,5 +20,5 @@ class Script(DataScript[Npz]):
             "def load_data():",
             f'{INDENT}"""Read the arrays of a file that numpy.savez wrote."""',
             f"{INDENT}with np.load(DATA) as arrays:",
-            *write_arrays(self.data, self.facts, lambda name: f"arrays[{quoted(name)}]", 2 * INDENT),
+            *write_arrays(self.data, self.facts, lambda name: f"arrays[{quote_string(name)}]", 2 * INDENT),
         ]

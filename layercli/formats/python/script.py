@@ -8,8 +8,8 @@ from typing import ClassVar
 from layercli.formats.python.config import Python
 from layercli.script.array_code import write_label_encoding
 from layercli.script.data_script import INDENT, DataScript
-from layercli.script.keras_calls import value_of
-from layercli.script.python_source import Call, Named, statement
+from layercli.script.keras_calls import value_expression
+from layercli.script.python_source import CallExpression, NamedValue, render_statement
 
 
 class Script(DataScript[Python]):
@@ -26,16 +26,18 @@ class Script(DataScript[Python]):
 
     def write_load_data(self) -> list[str]:
         data, facts = self.data, self.facts
-        arguments = tuple(Named(f"{name}=", value_of(value)) for name, value in data.parameters.items())
+        arguments = tuple(
+            NamedValue(f"{name}=", value_expression(value)) for name, value in data.parameters.items()
+        )
         mappings = {"x": bool(facts.input_names), "y": None not in facts.targets}
         returned = [
             name if mappings.get(name, False) else f"np.asarray({name})" for name in facts.array_names
         ]
-        call = Call(data.function_name, arguments)
+        call = CallExpression(data.function_name, arguments)
         return [
             "def load_data():",
             f'{INDENT}"""Call the function {data.function_name}."""',
-            *statement(call, INDENT, before=f"{', '.join(facts.array_names)} = "),
+            *render_statement(call, INDENT, before=f"{', '.join(facts.array_names)} = "),
             *(INDENT + line for line in write_label_encoding(facts)),
             f"{INDENT}return {', '.join(returned)}",
         ]
