@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from layercli.config.data.section import SplitConfig
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import quote_string
+from layercli.script.python_source import LINE_WIDTH, quote_string
 
 
 def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> list[str]:

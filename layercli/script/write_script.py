@@ -20,6 +20,7 @@ from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
 from layercli.script.model_code import custom_layer_imports, model_lines
 from layercli.script.python_source import (
+    LINE_WIDTH,
     Brackets,
     CallExpression,
     Expression,
