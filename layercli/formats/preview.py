@@ -47,7 +47,7 @@ class TablePreview:
     has_header: bool
     separator: str
     is_complete: bool
-    """Whether these are all rows."""
+    """True if these are all rows."""
 
 
 @dataclass(frozen=True, slots=True)

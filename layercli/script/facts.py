@@ -15,9 +15,9 @@ class ScriptTarget:
     """The facts of one target."""
 
     is_labels: bool
-    """Whether it is a class for each example."""
+    """True if it is a class for each example."""
     has_text_labels: bool = False
-    """Whether the classes are texts in the data."""
+    """True if the classes are texts in the data."""
     class_names: tuple[str, ...] = ()
     """The classes' names, if they are texts."""
     one_hot_units: int | None = None
@@ -33,9 +33,9 @@ class ScriptFacts:
     input_names: tuple[str, ...] = ()
     """The names of the inputs, if there are several arrays of them."""
     has_weights: bool = False
-    """Whether each example has a weight."""
+    """True if each example has a weight."""
     has_float_inputs: bool = False
-    """Whether an input is saved as floating-point numbers."""
+    """True if an input is saved as floating-point numbers."""
 
     @property
     def first_target(self) -> ScriptTarget:

@@ -35,7 +35,7 @@ class TableScript(DataScript[T]):
 
     @property
     def reads_several_files(self) -> bool:
-        """Whether the table is concatenated from several files."""
+        """True if the table is concatenated from several files."""
         return len(self.data.path) > 1 or has_magic(self.data.path[0])
 
     @property

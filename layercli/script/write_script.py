@@ -33,7 +33,7 @@ from layercli.script.split_code import write_split
 from layercli.source.nodes import KeyPath
 
 _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight", "metrics", "callbacks"}
-"""Keys of ``train`` that the script writes in a place of their own."""
+"""Keys of ``train`` with code for each of them."""
 _COMPILE_KEYS: Final = {"loss_weights", "weighted_metrics"}
 """Keys of ``train`` that are arguments of ``compile``."""
 _LAYERCLI_KEYS: Final = {"execution", "checkpoints", "progress"}
@@ -72,7 +72,7 @@ def find_inexpressible(
     if valid.config.train is not None and not _can_write_class_weight(valid.config.train, facts):
         paths.append(("train", "class_weight"))
     message = "A Python script cannot express this setting."
-    hint = "Remove it, or export the trained model in another format."
+    hint = "Remove it, or export the trained model in a different format."
     return [valid.make_problem(path, "not-expressible", message, hint) for path in paths]
 
 

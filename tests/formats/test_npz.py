@@ -31,8 +31,9 @@ def test_missing_array_or_different_length_is_reported(place):
     data = save(place, x=X, y=Y, short=X[:5])
     assert refusal(**data, features="xx") == (("data", "features"), 'The file contains no array "xx".')
     assert refusal(**data, inputs={"a": "x", "b": "short"}) == (
-        ("data", "inputs", "b"), "`short` has 5 examples, but `y` has 6.",
-    )  # fmt: skip
+        ("data", "inputs", "b"),
+        "`short` has 5 examples, but `y` has 6.",
+    )
 
 
 def test_objects_are_never_unpickled(place):
@@ -116,17 +117,17 @@ def test_one_target_for_each_output(place):
 
 
 def test_target_names_are_checked_without_reading(place):
-    def told(target):
+    def problems_of(target):
         data = {"type": "npz", "path": "d.npz", "features": "x", "target": target}
         (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
         return [(found.message, found.hint) for found in check_config("c.yaml").problems]
 
-    assert told({"kind": "k", "size": "s"}) == []
-    assert told({"kind": "k", "sizes": "s"}) == [
+    assert problems_of({"kind": "k", "size": "s"}) == []
+    assert problems_of({"kind": "k", "sizes": "s"}) == [
         ("The data has no target for the model's output `size`.", "Add it: `target: {size: ...}`."),
         ("The data has a target for `sizes`, which is no output of the model.", "Did you mean `size`?"),
     ]
-    assert told("k") == [
+    assert problems_of("k") == [
         (
             "The model has 2 outputs, but the data has one target.",
             "Give each its own: `target: {kind: ..., size: ...}`.",
@@ -136,14 +137,28 @@ def test_target_names_are_checked_without_reading(place):
 
 def test_each_target_is_checked_against_its_output(place):
     data = save(place, x=X, k=Y + 1, s=X[:, :1]) | {
-        "features": "x", "target": {"kind": "k", "size": "s"}, "split": {"test": 2},
-    }  # fmt: skip
+        "features": "x",
+        "target": {"kind": "k", "size": "s"},
+        "split": {"test": 2},
+    }
     (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
     document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
     assert [(found["code"], found["message"], found["path"]) for found in document["problems"]] == [
-        ("bad-label", "Row 3 has the label 3, but the output has 3 units; so have 2 rows in all.", "data.target.kind"),
-        ("wrong-units", "The data has 4 classes, but the model's output has 3 units.", "model.layers[1].units"),
-        ("target-mismatch", "The model's output is (None, 2), but the target is (None, 1).", "model.layers[2]"),
-    ]  # fmt: skip
+        (
+            "bad-label",
+            "Row 3 has the label 3, but the output has 3 units; so have 2 rows in all.",
+            "data.target.kind",
+        ),
+        (
+            "wrong-units",
+            "The data has 4 classes, but the model's output has 3 units.",
+            "model.layers[1].units",
+        ),
+        (
+            "target-mismatch",
+            "The model's output is (None, 2), but the target is (None, 1).",
+            "model.layers[2]",
+        ),
+    ]
     assert {row["target"] for row in document["classes"]} == {"kind"}
     assert [row["name"] for row in document["targets"]] == ["kind", "size"]

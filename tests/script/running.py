@@ -1,4 +1,4 @@
-"""Scripts made of configs, and what they define, run in this process."""
+"""Helpers that write scripts of configs and run them in this process."""
 
 import subprocess
 import sys
@@ -17,14 +17,14 @@ def script_of(valid: ValidConfig, facts: ScriptFacts | None = None, folder: Path
 
 
 def defined(text: str, file: Path) -> dict[str, object]:
-    """What the script defines."""
+    """Return the names that a script defines."""
     names = {"__name__": "exported", "__file__": str(file)}
     exec(compile(text, str(file), "exec"), names)
     return names
 
 
 def assert_formatted(*texts: str) -> None:
-    """ruff's formatter, with its own defaults, would leave the scripts as they are."""
+    """Check that ruff's formatter with default settings leaves the scripts unchanged."""
     for text in texts:
         command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)

@@ -91,7 +91,7 @@ class SplitConfig(StrictModel):
     test: Annotated[
         SplitSize, Field(description="Size of the test set: a fraction, or a number of examples.")
     ] = 0
-    stratify: Annotated[bool, Field(description="Whether each set has the classes in equal proportion.")] = (
+    stratify: Annotated[bool, Field(description="Keep the proportions of the classes equal in all sets.")] = (
         False
     )
 
@@ -130,13 +130,13 @@ class DataConfig(Component):
     ] = SplitConfig.model_construct()
     shuffle: Annotated[
         bool,
-        Field(description="Whether the training examples are shuffled each epoch, and the split is random."),
+        Field(description="Shuffle the training examples each epoch, and split the examples at random."),
     ] = True
 
     path_key: ClassVar[str] = "path"
     """The key that names its files; relative paths are relative to the file that contains the key."""
     has_text_labels: ClassVar[bool] = False
-    """Whether labels are assumed to be text if the data cannot be read."""
+    """True if labels are assumed to be text if the data cannot be read."""
 
     @classmethod
     def type_name(cls) -> str:

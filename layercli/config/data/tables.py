@@ -197,7 +197,7 @@ class TableConfig(DataConfig):
     stream: Annotated[
         Literal["auto", "always", "never"],
         Field(
-            description="Whether rows are read batch by batch; auto: if they would take more than a quarter of the memory."
+            description="Read rows batch by batch; auto: if they would take more than a quarter of the memory."
         ),
     ] = "auto"
 

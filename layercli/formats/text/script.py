@@ -14,7 +14,7 @@ from layercli.script.facts import ScriptFacts
 
 
 class Script(DataScript[Text]):
-    """The code of one section of type text whose path is a folder; a table has the code of its own type."""
+    """The code of one section of type text whose path is a folder; for a table, ``create`` returns the code of its type."""
 
     expressible_keys: ClassVar[frozenset[str]] = frozenset({"path", "column", "target"})
 

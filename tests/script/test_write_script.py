@@ -1,4 +1,4 @@
-"""Scripts have the config's model, data and training, and look as if a person had written them."""
+"""Scripts contain the config's model, data and training in formatted code."""
 
 import shutil
 import subprocess
@@ -38,7 +38,7 @@ def problems_of(valid, facts):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """The configs, with the data that their script writes."""
+    """Return a copy of the configs with the data that their script writes."""
     place = tmp_path_factory.mktemp("place") / "configs"
     shutil.copytree(CONFIGS, place)
     subprocess.run([sys.executable, place / "make_data.py"], check=True)
@@ -46,7 +46,7 @@ def place(tmp_path_factory):
 
 
 def like(model):
-    """A model's layers in order: types, what they are wired to, and settings, without names."""
+    """Return the types and settings of a model's layers in order, without names, and their number."""
     numbers = {layer.name: index for index, layer in enumerate(model.layers)}
     described = []
     for layer in model.layers:
@@ -57,7 +57,7 @@ def like(model):
 
 
 def _plain(value):
-    """Settings without the names of layers inside, which Keras numbers through."""
+    """Return settings without the names of inner layers, which Keras numbers."""
     if isinstance(value, dict):
         return {
             key: _plain(item)
@@ -70,7 +70,7 @@ def _plain(value):
 
 
 def assert_same_model(valid, text, tmp_path, original=None):
-    """The script's model has the same layers, weights of the same shapes, and with the same weights the same outputs."""
+    """Check that the script's model has the same layers and weight shapes, and equal outputs for equal weights."""
     original = original or api.build(valid, trust=True)
     made = defined(text, tmp_path / "script.py")["build_model"]()
     assert [layer for layer in like(made)[0] if layer[0] != "InputLayer"] == like(original)[0]
@@ -100,21 +100,19 @@ def assert_same_model(valid, text, tmp_path, original=None):
         np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
 
 
-UNSAID = {
+INEXPRESSIBLE = {
     "orders_stream.yaml": ["data.missing.columns"],
     "stations_windows.yaml": ["data.windows"],
 }
-"""What of an example a script cannot say."""
+"""Example config -> the settings that a script cannot express."""
 
 
 @each_config
-def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
-    name, place, tmp_path, monkeypatch
-):
+def test_script_of_an_example_config(name, place, tmp_path, monkeypatch):
     valid = require_valid(check_config(str(place / name)))
     known = collect_script_facts(valid, trust=True)[0]
-    assert [problem.path for problem in problems_of(valid, known)] == UNSAID.get(name, [])
-    if name in UNSAID:
+    assert [problem.path for problem in problems_of(valid, known)] == INEXPRESSIBLE.get(name, [])
+    if name in INEXPRESSIBLE:
         return
     text = script_of(valid, known, tmp_path)
     monkeypatch.syspath_prepend(place)
@@ -141,7 +139,7 @@ def test_a_script_has_the_model_the_examples_and_the_training_of_its_config(
     suppress_health_check=list(HealthCheck),
 )
 @given(stacks())
-def test_a_stack_drawn_at_random_becomes_the_same_model(tmp_path, stack):
+def test_random_stack_becomes_the_same_model(tmp_path, stack):
     found = checked(document(*stack))
     assume(found.ok)
     valid = require_valid(found)
@@ -198,7 +196,7 @@ WIRED = {
             {"type": "BatchNormalization", "trainable": False},
         ],
     },
-    "names that Python knows": {
+    "names of Python keywords and variables": {
         "input": [4],
         "layers": [
             {"type": "Dense", "name": "class", "units": 3},
@@ -225,7 +223,7 @@ WIRED = {
             {"type": "Attention", "inputs": ["previous", "v"]},
         ],
     },
-    "whole numbers and half precision": {
+    "integers and half precision": {
         "input": {"shape": [6], "dtype": "int32"},
         "layers": [
             {"type": "Embedding", "input_dim": 9, "output_dim": 4},
@@ -248,7 +246,7 @@ def test_wiring_and_settings_are_kept(name, tmp_path):
 
 
 def functions(tmp_path, model, **sections):
-    """The functions of a script as text, by their names."""
+    """Return the functions of a script as text, by their names."""
     valid = model_of(tmp_path, model, **sections)
     text = script_of(valid)
     assert_formatted(text)
@@ -257,7 +255,7 @@ def functions(tmp_path, model, **sections):
     return {part.split("(")[0].removeprefix("def "): part for part in parts if part.startswith("def ")}
 
 
-def test_a_block_that_is_used_several_times_is_a_function_and_repeats_are_loops(tmp_path):
+def test_reused_block_is_a_function_and_repeats_are_loops(tmp_path):
     blocks = {
         "unit": {
             "params": ["width", "rate"],
@@ -292,7 +290,7 @@ def test_a_block_that_is_used_several_times_is_a_function_and_repeats_are_loops(
     )
 
 
-def test_a_plain_stack_is_a_sequential_with_what_is_no_default(tmp_path):
+def test_stack_is_sequential_without_default_arguments(tmp_path):
     layers = [
         {"type": "Conv2D", "filters": 8, "kernel_size": [3, 5], "strides": [1, 1], "padding": "same"},
         {"type": "MaxPooling2D", "pool_size": 2},
@@ -319,11 +317,11 @@ def test_a_plain_stack_is_a_sequential_with_what_is_no_default(tmp_path):
 
 
 def assert_same_parts(valid, folder, monkeypatch):
-    """The script, formatted, gives the examples of the config in the same parts; the parts, what it defines, its text."""
-    told, _, warnings = collect_script_facts(valid, trust=True)
+    """Check that the script splits the examples as layercli; return the splits, the script's names and its text."""
+    facts, _, warnings = collect_script_facts(valid, trust=True)
     assert not warnings
-    assert problems_of(valid, told) == []
-    text = script_of(valid, told, folder)
+    assert problems_of(valid, facts) == []
+    text = script_of(valid, facts, folder)
     assert_formatted(text)
     monkeypatch.syspath_prepend(folder)
     names = defined(text, folder / "script.py")
@@ -349,7 +347,7 @@ TWO = {
 
 @pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
 @pytest.mark.parametrize("kind", ["npz", "npy"])
-def test_several_targets_are_read_and_divided_alike_and_trained_on(kind, loss, tmp_path, monkeypatch):
+def test_several_targets_are_split_alike_and_trained(kind, loss, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     arrays = {"a": rng.random((60, 3)), "b": rng.random((60, 2)), "s": rng.random((60, 1)),
               "y": np.array(["red", "green", "blue"])[rng.integers(0, 3, 60)]}  # fmt: skip
@@ -369,7 +367,7 @@ def test_several_targets_are_read_and_divided_alike_and_trained_on(kind, loss, t
     names["main"]()
 
 
-def test_weights_of_examples_are_read_and_trained_with(tmp_path, monkeypatch):
+def test_example_weights_are_read_and_used(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     lines = [
         f"{a:.3f},{b:.3f},{w:.2f},{'ab'[c]}"
@@ -392,7 +390,7 @@ def test_weights_of_examples_are_read_and_trained_with(tmp_path, monkeypatch):
     assert [problem.path for problem in found] == ["train.class_weight"]
 
 
-def test_texts_of_a_table_are_read_alike_with_what_is_missing(tmp_path, monkeypatch):
+def test_table_texts_with_missing_values(tmp_path, monkeypatch):
     rows = ['"one\ntwo",,1,x', "NULL,c,2,y", "?,d,,x", "e,f,4,y"]
     (tmp_path / "d.csv").write_text("\n".join(["left,right,size,kind", *(rows * 5)]))
     data = {"type": "csv", "path": "d.csv", "target": "kind", "inputs": {"words": ["left", "right"], "n": "size"},
@@ -408,8 +406,8 @@ def test_texts_of_a_table_are_read_alike_with_what_is_missing(tmp_path, monkeypa
         ],
     }
     valid = model_of(tmp_path, model, data=data, train={"loss": "binary_crossentropy"})
-    told = collect_script_facts(valid)[0]
-    text = script_of(valid, told, tmp_path)
+    facts = collect_script_facts(valid)[0]
+    text = script_of(valid, facts, tmp_path)
     assert_formatted(text)
     names = defined(text, tmp_path / "script.py")
     x, _ = names["load_data"]()
@@ -418,7 +416,7 @@ def test_texts_of_a_table_are_read_alike_with_what_is_missing(tmp_path, monkeypa
     names["main"]()
 
 
-def test_folders_without_files_and_files_of_other_kinds_are_passed_over(tmp_path, monkeypatch):
+def test_empty_folders_and_other_files_are_skipped(tmp_path, monkeypatch):
     from PIL import Image
 
     for folder, names in {
@@ -438,7 +436,7 @@ def test_folders_without_files_and_files_of_other_kinds_are_passed_over(tmp_path
     assert sorted(parts.train.y.tolist()) == [0, 1]
 
 
-def test_more_examples_than_a_script_divides_alike_are_told(tmp_path):
+def test_warning_if_the_split_differs_from_layercli(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.zeros(65_537, "float32"))
     data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y", "split": {"test": 0.1}}
     model = {"input": [1], "layers": [{"type": "Dense", "units": 1}]}
@@ -447,19 +445,15 @@ def test_more_examples_than_a_script_divides_alike_are_told(tmp_path):
         assert [problem.code for problem in collect_script_facts(valid)[2]] == codes
 
 
-def test_files_of_images_are_those_that_the_reader_takes():
-    pass
-
-
 @pytest.fixture
 def _float32():
-    """Keras's default policy, before and after."""
+    """Restore Keras's default dtype policy."""
     yield
     keras.config.set_dtype_policy("float32")
 
 
 @pytest.mark.usefixtures("_float32")
-def test_a_policy_and_frozen_layers_are_written(tmp_path):
+def test_dtype_policy_and_frozen_layers(tmp_path):
     layers = [
         {"type": "Dense", "name": "base", "units": 4},
         {"type": "BatchNormalization", "name": "norm"},
@@ -487,14 +481,14 @@ def test_a_policy_and_frozen_layers_are_written(tmp_path):
         ({"data": {"type": "parquet", "path": "x.parquet", "target": "y", "types": {"a": "text"}}}, "data.types"),
     ],
 )  # fmt: skip
-def test_what_has_no_words_in_keras_is_named(section, path, tmp_path):
+def test_inexpressible_setting_is_reported(section, path, tmp_path):
     model = {"input": [3], "layers": [{"type": "Dense", "units": 2}]} | section.get("model", {})
     rest = {"data": section["data"]} if "data" in section else {}
     valid = model_of(tmp_path, model, **rest, train={"loss": "mse"} | section.get("train", {}))
     assert [problem.path for problem in problems_of(valid, collect_script_facts(valid)[0])] == [path]
 
 
-OPTIMIZERS_SAID = {
+OPTIMIZER_CONFIGS = {
     "accumulation and averages": {
         "type": "AdamW", "gradient_accumulation_steps": 4, "use_ema": True, "ema_momentum": 0.9, "global_clipnorm": 1.0,
     },
@@ -507,9 +501,9 @@ OPTIMIZERS_SAID = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS_SAID)
-def test_an_optimizer_is_written_with_its_schedule_accumulation_and_averages(name, tmp_path):
-    train = {"loss": "mse", "optimizer": OPTIMIZERS_SAID[name], "checkpoints": {"steps": 5},
+@pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
+def test_optimizer_with_schedule_accumulation_and_averages(name, tmp_path):
+    train = {"loss": "mse", "optimizer": OPTIMIZER_CONFIGS[name], "checkpoints": {"steps": 5},
              "execution": {"jit_compile": False}}  # fmt: skip
     valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]}, train=train)
     assert problems_of(valid, collect_script_facts(valid)[0]) == []
@@ -523,7 +517,7 @@ TRAINED = {"loss": "mse", "metrics": ["mae", {"type": "AUC", "curve": "PR"}, "ac
                "type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10}}}  # fmt: skip
 
 
-def test_the_training_is_compiled_as_the_config_says(tmp_path):
+def test_training_matches_the_config(tmp_path):
     data = {"type": "sklearn", "dataset": "breast_cancer", "split": {"test": 0.2}}
     valid = model_of(
         tmp_path,
@@ -559,7 +553,7 @@ def test_the_training_is_compiled_as_the_config_says(tmp_path):
     assert kept["evaluate"][1] == {"batch_size": 32}
 
 
-def test_what_a_script_cannot_say_is_told_at_its_place(tmp_path):
+def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):
     inner = {"type": "TimeDistributed", "layer": {"type": "Normalization"}}
     valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
     assert [
@@ -569,7 +563,7 @@ def test_what_a_script_cannot_say_is_told_at_its_place(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(SNAKE_CASE_CLASSES))
-def test_what_is_written_as_a_name_is_that_class_in_keras(name):
+def test_short_name_is_that_class_in_keras(name):
     homes = [(OPTIMIZERS, keras.optimizers), (LOSSES, keras.losses), (METRICS, keras.metrics)]
     for catalogue, home in homes:
         if name not in catalogue.modules:
@@ -579,7 +573,7 @@ def test_what_is_written_as_a_name_is_that_class_in_keras(name):
         same = getattr(home, name)
         if isinstance(found, same):
             continue
-        # Of losses and metrics Keras takes the function that the class wraps.
+        # For losses and metrics Keras returns the function that the class wraps.
         y, p = [[0.0, 1.0], [1.0, 0.0]], [[0.1, 0.8], [0.7, 0.3]]
         y = [1, 0] if name.startswith("Sparse") else y
         values = np.asarray(found(np.array(y), np.array(p)))
@@ -590,7 +584,7 @@ def test_what_is_written_as_a_name_is_that_class_in_keras(name):
 @pytest.mark.parametrize(
     "name", ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
 )
-def test_a_script_trains_in_a_process_of_its_own(name, place, tmp_path):
+def test_script_trains_in_a_separate_process(name, place, tmp_path):
     valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
     (tmp_path / "script.py").write_text(script_of(valid, collect_script_facts(valid)[0], tmp_path))
     command = [sys.executable, "-I", "script.py"]
