@@ -36,8 +36,8 @@ def main() -> None:
     import keras
 
     from layercli.config.data.section import DATA_TYPES
+    from layercli.data.examples import ShuffleSeed
     from layercli.data.readers.registry import load_dataset
-    from layercli.data.subset import ShuffleSeed
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -31,9 +31,9 @@ KINDS = {
 def small(tmp_path, monkeypatch):
     """Row groups and buffers of a few rows, and a cache that is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 40)
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 40)
     monkeypatch.setattr(stream, "_BUFFER_ROWS", 90)
-    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+    monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
 
 
 def write(kind, directory):
@@ -97,9 +97,9 @@ def damage_file(path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (replace_file, "t.parquet was changed or removed while it was being read."),
-        (os.unlink, "t.parquet was changed or removed while it was being read."),
-        (damage_file, "t.parquet cannot be read from row group "),
+        (replace_file, "t.parquet was modified or removed while it was being read."),
+        (os.unlink, "t.parquet was modified or removed while it was being read."),
+        (damage_file, "t.parquet from row group "),
     ],
 )
 def test_a_file_that_turns_bad_in_the_middle_of_training_is_told(spoil, message, tmp_path, monkeypatch):

@@ -49,8 +49,8 @@ def test_each_column_has_its_range_and_gaps_and_each_class_its_share():
             "warning",
             "`same` is the same in every example, so nothing can be learned from it.",
         ),
-        ("absent-class", "warning", "The training examples have none of the class `maybe`."),
-        ("absent-class", "warning", "The test examples have none of the classes `no`, `yes`."),
+        ("absent-class", "warning", "The training split has no examples of class `maybe`."),
+        ("absent-class", "warning", "The test split has no examples of classes `no`, `yes`."),
     ]
 
 
@@ -146,5 +146,5 @@ def test_text_for_an_input_of_numbers_is_told(place):
         "{type: Dense, inputs: word, units: 2}"))  # fmt: skip
     document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
     [found] = [found for found in document["problems"] if found["severity"] == "error"]
-    assert found["message"] == "`model.inputs.word` is of the dtype float32, but the data gives text."
+    assert found["message"] == "`model.inputs.word` has dtype float32, but the data contains text."
     assert found["hint"] == "Write `{shape: [1], dtype: string}`."

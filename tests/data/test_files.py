@@ -14,9 +14,10 @@ import pytest
 
 from layercli.check import check_config
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, Splits
+from layercli.data.examples import Splits
 from layercli.data.readers.registry import load_dataset
 from layercli.data.statistics import compute_statistics
+from layercli.data.types import DataError
 from tests.running import invoke
 
 MODEL = """
@@ -165,14 +166,14 @@ def test_whole_numbers_without_gaps_are_labels_unless_said_otherwise(place):
     ("text", "message"),
     [
         ("a,y\n1,0\n2\n", "t.csv cannot be read: line 3 has 1 value, but there are 2 columns."),
-        ("a,a,y\n1,2,0\n", "t.csv has two columns of the same name."),
-        ("a,b\n1,0\n", 'There is no column "y".'),
+        ("a,a,y\n1,2,0\n", "t.csv has two columns with the same name."),
+        ("a,b\n1,0\n", 'Unknown column "y".'),
         ("a,y\n1,0\n2,\n", "The target `y` is missing in t.csv, line 3."),
         (
             "a,y\nx,0\n",
-            'The column `a` is text (t.csv, line 2 has "x"); an input of several columns is of numbers.',
+            'The column `a` must contain numbers, got text (t.csv, line 2 has "x"); an input with several columns takes only numbers.',
         ),
-        ("y\n0\n", "There is no column but the target."),
+        ("y\n0\n", "The table has no input columns, only the target."),
         ("", "t.csv cannot be read: it is empty."),
     ],
 )
@@ -205,7 +206,7 @@ def test_all_that_is_wrong_with_data_is_told_before_the_first_step(place):
     y[4] = 7
     assert train(place, save(place, x=x, y=y) | {"features": "x"}) == [
         ("not-finite", "The input at [1] is missing in row 3."),
-        ("bad-label", "Row 5 has the label 7, but the output has 3 units."),
+        ("bad-label", "Labels must be below 3, because the output has 3 units; got 7 in row 5."),
         ("wrong-units", "The data has 8 classes, but the model's output has 3 units."),
     ]
     assert not (place / "run").exists()
@@ -289,9 +290,9 @@ def test_parquet_that_cannot_be_used_says_why(place):
     )
     data = parquet(place, when=[datetime.date(2020, 1, 1)] * 2, y=[0, 1])
     assert refusal(**data)[1].startswith(
-        'The column `when` is of the type date32[day], neither number nor text (t.parquet, which has "2020-01-01")'
+        'The column `when` must contain numbers or text, got date32[day] (t.parquet, which has "2020-01-01")'
     )
-    assert "this machine has 100 of memory" in refusal(memory=100, **data, stream="never")[1]
+    assert "this machine has 100 bytes of memory" in refusal(memory=100, **data, stream="never")[1]
 
 
 def image(path, size=(6, 4), mode="L", value=7):
@@ -472,7 +473,7 @@ def test_each_output_has_a_target_of_its_own(place):
     data = save(place, x=X, k=words, s=X) | {"features": "x", "target": {"kind": "k", "size": "s"}}
     examples = load_dataset(DATA_TYPES.parse(data))
     assert examples.y["kind"].tolist() == [2, 1, 1, 0, 2, 0]
-    assert examples.names_of("kind") == ("date", "fig", "plum")
+    assert examples.class_names_of("kind") == ("date", "fig", "plum")
     facts = examples.facts()
     assert (facts.target_of("kind").classes, facts.target_of("size").shape, facts.target_of("other")) == (
         3,
@@ -514,7 +515,7 @@ def test_each_target_is_held_against_its_own_output(place):
     (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
     document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
     assert [(found["code"], found["message"], found["path"]) for found in document["problems"]] == [
-        ("bad-label", "Row 3 has the label 3, but the output has 3 units; so have 2 rows in all.", "data.target.kind"),
+        ("bad-label", "Labels must be below 3, because the output has 3 units; got 3 in row 3 (2 rows affected).", "data.target.kind"),
         ("wrong-units", "The data has 4 classes, but the model's output has 3 units.", "model.layers[1].units"),
         ("target-mismatch", "The model's output is (None, 2), but the target is (None, 1).", "model.layers[2]"),
     ]  # fmt: skip

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers.registry import load_dataset, load_new_dataset
+from layercli.data.types import DataError
 from tests.data.test_files import image
 from tests.running import invoke
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.examples import DataError
 from layercli.data.lazy import LazyDataset
 from layercli.data.readers.registry import load_dataset
+from layercli.data.types import DataError
 from tests.running import invoke
 
 CODE = """
@@ -52,7 +52,11 @@ def test_arrays_and_mappings_of_them_are_taken(place):
     assert (pair.x.shape, pair.x.dtype, pair.facts().classes) == ((9, 2), np.float32, 3)
     named = load_dataset(DATA_TYPES.parse(section(place, "named")))
     assert named.x["b"].tolist() == [["u"], ["v"]]
-    assert (named.y["k"].tolist(), named.names_of("k"), named.y["n"].shape) == ([0, 1], ("no", "yes"), (2, 1))
+    assert (named.y["k"].tolist(), named.class_names_of("k"), named.y["n"].shape) == (
+        [0, 1],
+        ("no", "yes"),
+        (2, 1),
+    )
     assert named.weights.tolist() == [1, 2]
     assert isinstance(load_dataset(DATA_TYPES.parse(section(place, "on_disk"))), LazyDataset)
 

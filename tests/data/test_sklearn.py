@@ -38,7 +38,7 @@ def test_examples_have_the_declared_shape():
 
 
 def test_a_scikit_learn_that_keeps_its_files_elsewhere_is_asked_for_them(monkeypatch):
-    monkeypatch.setattr(reader, "_TABLES", {"iris": ("moved.csv", 1)})
+    monkeypatch.setattr(reader, "_TABLE_FILES", {"iris": ("moved.csv", 1)})
     assert len(load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "iris"}))) == 150
 
 

@@ -47,7 +47,7 @@ def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_byt
 
 
 def test_many_different_values_are_not_kept(monkeypatch):
-    monkeypatch.setattr(statistics, "MOST_DIFFERENT", 100)
+    monkeypatch.setattr(statistics, "MAX_DISTINCT", 100)
     found = compute_statistics(EXAMPLES).inputs
     assert 0 not in found["n"].distinct_values
     assert found["w"].distinct_values

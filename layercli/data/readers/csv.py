@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from layercli.config.data.tables import Csv
+from layercli.data.examples import Dataset
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv_diagnostics
-from layercli.data.subset import Dataset
+from layercli.data.readers.paths import expand_paths
+from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
-from layercli.data.tables.columns import normalize_table, raise_data_error
 from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.types import raise_data_error
 from layercli.source.nodes import sanitize_text
 
 _GZIP_RATIO = 5
@@ -24,25 +26,28 @@ _MAX_GROUP_ROWS = 1 << 16
 
 
 def read_dataset(data: Csv, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
-    """All examples, in memory or read as they are needed; see ``open_rows``.
+    """All examples, in memory or read as they are needed; see ``open_table``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
     """
-    return open_table(data, _CsvFiles(data), memory, integers)
+    return open_table(data, _CsvFiles(data), expand_paths(data.path, ("data", "path")), memory, integers)
 
 
 def read_new_dataset(
     data: Csv, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
 ) -> Dataset:
-    """All examples of files that came after training: see ``Reader`` and ``open_new``.
+    """All examples of files that came after training: see ``Reader`` and ``open_new_table``.
 
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or of other values than in training.
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, targets=has_targets)
+    new_paths = expand_paths(located.path, ("data", "path"))
+    return open_new_table(
+        located, _CsvFiles, new_paths, reader_state.table_plan, memory, has_targets=has_targets
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from layercli.config.data.files import Images
-from layercli.data.examples import Array, DataError, Examples
+from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyDataset
 from layercli.data.preview import IMAGE_SUFFIXES
 from layercli.data.reader_state import ReaderState
@@ -22,7 +22,7 @@ from layercli.data.readers.arrays import MEMORY_DIVISOR
 from layercli.data.readers.class_folders import list_class_files, list_new_files
 from layercli.data.readers.images_16bit import decode_high_bit_depth, is_high_bit_depth
 from layercli.data.readers.paths import hash_content_sample
-from layercli.data.subset import Dataset
+from layercli.data.types import Array, DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from layercli.config.data.files import Npy
-from layercli.data.examples import Array
+from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers.arrays import (
@@ -17,12 +17,11 @@ from layercli.data.readers.arrays import (
     build_training_dataset,
     list_array_references,
     open_memmap,
-    raise_data_error,
     read_array_header,
     to_training_dtype,
 )
 from layercli.data.readers.paths import hash_content_sample, require_file
-from layercli.data.subset import Dataset
+from layercli.data.types import Array, raise_data_error
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 

@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 
 from layercli.config.data.files import Python
-from layercli.data.examples import Array
+from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
-from layercli.data.readers.arrays import (
-    MemmapArray,
-    NamedArray,
-    build_dataset,
-    raise_data_error,
-    to_training_dtype,
-)
-from layercli.data.subset import Dataset
+from layercli.data.readers.arrays import MemmapArray, NamedArray, build_dataset, to_training_dtype
+from layercli.data.types import Array, raise_data_error
 from layercli.data.user_code import import_user_module
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text

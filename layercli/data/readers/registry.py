@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 
 from layercli.config.data.section import DataConfig
 from layercli.config.data.tables import TableConfig
+from layercli.data.examples import Dataset
 from layercli.data.reader_state import ReaderState
-from layercli.data.readers.arrays import raise_data_error
-from layercli.data.subset import Dataset
+from layercli.data.types import raise_data_error
 
 READERS: Final = {
     "sklearn": "layercli.data.readers.sklearn",
@@ -80,7 +80,7 @@ def load_dataset(
     """
     module: Any = import_reader(data)
     extra = [integers or {}] if isinstance(data, TableConfig) else []
-    return module.read(data, memory, *extra)  # type: ignore[no-any-return]
+    return module.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
 
 
 def load_new_dataset(
@@ -97,7 +97,7 @@ def load_new_dataset(
         RefusedDataError: they cannot be read, or data of this type has no files.
     """
     module = import_reader(data)
-    if not hasattr(module, "read_new"):
+    if not hasattr(module, "read_new_dataset"):
         raise_data_error(f"{data.title()} has no files of which others could take the place.", ("data",),
                "Predict from arrays: a .npy file, or an .npz with an array for each input.")  # fmt: skip
     return module.read_new_dataset(data, paths, reader_state, memory, has_targets=has_targets)

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from layercli.config.data.section import Sklearn
-from layercli.data.examples import Array, Examples
+from layercli.data.examples import Examples
+from layercli.data.types import Array
 
 _TABLE_FILES: Final = {
     "digits": ("digits.csv.gz", 0),

@@ -11,11 +11,10 @@ from pyarrow import csv
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.config.data.tables import WindowsConfig
-from layercli.data.examples import load_examples
+from layercli.data.examples import ShuffleSeed, load_examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv as csv_reader
 from layercli.data.readers.registry import load_dataset
-from layercli.data.subset import ShuffleSeed
 from layercli.data.tables import windows as windows_module
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
@@ -25,7 +24,7 @@ from tests.data.test_files import refusal
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 7)
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 7)
 
 
 def section(tmp_path, table, *, files=1, **keys):
@@ -150,13 +149,13 @@ def test_parts_follow_one_another_in_time_and_gaps_are_filled_by_the_training_ro
 def test_windows_that_are_put_together_batch_by_batch_are_those_in_memory(tmp_path, monkeypatch, shuffle):
     data = section(tmp_path, series(3, 30), windows={"length": 4, "by": ["u"]}, target_type="numbers")
     laid_out = load_dataset(data).split(SplitConfig(test=0.3), seed=0, shuffle=True).train
-    monkeypatch.setattr(windows_module, "_MOST_BYTES", 0)
+    monkeypatch.setattr(windows_module, "_MAX_MEMORY_BYTES", 0)
     lazy = (
         load_dataset(data.with_arguments(stream="always"))
         .split(SplitConfig(test=0.3), seed=0, shuffle=True)
         .train
     )
-    assert (len(laid_out), type(lazy).__name__) == (3 * 17, "Sequences")
+    assert (len(laid_out), type(lazy).__name__) == (3 * 17, "WindowedExamples")
     for start in (0, 3):
         pairs = zip(
             *(part.batches(8, shuffle=shuffle, start=start) for part in (laid_out, lazy)), strict=True
@@ -194,7 +193,10 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text("t,y\na,1\nb,2\n")
     keys = {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"t": "t"}, "windows": {"length": 1}}
-    assert refusal(**keys, stream="always")[1] == "The input `t` is text, of which no windows are streamed."
+    assert (
+        refusal(**keys, stream="always")[1]
+        == "The input `t` contains text, but streamed windows support only numbers."
+    )
     assert load_examples(load_dataset(DATA_TYPES.parse(keys))).x["t"].tolist() == [[["a"]]]
 
 

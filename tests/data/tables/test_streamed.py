@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data import split as division
-from layercli.data.examples import DataError, load_examples
+from layercli.data import split as split_module
+from layercli.data.examples import ShuffleSeed, load_examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv as csv_reader
 from layercli.data.readers.registry import load_dataset
-from layercli.data.subset import ShuffleSeed
-from layercli.data.tables import row_groups as stored
-from layercli.data.tables import streamed as stream
+from layercli.data.tables import streamed as streamed_module
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.streamed import StreamedRows
+from layercli.data.types import DataError
 
 ROWS = 5_000
 
@@ -46,12 +46,11 @@ def place(tmp_path_factory):
     parquet.write_table(table[1800:], place / "t2.parquet", row_group_size=450)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
-        patch.setattr(csv_reader, "_MOST_ROWS", 600)
+        patch.setattr(csv_reader, "_MAX_GROUP_ROWS", 600)
         patch.setattr(csv_reader, "_BLOCK_BYTES", 20_000)
-        for module in (division, stream):
-            patch.setattr(module, "BLOCK", 1024)
-        patch.setattr("layercli.data.examples.BLOCK", 1024)
-        patch.setattr(stream, "_BUFFER_ROWS", 1500)
+        for module in (split_module, streamed_module):
+            patch.setattr(module, "BLOCK_ROWS", 1024)
+        patch.setattr(streamed_module, "_BUFFER_ROWS", 1500)
         yield place
 
 
@@ -158,11 +157,11 @@ def test_an_epoch_is_shuffled_the_same_way_for_the_same_seed_alone(place):
 def test_what_comes_before_the_first_batch_is_not_read(place, monkeypatch):
     part = streamed(place).split(SplitConfig(), seed=1, shuffle=True).train
     read_groups = []
-    table = stored.RowGroups.read_table
+    read_table = RowGroups.read_table
     monkeypatch.setattr(
-        stream.RowGroups,
-        "table",
-        lambda self, number, columns: read_groups.append(number) or table(self, number, columns),
+        RowGroups,
+        "read_table",
+        lambda self, number, columns: read_groups.append(number) or read_table(self, number, columns),
     )
     list(part.batches(100, shuffle=ShuffleSeed(1, 0), start=48))
     assert len(read_groups) <= 4  # of 11
@@ -185,7 +184,9 @@ def test_a_csv_file_is_converted_once_until_it_or_its_options_change(tmp_path, m
     made = []
     convert = csv_reader._CsvFiles._convert_to_parquet
     monkeypatch.setattr(
-        csv_reader._CsvFiles, "_convert", lambda self, *args: made.append(1) or convert(self, *args)
+        csv_reader._CsvFiles,
+        "_convert_to_parquet",
+        lambda self, *args: made.append(1) or convert(self, *args),
     )
     (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
     data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": "always"}
@@ -230,7 +231,7 @@ def test_an_entry_that_fails_leaves_nothing(tmp_path):
         Cache(tmp_path).get_entry("e.txt", make)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DataError, match="Cannot write the cache"):
         Cache(tmp_path / "file").get_entry("e.txt", make)
 
 
@@ -256,12 +257,12 @@ def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatc
         ('a,y\n"1\n",0\n2,1,3\n', {}, "t.csv cannot be read: line 4 has 3 values, but there are 2 columns."),
         ("a,y\n1,0\n2,\n", {}, "The target `y` is missing in t.csv, line 3."),
         ("a,y\n1,0\nzwei,1\n", {},
-         'The column `a` is text (t.csv, line 3 has "zwei"); an input of several columns is of numbers.'),
+         'The column `a` must contain numbers, got text (t.csv, line 3 has "zwei"); an input with several columns takes only numbers.'),
         ("a,y\n1,0\nzwei,1\n", {"types": {"a": "number"}},
          't.csv cannot be read: line 3 has "zwei" in the column `a`, which is no number.'),
-        (b"a,y\n1,0\n\xff,1\n", {}, 'The column `a` holds text that is not in UTF-8 (t.csv, line 3 has "\ufffd").'),
-        ("a,y\n1,0\n", {"weights": "z"}, 'There is no column "z".'),
-        ("a,y\n1,0\n", {"missing": {"columns": {"a": "often"}}}, 'A missing number of `a` cannot become "often".'),
+        (b"a,y\n1,0\n\xff,1\n", {}, 'The column `a` contains text that is not UTF-8 (t.csv, line 3 has "\ufffd").'),
+        ("a,y\n1,0\n", {"weights": "z"}, 'Unknown column "z".'),
+        ("a,y\n1,0\n", {"missing": {"columns": {"a": "often"}}}, '`missing` of the number column `a` must be a number, or one of refuse, median, mean, zero, drop; got "often".'),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, text, keys, message):
@@ -289,28 +290,28 @@ def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatc
     data = data.with_arguments(path=[str(tmp_path / f"n.{kind}")], stream=how)
     module = of_csv if kind == "csv" else of_parquet
     found = load_examples(
-        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=False)
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=False)
     )
     expected = [[5, np.nan, plan.fill_values["b"]], [plan.fill_values["id"], 1, 2]]
     np.testing.assert_array_equal(found.x["n"], np.array(expected, np.float32))
     assert found.x["t"].tolist() == [["7"], [""]]
-    with pytest.raises(DataError, match='There is no column "y", which'):
-        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+    with pytest.raises(DataError, match='Missing column "y"; the model'):
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=True)
     write(
         new.append_column("y", pa.array(["r", "q"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
     found = load_examples(
-        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=True)
     )
     assert (found.y.tolist(), found.class_names, found.weights.tolist()) == ([1], ("p", "q", "r"), [2])
     write(
         new.append_column("y", pa.array(["z", "z"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
-    with pytest.raises(DataError, match='The target `y` is "z", a class'):
+    with pytest.raises(DataError, match='The target `y` has the class "z", which'):
         load_examples(
-            module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+            module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=True)
         )
 
 
@@ -318,14 +319,14 @@ def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_n
     size = sum(path.stat().st_size for path in place.glob("t?.parquet"))
     assert isinstance(load_dataset(section(place, "parquet"), memory=size), StreamedRows)
     assert not isinstance(load_dataset(section(place, "parquet"), memory=100 * size), StreamedRows)
-    with pytest.raises(DataError, match="this machine has 1,000 of memory"):
+    with pytest.raises(DataError, match="this machine has 1,000 bytes of memory"):
         load_dataset(section(place, "parquet", stream="never"), memory=1000)
 
 
 def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatch):
     from layercli.data.readers import parquet as of_parquet
 
-    monkeypatch.setattr(of_parquet, "_MOST_GROUP_BYTES", 1000)
+    monkeypatch.setattr(of_parquet, "_MAX_GROUP_BYTES", 1000)
     assert_alike(load_dataset(section(place, "parquet")), streamed(place))
     assert Counter(path.suffix for path in streamed(place).row_groups.files) == {".parquet": 2}
     assert all(path.parent.name == "tables" for path in streamed(place).row_groups.files)

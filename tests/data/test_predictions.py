@@ -1,8 +1,9 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
-from layercli.data.predictions import PREDICTION_WRITERS
+from layercli.data.predictions import PREDICTION_WRITERS, escape_formula
 
 
 def test_an_npz_is_written_piece_by_piece_as_if_all_had_been_there_at_once(tmp_path):
@@ -27,3 +28,13 @@ def test_an_npz_never_holds_all_rows_in_memory(tmp_path):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 10 * 1000 * 128 * 8 < 60 * 1000 * 128 * 8
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+SUM(A1)", "-a", "@x", "\t=1", "\r=1"])
+def test_a_text_that_a_spreadsheet_would_run_gets_a_quote_before_it(text):
+    assert escape_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["plain", "a=b", "-1.5", "+3", "", -2.5, 7, None])
+def test_all_else_is_written_as_it_is(value):
+    assert escape_formula(value) is value

@@ -9,10 +9,11 @@ import yaml
 from pyarrow import csv
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, load_examples
+from layercli.data.examples import load_examples
 from layercli.data.readers import csv as csv_reader
 from layercli.data.readers.registry import load_dataset
 from layercli.data.tables import windows
+from layercli.data.types import DataError
 from tests.running import invoke
 
 ROWS = 240
@@ -22,7 +23,7 @@ ROWS = 240
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 50)
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 50)
     rng = np.random.default_rng(0)
     csv.write_csv(pa.table({
         "i": np.arange(ROWS), "a": rng.normal(size=ROWS), "kind": rng.choice(["p", "q", "r"], ROWS, p=[0.7, 0.2, 0.1]),
@@ -73,7 +74,7 @@ def test_the_parts_are_the_same_streamed_and_have_every_combination_in_proportio
 
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_sequences_have_the_targets_of_their_later_row(stream, monkeypatch):
-    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+    monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
     rows = load_examples(load_dataset(section()))
     found = load_examples(
         load_dataset(section(stream, inputs={"x": ["i", "size"]}, windows={"length": 3, "horizon": 2}))
@@ -93,7 +94,7 @@ def test_what_is_wrong_with_any_of_them_is_told_at_once(place, stream):
         (("data", "target", "one"), "The target `u` is missing in t.csv, line 2."),
         (("data", "target", "two"), "The target `v` is missing in t.csv, line 3."),
     ]
-    with pytest.raises(DataError, match='There is no column "w"'):
+    with pytest.raises(DataError, match='Unknown column "w"'):
         load_dataset(section(stream, target={"one": "u", "two": "w"}))
 
 

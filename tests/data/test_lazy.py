@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, Examples
+from layercli.data.examples import Examples, ShuffleSeed
 from layercli.data.lazy import LazyDataset
 from layercli.data.readers.registry import load_dataset
 from layercli.data.statistics import compute_statistics, count_labels
-from layercli.data.subset import ShuffleSeed
+from layercli.data.types import DataError
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(60, 4, 2))
@@ -56,7 +56,7 @@ DATA_SECTIONS = {
 
 
 def flat(examples):
-    arrays = [*examples.arrays, *examples.targets, ("weights", examples.weights)]
+    arrays = [*examples.inputs, *examples.targets, ("weights", examples.weights)]
     return {name: None if array is None else (array.dtype, array.tolist()) for name, array in arrays}
 
 
@@ -147,7 +147,7 @@ def test_arrays_that_cannot_be_used_say_why(place):
         "`short.npy` has 50 examples, but `t.npy` has 60."
     )
     assert refusal(type="npy", features="x.npy", target="t.npy", weights="n.npy") == (
-        ("data", "weights"), "The weight in row 1 is -1.",
+        ("data", "weights"), "Weights must be finite numbers of at least 0, got -1 in row 1.",
     )  # fmt: skip
 
 
@@ -158,9 +158,9 @@ def test_a_column_of_texts_is_read_with_its_target(place):
     examples = load_dataset(
         DATA_TYPES.parse({"type": "text", "path": "r.csv", "column": "review", "target": "label"})
     )
-    [(name, texts)] = examples.arrays
+    [(name, texts)] = examples.inputs
     assert (name, texts[7].tolist()) == ("input", ["text, 7"])
     assert examples.class_names == ("date", "fig", "plum")
     assert refusal(type="text", path="r.csv", column="reviews", target="label") == (
-        ("data", "column"), 'There is no column "reviews".',
+        ("data", "column"), 'Unknown column "reviews".',
     )  # fmt: skip

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layercli.data.examples import DataError, Examples, Splits
-from layercli.data.subset import ShuffleSeed
+from layercli.data.examples import Examples, ShuffleSeed, Splits
 from layercli.data.targets_and_weights import MappedSubset, apply_class_weights, encode_one_hot
+from layercli.data.types import DataError
 from tests.running import invoke
 
 LABELS = np.array([0, 1, 1, 2, 1, 1, 0, 1], dtype=np.int32)
@@ -66,8 +66,8 @@ def test_a_weight_for_no_class_is_refused_with_the_classes(parts):
     with pytest.raises(DataError) as caught:
         apply_class_weights(parts, {"rar": 2.0, "7": 1.0})
     assert [(found.message, found.hint) for found in caught.value.findings] == [
-        ('There is no class "rar".', "Did you mean `rare`?"),
-        ('There is no class "7".', "The classes are `rare`, `common`, `rarest`."),
+        ('Unknown class "rar".', "Did you mean `rare`?"),
+        ('Unknown class "7".', "The classes are `rare`, `common`, `rarest`."),
     ]
 
 

@@ -9,10 +9,11 @@ import yaml
 from pyarrow import csv, parquet
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, load_examples
+from layercli.data.examples import load_examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers.registry import load_dataset, load_new_dataset
 from layercli.data.tables import windows
+from layercli.data.types import DataError
 from tests.running import invoke
 
 IDS = [2**24 + 1, 2**31 + 1, 2**53 + 1, 7, 2**24 + 3, -(2**40) - 1, 0, 1, 2, 3]
@@ -52,7 +53,7 @@ def test_no_number_is_changed(kind, stream):
 
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
-    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+    monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
     source = load_dataset(section("csv", IDS, stream, windows={"length": 2}), integers={"id": "int64"})
     assert load_examples(source).x["id"][:, :, 0].tolist() == [IDS[first : first + 2] for first in range(8)]
     assert load_examples(source).x["a"].dtype == np.float32
@@ -62,13 +63,13 @@ def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
 @pytest.mark.parametrize(
     ("ids", "dtype", "message"),
     [
-        ([1, None, 3, None], "int64", "`id` is missing in t.csv, line 3, and in 2 rows in all;"),
-        ([1.0, 2.5, 3, 4], "int64", "`id` is no whole number in t.csv, line 3;"),
+        ([1, None, 3, None], "int64", "`id` is missing in t.csv, line 3 (2 rows affected);"),
+        ([1.0, 2.5, 3, 4], "int64", "`id` is not an integer in t.csv, line 3;"),
         ([1, 2, 2**31, 4], "int32", "`id` does not fit into int32 in t.csv, line 4;"),
         (
             [1.5, 2.0**25, 3, 4],
             "int64",
-            "`id` has a decimal point, and is too large to be exact so in t.csv, line 3;",
+            "`id` is a decimal number that is too large to be exact in t.csv, line 3;",
         ),
     ],
 )
@@ -88,7 +89,7 @@ def test_missing_numbers_become_what_the_config_says(stream):
     ):
         source = load_dataset(section("csv", [1, None, 3], stream, missing=policy), integers={"id": "int32"})
         assert load_examples(source).x["id"][:, 0].tolist() == expected
-    with pytest.raises(DataError, match="of `id` becomes"):
+    with pytest.raises(DataError, match="of `id` must be an integer"):
         load_dataset(
             section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), integers={"id": "int32"}
         )

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.config.data.section import SplitConfig
-from layercli.data.examples import Examples
-from layercli.data.subset import ShuffleSeed, compute_epoch_order
+from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 
