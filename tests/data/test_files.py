@@ -171,7 +171,8 @@ def test_whole_numbers_without_gaps_are_labels_unless_said_otherwise(place):
         ("a,y\n1,0\n2,\n", "The target `y` is missing in t.csv, line 3."),
         (
             "a,y\nx,0\n",
-            'The column `a` must contain numbers, got text (t.csv, line 2 has "x"); an input with several columns takes only numbers.',
+            'The column `a` must contain numbers, got text (t.csv, line 2 has "x"); '
+            "an input with several columns takes only numbers.",
         ),
         ("y\n0\n", "The table has no input columns, only the target."),
         ("", "t.csv cannot be read: it is empty."),
@@ -515,7 +516,11 @@ def test_each_target_is_held_against_its_own_output(place):
     (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{TWO}")
     document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
     assert [(found["code"], found["message"], found["path"]) for found in document["problems"]] == [
-        ("bad-label", "Labels must be below 3, because the output has 3 units; got 3 in row 3 (2 rows affected).", "data.target.kind"),
+        (
+            "bad-label",
+            "Labels must be below 3, because the output has 3 units; got 3 in row 3 (2 rows affected).",
+            "data.target.kind",
+        ),
         ("wrong-units", "The data has 4 classes, but the model's output has 3 units.", "model.layers[1].units"),
         ("target-mismatch", "The model's output is (None, 2), but the target is (None, 1).", "model.layers[2]"),
     ]  # fmt: skip

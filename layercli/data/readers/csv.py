@@ -11,7 +11,6 @@ from layercli.config.data.tables import Csv
 from layercli.data.examples import Dataset
 from layercli.data.reader_state import ReaderState
 from layercli.data.readers import csv_diagnostics
-from layercli.data.readers.paths import expand_paths
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.open import open_new_table, open_table
@@ -31,7 +30,7 @@ def read_dataset(data: Csv, memory: int | None, integers: Mapping[str | None, st
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
     """
-    return open_table(data, _CsvFiles(data), expand_paths(data.path, ("data", "path")), memory, integers)
+    return open_table(data, _CsvFiles(data), memory, integers)
 
 
 def read_new_dataset(
@@ -44,10 +43,7 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    new_paths = expand_paths(located.path, ("data", "path"))
-    return open_new_table(
-        located, _CsvFiles, new_paths, reader_state.table_plan, memory, has_targets=has_targets
-    )
+    return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 from layercli.config.data.tables import Parquet
 from layercli.data.examples import Dataset
 from layercli.data.reader_state import ReaderState
-from layercli.data.readers.paths import expand_paths
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.open import open_new_table, open_table
@@ -29,7 +28,7 @@ def read_dataset(data: Parquet, memory: int | None, integers: Mapping[str | None
     Raises:
         RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
     """
-    return open_table(data, _ParquetFiles(data), expand_paths(data.path, ("data", "path")), memory, integers)
+    return open_table(data, _ParquetFiles(data), memory, integers)
 
 
 def read_new_dataset(
@@ -42,10 +41,7 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    new_paths = expand_paths(located.path, ("data", "path"))
-    return open_new_table(
-        located, _ParquetFiles, new_paths, reader_state.table_plan, memory, has_targets=has_targets
-    )
+    return open_new_table(located, _ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,11 +71,9 @@ class Cache:
                     _write_entry(path, make)
             _remove_unused(self.folder)
         except OSError as error:
-            raise_data_error(
-                f"Cannot write the cache of streamed tables, {sanitize_text(str(self.folder))}: {error.strerror or error}.",
-                ("data",),
-                "Free space there, or set the environment variable XDG_CACHE_HOME to a different folder.",
-            )
+            message = f"{sanitize_text(str(self.folder))}, where tables are kept to be streamed, cannot be written: "
+            raise_data_error(f"{message}{error.strerror or error}.", ("data",),
+                   "Make room there, or name another folder by the environment variable XDG_CACHE_HOME.")  # fmt: skip
         return path
 
 
@@ -108,7 +106,7 @@ def _write_entry(path: Path, make: Callable[[Path], None]) -> None:
 
 @contextmanager
 def _hold_lock(path: Path) -> Iterator[None]:
-    """Hold a lock between processes if the system supports it; otherwise the last writer wins, which is also correct."""
+    """Hold a lock between processes where the system has such; without one the last to write wins, which is as good."""
     try:
         import fcntl
     except ImportError:

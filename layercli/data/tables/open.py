@@ -10,6 +10,7 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
+from layercli.data.readers.paths import expand_paths
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
 from layercli.data.tables.columns import (
     check_config_columns,
@@ -35,7 +36,6 @@ _MEMORY_DIVISOR = 4
 def open_table(
     data: TableConfig,
     files: TableFiles,
-    paths: Sequence[Path],
     memory: int | None,
     integers: Mapping[str | None, str],
 ) -> Dataset:
@@ -46,6 +46,7 @@ def open_table(
     Raises:
         DataError: a file cannot be read, a column does not exist, or a column does not contain numbers.
     """
+    paths = expand_paths(data.path, ("data", "path"))
     names = read_column_names(files, paths)
     check_config_columns(names, data)
     if _should_stream(data, files, paths, memory):
@@ -69,7 +70,6 @@ def open_table(
 def open_new_table(
     data: TableConfig,
     make_files: Callable[[Any], TableFiles],
-    paths: Sequence[Path],
     plan: TablePlan,
     memory: int | None,
     *,
@@ -85,6 +85,7 @@ def open_new_table(
     plan = plan if has_targets else plan.without_target()
     data = data.with_arguments(types=_list_trained_types(plan))
     files = make_files(data)
+    paths = expand_paths(data.path, ("data", "path"))
     check_trained_columns(read_column_names(files, paths), plan)
     if _should_stream(data, files, paths, memory):
         return _open_new_streamed(data, files, paths, plan)
