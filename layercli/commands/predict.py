@@ -84,8 +84,8 @@ def predict_to_file(
     dataset = finished_run.read_new_examples(inputs, targets=False)
     if not len(dataset):
         raise LayercliError(Problem(code="unreadable-data", message="There are no examples.", file=inputs[0]))
-    from layercli.data.examples import DataError
     from layercli.data.predictions import PREDICTION_WRITERS
+    from layercli.data.types import DataError
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict_columns
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from layercli.data.examples import Array
-from layercli.data.named_arrays import raise_data_error
 from layercli.data.paths import PATH_HINT, require_file
+from layercli.data.types import Array, raise_data_error
 from layercli.source.nodes import sanitize_text
 
 _PATH_KEY = ("data", "path")

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib import format as npy
 
 from layercli.config.data.arrays import ArraysConfig
-from layercli.data.examples import Array, DataError, Examples
+from layercli.data.examples import Dataset, Examples
 from layercli.data.labels import check_weights, encode_labels, unwrap_single
 from layercli.data.lazy import LazyArray, LazyDataset
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import Dataset
-from layercli.graph.finding import Finding
+from layercli.data.types import Array, raise_data_error
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -273,8 +272,3 @@ def build_dataset(
             inputs.get(None, inputs), unwrap_single(targets), class_names, weights=example_weights
         )
     return LazyDataset(inputs, targets, content_id, np.arange(samples), class_names, example_weights)
-
-
-def raise_data_error(message: str, path: KeyPath, hint: str | None) -> NoReturn:
-    """Raise a ``DataError`` at the path in the config that names the data."""
-    raise DataError(Finding(code="unreadable-data", message=message, path=path, hint=hint))

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from layercli.data.examples import DataError
+from layercli.data.types import DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 

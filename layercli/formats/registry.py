@@ -20,8 +20,8 @@ from layercli.config.data.tables import TableConfig
 
 if TYPE_CHECKING:
     from layercli.check import ValidConfig
+    from layercli.data.examples import Dataset
     from layercli.data.reader_state import ReaderState
-    from layercli.data.subset import Dataset
     from layercli.script.data_script import DataScript
     from layercli.script.facts import ScriptFacts
 
@@ -100,7 +100,7 @@ def load_new_dataset(
     Raises:
         DataError: they cannot be read, or data of this type has no files.
     """
-    from layercli.data.named_arrays import raise_data_error
+    from layercli.data.types import raise_data_error
 
     reader = import_reader(data)
     if not hasattr(reader, "read_new_dataset"):

@@ -18,8 +18,8 @@ from layercli.workflows.preflight import read_memory_limit, require_data, requir
 
 if TYPE_CHECKING:
     from layercli.config.data.section import DataConfig
+    from layercli.data.examples import Dataset
     from layercli.data.reader_state import ReaderState
-    from layercli.data.subset import Dataset
     from layercli.graph.finding import Finding
 
 
@@ -73,8 +73,8 @@ class FinishedRun:
             LayercliError: they cannot be read, or are not what the model takes.
         """
         from layercli.data.checks import check_examples
-        from layercli.data.examples import DataError
         from layercli.data.statistics import compute_statistics
+        from layercli.data.types import DataError
 
         valid, data = self.valid, self._make_new_data_section(paths, targets=targets)
         found: list[Finding] = []

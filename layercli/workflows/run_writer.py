@@ -27,7 +27,7 @@ def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = Tr
     Raises:
         LayercliError: that happened; a run that has ``begun`` can go on from its last checkpoint.
     """
-    from layercli.data.examples import DataError
+    from layercli.data.types import DataError
 
     try:
         yield

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.examples import DataError
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset
 
 MODEL = """

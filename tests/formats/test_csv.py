@@ -44,14 +44,15 @@ def test_integers_without_gaps_are_labels_by_default(place):
     ("text", "message"),
     [
         ("a,y\n1,0\n2\n", "t.csv cannot be read: line 3 has 1 value, but there are 2 columns."),
-        ("a,a,y\n1,2,0\n", "t.csv has two columns of the same name."),
-        ("a,b\n1,0\n", 'There is no column "y".'),
+        ("a,a,y\n1,2,0\n", "t.csv has two columns with the same name."),
+        ("a,b\n1,0\n", 'Unknown column "y".'),
         ("a,y\n1,0\n2,\n", "The target `y` is missing in t.csv, line 3."),
         (
             "a,y\nx,0\n",
-            'The column `a` is text (t.csv, line 2 has "x"); an input of several columns is of numbers.',
+            'The column `a` must contain numbers, got text (t.csv, line 2 has "x"); '
+            "an input with several columns takes only numbers.",
         ),
-        ("y\n0\n", "There is no column but the target."),
+        ("y\n0\n", "The table has no input columns, only the target."),
         ("", "t.csv cannot be read: it is empty."),
     ],
 )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.examples import DataError
 from layercli.data.statistics import compute_statistics
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset
 from tests.formats.helpers import image, refusal
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError
 from layercli.data.reader_state import ReaderState
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.formats.helpers import image
 from tests.running import invoke

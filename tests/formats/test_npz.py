@@ -146,7 +146,7 @@ def test_each_target_is_checked_against_its_output(place):
     assert [(found["code"], found["message"], found["path"]) for found in document["problems"]] == [
         (
             "bad-label",
-            "Row 3 has the label 3, but the output has 3 units; so have 2 rows in all.",
+            "Labels must be below 3, because the output has 3 units; got 3 in row 3 (2 rows affected).",
             "data.target.kind",
         ),
         (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.examples import DataError
 from layercli.data.lazy import LazyDataset
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset
 from tests.running import invoke
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.export.test_inputs import EXTREMES, ComparisonCase
 

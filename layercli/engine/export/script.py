@@ -10,7 +10,7 @@ from typing import Any, Final
 import keras
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.export.compare import compare_outputs, run_references
 from layercli.engine.export.find_layer import find_differing_layer
 from layercli.engine.export.isolated_run import IsolatedRunError, TrainedState, run_isolated

@@ -18,7 +18,8 @@ from layercli.config.training.log_names import collect_log_names
 from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import DataError, Splits
+from layercli.data.examples import Splits
+from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import model_error_types, summarize_error

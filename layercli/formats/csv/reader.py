@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from layercli.data.examples import Dataset
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import Dataset
+from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
-from layercli.data.tables.columns import normalize_table, raise_data_error
 from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.types import raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv.config import Csv
 from layercli.source.nodes import sanitize_text
@@ -42,7 +43,7 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, targets=has_targets)
+    return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.runtime import capture_native_stderr
 
 _GRAY_MODES = ("I;16", "I;16B", "I;16L", "I", "F")

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from layercli.data.class_folders import list_class_files, list_new_files
-from layercli.data.examples import Array, DataError, Examples
+from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyDataset
 from layercli.data.named_arrays import MEMORY_DIVISOR
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import Dataset
+from layercli.data.types import Array, DataError
 from layercli.formats.images.color import has_color
 from layercli.formats.images.config import IMAGE_SUFFIXES, PILLOW_MODES, Images
 from layercli.formats.images.high_bit_depth import decode_high_bit_depth, is_high_bit_depth

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from layercli.data.examples import Array
+from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
 from layercli.data.named_arrays import (
     MEMORY_DIVISOR,
@@ -18,13 +18,12 @@ from layercli.data.named_arrays import (
     build_training_dataset,
     list_array_references,
     open_memmap,
-    raise_data_error,
     read_array_header,
     to_training_dtype,
 )
 from layercli.data.paths import hash_content_sample, require_file
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import Dataset
+from layercli.data.types import Array, raise_data_error
 from layercli.formats.npz.config import Npz
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text

@@ -7,16 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from layercli.data.examples import Array
+from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
-from layercli.data.named_arrays import (
-    MemmapArray,
-    NamedArray,
-    build_dataset,
-    raise_data_error,
-    to_training_dtype,
-)
-from layercli.data.subset import Dataset
+from layercli.data.named_arrays import MemmapArray, NamedArray, build_dataset, to_training_dtype
+from layercli.data.types import Array, raise_data_error
 from layercli.data.user_code import import_user_module
 from layercli.formats.python.config import Python
 from layercli.schema.suggestions import did_you_mean

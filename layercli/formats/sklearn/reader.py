@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from layercli.data.examples import Array, Examples
+from layercli.data.examples import Examples
+from layercli.data.types import Array
 from layercli.formats.sklearn.config import Sklearn
 
 _TABLE_FILES: Final = {

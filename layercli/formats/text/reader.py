@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from layercli.data.class_folders import list_class_files, list_new_files
-from layercli.data.examples import Array, DataError, Examples
+from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyDataset
 from layercli.data.named_arrays import MEMORY_DIVISOR
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import Dataset
+from layercli.data.types import Array, DataError
 from layercli.formats import registry
 from layercli.formats.text.config import TEXT_SUFFIXES, Text
 from layercli.graph.finding import Finding

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.config.data.section import SplitConfig
-from layercli.data.examples import Examples
-from layercli.data.subset import ShuffleSeed, compute_epoch_order
+from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -17,23 +16,31 @@ def numbers(parts):
     return [part.x.astype(int).tolist() for part in (parts.train, parts.validation, parts.test)]
 
 
-@pytest.mark.parametrize(("split", "counts"), [
-    ({}, (100, 0, 0)),
-    ({"validation": 0.1, "test": 0.15}, (75, 10, 15)),
-    ({"validation": 7, "test": 3}, (90, 7, 3)),
-    ({"test": 0.333}, (67, 0, 33)),
-])  # fmt: skip
-def test_parts_have_the_declared_fractions_or_counts(split, counts):
+@pytest.mark.parametrize(
+    ("split", "counts"),
+    [
+        ({}, (100, 0, 0)),
+        ({"validation": 0.1, "test": 0.15}, (75, 10, 15)),
+        ({"validation": 7, "test": 3}, (90, 7, 3)),
+        ({"test": 0.333}, (67, 0, 33)),
+    ],
+)
+def test_split_sizes_match_fractions_or_counts(split, counts):
     parts = COUNTED.split(SplitConfig(**split), seed=0, shuffle=True)
     assert tuple(map(len, (parts.train, parts.validation, parts.test))) == counts
 
 
 @settings(max_examples=100)
 @given(
-    samples=st.integers(1, 60), validation=st.floats(0, 0.4), test=st.integers(0, 10),
-    seed=st.integers(0, 2**31 - 1), shuffle=st.booleans(), stratify=st.booleans(), data=st.data(),
-)  # fmt: skip
-def test_every_example_is_in_exactly_one_part_with_its_target(
+    samples=st.integers(1, 60),
+    validation=st.floats(0, 0.4),
+    test=st.integers(0, 10),
+    seed=st.integers(0, 2**31 - 1),
+    shuffle=st.booleans(),
+    stratify=st.booleans(),
+    data=st.data(),
+)
+def test_every_example_is_in_exactly_one_split_with_its_target(
     samples, validation, test, seed, shuffle, stratify, data
 ):
     y = np.asarray(data.draw(st.lists(st.integers(0, 3), min_size=samples, max_size=samples)))
@@ -43,20 +50,20 @@ def test_every_example_is_in_exactly_one_part_with_its_target(
     assert all(np.array_equal(y[part.x], part.y) for part in (parts.train, parts.validation, parts.test))
 
 
-def test_the_same_seed_gives_the_same_parts_and_another_seed_others():
+def test_same_seed_same_splits_different_seed_different_splits():
     split = SplitConfig(validation=0.2, test=0.2)
     first, again, other = (COUNTED.split(split, seed=seed, shuffle=True) for seed in (5, 5, 6))
     assert numbers(first) == numbers(again)
     assert all(one != two for one, two in zip(numbers(first), numbers(other), strict=True))
 
 
-def test_without_shuffle_the_parts_are_in_the_order_of_the_data():
+def test_splits_keep_data_order_without_shuffle():
     parts = COUNTED.split(SplitConfig(validation=0.2, test=0.1), seed=5, shuffle=False)
     assert numbers(parts) == [list(range(70)), list(range(70, 90)), list(range(90, 100))]
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_stratified_parts_have_the_classes_in_proportion(shuffle):
+def test_stratified_splits_keep_class_proportions(shuffle):
     parts = COUNTED.split(SplitConfig(validation=0.2, test=0.1, stratify=True), seed=1, shuffle=shuffle)
     counts = [
         np.bincount(part.y, minlength=3).tolist() for part in (parts.train, parts.validation, parts.test)
@@ -64,12 +71,12 @@ def test_stratified_parts_have_the_classes_in_proportion(shuffle):
     assert counts == [[42, 21, 7], [12, 6, 2], [6, 3, 1]]
 
 
-def test_parts_that_are_not_stratified_follow_chance():
+def test_unstratified_splits_are_random():
     parts = COUNTED.split(SplitConfig(validation=0.2), seed=0, shuffle=True)
     assert np.bincount(parts.validation.y, minlength=3).tolist() != [12, 6, 2]
 
 
-def test_the_fingerprint_changes_with_every_value_shape_dtype_and_order():
+def test_fingerprint_depends_on_values_shapes_dtypes_and_order():
     split = SplitConfig(validation=0.2)
     original = COUNTED.split(split, seed=0, shuffle=False).fingerprint()
     assert original == COUNTED.split(split, seed=1, shuffle=False).fingerprint()
@@ -88,7 +95,7 @@ def test_the_fingerprint_changes_with_every_value_shape_dtype_and_order():
 
 
 @pytest.mark.parametrize("shuffle", [None, ShuffleSeed(seed=3, epoch=1)])
-def test_batches_that_start_later_are_those_of_a_pass_from_the_beginning(shuffle):
+def test_late_start_yields_the_last_batches_of_a_full_pass(shuffle):
     weighted = replace(COUNTED, weights=np.arange(100.0) * 2)
     whole = list(weighted.batches(32, shuffle=shuffle))
     assert [len(batch) for batch in whole] == [32, 32, 32, 4]
@@ -99,7 +106,7 @@ def test_batches_that_start_later_are_those_of_a_pass_from_the_beginning(shuffle
     assert np.concatenate([batch.weights for batch in whole]).tolist() == (seen * 2).tolist()
 
 
-def test_each_epoch_and_seed_has_an_order_of_its_own_that_comes_again():
+def test_epoch_order_depends_only_on_seed_and_epoch():
     orders = [
         compute_epoch_order(50, shuffle).tolist()
         for shuffle in (ShuffleSeed(1, 0), ShuffleSeed(1, 1), ShuffleSeed(2, 0))

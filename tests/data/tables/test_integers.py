@@ -1,4 +1,4 @@
-"""Inputs of whole numbers get the very numbers of the table, and what is none is told."""
+"""Integer inputs are exact, and invalid values are reported."""
 
 import json
 
@@ -9,9 +9,10 @@ import yaml
 from pyarrow import csv, parquet
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, load_examples
+from layercli.data.examples import load_examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables import windows
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.running import invoke
 
@@ -39,7 +40,7 @@ def section(kind, ids, stream, **keys):
 
 @pytest.mark.parametrize("stream", ["never", "always"])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_no_number_is_changed(kind, stream):
+def test_integers_are_exact(kind, stream):
     data = section(kind, IDS, stream, missing={"numbers": "median"})
     source = load_dataset(data, integers={"id": "int64"})
     parts = source.split(SplitConfig(test=2), seed=0, shuffle=False)
@@ -51,8 +52,8 @@ def test_no_number_is_changed(kind, stream):
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
-def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
-    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+def test_integers_in_windows_are_exact(stream, monkeypatch):
+    monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
     source = load_dataset(section("csv", IDS, stream, windows={"length": 2}), integers={"id": "int64"})
     assert load_examples(source).x["id"][:, :, 0].tolist() == [IDS[first : first + 2] for first in range(8)]
     assert load_examples(source).x["a"].dtype == np.float32
@@ -62,17 +63,17 @@ def test_no_number_of_a_sequence_is_changed(stream, monkeypatch):
 @pytest.mark.parametrize(
     ("ids", "dtype", "message"),
     [
-        ([1, None, 3, None], "int64", "`id` is missing in t.csv, line 3, and in 2 rows in all;"),
-        ([1.0, 2.5, 3, 4], "int64", "`id` is no whole number in t.csv, line 3;"),
+        ([1, None, 3, None], "int64", "`id` is missing in t.csv, line 3 (2 rows affected);"),
+        ([1.0, 2.5, 3, 4], "int64", "`id` is not an integer in t.csv, line 3;"),
         ([1, 2, 2**31, 4], "int32", "`id` does not fit into int32 in t.csv, line 4;"),
         (
             [1.5, 2.0**25, 3, 4],
             "int64",
-            "`id` has a decimal point, and is too large to be exact so in t.csv, line 3;",
+            "`id` is a decimal number that is too large to be exact in t.csv, line 3;",
         ),
     ],
 )
-def test_what_is_no_whole_number_is_told_with_its_row(ids, dtype, message, stream):
+def test_invalid_integers_are_reported_with_their_row(ids, dtype, message, stream):
     with pytest.raises(DataError) as caught:
         load_dataset(section("csv", ids, stream, missing={"numbers": "mean"}), integers={"id": dtype})
     assert message in [found.message[: len(message)] for found in caught.value.findings]
@@ -80,7 +81,7 @@ def test_what_is_no_whole_number_is_told_with_its_row(ids, dtype, message, strea
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
-def test_missing_numbers_become_what_the_config_says(stream):
+def test_missing_integers_are_filled_or_dropped(stream):
     for policy, expected in (
         ({"columns": {"id": 9}}, [1, 9, 3]),
         ({"numbers": "zero"}, [1, 0, 3]),
@@ -88,25 +89,37 @@ def test_missing_numbers_become_what_the_config_says(stream):
     ):
         source = load_dataset(section("csv", [1, None, 3], stream, missing=policy), integers={"id": "int32"})
         assert load_examples(source).x["id"][:, 0].tolist() == expected
-    with pytest.raises(DataError, match="of `id` becomes"):
+    with pytest.raises(DataError, match="of `id` must be an integer"):
         load_dataset(
             section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), integers={"id": "int32"}
         )
 
 
-def test_a_lookup_learns_and_a_run_predicts_by_exact_ids(place):
+def test_lookup_of_large_ids_is_exact_in_training_and_evaluation(place):
     near = [2**24, 2**24 + 1] * 30
     csv.write_csv(pa.table({"id": near, "y": [0, 1] * 30}), "t.csv")
     document = {
         "data": {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"id": "id"}},
         "model": {
             "inputs": {"id": {"shape": [1], "dtype": "int64"}},
-            "layers": [{"type": "IntegerLookup", "output_mode": "multi_hot", "max_tokens": 5, "pad_to_max_tokens": True},
-                       {"type": "Dense", "units": 1, "activation": "sigmoid"}],
+            "layers": [
+                {
+                    "type": "IntegerLookup",
+                    "output_mode": "multi_hot",
+                    "max_tokens": 5,
+                    "pad_to_max_tokens": True,
+                },
+                {"type": "Dense", "units": 1, "activation": "sigmoid"},
+            ],
         },
-        "train": {"epochs": 40, "batch_size": 10, "optimizer": {"type": "Adam", "learning_rate": 0.1},
-                  "loss": "binary_crossentropy", "metrics": ["accuracy"]},
-    }  # fmt: skip
+        "train": {
+            "epochs": 40,
+            "batch_size": 10,
+            "optimizer": {"type": "Adam", "learning_rate": 0.1},
+            "loss": "binary_crossentropy",
+            "metrics": ["accuracy"],
+        },
+    }
     (place / "c.yaml").write_text(yaml.safe_dump(document))
     done = invoke("train", "c.yaml", "--json", "--run-dir", "run")
     assert done.exit_code == 0, done.output

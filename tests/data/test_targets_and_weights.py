@@ -1,4 +1,4 @@
-"""What training is fed beyond what was read: one-hot targets and weights of classes, of parts in memory and streamed."""
+"""One-hot targets and class weights, for subsets in memory and read on demand."""
 
 import json
 from dataclasses import replace
@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layercli.data.examples import DataError, Examples, Splits
-from layercli.data.subset import ShuffleSeed
+from layercli.data.examples import Examples, ShuffleSeed, Splits
 from layercli.data.targets_and_weights import MappedSubset, apply_class_weights, encode_one_hot
+from layercli.data.types import DataError
 from tests.running import invoke
 
 LABELS = np.array([0, 1, 1, 2, 1, 1, 0, 1], dtype=np.int32)
@@ -16,7 +16,7 @@ EXAMPLES = Examples(np.arange(8.0), LABELS, ("rare", "common", "rarest"))
 
 
 class Streamed:
-    """The same examples, as a part that is not in memory."""
+    """The same examples as a subset that is not in memory."""
 
     def __init__(self, examples):
         self.examples = examples
@@ -42,7 +42,7 @@ def drawn(part):
     return list(part.batches(3, shuffle=ShuffleSeed(1, 0)))
 
 
-def test_balanced_classes_count_the_same_and_the_mean_weight_is_1(parts):
+def test_balanced_weights_equalize_classes_with_mean_1(parts):
     found = apply_class_weights(parts, "balanced")
     weights = np.concatenate([batch.weights for batch in drawn(found.train)])
     labels = np.concatenate([batch.y for batch in drawn(found.train)])
@@ -50,7 +50,7 @@ def test_balanced_classes_count_the_same_and_the_mean_weight_is_1(parts):
     np.testing.assert_allclose(totals, [8 / 3] * 3, rtol=1e-6)
 
 
-def test_classes_weigh_what_the_config_says_by_name_or_label_times_the_examples_own_weight(parts):
+def test_class_weights_by_name_or_label_multiply_example_weights(parts):
     own = replace(EXAMPLES, weights=np.arange(8, dtype=np.float32))
     changed = apply_class_weights(replace(parts, train=own), {"rare": 3.0, "2": 5.0})
     assert changed.train.weights.tolist() == [0, 1, 2, 15, 4, 5, 18, 7]
@@ -62,12 +62,12 @@ def test_classes_weigh_what_the_config_says_by_name_or_label_times_the_examples_
     assert found.train.empty_batch.weights.shape == (0,)
 
 
-def test_a_weight_for_no_class_is_refused_with_the_classes(parts):
+def test_unknown_class_in_class_weight_lists_the_classes(parts):
     with pytest.raises(DataError) as caught:
         apply_class_weights(parts, {"rar": 2.0, "7": 1.0})
     assert [(found.message, found.hint) for found in caught.value.findings] == [
-        ('There is no class "rar".', "Did you mean `rare`?"),
-        ('There is no class "7".', "The classes are `rare`, `common`, `rarest`."),
+        ('Unknown class "rar".', "Did you mean `rare`?"),
+        ('Unknown class "7".', "The classes are `rare`, `common`, `rarest`."),
     ]
 
 
@@ -78,12 +78,12 @@ def test_a_weight_for_no_class_is_refused_with_the_classes(parts):
         ({"a": LABELS, "b": LABELS}, "there are several targets"),
     ],
 )
-def test_weights_of_classes_need_the_classes_of_one_target(y, why):
+def test_class_weight_requires_one_target_with_classes(y, why):
     with pytest.raises(DataError, match=why):
         apply_class_weights(parts_of(Examples(np.arange(8.0), y)), "balanced")
 
 
-def test_labels_become_one_hot_in_every_part(parts):
+def test_labels_become_one_hot_in_every_split(parts):
     found = encode_one_hot(parts, {None: 4})
     for batch in drawn(found.train):
         assert batch.y.dtype == np.float32
@@ -93,7 +93,7 @@ def test_labels_become_one_hot_in_every_part(parts):
     assert encode_one_hot(parts, {}) is parts
 
 
-def test_of_several_targets_those_become_one_hot_whose_output_takes_it():
+def test_one_hot_only_for_targets_of_the_given_outputs():
     several = parts_of(Examples(np.arange(8.0), {"a": LABELS, "b": LABELS}))
     found = encode_one_hot(several, {"b": 3}).train
     assert (found.y["a"].shape, found.y["b"].shape) == ((8,), (8, 3))
@@ -120,22 +120,30 @@ def trained(place, text, *options):
     return json.loads(result.stdout)["history"]
 
 
-def test_one_hot_targets_train_as_labels_do(tmp_path):
+def test_one_hot_targets_train_like_labels(tmp_path):
     smooth = CONFIG % 0.0
     one_hot_history = trained(tmp_path, smooth)
-    labels = trained(tmp_path, smooth.replace("{type: CategoricalCrossentropy, label_smoothing: 0.0}",
-                                              "sparse_categorical_crossentropy"))  # fmt: skip
+    labels = trained(
+        tmp_path,
+        smooth.replace(
+            "{type: CategoricalCrossentropy, label_smoothing: 0.0}", "sparse_categorical_crossentropy"
+        ),
+    )
     np.testing.assert_allclose(one_hot_history["loss"], labels["loss"], rtol=1e-5)
     assert one_hot_history["val_accuracy"] == labels["val_accuracy"]
     smoothed = trained(tmp_path, CONFIG % 0.2)
     assert abs(smoothed["loss"][1] - labels["loss"][1]) > 0.01
 
 
-def test_class_weights_reach_the_loss_of_training_and_not_of_validation(tmp_path):
+def test_class_weights_change_training_loss_only(tmp_path):
     same = trained(tmp_path, CONFIG % 0.0, "--set", "train.optimizer.learning_rate=1e-12")
     doubled = trained(
-        tmp_path, CONFIG % 0.0, "--set", "train.optimizer.learning_rate=1e-12",
-        "--set", "train.class_weight={0: 2, 1: 2, 2: 2}",
-    )  # fmt: skip
+        tmp_path,
+        CONFIG % 0.0,
+        "--set",
+        "train.optimizer.learning_rate=1e-12",
+        "--set",
+        "train.class_weight={0: 2, 1: 2, 2: 2}",
+    )
     np.testing.assert_allclose(doubled["loss"], 2 * np.array(same["loss"]), rtol=1e-4)
     np.testing.assert_allclose(doubled["val_loss"], same["val_loss"], rtol=1e-6)

@@ -1,8 +1,6 @@
-"""Tables that are read as they are needed give what tables in memory give, in any order and from any batch on."""
+"""Streamed tables equal tables in memory, in any order and from any batch."""
 
 import json
-import os
-import threading
 from collections import Counter
 
 import numpy as np
@@ -13,15 +11,14 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data import split as division
-from layercli.data.examples import DataError, load_examples
+from layercli.data import split as split_module
+from layercli.data.examples import ShuffleSeed, load_examples
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import ShuffleSeed
-from layercli.data.tables import row_groups as stored
-from layercli.data.tables import streamed as stream
-from layercli.data.tables.cache import Cache
+from layercli.data.tables import streamed as streamed_module
 from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.streamed import StreamedRows
+from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
 from layercli.formats.registry import load_dataset
 
@@ -30,33 +27,34 @@ ROWS = 5_000
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A table in a CSV file, and in two Parquet files with row groups of several sizes; blocks and buffers are small."""
+    """A table as a CSV file and as two Parquet files with row groups of several sizes; blocks and buffers are small."""
     place = tmp_path_factory.mktemp("tables")
     rng = np.random.default_rng(0)
-    table = pa.table({
-        "id": np.arange(ROWS),
-        "a": pa.array(rng.normal(size=ROWS).astype(np.float32), mask=rng.random(ROWS) < 0.1),
-        "b": pa.array(rng.integers(0, 9, ROWS), mask=rng.random(ROWS) < 0.05),
-        "t": rng.choice(["x", " y", "?"], ROWS),
-        "w": rng.random(ROWS).astype(np.float32),
-        "y": rng.choice(["p", "q", "r"], ROWS, p=[0.6, 0.3, 0.1]),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "id": np.arange(ROWS),
+            "a": pa.array(rng.normal(size=ROWS).astype(np.float32), mask=rng.random(ROWS) < 0.1),
+            "b": pa.array(rng.integers(0, 9, ROWS), mask=rng.random(ROWS) < 0.05),
+            "t": rng.choice(["x", " y", "?"], ROWS),
+            "w": rng.random(ROWS).astype(np.float32),
+            "y": rng.choice(["p", "q", "r"], ROWS, p=[0.6, 0.3, 0.1]),
+        }
+    )
     csv.write_csv(table, place / "t.csv")
     parquet.write_table(table[:1800], place / "t1.parquet", row_group_size=700)
     parquet.write_table(table[1800:], place / "t2.parquet", row_group_size=450)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
-        patch.setattr(csv_reader, "_MOST_ROWS", 600)
+        patch.setattr(csv_reader, "_MAX_GROUP_ROWS", 600)
         patch.setattr(csv_reader, "_BLOCK_BYTES", 20_000)
-        for module in (division, stream):
-            patch.setattr(module, "BLOCK", 1024)
-        patch.setattr("layercli.data.examples.BLOCK", 1024)
-        patch.setattr(stream, "_BUFFER_ROWS", 1500)
+        for module in (split_module, streamed_module):
+            patch.setattr(module, "BLOCK_ROWS", 1024)
+        patch.setattr(streamed_module, "_BUFFER_ROWS", 1500)
         yield place
 
 
 def section(place, kind, **keys):
-    """A data section for the table in files of that kind."""
+    """Return a data section for the table in files of this kind."""
     path = str(place / ("t.csv" if kind == "csv" else "t?.parquet"))
     keys = {
         "inputs": {"n": ["id", "a", "b"], "t": "t"},
@@ -77,7 +75,7 @@ def ids(part, **order):
 
 
 def assert_alike(one, other, *, ordered=True):
-    """The same examples."""
+    """Check that both subsets have the same examples."""
     one, other = load_examples(one), load_examples(other)
     rows = [np.argsort(each.x["n"][:, 0], kind="stable") for each in (one, other)]
     one, other = (one, other) if ordered else (one.take(rows[0]), other.take(rows[1]))
@@ -90,7 +88,7 @@ def assert_alike(one, other, *, ordered=True):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_streamed_table_is_the_table_in_memory(place, kind):
+def test_streamed_table_equals_table_in_memory(place, kind):
     memory = load_dataset(section(place, kind))
     stream = streamed(place, kind)
     assert_alike(memory, stream)
@@ -101,9 +99,7 @@ def test_a_streamed_table_is_the_table_in_memory(place, kind):
 @pytest.mark.parametrize("numbers", ["median", "mean", "zero", "drop"])
 @pytest.mark.parametrize("stratify", [True, False])
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_the_parts_have_the_same_rows_and_filling_values_streamed_and_in_memory(
-    place, numbers, stratify, shuffle
-):
+def test_streamed_splits_and_fill_values_equal_those_in_memory(place, numbers, stratify, shuffle):
     keys = {"missing": {"numbers": numbers, "texts": "none", "columns": {"b": -1}}}
     split = SplitConfig(validation=0.13, test=700, stratify=stratify)
     memory = load_dataset(section(place, "csv", **keys)).split(split, seed=3, shuffle=shuffle)
@@ -113,12 +109,21 @@ def test_the_parts_have_the_same_rows_and_filling_values_streamed_and_in_memory(
         assert not np.isnan(load_examples(other).x["n"]).any()
         assert "none" in load_examples(other).x["t"]
     assert memory.table_plan == stream.table_plan
+    if numbers in ("median", "mean"):
+        values = csv.read_csv(place / "t.csv")["a"].to_numpy()[ids(stream.train)]
+        expected = np.nanmedian(values) if numbers == "median" else np.nanmean(values)
+        assert stream.table_plan.fill_values["a"] == pytest.approx(expected, rel=1e-5)
 
 
 @settings(max_examples=30)
-@given(validation=st.floats(0, 0.4), test=st.integers(0, 2000), seed=st.integers(0, 2**31 - 1),
-       shuffle=st.booleans(), stratify=st.booleans())  # fmt: skip
-def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle, stratify):
+@given(
+    validation=st.floats(0, 0.4),
+    test=st.integers(0, 2000),
+    seed=st.integers(0, 2**31 - 1),
+    shuffle=st.booleans(),
+    stratify=st.booleans(),
+)
+def test_every_row_is_in_exactly_one_split(place, validation, test, seed, shuffle, stratify):
     split = SplitConfig(validation=validation, test=test, stratify=stratify)
     parts = streamed(place).split(split, seed=seed, shuffle=shuffle)
     assert tuple(map(len, parts.subsets)) == split.counts(ROWS)
@@ -131,9 +136,14 @@ def test_every_row_is_in_exactly_one_part(place, validation, test, seed, shuffle
 
 
 @settings(max_examples=40)
-@given(size=st.integers(1, 3000), start=st.integers(0, 60), seed=st.integers(0, 99), epoch=st.integers(0, 9),
-       shuffle=st.booleans())  # fmt: skip
-def test_a_pass_from_any_batch_on_is_the_rest_of_the_whole_pass(place, size, start, seed, epoch, shuffle):
+@given(
+    size=st.integers(1, 3000),
+    start=st.integers(0, 60),
+    seed=st.integers(0, 99),
+    epoch=st.integers(0, 9),
+    shuffle=st.booleans(),
+)
+def test_pass_from_any_batch_is_the_end_of_a_full_pass(place, size, start, seed, epoch, shuffle):
     part = streamed(place).split(SplitConfig(test=0.2), seed=1, shuffle=True).train
     order = ShuffleSeed(seed, epoch) if shuffle else None
     everything = [batch.x["n"][:, 0].tolist() for batch in part.batches(size, shuffle=order)]
@@ -144,7 +154,7 @@ def test_a_pass_from_any_batch_on_is_the_rest_of_the_whole_pass(place, size, sta
     ] == everything[start:]
 
 
-def test_an_epoch_is_shuffled_the_same_way_for_the_same_seed_alone(place):
+def test_shuffle_depends_only_on_seed_and_epoch(place):
     part = streamed(place).split(SplitConfig(test=0.2), seed=1, shuffle=True).train
     first = ids(part, shuffle=ShuffleSeed(1, 0))
     assert first == ids(part, shuffle=ShuffleSeed(1, 0))
@@ -152,24 +162,24 @@ def test_an_epoch_is_shuffled_the_same_way_for_the_same_seed_alone(place):
     others = [ids(part, shuffle=ShuffleSeed(*order)) for order in ((1, 1), (2, 0))]
     assert len({tuple(order) for order in (first, ids(part), *others)}) == 4
     moved = np.abs(np.argsort(np.argsort(first)) - np.arange(len(first)))
-    assert np.mean(moved) > 1000  # rows travel further than their row group
+    assert np.mean(moved) > 1000  # rows move further than one row group
 
 
-def test_what_comes_before_the_first_batch_is_not_read(place, monkeypatch):
+def test_rows_before_the_first_batch_are_not_read(place, monkeypatch):
     part = streamed(place).split(SplitConfig(), seed=1, shuffle=True).train
     read_groups = []
-    table = stored.RowGroups.read_table
+    read_table = RowGroups.read_table
     monkeypatch.setattr(
-        stream.RowGroups,
-        "table",
-        lambda self, number, columns: read_groups.append(number) or table(self, number, columns),
+        RowGroups,
+        "read_table",
+        lambda self, number, columns: read_groups.append(number) or read_table(self, number, columns),
     )
     list(part.batches(100, shuffle=ShuffleSeed(1, 0), start=48))
     assert len(read_groups) <= 4  # of 11
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_the_digest_tells_data_seed_and_part_apart(place, kind):
+def test_digest_depends_on_data_and_seed(place, kind):
     split = SplitConfig(test=0.2)
     parts = streamed(place, kind).split(split, seed=1, shuffle=True)
     assert parts.fingerprint() == streamed(place, kind).split(split, seed=1, shuffle=True).fingerprint()
@@ -180,12 +190,14 @@ def test_the_digest_tells_data_seed_and_part_apart(place, kind):
     assert len({parts.fingerprint(), *(other.fingerprint() for other in others)}) == 3
 
 
-def test_a_csv_file_is_converted_once_until_it_or_its_options_change(tmp_path, monkeypatch):
+def test_csv_is_converted_again_only_after_a_change(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = []
     convert = csv_reader._CsvFiles._convert_to_parquet
     monkeypatch.setattr(
-        csv_reader._CsvFiles, "_convert", lambda self, *args: made.append(1) or convert(self, *args)
+        csv_reader._CsvFiles,
+        "_convert_to_parquet",
+        lambda self, *args: made.append(1) or convert(self, *args),
     )
     (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
     data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": "always"}
@@ -199,42 +211,7 @@ def test_a_csv_file_is_converted_once_until_it_or_its_options_change(tmp_path, m
     assert len(made) == 3
 
 
-def test_many_at_once_make_an_entry_of_the_cache_once(tmp_path):
-    cache, made, found = Cache(tmp_path), [], []
-
-    def make(target):
-        made.append(1)
-        target.write_text("half")
-        threading.Event().wait(0.05)
-        target.write_text("whole")
-
-    threads = [
-        threading.Thread(target=lambda: found.append(cache.get_entry("e.txt", make).read_text()))
-        for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == ["whole"] * 8
-    assert len(made) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["e.txt"]
-
-
-def test_an_entry_that_fails_leaves_nothing(tmp_path):
-    def make(target):
-        target.write_text("half")
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        Cache(tmp_path).get_entry("e.txt", make)
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="cannot be written"):
-        Cache(tmp_path / "file").get_entry("e.txt", make)
-
-
-def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatch):
+def test_column_type_is_inferred_from_all_rows(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(csv_reader, "_BLOCK_BYTES", 1000)
     lines = [f"{n},{n},?,{n},{n % 2}" for n in range(500)] + ["x,0.5,7,,0"]
@@ -255,16 +232,32 @@ def test_a_type_that_shows_late_is_that_of_the_whole_column(tmp_path, monkeypatc
         ("a,y\n1,0\n\n2\n", {}, "t.csv cannot be read: line 4 has 1 value, but there are 2 columns."),
         ('a,y\n"1\n",0\n2,1,3\n', {}, "t.csv cannot be read: line 4 has 3 values, but there are 2 columns."),
         ("a,y\n1,0\n2,\n", {}, "The target `y` is missing in t.csv, line 3."),
-        ("a,y\n1,0\nzwei,1\n", {},
-         'The column `a` is text (t.csv, line 3 has "zwei"); an input of several columns is of numbers.'),
-        ("a,y\n1,0\nzwei,1\n", {"types": {"a": "number"}},
-         't.csv cannot be read: line 3 has "zwei" in the column `a`, which is not a number.'),
-        (b"a,y\n1,0\n\xff,1\n", {}, 'The column `a` holds text that is not in UTF-8 (t.csv, line 3 has "\ufffd").'),
-        ("a,y\n1,0\n", {"weights": "z"}, 'There is no column "z".'),
-        ("a,y\n1,0\n", {"missing": {"columns": {"a": "often"}}}, 'A missing number of `a` cannot become "often".'),
+        (
+            "a,y\n1,0\nzwei,1\n",
+            {},
+            'The column `a` must contain numbers, got text (t.csv, line 3 has "zwei"); '
+            "an input with several columns takes only numbers.",
+        ),
+        (
+            "a,y\n1,0\nzwei,1\n",
+            {"types": {"a": "number"}},
+            't.csv cannot be read: line 3 has "zwei" in the column `a`, which is not a number.',
+        ),
+        (
+            b"a,y\n1,0\n\xff,1\n",
+            {},
+            'The column `a` contains text that is not UTF-8 (t.csv, line 3 has "\ufffd").',
+        ),
+        ("a,y\n1,0\n", {"weights": "z"}, 'Unknown column "z".'),
+        (
+            "a,y\n1,0\n",
+            {"missing": {"columns": {"a": "often"}}},
+            "`missing` of the number column `a` must be a number, or one of refuse, median, mean, zero, drop; "
+            'got "often".',
+        ),
     ],
-)  # fmt: skip
-def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, text, keys, message):
+)
+def test_table_errors_have_line_numbers(tmp_path, monkeypatch, how, text, keys, message):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -275,7 +268,7 @@ def test_a_mistake_in_a_table_is_told_with_its_line(tmp_path, monkeypatch, how, 
 
 @pytest.mark.parametrize("how", ["never", "always"])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatch, kind, how):
+def test_new_files_use_columns_classes_and_fill_values_of_training(place, tmp_path, monkeypatch, kind, how):
     from layercli.formats.csv import reader as of_csv
     from layercli.formats.parquet import reader as of_parquet
 
@@ -289,50 +282,50 @@ def test_new_files_are_read_by_what_training_learned(place, tmp_path, monkeypatc
     data = data.with_arguments(path=[str(tmp_path / f"n.{kind}")], stream=how)
     module = of_csv if kind == "csv" else of_parquet
     found = load_examples(
-        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=False)
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=False)
     )
     expected = [[5, np.nan, plan.fill_values["b"]], [plan.fill_values["id"], 1, 2]]
     np.testing.assert_array_equal(found.x["n"], np.array(expected, np.float32))
     assert found.x["t"].tolist() == [["7"], [""]]
-    with pytest.raises(DataError, match='There is no column "y", which'):
-        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+    with pytest.raises(DataError, match='Missing column "y"; the model'):
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=True)
     write(
         new.append_column("y", pa.array(["r", "q"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
     found = load_examples(
-        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+        module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=True)
     )
     assert (found.y.tolist(), found.class_names, found.weights.tolist()) == ([1], ("p", "q", "r"), [2])
     write(
         new.append_column("y", pa.array(["z", "z"])).append_column("w", pa.array([1, 2])),
         tmp_path / f"n.{kind}",
     )
-    with pytest.raises(DataError, match='The target `y` is "z", a class'):
+    with pytest.raises(DataError, match='The target `y` has the class "z", which'):
         load_examples(
-            module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, targets=True)
+            module.read_new_dataset(data, data.path, ReaderState({}, table_plan=plan), None, has_targets=True)
         )
 
 
-def test_a_table_that_would_fill_the_memory_is_streamed_unless_the_config_says_never(place):
+def test_large_table_is_streamed_unless_stream_is_never(place):
     size = sum(path.stat().st_size for path in place.glob("t?.parquet"))
     assert isinstance(load_dataset(section(place, "parquet"), memory=size), StreamedRows)
     assert not isinstance(load_dataset(section(place, "parquet"), memory=100 * size), StreamedRows)
-    with pytest.raises(DataError, match="this machine has 1,000 of memory"):
+    with pytest.raises(DataError, match="this machine has 1,000 bytes of memory"):
         load_dataset(section(place, "parquet", stream="never"), memory=1000)
 
 
-def test_large_row_groups_are_divided_before_they_are_streamed(place, monkeypatch):
+def test_large_row_groups_are_split_before_streaming(place, monkeypatch):
     from layercli.formats.parquet import reader as of_parquet
 
-    monkeypatch.setattr(of_parquet, "_MOST_GROUP_BYTES", 1000)
+    monkeypatch.setattr(of_parquet, "_MAX_GROUP_BYTES", 1000)
     assert_alike(load_dataset(section(place, "parquet")), streamed(place))
     assert Counter(path.suffix for path in streamed(place).row_groups.files) == {".parquet": 2}
     assert all(path.parent.name == "tables" for path in streamed(place).row_groups.files)
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
-def test_a_table_without_rows_is_empty(tmp_path, monkeypatch, how):
+def test_table_without_rows_is_empty(tmp_path, monkeypatch, how):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "t.csv").write_text("a,b,y\n")
     source = load_dataset(
@@ -343,7 +336,7 @@ def test_a_table_without_rows_is_empty(tmp_path, monkeypatch, how):
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
-def test_a_file_in_which_a_column_is_all_missing_fits_the_others(tmp_path, monkeypatch, how):
+def test_column_without_values_in_one_file(tmp_path, monkeypatch, how):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "t1.csv").write_text("a,t,y\n?,?,0\n")
     (tmp_path / "t2.csv").write_text("a,t,y\n2.5,x,1\n")
@@ -351,18 +344,3 @@ def test_a_file_in_which_a_column_is_all_missing_fits_the_others(tmp_path, monke
     found = load_examples(load_dataset(DATA_TYPES.parse(data | {"stream": how})))
     assert (found.x["t"].tolist(), found.y.tolist()) == ([[""], ["x"]], [0, 1])
     np.testing.assert_array_equal(found.x["a"], [[np.nan], [2.5]])
-
-
-def test_what_was_not_used_for_long_is_removed_when_something_is_made(tmp_path):
-    cache, old = Cache(tmp_path), 70 * 24 * 3600
-    names = ("unused.json", "used.json", ".half")
-    for name in names:
-        cache.get_entry(name, lambda path: path.write_text("{}"))
-    for name in names:
-        status = (tmp_path / name).stat()
-        os.utime(tmp_path / name, (status.st_atime - old, status.st_mtime - old))
-    written = (tmp_path / "used.json").stat().st_mtime_ns
-    cache.get_entry("used.json", lambda path: path.write_text("another"))
-    assert (tmp_path / "used.json").stat().st_mtime_ns == written
-    cache.get_entry("new.json", lambda path: path.write_text("{}"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.json", "used.json"]

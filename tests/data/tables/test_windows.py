@@ -1,4 +1,4 @@
-"""Sequences of rows: each has the rows that follow one another and its target, and none crosses a boundary."""
+"""Windows have consecutive rows and a target, and never span a boundary."""
 
 import json
 
@@ -11,9 +11,8 @@ from pyarrow import csv
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.config.data.tables import WindowsConfig
-from layercli.data.examples import load_examples
+from layercli.data.examples import ShuffleSeed, load_examples
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import ShuffleSeed
 from layercli.data.tables import windows as windows_module
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
@@ -25,11 +24,11 @@ from tests.formats.helpers import refusal
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 7)
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 7)
 
 
 def section(tmp_path, table, *, files=1, **keys):
-    """A data section of a table that stands in several files, one after the other."""
+    """Return a data section of a table that is split over several files."""
     table = pa.table(table)
     for number, rows in enumerate(np.array_split(np.arange(len(table)), files)):
         csv.write_csv(table.take(rows), tmp_path / f"t{number}.csv")
@@ -38,12 +37,12 @@ def section(tmp_path, table, *, files=1, **keys):
 
 
 def series(count, rows):
-    """Rows that tell where they are: v counts through all of them, u is the series."""
+    """Return rows with their index in column v and their series in column u."""
     return {"v": np.arange(count * rows), "u": np.repeat(np.arange(count), rows)}
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
-def test_a_window_has_the_rows_before_its_target(tmp_path, how):
+def test_window_has_the_rows_before_its_target(tmp_path, how):
     data = section(
         tmp_path,
         series(1, 10),
@@ -62,15 +61,23 @@ def test_a_window_has_the_rows_before_its_target(tmp_path, how):
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
-def test_no_window_crosses_a_file_a_series_or_a_row_that_is_left_out(tmp_path, how):
+def test_no_window_spans_files_series_or_dropped_rows(tmp_path, how):
     table = series(2, 12)
-    mixed = np.random.default_rng(0).permutation(np.repeat([0, 1], 12))  # rows of two stations, as they came
+    mixed = np.random.default_rng(0).permutation(np.repeat([0, 1], 12))  # interleaved rows of two stations
     order = np.argsort(np.argsort(mixed, kind="stable"))
     table = {name: column[order] for name, column in table.items()}
     v = pa.array(table["v"], mask=table["v"] == 5)
     table = {"v": v, "u": table["u"], "station": np.where(table["u"], "a", "b"), "w": table["v"]}
-    data = section(tmp_path, table, files=2, stream=how, target_type="numbers", weights="w",
-                   windows={"length": 3, "by": "station"}, missing={"columns": {"v": "drop"}})  # fmt: skip
+    data = section(
+        tmp_path,
+        table,
+        files=2,
+        stream=how,
+        target_type="numbers",
+        weights="w",
+        windows={"length": 3, "by": "station"},
+        missing={"columns": {"v": "drop"}},
+    )
     found = load_examples(load_dataset(data))
     files = [csv.read_csv(tmp_path / f"t{number}.csv")["w"].to_pylist() for number in range(2)]
     first = {row: number for number, rows in enumerate(files) for row in rows}
@@ -87,10 +94,18 @@ def test_no_window_crosses_a_file_a_series_or_a_row_that_is_left_out(tmp_path, h
 
 @settings(max_examples=200)
 @example(keys=[0], cuts=1, dropped={0}, length=1, horizon=0, stride=1, keyed=True, validation=0.0, test=0.0)
-@given(keys=st.lists(st.integers(0, 3), min_size=1, max_size=80), cuts=st.integers(1, 4), dropped=st.sets(st.integers(0, 79)),
-       length=st.integers(1, 6), horizon=st.integers(0, 3), stride=st.integers(1, 4), keyed=st.booleans(),
-       validation=st.floats(0, 0.4), test=st.floats(0, 0.4))  # fmt: skip
-def test_every_window_is_in_one_part_one_series_one_file_and_in_order(
+@given(
+    keys=st.lists(st.integers(0, 3), min_size=1, max_size=80),
+    cuts=st.integers(1, 4),
+    dropped=st.sets(st.integers(0, 79)),
+    length=st.integers(1, 6),
+    horizon=st.integers(0, 3),
+    stride=st.integers(1, 4),
+    keyed=st.booleans(),
+    validation=st.floats(0, 0.4),
+    test=st.floats(0, 0.4),
+)
+def test_windows_stay_in_one_split_one_series_and_one_file(
     keys, cuts, dropped, length, horizon, stride, keyed, validation, test
 ):
     keys = np.array(keys)
@@ -98,9 +113,7 @@ def test_every_window_is_in_one_part_one_series_one_file_and_in_order(
     file_of = np.repeat(np.arange(cuts), files)
     kept = np.array([row not in dropped for row in range(len(keys))])
     line = order_rows(keys if keyed else None, files, kept if dropped else None)
-    rows = (
-        np.flatnonzero(kept) if dropped else np.arange(len(keys))
-    )  # the table's row of each row that is kept
+    rows = np.flatnonzero(kept) if dropped else np.arange(len(keys))  # table row of each kept row
     span = length + horizon
     split = SplitConfig(validation=validation, test=test)
     seen = []
@@ -128,11 +141,18 @@ def test_every_window_is_in_one_part_one_series_one_file_and_in_order(
         assert all(where[row] == part for part in range(3) for row in seen[part] if row in where)
 
 
-def test_parts_follow_one_another_in_time_and_gaps_are_filled_by_the_training_rows(tmp_path):
+def test_splits_are_in_time_order_and_filled_from_training_rows(tmp_path):
     v = np.arange(20.0)
     table = {"v": pa.array(v, mask=v % 5 == 0), "u": np.zeros(20)}
-    data = section(tmp_path, table, missing={"numbers": "mean", "columns": {"v": "mean"}}, target_type="numbers",
-                   weights=None, target="u", inputs={"x": ["v"]})  # fmt: skip
+    data = section(
+        tmp_path,
+        table,
+        missing={"numbers": "mean", "columns": {"v": "mean"}},
+        target_type="numbers",
+        weights=None,
+        target="u",
+        inputs={"x": ["v"]},
+    )
     results = []
     for how in ("never", "always"):
         parts = load_dataset(data.with_arguments(stream=how)).split(
@@ -147,16 +167,16 @@ def test_parts_follow_one_another_in_time_and_gaps_are_filled_by_the_training_ro
 
 
 @pytest.mark.parametrize("shuffle", [ShuffleSeed(1, 2), None])
-def test_windows_that_are_put_together_batch_by_batch_are_those_in_memory(tmp_path, monkeypatch, shuffle):
+def test_gathered_windows_equal_windows_in_memory(tmp_path, monkeypatch, shuffle):
     data = section(tmp_path, series(3, 30), windows={"length": 4, "by": ["u"]}, target_type="numbers")
     laid_out = load_dataset(data).split(SplitConfig(test=0.3), seed=0, shuffle=True).train
-    monkeypatch.setattr(windows_module, "_MOST_BYTES", 0)
+    monkeypatch.setattr(windows_module, "_MAX_MEMORY_BYTES", 0)
     lazy = (
         load_dataset(data.with_arguments(stream="always"))
         .split(SplitConfig(test=0.3), seed=0, shuffle=True)
         .train
     )
-    assert (len(laid_out), type(lazy).__name__) == (3 * 17, "Sequences")
+    assert (len(laid_out), type(lazy).__name__) == (3 * 17, "WindowedExamples")
     for start in (0, 3):
         pairs = zip(
             *(part.batches(8, shuffle=shuffle, start=start) for part in (laid_out, lazy)), strict=True
@@ -169,8 +189,14 @@ def test_windows_that_are_put_together_batch_by_batch_are_those_in_memory(tmp_pa
 
 @pytest.mark.parametrize("how", ["never", "always"])
 def test_windows_of_new_rows_need_no_targets(tmp_path, how):
-    data = section(tmp_path, series(2, 10) | {"station": ["a"] * 10 + ["b"] * 10}, target_type="numbers",
-                   inputs={"x": ["u"]}, windows={"length": 3, "horizon": 2, "by": "station"}, stream=how)  # fmt: skip
+    data = section(
+        tmp_path,
+        series(2, 10) | {"station": ["a"] * 10 + ["b"] * 10},
+        target_type="numbers",
+        inputs={"x": ["u"]},
+        windows={"length": 3, "horizon": 2, "by": "station"},
+        stream=how,
+    )
     plan = TablePlan.from_json(
         json.loads(
             json.dumps(load_dataset(data).split(SplitConfig(), seed=0, shuffle=True).table_plan.to_json())
@@ -185,7 +211,7 @@ def test_windows_of_new_rows_need_no_targets(tmp_path, how):
     assert found.x["x"][..., 0].tolist() == [[1, 2, 3], [4, 5, 6], [5, 6, 7]]
 
 
-def test_a_table_that_is_too_short_for_a_window_has_none(tmp_path):
+def test_short_table_has_no_windows(tmp_path):
     source = load_dataset(section(tmp_path, series(1, 3)))
     assert (len(source), source.facts().samples) == (0, 0)
 
@@ -194,7 +220,10 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.csv").write_text("t,y\na,1\nb,2\n")
     keys = {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"t": "t"}, "windows": {"length": 1}}
-    assert refusal(**keys, stream="always")[1] == "The input `t` is text, of which no windows are streamed."
+    assert (
+        refusal(**keys, stream="always")[1]
+        == "The input `t` contains text, but streamed windows support only numbers."
+    )
     assert load_examples(load_dataset(DATA_TYPES.parse(keys))).x["t"].tolist() == [[["a"]]]
 
 
@@ -215,6 +244,6 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
         ({"types": {"v": "date"}}, "it must map columns to one of number, text"),
     ],
 )
-def test_what_cannot_go_together_is_told_before_anything_is_read(keys, message):
+def test_conflicting_keys_are_reported_without_reading_data(keys, message):
     with pytest.raises(ValueError, match=message):
         DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "v"} | keys)

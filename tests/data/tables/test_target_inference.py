@@ -1,4 +1,4 @@
-"""Tables with a target for each of several outputs."""
+"""Target inference for tables with a target for each of several outputs."""
 
 import json
 
@@ -9,8 +9,9 @@ import yaml
 from pyarrow import csv
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, load_examples
+from layercli.data.examples import load_examples
 from layercli.data.tables import windows
+from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
 from layercli.formats.registry import load_dataset
 from tests.running import invoke
@@ -22,12 +23,20 @@ ROWS = 240
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 50)
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 50)
     rng = np.random.default_rng(0)
-    csv.write_csv(pa.table({
-        "i": np.arange(ROWS), "a": rng.normal(size=ROWS), "kind": rng.choice(["p", "q", "r"], ROWS, p=[0.7, 0.2, 0.1]),
-        "on": rng.integers(0, 2, ROWS), "size": rng.normal(size=ROWS),
-    }), "t.csv")  # fmt: skip
+    csv.write_csv(
+        pa.table(
+            {
+                "i": np.arange(ROWS),
+                "a": rng.normal(size=ROWS),
+                "kind": rng.choice(["p", "q", "r"], ROWS, p=[0.7, 0.2, 0.1]),
+                "on": rng.integers(0, 2, ROWS),
+                "size": rng.normal(size=ROWS),
+            }
+        ),
+        "t.csv",
+    )
     return tmp_path
 
 
@@ -37,13 +46,15 @@ def section(stream="never", **keys):
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
-def test_each_output_has_a_target_of_its_own(stream):
+def test_each_output_has_its_target(stream):
     source = load_dataset(section(stream))
     found = load_examples(source)
     assert found.columns == {None: ("i", "a")}
     assert {name: array.dtype for name, array in found.targets} == {
-        "sort": np.int32, "state": np.int32, "weight": np.float32,
-    }  # fmt: skip
+        "sort": np.int32,
+        "state": np.int32,
+        "weight": np.float32,
+    }
     assert (found.class_names_of("sort"), found.class_names_of("state")) == (("p", "q", "r"), None)
     facts = source.facts()
     assert [facts.target_of(name).classes for name in ("sort", "state", "weight")] == [3, 2, None]
@@ -52,7 +63,7 @@ def test_each_output_has_a_target_of_its_own(stream):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_the_parts_are_the_same_streamed_and_have_every_combination_in_proportion(shuffle):
+def test_stratified_splits_of_several_targets_streamed_and_in_memory(shuffle):
     split = SplitConfig(validation=0.25, test=0.25, stratify=True)
     both = [load_dataset(section(how)).split(split, seed=2, shuffle=shuffle) for how in ("never", "always")]
     assert both[0].table_plan == both[1].table_plan
@@ -72,8 +83,8 @@ def test_the_parts_are_the_same_streamed_and_have_every_combination_in_proportio
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
-def test_sequences_have_the_targets_of_their_later_row(stream, monkeypatch):
-    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+def test_windows_have_the_targets_of_their_target_row(stream, monkeypatch):
+    monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
     rows = load_examples(load_dataset(section()))
     found = load_examples(
         load_dataset(section(stream, inputs={"x": ["i", "size"]}, windows={"length": 3, "horizon": 2}))
@@ -85,7 +96,7 @@ def test_sequences_have_the_targets_of_their_later_row(stream, monkeypatch):
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
-def test_what_is_wrong_with_any_of_them_is_told_at_once(place, stream):
+def test_errors_of_all_targets_are_reported_together(place, stream):
     (place / "t.csv").write_text("a,u,v\n1,,x\n2,y,\n3,y,x\n")
     with pytest.raises(DataError) as caught:
         load_dataset(section(stream, target={"one": "u", "two": "v"}))
@@ -93,24 +104,32 @@ def test_what_is_wrong_with_any_of_them_is_told_at_once(place, stream):
         (("data", "target", "one"), "The target `u` is missing in t.csv, line 2."),
         (("data", "target", "two"), "The target `v` is missing in t.csv, line 3."),
     ]
-    with pytest.raises(DataError, match='There is no column "w"'):
+    with pytest.raises(DataError, match='Unknown column "w"'):
         load_dataset(section(stream, target={"one": "u", "two": "w"}))
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])
-def test_a_run_trains_on_them_and_is_evaluated_and_predicts(place, stream):
+def test_train_evaluate_and_predict_with_several_targets(place, stream):
     document = {
-        "data": {"type": "csv", "path": "t.csv", "stream": stream, "inputs": {"x": ["a"]},
-                 "target": {"sort": "kind", "weight": "size"}, "split": {"validation": 0.1, "test": 0.1, "stratify": True}},
+        "data": {
+            "type": "csv",
+            "path": "t.csv",
+            "stream": stream,
+            "inputs": {"x": ["a"]},
+            "target": {"sort": "kind", "weight": "size"},
+            "split": {"validation": 0.1, "test": 0.1, "stratify": True},
+        },
         "model": {
             "inputs": {"x": [1]},
-            "layers": [{"type": "Dense", "name": "hidden", "units": 4},
-                       {"type": "Dense", "name": "sort", "units": 3, "activation": "softmax"},
-                       {"type": "Dense", "name": "weight", "units": 1, "inputs": "hidden"}],
+            "layers": [
+                {"type": "Dense", "name": "hidden", "units": 4},
+                {"type": "Dense", "name": "sort", "units": 3, "activation": "softmax"},
+                {"type": "Dense", "name": "weight", "units": 1, "inputs": "hidden"},
+            ],
             "outputs": ["sort", "weight"],
         },
         "train": {"epochs": 1, "loss": {"sort": "sparse_categorical_crossentropy", "weight": "mse"}},
-    }  # fmt: skip
+    }
     (place / "c.yaml").write_text(yaml.safe_dump(document))
     looked = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
     assert looked["problems"] == []

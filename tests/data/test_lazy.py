@@ -1,13 +1,13 @@
-"""Data that is not in memory gives the same examples, parts and batches as data that is."""
+"""Lazy datasets have the same examples, splits and batches as datasets in memory."""
 
 import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
-from layercli.data.examples import DataError, Examples
+from layercli.data.examples import Examples, ShuffleSeed
 from layercli.data.lazy import LazyDataset
 from layercli.data.statistics import compute_statistics, count_labels
-from layercli.data.subset import ShuffleSeed
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset
 
 RNG = np.random.default_rng(3)
@@ -56,13 +56,13 @@ DATA_SECTIONS = {
 
 
 def flat(examples):
-    arrays = [*examples.arrays, *examples.targets, ("weights", examples.weights)]
+    arrays = [*examples.inputs, *examples.targets, ("weights", examples.weights)]
     return {name: None if array is None else (array.dtype, array.tolist()) for name, array in arrays}
 
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("section", DATA_SECTIONS.values(), ids=DATA_SECTIONS)
-def test_it_is_read_as_what_is_in_memory(section):
+def test_lazy_dataset_equals_dataset_in_memory(section):
     data = DATA_TYPES.parse(section | {"split": SPLIT})
     held, lazy = load_dataset(data), load_dataset(data, memory=1000 if section["type"] != "text" else 40)
     assert isinstance(held, Examples)
@@ -72,9 +72,10 @@ def test_it_is_read_as_what_is_in_memory(section):
     assert vars_of(compute_statistics(lazy)) == vars_of(compute_statistics(held))
     shuffled = ShuffleSeed(5, 2)
     for one, other in zip(
-        held.split(data.split, seed=4, shuffle=True).subsets, lazy.split(data.split, seed=4, shuffle=True).subsets,
+        held.split(data.split, seed=4, shuffle=True).subsets,
+        lazy.split(data.split, seed=4, shuffle=True).subsets,
         strict=True,
-    ):  # fmt: skip
+    ):
         assert [flat(batch) for batch in one.batches(7)] == [flat(batch) for batch in other.batches(7)]
         again = list(other.batches(7, shuffle=shuffled))
         assert [flat(batch) for batch in one.batches(7, shuffle=shuffled)] == [flat(batch) for batch in again]
@@ -90,7 +91,7 @@ def vars_of(statistics):
 
 
 @pytest.mark.usefixtures("place")
-def test_the_digest_is_another_for_other_data_and_other_rows(place):
+def test_digest_depends_on_data_and_rows(place):
     data = DATA_TYPES.parse({"type": "npy", "features": "x.npy", "target": "t.npy"})
     whole = load_dataset(data, memory=1000)
     first, other = (whole.split(SplitConfig(test=0.2), seed=seed, shuffle=True).test for seed in (1, 2))
@@ -101,7 +102,7 @@ def test_the_digest_is_another_for_other_data_and_other_rows(place):
 
 
 @pytest.mark.usefixtures("place")
-def test_what_cannot_be_read_is_told_at_once_wherever_it_stands(place, monkeypatch):
+def test_statistics_report_all_unreadable_files_together(place, monkeypatch):
     from layercli.data import examples
 
     monkeypatch.setattr(examples, "_BATCH_BYTES", 60)
@@ -123,7 +124,7 @@ def refusal(memory=None, **section):
 
 
 @pytest.mark.usefixtures("place")
-def test_arrays_that_cannot_be_used_say_why(place):
+def test_messages_for_unusable_arrays(place):
     np.save(place / "o.npy", np.array([{}] * 60))
     np.save(place / "n.npy", np.full(60, -1.0))
     np.save(place / "short.npy", X[:50])
@@ -141,26 +142,29 @@ def test_arrays_that_cannot_be_used_say_why(place):
         )
     assert "Cannot read the array" in refusal(type="npy", features="bad.npy", target="t.npy")[1]
     assert refusal(type="npy", features="none.npy", target="t.npy") == (
-        ("data", "features"), "none.npy does not exist.",
-    )  # fmt: skip
+        ("data", "features"),
+        "none.npy does not exist.",
+    )
     assert refusal(type="npy", features="short.npy", target="t.npy")[1] == (
         "`short.npy` has 50 examples, but `t.npy` has 60."
     )
     assert refusal(type="npy", features="x.npy", target="t.npy", weights="n.npy") == (
-        ("data", "weights"), "The weight in row 1 is -1.",
-    )  # fmt: skip
+        ("data", "weights"),
+        "Weights must be finite numbers of at least 0, got -1 in row 1.",
+    )
 
 
 @pytest.mark.usefixtures("place")
-def test_a_column_of_texts_is_read_with_its_target(place):
+def test_text_column_of_a_table(place):
     rows = "".join(f'"text, {n}",{n},{WORDS[n]}\n' for n in range(60))
     (place / "r.csv").write_text("review,id,label\n" + rows)
     examples = load_dataset(
         DATA_TYPES.parse({"type": "text", "path": "r.csv", "column": "review", "target": "label"})
     )
-    [(name, texts)] = examples.arrays
+    [(name, texts)] = examples.inputs
     assert (name, texts[7].tolist()) == ("input", ["text, 7"])
     assert examples.class_names == ("date", "fig", "plum")
     assert refusal(type="text", path="r.csv", column="reviews", target="label") == (
-        ("data", "column"), 'There is no column "reviews".',
-    )  # fmt: skip
+        ("data", "column"),
+        'Unknown column "reviews".',
+    )
