@@ -230,18 +230,21 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"windows": {"length": 2}, "split": {"test": 5}}, "With `windows` a part is a stretch of time"),
+        (
+            {"windows": {"length": 2}, "split": {"test": 5}},
+            "With `windows`, split sizes must be fractions of the time, got 5 examples.",
+        ),
         (
             {"windows": {"length": 2}, "split": {"test": 0.1, "stratify": True}},
-            "With `windows` the parts follow",
+            "With `windows`, the sets are consecutive in time",
         ),
         (
             {"windows": {"length": 2, "horizon": 0}, "inputs": {"x": ["v"]}},
             "`v` is the target; it cannot be part",
         ),
-        ({"weights": "v"}, "`v` is the target; it cannot be the weights, too."),
-        ({"missing": {"columns": {"v": True}}}, "it must map columns to what is put in place"),
-        ({"types": {"v": "date"}}, "it must map columns to one of number, text"),
+        ({"weights": "v"}, "`v` is the target; it cannot also be the weights."),
+        ({"missing": {"columns": {"v": True}}}, "`columns` must map columns to replacements"),
+        ({"types": {"v": "date"}}, "`types` must map columns to one of number, text"),
     ],
 )
 def test_conflicting_keys_are_reported_without_reading_data(keys, message):
