@@ -14,9 +14,9 @@ from layercli.source.nodes import quote_value
 _KERAS_PREFIX = "keras.layers."
 _IDENTIFIER = r"[A-Za-z_]\w*"
 _KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(rf"(?P<place>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII)
+_FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII)
 _MODULE_TYPE_PATTERN = re.compile(
-    rf"(?P<place>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
+    rf"(?P<module>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
 )
 
 
@@ -69,7 +69,7 @@ class CustomLayer(Layer):
 
 def make_unknown_layer() -> CustomLayer:
     """A layer of which nothing is known, in place of one that is malformed."""
-    return CustomLayer.model_validate({"kind": "keras", "place": "", "class_name": "Unknown"})
+    return CustomLayer.model_validate({"kind": "keras", "module": "", "class_name": "Unknown"})
 
 
 def is_custom_type(type_name: object) -> bool:
@@ -97,8 +97,8 @@ def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
         )
     for kind, pattern in (("file", _FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
         match = pattern.fullmatch(type_name)
-        if match and ".." not in match["place"]:
-            return _make_custom_layer(kind, match["place"], match["cls"], arguments)
+        if match and ".." not in match["module"]:
+            return _make_custom_layer(kind, match["module"], match["cls"], arguments)
     raise value_error(
         "bad-custom-type",
         f"`type` is {quote_value(type_name)}; a layer of your own is a file beside the config, or a module, and a class.",
@@ -113,8 +113,8 @@ def _make_custom_layer(kind: str, module: str, class_name: str, arguments: dict[
         {
             **layer_fields,
             "kind": kind,
-            "place": module,
+            "module": module,
             "class_name": class_name,
-            "given": constructor_arguments,
+            "constructor_arguments": constructor_arguments,
         }
     )

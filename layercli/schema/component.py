@@ -63,7 +63,7 @@ class Component:
     @classmethod
     def arguments_model(cls) -> type[StrictModel]:
         """The Pydantic model of the arguments."""
-        model: type[StrictModel] | None = cls.__dict__.get("_schema")
+        model: type[StrictModel] | None = cls.__dict__.get("_arguments_model")
         if model is None:
             fields = {
                 name: (hint, cls._find_default(name)) for name, hint in _collect_annotations(cls).items()

@@ -101,8 +101,8 @@ class StrictModel(BaseModel):
 
 def to_plain(value: Any) -> Any:
     """Mappings, lists and scalars, all the way down."""
-    if hasattr(value, "plain"):
-        return value.plain()
+    if hasattr(value, "to_plain"):
+        return value.to_plain()
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):

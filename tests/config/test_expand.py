@@ -45,7 +45,7 @@ def layers(checked):
 def problems(checked):
     def problems(text, *overrides, **files):
         return [
-            (found.code, found.line, found.told, found.hint)
+            (found.code, found.line, found.full_message, found.hint)
             for found in checked(text, *overrides, **files).problems
         ]
 

@@ -157,11 +157,11 @@ def test_a_bare_name_imports_the_one_module_it_needs_and_no_tensorflow(kind, val
 import sys
 from pydantic import TypeAdapter
 from layercli.config.training import types
-TypeAdapter(types.{kind}).validate_python({value!r})
+TypeAdapter(types.{kind}Field).validate_python({value!r})
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 catalogues = (CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES)
 ours = {{module for catalogue in catalogues for module in catalogue.modules.values()}}
-loaded = {{name for name in ours if "layercli.config." + name in sys.modules}}
+loaded = {{name for name in ours if "layercli.config.training." + name in sys.modules}}
 assert loaded == {{{module!r}}}, loaded
 assert not {{"tensorflow", "keras", "numpy"}} & sys.modules.keys()
 """

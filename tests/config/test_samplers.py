@@ -61,5 +61,5 @@ def parameters(cls, left_out):
 def defaults(cls):
     return {
         name: ... if field.is_required() else field.default
-        for name, field in cls.schema().model_fields.items()
+        for name, field in cls.arguments_model().model_fields.items()
     }

@@ -36,9 +36,9 @@ def side(tmp_path):
 def told(pairs):
     """What a person is told of: what differs in more than a number that a name got."""
     return [
-        (pair.kind, (pair.after or pair.before).node.type_name, [d.label for d in pair.differences])
+        (pair.status, (pair.after or pair.before).node.type_name, [d.label for d in pair.differences])
         for pair in pairs
-        if pair.kind != "same" and not pair.is_renumbered
+        if pair.status != "same" and not pair.is_renumbered
     ]
 
 
@@ -47,7 +47,7 @@ def told(pairs):
 def test_an_inserted_layer_is_found_as_exactly_that_wherever_it_stands(side, place, new):
     pairs = compare_layers(side(STACK), side([*STACK[:place], new, *STACK[place:]]))
     assert told(pairs) == [("added", new["type"], [])]
-    assert pairs[place].kind == "added"
+    assert pairs[place].status == "added"
 
 
 @pytest.mark.parametrize("place", range(len(STACK)))
