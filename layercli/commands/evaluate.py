@@ -64,7 +64,7 @@ def evaluate_run(
         _load_new_examples(finished_run, data) if data else _load_split(finished_run, split, trust=trust)
     )
     from layercli.data.examples import DataError
-    from layercli.engine.evaluate import evaluate_model as evaluate_model
+    from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
 
     model = load_model(finished_run.model_file, finished_run.valid)

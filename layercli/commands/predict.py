@@ -87,11 +87,11 @@ def predict_to_file(
     from layercli.data.examples import DataError
     from layercli.data.predictions import PREDICTION_WRITERS
     from layercli.engine.load_model import load_model
-    from layercli.engine.predict import predict_columns as predictions
+    from layercli.engine.predict import predict_columns
 
     model = load_model(finished_run.model_file, finished_run.valid)
     target = Path(output)
-    chunks = predictions(
+    chunks = predict_columns(
         model,
         finished_run.valid,
         dataset,

@@ -51,8 +51,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
     from layercli.engine.export.test_inputs import build_cases
-    from layercli.engine.export.verify import load_format, silence_runtimes
-    from layercli.engine.export.verify import write_and_verify as write_and_prove
+    from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
     module = load_format(format_name)
@@ -79,7 +78,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         test_inputs = [case for case in test_inputs if case.is_real]
     metrics = None
     with stage_output(target, format_name) as staging:
-        proof = write_and_prove(
+        proof = write_and_verify(
             format_name,
             model,
             valid,

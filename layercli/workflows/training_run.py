@@ -47,7 +47,7 @@ class TrainingRun:
             LayercliError: the loss became NaN, the disk is full, a signal came (where ``interruptible``), and the like.
             UnfitSnapshotError: the checkpoint is of another model.
         """
-        from layercli.engine.training.checkpointing import TrainingStoppedError as Stopped
+        from layercli.engine.training.checkpointing import TrainingStoppedError
         from layercli.engine.training.fit import CheckpointSettings, fit_model
         from layercli.engine.training.loop import TRAINING_START, Position
         from layercli.engine.training.snapshot import Snapshot
@@ -83,7 +83,7 @@ class TrainingRun:
                         inputs.assembled, inputs.valid, section, inputs.splits, HistoryWriter(run_dir, progress),
                         run_dir, self.execution_plan, checkpoint_settings,
                     )  # fmt: skip
-                except Stopped as stopped:
+                except TrainingStoppedError as stopped:
                     raise TrainingInterruptedError(stop_request, run_dir, stopped.position) from None
             save_model(inputs.assembled.model, run_dir / runs.MODEL)
             summary = {

@@ -478,7 +478,7 @@ def test_a_difference_is_found_and_nothing_is_written(imported, monkeypatch, tmp
         moved(original, assembled, *args, **options)
         assembled.model.layers[-1].bias.assign([0.0, 0.1, 0.0])
 
-    monkeypatch.setattr(import_check, "move_weights", wrong)
+    monkeypatch.setattr(import_check, "copy_weights", wrong)
     result, document, config = imported(model, "--weights")
     assert result.exit_code == 1
     assert found(document)[0][0] == "import-differs"
@@ -494,7 +494,7 @@ def test_another_graph_is_found(monkeypatch, imported):
     def crossed(layer, node, taken, **options):
         return connect(layer, node, taken[::-1] if node.layer.type_name() == "Subtract" else taken, **options)
 
-    monkeypatch.setattr(assemble, "call", crossed)
+    monkeypatch.setattr(assemble, "call_layer", crossed)
     result, document, _ = imported(
         functional(lambda x: layers.Subtract(name="apart")([layers.Dense(4)(x), x]), (4,))
     )

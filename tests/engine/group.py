@@ -28,7 +28,7 @@ def main() -> None:
     for run in task["resumed"]:
         begun = open_for_resume(run)
         resume_run(
-            begun if rank == 0 else replace(begun, run=copy_run(begun.run_dir, own / begun.run_dir.name)),
+            begun if rank == 0 else replace(begun, run_dir=copy_run(begun.run_dir, own / begun.run_dir.name)),
             trust=True,
         )
     for config, block in task["stopped"]:

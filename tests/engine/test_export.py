@@ -153,13 +153,13 @@ def test_the_first_layer_that_differs_is_named_with_by_how_much(made, export, mo
 
     honest = saved_model.write_model
 
-    def write(model, target, options):
+    def write_wrong_model(model, target, options):
         wrong = keras.models.clone_model(model)
         wrong.set_weights([weight * 1.01 if "second" in weight_path else weight for weight, weight_path in zip(
             model.get_weights(), [weight.path for weight in model.weights], strict=True)])  # fmt: skip
         honest(wrong, target, options)
 
-    monkeypatch.setattr(saved_model, "write", write)
+    monkeypatch.setattr(saved_model, "write_model", write_wrong_model)
     layers = [{"type": "Dense", "name": name, "units": 3} for name in ("first", "second", "third")]
     problem = refusal(export, "saved_model", *made({"input": [3], "layers": layers}))
     assert problem.code == "export-differs"

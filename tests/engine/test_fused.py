@@ -208,7 +208,7 @@ def test_evaluation_gives_the_numbers_of_keras(most):
 
 def test_blocks_end_where_a_checkpoint_is_due():
     model, examples = made(dense)
-    looped = loop(model, examples, most=3, cut=4)
+    looped = loop(model, examples, most=3, checkpoint_every=4)
     assert looped._epoch_spans(0, 0) == [Span(0, 3), Span(3, 4), Span(4, 5)]
     assert looped._epoch_spans(1, 0) == [Span(0, 3), Span(3, 5)]
     assert looped._epoch_spans(2, 1) == [Span(1, 2), Span(2, 5)]

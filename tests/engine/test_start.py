@@ -27,7 +27,7 @@ def test_our_own_process_starts_keras_without_what_it_never_uses_and_can_import_
     code = f"""
 import os, sys
 from layercli import runtime
-runtime.is_ours = True
+runtime.is_cli_process = True
 import layercli.engine
 print(os.environ["KERAS_BACKEND"], [name for name in {HIDDEN!r} if name in sys.modules])
 import sklearn
