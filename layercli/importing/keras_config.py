@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
+from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.registry import LAYERS
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import to_plain
 from layercli.source.nodes import quote_value, sanitize_text

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from layercli.config.data.section import DataConfig
 from layercli.config.data.tables import Csv, Parquet, TableConfig
 from layercli.config.names import INPUT
-from layercli.layers.arguments import PositiveInt
+from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import PositiveInt
 from layercli.layers.shapes import Shape, format_shape
 from layercli.schema.component import Catalogue, Component
+from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
 
