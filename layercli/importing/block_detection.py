@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from layercli.importing.layer_stack import INPUT, StackEntry, BlockParameter, LayerStack, Wire
-from layercli.importing.repeats import redirect_wire, merge_repeats
+from layercli.importing.layer_stack import INPUT, BlockParameter, LayerStack, StackEntry, Wire
+from layercli.importing.repeats import merge_repeats, redirect_wire
 from layercli.importing.stretches import (
     COHESION_BONUS,
     Stretch,
-    join_prefix,
-    describe_stretch,
-    local_name,
     common_prefix,
-    unused_name,
-    name_cohesion,
+    describe_stretch,
+    join_prefix,
     last_word,
+    local_name,
+    name_cohesion,
+    unused_name,
 )
 from layercli.layers.registry import LAYERS
 

@@ -11,16 +11,16 @@ from layercli.config.names import RESERVED_NAMES
 from layercli.errors import Problem
 from layercli.importing.keras_config import InexpressibleError, config_arguments
 from layercli.importing.keras_graph import (
-    KerasCall,
     CallKey,
+    KerasCall,
     KerasLayer,
     KerasModel,
     KerasTensor,
-    parse_model,
     iterate_tensors,
+    parse_model,
 )
-from layercli.importing.layer_stack import INPUT, StackEntry, WireSource, LayerStack, Wire
-from layercli.importing.operations import Operand, LayerStep, convert_application_layer, convert_operation
+from layercli.importing.layer_stack import INPUT, LayerStack, StackEntry, Wire, WireSource
+from layercli.importing.operations import LayerStep, Operand, convert_application_layer, convert_operation
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import snake_case
 from layercli.source.nodes import quote_value, sanitize_text

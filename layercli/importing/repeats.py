@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from layercli.importing.layer_stack import StackEntry, LayerStack, Wire
+from layercli.importing.layer_stack import LayerStack, StackEntry, Wire
 
 
 def redirect_wire(wire: Wire, replacements: dict[StackEntry, StackEntry]) -> Wire:

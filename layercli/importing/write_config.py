@@ -8,7 +8,7 @@ from typing import Any, Final
 from layercli.config.language.variables import escape_references
 from layercli.config.names import INPUT, PREVIOUS
 from layercli.importing.block_detection import FoldedBlock
-from layercli.importing.layer_stack import StackEntry, BlockParameter, LayerStack, Wire
+from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntry, Wire
 from layercli.schema.component import snake_case
 from layercli.source.dump import to_flow_yaml
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from layercli.check import ValidConfig
-from layercli.reports.console import make_console, is_terminal
+from layercli.reports.console import is_terminal, make_console
 from layercli.source.dump import to_yaml
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import KeyPath, SourceText, YamlNode, format_path

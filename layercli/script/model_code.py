@@ -19,19 +19,18 @@ from layercli.script.block_functions import (
     BlockFunction,
     LayerGroup,
     NodeOutput,
-    written_arguments,
     group_layers,
 )
-from layercli.script.keras_calls import constructor_call
+from layercli.script.keras_calls import argument_expressions, constructor_call
 from layercli.script.python_source import (
+    Brackets,
     CallExpression,
     Expression,
-    Brackets,
     NamedValue,
     UniqueNames,
+    quote_string,
     render_inline,
     render_literal,
-    quote_string,
     render_statement,
 )
 
@@ -138,7 +137,7 @@ def _replace_argument(argument: Expression, node: GraphNode, replacements: dict[
     if isinstance(argument, NamedValue):
         name = argument.name.removesuffix("=")
         return NamedValue(argument.name, replacements[name]) if name in replacements else argument
-    first = next(iter(written_arguments(node.layer)))  # the one that is written without its name
+    first = next(iter(argument_expressions(node.layer)))  # the one that is written without its name
     return replacements.get(first, argument)
 
 

@@ -11,15 +11,15 @@ from layercli.check import ValidConfig
 from layercli.config.data.files import Npy, Python, Text
 from layercli.config.data.section import DataConfig, SplitConfig
 from layercli.config.data.tables import TableConfig
+from layercli.layers.minimal_arguments import is_default_argument
 from layercli.script.facts import ScriptFacts
-from layercli.script.keras_calls import is_same_argument
 from layercli.script.load_data_code import find_array_folder, is_glob
 from layercli.script.python_source import (
+    Brackets,
     CallExpression,
     Expression,
-    Brackets,
-    render_inline,
     quote_string,
+    render_inline,
     render_statement,
 )
 
@@ -50,7 +50,7 @@ def find_unsupported_fields(data: DataConfig, facts: ScriptFacts) -> Iterator[tu
     for name in data.arguments():
         if name in _SUPPORTED_FIELDS[kind] | _IGNORED_FIELDS:
             continue
-        if not is_same_argument(data, name, type(data)._find_default(name)):
+        if not is_default_argument(data, name):
             yield ("data", name)
     if isinstance(data, TableConfig):
         if isinstance(data.target, dict):

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.importing.block_detection import fold_stack
-from layercli.importing.flatten import flatten_stack, flatten_config
-from layercli.importing.layer_stack import INPUT, StackEntry, LayerStack, Wire
+from layercli.importing.flatten import flatten_config, flatten_stack
+from layercli.importing.layer_stack import INPUT, LayerStack, StackEntry, Wire
 from layercli.importing.write_config import format_config
 
 

@@ -4,7 +4,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercli.reports.console import make_console, replace_non_finite, redirect_stdout_for_json, print_json
+from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
 
 documents = st.dictionaries(
     st.text(),

@@ -13,7 +13,7 @@ from layercli import api
 from layercli.check import check_config, require_valid
 from layercli.plot.boxes import Box, Picture, build_picture
 from layercli.plot.layout import layout_boxes
-from layercli.plot.render import THEMES, PlotScene, render_mermaid, render_plot, estimate_text_width
+from layercli.plot.render import THEMES, PlotScene, estimate_text_width, render_mermaid, render_plot
 from tests.running import CONFIGS, invoke, python
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))

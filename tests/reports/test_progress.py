@@ -6,7 +6,7 @@ from rich.console import Console
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
 from layercli.reports.formatting import format_metrics, format_number
-from layercli.reports.progress import TrainingProgress, QuietProgress, SilentProgress
+from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
 
 RECORD = {"epoch": 1, "loss": 0.5, "val_loss": 12345.6, "seconds": 1.25, "examples_per_second": 1439.6}
 

@@ -4,13 +4,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from layercli.script.python_source import (
-    CallExpression,
     Brackets,
+    CallExpression,
     NamedValue,
     UniqueNames,
+    quote_string,
     render_inline,
     render_literal,
-    quote_string,
     render_statement,
 )
 from tests.script.running import assert_formatted
