@@ -17,7 +17,8 @@ from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
-from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
+from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.registry import LAYERS
 from layercli.schema.component import Catalogue, Component, snake_case
 from layercli.schema.strict_model import StrictModel, describe_type, to_plain
 from layercli.source.extend import EXTENDS

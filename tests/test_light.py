@@ -95,7 +95,7 @@ def test_import_layercli_costs_next_to_nothing():
 def test_checking_imports_only_the_families_of_layers_that_a_config_uses(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}")
-    code = f"from layercli.check import check\nassert check({str(config)!r}).ok\n"
+    code = f"from layercli.check import check_config\nassert check_config({str(config)!r}).ok\n"
     code += "others = {'convolutional', 'recurrent', 'attention', 'pooling', 'lookup', 'augmentation'}\n"
-    code += "assert not {f'layercli.layers.{name}' for name in others} & set(sys.modules)"
+    code += "assert not {f'layercli.layers.families.{name}' for name in others} & set(sys.modules)"
     assert "pydantic" in modules_after(code)

@@ -7,9 +7,9 @@ from pydantic import BeforeValidator, Field, PlainValidator
 
 from layercli.config.layer_entries import LayerEntryField
 from layercli.config.names import parse_layer_name
-from layercli.layers.arguments import MAX_INT32
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.component import parse_at_key
+from layercli.schema.field_types import MAX_INT32
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
 

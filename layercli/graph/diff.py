@@ -12,7 +12,7 @@ from layercli.config.names import INPUT
 from layercli.graph.align import LayerMatches, align_layers, is_auto_named
 from layercli.graph.build import GraphNode, format_reference
 from layercli.graph.shapes import ModelShapes, NodeShapes
-from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.shapes import format_shape
 from layercli.schema.component import Component
 from layercli.schema.strict_model import StrictModel, to_plain

@@ -1,1 +1,1 @@
-"""The catalogue: what every layer type takes, gives, holds and costs, without a framework."""
+"""The layer catalogue: inputs, outputs, weights and cost of every layer type, without a framework."""

@@ -1,4 +1,4 @@
-"""The contract of a layer: arguments in, shapes, weights and cost out."""
+"""The interface of a layer: it takes arguments and returns shapes, weights and cost."""
 
 import math
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _dtype_policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
 
 @contextmanager
 def use_dtype_policy(policy: str | None) -> Iterator[None]:
-    """While shapes are inferred: the dtype policy of layers that have none of their own; None: float32."""
+    """Set the dtype policy of layers without a ``dtype`` while shapes are inferred; None means float32."""
     token = _dtype_policy.set(policy or "float32")
     try:
         yield
@@ -28,7 +28,7 @@ def use_dtype_policy(policy: str | None) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A variable that the layer makes in ``build()``."""
+    """A variable that the layer creates in ``build()``."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,21 +38,21 @@ class Weight:
 
     @property
     def size(self) -> int:
-        """Number of scalars."""
+        """The number of scalars."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class InferredLayer:
-    """What is known of a layer once its inputs are known."""
+    """Outputs, weights and cost of a layer for known inputs."""
 
     outputs: tuple[Tensor, ...]
-    """Empty where they are unknown."""
+    """Empty if they are unknown."""
     weights: tuple[Weight, ...] = ()
     multiply_adds: int | None = 0
-    """Of products, per example, forward; None where an axis that counts is unknown."""
+    """Multiply-adds per example in the forward pass; None if they depend on an unknown axis."""
     has_known_weights: bool = True
-    """False where the weights are unknown: the layer is not in the catalogue."""
+    """False if the weights are unknown because the layer is not in the catalogue."""
 
 
 class Layer(Component):
@@ -60,17 +60,17 @@ class Layer(Component):
 
     family: ClassVar[str]
     input_description: ClassVar[str] = "one tensor"
-    """What the layer takes, for messages: "images of shape (batch, height, width, channels)"."""
+    """The expected input, for messages: "images of shape (batch, height, width, channels)"."""
     rank_range: ClassVar[tuple[int, int | None]] = (1, None)
-    """Fewest and most axes of the input, the batch axis included."""
+    """Smallest and largest rank of the input, including the batch axis."""
     input_names: ClassVar[tuple[str, ...]] = ()
-    """What the layer calls its several inputs, in the order of ``infer``."""
+    """Keras's names of several inputs, in the order of ``infer``."""
     has_separate_inputs: ClassVar[bool] = False
-    """Whether Keras takes several inputs as arguments of their own, not as one list."""
+    """Whether Keras takes several inputs as separate arguments instead of one list."""
     hints: ClassVar[dict[str, str]] = {
-        "input_shape": "The input's shape is declared once, as `model.input`, without the batch axis.",
-        "input_dim": "The input's shape is declared once, as `model.input`, without the batch axis.",
-        "batch_input_shape": "The input's shape is declared once, as `model.input`, without the batch axis.",
+        "input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
+        "input_dim": "Declare the input's shape once, as `model.input`, without the batch axis.",
+        "batch_input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
         "batch_size": "The batch size is `train.batch_size`.",
     }
 
@@ -81,7 +81,7 @@ class Layer(Component):
 
     @property
     def compute_dtype(self) -> str:
-        """The dtype that the layer casts its floating-point inputs to and computes in."""
+        """The dtype of the computation; floating-point inputs are cast to it."""
         policy = self.dtype or _dtype_policy.get()
         return policy.removeprefix("mixed_")
 
@@ -93,17 +93,17 @@ class Layer(Component):
 
     @property
     def is_trainable(self) -> bool:
-        """Whether the layer's weights are trained."""
+        """Return whether the layer's weights are trained."""
         return bool(getattr(self, "trainable", True))
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
-        """Outputs, weights and cost for the given inputs (shapes with the batch axis).
+        """Return outputs, weights and cost for the given inputs (shapes with the batch axis).
 
         Raises:
-            ShapeError: the layer cannot take these inputs.
+            ShapeError: the layer does not accept these inputs.
         """
         if len(inputs) != 1:
-            raise ShapeError(f"{self.title()} takes one input; it gets {len(inputs)}.")
+            raise ShapeError(f"{self.title()} expects one input, got {len(inputs)}.")
         x = self.cast(inputs[0])
         self.check_rank(x.shape)
         output = self.output(x)
@@ -111,47 +111,48 @@ class Layer(Component):
         return InferredLayer(outputs, tuple(self.weights(x)), self.multiply_adds(x))
 
     def cast(self, x: Tensor) -> Tensor:
-        """The input as the layer sees it: floating-point inputs are cast to the compute dtype."""
+        """Return the input with the compute dtype if it is a floating-point tensor that the layer casts."""
         autocast = getattr(self, "autocast", True)
         return Tensor(x.shape, self.compute_dtype) if autocast and is_float_dtype(x.dtype) else x
 
     def check_rank(self, shape: Shape) -> None:
-        """Refuse a shape of too few or too many axes.
+        """Check the number of axes of an input shape (with the batch axis).
 
         Raises:
-            RankError: it has.
+            RankError: the shape has too few or too many axes.
         """
         low, high = self.rank_range
         if len(shape) < low or (high is not None and len(shape) > high):
-            raise RankError(f"{self.title()} takes {self.input_description}; it gets {format_shape(shape)}.")
+            raise RankError(f"{self.title()} expects {self.input_description}, got {format_shape(shape)}.")
 
     def output(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """The output for an input that has passed ``check_rank``.
+        """Return the output for an input that has passed ``check_rank``.
 
         Raises:
-            ShapeError: the layer cannot take this input.
+            ShapeError: the layer does not accept this input.
         """
         return x
 
     def weights(self, x: Tensor) -> list[Weight]:
-        """The weights that ``build()`` makes for this input."""
+        """Return the weights that ``build()`` creates for this input."""
         return []
 
     def multiply_adds(self, x: Tensor) -> int | None:
-        """Multiply-adds of products, per example, forward; None where an unknown axis counts."""
+        """Return the multiply-adds per example in the forward pass; None if they depend on an unknown axis."""
         return 0
 
     def require_size(self, x: Tensor, axis: int) -> int:
-        """The size of an axis that the layer's weights depend on.
+        """Return the size of an axis that the layer's weights depend on.
 
         Raises:
-            ShapeError: it is unknown (null).
+            ShapeError: the size is unknown (null).
         """
         size = x.shape[axis]
         if size is None:
             raise ShapeError(
-                f"{self.title()} needs to know axis {axis} of its input to make its weights; it gets {format_shape(x.shape)}.",
-                hint="Give that axis a size in `model.input`, or before this layer.",
+                f"{self.title()} needs the size of axis {axis} of its input to create its weights, "
+                f"got {format_shape(x.shape)}.",
+                hint="Declare the size of that axis in `model.input` or before this layer.",
             )
         return size
 
@@ -169,16 +170,18 @@ class StandardLayer(Layer):
 
 
 def is_float_dtype(dtype: str) -> bool:
-    """Whether a dtype holds floating-point numbers."""
+    """Return whether a dtype is a floating-point type."""
     return "float" in dtype
 
 
 def require_nonempty(shape: Any, layer: Layer, x: Tensor, *, argument: str, hint: str) -> None:
-    """Refuse an output shape with an axis of no length.
+    """Check that no axis of an output shape has length zero or less.
 
     Raises:
         ShapeError: an axis is zero or negative.
     """
     if any(dim is not None and dim <= 0 for dim in shape[1:]):
-        message = f"{layer.title()} leaves nothing of its input: {format_shape(x.shape)} becomes {format_shape(shape)}."
+        message = (
+            f"The output of {layer.title()} is empty: {format_shape(x.shape)} becomes {format_shape(shape)}."
+        )
         raise ShapeError(message, hint=hint, argument=argument)

@@ -1,4 +1,4 @@
-"""Shape arithmetic on plain tuples, as Keras does it; the batch axis is the first and always unknown."""
+"""Keras's shape arithmetic on plain tuples; the first axis is the batch axis."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,19 +9,19 @@ Shape: TypeAlias = tuple[Dim, ...]
 
 
 class Tensor(NamedTuple):
-    """What is known of a tensor before it exists: shape with the batch axis, and dtype."""
+    """A symbolic tensor: shape (with the batch axis) and dtype."""
 
     shape: Shape
     dtype: str = "float32"
 
     @property
     def rank(self) -> int:
-        """Number of axes, the batch axis included."""
+        """The number of axes, including the batch axis."""
         return len(self.shape)
 
 
 class ShapeError(ValueError):
-    """Inputs that a layer cannot take; ``argument`` names the layer's argument at fault, if one is."""
+    """Inputs that a layer does not accept; ``argument`` names the layer's argument to change, if any."""
 
     def __init__(self, message: str, *, hint: str | None = None, argument: str | None = None) -> None:
         super().__init__(message)
@@ -30,38 +30,38 @@ class ShapeError(ValueError):
 
 
 class RankError(ShapeError):
-    """An input with more or fewer axes than the layer takes."""
+    """An input with the wrong number of axes."""
 
 
 def format_shape(shape: Sequence[Dim]) -> str:
-    """A shape as Keras prints it: ``(None, 8, 8, 1)``."""
+    """Return a shape in Keras's form: ``(None, 8, 8, 1)``."""
     inner = ", ".join(str(dim) for dim in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
 def product_of(dims: Iterable[Dim]) -> Dim:
-    """The product of the axes, or None where one of them is unknown."""
+    """Return the product of the axes, or None if one of them is unknown."""
     values = list(dims)
     known = [value for value in values if value is not None]
     return math.prod(known) if len(known) == len(values) else None
 
 
 def multiply_dims(*factors: Dim) -> Dim:
-    """The product of the factors, or None where one of them is unknown."""
+    """Return the product of the factors, or None if one of them is unknown."""
     return product_of(factors)
 
 
 def resolve_axis(axis: int, rank: int) -> int | None:
-    """The axis counted from 0, or None where there is no such axis."""
+    """Return the axis counted from 0, or None if it does not exist."""
     index = axis + rank if axis < 0 else axis
     return index if 0 <= index < rank else None
 
 
 def window_length(length: Dim, window: int, stride: int, padding: str, dilation: int = 1) -> Dim:
-    """Length after sliding a window, as in convolution and pooling.
+    """Return the length after sliding a window, as in convolution and pooling.
 
     Keras's ``compute_conv_output_shape``: ``(n - d(k - 1) - 1) // s + 1`` for valid padding, ``(n - 1) // s + 1`` for same
-    and causal. May be zero or negative; the caller refuses that.
+    and causal. The result may be zero or negative; the caller checks it.
     """
     if length is None:
         return None

@@ -127,7 +127,7 @@ def _sample_inputs(layer: Layer) -> Iterator[tuple[Tensor, ...]]:
     shapes = sorted(_SAMPLE_SHAPES, key=lambda shape: layout is not None and len(shape) != max(1, len(axes)))
     is_text, is_integer = (
         re.search("text|words", layer.input_description),
-        re.search("indices|whole numbers", layer.input_description),
+        re.search("indices|integers", layer.input_description),
     )
     dtype = "string" if is_text else "int64" if is_integer else "float32"
     for number in (1, 2):

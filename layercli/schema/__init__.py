@@ -1,1 +1,1 @@
-"""Pydantic base classes, field types and catalogues that config and layers share."""
+"""Pydantic base classes, field types and component catalogues for config and layers."""

@@ -13,13 +13,13 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.schema.strict_model import StrictModel, copy_value_error, to_plain, value_error
+from layercli.schema.strict_model import StrictModel, copy_value_error, mismatch_error, to_plain, value_error
 from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import normalize_type_name, quote_value
 
 
 class _ArgumentsModel(StrictModel):
-    """Validates the arguments of one component; made when the component is first used."""
+    """Pydantic model of the arguments of one component, built when the component is first used."""
 
     noun: ClassVar[str] = "argument"
     component: ClassVar[type["Component"]]
@@ -47,22 +47,22 @@ class Component:
     """
 
     hints: ClassVar[dict[str, str]] = {}
-    """Arguments that people try, with what to write instead."""
+    """Common wrong arguments -> a hint."""
     model_fields: ClassVar[_FieldsDescriptor] = _FieldsDescriptor()
 
     @classmethod
     def type_name(cls) -> str:
-        """What stands as ``type`` in a config: Keras's class name."""
+        """Return the value of ``type`` in a config: Keras's class name."""
         return cls.__name__
 
     @classmethod
     def title(cls) -> str:
-        """What messages call it."""
+        """Return the component's name in messages."""
         return cls.__name__
 
     @classmethod
     def arguments_model(cls) -> type[StrictModel]:
-        """The Pydantic model of the arguments."""
+        """Return the Pydantic model of the arguments; build it at the first call."""
         model: type[StrictModel] | None = cls.__dict__.get("_arguments_model")
         if model is None:
             fields = {
@@ -75,10 +75,10 @@ class Component:
 
     @classmethod
     def model_validate(cls, arguments: Any) -> Self:
-        """The component with these arguments.
+        """Return the component with these arguments.
 
         Raises:
-            ValidationError: all that is wrong with them.
+            ValidationError: arguments are invalid; it lists all of them.
         """
         return cls._from_validated(cls.arguments_model().model_validate(arguments))
 
@@ -90,30 +90,30 @@ class Component:
 
     @classmethod
     def _find_default(cls, name: str) -> Any:
-        """The default that the class which last declares the argument gives it, or Pydantic's mark for none."""
+        """Return the default from the class that declares the argument, or ``...`` if it is required."""
         owner = next(base for base in cls.__mro__ if name in get_annotations(base))
         return owner.__dict__.get(name, ...)
 
     def check(self) -> None:
-        """Rules that bind several arguments.
+        """Check rules that involve several arguments.
 
         Raises:
-            ArgumentError: a rule is broken.
+            ArgumentError: an argument breaks a rule.
         """
 
     def arguments(self) -> dict[str, Any]:
-        """Every argument with its value; components inside stay components."""
+        """Return every argument with its value; nested components stay components."""
         return dict(self.__dict__)
 
     def to_plain(self) -> dict[str, Any]:
-        """Mappings, lists and scalars that validate to this again, every default written out."""
+        """Return mappings, lists and scalars that validate to an equal object, with all defaults."""
         return {
             "type": self.type_name(),
             **{name: to_plain(value) for name, value in self.arguments().items()},
         }
 
     def with_arguments(self, **arguments: Any) -> Self:
-        """The same with other values for some arguments; they are not validated."""
+        """Return a copy with some arguments replaced, without validation."""
         new = copy(self)
         new.__dict__.update(arguments)
         return new
@@ -129,7 +129,7 @@ class Component:
 
 
 def _collect_annotations(cls: type) -> dict[str, Any]:
-    """The annotated arguments of a component and its bases."""
+    """Return the annotated arguments of a component and its bases."""
     hints = get_type_hints(cls, include_extras=True)
     return {name: hint for name, hint in hints.items() if get_origin(hint) is not ClassVar}
 
@@ -139,18 +139,18 @@ C = TypeVar("C", bound=Component)
 
 @dataclass(frozen=True)
 class Catalogue(Generic[C]):
-    """Every type of one kind of Keras object: a literal table, from which one type at a time is imported."""
+    """All types of one kind of Keras object; each type is imported when it is first used."""
 
     noun: str
     package: str
     modules: Mapping[str, str]
     """Keras's class name -> the module that describes it."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """Keras's other names -> class name."""
+    """Keras's aliases -> class name."""
     not_by_name: Sequence[str] = ()
-    """Types that Keras does not know by their bare name."""
+    """Types that Keras does not find by their bare name."""
     unavailable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Names that exist in Keras but not here -> why not, and the way out."""
+    """Keras names without a type here -> the reason and a hint."""
 
     @cached_property
     def _names_by_key(self) -> dict[str, str]:
@@ -163,25 +163,25 @@ class Catalogue(Generic[C]):
         return list(self.modules)
 
     def find(self, name: str) -> str | None:
-        """Keras's class name for any spelling of it, or None."""
+        """Return Keras's class name for any spelling of it, or None."""
         return self._names_by_key.get(normalize_type_name(name))
 
     def load(self, class_name: str) -> type[C]:
-        """The class that describes a Keras class; imports just its module."""
+        """Import only the module of a Keras class and return the class that describes it."""
         module = import_module(f"{self.package}.{self.modules[class_name]}")
         found: type[C] = getattr(module, class_name)
         return found
 
     def look_up(self, name: object) -> type[C]:
-        """The class for a ``type`` as a person wrote it.
+        """Return the class for the ``type`` in a config.
 
         Raises:
-            PydanticCustomError: no such type, with the closest one.
+            PydanticCustomError: the type is unknown; the hint names the closest one.
         """
         if not isinstance(name, str):
             raise value_error(
                 "wrong-type",
-                f"`type` is {quote_value(name)}; it must be the name of {self._noun_with_article}.",
+                f"`type` must be the name of {self._noun_with_article}, got {quote_value(name)}.",
             )
         class_name = self.find(name)
         if class_name is None:
@@ -189,35 +189,33 @@ class Catalogue(Generic[C]):
         return self.load(class_name)
 
     def parse(self, value: object) -> C:
-        """The component that a config's value declares.
+        """Return the component that a config's value declares.
 
         Raises:
-            ValidationError | PydanticCustomError: the value declares none.
+            ValidationError | PydanticCustomError: the value does not declare a layer.
         """
         if isinstance(value, Component):
             return value  # type: ignore[return-value]  # built from Python
         if isinstance(value, str):
             return self.look_up(value).model_validate({})
         if not isinstance(value, dict):
-            message = (
-                f"{quote_value(value)} is no {self.noun}; write its name, or {{type: Name, ...arguments}}."
-            )
-            raise value_error("wrong-type", message)
+            expected = f"the name of {self._noun_with_article} or {{type: Name, ...arguments}}"
+            raise mismatch_error("wrong-type", expected, value)
         if "type" not in value:
             hint = f"For example {{type: {next(iter(self.modules))}}}."
-            raise value_error("missing-key", f"This {self.noun} has no `type`.", hint)
+            raise value_error("missing-key", f"The {self.noun} is missing `type`.", hint)
         cls = parse_at_key("type", self.look_up, value["type"])
         return cls.model_validate({key: item for key, item in value.items() if key != "type"})
 
     def parse_or_name(self, value: object) -> str | C:
-        """Like ``parse``, but a bare name stays Keras's name, so that nothing is imported for it."""
+        """Return the component, or Keras's name for a bare name, so that nothing is imported for it."""
         if isinstance(value, str):
             class_name = self.find(value)
             if class_name is None:
                 raise self._unknown_type_error(value)
             if class_name in self.not_by_name:
                 return self.parse(value)
-            # As Keras writes its defaults: glorot_uniform, and its own short names, such as uniform.
+            # Keras's spelling of defaults (glorot_uniform), or its short names (uniform).
             return (
                 value.lower()
                 if value.lower() in self.aliases
@@ -244,12 +242,12 @@ class Catalogue(Generic[C]):
         match = find_closest(name, [*self.modules, *self.aliases])
         match = self._config_name(self.find(match) or match) if match else None
         names = ", ".join(self._config_name(name) for name in self.names[:12])
-        known = f"Known are {names}" + (" and others." if len(self.modules) > 12 else ".")
+        known = f"Known names: {names}" + (" and others." if len(self.modules) > 12 else ".")
         hint = f"Did you mean `{match}`?" if match else known
         return value_error("unknown-type", f"There is no {self.noun} {quote_value(name)}.", hint)
 
     def _config_name(self, class_name: str) -> str:
-        """How the type is written in a config."""
+        """Return the name of the type in a config."""
         return self.load(class_name).type_name()
 
     @property
@@ -261,7 +259,7 @@ _WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def snake_case(name: str) -> str:
-    """``MaxPooling2D`` as ``max_pooling2d``: Keras's ``to_snake_case``."""
+    """Return Keras's ``to_snake_case`` of a name: ``max_pooling2d`` for ``MaxPooling2D``."""
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
@@ -271,7 +269,7 @@ V = TypeVar("V")
 
 
 def parse_at_key(key: str, parse: Callable[[Any], V], value: object) -> V:
-    """Call ``parse``; an error that it raises is placed at ``key``."""
+    """Call ``parse`` and locate its error at ``key``."""
     try:
         return parse(value)
     except ValidationError as error:

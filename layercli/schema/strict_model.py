@@ -1,4 +1,4 @@
-"""Pydantic models that refuse what they do not know, and say so in words a person can act on."""
+"""Strict Pydantic models with plain error messages and hints."""
 
 import re
 import types
@@ -12,31 +12,64 @@ from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from layercli.schema.suggestions import did_you_mean, find_closest
-from layercli.source.nodes import quote_value, sanitize_text
+from layercli.source.nodes import describe_received, quote_value, sanitize_text
 
-_REWORDED = "explained"
+_REWORDED = "reworded"
 _ARITHMETIC_PATTERN = re.compile(r"[\d\s.+*/()^-]*\d[\d\s.+*/()^-]*")
 
 
 def value_error(
     code: str, message: str, hint: str | None = None, *, at_key: bool = False
 ) -> PydanticCustomError:
-    """The error that a validator raises: what was received, what was expected, and how to mend it."""
-    return PydanticCustomError(
-        code,
-        "{message}",
-        {"message": message, "hint": hint, "at_key": at_key, _REWORDED: True},
-    )
+    """Return the error that a validator raises, with a message that names its own subject."""
+    return _make_error(code, {"message": message, "hint": hint, "at_key": at_key})
 
 
-def copy_value_error(error: Any) -> PydanticCustomError:
-    """An error of ``refuse`` once more, to be raised around the place where it arose."""
-    context = error["ctx"]
-    return value_error(error["type"], context["message"], context["hint"], at_key=context["at_key"])
+def mismatch_error(
+    code: str, expected: str, received: object, hint: str | None = None, *, container: object = None
+) -> PydanticCustomError:
+    """Return the error of a validator that does not know its field; the model around it names the field.
+
+    Args:
+        code: The problem's code.
+        expected: A noun phrase, such as "a positive integer".
+        received: The invalid value.
+        hint: How to fix it.
+        container: The list that contains ``received``, if the list is the field's value.
+    """
+    shown = describe_received(received)
+    if code == "wrong-length" and isinstance(received, (list, tuple)):
+        shown += f" of length {len(received)}"
+    if container is not None and container is not received:
+        shown += f" in {quote_value(container)}"
+    context = {
+        "message": f"Expected {expected}, got {shown}.",
+        "requirement": f"must be {expected}, got {shown}.",
+        "hint": hint,
+        "at_key": False,
+    }
+    return _make_error(code, context)
+
+
+def _make_error(code: str, context: dict[str, Any]) -> PydanticCustomError:
+    return PydanticCustomError(code, "{message}", {**context, _REWORDED: True})
+
+
+def copy_value_error(error: Any, subject: str | None = None) -> PydanticCustomError:
+    """Return a copy of an error of ``value_error`` or ``mismatch_error``, for a model around the place of the error.
+
+    Args:
+        error: The error as Pydantic lists it.
+        subject: The field to name in the message of a ``mismatch_error``; None keeps the message.
+    """
+    context = dict(error["ctx"])
+    if subject is not None and "requirement" in context:
+        context["message"] = f"{subject} {context.pop('requirement')}"
+    return _make_error(error["type"], context)
 
 
 class ArgumentError(ValueError):
-    """Arguments that are well formed each, but not together; ``argument`` is the one to change."""
+    """Arguments that are valid separately but not together; ``argument`` is the one to change."""
 
     def __init__(self, argument: str, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -50,39 +83,41 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True, allow_inf_nan=False)
 
     example: ClassVar[str | None] = None
-    """What to write where something else than a mapping stands."""
+    """An example for the message about a value that is not a mapping."""
     noun: ClassVar[str] = "key"
-    """What a key is called here."""
+    """The word for a key in messages."""
     hints: ClassVar[dict[str, str]] = {}
-    """Keys that people try, with what to write instead."""
+    """Common wrong keys -> a hint."""
     extra_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys that may stand here and are resolved before."""
+    """Allowed keys that are resolved before validation."""
 
     @classmethod
     def title(cls) -> str:
-        """What messages call this mapping."""
+        """Return the mapping's name in messages."""
         return cls.__name__
 
     def check(self) -> None:
-        """Rules that bind several arguments.
+        """Check rules that involve several arguments.
 
         Raises:
-            ArgumentError: a rule is broken.
+            ArgumentError: an argument breaks a rule.
         """
 
     def arguments(self) -> dict[str, Any]:
-        """Every field with its value; models inside stay models."""
+        """Return every field with its value; nested models stay models."""
         return {name: getattr(self, name) for name in type(self).model_fields}
 
     def to_plain(self) -> dict[str, Any]:
-        """Mappings, lists and scalars that validate to this again, every default written out."""
+        """Return mappings, lists and scalars that validate to an equal object, with all defaults."""
         return {name: to_plain(value) for name, value in self.arguments().items()}
 
     @model_validator(mode="wrap")
     @classmethod
     def _validate_and_reword(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(value, BaseModel) and type(value) is not cls:
-            raise value_error("wrong-type", f"{cls.title()} cannot be made of {type(value).__name__}.")
+            raise value_error(
+                "wrong-type", f"{cls.title()} must be a mapping, got an instance of {type(value).__name__}."
+            )
         try:
             model = handler(value)
         except ValidationError as error:
@@ -100,7 +135,7 @@ class StrictModel(BaseModel):
 
 
 def to_plain(value: Any) -> Any:
-    """Mappings, lists and scalars, all the way down."""
+    """Return nested mappings, lists and scalars without models."""
     if hasattr(value, "to_plain"):
         return value.to_plain()
     if isinstance(value, (list, tuple)):
@@ -111,15 +146,15 @@ def to_plain(value: Any) -> Any:
 
 
 _MAX_UNKNOWN_KEYS = 200
-"""Unknown keys of one mapping that are told one by one."""
+"""Largest number of unknown keys of one mapping that are reported separately."""
 
 
 def _filter_errors(cls: type[StrictModel], errors: Sequence[Any]) -> list[Any]:
-    """The errors without those that follow from others; of unknown keys without number, the first and how many."""
+    """Return the errors without those that follow from others, and at most ``_MAX_UNKNOWN_KEYS`` unknown keys."""
     unknown = [item for item in errors if item["type"] == "extra_forbidden"]
     if len(unknown) > _MAX_UNKNOWN_KEYS:
         rest = {id(item) for item in unknown[_MAX_UNKNOWN_KEYS:]}
-        message = f"{cls.title()} has {len(rest):,} more {cls.noun}s that are unknown."
+        message = f"{cls.title()} has {len(rest):,} more unknown {cls.noun}s."
         errors = [item for item in errors if id(item) not in rest]
         context = {"message": message, "hint": None, "at_key": True, _REWORDED: True}
         errors.append(
@@ -129,11 +164,11 @@ def _filter_errors(cls: type[StrictModel], errors: Sequence[Any]) -> list[Any]:
 
 
 def _reword_error(cls: type[StrictModel], error: Any) -> InitErrorDetails:
-    """One of Pydantic's errors in our words; what an inner model has explained already passes through."""
+    """Return a Pydantic error with a plain message; keep the message of an inner model."""
     context = error.get("ctx") or {}
     location, received = error["loc"], error["input"]
     kind = (
-        copy_value_error(error)
+        copy_value_error(error, _format_field(location) if location else None)
         if context.get(_REWORDED)
         else _describe_error(cls, error["type"], location, received, context)
     )
@@ -155,16 +190,21 @@ def _describe_error(
         return value_error(
             "missing-key", f"{cls.title()} needs `{name}`{_end_sentence(meaning)}", f"{example}, for example."
         )
-    field_text = f"`{name}`" + "".join(f"[{step}]" for step in location[1:] if isinstance(step, int))
     if field is None:
-        message = f"{cls.title()} is {quote_value(received)}; it must be a mapping of keys to values."
+        message = f"{cls.title()} must be a mapping, got {describe_received(received)}."
         return value_error("wrong-type", message, f"For example `{cls.example}`." if cls.example else None)
     expected = _describe_expected(field, code, context, nested=len(location) > 1)
+    shown = quote_value(received) if "expected" in context else describe_received(received)
     return value_error(
         _PROBLEM_CODES.get(code, "wrong-type"),
-        f"{field_text} is {quote_value(received)}; it must be {expected}.",
+        f"{_format_field(location)} must be {expected}, got {shown}.",
         _suggest_value(code, name, received, field),
     )
+
+
+def _format_field(location: tuple[Any, ...]) -> str:
+    """Return the subject of a message: the field in backticks, and the index of an item in it."""
+    return f"`{location[0]}`" + "".join(f"[{step}]" for step in location[1:] if isinstance(step, int))
 
 
 _PROBLEM_CODES = {
@@ -179,25 +219,25 @@ _PROBLEM_CODES = {
 }
 
 _EXPECTED_TEXTS = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing": "an integer",
+    "int_parsing_size": "an integer",
     "float_type": "a number",
     "float_parsing": "a number",
     "bool_type": "true or false",
-    "string_type": "text",
+    "string_type": "a string",
     "list_type": "a list",
     "tuple_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
     "finite_number": "a finite number",
     "none_required": "null",
 }
 
 
 def _is_misspelt(item: Any, errors: Sequence[Any]) -> bool:
-    """Whether a missing key is there under a name that is nearly right, which is reported already."""
+    """Return whether a missing key was misspelt, which is already reported as an unknown key."""
     if item["type"] != "missing":
         return False
     others = [str(other["loc"][0]) for other in errors if other["type"] == "extra_forbidden"]
@@ -216,7 +256,7 @@ def _unknown_key_error(cls: type[StrictModel], name: str) -> PydanticCustomError
 
 @cache
 def _list_keys(cls: type[StrictModel]) -> list[str]:
-    """The keys: those without a default, then the class's own, then those of its bases."""
+    """Return the keys: required ones, then those of the class, then those of its bases."""
     bases = reversed([*enumerate(getattr(cls, "component", cls).__mro__)])
     depth = {key: depth for depth, base in bases for key in vars(base).get("__annotations__", ())}
     fields = cls.model_fields
@@ -228,54 +268,69 @@ def _list_keys(cls: type[StrictModel]) -> list[str]:
 
 def _describe_expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: bool) -> str:
     if nested:
-        return _EXPECTED_TEXTS.get(code) or (
-            f"one of {context['expected']}" if "expected" in context else "of another type"
-        )
-    text = describe_type(field)
+        return _describe_nested_expected(code, context)
+    broken_bound = next((context[name] for name in _BOUND_NAMES if name in context), 0)
+    text = describe_type(field, max_shown_bound=max(_MAX_SHOWN_BOUND, abs(broken_bound)))
     if code == "too_long":
-        return f"{text} of at most {context['max_length']} items"
-    has_upper_bound = "at most" in text or "between" in text
-    return (
-        f"{text}, and at most {context['le']:,}"
-        if code == "less_than_equal" and not has_upper_bound
-        else text
-    )
+        return f"{_without_null(text)} of at most {context['max_length']:,} items"
+    if code == "too_short":
+        return f"{_without_null(text)} of at least {context['min_length']:,} item{'s' * (context['min_length'] != 1)}"
+    return text
 
 
-def describe_type(field: FieldInfo) -> str:
-    """What a field takes, in words: "a positive whole number, or null"."""
-    optional = _is_nullable(field.annotation)
-    text = _describe_annotation(field.annotation, list(field.metadata))
-    return f"{text}, or null" if optional and text != "null" else text
+def _without_null(text: str) -> str:
+    return text.removesuffix(" or null").removesuffix(",")
+
+
+def _describe_nested_expected(code: str, context: dict[str, Any]) -> str:
+    if "expected" in context:
+        return f"one of {context['expected']}"
+    for name, words in _BOUND_NAMES.items():
+        if name in context:
+            return f"{words} {context[name]:,}"
+    return _EXPECTED_TEXTS.get(code, "of a different type")
+
+
+_BOUND_NAMES = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+_MAX_SHOWN_BOUND = 1_000_000
+"""Messages name a larger bound only if a value breaks it."""
+
+
+def describe_type(field: FieldInfo, *, max_shown_bound: float = _MAX_SHOWN_BOUND) -> str:
+    """Return the values that a field takes, in words: "a positive integer or null"."""
+    text = _describe_annotation(field.annotation, list(field.metadata), max_shown_bound)
+    if not _is_nullable(field.annotation) or text == "null":
+        return text
+    return f"{text}, or null" if ", " in text else f"{text} or null"
 
 
 def _is_nullable(annotation: Any) -> bool:
     return annotation is None or type(None) in typing.get_args(annotation)
 
 
-def _describe_annotation(annotation: Any, metadata: list[Any]) -> str:
+def _describe_annotation(annotation: Any, metadata: list[Any], max_shown_bound: float) -> str:
     origin = typing.get_origin(annotation)
     for item in metadata:
         if isinstance(item, ExpectedText):
             return item.text
     if origin is typing.Annotated:
         inner, *extra = typing.get_args(annotation)
-        return _describe_annotation(inner, [*metadata, *_flatten_metadata(extra)])
+        return _describe_annotation(inner, [*metadata, *_flatten_metadata(extra)], max_shown_bound)
     if origin in (Union, types.UnionType):
         options = [option for option in typing.get_args(annotation) if option is not type(None)]
-        return " or ".join(_describe_annotation(option, metadata) for option in options)
+        return " or ".join(_describe_annotation(option, metadata, max_shown_bound) for option in options)
     if origin is Literal:
         return "one of " + ", ".join(format_value(option) for option in typing.get_args(annotation))
     if annotation in (int, float):
-        return _describe_bounds("whole number" if annotation is int else "number", metadata)
+        return _describe_bounds("integer" if annotation is int else "number", metadata, max_shown_bound)
     names = {
         bool: "true or false",
-        str: "text",
+        str: "a string",
         list: "a list",
         tuple: "a list",
-        dict: "a mapping of keys to values",
+        dict: "a mapping",
     }
-    return names.get(origin or annotation, "a mapping of keys to values")
+    return names.get(origin or annotation, "a mapping")
 
 
 def _flatten_metadata(metadata: Iterable[Any]) -> list[Any]:
@@ -285,34 +340,32 @@ def _flatten_metadata(metadata: Iterable[Any]) -> list[Any]:
     return flat
 
 
-def _describe_bounds(noun: str, metadata: list[Any]) -> str:
+def _describe_bounds(noun: str, metadata: list[Any], max_shown_bound: float) -> str:
     limits = {
         name: getattr(item, name)
         for item in metadata
-        for name in ("gt", "ge", "lt", "le")
+        for name in _BOUND_NAMES
         if getattr(item, name, None) is not None
     }
-    low, high = limits.get("ge"), limits.get("le")
-    if limits.get("gt") == 0:
+    shown = {name: limit for name, limit in limits.items() if abs(limit) <= max_shown_bound}
+    if shown.get("gt") == 0:
         noun = f"positive {noun}"
-    elif "gt" in limits:
-        noun = f"{noun} above {limits['gt']}"
-    has_shown_maximum = high is not None and abs(high) <= _MAX_SHOWN_BOUND
-    if low is not None and abs(low) <= _MAX_SHOWN_BOUND:
-        noun += f" between {low} and {high}" if has_shown_maximum else f" of at least {low}"
-    elif has_shown_maximum:
-        noun += f" of at most {high}"
-    if "lt" in limits and abs(limits["lt"]) <= _MAX_SHOWN_BOUND:
-        noun += f", below {limits['lt']}" if low is not None or "gt" in limits else f" below {limits['lt']}"
-    return f"a {noun}"
-
-
-_MAX_SHOWN_BOUND = 1_000_000
-"""Bounds beyond this only keep numbers sane; they are named when one is broken."""
+    elif "gt" in shown:
+        noun += f" above {shown['gt']:,}"
+    if "ge" in shown and "le" in shown:
+        noun += f" between {shown['ge']:,} and {shown['le']:,}"
+    elif "ge" in shown:
+        noun += f" of at least {shown['ge']:,}"
+    elif "le" in shown:
+        noun += f" of at most {shown['le']:,}"
+    if "lt" in shown:
+        separator = ", below" if "ge" in shown or "gt" in shown else " below"
+        noun += f"{separator} {shown['lt']:,}"
+    return f"{'an' if noun.startswith('integer') else 'a'} {noun}"
 
 
 class ExpectedText:
-    """Annotation metadata: what a field takes, in words, where its type alone does not tell."""
+    """Annotation metadata: a noun phrase for the values of a field whose type does not describe them."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -326,9 +379,10 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
         if code.startswith(("int", "float")):
             number = received.strip().replace("_", "").replace(",", "")
             if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):
-                return f"Write it as a number, without quotes or separators: `{name}: {number[:40]}`."
+                separators = "" if number == received.strip() else " and separators"
+                return f"Remove the quotes{separators}: `{name}: {number[:40]}`."
             if _ARITHMETIC_PATTERN.fullmatch(received):
-                return "A config does no arithmetic: write the result."
+                return "Write the result: a config cannot contain arithmetic."
         if code == "list_type":
             return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
         if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
@@ -351,7 +405,7 @@ def _literal_options(annotation: Any) -> tuple[Any, ...]:
 
 
 def format_value(value: Any) -> str:
-    """A value as it stands in a config, on one line."""
+    """Return a value in YAML flow style, on one line."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):

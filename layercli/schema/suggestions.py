@@ -1,4 +1,4 @@
-"""The name that was most likely meant by one that is not known."""
+"""Suggestions for misspelt names."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ _suggestions_left: ContextVar[int | None] = ContextVar("suggestions left", defau
 
 @contextmanager
 def limit_suggestions(limit: int) -> Iterator[None]:
-    """Look for the closest choice so often and no more: nobody reads a thousand of them, and each takes time."""
+    """Limit the number of searches for a closest choice, since each takes time."""
     token = _suggestions_left.set(limit)
     try:
         yield
@@ -21,7 +21,7 @@ def limit_suggestions(limit: int) -> Iterator[None]:
 
 
 def find_closest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that the word was most likely meant to be."""
+    """Return the choice that is closest to the word, or None."""
     left = _suggestions_left.get()
     if left is not None:
         if left <= 0:
@@ -30,7 +30,7 @@ def find_closest(word: str, choices: Iterable[str]) -> str | None:
     return _find_closest(word, tuple(choices))
 
 
-@lru_cache(maxsize=1000)  # a slip is often made on every layer
+@lru_cache(maxsize=1000)  # the same typo often occurs on every layer
 def _find_closest(word: str, choices: tuple[str, ...]) -> str | None:
     by_key = {_normalize_word(choice): choice for choice in choices}
     folded = _normalize_word(word)
@@ -45,7 +45,7 @@ def _find_closest(word: str, choices: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=256)
 def _find_most_similar(word: str, choices: tuple[str, ...]) -> str | None:
-    """The first of the choices that are closest to the word, if they are close."""
+    """Return the first of the most similar choices, or None if none is similar enough."""
     matcher = difflib.SequenceMatcher(b=word)
     best, score = None, 0.599
     for choice in choices:
@@ -59,7 +59,7 @@ def _find_most_similar(word: str, choices: tuple[str, ...]) -> str | None:
 
 
 def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
-    """A hint: the closest choice, or what else to do."""
+    """Return a hint: the closest choice, or ``otherwise``."""
     match = find_closest(word, choices)
     return f"Did you mean `{match}`?" if match else otherwise
 

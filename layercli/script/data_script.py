@@ -11,8 +11,8 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
+from layercli.layers.minimal_arguments import is_default_argument
 from layercli.script.facts import ScriptFacts
-from layercli.script.keras_calls import is_same_argument
 from layercli.script.python_source import (
     Brackets,
     CallExpression,
@@ -67,7 +67,7 @@ class DataScript(Generic[D]):
         for name in self.data.arguments():
             if name in self.expressible_keys or name in _LAYERCLI_KEYS:
                 continue
-            if not is_same_argument(self.data, name, type(self.data)._find_default(name)):
+            if not is_default_argument(self.data, name):
                 yield ("data", name)
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:

@@ -100,8 +100,10 @@ def _merge_nodes(base: YamlNode, own: YamlNode, via: str) -> YamlNode:
         or _has_other_type(base_mapping, own)
     ):
         return own
-    value = {key: _merge_nodes(child, own.value[key], via) if key in own.value else _mark_inherited(child, via)
-             for key, child in base_mapping.value.items()}  # fmt: skip
+    value = {
+        key: _merge_nodes(child, own.value[key], via) if key in own.value else _mark_inherited(child, via)
+        for key, child in base_mapping.value.items()
+    }
     value |= {key: child for key, child in own.value.items() if key not in value}
     size = 1 + sum(child.size for child in value.values())
     depth = 1 + max((child.depth for child in value.values()), default=0)

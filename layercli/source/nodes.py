@@ -33,7 +33,7 @@ def quote_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and abs(value) >= 10**15:
-        return f"a number of {len(str(abs(value)))} digits"
+        return f"an integer of {len(str(abs(value)))} digits"
     if isinstance(value, str):
         return f'"{sanitize_text(value, limit=60)}"'
     if isinstance(value, dict):
@@ -46,6 +46,11 @@ def quote_value(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     return sanitize_text(str(value), limit=60)
+
+
+def describe_received(value: object) -> str:
+    """Return a received value as a message names it that expected no string: ``the string "10"``."""
+    return f"the string {quote_value(value)}" if isinstance(value, str) else quote_value(value)
 
 
 def normalize_type_name(name: str) -> str:

@@ -17,7 +17,7 @@ from layercli.source.load import YamlLoader, split_lines
 
 _SUGGESTION_PATTERN = re.compile(r"Did you mean `([^`]+)`\?")
 _REPLACEMENT_PATTERN = re.compile(
-    r"Write (?:it as a number, without quotes or separators: )?`(?:(?P<key>\w+): )?(?P<value>[^`]+)`\."
+    r"(?:Write|Remove the quotes(?: and separators)?:) `(?:(?P<key>\w+): )?(?P<value>[^`]+)`\."
 )
 _MIN_SIMILARITY = 0.75
 """How alike a word must be to the one that was meant, by difflib's ratio."""

@@ -71,10 +71,10 @@ class HistoryWriter:
 
     def __init__(self, run: Path, progress: SilentProgress) -> None:
         self._history = run / runs.HISTORY
-        self.step = progress.finish_step
+        self.finish_step = progress.finish_step
         self._show_epoch = progress.finish_epoch
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
         runs.append_json_line(self._history, replace_non_finite(record))
         self._show_epoch(record)

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from layercli.layers.registry import ACTIVATIONS, LAYERS
+from layercli.layers.object_registry import ACTIVATIONS
+from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.parity import assert_built_alike, assert_parity
 

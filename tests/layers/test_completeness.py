@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from layercli.engine.keras_objects import keras_object
-from layercli.layers.registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
+from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.reports.catalogue import parse_layer_example
 from layercli.source.nodes import normalize_type_name

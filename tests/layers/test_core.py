@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from layercli.engine.keras_objects import keras_object
-from layercli.layers.registry import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
+from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.parity import assert_built_alike, assert_parity
 

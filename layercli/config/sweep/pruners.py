@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import NonNegativeInt, PositiveInt
 from layercli.schema.component import Catalogue, Component
+from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText
 
 UnprunedTrials: TypeAlias = Annotated[

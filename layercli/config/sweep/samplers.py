@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from layercli.layers.arguments import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.component import Catalogue, Component
+from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
 
 Seed: TypeAlias = Annotated[
     int | None,

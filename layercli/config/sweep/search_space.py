@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import MAX_INT32
+from layercli.schema.field_types import MAX_INT32
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, format_value, value_error
 from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import quote_value, sanitize_text

@@ -8,8 +8,8 @@ from layercli.config.names import RunName
 from layercli.config.sweep.pruners import PRUNERS
 from layercli.config.sweep.samplers import SAMPLERS
 from layercli.config.sweep.search_space import SearchParameter, SearchParameterField
-from layercli.layers.arguments import NameOrComponent, PositiveInt
 from layercli.schema.component import Component
+from layercli.schema.field_types import NameOrComponent, PositiveInt
 from layercli.schema.strict_model import ExpectedText, StrictModel
 
 

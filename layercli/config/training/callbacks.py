@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import MAX_INT32, NonNegativeInt
 from layercli.schema.component import Component
+from layercli.schema.field_types import MAX_INT32, NonNegativeInt
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

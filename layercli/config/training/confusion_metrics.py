@@ -6,7 +6,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.config.training.metrics import Direction, Metric
 from layercli.config.training.types import FromLogits, UnitFloat
-from layercli.layers.arguments import NonNegativeInt, PositiveInt
+from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from layercli.layers.arguments import PositiveInt
+from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
 

@@ -12,8 +12,8 @@ from layercli.config.training.types import (
     LossName,
     UnitFloat,
 )
-from layercli.layers.arguments import AnyInt, Axes, nested_shape
 from layercli.schema.component import Component
+from layercli.schema.field_types import AnyInt, Axes, nested_shape
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

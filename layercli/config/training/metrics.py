@@ -6,8 +6,8 @@ from pydantic import Field, PlainValidator
 
 from layercli.config.training.registry import SHAPE_DEPENDENT_METRICS
 from layercli.config.training.types import ClassAxis, ComputeDType, FromLogits, LabelSmoothing, parse_log_name
-from layercli.layers.arguments import AnyInt, NonNegativeInt, PositiveInt
 from layercli.schema.component import Component, snake_case
+from layercli.schema.field_types import AnyInt, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.training.registry import SCHEDULES
-from layercli.layers.arguments import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.component import Component
+from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

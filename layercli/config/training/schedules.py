@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from layercli.layers.arguments import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.component import Component
+from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 NonNegative = Annotated[float, Field(ge=0)]

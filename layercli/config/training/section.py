@@ -12,7 +12,7 @@ from layercli.config.training.types import (
     MetricsField,
     OptimizerField,
 )
-from layercli.layers.arguments import NameOrComponent, PositiveInt
+from layercli.schema.field_types import NameOrComponent, PositiveInt
 from layercli.schema.strict_model import StrictModel
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from layercli.config.training.metrics import IgnoreClass, Metric, Threshold
-from layercli.layers.arguments import NonNegativeInt
+from layercli.schema.field_types import NonNegativeInt
 from layercli.schema.strict_model import ArgumentError
 
 NumClasses = Annotated[int, Field(gt=0, le=10_000, description="How many classes there are.", examples=[10])]

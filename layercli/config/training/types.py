@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
-from layercli.layers.arguments import NameOrComponent, reference_schema
 from layercli.schema.component import Component
+from layercli.schema.field_types import NameOrComponent, reference_schema
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value, sanitize_text
 

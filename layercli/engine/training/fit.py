@@ -45,10 +45,10 @@ from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
 class TrainingObserver(Protocol):
     """Who is told how training goes."""
 
-    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+    def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         """A step is done, and the last news is a moment old; both count from 1."""
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is done: its number, metrics, seconds and examples per second."""
 
 
@@ -314,7 +314,7 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._last_step_time = time.perf_counter()
         if self._last_step_time - self._last_report_time >= _REPORT_INTERVAL_SECONDS:
             self._last_report_time = self._last_step_time
-            self._observer.step(self._epoch, batch + 1, order_logs(logs or {}, self._metric_order))
+            self._observer.finish_step(self._epoch, batch + 1, order_logs(logs or {}, self._metric_order))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._record_epoch(epoch, logs or {})
@@ -334,4 +334,4 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         }
         self._earlier_seconds = 0.0
         self._result.records.append(record)
-        self._observer.epoch(record)
+        self._observer.finish_epoch(record)

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field
 
 from layercli.config.data.section import DataConfig
-from layercli.layers.arguments import PositiveInt
+from layercli.schema.field_types import PositiveInt
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """The file name suffixes of images, in lower case."""

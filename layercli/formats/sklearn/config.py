@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from layercli.config.data.section import DataConfig, DataFacts
-from layercli.layers.arguments import PositiveInt
 from layercli.layers.shapes import format_shape
+from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 _DATASETS: Final = {

@@ -1,13 +1,13 @@
-"""What Keras's convolution layers share: a window that slides over the input, and what follows it."""
+"""Base class of Keras's convolution layers: a window that slides over the input, a bias and an activation."""
 
 from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import CaseInsensitive, DataFormat, PositiveInt
+from layercli.layers.arguments import DataFormat
 from layercli.layers.base import Weight
 from layercli.layers.bases.spatial import SpatialLayer, format_lengths
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -15,6 +15,7 @@ from layercli.layers.families.core import (
     UseBias,
 )
 from layercli.layers.shapes import Shape, Tensor
+from layercli.schema.field_types import CaseInsensitive, PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ CausalPadding: TypeAlias = Annotated[
 
 
 class ConvolutionLayer(SpatialLayer):
-    """What all convolutions share: a window, and what follows it."""
+    """A convolution: a sliding window, a bias and an activation."""
 
     family: ClassVar[str] = "convolutional"
 
@@ -56,13 +57,13 @@ class ConvolutionLayer(SpatialLayer):
     bias_constraint: BiasConstraint = None
 
     def output_lengths(self, x: Tensor) -> Shape:
-        """Where the window stops, along each axis."""
+        """Return the number of window positions along each axis."""
         return self.slide_window(
             x, self.kernel_size, self.strides, self.padding, self.dilation_rate, argument="kernel_size"
         )
 
     def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
-        """For an input of so many channels: the weights, bias aside, and the output's number of channels."""
+        """Return the weights without the bias, and the number of output channels, for a number of input channels."""
         raise NotImplementedError
 
     def output(self, x: Tensor) -> Tensor:
@@ -74,14 +75,14 @@ class ConvolutionLayer(SpatialLayer):
         return [*weights, Weight("bias", (channels,))] if self.use_bias else weights
 
     def check_strides_and_dilation(self) -> None:
-        """Refuse strides together with dilation.
+        """Check that strides and dilation are not combined.
 
         Raises:
             ArgumentError: both are above 1.
         """
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             message = (
-                f"{self.title()} has strides {format_lengths(self.strides)} and dilation_rate {format_lengths(self.dilation_rate)}; "
-                "at most one of them may be above 1."
+                f"{self.title()} accepts `strides` or `dilation_rate` above 1, not both, "
+                f"got {format_lengths(self.strides)} and {format_lengths(self.dilation_rate)}."
             )
             raise ArgumentError("dilation_rate", message, "Remove `dilation_rate`, or `strides`.")

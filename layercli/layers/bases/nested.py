@@ -1,4 +1,4 @@
-"""Layers that are declared inside other layers."""
+"""Nested layers: layers that are declared inside other layers."""
 
 from functools import cache
 from typing import Annotated
@@ -20,17 +20,17 @@ InnerLayerName = Annotated[
 
 @cache
 def _with_name_argument(cls: type[Layer]) -> type[Layer]:
-    """The same layer with ``name`` among its arguments, as a layer inside another one may have it."""
+    """Return a subclass with the additional argument ``name``, which a nested layer accepts."""
     return type(
         cls.__name__, (cls,), {"__annotations__": {"name": InnerLayerName}, "__module__": cls.__module__}
     )
 
 
 def parse_inner_layer(value: object) -> Layer:
-    """The layer that is declared inside another one; unlike one in the stack, its ``name`` is an argument.
+    """Parse a layer that is declared inside a different layer; there, ``name`` is an argument.
 
     Raises:
-        ValidationError | PydanticCustomError: the value declares none.
+        ValidationError | PydanticCustomError: the value does not declare a layer.
     """
     if isinstance(value, dict) and "name" in value and "type" in value:
         cls = parse_at_key("type", LAYERS.look_up, value["type"])
@@ -43,13 +43,13 @@ def parse_inner_layer(value: object) -> Layer:
 
 
 class NestingLayer(StandardLayer):
-    """A layer whose weights belong to layers inside it; Keras trains them by the flags of those layers."""
+    """A layer whose weights belong to nested layers; their ``trainable`` flags apply."""
 
 
 def resolve_inner_weights(
     layer: Layer, weights: tuple[Weight, ...] | list[Weight], prefix: str = ""
 ) -> list[Weight]:
-    """The weights of a layer inside another one: flags and dtype as Keras settles them."""
+    """Return the weights of a nested layer with the ``trainable`` flags and dtypes that Keras gives them."""
     is_trainable = isinstance(layer, NestingLayer) or layer.is_trainable
     return [
         Weight(

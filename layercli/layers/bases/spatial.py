@@ -12,19 +12,19 @@ VOLUME_INPUT = "volumes of shape (batch, depth, height, width, channels), rank 5
 
 
 class SpatialLayer(StandardLayer):
-    """A layer that treats channels apart from positions; ``data_format``, if any, says where they stand."""
+    """A layer with separate spatial and channel axes; an optional ``data_format`` sets the position of the channels."""
 
     input_description: ClassVar[str]
     rank_range: ClassVar[tuple[int, int | None]]
 
     @property
     def is_channels_first(self) -> bool:
-        """Whether the channels are axis 1; they are the last axis otherwise."""
+        """Return whether the channels are axis 1; otherwise they are the last axis."""
         return getattr(self, "data_format", None) == "channels_first"
 
     @property
     def channel_axis(self) -> int:
-        """The channels' axis, as an index into a shape with the batch axis."""
+        """The index of the channel axis in a shape with the batch axis."""
         return 1 if self.is_channels_first else -1
 
     def check_rank(self, shape: Shape) -> None:
@@ -34,22 +34,22 @@ class SpatialLayer(StandardLayer):
             raise self.rank_error(shape) from None
 
     def rank_error(self, shape: Shape) -> RankError:
-        """The error for a shape of too few or too many axes; it shows where the channels stand."""
+        """Return the error for a shape with the wrong number of axes; it names the position of the channel axis."""
         layout = self.input_description
         if self.is_channels_first:
             layout = layout.replace("(batch,", "(batch, channels,").replace(", channels)", ")")
-        return RankError(f"{self.title()} takes {layout}; it gets {format_shape(shape)}.")
+        return RankError(f"{self.title()} expects {layout}, got {format_shape(shape)}.")
 
     def spatial_lengths(self, x: Tensor) -> Shape:
-        """The axes that are neither batch nor channels."""
+        """Return the sizes of all axes except batch and channels."""
         return x.shape[2:] if self.is_channels_first else x.shape[1:-1]
 
     def channels(self, x: Tensor) -> Dim:
-        """The number of channels."""
+        """Return the number of channels."""
         return x.shape[self.channel_axis]
 
     def build_output(self, x: Tensor, lengths: Sequence[Dim], channels: Dim) -> Tensor:
-        """The output over ``lengths`` positions, laid out as the input is."""
+        """Return the output for the given spatial lengths, in the input's data format."""
         inner = (channels, *lengths) if self.is_channels_first else (*lengths, channels)
         return Tensor((x.shape[0], *inner), self.compute_dtype)
 
@@ -63,7 +63,7 @@ class SpatialLayer(StandardLayer):
         *,
         argument: str,
     ) -> Shape:
-        """How often a window fits along each axis.
+        """Return the number of positions of a sliding window along each axis.
 
         Raises:
             ShapeError: the window is larger than the input.
@@ -76,7 +76,7 @@ class SpatialLayer(StandardLayer):
         )
         if padding == "valid" and any(count is not None and count <= 0 for count in output_lengths):
             span = [(size - 1) * gap + 1 for size, gap in zip(window, dilation, strict=True)]
-            spread = f", spread by `dilation_rate` to {format_lengths(span)}" if max(dilation) > 1 else ""
+            spread = f", dilated to {format_lengths(span)}" if max(dilation) > 1 else ""
             message = (
                 f"{self.title()} has a window of {format_lengths(window)}{spread}, "
                 f"but its input {format_shape(x.shape)} has only {format_lengths(lengths)} positions."
@@ -87,5 +87,5 @@ class SpatialLayer(StandardLayer):
 
 
 def format_lengths(lengths: Sequence[Dim]) -> str:
-    """Lengths as a person writes them: ``3 x 3``."""
+    """Return lengths in the form ``3 x 3``."""
     return " x ".join("?" if length is None else str(length) for length in lengths)

@@ -1,13 +1,14 @@
-"""Keras's activation layers: every number on its own, the shape unchanged."""
+"""Keras's activation layers: elementwise functions that keep the shape."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from layercli.layers.arguments import ActivationName as ActivationName
-from layercli.layers.arguments import Axes, Constraint, Initializer, Regularizer
+from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
+from layercli.schema.field_types import Axes
 
 NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies below the threshold.")]
 
@@ -45,11 +46,11 @@ class ReLU(_ActivationLayer):
 
     max_value: Annotated[float | None, Field(ge=0, description="Largest output; null: no limit.")] = None
     negative_slope: NegativeSlope = 0.0
-    threshold: Annotated[float, Field(ge=0, description="Where the output begins to rise.")] = 0.0
+    threshold: Annotated[float, Field(ge=0, description="Input above which the output rises.")] = 0.0
 
 
 class LeakyReLU(_ActivationLayer):
-    """The input above zero, a small part of it below.
+    """The input above zero, a small multiple of it below.
 
     Input: (batch, ...). Output: the same.
 
@@ -59,7 +60,7 @@ class LeakyReLU(_ActivationLayer):
 
     hints: ClassVar[dict[str, str]] = {
         **StandardLayer.hints,
-        "alpha": "Keras has renamed it: write `negative_slope`.",
+        "alpha": "Keras renamed it: write `negative_slope`.",
     }
 
     negative_slope: NegativeSlope = 0.3
@@ -74,7 +75,7 @@ class ELU(_ActivationLayer):
         {type: ELU, alpha: 1.0}
     """
 
-    alpha: Annotated[float, Field(description="What the output falls to, with its sign turned.")] = 1.0
+    alpha: Annotated[float, Field(description="Negated lower limit of the output.")] = 1.0
 
 
 class Softmax(_ActivationLayer):
@@ -92,7 +93,7 @@ class Softmax(_ActivationLayer):
 
 
 class PReLU(_ActivationLayer):
-    """The input above zero, a learned part of it below; one slope for each number that is not shared.
+    """The input above zero, a learned multiple of it below, with one slope for each number that is not shared.
 
     Input: (batch, ...). Output: the same.
 
@@ -100,11 +101,9 @@ class PReLU(_ActivationLayer):
         {type: PReLU, shared_axes: [1, 2]}
     """
 
-    alpha_initializer: Annotated[Initializer, Field(description="How the slopes are drawn at first.")] = (
-        "zeros"
-    )
+    alpha_initializer: Annotated[Initializer, Field(description="Initializer of the slopes.")] = "zeros"
     alpha_regularizer: Annotated[Regularizer | None, Field(description="Penalty on the slopes.")] = None
-    alpha_constraint: Annotated[Constraint | None, Field(description="What the slopes are held to.")] = None
+    alpha_constraint: Annotated[Constraint | None, Field(description="Constraint on the slopes.")] = None
     shared_axes: Annotated[
         Axes | None,
         Field(description="Axes that share a slope, counted from 1 after the batch axis; null: none."),
@@ -116,18 +115,17 @@ class PReLU(_ActivationLayer):
             # Keras indexes the shape without its batch axis: 0 is the last axis, -1 the one before.
             if not -len(shape) <= axis - 1 < len(shape):
                 raise ShapeError(
-                    f"PReLU cannot share axis {axis} of {format_shape(x.shape)}.",
-                    hint=f"Its axes after the batch are 1 to {len(shape)}."
-                    if shape
-                    else "Leave `shared_axes` out.",
+                    f"`shared_axes` must be axes of {format_shape(x.shape)} after the batch, got {axis}.",
+                    hint=f"Valid axes are 1 to {len(shape)}." if shape else "Remove `shared_axes`.",
                     argument="shared_axes",
                 )
             shape[axis - 1] = 1
         unknown = [index for index, size in enumerate(shape, 1) if size is None]
         if unknown:
             raise ShapeError(
-                f"PReLU learns a slope for each number; of {format_shape(x.shape)} axis {unknown[0]} is unknown.",
-                hint=f"Share a slope along it: `shared_axes: {unknown}`.",
+                f"PReLU learns a slope for each number, "
+                f"but the size of axis {unknown[0]} of {format_shape(x.shape)} is unknown.",
+                hint=f"Share the slope along this axis: `shared_axes: {unknown}`.",
                 argument="shared_axes",
             )
         return [Weight("alpha", tuple(size for size in shape if size is not None))]

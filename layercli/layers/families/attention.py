@@ -1,4 +1,4 @@
-"""Keras's attention layers; their inputs are query, value and, if it is not the value, key, in that order."""
+"""Keras's attention layers; their inputs are the query, the value and optionally the key, in that order."""
 
 import math
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import Axes, PositiveInt, PositiveInts, Rate, Seed
+from layercli.layers.arguments import Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     BiasConstraint,
     BiasInitializer,
     BiasRegularizer,
@@ -18,13 +18,14 @@ from layercli.layers.families.core import (
     UseBias,
 )
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.field_types import Axes, PositiveInt, PositiveInts, Rate
 from layercli.schema.strict_model import ArgumentError
 
 AttentionDropout = Annotated[
     Rate, Field(description="Share of the attention weights that is dropped in training.")
 ]
 SlidingWindow = Annotated[
-    PositiveInt | None, Field(description="How near a key must be to be attended to; null: any is.")
+    PositiveInt | None, Field(description="Largest distance between a query and a key; null: no limit.")
 ]
 FlashAttention = Annotated[
     bool | None, Field(description="Whether to use flash attention; null: Keras decides.")
@@ -40,14 +41,10 @@ class _AttentionLayer(StandardLayer):
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) not in (2, 3):
-            hint = (
-                "For attention of a sequence to itself, name the same input twice."
-                if len(inputs) == 1
-                else None
-            )
-            count = f"it gets {len(inputs)}"
+            hint = "For self-attention, name the same input twice." if len(inputs) == 1 else None
+            count = f"got {len(inputs)}"
             raise ShapeError(
-                f"{self.title()} takes a query and a value, and perhaps a key; {count}.", hint=hint
+                f"{self.title()} expects a query, a value and optionally a key, {count} inputs.", hint=hint
             )
         for x in inputs:
             self.check_rank(x.shape)
@@ -61,48 +58,48 @@ class _AttentionLayer(StandardLayer):
         )
 
     def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
-        """The output's shape."""
+        """Return the output's shape (with the batch axis)."""
         raise NotImplementedError
 
     def infer_weights(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
-        """The weights."""
+        """Return the weights."""
         raise NotImplementedError
 
     def count_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> int | None:
-        """Multiply-adds, per example."""
+        """Return the multiply-adds per example."""
         raise NotImplementedError
 
     def require_features(self, shape: Shape, role: str) -> int:
-        """The size of the last axis.
+        """Return the size of the last axis.
 
         Raises:
-            ShapeError: it is unknown.
+            ShapeError: the size is unknown.
         """
         size = shape[-1]
         if size is None:
             raise ShapeError(
-                f"{self.title()} needs to know the last axis of its {role} to make its weights; "
-                f"it gets {format_shape(shape)}.",
-                hint="Give that axis a size in `model.input`, or before this layer.",
+                f"{self.title()} needs the size of the last axis of its {role} to create its weights, "
+                f"got {format_shape(shape)}.",
+                hint="Declare the size of that axis in `model.input` or before this layer.",
             )
         return size
 
     def check_timesteps(self, value: Shape, key: Shape) -> None:
-        """Refuse a key whose axes between batch and features are not those of the value.
+        """Check that key and value agree in the axes between batch and features.
 
         Raises:
-            ShapeError: it is such a key.
+            ShapeError: the axes differ.
         """
         if value[1:-1] != key[1:-1]:
             raise ShapeError(
-                f"{self.title()} takes a key and a value of equally many timesteps; "
-                f"the key is {format_shape(key)}, the value {format_shape(value)}.",
-                hint="The inputs come in the order query, value, key.",
+                f"{self.title()} expects a key and a value with the same number of timesteps, "
+                f"got a key {format_shape(key)} and a value {format_shape(value)}.",
+                hint="List the inputs in the order query, value, key.",
             )
 
 
 class Attention(_AttentionLayer):
-    """Weighs the values by how well each key goes with the query, without weights of its own.
+    """Weights the values by the similarity of query and key: a dot product.
 
     Input: query (batch, Tq, features), value (batch, Tv, size), key (batch, Tv, features).
     Output: (batch, Tq, size).
@@ -114,7 +111,7 @@ class Attention(_AttentionLayer):
     use_scale: Annotated[bool, Field(description="Whether to train a factor on the scores.")] = False
     score_mode: Annotated[
         Literal["dot", "concat"],
-        Field(description="How query and key are compared: by product, or tanh of the sum."),
+        Field(description="Comparison of query and key: dot product, or tanh of the sum."),
     ] = "dot"
     dropout: AttentionDropout = 0.0
     seed: Seed = None
@@ -133,7 +130,7 @@ class Attention(_AttentionLayer):
 
 
 class AdditiveAttention(_AttentionLayer):
-    """Weighs the values by how well each key goes with the query: by the tanh of their sum.
+    """Weights the values by the similarity of query and key: the tanh of their sum.
 
     Input: query (batch, Tq, features), value (batch, Tv, size), key (batch, Tv, features).
     Output: (batch, Tq, size).
@@ -159,7 +156,7 @@ class AdditiveAttention(_AttentionLayer):
 
 
 def _score_multiply_adds(query: Shape, value: Shape, key: Shape, *, has_product_scores: bool) -> Dim:
-    """Products of single-headed attention: the scores, where they are products, and the weighted sum."""
+    """Return the multiply-adds of single-head attention: the scores, if they are products, and the weighted sum."""
     pairs = multiply_dims(*query[1:-1], key[-2])
     return _sum_costs(
         [multiply_dims(pairs, query[-1]) if has_product_scores else 0, multiply_dims(pairs, value[-1])]
@@ -190,11 +187,11 @@ class _ProjectedAttention(_AttentionLayer):
 
     def check(self) -> None:
         if self.flash_attention and self.dropout > 0:
-            message = f"Flash attention cannot drop attention weights; `dropout` is {self.dropout:g}."
-            raise ArgumentError("flash_attention", message, "Leave `flash_attention` or `dropout` out.")
+            message = f"`flash_attention` cannot be combined with `dropout` {self.dropout:g}."
+            raise ArgumentError("flash_attention", message, "Remove `flash_attention` or `dropout`.")
 
     def projections(self, query: Shape, value: Shape, key: Shape) -> list[tuple[str, Shape, Shape, Shape]]:
-        """Name, axes before, axes summed and axes made, of every projection."""
+        """Return the name, the kept axes, the contracted axes and the new axes of every projection."""
         raise NotImplementedError
 
     def infer_weights(self, query: Shape, value: Shape, key: Shape) -> list[Weight]:
@@ -210,7 +207,7 @@ class _ProjectedAttention(_AttentionLayer):
         return weights
 
     def projection_multiply_adds(self, query: Shape, value: Shape, key: Shape) -> list[Dim]:
-        """Multiply-adds of every projection."""
+        """Return the multiply-adds of every projection."""
         return [
             multiply_dims(*free_sizes, *contracted_sizes, *output_sizes)
             for _, free_sizes, contracted_sizes, output_sizes in self.projections(query, value, key)
@@ -218,7 +215,7 @@ class _ProjectedAttention(_AttentionLayer):
 
 
 class MultiHeadAttention(_ProjectedAttention):
-    """Attention by several heads, each of which projects query, key and value in its own way.
+    """Attention by several heads with separate projections of query, key and value.
 
     Input: query (batch, Tq, features), value (batch, Tv, ...), key (batch, Tv, ...).
     Output: (batch, Tq, features), or (batch, Tq, *output_shape).
@@ -245,7 +242,7 @@ class MultiHeadAttention(_ProjectedAttention):
         return (shape,) if isinstance(shape, int) else tuple(shape)
 
     def _resolve_attention_axes(self, rank: int) -> list[int]:
-        """The axes to attend over, for values of this rank."""
+        """Return the axes to attend over for values of this rank."""
         if self.attention_axes is None:
             return list(range(1, rank - 1))
         axes = self.attention_axes if isinstance(self.attention_axes, list) else [self.attention_axes]
@@ -255,11 +252,11 @@ class MultiHeadAttention(_ProjectedAttention):
         self.check_timesteps(value, key)
         rank = len(value)
         for axis in self._resolve_attention_axes(rank):
-            # As NumPy indexes the axes of projected values, of which there is one more.
+            # NumPy indexing of the axes of the projected values, which have one more axis.
             if not -rank - 1 <= axis <= rank:
                 raise ShapeError(
-                    f"MultiHeadAttention is to attend over axis {axis}; its value is {format_shape(value)}.",
-                    hint="Leave `attention_axes` out to attend over all axes but batch and features.",
+                    f"MultiHeadAttention cannot attend over axis {axis}: its value is {format_shape(value)}.",
+                    hint="Remove `attention_axes` to attend over all axes except batch and features.",
                     argument="attention_axes",
                 )
         return (*query[:-1], *(self._output_features or query[-1:]))
@@ -287,7 +284,7 @@ class MultiHeadAttention(_ProjectedAttention):
 
 
 class GroupQueryAttention(_ProjectedAttention):
-    """Attention by several heads, of which groups share their key and value.
+    """Attention by several heads; groups of heads share their key and value.
 
     Input: query (batch, Tq, features), value (batch, Tv, features), key (batch, Tv, ...).
     Output: as the query.
@@ -310,7 +307,7 @@ class GroupQueryAttention(_ProjectedAttention):
         super().check()
         queries, keys = self.num_query_heads, self.num_key_value_heads
         if queries % keys:
-            message = f"GroupQueryAttention cannot share {keys} key heads evenly among {queries} query heads."
+            message = f"`num_key_value_heads` must divide `num_query_heads` ({queries}), got {keys}."
             common_divisor = math.gcd(queries, keys)
             raise ArgumentError(
                 "num_key_value_heads", message, f"Use `num_key_value_heads: {common_divisor}`, for example."
@@ -319,9 +316,9 @@ class GroupQueryAttention(_ProjectedAttention):
     def infer_output_shape(self, query: Shape, value: Shape, key: Shape) -> Shape:
         if query[-1] != value[-1]:
             raise ShapeError(
-                f"GroupQueryAttention takes a query and a value of equally many features; "
-                f"the query is {format_shape(query)}, the value {format_shape(value)}.",
-                hint="Bring one to the size of the other with Dense before this layer.",
+                f"GroupQueryAttention expects a query and a value with the same number of features, "
+                f"got a query {format_shape(query)} and a value {format_shape(value)}.",
+                hint="Change the size of one of them with a Dense layer before this layer.",
             )
         self.check_timesteps(value, key)
         return query

@@ -1,4 +1,4 @@
-"""Keras's layers that vary images at random while training: where things are, and mixtures."""
+"""Keras's random image augmentation layers: geometry and mixtures."""
 
 import math
 from collections.abc import Callable
@@ -7,17 +7,17 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import Field, PlainValidator
 from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
-from layercli.layers.arguments import AnyInt, DataFormat, PositiveInt, Seed, reference_schema
+from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.families.preprocessing import ImageLayer, OutputHeight, OutputWidth
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
-from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
-from layercli.source.nodes import quote_value
+from layercli.schema.field_types import AnyInt, PositiveInt, reference_schema
+from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
 
 
 class NumberPair(ExpectedText):
-    """Metadata of a field: a number, or a list of two; ``fits`` gets both, or the number twice."""
+    """Field metadata: a number or a list of two; ``is_valid`` receives both, or the single number twice."""
 
     def __init__(
         self, text: str, is_valid: Callable[[Any, Any], bool], *, allows_single: bool = True
@@ -27,10 +27,10 @@ class NumberPair(ExpectedText):
         self.allows_single = allows_single
 
     def parse(self, value: Any) -> Any:
-        """The value, once it is known to fit.
+        """Return the value after checking it.
 
         Raises:
-            PydanticCustomError: it does not.
+            PydanticCustomError: the value is invalid.
         """
         items = (
             list(value) if isinstance(value, (list, tuple)) else [value, value] if self.allows_single else []
@@ -38,9 +38,9 @@ class NumberPair(ExpectedText):
         if len(items) != 2 or any(
             isinstance(item, bool) or not isinstance(item, (int, float)) for item in items
         ):
-            raise value_error("wrong-type", f"{quote_value(value)} does not fit; expected {self.text}.")
+            raise mismatch_error("wrong-type", self.text, value)
         if not all(math.isfinite(item) for item in items) or not self.is_valid(*items):
-            raise value_error("out-of-range", f"{quote_value(value)} is out of range; expected {self.text}.")
+            raise mismatch_error("out-of-range", self.text, value)
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
@@ -50,7 +50,7 @@ class NumberPair(ExpectedText):
 def bounded_pair(
     low: float, high: float, *, must_contain_both: bool = False, is_low_exclusive: bool = False
 ) -> NumberPair:
-    """A number within bounds, or a list of two, both within (strict) or overlapping as Keras has it."""
+    """Return the field type of a number or a range within bounds; ``must_contain_both=False`` allows overlap, as in Keras."""
     bounds = f"above {low}, up to {high}" if is_low_exclusive else f"between {low} and {high}"
 
     def is_within(first: float, second: float) -> bool:
@@ -59,7 +59,7 @@ def bounded_pair(
             return low <= least and most <= high and not (is_low_exclusive and least == low)
         return first <= high and second >= low
 
-    return NumberPair(f"a number {bounds}, or a list of 2, least and most", is_within)
+    return NumberPair(f"a number {bounds} or a list of 2 (least, most)", is_within)
 
 
 def _accept_any(_low: float, _high: float) -> bool:
@@ -69,7 +69,7 @@ def _accept_any(_low: float, _high: float) -> bool:
 NumberOrPair: TypeAlias = float | tuple[float, float] | list[float]
 ValueRange: TypeAlias = Annotated[
     tuple[float, float] | list[float],
-    NumberPair("a list of 2 numbers, lowest and highest", _accept_any, allows_single=False),
+    NumberPair("a list of 2 numbers (lowest, highest)", _accept_any, allows_single=False),
     Field(description="Lowest and highest value of a pixel."),
 ]
 UnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(0, 1)]
@@ -79,18 +79,20 @@ ShiftFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(-1, 1, must_contai
 ZoomFactor: TypeAlias = Annotated[
     NumberOrPair, bounded_pair(-1, 1, must_contain_both=True, is_low_exclusive=True)
 ]
-Strength = Annotated[UnitFactor, Field(description="How strong, or how likely; a list: drawn between both.")]
+Strength = Annotated[
+    UnitFactor, Field(description="Strength or probability; a list: the range to draw from.")
+]
 Interpolation: TypeAlias = Annotated[
-    Literal["bilinear", "nearest"], Field(description="How pixels in between are found.")
+    Literal["bilinear", "nearest"], Field(description="Interpolation between pixels.")
 ]
 FillMode: TypeAlias = Annotated[
-    Literal["reflect", "wrap", "constant", "nearest"], Field(description="What fills the places left empty.")
+    Literal["reflect", "wrap", "constant", "nearest"], Field(description="Filling of empty pixels.")
 ]
-FillValue = Annotated[float, Field(description="What `fill_mode: constant` fills with.")]
+FillValue = Annotated[float, Field(description="Fill value of `fill_mode: constant`.")]
 
 
 class AugmentationLayer(ImageLayer):
-    """Keeps the shape."""
+    """A layer that keeps the shape."""
 
     family: ClassVar[str] = "augmentation"
 
@@ -108,7 +110,8 @@ class RandomFlip(AugmentationLayer):
     """
 
     mode: Annotated[
-        Literal["horizontal", "vertical", "horizontal_and_vertical"], Field(description="Which way to flip.")
+        Literal["horizontal", "vertical", "horizontal_and_vertical"],
+        Field(description="Direction of the flip."),
     ] = "horizontal_and_vertical"
     seed: Seed = None
     data_format: DataFormat = None
@@ -209,7 +212,7 @@ class RandomPerspective(AugmentationLayer):
     """
 
     factor: Strength = 1.0
-    scale: Annotated[float, Field(ge=0, le=1, description="How far corners move.")] = 1.0
+    scale: Annotated[float, Field(ge=0, le=1, description="Largest shift of a corner.")] = 1.0
     interpolation: Interpolation = "bilinear"
     fill_value: FillValue = 0.0
     seed: Seed = None
@@ -226,11 +229,13 @@ class RandomElasticTransform(AugmentationLayer):
     """
 
     factor: Strength = 1.0
-    scale: Annotated[UnitFactor, Field(description="How far pixels move; a list: drawn between both.")] = 1.0
+    scale: Annotated[
+        UnitFactor, Field(description="Largest shift of a pixel; a list: the range to draw from.")
+    ] = 1.0
     interpolation: Interpolation = "bilinear"
     fill_mode: Annotated[
         Literal["reflect", "wrap", "constant", "nearest", "mirror"],
-        Field(description="What fills the places left empty."),
+        Field(description="Filling of empty pixels."),
     ] = "reflect"
     fill_value: FillValue = 0.0
     value_range: ValueRange = (0, 255)
@@ -249,14 +254,14 @@ class RandomErasing(AugmentationLayer):
 
     factor: Strength = 1.0
     scale: Annotated[UnitFactor, Field(description="Part of the image that is blanked.")] = (0.02, 0.33)
-    fill_value: Annotated[float | None, Field(description="What is put there; null: noise.")] = None
+    fill_value: Annotated[float | None, Field(description="Fill value; null: noise.")] = None
     value_range: ValueRange = (0, 255)
     seed: Seed = None
     data_format: DataFormat = None
 
 
 class RandomCrop(AugmentationLayer):
-    """Cuts a random window out of images; out of their middle once trained.
+    """Cuts a random window out of images; the middle window after training.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, channels).
 
@@ -283,12 +288,12 @@ class MaxNumBoundingBoxes(AugmentationLayer):
     """
 
     max_number: Annotated[PositiveInt, Field(description="Number of boxes for each image.", examples=[100])]
-    fill_value: Annotated[AnyInt, Field(description="What stands for a missing box.")] = -1
+    fill_value: Annotated[AnyInt, Field(description="Fill value of a missing box.")] = -1
     data_format: DataFormat = None
 
 
 class CutMix(AugmentationLayer):
-    """Pastes a rectangle of one image into another.
+    """Pastes a rectangle of one image into a different image.
 
     Input: (batch, height, width, channels). Output: the same.
 
@@ -310,7 +315,9 @@ class MixUp(AugmentationLayer):
         {type: MixUp, alpha: 0.2}
     """
 
-    alpha: Annotated[float, Field(description="How evenly images are blended.")] = 0.2
+    alpha: Annotated[float, Field(description="Concentration of the mixing weights; larger: more even.")] = (
+        0.2
+    )
     data_format: DataFormat = None
     seed: Seed = None
 
@@ -327,8 +334,10 @@ class AugMix(AugmentationLayer):
     value_range: ValueRange = (0, 255)
     num_chains: Annotated[PositiveInt, Field(description="Number of chains.")] = 3
     chain_depth: Annotated[PositiveInt, Field(description="Most changes in a chain.")] = 3
-    factor: Annotated[StrictUnitFactor, Field(description="How strong each change is.")] = 0.3
-    alpha: Annotated[float, Field(description="How evenly chains are blended.")] = 1.0
+    factor: Annotated[StrictUnitFactor, Field(description="Strength of each change.")] = 0.3
+    alpha: Annotated[
+        float, Field(description="Concentration of the mixing weights of the chains; larger: more even.")
+    ] = 1.0
     all_ops: Annotated[bool, Field(description="Whether to use changes of color and sharpness too.")] = True
     interpolation: Interpolation = "bilinear"
     seed: Seed = None
@@ -336,7 +345,7 @@ class AugMix(AugmentationLayer):
 
 
 class RandAugment(AugmentationLayer):
-    """Makes a few random changes to images, of place and of color.
+    """Makes a few random geometric and color changes to images.
 
     Input: (batch, height, width, channels). Output: the same.
 
@@ -346,23 +355,23 @@ class RandAugment(AugmentationLayer):
 
     value_range: ValueRange = (0, 255)
     num_ops: Annotated[PositiveInt, Field(description="Number of changes.")] = 2
-    factor: Annotated[StrictUnitFactor, Field(description="How strong each change is.")] = 0.5
+    factor: Annotated[StrictUnitFactor, Field(description="Strength of each change.")] = 0.5
     interpolation: Interpolation = "bilinear"
     seed: Seed = None
     data_format: DataFormat = None
 
 
 class Pipeline(Layer):
-    """Layers one after the other, as one.
+    """A sequence of layers that acts as one layer.
 
-    Input: what the first takes. Output: what the last gives.
+    Input: that of the first layer. Output: that of the last layer.
 
     Example:
         {type: Pipeline, layers: [{type: RandomFlip}, {type: RandomRotation, factor: 0.1}]}
     """
 
     family: ClassVar[str] = "augmentation"
-    input_description: ClassVar[str] = "what its first layer takes"
+    input_description: ClassVar[str] = "the input of its first layer"
 
     layers: Annotated[
         list[Annotated[Layer, PlainValidator(LAYERS.parse), reference_schema("layer")]],
@@ -371,14 +380,14 @@ class Pipeline(Layer):
 
     def check(self) -> None:
         if self.dtype is not None:
-            raise ArgumentError("dtype", "Pipeline takes no `dtype`.", "Set it on the layers inside.")
+            raise ArgumentError("dtype", "Pipeline does not accept `dtype`.", "Set it on the nested layers.")
 
     def arguments(self) -> dict[str, Any]:
         return {"layers": self.layers}
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 1:
-            raise ShapeError(f"Pipeline takes one input; it gets {len(inputs)}.")
+            raise ShapeError(f"Pipeline expects one input, got {len(inputs)}.")
         weights: list[Weight] = []
         multiply_adds: int | None = 0
         for layer in self.layers:

@@ -1,10 +1,10 @@
-"""Keras's layers that vary images at random while training: colors, contrast, sharpness."""
+"""Keras's random image augmentation layers: colors, contrast and sharpness."""
 
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, PositiveInt, Seed, Size2D
+from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.families.augmentation import (
     AugmentationLayer,
     NumberOrPair,
@@ -17,6 +17,7 @@ from layercli.layers.families.augmentation import (
     bounded_pair,
 )
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
+from layercli.schema.field_types import PositiveInt, Size2D
 
 
 def _is_odd_pair(first: Any, second: Any) -> bool:
@@ -61,7 +62,7 @@ class Equalization(AugmentationLayer):
     """
 
     value_range: ValueRange = (0, 255)
-    bins: Annotated[PositiveInt, Field(description="Number of brightnesses that are told apart.")] = 256
+    bins: Annotated[PositiveInt, Field(description="Number of brightness levels.")] = 256
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class RandomColorDegeneration(AugmentationLayer):
         {type: RandomColorDegeneration, factor: 0.5}
     """
 
-    factor: Annotated[SignedUnitFactor, Field(description="How much color is taken out.", examples=[0.5])]
+    factor: Annotated[SignedUnitFactor, Field(description="Strength of the desaturation.", examples=[0.5])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None
@@ -118,8 +119,8 @@ class RandomColorDegeneration(AugmentationLayer):
         channels = x.shape[-3 if self.is_channels_first else -1]
         if channels not in (None, 3):
             raise ShapeError(
-                f"RandomColorDegeneration takes images of 3 channels; {format_shape(x.shape)} has {channels}.",
-                hint="Channels are the last axis, or with `data_format: channels_first` the second.",
+                f"RandomColorDegeneration expects images of 3 channels, got {format_shape(x.shape)} with {channels}.",
+                hint="Channels are the last axis, or the second axis with `data_format: channels_first`.",
                 argument="data_format",
             )
         return super().output(x)
@@ -159,7 +160,7 @@ class RandomGaussianBlur(AugmentationLayer):
     factor: Strength = 1.0
     kernel_size: Annotated[
         int | list[int],
-        NumberPair("an odd whole number, or a list of 2 of them", _is_odd_pair),
+        NumberPair("an odd positive integer or a list of 2", _is_odd_pair),
         Field(description="Height and width of the blur."),
     ] = 3
     sigma: Annotated[UnitFactor, Field(description="Standard deviation of the blur.")] = 1.0
@@ -177,7 +178,7 @@ class RandomGrayscale(AugmentationLayer):
         {type: RandomGrayscale, factor: 0.1}
     """
 
-    factor: Annotated[float, Field(ge=0, le=1, description="How likely.")] = 0.5
+    factor: Annotated[float, Field(ge=0, le=1, description="Probability of the change.")] = 0.5
     data_format: DataFormat = None
     seed: Seed = None
 
@@ -201,7 +202,7 @@ class RandomHue(AugmentationLayer):
 
 
 class RandomInvert(AugmentationLayer):
-    """Turns images to their negative.
+    """Inverts the colors of images.
 
     Input: (batch, height, width, channels). Output: the same.
 

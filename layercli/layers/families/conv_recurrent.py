@@ -1,13 +1,13 @@
-"""Keras's recurrent layers that convolve images instead of multiplying vectors."""
+"""Keras's convolutional recurrent layers."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, Padding, PositiveInt, Seed, Size1D, Size2D, Size3D
+from layercli.layers.arguments import DataFormat, Padding, Seed
 from layercli.layers.base import Weight, require_nonempty
 from layercli.layers.bases.nested import NestingLayer
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -37,6 +37,7 @@ from layercli.layers.shapes import (
     product_of,
     window_length,
 )
+from layercli.schema.field_types import PositiveInt, Size1D, Size2D, Size3D
 from layercli.schema.strict_model import ArgumentError
 
 _KERNEL_SIZE_TEXT = "Size of the convolution's window."
@@ -69,7 +70,7 @@ class ConvLSTM(RecurrentLayer, NestingLayer):
 
     @property
     def window_arguments(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Kernel size, strides and dilation rate, per axis of the image."""
+        """The kernel size, strides and dilation rate along each axis of the image."""
         raise NotImplementedError
 
     @property
@@ -81,17 +82,17 @@ class ConvLSTM(RecurrentLayer, NestingLayer):
         if max(strides) > 1 and max(dilation) > 1:
             raise ArgumentError(
                 "dilation_rate",
-                f"{self.title()} takes strides or a dilation rate above 1, not both; "
-                f"it gets strides {format_shape(strides)} and dilation rate {format_shape(dilation)}.",
-                "Leave one of them out.",
+                f"{self.title()} accepts strides or a dilation rate above 1, not both, "
+                f"got strides {format_shape(strides)} and dilation rate {format_shape(dilation)}.",
+                "Remove one of them.",
             )
 
     def _image_sizes(self, shape: Shape) -> Shape:
-        """The axes of the image, without batch, timesteps and channels."""
+        """Return the sizes of the image axes, without batch, timesteps and channels."""
         return shape[3:] if self._is_channels_first else shape[2:-1]
 
     def _step_shape(self, x: Tensor) -> Shape:
-        """Shape of the output of one timestep, without the batch axis.
+        """Return the output shape of one timestep, without the batch axis.
 
         Raises:
             ShapeError: an axis of the image is unknown, or the window is larger than the image.
@@ -99,8 +100,8 @@ class ConvLSTM(RecurrentLayer, NestingLayer):
         image = self._image_sizes(x.shape)
         if None in image:
             raise ShapeError(
-                f"{self.title()} needs to know the size of its images; it gets {format_shape(x.shape)}.",
-                hint="Give every axis of the image a size in `model.input`; only timesteps may be null.",
+                f"{self.title()} needs the size of its images, got {format_shape(x.shape)}.",
+                hint="Declare the size of every image axis in `model.input`; only timesteps may be null.",
             )
         sizes = zip(image, *self.window_arguments, strict=True)
         output_lengths = tuple(window_length(size, k, s, self.padding, d) for size, k, s, d in sizes)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import Count1D, Count2D, Count3D, Padding, PositiveInt, Size1D, Size2D, Size3D
+from layercli.layers.arguments import Constraint, Initializer, Padding, Regularizer
 from layercli.layers.base import Weight
 from layercli.layers.bases.conv import (
     ConvolutionLayer,
@@ -16,7 +16,7 @@ from layercli.layers.bases.conv import (
     OutputPadding,
 )
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, format_lengths
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     KernelConstraint,
     KernelInitializer,
     KernelRegularizer,
@@ -25,13 +25,14 @@ from layercli.layers.families.core import (
     check_lora,
 )
 from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.field_types import Count1D, Count2D, Count3D, PositiveInt, Size1D, Size2D, Size3D
 from layercli.schema.strict_model import ArgumentError
 
 
 class _Conv(ConvolutionLayer):
     filters: Filters
     groups: Annotated[
-        PositiveInt, Field(description="Groups of channels, each convolved with filters of its own.")
+        PositiveInt, Field(description="Number of channel groups, each convolved with separate filters.")
     ] = 1
     kernel_initializer: KernelInitializer = "glorot_uniform"
     kernel_regularizer: KernelRegularizer = None
@@ -43,7 +44,7 @@ class _Conv(ConvolutionLayer):
         self.check_strides_and_dilation()
         if self.filters % self.groups:
             message = (
-                f"{self.title()} shares its {self.filters} filters among {self.groups} groups, "
+                f"{self.title()} divides {self.filters} filters into {self.groups} groups, "
                 f"but {self.filters} is not divisible by {self.groups}."
             )
             filters = max(self.filters - self.filters % self.groups, self.groups)
@@ -141,8 +142,8 @@ class _ConvTranspose(ConvolutionLayer):
         output_padding = self.output_padding or ()
         if any(extra >= stride for extra, stride in zip(output_padding, self.strides, strict=False)):
             message = (
-                f"{self.title()} has output_padding {format_lengths(output_padding)} with strides {format_lengths(self.strides)}; "
-                "it must be below strides along each axis."
+                "`output_padding` must be below `strides` along each axis, "
+                f"got {format_lengths(output_padding)} with strides {format_lengths(self.strides)}."
             )
             raise ArgumentError("output_padding", message, "Remove `output_padding`, or use larger strides.")
 
@@ -161,8 +162,8 @@ class _ConvTranspose(ConvolutionLayer):
             for length, size, stride, gap, extra in axes
         )
         if any(length is not None and length < 0 for length in lengths):
-            message = f"{self.title()} has nothing to spread out: its input is {format_shape(x.shape)}."
-            raise ShapeError(message, hint="Give every axis of its input a length.")
+            message = f"The output of {self.title()} is empty: its input is {format_shape(x.shape)}."
+            raise ShapeError(message, hint="Give every axis of its input a positive length.")
         return lengths
 
     def _transposed_length(self, length: int, span: int, stride: int, extra: int | None) -> int:
@@ -178,7 +179,7 @@ class _ConvTranspose(ConvolutionLayer):
 
 
 class Conv1DTranspose(_ConvTranspose):
-    """A convolution backwards: spreads each step over a window, to make sequences longer.
+    """A transposed convolution along sequences, which makes them longer.
 
     Input: (batch, steps, channels). Output: (batch, new steps, filters).
 
@@ -196,7 +197,7 @@ class Conv1DTranspose(_ConvTranspose):
 
 
 class Conv2DTranspose(_ConvTranspose):
-    """A convolution backwards: spreads each pixel over a window, to make images larger.
+    """A transposed convolution over images, which makes them larger.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
 
@@ -214,7 +215,7 @@ class Conv2DTranspose(_ConvTranspose):
 
 
 class Conv3DTranspose(_ConvTranspose):
-    """A convolution backwards: spreads each point over a window, to make volumes larger.
+    """A transposed convolution over volumes, which makes them larger.
 
     Input: (batch, depth, height, width, channels). Output: the same axes, with filters channels.
 
@@ -229,3 +230,122 @@ class Conv3DTranspose(_ConvTranspose):
     strides: ConvStrides[Size3D] = (1, 1, 1)
     output_padding: OutputPadding[Count3D] = None
     dilation_rate: DilationRate[Size3D] = (1, 1, 1)
+
+
+class _DepthwiseConv(ConvolutionLayer):
+    padding: Padding = "valid"
+    depth_multiplier: Annotated[
+        PositiveInt, Field(description="Number of depthwise kernels for each input channel.")
+    ] = 1
+    depthwise_initializer: Annotated[
+        Initializer, Field(description="Initializer of the depthwise kernel.")
+    ] = "glorot_uniform"
+    depthwise_regularizer: Annotated[
+        Regularizer | None, Field(description="Penalty on the depthwise kernel, added to the loss.")
+    ] = None
+    depthwise_constraint: Annotated[
+        Constraint | None, Field(description="Constraint on the depthwise kernel, applied after each step.")
+    ] = None
+
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        return [Weight("kernel", shape)], channels * self.depth_multiplier
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        return multiply_dims(
+            *self.output_lengths(x), *self.kernel_size, self.channels(x), self.depth_multiplier
+        )
+
+
+class DepthwiseConv1D(_DepthwiseConv):
+    """A depthwise convolution along sequences: each channel is convolved separately.
+
+    Input: (batch, steps, channels). Output: (batch, new steps, channels * depth_multiplier).
+
+    Example:
+        {type: DepthwiseConv1D, kernel_size: 3}
+    """
+
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    kernel_size: KernelSize[Size1D]
+    strides: ConvStrides[Size1D] = (1,)
+    dilation_rate: DilationRate[Size1D] = (1,)
+
+
+class DepthwiseConv2D(_DepthwiseConv):
+    """A depthwise convolution over images: each channel is convolved separately.
+
+    Input: (batch, height, width, channels).
+    Output: (batch, new height, new width, channels * depth_multiplier).
+
+    Example:
+        {type: DepthwiseConv2D, kernel_size: 3}
+    """
+
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    kernel_size: KernelSize[Size2D]
+    strides: ConvStrides[Size2D] = (1, 1)
+    dilation_rate: DilationRate[Size2D] = (1, 1)
+
+
+class _SeparableConv(_DepthwiseConv):
+    filters: Filters
+    pointwise_initializer: Annotated[
+        Initializer, Field(description="Initializer of the pointwise kernel.")
+    ] = "glorot_uniform"
+    pointwise_regularizer: Annotated[
+        Regularizer | None, Field(description="Penalty on the pointwise kernel, added to the loss.")
+    ] = None
+    pointwise_constraint: Annotated[
+        Constraint | None, Field(description="Constraint on the pointwise kernel, applied after each step.")
+    ] = None
+
+    def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:
+        depthwise = (*self.kernel_size, channels, self.depth_multiplier)
+        pointwise = (*(1 for _ in self.kernel_size), channels * self.depth_multiplier, self.filters)
+        weights = [Weight("depthwise_kernel", depthwise), Weight("pointwise_kernel", pointwise)]
+        return weights, self.filters
+
+    def multiply_adds(self, x: Tensor) -> int | None:
+        cost_per_channel = math.prod(self.kernel_size) + self.filters
+        return multiply_dims(
+            *self.output_lengths(x), self.channels(x), self.depth_multiplier, cost_per_channel
+        )
+
+
+class SeparableConv1D(_SeparableConv):
+    """A depthwise convolution, then a mixing of channels: fewer weights than Conv1D.
+
+    Input: (batch, steps, channels). Output: (batch, new steps, filters).
+
+    Example:
+        {type: SeparableConv1D, filters: 32, kernel_size: 3}
+    """
+
+    input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+
+    kernel_size: KernelSize[Size1D]
+    strides: ConvStrides[Size1D] = (1,)
+    dilation_rate: DilationRate[Size1D] = (1,)
+
+
+class SeparableConv2D(_SeparableConv):
+    """A depthwise convolution, then a mixing of channels: fewer weights than Conv2D.
+
+    Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
+
+    Example:
+        {type: SeparableConv2D, filters: 32, kernel_size: 3}
+    """
+
+    input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+
+    kernel_size: KernelSize[Size2D]
+    strides: ConvStrides[Size2D] = (1, 1)
+    dilation_rate: DilationRate[Size2D] = (1, 1)

@@ -5,49 +5,25 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import (
-    MAX_INT32,
-    ActivationName,
-    Constraint,
-    DType,
-    Initializer,
-    PositiveInt,
-    Regularizer,
-)
+from layercli.layers.arguments import Constraint, DType, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
+from layercli.layers.bases.weights import (
+    ActivationArgument,
+    BiasConstraint,
+    BiasInitializer,
+    BiasRegularizer,
+    KernelConstraint,
+    KernelInitializer,
+    KernelRegularizer,
+    LoraAlpha,
+    LoraRank,
+    UseBias,
+    check_lora,
+)
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
-from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.schema.field_types import MAX_INT32, PositiveInt
+from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
 from layercli.source.nodes import quote_value
-
-UseBias = Annotated[bool, Field(description="Whether the layer adds a bias.")]
-KernelInitializer = Annotated[Initializer, Field(description="How the kernel is drawn before training.")]
-BiasInitializer = Annotated[Initializer, Field(description="How the bias is drawn before training.")]
-KernelRegularizer = Annotated[
-    Regularizer | None, Field(description="Penalty on the kernel, added to the loss.")
-]
-BiasRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the bias, added to the loss.")]
-KernelConstraint = Annotated[
-    Constraint | None, Field(description="What the kernel is held to after each step.")
-]
-BiasConstraint = Annotated[Constraint | None, Field(description="What the bias is held to after each step.")]
-ActivationArgument = Annotated[
-    ActivationName | None, Field(description="Function applied to the output; null: none.")
-]
-LoraRank = Annotated[
-    PositiveInt | None, Field(description="Train a low-rank update of this rank; null: the kernel.")
-]
-LoraAlpha = Annotated[float | None, Field(description="Scale of the low-rank update; null: the rank.")]
-
-
-def check_lora(rank: int | None, constraint: object, argument: str) -> None:
-    """Refuse a low-rank update of weights that are held to a constraint.
-
-    Raises:
-        ArgumentError: both are set.
-    """
-    if rank is not None and constraint is not None:
-        message = f"`lora_rank` trains an update of weights that `{argument}` holds fixed to a rule."
-        raise ArgumentError(argument, message, f"Leave `{argument}` or `lora_rank` out.")
 
 
 class Dense(StandardLayer):
@@ -99,7 +75,7 @@ class Dense(StandardLayer):
 class Embedding(StandardLayer):
     """A table of vectors, looked up by index.
 
-    Input: (batch, ...), whole numbers below ``input_dim``. Output: (batch, ..., output_dim).
+    Input: (batch, ...), integers below ``input_dim``. Output: (batch, ..., output_dim).
 
     Example:
         {type: Embedding, input_dim: 10000, output_dim: 64}
@@ -112,13 +88,9 @@ class Embedding(StandardLayer):
         PositiveInt, Field(description="Size of the vocabulary: the largest index plus 1.", examples=[10000])
     ]
     output_dim: Annotated[PositiveInt, Field(description="Length of each vector.", examples=[64])]
-    embeddings_initializer: Annotated[
-        Initializer, Field(description="How the table is drawn before training.")
-    ] = "uniform"
+    embeddings_initializer: Annotated[Initializer, Field(description="Initializer of the table.")] = "uniform"
     embeddings_regularizer: Annotated[Regularizer | None, Field(description="Penalty on the table.")] = None
-    embeddings_constraint: Annotated[Constraint | None, Field(description="What the table is held to.")] = (
-        None
-    )
+    embeddings_constraint: Annotated[Constraint | None, Field(description="Constraint on the table.")] = None
     mask_zero: Annotated[bool, Field(description="Whether index 0 is padding that later layers skip.")] = (
         False
     )
@@ -134,7 +106,7 @@ class Embedding(StandardLayer):
     def output(self, x: Tensor) -> Tensor:
         return Tensor((*x.shape, self.output_dim), self.compute_dtype)
 
-    def weights(self, x: Tensor) -> list[Weight]:  # the table is as large for any input
+    def weights(self, x: Tensor) -> list[Weight]:  # the table has the same size for any input
         lora = self.lora_rank is not None
         weights = [Weight("embeddings", (self.input_dim, self.output_dim), trainable=not lora)]
         if self.lora_rank is not None:
@@ -144,25 +116,29 @@ class Embedding(StandardLayer):
 
 
 class ReversibleEmbedding(Embedding):
-    """An embedding that can also turn vectors back into scores of indices, as language models do.
+    """An embedding that can also turn vectors back into scores of indices, as in language models.
 
-    Input: (batch, ...), whole numbers below ``input_dim``. Output: (batch, ..., output_dim).
+    Input: (batch, ...), integers below ``input_dim``. Output: (batch, ..., output_dim).
 
     Example:
         {type: ReversibleEmbedding, input_dim: 10000, output_dim: 64}
     """
 
-    tie_weights: Annotated[bool, Field(description="Whether the way back uses the same table.")] = True
-    reverse_dtype: Annotated[DType | None, Field(description="Dtype of the way back; null: the layer's.")] = (
-        None
+    tie_weights: Annotated[bool, Field(description="Whether the reverse projection uses the same table.")] = (
+        True
     )
+    reverse_dtype: Annotated[
+        DType | None, Field(description="Dtype of the reverse projection; null: the layer's.")
+    ] = None
     logit_soft_cap: Annotated[float | None, Field(description="Bound on the scores; null: none.")] = None
 
     def check(self) -> None:
         super().check()
         if self.lora_rank is not None and not self.tie_weights:
-            message = "`lora_rank` trains an update of one table; with `tie_weights: false` there are two."
-            raise ArgumentError("lora_rank", message, "Leave one of them out.")
+            message = (
+                "`lora_rank` cannot be combined with `tie_weights: false`, which creates a second table."
+            )
+            raise ArgumentError("lora_rank", message, "Remove one of them.")
 
     def weights(self, x: Tensor) -> list[Weight]:
         weights = super().weights(x)
@@ -171,35 +147,34 @@ class ReversibleEmbedding(Embedding):
         return weights
 
 
+_SIZES_TEXT = "a positive integer or a list of positive integers and null"
+
+
 def _parse_output_shape(value: Any) -> Any:
     items = value if isinstance(value, (list, tuple)) else [value]
     for item in items:
         unknown = item is None and items is value
         if not unknown and (isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= MAX_INT32):
             hint = "For example `output_shape: [null, 64]`."
-            raise value_error(
-                "wrong-type",
-                f"{quote_value(item)} is no size; expected a positive whole number, or null.",
-                hint,
-            )
+            raise mismatch_error("wrong-type", _SIZES_TEXT, item, hint, container=value)
     return list(items) if items is value else items[0]
 
 
 OutputShape = Annotated[
     int | list[PositiveInt | None],
     PlainValidator(_parse_output_shape),
-    ExpectedText("a size, or a list of sizes"),
+    ExpectedText(_SIZES_TEXT),
 ]
 
 
 class _EinsumEquation(NamedTuple):
-    """An einsum equation taken apart: the letters of input, kernel and output."""
+    """A parsed einsum equation: the letters of input, kernel and output."""
 
     inputs: str
     kernel: str
     outputs: str
     has_leading_ellipsis: bool
-    """Whether ``...`` stands before the letters."""
+    """Whether ``...`` precedes the letters."""
 
 
 _EQUATION_PATTERNS = (
@@ -214,7 +189,7 @@ def _parse_equation(text: str) -> _EinsumEquation:
         if match := pattern.fullmatch(text):
             return _EinsumEquation(match[1], match[2], match[3], left)
     message = (
-        f"`equation` is {quote_value(text)}; it must name the axes of input, kernel and output by letters."
+        f"`equation` must name the axes of input, kernel and output by letters, got {quote_value(text)}."
     )
     spaces = " Write it without spaces." if re.search(r"\s", text) else ""
     raise ArgumentError(
@@ -223,7 +198,7 @@ def _parse_equation(text: str) -> _EinsumEquation:
 
 
 class _EinsumShapes(NamedTuple):
-    """What an equation makes of an input."""
+    """The shapes that an equation gives for an input."""
 
     kernel: tuple[int, ...]
     bias: tuple[int, ...] | None
@@ -269,18 +244,16 @@ class EinsumDense(StandardLayer):
         check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
         for letter in spec.outputs:
             if letter not in spec.inputs and letter not in spec.kernel:
-                message = f"`equation` gives the output an axis `{letter}` that input and kernel lack."
+                message = f"`equation` has an output axis `{letter}` that is missing in input and kernel."
                 raise ArgumentError("equation", message)
         for letter in spec.kernel:
             if letter not in spec.inputs and letter not in spec.outputs:
-                message = f"`equation` gives the kernel an axis `{letter}` that input and output lack."
+                message = f"`equation` has a kernel axis `{letter}` that is missing in input and output."
                 raise ArgumentError("equation", message)
         if self.bias_axes is not None:
             unknown = [letter for letter in self.bias_axes if letter not in spec.outputs]
             if unknown or not self.bias_axes:
-                message = (
-                    f"`bias_axes` is {quote_value(self.bias_axes)}; the output's axes are `{spec.outputs}`."
-                )
+                message = f"`bias_axes` must be axes of the output, `{spec.outputs}`, got {quote_value(self.bias_axes)}."
                 raise ArgumentError("bias_axes", message, f"For example `bias_axes: {spec.outputs[-1]}`.")
 
     def output(self, x: Tensor) -> Tensor:
@@ -300,11 +273,11 @@ class EinsumDense(StandardLayer):
         return self._analyze(x).multiply_adds
 
     def _analyze(self, x: Tensor) -> _EinsumShapes:
-        """As Keras's ``_analyze_split_string``."""
+        """Return the shapes that Keras's ``_analyze_split_string`` computes."""
         spec = _parse_equation(self.equation)
         elided = x.rank - len(spec.inputs)
         if elided < 0:
-            message = f"`{self.equation}` names {len(spec.inputs)} axes of the input; it is {format_shape(x.shape)}."
+            message = f"`equation` {self.equation} expects an input with {len(spec.inputs)} axes, got {format_shape(x.shape)}."
             raise ShapeError(message, argument="equation")
         declared_sizes = [self.output_shape] if isinstance(self.output_shape, int) else self.output_shape
         output: list[Dim] = [x.shape[0], *declared_sizes]
@@ -316,8 +289,8 @@ class EinsumDense(StandardLayer):
         leading = elided if spec.has_leading_ellipsis else 0
         if len(output) < leading + len(spec.outputs):
             raise ShapeError(
-                f"`output_shape` has {len(declared_sizes)} sizes; `{spec.outputs}` needs more for {format_shape(x.shape)}.",
-                hint="Give each axis of the output after the batch a size, or null.",
+                f"`output_shape` has {len(declared_sizes)} sizes, but `{spec.outputs}` needs more for {format_shape(x.shape)}.",
+                hint="List a size or null for each axis of the output except the batch.",
                 argument="output_shape",
             )
         inputs = {letter: x.shape[leading + index] for index, letter in enumerate(spec.inputs)}
@@ -325,9 +298,9 @@ class EinsumDense(StandardLayer):
         for letter, size in inputs.items():
             if outputs.get(letter) not in (None, size):
                 raise ShapeError(
-                    f"Axis `{letter}` of `{self.equation}` is {outputs[letter]} in the output, "
-                    f"and {'unknown' if size is None else size} in the input {format_shape(x.shape)}.",
-                    hint="Make them alike, or write null in `output_shape`.",
+                    f"Axis `{letter}` of `{self.equation}` has size {outputs[letter]} in the output, "
+                    f"but {'unknown' if size is None else size} in the input {format_shape(x.shape)}.",
+                    hint="Make them equal, or write null in `output_shape`.",
                     argument="output_shape",
                 )
         kernel = tuple(
@@ -349,8 +322,8 @@ class EinsumDense(StandardLayer):
     def _require_axis_size(self, letter: str, size: Dim) -> int:
         if size is None:
             raise ShapeError(
-                f"EinsumDense needs to know axis `{letter}` of `{self.equation}` to make its weights.",
-                hint="Give it a size in `output_shape`, or in the input.",
+                f"EinsumDense needs the size of axis `{letter}` of `{self.equation}` to create its weights.",
+                hint="Declare it in `output_shape` or in the input.",
                 argument="output_shape",
             )
         return size
@@ -375,7 +348,7 @@ class Masking(StandardLayer):
 
 
 class Identity(StandardLayer):
-    """Gives its input unchanged.
+    """Returns its input unchanged.
 
     Example:
         {type: Identity}

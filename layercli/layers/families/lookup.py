@@ -1,10 +1,10 @@
-"""Keras's layers that turn words and other tokens into indices or vectors."""
+"""Keras's lookup layers: they map words and other tokens to indices or vectors."""
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
-from layercli.layers.arguments import NonNegativeInt, PositiveInt
 from layercli.layers.base import StandardLayer
 from layercli.layers.families.preprocessing import (
     PreprocessingLayer,
@@ -14,26 +14,32 @@ from layercli.layers.families.preprocessing import (
     one_hot_shape,
 )
 from layercli.layers.shapes import Dim, Shape, Tensor
-from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
-from layercli.source.nodes import quote_value
+from layercli.schema.field_types import NonNegativeInt, PositiveInt
+from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error, value_error
+from layercli.source.nodes import describe_received, quote_value
 
 T = TypeVar("T")
 
 
 def _require_list(value: Any) -> Any:
     if isinstance(value, str):
-        hint = "List the entries, as in `vocabulary: [cat, dog]`, or leave it out to learn it from data."
-        raise value_error(
-            "wrong-type", f"`vocabulary` is {quote_value(value)}; files are not read from a config.", hint
+        hint = "List the entries, as in `vocabulary: [cat, dog]`, or remove it to learn it from data."
+        message = (
+            f"`vocabulary` must be a list, got {describe_received(value)}; files are not read from a config."
         )
+        raise value_error("wrong-type", message, hint)
     return value
+
+
+_MAX_NGRAM = 1000
+_NGRAMS_TEXT = f"a positive integer of at most {_MAX_NGRAM:,} or a list of such integers"
 
 
 def _parse_ngrams(value: Any) -> int | tuple[int, ...]:
     for item in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= 1000:
-            raise value_error(
-                "wrong-type", f"{quote_value(item)} is no length of n-grams.", "For example `ngrams: 2`."
+        if isinstance(item, bool) or not isinstance(item, int) or not 0 < item <= _MAX_NGRAM:
+            raise mismatch_error(
+                "wrong-type", _NGRAMS_TEXT, item, "For example `ngrams: 2`.", container=value
             )
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
@@ -71,91 +77,112 @@ Ngrams: TypeAlias = Annotated[
     int | tuple[int, ...],
     PlainValidator(_parse_ngrams),
     PlainSerializer(_to_list),
-    ExpectedText("a positive whole number, or a list of them"),
+    ExpectedText(_NGRAMS_TEXT),
 ]
 
 
-class _VocabularyLayer(PreprocessingLayer):
-    """What all lookups share."""
+@dataclass(frozen=True)
+class _Vocabulary(Generic[T]):
+    """A vocabulary with the arguments that determine the length of the output vectors."""
 
-    hints: ClassVar[dict[str, str]] = {
-        **PreprocessingLayer.hints,
-        "vocabulary_size": "The size follows from `vocabulary`, or from data; `max_tokens` limits it.",
-    }
+    entries: list[T] | None
+    output_mode: str
+    num_oov_indices: int
+    oov_token: T | None
+    mask_token: T | None
+    max_tokens: int | None
+    pad_to_max_tokens: bool
+    idf_weights: list[float] | None
+    invert: bool = False
 
-    def infer_output(self, shape: Shape, mode: str, depth: Dim) -> Tensor:
-        """The output for tokens of a shape."""
-        if mode == "int":
-            return Tensor(shape, "int64")
-        return Tensor(one_hot_shape(shape, depth) if mode == "one_hot" else (*shape[:-1], depth), "float32")
-
-    def vector_length(
-        self,
-        vocabulary: list[T] | None,
-        *,
-        output_mode: str,
-        num_oov_indices: int,
-        oov_token: T | None,
-        mask_token: T | None,
-        max_tokens: int | None,
-        pad_to_max_tokens: bool,
-        idf_weights: list[float] | None,
-        invert: bool = False,
-    ) -> int | None:
-        """Length of the output's vectors, None where data will tell.
+    def vector_length(self) -> int | None:
+        """Return the length of the output vectors, or None if it is learned from data.
 
         Raises:
             ArgumentError: the arguments contradict each other.
         """
-        if pad_to_max_tokens and max_tokens is None:
-            message = "`pad_to_max_tokens` needs `max_tokens`, the size to pad to."
+        self._check_options()
+        if self.entries is None:
+            return self.max_tokens if self.pad_to_max_tokens else None
+        if self.output_mode == "tf_idf" and self.idf_weights is None:
+            message = "`output_mode: tf_idf` with a `vocabulary` requires `idf_weights`."
+            hint = "List a weight for each entry, or remove `vocabulary` to learn both from data."
+            raise ArgumentError("idf_weights", message, hint)
+        tokens = self._remove_special_tokens(self.entries)
+        self._check_tokens(tokens)
+        size = len(self._special_tokens) + len(tokens)
+        self._check_sizes(size, len(self.entries))
+        return self.max_tokens if self.pad_to_max_tokens else size
+
+    def _check_options(self) -> None:
+        if self.pad_to_max_tokens and self.max_tokens is None:
+            message = "`pad_to_max_tokens` requires `max_tokens`, the size to pad to."
             raise ArgumentError("pad_to_max_tokens", message, "For example `max_tokens: 10000`.")
-        if idf_weights is not None and output_mode != "tf_idf":
-            message = f"`idf_weights` go with `output_mode: tf_idf`, not {output_mode}."
-            raise ArgumentError("idf_weights", message, "Leave `idf_weights` out, or change `output_mode`.")
-        if vocabulary is None:
-            return max_tokens if pad_to_max_tokens else None
-        if output_mode == "tf_idf" and idf_weights is None:
-            message = "`output_mode: tf_idf` with a `vocabulary` needs `idf_weights`."
-            raise ArgumentError(
-                "idf_weights", message, "Give a weight for each entry, or learn both from data."
-            )
-        num_mask_tokens = 1 if mask_token is not None and output_mode == "int" else 0
-        start = num_mask_tokens + num_oov_indices
-        has_special_tokens = (
-            len(vocabulary) >= start
-            and vocabulary[:start] == [mask_token] * num_mask_tokens + [oov_token] * num_oov_indices
-        )
-        tokens = vocabulary[start:] if has_special_tokens else vocabulary
+        if self.idf_weights is not None and self.output_mode != "tf_idf":
+            message = f"`idf_weights` requires `output_mode: tf_idf`, got {self.output_mode}."
+            raise ArgumentError("idf_weights", message, "Remove `idf_weights`, or change `output_mode`.")
+
+    @property
+    def _special_tokens(self) -> list[T | None]:
+        """The tokens that precede the vocabulary: the mask token and the tokens of unknown words."""
+        has_mask_token = self.mask_token is not None and self.output_mode == "int"
+        return [self.mask_token] * has_mask_token + [self.oov_token] * self.num_oov_indices
+
+    def _remove_special_tokens(self, entries: list[T]) -> list[T]:
+        start = len(self._special_tokens)
+        return entries[start:] if entries[:start] == self._special_tokens else entries
+
+    def _check_tokens(self, tokens: list[T]) -> None:
+        """Check that there are tokens, and that none is repeated or special."""
         if not tokens:
-            raise ArgumentError(
-                "vocabulary", "`vocabulary` has no entries.", "Leave it out to learn it from data."
-            )
+            hint = "Remove it to learn the vocabulary from data."
+            raise ArgumentError("vocabulary", "`vocabulary` is empty.", hint)
         seen: set[T] = set()
         for token in tokens:
             if token in seen:
-                raise ArgumentError(
-                    "vocabulary", f"`vocabulary` has {quote_value(token)} twice.", "Remove one."
-                )
+                message = f"`vocabulary` contains {quote_value(token)} twice."
+                raise ArgumentError("vocabulary", message, "Remove one.")
             seen.add(token)
-        for reserved, argument in [(mask_token, "mask_token"), (oov_token if invert else None, "oov_token")]:
-            if reserved is not None and reserved in seen:
-                message = f"`vocabulary` has {quote_value(reserved)}, which is the `{argument}`."
-                raise ArgumentError(
-                    "vocabulary", message, "Remove it: special tokens are added by themselves."
-                )
-        if max_tokens is not None and start + len(tokens) > max_tokens:
-            entries = start + len(tokens)
-            message = f"`vocabulary` has {entries} entries with special tokens; `max_tokens` is {max_tokens}."
-            raise ArgumentError("max_tokens", message, "Raise `max_tokens`, or leave it out.")
-        if output_mode == "tf_idf" and idf_weights is not None and len(idf_weights) != len(vocabulary):
-            message = f"`idf_weights` has {len(idf_weights)} numbers, `vocabulary` {len(vocabulary)} entries."
-            raise ArgumentError("idf_weights", message, "Give a weight for each entry.")
-        return max_tokens if pad_to_max_tokens else start + len(tokens)
+        oov_token = self.oov_token if self.invert else None
+        for special, argument in ((self.mask_token, "mask_token"), (oov_token, "oov_token")):
+            if special is not None and special in seen:
+                message = f"`vocabulary` must not contain the `{argument}`, {quote_value(special)}."
+                hint = "Remove it: special tokens are added automatically."
+                raise ArgumentError("vocabulary", message, hint)
+
+    def _check_sizes(self, size: int, num_entries: int) -> None:
+        if self.max_tokens is not None and size > self.max_tokens:
+            message = (
+                f"`max_tokens` must be at least {size}, the size of `vocabulary` with special tokens, "
+                f"got {self.max_tokens}."
+            )
+            raise ArgumentError("max_tokens", message, "Increase or remove `max_tokens`.")
+        weights = self.idf_weights if self.output_mode == "tf_idf" else None
+        if weights is not None and len(weights) != num_entries:
+            message = (
+                f"`idf_weights` must have {num_entries} numbers, one for each entry of `vocabulary`, "
+                f"got {len(weights)}."
+            )
+            raise ArgumentError("idf_weights", message, "List a weight for each entry.")
+
+
+class _VocabularyLayer(PreprocessingLayer):
+    """Base class of all lookups."""
+
+    hints: ClassVar[dict[str, str]] = {
+        **PreprocessingLayer.hints,
+        "vocabulary_size": "The size follows from `vocabulary` or from data; `max_tokens` limits it.",
+    }
+
+    def infer_output(self, shape: Shape, mode: str, depth: Dim) -> Tensor:
+        """Return the output for tokens of a shape (with the batch axis)."""
+        if mode == "int":
+            return Tensor(shape, "int64")
+        return Tensor(one_hot_shape(shape, depth) if mode == "one_hot" else (*shape[:-1], depth), "float32")
 
 
 class _LookupLayer(_VocabularyLayer):
-    """What the lookups of one token at a time share; the fields are the subclasses' own."""
+    """Base class of lookups of single tokens; the subclasses declare the fields."""
 
     trainable: Annotated[bool, Field(description="Without effect: the layer has no weights.")] = True
 
@@ -166,13 +193,11 @@ class _LookupLayer(_VocabularyLayer):
         if not fields["invert"]:
             return
         if fields["output_mode"] != "int":
-            message = (
-                f"`invert` turns indices into tokens; `output_mode: {fields['output_mode']}` has no indices."
-            )
-            raise ArgumentError("output_mode", message, "Write `output_mode: int`, or leave it out.")
+            message = f"`invert` requires `output_mode: int`, got {fields['output_mode']}."
+            raise ArgumentError("output_mode", message, "Write `output_mode: int`, or remove `output_mode`.")
         if fields["oov_token"] is None:
-            message = "`invert` needs an `oov_token` to stand for unknown indices."
-            raise ArgumentError("oov_token", message, "Leave `oov_token` out.")
+            message = "`invert` requires an `oov_token` for unknown indices."
+            raise ArgumentError("oov_token", message, "Remove `oov_token` to use its default.")
 
     def output(self, x: Tensor) -> Tensor:
         mode: str = self.arguments()["output_mode"]
@@ -180,7 +205,7 @@ class _LookupLayer(_VocabularyLayer):
 
     def _vector_length(self) -> int | None:
         fields = self.arguments()
-        return self.vector_length(
+        return _Vocabulary(
             fields["vocabulary"],
             output_mode=fields["output_mode"],
             num_oov_indices=fields["num_oov_indices"],
@@ -190,11 +215,11 @@ class _LookupLayer(_VocabularyLayer):
             pad_to_max_tokens=fields["pad_to_max_tokens"],
             idf_weights=fields["idf_weights"],
             invert=fields["invert"],
-        )
+        ).vector_length()
 
 
 class StringLookup(_LookupLayer):
-    """Turns words into indices, by a vocabulary given or learned from data.
+    """Maps words to indices by a vocabulary that is declared or learned from data.
 
     Input: (batch, ...) of text. Output: the same shape of indices, or with ``output_mode`` vectors.
 
@@ -207,7 +232,7 @@ class StringLookup(_LookupLayer):
     max_tokens: MaxTokens = None
     num_oov_indices: OovIndices = 1
     mask_token: Annotated[str | None, Field(description="The word that becomes 0; null: none.")] = None
-    oov_token: Annotated[str | None, Field(description="What stands for unknown words.")] = "[UNK]"  # noqa: S105  # no password
+    oov_token: Annotated[str | None, Field(description="Replacement of unknown words.")] = "[UNK]"  # noqa: S105  # no password
     vocabulary: WordVocabulary = None
     idf_weights: IdfWeights = None
     invert: Invert = False
@@ -220,22 +245,22 @@ class StringLookup(_LookupLayer):
 
 
 class IntegerLookup(_LookupLayer):
-    """Turns whole numbers into indices, by a vocabulary given or learned from data.
+    """Maps integers to indices by a vocabulary that is declared or learned from data.
 
-    Input: (batch, ...) of whole numbers. Output: the same shape, or with ``output_mode`` vectors.
+    Input: (batch, ...) of integers. Output: the same shape, or with ``output_mode`` vectors.
 
     Example:
         {type: IntegerLookup, vocabulary: [12, 36, 1138]}
     """
 
-    input_description: ClassVar[str] = "whole numbers of shape (batch, ...)"
+    input_description: ClassVar[str] = "integers of shape (batch, ...)"
 
     max_tokens: MaxTokens = None
     num_oov_indices: OovIndices = 1
     mask_token: Annotated[
         IntegerToken | None, Field(description="The number that becomes 0; null: none.")
     ] = None
-    oov_token: Annotated[IntegerToken | None, Field(description="What stands for unknown numbers.")] = -1
+    oov_token: Annotated[IntegerToken | None, Field(description="Replacement of unknown numbers.")] = -1
     vocabulary: IntegerVocabulary = None
     vocabulary_dtype: Annotated[Literal["int64"], Field(description="Dtype of the vocabulary.")] = "int64"
     idf_weights: IdfWeights = None
@@ -243,18 +268,20 @@ class IntegerLookup(_LookupLayer):
     output_mode: OutputMode = "int"
     sparse: SparseOutput = False
     pad_to_max_tokens: PadToMaxTokens = False
-    oov_method: Annotated[OovMethod, Field(description="How unknown numbers get their index.")] = "floormod"
+    oov_method: Annotated[OovMethod, Field(description="Method that assigns indices to unknown numbers.")] = (
+        "floormod"
+    )
     salt: Salt = None
 
     def check(self) -> None:
         if self.salt is not None and self.oov_method != "farmhash":
-            message = "`salt` is the key of a hash; `oov_method: floormod` takes none."
-            raise ArgumentError("salt", message, "Write `oov_method: farmhash`, or leave `salt` out.")
+            message = "`salt` requires `oov_method: farmhash`, got floormod."
+            raise ArgumentError("salt", message, "Write `oov_method: farmhash`, or remove `salt`.")
         super().check()
 
 
 class TextVectorization(_VocabularyLayer, StandardLayer):
-    """Splits text into words and turns them into indices, by a vocabulary given or learned from data.
+    """Splits text into words and maps them to indices by a vocabulary that is declared or learned from data.
 
     Input: (batch,) or (batch, 1) of text. Output: (batch, words), or with ``output_mode`` vectors.
 
@@ -267,11 +294,11 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
     max_tokens: MaxTokens = None
     standardize: Annotated[
         Literal["lower_and_strip_punctuation", "lower", "strip_punctuation"] | None,
-        Field(description="What is done to the text first; null: nothing."),
+        Field(description="Standardization of the text; null: none."),
     ] = "lower_and_strip_punctuation"
     split: Annotated[
         Literal["whitespace", "character"] | None,
-        Field(description="Where the text is split; null: nowhere."),
+        Field(description="Unit into which the text is split; null: no split."),
     ] = "whitespace"
     ngrams: Annotated[
         Ngrams | None,
@@ -292,13 +319,13 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
         check_sparse(self.sparse, self.output_mode)
         if self.output_mode != "int":
             if self.output_sequence_length is not None:
-                message = (
-                    f"`output_sequence_length` counts indices; `output_mode: {self.output_mode}` has none."
+                message = f"`output_sequence_length` requires `output_mode: int`, got {self.output_mode}."
+                raise ArgumentError(
+                    "output_sequence_length", message, "Remove `output_sequence_length` or `output_mode`."
                 )
-                raise ArgumentError("output_sequence_length", message, "Leave it out, or `output_mode`.")
             if self.ragged:
-                message = "A ragged output holds indices: it needs `output_mode: int`."
-                raise ArgumentError("ragged", message, "Leave `ragged` or `output_mode` out.")
+                message = f"`ragged` requires `output_mode: int`, got {self.output_mode}."
+                raise ArgumentError("ragged", message, "Remove `ragged` or `output_mode`.")
         self._vector_length()
 
     def output(self, x: Tensor) -> Tensor:
@@ -308,7 +335,7 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
         return self.infer_output(shape, self.output_mode, self._vector_length())
 
     def _vector_length(self) -> int | None:
-        return self.vector_length(
+        return _Vocabulary(
             self.vocabulary,
             output_mode=self.output_mode,
             num_oov_indices=1,
@@ -317,4 +344,4 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
             max_tokens=self.max_tokens,
             pad_to_max_tokens=self.pad_to_max_tokens,
             idf_weights=self.idf_weights,
-        )
+        ).vector_length()

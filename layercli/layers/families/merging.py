@@ -1,10 +1,9 @@
-"""Keras's layers that make one tensor of several."""
+"""Keras's merging layers: they combine several tensors into one."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import Axis, AxisPair
 from layercli.layers.base import InferredLayer, StandardLayer
 from layercli.layers.shapes import (
     Dim,
@@ -17,6 +16,7 @@ from layercli.layers.shapes import (
     product_of,
     resolve_axis,
 )
+from layercli.schema.field_types import Axis, AxisPair
 from layercli.schema.strict_model import ArgumentError
 
 
@@ -31,12 +31,12 @@ class MergeLayer(StandardLayer):
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) < 2 or (self.is_binary and len(inputs) > 2):
             count = "exactly two inputs" if self.is_binary else "two inputs or more"
-            raise ShapeError(f"{self.title()} takes {count}; it gets {len(inputs)}.")
+            raise ShapeError(f"{self.title()} expects {count}, got {len(inputs)}.")
         shapes = [x.shape for x in inputs]
         batches = {shape[0] for shape in shapes} - {None}
         if len(batches) > 1:
             raise ShapeError(
-                f"{self.title()} takes inputs of one batch size; it gets {_format_shapes(shapes)}."
+                f"{self.title()} expects inputs of the same batch size, got {_format_shapes(shapes)}."
             )
         output_shape = self.infer_output_shape(shapes)
         return InferredLayer(
@@ -45,21 +45,21 @@ class MergeLayer(StandardLayer):
         )
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
-        """The output's shape.
+        """Return the output's shape (with the batch axis).
 
         Raises:
-            ShapeError: the shapes do not go together.
+            ShapeError: the shapes are incompatible.
         """
         raise NotImplementedError
 
     def count_multiply_adds(self, shapes: list[Shape], output_shape: Shape) -> int | None:
-        """Multiply-adds of products, per example."""
+        """Return the multiply-adds per example."""
         del shapes, output_shape
         return 0
 
 
 class _ElementwiseMerge(MergeLayer):
-    input_description: ClassVar[str] = "several tensors of one shape; axes of size 1 stretch"
+    input_description: ClassVar[str] = "several tensors of the same shape; axes of size 1 stretch"
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         batch = next((shape[0] for shape in shapes if shape[0] is not None), None)
@@ -79,16 +79,16 @@ class _ElementwiseMerge(MergeLayer):
         if first == 1 or second == 1 or first == second:
             return second if first == 1 else first
         raise ShapeError(
-            f"{self.title()} takes inputs of one shape, where axes of size 1 stretch; "
-            f"it gets {_format_shapes(shapes)}: {first} and {second} do not match.",
-            hint="Give the layers before it outputs of one size, or put them side by side with Concatenate.",
+            f"{self.title()} expects inputs of the same shape, or axes of size 1 to stretch, "
+            f"got {_format_shapes(shapes)}: {first} and {second} do not match.",
+            hint="Give the layers before it outputs of the same size, or join them with Concatenate.",
         )
 
 
 class Add(_ElementwiseMerge):
     """Adds its inputs, element by element.
 
-    Input: several tensors of one shape. Output: that shape.
+    Input: several tensors of the same shape. Output: that shape.
 
     Example:
         {type: Add}
@@ -98,7 +98,7 @@ class Add(_ElementwiseMerge):
 class Average(_ElementwiseMerge):
     """The mean of its inputs, element by element.
 
-    Input: several tensors of one shape. Output: that shape.
+    Input: several tensors of the same shape. Output: that shape.
 
     Example:
         {type: Average}
@@ -106,9 +106,9 @@ class Average(_ElementwiseMerge):
 
 
 class Maximum(_ElementwiseMerge):
-    """The largest of its inputs, element by element.
+    """The maximum of its inputs, element by element.
 
-    Input: several tensors of one shape. Output: that shape.
+    Input: several tensors of the same shape. Output: that shape.
 
     Example:
         {type: Maximum}
@@ -116,9 +116,9 @@ class Maximum(_ElementwiseMerge):
 
 
 class Minimum(_ElementwiseMerge):
-    """The smallest of its inputs, element by element.
+    """The minimum of its inputs, element by element.
 
-    Input: several tensors of one shape. Output: that shape.
+    Input: several tensors of the same shape. Output: that shape.
 
     Example:
         {type: Minimum}
@@ -128,7 +128,7 @@ class Minimum(_ElementwiseMerge):
 class Multiply(_ElementwiseMerge):
     """Multiplies its inputs, element by element.
 
-    Input: several tensors of one shape. Output: that shape.
+    Input: several tensors of the same shape. Output: that shape.
 
     Example:
         {type: Multiply}
@@ -138,18 +138,18 @@ class Multiply(_ElementwiseMerge):
 class Subtract(_ElementwiseMerge):
     """The first input less the second, element by element.
 
-    Input: two tensors of one shape. Output: that shape.
+    Input: two tensors of the same shape. Output: that shape.
 
     Example:
         {type: Subtract}
     """
 
-    input_description: ClassVar[str] = "two tensors of one shape; axes of size 1 stretch"
+    input_description: ClassVar[str] = "two tensors of the same shape; axes of size 1 stretch"
     is_binary: ClassVar[bool] = True
 
 
 class Concatenate(MergeLayer):
-    """Puts its inputs one after the other along an axis.
+    """Joins its inputs along an axis.
 
     Input: several tensors that differ in that axis only. Output: that axis is the sum of theirs.
 
@@ -157,29 +157,29 @@ class Concatenate(MergeLayer):
         {type: Concatenate}
     """
 
-    input_description: ClassVar[str] = "several tensors that are equal in every axis but one"
+    input_description: ClassVar[str] = "several tensors that are equal in all axes except one"
 
     axis: Annotated[Axis, Field(description="The axis to concatenate along; -1: the last one.")] = -1
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         ranks = {len(shape) for shape in shapes}
         if len(ranks) > 1:
-            raise RankError(f"{self.title()} takes inputs of one rank; it gets {_format_shapes(shapes)}.")
+            raise RankError(f"{self.title()} expects inputs of the same rank, got {_format_shapes(shapes)}.")
         (rank,) = ranks
         concat_axis = resolve_axis(self.axis, rank)
         if concat_axis is None:
             raise ShapeError(
-                f"{self.title()} is to join axis {self.axis}; its inputs are {_format_shapes(shapes)}.",
-                hint="Count axes from 0, the batch, or from -1, the last one, backwards.",
+                f"{self.title()} cannot join axis {self.axis} of {_format_shapes(shapes)}.",
+                hint="Axis 0 is the batch, axis -1 is the last one.",
                 argument="axis",
             )
         for axis in range(rank):
             sizes = {shape[axis] for shape in shapes} - {None}
             if axis != concat_axis and len(sizes) > 1:
                 raise ShapeError(
-                    f"{self.title()} joins axis {self.axis}, so its inputs must be equal in all others; "
-                    f"it gets {_format_shapes(shapes)}, which differ in axis {axis}.",
-                    hint="Make that axis equal, or choose another axis to join.",
+                    f"{self.title()} joins axis {self.axis}; the inputs must be equal in all other axes, "
+                    f"got {_format_shapes(shapes)}, which differ in axis {axis}.",
+                    hint="Make that axis equal, or join a different axis.",
                 )
         lengths = [shape[concat_axis] for shape in shapes]
         total = None if None in lengths else sum(length for length in lengths if length is not None)
@@ -207,21 +207,21 @@ class Dot(MergeLayer):
 
     def check(self) -> None:
         if 0 in (self.axes if isinstance(self.axes, list) else [self.axes]):
-            message = f"`axes` is {self.axes}; Dot cannot sum over axis 0, the batch."
-            raise ArgumentError("axes", message, "For the last axis of both inputs write `axes: -1`.")
+            message = f"`axes` must not contain axis 0, the batch, got {self.axes}."
+            raise ArgumentError("axes", message, "Write `axes: -1` for the last axis of both inputs.")
 
     def _summed_axes(self, shapes: list[Shape]) -> list[int]:
         if isinstance(self.axes, int):
-            # Keras wraps a single negative axis around.
+            # Keras resolves a single negative axis modulo the rank.
             declared_axes = [self.axes % len(shape) if self.axes < 0 else self.axes for shape in shapes]
         else:
             declared_axes = self.axes
         axes = [resolve_axis(axis, len(shape)) for axis, shape in zip(declared_axes, shapes, strict=True)]
         for axis, shape in zip(axes, shapes, strict=True):
             if not axis:
-                where = "has no axis" if axis is None else "would be summed over its batch: axis"
+                where = "has no axis" if axis is None else "would be summed over its batch, axis"
                 raise ShapeError(
-                    f"Dot with `axes: {self.axes}` does not fit {_format_shapes(shapes)}: {format_shape(shape)} {where} "
+                    f"`axes` {self.axes} is invalid for {_format_shapes(shapes)}: {format_shape(shape)} {where} "
                     f"{self.axes if axis is None else 0}.",
                     hint="Name an axis of each input that is not the batch; -1 is the last one.",
                     argument="axes",
@@ -233,9 +233,9 @@ class Dot(MergeLayer):
         first_axis, second_axis = self._summed_axes(shapes)
         if first[first_axis] != second[second_axis]:
             raise ShapeError(
-                f"Dot sums over axis {first_axis} of {format_shape(first)} and axis {second_axis} of {format_shape(second)}, "
-                f"which must be equal: {first[first_axis]} and {second[second_axis]}.",
-                hint="Choose axes of one size with `axes: [first, second]`.",
+                f"Dot sums axis {first_axis} of {format_shape(first)} and axis {second_axis} of {format_shape(second)}; "
+                f"their sizes must be equal, got {first[first_axis]} and {second[second_axis]}.",
+                hint="Choose axes of the same size with `axes: [first, second]`.",
                 argument="axes",
             )
         rest = (

@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import MAX_INT32, Axes, Axis, Constraint, Initializer, Rate, Regularizer
+from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import Layer, StandardLayer, Weight
 from layercli.layers.shapes import ShapeError, Tensor, format_shape, resolve_axis
+from layercli.schema.field_types import MAX_INT32, Axes, Axis, Rate
 from layercli.schema.strict_model import ArgumentError
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import quote_value
@@ -15,12 +16,16 @@ from layercli.source.nodes import quote_value
 Epsilon = Annotated[float, Field(ge=0, description="Added to the variance, to keep from dividing by zero.")]
 Center = Annotated[bool, Field(description="Whether to add an offset, beta, that is trained.")]
 Scale = Annotated[bool, Field(description="Whether to multiply by a factor, gamma, that is trained.")]
-BetaInitializer = Annotated[Initializer, Field(description="What beta is before training.")]
-GammaInitializer = Annotated[Initializer, Field(description="What gamma is before training.")]
+BetaInitializer = Annotated[Initializer, Field(description="Initializer of beta.")]
+GammaInitializer = Annotated[Initializer, Field(description="Initializer of gamma.")]
 BetaRegularizer = Annotated[Regularizer | None, Field(description="Penalty on beta, added to the loss.")]
 GammaRegularizer = Annotated[Regularizer | None, Field(description="Penalty on gamma, added to the loss.")]
-BetaConstraint = Annotated[Constraint | None, Field(description="What beta is held to after each step.")]
-GammaConstraint = Annotated[Constraint | None, Field(description="What gamma is held to after each step.")]
+BetaConstraint = Annotated[
+    Constraint | None, Field(description="Constraint on beta, applied after each step.")
+]
+GammaConstraint = Annotated[
+    Constraint | None, Field(description="Constraint on gamma, applied after each step.")
+]
 AxisArgument = Annotated[Axis, Field(description="The axis of the features; -1: the last one.")]
 AxesArgument = Annotated[Axes, Field(description="The axis, or list of axes, to normalize over.")]
 Momentum = Annotated[
@@ -32,13 +37,13 @@ _CLIPPING_KEYS = ("rmin", "rmax", "dmax")
 
 
 class NormalizationLayer(StandardLayer):
-    """A layer that gives its input normalized, in the same shape."""
+    """A layer that normalizes its input and keeps the shape."""
 
     family: ClassVar[str] = "normalization"
     input_description: ClassVar[str] = "any tensor"
 
     def feature_axes(self) -> list[int]:
-        """The axes that the ``axis`` argument names, in the order of the weights' axes."""
+        """Return the axes that the ``axis`` argument names, in the order of the weights' axes."""
         axis: int | list[int] = getattr(self, "axis")  # noqa: B009  # each class has its own type of axis
         return sorted(axis) if isinstance(axis, list) else [axis]
 
@@ -46,25 +51,25 @@ class NormalizationLayer(StandardLayer):
         for axis in self.feature_axes():
             if resolve_axis(axis, x.rank) is None:
                 raise ShapeError(
-                    f"{self.title()} is to normalize axis {axis}; its input is {format_shape(x.shape)}.",
-                    hint="Count axes from 0, the batch, or from -1, the last one, backwards.",
+                    f"{self.title()} cannot normalize axis {axis} of {format_shape(x.shape)}.",
+                    hint="Axis 0 is the batch, axis -1 is the last one.",
                     argument="axis",
                 )
         return Tensor(x.shape, self.compute_dtype)
 
     def feature_sizes(self, x: Tensor) -> tuple[int, ...]:
-        """The sizes of the chosen axes.
+        """Return the sizes of the chosen axes.
 
         Raises:
-            ShapeError: one of them is unknown.
+            ShapeError: a size is unknown.
         """
         for axis in self.feature_axes():
             if resolve_axis(axis, x.rank) == 0 and x.shape[0] is None:
                 raise ShapeError(
                     f"{self.title()} cannot normalize axis {axis} of {format_shape(x.shape)}: it is the batch axis.",
-                    hint="Use the axis of the features: `axis: -1`."
+                    hint="Use the feature axis: `axis: -1`."
                     if x.rank > 1
-                    else "Its input needs an axis of features.",
+                    else "Its input needs a feature axis.",
                     argument="axis",
                 )
         return tuple(self.require_size(x, axis) for axis in self.feature_axes())
@@ -97,11 +102,11 @@ class BatchNormalization(_AffineNormalization):
 
     axis: AxisArgument = -1
     momentum: Momentum = 0.99
-    moving_mean_initializer: Annotated[
-        Initializer, Field(description="What the moving mean is at first.")
-    ] = "zeros"
+    moving_mean_initializer: Annotated[Initializer, Field(description="Initializer of the moving mean.")] = (
+        "zeros"
+    )
     moving_variance_initializer: Annotated[
-        Initializer, Field(description="What the moving variance is at first.")
+        Initializer, Field(description="Initializer of the moving variance.")
     ] = "ones"
     renorm: Annotated[bool, Field(description="Whether training uses the moving statistics as well.")] = False
     renorm_clipping: Annotated[
@@ -120,15 +125,15 @@ class BatchNormalization(_AffineNormalization):
         clipping = self.renorm_clipping or {}
         for key in clipping:
             if key not in _CLIPPING_KEYS:
-                message = f"`renorm_clipping` has a bound {quote_value(key)}; known are rmin, rmax and dmax."
-                hint = did_you_mean(key, _CLIPPING_KEYS, otherwise="Leave it out.")
+                message = f"`renorm_clipping` must contain only rmin, rmax and dmax, got {quote_value(key)}."
+                hint = did_you_mean(key, _CLIPPING_KEYS, otherwise="Remove it.")
                 raise ArgumentError("renorm_clipping", message, hint)
         low, high, shift = (clipping.get(key) for key in _CLIPPING_KEYS)
         if self.renorm and low is not None and high is not None and high < low:
-            message = f"`renorm_clipping` has rmin {low:g} above rmax {high:g}."
-            raise ArgumentError("renorm_clipping", message, "Let rmax be the larger one.")
+            message = f"`renorm_clipping` must have rmin below rmax, got rmin {low:g} and rmax {high:g}."
+            raise ArgumentError("renorm_clipping", message, "Increase rmax.")
         if self.renorm and shift is not None and shift < 0:
-            message = f"`renorm_clipping` has dmax {shift:g}; it must be at least 0."
+            message = f"`renorm_clipping` must have dmax of at least 0, got {shift:g}."
             raise ArgumentError("renorm_clipping", message)
 
     def weights(self, x: Tensor) -> list[Weight]:
@@ -149,7 +154,7 @@ class LayerNormalization(_AffineNormalization):
     """
 
     hints: ClassVar[dict[str, str]] = Layer.hints | {
-        "rms_scaling": "It is deprecated in Keras; use the layer RMSNormalization."
+        "rms_scaling": "Deprecated in Keras; use the layer RMSNormalization."
     }
 
     axis: AxesArgument = -1
@@ -175,7 +180,7 @@ class GroupNormalization(_AffineNormalization):
 
     def check(self) -> None:
         if self.groups == 0:
-            message = "`groups` is 0; it must be a positive whole number, or -1 for one group per channel."
+            message = "`groups` must be a positive integer, or -1 for one group per channel, got 0."
             raise ArgumentError("groups", message)
 
     def cast(self, x: Tensor) -> Tensor:
@@ -186,8 +191,8 @@ class GroupNormalization(_AffineNormalization):
         groups = channels if self.groups == -1 else self.groups
         if groups == 0 or channels % groups or channels < groups:
             raise ShapeError(
-                f"GroupNormalization cannot split {channels} channels into {groups} groups of one size; "
-                f"it gets {format_shape(x.shape)}.",
+                f"GroupNormalization cannot split {channels} channels into {groups} equal groups, "
+                f"got {format_shape(x.shape)}.",
                 hint=f"Use a divisor of {channels}, such as `groups: {math.gcd(channels, groups)}`.",
                 argument="groups",
             )

@@ -1,12 +1,13 @@
-"""Keras's pooling layers: one value for many positions, each channel on its own."""
+"""Keras's pooling layers: they reduce many positions to one value, separately for each channel."""
 
 from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding, Size1D, Size2D, Size3D
+from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
 from layercli.layers.shapes import Tensor
+from layercli.schema.field_types import Size1D, Size2D, Size3D
 
 T = TypeVar("T")
 PoolSize: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[2])]
@@ -31,7 +32,7 @@ class _Pooling(SpatialLayer):
 
 
 class MaxPooling1D(_Pooling):
-    """The largest of each window of steps.
+    """The maximum of each window of steps.
 
     Input: (batch, steps, channels). Output: (batch, fewer steps, channels).
 
@@ -47,7 +48,7 @@ class MaxPooling1D(_Pooling):
 
 
 class MaxPooling2D(_Pooling):
-    """The largest of each window of pixels.
+    """The maximum of each window of pixels.
 
     Input: (batch, height, width, channels). Output: (batch, smaller height, smaller width, channels).
 
@@ -63,7 +64,7 @@ class MaxPooling2D(_Pooling):
 
 
 class MaxPooling3D(_Pooling):
-    """The largest of each window of points.
+    """The maximum of each window of points.
 
     Input: (batch, depth, height, width, channels). Output: the same axes, each shorter but the channels.
 
@@ -138,7 +139,7 @@ class _GlobalPooling(SpatialLayer):
 
 
 class GlobalMaxPooling1D(_GlobalPooling):
-    """The largest of all steps.
+    """The maximum of all steps.
 
     Input: (batch, steps, channels). Output: (batch, channels).
 
@@ -151,7 +152,7 @@ class GlobalMaxPooling1D(_GlobalPooling):
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
-    """The largest of all pixels.
+    """The maximum of all pixels.
 
     Input: (batch, height, width, channels). Output: (batch, channels).
 
@@ -164,7 +165,7 @@ class GlobalMaxPooling2D(_GlobalPooling):
 
 
 class GlobalMaxPooling3D(_GlobalPooling):
-    """The largest of all points.
+    """The maximum of all points.
 
     Input: (batch, depth, height, width, channels). Output: (batch, channels).
 
@@ -216,7 +217,7 @@ class GlobalAveragePooling3D(_GlobalPooling):
 
 
 class _AdaptivePooling(SpatialLayer):
-    """Keras declares no rank here: its symbolic call takes any, and so does this class."""
+    """Adaptive pooling. Like Keras's symbolic call, it accepts any rank."""
 
     family: ClassVar[str] = "pooling"
 
@@ -230,7 +231,7 @@ class _AdaptivePooling(SpatialLayer):
 
 
 class AdaptiveAveragePooling1D(_AdaptivePooling):
-    """The means of as many equal stretches of steps as the output shall have.
+    """The mean of each of ``output_size`` equal sections of steps.
 
     Input: (batch, steps, channels). Output: (batch, output_size, channels).
 
@@ -244,7 +245,7 @@ class AdaptiveAveragePooling1D(_AdaptivePooling):
 
 
 class AdaptiveAveragePooling2D(_AdaptivePooling):
-    """The means of as many equal patches of pixels as the output shall have.
+    """The mean of each of ``output_size`` equal patches of pixels.
 
     Input: (batch, height, width, channels). Output: (batch, *output_size, channels).
 
@@ -258,7 +259,7 @@ class AdaptiveAveragePooling2D(_AdaptivePooling):
 
 
 class AdaptiveAveragePooling3D(_AdaptivePooling):
-    """The means of as many equal blocks of points as the output shall have.
+    """The mean of each of ``output_size`` equal blocks of points.
 
     Input: (batch, depth, height, width, channels). Output: (batch, *output_size, channels).
 
@@ -272,7 +273,7 @@ class AdaptiveAveragePooling3D(_AdaptivePooling):
 
 
 class AdaptiveMaxPooling1D(_AdaptivePooling):
-    """The largest of as many equal stretches of steps as the output shall have.
+    """The maximum of each of ``output_size`` equal sections of steps.
 
     Input: (batch, steps, channels). Output: (batch, output_size, channels).
 
@@ -286,7 +287,7 @@ class AdaptiveMaxPooling1D(_AdaptivePooling):
 
 
 class AdaptiveMaxPooling2D(_AdaptivePooling):
-    """The largest of as many equal patches of pixels as the output shall have.
+    """The maximum of each of ``output_size`` equal patches of pixels.
 
     Input: (batch, height, width, channels). Output: (batch, *output_size, channels).
 
@@ -300,7 +301,7 @@ class AdaptiveMaxPooling2D(_AdaptivePooling):
 
 
 class AdaptiveMaxPooling3D(_AdaptivePooling):
-    """The largest of as many equal blocks of points as the output shall have.
+    """The maximum of each of ``output_size`` equal blocks of points.
 
     Input: (batch, depth, height, width, channels). Output: (batch, *output_size, channels).
 

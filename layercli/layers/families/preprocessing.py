@@ -6,56 +6,66 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import Axes, DataFormat, NestedNumbers, PositiveInt, nested_shape
+from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
-from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
-from layercli.source.nodes import quote_value
+from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, nested_shape
+from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
+
+_SALT_TEXT = "an integer or a list of 2 integers"
 
 
 def _parse_salt(value: Any) -> int | list[int]:
     items = list(value) if isinstance(value, (list, tuple)) else [value, value]
     if len(items) != 2 or any(isinstance(item, bool) or not isinstance(item, int) for item in items):
-        message = f"`salt` is {quote_value(value)}; it must be a whole number, or a list of 2 of them."
-        raise value_error("wrong-type", message, "For example `salt: [133, 137]`.")
+        raise mismatch_error("wrong-type", _SALT_TEXT, value, "For example `salt: [133, 137]`.")
     return items if isinstance(value, (list, tuple)) else items[0]
 
 
 OutputDType: TypeAlias = Annotated[
     Literal[
-        "float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16",
-        "bool", "uint8", "uint16", "uint32", "uint64", "int16", "int32", "int64", "string",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "mixed_float16",
+        "mixed_bfloat16",
+        "bool",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "int16",
+        "int32",
+        "int64",
+        "string",
     ]
     | None,
     Field(description="Dtype of the output; null: Keras's default."),
-]  # fmt: skip
+]
 SparseOutput = Annotated[bool, Field(description="Whether the output is a sparse tensor.")]
+
+
+_CATEGORY_TEXT = "an integer or a string"
 
 
 def _parse_category(value: Any) -> int | str:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise value_error(
-            "wrong-type", f"{quote_value(value)} is no category; expected a whole number, or text."
-        )
+        raise mismatch_error("wrong-type", _CATEGORY_TEXT, value)
     return value
 
 
-Category: TypeAlias = Annotated[
-    int | str, PlainValidator(_parse_category), ExpectedText("a whole number, or text")
-]
+Category: TypeAlias = Annotated[int | str, PlainValidator(_parse_category), ExpectedText(_CATEGORY_TEXT)]
 Salt: TypeAlias = Annotated[
-    Annotated[
-        int | list[int], PlainValidator(_parse_salt), ExpectedText("a whole number, or a list of 2 of them")
-    ]
-    | None,
-    Field(description="Key of the hash, a whole number or 2 of them; null: a hash without a key."),
+    Annotated[int | list[int], PlainValidator(_parse_salt), ExpectedText(_SALT_TEXT)] | None,
+    Field(description="Key of the hash: an integer or 2 integers; null: a hash without a key."),
 ]
 OutputHeight = Annotated[PositiveInt, Field(description="Height of the output.", examples=[224])]
 OutputWidth = Annotated[PositiveInt, Field(description="Width of the output.", examples=[224])]
 
 
 class PreprocessingLayer(Layer):
-    """Output in any dtype."""
+    """A layer whose output can have any dtype."""
 
     family: ClassVar[str] = "preprocessing"
 
@@ -63,19 +73,19 @@ class PreprocessingLayer(Layer):
 
 
 def one_hot_shape(shape: Shape, depth: Dim) -> Shape:
-    """Each number becomes a vector; a last axis of 1 is taken away first."""
+    """Return the shape after one-hot encoding; a last axis of size 1 is removed first."""
     return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
 
 
 def check_sparse(sparse: bool, output_mode: str) -> None:
-    """Refuse a sparse output of indices.
+    """Check that a sparse output does not contain indices.
 
     Raises:
-        ArgumentError: it is asked for.
+        ArgumentError: ``sparse`` is set for an output of indices.
     """
     if sparse and output_mode == "int":
-        message = "A sparse output needs vectors; `output_mode: int` gives indices."
-        raise ArgumentError("sparse", message, "Write `output_mode: multi_hot`, or leave `sparse` out.")
+        message = "`sparse` needs an output of vectors, but `output_mode: int` returns indices."
+        raise ArgumentError("sparse", message, "Write `output_mode: multi_hot`, or remove `sparse`.")
 
 
 class Rescaling(StandardLayer):
@@ -93,14 +103,14 @@ class Rescaling(StandardLayer):
     scale: Annotated[
         NestedNumbers, Field(description="Factor; a list: one for each channel.", examples=[0.003921569])
     ]
-    offset: Annotated[NestedNumbers, Field(description="What is added after scaling.")] = 0.0
+    offset: Annotated[NestedNumbers, Field(description="Number to add after scaling.")] = 0.0
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
 
 
 class Normalization(StandardLayer):
-    """``(x - mean) / sqrt(variance)``; mean and variance are given, or measured on data before training.
+    """``(x - mean) / sqrt(variance)``; mean and variance are arguments, or computed from data before training.
 
     Input: (batch, ...). Output: the same.
 
@@ -112,12 +122,13 @@ class Normalization(StandardLayer):
     input_description: ClassVar[str] = "any tensor"
 
     axis: Annotated[
-        Axes | None, Field(description="Axes with a mean of their own; null: one mean for all numbers.")
+        Axes | None,
+        Field(description="Axes with a separate mean for each index; null: one mean for all numbers."),
     ] = -1
-    mean: Annotated[NestedNumbers | None, Field(description="The mean; null: measured on data.")] = None
-    variance: Annotated[NestedNumbers | None, Field(description="The variance; null: measured on data.")] = (
-        None
-    )
+    mean: Annotated[NestedNumbers | None, Field(description="The mean; null: computed from data.")] = None
+    variance: Annotated[
+        NestedNumbers | None, Field(description="The variance; null: computed from data.")
+    ] = None
     invert: Annotated[bool, Field(description="Whether to undo the normalization instead.")] = False
 
     def check(self) -> None:
@@ -125,20 +136,28 @@ class Normalization(StandardLayer):
             given_argument, missing_argument = (
                 ("mean", "variance") if self.variance is None else ("variance", "mean")
             )
-            message = f"Normalization got `{given_argument}` and no `{missing_argument}`."
+            message = f"`{missing_argument}` is required if `{given_argument}` is set."
             raise ArgumentError(
-                given_argument, message, f"Give both, or neither to measure them: add `{missing_argument}`."
+                given_argument,
+                message,
+                f"Add `{missing_argument}`, or remove `{given_argument}` to compute both from data.",
             )
         if self.mean is None:
             return
         mean_shape, variance_shape = nested_shape(self.mean), nested_shape(self.variance)
         if mean_shape != variance_shape:
-            message = f"`mean` has shape {format_shape(mean_shape)}, `variance` {format_shape(variance_shape)}; they must be alike."
+            message = (
+                f"`variance` must have the shape of `mean`, {format_shape(mean_shape)}, "
+                f"got {format_shape(variance_shape)}."
+            )
             raise ArgumentError("variance", message)
         if len(mean_shape) > len(self._axis_list()):
-            message = f"`mean` has shape {format_shape(mean_shape)}; `axis` names {len(self._axis_list())} axes, so it has too many."
+            message = (
+                f"`mean` must have at most {len(self._axis_list())} axes, as many as `axis`, "
+                f"got shape {format_shape(mean_shape)}."
+            )
             raise ArgumentError(
-                "mean", message, "A number is the mean of all; a list has one for each channel."
+                "mean", message, "Use a number for all channels, or a list with one number for each channel."
             )
 
     def output(self, x: Tensor) -> Tensor:
@@ -150,7 +169,7 @@ class Normalization(StandardLayer):
         shape = tuple(self.require_size(x, index) for index in axes)
         if self.mean is None:
             if math.prod(shape) != math.prod(self.require_size(x, index) for index in set(axes)):
-                raise ShapeError("Normalization names an axis twice.", argument="axis")
+                raise ShapeError("`axis` contains an axis twice.", argument="axis")
             return [
                 Weight("mean", shape, trainable=False),
                 Weight("variance", shape, trainable=False),
@@ -164,8 +183,9 @@ class Normalization(StandardLayer):
         fits = all(size in (1, x.shape[index]) for index, size in sizes.items())
         if not fits or math.prod(mean_shape) != math.prod(sizes.values()):
             raise ShapeError(
-                f"Normalization has a mean of shape {format_shape(mean_shape)}; its axes in {format_shape(x.shape)} are {shape_text}.",
-                hint="Give one mean, or one for each index along the axis.",
+                f"`mean` must fit the normalized axes {shape_text} of {format_shape(x.shape)}, "
+                f"got shape {format_shape(mean_shape)}.",
+                hint="Use one mean, or one for each index along the axis.",
                 argument="mean",
             )
         return []
@@ -179,14 +199,14 @@ class Normalization(StandardLayer):
             index = resolve_axis(axis, x.rank)
             if index is None:
                 raise ShapeError(
-                    f"Normalization has no axis {axis} in {format_shape(x.shape)}.",
-                    hint=f"Its axes are 0 (the batch) to {x.rank - 1}; the last is also -1.",
+                    f"`axis` must be an axis of {format_shape(x.shape)}, got {axis}.",
+                    hint=f"Valid axes are 0 (the batch) to {x.rank - 1}; -1 is the last one.",
                     argument="axis",
                 )
             if x.shape[index] is None:
                 raise ShapeError(
-                    f"Normalization keeps a mean for each index of axis {axis}, unknown in {format_shape(x.shape)}.",
-                    hint="Give that axis a size in `model.input`, or write `axis: null` for one mean.",
+                    f"Normalization needs the size of axis {axis}, which is unknown in {format_shape(x.shape)}.",
+                    hint="Declare the size of that axis in `model.input`, or write `axis: null` for one mean.",
                     argument="axis",
                 )
             axes.append(index)
@@ -194,18 +214,18 @@ class Normalization(StandardLayer):
 
 
 class ImageLayer(PreprocessingLayer, StandardLayer):
-    """Takes a batch of images."""
+    """A layer that takes a batch of images."""
 
     input_description: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
     rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
     @property
     def is_channels_first(self) -> bool:
-        """Whether channels stand before height and width."""
+        """Return whether the channel axis precedes height and width."""
         return getattr(self, "data_format", None) == "channels_first"
 
     def resized_output(self, x: Tensor, height: int, width: int) -> Tensor:
-        """The input with another height and width."""
+        """Return the input with the given height and width."""
         batch, *sizes = x.shape
         shape = (
             (batch, sizes[0], height, width) if self.is_channels_first else (batch, height, width, sizes[2])
@@ -226,13 +246,13 @@ class Resizing(ImageLayer):
     width: OutputWidth
     interpolation: Annotated[
         Literal["bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area"],
-        Field(description="How pixels in between are found."),
+        Field(description="Interpolation between pixels."),
     ] = "bilinear"
     crop_to_aspect_ratio: Annotated[bool, Field(description="Whether to crop rather than to distort.")] = (
         False
     )
     pad_to_aspect_ratio: Annotated[bool, Field(description="Whether to pad rather than to distort.")] = False
-    fill_mode: Annotated[Literal["constant"], Field(description="What the padding is made of.")] = "constant"
+    fill_mode: Annotated[Literal["constant"], Field(description="Filling of the padding.")] = "constant"
     fill_value: Annotated[float, Field(description="The padding's value.")] = 0.0
     antialias: Annotated[bool, Field(description="Whether to smooth before making smaller.")] = False
     data_format: DataFormat = None
@@ -275,9 +295,9 @@ class Discretization(PreprocessingLayer):
     input_description: ClassVar[str] = "any tensor of numbers"
 
     bin_boundaries: Annotated[
-        list[float] | None, Field(description="Where one bin ends and the next begins; null: found in data.")
+        list[float] | None, Field(description="Boundaries between bins; null: learned from data.")
     ] = None
-    num_bins: Annotated[PositiveInt | None, Field(description="How many bins to find in data.")] = None
+    num_bins: Annotated[PositiveInt | None, Field(description="Number of bins to learn from data.")] = None
     epsilon: Annotated[float, Field(gt=0, lt=1, description="Error allowed in finding bins.")] = 0.01
     output_mode: Annotated[
         Literal["int", "one_hot", "multi_hot", "count"], Field(description="int: indices; else vectors.")
@@ -287,15 +307,17 @@ class Discretization(PreprocessingLayer):
     def check(self) -> None:
         check_sparse(self.sparse, self.output_mode)
         if self.bin_boundaries is None and self.num_bins is None:
-            message = "Discretization needs `bin_boundaries`, or `num_bins` to find them in data."
+            message = "Discretization needs `bin_boundaries`, or `num_bins` to learn them from data."
             raise ArgumentError("num_bins", message, "For example `bin_boundaries: [0.0, 1.0, 2.0]`.")
         if self.bin_boundaries is None:
             return
         if self.num_bins is not None:
-            message = "`bin_boundaries` tell the number of bins; `num_bins` cannot be set as well."
-            raise ArgumentError("num_bins", message, "Leave one of them out.")
+            message = "`num_bins` cannot be combined with `bin_boundaries`, which set the number of bins."
+            raise ArgumentError("num_bins", message, "Remove one of them.")
         if any(low > high for low, high in pairwise(self.bin_boundaries)):
-            raise ArgumentError("bin_boundaries", "`bin_boundaries` must rise.", "Sort them.")
+            raise ArgumentError(
+                "bin_boundaries", "`bin_boundaries` must be in ascending order.", "Sort them."
+            )
 
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
@@ -356,8 +378,8 @@ class Hashing(PreprocessingLayer, StandardLayer):
     def check(self) -> None:
         check_sparse(self.sparse, self.output_mode)
         if self.output_mode == "int" and self.dtype not in (None, "int32", "int64"):
-            message = f"Hashing gives indices; they cannot be {self.dtype}."
-            raise ArgumentError("dtype", message, "Write `dtype: int64`, or leave `dtype` out.")
+            message = f"`dtype` must be int32 or int64, since Hashing returns indices, got {self.dtype}."
+            raise ArgumentError("dtype", message, "Write `dtype: int64`, or remove `dtype`.")
 
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
@@ -384,12 +406,14 @@ class HashedCrossing(PreprocessingLayer):
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 2:
-            raise ShapeError(f"HashedCrossing takes two inputs; it gets {len(inputs)}.", hint="Name both.")
+            raise ShapeError(
+                f"HashedCrossing expects two inputs, got {len(inputs)}.", hint="Name both inputs."
+            )
         first, second = inputs
         self.check_rank(first.shape)
         self.check_rank(second.shape)
         if first.shape[-1] != second.shape[-1]:
-            message = f"HashedCrossing takes two inputs of one shape; it gets {format_shape(first.shape)}"
+            message = f"HashedCrossing expects two inputs of the same shape, got {format_shape(first.shape)}"
             raise ShapeError(f"{message} and {format_shape(second.shape)}.")
         if self.output_mode == "int":
             return InferredLayer((Tensor(first.shape, self.compute_dtype if self.dtype else "int64"),))

@@ -1,21 +1,13 @@
-"""Keras's recurrent layers, and the cells that they repeat."""
+"""Keras's recurrent layers and their cells."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.layers.arguments import (
-    ActivationName,
-    Constraint,
-    Initializer,
-    PositiveInt,
-    Rate,
-    Regularizer,
-    Seed,
-)
+from layercli.layers.arguments import ActivationName, Constraint, Initializer, Regularizer, Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
-from layercli.layers.families.core import (
+from layercli.layers.bases.weights import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -28,12 +20,13 @@ from layercli.layers.families.core import (
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.component import parse_at_key
+from layercli.schema.field_types import PositiveInt, Rate
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 
 RecurrentActivation = Annotated[ActivationName | None, Field(description="Function applied to the gates.")]
-RecurrentInitializer = Annotated[Initializer, Field(description="How the recurrent kernel is drawn.")]
+RecurrentInitializer = Annotated[Initializer, Field(description="Initializer of the recurrent kernel.")]
 RecurrentRegularizer = Annotated[Regularizer | None, Field(description="Penalty on the recurrent kernel.")]
-RecurrentConstraint = Annotated[Constraint | None, Field(description="What the recurrent kernel is held to.")]
+RecurrentConstraint = Annotated[Constraint | None, Field(description="Constraint on the recurrent kernel.")]
 InputDropout = Annotated[Rate, Field(description="Share of the inputs that is dropped in training.")]
 RecurrentDropout = Annotated[Rate, Field(description="Share of the state that is dropped in training.")]
 ForgetBias = Annotated[bool, Field(description="Whether the forget gate's bias starts at 1.")]
@@ -44,26 +37,26 @@ Unroll = Annotated[bool, Field(description="Whether the loop over timesteps is u
 
 
 class RecurrentStep(StandardLayer):
-    """What happens in one timestep: the part that a cell and its recurrent layer share."""
+    """One timestep: the base class of a cell and its recurrent layer."""
 
     family: ClassVar[str] = "recurrent"
 
     @property
     def output_size(self) -> int:
-        """Number of features that a timestep gives."""
+        """The number of output features of a timestep."""
         raise NotImplementedError
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of the states that a timestep hands to the next one."""
+        """The sizes of the states that a timestep passes to the next one."""
         raise NotImplementedError
 
     def step_weights(self, features: int) -> list[Weight]:
-        """The weights for inputs of so many features."""
+        """Return the weights for inputs with this number of features."""
         raise NotImplementedError
 
     def step_multiply_adds(self, features: Dim) -> Dim:
-        """Multiply-adds of one timestep."""
+        """Return the multiply-adds of one timestep."""
         raise NotImplementedError
 
 
@@ -74,8 +67,8 @@ class RecurrentCell(RecurrentStep):
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         raise ShapeError(
-            f"{self.title()} is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
-            hint=f"Repeat it over the sequence: {{type: RNN, cell: {{type: {self.type_name()}, ...}}}}.",
+            f"{self.title()} is a cell, one timestep of a recurrent layer, and cannot be used as a layer.",
+            hint=f"Use it inside RNN: {{type: RNN, cell: {{type: {self.type_name()}, ...}}}}.",
         )
 
 
@@ -109,7 +102,7 @@ class UnitStep(RecurrentStep):
         return (self.units,)
 
     def bias_shape(self) -> tuple[int, ...]:
-        """Shape of the bias, where there is one."""
+        """Return the shape of the bias, if the layer has one."""
         return (self.gates * self.units,)
 
     def step_weights(self, features: int) -> list[Weight]:
@@ -178,7 +171,7 @@ _CELL_EXAMPLE = "{type: LSTMCell, units: 32}"
 def _parse_cell(value: object) -> RecurrentCell:
     layer = parse_inner_layer(value)
     if not isinstance(layer, RecurrentCell):
-        message = f"{layer.title()} is not a cell, a single timestep of a recurrent layer."
+        message = f"{layer.title()} is not a cell (one timestep of a recurrent layer)."
         hint = f"Cells are LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells, such as {_CELL_EXAMPLE}."
         cell = f"{layer.type_name()}Cell"
         raise value_error("wrong-type", message, f"Did you mean `{cell}`?" if LAYERS.find(cell) else hint)
@@ -228,7 +221,7 @@ class StackedRNNCells(RecurrentCell, NestingLayer):
 
 
 def cell_stack_weights(cells: list[RecurrentCell], features: int) -> list[Weight]:
-    """The weights of cells on top of each other."""
+    """Return the weights of stacked cells."""
     weights: list[Weight] = []
     for index, cell in enumerate(cells):
         prefix = f"cell_{index}/" if len(cells) > 1 else ""
@@ -238,7 +231,7 @@ def cell_stack_weights(cells: list[RecurrentCell], features: int) -> list[Weight
 
 
 def cell_stack_multiply_adds(cells: list[RecurrentCell], features: Dim) -> Dim:
-    """Multiply-adds of one timestep of cells on top of each other."""
+    """Return the multiply-adds of one timestep of stacked cells."""
     total: Dim = 0
     for cell in cells:
         cell_multiply_adds = cell.step_multiply_adds(features)
@@ -253,42 +246,46 @@ class RecurrentLayer(RecurrentStep):
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    return_sequences: Annotated[bool, Field(description="Whether to give every timestep's output.")] = False
-    return_state: Annotated[bool, Field(description="Whether to give the last states too.")] = False
+    return_sequences: Annotated[
+        bool, Field(description="Whether to return the output of every timestep.")
+    ] = False
+    return_state: Annotated[bool, Field(description="Whether to return the last states too.")] = False
     go_backwards: Annotated[bool, Field(description="Whether to read the sequence backwards.")] = False
-    stateful: Annotated[bool, Field(description="Whether a batch goes on from the last one.")] = False
+    stateful: Annotated[
+        bool, Field(description="Whether a batch continues from the states of the last one.")
+    ] = False
     unroll: Unroll = False
-    zero_output_for_mask: Annotated[bool, Field(description="Whether masked timesteps give zeros.")] = False
+    zero_output_for_mask: Annotated[bool, Field(description="Whether masked timesteps return zeros.")] = False
 
     def check_rank(self, shape: Shape) -> None:
         try:
             super().check_rank(shape)
         except RankError as error:
-            hint = "To make a vector of each timestep: {type: TimeDistributed, layer: {type: Flatten}}."
+            hint = "To flatten each timestep, use {type: TimeDistributed, layer: {type: Flatten}}."
             if len(shape) == 2:
                 hint = (
-                    "If a recurrent layer comes before, give it `return_sequences: true`; "
-                    "else make a sequence with Embedding or Reshape."
+                    "If the layer before is recurrent, set `return_sequences: true` on it; "
+                    "otherwise create a sequence with Embedding or Reshape."
                 )
             raise RankError(str(error), hint=hint) from None
 
     def check_batch_size(self, x: Tensor) -> None:
-        """Refuse states that outlive a batch of unknown size.
+        """Check that a stateful layer has a fixed batch size.
 
         Raises:
             ShapeError: the layer is stateful and the batch size unknown.
         """
         if self.stateful and x.shape[0] is None:
             raise ShapeError(
-                f"{self.title()} with `stateful: true` needs a fixed batch size; it gets {format_shape(x.shape)}.",
-                hint="Leave `stateful` out: batches then start from zero states, and may be of any size.",
+                f"{self.title()} with `stateful: true` needs a fixed batch size, got {format_shape(x.shape)}.",
+                hint="Remove `stateful`: batches then start from zero states and may have any size.",
                 argument="stateful",
             )
 
     def build_outputs(
         self, batch: Dim, timesteps: Dim, step: Shape, states: list[Shape]
     ) -> tuple[Tensor, ...]:
-        """The output, and the states where they are returned; `step` and `states` have no batch axis."""
+        """Return the output and the returned states; ``step`` and ``states`` have no batch axis."""
         shape = (batch, timesteps, *step) if self.return_sequences else (batch, *step)
         shapes = [shape, *((batch, *state) for state in states)] if self.return_state else [shape]
         return tuple(Tensor(each, self.compute_dtype) for each in shapes)
@@ -362,12 +359,14 @@ class RNN(RecurrentLayer, NestingLayer):
             {"anyOf": [{"$ref": "#/$defs/layer"}, {"type": "array", "items": {"$ref": "#/$defs/layer"}}]}
         ),
         ExpectedText("a cell, or a list of cells"),
-        Field(description="What to repeat; a list is stacked.", examples=[{"type": "LSTMCell", "units": 32}]),
+        Field(
+            description="The cell to repeat; a list is stacked.", examples=[{"type": "LSTMCell", "units": 32}]
+        ),
     ]
 
     @property
     def cells(self) -> list[RecurrentCell]:
-        """The cells that are repeated, lowest first."""
+        """The repeated cells, lowest first."""
         if isinstance(self.cell, list):
             return self.cell
         return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
@@ -377,8 +376,8 @@ class RNN(RecurrentLayer, NestingLayer):
         if self.return_state and any(isinstance(cell, (StackedRNNCells, LSTMStep)) for cell in nested):
             raise ArgumentError(
                 "return_state",
-                "RNN cannot return the states of a stack in a stack, where a cell has several.",
-                "List all the cells in one stack.",
+                "RNN cannot return the states of nested stacks if a cell has several states.",
+                "List all cells in one stack.",
             )
 
     @property

@@ -1,12 +1,13 @@
-"""Keras's regularization layers: noise while training, nothing afterwards; the shape unchanged."""
+"""Keras's regularization layers: they add noise during training and keep the shape."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, PositiveInt, Rate, Seed
+from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.shapes import Tensor
+from layercli.schema.field_types import PositiveInt, Rate
 
 DropRate = Annotated[Rate, Field(description="Part of the input that is dropped.", examples=[0.5])]
 NoiseShape = Annotated[
@@ -43,7 +44,7 @@ class Dropout(_NoiseLayer):
 
 
 class AlphaDropout(_NoiseLayer):
-    """Dropout that keeps mean and variance; goes with the ``selu`` activation.
+    """Dropout that keeps mean and variance; suits the ``selu`` activation.
 
     Input: (batch, ...). Output: the same.
 
@@ -95,7 +96,7 @@ class ActivityRegularization(_SameShapeLayer):
 
     l1: PenaltyFactor = 0.0
     l2: PenaltyFactor = 0.0
-    trainable: Annotated[bool, Field(description="Whether weights are trained; it has none.")] = True
+    trainable: Annotated[bool, Field(description="Without effect: the layer has no weights.")] = True
     autocast: Annotated[bool, Field(description="Whether inputs are cast to the compute dtype.")] = True
 
 

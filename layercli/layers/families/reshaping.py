@@ -1,4 +1,4 @@
-"""Keras's layers that arrange values anew: nothing is computed but repetitions and zeros."""
+"""Keras's reshaping layers: they rearrange, repeat, pad or crop values."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,10 +6,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from layercli.layers.arguments import (
+from layercli.layers.arguments import DataFormat
+from layercli.layers.base import StandardLayer
+from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
+from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, product_of
+from layercli.schema.field_types import (
     MAX_INT32,
     CaseInsensitive,
-    DataFormat,
     PositiveInt,
     Sides1D,
     Sides2D,
@@ -17,11 +20,7 @@ from layercli.layers.arguments import (
     Size2D,
     Size3D,
 )
-from layercli.layers.base import StandardLayer
-from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, product_of
-from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
-from layercli.source.nodes import quote_value
+from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
 
 T = TypeVar("T")
 ZeroPaddingArgument: TypeAlias = Annotated[
@@ -31,7 +30,7 @@ CroppingArgument: TypeAlias = Annotated[
     T, Field(description="Positions to remove before and after each axis: one number, or [before, after].")
 ]
 UpSamplingFactors: TypeAlias = Annotated[
-    T, Field(description="How often each position is repeated, along each axis.")
+    T, Field(description="Number of repetitions of each position, along each axis.")
 ]
 
 
@@ -40,16 +39,10 @@ def _make_list_parser(
 ) -> Callable[[Any], tuple[Any, ...]]:
     def parse(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
-            raise value_error(
-                "wrong-type", f"{quote_value(value)} is no list; expected {expected}.", f"Such as {example}."
-            )
+            raise mismatch_error("wrong-type", expected, value, f"For example {example}.")
         for item in value:
             if not is_valid(item):
-                raise value_error(
-                    "wrong-type",
-                    f"{quote_value(item)} is no axis; expected {expected}.",
-                    f"Such as {example}.",
-                )
+                raise mismatch_error("wrong-type", expected, item, f"For example {example}.", container=value)
         return tuple(value)
 
     return parse
@@ -59,7 +52,7 @@ def _is_axis(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= MAX_INT32
 
 
-_SHAPE_TEXT = "a list of whole numbers of at least 0, one of which may be -1"
+_SHAPE_TEXT = "a list of integers of at least 0, one of which may be -1"
 _ORDER_TEXT = "a list of axes, counted from 1"
 TargetShape: TypeAlias = Annotated[
     tuple[Dim, ...],
@@ -78,7 +71,7 @@ AxisOrder: TypeAlias = Annotated[
 
 
 class Flatten(StandardLayer):
-    """Puts all values of an example into one axis.
+    """Flattens all values of an example into one axis.
 
     Input: (batch, ...). Output: (batch, values).
 
@@ -96,7 +89,7 @@ class Flatten(StandardLayer):
 
 
 class Reshape(StandardLayer):
-    """Arranges the values of an example into another shape.
+    """Arranges the values of an example in a different shape.
 
     Input: (batch, ...). Output: (batch, *target_shape).
 
@@ -117,8 +110,10 @@ class Reshape(StandardLayer):
 
     def check(self) -> None:
         if self.target_shape.count(-1) > 1:
-            message = f"target_shape {format_shape(self.target_shape)} has -1 for {self.target_shape.count(-1)} axes."
-            raise ArgumentError("target_shape", message, "Only one axis can be computed from the rest.")
+            message = f"`target_shape` {format_shape(self.target_shape)} has -1 for {self.target_shape.count(-1)} axes."
+            raise ArgumentError(
+                "target_shape", message, "Write -1 for at most one axis; it is computed from the others."
+            )
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor((x.shape[0], *self._resolve_target(x)), x.dtype)
@@ -135,7 +130,9 @@ class Reshape(StandardLayer):
         reason = f"{format_shape(target)} holds {rest:,}"
         if -1 in target:
             reason = f"{size:,} is not divisible by {rest:,}" if rest else "no axis may be 0"
-        message = f"Reshape cannot make {format_shape(target)} of {size:,} values: {reason}, and its input is"
+        message = (
+            f"Reshape cannot arrange {size:,} values in {format_shape(target)}: {reason}, and its input is"
+        )
         raise ShapeError(
             f"{message} {format_shape(x.shape)}.",
             hint=_suggest_target_shape(target, size),
@@ -144,7 +141,7 @@ class Reshape(StandardLayer):
 
 
 def _suggest_target_shape(target: Shape, size: int) -> str:
-    """The target with one axis changed so that it holds ``size`` values."""
+    """Return a hint: the target shape with one axis changed so that it holds ``size`` values."""
     for axis in reversed(range(len(target))):
         others = math.prod(dim or 0 for index, dim in enumerate(target) if index != axis)
         if others > 0 and size % others == 0:
@@ -155,7 +152,7 @@ def _suggest_target_shape(target: Shape, size: int) -> str:
 
 
 class Permute(StandardLayer):
-    """Puts the axes of an example into another order.
+    """Puts the axes of an example in a different order.
 
     Input: (batch, ...). Output: (batch, ...), the axes as ``dims`` lists them.
 
@@ -177,17 +174,17 @@ class Permute(StandardLayer):
     def check(self) -> None:
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             every = ", ".join(str(axis) for axis in range(1, len(self.dims) + 1))
-            message = f"dims {list(self.dims)} must hold each of {every} once, in any order."
-            hint = "Axes are counted from 1; axis 0, the batch, stays first and is not listed."
+            message = f"`dims` must contain each of {every} once, in any order, got {list(self.dims)}."
+            hint = "Count axes from 1; axis 0, the batch, stays first and is not listed."
             raise ArgumentError("dims", message, hint)
 
     def output(self, x: Tensor) -> Tensor:
         count = len(self.dims)
         if x.rank != count + 1:
             axes = "1 axis" if count == 1 else f"{count} axes"
-            takes = f"Permute with dims {list(self.dims)} takes inputs of {axes} after the batch"
+            takes = f"Permute with `dims` {list(self.dims)} expects inputs of {axes} after the batch"
             hint = f"List {x.rank - 1} in `dims`, such as {[*range(x.rank - 1, 0, -1)]}."
-            raise RankError(f"{takes}; it gets {format_shape(x.shape)}.", hint=hint, argument="dims")
+            raise RankError(f"{takes}, got {format_shape(x.shape)}.", hint=hint, argument="dims")
         return Tensor((x.shape[0], *(x.shape[axis] for axis in self.dims)), x.dtype)
 
 
@@ -288,9 +285,9 @@ class _Cropping(SpatialLayer):
             if length is not None and length <= before + after:
                 message = (
                     f"{self.title()} removes {before} + {after} positions of an axis of {length}, "
-                    f"so that nothing is left: its input is {format_shape(x.shape)}."
+                    f"which leaves nothing: its input is {format_shape(x.shape)}."
                 )
-                raise ShapeError(message, hint="Crop less than the axis is long.", argument="cropping")
+                raise ShapeError(message, hint="Crop fewer positions than the axis has.", argument="cropping")
             lengths.append(None if length is None else length - before - after)
         return self.build_output(x, lengths, self.channels(x))
 
@@ -366,7 +363,7 @@ class UpSampling1D(_UpSampling):
     input_description: ClassVar[str] = SEQUENCE_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
-    size: Annotated[PositiveInt, Field(description="How often each step is repeated.")] = 2
+    size: Annotated[PositiveInt, Field(description="Number of repetitions of each step.")] = 2
 
 
 class UpSampling2D(_UpSampling):
@@ -386,7 +383,7 @@ class UpSampling2D(_UpSampling):
     interpolation: Annotated[
         Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"],
         CaseInsensitive,
-        Field(description="How new pixels are computed; nearest: repeated."),
+        Field(description="Computation of new pixels; nearest: repetition."),
     ] = "nearest"
 
 

@@ -1,12 +1,13 @@
-"""Keras's layers that turn sound into spectrograms."""
+"""Keras's spectrogram layers for sound."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, ExactPadding, PositiveInt
+from layercli.layers.arguments import DataFormat, ExactPadding
 from layercli.layers.base import StandardLayer, Weight, require_nonempty
 from layercli.layers.shapes import Shape, Tensor, window_length
+from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 
@@ -46,10 +47,8 @@ class MelSpectrogram(_SpectrogramLayer):
 
     def check(self) -> None:
         if self.sequence_length is not None and self.sequence_length > self.fft_length:
-            message = (
-                f"`sequence_length` is {self.sequence_length}, longer than `fft_length`, {self.fft_length}."
-            )
-            raise ArgumentError("sequence_length", message, "Raise `fft_length`, to a power of 2.")
+            message = f"`sequence_length` must be at most `fft_length` ({self.fft_length}), got {self.sequence_length}."
+            raise ArgumentError("sequence_length", message, "Increase `fft_length` to a power of 2.")
 
     def output(self, x: Tensor) -> Tensor:
         batch, samples, *_ = x.shape
@@ -72,7 +71,7 @@ class STFTSpectrogram(_SpectrogramLayer):
 
     mode: Annotated[
         Literal["log", "magnitude", "psd", "real", "imag", "angle", "stft"],
-        Field(description="What of the transform is given; stft: real and imaginary part."),
+        Field(description="Output of the transform; stft: real and imaginary part."),
     ] = "log"
     frame_length: Annotated[PositiveInt, Field(description="Samples in a frame.")] = 256
     frame_step: Annotated[
@@ -83,35 +82,58 @@ class STFTSpectrogram(_SpectrogramLayer):
     ] = None
     window: Annotated[
         Literal[
-            "hann", "hamming", "blackman", "bartlett", "barthann", "blackmanharris", "bohman", "boxcar",
-            "cosine", "exponential", "flattop", "lanczos", "nuttall", "parzen", "taylor", "triang", "tukey",
+            "hann",
+            "hamming",
+            "blackman",
+            "bartlett",
+            "barthann",
+            "blackmanharris",
+            "bohman",
+            "boxcar",
+            "cosine",
+            "exponential",
+            "flattop",
+            "lanczos",
+            "nuttall",
+            "parzen",
+            "taylor",
+            "triang",
+            "tukey",
         ]
         | None,
         Field(description="Window on each frame; null: none."),
-    ] = "hann"  # fmt: skip
+    ] = "hann"
     periodic: Annotated[bool, Field(description="Whether the window is periodic rather than symmetric.")] = (
         False
     )
     scaling: Annotated[
-        Literal["density", "spectrum"] | None, Field(description="How the transform is scaled; null: not.")
+        Literal["density", "spectrum"] | None, Field(description="Scaling of the transform; null: none.")
     ] = "density"
     padding: ExactPadding = "valid"
-    expand_dims: Annotated[bool, Field(description="Whether channels get an axis of their own.")] = False
+    expand_dims: Annotated[bool, Field(description="Whether channels get a separate axis.")] = False
     data_format: DataFormat = None
 
     def check(self) -> None:
         if self.frame_step is not None and self.frame_step > self.frame_length:
-            message = f"`frame_step` is {self.frame_step}, longer than `frame_length`, {self.frame_length}."
-            raise ArgumentError("frame_step", message, "Frames must touch: lower `frame_step`.")
+            message = (
+                f"`frame_step` must be at most `frame_length` ({self.frame_length}), got {self.frame_step}."
+            )
+            raise ArgumentError("frame_step", message, "Decrease `frame_step`, so that frames touch.")
         if self.frame_step is None and self.frame_length == 1:
-            raise ArgumentError("frame_step", "Half a frame of 1 is no step.", "Add `frame_step: 1`.")
+            raise ArgumentError(
+                "frame_step",
+                "`frame_step` is required if `frame_length` is 1, since half a frame is not an integer.",
+                "Add `frame_step: 1`.",
+            )
         if self.fft_length is not None and self.fft_length < self.frame_length:
-            message = f"`fft_length` is {self.fft_length}, shorter than `frame_length`, {self.frame_length}."
-            raise ArgumentError("fft_length", message, "Raise `fft_length`, to a power of 2.")
+            message = (
+                f"`fft_length` must be at least `frame_length` ({self.frame_length}), got {self.fft_length}."
+            )
+            raise ArgumentError("fft_length", message, "Increase `fft_length` to a power of 2.")
 
     @property
     def num_frequencies(self) -> int:
-        """Number of frequencies that the transform tells apart."""
+        """The number of frequencies of the transform."""
         return (self.fft_length or 1 << (self.frame_length - 1).bit_length()) // 2 + 1
 
     def output(self, x: Tensor) -> Tensor:
@@ -120,7 +142,11 @@ class STFTSpectrogram(_SpectrogramLayer):
         step = self.frame_step or self.frame_length // 2
         frames = window_length(x.shape[2 if is_channels_first else 1], self.frame_length, step, self.padding)
         require_nonempty(
-            (None, frames), self, x, argument="frame_length", hint="Frames must not be longer than the sound."
+            (None, frames),
+            self,
+            x,
+            argument="frame_length",
+            hint="Use frames that are at most as long as the sound.",
         )
         num_values = self.num_frequencies * (2 if self.mode == "stft" else 1)
         batch = x.shape[0]
@@ -139,7 +165,7 @@ class STFTSpectrogram(_SpectrogramLayer):
             )
         return Tensor(shape, self.compute_dtype)
 
-    def weights(self, x: Tensor) -> list[Weight]:  # as large for any input
+    def weights(self, x: Tensor) -> list[Weight]:  # the same for any input
         shape = (self.frame_length, 1, self.num_frequencies)
         parts = {"real": ["real"], "imag": ["imag"]}.get(self.mode, ["real", "imag"])
         return [Weight(f"{part}_kernel", shape) for part in parts]

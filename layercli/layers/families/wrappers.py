@@ -1,17 +1,17 @@
-"""Keras's layers that take another layer and apply it in some way.
+"""Keras's wrapper layers: they apply a nested layer.
 
-A layer inside is declared like one in the stack; its ``name`` is an argument of it, as in Keras.
+A nested layer is declared like a layer of the stack; its ``name`` is an argument, as in Keras.
 """
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.arguments import PositiveInt, reference_schema
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
 from layercli.layers.families.recurrent import RecurrentLayer
 from layercli.layers.shapes import ShapeError, Tensor, format_shape, multiply_dims
+from layercli.schema.field_types import PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText
 
 InnerLayer = Annotated[
@@ -20,22 +20,22 @@ InnerLayer = Annotated[
 
 
 class Wrapper(NestingLayer):
-    """A layer that holds another one."""
+    """A layer that contains a nested layer."""
 
     family: ClassVar[str] = "wrappers"
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 1:
-            raise ShapeError(f"{self.title()} takes one input; it gets {len(inputs)}.")
+            raise ShapeError(f"{self.title()} expects one input, got {len(inputs)}.")
         x = self.cast(inputs[0])
         self.check_rank(x.shape)
         return self.infer_wrapped(x)
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
-        """Outputs, weights and cost; the layer inside is asked once only.
+        """Return outputs, weights and cost; infer the nested layer only once.
 
         Raises:
-            ShapeError: this layer or the one inside cannot take the input.
+            ShapeError: this layer or the nested layer does not accept the input.
         """
         raise NotImplementedError
 
@@ -43,10 +43,10 @@ class Wrapper(NestingLayer):
 def _infer_inner(
     layer: Layer, x: Tensor, *, argument: str = "layer", message_prefix: str = ""
 ) -> InferredLayer:
-    """What the layer inside makes of an input.
+    """Infer the nested layer for an input.
 
     Raises:
-        ShapeError: it cannot take the input; the argument at fault is the one that declares the layer.
+        ShapeError: the nested layer does not accept the input; ``argument`` is the one that declares the layer.
     """
     try:
         return layer.infer((x,))
@@ -58,8 +58,8 @@ def _require_single_output(wrapper: Wrapper, layer: Layer, inferred: InferredLay
     if len(inferred.outputs) != 1:
         count = len(inferred.outputs)
         raise ShapeError(
-            f"{wrapper.title()} takes a layer with one output; {layer.title()} gives {count} here.",
-            hint="Leave `return_state` out, and let `merge_mode` be other than null.",
+            f"{wrapper.title()} expects a layer with one output, but {layer.title()} returns {count} here.",
+            hint="Remove `return_state`, and set `merge_mode` to a value other than null.",
             argument="layer",
         )
     return inferred.outputs[0]
@@ -69,7 +69,7 @@ class TimeDistributed(Wrapper):
     """Applies a layer to every timestep, with the same weights.
 
     Input: (batch, timesteps, ...). Output: (batch, timesteps, ...), with
-    what the layer makes of each (batch, ...).
+    the layer's output for each (batch, ...).
 
     Example:
         {type: TimeDistributed, layer: {type: Dense, units: 8}}
@@ -84,13 +84,13 @@ class TimeDistributed(Wrapper):
     ]
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
-        if self.layer.type_name() == "Pipeline":  # Keras's Pipeline does not tell its output's shape
+        if self.layer.type_name() == "Pipeline":  # Keras's Pipeline has no compute_output_shape
             message = "TimeDistributed cannot apply a Pipeline to every timestep."
-            raise ShapeError(message, hint="Wrap each layer of it by itself.", argument="layer")
+            raise ShapeError(message, hint="Wrap each layer of the pipeline separately.", argument="layer")
         batch, timesteps, *rest = x.shape
         step = Tensor((batch, *rest), x.dtype)
         message_prefix = (
-            f"TimeDistributed gives its layer one timestep at a time, {format_shape(step.shape)}: "
+            f"TimeDistributed passes one timestep at a time to its layer, {format_shape(step.shape)}: "
         )
         inner = _infer_inner(self.layer, step, message_prefix=message_prefix)
         first, *others = _require_single_output(self, self.layer, inner).shape
@@ -101,7 +101,7 @@ class TimeDistributed(Wrapper):
 
 
 class Bidirectional(Wrapper):
-    """Runs a recurrent layer over the sequence forwards, a second one backwards, and joins their outputs.
+    """Runs one recurrent layer forwards and one backwards over the sequence, and joins their outputs.
 
     Input: (batch, timesteps, features). Output: that of the layer, its last axis doubled by merge_mode
     concat; two outputs where merge_mode is null. With return_state the states of both layers too.
@@ -118,7 +118,7 @@ class Bidirectional(Wrapper):
     ]
     merge_mode: Annotated[
         Literal["concat", "sum", "mul", "ave"] | None,
-        Field(description="How the two outputs are joined; null: both are given."),
+        Field(description="Combination of the two outputs; null: both are returned."),
     ] = "concat"
     backward_layer: Annotated[
         InnerLayer | None, Field(description="The layer that runs backwards; null: a copy of `layer`.")
@@ -128,21 +128,21 @@ class Bidirectional(Wrapper):
         forward = _require_recurrent("layer", self.layer)
         if self.backward_layer is None:
             if forward.go_backwards:
-                message = "Bidirectional adds the backward layer itself; its `layer` must go forwards."
-                raise ArgumentError("layer", message, "Leave `go_backwards` out of the inner layer.")
+                message = "`layer` must run forwards, since Bidirectional adds the backward layer."
+                raise ArgumentError("layer", message, "Remove `go_backwards` from the nested layer.")
             return
         backward = _require_recurrent("backward_layer", self.backward_layer)
         if forward.go_backwards == backward.go_backwards:
             direction = "backwards" if forward.go_backwards else "forwards"
-            message = f"Bidirectional needs one layer for each direction; both of these go {direction}."
+            message = f"Bidirectional needs one layer for each direction, but both layers run {direction}."
             hint = f"Write `go_backwards: {'false' if forward.go_backwards else 'true'}` in `backward_layer`."
             raise ArgumentError("backward_layer", message, hint)
         for key in ("stateful", "return_sequences", "return_state"):
             forward_value, backward_value = getattr(forward, key), getattr(backward, key)
             if forward_value != backward_value:
                 message = (
-                    f"Bidirectional needs the same `{key}` in both layers; "
-                    f"it is {str(forward_value).lower()} in `layer`, {str(backward_value).lower()} in `backward_layer`."
+                    f"Bidirectional needs the same `{key}` in both layers, "
+                    f"got {str(forward_value).lower()} in `layer` and {str(backward_value).lower()} in `backward_layer`."
                 )
                 hint = f"Write `{key}: {str(forward_value).lower()}` in `backward_layer`."
                 raise ArgumentError("backward_layer", message, hint)
@@ -173,7 +173,7 @@ def _require_recurrent(argument: str, layer: Layer) -> RecurrentLayer:
     if not isinstance(layer, RecurrentLayer):
         raise ArgumentError(
             argument,
-            f"Bidirectional runs a recurrent layer in both directions; {layer.title()} is not recurrent.",
+            f"Bidirectional needs a recurrent layer, but {layer.title()} is not recurrent.",
             "Recurrent layers are LSTM, GRU, SimpleRNN, RNN and ConvLSTM1D, 2D and 3D.",
         )
     return layer
@@ -204,8 +204,8 @@ class SpectralNormalization(Wrapper):
         kernel = next((weight for weight in weights if weight.name in ("kernel", "embeddings")), None)
         if kernel is None or isinstance(self.layer, (RecurrentLayer, TimeDistributed)):
             raise ShapeError(
-                f"SpectralNormalization normalizes a kernel or embeddings; {self.layer.title()} has neither.",
-                hint="Layers that have one are Dense, EinsumDense, Embedding and the convolutions.",
+                f"SpectralNormalization needs a layer with a kernel or embeddings, but {self.layer.title()} has neither.",
+                hint="Use it with Dense, EinsumDense, Embedding or a convolution.",
                 argument="layer",
             )
         vector = Weight("vector_u", (1, kernel.shape[-1]), trainable=False, dtype=kernel.dtype)

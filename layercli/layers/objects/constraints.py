@@ -1,11 +1,11 @@
-"""Keras's constraints: what a weight is held to after each step."""
+"""Keras's constraints: projections of a weight, applied after each step."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from layercli.layers.arguments import Axis, Rate
 from layercli.schema.component import Component
+from layercli.schema.field_types import Axis, Rate
 
 NormAxes = Annotated[Axis | list[Axis], Field(description="Axes along which norms are taken.")]
 
@@ -22,7 +22,7 @@ class MinMaxNorm(Component):
 
     min_value: Annotated[float, Field(ge=0, description="Smallest norm.")] = 0.0
     max_value: Annotated[float, Field(ge=0, description="Largest norm.")] = 1.0
-    rate: Annotated[Rate, Field(description="How fast the norm is brought into the range.")] = 1.0
+    rate: Annotated[Rate, Field(description="Speed at which the norm moves into the range.")] = 1.0
     axis: NormAxes = 0
 
 

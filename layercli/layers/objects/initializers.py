@@ -1,11 +1,12 @@
-"""Keras's initializers: how a weight is drawn before training."""
+"""Keras's initializers: values of a weight before training."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import AnyInt, Seed
+from layercli.layers.arguments import Seed
 from layercli.schema.component import Component
+from layercli.schema.field_types import AnyInt
 
 FanAxes = Annotated[
     int | list[AnyInt] | None, Field(description="Axes that count as fan; null: by the weight's shape.")
@@ -81,11 +82,11 @@ class VarianceScaling(_FanInitializer):
 
     scale: Annotated[float, Field(gt=0, description="Factor on the variance.")] = 1.0
     mode: Annotated[
-        Literal["fan_in", "fan_out", "fan_avg"], Field(description="Which fan divides the variance.")
+        Literal["fan_in", "fan_out", "fan_avg"], Field(description="Fan that divides the variance.")
     ] = "fan_in"
     distribution: Annotated[
         Literal["normal", "truncated_normal", "untruncated_normal", "uniform"],
-        Field(description="What is drawn from."),
+        Field(description="Distribution to draw from."),
     ] = "truncated_normal"
 
 
@@ -105,9 +106,9 @@ class Identity(Component):
 class STFT(Component):
     """The kernel of a short-time Fourier transform."""
 
-    side: Annotated[Literal["real", "imag"], Field(description="Which part of the transform.")] = "real"
+    side: Annotated[Literal["real", "imag"], Field(description="Part of the transform.")] = "real"
     window: Annotated[str | None, Field(description="Window function.")] = "hann"
-    scaling: Annotated[
-        Literal["density", "spectrum"] | None, Field(description="How the result is scaled.")
-    ] = "density"
+    scaling: Annotated[Literal["density", "spectrum"] | None, Field(description="Scaling of the result.")] = (
+        "density"
+    )
     periodic: Annotated[bool, Field(description="Whether the window is periodic.")] = False

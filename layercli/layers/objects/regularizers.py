@@ -27,7 +27,9 @@ class L1L2(Component):
 
 
 class OrthogonalRegularizer(Component):
-    """Draws the rows or columns of a matrix towards being orthogonal."""
+    """Pushes the rows or columns of a matrix towards orthogonality."""
 
     factor: Annotated[float, Field(ge=0, description="Factor of the penalty.")] = 0.01
-    mode: Annotated[Literal["rows", "columns"], Field(description="What shall be orthogonal.")] = "rows"
+    mode: Annotated[Literal["rows", "columns"], Field(description="Vectors that should be orthogonal.")] = (
+        "rows"
+    )
