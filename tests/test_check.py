@@ -710,13 +710,12 @@ def test_a_key_that_is_not_the_model_s(problems, key, hint):
 @pytest.mark.parametrize(
     ("section", "found"),
     [
-        ("data: digits", ("wrong-type", '`data` is "digits"; it must be a mapping with a `type`.',
+        ("data: digits", ("wrong-type", '`data` must be a mapping with a `type`, got "digits".',
                           "For example `data: {type: sklearn, dataset: digits}`.")),
-        ("data: {dataset: digits}", ("missing-key", "`data` has no `type`.",
+        ("data: {dataset: digits}", ("missing-key", "`data` is missing `type`.",
                                      "For example `data: {type: sklearn, dataset: digits}`.")),
         ("data: {type: sklearn, dataset: digit}",
-         ("unknown-value", '`dataset` is "digit"; it must be one of digits, iris, wine, breast_cancer, '
-                           'diabetes.',
+         ("unknown-value", '`dataset` must be one of digits, iris, wine, breast_cancer, diabetes, got "digit".',
           "Did you mean `digits`?")),
         ("data: {type: sklearn, dataset: digits, shape: [8, 7]}",
          ("bad-argument", "An example of digits has 64 features, but the shape (8, 7) has 56.",
@@ -725,12 +724,12 @@ def test_a_key_that_is_not_the_model_s(problems, key, hint):
          ("bad-argument", "validation and test must sum to less than 1, got 1.1: no training examples remain.",
           "Reduce validation or test.")),
         ("data: {type: sklearn, dataset: digits, split: {train: 0.8}}",
-         ("unknown-key", '`split` has no key "train".', "Remove it: what validation and test leave is "
-                                                        "trained on.")),
+         ("unknown-key", '`split` has no key "train".', "Remove it: the training set is what validation "
+                                                        "and test leave over.")),
         ("data: {type: sklearn, dataset: iris, split: {validation: 100, test: 50}}",
-         ("bad-argument", "iris has 150 examples; 100 for validation and 50 for testing leave none to "
-                          "train on.",
-          "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`.")),
+         ("bad-argument", "iris has 150 examples; 100 for validation and 50 for testing leave none for "
+                          "training.",
+          "Use smaller fractions, such as `split: {validation: 0.1, test: 0.1}`.")),
     ],
 )  # fmt: skip
 def test_a_data_section_that_is_not_written_well(problems, section, found):
