@@ -36,8 +36,8 @@ def main() -> None:
     import keras
 
     from layercli.config.data.section import DATA_TYPES
-    from layercli.data.readers.registry import load_dataset
-    from layercli.data.subset import ShuffleSeed
+    from layercli.data.examples import ShuffleSeed
+    from layercli.formats.registry import load_dataset
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -43,7 +43,7 @@ def write(path: Path, rows: int) -> None:
 
 def source(path: Path):
     from layercli.config.data.section import DATA_TYPES
-    from layercli.data.readers.registry import load_dataset
+    from layercli.formats.registry import load_dataset
 
     return load_dataset(DATA_TYPES.parse(CONFIG | {"path": str(path)}))
 
@@ -61,7 +61,7 @@ Pass = Callable[[int], int]
 
 def layercli_batches(path: Path) -> Pass:
     """A shuffled pass in batches of arrays."""
-    from layercli.data.subset import ShuffleSeed
+    from layercli.data.examples import ShuffleSeed
 
     part = trained(path)
     return lambda epoch: sum(len(batch) for batch in part.batches(BATCH, shuffle=ShuffleSeed(1, epoch)))
@@ -69,7 +69,7 @@ def layercli_batches(path: Path) -> Pass:
 
 def layercli_steps(path: Path) -> Pass:
     """The same through the feed of the training loop: tensors, in blocks of 32 steps."""
-    from layercli.data.subset import ShuffleSeed
+    from layercli.data.examples import ShuffleSeed
     from layercli.engine.training.feed import Span, StreamFeed
 
     feed = StreamFeed(trained(path), BATCH)

@@ -106,7 +106,7 @@ def ours(name):
 
     with tempfile.TemporaryDirectory() as place:
         valid = api.load(config(name, Path(place), epochs=LONG))
-        from layercli.data.readers.registry import load_dataset
+        from layercli.formats.registry import load_dataset
 
         part = load_dataset(valid.config.data).split(valid.config.data.split, seed=0, shuffle=True).train
         model = assemble_model(valid).model

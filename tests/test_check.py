@@ -1032,19 +1032,23 @@ def test_unknown_model_key(problems, key, hint):
             "data: digits",
             (
                 "wrong-type",
-                '`data` is "digits"; it must be a mapping with a `type`.',
+                '`data` must be a mapping with a `type`, got "digits".',
                 "For example `data: {type: sklearn, dataset: digits}`.",
             ),
         ),
         (
             "data: {dataset: digits}",
-            ("missing-key", "`data` has no `type`.", "For example `data: {type: sklearn, dataset: digits}`."),
+            (
+                "missing-key",
+                "`data` is missing `type`.",
+                "For example `data: {type: sklearn, dataset: digits}`.",
+            ),
         ),
         (
             "data: {type: sklearn, dataset: digit}",
             (
                 "unknown-value",
-                '`dataset` is "digit"; it must be one of digits, iris, wine, breast_cancer, diabetes.',
+                '`dataset` must be one of digits, iris, wine, breast_cancer, diabetes, got "digit".',
                 "Did you mean `digits`?",
             ),
         ),
@@ -1052,7 +1056,7 @@ def test_unknown_model_key(problems, key, hint):
             "data: {type: sklearn, dataset: digits, shape: [8, 7]}",
             (
                 "bad-argument",
-                "An example of digits has 64 features; they do not fill the shape (8, 7) of 56.",
+                "An example of digits has 64 features, but the shape (8, 7) has 56.",
                 "The sizes must multiply to 64, as in `shape: [8, 8, 1]`.",
             ),
         ),
@@ -1060,8 +1064,8 @@ def test_unknown_model_key(problems, key, hint):
             "data: {type: sklearn, dataset: digits, split: {validation: 0.6, test: 0.5}}",
             (
                 "bad-argument",
-                "validation and test together are 1.1; nothing is left to train on.",
-                "Let them sum to less than 1.",
+                "validation and test must sum to less than 1, got 1.1: no training examples remain.",
+                "Reduce validation or test.",
             ),
         ),
         (
@@ -1069,15 +1073,15 @@ def test_unknown_model_key(problems, key, hint):
             (
                 "unknown-key",
                 '`split` has no key "train".',
-                "Remove it: what validation and test leave is trained on.",
+                "Remove it: the training set is what validation and test leave over.",
             ),
         ),
         (
             "data: {type: sklearn, dataset: iris, split: {validation: 100, test: 50}}",
             (
                 "bad-argument",
-                "iris has 150 examples; 100 for validation and 50 for testing leave none to train on.",
-                "Use smaller parts, such as `split: {validation: 0.1, test: 0.1}`.",
+                "iris has 150 examples; 100 for validation and 50 for testing leave none for training.",
+                "Use smaller fractions, such as `split: {validation: 0.1, test: 0.1}`.",
             ),
         ),
     ],

@@ -1,4 +1,4 @@
-"""docs/data.md: its examples are whole configs without a problem, and its tables hold every key of each type."""
+"""docs/data.md: its examples are complete valid configs, and its tables list every key of each type."""
 
 import re
 from pathlib import Path
@@ -24,16 +24,16 @@ def test_every_example_is_found():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_has_no_problem(tmp_path, name):
+def test_example_has_no_problem(tmp_path, name):
     (tmp_path / name).write_text(EXAMPLES[name])
     assert check_config(str(tmp_path / name)).problems == []
 
 
 @pytest.mark.parametrize(("kind", "title"), TYPES)
-def test_every_key_of_a_type_is_on_the_page_and_no_other(kind, title):
+def test_page_lists_exactly_the_keys_of_each_type(kind, title):
     fields = set(DATA_TYPES.look_up(kind).model_fields) - set(DataConfig.model_fields)
     rows = set(re.findall(r"^\| `(\w+)` \|", SECTIONS[title], re.MULTILINE))
     others = {key for other, at in TYPES if at == title for key in DATA_TYPES.look_up(other).model_fields}
     assert rows <= others
-    told = rows or set(re.findall(r"`(\w+)`", SECTIONS[title]))
-    assert fields <= told
+    documented = rows or set(re.findall(r"`(\w+)`", SECTIONS[title]))
+    assert fields <= documented

@@ -1,4 +1,4 @@
-"""Data that are read while training goes on: a run that was killed is resumed to the bit, and what turns bad is told."""
+"""Data that is read during training: killed runs resume exactly, and damaged files are reported."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pyarrow import csv, parquet
 
-from layercli.data.readers import csv as csv_reader
 from layercli.data.tables import streamed as stream
 from layercli.data.tables import windows
+from layercli.formats.csv import reader as csv_reader
 from tests.interrupting import Killed, assert_same, at_block, kill, outcome
 from tests.running import invoke, problems, train
 
@@ -29,15 +29,15 @@ KINDS = {
 
 @pytest.fixture(autouse=True)
 def small(tmp_path, monkeypatch):
-    """Row groups and buffers of a few rows, and a cache that is empty."""
+    """Use small row groups and buffers, and an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(csv_reader, "_MOST_ROWS", 40)
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 40)
     monkeypatch.setattr(stream, "_BUFFER_ROWS", 90)
-    monkeypatch.setattr(windows, "_MOST_BYTES", 0)
+    monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
 
 
 def write(kind, directory):
-    """A config of streamed data, and the data."""
+    """Write a config with streamed data, and the data."""
     rng = np.random.default_rng(3)
     table = pa.table({"s": np.repeat([0, 1, 2], 100), **{name: rng.normal(size=300) for name in "aby"}})
     suffix = "parquet" if kind == "parquet" else "csv"
@@ -48,19 +48,31 @@ def write(kind, directory):
     keys, shape, layers = KINDS[kind]
     document = {
         "seed": 5,
-        "data": {"type": suffix, "path": f"t.{suffix}", "target": "y", "stream": "always",
-                 "split": {"validation": 0.2, "test": 0.1}, **keys},
+        "data": {
+            "type": suffix,
+            "path": f"t.{suffix}",
+            "target": "y",
+            "stream": "always",
+            "split": {"validation": 0.2, "test": 0.1},
+            **keys,
+        },
         "model": {"inputs": {"x": shape}, "layers": layers},
-        "train": {"epochs": 3, "batch_size": 16, "loss": "mse", "optimizer": "adam",
-                  "execution": {"steps_per_execution": 2}, "checkpoints": {"steps": 3}},
-    }  # fmt: skip
+        "train": {
+            "epochs": 3,
+            "batch_size": 16,
+            "loss": "mse",
+            "optimizer": "adam",
+            "execution": {"steps_per_execution": 2},
+            "checkpoints": {"steps": 3},
+        },
+    }
     path = directory / "c.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_streamed_training_that_was_killed_ends_as_one_left_alone(kind, tmp_path, monkeypatch):
+def test_killed_and_resumed_training_equals_uninterrupted_training(kind, tmp_path, monkeypatch):
     config = write(kind, tmp_path)
     alone = train(config, tmp_path / "alone")
     assert alone.result.exit_code == 0, alone.result.output
@@ -86,7 +98,7 @@ def replace_file(path):
 
 
 def damage_file(path):
-    """Other bytes in the middle; size and time are as they were."""
+    """Overwrite bytes in the middle; keep size and modification time."""
     status = path.stat()
     content = bytearray(path.read_bytes())
     content[8:-3000] = b"\xff" * (len(content) - 3008)
@@ -97,12 +109,12 @@ def damage_file(path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (replace_file, "t.parquet was changed or removed while it was being read."),
-        (os.unlink, "t.parquet was changed or removed while it was being read."),
-        (damage_file, "t.parquet cannot be read from row group "),
+        (replace_file, "t.parquet was modified or removed while it was being read."),
+        (os.unlink, "t.parquet was modified or removed while it was being read."),
+        (damage_file, "t.parquet from row group "),
     ],
 )
-def test_a_file_that_turns_bad_in_the_middle_of_training_is_told(spoil, message, tmp_path, monkeypatch):
+def test_file_damaged_during_training_is_reported(spoil, message, tmp_path, monkeypatch):
     config = write("parquet", tmp_path)
     at_block(monkeypatch, 8, lambda: spoil(tmp_path / "t.parquet"))
     run = train(config, tmp_path / "run")
@@ -110,7 +122,7 @@ def test_a_file_that_turns_bad_in_the_middle_of_training_is_told(spoil, message,
     assert message in json.loads(run.result.stdout)["problems"][0]["message"]
 
 
-def test_an_array_that_gets_shorter_in_the_middle_of_training_is_told(tmp_path, monkeypatch):
+def test_array_truncated_during_training_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("layercli.workflows.dataset.read_memory_limit", lambda: 1000)
     np.save(tmp_path / "x.npy", np.ones((300, 4), np.float32))
     np.save(tmp_path / "y.npy", np.arange(300) % 3)
@@ -123,4 +135,4 @@ def test_an_array_that_gets_shorter_in_the_middle_of_training_is_told(tmp_path, 
     at_block(monkeypatch, 8, lambda: os.truncate(tmp_path / "x.npy", 1000))
     run = train(config, tmp_path / "run")
     assert [code for code, _ in problems(run.result)] == ["unreadable-data"]
-    assert "x.npy is shorter than it was when it was opened." in run.result.stdout
+    assert "x.npy became shorter after it was opened." in run.result.stdout

@@ -1,4 +1,4 @@
-"""Predictions in a file: CSV, Parquet, JSON Lines or npz, written as they come."""
+"""Write predictions to CSV, Parquet, JSON Lines or npz files, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -14,13 +14,24 @@ from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.data.cell_text import escape_formula
-from layercli.data.examples import Array
+from layercli.data.types import Array
 
 ColumnChunk: TypeAlias = Mapping[str, Array]
-"""Some rows: names of columns -> arrays of shape (rows, ...)."""
+"""Some rows: column name -> array of shape (rows, ...)."""
 MAX_CSV_COLUMNS: Final = 10_000
-"""Columns that a CSV file gets of an output of several numbers."""
+"""Maximum number of CSV columns for an output with several numbers."""
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
+
+
+def escape_formula(value: Any) -> Any:
+    """Return a CSV cell value; quote a text that a spreadsheet would run as a formula."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA_PREFIXES):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def _write_csv(path: Path, chunks: Iterable[ColumnChunk]) -> int:
@@ -71,7 +82,10 @@ def _write_parquet(path: Path, chunks: Iterable[ColumnChunk]) -> int:
 
 
 def _write_npz(path: Path, chunks: Iterable[ColumnChunk]) -> int:
-    """An array says how long it is before its first value, so each is gathered in a file of its own beside ``path``."""
+    """Write an npz file.
+
+    The header of an npy file contains the length, so each array is first collected in a temporary file next to ``path``.
+    """
     with ExitStack() as stack:
         arrays: dict[str, _SpooledArray] = {}
         for chunk in chunks:
@@ -87,7 +101,7 @@ def _write_npz(path: Path, chunks: Iterable[ColumnChunk]) -> int:
 
 
 class _SpooledArray:
-    """The values of one array, in pieces in a file; text takes the width of the longest."""
+    """The values of one array, collected in a file piece by piece; text gets the width of the longest value."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -99,14 +113,14 @@ class _SpooledArray:
         return sum(rows for _, rows in self._pieces)
 
     def add(self, column: Array) -> None:
-        """Some rows more, of shape (rows, ...)."""
+        """Append rows of shape (rows, ...)."""
         column = np.ascontiguousarray(column.astype(str) if column.dtype.kind == "O" else column)
         self._file.write(column.tobytes())
         self._pieces.append((column.dtype, len(column)))
         self._shape = column.shape[1:]
 
     def write(self, target: IO[bytes]) -> None:
-        """All rows as a npy file."""
+        """Write all rows in npy format."""
         dtype = np.result_type(*(dtype for dtype, _ in self._pieces))
         shape = (self.rows, *self._shape)
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -118,14 +132,18 @@ class _SpooledArray:
 
 
 PREDICTION_WRITERS: Final = {
-    ".csv": _write_csv, ".parquet": _write_parquet, ".pq": _write_parquet,
-    ".jsonl": _write_json_lines, ".ndjson": _write_json_lines, ".npz": _write_npz,
-}  # fmt: skip
-"""Suffix of a file -> what writes it and says how many rows there were."""
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".pq": _write_parquet,
+    ".jsonl": _write_json_lines,
+    ".ndjson": _write_json_lines,
+    ".npz": _write_npz,
+}
+"""File suffix -> function that writes the file and returns the number of rows."""
 
 
 def _flatten_columns(chunk: ColumnChunk) -> dict[str, Array]:
-    """Columns of one value a row: of an output of several numbers each with its place."""
+    """Return columns with one value per row; split an output with several numbers into indexed columns."""
     flat: dict[str, Array] = {}
     for name, column in chunk.items():
         if column.ndim == 1:
@@ -137,7 +155,9 @@ def _flatten_columns(chunk: ColumnChunk) -> dict[str, Array]:
                 f"{name} has {values.shape[1]:,} numbers for each example, too many for a CSV file"
             )
         indices = np.ndindex(column.shape[1:])
-        flat |= {f"{name}_{'_'.join(map(str, place))}": values[:, at] for at, place in enumerate(indices)}
+        flat |= {
+            f"{name}_{'_'.join(map(str, index))}": values[:, column] for column, index in enumerate(indices)
+        }
     return flat
 
 
@@ -148,7 +168,7 @@ def _format_cells(column: Array) -> list[Any]:
 
 
 def _replace_nonfinite(value: Any) -> Any:
-    """The values with null for NaN and infinity, which JSON lacks."""
+    """Return the values with None in place of NaN and infinity, which JSON does not support."""
     if isinstance(value, list):
         return [_replace_nonfinite(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

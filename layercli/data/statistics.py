@@ -1,57 +1,58 @@
-"""What one pass over examples tells of them: ranges, what is missing or infinite and where, labels and their counts."""
+"""Statistics of examples from one pass: ranges, missing and infinite values with their positions, and label counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.data.examples import Array, DataError, Examples, Targets, iterate_batches
+from layercli.data.examples import Examples, Subset, iterate_batches
 from layercli.data.labels import is_labels
-from layercli.data.subset import Subset
+from layercli.data.types import Array, DataError, iterate_named
 from layercli.graph.finding import Finding
 
 MAX_DISTINCT: Final = 10_000
-"""Different values of a column that are told apart; of more nobody asks how many."""
+"""Maximum number of distinct values that are counted for a column."""
 _MAX_COLUMNS = 10_000
 _MAX_LABELS = 100_000
 _SAMPLE_COUNT = 3
 _MAX_ERRORS = 100
 
 ValueIndex: TypeAlias = tuple[int, ...]
-"""The row of a number, from 0, and its indices behind that."""
+"""The row of a number, from 0, followed by its other indices."""
 
 
 @dataclass(slots=True)
 class ArrayStatistics:
-    """Of an array of shape (samples, ..., columns), each column; of one not made of columns, all numbers together."""
+    """Statistics of an array of shape (samples, ..., columns): per column, or over all numbers if it has no columns."""
 
     columns: tuple[str, ...]
-    """Names of the columns, where they have some."""
+    """Names of the columns; empty if they have no names."""
     shape: tuple[int, ...]
-    """Of one example."""
+    """Shape of one example."""
     dtype: str
-    """"text" for texts."""
+    """Name of the dtype; "text" for text."""
     missing_counts: Array
-    """int64 of shape (columns,), as the others: how many are missing, or are empty texts."""
+    """Number of missing values or empty texts: int64 of shape (columns,), as the other arrays."""
     infinite_counts: Array
     minima: Array
     maxima: Array
     totals: Array
     row_count: int = 0
     first_missing: dict[int, ValueIndex] = field(default_factory=dict)
-    """Of each column, the first place at which a number is missing."""
+    """Column -> index of its first missing number."""
     first_infinite: dict[int, ValueIndex] = field(default_factory=dict)
+    """Column -> index of its first infinite number."""
     distinct_values: dict[int, set[Any]] = field(default_factory=dict)
-    """Of each column that has one value an example, the different ones, as long as they are few."""
+    """Column -> its distinct values, for columns with one value per example and at most ``MAX_DISTINCT`` distinct values."""
     sample_values: list[list[Any]] = field(default_factory=list)
-    """Of the same columns, the first values."""
+    """First values of each column with one value per example."""
 
     @classmethod
     def for_array(cls, array: Array, columns: tuple[str, ...]) -> ArrayStatistics:
-        """Of no examples yet, for arrays in the shape and dtype of ``array``."""
+        """Return empty statistics for arrays with the shape and dtype of ``array``."""
         has_columns = array.ndim > 1 and len(columns) == array.shape[-1]
         count = array.shape[-1] if has_columns or (array.ndim == 2 and array.shape[1] <= _MAX_COLUMNS) else 1
         new = cls(
@@ -71,24 +72,26 @@ class ArrayStatistics:
 
     @property
     def finite_counts(self) -> Array:
-        """How many numbers of each column are neither missing nor infinite."""
+        """Number of values of each column that are neither missing nor infinite."""
         each = self.row_count * int(np.prod(self.shape)) // len(self.missing_counts)
         return each - self.missing_counts - self.infinite_counts
 
     def add(self, array: Array) -> None:
-        """Take more examples into account: an array of shape (samples, ...)."""
+        """Add examples: an array of shape (samples, ...)."""
         flat = array.reshape(-1, len(self.missing_counts))
         if self.dtype == "text":
             self.missing_counts += (flat == "").sum(axis=0)
         elif flat.size:
-            below = above = summed = flat
+            finite_or_inf = finite_or_minus_inf = finite_or_zero = flat
             if array.dtype.kind == "f" and not (finite := np.isfinite(flat)).all():
                 self._add_non_finite(np.isnan(flat), self.missing_counts, self.first_missing, array.shape)
                 self._add_non_finite(np.isinf(flat), self.infinite_counts, self.first_infinite, array.shape)
-                below, above, summed = (np.where(finite, flat, other) for other in (np.inf, -np.inf, 0))
-            self.minima = np.minimum(self.minima, below.min(axis=0))
-            self.maxima = np.maximum(self.maxima, above.max(axis=0))
-            self.totals += summed.sum(axis=0, dtype=np.float64)
+                finite_or_inf, finite_or_minus_inf, finite_or_zero = (
+                    np.where(finite, flat, other) for other in (np.inf, -np.inf, 0)
+                )
+            self.minima = np.minimum(self.minima, finite_or_inf.min(axis=0))
+            self.maxima = np.maximum(self.maxima, finite_or_minus_inf.max(axis=0))
+            self.totals += finite_or_zero.sum(axis=0, dtype=np.float64)
         for index, values in enumerate(self.sample_values):
             values += flat[: _SAMPLE_COUNT - len(values), index].tolist()
         for index, seen in list(self.distinct_values.items()):
@@ -112,41 +115,45 @@ class ArrayStatistics:
 
 @dataclass(slots=True)
 class LabelCounts:
-    """How often each label comes, and the first row, from 0, in which it does."""
+    """Count and first row (from 0) of each label."""
 
     counts: dict[int, int] = field(default_factory=dict)
     first_rows: dict[int, int] = field(default_factory=dict)
     row_count: int = 0
 
     def add(self, labels: Array) -> None:
-        """Take more labels into account: whole numbers of shape (samples,)."""
-        found, places, counts = np.unique(labels, return_index=True, return_counts=True)
-        for label, place, count in zip(found.tolist(), places.tolist(), counts.tolist(), strict=True):
+        """Add labels: integers of shape (samples,)."""
+        found, first_rows, counts = np.unique(labels, return_index=True, return_counts=True)
+        for label, first_row, count in zip(found.tolist(), first_rows.tolist(), counts.tolist(), strict=True):
             if label in self.counts or len(self.counts) < _MAX_LABELS:
                 self.counts[label] = self.counts.get(label, 0) + count
-                self.first_rows.setdefault(label, self.row_count + place)
+                self.first_rows.setdefault(label, self.row_count + first_row)
         self.row_count += len(labels)
 
 
 @dataclass(slots=True)
 class Statistics:
-    """Of each input and of each target by its name; None is the name of one alone."""
+    """Statistics of each input and target by name; the name of a single one is None."""
 
     inputs: dict[str | None, ArrayStatistics]
     targets: dict[str | None, ArrayStatistics]
     labels: dict[str | None, LabelCounts]
-    """Of the targets that are labels."""
+    """Label counts of the targets that are labels."""
 
 
 def compute_statistics(subset: Subset) -> Statistics:
-    """One pass over a part, in memory that does not grow with it."""
-    like = subset.empty_batch
+    """Return the statistics of a subset from one pass, in constant memory.
+
+    Raises:
+        DataError: some batches cannot be read; it reports all of them.
+    """
+    empty = subset.empty_batch
     inputs = {
-        name: ArrayStatistics.for_array(array, tuple(like.columns.get(name, ())))
-        for name, array in like.inputs
+        name: ArrayStatistics.for_array(array, tuple(empty.columns.get(name, ())))
+        for name, array in empty.inputs
     }
-    targets = {name: ArrayStatistics.for_array(array, ()) for name, array in like.targets}
-    labels = {name: LabelCounts() for name, array in like.targets if is_labels(array)}
+    targets = {name: ArrayStatistics.for_array(array, ()) for name, array in empty.targets}
+    labels = {name: LabelCounts() for name, array in empty.targets if is_labels(array)}
     for batch in _iterate_readable_batches(subset):
         for name, array in batch.inputs:
             inputs[name].add(array)
@@ -158,10 +165,10 @@ def compute_statistics(subset: Subset) -> Statistics:
 
 
 def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
-    """One pass that goes on behind a batch that cannot be read.
+    """Yield all readable batches of one pass.
 
     Raises:
-        RefusedDataError: with all that cannot be read, at the end.
+        DataError: some batches could not be read; raised at the end, with the findings of all of them.
     """
     findings: list[Finding] = []
     start = 0
@@ -181,20 +188,13 @@ def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
 
 
 def count_labels(subset: Subset) -> dict[str | None, LabelCounts]:
-    """The labels of each target of a part that has some."""
+    """Return the label counts of each target that is labels."""
     found = {name: LabelCounts() for name, array in subset.empty_batch.targets if is_labels(array)}
     for batch in subset.target_batches() if found else ():
-        for name, array in _iterate_targets(batch):
+        for name, array in iterate_named(batch):
             if name in found:
                 found[name].add(array)
     return found
-
-
-def _iterate_targets(targets: Targets) -> Iterator[tuple[str | None, Array]]:
-    if isinstance(targets, Mapping):
-        yield from targets.items()
-    else:
-        yield None, targets
 
 
 def _find_unique_values(column: Array) -> list[Any]:

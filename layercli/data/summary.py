@@ -1,4 +1,4 @@
-"""What examples are like: ranges, what is missing, the balance of classes, a sheet of images."""
+"""Summaries of examples: ranges, missing values, class balance and a contact sheet of images."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from layercli.data.examples import Array, Splits
+from layercli.data.examples import Examples, ShuffleSeed, Splits, Subset
 from layercli.data.labels import is_labels
 from layercli.data.statistics import ArrayStatistics, Statistics, count_labels
-from layercli.data.subset import ShuffleSeed, Subset
+from layercli.data.types import Array
 
 _MAX_CLASSES = 100_000
 _SHEET_IMAGES = 64
-"""Images on a contact sheet."""
+"""Maximum number of images on a contact sheet."""
 _MIN_TILE_HEIGHT = 64
-"""Least height of an image on it."""
+"""Minimum height of an image on a contact sheet, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSummary:
-    """A column, or a whole array where its values have no names."""
+    """Summary of a column, or of a whole array without column names."""
 
     input: str | None
     name: str | None
@@ -31,7 +31,7 @@ class FeatureSummary:
     dtype: str
     missing: int
     different: int | None
-    """Different values, of a column."""
+    """Number of distinct values of a column."""
     low: float | None
     mean: float | None
     high: float | None
@@ -39,15 +39,19 @@ class FeatureSummary:
     """Values of the first examples."""
 
 
+ClassBalance: TypeAlias = list[tuple[str, tuple[int, int, int]]]
+"""Class name and its number of training, validation and test examples."""
+
+
 def summarize_features(statistics: Statistics) -> list[FeatureSummary]:
-    """A line for each column, and for each input that is not made of columns."""
+    """Return a summary for each column, and for each input without columns."""
     return [
         feature for name, values in statistics.inputs.items() for feature in _summarize_columns(name, values)
     ]
 
 
 def summarize_targets(statistics: Statistics) -> list[FeatureSummary]:
-    """A line for each target."""
+    """Return a summary for each target."""
     return [
         replace(_summarize_column(None, values, 0), name=name or "target")
         for name, values in statistics.targets.items()
@@ -62,7 +66,7 @@ def _summarize_columns(name: str | None, values: ArrayStatistics) -> Iterator[Fe
 
 
 def _summarize_column(name: str | None, values: ArrayStatistics, column: int | None) -> FeatureSummary:
-    """A column, or all of them together."""
+    """Summarize one column, or all columns together if ``column`` is None."""
     chosen = slice(None) if column is None or len(values.missing_counts) == 1 else slice(column, column + 1)
     finite_count = int(values.finite_counts[chosen].sum())
     has_range = values.dtype != "text" and finite_count > 0
@@ -80,13 +84,10 @@ def _summarize_column(name: str | None, values: ArrayStatistics, column: int | N
     )
 
 
-ClassBalance: TypeAlias = list[tuple[str, tuple[int, int, int]]]
-
-
 def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
-    """Of each target that is labels: each class by its name, and how many examples of each part have it."""
+    """Return the class balance of each target that is labels."""
     found: dict[str | None, ClassBalance] = {}
-    labels_by_split = [count_labels(part) for part in splits.subsets]
+    labels_by_split = [count_labels(subset) for subset in splits.subsets]
     for target in labels_by_split[0]:
         split_counts = [labels[target].counts for labels in labels_by_split]
         seen = {label for counts in split_counts for label in counts}
@@ -100,29 +101,44 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
 
 
 def write_contact_sheet(subset: Subset, path: Path) -> bool:
-    """Write images of the first input that holds some as one picture, class by class; False where none does."""
+    """Write images of the first image input as one PNG, sorted by class; return False if there are none."""
     from PIL import Image
 
-    like = subset.empty_batch
-    name, kind = next(
-        ((name, array) for name, array in like.inputs if array.ndim == 4 and array.shape[3] in (1, 3, 4)),
-        (None, None),
-    )
-    if kind is None or not len(subset):
+    names = [name for name, array in subset.empty_batch.inputs if _is_image_batch(array)]
+    if not names or not len(subset):
         return False
-    drawn = next(subset.batches(_SHEET_IMAGES, shuffle=ShuffleSeed(0, 0)))
-    labels = next((labels for _, labels in drawn.targets if is_labels(labels)), np.zeros(len(drawn)))
-    images: Array = dict(drawn.inputs)[name][np.argsort(labels, kind="stable")].astype(np.float64)
-    low, high = np.nanmin(images), np.nanmax(images)
-    if kind.dtype != np.uint8:
-        images = np.nan_to_num((images - low) / (high - low or 1.0)) * 255
-    side = int(np.ceil(np.sqrt(len(images))))
+    batch = next(subset.batches(_SHEET_IMAGES, shuffle=ShuffleSeed(0, 0)))
+    images = _scale_to_bytes(_sort_by_class(batch, dict(batch.inputs)[names[0]]))
     scale = max(1, -(-_MIN_TILE_HEIGHT // images.shape[1]))
-    images = images.astype(np.uint8).repeat(scale, axis=1).repeat(scale, axis=2)
+    sheet = _tile_images(images.repeat(scale, axis=1).repeat(scale, axis=2))
+    Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(path, format="PNG")
+    return True
+
+
+def _is_image_batch(array: Array) -> bool:
+    return array.ndim == 4 and array.shape[3] in (1, 3, 4)
+
+
+def _sort_by_class(batch: Examples, images: Array) -> Array:
+    labels = next((labels for _, labels in batch.targets if is_labels(labels)), np.zeros(len(batch)))
+    return np.asarray(images[np.argsort(labels, kind="stable")])
+
+
+def _scale_to_bytes(images: Array) -> Array:
+    """Return the images as uint8, scaled from their range to 0..255 unless they are uint8 already."""
+    if images.dtype == np.uint8:
+        return images
+    images = images.astype(np.float64)
+    low, high = np.nanmin(images), np.nanmax(images)
+    return np.asarray((np.nan_to_num((images - low) / (high - low or 1.0)) * 255).astype(np.uint8))
+
+
+def _tile_images(images: Array) -> Array:
+    """Return one image of shape (height, width, channels) with all images in a square grid, one pixel apart."""
+    side = int(np.ceil(np.sqrt(len(images))))
     height, width, channels = images.shape[1:]
     sheet = np.zeros((side * (height + 2), side * (width + 2), channels), dtype=np.uint8)
     for number, image in enumerate(images):
         top, left = (number // side) * (height + 2) + 1, (number % side) * (width + 2) + 1
         sheet[top : top + height, left : left + width] = image
-    Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(path, format="PNG")
-    return True
+    return sheet

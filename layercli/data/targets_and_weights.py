@@ -1,4 +1,4 @@
-"""What training is fed beyond what was read: one-hot targets where the loss takes them, and weights of classes."""
+"""Prepare examples for training: one-hot targets and class weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from layercli.data.examples import Array, DataError, Examples, Splits, Targets
+from layercli.data.examples import Examples, ShuffleSeed, Splits, Subset
 from layercli.data.labels import is_labels, unwrap_single
-from layercli.data.subset import ShuffleSeed, Subset
+from layercli.data.types import Array, DataError, Targets
 from layercli.graph.finding import Finding
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -19,8 +19,8 @@ _CLASS_WEIGHT_PATH: KeyPath = ("train", "class_weight")
 
 
 @dataclass(frozen=True, slots=True)
-class MappedSubset:
-    """A part whose examples are changed as they are drawn."""
+class MappedSubset(Subset):
+    """A subset whose examples are transformed batch by batch."""
 
     subset: Subset
     transform: Callable[[Examples], Examples]
@@ -30,29 +30,29 @@ class MappedSubset:
 
     @property
     def empty_batch(self) -> Examples:
-        """None of the examples, in the dtypes and shapes of all."""
+        """An empty batch with the dtypes and shapes of the transformed examples."""
         return self.transform(self.subset.empty_batch)
 
     def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
-        """One pass in batches: see ``Part``."""
+        """Yield transformed batches; see ``Subset``."""
         return map(self.transform, self.subset.batches(size, shuffle=shuffle, start=start))
 
     def target_batches(self) -> Iterator[Targets]:
-        """The targets as they were read."""
+        """Yield the original targets; see ``Subset``."""
         return self.subset.target_batches()
 
     def digest(self) -> str:
-        """That of the examples as they were read."""
+        """Return the digest of the original examples."""
         return self.subset.digest()
 
 
 def map_subset(subset: Subset, transform: Callable[[Examples], Examples]) -> Subset:
-    """The part with its examples changed; of examples in memory all at once."""
+    """Return the subset with its examples transformed; examples in memory are transformed at once."""
     return transform(subset) if isinstance(subset, Examples) else MappedSubset(subset, transform)
 
 
 def encode_one_hot(splits: Splits, units: Mapping[str | None, int]) -> Splits:
-    """The parts with labels as one-hot targets, float32 of shape (samples, units), where an output has ``units``."""
+    """Return the splits with one-hot targets for the outputs in ``units``: float32 of shape (samples, units)."""
     if not units:
         return splits
 
@@ -60,7 +60,7 @@ def encode_one_hot(splits: Splits, units: Mapping[str | None, int]) -> Splits:
         y = {name: _encode_labels(labels, units.get(name)) for name, labels in examples.targets}
         return replace(examples, y=unwrap_single(y))
 
-    train, validation, test = (map_subset(part, encode_examples) for part in splits.subsets)
+    train, validation, test = (map_subset(subset, encode_examples) for subset in splits.subsets)
     return replace(splits, train=train, validation=validation, test=test)
 
 
@@ -71,10 +71,10 @@ def _encode_labels(labels: Array, units: int | None) -> Array:
 def apply_class_weights(
     splits: Splits, class_weight: Literal["balanced"] | Mapping[str, float] | None
 ) -> Splits:
-    """The parts with each training example weighing as much as its class, times its own weight where it has one.
+    """Return the splits with each training example weighted by its class, times its own weight if it has one.
 
     Raises:
-        RefusedDataError: the target is no class, or a weight is for none of the classes.
+        DataError: the target has no classes, or a weight is for an unknown class.
     """
     if class_weight is None:
         return splits
@@ -83,14 +83,7 @@ def apply_class_weights(
     if class_weight == "balanced":
         weight_table = _compute_balanced_weights(np.pad(counts, (0, len(names) - len(counts))))
     else:
-        weight_table = np.ones(len(names))
-        unknown = [
-            name for name in class_weight if name not in names and _parse_label(name, len(names)) is None
-        ]
-        if unknown:
-            raise DataError(*(_unknown_class_finding(name, names) for name in unknown))
-        for name, value in class_weight.items():
-            weight_table[names.index(name) if name in names else _parse_label(name, len(names))] = value
+        weight_table = _tabulate_weights(class_weight, names)
     weight_table = weight_table.astype(np.float32)
 
     def add_weights(examples: Examples) -> Examples:
@@ -103,21 +96,35 @@ def apply_class_weights(
     return replace(splits, train=map_subset(splits.train, add_weights))
 
 
+def _tabulate_weights(class_weight: Mapping[str, float], names: tuple[str, ...]) -> Array:
+    """Return the weight of each class, 1 by default: of shape (classes,)."""
+    labels = {
+        name: names.index(name) if name in names else _parse_label(name, len(names)) for name in class_weight
+    }
+    unknown = [name for name, label in labels.items() if label is None]
+    if unknown:
+        raise DataError(*(_unknown_class_finding(name, names) for name in unknown))
+    weight_table = np.ones(len(names))
+    for name, weight in class_weight.items():
+        weight_table[labels[name]] = weight
+    return weight_table
+
+
 def _get_class_indices(y: Array) -> Array:
-    """The class of each example, of labels or one-hot targets."""
+    """Return the class of each example, from labels or one-hot targets: of shape (samples,)."""
     return y if is_labels(y) else y.argmax(axis=1)
 
 
 def _count_classes(subset: Subset) -> Array:
-    """How many training examples have each class."""
+    """Return the number of examples of each class: int64 of shape (classes,)."""
     y = subset.empty_batch.y
     if isinstance(y, Mapping):
         raise _class_weight_error(
-            "there are several targets", "Give each example a weight in the data: `weights`."
+            "there are several targets", "Give each example a weight in the data with `weights`."
         )
     if not is_labels(y) and (y.ndim != 2 or y.shape[1] < 2):
         raise _class_weight_error(
-            "the target is a number", "Remove it, or give each example a weight: `weights`."
+            "the target is a number", "Remove it, or give each example a weight with `weights`."
         )
     counts = np.zeros(0 if is_labels(y) else y.shape[1], dtype=np.int64)
     for targets in subset.target_batches():
@@ -129,7 +136,7 @@ def _count_classes(subset: Subset) -> Array:
 
 
 def _compute_balanced_weights(counts: Array) -> Array:
-    """Weights with which all classes that are there count the same, and the mean weight is 1."""
+    """Return weights that balance all classes with examples, with a mean example weight of 1."""
     present = np.count_nonzero(counts)
     return counts.sum() / (present * np.maximum(counts, 1)) if present else np.ones(len(counts))
 
@@ -139,7 +146,7 @@ def _parse_label(name: str, classes: int) -> int | None:
 
 
 def _class_weight_error(reason: str, hint: str) -> DataError:
-    message = f"`class_weight` is for the classes of one target, but {reason}."
+    message = f"`class_weight` requires one target with classes, but {reason}."
     return DataError(Finding(code="bad-argument", message=message, path=_CLASS_WEIGHT_PATH, hint=hint))
 
 
@@ -147,7 +154,7 @@ def _unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
     listed = ", ".join(f"`{sanitize_text(known, limit=40)}`" for known in names[:12])
     return Finding(
         code="bad-argument",
-        message=f'There is no class "{sanitize_text(name, limit=60)}".',
+        message=f'Unknown class "{sanitize_text(name, limit=60)}".',
         path=(*_CLASS_WEIGHT_PATH, name),
         hint=did_you_mean(name, names, otherwise=f"The classes are {listed}."),
         at_key=True,

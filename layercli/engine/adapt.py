@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Array, Inputs, iterate_batches
-from layercli.data.subset import Subset
+from layercli.data.examples import Subset, iterate_batches
+from layercli.data.types import Array, Inputs
 from layercli.engine.assemble import AssembledModel, select_output
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, inner_layers, is_adaptable, should_adapt

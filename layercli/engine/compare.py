@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 import keras
 import numpy as np
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.adapt import to_tensor
 from layercli.engine.comparison_inputs import EXTREMES, ComparisonCase
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Array, Examples
+from layercli.data.examples import Examples
+from layercli.data.types import Array
 from layercli.graph.build import Graph
 from layercli.layers.shapes import Shape, Tensor
 

@@ -7,8 +7,8 @@ from typing import Any
 from layercli.check import ValidConfig
 from layercli.config.training.log_names import collect_log_names
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import DataError
-from layercli.data.subset import Subset
+from layercli.data.examples import Subset
+from layercli.data.types import DataError
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.engine.training.compile import compile_model
 from layercli.engine.training.execution_plan import fits_in_memory, steps_per_block

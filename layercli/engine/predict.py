@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Array, DataError, Examples
+from layercli.data.examples import Examples, Subset
 from layercli.data.reader_state import ReaderState
-from layercli.data.subset import Subset
+from layercli.data.types import Array, DataError
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.importing.keras_config import minimal_arguments
 from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntry, Wire
+from layercli.layers.minimal_arguments import minimal_config
 
 InputReference: TypeAlias = tuple[int | str, int | None, str | None]
 """Which layer's output, or which input; which of several; what the layer calls it."""
@@ -90,9 +90,7 @@ def flatten_config(valid: ValidConfig) -> tuple[list[LayerCall], tuple[InputRefe
             (numbers[name], pick, key)
             for name, pick, key in zip(node.inputs, node.input_indices, keys, strict=True)
         )
-        args = (
-            node.layer.arguments() if isinstance(node.layer, CustomLayer) else minimal_arguments(node.layer)
-        )
+        args = node.layer.arguments() if isinstance(node.layer, CustomLayer) else minimal_config(node.layer)
         first_call = None if node.reuse_of is None else numbers[node.reuse_of]
         assert not isinstance(first_call, str)
         calls.append(LayerCall(node.type_name, args, call_inputs, first_call, ()))

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from layercli.layers.minimal_arguments import minimal_config
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
-from layercli.schema.component import Catalogue, Component
-from layercli.schema.strict_model import to_plain
+from layercli.schema.component import Component
 from layercli.source.nodes import quote_value, sanitize_text
 
 
@@ -56,84 +56,8 @@ def config_arguments(cls: type[Component], config: Mapping[str, Any]) -> dict[st
     except ValidationError as error:
         messages = [item["ctx"]["message"] for item in error.errors(include_url=False)]
         raise InexpressibleError(" ".join(messages)) from None
-    shortest = minimal_arguments(component)
+    shortest = minimal_config(component)
     return {key: shortest[key] for key in config if key in shortest}
-
-
-def minimal_arguments(component: Component) -> dict[str, Any]:
-    """The arguments of a component that differ from its defaults, in their shortest form."""
-    cls = type(component)
-    required = {name for name, info in cls.model_fields.items() if info.is_required()}
-    full = canonical_arguments(component)
-    required_arguments = {name: full[name] for name in full if name in required}
-    defaults = canonical_arguments(cls.model_validate(required_arguments))
-    shortest = {
-        name: short
-        for name, short in full.items()
-        if name in required or not _is_same_value(short, defaults[name])
-    }
-    for name, value in list(shortest.items()):
-        if (
-            not isinstance(value, list)
-            or len(value) > 3
-            or any(item != value[0] for item in value)
-            or not value
-        ):
-            continue
-        shorter = shortest | {name: value[0]}
-        try:
-            same = canonical_arguments(cls.model_validate(shorter)) == full
-        except (ValidationError, ValueError):
-            continue
-        if same:
-            shortest = shorter
-    return shortest
-
-
-def canonical_arguments(component: Component) -> dict[str, Any]:
-    """Every argument in one form, to be compared."""
-    return {
-        name: _canonical_initializer(name, _simplify_value(to_plain(value)))
-        for name, value in component.arguments().items()
-    }
-
-
-def _canonical_initializer(key: str, value: Any) -> Any:
-    """An initializer by the first of its names."""
-    found = INITIALIZERS.find(value) if key.endswith("_initializer") and isinstance(value, str) else None
-    return value if found is None or found in INITIALIZERS.not_by_name else INITIALIZERS.parse_or_name(found)
-
-
-def _is_same_value(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
-
-
-def _simplify_value(value: Any) -> Any:
-    """A component without arguments of its own as its name; sizes as lists."""
-    if isinstance(value, dict) and "type" in value:
-        catalogue = next(
-            (home for home in (INITIALIZERS, REGULARIZERS, CONSTRAINTS) if home.find(value["type"])), None
-        )
-        if catalogue is not None:
-            return _simplify_component(catalogue, value)
-        if LAYERS.find(value["type"]):
-            layer = LAYERS.load(value["type"]).model_validate(
-                {key: item for key, item in value.items() if key not in ("type", "name")}
-            )
-            name_entry = {"name": value["name"]} if value.get("name") else {}
-            return {"type": value["type"], **name_entry, **minimal_arguments(layer)}
-    if isinstance(value, dict):
-        return {key: _simplify_value(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_simplify_value(item) for item in value]
-    return value
-
-
-def _simplify_component(catalogue: Catalogue[Any], value: dict[str, Any]) -> Any:
-    component = catalogue.parse(value)
-    arguments = minimal_arguments(component)
-    name = component if arguments else catalogue.parse_or_name(value["type"])
-    return {"type": value["type"], **arguments} if not isinstance(name, str) else name
 
 
 def _convert_value(key: str, value: Any) -> Any:

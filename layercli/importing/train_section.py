@@ -12,9 +12,9 @@ from layercli.config.training.section import TrainSection
 from layercli.importing.keras_config import (
     InexpressibleError,
     is_keras_object,
-    minimal_arguments,
     shorten_float,
 )
+from layercli.layers.minimal_arguments import minimal_config
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import to_plain
 from layercli.source.nodes import quote_value, sanitize_text
@@ -125,7 +125,7 @@ def _convert_component(noun: str, value: Any, catalogue: Catalogue[Component]) -
     if arguments.get("dtype") == "float32":
         del arguments["dtype"]
     try:
-        shortest = minimal_arguments(
+        shortest = minimal_config(
             cls.model_validate({key: item for key, item in arguments.items() if item is not None})
         )
     except ValidationError as error:
@@ -147,7 +147,7 @@ def _convert_argument(value: Any) -> Any:
             key: _convert_argument(item) for key, item in value["config"].items() if key in cls.model_fields
         }
         schedule = cls.model_validate({key: item for key, item in arguments.items() if item is not None})
-        return {"type": name, **minimal_arguments(schedule)}
+        return {"type": name, **minimal_config(schedule)}
     if isinstance(value, float):
         return shorten_float(value)
     return to_plain(value) if isinstance(value, (list, dict)) else value

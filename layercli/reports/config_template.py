@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from layercli.config.names import RESERVED_NAMES
-from layercli.data.preview import ColumnPreview, TablePreview
+from layercli.formats.preview import ColumnPreview, TablePreview
 
 ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
@@ -160,7 +160,7 @@ def template_from_table(
     """What fits a table: numbers normalized, categories looked up, the loss by the target."""
     classes = _count_classes(target)
     numbers = [
-        column for column in table.columns if column is not target and column.kind in ("number", "whole")
+        column for column in table.columns if column is not target and column.kind in ("number", "integer")
     ]
     texts = [
         column for column in table.columns if column is not target and column.kind in ("category", "text")
@@ -184,7 +184,7 @@ def template_from_table(
     if classes is not None:
         target_comment = f"{classes} classes: {', '.join(map(quote_yaml_text, target.values[:5]))}{', ...' * (classes > 5)}"
     data.append(f"  target: {quote_yaml_text(target.name)}   # {target_comment}")
-    if target.kind == "whole":
+    if target.kind == "integer":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
     for column in left_out:
         reason = "a date" if column.kind == "date" else "a different text in each row"
@@ -205,7 +205,7 @@ def template_from_table(
 
 def _count_classes(target: ColumnPreview) -> int | None:
     """Number of classes; None where the target is a number."""
-    if target.kind == "number" or (target.kind == "whole" and len(target.values) > 20):
+    if target.kind == "number" or (target.kind == "integer" and len(target.values) > 20):
         return None
     return len(target.values)
 

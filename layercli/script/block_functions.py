@@ -10,8 +10,7 @@ from typing import Final, TypeAlias
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.graph.build import GraphNode
-from layercli.layers.base import Layer
-from layercli.script.keras_calls import non_default_arguments
+from layercli.script.keras_calls import argument_expressions
 from layercli.script.python_source import Expression
 
 NodeOutput: TypeAlias = tuple[str, int | None]
@@ -149,16 +148,11 @@ def _group_structure(group: LayerGroup) -> object:
     return [item_structure(item) for item in group.items]
 
 
-def written_arguments(layer: Layer) -> dict[str, Expression]:
-    """What is written for a layer."""
-    return non_default_arguments(layer)
-
-
 def _find_parameters(function: BlockFunction) -> bool:
     """Find the arguments that differ between the groups; whether they are few enough to be parameters."""
     layers = [[node.layer for node in group.nodes] for group in function.groups]
     for place, same_place in enumerate(zip(*layers, strict=True)):
-        arguments_by_use = [written_arguments(layer) for layer in same_place]
+        arguments_by_use = [argument_expressions(layer) for layer in same_place]
         for argument in dict.fromkeys(name for one in arguments_by_use for name in one):
             if any(argument not in one for one in arguments_by_use):
                 return False  # a default here, a value there: not worth a parameter

@@ -1,4 +1,4 @@
-"""What the data has told that its section of the config does not say."""
+"""Facts about the data that a script depends on and that its section of the config does not contain."""
 
 from __future__ import annotations
 
@@ -6,98 +6,103 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from layercli.check import ValidConfig
-from layercli.config.data.section import DataFacts, TargetFacts
+from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
 from layercli.graph.checks.consistency import one_hot_units
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptTarget:
-    """What is known of one target."""
+    """The facts of one target."""
 
-    is_label: bool
-    """Whether it is a class for each example."""
-    has_text_classes: bool = False
-    """Whether the classes are texts in the data."""
+    is_labels: bool
+    """True if it is a class for each example."""
+    has_text_labels: bool = False
+    """True if the classes are texts in the data."""
     class_names: tuple[str, ...] = ()
-    """The classes' names, where they are texts."""
-    one_hot_size: int | None = None
-    """How many units a one-hot target has, where the loss takes that."""
+    """The classes' names, if they are texts."""
+    one_hot_units: int | None = None
+    """Number of units of a one-hot target, if the loss requires one-hot targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptFacts:
-    """What reading the data has told; all guessed where it could not be read."""
+    """The facts of all targets, inputs and weights; assumptions from the config if the data cannot be read."""
 
     targets: Mapping[str | None, ScriptTarget]
-    """Each target by its output's name; None where there is one alone."""
+    """Each target by its output's name; None is the name of the only target."""
     input_names: tuple[str, ...] = ()
-    """The names of the inputs, where there are several arrays of them."""
+    """The names of the inputs, if there are several arrays of them."""
     has_weights: bool = False
-    """Whether each example has a weight of its own."""
-    is_16bit: bool = False
-    """Whether images have 16 bits a value."""
+    """True if each example has a weight."""
+    has_float_inputs: bool = False
+    """True if an input is saved as floating-point numbers."""
 
     @property
     def first_target(self) -> ScriptTarget:
         """The only target, or the first."""
         return next(iter(self.targets.values()))
 
+    @property
+    def array_names(self) -> list[str]:
+        """The variables that ``load_data`` returns."""
+        return ["x", "y", "weights"] if self.has_weights else ["x", "y"]
+
 
 @dataclass(frozen=True, slots=True)
-class ObservedFacts:
-    """What examples are like."""
+class DatasetFacts:
+    """The facts of a data set that was read."""
 
-    data_facts: DataFacts
+    facts: DataFacts
     class_names: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
-    """What labels stand for, where they were texts, by target."""
+    """The text of each label by target, if the labels are texts."""
     input_names: tuple[str, ...] = ()
     has_weights: bool = False
-    is_16bit: bool = False
+    has_float_inputs: bool = False
 
 
-def infer_script_facts(valid: ValidConfig, observed: ObservedFacts | None) -> ScriptFacts:
-    """What the data tells, or, where it cannot be read, what the config lets expect."""
+def gather_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
+    """Return the facts of the data; ``dataset_facts`` is None if the data cannot be read."""
     data = valid.config.data
-    facts = observed.data_facts if observed is not None else data.facts() if data is not None else None
-    if data is None or facts is None:
-        return _guess_facts(valid)
-    one_hot_sizes = one_hot_units(valid.config, valid.shapes, facts)
-    names = {} if observed is None else observed.class_names
-    # The classes of folders are numbered by the script as it reads them.
-    folders = data.type_name() == "images" or (
-        data.type_name() == "text" and data.arguments()["column"] is None
-    )
+    if data is None:
+        return ScriptFacts({None: _assume_target(valid, None, None)})
+    facts = data.facts() if dataset_facts is None else dataset_facts.facts
+    if facts is None:
+        return _assume_facts(valid, data)
+    class_names = {} if dataset_facts is None else dataset_facts.class_names
+    has_class_folders = data.example_suffixes is not None  # the script itself numbers the folders
+    units = one_hot_units(valid.config, valid.shapes, facts)
     target_facts: dict[str | None, TargetFacts] = {None: TargetFacts(facts.classes, facts.target_shape)}
     if facts.targets is not None:
         target_facts = dict(facts.targets.items())
     targets = {
         name: ScriptTarget(
             target.classes is not None,
-            has_text_classes=bool(names.get(name)) and not folders,
-            class_names=names.get(name, ()),
-            one_hot_size=one_hot_sizes.get(name),
+            has_text_labels=bool(class_names.get(name)) and not has_class_folders,
+            class_names=class_names.get(name, ()),
+            one_hot_units=units.get(name),
         )
         for name, target in target_facts.items()
     }
-    if observed is None:
+    if dataset_facts is None:
         return ScriptFacts(targets)
-    return ScriptFacts(targets, observed.input_names, observed.has_weights, observed.is_16bit)
+    return ScriptFacts(
+        targets, dataset_facts.input_names, dataset_facts.has_weights, dataset_facts.has_float_inputs
+    )
 
 
-def _guess_facts(valid: ValidConfig) -> ScriptFacts:
-    data, train = valid.config.data, valid.config.train
-    kind = "" if data is None else data.type_name()
-    target_setting = None if data is None else data.arguments().get("target")
-    outputs: list[str | None] = [*target_setting] if isinstance(target_setting, dict) else [None]
-    inputs = None if data is None else data.arguments().get("inputs")
-    input_names = tuple(inputs) if inputs and len(valid.graph.inputs) > 1 else ()
-    targets = {}
-    for name in outputs:
-        loss = None if train is None else train.loss_of(name or valid.graph.output_references[0])
-        loss_name = "" if loss is None else str(getattr(loss, "type_name", lambda loss=loss: loss)())
-        is_label = "crossentropy" in loss_name.lower()
-        targets[name] = ScriptTarget(
-            is_label, has_text_classes=is_label and kind in ("csv", "parquet", "text")
-        )
-    has_weights = data is not None and data.arguments().get("weights") is not None
-    return ScriptFacts(targets, input_names, has_weights)
+def _assume_facts(valid: ValidConfig, data: DataConfig) -> ScriptFacts:
+    target, inputs = data.arguments().get("target"), data.arguments().get("inputs")
+    outputs: list[str | None] = [*target] if isinstance(target, dict) else [None]
+    return ScriptFacts(
+        {name: _assume_target(valid, data, name) for name in outputs},
+        tuple(inputs) if inputs and len(valid.graph.inputs) > 1 else (),
+        data.arguments().get("weights") is not None,
+    )
+
+
+def _assume_target(valid: ValidConfig, data: DataConfig | None, output: str | None) -> ScriptTarget:
+    train = valid.config.train
+    loss = None if train is None else train.loss_of(output or valid.graph.output_references[0])
+    loss_name = "" if loss is None else loss if isinstance(loss, str) else loss.type_name()
+    is_labels = "crossentropy" in loss_name.lower()
+    return ScriptTarget(is_labels, is_labels and data is not None and data.has_text_labels)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from inspect import get_annotations
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from layercli.config.custom_layers import CustomLayer
 from layercli.layers.base import Layer
+from layercli.layers.minimal_arguments import is_required_argument, minimal_arguments
 from layercli.schema.component import Component, snake_case
 from layercli.script.python_source import (
     Brackets,
@@ -48,7 +47,7 @@ _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
 
 def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> CallExpression:
     """The call that makes it; ``leave`` names arguments that are told elsewhere."""
-    values = [(name, value) for name, value in non_default_arguments(component).items() if name not in skip]
+    values = [(name, value) for name, value in argument_expressions(component).items() if name not in skip]
     required = [name for name, _ in values if _is_required(component, name)]
     arguments: list[Expression] = []
     for index, (name, value) in enumerate(values):
@@ -76,55 +75,29 @@ def keras_namespace(component: Component) -> str:
     return f"{_NAMESPACES[type(component).__module__.rpartition('.')[2]]}."
 
 
-def non_default_arguments(component: Component) -> dict[str, Expression]:
-    """Arguments that differ from Keras's defaults: required ones first, then the class's own, then those of its bases."""
-    arguments = component.arguments()
+def argument_expressions(component: Component) -> dict[str, Expression]:
+    """Return the arguments that differ from Keras's defaults: required ones, then the class's, then those of its bases."""
     if isinstance(component, CustomLayer):
-        return {name: value_expression(value) for name, value in arguments.items()}
+        return {name: value_expression(value) for name, value in component.arguments().items()}
     depths = {
         name: depth
         for depth, base in reversed([*enumerate(type(component).__mro__)])
         for name in get_annotations(base)
     }
+    arguments = minimal_arguments(component)
     order = sorted(
         arguments,
         key=lambda name: (
-            not _is_required(component, name),
+            not is_required_argument(component, name),
             name not in _POSITIONAL_ARGUMENTS,
             depths.get(name, 0),
         ),
     )
-    return {
-        name: value_expression(shortest_value(component, name))
-        for name in order
-        if _is_required(component, name)
-        or not is_same_argument(component, name, type(component)._find_default(name))
-    }
-
-
-def shortest_value(component: Component, name: str) -> Any:
-    """The argument's value; one size where it stands for the same in every direction."""
-    value = component.arguments()[name]
-    shorter = value
-    while isinstance(shorter, tuple) and shorter and all(item == shorter[0] for item in shorter):
-        shorter = shorter[0]
-    return shorter if shorter is not value and is_same_argument(component, name, shorter) else value
-
-
-def is_same_argument(component: Component, name: str, other: Any) -> bool:
-    """Whether another value for the argument means the same."""
-    arguments = component.arguments()
-    if arguments[name] == other:
-        return True
-    try:
-        changed = type(component).model_validate({**arguments, name: other})
-    except (ValidationError, ValueError):
-        return False
-    return bool(changed.arguments()[name] == arguments[name])
+    return {name: value_expression(arguments[name]) for name in order}
 
 
 def _is_required(component: Component, name: str) -> bool:
-    return not isinstance(component, CustomLayer) and type(component)._find_default(name) is ...
+    return not isinstance(component, CustomLayer) and is_required_argument(component, name)
 
 
 def value_expression(value: Any) -> Expression:

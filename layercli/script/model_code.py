@@ -20,9 +20,8 @@ from layercli.script.block_functions import (
     LayerGroup,
     NodeOutput,
     group_layers,
-    written_arguments,
 )
-from layercli.script.keras_calls import constructor_call
+from layercli.script.keras_calls import argument_expressions, constructor_call
 from layercli.script.python_source import (
     Brackets,
     CallExpression,
@@ -138,7 +137,7 @@ def _replace_argument(argument: Expression, node: GraphNode, replacements: dict[
     if isinstance(argument, NamedValue):
         name = argument.name.removesuffix("=")
         return NamedValue(argument.name, replacements[name]) if name in replacements else argument
-    first = next(iter(written_arguments(node.layer)))  # the one that is written without its name
+    first = next(iter(argument_expressions(node.layer)))  # the one that is written without its name
     return replacements.get(first, argument)
 
 

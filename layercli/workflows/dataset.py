@@ -13,9 +13,8 @@ from layercli.graph.inputs import resolve_model_inputs
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
 if TYPE_CHECKING:
-    from layercli.data.examples import Splits
+    from layercli.data.examples import Dataset, Splits
     from layercli.data.statistics import Statistics
-    from layercli.data.subset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,9 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     """
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits
-    from layercli.data.examples import DataError
-    from layercli.data.readers.registry import load_dataset
     from layercli.data.statistics import compute_statistics
+    from layercli.data.types import DataError
+    from layercli.formats.registry import load_dataset
 
     try:
         dataset = load_dataset(
@@ -93,8 +92,8 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
     Raises:
         LayercliError: The examples cannot be read or do not fit the model. Every finding is included.
     """
-    from layercli.data.examples import DataError
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
+    from layercli.data.types import DataError
 
     report = check_dataset(valid, data, trust=trust)
     if report.splits is None or has_errors(report.problems):

@@ -11,7 +11,7 @@ from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.subset import Subset
+    from layercli.data.examples import Subset
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
@@ -36,7 +36,7 @@ def evaluate_run(
     examples = (
         _load_new_examples(finished_run, data) if data else _load_split(finished_run, split, trust=trust)
     )
-    from layercli.data.examples import DataError
+    from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
 

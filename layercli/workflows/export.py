@@ -21,8 +21,7 @@ from layercli.workflows.export_files import (
 from layercli.workflows.preflight import require_export_packages, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.examples import Examples, Splits
-    from layercli.data.subset import Subset
+    from layercli.data.examples import Examples, Splits, Subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,9 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     format_name, target = request.format, request.output or _default_output(valid, request.format)
     require_free_output(target, format_name)
     require_export_packages(format_name)
+    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
-    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from layercli.check import ValidConfig
-from layercli.config.data.files import Python
 from layercli.errors import make_file_error
 from layercli.io.atomic import report_write_errors, stage_file, write_bytes
 
@@ -68,12 +67,10 @@ def measure_size(path: Path) -> int:
 def find_data_code(valid: ValidConfig) -> dict[str, Path]:
     """Return the file of the data function: its name in the script's import -> its path. Empty without one."""
     data = valid.config.data
-    if not isinstance(data, Python) or data.file is None:
+    function = None if data is None else valid.resolve_data_paths(data).user_function
+    if function is None or function.file is None:
         return {}
-    located = valid.resolve_data_paths(data)
-    assert isinstance(located, Python)
-    assert located.file is not None
-    return {data.file.name: located.file}
+    return {function.file.name: function.file}
 
 
 def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from layercli.check import check_config, require_valid
 from layercli.errors import LayercliError, make_file_error
+from layercli.formats.registry import make_data_script
 from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.runs.directory import MANIFEST, MODEL
 from layercli.runs.open_run import open_run
-from layercli.script.write_script import ScriptFiles, check_script_support, write_script
+from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.build import build_model
 from layercli.workflows.export import ExportRequest, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code
@@ -34,11 +35,12 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         raise make_file_error(request.run, "run-directory", message, hint)
     require_trust(valid, trust=trust)
     facts, splits, warnings = collect_script_facts(valid, trust=trust)
-    if problems := check_script_support(valid, facts):
+    data_script = make_data_script(valid, facts)
+    if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
-    from layercli.engine.export.script import find_vocabulary_layers, read_vocabularies, verify_script
     from layercli.engine.comparison_inputs import build_cases
+    from layercli.engine.export.script import find_vocabulary_layers, read_vocabularies, verify_script
     from layercli.engine.load_model import load_model
 
     model = build_model(valid, trust=trust)[0] if run is None else load_model(run / MODEL, valid)
@@ -56,7 +58,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             f"{target.stem}.vocabularies.json" if weights and lookups else None,
         )
         script = folder / target.name
-        script.write_text(write_script(valid, facts, files), encoding="utf-8")
+        script.write_text(write_script(valid, facts, files, data_script), encoding="utf-8")
         copy_code_files(code, folder)
         if files.vocabularies_name is not None:
             (folder / files.vocabularies_name).write_text(
@@ -65,7 +67,9 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         verification = verify_script(
             script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
         )
-        side_files = [Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None]
+        side_files = [
+            Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None
+        ]
         copied_files = copy_code_files(code, target.parent)
         for each in (*side_files, Path(target.name)):
             _install_file(folder / each, target.parent / each)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
-from layercli.config.data.files import ArraysConfig, Images, Npy, Npz, Text
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_run
@@ -18,8 +18,8 @@ from layercli.workflows.preflight import read_memory_limit, require_data, requir
 
 if TYPE_CHECKING:
     from layercli.config.data.section import DataConfig
+    from layercli.data.examples import Dataset
     from layercli.data.reader_state import ReaderState
-    from layercli.data.subset import Dataset
     from layercli.graph.finding import Finding
 
 
@@ -71,9 +71,8 @@ class FinishedRun:
             LayercliError: The examples cannot be read or do not fit the model.
         """
         from layercli.data.checks import check_examples
-        from layercli.data.examples import DataError
-        from layercli.data.readers.registry import load_new_dataset
         from layercli.data.statistics import compute_statistics
+        from layercli.data.types import DataError
 
         valid, data = self.valid, self._make_new_data_section(paths, has_targets=has_targets)
         found: list[Finding] = []
@@ -96,26 +95,19 @@ class FinishedRun:
 
     def list_example_files(self, paths: Sequence[str]) -> list[str] | None:
         """Return the file of each new example, or None if a file contains several examples."""
-        data = self._make_new_data_section(paths, has_targets=False)
-        if not isinstance(data, (Images, Text)) or (isinstance(data, Text) and data.column is not None):
+        suffixes = self._make_new_data_section(paths, has_targets=False).example_suffixes
+        if suffixes is None:
             return None
-        from layercli.data.preview import IMAGE_SUFFIXES
-        from layercli.data.readers.class_folders import list_new_files
+        from layercli.data.class_folders import list_new_files
 
-        suffixes = IMAGE_SUFFIXES if isinstance(data, Images) else [".txt"]
         return list(map(str, list_new_files(paths, suffixes, (), has_targets=False)[0]))
 
     def _make_new_data_section(self, paths: Sequence[str], *, has_targets: bool) -> DataConfig:
-        """Return the data section that reads new files. Arrays without targets are accepted for every data type."""
-        data, graph = require_data(self.valid), self.valid.graph
-        suffix = Path(paths[0]).suffix.lower()
-        if has_targets or isinstance(data, ArraysConfig) or suffix not in (".npz", ".npy"):
+        """Return the data section that reads new files. Inputs may always be arrays, named after the inputs."""
+        data = require_data(self.valid)
+        if has_targets:
             return data
-        inputs = {name: name for name in graph.inputs} if self.valid.config.model.inputs else None
-        first_input = "x" if inputs is None else next(iter(inputs))
-        settings = {"features": None if inputs else first_input, "inputs": inputs, "target": first_input}
-        return (
-            Npz.model_validate({"path": paths[0], **settings})
-            if suffix == ".npz"
-            else Npy.model_validate(settings)
+        has_named_inputs = bool(self.valid.config.model.inputs)
+        return select_input_section(
+            data, paths[0], list(self.valid.graph.inputs) if has_named_inputs else None
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layercli.data.preview import (
+from layercli.errors import LayercliError, make_file_error
+from layercli.formats.preview import (
     ColumnPreview,
     PreviewError,
     TablePreview,
     preview_image_folder,
     preview_table,
 )
-from layercli.errors import LayercliError, make_file_error
 from layercli.reports.config_template import ConfigTemplate, ModelSize, quote_yaml_text
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text

@@ -26,8 +26,8 @@ def predict_to_file(
     dataset = finished_run.read_new_examples(inputs, has_targets=False)
     if not len(dataset):
         raise make_file_error(inputs[0], "unreadable-data", "The input contains no examples.")
-    from layercli.data.examples import DataError
     from layercli.data.predictions import PREDICTION_WRITERS
+    from layercli.data.types import DataError
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict_columns
 

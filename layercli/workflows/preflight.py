@@ -8,7 +8,6 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
-from layercli.config.data.files import Python
 from layercli.config.data.section import DataConfig
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
@@ -25,7 +24,7 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
     Raises:
         LayercliError: Contains one problem for each layer or function.
     """
-    problems = _check_data_trust(valid, data, trust=trust) if isinstance(data, Python) else []
+    problems = [] if data is None else _check_data_trust(valid, data, trust=trust)
     for node in valid.custom_layers:
         layer = node.layer
         assert isinstance(layer, CustomLayer)
@@ -67,23 +66,25 @@ def require_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> 
     Raises:
         LayercliError: The function is not trusted, or its file is missing.
     """
-    problems = _check_data_trust(valid, data, trust=trust) if isinstance(data, Python) else []
+    problems = _check_data_trust(valid, data, trust=trust)
     if problems:
         raise LayercliError(problems)
 
 
-def _check_data_trust(valid: ValidConfig, data: Python, *, trust: bool) -> list[Problem]:
-    path: KeyPath = ("data", "function")
-    resolved_data = valid.resolve_data_paths(data)
-    assert isinstance(resolved_data, Python)
-    file = resolved_data.file
+def _check_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> list[Problem]:
+    path: KeyPath = ("data", data.path_key)
+    declared, resolved = data.user_function, valid.resolve_data_paths(data).user_function
+    if declared is None or resolved is None:
+        return []
+    file = resolved.file
     if file is not None and not file.is_file():
         message = f"The file {sanitize_text(str(file))} does not exist."
         return [valid.make_problem(path, "custom-data", message, "The path is relative to the config.")]
     if trust:
         return []
-    message = f"`{sanitize_text(data.function)}` would load and run {sanitize_text(str(file or f'the module {data.module}'))}."
-    hint = "Review that code; then allow it with `--trust`."
+    code = sanitize_text(str(file or f"the module {declared.module}"))
+    message = f"`{sanitize_text(declared.reference)}` would load and run {code}."
+    hint = "Read that code; then allow it with `--trust`."
     return [valid.make_problem(path, "trust-required", message, hint)]
 
 

@@ -120,7 +120,9 @@ def resume_run(
         position = (
             {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
         )
-        progress.print_message(f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps.")
+        progress.print_message(
+            f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps."
+        )
         inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
         differences = [*resumable.differences, *data_differences]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.script.facts import ObservedFacts, ScriptFacts, infer_script_facts
+from layercli.script.facts import DatasetFacts, ScriptFacts, gather_facts
 from layercli.workflows.dataset import check_dataset
 from layercli.workflows.export import make_unreadable_data_warning
 
@@ -24,7 +24,7 @@ def collect_script_facts(
     """
     data = valid.config.data
     if data is None:
-        return infer_script_facts(valid, None), None, []
+        return gather_facts(valid, None), None, []
     from layercli.data.split import BLOCK_ROWS
 
     try:
@@ -34,15 +34,15 @@ def collect_script_facts(
     except LayercliError as error:
         if error.problems[0].code == "trust-required":
             raise
-        return infer_script_facts(valid, None), None, [make_unreadable_data_warning(valid, error)]
+        return gather_facts(valid, None), None, [make_unreadable_data_warning(valid, error)]
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
-    dataset_facts = ObservedFacts(
+    dataset_facts = DatasetFacts(
         report.dataset.facts(),
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,
-        is_16bit=data.type_name() == "images" and arrays[0].dtype.kind == "f",
+        has_float_inputs=any(array.dtype.kind == "f" for array in arrays),
     )
     warnings = []
     if data.shuffle and len(report.dataset) > BLOCK_ROWS:
@@ -52,4 +52,4 @@ def collect_script_facts(
         )
         hint = "Do not evaluate this run's weights on the script's test set: it contains training examples."
         warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
-    return infer_script_facts(valid, dataset_facts), report.splits, warnings
+    return gather_facts(valid, dataset_facts), report.splits, warnings

@@ -71,7 +71,7 @@ class _EpochReporter(SilentProgress):
     def __init__(self, epoch: Callable[[Mapping[str, Any]], None]) -> None:
         self._on_epoch = epoch
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Report a finished epoch."""
         self._on_epoch(record)
 

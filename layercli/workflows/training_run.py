@@ -211,10 +211,10 @@ class HistoryWriter:
 
     def __init__(self, run: Path, progress: SilentProgress) -> None:
         self._history = run / runs.HISTORY
-        self.step = progress.finish_step
+        self.finish_step = progress.finish_step
         self._show_epoch = progress.finish_epoch
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
         append_json_line(self._history, replace_non_finite(record))
         self._show_epoch(record)
@@ -227,7 +227,7 @@ def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = Tr
     Raises:
         LayercliError: Such an error occurred. The hint names ``--resume`` if ``is_resumable``.
     """
-    from layercli.data.examples import DataError
+    from layercli.data.types import DataError
 
     try:
         yield

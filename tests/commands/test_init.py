@@ -1,15 +1,13 @@
 """``layercli init``: valid configs from options, answers and data."""
 
 import json
-import struct
 import sys
-import zlib
 
 import pytest
 import yaml
 
 from layercli.check import check_config, require_valid
-from layercli.data.preview import preview_table
+from layercli.formats.preview import preview_table
 from tests.running import invoke, train
 
 SHAPES = {"vectors": "7", "sequences": "20x3", "images": "28x28x1", "text": None}
@@ -146,10 +144,10 @@ def test_only_start_of_large_table_is_read(place):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a\n1\n2\n", "t.csv has one column"),
-        (b"a,b\n", "t.csv has no line of values"),
-        (b"\xff\xfe\x00,\x00", "t.csv is no table of text"),
-        (b"", "t.csv has one column"),
+        (b"a\n1\n2\n", "t.csv has only one column"),
+        (b"a,b\n", "t.csv has no rows of values"),
+        (b"\xff\xfe\x00,\x00", "t.csv is not a table of text"),
+        (b"", "t.csv has only one column"),
     ],
 )
 def test_non_table_is_rejected(place, content, message):
@@ -160,30 +158,24 @@ def test_non_table_is_rejected(place, content, message):
     assert not (place / "config.yaml").exists()
 
 
-def png(width, height, colour):
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-
-
 IMAGES = {
-    "png": (png(30, 20, 0), [20, 30, 1]),
-    "PNG": (png(30, 20, 2), [20, 30, 3]),
-    "gif": (b"GIF89a" + struct.pack("<HH", 30, 20) + b"\0", [20, 30, 3]),
-    "bmp": (b"BM" + b"\0" * 16 + struct.pack("<ii", 30, -20), [20, 30, 3]),
-    "jpg": (
-        b"\xff\xd8\xff\xe0\0\4\0\0\xff\xc0\0\x11\x08" + struct.pack(">HH", 20, 30) + b"\3" + b"\0" * 9,
-        [20, 30, 3],
-    ),
+    "png": ("L", [20, 30, 1]),
+    "PNG": ("RGB", [20, 30, 3]),
+    "gif": ("RGB", [20, 30, 3]),
+    "bmp": ("L", [20, 30, 1]),
+    "jpg": ("RGB", [20, 30, 3]),
 }
 
 
 @pytest.mark.parametrize("suffix", IMAGES)
 def test_image_folder_determines_input_shape(place, suffix):
-    content, shape = IMAGES[suffix]
+    from PIL import Image
+
+    mode, shape = IMAGES[suffix]
     for name in ("cat", "dog", "hen"):
         (place / "pets" / name).mkdir(parents=True)
         for number in range(3):
-            (place / "pets" / name / f"{number}.{suffix}").write_bytes(content)
+            Image.new(mode, (30, 20)).save(place / "pets" / name / f"{number}.{suffix}")
     result = invoke("init", "pets")
     assert result.exit_code == 0, result.output
     assert "Found 9 images of 3 classes, all 20x30." in result.stdout
@@ -213,5 +205,5 @@ def test_images_of_mixed_sizes_are_scaled_and_train(place):
 def test_folder_without_images_is_rejected(place):
     (place / "pets" / "cat").mkdir(parents=True)
     document = json.loads(invoke("init", "pets", "--json").stdout)
-    assert document["problems"][0]["message"].startswith("pets has no folders with images")
+    assert document["problems"][0]["message"].startswith("pets contains no folders with images")
     assert invoke("init", "nowhere.csv", "--json").exit_code == 1

@@ -1,4 +1,4 @@
-"""``layercli inspect-data``: ranges, gaps, classes and warnings of the examples, without TensorFlow."""
+"""``layercli inspect-data``: ranges, missing values, classes and warnings, without TensorFlow."""
 
 import json
 
@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("place")
-def test_each_column_has_its_range_and_gaps_and_each_class_its_share():
+def test_json_has_column_ranges_missing_values_and_class_counts():
     result = invoke("inspect-data", "c.yaml", "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 0, result.stdout
@@ -49,14 +49,14 @@ def test_each_column_has_its_range_and_gaps_and_each_class_its_share():
             "warning",
             "`same` is the same in every example, so nothing can be learned from it.",
         ),
-        ("absent-class", "warning", "The training examples have none of the class `maybe`."),
-        ("absent-class", "warning", "The test examples have none of the classes `no`, `yes`."),
+        ("absent-class", "warning", "The training split has no examples of class `maybe`."),
+        ("absent-class", "warning", "The test split has no examples of classes `no`, `yes`."),
     ]
 
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("width", ["80", "140"])
-def test_the_first_values_are_shown_on_every_screen(width, monkeypatch):
+def test_first_values_are_shown_at_every_width(width, monkeypatch):
     monkeypatch.setenv("COLUMNS", width)
     lines = [line.strip() for line in invoke("inspect-data", "c.yaml").stdout.splitlines()]
     assert any(line.startswith("b ") and line.endswith("0.5, -, 1.5") for line in lines)
@@ -64,7 +64,7 @@ def test_the_first_values_are_shown_on_every_screen(width, monkeypatch):
 
 
 @pytest.mark.usefixtures("place")
-def test_a_person_sees_a_table():
+def test_table_output():
     lines = invoke("inspect-data", "c.yaml").stdout.splitlines()
     text = "\n".join(" ".join(line.split()) for line in lines)
     assert "same float32 1 7 7 7" in text
@@ -72,7 +72,7 @@ def test_a_person_sees_a_table():
     assert "6 examples: 4 to train on, 0 to validate, 2 to test." in lines
 
 
-def test_what_is_wrong_ends_with_1_and_is_shown_with_the_table(place):
+def test_errors_exit_with_1_and_are_shown_with_the_table(place):
     (place / "c.yaml").write_text(CONFIG.replace(",\n       missing: {numbers: median}", ""))
     result = invoke("inspect-data", "c.yaml")
     assert result.exit_code == 1
@@ -80,13 +80,13 @@ def test_what_is_wrong_ends_with_1_and_is_shown_with_the_table(place):
     assert "6 examples" in result.stdout
 
 
-def test_training_warns_but_never_refuses_what_is_merely_useless(place):
+def test_constant_column_is_only_a_warning_in_training(place):
     result = invoke("train", "c.yaml", "--run-dir", place / "run")
     assert result.exit_code == 0, result.output
     assert "warning: `same` is the same in every example" in result.output
 
 
-def test_images_are_shown_as_one_picture(tmp_path):
+def test_contact_sheet_of_images(tmp_path):
     from PIL import Image
 
     sheet = tmp_path / "sheet.png"
@@ -99,7 +99,7 @@ def test_images_are_shown_as_one_picture(tmp_path):
     assert not (tmp_path / "x.png").exists()
 
 
-def test_a_config_without_data_is_told_so(tmp_path):
+def test_config_without_data_is_reported(tmp_path):
     (tmp_path / "c.yaml").write_text("model: {input: [4], layers: [{type: Dense, units: 3}]}\n")
     document = json.loads(invoke("inspect-data", tmp_path / "c.yaml", "--json").stdout)
     assert document["problems"][0]["message"] == "This command requires the section `data` (the examples)."
@@ -113,7 +113,7 @@ train: {epochs: 2, batch_size: 4, loss: sparse_categorical_crossentropy, metrics
 """
 
 
-def test_images_that_do_not_fit_into_memory_are_shown_and_trained_on_as_those_that_do(tmp_path, monkeypatch):
+def test_lazy_images_are_shown_and_trained_like_images_in_memory(tmp_path, monkeypatch):
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)
@@ -140,11 +140,14 @@ def test_images_that_do_not_fit_into_memory_are_shown_and_trained_on_as_those_th
 
 
 @pytest.mark.usefixtures("place")
-def test_text_for_an_input_of_numbers_is_told(place):
-    (place / "c.yaml").write_text(CONFIG.replace("word: {shape: [1], dtype: string}", "word: [1]").replace(
-        "{type: StringLookup, inputs: word, vocabulary: [x, z], output_mode: one_hot}",
-        "{type: Dense, inputs: word, units: 2}"))  # fmt: skip
+def test_text_for_a_number_input_is_reported(place):
+    (place / "c.yaml").write_text(
+        CONFIG.replace("word: {shape: [1], dtype: string}", "word: [1]").replace(
+            "{type: StringLookup, inputs: word, vocabulary: [x, z], output_mode: one_hot}",
+            "{type: Dense, inputs: word, units: 2}",
+        )
+    )
     document = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)
     [found] = [found for found in document["problems"] if found["severity"] == "error"]
-    assert found["message"] == "`model.inputs.word` is of the dtype float32, but the data gives text."
+    assert found["message"] == "`model.inputs.word` has dtype float32, but the data contains text."
     assert found["hint"] == "Write `{shape: [1], dtype: string}`."

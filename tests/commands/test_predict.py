@@ -228,7 +228,7 @@ def test_new_images_in_a_subset_of_class_folders_are_evaluated(image_run, tmp_pa
     assert document["metrics"]["loss"] == pytest.approx(-np.log(line["probability_dog"]), rel=1e-4)
     (tmp_path / "in" / "dog").rename(tmp_path / "in" / "wolf")
     result = invoke("evaluate", image_run, "--data", tmp_path / "in", "--json")
-    assert "has the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
+    assert "contains the class wolf" in json.loads(result.stdout)["problems"][0]["message"]
 
 
 def test_run_on_sklearn_data_predicts_from_arrays(digits_run, tmp_path):

@@ -1,4 +1,4 @@
-"""One pass over examples tells the same whatever the size of its batches."""
+"""Statistics of examples do not depend on the batch size."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,14 @@ LABELS = RNG.integers(-1, 3, 200).astype("int32")
 WORDS = RNG.choice(["", "x", "y"], (200, 1)).astype(object)
 SEQUENCES = RNG.integers(0, 255, (200, 4, 2)).astype("uint8")
 EXAMPLES = Examples(
-    {"n": NUMBERS, "w": WORDS, "s": SEQUENCES}, LABELS,
+    {"n": NUMBERS, "w": WORDS, "s": SEQUENCES},
+    LABELS,
     columns={"n": ("a", "b", "c"), "w": ("word",), "s": ("low", "high")},
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 1000, 1 << 24])
-def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_bytes):
+def test_statistics_do_not_depend_on_batch_size(monkeypatch, batch_bytes):
     monkeypatch.setattr(examples, "_BATCH_BYTES", batch_bytes)
     found = compute_statistics(EXAMPLES)
     numbers = found.inputs["n"]
@@ -37,7 +38,7 @@ def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_byt
     assert words.missing_counts.tolist() == [(WORDS == "").sum()]
     assert words.distinct_values == {0: {"", "x", "y"}}
     assert words.sample_values == [WORDS[:3, 0].tolist()]
-    steps = found.inputs["s"]  # sequences of named columns: each column over all steps
+    steps = found.inputs["s"]  # sequences with named columns: statistics over all steps
     np.testing.assert_array_equal(steps.totals, SEQUENCES.sum(axis=(0, 1)))
     assert steps.finite_counts.tolist() == [800, 800]
     values, counts = np.unique(LABELS, return_counts=True)
@@ -46,14 +47,14 @@ def test_ranges_gaps_and_labels_are_those_of_all_examples(monkeypatch, batch_byt
     assert count_labels(EXAMPLES)[None].counts == found.labels[None].counts
 
 
-def test_many_different_values_are_not_kept(monkeypatch):
-    monkeypatch.setattr(statistics, "MOST_DIFFERENT", 100)
+def test_many_distinct_values_are_not_kept(monkeypatch):
+    monkeypatch.setattr(statistics, "MAX_DISTINCT", 100)
     found = compute_statistics(EXAMPLES).inputs
     assert 0 not in found["n"].distinct_values
     assert found["w"].distinct_values
 
 
-def test_the_place_of_a_missing_number_is_told_by_all_its_indices():
+def test_first_missing_value_has_all_its_indices():
     x = np.ones((5, 2, 3, 2), dtype="float32")
     x[3, 1, 2, 0] = np.nan
     assert compute_statistics(Examples(x, np.zeros(5))).inputs[None].first_missing == {0: (3, 1, 2, 0)}

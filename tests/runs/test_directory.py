@@ -12,8 +12,8 @@ import pytest
 
 import layercli
 from layercli import api
-from layercli.data.readers.registry import load_dataset
 from layercli.errors import LayercliError
+from layercli.formats.registry import load_dataset
 from layercli.runs import directory as runs
 from tests.running import CONFIGS, train
 

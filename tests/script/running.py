@@ -1,28 +1,30 @@
-"""Scripts made of configs, and what they define, run in this process."""
+"""Helpers that write scripts of configs and run them in this process."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 from layercli.check import ValidConfig
+from layercli.formats.registry import make_data_script
 from layercli.script.facts import ScriptFacts, ScriptTarget
 from layercli.script.write_script import ScriptFiles, write_script
 
 
-def script_of(valid: ValidConfig, known: ScriptFacts | None = None, folder: Path = Path()) -> str:
-    """The script of a config."""
-    return write_script(valid, known or ScriptFacts({None: ScriptTarget(is_label=True)}), ScriptFiles(folder))
+def script_of(valid: ValidConfig, facts: ScriptFacts | None = None, folder: Path = Path()) -> str:
+    """Return the script of a config."""
+    facts = facts or ScriptFacts({None: ScriptTarget(is_labels=True)})
+    return write_script(valid, facts, ScriptFiles(folder), make_data_script(valid, facts))
 
 
 def defined(text: str, file: Path) -> dict[str, object]:
-    """What the script defines."""
+    """Return the names that a script defines."""
     names = {"__name__": "exported", "__file__": str(file)}
     exec(compile(text, str(file), "exec"), names)
     return names
 
 
 def assert_formatted(*texts: str) -> None:
-    """ruff's formatter, with its own defaults, would leave the scripts as they are."""
+    """Check that ruff's formatter with default settings leaves the scripts unchanged."""
     for text in texts:
         command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Data of the user's own in tables: CSV and Parquet."""
+"""The base of the data types whose examples are rows of a table."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -16,9 +16,7 @@ def _parse_texts(value: Any) -> list[str]:
     items = [value] if isinstance(value, str) else value
     if isinstance(items, list) and items and all(isinstance(item, str) and item for item in items):
         return items
-    raise value_error(
-        "wrong-type", f"{quote_value(value)} does not fit here; it must be text, or a list of texts."
-    )
+    raise value_error("wrong-type", f"Expected text or a list of texts, got {quote_value(value)}.")
 
 
 def _parse_columns(value: Any) -> dict[str, list[str]] | None:
@@ -28,7 +26,7 @@ def _parse_columns(value: Any) -> dict[str, list[str]] | None:
         hint = "For example `inputs: {numbers: [age, hours], job: occupation}`."
         raise value_error(
             "wrong-type",
-            f"`inputs` is {quote_value(value)}; it must map inputs of the model to columns.",
+            f"`inputs` must map inputs of the model to columns, got {quote_value(value)}.",
             hint,
         )
     return {name: _parse_texts(columns) for name, columns in value.items()}
@@ -42,7 +40,7 @@ def _parse_policies(value: Any) -> dict[str, str | float]:
         return value  # type: ignore[no-any-return]
     hint = "For example `columns: {age: median, job: unknown, sold: drop}`."
     raise value_error(
-        "wrong-type", f"`columns` is {quote_value(value)}; it must map columns to what is put in place.", hint
+        "wrong-type", f"`columns` must map columns to replacements, got {quote_value(value)}.", hint
     )
 
 
@@ -52,13 +50,15 @@ def _parse_types(value: Any) -> dict[str, str]:
     hint = "For example `types: {zip: text, year: number}`."
     raise value_error(
         "wrong-type",
-        f"`types` is {quote_value(value)}; it must map columns to one of {', '.join(COLUMN_TYPES)}.",
+        f"`types` must map columns to one of {', '.join(COLUMN_TYPES)}, got {quote_value(value)}.",
         hint,
     )
 
 
 COLUMN_TYPES: Final = ("number", "text")
-"""What the values of a column are read as."""
+"""The types as which the values of a column can be read."""
+DEFAULT_MISSING_VALUES: Final = ("NA", "NaN", "nan", "null", "?")
+"""The texts that mean a missing value by default, in addition to the empty text."""
 
 TextOrList = Annotated[
     list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
@@ -66,28 +66,29 @@ TextOrList = Annotated[
 
 
 class MissingValues(StrictModel):
-    """What stands for a missing value, and what is put in its place."""
+    """The texts that mean a missing value, and the replacements of missing values."""
 
     example: ClassVar[str | None] = 'missing: {values: ["?"], numbers: median}'
 
-    values: Annotated[list[str], Field(description="Texts that stand for a missing value, beside empty ones.")] = [  # noqa: RUF012
-        "NA", "NaN", "nan", "null", "?",
-    ]  # fmt: skip
+    values: Annotated[
+        list[str],
+        Field(description="Texts that mean a missing value, in addition to the empty text."),
+    ] = list(DEFAULT_MISSING_VALUES)  # noqa: RUF012
     numbers: Annotated[
         Literal["refuse", "median", "mean", "zero", "drop"],
         Field(
-            description="What a missing number becomes; median and mean are those of the training examples, and drop "
-            "leaves the row out."
+            description="Replacement of a missing number; median and mean are computed from the training examples, and drop "
+            "removes the row."
         ),
     ] = "refuse"
-    texts: Annotated[str, Field(description="What a missing text becomes.", examples=["unknown"])] = ""
+    texts: Annotated[str, Field(description="Replacement of a missing text.", examples=["unknown"])] = ""
     columns: Annotated[
         dict[str, str | float],
         PlainValidator(_parse_policies),
         WithJsonSchema({"type": "object"}),
-        ExpectedText("a mapping of columns to what is put in place of a missing value"),
+        ExpectedText("a mapping of columns to replacements of missing values"),
         Field(
-            description="Column -> refuse, median, mean, zero, drop, or the number or text that is put in its place."
+            description="Column -> refuse, median, mean, zero, drop, or the number or text that replaces it."
         ),
     ] = {}  # noqa: RUF012
 
@@ -96,31 +97,38 @@ class MissingValues(StrictModel):
         return "`missing`"
 
     def policy_of(self, column: str, *, text: bool) -> str | float:
-        """What becomes of a missing value of a column: a word of ``numbers`` or the number; of a text the text, or drop."""
+        """Return how a column's missing values are replaced: a value of ``numbers`` or a number; for text a text or drop."""
         return self.columns.get(column, self.texts if text else self.numbers)
 
 
 class WindowsConfig(StrictModel):
-    """Sequences of rows that follow one another, each with the target some rows later."""
+    """Sequences of consecutive rows, each with the target of a later row."""
 
     example: ClassVar[str | None] = "windows: {length: 24, horizon: 1}"
 
-    length: Annotated[int, Field(ge=1, le=1_000_000, description="Rows of a sequence.", examples=[24])]
+    length: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Number of rows in a sequence.", examples=[24])
+    ]
     horizon: Annotated[
         int,
         Field(
             ge=0,
             le=1_000_000,
-            description="How many rows after a sequence's last one its target stands; 0: at its last row.",
+            description="Number of rows from a sequence's last row to its target; 0: the target is in the last row.",
         ),
     ] = 1
     stride: Annotated[
-        int, Field(ge=1, le=1_000_000, description="Rows from the start of a sequence to that of the next.")
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Number of rows from the start of a sequence to the start of the next.",
+        ),
     ] = 1
     by: Annotated[
         TextOrList | None,
         Field(
-            description="Columns that tell series apart, such as a station; null: all rows are one series.",
+            description="Columns that identify a series, such as a station; null: all rows are one series.",
             examples=["station"],
         ),
     ] = None
@@ -131,24 +139,29 @@ class WindowsConfig(StrictModel):
 
 
 class TableConfig(DataConfig):
-    """What tables have in common: columns by name, one of which is the target."""
+    """Columns by name, one or more of which are targets."""
+
+    has_text_labels: ClassVar[bool] = True
 
     path: Annotated[
-        TextOrList, Field(description="The file, or files, relative to the config; * and ? stand for any text.",
-                     examples=["iris.csv"])
-    ]  # fmt: skip
+        TextOrList,
+        Field(
+            description="The file or files, relative to the config; * and ? match any characters.",
+            examples=["iris.csv"],
+        ),
+    ]
     target: Annotated[
         str | dict[str, str],
         Field(
-            description="Column of the target; or output of the model -> column, where there are several.",
+            description="Column of the target, or output of the model -> column, if the model has several outputs.",
             examples=["species"],
         ),
     ]
     target_type: Annotated[
         Literal["labels", "numbers"] | dict[str, Literal["labels", "numbers"]] | None,
         Field(
-            description="How the target is meant, or output -> how its own is; null: text, and whole numbers without gaps "
-            "from 0, are labels."
+            description="Type of the target, or output -> type of its target; null: text, and integers from 0 without gaps, "
+            "are labels."
         ),
     ] = None
     inputs: Annotated[
@@ -164,37 +177,39 @@ class TableConfig(DataConfig):
         WithJsonSchema({"type": "object", "additionalProperties": {"enum": list(COLUMN_TYPES)}}),
         ExpectedText("a mapping of columns to number or text"),
         Field(
-            description="Column -> number or text, where the values alone would tell it wrong.",
+            description="Column -> number or text, if the type cannot be inferred from the values.",
             examples=[{"zip": "text"}],
         ),
     ] = {}  # noqa: RUF012
     weights: Annotated[
         str | None,
-        Field(description="Column that tells how much each row counts.", examples=["weight"]),
+        Field(description="Column of the weight of each row.", examples=["weight"]),
     ] = None
     missing: Annotated[
-        MissingValues, Field(description="How missing values are told, and what is put in their place.")
+        MissingValues, Field(description="How missing values are recognized and replaced.")
     ] = MissingValues.model_construct()
     windows: Annotated[
         WindowsConfig | None,
-        Field(description="Makes an example of each sequence of rows, for time series; null: of each row."),
+        Field(
+            description="Makes each sequence of rows an example, for time series; null: each row is an example."
+        ),
     ] = None
     stream: Annotated[
         Literal["auto", "always", "never"],
         Field(
-            description="Whether rows are read as they are needed; auto: where they would fill a quarter of the memory."
+            description="Read rows batch by batch; auto: if they would take more than a quarter of the memory."
         ),
     ] = "auto"
 
     @property
     def target_columns(self) -> dict[str | None, str]:
-        """Column of the target of each output; None is the name of the only one."""
+        """The column of each output's target; None is the name of the only output."""
         if isinstance(self.target, str):
             return {None: self.target}
         return {name if len(self.target) > 1 else None: column for name, column in self.target.items()}
 
     def target_type_of(self, output: str | None) -> str | None:
-        """Whether the target of an output is said to be labels, or numbers."""
+        """Return the declared type of an output's target: labels, numbers or None."""
         if not isinstance(self.target_type, dict):
             return self.target_type
         return next(iter(self.target_type.values())) if output is None else self.target_type.get(output)
@@ -203,56 +218,43 @@ class TableConfig(DataConfig):
         return self.with_arguments(path=[str(directory / path) for path in self.path])
 
     def check(self) -> None:
-        windows = self.windows
-        if windows is None or not windows.horizon:
-            for name, columns in (self.inputs or {}).items():
-                for target in [column for column in self.target_columns.values() if column in columns]:
-                    message = f"`{target}` is the target; it cannot be part of the input `{name}`, too."
+        self._check_inputs()
+        self._check_targets()
+        if self.windows is not None:
+            self._check_windows_split()
+
+    def _check_inputs(self) -> None:
+        if self.windows is not None and self.windows.horizon:
+            return
+        for name, columns in (self.inputs or {}).items():
+            for target in self.target_columns.values():
+                if target in columns:
+                    message = f"`{target}` is the target; it cannot be part of the input `{name}`."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")
+
+    def _check_targets(self) -> None:
         columns = list(self.target_columns.values())
         if not columns:
-            raise ArgumentError("target", "`target` is empty; it maps outputs of the model to columns.")
+            raise ArgumentError(
+                "target", "`target` must map outputs of the model to columns, got an empty mapping."
+            )
         if len(set(columns)) < len(columns):
-            raise ArgumentError("target", "`target` names one column twice.")
+            raise ArgumentError("target", "`target` names the same column twice.")
         if isinstance(self.target_type, dict):
             output_names = list(self.target) if isinstance(self.target, dict) else []
             for name in self.target_type:
                 if name not in output_names:
-                    message = f"`target_type` speaks of `{name}`, for which `target` names no column."
-                    raise ArgumentError("target_type", message, "Name outputs as in `target`.")
+                    message = f"`target_type` names `{name}`, for which `target` names no column."
+                    raise ArgumentError("target_type", message, "Use the output names of `target`.")
         if self.weights in columns:
-            raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot be the weights, too.")
-        if windows is None:
-            return
-        counts = [part for part in (self.split.validation, self.split.test) if isinstance(part, int) and part]
-        if counts:
-            message = (
-                f"With `windows` a part is a stretch of time; {counts[0]} examples do not tell how long."
-            )
+            raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
+
+    def _check_windows_split(self) -> None:
+        sizes = (self.split.validation, self.split.test)
+        count = next((size for size in sizes if isinstance(size, int) and size), None)
+        if count is not None:
+            message = f"With `windows`, split sizes must be fractions of the time, got {count} examples."
             raise ArgumentError("split", message, "Write a fraction, such as `validation: 0.1`.")
         if self.split.stratify:
-            message = "With `windows` the parts follow one another in time, so that classes cannot be spread evenly."
+            message = "With `windows`, the sets are consecutive in time and cannot be stratified by class."
             raise ArgumentError("split", message, "Remove `stratify`.")
-
-
-class Csv(TableConfig):
-    """A table of text, a line an example.
-
-    Example:
-        {type: csv, path: iris.csv, target: species, split: {validation: 0.1, test: 0.2, stratify: true}}
-    """
-
-    columns: Annotated[
-        list[str] | None, Field(description="Names of the columns, of a file without a line of them.")
-    ] = None
-    separator: Annotated[
-        str, Field(min_length=1, max_length=1, description="What stands between values.")
-    ] = ","
-
-
-class Parquet(TableConfig):
-    """A table in Parquet files, a row an example.
-
-    Example:
-        {type: parquet, path: trips/*.parquet, target: price, split: {validation: 0.1, test: 0.1}}
-    """

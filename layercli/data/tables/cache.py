@@ -1,6 +1,6 @@
-"""What is made of data files once and found again: under $XDG_CACHE_HOME/layercli, told apart by fingerprints.
+"""Cache of converted data files under $XDG_CACHE_HOME/layercli, identified by fingerprints.
 
-Every entry is complete or absent, and may be removed at any time; it is made again when it is needed.
+An entry is complete or absent. It can be deleted at any time; it is written again when needed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from layercli.data.tables.columns import raise_data_error
+from layercli.data.types import raise_data_error
 from layercli.io.atomic import describe_os_error, stage_file
 from layercli.io.lock import make_lock
 from layercli.source.nodes import sanitize_text
 
 _FORMAT_VERSION = 1
-"""Counts up when what is written changes."""
+"""Version of the file format; increase it when the written content changes."""
 _SAMPLE_BYTES = 1 << 16
 _UNUSED_SECONDS = 60 * 24 * 3600
 _MAX_REMOVED = 100
@@ -29,26 +29,26 @@ _MAX_REMOVED = 100
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of entries."""
+    """Folder of cache entries."""
 
     folder: Path
 
     @classmethod
     def default(cls) -> Self:
-        """That of this user."""
+        """Return the cache of the current user."""
         home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
         return cls(Path(home, "layercli", "tables"))
 
     def get_file(self, source: Path, kind: str, options: Any, make: Callable[[Path], None]) -> Path:
-        """The file that ``make`` writes of a source with these options; it is written where it is not there yet.
+        """Return the Parquet file that ``make`` writes from a source with these options; write it if it does not exist.
 
         Raises:
-            RefusedDataError: there is no place to write it.
+            DataError: the file cannot be written.
         """
         return self.get_entry(f"{kind}-{hash_json([fingerprint_file(source), kind, options])}.parquet", make)
 
     def get_json(self, key: Any, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The JSON that ``make`` gives for a key, which is made where it is not there yet."""
+        """Return the JSON document of a key; compute it with ``make`` if it does not exist."""
 
         def write(target: Path) -> None:
             target.write_text(json.dumps(make()), encoding="utf-8")
@@ -58,11 +58,11 @@ class Cache:
         return found
 
     def get_entry(self, name: str, make: Callable[[Path], None]) -> Path:
-        """The entry of that name; of several processes that lack it one makes it, and the others wait."""
+        """Return the path of an entry; if it does not exist, one process writes it and the others wait."""
         path = self.folder / name
         if path.is_file():
             with suppress(OSError):
-                # So that what is old is what is not used; when it was written stays.
+                # Update the access time, which marks used entries; keep the modification time.
                 os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return path
         try:
@@ -88,11 +88,11 @@ class Cache:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Remove what nobody has used for long, and what a process that was killed has left; some of it at a time."""
+    """Remove entries that were not used for a long time and files of killed processes; a limited number per call."""
     oldest = time.time() - _UNUSED_SECONDS
     removed = 0
     for path in folder.iterdir():
-        with suppress(OSError):  # another process may be removing it, too
+        with suppress(OSError):  # a concurrent process may remove it, too
             status = path.stat()
             if max(status.st_atime, status.st_mtime) < oldest and path.is_file():
                 path.unlink()
@@ -102,7 +102,7 @@ def _remove_unused(folder: Path) -> None:
 
 
 def fingerprint_file(path: Path) -> list[Any]:
-    """What tells a file from one of other content: where it is, its size, its time, and its first and last bytes."""
+    """Return path, size, modification time and a hash of the first and last bytes of a file."""
     status = path.stat()
     hasher = hashlib.sha256()
     with path.open("rb") as file:
@@ -113,5 +113,5 @@ def fingerprint_file(path: Path) -> list[Any]:
 
 
 def hash_json(value: Any) -> str:
-    """A name for what JSON can hold."""
+    """Return a short hash of a JSON document."""
     return hashlib.sha256(json.dumps([_FORMAT_VERSION, value]).encode()).hexdigest()[:32]

@@ -1,114 +1,165 @@
-"""Columns of a table as inputs and target, whatever file the table came from."""
+"""Table columns as inputs, targets and weights, for every file format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, NoReturn
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from layercli.config.data.tables import TableConfig
-from layercli.data.examples import DataError
+from layercli.data.tables.arrow import is_number_type, is_text_type
+from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan, TargetPlan
+from layercli.data.types import DataError, make_data_finding
 from layercli.graph.finding import Finding
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
-MAX_CLASSES: Final = 1000
 _MISSING_POLICIES: Final = ("refuse", "median", "mean", "zero", "drop")
+_MAX_LISTED: Final = 12
 
-LocateRow = Callable[[str, int], str]
-"""Where a row (from 0) stands, file and line; for -1 where the first value of the column stands that is no number."""
+InputColumns = Mapping[str | None, tuple[str, ...]]
+"""Columns of each input; None is the name of a single input."""
 
 
 def make_table_plan(
     types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow, integers: Mapping[str | None, str]
 ) -> TablePlan:
-    """How tables with columns of these Arrow types become examples; of the target it is not known yet what it holds.
+    """Return how tables with these Arrow column types become examples; the kind of each target is still unknown.
+
+    ``integers`` maps inputs with an integer dtype to that dtype.
 
     Raises:
-        RefusedDataError: a column is not of numbers where it must be; all such columns are told.
+        DataError: columns do not contain numbers where numbers are required; it reports all of them.
     """
-    findings: list[Finding] = []
-    windows = data.windows
-    excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
-    if windows is None or not windows.horizon:
-        excluded |= set(data.target_columns.values())
-    inputs: dict[str | None, tuple[str, ...]] = (
-        {None: tuple(name for name in types if name not in excluded)}
-        if data.inputs is None
-        else {name: tuple(columns) for name, columns in data.inputs.items()}
-    )
-    texts = frozenset(
-        column for name, columns in inputs.items() if name is not None and all(is_text_type(types[c]) for c in columns)
-        for column in columns
-    )  # fmt: skip
-    for name, columns in inputs.items():
-        key: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
-        findings += [_make_non_number_finding(column, types[column], key, locate_row) for column in columns
-                  if column not in texts and not is_number_type(types[column])]  # fmt: skip
-        if not columns:
-            findings.append(make_data_finding("There is no column but the target.", key, None))
-    if data.weights is not None and not is_number_type(types[data.weights]):
-        findings.append(
-            _make_non_number_finding(data.weights, types[data.weights], ("data", "weights"), locate_row)
-        )
+    inputs = _list_input_columns(types, data)
+    texts = _find_text_columns(inputs, types)
     policies = {
         column: data.missing.policy_of(column, text=column in texts)
         for columns in inputs.values()
         for column in columns
     }
-    findings += [
-        make_data_finding(
-            f'A missing number of `{sanitize_text(column, limit=60)}` cannot become "{sanitize_text(str(policy), limit=60)}".',
-            ("data", "missing", "columns"), f"Write a number, or one of {', '.join(_MISSING_POLICIES)}.",
-        )
-        for column, policy in policies.items()
-        if column not in texts and isinstance(policy, str) and policy not in _MISSING_POLICIES
-    ]  # fmt: skip
+    findings = [
+        *_check_input_types(inputs, texts, types, locate_row),
+        *_check_weight_type(types, data, locate_row),
+        *_check_policies(policies, texts),
+    ]
     if findings:
         raise DataError(*findings)
-    integer_inputs = {
+    integer_dtypes = {
         name: integers[name]
         for name, columns in inputs.items()
         if name in integers and not texts.intersection(columns)
     }
-    integer_columns = {column for name in integer_inputs for column in inputs[name]}
-    required_extra = [
-        name
-        for name in (*data.target_columns.values(), data.weights)
-        if data.missing.columns.get(str(name)) == "drop"
-    ]
-    fill_values: dict[str, float | str] = {}
-    for column, policy in policies.items():
-        if column in texts and policy != "drop":
-            fill_values[column] = str(policy)
-        elif column not in texts and not isinstance(policy, str):
-            fill_values[column] = float(policy)
-        elif column not in texts and policy == "zero":
-            fill_values[column] = 0.0
+    integer_columns = {column for name in integer_dtypes for column in inputs[name]}
     return TablePlan(
         inputs=inputs,
         text_columns=texts,
         targets={name: TargetPlan(column) for name, column in data.target_columns.items()},
         weight_column=data.weights,
-        required_columns=tuple([c for c, policy in policies.items() if policy == "drop"] + [str(name) for name in required_extra]),
-        series_columns=tuple(windows.by or ()) if windows is not None else (),
-        fill_values=fill_values,
-        fill_statistics={c: str(policy) for c, policy in policies.items()
-               if c not in texts | integer_columns and policy in ("median", "mean")},
-        integer_dtypes=integer_inputs,
-    )  # fmt: skip
+        required_columns=_list_required_columns(policies, data),
+        series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
+        fill_values=_choose_fill_values(policies, texts),
+        fill_statistics=_choose_fill_statistics(policies, texts | integer_columns),
+        integer_dtypes=integer_dtypes,
+    )
+
+
+def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputColumns:
+    """Return the configured input columns; by default all columns without another role."""
+    if data.inputs is not None:
+        return {name: tuple(columns) for name, columns in data.inputs.items()}
+    windows = data.windows
+    excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
+    if windows is None or not windows.horizon:
+        excluded |= set(data.target_columns.values())
+    return {None: tuple(name for name in types if name not in excluded)}
+
+
+def _find_text_columns(inputs: InputColumns, types: Mapping[str, Any]) -> frozenset[str]:
+    """Return the columns of named inputs that consist only of text columns."""
+    return frozenset(
+        column
+        for name, columns in inputs.items()
+        if name is not None and all(is_text_type(types[other]) for other in columns)
+        for column in columns
+    )
+
+
+def _check_input_types(
+    inputs: InputColumns, texts: Collection[str], types: Mapping[str, Any], locate_row: LocateRow
+) -> Iterator[Finding]:
+    for name, columns in inputs.items():
+        key: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
+        for column in columns:
+            if column not in texts and not is_number_type(types[column]):
+                yield _make_non_number_finding(column, types[column], key, locate_row)
+        if not columns:
+            yield make_data_finding("The table has no input columns, only the target.", key, None)
+
+
+def _check_weight_type(
+    types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow
+) -> Iterator[Finding]:
+    if data.weights is not None and not is_number_type(types[data.weights]):
+        yield _make_non_number_finding(data.weights, types[data.weights], ("data", "weights"), locate_row)
+
+
+def _check_policies(policies: Mapping[str, Any], texts: Collection[str]) -> Iterator[Finding]:
+    """Report missing-value policies that a number column does not support."""
+    for column, policy in policies.items():
+        if column not in texts and isinstance(policy, str) and policy not in _MISSING_POLICIES:
+            expected = f"a number, or one of {', '.join(_MISSING_POLICIES)}"
+            yield make_data_finding(
+                f"`missing` of the number column `{sanitize_text(column, limit=60)}` must be {expected}; "
+                f'got "{sanitize_text(policy, limit=60)}".',
+                ("data", "missing", "columns"),
+                f"Write {expected}.",
+            )
+
+
+def _list_required_columns(policies: Mapping[str, Any], data: TableConfig) -> tuple[str, ...]:
+    """Return the columns that drop a row if their value is missing."""
+    inputs = [column for column, policy in policies.items() if policy == "drop"]
+    others = [
+        str(name)
+        for name in (*data.target_columns.values(), data.weights)
+        if data.missing.columns.get(str(name)) == "drop"
+    ]
+    return (*inputs, *others)
+
+
+def _choose_fill_values(policies: Mapping[str, Any], texts: Collection[str]) -> dict[str, float | str]:
+    """Return the fixed replacement of missing values of each column that has one."""
+    fill_values: dict[str, float | str] = {}
+    for column, policy in policies.items():
+        if column in texts:
+            if policy != "drop":
+                fill_values[column] = str(policy)
+        elif not isinstance(policy, str):
+            fill_values[column] = float(policy)
+        elif policy == "zero":
+            fill_values[column] = 0.0
+    return fill_values
+
+
+def _choose_fill_statistics(policies: Mapping[str, Any], excluded: Collection[str]) -> dict[str, str]:
+    """Return median or mean for each column whose replacement is learned from the training rows."""
+    return {
+        column: policy
+        for column, policy in policies.items()
+        if column not in excluded and policy in ("median", "mean")
+    }
 
 
 def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
-    """Refuse names of columns in the config that the files have not.
+    """Check that every column in the config exists in the files.
 
     Raises:
-        RefusedDataError: there are such; each is told.
+        DataError: columns do not exist; it reports each of them.
     """
     findings = [
         make_data_finding(
-            f'There is no column "{sanitize_text(name, limit=60)}".', key, _suggest_column(name, list(names))
+            f'Unknown column "{sanitize_text(name, limit=60)}".', key, _suggest_column(name, names)
         )
         for name, key in _list_config_columns(data)
         if name not in names
@@ -118,30 +169,31 @@ def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
 
 
 def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
-    """Refuse new files that lack a column which the model was trained on.
+    """Check that new files have every column that the model was trained with.
 
     Raises:
-        RefusedDataError: there are such columns; each is told.
+        DataError: columns are missing; it reports each of them.
     """
     findings = [
         make_data_finding(
-            f'There is no column "{sanitize_text(name, limit=60)}", which the model was trained on.',
-            ("data", "path"), _suggest_column(name, list(names)),
+            f'Missing column "{sanitize_text(name, limit=60)}"; the model was trained with it.',
+            ("data", "path"),
+            _suggest_column(name, names),
         )
         for name in plan.columns
         if name not in names
-    ]  # fmt: skip
+    ]
     if findings:
         raise DataError(*findings)
 
 
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
-    """The columns that must be read."""
+    """Return the columns that must be read."""
     return set(names) if data.inputs is None else {name for name, _ in _list_config_columns(data)}
 
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
-    """Every column that the config names, and where."""
+    """Return every column that the config names, with its config key."""
     columns: list[tuple[str, KeyPath]] = [
         (column, ("data", "target") if name is None else ("data", "target", name))
         for name, column in data.target_columns.items()
@@ -160,142 +212,26 @@ def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
     return columns
 
 
-def is_text_type(arrow_type: Any) -> bool:
-    """Whether an Arrow type is that of texts."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type))
-
-
-def is_number_type(arrow_type: Any) -> bool:
-    """Whether values of an Arrow type are numbers."""
-    import pyarrow as pa
-
-    return any(
-        fits(arrow_type)
-        for fits in (
-            pa.types.is_integer,
-            pa.types.is_floating,
-            pa.types.is_boolean,
-            pa.types.is_null,
-            pa.types.is_decimal,
-        )
-    )
-
-
-def normalize_table(table: Any, data: TableConfig) -> Any:
-    """The table without blanks around names and texts, its columns of the types that the config gives them; texts that
-    stand for a missing value are missing.
-
-    Raises:
-        RefusedDataError: a column cannot be of its type.
-    """
-    import pyarrow as pa
-    from pyarrow import compute
-
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    values = pa.array(["", *data.missing.values], pa.string())
-    for index, column in enumerate(table.columns):
-        name = table.column_names[index]
-        declared = data.types.get(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if declared == "text" and not is_text_type(column.type):
-            column = column.cast(pa.string())
-        if is_text_type(column.type):
-            text = compute.utf8_trim_whitespace(column.cast(pa.string()))
-            column = compute.if_else(compute.is_in(text, values), pa.scalar(None, pa.string()), text)
-        if declared == "number" and not is_number_type(column.type):
-            try:
-                column = column.cast(pa.float64())
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                reason = sanitize_text(str(error), limit=150).rstrip(".")
-                raise_data_error(f"The column `{sanitize_text(name, limit=60)}` is no column of numbers: {reason}.",
-                       ("data", "types", name), "Correct the files, or read it as text.")  # fmt: skip
-        table = table.set_column(index, name, column)
-    return table
-
-
-def check_same_columns(names: Sequence[Sequence[str]], files: Sequence[Path]) -> None:
-    """Refuse files of which one has other columns than the first, or one column twice.
-
-    Raises:
-        RefusedDataError: there is such a file.
-    """
-    for columns, file in zip(names, files, strict=True):
-        if len(set(columns)) < len(columns):
-            raise_data_error(f"{sanitize_text(str(file))} has two columns of the same name.", ("data", "path"),
-                   "Rename one, or give names by `columns`.")  # fmt: skip
-        if columns != names[0]:
-            message = f"{sanitize_text(str(file))} has other columns than {sanitize_text(str(files[0]))}."
-            raise_data_error(message, ("data", "path"), "Files that are read together have the same columns.")
-
-
-def merge_column_types(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The Arrow type of each column over several files.
-
-    Raises:
-        RefusedDataError: a column has numbers in one file and text in another.
-    """
-    import pyarrow as pa
-
-    types = dict(schemas[0])
-    for schema in schemas[1:]:
-        for name, kind in schema.items():
-            current = types[name]
-            if kind == current or pa.types.is_null(kind):
-                continue
-            if pa.types.is_null(current) or (
-                is_number_type(current) and is_number_type(kind) and pa.types.is_floating(kind)
-            ):
-                types[name] = kind
-            elif not (is_number_type(current) and is_number_type(kind)):
-                shown = sanitize_text(name, limit=60)
-                message = (
-                    f"The files do not fit together: `{shown}` is {current} in one and {kind} in another."
-                )
-                hint = (
-                    f"A column has values of one type; `types: {{{name}: text}}` reads it as text everywhere."
-                )
-                raise_data_error(message, ("data", "path"), hint)
-    return types
-
-
 def _make_non_number_finding(column: str, arrow_type: Any, key: KeyPath, locate: LocateRow) -> Finding:
     import pyarrow as pa
 
-    shown = sanitize_text(column, limit=60)
+    title = f"The column `{sanitize_text(column, limit=60)}`"
+    location = locate(column, -1)
     if is_text_type(arrow_type):
-        message = (
-            f"The column `{shown}` is text ({locate(column, -1)}); an input of several columns is of numbers."
-        )
-        hint = f"Give it an input of its own, as in `inputs: {{{column}: {column}}}`, whose first layer is StringLookup."
         if key == ("data", "weights"):
-            message = f"The column `{shown}` is text ({locate(column, -1)}); weights are numbers."
-            hint = "Correct it, or name another column."
+            message = f"{title} must contain numbers to be used as `weights`, got text ({location})."
+            return make_data_finding(message, key, "Correct the column, or name a different one.")
+        message = f"{title} must contain numbers, got text ({location}); an input with several columns takes only numbers."
+        hint = f"Use a separate input, as in `inputs: {{{column}: {column}}}`, and start it with a StringLookup layer."
         return make_data_finding(message, key, hint)
     if pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type):
-        message = f"The column `{shown}` holds text that is not in UTF-8 ({locate(column, -1)})."
+        message = f"{title} contains text that is not UTF-8 ({location})."
         return make_data_finding(message, key, "Save the file in UTF-8.")
-    message = (
-        f"The column `{shown}` is of the type {arrow_type}, neither number nor text ({locate(column, -1)})."
-    )
-    return make_data_finding(
-        message, key, "Save it as numbers, leave it out by `inputs`, or read it as text by `types`."
-    )
+    message = f"{title} must contain numbers or text, got {arrow_type} ({location})."
+    hint = "Save it as numbers, leave it out with `inputs`, or read it as text with `types`."
+    return make_data_finding(message, key, hint)
 
 
-def _suggest_column(name: str, names: list[str]) -> str:
-    return did_you_mean(
-        name, names, otherwise=f"There are {', '.join(sanitize_text(n, limit=40) for n in names[:12])}."
-    )
-
-
-def make_data_finding(message: str, path: KeyPath, hint: str | None) -> Finding:
-    """That the data cannot be used; ``path`` is where the config names it."""
-    return Finding(code="unreadable-data", message=message, path=path, hint=hint)
-
-
-def raise_data_error(message: str, path: KeyPath, hint: str | None) -> NoReturn:
-    """Raise that the data cannot be used; ``path`` is where the config names it."""
-    raise DataError(make_data_finding(message, path, hint))
+def _suggest_column(name: str, names: Sequence[str]) -> str:
+    listed = ", ".join(sanitize_text(known, limit=40) for known in names[:_MAX_LISTED])
+    return did_you_mean(name, list(names), otherwise=f"The columns are {listed}.")

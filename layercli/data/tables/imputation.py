@@ -1,93 +1,109 @@
-"""What is put in place of missing numbers: medians and means of the training rows, exact, in memory that stays small."""
+"""Replacement of missing numbers: exact medians and means of the training rows, in constant memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
-from layercli.data.examples import Array, Examples
+from layercli.data.examples import Examples
 from layercli.data.tables.plan import TablePlan
+from layercli.data.types import Array
 
 BATCH_ROWS = 1 << 16
-"""Rows that are best looked at together."""
+"""Rows to read at a time."""
 _BIN_COUNT = 1 << 16
-"""How many values half of a number's bits have."""
+"""Number of values of one half of the bits of a float32 number."""
+
+VisitColumns: TypeAlias = Callable[[Callable[[str, Array], None]], None]
+"""Call a function with each column and its finite values, some rows at a time."""
 
 
 def learn_fill_values(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> dict[str, float]:
-    """The value of each column for which the plan has one learned; 0 where all of its values are missing.
+    """Return the learned replacement of each column in ``plan.fill_statistics``; 0 if all of its values are missing.
 
-    ``read`` gives the training rows, some at a time, as often as it is called.
+    ``read_batches`` returns the training rows, some at a time; it is called once or twice.
     """
-    positions = {
+    indices = {
         column: (name, index)
         for name, columns in plan.inputs.items()
         for index, column in enumerate(columns)
         if column in plan.fill_statistics
     }
-    if not positions:
+    if not indices:
         return {}
 
     def visit_columns(visit: Callable[[str, Array], None]) -> None:
         for batch in read_batches():
             arrays = dict(batch.inputs)
-            for column, (name, index) in positions.items():
+            for column, (name, index) in indices.items():
                 values = arrays[name][..., index]
                 visit(column, values[np.isfinite(values)])
 
-    means = {column: [0.0, 0] for column in positions if plan.fill_statistics[column] == "mean"}
-    highs = {column: np.zeros(_BIN_COUNT, np.int64) for column in positions if column not in means}
+    return _learn_statistics({column: plan.fill_statistics[column] for column in indices}, visit_columns)
 
-    def add_first_pass(column: str, values: Array) -> None:
-        if column in means:
-            means[column][0] += float(values.sum(dtype=np.float64))
-            means[column][1] += len(values)
+
+def fill_missing(array: Array, plan: TablePlan, fill_values: Mapping[str, float], name: str | None) -> Array:
+    """Return an input of shape (..., columns) with missing numbers replaced by the values of their columns."""
+    if array.dtype.kind != "f" or not fill_values:
+        return array
+    values = np.array([fill_values.get(column, np.nan) for column in plan.inputs[name]], dtype=np.float32)
+    return np.where(np.isnan(array), values, array)
+
+
+def _learn_statistics(statistics: Mapping[str, str], visit_columns: VisitColumns) -> dict[str, float]:
+    totals = {column: [0.0, 0] for column, statistic in statistics.items() if statistic == "mean"}
+    high_counts = {column: np.zeros(_BIN_COUNT, np.int64) for column in statistics if column not in totals}
+
+    def add_values(column: str, values: Array) -> None:
+        if column in totals:
+            totals[column][0] += float(values.sum(dtype=np.float64))
+            totals[column][1] += len(values)
         else:
-            highs[column] += np.bincount(_to_sortable_bits(values) >> 16, minlength=_BIN_COUNT)
+            high_counts[column] += np.bincount(_to_sortable_bits(values) >> 16, minlength=_BIN_COUNT)
 
-    visit_columns(add_first_pass)
-    found = {column: total / count if count else 0.0 for column, (total, count) in means.items()}
-    return found | (_compute_medians(highs, visit_columns) if highs else {})
+    visit_columns(add_values)
+    means = {column: total / count if count else 0.0 for column, (total, count) in totals.items()}
+    return means | (_compute_medians(high_counts, visit_columns) if high_counts else {})
 
 
-def _compute_medians(
-    highs: Mapping[str, Array], visit_columns: Callable[[Callable[[str, Array], None]], None]
-) -> dict[str, float]:
-    """The median of each column, from how many of its values have each upper half of bits."""
+def _compute_medians(high_counts: Mapping[str, Array], visit_columns: VisitColumns) -> dict[str, float]:
+    """Return the median of each column, given the number of its values for each upper half of bits."""
     middles = {
         column: [_find_bin(counts, rank) for rank in ((total - 1) // 2, total // 2)]
-        for column, counts in highs.items()
+        for column, counts in high_counts.items()
         if (total := int(counts.sum()))
     }
-    lows = {
-        (column, high): np.zeros(_BIN_COUNT, np.int64) for column, two in middles.items() for high, _ in two
+    low_counts = {
+        (column, high): np.zeros(_BIN_COUNT, np.int64) for column, pair in middles.items() for high, _ in pair
     }
 
-    def add_second_pass(column: str, values: Array) -> None:
+    def add_values(column: str, values: Array) -> None:
         bits = _to_sortable_bits(values)
         for high in {high for high, _ in middles.get(column, ())}:
-            lows[column, high] += np.bincount(bits[bits >> 16 == high] & 0xFFFF, minlength=_BIN_COUNT)
+            low_counts[column, high] += np.bincount(bits[bits >> 16 == high] & 0xFFFF, minlength=_BIN_COUNT)
 
-    visit_columns(add_second_pass)
-    found = dict.fromkeys(highs, 0.0)
-    for column, two in middles.items():
+    visit_columns(add_values)
+    medians = dict.fromkeys(high_counts, 0.0)
+    for column, pair in middles.items():
         values = [
-            _from_sortable_bits(high << 16 | _find_bin(lows[column, high], rest)[0]) for high, rest in two
+            _from_sortable_bits(high << 16 | _find_bin(low_counts[column, high], rank)[0])
+            for high, rank in pair
         ]
-        found[column] = sum(values) / 2
-    return found
+        medians[column] = sum(values) / 2
+    return medians
 
 
 def _find_bin(counts: Array, rank: int) -> tuple[int, int]:
-    """The bin that holds the value of that rank, and its rank within the bin."""
+    """Return the bin that contains the value of a rank, and the rank within that bin."""
     ends = np.cumsum(counts)
     chosen = int(np.searchsorted(ends, rank, side="right"))
     return chosen, rank - int(ends[chosen] - counts[chosen])
 
 
 def _to_sortable_bits(values: Array) -> Array:
-    """Bits of float32 numbers as uint32 that are in the order of the numbers."""
+    """Return the bits of float32 numbers as uint32 in the same order as the numbers."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
 

@@ -1,26 +1,27 @@
-"""Inputs of whole numbers, such as ids for a lookup: each number is the one that the file has."""
+"""Integer inputs, such as ids for a lookup: check and decode them without loss of precision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from layercli.data.examples import Array, DataError
+from layercli.data.tables.arrow import is_number_type
+from layercli.data.tables.files import LocateRow
+from layercli.data.tables.plan import TablePlan
+from layercli.data.types import Array, DataError, make_data_finding
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
-if TYPE_CHECKING:
-    from layercli.data.tables.columns import LocateRow
-    from layercli.data.tables.plan import TablePlan
-
 _MAX_EXACT_INTEGER: Final = 1 << 24
-"""Up to here every whole number is a number in floating point, too."""
+"""Largest integer up to which float32 is exact."""
+_MISSING: Final = "is missing"
+_INEXACT: Final = "is a decimal number that is too large to be exact"
 
 
 class IntegerColumnCheck:
-    """Looks at all columns of inputs that are whole numbers, some rows at a time, and then tells what is wrong."""
+    """Check of all columns of integer inputs, some rows at a time."""
 
     def __init__(self, plan: TablePlan) -> None:
         self._fill_values = plan.fill_values
@@ -31,35 +32,33 @@ class IntegerColumnCheck:
             for column in plan.inputs[name]
         }
         self._errors: dict[tuple[str, str], list[int]] = {}
-        """A column and what is wrong -> the first row, and how many."""
+        """(column, problem) -> first affected row and number of affected rows."""
 
     @property
     def columns(self) -> list[str]:
-        """What it looks at."""
+        """The columns to check."""
         return list(self._input_by_column)
 
     def add(self, table: Any, rows: Array) -> None:
-        """These rows of a table."""
-        from layercli.data.tables.columns import is_number_type
-
+        """Check rows of a table; ``rows`` of shape (rows,) are their numbers in the whole table."""
         for name in self._input_by_column:
-            column = table.column(name)
-            if not is_number_type(column.type):
-                self._record_error(name, "is text", np.ones(len(rows), bool), rows)
-                continue
-            values, missing = extract_integers(column)
-            if name not in self._fill_values:
-                self._record_error(name, "is missing", missing, rows)
-            bounds = self._bounds[name]
-            if values.dtype.kind == "f":
-                fraction = ~missing & (values != np.floor(values))
-                self._record_error(name, "is no whole number", fraction, rows)
-                self._record_error(name, "has a decimal point, and is too large to be exact so",
-                           ~missing & ~fraction & (np.abs(values) > _MAX_EXACT_INTEGER), rows)  # fmt: skip
-            self._record_error(
-                name, f"does not fit into {bounds.dtype}",
-                ~missing & ((values < bounds.min) | (values > bounds.max)), rows,
-            )  # fmt: skip
+            self._check_column(name, table.column(name), rows)
+
+    def _check_column(self, name: str, column: Any, rows: Array) -> None:
+        if not is_number_type(column.type):
+            self._record_error(name, "is text", np.ones(len(rows), bool), rows)
+            return
+        values, missing = extract_integers(column)
+        if name not in self._fill_values:
+            self._record_error(name, _MISSING, missing, rows)
+        if values.dtype.kind == "f":
+            is_fraction = ~missing & (values != np.floor(values))
+            is_inexact = ~missing & ~is_fraction & (np.abs(values) > _MAX_EXACT_INTEGER)
+            self._record_error(name, "is not an integer", is_fraction, rows)
+            self._record_error(name, _INEXACT, is_inexact, rows)
+        bounds = self._bounds[name]
+        is_outside = ~missing & ((values < bounds.min) | (values > bounds.max))
+        self._record_error(name, f"does not fit into {bounds.dtype}", is_outside, rows)
 
     def _record_error(self, column: str, problem: str, is_wrong: Array, rows: Array) -> None:
         count = int(np.count_nonzero(is_wrong))
@@ -67,47 +66,49 @@ class IntegerColumnCheck:
             self._errors.setdefault((column, problem), [int(rows[is_wrong.argmax()]), 0])[1] += count
 
     def raise_findings(self, locate: LocateRow) -> None:
-        """Say what is wrong.
+        """Report the problems of all rows so far.
 
         Raises:
-            RefusedDataError: there are such numbers; of each column the first is told.
+            DataError: there are invalid values; it reports the first one of each column and problem.
         """
-        from layercli.data.tables.columns import make_data_finding
-
         findings = [
-            self._make_finding(column, what, row, count, locate)
-            for (column, what), (row, count) in self._errors.items()
+            self._make_finding(column, problem, row, count, locate)
+            for (column, problem), (row, count) in self._errors.items()
         ]
         findings += [
             make_data_finding(
-                f"A missing number of `{sanitize_text(column, limit=60)}` becomes {value}, but the input is of whole numbers.",
-                ("data", "missing"), "Write a whole number.",
+                f"The replacement of missing values of `{sanitize_text(column, limit=60)}` must be an integer "
+                f"because the model input has an integer dtype, got {value}.",
+                ("data", "missing"),
+                "Write an integer.",
             )
             for column, value in self._fill_values.items()
             if column in self._input_by_column and float(value) != int(float(value))
-        ]  # fmt: skip
+        ]
         if findings:
             raise DataError(*findings)
 
     def _make_finding(self, column: str, problem: str, row: int, count: int, locate: LocateRow) -> Finding:
-        from layercli.data.tables.columns import make_data_finding
-
         name = self._input_by_column[column]
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
-        others = "" if count == 1 else f", and in {count:,} rows in all"
+        affected = "" if count == 1 else f" ({count:,} rows affected)"
         hints = {
-            "is missing": "Say what stands in its place: `missing: {columns: {" + column + ": 0}}`, or `drop`.",
-            "has a decimal point, and is too large to be exact so": "Save it as whole numbers, and leave it out of `types`.",
-        }  # fmt: skip
+            _MISSING: f"Set a replacement with `missing: {{columns: {{{column}: 0}}}}`, or use `drop`.",
+            _INEXACT: "Save the column as integers, and remove it from `types`.",
+        }
         return make_data_finding(
-            f"`{sanitize_text(column, limit=60)}` {problem} in {locate(column, row)}{others}; the model's input is of whole numbers.",
+            f"`{sanitize_text(column, limit=60)}` {problem} in {locate(column, row)}{affected}; "
+            "the model input has an integer dtype.",
             path,
-            hints.get(problem, "Correct the data, or give the model's input the dtype float32."),
+            hints.get(problem, "Correct the data, or set the dtype of the model input to float32."),
         )
 
 
 def extract_integers(column: Any) -> tuple[Array, Array]:
-    """The numbers of an Arrow column, 0 where they are missing: int64 or floating point; and which are missing."""
+    """Return the numbers of an Arrow column and a mask of missing numbers, both of shape (rows,).
+
+    The numbers are integers or floating point, and 0 where missing.
+    """
     import pyarrow as pa
 
     missing = np.asarray(column.is_null().to_numpy())
@@ -126,11 +127,11 @@ def extract_integers(column: Any) -> tuple[Array, Array]:
 def decode_integers(
     table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str], dtype: str
 ) -> Array:
-    """Columns of whole numbers side by side, of shape (rows, columns); a ``WholeSurvey`` has looked at them."""
+    """Return integer columns side by side, of shape (rows, columns); ``IntegerColumnCheck`` must have checked them."""
     out = np.empty((table.num_rows, len(columns)), dtype=dtype)
     for index, name in enumerate(columns):
         values, missing = extract_integers(table.column(name))
-        out[:, index] = (
-            np.where(missing, int(float(fill_values.get(name, 0))), values) if missing.any() else values
-        )
+        if missing.any():
+            values = np.where(missing, int(float(fill_values.get(name, 0))), values)
+        out[:, index] = values
     return out

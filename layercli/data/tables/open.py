@@ -1,98 +1,70 @@
-"""Rows of tables before they are divided: all in memory, or read as they are needed."""
+"""Open the files of a table, in memory or streamed."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
-from layercli.data.examples import Examples, Splits, load_examples
-from layercli.data.readers.paths import expand_paths
-from layercli.data.subset import Dataset
+from layercli.data.examples import Dataset
+from layercli.data.paths import expand_paths
+from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
 from layercli.data.tables.columns import (
-    LocateRow,
     check_config_columns,
-    check_same_columns,
     check_trained_columns,
     make_table_plan,
-    merge_column_types,
-    raise_data_error,
     select_columns,
 )
-from layercli.data.tables.imputation import BATCH_ROWS, learn_fill_values
+from layercli.data.tables.decode import find_complete_rows
+from layercli.data.tables.files import TableFiles, make_locator, read_column_names
+from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
-from layercli.data.tables.plan import TablePlan, decode_table, fill_missing, find_complete_rows
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_groups import RowGroups
+from layercli.data.tables.streamed import StreamedRows
+from layercli.data.tables.streamed_windows import stream_windows
 from layercli.data.tables.target_inference import TargetInference, infer_targets
-from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
-from layercli.source.nodes import sanitize_text
+from layercli.data.types import raise_data_error
 
 _MEMORY_DIVISOR = 4
-"""Tables that would take more than this share of the memory are streamed."""
-
-
-class TableFiles(Protocol):
-    """What a format knows of its files."""
-
-    def column_names(self, file: Path) -> list[str]:
-        """The names of a file's columns."""
-
-    def bytes_in_memory(self, file: Path) -> int:
-        """About how many bytes its table takes."""
-
-    def read_table(self, file: Path, columns: set[str]) -> Any:
-        """The whole table, of these columns."""
-
-    def to_parquet(self, file: Path) -> tuple[Path, bool]:
-        """The table in Parquet with row groups of a moderate size, and whether its texts are trimmed."""
-
-    def locate_value(self, file: Path, column: str, row: int) -> str | None:
-        """Where a row (from 0) stands; for -1 where the first value of the column stands that is no number, or None."""
+"""Tables that need more than this fraction of the memory are streamed."""
 
 
 def open_table(
-    data: TableConfig, files: TableFiles, memory: int | None, integers: Mapping[str | None, str]
+    data: TableConfig,
+    files: TableFiles,
+    memory: int | None,
+    integers: Mapping[str | None, str],
 ) -> Dataset:
-    """The rows of a table's files; streamed where the config says so or they would fill the memory.
+    """Return the rows of a table's files; streamed if the config says so or if they need too much memory.
 
-    ``integers`` are the inputs that the model takes as whole numbers, and their dtypes.
+    ``memory`` is the size of the memory in bytes; ``integers`` maps the integer inputs of the model to their dtypes.
 
     Raises:
-        RefusedDataError: a file cannot be read, or a column is not there or not of numbers.
+        DataError: a file cannot be read, a column does not exist, or a column does not contain numbers.
     """
-    paths, names = _find_files(data, files)
+    paths = expand_paths(data.path, ("data", "path"))
+    names = read_column_names(files, paths)
     check_config_columns(names, data)
     if _should_stream(data, files, paths, memory):
-        from layercli.data.tables.open_streamed import open_streamed_table
-
-        return open_streamed_table(data, files, paths, integers)
+        return _open_streamed(data, files, paths, integers)
     tables = [files.read_table(path, select_columns(names, data)) for path in paths]
-    locate = make_locator(files, paths, [len(table) for table in tables])
-    plan = make_table_plan(
-        merge_column_types([map_column_types(table.schema) for table in tables]), data, locate, integers
-    )
-    table = _concat_tables(tables)
-    mask = find_complete_rows(table, plan)
-    complete_rows = table if mask is None else table.filter(mask)
-    row_numbers = np.arange(len(table)) if mask is None else np.flatnonzero(mask)
-    inferences, integer_check = (
-        [TargetInference(data, name) for name in plan.targets],
-        IntegerColumnCheck(plan),
-    )
+    file_rows = [len(table) for table in tables]
+    locate = make_locator(files, paths, file_rows)
+    types = merge_column_types([map_column_types(table.schema) for table in tables])
+    plan = make_table_plan(types, data, locate, integers)
+    table = concatenate_tables(tables)
+    complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
+    inferences = [TargetInference(data, name) for name in plan.targets]
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
+    integer_check = IntegerColumnCheck(plan)
     integer_check.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
-    return _build_in_memory(
-        data, table, [len(table) for table in tables], infer_targets(inferences, plan, locate)
-    )
+    return decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate))
 
 
 def open_new_table(
@@ -101,20 +73,63 @@ def open_new_table(
     plan: TablePlan,
     memory: int | None,
     *,
-    targets: bool,
+    has_targets: bool,
 ) -> Dataset:
-    """Rows of files that came after training, read as those were: its columns, its classes, its values for missing ones.
+    """Return the rows of new files, read with the columns, classes and replacements of training.
 
-    Without ``targets`` no column of the target is needed, every target is 0 and no row is left out.
+    Without ``has_targets`` the files need no target column, every target is 0 and all rows are kept.
 
     Raises:
-        RefusedDataError: a file cannot be read, or a column is not there or of other values than in training.
+        DataError: a file cannot be read, a column does not exist, or a column has different values than in training.
     """
-    plan = plan if targets else plan.without_target()
+    plan = plan if has_targets else plan.without_target()
+    data = data.with_arguments(types=_list_trained_types(plan))
+    files = make_files(data)
+    paths = expand_paths(data.path, ("data", "path"))
+    check_trained_columns(read_column_names(files, paths), plan)
+    if _should_stream(data, files, paths, memory):
+        return _open_new_streamed(data, files, paths, plan)
+    tables = [files.read_table(path, set(plan.columns)) for path in paths]
+    table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
+    integer_check = IntegerColumnCheck(plan)
+    integer_check.add(*_drop_incomplete_rows(table, plan))
+    integer_check.raise_findings(make_locator(files, paths, file_rows))
+    return decode_dataset(data, table, file_rows, plan)
+
+
+def _open_streamed(
+    data: TableConfig, files: TableFiles, paths: Sequence[Path], integers: Mapping[str | None, str]
+) -> Dataset:
+    row_groups = RowGroups.open(data, [files.to_parquet(path) for path in paths])
+    locate = make_locator(files, paths, row_groups.file_rows)
+    plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
+    inferences = [TargetInference(data, name) for name in plan.targets]
+    integer_check = IntegerColumnCheck(plan)
+    row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check)
+    integer_check.raise_findings(locate)
+    return _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)))
+
+
+def _open_new_streamed(
+    data: TableConfig, files: TableFiles, paths: Sequence[Path], plan: TablePlan
+) -> Dataset:
+    row_groups = RowGroups.open(data, [files.to_parquet(path) for path in paths])
+    integer_check = IntegerColumnCheck(plan)
+    complete_groups = row_groups.without_dropped_rows(plan, (), integer_check)
+    integer_check.raise_findings(make_locator(files, paths, row_groups.file_rows))
+    return _apply_windows(StreamedRows(complete_groups, plan))
+
+
+def _apply_windows(rows: StreamedRows) -> Dataset:
+    return rows if rows.row_groups.data.windows is None else stream_windows(rows)
+
+
+def _list_trained_types(plan: TablePlan) -> dict[str, str]:
+    """Return the type of each column, "text" or "number", as in training."""
     types = {
         column: "text" if column in plan.text_columns else "number"
-        for name, own in plan.inputs.items()
-        for column in own
+        for name, columns in plan.inputs.items()
+        for column in columns
         if name not in plan.integer_dtypes
     }
     types |= {
@@ -122,31 +137,7 @@ def open_new_table(
         for target in plan.targets.values()
         if not {"true", "false"}.issuperset(target.class_names or ["true"])
     }
-    data = data.with_arguments(types={name: kind for name, kind in types.items() if name in plan.columns})
-    files = make_files(data)
-    paths, names = _find_files(data, files)
-    check_trained_columns(names, plan)
-    if _should_stream(data, files, paths, memory):
-        from layercli.data.tables.open_streamed import open_new_streamed_table
-
-        return open_new_streamed_table(data, files, paths, plan)
-    tables = [files.read_table(path, set(plan.columns)) for path in paths]
-    table, counts = _concat_tables(tables), [len(table) for table in tables]
-    mask = find_complete_rows(table, plan)
-    integer_check = IntegerColumnCheck(plan)
-    integer_check.add(
-        *((table, np.arange(len(table))) if mask is None else (table.filter(mask), np.flatnonzero(mask)))
-    )
-    integer_check.raise_findings(make_locator(files, paths, counts))
-    return _build_in_memory(data, table, counts, plan)
-
-
-def _find_files(data: TableConfig, files: TableFiles) -> tuple[list[Path], list[str]]:
-    """The files, and the names of their columns."""
-    paths = expand_paths(data.path, ("data", "path"))
-    names = [files.column_names(path) for path in paths]
-    check_same_columns(names, paths)
-    return paths, names[0]
+    return {name: kind for name, kind in types.items() if name in plan.columns}
 
 
 def _should_stream(data: TableConfig, files: TableFiles, paths: Sequence[Path], memory: int | None) -> bool:
@@ -154,73 +145,15 @@ def _should_stream(data: TableConfig, files: TableFiles, paths: Sequence[Path], 
         return data.stream == "always"
     size = sum(map(files.bytes_in_memory, paths))
     if data.stream == "never" and size > memory:
-        raise_data_error(f"The files take {size:,} bytes in memory; this machine has {memory:,} of memory.", ("data", "stream"),
-               "Remove `stream: never`, so that they are read as they are needed.")  # fmt: skip
+        raise_data_error(
+            f"The files need {size:,} bytes of memory, but this machine has {memory:,} bytes of memory.",
+            ("data", "stream"),
+            "Remove `stream: never` to read the rows on demand.",
+        )
     return data.stream == "auto" and size > memory // _MEMORY_DIVISOR
 
 
-def map_column_types(schema: Any) -> dict[str, Any]:
-    """The Arrow type of each column."""
-    return {field.name: field.type for field in schema}
-
-
-def _concat_tables(tables: Sequence[Any]) -> Any:
-    import pyarrow as pa
-
-    return pa.concat_tables(tables, promote_options="permissive")
-
-
-def _build_in_memory(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:
-    """The rows of a table that is made of so many rows of each file, or the sequences of them."""
+def _drop_incomplete_rows(table: Any, plan: TablePlan) -> tuple[Any, np.ndarray[Any, Any]]:
+    """Return the rows with a value in every required column, and their row numbers."""
     mask = find_complete_rows(table, plan)
-    series_ids = SeriesIds(plan.series_columns).assign(table)
-    decoded = decode_table(table if mask is None else table.filter(mask), plan)
-    rows = TableExamples(
-        decoded.x, decoded.y, decoded.class_names, decoded.columns, decoded.weights, plan=plan
-    )
-    return (
-        rows
-        if data.windows is None
-        else make_windowed_dataset(rows, order_rows(series_ids, file_rows, mask), data.windows, plan)
-    )
-
-
-def make_locator(files: TableFiles, paths: Sequence[Path], rows: Sequence[int]) -> LocateRow:
-    """Where a row of all files stands, given how many rows each file has."""
-    ends = list(accumulate(rows))
-
-    def locate(column: str, row: int) -> str:
-        if row < 0:
-            found = (files.locate_value(path, column, -1) for path in paths)
-            return next((place for place in found if place), f"`{sanitize_text(column, limit=60)}`")
-        number = bisect_right(ends, row)
-        return (
-            files.locate_value(paths[number], column, row - (ends[number - 1] if number else 0))
-            or f"row {row + 1}"
-        )
-
-    return locate
-
-
-@dataclass(frozen=True, slots=True)
-class TableExamples(Examples):
-    """Rows that are all in memory, each an example."""
-
-    plan: TablePlan = field(kw_only=True)
-    """How they came of the table; what the training rows are to tell is still open."""
-
-    def facts(self) -> DataFacts:
-        """What a model must fit."""
-        return self.plan.data_facts(Examples.facts(self), len(self))
-
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
-        """The parts, missing numbers filled by what the training rows tell."""
-        splits = Examples.split(self, split, seed=seed, shuffle=shuffle)
-        fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
-        filled_splits = [
-            load_examples(part).map_inputs(
-                lambda name, array: fill_missing(array, self.plan, fill_values, name)
-            )
-            for part in splits.subsets
-        ]
-        return Splits(*filled_splits, table_plan=self.plan.with_fill_values(fill_values))
+    return (table, np.arange(len(table))) if mask is None else (table.filter(mask), np.flatnonzero(mask))

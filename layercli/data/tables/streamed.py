@@ -1,9 +1,9 @@
-"""Rows that are read from Parquet as they are needed: a table of any size, in memory that stays the same."""
+"""Table rows that are read from Parquet on demand, in constant memory."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,54 +11,54 @@ from functools import cached_property, partial
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
-from layercli.data.examples import Array, Examples, Splits, Targets
-from layercli.data.labels import unwrap_single
+from layercli.data.examples import Dataset, Examples, ShuffleSeed, Splits, concatenate_examples
 from layercli.data.split import BLOCK_ROWS, SplitPlan
-from layercli.data.subset import ShuffleSeed
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.decode import decode_table
 from layercli.data.tables.imputation import BATCH_ROWS, learn_fill_values
-from layercli.data.tables.plan import TablePlan, decode_table
+from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
+from layercli.data.types import Array, Targets, iterate_named
 
 _BUFFER_ROWS = 1 << 18
-"""Rows that are shuffled together, of one or several row groups."""
+"""Rows that are shuffled together, from one or several row groups."""
 _BUFFER_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
-class StreamedRows:
-    """Some of the rows, or all of them: a ``Part`` that is not in memory."""
+class StreamedRows(Dataset):
+    """All rows of a table, or those of one split, read on demand."""
 
     row_groups: RowGroups
     plan: TablePlan
     membership: SplitMembership | None = None
-    """Which part each row belongs to; None where all rows are here."""
+    """Split of each row; None if this is the full dataset."""
     split_index: int = 0
     full_dataset: StreamedRows | None = None
-    """All rows, as they were before they were divided; None where these are all."""
+    """The dataset before the split; None if this is the full dataset."""
 
     def __len__(self) -> int:
         return int(self.row_counts.sum())
 
     @cached_property
     def row_counts(self) -> Array:
-        """Rows of each chunk that belong here: int64 of shape (chunks,)."""
+        """Number of rows of this subset in each row group: int64 of shape (groups,)."""
         if self.membership is None:
-            return np.array([chunk.rows for chunk in self.row_groups.groups], dtype=np.int64)
+            return np.array([group.rows for group in self.row_groups.groups], dtype=np.int64)
         return self.membership.split_counts[:, self.split_index]
 
     @cached_property
     def empty_batch(self) -> Examples:
-        """None of the examples, in the dtypes and shapes of all."""
+        """An empty batch with the dtypes and shapes of this subset."""
         return decode_table(self.row_groups.empty_table(), self.plan)
 
     def target_batches(self) -> Iterator[Targets]:
-        """The targets alone, in the order of the data; no other column is read."""
+        """Yield only the targets, in order; read no other columns."""
         return (batch.y for batch in replace(self, plan=self.plan.select_inputs(())).batches(BLOCK_ROWS))
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over all rows as they were before they were divided; it stays in the cache."""
+        """SHA-256 over all rows before the split; it is cached."""
         if self.full_dataset is not None:
             return self.full_dataset.content_hash
 
@@ -71,19 +71,14 @@ class StreamedRows:
         document = Cache.default().get_json(["content", *self.row_groups.cache_key(self.plan)], read)
         return str(document["sha256"])
 
-    @property
-    def statistics_source(self) -> StreamedRows:
-        """What tells what the data is like: all of it."""
-        return self
-
     def facts(self) -> DataFacts:
-        """What a model must fit."""
+        """Return the properties that the model must match."""
         return self.plan.data_facts(self.empty_batch.facts(), len(self))
 
     def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
-        """One pass in batches; see ``Part``. What comes before batch ``start`` is not read.
+        """Yield batches; see ``Subset``. Rows before batch ``start`` are not read.
 
-        With ``shuffle`` row groups come in an order that is drawn, and some of them at a time are shuffled together.
+        With ``shuffle`` the row groups come in random order, and several of them at a time are shuffled together.
         """
         pending: list[Examples] = []
         rows = 0
@@ -109,15 +104,15 @@ class StreamedRows:
             yield concatenate_examples(pending)
 
     def _read_buffers(self, shuffle: ShuffleSeed | None, skip: int) -> Iterator[Examples]:
-        """The rows from row ``skip`` of the pass on, some at a time; the next are read while these are used."""
+        """Yield the rows from row ``skip`` of the pass, some at a time; read ahead while they are used."""
         with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
             current = None
-            for number, chunks in enumerate(self._plan_buffers(shuffle)):
-                rows = int(self.row_counts[chunks].sum())
+            for number, groups in enumerate(self._plan_buffers(shuffle)):
+                rows = int(self.row_counts[groups].sum())
                 if skip >= rows:
                     skip -= rows
                     continue
-                following = pool.submit(self._read_buffer, chunks, number, shuffle, skip)
+                following = pool.submit(self._read_buffer, groups, number, shuffle, skip)
                 skip = 0
                 if current is not None:
                     yield current.result()
@@ -126,7 +121,7 @@ class StreamedRows:
                 yield current.result()
 
     def _plan_buffers(self, shuffle: ShuffleSeed | None) -> Iterator[list[int]]:
-        """Chunks that are read together, in the order of the pass."""
+        """Yield the row groups that are read together, in the order of the pass."""
         order = np.flatnonzero(self.row_counts)
         if shuffle is None:
             yield from ([int(number)] for number in order)
@@ -152,13 +147,12 @@ class StreamedRows:
         )
 
     def _read_buffer(
-        self, chunks: list[int], buffer_index: int, shuffle: ShuffleSeed | None, skip: int
+        self, groups: list[int], buffer_index: int, shuffle: ShuffleSeed | None, skip: int
     ) -> Examples:
-        pieces = [self._read_group(chunk) for chunk in chunks]
-        examples = concatenate_examples(pieces)
+        examples = concatenate_examples([self._read_group(group) for group in groups])
         if shuffle is None:
             return examples.take(slice(skip, len(examples))) if skip else examples
-        # From 1 on: with 0 it would be the generator that the row groups were drawn with.
+        # From 1: index 0 would repeat the generator that shuffles the row groups.
         generator = np.random.default_rng([shuffle.seed, shuffle.epoch, buffer_index + 1])
         return examples.take(generator.permutation(len(examples))[skip:])
 
@@ -169,45 +163,45 @@ class StreamedRows:
         return examples.take(np.flatnonzero(self.membership.row_splits(group_index) == self.split_index))
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
-        """The parts, missing numbers filled by what the training rows tell."""
-        samples = len(self)
-        labels = None
-        if split.stratify:
-            block_strata = [np.unique(block) for block in self._iterate_strata()]
-            strata: Array = np.unique(np.concatenate(block_strata or [np.arange(1)]))
-            blocks = [
-                np.bincount(np.searchsorted(strata, block), minlength=len(strata))
-                for block in self._iterate_strata()
-            ]
-            labels = np.stack(blocks) if blocks else None
-        split_plan = SplitPlan(samples, split.counts(samples), seed if shuffle else None, labels)
-        strata_blocks = (
-            (np.searchsorted(strata, block) for block in self._iterate_strata()) if split.stratify else None
-        )
-        membership = SplitMembership.from_split_plan(split_plan, strata_blocks, self.row_groups.row_offsets)
-        parts = [
-            replace(self, membership=membership, split_index=number, full_dataset=self) for number in range(3)
+        """Split the rows, and replace missing numbers by values learned from the training rows."""
+        membership = self._assign_rows(split, seed if shuffle else None)
+        subsets = [
+            replace(self, membership=membership, split_index=index, full_dataset=self) for index in range(3)
         ]
         statistics_plan = self.plan.select_inputs(self.plan.fill_statistics)
-        plan = self.plan.with_fill_values(
-            learn_fill_values(
-                partial(replace(parts[0], plan=statistics_plan).batches, BATCH_ROWS), statistics_plan
-            )
+        training_rows = replace(subsets[0], plan=statistics_plan)
+        fill_values = learn_fill_values(partial(training_rows.batches, BATCH_ROWS), statistics_plan)
+        plan = self.plan.with_fill_values(fill_values)
+        return Splits(*(replace(subset, plan=plan) for subset in subsets), table_plan=plan)
+
+    def _assign_rows(self, split: SplitConfig, seed: int | None) -> SplitMembership:
+        samples, offsets = len(self), self.row_groups.row_offsets
+        if not split.stratify:
+            split_plan = SplitPlan(samples, split.counts(samples), seed)
+            return SplitMembership.from_split_plan(split_plan, None, offsets)
+        strata: Array = np.unique(
+            np.concatenate([np.unique(block) for block in self._iterate_strata()] or [np.arange(1)])
         )
-        return Splits(*(replace(part, plan=plan) for part in parts), table_plan=plan)
+        counts = [
+            np.bincount(np.searchsorted(strata, block), minlength=len(strata))
+            for block in self._iterate_strata()
+        ]
+        split_plan = SplitPlan(samples, split.counts(samples), seed, np.stack(counts) if counts else None)
+        labels = (np.searchsorted(strata, block) for block in self._iterate_strata())
+        return SplitMembership.from_split_plan(split_plan, labels, offsets)
 
     def _iterate_strata(self) -> Iterator[Array]:
-        """Numbers that are the same where all labels are, and in the order of the labels; int64 of shape (rows,) each."""
+        """Yield one integer for each combination of labels, in label order; int64 of shape (rows,), block by block."""
         for block in self.target_batches():
-            named = block if isinstance(block, Mapping) else {None: block}
-            codes = np.zeros(len(next(iter(named.values()))), dtype=np.int64)
+            arrays = dict(iterate_named(block))
+            strata = np.zeros(len(next(iter(arrays.values()))), dtype=np.int64)
             for name, target in self.plan.targets.items():
                 if target.classes is not None:
-                    codes = codes * target.classes + named[name]  # type: ignore[index]
-            yield codes
+                    strata = strata * target.classes + arrays[name]
+            yield strata
 
     def digest(self) -> str:
-        """SHA-256 that is another wherever an example or their order is another."""
+        """Return the SHA-256 over the examples and their order."""
         hasher = hashlib.sha256(self.content_hash.encode())
         hasher.update(repr(sorted(self.plan.fill_values.items())).encode())
         if self.membership is not None:
@@ -218,54 +212,42 @@ class StreamedRows:
 
 @dataclass(frozen=True)
 class SplitMembership:
-    """The part of each row, in two bits: of a hundred million rows 25 MB."""
+    """Split of each row in two bits: 25 MB for a hundred million rows."""
 
     packed: Array
     """uint8 of shape (rows / 4,)."""
     row_offsets: Array
+    """As in ``RowGroups``: int64 of shape (groups + 1,)."""
     split_counts: Array
-    """Rows of each part in each chunk: int64 of shape (chunks, 3)."""
+    """Number of rows of each split in each row group: int64 of shape (groups, 3)."""
 
     @classmethod
     def from_split_plan(
-        cls, split_plan: SplitPlan, labels: Iterator[Array] | None, starts: Array
+        cls, split_plan: SplitPlan, labels: Iterator[Array] | None, row_offsets: Array
     ) -> SplitMembership:
-        """As a division says, block by block."""
+        """Return the membership of all rows, computed block by block; a stratified split needs ``labels``."""
         blocks = range(-(-split_plan.samples // BLOCK_ROWS))
         pieces = [
             _pack_splits(split_plan.assign_rows(block, next(labels) if labels is not None else None))
             for block in blocks
         ]
-        membership = cls(
-            np.concatenate(pieces or [np.zeros(0, np.uint8)]), starts, np.zeros((0, 3), np.int64)
-        )
+        packed = np.concatenate(pieces or [np.zeros(0, np.uint8)])
+        membership = cls(packed, row_offsets, np.zeros((0, 3), np.int64))
         counts = [
-            np.bincount(membership.row_splits(number), minlength=3) for number in range(len(starts) - 1)
+            np.bincount(membership.row_splits(number), minlength=3) for number in range(len(row_offsets) - 1)
         ]
         return replace(membership, split_counts=np.array(counts, dtype=np.int64).reshape(-1, 3))
 
     def row_splits(self, group_index: int) -> Array:
-        """The part of each row of a chunk: uint8 of shape (rows,)."""
+        """Return the split of each row of a row group: uint8 of shape (rows,)."""
         first, last = int(self.row_offsets[group_index]), int(self.row_offsets[group_index + 1])
         piece = self.packed[first // 4 : -(-last // 4)]
-        parts = (piece[:, None] >> np.array([0, 2, 4, 6], dtype=np.uint8)) & 3
-        return parts.ravel()[first % 4 : first % 4 + last - first]
+        splits = (piece[:, None] >> np.array([0, 2, 4, 6], dtype=np.uint8)) & 3
+        return splits.ravel()[first % 4 : first % 4 + last - first]
 
 
-def _pack_splits(parts: Array) -> Array:
-    four = np.zeros((-(-len(parts) // 4), 4), dtype=np.uint8)
-    four.ravel()[: len(parts)] = parts
-    packed: Array = np.bitwise_or.reduce(four << np.array([0, 2, 4, 6], dtype=np.uint8), axis=1)
+def _pack_splits(splits: Array) -> Array:
+    quads = np.zeros((-(-len(splits) // 4), 4), dtype=np.uint8)
+    quads.ravel()[: len(splits)] = splits
+    packed: Array = np.bitwise_or.reduce(quads << np.array([0, 2, 4, 6], dtype=np.uint8), axis=1)
     return packed
-
-
-def concatenate_examples(parts: Sequence[Examples]) -> Examples:
-    """One after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    arrays = [dict(part.inputs) for part in parts]
-    weights = [part.weights for part in parts if part.weights is not None]
-    targets = [dict(part.targets) for part in parts]
-    y = unwrap_single({name: np.concatenate([each[name] for each in targets]) for name in targets[0]})
-    merged = parts[0].map_inputs(lambda name, _: np.concatenate([each[name] for each in arrays]), y)
-    return replace(merged, weights=np.concatenate(weights) if weights else None)

@@ -1,27 +1,24 @@
-"""What a column of targets holds: labels and their names, or numbers."""
+"""Kind of each target column: labels with class names, or numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from layercli.config.data.tables import TableConfig
-from layercli.data.examples import Array, DataError
-from layercli.data.tables.columns import (
-    MAX_CLASSES,
-    LocateRow,
-    is_number_type,
-    is_text_type,
-    raise_data_error,
-)
+from layercli.data.tables.arrow import is_number_type, is_text_type
+from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan, TargetPlan
+from layercli.data.types import Array, DataError, raise_data_error
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
+_MAX_CLASSES: Final = 1000
+
 
 class TargetInference:
-    """Looks at all targets of one output, some rows at a time, and then tells what they are."""
+    """Inference of the kind of one target, from some rows at a time."""
 
     def __init__(self, data: TableConfig, output: str | None) -> None:
         self.column = data.target_columns[output]
@@ -33,7 +30,7 @@ class TargetInference:
         self._first_missing_row = -1
 
     def add(self, column: Any, rows: Array) -> None:
-        """The targets of these rows: an Arrow column."""
+        """Add the targets of some rows: an Arrow column, and the row numbers of shape (rows,)."""
         import pyarrow as pa
         from pyarrow import compute
 
@@ -42,7 +39,7 @@ class TargetInference:
             if not self._missing_count:
                 self._first_missing_row = int(rows[compute.index(compute.is_null(column), True).as_py()])
             self._missing_count += column.null_count
-        if len(self._values) > MAX_CLASSES or (
+        if len(self._values) > _MAX_CLASSES or (
             pa.types.is_floating(column.type) and self._declared_kind != "labels"
         ):
             return
@@ -51,57 +48,84 @@ class TargetInference:
         self._values |= set(compute.unique(column).to_pylist()) - {None}
 
     def infer(self, plan: TablePlan, locate_row: LocateRow) -> TablePlan:
-        """The plan with what the targets are: labels, and what these stand for where they are not numbers from 0.
+        """Return the plan with the kind of this target: numbers, labels from 0, or labels with class names.
 
         Raises:
-            RefusedDataError: a target is missing, or there are too many different texts.
+            DataError: a target is missing, or there are too many distinct texts.
         """
-        import pyarrow as pa
-
-        name, declared_kind = self.column, self._declared_kind
-        key: KeyPath = ("data", "target") if self._output is None else ("data", "target", self._output)
-        shown = sanitize_text(name, limit=60)
         if self._missing_count:
-            rows = "" if self._missing_count == 1 else f", and in {self._missing_count:,} rows in all"
-            raise_data_error(f"The target `{shown}` is missing in {locate_row(name, self._first_missing_row)}{rows}.", key,
-                   f"Nothing can be learned from them; `missing: {{columns: {{{name}: drop}}}}` leaves them out.")  # fmt: skip
-        is_integer = all(pa.types.is_integer(kind) for kind in self._arrow_types)
-        is_float = any(pa.types.is_floating(kind) for kind in self._arrow_types)
-        has_too_many = len(self._values) > MAX_CLASSES
-        if declared_kind == "labels" or not (is_integer or is_float):
-            if declared_kind == "numbers" and all(is_number_type(kind) for kind in self._arrow_types):
+            self._raise_missing(locate_row)
+        if self._are_labels_declared_or_needed():
+            if self._declared_kind == "numbers" and all(map(is_number_type, self._arrow_types)):
                 return plan
-            if declared_kind == "numbers" or has_too_many:
-                what = "text" if any(is_text_type(kind) for kind in self._arrow_types) else "no number"
-                count = f"more than {MAX_CLASSES}" if has_too_many else f"{len(self._values)}"
-                raise_data_error(f"The target `{shown}` is {what} ({locate_row(name, -1)}), with {count} different values.", key,
-                       f"Labels are of at most {MAX_CLASSES} classes; numbers are written as such.")  # fmt: skip
-            names = sorted(self._values, key=None if is_integer else str)
+            if self._declared_kind == "numbers" or self._has_too_many_values:
+                self._raise_unusable(locate_row)
+            names = sorted(self._values, key=None if self._is_integer else str)
             return self._with_target(plan, len(names), tuple(map(str, names)))
-        if (
-            declared_kind is None
-            and is_integer
-            and not has_too_many
-            and self._values == set(range(len(self._values)))
-        ):
+        is_label_range = self._is_integer and self._values == set(range(len(self._values)))
+        if self._declared_kind is None and is_label_range and not self._has_too_many_values:
             return self._with_target(plan, len(self._values), None)
         return plan
+
+    @property
+    def _is_integer(self) -> bool:
+        import pyarrow as pa
+
+        return all(pa.types.is_integer(kind) for kind in self._arrow_types)
+
+    @property
+    def _has_too_many_values(self) -> bool:
+        return len(self._values) > _MAX_CLASSES
+
+    def _are_labels_declared_or_needed(self) -> bool:
+        """Return whether the config declares labels, or the values are neither integers nor floating point."""
+        import pyarrow as pa
+
+        is_float = any(pa.types.is_floating(kind) for kind in self._arrow_types)
+        return self._declared_kind == "labels" or not (self._is_integer or is_float)
+
+    @property
+    def _key(self) -> KeyPath:
+        return ("data", "target") if self._output is None else ("data", "target", self._output)
+
+    def _raise_missing(self, locate_row: LocateRow) -> NoReturn:
+        location = locate_row(self.column, self._first_missing_row)
+        affected = "" if self._missing_count == 1 else f" ({self._missing_count:,} rows affected)"
+        raise_data_error(
+            f"The target `{sanitize_text(self.column, limit=60)}` is missing in {location}{affected}.",
+            self._key,
+            f"Rows without a target cannot be used; `missing: {{columns: {{{self.column}: drop}}}}` leaves them out.",
+        )
+
+    def _raise_unusable(self, locate_row: LocateRow) -> NoReturn:
+        expected = {
+            "numbers": "numbers",
+            "labels": f"labels of at most {_MAX_CLASSES} classes",
+        }.get(self._declared_kind or "", f"numbers or labels of at most {_MAX_CLASSES} classes")
+        kind = "text with " if any(map(is_text_type, self._arrow_types)) else ""
+        count = f"more than {_MAX_CLASSES}" if self._has_too_many_values else f"{len(self._values)}"
+        raise_data_error(
+            f"The target `{sanitize_text(self.column, limit=60)}` must contain {expected}, "
+            f"got {kind}{count} distinct values ({locate_row(self.column, -1)}).",
+            self._key,
+            f"Use at most {_MAX_CLASSES} classes, or write the target as numbers.",
+        )
 
     def _with_target(self, plan: TablePlan, classes: int, names: tuple[str, ...] | None) -> TablePlan:
         target = TargetPlan(self.column, classes, names)
         return replace(plan, targets={**plan.targets, self._output: target})
 
 
-def infer_targets(inferences: Sequence[TargetInference], plan: TablePlan, locate: LocateRow) -> TablePlan:
-    """The plan with what all targets are.
+def infer_targets(inferences: Sequence[TargetInference], plan: TablePlan, locate_row: LocateRow) -> TablePlan:
+    """Return the plan with the kinds of all targets.
 
     Raises:
-        RefusedDataError: what is wrong with any of them.
+        DataError: with the findings of all targets.
     """
     findings: list[Finding] = []
     for inference in inferences:
         try:
-            plan = inference.infer(plan, locate)
+            plan = inference.infer(plan, locate_row)
         except DataError as error:
             findings += error.findings
     if findings:

@@ -1,44 +1,43 @@
-"""Sequences of rows that follow one another, for time series: none of them crosses from one part, series or file to another."""
+"""Windows of consecutive rows for time series; a window never spans several splits, series or files."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
-from layercli.data.examples import Array, Examples, Splits, Targets
-from layercli.data.subset import ShuffleSeed, Subset, compute_epoch_order
-from layercli.data.tables.imputation import BATCH_ROWS, learn_fill_values
-from layercli.data.tables.plan import TablePlan, fill_missing
+from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset
+from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.tables.plan import TablePlan
+from layercli.data.types import Array, Targets
 
 _MAX_MEMORY_BYTES = 1 << 28
-"""Sequences that take no more are laid out in memory; others are put together batch by batch."""
+"""Windows that need at most this much are copied into memory; others are gathered batch by batch."""
 _DIGEST_BATCH = 1 << 12
 
 
 @dataclass(frozen=True)
 class RowOrder:
-    """The rows in the order of their series and, within each, of time."""
+    """Rows in the order of their series and, within a series, in their original order."""
 
     permutation: Array | None
-    """int64 of shape (rows,): row of the table at each place; None where they are the same."""
+    """Table row at each position: int64 of shape (rows,); None if the order is unchanged."""
     series_starts: Array
-    """Places at which a series begins; int64, from 0, ascending, as the next."""
+    """First position of each series: int64 of shape (series,), ascending, from 0."""
     segment_starts: Array
-    """Places before which a series, a file or a row that was left out ends."""
+    """First position of each segment, which has one series, one file and no dropped row: int64 of shape (segments,)."""
 
 
 def order_rows(series_ids: Array | None, file_rows: Sequence[int], kept_mask: Array | None) -> RowOrder:
-    """How rows follow one another.
+    """Return the order of the kept rows.
 
-    ``keys`` of shape (rows,) tell the series of each row, ``files`` how many rows each file has, and ``kept`` of shape
-    (rows,) which rows are not left out; the result counts those alone.
+    ``series_ids`` of shape (rows,) is the series of each row, ``file_rows`` the number of rows of each file, and
+    ``kept_mask`` of shape (rows,) marks the rows that are not dropped.
     """
     rows = sum(file_rows)
     order = None if series_ids is None else np.argsort(series_ids, kind="stable")
@@ -59,7 +58,7 @@ def order_rows(series_ids: Array | None, file_rows: Sequence[int], kept_mask: Ar
     if kept_mask is None:
         return RowOrder(order, series, np.flatnonzero(breaks))
     is_kept = kept_mask if order is None else kept_mask[order]
-    positions = np.cumsum(is_kept) - is_kept  # where each row is, or the next that is kept
+    positions = np.cumsum(is_kept) - is_kept  # position of each row, or of the next kept row
     breaks[1:] |= ~is_kept[:-1]
     segment_starts = np.unique(positions[breaks])
     numbers = np.cumsum(kept_mask) - 1
@@ -72,9 +71,9 @@ def order_rows(series_ids: Array | None, file_rows: Sequence[int], kept_mask: Ar
 
 
 def split_segments(row_order: RowOrder, rows: int, split: SplitConfig) -> tuple[Array, Array, Array]:
-    """Of each part the stretches of places that follow one another: int64 of shape (stretches, 2) each.
+    """Return the segments of positions of each split: int64 of shape (segments, 2), start and end.
 
-    Of every series the first rows are trained on, the next validated on and the last tested on.
+    The first rows of every series are for training, the next for validation and the last for test.
     """
     series_ranges: list[list[tuple[int, int]]] = [[], [], []]
     starts = row_order.series_starts[row_order.series_starts < rows]
@@ -84,23 +83,23 @@ def split_segments(row_order: RowOrder, rows: int, split: SplitConfig) -> tuple[
     for first, last in zip(starts, [*starts[1:], rows], strict=True):
         train, validation, _ = split.counts(int(last - first))
         bounds = [int(first), int(first) + train, int(first) + train + validation, int(last)]
-        for part in range(3):
-            series_ranges[part].append((bounds[part], bounds[part + 1]))
+        for index in range(3):
+            series_ranges[index].append((bounds[index], bounds[index + 1]))
         cuts.append(np.array(bounds))
     edges = np.unique(np.concatenate([*cuts, [rows]]))
     segments = np.stack([edges[:-1], edges[1:]], axis=1)
-    split_parts = []
-    for part_ranges in series_ranges:
-        begin, end = np.array(part_ranges, dtype=np.int64).reshape(-1, 2).T
-        nearest = np.searchsorted(begin, segments[:, 0], side="right") - 1
+    segments_by_split = []
+    for split_ranges in series_ranges:
+        start, end = np.array(split_ranges, dtype=np.int64).reshape(-1, 2).T
+        nearest = np.searchsorted(start, segments[:, 0], side="right") - 1
         inside = np.flatnonzero(nearest >= 0)
         inside = inside[segments[inside, 0] < end[nearest[inside]]]
-        split_parts.append(segments[inside])
-    return split_parts[0], split_parts[1], split_parts[2]
+        segments_by_split.append(segments[inside])
+    return segments_by_split[0], segments_by_split[1], segments_by_split[2]
 
 
 def find_window_starts(segments: Array, span: int, stride: int) -> Array:
-    """The places at which sequences begin whose ``span`` rows are all in one stretch: int64 of shape (sequences,)."""
+    """Return the first positions of windows whose ``span`` rows are all in one segment: int64 of shape (windows,)."""
     lengths = segments[:, 1] - segments[:, 0]
     counts = np.maximum((lengths - span) // stride + 1, 0)
     offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -108,46 +107,39 @@ def find_window_starts(segments: Array, span: int, stride: int) -> Array:
 
 
 @dataclass(frozen=True)
-class WindowedExamples:
-    """Sequences of rows of shape (samples, length, columns), each with the target of a later row: a ``Part``."""
+class WindowedExamples(IndexedSubset):
+    """Windows of rows, of shape (samples, length, columns), each with the target of its last or a later row."""
 
     rows: Examples
-    """All rows; a missing number is NaN."""
+    """All rows; missing numbers are NaN."""
     row_order: RowOrder
     windows: WindowsConfig
     plan: TablePlan
     window_starts: Array
-    """Places at which the sequences begin."""
+    """First position of each window: int64 of shape (samples,)."""
     fill_values: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.window_starts)
 
-    @cached_property
-    def empty_batch(self) -> Examples:
-        """None of the examples, in the dtypes and shapes of all."""
-        return self._gather(np.zeros(0, dtype=np.int64))
-
-    def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
-        """One pass in batches; see ``Part``."""
-        order = compute_epoch_order(len(self), shuffle)
-        for first in range(start * size, len(self), size):
-            yield self._gather(self.window_starts[order[first : first + size]])
+    def take(self, rows: Array) -> Examples:
+        """Return the windows at these indices, in memory."""
+        return self._gather(self.window_starts[rows])
 
     def target_batches(self) -> Iterator[Targets]:
-        """The targets alone, in order."""
+        """Yield all targets at once."""
         yield self.rows.take_targets(self._map_to_rows(self.window_starts + self.target_offset))
 
     @property
     def target_offset(self) -> int:
-        """Rows from the first of a sequence to that of its target."""
+        """Number of rows from the first row of a window to its target row."""
         return self.windows.length - 1 + self.windows.horizon
 
     def _map_to_rows(self, positions: Array) -> Array:
         return positions if self.row_order.permutation is None else self.row_order.permutation[positions]
 
     def _gather(self, starts: Array) -> Examples:
-        """The sequences that begin at these places."""
+        """Return the windows that start at these positions."""
         input_rows = self._map_to_rows(starts[:, None] + np.arange(self.windows.length))
         target_rows = self._map_to_rows(starts + (self.target_offset if self.plan.targets else 0))
         rows = self.rows
@@ -158,12 +150,14 @@ class WindowedExamples:
         return gathered if rows.weights is None else replace(gathered, weights=rows.weights[target_rows])
 
     def load_if_small(self) -> Subset:
-        """The same in memory where that takes little."""
-        example = sum(array.itemsize * int(np.prod(array.shape[1:])) for _, array in self.empty_batch.inputs)
-        return self._gather(self.window_starts) if len(self) * example <= _MAX_MEMORY_BYTES else self
+        """Return the windows in memory if they are small, otherwise this subset."""
+        example_bytes = sum(
+            array.itemsize * int(np.prod(array.shape[1:])) for _, array in self.empty_batch.inputs
+        )
+        return self._gather(self.window_starts) if len(self) * example_bytes <= _MAX_MEMORY_BYTES else self
 
     def digest(self) -> str:
-        """SHA-256 that is another wherever an example or their order is another."""
+        """Return the SHA-256 over the examples and their order."""
         hasher = hashlib.sha256()
         for batch in self.batches(_DIGEST_BATCH):
             hasher.update(batch.digest().encode())
@@ -171,23 +165,23 @@ class WindowedExamples:
 
 
 @dataclass(frozen=True)
-class WindowedDataset(WindowedExamples):
-    """All sequences of a table, before they are divided."""
+class WindowedDataset(WindowedExamples, Dataset):
+    """All windows of a table, before the split."""
 
     @property
     def statistics_source(self) -> Subset:
-        """What tells what the data is like: the rows, of which each is in many sequences."""
+        """The rows, because each row is in many windows."""
         return self.rows
 
     def facts(self) -> DataFacts:
-        """What a model must fit."""
+        """Return the properties that the model must match."""
         return self.plan.data_facts(self.empty_batch.facts(), len(self))
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:  # noqa: ARG002 - time is not shuffled
-        """The parts, each a stretch of every series, missing numbers filled by what the rows to train on tell."""
-        split_parts = split_segments(self.row_order, len(self.rows), split)
+        """Split every series in time order; replace missing numbers by values learned from the training rows."""
+        segments_by_split = split_segments(self.row_order, len(self.rows), split)
         training_positions = np.concatenate(
-            [np.arange(*stretch) for stretch in split_parts[0]] or [np.arange(0)]
+            [np.arange(*segment) for segment in segments_by_split[0]] or [np.arange(0)]
         )
         rows = self._map_to_rows(training_positions)
         fill_values = learn_fill_values(
@@ -197,20 +191,27 @@ class WindowedDataset(WindowedExamples):
             self.plan,
         )
         span = self.target_offset + 1
-        starts = [find_window_starts(own, span, self.windows.stride) for own in split_parts]
-        parts = [
-            WindowedExamples(self.rows, self.row_order, self.windows, self.plan, own, fill_values)
-            for own in starts
+        subsets = [
+            WindowedExamples(
+                self.rows,
+                self.row_order,
+                self.windows,
+                self.plan,
+                find_window_starts(segments, span, self.windows.stride),
+                fill_values,
+            )
+            for segments in segments_by_split
         ]
         return Splits(
-            *(part.load_if_small() for part in parts), table_plan=self.plan.with_fill_values(fill_values)
+            *(subset.load_if_small() for subset in subsets),
+            table_plan=self.plan.with_fill_values(fill_values),
         )
 
 
 def make_windowed_dataset(
     rows: Examples, row_order: RowOrder, windows: WindowsConfig, plan: TablePlan
 ) -> WindowedDataset:
-    """All sequences of rows in one run; without targets each row may be the last of one."""
+    """Return all windows of rows; without targets each row can be the last row of a window."""
     span = windows.length + (windows.horizon if plan.targets else 0)
     edges = np.append(row_order.segment_starts, len(rows))
     segments = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
@@ -218,23 +219,23 @@ def make_windowed_dataset(
 
 
 class SeriesIds:
-    """Numbers for the series that columns tell apart, the same in every stretch of the table."""
+    """Integer ids of the series that columns identify, consistent over all pieces of a table."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
         self._ids: dict[tuple[Any, ...], int] = {}
 
     def assign(self, table: Any) -> Array | None:
-        """The series of each row: int32 of shape (rows,); None where all are one."""
+        """Return the series id of each row: int32 of shape (rows,); None if there is only one series."""
         if not self._columns:
             return None
         encoded = [table.column(name).combine_chunks().dictionary_encode("encode") for name in self._columns]
         codes = np.zeros(len(table), dtype=np.int64)
         for column in encoded:
             codes = codes * len(column.dictionary) + column.indices.to_numpy()
-        different, places, inverse = np.unique(codes, return_index=True, return_inverse=True)
-        numbers = np.empty(len(different), dtype=np.int32)
-        for index in np.argsort(places):
-            key = tuple(column[int(places[index])].as_py() for column in encoded)
-            numbers[index] = self._ids.setdefault(key, len(self._ids))
-        return numbers[inverse.ravel()]
+        distinct, first_rows, inverse = np.unique(codes, return_index=True, return_inverse=True)
+        ids = np.empty(len(distinct), dtype=np.int32)
+        for index in np.argsort(first_rows):
+            key = tuple(column[int(first_rows[index])].as_py() for column in encoded)
+            ids[index] = self._ids.setdefault(key, len(self._ids))
+        return ids[inverse.ravel()]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.export.options import InputBatch
 
 _TIMEOUT_SECONDS = 3600

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.export.isolated_run import run_isolated
 from layercli.engine.export.options import ExportOptions, InputBatch
 

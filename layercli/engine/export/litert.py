@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 from layercli.engine.export.saved_model import output_sort_key
 

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import Array, Examples
-from layercli.data.subset import Subset
+from layercli.data.examples import Examples, Subset
+from layercli.data.types import Array
 from layercli.engine.compare import run_keras_model
 from layercli.engine.comparison_inputs import examples_to_inputs
 from layercli.engine.export.options import ExportFormat, ExportOptions, InputBatch

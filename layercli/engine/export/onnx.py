@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 
 TOLERANCE = 1e-4

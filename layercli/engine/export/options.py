@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import tensorflow as tf
 
-from layercli.data.examples import Array
+from layercli.data.types import Array
 
 Quantization: TypeAlias = Literal["float16", "int8"]
 InputBatch: TypeAlias = dict[str, Array]

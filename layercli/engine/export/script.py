@@ -10,7 +10,7 @@ from typing import Any, Final
 import keras
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Array
+from layercli.data.types import Array
 from layercli.engine.compare import compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer

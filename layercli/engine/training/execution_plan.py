@@ -14,8 +14,7 @@ from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.config.training.callbacks import TensorBoard
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import Examples
-from layercli.data.subset import Subset
+from layercli.data.examples import Examples, Subset
 from layercli.layers.base import Layer
 from layercli.schema.component import Component, snake_case
 

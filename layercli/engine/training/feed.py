@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from layercli.data.examples import Array, Examples, Inputs
-from layercli.data.subset import ShuffleSeed, Subset, compute_epoch_order
+from layercli.data.examples import Examples, ShuffleSeed, Subset, compute_epoch_order
+from layercli.data.types import Array, Inputs
 
 Tensors: TypeAlias = tuple[Any, ...]
 

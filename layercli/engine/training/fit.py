@@ -18,7 +18,8 @@ from layercli.config.training.log_names import collect_log_names
 from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import DataError, Splits
+from layercli.data.examples import Splits
+from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import model_error_types, summarize_error
@@ -44,10 +45,10 @@ from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
 class TrainingObserver(Protocol):
     """A receiver of training progress."""
 
-    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+    def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         """Report a finished step, at most every 0.1 s; ``epoch`` and ``step`` are 1-based."""
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Report a finished epoch: its number, metrics, seconds and examples per second."""
 
 
@@ -311,7 +312,7 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._last_step_time = time.perf_counter()
         if self._last_step_time - self._last_report_time >= _REPORT_INTERVAL_SECONDS:
             self._last_report_time = self._last_step_time
-            self._observer.step(self._epoch, batch + 1, order_logs(logs or {}, self._metric_order))
+            self._observer.finish_step(self._epoch, batch + 1, order_logs(logs or {}, self._metric_order))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._record_epoch(epoch, logs or {})
@@ -331,4 +332,4 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         }
         self._earlier_seconds = 0.0
         self._result.records.append(record)
-        self._observer.epoch(record)
+        self._observer.finish_epoch(record)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import keras
 
-from layercli.data.subset import ShuffleSeed
+from layercli.data.examples import ShuffleSeed
 from layercli.engine.training.feed import Feed, Span, Tensors, count_steps
 from layercli.engine.training.fused_steps import FusedSteps
 from layercli.engine.training.multi_worker import Workers

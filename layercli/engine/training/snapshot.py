@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.data.examples import Array
+from layercli.data.types import Array
 
 CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),

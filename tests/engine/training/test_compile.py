@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from layercli import api
-from layercli.data.readers.registry import load_dataset
 from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
+from layercli.formats.registry import load_dataset
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from layercli import api
-from layercli.data.readers.registry import load_dataset
 from layercli.engine.training.execution_plan import ExecutionPlan, example_bytes, plan_execution
+from layercli.formats.registry import load_dataset
 from tests.running import train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}

@@ -5,9 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
+from layercli.data.readers.registry import load_dataset
 
 from layercli import api
-from layercli.data.readers.registry import load_dataset
 from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
 from tests.running import invoke, train, write_config

@@ -5,8 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from layercli.data.examples import Examples
-from layercli.data.subset import ShuffleSeed, compute_epoch_order
+from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order
 from layercli.engine.training.feed import Span, make_feed
 from layercli.engine.training.loop import Position, TrainingLoop
 

@@ -1,0 +1,90 @@
+"""Folders that contain a folder of files for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from layercli.data.paths import PATH_HINT, require_file
+from layercli.data.types import Array, raise_data_error
+from layercli.source.nodes import sanitize_text
+
+_PATH_KEY = ("data", "path")
+_MAX_SHOWN_CLASSES = 12
+
+
+def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Return the names of the classes, sorted, and each file with the label of its class.
+
+    Raises:
+        DataError: the folder does not exist, or no folder in it contains such files.
+    """
+    if not folder.is_dir():
+        raise_data_error(
+            f"{sanitize_text(str(folder))} is not a folder.",
+            _PATH_KEY,
+            PATH_HINT,
+        )
+    class_names = sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+    by_class = {
+        name: sorted(
+            file
+            for file in (folder / name).iterdir()
+            if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+        )
+        for name in class_names
+    }
+    class_names = [name for name in class_names if by_class[name]]
+    if not class_names:
+        raise_data_error(
+            f"{sanitize_text(str(folder))} contains no folders with files that end in {', '.join(suffixes)}.",
+            _PATH_KEY,
+            "Each class needs a folder, whose name is the class name.",
+        )
+    return class_names, [(file, label) for label, name in enumerate(class_names) for file in by_class[name]]
+
+
+def list_new_files(
+    paths: Sequence[str], suffixes: Sequence[str], class_names: tuple[str, ...], *, has_targets: bool
+) -> tuple[list[Path], Array]:
+    """Return files that are not from training, and their labels: int32 of shape (files,).
+
+    With ``has_targets`` each path is a folder with a folder for each class; otherwise it is a file, or a folder of files at
+    any depth.
+
+    Raises:
+        DataError: there are no files, or a class is not one of ``class_names``.
+    """
+    files: list[Path] = []
+    labels: list[int] = []
+    for path in map(Path, paths):
+        if has_targets:
+            classes, found = list_class_files(path, suffixes)
+            unknown = [name for name in classes if name not in class_names]
+            if unknown:
+                known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
+                message = (
+                    f"{sanitize_text(str(path))} contains the class {sanitize_text(unknown[0])}, "
+                    "which was not in the training data."
+                )
+                raise_data_error(message, _PATH_KEY, f"The classes are {known}.")
+            files += [file for file, _ in found]
+            labels += [class_names.index(classes[label]) for _, label in found]
+        elif path.is_dir():
+            files += sorted(
+                file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()
+            )
+        else:
+            files.append(require_file(str(path), _PATH_KEY))
+    if not files:
+        suffix_list = ", ".join(suffixes)
+        raise_data_error(
+            f"{', '.join(map(sanitize_text, paths))} contains no files that end in {suffix_list}.",
+            _PATH_KEY,
+            None,
+        )
+    return files, np.array(labels or [0] * len(files), dtype=np.int32)

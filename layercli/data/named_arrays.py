@@ -1,0 +1,274 @@
+"""Arrays of inputs, targets and weights: checked, converted to the dtypes of training, and joined to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.lib import format as npy
+
+from layercli.config.data.arrays import ArraysConfig
+from layercli.data.examples import Dataset, Examples
+from layercli.data.labels import check_weights, encode_labels, unwrap_single
+from layercli.data.lazy import LazyArray, LazyDataset
+from layercli.data.reader_state import ReaderState
+from layercli.data.types import Array, raise_data_error
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, sanitize_text
+
+MEMORY_DIVISOR = 4
+"""Arrays that would take more than one part in this many of the memory are read batch by batch."""
+
+
+class ArrayHeader(NamedTuple):
+    """The header of an array file."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    offset: int
+    """Position of the first value, from the first byte of the array."""
+
+
+ArrayReferences: TypeAlias = dict[str | None, tuple[str, KeyPath]]
+"""Input or output -> the name of its array, and the path in the config that names it."""
+
+
+class NamedArray(NamedTuple):
+    """An array, its name in messages, and the path in the config that names it."""
+
+    array: Array | LazyArray
+    title: str
+    key: KeyPath
+
+
+def read_array_header(stream: IO[bytes], size: int, name: str, key: KeyPath) -> ArrayHeader:
+    """Return the header of an array that has ``size`` bytes in total.
+
+    Raises:
+        DataError: it contains objects, or a single value.
+        ValueError: it is not an array, or declares more values than it contains.
+    """
+    version = npy.read_magic(stream)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, is_fortran_order, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise_data_error(
+            f"The array `{name}` contains Python objects, which can run code when they are read.",
+            key,
+            "Save it as numbers, or as fixed-length text: `x.astype(str)`.",
+        )
+    if stream.tell() + prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"the array {name} declares more values than it contains")
+    if not shape:
+        raise_data_error(
+            f"The array `{name}` must have a value for each example, got a single value.", key, None
+        )
+    return ArrayHeader(shape, is_fortran_order, dtype, stream.tell())
+
+
+@dataclass(frozen=True, slots=True)
+class MemmapArray:
+    """An array in a file, whose rows are read when they are needed."""
+
+    array: Any
+    """A memory-mapped array."""
+    name: str
+    key: KeyPath
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: Array) -> Array:
+        file = getattr(self.array, "filename", None)
+        if file is not None and Path(file).stat().st_size < self.array.offset + self.array.nbytes:
+            # Reading it would crash the process.
+            raise_data_error(
+                f"{sanitize_text(str(file))} became shorter after it was opened.",
+                self.key,
+                "Do not change the files during training.",
+            )
+        return to_training_dtype(self.array[rows], self.name, self.key)
+
+
+def open_memmap(
+    path: Path, header: ArrayHeader, start_byte: int, name: str, key: KeyPath
+) -> Array | LazyArray:
+    """Return the array that begins at ``start_byte`` of a file; it is loaded only if it has one value for each example."""
+    array = np.memmap(
+        path,
+        header.dtype,
+        "r",
+        start_byte + header.offset,
+        header.shape,
+        "F" if header.fortran_order else "C",
+    )
+    return (
+        to_training_dtype(np.array(array), name, key)
+        if len(header.shape) == 1
+        else MemmapArray(array, name, key)
+    )
+
+
+def to_training_dtype(array: Array, name: str, key: KeyPath) -> Array:
+    """Return the array in the dtype that training uses: float32, int32 or smaller, or text as objects.
+
+    Raises:
+        DataError: it contains other values.
+    """
+    if array.dtype.kind == "f":
+        return array.astype(np.float32, copy=False)
+    if array.dtype.kind == "b":
+        return array.astype(np.int32)
+    if array.dtype.kind in "iu":
+        largest = max(abs(int(array.min())), int(array.max())) if array.size else 0
+        if array.dtype.itemsize >= 4 and largest >= 2**31:
+            raise_data_error(
+                f"The array `{name}` has integers of more than 32 bits.", key, "Save them as float32."
+            )
+        return array if array.dtype.itemsize < 4 else array.astype(np.int32)
+    if array.dtype.kind not in "US":
+        raise_data_error(
+            f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key, None
+        )
+    return array.astype(str).astype(object)
+
+
+def list_array_references(data: ArraysConfig, *, has_targets: bool = True) -> list[tuple[str, KeyPath]]:
+    """Return each array once with the path that names it; without ``has_targets`` only those of inputs."""
+    others = (*_target_references(data).values(), *_weight_references(data)) if has_targets else ()
+    references = (*_input_references(data).values(), *others)
+    return list(dict(reversed(references)).items())[::-1]
+
+
+def _input_references(data: ArraysConfig) -> ArrayReferences:
+    return (
+        _make_references("features", data.features)
+        if data.inputs is None
+        else _make_references("inputs", data.inputs)
+    )
+
+
+def _target_references(data: ArraysConfig) -> ArrayReferences:
+    return _make_references("target", data.target)
+
+
+def _weight_references(data: ArraysConfig) -> list[tuple[str, KeyPath]]:
+    return [] if data.weights is None else [(data.weights, ("data", "weights"))]
+
+
+def _make_references(key: str, names: str | Mapping[str, str] | None) -> ArrayReferences:
+    if isinstance(names, Mapping):
+        return {name: (array, ("data", key, name)) for name, array in names.items()}
+    return {None: (str(names), ("data", key))}
+
+
+def build_training_dataset(
+    data: ArraysConfig, arrays: Mapping[str, Array | LazyArray], content_id: str
+) -> Dataset:
+    """Return all examples of arrays by their names in the config; see ``build_dataset``."""
+
+    def resolve_arrays(references: ArrayReferences) -> dict[str | None, NamedArray]:
+        return {name: NamedArray(arrays[array], array, key) for name, (array, key) in references.items()}
+
+    weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
+    return build_dataset(
+        resolve_arrays(_input_references(data)),
+        resolve_arrays(_target_references(data)),
+        next(iter(weights), None),
+        content_id,
+    )
+
+
+def build_new_dataset(
+    data: ArraysConfig,
+    arrays: Mapping[str, Array | LazyArray],
+    reader_state: ReaderState,
+    *,
+    has_targets: bool,
+) -> Dataset:
+    """Return examples that are not from training, of arrays by their names; see ``Reader``.
+
+    Raises:
+        DataError: arrays have different lengths, or a text is not a class of training.
+    """
+    x = {
+        name: NamedArray(arrays[array], array, key) for name, (array, key) in _input_references(data).items()
+    }
+    if not has_targets:
+        zeros = np.zeros(len(next(iter(x.values())).array), dtype=np.int32)
+        return build_dataset(x, {None: NamedArray(zeros, "the target", ("data", "target"))}, None, "")
+    y = {}
+    for name, (array, key) in _target_references(data).items():
+        names = reader_state.class_names if name is None else (reader_state.class_names or {}).get(name)
+        values = arrays[array]
+        if names is not None and isinstance(values, np.ndarray) and values.dtype.kind == "O":
+            values = encode_known_labels(values, names, key)
+        y[name] = NamedArray(values, array, key)
+    weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
+    return with_class_names(build_dataset(x, y, next(iter(weights), None), ""), reader_state)
+
+
+def encode_known_labels(texts: Array, class_names: tuple[str, ...], key: KeyPath) -> Array:
+    """Return texts of shape (samples,) as labels from 0: int32 of the same shape.
+
+    Raises:
+        DataError: a text is not one of the classes.
+    """
+    labels = {name: label for label, name in enumerate(class_names)}
+    for row, text in enumerate(texts.tolist()):
+        if text not in labels:
+            hint = did_you_mean(
+                text, class_names, otherwise=f"The classes are {', '.join(class_names[:12])}."
+            )
+            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which was not in the training data.'
+            raise_data_error(message, key, hint)
+    return np.array([labels[text] for text in texts.tolist()], dtype=np.int32)
+
+
+def with_class_names(dataset: Dataset, reader_state: ReaderState) -> Dataset:
+    """Return the data set with the class names of training."""
+    assert isinstance(dataset, (Examples, LazyDataset))
+    return replace(dataset, class_names=reader_state.class_names)
+
+
+def build_dataset(
+    x: Mapping[str | None, NamedArray],
+    y: Mapping[str | None, NamedArray],
+    weights: NamedArray | None,
+    content_id: str,
+) -> Dataset:
+    """Return all examples, in memory if all arrays are; ``content_id`` identifies data that is not in memory.
+
+    Raises:
+        DataError: arrays have different lengths, or the weights are invalid.
+    """
+    first = next(iter(y.values()))
+    samples = len(first.array)
+    for entry in (*x.values(), *y.values()):
+        if len(entry.array) != samples:
+            message = f"`{entry.title}` has {len(entry.array)} examples, but `{first.title}` has {samples}."
+            raise_data_error(
+                message, entry.key, "All arrays must have the same length: one entry for each example."
+            )
+    names: dict[str | None, tuple[str, ...]] = {}
+    targets: dict[str | None, Array | LazyArray] = {}
+    for name, entry in y.items():
+        targets[name] = entry.array
+        if isinstance(entry.array, np.ndarray):
+            targets[name], target_names = encode_labels(entry.array)
+            names |= {name: target_names} if target_names is not None else {}
+    inputs: dict[str | None, Any] = {name: entry.array for name, entry in x.items()}
+    class_names: Any = None if not names else unwrap_single(names) if len(targets) == 1 else names
+    example_weights = None
+    if weights is not None:
+        example_weights = check_weights(weights.array[np.arange(len(weights.array))], samples, weights.key)
+    if all(isinstance(array, np.ndarray) for array in (*inputs.values(), *targets.values())):
+        return Examples(
+            inputs.get(None, inputs), unwrap_single(targets), class_names, weights=example_weights
+        )
+    return LazyDataset(inputs, targets, content_id, np.arange(samples), class_names, example_weights)

@@ -1,0 +1,118 @@
+"""Arrow tables: column types and normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from layercli.config.data.tables import TableConfig
+from layercli.data.types import raise_data_error
+from layercli.source.nodes import sanitize_text
+
+
+def is_text_type(arrow_type: Any) -> bool:
+    """Return whether an Arrow type is a text type."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type))
+
+
+def is_number_type(arrow_type: Any) -> bool:
+    """Return whether the values of an Arrow type can be read as numbers."""
+    import pyarrow as pa
+
+    checks = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_null,
+        pa.types.is_decimal,
+    )
+    return any(matches(arrow_type) for matches in checks)
+
+
+def map_column_types(schema: Any) -> dict[str, Any]:
+    """Return the Arrow type of each column of a schema."""
+    return {field.name: field.type for field in schema}
+
+
+def merge_column_types(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the Arrow type of each column over several files.
+
+    Raises:
+        DataError: a column has numbers in one file and text in a different one.
+    """
+    types = dict(schemas[0])
+    for schema in schemas[1:]:
+        for name, kind in schema.items():
+            merged = _merge_types(types[name], kind)
+            if merged is None:
+                shown = sanitize_text(name, limit=60)
+                raise_data_error(
+                    f"The column `{shown}` must have the same type in all files, got {types[name]} and {kind}.",
+                    ("data", "path"),
+                    f"Set `types: {{{name}: text}}` to read it as text in every file.",
+                )
+            types[name] = merged
+    return types
+
+
+def _merge_types(first: Any, second: Any) -> Any:
+    """Return the type that holds the values of both types; None if there is none."""
+    import pyarrow as pa
+
+    if second == first or pa.types.is_null(second):
+        return first
+    if pa.types.is_null(first):
+        return second
+    if not (is_number_type(first) and is_number_type(second)):
+        return None
+    return second if pa.types.is_floating(second) else first
+
+
+def concatenate_tables(tables: Sequence[Any]) -> Any:
+    """Return the rows of all tables as one Arrow table."""
+    import pyarrow as pa
+
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def normalize_table(table: Any, data: TableConfig) -> Any:
+    """Return the table with trimmed names and texts, declared column types, and nulls for missing-value texts.
+
+    Raises:
+        DataError: a column cannot be converted to its declared type.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    missing_texts = pa.array(["", *data.missing.values], pa.string())
+    for index, column in enumerate(table.columns):
+        name = table.column_names[index]
+        declared = data.types.get(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if declared == "text" and not is_text_type(column.type):
+            column = column.cast(pa.string())
+        if is_text_type(column.type):
+            text = compute.utf8_trim_whitespace(column.cast(pa.string()))
+            column = compute.if_else(compute.is_in(text, missing_texts), pa.scalar(None, pa.string()), text)
+        if declared == "number" and not is_number_type(column.type):
+            column = _cast_to_number(column, name)
+        table = table.set_column(index, name, column)
+    return table
+
+
+def _cast_to_number(column: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = sanitize_text(str(error), limit=150).rstrip(".")
+        raise_data_error(
+            f"The column `{sanitize_text(name, limit=60)}` must contain only numbers: {reason}.",
+            ("data", "types", name),
+            "Correct the files, or declare the column as text.",
+        )

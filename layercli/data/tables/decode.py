@@ -1,0 +1,140 @@
+"""Decode Arrow tables into examples, as a table plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from layercli.data.examples import Examples
+from layercli.data.labels import unwrap_single
+from layercli.data.tables.integers import decode_integers
+from layercli.data.tables.plan import TablePlan, TargetPlan
+from layercli.data.types import Array, DataError, Targets
+from layercli.graph.finding import Finding
+from layercli.source.nodes import KeyPath, sanitize_text
+
+_SLICE_ROWS = 4096
+"""Rows that are copied together, so that they stay in the processor cache."""
+
+
+def decode_table(table: Any, plan: TablePlan) -> Examples:
+    """Return all rows of an Arrow table as examples.
+
+    Inputs have shape (rows, columns): float32 with NaN for missing numbers, integers for integer inputs, objects for text.
+    Labels are int32 of shape (rows,); other targets and the weights are float32 of shape (rows,).
+
+    Raises:
+        DataError: a label is missing, or is an unknown class.
+    """
+    x: Any = {name: _decode_input(table, name, plan) for name in plan.inputs}
+    return Examples(
+        x.get(None, x),
+        _decode_targets(table, plan),
+        plan.class_names,
+        dict(plan.inputs),
+        None
+        if plan.weight_column is None
+        else _to_numeric(table.column(plan.weight_column)).astype(np.float32),
+    )
+
+
+def _decode_input(table: Any, name: str | None, plan: TablePlan) -> Array:
+    columns = plan.inputs[name]
+    if plan.is_text(name):
+        return decode_texts(table, columns, plan.fill_values)
+    if name in plan.integer_dtypes:
+        return decode_integers(table, columns, plan.fill_values, plan.integer_dtypes[name])
+    return decode_numbers(table, columns, plan.fill_values)
+
+
+def find_complete_rows(table: Any, plan: TablePlan) -> Array | None:
+    """Return which rows have a value in every required column: bool of shape (rows,); None if all rows have them."""
+    mask: Array | None = None
+    for name in plan.required_columns:
+        column = table.column(name)
+        if column.null_count:
+            is_valid = np.asarray(column.is_valid().to_numpy())
+            mask = is_valid if mask is None else mask & is_valid
+    return mask
+
+
+def drop_incomplete_rows(table: Any, plan: TablePlan) -> Any:
+    """Return the table without the rows that lack a value of a required column."""
+    mask = find_complete_rows(table, plan)
+    return table if mask is None else table.filter(mask)
+
+
+def decode_numbers(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
+    """Return number columns side by side: float32 of shape (rows, columns)."""
+    arrays = [_to_numeric(table.column(name)) for name in columns]
+    for index, name in enumerate(columns):
+        if name in fill_values and arrays[index].dtype.kind == "f":
+            missing = np.isnan(arrays[index])
+            if missing.any():
+                arrays[index] = np.where(missing, np.float32(fill_values[name]), arrays[index])
+    out = np.empty((table.num_rows, len(columns)), dtype=np.float32)
+    for start in range(0, len(out), _SLICE_ROWS):
+        for index, array in enumerate(arrays):
+            out[start : start + _SLICE_ROWS, index] = array[start : start + _SLICE_ROWS]
+    return out
+
+
+def decode_texts(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
+    """Return text columns side by side: objects of shape (rows, columns)."""
+    import pyarrow as pa
+
+    out = np.empty((table.num_rows, len(columns)), dtype=object)
+    for index, name in enumerate(columns):
+        column = table.column(name).cast(pa.string())  # a column without values has the null type
+        if column.null_count:
+            column = column.fill_null(str(fill_values.get(name, "")))
+        out[:, index] = column.to_numpy()
+    return out
+
+
+def _to_numeric(column: Any) -> Array:
+    """Return the numbers of a column in their dtype; as floating point if a number is missing."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        column = column.cast(pa.float64())
+    return np.asarray(column.to_numpy())
+
+
+def _decode_targets(table: Any, plan: TablePlan) -> Targets:
+    if not plan.targets:
+        return np.zeros(table.num_rows, dtype=np.int32)
+    decoded: Targets = unwrap_single(
+        {name: _decode_target(table, name, target) for name, target in plan.targets.items()}
+    )
+    return decoded
+
+
+def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    column = table.column(target.column)
+    if target.classes is None:
+        return _to_numeric(column).astype(np.float32)
+    if target.class_names is None:
+        return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy()).astype(np.int32)
+    texts = column.cast(pa.string())
+    labels = np.asarray(
+        compute.index_in(texts, pa.array(target.class_names, pa.string())).fill_null(-1).to_numpy()
+    ).astype(np.int32)
+    unknown = np.flatnonzero(labels < 0)
+    if len(unknown):
+        value = texts[int(unknown[0])].as_py()
+        problem = (
+            "is missing"
+            if value is None
+            else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
+        )
+        message = f"The target `{sanitize_text(target.column, limit=60)}` {problem}."
+        path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
+        raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))
+    return labels

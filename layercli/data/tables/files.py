@@ -1,0 +1,72 @@
+"""Files of a table: what a file format provides, and the location of rows."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+from layercli.data.types import raise_data_error
+from layercli.source.nodes import sanitize_text
+
+LocateRow = Callable[[str, int], str]
+"""Return file and line of a row (from 0), given a column; for row -1, of the column's first value that is not a number."""
+
+
+class TableFiles(Protocol):
+    """Access to the table files of one format."""
+
+    def column_names(self, file: Path) -> list[str]:
+        """Return the column names of a file."""
+
+    def bytes_in_memory(self, file: Path) -> int:
+        """Return the approximate size of a file's table in memory, in bytes."""
+
+    def read_table(self, file: Path, columns: set[str]) -> Any:
+        """Return these columns of a file as an Arrow table."""
+
+    def to_parquet(self, file: Path) -> tuple[Path, bool]:
+        """Return the table as a Parquet file with moderate row groups, and whether its texts are trimmed."""
+
+    def locate_value(self, file: Path, column: str, row: int) -> str | None:
+        """Return the location of a row (from 0); for row -1, of the column's first value that is not a number, or None."""
+
+
+def read_column_names(files: TableFiles, paths: Sequence[Path]) -> list[str]:
+    """Return the column names that all files share.
+
+    Raises:
+        DataError: a file cannot be read, has different columns than the first, or has a column twice.
+    """
+    names = [files.column_names(path) for path in paths]
+    for columns, path in zip(names, paths, strict=True):
+        if len(set(columns)) < len(columns):
+            raise_data_error(
+                f"{sanitize_text(str(path))} has two columns with the same name.",
+                ("data", "path"),
+                "Rename one, or set the names with `columns`.",
+            )
+        if columns != names[0]:
+            raise_data_error(
+                f"{sanitize_text(str(path))} has different columns than {sanitize_text(str(paths[0]))}.",
+                ("data", "path"),
+                "Files that are read together must have the same columns.",
+            )
+    return names[0]
+
+
+def make_locator(files: TableFiles, paths: Sequence[Path], file_rows: Sequence[int]) -> LocateRow:
+    """Return a function that locates a row of all files, given the number of rows of each file."""
+    ends = list(accumulate(file_rows))
+
+    def locate(column: str, row: int) -> str:
+        if row < 0:
+            found = (files.locate_value(path, column, -1) for path in paths)
+            return next((location for location in found if location), f"`{sanitize_text(column, limit=60)}`")
+        number = bisect_right(ends, row)
+        row_in_file = row - (ends[number - 1] if number else 0)
+        return files.locate_value(paths[number], column, row_in_file) or f"row {row + 1}"
+
+    return locate

@@ -1,0 +1,53 @@
+"""Table rows in memory, or the windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from layercli.config.data.section import DataFacts, SplitConfig
+from layercli.config.data.tables import TableConfig
+from layercli.data.examples import Dataset, Examples, Splits, load_examples
+from layercli.data.tables.decode import decode_table, find_complete_rows
+from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+
+
+@dataclass(frozen=True, slots=True)
+class TableExamples(Examples):
+    """Table rows in memory; each row is an example."""
+
+    plan: TablePlan = field(kw_only=True)
+    """How the rows were decoded, before values are learned from the training rows."""
+
+    def facts(self) -> DataFacts:
+        """Return the properties that the model must match."""
+        return self.plan.data_facts(Examples.facts(self), len(self))
+
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+        """Split the rows, and replace missing numbers by values learned from the training rows."""
+        splits = Examples.split(self, split, seed=seed, shuffle=shuffle)
+        fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
+        filled = [
+            load_examples(subset).map_inputs(
+                lambda name, array: fill_missing(array, self.plan, fill_values, name)
+            )
+            for subset in splits.subsets
+        ]
+        return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values))
+
+
+def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:
+    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file."""
+    mask = find_complete_rows(table, plan)
+    series_ids = SeriesIds(plan.series_columns).assign(table)
+    decoded = decode_table(table if mask is None else table.filter(mask), plan)
+    rows = TableExamples(
+        decoded.x, decoded.y, decoded.class_names, decoded.columns, decoded.weights, plan=plan
+    )
+    if data.windows is None:
+        return rows
+    return make_windowed_dataset(rows, order_rows(series_ids, file_rows, mask), data.windows, plan)

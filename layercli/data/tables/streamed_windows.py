@@ -1,0 +1,126 @@
+"""Windows of streamed rows: the numbers are stored in a cache file that is memory-mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layercli.data.examples import Examples
+from layercli.data.labels import unwrap_single
+from layercli.data.tables.cache import Cache, hash_json
+from layercli.data.tables.decode import find_complete_rows
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_groups import RowGroups
+from layercli.data.tables.streamed import StreamedRows
+from layercli.data.tables.windows import (
+    RowOrder,
+    SeriesIds,
+    WindowedDataset,
+    make_windowed_dataset,
+    order_rows,
+)
+from layercli.data.types import Array, raise_data_error
+from layercli.source.nodes import sanitize_text
+
+
+def stream_windows(stream: StreamedRows) -> WindowedDataset:
+    """Return the windows of streamed rows; the operating system keeps as much of the rows in memory as fits.
+
+    Raises:
+        DataError: an input contains text.
+    """
+    row_groups, plan, windows = stream.row_groups, stream.plan, stream.row_groups.data.windows
+    assert windows is not None
+    _require_number_inputs(plan)
+    x, targets_and_weights = _cache_inputs(stream)
+    y = _split_targets(targets_and_weights, plan)
+    weights = np.array(targets_and_weights[:, -1]) if plan.weight_column is not None else None
+    rows = Examples(x.get(None, x), unwrap_single(y), plan.class_names, dict(plan.inputs), weights)
+    return make_windowed_dataset(rows, _read_row_order(row_groups, plan), windows, plan)
+
+
+def _require_number_inputs(plan: TablePlan) -> None:
+    for name in plan.inputs:
+        if plan.is_text(name):
+            raise_data_error(
+                f"The input `{sanitize_text(str(name), limit=60)}` contains text, but streamed windows support only numbers.",
+                ("data", "inputs", str(name)),
+                "Leave it out, or read all rows into memory: `stream: never`.",
+            )
+
+
+def _cache_inputs(stream: StreamedRows) -> tuple[Any, Array]:
+    """Return the inputs by name in the order of the plan, and the columns of targets and weights, all memory-mapped."""
+    plan = stream.plan
+    integer_inputs = [name for name in plan.inputs if name in plan.integer_dtypes]
+    float_inputs = [name for name in plan.inputs if name not in plan.integer_dtypes]
+    rows, x = _cache_rows(stream, float_inputs, np.float32, include_targets=True)
+    if integer_inputs:
+        x |= _cache_rows(stream, integer_inputs, np.int64)[1]
+    return {name: x[name] for name in plan.inputs}, rows[:, -_target_width(plan) :]
+
+
+def _target_width(plan: TablePlan) -> int:
+    """Return the number of cached columns for the targets and the weight."""
+    return max(len(plan.targets), 1) + 1
+
+
+def _split_targets(targets_and_weights: Array, plan: TablePlan) -> dict[str | None, Array]:
+    y: dict[str | None, Array] = {
+        name: np.array(targets_and_weights[:, index]) for index, name in enumerate(plan.targets or [None])
+    }
+    for name, target in plan.targets.items():
+        y[name] = y[name] if target.classes is None else y[name].astype(np.int32)
+    return y
+
+
+def _cache_rows(
+    stream: StreamedRows,
+    names: Sequence[str | None],
+    dtype: type[np.generic],
+    *,
+    include_targets: bool = False,
+) -> tuple[Array, dict[str | None, Any]]:
+    """Return the memory-mapped rows of some inputs and a view of each input; with targets, append targets and weight."""
+    row_groups, plan = stream.row_groups, stream.plan
+    ends = np.cumsum([len(plan.inputs[name]) for name in names], dtype=int).tolist()
+
+    def write(target: Path) -> None:
+        width = (ends[-1] if ends else 0) + (_target_width(plan) if include_targets else 0)
+        file = np.lib.format.open_memmap(target, "w+", dtype, (len(stream), width))
+        first = 0
+        for number in range(len(row_groups.groups)):
+            examples = row_groups.read_examples(number, plan)
+            arrays = dict(examples.inputs)
+            columns = [arrays[name] for name in names]
+            if include_targets:
+                weights = np.ones(len(examples)) if examples.weights is None else examples.weights
+                columns += [array[:, None] for array in (*(y for _, y in examples.targets), weights)]
+            file[first : first + len(examples)] = np.concatenate(columns, axis=1)
+            first += len(examples)
+        file.flush()
+
+    key = hash_json([*row_groups.cache_key(plan), names, np.dtype(dtype).name])
+    rows = np.load(Cache.default().get_entry(f"rows-{key}.npy", write), mmap_mode="r")
+    return rows, {
+        name: rows[:, end - len(plan.inputs[name]) : end] for name, end in zip(names, ends, strict=True)
+    }
+
+
+def _read_row_order(row_groups: RowGroups, plan: TablePlan) -> RowOrder:
+    series_ids, series, kept_masks = SeriesIds(plan.series_columns), [], []
+    for number in range(len(row_groups.groups)) if plan.series_columns or plan.required_columns else ():
+        table = row_groups.read_table(number, [*plan.series_columns, *plan.required_columns])
+        mask = find_complete_rows(table, plan)
+        series.append(series_ids.assign(table))
+        kept_masks.append(np.ones(len(table), dtype=bool) if mask is None else mask)
+    return order_rows(
+        np.concatenate([ids for ids in series if ids is not None])
+        if plan.series_columns and series
+        else None,
+        row_groups.file_rows,
+        np.concatenate(kept_masks) if plan.required_columns and kept_masks else None,
+    )

@@ -1,0 +1,43 @@
+"""Types of arrays, and the error for data that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+
+from layercli.graph.finding import Finding
+from layercli.source.nodes import KeyPath
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Inputs: TypeAlias = Array | Mapping[str, Array]
+"""The only input, or several inputs by name; every array has shape (samples, ...)."""
+Targets: TypeAlias = Array | Mapping[str, Array]
+"""The only target, or several targets by output name; every array has shape (samples, ...)."""
+
+
+class DataError(Exception):
+    """Data that cannot be used; ``findings`` give the reasons."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__("; ".join(found.message for found in findings))
+        self.findings = findings
+
+
+def make_data_finding(message: str, path: KeyPath, hint: str | None) -> Finding:
+    """Return a finding for unreadable data; ``path`` is the config key that names the data."""
+    return Finding(code="unreadable-data", message=message, path=path, hint=hint)
+
+
+def raise_data_error(message: str, path: KeyPath, hint: str | None) -> NoReturn:
+    """Raise ``DataError`` for unreadable data; ``path`` is the config key that names the data."""
+    raise DataError(make_data_finding(message, path, hint))
+
+
+def iterate_named(arrays: Inputs | Targets) -> Iterator[tuple[str | None, Array]]:
+    """Yield each array with its name; the name of a single array is None."""
+    if isinstance(arrays, Mapping):
+        yield from arrays.items()
+    else:
+        yield None, arrays

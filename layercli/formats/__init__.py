@@ -1,0 +1,1 @@
+"""Types of data, one folder each: ``config.py``, ``reader.py`` and ``script.py``; see ``registry``."""

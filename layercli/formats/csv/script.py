@@ -1,0 +1,71 @@
+"""The code of csv data in a script."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from layercli.config.data.tables import DEFAULT_MISSING_VALUES
+from layercli.formats.csv.config import Csv
+from layercli.script.data_script import INDENT
+from layercli.script.python_source import (
+    Brackets,
+    CallExpression,
+    Expression,
+    NamedValue,
+    quote_string,
+    render_literal,
+    render_statement,
+)
+from layercli.script.table_code import TABLE_KEYS, TableScript
+
+_ARROW_TYPES: Final = {"text": "pa.string()", "number": "pa.float64()"}
+
+
+class Script(TableScript[Csv]):
+    """The code of one section of type csv."""
+
+    expressible_keys: ClassVar[frozenset[str]] = TABLE_KEYS | {"columns", "separator", "types"}
+
+    def imports(self) -> set[str]:
+        arrow = {"import pyarrow as pa"} if self.data.types else set()
+        return super().imports() | {"from pyarrow import csv"} | arrow
+
+    def write_read_table(self) -> list[str]:
+        options = self._make_options()
+        if not self.reads_several_files:
+            arguments = (NamedValue(f"{name}=", value) for name, value in options.items())
+            return render_statement(
+                CallExpression("csv.read_csv", ("DATA", *arguments)), INDENT, before="table = "
+            )
+        entries = tuple(NamedValue(f"{quote_string(name)}: ", value) for name, value in options.items())
+        lines = render_statement(Brackets("{", entries, "}"), INDENT, before="options = ") if entries else []
+        read = "csv.read_csv(path, **options)" if entries else "csv.read_csv(path)"
+        return [*lines, f"{INDENT}table = pa.concat_tables([{read} for path in DATA])"]
+
+    def _make_options(self) -> dict[str, Expression]:
+        """Return the options of pyarrow that are not its defaults, by name."""
+        data, has_text = self.data, bool(self.text_inputs)
+        read: list[Expression] = []
+        if data.columns is not None:
+            read.append(NamedValue("column_names=", render_literal(data.columns)))
+        parse: list[Expression] = []
+        if data.separator != ",":
+            parse.append(NamedValue("delimiter=", quote_string(data.separator)))
+        if has_text:
+            parse.append(NamedValue("newlines_in_values=", "True"))
+        convert: list[Expression] = []
+        if data.types:
+            entries = tuple(
+                NamedValue(f"{quote_string(name)}: ", _ARROW_TYPES[kind]) for name, kind in data.types.items()
+            )
+            convert.append(NamedValue("column_types=", Brackets("{", entries, "}")))
+        missing = data.missing
+        if has_text or missing.numbers != "refuse" or missing.values != list(DEFAULT_MISSING_VALUES):
+            convert.append(NamedValue("null_values=", render_literal(["", *missing.values])))
+            convert.append(NamedValue("strings_can_be_null=", "True"))
+        options = {
+            "read_options": CallExpression("csv.ReadOptions", tuple(read)),
+            "parse_options": CallExpression("csv.ParseOptions", tuple(parse)),
+            "convert_options": CallExpression("csv.ConvertOptions", tuple(convert)),
+        }
+        return {name: call for name, call in options.items() if call.arguments}

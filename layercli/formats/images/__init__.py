@@ -1,0 +1,1 @@
+"""Image files, one folder for each class."""

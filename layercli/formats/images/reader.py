@@ -1,0 +1,174 @@
+"""The reader of images data, which decodes on all cores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layercli.data.class_folders import list_class_files, list_new_files
+from layercli.data.examples import Dataset, Examples
+from layercli.data.lazy import LazyDataset
+from layercli.data.named_arrays import MEMORY_DIVISOR
+from layercli.data.paths import hash_content_sample
+from layercli.data.reader_state import ReaderState
+from layercli.data.types import Array, DataError
+from layercli.formats.images.color import has_color
+from layercli.formats.images.config import IMAGE_SUFFIXES, PILLOW_MODES, Images
+from layercli.formats.images.high_bit_depth import decode_high_bit_depth, is_high_bit_depth
+from layercli.graph.finding import Finding
+from layercli.source.nodes import sanitize_text
+
+_PATH_KEY = ("data", "path")
+_MAX_REPORTED = 20
+
+
+def read_dataset(data: Images, memory: int | None) -> Dataset:
+    """Return all images of shape (samples, height, width, channels): uint8, or float32 for images of 16 bits per value.
+
+    Images that would take too much of the memory are decoded again for each batch.
+
+    Raises:
+        DataError: an image cannot be read or has a different size; there is one finding for each such file.
+    """
+    names, files = list_class_files(Path(data.path), IMAGE_SUFFIXES)
+    labels = np.array([label for _, label in files], dtype=np.int32)
+    decoded = (_decode_image(file, data, data.channels) for file, _ in files)
+    first = next((image for image in decoded if not isinstance(image, Finding)), None)
+    if first is None:
+        results = (_decode_image(file, data, data.channels) for file, _ in files[:_MAX_REPORTED])
+        raise DataError(*(found for found in results if isinstance(found, Finding)))
+    images = LazyImages(tuple(file for file, _ in files), data, first.shape, first.dtype)
+    return _build_dataset(images, labels, tuple(names), memory)
+
+
+def read_new_dataset(
+    data: Images, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
+    """Return images that are not from training; see ``Reader`` and ``list_new_files``.
+
+    Raises:
+        DataError: an image cannot be read, or has a different size or an unknown class.
+    """
+    files, labels = list_new_files(
+        paths, IMAGE_SUFFIXES, reader_state.single_target_classes(), has_targets=has_targets
+    )
+    return _build_dataset(
+        LazyImages(tuple(files), data, *reader_state.single_input()),
+        labels,
+        reader_state.single_target_classes(),
+        memory,
+    )
+
+
+def _build_dataset(
+    images: LazyImages, labels: Array, class_names: tuple[str, ...], memory: int | None
+) -> Dataset:
+    row_indices = np.arange(len(images))
+    if (
+        memory is not None
+        and len(images) * prod(images.shape) * images.dtype.itemsize > memory // MEMORY_DIVISOR
+    ):
+        content_id = (
+            f"{hash_content_sample(images.files[:1])} {_hash_file_sizes(images.files)} "
+            f"{images.data.size} {images.shape}"
+        )
+        return LazyDataset({None: images}, {None: labels}, content_id, row_indices, class_names)
+    return Examples(images[row_indices], labels, class_names)
+
+
+def _hash_file_sizes(files: Sequence[Path]) -> str:
+    """Return the SHA-256 of the names and sizes of files."""
+    listing = "\n".join(f"{file.parent.name}/{file.name} {file.stat().st_size}" for file in files)
+    return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class LazyImages:
+    """Images in files, decoded on all cores when they are needed."""
+
+    files: tuple[Path, ...]
+    data: Images
+    shape: tuple[int, ...]
+    """Of one image: (height, width, channels)."""
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Return images of shape (rows, height, width, channels)."""
+        images = np.empty((len(rows), *self.shape), self.dtype)
+        findings = []
+        files = [self.files[row] for row in rows.tolist()]
+        decoded = _get_decode_pool().map(lambda file: _decode_image(file, self.data, self.shape[2]), files)
+        for index, (file, image) in enumerate(zip(files, decoded, strict=True)):
+            finding = image if isinstance(image, Finding) else self._check_image(file, image)
+            if finding is not None:
+                findings.append(finding)
+            elif not findings and not isinstance(image, Finding):
+                images[index] = image
+        if findings:
+            raise DataError(*findings)
+        return images
+
+    def _check_image(self, file: Path, image: Array) -> Finding | None:
+        """Return the finding of an image that differs from the others in dtype or shape."""
+        shown = sanitize_text(str(file))
+        if image.dtype != self.dtype:
+            message = f"{shown} has {_count_bits(image.dtype)} bits per value, but the others have {_count_bits(self.dtype)}."
+            return _make_finding(message, "Save all images with the same number of bits.")
+        if image.shape != self.shape:
+            message = (
+                f"{shown} is {_format_size(image.shape)}, but the others are {_format_size(self.shape)}."
+            )
+            return _make_finding(message, "Scale all images to one size: `size: [64, 64]`.")
+        return None
+
+
+def _count_bits(dtype: np.dtype[Any]) -> int:
+    return 8 if dtype == np.uint8 else 16
+
+
+@cache
+def _get_decode_pool() -> ThreadPoolExecutor:
+    """Return the threads that decode, which run in parallel because Pillow releases Python's lock."""
+    return ThreadPoolExecutor(thread_name_prefix="decode")
+
+
+def _decode_image(file: Path, data: Images, channels: int | None) -> Array | Finding:
+    """Return the pixels of shape (height, width, channels), or the finding of a file that cannot be read."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            if is_high_bit_depth(image):
+                return decode_high_bit_depth(file, image, channels, data.size)
+            if channels is None:
+                channels = 3 if has_color(image) else 1
+            mode = PILLOW_MODES[channels]
+            converted = image if image.mode == mode else image.convert(mode)
+            if data.size is not None:
+                converted = converted.resize((data.size[1], data.size[0]), Image.Resampling.BILINEAR)
+            pixels: Array = np.asarray(converted)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = sanitize_text(str(error).replace(str(file), "it"), limit=150).rstrip(".")
+        return _make_finding(
+            f"Cannot read the image {sanitize_text(str(file))}: {reason}.", "Repair or remove it."
+        )
+    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+def _format_size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def _make_finding(message: str, hint: str) -> Finding:
+    return Finding(code="unreadable-data", message=message, path=_PATH_KEY, hint=hint)

@@ -1,0 +1,1 @@
+"""Arrays in files, written by ``numpy.save``."""

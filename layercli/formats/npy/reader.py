@@ -1,0 +1,85 @@
+"""The reader of npy data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from layercli.data.examples import Dataset
+from layercli.data.lazy import LazyArray
+from layercli.data.named_arrays import (
+    MEMORY_DIVISOR,
+    build_new_dataset,
+    build_training_dataset,
+    list_array_references,
+    open_memmap,
+    read_array_header,
+    to_training_dtype,
+)
+from layercli.data.paths import hash_content_sample, require_file
+from layercli.data.reader_state import ReaderState
+from layercli.data.types import Array, raise_data_error
+from layercli.formats.npy.config import Npy
+from layercli.source.nodes import KeyPath, format_path, sanitize_text
+
+
+def read_dataset(data: Npy, memory: int | None) -> Dataset:
+    """Return all examples: floating-point numbers as float32, labels as int32, text unchanged.
+
+    Raises:
+        DataError: a file is not an array, contains objects, or declares more values than it contains.
+    """
+    arrays = _read_arrays(list_array_references(data), memory)
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
+    return build_training_dataset(data, arrays, hash_content_sample(map(Path, arrays)) if is_lazy else "")
+
+
+def read_new_dataset(
+    data: Npy, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
+    """Return all examples of other files: one for each input in the order of the config, then one for each target.
+
+    Raises:
+        DataError: a file cannot be read, or the number of files is wrong.
+    """
+    references = list_array_references(data.with_arguments(weights=None), has_targets=has_targets)
+    if len(paths) != len(references):
+        expected = ", ".join(format_path(key) for _, key in references)
+        raise_data_error(
+            f"Expected {len(references)} files ({expected}), got {len(paths)}.",
+            ("data",),
+            "Name one file for each, in that order.",
+        )
+    new = dict(zip((name for name, _ in references), paths, strict=True))
+    arrays = _read_arrays([(new[name], key) for name, key in references], memory)
+    by_name = {name: arrays[new[name]] for name, _ in references}
+    return build_new_dataset(
+        data.with_arguments(weights=None), by_name, reader_state, has_targets=has_targets
+    )
+
+
+def _read_arrays(
+    references: Sequence[tuple[str, KeyPath]], memory: int | None
+) -> dict[str, Array | LazyArray]:
+    """Return the arrays by the names of their files; large arrays read their rows when they are needed."""
+    files = {name: require_file(name, key) for name, key in references}
+    total = sum(path.stat().st_size for path in files.values())
+    is_lazy = memory is not None and total > memory // MEMORY_DIVISOR
+    return {name: _read_array(files[name], name, key, is_lazy=is_lazy) for name, key in references}
+
+
+def _read_array(path: Path, name: str, key: KeyPath, *, is_lazy: bool) -> Array | LazyArray:
+    try:
+        with path.open("rb") as stream:
+            header = read_array_header(stream, path.stat().st_size, sanitize_text(name), key)
+        if is_lazy:
+            return open_memmap(path, header, 0, sanitize_text(name), key)
+        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key)
+    except (OSError, ValueError, EOFError) as error:
+        raise_data_error(
+            f"Cannot read the array {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
+            key,
+            "Write it with `numpy.save(path, x)`.",
+        )

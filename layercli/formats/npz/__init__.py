@@ -1,0 +1,1 @@
+"""Named arrays in one file, written by ``numpy.savez``."""

@@ -1,0 +1,136 @@
+"""The reader of npz data, which checks the declared sizes before it reads anything."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from layercli.data.examples import Dataset
+from layercli.data.lazy import LazyArray
+from layercli.data.named_arrays import (
+    MEMORY_DIVISOR,
+    build_new_dataset,
+    build_training_dataset,
+    list_array_references,
+    open_memmap,
+    read_array_header,
+    to_training_dtype,
+)
+from layercli.data.paths import hash_content_sample, require_file
+from layercli.data.reader_state import ReaderState
+from layercli.data.types import Array, raise_data_error
+from layercli.formats.npz.config import Npz
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, sanitize_text
+
+_MAX_INFLATION = 1100
+"""The largest accepted ratio of inflated to deflated bytes; deflate itself reaches 1032."""
+_PATH_KEY: KeyPath = ("data", "path")
+
+
+def read_dataset(data: Npz, memory: int | None) -> Dataset:
+    """Return all examples: floating-point numbers as float32, labels as int32, text unchanged.
+
+    Raises:
+        DataError: the file is not an archive of arrays, contains objects, or is compressed and larger than the memory.
+    """
+    path = require_file(data.path, _PATH_KEY)
+    arrays = _read_arrays(path, list_array_references(data), memory)
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
+    return build_training_dataset(data, arrays, hash_content_sample([path]) if is_lazy else "")
+
+
+def read_new_dataset(
+    data: Npz, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
+    """Return all examples of a different file; see ``Reader``.
+
+    Raises:
+        DataError: the file is not an archive of arrays, or has other classes.
+    """
+    if len(paths) != 1:
+        raise_data_error(f"npz data must be one file, got {len(paths)}.", _PATH_KEY, None)
+    arrays = _read_arrays(
+        require_file(paths[0], _PATH_KEY), list_array_references(data, has_targets=has_targets), memory
+    )
+    return build_new_dataset(data, arrays, reader_state, has_targets=has_targets)
+
+
+def _read_arrays(
+    path: Path, references: Sequence[tuple[str, KeyPath]], memory: int | None
+) -> dict[str, Array | LazyArray]:
+    """Return the arrays of a file by their names; uncompressed arrays of a large file read rows when needed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_inflation(archive, path)
+            members = {name: _find_member(archive, name, key) for name, key in references}
+            is_large = (
+                memory is not None
+                and sum(info.file_size for info in members.values()) > memory // MEMORY_DIVISOR
+            )
+            lazy_names = {
+                name
+                for name, info in members.items()
+                if is_large and info.compress_type == zipfile.ZIP_STORED
+            }
+            loaded_bytes = sum(info.file_size for name, info in members.items() if name not in lazy_names)
+            if memory is not None and loaded_bytes > memory:
+                raise_data_error(
+                    f"{sanitize_text(str(path))} contains {loaded_bytes:,} bytes of compressed arrays; "
+                    f"this machine has {memory:,} bytes of memory.",
+                    _PATH_KEY,
+                    "Save it with numpy.savez, which does not compress: then it is read batch by batch.",
+                )
+            return {
+                name: _read_array(archive, path, members[name], name, key, is_lazy=name in lazy_names)
+                for name, key in references
+            }
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, struct.error) as error:
+        raise_data_error(
+            f"Cannot read arrays from {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
+            _PATH_KEY,
+            "Write it with `numpy.savez(path, x=x, y=y)`.",
+        )
+
+
+def _check_inflation(archive: zipfile.ZipFile, path: Path) -> None:
+    declared_bytes = sum(info.file_size for info in archive.infolist())
+    if declared_bytes > _MAX_INFLATION * path.stat().st_size:
+        raise_data_error(
+            f"{sanitize_text(str(path))} declares {declared_bytes:,} bytes, more than a file of its size can contain.",
+            _PATH_KEY,
+            "The file is damaged or malicious; create it again.",
+        )
+
+
+def _find_member(archive: zipfile.ZipFile, name: str, key: KeyPath) -> zipfile.ZipInfo:
+    names = [member.removesuffix(".npy") for member in archive.namelist()]
+    if name not in names:
+        hint = did_you_mean(name, names, otherwise=f"It contains {', '.join(names[:12])}.")
+        raise_data_error(f'The file contains no array "{sanitize_text(name, limit=60)}".', key, hint)
+    return archive.getinfo(f"{name}.npy")
+
+
+def _read_array(
+    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, name: str, key: KeyPath, *, is_lazy: bool
+) -> Array | LazyArray:
+    """Return the array, or one that reads its rows when they are needed."""
+    with archive.open(info) as stream:
+        header = read_array_header(stream, info.file_size, name, key)
+    if is_lazy:
+        return open_memmap(path, header, _find_content_offset(path, info), name, key)
+    with archive.open(info) as stream:
+        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key)
+
+
+def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:
+    """Return the position of the first byte of an uncompressed member."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset + 26)
+        name_length, extra_length = struct.unpack("<HH", file.read(4))
+    return info.header_offset + 30 + int(name_length) + int(extra_length)

@@ -1,0 +1,24 @@
+"""The code of npz data in a script."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from layercli.formats.npz.config import Npz
+from layercli.script.array_code import ARRAY_KEYS, write_arrays
+from layercli.script.data_script import INDENT, DataScript
+from layercli.script.python_source import quote_string
+
+
+class Script(DataScript[Npz]):
+    """The code of one section of type npz."""
+
+    expressible_keys: ClassVar[frozenset[str]] = ARRAY_KEYS | {"path"}
+
+    def write_load_data(self) -> list[str]:
+        return [
+            "def load_data():",
+            f'{INDENT}"""Read the arrays of a file that numpy.savez wrote."""',
+            f"{INDENT}with np.load(DATA) as arrays:",
+            *write_arrays(self.data, self.facts, lambda name: f"arrays[{quote_string(name)}]", 2 * INDENT),
+        ]

@@ -1,0 +1,135 @@
+"""The parts of each type of data, imported when the type is used.
+
+``layercli.config.data.section.DATA_TYPES`` is the only list of the types. The folder of a type has its name and contains:
+
+- ``config.py``: a subclass of ``DataConfig``, without numpy and pyarrow;
+- ``reader.py``: the functions of ``Reader``, or of ``TableReader`` for a subclass of ``TableConfig``;
+- ``script.py``: ``Script``, a subclass of ``DataScript``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from layercli.config.data.arrays import ArraysConfig
+from layercli.config.data.section import DATA_TYPES, DataConfig
+from layercli.config.data.tables import TableConfig
+
+if TYPE_CHECKING:
+    from layercli.check import ValidConfig
+    from layercli.data.examples import Dataset
+    from layercli.data.reader_state import ReaderState
+    from layercli.script.data_script import DataScript
+    from layercli.script.facts import ScriptFacts
+
+
+class Reader(Protocol):
+    """The module that reads one type of data; ``read_new_dataset`` is missing if the type has no files."""
+
+    @staticmethod
+    def read_dataset(data: Any, memory: int | None) -> Dataset:
+        """Return all examples of a data section of its type, whose paths are absolute.
+
+        ``memory`` is the number of bytes that may be used, None if it is unknown. Larger data is read batch by batch.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+
+    @staticmethod
+    def read_new_dataset(
+        data: Any, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+    ) -> Dataset:
+        """Return all examples of other files than in training, with the classes and shapes of training.
+
+        Without ``has_targets`` no targets are read, and every target is 0.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+
+
+class TableReader(Reader, Protocol):
+    """The module that reads one type of table."""
+
+    @staticmethod
+    def read_dataset(
+        data: Any, memory: int | None, integers: Mapping[str | None, str] | None = None
+    ) -> Dataset:
+        """Return all examples as ``Reader``; ``integers`` maps the inputs that are integers to their dtypes."""
+
+
+def import_reader(data: DataConfig) -> Reader:
+    """Return the module that reads data of that type."""
+    return _import_part(data, "reader")  # type: ignore[no-any-return]
+
+
+def _import_part(data: DataConfig, part: str) -> Any:
+    return import_module(f"layercli.formats.{data.type_name()}.{part}")
+
+
+def load_dataset(
+    data: DataConfig, *, memory: int | None = None, integers: Mapping[str | None, str] | None = None
+) -> Dataset:
+    """Return all examples of a config's data section; see ``Reader``.
+
+    ``integers`` maps the inputs that the model takes as integers to their dtypes; None is the name of the only input.
+    Tables return these exactly. All other values keep the dtypes in which they were saved.
+
+    Raises:
+        DataError: they cannot be read, or do not fit into the memory.
+    """
+    reader: Any = import_reader(data)
+    extra = [integers or {}] if isinstance(data, TableConfig) else []
+    return reader.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
+
+
+def load_new_dataset(
+    data: DataConfig,
+    paths: Sequence[str],
+    reader_state: ReaderState,
+    *,
+    memory: int | None = None,
+    has_targets: bool,
+) -> Dataset:
+    """Return all examples of other files than in training; see ``Reader``.
+
+    Raises:
+        DataError: they cannot be read, or data of this type has no files.
+    """
+    from layercli.data.types import raise_data_error
+
+    reader = import_reader(data)
+    if not hasattr(reader, "read_new_dataset"):
+        raise_data_error(
+            f"{data.title()} cannot be read from other files.",
+            ("data",),
+            "Predict from arrays: a .npy file, or an .npz file with an array for each input.",
+        )
+    return reader.read_new_dataset(data, paths, reader_state, memory, has_targets=has_targets)
+
+
+def select_input_section(data: DataConfig, path: str, input_names: Sequence[str] | None) -> DataConfig:
+    """Return the section that reads inputs without targets from a file; any type can be predicted from arrays.
+
+    ``input_names`` is None if the model has one input without a name.
+    """
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    type_name = DATA_TYPES.find(suffix)
+    if isinstance(data, ArraysConfig) or type_name is None:
+        return data
+    array_type = DATA_TYPES.load(type_name)
+    if not issubclass(array_type, ArraysConfig) or array_type.type_name() != suffix:
+        return data
+    return array_type.from_inputs(path, None if input_names is None else list(input_names))
+
+
+def make_data_script(valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any] | None:
+    """Return the code of the config's data in a script; None if it has no data."""
+    data = valid.config.data
+    if data is None:
+        return None
+    return _import_part(data, "script").Script.create(data, valid, facts)  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""The ``data`` section of type text."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import Field
+
+from layercli.config.data.section import DataConfig
+from layercli.config.data.tables import TableConfig
+from layercli.config.names import INPUT
+from layercli.formats.csv.config import Csv
+from layercli.formats.parquet.config import Parquet
+from layercli.schema.strict_model import ArgumentError
+
+TEXT_SUFFIXES: Final = (".txt",)
+"""The file name suffixes of texts, in lower case."""
+_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+
+
+class Text(DataConfig):
+    """Texts: a folder with a folder of text files (.txt, UTF-8) for each class, or a column of a table.
+
+    Example:
+        {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
+    """
+
+    path: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The folder, or the table (CSV or Parquet), relative to the config.",
+            examples=["reviews"],
+        ),
+    ]
+    column: Annotated[
+        str | None,
+        Field(description="Column of the texts in a table; null: the path is a folder.", examples=["review"]),
+    ] = None
+    target: Annotated[
+        str | None,
+        Field(
+            description="Column of the target in a table; null: the target is the folder's name.",
+            examples=["label"],
+        ),
+    ] = None
+
+    has_text_labels: ClassVar[bool] = True
+
+    @property
+    def example_suffixes(self) -> tuple[str, ...] | None:
+        return TEXT_SUFFIXES if self.column is None else None
+
+    def with_absolute_paths(self, directory: Path) -> Self:
+        return self.with_arguments(path=str(directory / self.path))
+
+    def check(self) -> None:
+        if (self.column is None) != (self.target is None):
+            missing = "column" if self.column is None else "target"
+            message = "Text data from a table requires `column` (the text) and `target` (the label)."
+            raise ArgumentError(missing, message, "For example `column: review, target: label`.")
+
+    def as_table(self) -> TableConfig | None:
+        """Return the section of a table with the texts as its only input; None if the path is a folder."""
+        if self.column is None:
+            return None
+        table_type = Parquet if self.path.endswith(_PARQUET_SUFFIXES) else Csv
+        arguments = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
+        return table_type.model_validate(arguments | {"types": {self.column: "text"}}).with_arguments(
+            split=self.split, shuffle=self.shuffle
+        )

@@ -1,0 +1,106 @@
+"""The reader of text data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from layercli.data.class_folders import list_class_files, list_new_files
+from layercli.data.examples import Dataset, Examples
+from layercli.data.lazy import LazyDataset
+from layercli.data.named_arrays import MEMORY_DIVISOR
+from layercli.data.paths import hash_content_sample
+from layercli.data.reader_state import ReaderState
+from layercli.data.types import Array, DataError
+from layercli.formats import registry
+from layercli.formats.text.config import TEXT_SUFFIXES, Text
+from layercli.graph.finding import Finding
+from layercli.source.nodes import sanitize_text
+
+
+def read_dataset(data: Text, memory: int | None) -> Dataset:
+    """Return all texts as objects of shape (samples, 1), with the label of their folder or the target of their row.
+
+    Raises:
+        DataError: a file is not text in UTF-8; there is one finding for each such file.
+    """
+    table = data.as_table()
+    if table is not None:
+        try:
+            return registry.load_dataset(table, memory=memory)
+        except DataError as error:
+            findings = {
+                _point_to_column(found) for found in error.findings
+            }  # a set, because each use of the column repeats its finding
+            raise DataError(*findings) from None
+    names, files = list_class_files(Path(data.path), TEXT_SUFFIXES)
+    labels = np.array([label for _, label in files], dtype=np.int32)
+    return _build_dataset([file for file, _ in files], labels, tuple(names), memory)
+
+
+def read_new_dataset(
+    data: Text, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
+    """Return texts that are not from training; see ``Reader`` and ``list_new_files``.
+
+    Raises:
+        DataError: a file is not text in UTF-8, or has an unknown class.
+    """
+    table = data.as_table()
+    if table is not None:
+        return registry.load_new_dataset(table, paths, reader_state, memory=memory, has_targets=has_targets)
+    files, labels = list_new_files(
+        paths, TEXT_SUFFIXES, reader_state.single_target_classes(), has_targets=has_targets
+    )
+    return _build_dataset(files, labels, reader_state.single_target_classes(), memory)
+
+
+def _build_dataset(
+    files: Sequence[Path], labels: Array, class_names: tuple[str, ...], memory: int | None
+) -> Dataset:
+    texts, row_indices = _LazyTexts(tuple(files)), np.arange(len(files))
+    size = sum(file.stat().st_size for file in files)
+    if memory is not None and size > memory // MEMORY_DIVISOR:
+        return LazyDataset(
+            {None: texts}, {None: labels}, hash_content_sample(files), row_indices, class_names
+        )
+    return Examples(texts[row_indices], labels, class_names)
+
+
+def _point_to_column(found: Finding) -> Finding:
+    """Return the finding at the column, if its path is in the section of the table."""
+    return replace(found, path=("data", "column")) if found.path[1] in ("inputs", "types") else found
+
+
+@dataclass(frozen=True, slots=True)
+class _LazyTexts:
+    """The texts of files, each of which is read when it is needed."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Return texts as objects of shape (rows, 1)."""
+        texts, findings = np.empty((len(rows), 1), dtype=object), []
+        for number, row in enumerate(rows.tolist()):
+            file = self.paths[row]
+            try:
+                texts[number, 0] = file.read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = sanitize_text(str(error), limit=150)
+                findings.append(
+                    Finding(
+                        code="unreadable-data",
+                        message=f"Cannot read the text {sanitize_text(str(file))}: {reason}.",
+                        path=("data", "path"),
+                        hint="Save it as UTF-8.",
+                    )
+                )
+        if findings:
+            raise DataError(*findings)
+        return texts

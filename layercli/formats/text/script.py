@@ -1,0 +1,39 @@
+"""The code of text data in a script."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from layercli.check import ValidConfig
+from layercli.formats.csv.config import Csv
+from layercli.formats.csv.script import Script as CsvScript
+from layercli.formats.parquet.script import Script as ParquetScript
+from layercli.formats.text.config import Text
+from layercli.script.data_script import INDENT, DataScript
+from layercli.script.facts import ScriptFacts
+
+
+class Script(DataScript[Text]):
+    """The code of one section of type text whose path is a folder; for a table, ``create`` returns the code of its type."""
+
+    expressible_keys: ClassVar[frozenset[str]] = frozenset({"path", "column", "target"})
+
+    @classmethod
+    def create(cls, data: Text, valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any]:
+        table = data.as_table()
+        if table is None:
+            return cls(data, valid, facts)
+        script_type: Any = CsvScript if isinstance(table, Csv) else ParquetScript
+        created: DataScript[Any] = script_type(table, valid, facts)
+        return created
+
+    def write_load_data(self) -> list[str]:
+        return [
+            "def load_data():",
+            f'{INDENT}"""Read texts; their labels number the folders in the order of their names."""',
+            f'{INDENT}paths = sorted(DATA.glob("[!.]*/[!.]*.txt"))',
+            f"{INDENT}names = sorted({{path.parent.name for path in paths}})",
+            f'{INDENT}texts = [path.read_text(encoding="utf-8-sig") for path in paths]',
+            f"{INDENT}labels = [names.index(path.parent.name) for path in paths]",
+            f"{INDENT}return np.array(texts)[:, np.newaxis], np.array(labels)",
+        ]

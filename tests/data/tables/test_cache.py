@@ -1,0 +1,59 @@
+"""Cache of converted data files: complete entries, written once, removed when unused."""
+
+import os
+import threading
+
+import pytest
+
+from layercli.data.tables.cache import Cache
+from layercli.data.types import DataError
+
+
+def test_concurrent_threads_write_an_entry_once(tmp_path):
+    cache, made, found = Cache(tmp_path), [], []
+
+    def make(target):
+        made.append(1)
+        target.write_text("half")
+        threading.Event().wait(0.05)
+        target.write_text("whole")
+
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.get_entry("e.txt", make).read_text()))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["whole"] * 8
+    assert len(made) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["e.txt"]
+
+
+def test_failed_entry_leaves_no_files(tmp_path):
+    def make(target):
+        target.write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        Cache(tmp_path).get_entry("e.txt", make)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        Cache(tmp_path / "file").get_entry("e.txt", make)
+
+
+def test_unused_entries_are_removed_when_an_entry_is_written(tmp_path):
+    cache, old = Cache(tmp_path), 70 * 24 * 3600
+    names = ("unused.json", "used.json", ".half")
+    for name in names:
+        cache.get_entry(name, lambda path: path.write_text("{}"))
+    for name in names:
+        status = (tmp_path / name).stat()
+        os.utime(tmp_path / name, (status.st_atime - old, status.st_mtime - old))
+    written = (tmp_path / "used.json").stat().st_mtime_ns
+    cache.get_entry("used.json", lambda path: path.write_text("another"))
+    assert (tmp_path / "used.json").stat().st_mtime_ns == written
+    cache.get_entry("new.json", lambda path: path.write_text("{}"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.json", "used.json"]

@@ -1,0 +1,252 @@
+"""Windows have consecutive rows and a target, and never span a boundary."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pyarrow import csv
+
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.config.data.tables import WindowsConfig
+from layercli.data.examples import ShuffleSeed, load_examples
+from layercli.data.reader_state import ReaderState
+from layercli.data.tables import windows as windows_module
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
+from layercli.formats.csv import reader as csv_reader
+from layercli.formats.registry import load_dataset
+from tests.formats.helpers import refusal
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(csv_reader, "_MAX_GROUP_ROWS", 7)
+
+
+def section(tmp_path, table, *, files=1, **keys):
+    """Return a data section of a table that is split over several files."""
+    table = pa.table(table)
+    for number, rows in enumerate(np.array_split(np.arange(len(table)), files)):
+        csv.write_csv(table.take(rows), tmp_path / f"t{number}.csv")
+    data = {"type": "csv", "path": str(tmp_path / "t*.csv"), "target": "v", "inputs": {"x": ["v", "u"]}}
+    return DATA_TYPES.parse(data | {"windows": {"length": 3}} | keys)
+
+
+def series(count, rows):
+    """Return rows with their index in column v and their series in column u."""
+    return {"v": np.arange(count * rows), "u": np.repeat(np.arange(count), rows)}
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_window_has_the_rows_before_its_target(tmp_path, how):
+    data = section(
+        tmp_path,
+        series(1, 10),
+        windows={"length": 3, "horizon": 2, "stride": 2},
+        target_type="numbers",
+        stream=how,
+    )
+    source = load_dataset(data)
+    assert (source.facts().inputs, source.facts().samples) == ({"x": (3, 2)}, 3)
+    assert load_examples(source).x["x"][:, :, 0].tolist() == [[0, 1, 2], [2, 3, 4], [4, 5, 6]]
+    assert load_examples(source).y.tolist() == [4, 6, 8]
+    at_once = load_dataset(
+        data.with_arguments(windows=WindowsConfig(length=3, horizon=0), inputs={"x": ["u"]})
+    )
+    assert load_examples(at_once).y.tolist() == list(range(2, 10))
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_no_window_spans_files_series_or_dropped_rows(tmp_path, how):
+    table = series(2, 12)
+    mixed = np.random.default_rng(0).permutation(np.repeat([0, 1], 12))  # interleaved rows of two stations
+    order = np.argsort(np.argsort(mixed, kind="stable"))
+    table = {name: column[order] for name, column in table.items()}
+    v = pa.array(table["v"], mask=table["v"] == 5)
+    table = {"v": v, "u": table["u"], "station": np.where(table["u"], "a", "b"), "w": table["v"]}
+    data = section(
+        tmp_path,
+        table,
+        files=2,
+        stream=how,
+        target_type="numbers",
+        weights="w",
+        windows={"length": 3, "by": "station"},
+        missing={"columns": {"v": "drop"}},
+    )
+    found = load_examples(load_dataset(data))
+    files = [csv.read_csv(tmp_path / f"t{number}.csv")["w"].to_pylist() for number in range(2)]
+    first = {row: number for number, rows in enumerate(files) for row in rows}
+    expected = [
+        [row, row + 1, row + 2]
+        for row in range(24)
+        if all(
+            r < 24 and r // 12 == row // 12 and r != 5 and first[r] == first[row] for r in range(row, row + 4)
+        )
+    ]
+    assert sorted(found.x["x"][:, :, 0].tolist()) == expected
+    assert (found.x["x"][:, -1, 0] + 1).tolist() == found.y.tolist() == found.weights.tolist()
+
+
+@settings(max_examples=200)
+@example(keys=[0], cuts=1, dropped={0}, length=1, horizon=0, stride=1, keyed=True, validation=0.0, test=0.0)
+@given(
+    keys=st.lists(st.integers(0, 3), min_size=1, max_size=80),
+    cuts=st.integers(1, 4),
+    dropped=st.sets(st.integers(0, 79)),
+    length=st.integers(1, 6),
+    horizon=st.integers(0, 3),
+    stride=st.integers(1, 4),
+    keyed=st.booleans(),
+    validation=st.floats(0, 0.4),
+    test=st.floats(0, 0.4),
+)
+def test_windows_stay_in_one_split_one_series_and_one_file(
+    keys, cuts, dropped, length, horizon, stride, keyed, validation, test
+):
+    keys = np.array(keys)
+    files = [len(part) for part in np.array_split(keys, cuts)]
+    file_of = np.repeat(np.arange(cuts), files)
+    kept = np.array([row not in dropped for row in range(len(keys))])
+    line = order_rows(keys if keyed else None, files, kept if dropped else None)
+    rows = np.flatnonzero(kept) if dropped else np.arange(len(keys))  # table row of each kept row
+    span = length + horizon
+    split = SplitConfig(validation=validation, test=test)
+    seen = []
+    for part in split_segments(line, len(rows), split):
+        used = set()
+        for start in find_window_starts(part, span, stride):
+            places = np.arange(start, start + span)
+            own = rows[places if line.permutation is None else line.permutation[places]]
+            assert len(set(file_of[own])) == 1
+            if keyed:
+                assert len(set(keys[own])) == 1
+                between = np.flatnonzero(keys == keys[own[0]])
+                assert np.array_equal(between[(between >= own[0]) & (between <= own[-1])], own)
+            else:
+                assert np.array_equal(np.diff(own), np.ones(span - 1))
+            used |= set(own.tolist())
+        seen.append(used)
+    assert sum(map(len, seen)) == len(set().union(*seen))
+    order = np.arange(len(rows)) if line.permutation is None else line.permutation
+    for key in set(keys[rows]) if keyed else [None]:
+        own = [row for row in order if key is None or keys[rows[row]] == key]
+        counts = split.counts(len(own))
+        ends = np.cumsum(counts)
+        where = {rows[row]: np.searchsorted(ends, place, side="right") for place, row in enumerate(own)}
+        assert all(where[row] == part for part in range(3) for row in seen[part] if row in where)
+
+
+def test_splits_are_in_time_order_and_filled_from_training_rows(tmp_path):
+    v = np.arange(20.0)
+    table = {"v": pa.array(v, mask=v % 5 == 0), "u": np.zeros(20)}
+    data = section(
+        tmp_path,
+        table,
+        missing={"numbers": "mean", "columns": {"v": "mean"}},
+        target_type="numbers",
+        weights=None,
+        target="u",
+        inputs={"x": ["v"]},
+    )
+    results = []
+    for how in ("never", "always"):
+        parts = load_dataset(data.with_arguments(stream=how)).split(
+            SplitConfig(validation=0.25, test=0.25), seed=0, shuffle=True
+        )
+        results.append([load_examples(part).x["x"][..., 0].tolist() for part in parts.subsets])
+        assert parts.table_plan.fill_values == {"v": np.mean([n for n in range(10) if n % 5])}
+    train, validation, test = results[0]
+    assert train[0] == [parts.table_plan.fill_values["v"], 1, 2]
+    assert (len(train), validation[0][1:], test[-1]) == (7, [11, 12], [16, 17, 18])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("shuffle", [ShuffleSeed(1, 2), None])
+def test_gathered_windows_equal_windows_in_memory(tmp_path, monkeypatch, shuffle):
+    data = section(tmp_path, series(3, 30), windows={"length": 4, "by": ["u"]}, target_type="numbers")
+    laid_out = load_dataset(data).split(SplitConfig(test=0.3), seed=0, shuffle=True).train
+    monkeypatch.setattr(windows_module, "_MAX_MEMORY_BYTES", 0)
+    lazy = (
+        load_dataset(data.with_arguments(stream="always"))
+        .split(SplitConfig(test=0.3), seed=0, shuffle=True)
+        .train
+    )
+    assert (len(laid_out), type(lazy).__name__) == (3 * 17, "WindowedExamples")
+    for start in (0, 3):
+        pairs = zip(
+            *(part.batches(8, shuffle=shuffle, start=start) for part in (laid_out, lazy)), strict=True
+        )
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.x["x"], other.x["x"])
+            np.testing.assert_array_equal(one.y, other.y)
+    assert laid_out.digest() != lazy.digest() or len(lazy) < 4096
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
+def test_windows_of_new_rows_need_no_targets(tmp_path, how):
+    data = section(
+        tmp_path,
+        series(2, 10) | {"station": ["a"] * 10 + ["b"] * 10},
+        target_type="numbers",
+        inputs={"x": ["u"]},
+        windows={"length": 3, "horizon": 2, "by": "station"},
+        stream=how,
+    )
+    plan = TablePlan.from_json(
+        json.loads(
+            json.dumps(load_dataset(data).split(SplitConfig(), seed=0, shuffle=True).table_plan.to_json())
+        )
+    )
+    (tmp_path / "new.csv").write_text("u,station\n1,a\n2,a\n3,a\n4,b\n5,b\n6,b\n7,b\n")
+    found = load_examples(
+        csv_reader.read_new_dataset(
+            data, [str(tmp_path / "new.csv")], ReaderState({}, table_plan=plan), None, has_targets=False
+        )
+    )
+    assert found.x["x"][..., 0].tolist() == [[1, 2, 3], [4, 5, 6], [5, 6, 7]]
+
+
+def test_short_table_has_no_windows(tmp_path):
+    source = load_dataset(section(tmp_path, series(1, 3)))
+    assert (len(source), source.facts().samples) == (0, 0)
+
+
+def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("t,y\na,1\nb,2\n")
+    keys = {"type": "csv", "path": "t.csv", "target": "y", "inputs": {"t": "t"}, "windows": {"length": 1}}
+    assert (
+        refusal(**keys, stream="always")[1]
+        == "The input `t` contains text, but streamed windows support only numbers."
+    )
+    assert load_examples(load_dataset(DATA_TYPES.parse(keys))).x["t"].tolist() == [[["a"]]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"windows": {"length": 2}, "split": {"test": 5}},
+            "With `windows`, split sizes must be fractions of the time, got 5 examples.",
+        ),
+        (
+            {"windows": {"length": 2}, "split": {"test": 0.1, "stratify": True}},
+            "With `windows`, the sets are consecutive in time",
+        ),
+        (
+            {"windows": {"length": 2, "horizon": 0}, "inputs": {"x": ["v"]}},
+            "`v` is the target; it cannot be part",
+        ),
+        ({"weights": "v"}, "`v` is the target; it cannot also be the weights."),
+        ({"missing": {"columns": {"v": True}}}, "`columns` must map columns to replacements"),
+        ({"types": {"v": "date"}}, "`types` must map columns to one of number, text"),
+    ],
+)
+def test_conflicting_keys_are_reported_without_reading_data(keys, message):
+    with pytest.raises(ValueError, match=message):
+        DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "v"} | keys)

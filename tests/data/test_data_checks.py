@@ -1,0 +1,81 @@
+"""Data that does not match the model is reported before training."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.formats.helpers import MODEL, X, Y, csv, save
+from tests.running import invoke
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(place, data, model=MODEL):
+    """Return whether training succeeds, or the code and message of each problem."""
+    (place / "c.yaml").write_text(f"data: {json.dumps(data)}\n{model}")
+    result = invoke("train", "c.yaml", "--json", "--run-dir", "run")
+    document = json.loads(result.stdout)
+    return document["ok"] or [(found["code"], found["message"]) for found in document["problems"]]
+
+
+def test_all_data_problems_are_reported_before_training(place):
+    x = X.copy()
+    x[2, 1] = np.nan
+    y = Y.copy()
+    y[4] = 7
+    assert train(place, save(place, x=x, y=y) | {"features": "x"}) == [
+        ("not-finite", "The input at [1] is missing in row 3."),
+        ("bad-label", "Labels must be below 3, because the output has 3 units; got 7 in row 5."),
+        ("wrong-units", "The data has 8 classes, but the model's output has 3 units."),
+    ]
+    assert not (place / "run").exists()
+
+
+def test_column_with_missing_value_is_named(place):
+    text = "a,b,y\n1,2,0\n2,,1\n3,4,2\n"
+    several = MODEL.replace("input: [2]", "inputs: {ab: [2]}")
+    assert train(place, csv(place, text, inputs={"ab": ["a", "b"]}), several) == [
+        ("not-finite", "`b` is missing in row 2.")
+    ]
+    assert (
+        train(place, csv(place, text, inputs={"ab": ["a", "b"]}, missing={"numbers": "median"}), several)
+        is True
+    )
+
+
+def test_input_name_and_shape_mismatches_are_reported(place):
+    several = MODEL.replace("input: [2]", "inputs: {ab: [3], c: [1]}").replace(
+        "softmax}", "softmax, inputs: ab}\n    - {type: Concatenate, inputs: [dense, c]}"
+    )
+    codes = train(
+        place, csv(place, "a,b,y\n1,2,0\n2,3,1\n3,4,2\n", inputs={"ab": ["a", "b"], "d": "a"}), several
+    )
+    assert ("input-mismatch", "`model.inputs.ab` is (3,), but an example of the data is (2,).") in codes
+    assert ("input-mismatch", "The data gives an input `d`, which the model has not.") in codes
+    assert ("input-mismatch", "The data gives nothing for the model's input `c`.") in codes
+
+
+def test_target_shape_mismatch_is_refused(place):
+    data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
+    model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
+    assert train(place, data, model) == [
+        ("target-mismatch", "The model's output is (None, 3), but the target is (None, 1).")
+    ]
+    assert train(place, data, model.replace("units: 3", "units: 1")) is True
+
+
+def test_config_of_a_run_finds_its_data_from_any_folder(place, monkeypatch):
+    (place / "deep").mkdir()
+    data = save(place / "deep", x=X, y=Y) | {"features": "x"}
+    (place / "deep" / "base.yaml").write_text(f"data: {json.dumps(data)}\n{MODEL}")
+    (place / "own.yaml").write_text("extends: deep/base.yaml\nname: own\n")
+    assert json.loads(invoke("train", "own.yaml", "--json", "--run-dir", "run").stdout)["ok"]
+    monkeypatch.chdir("/")
+    assert json.loads(
+        invoke("train", place / "run" / "config.yaml", "--json", "--run-dir", place / "again").stdout
+    )["ok"]

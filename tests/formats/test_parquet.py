@@ -1,0 +1,43 @@
+"""parquet data."""
+
+import numpy as np
+
+from layercli.config.data.section import DATA_TYPES
+from layercli.formats.registry import load_dataset
+from tests.formats.helpers import refusal
+
+
+def parquet(place, name="t.parquet", **columns):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), place / name)
+    return {"type": "parquet", "path": name, "target": "y"}
+
+
+def test_values_are_read_as_in_csv(place):
+    import pyarrow as pa
+
+    data = parquet(
+        place,
+        a=[1, None, 3],
+        b=[0.5, 1.5, 2.5],
+        t=pa.array(["x", " ?", None]).dictionary_encode(),
+        y=["p", "q", "p"],
+    )
+    examples = load_dataset(DATA_TYPES.parse(data | {"inputs": {"n": ["a", "b"], "t": "t"}}))
+    np.testing.assert_array_equal(examples.x["n"], np.array([[1, 0.5], [np.nan, 1.5], [3, 2.5]], np.float32))
+    assert examples.x["t"].tolist() == [["x"], [""], [""]]
+    assert (examples.y.tolist(), examples.class_names) == ([0, 1, 0], ("p", "q"))
+
+
+def test_invalid_file_column_type_and_memory(place):
+    import datetime
+
+    (place / "broken.parquet").write_bytes(b"PAR1 nothing PAR1")
+    assert "Cannot read the Parquet file" in refusal(type="parquet", path="broken.parquet", target="y")[1]
+    data = parquet(place, when=[datetime.date(2020, 1, 1)] * 2, y=[0, 1])
+    assert refusal(**data)[1].startswith(
+        'The column `when` must contain numbers or text, got date32[day] (t.parquet, which has "2020-01-01")'
+    )
+    assert "this machine has 100 bytes of memory" in refusal(memory=100, **data, stream="never")[1]

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from sklearn import datasets
+
+from layercli.config.data.section import DATA_TYPES
+from layercli.formats.registry import load_dataset
+from layercli.formats.sklearn import reader
+from tests.running import python
+
+ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_examples_equal_those_of_scikit_learn(name):
+    examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
+    loaded = getattr(datasets, f"load_{name}")()
+    np.testing.assert_array_equal(examples.x, loaded.data.astype("float32"))
+    np.testing.assert_array_equal(examples.y, loaded.target)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_facts_without_reading_match_the_examples(name):
+    data = DATA_TYPES.parse({"type": "sklearn", "dataset": name})
+    facts, examples = data.facts(), load_dataset(data)
+    assert (facts.samples, facts.shape) == (len(examples), examples.x.shape[1:])
+    assert examples.x.dtype == np.float32
+    if facts.classes is None:
+        assert examples.y.dtype == np.float32
+    else:
+        assert examples.y.dtype == np.int32
+        assert sorted(set(examples.y.tolist())) == list(range(facts.classes))
+
+
+def test_examples_have_the_declared_shape():
+    examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "digits", "shape": [8, 8, 1]}))
+    assert examples.x.shape == (1797, 8, 8, 1)
+    np.testing.assert_array_equal(examples.x[7, :, :, 0], datasets.load_digits().images[7])
+
+
+def test_moved_files_are_loaded_with_scikit_learn(monkeypatch):
+    monkeypatch.setattr(reader, "_TABLE_FILES", {"iris": ("moved.csv", 1)})
+    assert len(load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "iris"}))) == 150
+
+
+def test_tables_are_read_without_importing_scikit_learn():
+    code = """
+import sys
+from layercli.config.data.section import DATA_TYPES
+from layercli.formats.registry import load_dataset
+for name in ("digits", "iris", "wine", "breast_cancer"):
+    load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
+print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))
+"""
+    assert python(code) == "[]\n"
