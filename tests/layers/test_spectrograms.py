@@ -62,7 +62,7 @@ def test_stft_agrees_with_keras_on_arguments(arguments):
 
 def test_half_a_frame_of_one_sample_is_refused():
     ours = static({"type": "STFTSpectrogram", "frame_length": 1}, Tensor((None, 1000, 1)))
-    assert "`frame_step` is required if `frame_length` is 1" in ours
+    assert "`frame_step` is required if `frame_length` is 1, since half a frame is not an integer." in ours
 
 
 WINDOWS = get_args(get_args(LAYERS.load("STFTSpectrogram").model_fields["window"].annotation)[0])
