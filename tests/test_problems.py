@@ -1,4 +1,4 @@
-"""docs/problems.md holds every code there is; its examples have the problem, and mended have none."""
+"""docs/problems.md documents every problem code; its examples have the problem, and the fixed ones have none."""
 
 import re
 from pathlib import Path
@@ -9,14 +9,14 @@ import layercli
 from layercli.check import check_config
 
 PAGE = (Path(__file__).parents[1] / "docs" / "problems.md").read_text()
-SHOWN = re.findall(r"### `([\w-]+)`\n\n.*?```yaml\n(.*?)```\n\nMended:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
+SHOWN = re.findall(r"### `([\w-]+)`\n\n.*?```yaml\n(.*?)```\n\nFixed:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
 LISTED = [
     code
     for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     for code in re.findall(r"`([\w-]+)`", row)
 ]
 NO_CODES = {"utf-8", "utf-8-sig", "inspect-shapes", "inspect-data", "scikit-learn"}
-"""Words with a hyphen in the source that are no codes of problems."""
+"""Words with a hyphen in the source that are not problem codes."""
 ONE_WORD = {"empty", "interrupted"}
 
 
@@ -37,7 +37,7 @@ def test_documented_codes_equal_the_codes_in_the_source():
     assert sorted(documented) == sorted(words | ONE_WORD)
 
 
-@pytest.mark.parametrize(("code", "bad", "mended"), SHOWN, ids=[code for code, _, _ in SHOWN])
-def test_example_has_the_problem_and_fixed_example_has_none(codes, code, bad, mended):
-    assert code in codes(bad)
-    assert codes(mended) == []
+@pytest.mark.parametrize(("code", "invalid", "fixed"), SHOWN, ids=[code for code, _, _ in SHOWN])
+def test_example_has_the_problem_and_fixed_example_has_none(codes, code, invalid, fixed):
+    assert code in codes(invalid)
+    assert codes(fixed) == []

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 _MAX_REPAIRED_LAYERS = 200
-"""Maximum number of malformed layers to repair; repairs take time, and nobody fixes more at once."""
+"""Maximum number of malformed layers to repair, because repairs take time."""
 
 
 def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | None:

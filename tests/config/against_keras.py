@@ -1,4 +1,4 @@
-"""Keras as the judge of the catalogue of training: same classes, same arguments, same defaults."""
+"""Comparison of the training catalogues with Keras: classes, arguments and defaults."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _BY_OTHER_MEANS = ("self", "kwargs")
 
 
 def public_classes(home: Any) -> list[str]:
-    """The names of a Keras module's classes."""
+    """Return the names of a Keras module's classes."""
     return sorted(
         name for name, value in vars(home).items() if inspect.isclass(value) and not name.startswith("_")
     )
 
 
 def assert_complete(catalogue: Catalogue[Component], home: Any) -> None:
-    """Every class of Keras's is described or refused, and nothing else is."""
+    """Check that the catalogue describes or rejects exactly the classes of a Keras module."""
     known, refused = set(catalogue.names), set(catalogue.unavailable)
     missing = [name for name in public_classes(home) if name not in known | refused]
-    assert not missing, f"Keras has {missing}, which layercli neither describes nor refuses"
+    assert not missing, f"Keras has {missing}, which layercli neither describes nor rejects"
     assert not known & refused
     assert not [name for name in known if not hasattr(home, name)]
 
@@ -33,7 +33,7 @@ def assert_complete(catalogue: Catalogue[Component], home: Any) -> None:
 def assert_same_arguments(
     catalogue: Catalogue[Component], home: Any, name: str, *, left_out: tuple[str, ...] = ()
 ) -> None:
-    """The constructor's arguments are our fields, and their defaults our defaults."""
+    """Check that fields and defaults equal the constructor's arguments and defaults."""
     parameters = inspect.signature(getattr(home, name).__init__).parameters
     theirs = {
         key: "required" if parameter.default is parameter.empty else _plain(parameter.default)
@@ -54,14 +54,14 @@ def _plain(value: Any) -> Any:
 
 
 def required(cls: type[Component]) -> dict[str, Any]:
-    """An example for each argument that has no default."""
+    """Return an example for each argument without a default."""
     return {name: field.examples[0] for name, field in cls.model_fields.items() if field.is_required()}
 
 
 def assert_built_alike(
     catalogue: Catalogue[Component], home: Any, name: str, *, apart_from: tuple[str, ...] = ()
 ) -> None:
-    """Built from our defaults and from Keras's own, objects have the same config; without a ``home``, too."""
+    """Check that objects built from our defaults have the config of Keras's objects."""
     arguments = required(catalogue.load(name))
     theirs = getattr(home, name)(**arguments).get_config()
     for place in (home, None):
@@ -72,13 +72,13 @@ def assert_built_alike(
 
 
 def assert_round_trip(catalogue: Catalogue[Component], name: str) -> None:
-    """What is written out of a component is read back as the same."""
+    """Check that the plain form of a component parses to the same component."""
     component = catalogue.parse({"type": name, **required(catalogue.load(name))})
     assert catalogue.parse(component.to_plain()).to_plain() == component.to_plain()
 
 
 def refusal(kind: Any, value: Any) -> dict[str, Any]:
-    """What is said of a value that a config may not have: code, place, message and hint."""
+    """Return code, path, message and hint of the error for an invalid value."""
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(kind).validate_python(value)
     error = caught.value.errors()[0]

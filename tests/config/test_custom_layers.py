@@ -1,4 +1,4 @@
-"""``type: keras.layers.Name``: a layer that a newer Keras brings works before the catalogue knows it."""
+"""``type: keras.layers.Name``: layers of a newer Keras version that are not in the catalogue."""
 
 import keras
 import pytest
@@ -14,7 +14,7 @@ NEW = {"type": "keras.layers.Doubling", "factor": 2}
 
 @pytest.fixture
 def newer_keras(monkeypatch):
-    """A Keras with a layer that the catalogue does not know."""
+    """Add a layer to Keras that is not in the catalogue."""
 
     class Doubling(keras.layers.Layer):
         def __init__(self, factor, **kwargs):
@@ -68,9 +68,9 @@ def test_layer_missing_in_this_keras_version(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["Dense", "dense", "MaxPool2D"])
 def test_keras_prefix_of_a_catalogue_layer(name):
-    given = {"Dense": {"units": 3}, "dense": {"units": 3}}.get(name, {})
-    layer = parse_custom_layer(f"keras.layers.{name}", given)
-    assert layer == LAYERS.parse({"type": name, **given})
+    arguments = {"Dense": {"units": 3}, "dense": {"units": 3}}.get(name, {})
+    layer = parse_custom_layer(f"keras.layers.{name}", arguments)
+    assert layer == LAYERS.parse({"type": name, **arguments})
     assert not isinstance(layer, CustomLayer)
 
 

@@ -1,4 +1,4 @@
-"""Layers that name what feeds them: branches, merges, attention, several inputs and outputs."""
+"""Graphs with branches, merges, attention, several inputs and outputs, and reused layers."""
 
 import json
 
@@ -29,8 +29,8 @@ model:
 """
 
 
-def by_hand():
-    """The same model, written in Keras."""
+def build_keras_model():
+    """Return the same model, written in Keras."""
     image, meta = keras.Input((28, 28, 1)), keras.Input((4,))
     words = keras.Input((12,), dtype="int32")
     a = keras.layers.Dense(16)(keras.layers.Flatten()(image))
@@ -58,7 +58,7 @@ def findings(checked):
 def test_model_equals_a_hand_written_keras_model(checked):
     valid = require_valid(checked(MODEL))
     model = assemble_model(valid).model
-    theirs = by_hand()
+    theirs = build_keras_model()
     assert [tuple(w.shape) for w in model.weights] == [tuple(w.shape) for w in theirs.weights]
     assert [tuple(x.shape) for x in model.outputs] == [(None, 3), (None, 1)]
     assert (valid.shapes.trainable, valid.shapes.non_trainable) == (theirs.count_params(), 0)
@@ -109,11 +109,11 @@ def test_plain_form_of_a_graph_round_trip(checked):
 
 
 WRONG = {
-    "a name that is nearly right": (
+    "a misspelt name": (
         "{inputs: {image: [4]}, layers: [{type: Dense, units: 2, inputs: imag}]}",
         ("unknown-name", 'There is no layer or input "imag".', "Did you mean `image`?"),
     ),
-    "a name that is like no other": (
+    "an unknown name": (
         "{input: [4], layers: [{type: Dense, units: 2, name: a}, {type: Add, inputs: [a, zzz]}]}",
         ("unknown-name", 'There is no layer or input "zzz".', "Known names: input, a."),
     ),
@@ -125,7 +125,7 @@ WRONG = {
             "Move `b` above this layer.",
         ),
     ),
-    "no choice among inputs": (
+    "a first layer without inputs": (
         "{inputs: {a: [4], b: [4]}, layers: [Flatten]}",
         (
             "missing-key",
@@ -133,7 +133,7 @@ WRONG = {
             "Add `inputs:` with one of `a`, `b`, or a list.",
         ),
     ),
-    "an input that feeds nothing": (
+    "an unused input": (
         "{inputs: {a: [4], b: [4]}, layers: [{type: Dense, units: 2, inputs: a}]}",
         (
             "unused-input",
@@ -141,7 +141,7 @@ WRONG = {
             "Connect it to a layer, or remove it.",
         ),
     ),
-    "a layer that feeds nothing": (
+    "an unused layer": (
         "{input: [4], layers: [{type: Dense, units: 2}, {type: Dense, units: 2, inputs: input}]}",
         (
             "unused-layer",
@@ -149,11 +149,11 @@ WRONG = {
             "Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
         ),
     ),
-    "an output that is no layer": (
+    "an unknown output": (
         "{input: [4], outputs: [dnse], layers: [{type: Dense, units: 2}]}",
         ("unknown-name", 'There is no layer or input "dnse".', "Did you mean `dense`?"),
     ),
-    "an input and a layer of one name": (
+    "an input and a layer with the same name": (
         "{inputs: {a: [4]}, layers: [{type: Dense, units: 2, name: a}]}",
         (
             "duplicate-name",
@@ -161,11 +161,11 @@ WRONG = {
             "Rename one of them.",
         ),
     ),
-    "an unknown place of an attention layer": (
+    "an unknown input of an attention layer": (
         "{inputs: {a: [4, 4]}, layers: [{type: Attention, inputs: {qery: a, value: a}}]}",
         ("unknown-key", 'Attention has no input "qery".', "Did you mean `query`?"),
     ),
-    "no names": (
+    "inputs of the wrong type": (
         "{input: [4], layers: [{type: Dense, units: 2, inputs: 7}]}",
         (
             "wrong-type",
@@ -181,7 +181,7 @@ WRONG = {
             "Put all inputs under `inputs`.",
         ),
     ),
-    "inputs that are no mapping": (
+    "inputs that are a list": (
         "{inputs: [4], layers: [Flatten]}",
         (
             "wrong-type",
@@ -190,7 +190,7 @@ WRONG = {
             "[4]`.",
         ),
     ),
-    "an input of a bad shape": (
+    "an invalid shape": (
         "{inputs: {a: 4}, layers: [Flatten]}",
         ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`."),
     ),
@@ -268,10 +268,10 @@ def test_reused_layers_and_output_indices_match_keras(checked):
         keras.layers.Dropout(0.5),
         keras.layers.Dense(3),
     )
-    whole, state, carry = keras.layers.LSTM(3, return_state=True)(words)
+    sequence, state, carry = keras.layers.LSTM(3, return_state=True)(words)
     met = keras.layers.Multiply()([code(drop(hidden(left))), code(drop(hidden(right))), carry])
     theirs = keras.Model(
-        [left, right, words], [keras.layers.Dense(1, activation="sigmoid")(met), state, whole]
+        [left, right, words], [keras.layers.Dense(1, activation="sigmoid")(met), state, sequence]
     )
     model = assemble_model(valid).model
     theirs.set_weights(model.get_weights())

@@ -1,4 +1,4 @@
-"""Two stacks side by side: what was inserted, removed, renamed or changed is found as exactly that."""
+"""Comparison of two models: inserted, removed, renamed and changed layers, settings and weights."""
 
 import pytest
 import yaml
@@ -33,8 +33,8 @@ def side(tmp_path):
     return side
 
 
-def told(pairs):
-    """What a person is told of: what differs in more than a number that a name got."""
+def list_differences(pairs):
+    """Return the pairs that differ in more than the number of an automatic name."""
     return [
         (pair.status, (pair.after or pair.before).node.type_name, [d.label for d in pair.differences])
         for pair in pairs
@@ -46,14 +46,14 @@ def told(pairs):
 @pytest.mark.parametrize("place", range(len(STACK) + 1))
 def test_inserted_layer_is_the_only_difference(side, place, new):
     pairs = compare_layers(side(STACK), side([*STACK[:place], new, *STACK[place:]]))
-    assert told(pairs) == [("added", new["type"], [])]
+    assert list_differences(pairs) == [("added", new["type"], [])]
     assert pairs[place].status == "added"
 
 
 @pytest.mark.parametrize("place", range(len(STACK)))
 def test_removed_layer_is_the_only_difference(side, place):
     pairs = compare_layers(side(STACK), side(STACK[:place] + STACK[place + 1 :]))
-    assert told(pairs) == [("removed", STACK[place]["type"], [])]
+    assert list_differences(pairs) == [("removed", STACK[place]["type"], [])]
     gone = next(pair.before for pair in pairs if pair.status == "removed")
     assert (
         gone.node.layer.to_plain().items()
@@ -65,7 +65,7 @@ def test_removed_layer_is_the_only_difference(side, place):
 def test_renamed_layer_is_the_only_difference(side, place):
     renamed = [layer | {"name": "other"} if number == place else layer for number, layer in enumerate(STACK)]
     pairs = compare_layers(side(STACK), side(renamed))
-    assert told(pairs) == [("renamed", STACK[place]["type"], ["name"])]
+    assert list_differences(pairs) == [("renamed", STACK[place]["type"], ["name"])]
     assert pairs[place].name_difference.after == "other"
 
 
@@ -75,7 +75,7 @@ def test_changed_argument_has_both_values(side, place):
         layer | {"activation": "gelu"} if number == place else layer for number, layer in enumerate(STACK)
     ]
     pairs = compare_layers(side(STACK), side(changed))
-    assert told(pairs) == [("changed", "Dense", ["activation"])]
+    assert list_differences(pairs) == [("changed", "Dense", ["activation"])]
     [difference] = pairs[place].differences
     assert (difference.before, difference.after) == (STACK[place].get("activation"), "gelu")
 
@@ -89,12 +89,12 @@ def test_shifted_layers_are_not_changed(side):
     stack = [{"type": "Dense", "units": units} for units in (1, 2, 3, 4, 5)]
     pairs = compare_layers(side(stack[:4]), side(stack[1:]))
     assert [pair.status for pair in pairs] == ["removed", "changed", "renamed", "renamed", "added"]
-    assert [d.label for d in pairs[1].differences] == ["name", "parameters"]  # for its input is another
+    assert [d.label for d in pairs[1].differences] == ["name", "parameters"]  # its input differs
 
 
 def test_changed_output_shape_of_an_unchanged_layer(side):
     pairs = compare_layers(side(STACK[:3]), side([STACK[0], {"type": "Dense", "units": 6}, STACK[2]]))
-    assert told(pairs) == [
+    assert list_differences(pairs) == [
         ("changed", "Dense", ["units", "output", "parameters"]),
         ("changed", "Dropout", ["output"]),
     ]
@@ -134,10 +134,10 @@ def test_only_changed_inputs_are_differences(side):
 def test_inserted_residual_block(side):
     block = [DENSE | {"name": "new"}, {"type": "Add", "name": "sum", "inputs": ["code", "new"]}]
     pairs = compare_layers(side(STACK), side([*STACK[:4], *block, STACK[4]]))
-    assert told(pairs) == [("added", "Dense", []), ("added", "Add", [])]
+    assert list_differences(pairs) == [("added", "Dense", []), ("added", "Add", [])]
     around = [block[0], block[1] | {"inputs": ["dense", "new"]}]
     pairs = compare_layers(side(STACK), side([*STACK[:4], *around, STACK[4]]))
-    assert told(pairs)[2:] == [("changed", "Dense", ["inputs"])]
+    assert list_differences(pairs)[2:] == [("changed", "Dense", ["inputs"])]
 
 
 def test_output_index_and_reuse_are_inputs(side):
@@ -150,17 +150,17 @@ def test_output_index_and_reuse_are_inputs(side):
     pairs = compare_layers(
         model(lstm, head | {"inputs": "encoder:1"}), model(lstm, head | {"inputs": "encoder:2"})
     )
-    assert told(pairs) == [("changed", "Dense", ["inputs"])]
+    assert list_differences(pairs) == [("changed", "Dense", ["inputs"])]
     twice = [lstm, head | {"inputs": "encoder:0"}, head | {"name": "again"}]
     pairs = compare_layers(model(*twice), model(*twice[:2], {"reuse": "dense", "name": "again"}))
-    assert told(pairs) == [("changed", "Dense", ["inputs", "parameters"])]
+    assert list_differences(pairs) == [("changed", "Dense", ["inputs", "parameters"])]
 
 
 def test_alignment_of_many_layers_with_few_differences(side):
     stack = [{"type": "Dense", "units": 1 + number % 7} for number in range(600)]
     other = [*stack[:20], {"type": "Dense", "units": 9}, *stack[21:300], NOISE, *stack[300:560], *stack[561:]]
     pairs = compare_layers(side(stack), side(other))
-    kinds = [kind for kind, _, _ in told(pairs)]
+    kinds = [kind for kind, _, _ in list_differences(pairs)]
     assert (kinds.count("added"), kinds.count("removed")) == (1, 1)
     assert len(kinds) <= 6
 
@@ -198,7 +198,7 @@ def test_every_layer_is_in_exactly_one_pair(side, first, second):
 
 
 def unique(layers):
-    """The layers, each name once."""
+    """Return the layers without duplicate names."""
     kept, names = [], set()
     for layer in layers:
         name = layer.get("name") if isinstance(layer, dict) else None

@@ -1,4 +1,4 @@
-"""Blocks, repeats and variables are written out as a person would, and every error finds its way back."""
+"""Expansion of blocks, repeats and variables, and positions of problems in them."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def checked(tmp_path):
 
 @pytest.fixture
 def layers(checked):
-    """Name, inputs and output shape of each layer that a config stands for."""
+    """Return a function that lists name, inputs and output shape of each expanded layer."""
 
     def layers(text, *overrides, **files):
         found = checked(text, *overrides, **files)
@@ -53,7 +53,7 @@ def problems(checked):
 
 
 def stack(*entries, top="", shape="[4]", outputs=""):
-    """A config; where nothing else is at its top, its input is on line 2 and its first layer on line 4."""
+    """Return a config; without ``top``, its input is on line 2 and its first layer on line 4."""
     lines = "".join(f"    - {entry}\n" for entry in entries)
     return f"{top.lstrip()}model:\n  input: {shape}\n  layers:\n{lines}{outputs}"
 
@@ -147,7 +147,7 @@ blocks:
 
 
 def test_layer_name_as_parameter_resolves_in_the_outer_scope(layers):
-    """Not inside the block, though the block has a layer of that name."""
+    """The block also has a layer of this name, which the parameter must not refer to."""
     top = """
 blocks:
   join:
@@ -295,11 +295,11 @@ WRONG = {
             )
         ],
     ),
-    "a variable that is not there": (
+    "an unknown variable": (
         stack('{type: Dense, units: "${widht}"}', top="vars: {width: 3}\n"),
         [("unknown-variable", 5, "There is no variable `widht`.", "Did you mean `width`?")],
     ),
-    "a parameter that is not there": (
+    "an unknown reference in a block": (
         stack("{block: unit}", top=UNIT.replace('"${width}"', '"${with}"')),
         [("unknown-variable", 5, "There is no parameter or variable `with`.", "Did you mean `width`?")],
     ),
@@ -315,11 +315,11 @@ WRONG = {
             )
         ],
     ),
-    "a brace that is not closed": (
+    "an unclosed reference": (
         stack('{type: Dense, units: 3, name: "a${n"}', top="vars: {n: 3}\n"),
         [("bad-reference", 5, "`${` is not closed by `}`.", "Write `${name}`, or `$${` for a literal `${`.")],
     ),
-    "a list inside a text": (
+    "a list inside a string": (
         stack('{type: Dense, units: 3, name: "a${n}"}', top="vars: {n: [3]}\n"),
         [
             (
@@ -330,7 +330,7 @@ WRONG = {
             )
         ],
     ),
-    "variables in a circle": (
+    "a cycle of variables": (
         stack("{type: Dense, units: 3}", top='vars: {a: "${b}", b: ["${c}"], c: "${a}"}\n'),
         [
             (
@@ -341,11 +341,11 @@ WRONG = {
             )
         ],
     ),
-    "a block that is not there": (
+    "a misspelt block": (
         stack("{block: unti}", top=UNIT),
         [("unknown-block", 10, 'There is no block "unti".', "Did you mean `unit`?")],
     ),
-    "a block without any": (
+    "a block without declarations": (
         stack("{block: unit}"),
         [
             (
@@ -356,11 +356,11 @@ WRONG = {
             )
         ],
     ),
-    "a parameter that the block has not": (
+    "an unknown parameter": (
         stack("{block: unit, with: {widht: 3}}", top=UNIT),
         [("unknown-key", 10, 'The block `unit` has no parameter "widht".', "Did you mean `width`?")],
     ),
-    "a parameter that the block needs": (
+    "a missing parameter": (
         stack("{block: unit}", top=UNIT.replace("{width: 8, act: relu}", "[width, {act: relu}]")),
         [
             (
@@ -371,7 +371,7 @@ WRONG = {
             )
         ],
     ),
-    "a parameter beside the block": (
+    "a parameter outside `with`": (
         stack("{block: unit, width: 3}", top=UNIT),
         [
             (
@@ -382,7 +382,7 @@ WRONG = {
             )
         ],
     ),
-    "a block in itself": (
+    "a cycle of blocks": (
         stack("{block: a}", top="blocks: {a: {layers: [{block: b}]}, b: {layers: [{block: a}]}}\n"),
         [
             (
@@ -404,11 +404,11 @@ WRONG = {
             )
         ],
     ),
-    "a repeat of nothing": (
+    "a repeat of 0": (
         stack("{type: Dense, units: 3, repeat: 0}"),
         [("wrong-type", 4, "`repeat` must be a positive integer, got 0.", "For example `repeat: 3`.")],
     ),
-    "a repeat that does not say how it goes on": (
+    "a repeat without `previous`": (
         stack(
             "{type: Dense, name: a, units: 4}",
             "{type: Dense, units: 4}",
@@ -425,11 +425,11 @@ WRONG = {
             )
         ],
     ),
-    "a name inside a block that is misspelt": (
+    "a misspelt name in a block": (
         stack("{block: unit}", top=UNIT.replace('act}"}', 'act}", inputs: dens}')),
         [("unknown-name", 6, f'There is no layer or input "dens". {IN_UNIT} 10.', "Did you mean `dense`?")],
     ),
-    "a block that stands below": (
+    "a block declared below": (
         stack("{type: Dense, units: 3, inputs: later}", "{block: unit, name: later}", top=UNIT),
         [
             (
@@ -440,7 +440,7 @@ WRONG = {
             )
         ],
     ),
-    "shapes that do not fit inside a block": (
+    "a shape mismatch in a block": (
         stack(
             "{block: conv}",
             "{block: conv}",
@@ -458,11 +458,11 @@ WRONG = {
             )
         ],
     ),
-    "a layer called again that is not there": (
+    "an unknown reused layer": (
         stack("{type: Dense, name: head, units: 4}", "{reuse: haed}"),
         [("unknown-name", 5, 'There is no layer "haed".', "Did you mean `head`?")],
     ),
-    "a layer called again with arguments": (
+    "a reused layer with arguments": (
         stack("{type: Dense, name: head, units: 4}", "{reuse: head, units: 4}"),
         [
             (
@@ -473,7 +473,7 @@ WRONG = {
             )
         ],
     ),
-    "a layer called again on another size": (
+    "a reused layer with a different input size": (
         stack("{type: Dense, name: head, units: 3}", "{reuse: head}"),
         [
             (
@@ -485,7 +485,7 @@ WRONG = {
             )
         ],
     ),
-    "an input called again": (
+    "a reused input": (
         stack("{type: Dense, units: 4}", "{reuse: input}"),
         [
             (
@@ -496,11 +496,11 @@ WRONG = {
             )
         ],
     ),
-    "an output that a layer has not": (
+    "an unknown output index": (
         stack("{type: Dense, name: head, units: 4}", "{type: Dense, units: 4, inputs: head:1}"),
         [("shape-mismatch", 5, "`head:1` does not exist: `head` has one output, counted from 0.", None)],
     ),
-    "an output without a number": (
+    "an output reference without a number": (
         stack("{type: Dense, name: head, units: 4}", "{type: Dense, units: 4, inputs: head:last}"),
         [
             (

@@ -1,4 +1,4 @@
-"""Samplers and pruners have Optuna's names, arguments and defaults."""
+"""Comparison of samplers and pruners with Optuna: names, arguments and defaults."""
 
 import inspect
 

@@ -18,7 +18,7 @@ from tests.config.against_keras import (
 )
 
 KERAS = [name for name in CALLBACKS.names if name != "MLflow"]
-"""The callbacks that are Keras's own."""
+"""The callbacks of Keras."""
 
 
 def test_catalogue_covers_all_keras_callbacks():
@@ -47,9 +47,9 @@ def test_plain_form_round_trip(name):
 
 @pytest.mark.parametrize("name", CALLBACKS.unavailable)
 def test_unavailable_callback_has_a_hint(name):
-    said = refusal(CallbackField, name)
-    assert said["code"] == "refused-type"
-    assert said["hint"]
+    error = refusal(CallbackField, name)
+    assert error["code"] == "refused-type"
+    assert error["hint"]
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_unavailable_callback_has_a_hint(name):
 def test_arguments_rejected_by_keras(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.callbacks, name)(**arguments)
-    said = refusal(CallbackField, {"type": name, **arguments})
-    assert said["at"][0] == at
-    assert at in said["message"]
+    error = refusal(CallbackField, {"type": name, **arguments})
+    assert error["at"][0] == at
+    assert at in error["message"]
 
 
 def test_mode_with_a_keras_warning_is_rejected():
@@ -134,17 +134,17 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("path", [*OUTSIDE, 5, None, ["a"]])
 def test_path_outside_the_run_directory_is_rejected(path):
-    said = refusal(CallbackField, {"type": "CSVLogger", "filename": path})
-    assert said["at"] == ("filename",)
-    assert said["code"] in ("bad-path", "wrong-type")
+    error = refusal(CallbackField, {"type": "CSVLogger", "filename": path})
+    assert error["at"] == ("filename",)
+    assert error["code"] in ("bad-path", "wrong-type")
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
 @pytest.mark.parametrize("place", [("log_dir",), ("embeddings_metadata",), ("embeddings_metadata", "words")])
 def test_tensorboard_path_outside_the_run_directory_is_rejected(place, path):
     value = {place[1]: path} if len(place) == 2 else path
-    said = refusal(CallbackField, {"type": "TensorBoard", place[0]: value})
-    assert said["at"] == (place[0],)
+    error = refusal(CallbackField, {"type": "TensorBoard", place[0]: value})
+    assert error["at"] == (place[0],)
 
 
 @pytest.mark.parametrize(

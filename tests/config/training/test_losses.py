@@ -81,9 +81,9 @@ def test_shape_dependent_loss_stays_a_name(name):
 def test_arguments_rejected_by_keras(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.losses, name)(**arguments)
-    said = refusal(LossField, {"type": name, **arguments})
-    assert said["at"][0] == at
-    assert at in said["message"]
+    error = refusal(LossField, {"type": name, **arguments})
+    assert error["at"][0] == at
+    assert at in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.config.against_keras import (
 
 
 def logged_names(metrics):
-    """The names of these metrics, of a model with one output."""
+    """Return the log names of metrics for a model with one output."""
     return list(collect_log_names(TrainSection.model_construct(loss="mse", metrics=metrics)))[1:]
 
 
@@ -93,7 +93,7 @@ def test_bare_crossentropy_is_not_a_metric_as_in_keras(name):
 
 
 def history_keys(metrics, *, sparse=False):
-    """The keys under which Keras records these metrics in a training."""
+    """Return the keys of these metrics in a Keras history."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="softmax")])
     loss = "sparse_categorical_crossentropy" if sparse else "categorical_crossentropy"
     model.compile("sgd", loss, metrics=metrics, run_eagerly=True)
@@ -210,9 +210,9 @@ def test_arguments_rejected_by_keras(name, arguments, at):
     declared = required(METRICS.load(name)) | arguments
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.metrics, name)(**declared)
-    said = refusal(MetricField, {"type": name, **declared})
-    assert said["at"][0] == at
-    assert at in said["message"]
+    error = refusal(MetricField, {"type": name, **declared})
+    assert error["at"][0] == at
+    assert at in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ REFUSED_BY_KERAS = [
 def test_arguments_rejected_by_keras(name, arguments, at):
     with pytest.raises((ValueError, TypeError)):
         getattr(keras.optimizers, name)(**arguments)
-    said = refusal(OptimizerField, {"type": name, **arguments})
-    assert said["at"][0] == at
-    assert at in said["message"]
+    error = refusal(OptimizerField, {"type": name, **arguments})
+    assert error["at"][0] == at
+    assert at in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -111,27 +111,27 @@ def test_arguments_rejected_by_keras(name, arguments, at):
     ],
 )
 def test_unusable_arguments_are_rejected(name, arguments, at):
-    said = refusal(OptimizerField, {"type": name, **arguments})
-    assert said["at"][0] == at
+    error = refusal(OptimizerField, {"type": name, **arguments})
+    assert error["at"][0] == at
 
 
 @pytest.mark.parametrize("rate", ["0.001", "1e-3", " 1"])
 def test_quoted_number_has_a_hint(rate):
-    said = refusal(OptimizerField, {"type": "Adam", "learning_rate": rate})
-    assert said["hint"] == "Remove the quotes to write it as a number."
+    error = refusal(OptimizerField, {"type": "Adam", "learning_rate": rate})
+    assert error["hint"] == "Remove the quotes to write it as a number."
 
 
 def test_misspelt_schedule_has_a_suggestion():
-    said = refusal(OptimizerField, {"type": "Adam", "learning_rate": {"type": "CosineDecai"}})
-    assert said["at"] == ("learning_rate", "type")
-    assert "CosineDecay" in said["hint"]
+    error = refusal(OptimizerField, {"type": "Adam", "learning_rate": {"type": "CosineDecai"}})
+    assert error["at"] == ("learning_rate", "type")
+    assert "CosineDecay" in error["hint"]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.unavailable)
 def test_unavailable_optimizer_has_a_hint(name):
-    said = refusal(OptimizerField, name)
-    assert said["code"] == "refused-type"
-    assert said["hint"]
+    error = refusal(OptimizerField, name)
+    assert error["code"] == "refused-type"
+    assert error["hint"]
 
 
 def test_lr_hint_names_learning_rate():

@@ -51,9 +51,9 @@ def test_arguments_rejected_by_keras(name, arguments, at):
     declared = required(SCHEDULES.load(name)) | arguments
     with pytest.raises((ValueError, IndexError)):
         getattr(schedules, name)(**declared)(5)
-    said = refusal(OptimizerField, {"type": "SGD", "learning_rate": {"type": name, **declared}})
-    assert said["at"][:2] == ("learning_rate", at)
-    assert at in said["message"]
+    error = refusal(OptimizerField, {"type": "SGD", "learning_rate": {"type": name, **declared}})
+    assert error["at"][:2] == ("learning_rate", at)
+    assert at in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_arguments_rejected_by_keras(name, arguments, at):
     ],
 )
 def test_arguments_with_invalid_rates_are_rejected(name, arguments, at):
-    said = refusal(
+    error = refusal(
         OptimizerField,
         {"type": "SGD", "learning_rate": {"type": name, **required(SCHEDULES.load(name)), **arguments}},
     )
-    assert said["at"][:2] == ("learning_rate", at)
+    assert error["at"][:2] == ("learning_rate", at)
 
 
 def test_integer_rate_equals_float_rate():

@@ -1,4 +1,4 @@
-"""What callbacks watch, and whether they can do their work."""
+"""Monitors of callbacks, and callbacks that conflict with the optimizer."""
 
 import pytest
 
