@@ -132,8 +132,8 @@ def _python_lines(data: Any, valid: ValidConfig, facts: ScriptFacts) -> list[str
     ]
     return [
         "def load_data():",
-        f'{_INDENT}"""What the function {data.name} gives."""',
-        *render_statement(CallExpression(data.name, arguments), _INDENT, before=f"{names} = "),
+        f'{_INDENT}"""What the function {data.function_name} gives."""',
+        *render_statement(CallExpression(data.function_name, arguments), _INDENT, before=f"{names} = "),
         *(_INDENT + line for line in _encode_class_lines(facts)),
         f"{_INDENT}return {', '.join(returned)}",
     ]
