@@ -190,7 +190,7 @@ def test_wrong_script_is_not_written(digits_run, here, monkeypatch):
     )
     result = invoke("export", digits_run.path, "-f", "python", "--json")
     assert [code for code, _ in problems(result)] == ["export-failed"]
-    assert "kernel` has the shape (64, 11), not (64, 10)" in result.stdout
+    assert "kernel` has shape (64, 11), expected (64, 10)" in result.stdout
     assert list(here.iterdir()) == []
 
 

@@ -485,9 +485,9 @@ def test_reading_a_model_imports_no_framework(tmp_path):
     keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(tmp_path / "model.keras")
     code = """
 import sys
-from layercli.importing.archive import read_model
+from layercli.importing.archive import read_model_file
 from layercli.importing.read_model import read_stack
-stack, problems = read_stack(read_model(sys.argv[1]).document, lambda layer: None)
+stack, problems = read_stack(read_model_file(sys.argv[1]).document, lambda layer: None)
 print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
 """
     assert python(code, tmp_path / "model.keras") == "1 [] []\n"
