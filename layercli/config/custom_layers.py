@@ -14,7 +14,9 @@ from layercli.source.nodes import quote_value
 _KERAS_PREFIX = "keras.layers."
 _IDENTIFIER = r"[A-Za-z_]\w*"
 _KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII)
+_FILE_TYPE_PATTERN = re.compile(
+    rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII
+)
 _MODULE_TYPE_PATTERN = re.compile(
     rf"(?P<module>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
 )

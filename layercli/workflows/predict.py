@@ -51,5 +51,7 @@ def predict_to_file(
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise make_file_error(output, "cannot-write", f"The predictions cannot be written: {reason}.") from None
+        raise make_file_error(
+            output, "cannot-write", f"The predictions cannot be written: {reason}."
+        ) from None
     return {"ok": True, "run": str(finished_run.path), "examples": rows, "output": output, "problems": []}
