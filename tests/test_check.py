@@ -252,8 +252,7 @@ SHAPES = {
         (
             4,
             "Dense takes vectors of shape (batch, ..., features), rank 2 or more; it gets (None,). That is "
-            "the model's "
-            "input.",
+            "the model input.",
             "Add a feature axis: declare `model.input: [1]`, or put {type: Reshape, target_shape: [1]} before "
             "Dense.",
         ),
@@ -275,8 +274,7 @@ SHAPES = {
         (
             4,
             "Conv2D has a window of 9 x 9, but its input (None, 8, 8, 1) has only 8 x 8 positions. That is "
-            "the model's "
-            "input.",
+            "the model input.",
             "Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it.",
         ),
         ("kernel_size: 9", "kernel_size: 9, padding: same"),
