@@ -12,12 +12,12 @@ from layercli.config.data.section import DataConfig
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import value_expression
 from layercli.script.python_source import (
-    Brackets,
     CallExpression,
     Expression,
+    Brackets,
     NamedValue,
-    quote_string,
     render_literal,
+    quote_string,
     render_statement,
 )
 

@@ -17,17 +17,17 @@ from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.component import Component
 from layercli.script import split_code as data_code
 from layercli.script.facts import ScriptFacts
-from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
+from layercli.script.keras_calls import name_or_call, constructor_call, value_expression
 from layercli.script.load_data_code import load_data_lines, reads_several_files, text_input_names
 from layercli.script.model_code import custom_layer_imports, model_lines
 from layercli.script.python_source import (
     LINE_WIDTH,
-    Brackets,
     CallExpression,
     Expression,
+    Brackets,
     NamedValue,
-    quote_string,
     render_literal,
+    quote_string,
     render_statement,
 )
 from layercli.source.nodes import KeyPath
