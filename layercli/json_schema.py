@@ -20,7 +20,7 @@ from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMI
 from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import Catalogue, Component, snake_case
-from layercli.schema.strict_model import StrictModel, describe_type, to_plain
+from layercli.schema.strict_model import StrictModel, describe_type, flatten_metadata, to_plain
 from layercli.source.extend import EXTENDS
 
 JsonSchema = dict[str, Any]
@@ -262,7 +262,7 @@ def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         inner, *extra = arguments
-        return _type_schema(inner, [*metadata, *_flatten_metadata(extra)])
+        return _type_schema(inner, [*metadata, *flatten_metadata(extra)])
     if origin in (typing.Union, types.UnionType):
         parts = [
             {"type": "null"} if part is type(None) else _type_schema(part, metadata) for part in arguments
@@ -307,10 +307,6 @@ def _strict_model_schema(cls: type[BaseModel]) -> JsonSchema:
         "required": [name for name, field in fields.items() if field.is_required()],
         "additionalProperties": False,
     }
-
-
-def _flatten_metadata(metadata: list[Any]) -> list[Any]:
-    return [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else [item])]
 
 
 def _any_case_schema(words: typing.Iterable[str]) -> JsonSchema:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from layercli.check import ValidConfig
 from layercli.reports.console import is_terminal, make_console
 from layercli.source.dump import to_yaml
+from layercli.source.leaves import iterate_leaves
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import KeyPath, SourceText, YamlNode, format_path
 
@@ -52,7 +53,8 @@ def annotated_yaml(valid: ValidConfig) -> str:
 
 def origins_json(valid: ValidConfig) -> dict[str, Any]:
     """Where each value of the resolved config came from, by its path."""
-    return {format_path(path): find_origin(valid, path) for path in _leaf_paths(valid.to_resolved_dict())}
+    leaves = iterate_leaves(valid.to_resolved_dict(), _has_nested_items)
+    return {format_path(path): find_origin(valid, path) for path, _ in leaves}
 
 
 def find_origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
@@ -132,12 +134,5 @@ def _ends_line(node: YamlNode) -> bool:
     )
 
 
-def _leaf_paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    if isinstance(value, Mapping) and value:
-        for key, child in value.items():
-            yield from _leaf_paths(child, (*path, key))
-    elif isinstance(value, list) and any(isinstance(item, (list, Mapping)) for item in value):
-        for index, child in enumerate(value):
-            yield from _leaf_paths(child, (*path, index))
-    else:
-        yield path
+def _has_nested_items(items: Sequence[Any]) -> bool:
+    return any(isinstance(item, (list, Mapping)) for item in items)

@@ -12,6 +12,7 @@ from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem
 from layercli.runs import manifest as manifests
 from layercli.runs.directory import CONFIG
+from layercli.source.leaves import iterate_leaves, join_path
 from layercli.source.nodes import sanitize_text
 
 _ALLOW_CHANGES_HINT: Final = "`--allow-changes` goes on all the same, with what the config says now; docs/training.md says what is kept."
@@ -93,9 +94,7 @@ def _find_differences(
             message = f"The run was begun with {package} {version}; this is {package} {now.get(package)}."
             yield _make_resume_problem(run, message)
     if valid is not own_config:
-        before, after = (
-            dict(_flatten_config(each.to_resolved_dict(is_for_run=True), "")) for each in (own_config, valid)
-        )
+        before, after = _config_values(own_config), _config_values(valid)
         for key in [*before, *(key for key in after if key not in before)]:
             old, new = before.get(key), after.get(key)
             is_longer_training = (
@@ -110,15 +109,10 @@ def _find_differences(
                 yield _make_resume_problem(run, message)
 
 
-def _flatten_config(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The values of a config by their paths."""
-    if isinstance(value, (Mapping, list)) and value:
-        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for key, inner in pairs:
-            step = f"[{key}]" if isinstance(value, list) else f".{key}" if path else str(key)
-            yield from _flatten_config(inner, f"{path}{step}")
-    else:
-        yield path, value
+def _config_values(valid: ValidConfig) -> dict[str, Any]:
+    """Return the values of the resolved config by their paths."""
+    leaves = iterate_leaves(valid.to_resolved_dict(is_for_run=True), lambda _: True)
+    return {join_path(path): value for path, value in leaves}
 
 
 def _format_value(value: Any) -> str:
