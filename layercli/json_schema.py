@@ -26,10 +26,17 @@ from layercli.source.extend import EXTENDS
 JsonSchema = dict[str, Any]
 
 _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
-    "layer": LAYERS, "initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS,
-    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loss": LOSSES, "metric": METRICS, "callback": CALLBACKS,
+    "layer": LAYERS,
+    "initializer": INITIALIZERS,
+    "regularizer": REGULARIZERS,
+    "constraint": CONSTRAINTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+    "metric": METRICS,
+    "callback": CALLBACKS,
     "data": DATA_TYPES,
-}  # fmt: skip
+}
 _SHORT_NAME_KINDS: Final = ("loss", "metric")
 """Kinds that Keras also knows by short names, which depend on the target."""
 _FREE_NAME_KINDS: Final = ("initializer", "regularizer", "constraint")
@@ -63,10 +70,14 @@ def config_schema() -> JsonSchema:
     """The schema of a whole config."""
     definitions: JsonSchema = {
         "reference": {
-            "type": "string", "pattern": r"\$\{", "description": "${name} of a variable or parameter.",
+            "type": "string",
+            "pattern": r"\$\{",
+            "description": "${name} of a variable or parameter.",
         },
-        "activation": {"anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]},
-    }  # fmt: skip
+        "activation": {
+            "anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]
+        },
+    }
     for kind, catalogue in _CATALOGUES.items():
         definitions |= _catalogue_definitions(kind, catalogue)
     definitions["entry"] = _entry_schema()

@@ -44,8 +44,12 @@ def read_model_file(name: str) -> ModelFile:
     try:
         if path.is_dir():
             if (path / "saved_model.pb").is_file():
-                raise _file_error(path, "legacy-model", "This is a SavedModel, which holds no layers any more.",
-                               "Import the .keras file from which it was made.")  # fmt: skip
+                raise _file_error(
+                    path,
+                    "legacy-model",
+                    "This is a SavedModel, which holds no layers any more.",
+                    "Import the .keras file from which it was made.",
+                )
             run_dir, path = path, path / _MODEL_NAME
             if not path.is_file():
                 raise _file_error(

@@ -30,8 +30,20 @@ SKIP_PARAMETER: Final = "skip"
 _MAX_BLOCK_LENGTH = 120
 """Entries in a block, so that looking for them takes no longer than a second or two."""
 _MAX_PARAMETERS = 4
-_SIZE_ARGUMENTS: Final = ("filters", "units", "kernel_size", "strides", "rate", "num_heads", "key_dim", "scale", "target_shape",
-                 "dilation_rate", "pool_size", "groups")  # fmt: skip
+_SIZE_ARGUMENTS: Final = (
+    "filters",
+    "units",
+    "kernel_size",
+    "strides",
+    "rate",
+    "num_heads",
+    "key_dim",
+    "scale",
+    "target_shape",
+    "dilation_rate",
+    "pool_size",
+    "groups",
+)
 """Arguments in which a reader expects the uses of a block to differ."""
 _MIN_SAVED_LINES = 2
 """Lines that a block must save."""
@@ -359,8 +371,19 @@ def _make_block(candidate: _Candidate, used_names: set[str]) -> FoldedBlock:
         }
         entry_name = locals_.pop() if len(locals_) == 1 else None
         # The item itself moves into the block; those of the other places are dropped.
-        block.items.append(StackEntry(item.kind, item.type, [_rewire_input(wire, inputs) for wire in item.wires], args, entry_name,
-                                item.layer_path, item.reused_entry, item.body, item.repeat))  # fmt: skip
+        block.items.append(
+            StackEntry(
+                item.kind,
+                item.type,
+                [_rewire_input(wire, inputs) for wire in item.wires],
+                args,
+                entry_name,
+                item.layer_path,
+                item.reused_entry,
+                item.body,
+                item.repeat,
+            )
+        )
     replacements = dict(zip(first, block.items, strict=True))
     for item in block.items:
         item.wires = [redirect_wire(wire, replacements) for wire in item.wires]

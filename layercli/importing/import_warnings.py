@@ -49,5 +49,10 @@ def not_compared_warning(reason: str) -> Problem:
 
 
 def with_file(path: Path, problem: Problem) -> Problem:
-    return Problem(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
-                   file=sanitize_text(str(path)))  # fmt: skip
+    return Problem(
+        code=problem.code,
+        message=problem.message,
+        hint=problem.hint,
+        severity=problem.severity,
+        file=sanitize_text(str(path)),
+    )

@@ -19,8 +19,12 @@ class InexpressibleError(Exception):
     """Something that the config language has no words for; the message says what."""
 
 
-_NEUTRAL_VALUES = {"quantization_config": None, "rms_scaling": False, "zero_output_for_mask": False,
-           "input_length": None}  # fmt: skip
+_NEUTRAL_VALUES = {
+    "quantization_config": None,
+    "rms_scaling": False,
+    "zero_output_for_mask": False,
+    "input_length": None,
+}
 """Arguments that the catalogue may not know, and the value at which they mean nothing."""
 _DERIVED_ARGUMENTS = ("name", "vocabulary_size")
 """What Keras records and takes from elsewhere."""

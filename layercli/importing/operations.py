@@ -29,13 +29,27 @@ class LayerStep:
     input_indices: tuple[int, ...]
 
 
-_MERGE_LAYERS: Final = {"Add": "Add", "Multiply": "Multiply", "Subtract": "Subtract", "Maximum": "Maximum",
-                  "Minimum": "Minimum"}  # fmt: skip
+_MERGE_LAYERS: Final = {
+    "Add": "Add",
+    "Multiply": "Multiply",
+    "Subtract": "Subtract",
+    "Maximum": "Maximum",
+    "Minimum": "Minimum",
+}
 _ACTIVATION_NAMES: Final = {
-    "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Silu": "silu", "Softplus": "softplus",
-    "Softsign": "softsign", "Selu": "selu", "Tanh": "tanh", "Exp": "exponential", "HardSigmoid": "hard_sigmoid",
-    "HardSilu": "hard_silu", "LogSigmoid": "log_sigmoid",
-}  # fmt: skip
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Selu": "selu",
+    "Tanh": "tanh",
+    "Exp": "exponential",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "LogSigmoid": "log_sigmoid",
+}
 
 
 def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) -> list[LayerStep]:
@@ -66,8 +80,13 @@ def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) 
             axis = config.get("axis", -1)
             if axis in (0, -len(tensors[0].shape)):
                 raise InexpressibleError("it puts one batch behind the other")
-            return [LayerStep("Concatenate", ({} if axis == -1 else {"axis": axis}) | dtype,
-                         tuple(tensor.index for tensor in tensors))]  # fmt: skip
+            return [
+                LayerStep(
+                    "Concatenate",
+                    ({} if axis == -1 else {"axis": axis}) | dtype,
+                    tuple(tensor.index for tensor in tensors),
+                )
+            ]
     raise InexpressibleError(
         f"it is the operation {sanitize_text(name, limit=60)} on tensors, for which no layer of Keras stands"
     )

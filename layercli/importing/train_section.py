@@ -63,8 +63,13 @@ def convert_compile_config(
     def convert_loss_weights(value: Any) -> Any:
         return None if value is None or len(keras_names) == 1 else convert_by_output(value, lambda item: item)
 
-    converters = {"optimizer": _convert_optimizer, "loss": convert_losses, "loss_weights": convert_loss_weights, "metrics": convert_metrics,
-             "weighted_metrics": convert_metrics}  # fmt: skip
+    converters = {
+        "optimizer": _convert_optimizer,
+        "loss": convert_losses,
+        "loss_weights": convert_loss_weights,
+        "metrics": convert_metrics,
+        "weighted_metrics": convert_metrics,
+    }
     for key, read in converters.items():
         try:
             set_key(key, read(config.get(key)))

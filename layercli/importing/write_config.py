@@ -57,8 +57,13 @@ def format_config(
 
 def find_output_names(stack: LayerStack) -> list[str] | None:
     """What ``train`` calls the outputs of a folded stack; None where one is not a single layer's."""
-    if any(not isinstance(wire.source, StackEntry) or wire.source.kind == "block" or wire.source.repeat > 1
-           or wire.output_index is not None for wire in stack.outputs):  # fmt: skip
+    if any(
+        not isinstance(wire.source, StackEntry)
+        or wire.source.kind == "block"
+        or wire.source.repeat > 1
+        or wire.output_index is not None
+        for wire in stack.outputs
+    ):
         return None
     names = _assign_names(stack.items, stack.inputs, stack.outputs)
     return [names.get(wire.source, "") for wire in stack.outputs if isinstance(wire.source, StackEntry)]
@@ -91,8 +96,12 @@ def _assign_names(
             names[item] = _reserve_name(item.name, used_names, item.repeat)
     referenced = {item.reused_entry for item in items if item.reused_entry is not None}
     for previous, item in zip([None, *items], items, strict=False):
-        referenced |= {wire.source for wire in item.iterate_wires() if isinstance(wire.source, StackEntry)
-                  and (wire.source is not previous or wire.output_index is not None or wire not in item.wires)}  # fmt: skip
+        referenced |= {
+            wire.source
+            for wire in item.iterate_wires()
+            if isinstance(wire.source, StackEntry)
+            and (wire.source is not previous or wire.output_index is not None or wire not in item.wires)
+        }
     if outputs and outputs != [Wire(items[-1])]:
         referenced |= {wire.source for wire in outputs if isinstance(wire.source, StackEntry)}
     for item in items:

@@ -93,15 +93,30 @@ def _layer_box(row: NodeShapes, block: str | None, *, is_output: bool) -> Box:
     base = snake_case(kind)
     is_default_name = name == base or (name.startswith(f"{base}_") and name[len(base) + 1 :].isdigit())
     parameters = "shared" if node.reuse_of is not None else _format_parameters(row.parameters)
-    return Box(node.name, _truncate_text(kind), "" if is_default_name else _truncate_text(name), _format_outputs(row.outputs), parameters,
-               "custom" if is_custom else node.layer.family, block, is_output=is_output)  # fmt: skip
+    return Box(
+        node.name,
+        _truncate_text(kind),
+        "" if is_default_name else _truncate_text(name),
+        _format_outputs(row.outputs),
+        parameters,
+        "custom" if is_custom else node.layer.family,
+        block,
+        is_output=is_output,
+    )
 
 
 def _block_box(key: str, rows: Sequence[NodeShapes], *, is_output: bool) -> Box:
     count = sum_if_known(row.parameters for row in rows)
     is_shared = all(row.node.reuse_of is not None for row in rows)
-    return Box(key, _truncate_text(key.removesuffix(".")), f"{len(rows)} layers", _format_outputs(rows[-1].outputs),
-               "shared" if is_shared else _format_parameters(count), "block", is_output=is_output)  # fmt: skip
+    return Box(
+        key,
+        _truncate_text(key.removesuffix(".")),
+        f"{len(rows)} layers",
+        _format_outputs(rows[-1].outputs),
+        "shared" if is_shared else _format_parameters(count),
+        "block",
+        is_output=is_output,
+    )
 
 
 def _format_parameters(count: int | None) -> str:

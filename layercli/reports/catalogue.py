@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SAMPLE_SHAPES: tuple[tuple[Dim, ...], ...] = (
-    (10, 16), (28, 28, 3), (16,), (10, 28, 28, 3), (10, 16, 16, 16, 3), (784,), (16000, 1), (),
-)  # fmt: skip
+    (10, 16),
+    (28, 28, 3),
+    (16,),
+    (10, 28, 28, 3),
+    (10, 16, 16, 16, 3),
+    (784,),
+    (16000, 1),
+    (),
+)
 """Inputs, without the batch axis, of which some layer takes one each."""
 _AXES_PATTERN = re.compile(r"\(batch([^()]*)\)")
 """The axes that a layer takes, as its message names them."""

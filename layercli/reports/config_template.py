@@ -16,12 +16,18 @@ ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
 
 DEFAULT_SHAPES: Final[dict[ExampleKind, tuple[int, ...]]] = {
-    "vectors": (20,), "sequences": (50, 8), "images": (64, 64, 3), "text": (),
-}  # fmt: skip
+    "vectors": (20,),
+    "sequences": (50, 8),
+    "images": (64, 64, 3),
+    "text": (),
+}
 """What is asked for if nobody says otherwise: the shape of one example, without the batch axis."""
 AXIS_NAMES: Final[dict[ExampleKind, str]] = {
-    "vectors": "features", "sequences": "timesteps, features", "images": "height, width, channels", "text": "",
-}  # fmt: skip
+    "vectors": "features",
+    "sequences": "timesteps, features",
+    "images": "height, width, channels",
+    "text": "",
+}
 _LAYER_WIDTHS: Final[dict[ModelSize, int]] = {"small": 32, "medium": 64, "large": 256}
 _MAX_LISTED_VALUES = 30
 """Different values of a category that are written into the config one by one."""
@@ -60,28 +66,30 @@ def render_config(template: ConfigTemplate) -> str:
         else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}; the batch axis is left out"]
     )
     model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
-    return "\n".join([
-        f"# {_describe_purpose(template)}",
-        "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
-        f"name: {template.name}",
-        "seed: 1                        # the same seed gives the same split, weights and order",
-        "",
-        "data:",
-        *data,
-        "",
-        "model:",
-        *model,
-        *_output_layer_lines(template.class_count),
-        "",
-        "train:",
-        "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
-        "  batch_size: 32",
-        "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
-        *_loss_lines(template.class_count),
-        "  callbacks:",
-        "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
-        "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"# {_describe_purpose(template)}",
+            "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
+            f"name: {template.name}",
+            "seed: 1                        # the same seed gives the same split, weights and order",
+            "",
+            "data:",
+            *data,
+            "",
+            "model:",
+            *model,
+            *_output_layer_lines(template.class_count),
+            "",
+            "train:",
+            "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
+            "  batch_size: 32",
+            "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
+            *_loss_lines(template.class_count),
+            "  callbacks:",
+            "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
+            "",
+        ]
+    )
 
 
 def _describe_purpose(template: ConfigTemplate) -> str:

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_KIND_STYLES = {"same": (" ", "none"), "changed": ("~", "yellow"), "renamed": ("~", "yellow"), "added": ("+", "green"),
-          "removed": ("-", "red")}  # fmt: skip
+_KIND_STYLES = {
+    "same": (" ", "none"),
+    "changed": ("~", "yellow"),
+    "renamed": ("~", "yellow"),
+    "added": ("+", "green"),
+    "removed": ("-", "red"),
+}
 _COLUMN_DIFFERENCES = ("name", "output", "parameters")
 _MIN_WIDE_WIDTH = 110
 """Columns of a screen that shows both models beside each other, not one below the other."""

@@ -155,5 +155,7 @@ def _make_table(*left: str, right: tuple[str, ...]) -> Table:
 def _print_totals(console: Console, found: ModelShapes) -> None:
     trainable, fixed = found.trainable, found.non_trainable
     parameters = trainable + fixed if trainable is not None and fixed is not None else None
-    console.print(f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
-                  f"FLOPs for one example: {format_count(found.flops)}.")  # fmt: skip
+    console.print(
+        f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
+        f"FLOPs for one example: {format_count(found.flops)}."
+    )

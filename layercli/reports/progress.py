@@ -78,8 +78,10 @@ class TrainingProgress(QuietProgress):
         self._train = train
         examples, validation, test = counts
         steps = -(-examples // train.batch_size)
-        self.print_message(f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
-                 f"{steps:,} steps an epoch.")  # fmt: skip
+        self.print_message(
+            f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
+            f"{steps:,} steps an epoch."
+        )
         if self._wants_live:
             from rich.live import Live
 

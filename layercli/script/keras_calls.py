@@ -33,13 +33,14 @@ _NAMESPACES: Final = {
 }
 """Module of a component that is no layer -> where Keras has it."""
 SNAKE_CASE_CLASSES: Final = frozenset(
-    {
-        "Adam", "SGD", "RMSprop", "AdamW", "Adagrad", "Adamax", "Nadam", "Adadelta", "Lion", "MeanSquaredError",
-        "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "BinaryCrossentropy",
-        "CategoricalCrossentropy", "SparseCategoricalCrossentropy", "Huber", "Poisson", "Hinge", "SquaredHinge",
-        "CategoricalHinge", "CosineSimilarity", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy",
-    }
-)  # fmt: skip
+    """
+    Adam SGD RMSprop AdamW Adagrad Adamax Nadam Adadelta Lion MeanSquaredError MeanAbsoluteError
+    MeanAbsolutePercentageError MeanSquaredLogarithmicError BinaryCrossentropy
+    CategoricalCrossentropy SparseCategoricalCrossentropy Huber Poisson Hinge SquaredHinge
+    CategoricalHinge CosineSimilarity BinaryAccuracy CategoricalAccuracy
+    SparseCategoricalAccuracy
+    """.split()
+)
 """Classes that Keras also takes by their names in snake case, where they have no arguments."""
 _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
 """First arguments that Keras users write without their names, even where others are required, too."""

@@ -113,11 +113,14 @@ def render_literal(value: object) -> Expression:
     return repr(value)
 
 
-_RESERVED_NAMES: Final = {
-    "keras", "layers", "np", "tf", "main", "split", "load_data", "load_trained", "build_model", "adapt", "datasets", "csv",
-    "parquet", "Path", "Image", "model", "range", "len", "print", "sorted", "enumerate", "zip", "dict", "list", "round",
-    "SEED", "DATA", "WEIGHTS", "LEARNED", "json", "x", "y", "inputs", "outputs", "other",
-}  # fmt: skip
+_RESERVED_NAMES: Final = frozenset(
+    """
+    keras layers np tf main split load_data load_trained build_model adapt datasets csv parquet
+    Path Image model range len print sorted enumerate zip dict list round SEED DATA WEIGHTS
+    LEARNED json x y inputs outputs other
+    """.split()
+)
+"""Names that scripts use themselves."""
 
 
 class UniqueNames:

@@ -78,8 +78,9 @@ def test_a_block_that_repeats_is_one_box():
 def test_layers_called_again_say_so_and_are_not_merged():
     drawn = build_picture(api.infer_shapes(CONFIGS / "digits_siamese.yaml"), unfold=False)
     assert [(box.title, box.parameters) for box in drawn.boxes if box.family == "block"] == [
-        ("first", "25,984"), ("second", "shared"),
-    ]  # fmt: skip
+        ("first", "25,984"),
+        ("second", "shared"),
+    ]
 
 
 def test_equal_layers_in_a_row_are_one_box_and_others_are_not():
