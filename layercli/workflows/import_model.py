@@ -12,7 +12,7 @@ from layercli.errors import LayercliError, Problem, has_errors
 from layercli.importing.archive import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.block_detection import fold_stack
 from layercli.importing.flatten import LayerCall, flatten_stack, flatten_config
-from layercli.importing.import_warnings import (
+from layercli.importing.import_problems import (
     make_class_resolver,
     custom_module_problem,
     with_file,
