@@ -1,4 +1,4 @@
-"""The config language as JSON Schema (2020-12), for editors: at most as strict as the check itself."""
+"""The config language as JSON Schema (2020-12) for editors; never stricter than the validation."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "data": DATA_TYPES,
 }
 _SHORT_NAME_KINDS: Final = ("loss", "metric")
-"""Kinds that Keras also knows by short names, which depend on the target."""
+"""Kinds with short names in Keras, which depend on the target."""
 _FREE_NAME_KINDS: Final = ("initializer", "regularizer", "constraint")
-"""Kinds of which a bare name stays Keras's name."""
+"""Kinds whose bare names are passed to Keras unchanged."""
 _LIMIT_KEYWORDS: Final = {
     "gt": "exclusiveMinimum",
     "ge": "minimum",
@@ -67,7 +67,7 @@ _ENTRY_PROPERTIES: Final = {
 
 
 def config_schema() -> JsonSchema:
-    """The schema of a whole config."""
+    """Return the schema of a complete config."""
     definitions: JsonSchema = {
         "reference": {
             "type": "string",
@@ -155,7 +155,7 @@ def _model_schema() -> JsonSchema:
 
 
 def _entry_schema() -> JsonSchema:
-    """An item of a list of layers: a layer, a block, or a layer that is called again."""
+    """Return the schema of a list item: a layer, a use of a block, or a repeated call."""
     return {
         "if": {"type": "object", "required": ["block"]},
         "then": {
@@ -198,7 +198,7 @@ def _block_schema() -> JsonSchema:
 
 
 def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
-    """A definition for every type of a kind, and one that chooses among them by ``type``."""
+    """Return a definition for each type of a kind, and one that selects among them by ``type``."""
     classes = {catalogue.load(name).type_name(): (name, catalogue.load(name)) for name in catalogue.names}
     patterns = {
         written: _spelling_pattern(written, name, catalogue) for written, (name, _) in classes.items()
@@ -249,7 +249,7 @@ def _component_schema(cls: type[Component], kind: str) -> JsonSchema:
 
 
 def _field_schema(field: FieldInfo) -> JsonSchema:
-    """What an argument takes, with its description, default and examples."""
+    """Return the schema of an argument with its description, default and examples."""
     schema = _type_schema(field.annotation, list(field.metadata))
     choices = [schema, _REFERENCE_SCHEMA] if schema else []
     described_schema: JsonSchema = {"anyOf": choices} if choices else {}
@@ -264,7 +264,7 @@ def _field_schema(field: FieldInfo) -> JsonSchema:
 
 
 def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
-    """The schema of a type; empty, which admits anything, where only a function knows what it takes."""
+    """Return the schema of a type; empty, which accepts anything, if only a function validates it."""
     for item in metadata:
         if isinstance(item, WithJsonSchema):
             return dict(item.json_schema or {})
@@ -325,7 +325,7 @@ def _any_case_schema(words: typing.Iterable[str]) -> JsonSchema:
 
 
 def _spelling_pattern(type_name: str, class_name: str, catalogue: Catalogue[Any]) -> str:
-    """A pattern of every spelling of a type: in any case, with or without ``_`` and ``-``, and Keras's other names."""
+    """Return a pattern of every spelling of a type: any case, optional ``_`` and ``-``, and Keras's aliases."""
     aliases = [alias for alias, meant in catalogue.aliases.items() if meant == class_name]
     return "|".join(dict.fromkeys(_word_pattern(name) for name in (type_name, class_name, *aliases)))
 

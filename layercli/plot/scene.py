@@ -162,7 +162,9 @@ class PlotScene:
         """Draw the frames of blocks, then the arrows, then the boxes."""
         colours = self.colours
         for frame in self._frames:
-            canvas.draw_rectangle(frame.x, frame.y, frame.width, frame.height, 10, colours.frame, colours.edge)
+            canvas.draw_rectangle(
+                frame.x, frame.y, frame.width, frame.height, 10, colours.frame, colours.edge
+            )
             baseline = frame.y + frame.height - 7
             canvas.draw_text(frame.name, frame.x + 10, baseline, _SMALL_SIZE, colours.muted)
         for arrow, points in self._layout.routes.items():

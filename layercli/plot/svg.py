@@ -17,13 +17,15 @@ def render_svg(scene: PlotScene, title: str) -> str:
     canvas = _SvgCanvas()
     canvas.draw_rectangle(left, top, width, height, 0, scene.colours.background, "none")
     scene.draw(canvas)
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view_box}" '
-        f'width="{_format_number(width)}" height="{_format_number(height)}" font-family="{_FONT}" role="img">',
-        f"<title>{escape(title)}</title>",
-        *canvas.elements,
-        "</svg>\n",
-    ])
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view_box}" '
+            f'width="{_format_number(width)}" height="{_format_number(height)}" font-family="{_FONT}" role="img">',
+            f"<title>{escape(title)}</title>",
+            *canvas.elements,
+            "</svg>\n",
+        ]
+    )
 
 
 class _SvgCanvas:
@@ -73,9 +75,7 @@ class _SvgCanvas:
         for piece in pieces:
             path += ("C" if len(piece) == 4 else "L") + " ".join(map(_format_point, piece[1:]))
         head = "L".join(map(_format_point, arrow_head(pieces[-1][-1])))
-        self.elements.append(
-            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{ARROW_WIDTH}"/>'
-        )
+        self.elements.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{ARROW_WIDTH}"/>')
         self.elements.append(f'<path d="M{head}Z" fill="{colour}"/>')
 
 
