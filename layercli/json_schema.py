@@ -1,4 +1,4 @@
-"""The config language as JSON Schema (2020-12), for editors: at most as strict as the check itself."""
+"""The config language as JSON Schema (2020-12) for editors; never stricter than the validation."""
 
 from __future__ import annotations
 
@@ -20,20 +20,27 @@ from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMI
 from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import Catalogue, Component, snake_case
-from layercli.schema.strict_model import StrictModel, describe_type, to_plain
+from layercli.schema.strict_model import StrictModel, describe_type, flatten_metadata, to_plain
 from layercli.source.extend import EXTENDS
 
 JsonSchema = dict[str, Any]
 
 _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
-    "layer": LAYERS, "initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS,
-    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loss": LOSSES, "metric": METRICS, "callback": CALLBACKS,
+    "layer": LAYERS,
+    "initializer": INITIALIZERS,
+    "regularizer": REGULARIZERS,
+    "constraint": CONSTRAINTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+    "metric": METRICS,
+    "callback": CALLBACKS,
     "data": DATA_TYPES,
-}  # fmt: skip
+}
 _SHORT_NAME_KINDS: Final = ("loss", "metric")
-"""Kinds that Keras also knows by short names, which depend on the target."""
+"""Kinds with short names in Keras, which depend on the target."""
 _FREE_NAME_KINDS: Final = ("initializer", "regularizer", "constraint")
-"""Kinds of which a bare name stays Keras's name."""
+"""Kinds whose bare names are passed to Keras unchanged."""
 _LIMIT_KEYWORDS: Final = {
     "gt": "exclusiveMinimum",
     "ge": "minimum",
@@ -60,13 +67,17 @@ _ENTRY_PROPERTIES: Final = {
 
 
 def config_schema() -> JsonSchema:
-    """The schema of a whole config."""
+    """Return the schema of a complete config."""
     definitions: JsonSchema = {
         "reference": {
-            "type": "string", "pattern": r"\$\{", "description": "${name} of a variable or parameter.",
+            "type": "string",
+            "pattern": r"\$\{",
+            "description": "${name} of a variable or parameter.",
         },
-        "activation": {"anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]},
-    }  # fmt: skip
+        "activation": {
+            "anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]
+        },
+    }
     for kind, catalogue in _CATALOGUES.items():
         definitions |= _catalogue_definitions(kind, catalogue)
     definitions["entry"] = _entry_schema()
@@ -144,7 +155,7 @@ def _model_schema() -> JsonSchema:
 
 
 def _entry_schema() -> JsonSchema:
-    """An item of a list of layers: a layer, a block, or a layer that is called again."""
+    """Return the schema of a list item: a layer, a use of a block, or a repeated call."""
     return {
         "if": {"type": "object", "required": ["block"]},
         "then": {
@@ -187,7 +198,7 @@ def _block_schema() -> JsonSchema:
 
 
 def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
-    """A definition for every type of a kind, and one that chooses among them by ``type``."""
+    """Return a definition for each type of a kind, and one that selects among them by ``type``."""
     classes = {catalogue.load(name).type_name(): (name, catalogue.load(name)) for name in catalogue.names}
     patterns = {
         written: _spelling_pattern(written, name, catalogue) for written, (name, _) in classes.items()
@@ -238,7 +249,7 @@ def _component_schema(cls: type[Component], kind: str) -> JsonSchema:
 
 
 def _field_schema(field: FieldInfo) -> JsonSchema:
-    """What an argument takes, with its description, default and examples."""
+    """Return the schema of an argument with its description, default and examples."""
     schema = _type_schema(field.annotation, list(field.metadata))
     choices = [schema, _REFERENCE_SCHEMA] if schema else []
     described_schema: JsonSchema = {"anyOf": choices} if choices else {}
@@ -253,7 +264,7 @@ def _field_schema(field: FieldInfo) -> JsonSchema:
 
 
 def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
-    """The schema of a type; empty, which admits anything, where only a function knows what it takes."""
+    """Return the schema of a type; empty, which accepts anything, if only a function validates it."""
     for item in metadata:
         if isinstance(item, WithJsonSchema):
             return dict(item.json_schema or {})
@@ -262,7 +273,7 @@ def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         inner, *extra = arguments
-        return _type_schema(inner, [*metadata, *_flatten_metadata(extra)])
+        return _type_schema(inner, [*metadata, *flatten_metadata(extra)])
     if origin in (typing.Union, types.UnionType):
         parts = [
             {"type": "null"} if part is type(None) else _type_schema(part, metadata) for part in arguments
@@ -309,16 +320,12 @@ def _strict_model_schema(cls: type[BaseModel]) -> JsonSchema:
     }
 
 
-def _flatten_metadata(metadata: list[Any]) -> list[Any]:
-    return [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else [item])]
-
-
 def _any_case_schema(words: typing.Iterable[str]) -> JsonSchema:
     return {"type": "string", "pattern": f"^(?:{'|'.join(map(_word_pattern, words))})$"}
 
 
 def _spelling_pattern(type_name: str, class_name: str, catalogue: Catalogue[Any]) -> str:
-    """A pattern of every spelling of a type: in any case, with or without ``_`` and ``-``, and Keras's other names."""
+    """Return a pattern of every spelling of a type: any case, optional ``_`` and ``-``, and Keras's aliases."""
     aliases = [alias for alias, meant in catalogue.aliases.items() if meant == class_name]
     return "|".join(dict.fromkeys(_word_pattern(name) for name in (type_name, class_name, *aliases)))
 

@@ -1,1 +1,1 @@
-"""Keras's own description of a model in, a config out; no framework is loaded."""
+"""Conversion of Keras's description of a model to a config, without TensorFlow."""

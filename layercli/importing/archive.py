@@ -1,4 +1,4 @@
-"""What a model's file says of its architecture: a ``.keras`` archive, a run, or Keras's JSON; nothing of it is run."""
+"""The architecture of a model file: a ``.keras`` archive, a run, or Keras's JSON; no code in it runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from layercli.errors import LayercliError, Problem
 from layercli.source.nodes import sanitize_text
 
 MAX_JSON_BYTES: Final = 64 * 2**20
-"""Bytes of an architecture; NASNetLarge has one million."""
+"""Largest architecture that is read; NASNetLarge takes one million bytes."""
 _MAX_DEPTH = 200
 _CONFIG_NAME, _MODEL_NAME = "config.json", "model.keras"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
-_RESAVE_HINT = "Load it with Keras and save it anew: `keras.models.load_model(path).save('model.keras')`."
-_EXPECTED_HINT = "Expected a .keras file, a run directory, or the JSON that `model.to_json()` gives."
+_RESAVE_HINT = "Load it with Keras and save it again: `keras.models.load_model(path).save('model.keras')`."
+_EXPECTED_HINT = "Expected a .keras file, a run directory, or the JSON from `model.to_json()`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +30,40 @@ class ModelFile:
     kind: Literal["keras", "json"]
     document: dict[str, Any]
     run_dir: Path | None = None
-    """The run directory whose model it is."""
+    """The run directory, if the path is one."""
 
 
 def read_model_file(name: str) -> ModelFile:
-    """The architecture that a ``.keras`` file, a run directory or a JSON file holds.
+    """Return the architecture in a ``.keras`` file, a run directory or a JSON file.
 
     Raises:
-        LayercliError: there is none, it is too large, or it is in another format.
+        LayercliError: the file has no architecture, is too large, or has a different format.
     """
     path = Path(name)
     run_dir = None
     try:
         if path.is_dir():
             if (path / "saved_model.pb").is_file():
-                raise _file_error(path, "legacy-model", "This is a SavedModel, which holds no layers any more.",
-                               "Import the .keras file from which it was made.")  # fmt: skip
+                raise _file_error(
+                    path,
+                    "legacy-model",
+                    "This is a SavedModel, which does not contain the layers.",
+                    "Import the .keras file that it was exported from.",
+                )
             run_dir, path = path, path / _MODEL_NAME
             if not path.is_file():
                 raise _file_error(
-                    path, "unreadable-model", "There is no model.keras in this directory.", _EXPECTED_HINT
+                    path, "unreadable-model", "This directory does not contain model.keras.", _EXPECTED_HINT
                 )
         with path.open("rb") as file:
             head = file.read(8)
         if head == _HDF5_MAGIC:
-            description = "a legacy HDF5 model" if path.suffix != ".weights.h5" else "a file of weights"
+            description = "a legacy HDF5 model" if path.suffix != ".weights.h5" else "a weights file"
             raise _file_error(path, "legacy-model", f"This is {description}.", _RESAVE_HINT)
         text = _read_zip_config(path) if head[:4] == _ZIP_MAGIC else _read_json_file(path)
     except OSError as error:
         raise _file_error(
-            path, "unreadable-model", f"It cannot be read: {error.strerror or error}.", None
+            path, "unreadable-model", f"Cannot read the file: {error.strerror or error}.", None
         ) from None
     return ModelFile(
         path, "keras" if head[:4] == _ZIP_MAGIC else "json", _parse_document(path, text), run_dir
@@ -73,13 +77,13 @@ def _read_zip_config(path: Path) -> bytes:
             if size > MAX_JSON_BYTES:
                 raise _size_error(path, size)
             with archive.open(_CONFIG_NAME) as member:
-                text = member.read(MAX_JSON_BYTES + 1)  # what the directory says of its size may be false
+                text = member.read(MAX_JSON_BYTES + 1)  # the size in the directory may be false
     except KeyError:
-        message = f"There is no {_CONFIG_NAME} in this archive, so it is no model that Keras saved."
+        message = f"This archive does not contain {_CONFIG_NAME}, so it is not a model saved by Keras."
         raise _file_error(path, "unreadable-model", message, _EXPECTED_HINT) from None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         message = f"The archive is damaged: {sanitize_text(str(error), limit=100)}."
-        raise _file_error(path, "unreadable-model", message, "Save or copy it again.") from None
+        raise _file_error(path, "unreadable-model", message, "Save or copy the file again.") from None
     if len(text) > MAX_JSON_BYTES:
         raise _size_error(path, len(text))
     return text
@@ -102,20 +106,24 @@ def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
             if isinstance(error, RecursionError)
             else sanitize_text(str(error), limit=100)
         )
-        raise _file_error(path, "unreadable-model", f"This is no JSON: {reason}.", _EXPECTED_HINT) from None
+        raise _file_error(
+            path, "unreadable-model", f"This is not valid JSON: {reason}.", _EXPECTED_HINT
+        ) from None
     if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
-        raise _file_error(path, "unreadable-model", "This JSON describes no Keras model.", _EXPECTED_HINT)
+        raise _file_error(
+            path, "unreadable-model", "This JSON does not describe a Keras model.", _EXPECTED_HINT
+        )
     for depth, value in _walk_values(document):
         if depth > _MAX_DEPTH:
             raise _file_error(
-                path, "unreadable-model", f"It is nested deeper than {_MAX_DEPTH} levels.", None
+                path, "unreadable-model", f"The description is nested deeper than {_MAX_DEPTH} levels.", None
             )
         del value
     return document
 
 
 def find_foreign_modules(document: dict[str, Any]) -> list[str]:
-    """Modules outside Keras that the document names, which loading it would import."""
+    """Return the modules outside Keras that loading the document would import."""
     found = {
         str(value["module"])
         for _, value in _walk_values(document)
@@ -136,11 +144,11 @@ def _walk_values(document: Any) -> Iterator[tuple[int, Any]]:
 
 
 def _reject_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _size_error(path: Path, size: int) -> LayercliError:
-    message = f"Its description has {size:,} bytes; at most {MAX_JSON_BYTES:,} are read."
+    message = f"The description has {size:,} bytes; the maximum is {MAX_JSON_BYTES:,}."
     return _file_error(path, "unreadable-model", message, None)
 
 

@@ -1,4 +1,4 @@
-"""Stacks of layers that stand several times, as blocks: declared once and used where they stood."""
+"""Detection of repeated stretches of layers, which become blocks: declared once and used several times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any, Final
 
 from layercli.importing.layer_stack import INPUT, BlockParameter, LayerStack, StackEntry, Wire
-from layercli.importing.repeats import merge_repeats, redirect_wire
 from layercli.importing.stretches import (
     COHESION_BONUS,
     Stretch,
@@ -26,20 +25,32 @@ from layercli.importing.stretches import (
 from layercli.layers.registry import LAYERS
 
 SKIP_PARAMETER: Final = "skip"
-"""The parameter that names the second of two layers which feed a block."""
+"""The parameter that names the second of two layers that feed a block."""
 _MAX_BLOCK_LENGTH = 120
-"""Entries in a block, so that looking for them takes no longer than a second or two."""
+"""Most entries in a block; limits the search to a second or two."""
 _MAX_PARAMETERS = 4
-_SIZE_ARGUMENTS: Final = ("filters", "units", "kernel_size", "strides", "rate", "num_heads", "key_dim", "scale", "target_shape",
-                 "dilation_rate", "pool_size", "groups")  # fmt: skip
-"""Arguments in which a reader expects the uses of a block to differ."""
+_SIZE_ARGUMENTS: Final = (
+    "filters",
+    "units",
+    "kernel_size",
+    "strides",
+    "rate",
+    "num_heads",
+    "key_dim",
+    "scale",
+    "target_shape",
+    "dilation_rate",
+    "pool_size",
+    "groups",
+)
+"""Arguments in which the uses of a block typically differ."""
 _MIN_SAVED_LINES = 2
-"""Lines that a block must save."""
+"""Fewest lines that a block must save."""
 
 
 @dataclass(eq=False, slots=True)
 class FoldedBlock:
-    """A stack with parameters; ``params`` maps each to its default, None where it must be given."""
+    """A stack with parameters; ``params`` maps each one to its default, or to None if it is required."""
 
     name: str
     items: list[StackEntry]
@@ -48,7 +59,7 @@ class FoldedBlock:
 
 @dataclass(slots=True)
 class _Candidate:
-    """Stacks that are alike, and the arguments in which they differ: (entry, argument) -> parameter."""
+    """Stretches of equal form, and the arguments in which they differ: (index of the entry, argument) -> parameter."""
 
     stretches: list[Stretch]
     params: dict[tuple[int, str], str]
@@ -56,28 +67,67 @@ class _Candidate:
 
 
 def fold_stack(stack: LayerStack) -> list[FoldedBlock]:
-    """Replace what stands several times in a stack, which is changed in place; returns the blocks."""
+    """Replace the repeated stretches of a stack in place by uses of blocks, and return the blocks."""
     blocks: list[FoldedBlock] = []
     lists = [stack.items]
     _collect_submodels(stack.items, blocks, lists)
     for items in lists:
-        merge_repeats(items, stack)
+        _merge_repeats(items, stack)
     while (best := _find_best_candidate(lists, stack)) is not None:
         block = _make_block(best, {block.name for block in blocks})
         blocks.append(block)
-        for stretch in reversed(best.stretches):  # the last first, so that the others keep their places
+        for stretch in reversed(
+            best.stretches
+        ):  # from the last, so that the positions of the others stay valid
             _replace_stretch(block, best, stretch, stack)
         lists.append(block.items)
     for items in lists:
-        merge_repeats(items, stack)
+        _merge_repeats(items, stack)
     used_blocks = _unwrap_blocks(blocks, lists)
     for items in lists:
-        merge_repeats(items, stack)
+        _merge_repeats(items, stack)
     return used_blocks
 
 
+def _merge_repeats(items: list[StackEntry], stack: LayerStack) -> None:
+    """Merge entries that repeat the entry before them, and take its output, into one entry with ``repeat``."""
+    position = {item: index for index, item in enumerate(items)}
+    uses: Counter[StackEntry] = Counter(
+        wire.source for item in items for wire in item.iterate_wires() if wire.source in position
+    )
+    uses.update(wire.source for wire in stack.outputs if wire.source in position)
+    reused_items = {item.reused_entry for item in items if item.kind == "reuse"}
+    merged: list[StackEntry] = []
+    for item in items:
+        previous = merged[-1] if merged else None
+        is_repeat = (
+            previous is not None
+            and item.kind == previous.kind != "reuse"
+            and item.type == previous.type
+            and item.args == previous.args
+            and item.wires == [Wire(previous)]
+            and len(previous.wires) == 1
+            and previous.wires[0].input_name is None
+            and uses[previous] == 1
+            and not {item, previous} & reused_items
+            and item.name is None
+            and previous.name is None
+        )
+        if not is_repeat:
+            merged.append(item)
+            continue
+        assert previous is not None
+        previous.repeat += item.repeat
+        replacements = {item: previous}
+        uses[previous] = uses[item]
+        for other in items:
+            other.redirect_wires(replacements)
+        stack.outputs = [wire.redirect(replacements) for wire in stack.outputs]
+    items[:] = merged
+
+
 def _unwrap_blocks(blocks: list[FoldedBlock], lists: list[list[StackEntry]]) -> list[FoldedBlock]:
-    """The blocks without those that hold nothing but the use of another one."""
+    """Return the blocks without those that contain only the use of a different block."""
     remaining = list(blocks)
     while True:
         wrapper = next((block for block in remaining if _find_wrapped_item(block) is not None), None)
@@ -102,7 +152,7 @@ def _unwrap_blocks(blocks: list[FoldedBlock], lists: list[list[StackEntry]]) -> 
 
 
 def _find_wrapped_item(block: FoldedBlock) -> StackEntry | None:
-    """The use of another block that is all there is in this one."""
+    """Return the use of a different block if it is the only entry of this block."""
     if len(block.items) != 1 or block.items[0].kind != "block" or block.items[0].wires != [Wire(INPUT)]:
         return None
     return block.items[0]
@@ -111,7 +161,7 @@ def _find_wrapped_item(block: FoldedBlock) -> StackEntry | None:
 def _collect_submodels(
     items: list[StackEntry], blocks: list[FoldedBlock], lists: list[list[StackEntry]]
 ) -> None:
-    """The models that are used as layers."""
+    """Collect the models that are used as layers."""
     for item in items:
         if item.kind == "block":
             name = unused_name(
@@ -124,7 +174,7 @@ def _collect_submodels(
 
 
 def _find_best_candidate(lists: list[list[StackEntry]], stack: LayerStack) -> _Candidate | None:
-    """The stacks whose folding saves most."""
+    """Return the stretches whose folding saves the most lines."""
     groups: dict[int, list[Stretch]] = defaultdict(list)
     for items in lists:
         for form, stretch in _candidate_stretches(items, stack):
@@ -145,7 +195,7 @@ def _find_best_candidate(lists: list[list[StackEntry]], stack: LayerStack) -> _C
 
 
 def _candidate_stretches(items: list[StackEntry], stack: LayerStack) -> Iterator[tuple[int, Stretch]]:
-    """Stacks that take one or two tensors from outside and give only their last layer's, with a mark of their form."""
+    """Yield stretches with one or two tensors from outside and one output, each with a hash of its form."""
     position = {item: index for index, item in enumerate(items)}
     last_use = [-1] * len(items)
     for index, item in enumerate(items):
@@ -190,7 +240,7 @@ def _candidate_stretches(items: list[StackEntry], stack: LayerStack) -> Iterator
 def _folding_candidates(
     stretches: list[Stretch], text_cache: dict[int, dict[str, str]]
 ) -> Iterator[_Candidate]:
-    """Ways to fold stacks of one form: all of them, those alike but for sizes, those alike in all."""
+    """Yield ways to fold stretches of one form: all together, those that differ only in sizes, and equal ones."""
     for level in ("all", "sizes", "none"):
         groups: dict[Any, list[Stretch]] = defaultdict(list)
         for stretch in stretches:
@@ -208,7 +258,7 @@ def _folding_candidates(
 
 
 def _required_arguments(stretch: Stretch, level: str, text_cache: dict[int, dict[str, str]]) -> Any:
-    """What must be equal in all uses."""
+    """Return the arguments that must be equal in stretches which are folded together."""
     if level == "all":
         return None
     return tuple(
@@ -222,7 +272,7 @@ def _required_arguments(stretch: Stretch, level: str, text_cache: dict[int, dict
 
 
 def _argument_texts(item: StackEntry, text_cache: dict[int, dict[str, str]]) -> dict[str, str]:
-    """The arguments that are written, as texts that can be compared."""
+    """Return the arguments of an entry as texts that can be compared."""
     texts = text_cache.get(id(item))
     if texts is None:
         texts = text_cache[id(item)] = {
@@ -235,7 +285,7 @@ def _argument_texts(item: StackEntry, text_cache: dict[int, dict[str, str]]) -> 
 
 
 def _drop_overlaps(stretches: list[Stretch]) -> list[Stretch]:
-    """Stacks of which none overlaps another."""
+    """Return the stretches without those that overlap an earlier one."""
     separate: list[Stretch] = []
     ends: dict[int, int] = {}
     for stretch in stretches:  # each list's in order
@@ -248,14 +298,14 @@ def _drop_overlaps(stretches: list[Stretch]) -> list[Stretch]:
 def _find_parameters(
     stretches: list[Stretch], text_cache: dict[int, dict[str, str]]
 ) -> dict[tuple[int, str], str] | None:
-    """The parameters that a block for all of these needs; None where that is too many, or one is no simple value."""
+    """Return the parameters of a block for all these stretches; None if there are too many or a value is not simple."""
     columns: dict[tuple[str, ...], list[tuple[int, str]]] = {}
     for index in range(len(stretches[0])):
         texts_by_use = [_argument_texts(place[index], text_cache) for place in stretches]
         for key in dict.fromkeys(key for one in texts_by_use for key in one):
             texts = tuple(one.get(key, "") for one in texts_by_use)
             if len(set(texts)) == 1 and not isinstance(stretches[0][index].args.get(key), BlockParameter):
-                continue  # a parameter of the block around must be handed on
+                continue  # a parameter of the enclosing block must be passed on
             if any(not _is_simple_argument(place[index], key) for place in stretches):
                 return None
             columns.setdefault(texts, []).append((index, key))
@@ -274,7 +324,7 @@ def _find_parameters(
 
 
 def _is_simple_argument(item: StackEntry, key: str) -> bool:
-    """Whether an argument is a number, a word or a short list, or its default is known to be one."""
+    """Return whether an argument is a number, a string or a short list, or has such a default."""
     if key not in item.args and item.kind == "layer" and LAYERS.find(item.type) is None:
         return False
     value = _argument_value(item, key)
@@ -284,7 +334,7 @@ def _is_simple_argument(item: StackEntry, key: str) -> bool:
 
 
 def _argument_value(item: StackEntry, key: str) -> Any:
-    """An argument of a layer, or its default."""
+    """Return an argument of a layer, or its default."""
     if key in item.args or item.kind != "layer":
         return item.args.get(key)
     value = LAYERS.load(item.type).model_fields[key].default
@@ -295,14 +345,14 @@ def _argument_value(item: StackEntry, key: str) -> Any:
 def _count_saved_lines(
     stretches: list[Stretch], params: dict[tuple[int, str], str], text_cache: dict[int, dict[str, str]]
 ) -> float:
-    """Lines that folding saves, less what parameters cost a reader."""
+    """Return the lines that folding saves, minus the cost of parameters for a reader."""
     runs = 1 + sum(not _is_continuation(one, other, params, text_cache) for one, other in pairwise(stretches))
     count = len(set(params.values()))
     length = len(stretches[0])
     skip_cost = 0.5 * len(stretches) if len(stretches[0].inputs) > 1 else 0
     submodel_bonus = 2 * sum(
         place.is_whole_block for place in stretches
-    )  # a model that was used as a layer needs no block of its own then
+    )  # a model used as a layer then needs no separate block
     return (
         submodel_bonus
         + len(stretches) * length
@@ -315,7 +365,7 @@ def _count_saved_lines(
 def _is_continuation(
     one: Stretch, other: Stretch, params: dict[tuple[int, str], str], text_cache: dict[int, dict[str, str]]
 ) -> bool:
-    """Whether the second repeats the first."""
+    """Return whether the second stretch repeats the first and takes its output."""
     return (
         one.items is other.items
         and one.stop == other.start
@@ -329,7 +379,7 @@ def _is_continuation(
 
 
 def _make_block(candidate: _Candidate, used_names: set[str]) -> FoldedBlock:
-    """The block for stacks that are alike."""
+    """Return the block for stretches of equal form."""
     first = candidate.stretches[0]
     prefixes = [common_prefix(stretch) for stretch in candidate.stretches]
     words = [last_word(prefix[-1]) for prefix in prefixes if prefix]
@@ -358,16 +408,23 @@ def _make_block(candidate: _Candidate, used_names: set[str]) -> FoldedBlock:
             for place, prefix in zip(candidate.stretches, prefixes, strict=True)
         }
         entry_name = locals_.pop() if len(locals_) == 1 else None
-        # The item itself moves into the block; those of the other places are dropped.
-        block.items.append(StackEntry(item.kind, item.type, [_rewire_input(wire, inputs) for wire in item.wires], args, entry_name,
-                                item.layer_path, item.reused_entry, item.body, item.repeat))  # fmt: skip
+        # The items of the first stretch move into the block; those of the other stretches are dropped.
+        block.items.append(
+            StackEntry(
+                item.kind,
+                item.type,
+                [_rewire_input(wire, inputs) for wire in item.wires],
+                args,
+                entry_name,
+                item.layer_path,
+                item.reused_entry,
+                item.body,
+                item.repeat,
+            )
+        )
     replacements = dict(zip(first, block.items, strict=True))
     for item in block.items:
-        item.wires = [redirect_wire(wire, replacements) for wire in item.wires]
-        item.args = {
-            key: redirect_wire(value, replacements) if isinstance(value, Wire) else value
-            for key, value in item.args.items()
-        }
+        item.redirect_wires(replacements)
     return block
 
 
@@ -377,7 +434,7 @@ def _json_value(stretch: Stretch, position: tuple[int, str]) -> Any:
 
 
 def _rewire_input(wire: Wire, inputs: list[Wire]) -> Wire:
-    """What a wire is inside the block."""
+    """Return the wire inside the block, where inputs have the names of the block."""
     tensor = Wire(wire.source, wire.output_index)
     if tensor not in inputs:
         return wire
@@ -385,7 +442,7 @@ def _rewire_input(wire: Wire, inputs: list[Wire]) -> Wire:
 
 
 def _replace_stretch(block: FoldedBlock, candidate: _Candidate, stretch: Stretch, stack: LayerStack) -> None:
-    """Put the use of a block into the place of a stack."""
+    """Replace a stretch by a use of the block."""
     args: dict[str, Any] = {}
     for position, name in candidate.params.items():
         value = _argument_value(stretch[position[0]], position[1])
@@ -399,10 +456,6 @@ def _replace_stretch(block: FoldedBlock, candidate: _Candidate, stretch: Stretch
     replacements = {stretch[len(stretch) - 1]: use}
     stretch.items[stretch.start : stretch.stop] = [use]
     for item in stretch.items:
-        item.wires = [redirect_wire(wire, replacements) for wire in item.wires]
-        item.args = {
-            key: redirect_wire(value, replacements) if isinstance(value, Wire) else value
-            for key, value in item.args.items()
-        }
+        item.redirect_wires(replacements)
     if stretch.items is stack.items:
-        stack.outputs = [redirect_wire(wire, replacements) for wire in stack.outputs]
+        stack.outputs = [wire.redirect(replacements) for wire in stack.outputs]

@@ -1,4 +1,4 @@
-"""The layers of a model one by one, in one order, so that two models can be held against each other."""
+"""The layers of a stack or a config one by one in one order, for the comparison of two models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntr
 from layercli.layers.minimal_arguments import minimal_config
 
 InputReference: TypeAlias = tuple[int | str, int | None, str | None]
-"""Which layer's output, or which input; which of several; what the layer calls it."""
+"""Number of the call, or name of the input; index of its output; the layer's name for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class LayerCall:
     args: Mapping[str, Any]
     inputs: tuple[InputReference, ...]
     first_call: int | None
-    """The call that declared the layer."""
+    """Number of the call that declared the layer, if this call reuses it."""
     layer_path: tuple[str, ...]
-    """Where the original model has it."""
+    """Names of the layer and of the models around it in the original model."""
 
     def is_same_call(self, other: LayerCall) -> bool:
-        """Whether both are the same layer at the same place."""
+        """Return whether both calls have the same type, arguments, inputs and shared layer."""
         return (self.type, dict(self.args), self.inputs, self.first_call) == (
             other.type,
             dict(other.args),
@@ -38,7 +38,7 @@ class LayerCall:
 
 
 def flatten_stack(stack: LayerStack) -> tuple[list[LayerCall], tuple[InputReference, ...]]:
-    """The layers of a stack that is not folded, and its outputs."""
+    """Return the calls in a stack before folding, and its outputs."""
     calls: list[LayerCall] = []
     first_calls: dict[StackEntry, int] = {}
     call_numbers: dict[StackEntry, Any] = {}
@@ -77,7 +77,7 @@ def flatten_stack(stack: LayerStack) -> tuple[list[LayerCall], tuple[InputRefere
 
 
 def flatten_config(valid: ValidConfig) -> tuple[list[LayerCall], tuple[InputReference, ...]]:
-    """The layers that a config stands for, blocks written out, and its outputs."""
+    """Return the calls in a config with its blocks expanded, and its outputs."""
     numbers: dict[str, int | str] = {
         name: f"input {number}" for number, name in enumerate(valid.graph.inputs)
     }

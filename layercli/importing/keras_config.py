@@ -1,4 +1,4 @@
-"""What Keras wrote of a layer, an initializer, a loss: as a config writes it, defaults left out."""
+"""Keras's record of a layer, an initializer or a loss as a config writes it, without defaults."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from layercli.source.nodes import quote_value, sanitize_text
 
 
 class InexpressibleError(Exception):
-    """Something that the config language has no words for; the message says what."""
+    """Raised for a part of a model that a config cannot express; the message names it."""
 
 
-_NEUTRAL_VALUES = {"quantization_config": None, "rms_scaling": False, "zero_output_for_mask": False,
-           "input_length": None}  # fmt: skip
-"""Arguments that the catalogue may not know, and the value at which they mean nothing."""
+_NEUTRAL_VALUES = {
+    "quantization_config": None,
+    "rms_scaling": False,
+    "zero_output_for_mask": False,
+    "input_length": None,
+}
+"""Arguments that the catalogue may not have, and the value that changes nothing."""
 _DERIVED_ARGUMENTS = ("name", "vocabulary_size")
-"""What Keras records and takes from elsewhere."""
+"""Arguments that Keras records but derives from other values."""
 _IMPLICIT_VALUES = {"dtype": "float32", "data_format": "channels_last", "activation": "linear"}
-"""What Keras writes out where nothing was said."""
+"""Values that Keras records for arguments that were not set."""
 
 
 def is_keras_object(value: Any) -> bool:
-    """Whether this is Keras's record of an object."""
+    """Return whether the value is Keras's record of an object."""
     return isinstance(value, dict) and "class_name" in value and "config" in value
 
 
 def config_arguments(cls: type[Component], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a config gives a layer: those that are not the default, in their shortest form.
+    """Return a layer's arguments for a config: those that differ from their defaults, in their shortest form.
 
     Raises:
-        InexpressibleError: the catalogue does not take one of them.
+        InexpressibleError: the catalogue does not accept an argument.
     """
     fields = cls.model_fields
     arguments: dict[str, Any] = {}
@@ -61,10 +65,10 @@ def config_arguments(cls: type[Component], config: Mapping[str, Any]) -> dict[st
 
 
 def _convert_value(key: str, value: Any) -> Any:
-    """An argument as a config writes it.
+    """Return an argument as a config writes it.
 
     Raises:
-        InexpressibleError: it is an object that a config cannot hold.
+        InexpressibleError: the argument is an object that a config cannot express.
     """
     if is_keras_object(value):
         return _convert_object(key, value)
@@ -86,13 +90,13 @@ def _convert_object(key: str, value: dict[str, Any]) -> Any:
     if name == "function":
         if isinstance(config, str) and (module in ("builtins", "None") or module.startswith("keras")):
             return config
-        raise InexpressibleError(f"`{sanitize_text(key)}` is a function of its own, {quote_value(config)}.")
+        raise InexpressibleError(f"`{sanitize_text(key)}` is the custom function {quote_value(config)}.")
     if not isinstance(config, dict) or not module.startswith("keras"):
         raise InexpressibleError(
-            f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which is no part of Keras."
+            f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which is not part of Keras."
         )
     if module == "keras.layers" and key in ("activation", "recurrent_activation"):
-        hint = f"make it a layer of its own, {sanitize_text(str(name))}, behind this one"
+        hint = f"make it a separate layer, {sanitize_text(str(name))}, after this one"
         raise InexpressibleError(
             f"`{key}` is the layer {sanitize_text(str(name))}, not the name of an activation; {hint}."
         )
@@ -105,7 +109,7 @@ def _convert_object(key: str, value: dict[str, Any]) -> Any:
     catalogue: Any = catalogues.get(module, LAYERS if module == "keras.layers" else None)
     if catalogue is None or not isinstance(name, str) or catalogue.find(name) is None:
         raise InexpressibleError(
-            f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which a config cannot hold."
+            f"`{sanitize_text(key)}` is {quote_value(name)} of {quote_value(module)}, which a config cannot express."
         )
     cls = catalogue.load(catalogue.find(name))
     if catalogue is not LAYERS:
@@ -119,7 +123,7 @@ def _convert_object(key: str, value: dict[str, Any]) -> Any:
 
 
 def shorten_float(value: float) -> float:
-    """The shortest decimal that is the same number in 32 bits: Keras keeps numbers such as 0.001 that way."""
+    """Return the shortest decimal that is the same number in 32 bits, as Keras keeps numbers such as 0.001."""
     if len(repr(value)) <= 12:
         return value
     try:
@@ -127,7 +131,7 @@ def shorten_float(value: float) -> float:
     except OverflowError:
         return value
     if struct.unpack("f", packed)[0] != value:
-        return value  # it was never in 32 bits
+        return value  # not a 32-bit value
     for digits in range(1, 9):
         shorter = float(f"{value:.{digits}g}")
         if struct.pack("f", shorter) == packed:

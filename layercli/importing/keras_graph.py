@@ -1,4 +1,4 @@
-"""A model in Keras's own words: its layers, and each call of them with the tensors that it takes."""
+"""A model as Keras records it: its layers, and each call of them with its tensors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CallKey: TypeAlias = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class KerasCall:
-    """A call: arguments by their order and by name, tensors in place."""
+    """A call with its positional and keyword arguments; tensors are ``KerasTensor``."""
 
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class KerasCall:
 
 @dataclass(frozen=True, slots=True)
 class KerasLayer:
-    """A layer as Keras wrote it."""
+    """A layer as Keras recorded it."""
 
     name: str
     type: str
@@ -67,24 +67,24 @@ class KerasModel:
     inputs: list[KerasTensor]
     outputs: list[KerasTensor]
     multi_output_layers: set[str] = field(default_factory=set)
-    """Layers of which some call takes another output than the first."""
+    """Layers of which a call uses an output other than the first."""
 
 
 def parse_model(document: Mapping[str, Any]) -> KerasModel:
-    """The model that Keras's record describes.
+    """Return the model in Keras's record.
 
     Raises:
-        InexpressibleError: it is of another kind, or has no inputs yet.
+        InexpressibleError: the model has a different class, or no inputs yet.
         ValueError | KeyError | TypeError | IndexError: the record is malformed.
     """
     kind, module, config = document["class_name"], str(document.get("module")), document["config"]
     if kind not in MODEL_CLASSES or not (module == "keras" or module.startswith("keras.")):
         raise InexpressibleError(
-            f"it is of the class {sanitize_text(str(kind), limit=60)}, whose `call` is code; only models of Keras's kinds "
-            "Sequential and Functional consist of layers alone"
+            f"its class {sanitize_text(str(kind), limit=60)} has a `call` method with code; only Keras's "
+            "Sequential and Functional models consist only of layers"
         )
     if not isinstance(config.get("layers"), list):
-        raise InexpressibleError("it is a model of its own class, whose `call` is code")
+        raise InexpressibleError("its custom class has a `call` method with code")
     return _parse_sequential(document) if kind == "Sequential" else _parse_functional(config)
 
 
@@ -119,7 +119,7 @@ def _parse_sequential(document: Mapping[str, Any]) -> KerasModel:
         shape = (document.get("build_config") or {}).get("input_shape") or config.get("build_input_shape")
         if not shape:
             raise InexpressibleError(
-                "it has no input yet: call it on data, or give it a `keras.Input`, and save it anew"
+                "it has no input yet: call it on data, or add a `keras.Input`, and save it again"
             )
         first = {"batch_shape": shape, "dtype": "float32", "name": "input_layer"}
         records.insert(0, {"class_name": "InputLayer", "module": "keras.layers", "config": first})
@@ -161,7 +161,7 @@ def _parse_layer(record: Mapping[str, Any], name: str, calls: list[KerasCall]) -
 
 
 def _decode_tensors(value: Any) -> Any:
-    """The value with each record of a tensor as a tensor."""
+    """Return the value with each record of a tensor decoded."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             config = value["config"]
@@ -173,7 +173,7 @@ def _decode_tensors(value: Any) -> Any:
 
 
 def iterate_tensors(value: Any) -> Iterator[KerasTensor]:
-    """The tensors of a call's arguments, in order."""
+    """Yield the tensors of a call's arguments in order."""
     if isinstance(value, KerasTensor):
         yield value
     elif isinstance(value, dict):
@@ -185,7 +185,7 @@ def iterate_tensors(value: Any) -> Iterator[KerasTensor]:
 
 
 def _parse_tensor_references(value: Any) -> list[KerasTensor]:
-    """Inputs or outputs, in the order in which Keras flattens them: mappings by their keys."""
+    """Return inputs or outputs in the order in which Keras flattens them: mappings by sorted keys."""
     if isinstance(value, dict):
         return [tensor for key in sorted(value) for tensor in _parse_tensor_references(value[key])]
     if not isinstance(value, list):

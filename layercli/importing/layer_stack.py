@@ -1,8 +1,8 @@
-"""The entries of a list of layers, wired by reference until they get their names."""
+"""A model as a list of layer entries that refer to each other directly; names are assigned later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -11,60 +11,69 @@ INPUT: Final = "input"
 
 @dataclass(eq=False, slots=True)
 class StackEntry:
-    """A layer, the use of a block, or a call of either once more."""
+    """A layer, a use of a block, or a repeated call of either."""
 
     kind: Literal["layer", "block", "reuse"]
     type: str
-    """Keras's class name; of a block its name; of a call once more the same as there."""
+    """Keras's class name, or the name of the block; a repeated call has the type of the first call."""
     wires: list[Wire]
     args: dict[str, Any] = field(default_factory=dict)
-    """Arguments that are not the default; of a block its parameters, which may be wires."""
+    """Arguments that differ from their defaults; for a block its parameters, which may be wires."""
     name: str | None = None
-    """The name that was given to it; None: one that Keras made up."""
+    """The name that the user chose; None if Keras generated it."""
     layer_path: tuple[str, ...] = ()
-    """The layer in the original model, inside the models that hold it."""
+    """Names of the layer and of the models around it in the original model."""
     reused_entry: StackEntry | None = None
-    """What is called once more."""
+    """The entry that is called again."""
     body: list[StackEntry] = field(default_factory=list)
     """The layers of a model that is used as one layer."""
     repeat: int = 1
     name_hint: str | None = None
-    """A name for it, where one is needed."""
+    """A name to use if other entries refer to this one."""
 
     def iterate_wires(self) -> Iterator[Wire]:
-        """What feeds it, and what its block's parameters name."""
+        """Yield the wires of its inputs, and those in the parameters of a block."""
         yield from self.wires
         yield from (value for value in self.args.values() if isinstance(value, Wire))
+
+    def redirect_wires(self, replacements: Mapping[StackEntry, StackEntry]) -> None:
+        """Connect the wires that come from replaced entries to their replacements."""
+        self.wires = [wire.redirect(replacements) for wire in self.wires]
+        self.args = {
+            key: value.redirect(replacements) if isinstance(value, Wire) else value
+            for key, value in self.args.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One input: whose output, which of several, and what the layer calls it."""
+    """One input: the source, the index of the source's output, and the layer's name for the input."""
 
     source: WireSource
     output_index: int | None = None
     input_name: str | None = None
 
-    @property
-    def tensor(self) -> tuple[WireSource, int | None]:
-        """The tensor."""
-        return self.source, self.output_index
+    def redirect(self, replacements: Mapping[StackEntry, StackEntry]) -> Wire:
+        """Return the wire from the replacement of its source, or the wire itself."""
+        if isinstance(self.source, StackEntry) and self.source in replacements:
+            return Wire(replacements[self.source], self.output_index, self.input_name)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
 class BlockParameter:
-    """A parameter of a block, in place of a value or of a source."""
+    """A parameter of a block, used as a value or as a source."""
 
     name: str
 
 
 WireSource: TypeAlias = StackEntry | BlockParameter | str
-"""An item, a parameter that names one, or an input of the model; `input` inside a block is the block's."""
+"""An entry, a parameter that names one, or an input of the model; inside a block, ``input`` is the block's input."""
 
 
 @dataclass(slots=True)
 class LayerStack:
-    """A whole model."""
+    """A complete model."""
 
     inputs: dict[str, dict[str, Any]]
     """Name -> shape without the batch axis, and dtype."""
@@ -72,4 +81,4 @@ class LayerStack:
     outputs: list[Wire]
     name: str | None = None
     keras_output_names: list[str] = field(default_factory=list)
-    """What Keras calls the outputs: by the layers that give them."""
+    """Keras's names of the outputs: those of the layers that produce them."""

@@ -1,4 +1,4 @@
-"""Keras operations on tensors, and layers inside Keras's own applications, as layers of the catalogue that do the same."""
+"""Keras operations on tensors, and internal layers of Keras's applications, as equivalent layers of the catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from layercli.source.nodes import sanitize_text
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A tensor that an operation takes: its place among the call's tensors, shape and dtype."""
+    """A tensor argument of an operation: its index among the call's tensors, shape with the batch axis, and dtype."""
 
     index: int
     shape: tuple[int | None, ...]
@@ -22,27 +22,41 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class LayerStep:
-    """A layer that does a part of it; ``takes`` are tensors of the call, -1 is the step before."""
+    """One of the layers that replace an operation; -1 in ``input_indices`` is the output of the step before."""
 
     type: str
     args: dict[str, Any]
     input_indices: tuple[int, ...]
 
 
-_MERGE_LAYERS: Final = {"Add": "Add", "Multiply": "Multiply", "Subtract": "Subtract", "Maximum": "Maximum",
-                  "Minimum": "Minimum"}  # fmt: skip
+_MERGE_LAYERS: Final = {
+    "Add": "Add",
+    "Multiply": "Multiply",
+    "Subtract": "Subtract",
+    "Maximum": "Maximum",
+    "Minimum": "Minimum",
+}
 _ACTIVATION_NAMES: Final = {
-    "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Silu": "silu", "Softplus": "softplus",
-    "Softsign": "softsign", "Selu": "selu", "Tanh": "tanh", "Exp": "exponential", "HardSigmoid": "hard_sigmoid",
-    "HardSilu": "hard_silu", "LogSigmoid": "log_sigmoid",
-}  # fmt: skip
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Selu": "selu",
+    "Tanh": "tanh",
+    "Exp": "exponential",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "LogSigmoid": "log_sigmoid",
+}
 
 
 def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) -> list[LayerStep]:
-    """The layers that do what an operation does; ``values`` are its operands and numbers, in order.
+    """Return the layers that compute an operation on ``values``, its tensors and numbers in order.
 
     Raises:
-        InexpressibleError: no layer does that.
+        InexpressibleError: no layer computes it.
     """
     tensors = [value for value in values if isinstance(value, Operand)]
     numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
@@ -65,16 +79,19 @@ def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) 
         if name == "Concatenate" and is_same_kind and not numbers:
             axis = config.get("axis", -1)
             if axis in (0, -len(tensors[0].shape)):
-                raise InexpressibleError("it puts one batch behind the other")
-            return [LayerStep("Concatenate", ({} if axis == -1 else {"axis": axis}) | dtype,
-                         tuple(tensor.index for tensor in tensors))]  # fmt: skip
-    raise InexpressibleError(
-        f"it is the operation {sanitize_text(name, limit=60)} on tensors, for which no layer of Keras stands"
-    )
+                raise InexpressibleError("it concatenates along the batch axis")
+            return [
+                LayerStep(
+                    "Concatenate",
+                    ({} if axis == -1 else {"axis": axis}) | dtype,
+                    tuple(tensor.index for tensor in tensors),
+                )
+            ]
+    raise InexpressibleError(f"Keras has no layer for the tensor operation {sanitize_text(name, limit=60)}")
 
 
 def _rescaling_arguments(name: str, number: float, *, is_tensor_first: bool) -> dict[str, Any] | None:
-    """Arguments of the Rescaling that does arithmetic with a number; ``first``: the tensor stands before it."""
+    """Return the arguments of a Rescaling layer for arithmetic with a number; None if there are none."""
     if name == "Add":
         return {"scale": 1.0, "offset": number}
     if name == "Multiply":
@@ -119,9 +136,9 @@ def _convert_unary(
 
 
 def convert_application_layer(name: str, config: dict[str, Any]) -> list[LayerStep] | None:
-    """The layers that do what a layer of ``keras.applications``' own does; None where it is none of these."""
+    """Return the layers that compute an internal layer of ``keras.applications``; None for other layers."""
     if name == "LayerScale":
-        # One factor for each channel of an image; Keras's EinsumDense does that, too, but mixes up unlike sides.
+        # One factor per image channel; EinsumDense also does that, but confuses height and width if they differ.
         initial = {"type": "Constant", "value": config["init_values"]}
         args = {"kernel_size": 1, "use_bias": False, "depthwise_initializer": initial}
         return [LayerStep("DepthwiseConv2D", args, (0,))]

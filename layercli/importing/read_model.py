@@ -1,4 +1,4 @@
-"""Keras's record of a model as a list of layers, each of which a config can declare."""
+"""Conversion of Keras's record of a model to a stack of layers that a config can declare."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from layercli.source.nodes import quote_value, sanitize_text
 
 _INVALID_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]+")
 _MASK_ARGUMENTS: Final = ("mask", "query_mask", "value_mask", "key_mask")
-"""What Keras hands on by itself."""
+"""Arguments that Keras passes automatically."""
 _RUNTIME_ARGUMENTS: Final = (*_MASK_ARGUMENTS, "training")
-"""What `fit`, `evaluate` and `predict` say to every layer anew, whatever is recorded."""
+"""Arguments that `fit`, `evaluate` and `predict` set in every call, whatever the record says."""
 _MAX_NESTING = 20
-"""Models inside models."""
+"""Most levels of models inside models."""
 _MAX_LAYERS: Final = 10_000
+_MAX_OUTPUTS: Final = 16
 OutputReferences = list[tuple[WireSource, int | None]]
 
 
 def read_stack(
     document: dict[str, Any], resolve_class: Callable[[KerasLayer], str | None]
 ) -> tuple[LayerStack, list[Problem]]:
-    """The layers of a model, and all in it that a config cannot express.
+    """Return the layers of a model, and a problem for each part that a config cannot express.
 
-    ``custom`` gives what a config names a class by that is not Keras's own, or None where that is not allowed.
+    ``resolve_class`` returns a config's name for a custom class, or None if the class is not allowed.
     """
     reader = _StackReader(resolve_class)
     try:
@@ -51,16 +52,22 @@ def read_stack(
         reader.report(None, str(error))
         stack = LayerStack({}, [], [])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        # What Keras writes has none of these; a record that was edited may have any.
-        what = sanitize_text(f"{type(error).__name__}: {error}", limit=100)
+        # Records that Keras writes never raise these; an edited record may.
+        reason = sanitize_text(f"{type(error).__name__}: {error}", limit=100)
         reader.problems.append(
-            Problem(code="unreadable-model", message=f"The record of the model is malformed ({what}).")
+            Problem(code="unreadable-model", message=f"The description of the model is malformed ({reason}).")
         )
         stack = LayerStack({}, [], [])
     return stack, reader.problems
 
 
+class _CustomClassError(InexpressibleError):
+    """Raised for a layer of a class that is not Keras's and not allowed."""
+
+
 class _StackReader:
+    """Builds a stack from Keras's record, and collects the problems."""
+
     def __init__(self, resolve_class: Callable[[KerasLayer], str | None]) -> None:
         self.problems: list[Problem] = []
         self._resolve_class = resolve_class
@@ -75,12 +82,12 @@ class _StackReader:
         code: str = "not-expressible",
         hint: str | None = None,
     ) -> None:
-        what = "The model" if path is None else f"`{sanitize_text('/'.join(path), limit=100)}`"
-        message = f"{what} cannot be written in a config: {reason.rstrip('.')}."
+        subject = "The model" if path is None else f"`{sanitize_text('/'.join(path), limit=100)}`"
+        message = f"{subject} cannot be expressed in a config: {reason.rstrip('.')}."
         self.problems.append(Problem(code=code, message=message, hint=hint))
 
     def read(self, model: KerasModel) -> LayerStack:
-        """The whole model."""
+        """Return the stack of the complete model."""
         inputs: dict[str, dict[str, Any]] = {}
         sources: OutputReferences = []
         for tensor in model.inputs:
@@ -108,16 +115,17 @@ class _StackReader:
             self.report((layer.name,), f"its dtype is {quote_value(dtype)}")
         if config["batch_shape"][0] is not None:
             size = config["batch_shape"][0]
-            message = f"The input `{sanitize_text(layer.name)}` takes batches of {size} only; the config leaves their size free."
+            name = sanitize_text(layer.name)
+            message = f"The input `{name}` accepts only batches of {size}; the config accepts any batch size."
             self.problems.append(Problem(code="batch-size-freed", message=message, severity="warning"))
         return {"shape": shape, "dtype": dtype}
 
     def _emit_layers(
         self, model: KerasModel, sources: OutputReferences, path: tuple[str, ...], items: list[StackEntry]
     ) -> OutputReferences:
-        """Write a model's layers, each after those that feed it and branch by branch; returns its outputs."""
+        """Append a model's layers, each after its inputs and branch by branch, and return the model's outputs."""
         if len(path) > _MAX_NESTING:
-            raise InexpressibleError(f"models stand in models deeper than {_MAX_NESTING} levels")
+            raise InexpressibleError(f"models are nested deeper than {_MAX_NESTING} levels")
         sources_by_call: dict[CallKey, OutputReferences] = {
             tensor.call_key: [place] for tensor, place in zip(model.inputs, sources, strict=True)
         }
@@ -156,7 +164,7 @@ class _StackReader:
         path: tuple[str, ...],
         items: list[StackEntry],
     ) -> OutputReferences:
-        """Write one call."""
+        """Append one call and return its outputs."""
 
         def find_source(tensor: KerasTensor) -> tuple[WireSource, int | None]:
             found = sources_by_call[tensor.call_key]
@@ -191,8 +199,8 @@ class _StackReader:
                 raise InexpressibleError("it is called without a tensor")
             item = self._make_entry(layer, wires, layer_path)
         except InexpressibleError as error:
-            self.report(layer_path, str(error), *_problem_code_and_hint(layer, str(error)))
-            # In its place, so that what follows it can be read.
+            self.report(layer_path, str(error), *_problem_code_and_hint(layer, error))
+            # A placeholder, so that the layers after it can be read.
             wires = [Wire(*find_source(x)) for x in _input_tensors(call)][:1]
             item = StackEntry("layer", "Identity", wires, layer_path=layer_path)
         items.append(item)
@@ -210,19 +218,18 @@ class _StackReader:
             args = _drop_derived_arguments(args, layer)
         else:
             if is_builtin and layer.type in LAYERS.unavailable:
-                raise InexpressibleError(f"it is a {layer.type}, and {LAYERS.unavailable[layer.type][0]}")
+                raise InexpressibleError(f"it is a {layer.type}: {LAYERS.unavailable[layer.type][0]}")
             custom_name = self._resolve_class(layer)
             if custom_name is None:
-                raise InexpressibleError(
-                    f"its class {sanitize_text(layer.type, limit=60)} is none of Keras's"
-                )
+                name = sanitize_text(layer.type, limit=60)
+                raise _CustomClassError(f"its class {name} is not a class of Keras")
             kind, args = custom_name, _custom_arguments(layer.config)
         item = StackEntry("layer", kind, wires, args, _explicit_name(layer), layer_path)
         self._first_entries[layer_path] = item
         return item
 
     def _find_input_tensors(self, layer: KerasLayer, call: KerasCall) -> list[tuple[KerasTensor, str | None]]:
-        """The tensors that a layer takes, and what it calls them."""
+        """Return the tensors that a layer takes, each with the layer's name for it."""
         names = LAYERS.load(layer.type).input_names if LAYERS.find(layer.type) == layer.type else ()
         tensors = list(iterate_tensors(call.args[:1]))
         extra_arguments = [argument for argument in call.args[1:] if argument is not None]
@@ -245,12 +252,14 @@ class _StackReader:
         else:
             wires = [(tensor, None) for tensor in tensors]
         if any(True for argument in extra_arguments if argument is not None):
-            raise InexpressibleError("it is called with more than its inputs")
+            raise InexpressibleError("it is called with arguments besides its inputs")
         for key, value in call.kwargs.items():
             if value is None or value is False or key in names or key in _RUNTIME_ARGUMENTS:
                 continue
             shown = "a tensor" if any(True for _ in iterate_tensors(value)) else quote_value(value)
-            raise InexpressibleError(f"it is called with `{sanitize_text(key, limit=60)}`: {shown}")
+            raise InexpressibleError(
+                f"it is called with the argument `{sanitize_text(key, limit=60)}`: {shown}"
+            )
         return wires
 
     def _emit_steps(
@@ -261,7 +270,7 @@ class _StackReader:
         layer_path: tuple[str, ...],
         items: list[StackEntry],
     ) -> tuple[WireSource, int | None]:
-        """Write the layers that stand for an operation, or call them again."""
+        """Append the layers that replace an operation, or reuse them, and return the last one's output."""
         previous: tuple[WireSource, int | None] = ("", None)
         for number, step in enumerate(steps):
             wires = [Wire(*(previous if index < 0 else sources[index])) for index in step.input_indices]
@@ -283,14 +292,14 @@ class _StackReader:
         layer_path: tuple[str, ...],
         items: list[StackEntry],
     ) -> OutputReferences:
-        """Write a model that is used as a layer: as a block, or, with several inputs or outputs, layer by layer."""
+        """Append a model used as a layer: as a block, or layer by layer if it has several inputs or outputs."""
         nested_model = self._nested_models.get(layer_path)
         if nested_model is None:
             document = {"class_name": layer.type, "module": layer.module, "config": layer.config}
             nested_model = self._nested_models[layer_path] = parse_model(document)
         if len(sources) != len(nested_model.inputs):
             raise InexpressibleError(
-                f"it is called with {len(sources)} inputs, and has {len(nested_model.inputs)}"
+                f"it is called with {len(sources)} inputs but has {len(nested_model.inputs)}"
             )
         if len(nested_model.inputs) > 1 or len(nested_model.outputs) > 1:
             return self._emit_layers(nested_model, sources, layer_path, items)
@@ -313,11 +322,8 @@ class _StackReader:
         return [(item, None)]
 
 
-_MAX_OUTPUTS = 16
-
-
 def _input_tensors(call: KerasCall) -> list[KerasTensor]:
-    """The tensors that a call takes, without the masks that Keras hands on by itself."""
+    """Return the tensors of a call, without the masks that Keras passes automatically."""
     kwargs = {key: value for key, value in call.kwargs.items() if key not in _MASK_ARGUMENTS}
     return list(iterate_tensors([call.args, kwargs]))
 
@@ -342,7 +348,7 @@ def _step_arguments(step: LayerStep) -> dict[str, Any]:
 
 
 def _has_several_outputs(config: dict[str, Any]) -> bool:
-    """Whether a recurrent layer gives its states, too, or a bidirectional one both directions apart."""
+    """Return whether a layer returns its states too, or both directions separately."""
     inner = config.get("layer")
     inner_config = inner.get("config", {}) if isinstance(inner, dict) else {}
     is_unmerged = "merge_mode" in config and config["merge_mode"] is None
@@ -350,7 +356,7 @@ def _has_several_outputs(config: dict[str, Any]) -> bool:
 
 
 def _drop_derived_arguments(args: dict[str, Any], layer: KerasLayer) -> dict[str, Any]:
-    """The arguments without those that the layer settles by itself when it is made or built."""
+    """Return the arguments without those that the layer derives when it is created or built."""
     if layer.type == "Bidirectional":
         inner = {key: item for key, item in args["layer"].items() if key != "zero_output_for_mask"}
         backward = dict(args.get("backward_layer") or {})
@@ -387,29 +393,29 @@ def _custom_arguments(config: dict[str, Any]) -> dict[str, Any]:
         key: item for key, item in config.items() if key not in defaults or defaults[key] not in (..., item)
     }
     if any(isinstance(item, dict) and "class_name" in item for item in arguments.values()):
-        raise InexpressibleError("an argument of its class is an object")
+        raise InexpressibleError("a constructor argument is an object")
     return arguments
 
 
-def _problem_code_and_hint(layer: KerasLayer, reason: str) -> tuple[str, str | None]:
-    """The code of what is wrong, and how it can be mended."""
-    if "is none of Keras's" in reason:
+def _problem_code_and_hint(layer: KerasLayer, error: InexpressibleError) -> tuple[str, str | None]:
+    """Return the code of the problem, and how to fix it."""
+    if isinstance(error, _CustomClassError):
         return (
             "custom-class",
-            "If you know its code, allow it with `--trust`; its file must stand beside the model or the config.",
+            "If you trust its code, pass `--trust`; its file must be next to the model or the config.",
         )
     if layer.type in LAYERS.unavailable:
         return "not-expressible", LAYERS.unavailable[layer.type][1]
     if layer.is_operation:
         return (
             "not-expressible",
-            "Put it into a layer of your own, and name that in the config: `type: my_layers.py:MyLayer`.",
+            "Move it into a custom layer, and use that in the config: `type: my_layers.py:MyLayer`.",
         )
     return "not-expressible", None
 
 
 def _explicit_name(layer: KerasLayer) -> str | None:
-    """The name that a person gave, as a config can hold it; None for one that Keras made up."""
+    """Return the name that the user chose, as a config can contain it; None if Keras generated it."""
     if re.fullmatch(rf"{re.escape(snake_case(layer.type))}(_\d+)?", layer.name):
         return None
     return _clean_name(layer.name, {}) or None

@@ -1,4 +1,4 @@
-"""Stacks of layers inside a list, and what to call what stands several times."""
+"""Stretches of consecutive entries in a list, and names for the blocks that replace them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from layercli.importing.layer_stack import INPUT, StackEntry, Wire
 from layercli.schema.component import snake_case
 
 COHESION_BONUS: Final = 1.4
-"""What a block counts more whose layers' names say that they belong together."""
+"""Factor for blocks whose layer names show that they belong together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One stack of layers, from ``start`` to before ``stop``."""
+    """Consecutive entries, from ``start`` to before ``stop``."""
 
     items: list[StackEntry]
     start: int
     stop: int
     inputs: tuple[Wire, ...]
     is_whole_block: bool = False
-    """Whether it is all of a block."""
+    """Whether the stretch is a complete block."""
 
     def __iter__(self) -> Iterator[StackEntry]:
         return iter(self.items[self.start : self.stop])
@@ -36,7 +36,7 @@ class Stretch:
 
 
 def name_cohesion(stretch: Stretch) -> float:
-    """How well the names of the layers agree that this is one thing: they begin alike, and those around it do not."""
+    """Return how well the layer names show one unit: they share a prefix that the neighbours do not have."""
     if sum(_name_words(item) is not None for item in stretch) * 2 < len(stretch):
         return 1.0
     prefix = common_prefix(stretch)
@@ -50,14 +50,14 @@ def name_cohesion(stretch: Stretch) -> float:
 
 
 def _name_words(item: StackEntry) -> list[str] | None:
-    """The words of a layer's name, or of the names of the layers in a block."""
+    """Return the words of a layer's name, or of the common prefix in a block."""
     if item.name is not None:
         return item.name.split("_")
     return None if item.name_hint is None else [*item.name_hint.split("_"), ""]
 
 
 def common_prefix(stretch: Stretch) -> list[str]:
-    """The words with which the names of all layers of a stack begin."""
+    """Return the words with which the names of all layers in the stretch begin."""
     names = [found for item in stretch if (found := _name_words(item)) is not None]
     if len(names) < 2 or len(names) * 2 < len(stretch):
         return []
@@ -70,7 +70,7 @@ def common_prefix(stretch: Stretch) -> list[str]:
 
 
 def local_name(item: StackEntry, prefix: list[str]) -> str | None:
-    """A layer's name inside its stack; None where it has none, or only one of its place in the model."""
+    """Return a layer's name without the prefix of its stretch; None if the layer or the prefix has no name."""
     if item.name is None:
         return None
     return "_".join(item.name.split("_")[len(prefix) :]) if prefix else None
@@ -81,13 +81,13 @@ def join_prefix(prefix: Sequence[str]) -> str | None:
 
 
 def last_word(text: str) -> str:
-    """The last word of a name, without numbers."""
+    """Return the last word of a name, without digits."""
     words = [re.sub(r"[^a-z]", "", word.lower()) for word in text.split("_")]
     return next((word for word in reversed(words) if len(word) > 1), "")
 
 
 def describe_stretch(stretch: Stretch) -> str:
-    """A name for a stack, from what it does."""
+    """Return a name for a block by the layers in it."""
     types = [item.type for item in stretch]
     last = stretch[len(stretch) - 1]
     is_residual = last.type == "Add" and any(

@@ -1,8 +1,9 @@
-"""How a model was compiled, as the ``train`` section of a config."""
+"""Keras's record of ``compile`` as the ``train`` section of a config."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,61 +24,25 @@ from layercli.source.nodes import quote_value, sanitize_text
 def convert_compile_config(
     config: Any, keras_names: Sequence[str], config_names: Sequence[str] | None
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """The ``train`` section for Keras's record of ``compile``, and what of it cannot be said there.
+    """Return the ``train`` section for Keras's record of ``compile``, and descriptions of the settings it cannot express.
 
-    ``layers`` are the outputs as Keras calls them, ``names`` as the config does.
+    ``keras_names`` are Keras's names of the outputs, ``config_names`` those of the config; None if an output is not the
+    output of a single layer. The section is None if the record has no loss, or an invalid one.
     """
     if not isinstance(config, Mapping) or not config.get("optimizer"):
         return None, []
     section: dict[str, Any] = {}
     skipped: list[str] = []
-
-    def set_key(key: str, value: Any) -> None:
-        if value is not None:
-            section[key] = value
-
-    def convert_by_output(value: Any, read: Callable[[Any], Any]) -> Any:
-        """The same for each output, by the config's names; of a single output without."""
-        if isinstance(value, dict) and not is_keras_object(value):
-            value = [value.get(layer) for layer in keras_names]
-        if not isinstance(value, list) or len(value) != len(keras_names):
-            raise InexpressibleError(quote_value(value))
-        if len(keras_names) == 1:
-            return read(value[0])
-        if config_names is None:
-            raise InexpressibleError(
-                "one for each of several outputs, not all of which are layers by themselves"
-            )
-        found = {name: read(item) for name, item in zip(config_names, value, strict=True)}
-        return {name: item for name, item in found.items() if item}
-
-    def convert_losses(value: Any) -> Any:
-        is_by_output = isinstance(value, (list, dict)) and not is_keras_object(value)
-        return convert_by_output(value, _convert_loss) if is_by_output else _convert_loss(value)
-
-    def convert_metrics(value: Any) -> Any:
-        nested = isinstance(value, list) and any(isinstance(item, list) or item is None for item in value)
-        is_by_output = nested or (isinstance(value, dict) and not is_keras_object(value))
-        return convert_by_output(value, _convert_metrics) if is_by_output else _convert_metrics(value)
-
-    def convert_loss_weights(value: Any) -> Any:
-        return None if value is None or len(keras_names) == 1 else convert_by_output(value, lambda item: item)
-
-    converters = {"optimizer": _convert_optimizer, "loss": convert_losses, "loss_weights": convert_loss_weights, "metrics": convert_metrics,
-             "weighted_metrics": convert_metrics}  # fmt: skip
-    for key, read in converters.items():
+    for key, convert in _make_converters(_Outputs(keras_names, config_names)).items():
         try:
-            set_key(key, read(config.get(key)))
+            value = convert(config.get(key))
         except InexpressibleError as error:
             skipped.append(f"`{key}`: {error}")
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            OverflowError,
-        ):  # an edited record may hold anything
-            skipped.append(f"`{key}`: its record is malformed")
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            skipped.append(f"`{key}`: its record is malformed")  # an edited record may contain anything
+        else:
+            if value is not None:
+                section[key] = value
     if config.get("run_eagerly"):
         skipped.append("`run_eagerly`: true")
     if "loss" not in section:
@@ -89,6 +54,59 @@ def convert_compile_config(
     return section, skipped
 
 
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """The outputs of a model by Keras's names and by those of the config."""
+
+    keras_names: Sequence[str]
+    config_names: Sequence[str] | None
+
+    def convert_each(self, value: Any, convert: Callable[[Any], Any]) -> Any:
+        """Convert the setting of each output: a mapping by the config's names, or the bare value of a single output."""
+        if _is_mapping(value):
+            value = [value.get(name) for name in self.keras_names]
+        if not isinstance(value, list) or len(value) != len(self.keras_names):
+            raise InexpressibleError(quote_value(value))
+        if len(self.keras_names) == 1:
+            return convert(value[0])
+        if self.config_names is None:
+            raise InexpressibleError(
+                "it differs by output, and not every output is the output of a single layer"
+            )
+        converted = {name: convert(item) for name, item in zip(self.config_names, value, strict=True)}
+        return {name: item for name, item in converted.items() if item}
+
+
+def _make_converters(outputs: _Outputs) -> dict[str, Callable[[Any], Any]]:
+    """Return a function for each setting of ``compile``, from Keras's record to the value in a config."""
+
+    def convert_loss(value: Any) -> Any:
+        is_by_output = isinstance(value, list) or _is_mapping(value)
+        return outputs.convert_each(value, _convert_loss) if is_by_output else _convert_loss(value)
+
+    def convert_metrics(value: Any) -> Any:
+        is_nested = isinstance(value, list) and any(isinstance(item, list) or item is None for item in value)
+        is_by_output = is_nested or _is_mapping(value)
+        return outputs.convert_each(value, _convert_metrics) if is_by_output else _convert_metrics(value)
+
+    def convert_loss_weights(value: Any) -> Any:
+        is_meaningful = value is not None and len(outputs.keras_names) > 1
+        return outputs.convert_each(value, lambda weight: weight) if is_meaningful else None
+
+    return {
+        "optimizer": _convert_optimizer,
+        "loss": convert_loss,
+        "loss_weights": convert_loss_weights,
+        "metrics": convert_metrics,
+        "weighted_metrics": convert_metrics,
+    }
+
+
+def _is_mapping(value: Any) -> bool:
+    """Return whether this is a mapping by output, not Keras's record of an object."""
+    return isinstance(value, dict) and not is_keras_object(value)
+
+
 def _convert_optimizer(value: Any) -> Any:
     return None if value is None else _convert_component("optimizer", value, OPTIMIZERS)
 
@@ -98,7 +116,7 @@ def _convert_loss(value: Any) -> Any:
 
 
 def _convert_metrics(value: Any) -> Any:
-    """A list of metrics; Keras also takes one alone."""
+    """Return a list of metrics; Keras also records a single metric without a list."""
     if value is None:
         return None
     metrics = [value] if isinstance(value, str) or is_keras_object(value) else value
@@ -108,7 +126,7 @@ def _convert_metrics(value: Any) -> Any:
 
 
 def _convert_component(noun: str, value: Any, catalogue: Catalogue[Component]) -> Any:
-    """A loss, metric or optimizer as a config writes it."""
+    """Return a loss, metric or optimizer as a config writes it."""
     if isinstance(value, str):
         return value
     if not is_keras_object(value) or not isinstance(value["config"], dict):

@@ -1,4 +1,4 @@
-"""A list of layers and its blocks as the text of a config, in the way in which people write one."""
+"""A stack of layers and its blocks as the text of a config, formatted for readers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from layercli.schema.component import snake_case
 from layercli.source.dump import to_flow_yaml
 
 _MAX_LINE_WIDTH: Final = 118
-"""Columns of an entry on one line."""
+"""Most columns of an entry on one line."""
 
 
 def format_config(
@@ -25,7 +25,7 @@ def format_config(
     train: Mapping[str, Any] | None = None,
     weights: str | None = None,
 ) -> str:
-    """The config."""
+    """Return the text of the config."""
     lines = [*(f"# {comment}" for comment in comments), f"name: {to_flow_yaml(name)}"]
     declared = list(blocks)
     if declared:
@@ -56,9 +56,14 @@ def format_config(
 
 
 def find_output_names(stack: LayerStack) -> list[str] | None:
-    """What ``train`` calls the outputs of a folded stack; None where one is not a single layer's."""
-    if any(not isinstance(wire.source, StackEntry) or wire.source.kind == "block" or wire.source.repeat > 1
-           or wire.output_index is not None for wire in stack.outputs):  # fmt: skip
+    """Return the config's names of a folded stack's outputs; None if one is not the output of a single layer."""
+    if any(
+        not isinstance(wire.source, StackEntry)
+        or wire.source.kind == "block"
+        or wire.source.repeat > 1
+        or wire.output_index is not None
+        for wire in stack.outputs
+    ):
         return None
     names = _assign_names(stack.items, stack.inputs, stack.outputs)
     return [names.get(wire.source, "") for wire in stack.outputs if isinstance(wire.source, StackEntry)]
@@ -83,7 +88,7 @@ def _block_lines(block: FoldedBlock) -> list[str]:
 def _assign_names(
     items: list[StackEntry], inputs: Mapping[str, Any], outputs: list[Wire]
 ) -> dict[StackEntry, str]:
-    """The names that entries are given: those that they had, and one for each that another entry names."""
+    """Return the names of entries that have one or that other entries refer to."""
     used_names = set(inputs)
     names: dict[StackEntry, str] = {}
     for item in items:
@@ -91,8 +96,12 @@ def _assign_names(
             names[item] = _reserve_name(item.name, used_names, item.repeat)
     referenced = {item.reused_entry for item in items if item.reused_entry is not None}
     for previous, item in zip([None, *items], items, strict=False):
-        referenced |= {wire.source for wire in item.iterate_wires() if isinstance(wire.source, StackEntry)
-                  and (wire.source is not previous or wire.output_index is not None or wire not in item.wires)}  # fmt: skip
+        referenced |= {
+            wire.source
+            for wire in item.iterate_wires()
+            if isinstance(wire.source, StackEntry)
+            and (wire.source is not previous or wire.output_index is not None or wire not in item.wires)
+        }
     if outputs and outputs != [Wire(items[-1])]:
         referenced |= {wire.source for wire in outputs if isinstance(wire.source, StackEntry)}
     for item in items:
@@ -105,7 +114,7 @@ def _assign_names(
 
 
 def _reserve_name(name: str, used_names: set[str], repeat: int) -> str:
-    """The name, or with a number the first that nothing else has, nor one of its repetitions."""
+    """Return the name, with the first number that makes it and its repetitions unique."""
     candidate, number = name, 1
     while candidate in (INPUT, PREVIOUS) or not used_names.isdisjoint(_repeated_names(candidate, repeat)):
         number += 1
@@ -121,7 +130,7 @@ def _repeated_names(name: str, repeat: int) -> list[str]:
 def _entry_lines(
     item: StackEntry, container: LayerStack | FoldedBlock, names: dict[StackEntry, str], indent: str
 ) -> list[str]:
-    """An entry of a list of layers, on one line where it fits."""
+    """Return the lines of an entry in a list of layers: one line if it fits."""
     entry: dict[str, Any] = {"layer": {"type": item.type}, "block": {"block": item.type}}.get(item.kind, {})
     if item.reused_entry is not None:
         entry = {"reuse": names[item.reused_entry]}
@@ -161,7 +170,7 @@ def _format_argument(value: Any, names: dict[StackEntry, str]) -> Any:
 def _format_inputs(
     item: StackEntry, names: dict[StackEntry, str], previous: StackEntry | None, *, multiple: bool
 ) -> Any:
-    """What stands as ``inputs``; None where the entry takes what it would take anyway."""
+    """Return the value of ``inputs``; None if the entry takes its default inputs."""
     default_wires = [Wire(previous)] if previous is not None else [Wire(INPUT)]
     if item.wires == default_wires and not (previous is None and multiple):
         return None

@@ -1,1 +1,1 @@
-"""Pictures of a model: SVG, PNG and Mermaid."""
+"""Pictures of models."""

@@ -1,4 +1,4 @@
-"""What a picture of a model shows: boxes for layers, or for blocks, and arrows between them."""
+"""The contents of a picture: boxes for layers or blocks, and arrows between them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MAX_TEXT_LENGTH = 44
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A layer, an input, or a block with all its layers."""
+    """A layer, an input, or a block with its layers."""
 
     key: str
     title: str
     name: str = ""
     shape: str = ""
     parameters: str = ""
-    """Its parameters."""
+    """The number of parameters as text, or ``shared``."""
     family: str = "core"
     group: str | None = None
     """The block around it."""
@@ -35,7 +35,7 @@ class Box:
 
 @dataclass(slots=True)
 class Picture:
-    """Boxes, each after those that feed it, and arrows from one to another."""
+    """Boxes, each after those that feed it, and arrows from box to box."""
 
     boxes: list[Box]
     arrows: list[tuple[str, str]]
@@ -43,7 +43,7 @@ class Picture:
 
 
 def build_picture(shapes: ModelShapes, *, unfold: bool) -> Picture:
-    """The boxes and arrows of a model; ``unfold`` shows the layers inside blocks."""
+    """Return the boxes and arrows of a model; ``unfold`` shows the layers inside blocks."""
     graph = shapes.graph
     box_of: dict[str, str] = {name: name for name in graph.inputs}
     sizes = Counter(_outer_block(row) for row in shapes.rows)
@@ -80,7 +80,7 @@ def build_picture(shapes: ModelShapes, *, unfold: bool) -> Picture:
 
 
 def _outer_block(row: NodeShapes) -> str | None:
-    """The outermost block around a layer."""
+    """Return the outermost block around a layer."""
     head, dot, _ = row.node.name.partition(".")
     return head if dot else None
 
@@ -93,15 +93,30 @@ def _layer_box(row: NodeShapes, block: str | None, *, is_output: bool) -> Box:
     base = snake_case(kind)
     is_default_name = name == base or (name.startswith(f"{base}_") and name[len(base) + 1 :].isdigit())
     parameters = "shared" if node.reuse_of is not None else _format_parameters(row.parameters)
-    return Box(node.name, _truncate_text(kind), "" if is_default_name else _truncate_text(name), _format_outputs(row.outputs), parameters,
-               "custom" if is_custom else node.layer.family, block, is_output=is_output)  # fmt: skip
+    return Box(
+        node.name,
+        _truncate_text(kind),
+        "" if is_default_name else _truncate_text(name),
+        _format_outputs(row.outputs),
+        parameters,
+        "custom" if is_custom else node.layer.family,
+        block,
+        is_output=is_output,
+    )
 
 
 def _block_box(key: str, rows: Sequence[NodeShapes], *, is_output: bool) -> Box:
     count = sum_if_known(row.parameters for row in rows)
     is_shared = all(row.node.reuse_of is not None for row in rows)
-    return Box(key, _truncate_text(key.removesuffix(".")), f"{len(rows)} layers", _format_outputs(rows[-1].outputs),
-               "shared" if is_shared else _format_parameters(count), "block", is_output=is_output)  # fmt: skip
+    return Box(
+        key,
+        _truncate_text(key.removesuffix(".")),
+        f"{len(rows)} layers",
+        _format_outputs(rows[-1].outputs),
+        "shared" if is_shared else _format_parameters(count),
+        "block",
+        is_output=is_output,
+    )
 
 
 def _format_parameters(count: int | None) -> str:
@@ -109,7 +124,7 @@ def _format_parameters(count: int | None) -> str:
 
 
 def _format_outputs(outputs: Iterable[Tensor]) -> str:
-    """Shapes of one example."""
+    """Return the output shapes without the batch axis."""
     texts = [" x ".join("?" if dim is None else str(dim) for dim in x.shape[1:]) or "1" for x in outputs]
     if not texts:
         return "?"
@@ -123,7 +138,7 @@ def _truncate_text(text: str) -> str:
 def _merge_repeats(
     picture: Picture, rows_by_box: dict[str, list[NodeShapes]], box_of: dict[str, str]
 ) -> Picture:
-    """Boxes that repeat the one before them as one, with how often."""
+    """Return the picture with each run of equal boxes merged into one box with a count."""
     sources_by_box: dict[str, list[str]] = {}
     use_counts: Counter[str] = Counter()
     for source, target in picture.arrows:
@@ -177,7 +192,7 @@ def _merge_repeats(
 
 
 def _rows_signature(rows: Sequence[NodeShapes], box_of: dict[str, str]) -> Any:
-    """What is equal in boxes that do the same; None for one that has no equal."""
+    """Return a value that is equal for boxes that do the same; None if the boxes must not be merged."""
     if not rows or any(row.node.reuse_of is not None for row in rows):
         return None
     inside = {row.node.name: number for number, row in enumerate(rows)}

@@ -1,4 +1,4 @@
-"""A layered layout: boxes in rows, those that feed others above them; few crossings, straight lines, long stacks in columns."""
+"""A layered layout: boxes in rows below the boxes that feed them, few crossings, and columns for long stacks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from itertools import pairwise
 _ROW_GAP, _COLUMN_GAP, _SIDE_GAP = 38.0, 76.0, 24.0
 _BEND_GAP = 12.0
 _MAX_COLUMN_HEIGHT = 900.0
-"""Pixels from which a stack may go on in a second column."""
+"""Pixels from which a stack may continue in a second column."""
 _ASPECT_RATIO = 1.5
-"""How much wider than tall a picture of several columns may be."""
+"""Target ratio of width to height for a picture of several columns."""
 _SWEEP_COUNT = 8
 
 Point = tuple[float, float]
@@ -21,22 +21,22 @@ Point = tuple[float, float]
 
 @dataclass(slots=True)
 class PlotLayout:
-    """Where boxes and arrows are; a box's place is its upper left corner."""
+    """Positions of boxes (upper left corners) and routes of arrows."""
 
     box_positions: dict[str, Point]
     routes: dict[tuple[str, str], list[Point]]
-    """Points through which an arrow goes, from its source's lower edge to its target's upper one."""
+    """Points of each arrow, from its source's lower edge to its target's upper edge."""
     column_changes: set[tuple[str, str]]
-    """Arrows that lead from one column to the next."""
+    """Arrows from one column to the next."""
     waypoints: dict[tuple[str, str], list[Point]] = field(default_factory=dict)
-    """Where an arrow passes rows, for the frame around its block."""
+    """Points at which an arrow passes rows, for the frame around its block."""
     width: float = 0.0
     height: float = 0.0
 
 
 @dataclass(slots=True)
 class _Cell:
-    """A box in its row, or the place at which an arrow passes it."""
+    """A box in its row, or the point at which an arrow passes the row."""
 
     key: str
     width: float
@@ -51,9 +51,9 @@ class _Cell:
 def layout_boxes(
     sizes: Mapping[str, Point], arrows: Sequence[tuple[str, str]], groups: Mapping[str, str | None]
 ) -> PlotLayout:
-    """Places for boxes of these sizes (width, height), given in an order in which none feeds one before it.
+    """Return positions for boxes of these sizes (width, height), ordered so that none feeds an earlier one.
 
-    ``groups`` names the frame that a box stands in; a frame is not cut where that can be helped.
+    ``groups`` names the frame around each box; columns break inside a frame only if necessary.
     """
     rank = _assign_rows(list(sizes), arrows)
     rows: list[list[_Cell]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
@@ -79,7 +79,7 @@ def layout_boxes(
 
 
 def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The row of each box: below all that feed it; what nothing feeds stands right above what it feeds."""
+    """Return the row of each box: below all boxes that feed it; boxes without inputs directly above their targets."""
     above: dict[str, list[str]] = defaultdict(list)
     below: dict[str, list[str]] = defaultdict(list)
     for source, target in arrows:
@@ -95,7 +95,7 @@ def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict
 
 
 def _order_rows(rows: list[list[_Cell]]) -> None:
-    """Sort each row by where its neighbours stand, downwards and upwards in turn; the best order is kept."""
+    """Sort each row by the positions of its neighbours, downwards and upwards in turn, and keep the best order."""
     best, fewest = [list(row) for row in rows], _count_crossings(rows)
     for sweep in range(_SWEEP_COUNT):
         if not fewest:
@@ -129,7 +129,7 @@ def _count_crossings(rows: list[list[_Cell]]) -> int:
 
 
 def _place_boxes(rows: list[list[_Cell]]) -> None:
-    """Centre each box under what feeds it and over what it feeds, as far as its neighbours let it."""
+    """Centre each box below its sources and above its targets as far as its neighbours allow."""
     for row in rows:
         _settle_row(row, [0.0] * len(row))
     for sweep in range(16):
@@ -148,7 +148,10 @@ def _place_boxes(rows: list[list[_Cell]]) -> None:
 
 
 def _settle_row(row: list[_Cell], targets: Sequence[float]) -> None:
-    """Places as near as possible to the wanted ones, in order and without overlap (least squares, boxes count more)."""
+    """Move the cells as close as possible to their targets, in order and without overlap.
+
+    The squared distances are minimized; boxes have more weight than arrows.
+    """
     offset, offsets = 0.0, []
     for index, cell in enumerate(row):
         if index:
@@ -170,7 +173,7 @@ def _settle_row(row: list[_Cell], targets: Sequence[float]) -> None:
 
 
 def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[_Cell]]) -> PlotLayout:
-    """Rows one below the other; a tall stack goes on beside itself, where a single arrow leads on."""
+    """Place the rows below each other; a tall stack continues in a new column after a single arrow."""
     heights = [max((cell.height for cell in row), default=0.0) for row in rows]
     breaks = _find_column_breaks(rows, heights)
     boxes: dict[str, Point] = {}
@@ -225,7 +228,7 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
 def _find_ports(
     chains: dict[tuple[str, str], list[_Cell]], centres: dict[int, tuple[float, float, float]]
 ) -> dict[tuple[str, str], Point]:
-    """Where each arrow leaves and enters: several that enter one box do so side by side, in the order in which they come."""
+    """Return the x coordinates at which each arrow leaves and enters; arrows into one box enter side by side."""
     into: dict[int, list[tuple[float, tuple[str, str]]]] = defaultdict(list)
     for arrow, chain in chains.items():
         into[id(chain[-1])].append((centres[id(chain[-2])][0], arrow))
@@ -242,7 +245,7 @@ def _find_ports(
 
 
 def _find_column_breaks(rows: list[list[_Cell]], heights: Sequence[float]) -> list[int]:
-    """The rows at which a new column begins."""
+    """Return the rows at which new columns begin."""
     tall = sum(heights) + _ROW_GAP * len(rows)
     wide = max((sum(cell.width + _SIDE_GAP for cell in row) for row in rows), default=1.0) + _COLUMN_GAP
     if tall <= _MAX_COLUMN_HEIGHT:

@@ -1,1 +1,1 @@
-"""Plain data in, terminal tables or JSON out."""
+"""Results as terminal tables, text and JSON."""

@@ -1,4 +1,4 @@
-"""The catalogue of layers: as JSON, and as pages that a person looks a layer up in."""
+"""The catalogue of layers as JSON, and as reference pages in the terminal."""
 
 from __future__ import annotations
 
@@ -20,15 +20,22 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SAMPLE_SHAPES: tuple[tuple[Dim, ...], ...] = (
-    (10, 16), (28, 28, 3), (16,), (10, 28, 28, 3), (10, 16, 16, 16, 3), (784,), (16000, 1), (),
-)  # fmt: skip
-"""Inputs, without the batch axis, of which some layer takes one each."""
+    (10, 16),
+    (28, 28, 3),
+    (16,),
+    (10, 28, 28, 3),
+    (10, 16, 16, 16, 3),
+    (784,),
+    (16000, 1),
+    (),
+)
+"""Sample inputs without the batch axis; every layer accepts at least one of them."""
 _AXES_PATTERN = re.compile(r"\(batch([^()]*)\)")
-"""The axes that a layer takes, as its message names them."""
+"""The axes of a layer's input, as its input description names them."""
 
 
 def catalogue_json() -> dict[str, Any]:
-    """Every layer by family with its one line, and those that are refused; what ``layers --json`` prints."""
+    """Return the document of ``layers --json``: every layer by family with its summary, and unavailable layers."""
     families: dict[str, list[dict[str, Any]]] = {}
     for name in LAYERS.names:
         cls = LAYERS.load(name)
@@ -44,7 +51,7 @@ def catalogue_json() -> dict[str, Any]:
 
 
 def layer_json(cls: type[Layer]) -> dict[str, Any]:
-    """All there is to know of one layer; what ``layers TYPE --json`` prints."""
+    """Return the document of ``layers TYPE --json``: everything about one layer."""
     summary, *shapes = _docstring_paragraphs(cls)
     return {
         "type": cls.type_name(),
@@ -61,7 +68,7 @@ def layer_json(cls: type[Layer]) -> dict[str, Any]:
 
 
 def parse_layer_example(name: str) -> dict[str, Any]:
-    """The example in a layer's docstring, as the value that a config would hold."""
+    """Return the example in a layer's docstring as the value in a config."""
     example: dict[str, Any] = yaml.safe_load(_example_text(LAYERS.load(name)))
     return example
 
@@ -71,7 +78,7 @@ def _example_text(cls: type[Layer]) -> str:
 
 
 def _docstring_paragraphs(cls: type[Layer]) -> list[str]:
-    """What the docstring says before its example."""
+    """Return the paragraphs of the docstring before its example."""
     text = inspect.cleandoc(cls.__doc__ or "").partition("Example:")[0].replace("``", "`")
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
 
@@ -81,7 +88,7 @@ def _layer_aliases(name: str) -> list[str]:
 
 
 def _argument_rows(cls: type[Layer]) -> list[dict[str, Any]]:
-    """Required ones first, then the example's, the layer's own, and those that nearly all layers share."""
+    """Return required arguments first, then the example's, the layer's own, and those that most layers share."""
     shared_fields = StandardLayer.model_fields
     fields = cls.model_fields
     shown = [*parse_layer_example(cls.type_name()), *fields]
@@ -101,7 +108,7 @@ def _argument_rows(cls: type[Layer]) -> list[dict[str, Any]]:
 
 
 def _infer_sample(layer: Layer) -> dict[str, Any] | None:
-    """What the example makes of the first sample input that it takes."""
+    """Return the output of the example for the first sample input that it accepts."""
     for inputs in _sample_inputs(layer):
         try:
             inferred = layer.infer(inputs)
@@ -121,7 +128,7 @@ def _infer_sample(layer: Layer) -> dict[str, Any] | None:
 
 
 def _sample_inputs(layer: Layer) -> Iterator[tuple[Tensor, ...]]:
-    """Inputs to try, those with as many axes as the layer says it takes first."""
+    """Yield inputs to try; first those with as many axes as the layer's input description names."""
     layout = _AXES_PATTERN.search(layer.input_description)
     axes = [axis for axis in layout[1].split(",") if axis.strip(" .")] if layout else []
     shapes = sorted(_SAMPLE_SHAPES, key=lambda shape: layout is not None and len(shape) != max(1, len(axes)))
@@ -140,7 +147,7 @@ def _tensor_json(x: Tensor) -> dict[str, Any]:
 
 
 def print_catalogue(console: Console, document: Mapping[str, Any]) -> None:
-    """The families one under the other, a line a layer; those refused last."""
+    """Print the families with one line per layer, then the unavailable layers."""
     from rich.text import Text
 
     for family in document["families"]:
@@ -158,7 +165,7 @@ def print_catalogue(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def print_layer(console: Console, page: Mapping[str, Any]) -> None:
-    """A layer's page: what it does, its arguments, its shapes and weights on an example."""
+    """Print a layer's page: its summary and arguments, and its shapes and weights for an example."""
     from rich.text import Text
 
     console.print(Text(page["type"], style="bold").append(f"  {page['family']}", style="dim"))
@@ -210,7 +217,7 @@ def _tensor_text(x: Mapping[str, Any]) -> str:
 
 
 def _make_table(*columns: str, has_header: bool = True) -> Table:
-    """A table whose last column takes the room that is left."""
+    """Return a table whose last column takes the remaining width."""
     from rich import box
     from rich.table import Table
 
@@ -223,6 +230,6 @@ def _make_table(*columns: str, has_header: bool = True) -> Table:
 
 
 _MIN_WIDE_WIDTH = 120
-"""Columns of a screen that shows what an argument takes beside what it means."""
+"""Fewest columns of a screen on which accepted values and meanings are separate columns."""
 _MAX_COLUMN_WIDTHS = {"layer": 30, "argument": 27, "default": 16, "takes": 44}
-"""The most columns of the screen for some columns of a table."""
+"""Greatest width of some columns of a table."""

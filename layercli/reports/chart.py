@@ -1,4 +1,4 @@
-"""Curves in a terminal, drawn with the dots of braille characters."""
+"""Line charts in a terminal, drawn with the dots of braille characters."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from itertools import pairwise
 
 ChartPoint = tuple[float, float]
 _DOT_BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
-"""The dots of a braille character, by column and then from the top."""
+"""Bits of the dots in a braille character, by column and then from the top."""
 _BLANK_BRAILLE = 0x2800
 _MIN_LOGARITHMIC_RATIO = 50.0
-"""Highest over lowest value from which on the scale is logarithmic, if all are positive."""
+"""Smallest ratio of highest to lowest value at which positive values get a logarithmic scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Rows of characters, from the top; each with the curve that it shows, which is the last that passes there."""
+    """Rows of characters from the top, each with the index of its curve: the last one drawn there."""
 
     rows: list[list[tuple[str, int | None]]]
     low: float
@@ -25,7 +25,7 @@ class Chart:
 
 
 def draw_chart(curves: Sequence[Sequence[ChartPoint]], *, width: int, height: int) -> Chart | None:
-    """Curves through points (x, y) in ``width`` by ``height`` characters; None where no point is finite."""
+    """Return a chart of curves of points (x, y) in ``width`` by ``height`` characters; None if no point is finite."""
     curves = [[point for point in curve if math.isfinite(point[1])] for curve in curves]
     points = [point for curve in curves for point in curve]
     if not points:
@@ -59,7 +59,7 @@ def draw_chart(curves: Sequence[Sequence[ChartPoint]], *, width: int, height: in
 
 
 def _connect_dots(dots: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """The dots and those on straight lines between one and the next."""
+    """Return the dots and those on straight lines from each dot to the next."""
     connected = set(dots)
     for (x0, y0), (x1, y1) in pairwise(dots):
         steps = max(abs(x1 - x0), abs(y1 - y0))

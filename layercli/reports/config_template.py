@@ -1,4 +1,4 @@
-"""A first config, with the comments of a good teacher."""
+"""The text of a new config, with comments that explain it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,41 @@ ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
 
 DEFAULT_SHAPES: Final[dict[ExampleKind, tuple[int, ...]]] = {
-    "vectors": (20,), "sequences": (50, 8), "images": (64, 64, 3), "text": (),
-}  # fmt: skip
-"""What is asked for if nobody says otherwise: the shape of one example, without the batch axis."""
+    "vectors": (20,),
+    "sequences": (50, 8),
+    "images": (64, 64, 3),
+    "text": (),
+}
+"""Default shape of one example, without the batch axis."""
 AXIS_NAMES: Final[dict[ExampleKind, str]] = {
-    "vectors": "features", "sequences": "timesteps, features", "images": "height, width, channels", "text": "",
-}  # fmt: skip
+    "vectors": "features",
+    "sequences": "timesteps, features",
+    "images": "height, width, channels",
+    "text": "",
+}
 _LAYER_WIDTHS: Final[dict[ModelSize, int]] = {"small": 32, "medium": 64, "large": 256}
 _MAX_LISTED_VALUES = 30
-"""Different values of a category that are written into the config one by one."""
+"""Most values of a category that are listed in the config."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigTemplate:
-    """What a first config is to be for."""
+    """The choices for a new config."""
 
     name: str
     kind: ExampleKind
     shape: tuple[int, ...]
     class_count: int | None
-    """None: the target is a number."""
+    """None if the target is a number."""
     size: ModelSize = "medium"
     data_lines: list[str] = field(default_factory=list)
-    """Lines of the `data` section; empty: none is known yet."""
+    """Lines of the `data` section; empty if the data is not known yet."""
     model_lines: list[str] = field(default_factory=list)
-    """Lines of `model` down to the first layers, where the data asks for other ones than its kind."""
+    """Lines of `model` up to the first layers, if the data needs different ones than its kind."""
 
 
 def render_config(template: ConfigTemplate) -> str:
-    """The config as a file."""
+    """Return the text of the config file."""
     data = template.data_lines or [
         "  # Save your arrays with numpy: np.savez('data.npz', x=x, y=y); the first axis is the examples'.",
         "  type: npz",
@@ -60,28 +66,30 @@ def render_config(template: ConfigTemplate) -> str:
         else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}; the batch axis is left out"]
     )
     model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
-    return "\n".join([
-        f"# {_describe_purpose(template)}",
-        "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
-        f"name: {template.name}",
-        "seed: 1                        # the same seed gives the same split, weights and order",
-        "",
-        "data:",
-        *data,
-        "",
-        "model:",
-        *model,
-        *_output_layer_lines(template.class_count),
-        "",
-        "train:",
-        "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
-        "  batch_size: 32",
-        "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
-        *_loss_lines(template.class_count),
-        "  callbacks:",
-        "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
-        "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"# {_describe_purpose(template)}",
+            "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
+            f"name: {template.name}",
+            "seed: 1                        # the same seed gives the same split, weights and order",
+            "",
+            "data:",
+            *data,
+            "",
+            "model:",
+            *model,
+            *_output_layer_lines(template.class_count),
+            "",
+            "train:",
+            "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
+            "  batch_size: 32",
+            "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
+            *_loss_lines(template.class_count),
+            "  callbacks:",
+            "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
+            "",
+        ]
+    )
 
 
 def _describe_purpose(template: ConfigTemplate) -> str:
@@ -157,7 +165,7 @@ def _loss_lines(classes: int | None) -> list[str]:
 def template_from_table(
     name: str, path: str, table: TablePreview, target: ColumnPreview, size: ModelSize = "medium"
 ) -> ConfigTemplate:
-    """What fits a table: numbers normalized, categories looked up, the loss by the target."""
+    """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
     classes = _count_classes(target)
     numbers = [
         column for column in table.columns if column is not target and column.kind in ("number", "integer")
@@ -204,14 +212,14 @@ def template_from_table(
 
 
 def _count_classes(target: ColumnPreview) -> int | None:
-    """Number of classes; None where the target is a number."""
+    """Return the number of classes; None if the target is a number."""
     if target.kind == "number" or (target.kind == "integer" and len(target.values) > 20):
         return None
     return len(target.values)
 
 
 def _input_names(columns: Iterable[ColumnPreview]) -> dict[str, str]:
-    """A name for the input of each column that Keras and the wiring take."""
+    """Return a valid input name for each column."""
     names: dict[str, str] = {}
     for column in columns:
         base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "column"
@@ -265,6 +273,6 @@ def _table_model_lines(
 
 
 def quote_yaml_text(text: str) -> str:
-    """A text as a YAML value on one line."""
+    """Return a text as a YAML value on one line."""
     is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
     return text if is_plain else json.dumps(text, ensure_ascii=False)

@@ -1,8 +1,9 @@
-"""Where text goes: a terminal gets colour and width, a file plain lines."""
+"""Output to terminals and files: text through Rich, and the JSON document of a command."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,20 +15,28 @@ if TYPE_CHECKING:
 
 
 def make_console(*, error: bool = False) -> Console:
-    """A console on standard output, or on standard error; text is never read as markup."""
-    from layercli.reports.piped import PipedConsole
+    """Return a console on standard output or standard error; it prints text as it is, without markup.
+
+    If the reader of a pipe goes away, as in ``layercli ... | head``, the console discards further output.
+    """
+    from rich.console import Console
+
+    class PipedConsole(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
     return PipedConsole(stderr=error, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def is_terminal(*, error: bool = False) -> bool:
-    """Whether a person is looking."""
+    """Return whether standard output, or standard error, is a terminal."""
     return (sys.stderr if error else sys.stdout).isatty()
 
 
 @contextmanager
 def redirect_stdout_for_json(json: bool) -> Iterator[None]:
-    """While callbacks and the user's code run: with ``--json``, what they print goes to standard error."""
+    """Redirect prints of callbacks and custom code to standard error if the command was called with ``--json``."""
     if not json:
         yield
         return
@@ -36,7 +45,7 @@ def redirect_stdout_for_json(json: bool) -> Iterator[None]:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """The one JSON document of a command; NaN and infinity, which JSON lacks, become null."""
+    """Print the JSON document of a command, with null for NaN and infinity."""
     sys.stdout.write(
         _compact_lists(
             json.dumps(replace_non_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
@@ -47,14 +56,14 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def _compact_lists(text: str) -> str:
-    """Indented JSON with each list of plain values on one line; text in JSON holds no bare line break."""
+    """Put each list of scalars on one line; strings in JSON contain no bare line breaks."""
     return re.sub(
         r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text
     )
 
 
 def replace_non_finite(value: Any) -> Any:
-    """The value with null for each number in it that JSON lacks: NaN and infinity."""
+    """Return the value with None for each NaN or infinity in it, for JSON."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
     if isinstance(value, Mapping):

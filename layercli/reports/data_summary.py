@@ -1,4 +1,4 @@
-"""What examples are like, as a table and as JSON."""
+"""Statistics of the examples, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from layercli.data.summary import FeatureSummary
 
 ClassCounts = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
-"""Of each target, None for the only one: each class, and how many examples of each part have it."""
+"""For each target, or None if there is only one: each class with its counts in training, validation and test sets."""
 _MAX_ROWS = 60
 _MIN_WIDE_WIDTH = 110
-"""Columns of a screen that has room for samples."""
+"""Fewest columns of a screen that shows sample values in the main table."""
 
 
 def data_json(
@@ -27,7 +27,7 @@ def data_json(
     counts: tuple[int, int, int],
     class_counts: ClassCounts,
 ) -> dict[str, Any]:
-    """What ``inspect-data --json`` prints, but for ``ok`` and ``problems``."""
+    """Return the document of ``inspect-data --json``, without ``ok`` and ``problems``."""
     return {
         "examples": dict(zip(("train", "validation", "test"), counts, strict=True)),
         "features": [asdict(feature) for feature in features],
@@ -51,7 +51,7 @@ def print_data_summary(
     counts: tuple[int, int, int],
     class_counts: ClassCounts,
 ) -> None:
-    """A row for each column or array, then the classes of each part."""
+    """Print a row for each column or array, then the classes in each set."""
     from rich import box
     from rich.table import Table
 

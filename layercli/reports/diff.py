@@ -1,4 +1,4 @@
-"""What differs between two models, for people and as JSON."""
+"""The differences between two models, for the terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -26,18 +26,23 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_KIND_STYLES = {"same": (" ", "none"), "changed": ("~", "yellow"), "renamed": ("~", "yellow"), "added": ("+", "green"),
-          "removed": ("-", "red")}  # fmt: skip
+_KIND_STYLES = {
+    "same": (" ", "none"),
+    "changed": ("~", "yellow"),
+    "renamed": ("~", "yellow"),
+    "added": ("+", "green"),
+    "removed": ("-", "red"),
+}
 _COLUMN_DIFFERENCES = ("name", "output", "parameters")
 _MIN_WIDE_WIDTH = 110
-"""Columns of a screen that shows both models beside each other, not one below the other."""
+"""Fewest columns of a screen that shows the models side by side instead of one below the other."""
 _MAX_LINES = 20
 _ROW_KEYS = ("name", "type", "inputs", "output_shape", "trainable", "non_trainable", "flops", "line")
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigComparison:
-    """Two configs by their names, and all that is known of how they differ."""
+    """Two configs by their names, and all their differences."""
 
     names: tuple[str, str]
     before: ValidConfig
@@ -45,20 +50,20 @@ class ConfigComparison:
     pairs: list[LayerPair]
     settings: list[Difference]
     overrides: Sequence[str] = ()
-    """What was set in the second."""
+    """Values set on the command line in the second config."""
 
     @classmethod
     def from_configs(
         cls, names: tuple[str, str], before: ValidConfig, after: ValidConfig, overrides: Sequence[str] = ()
     ) -> ConfigComparison:
-        """The comparison of two configs that were checked."""
+        """Compare two valid configs."""
         first, second = _comparable_side(before), _comparable_side(after)
         pairs = compare_layers(first, second)
         return cls(names, before, after, pairs, compare_settings(first, second, pairs), overrides)
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing differs."""
+        """Whether there are no differences."""
         return self.has_same_layers and not self.settings
 
     @property
@@ -68,7 +73,7 @@ class ConfigComparison:
 
     @property
     def totals(self) -> dict[str, tuple[int | None, int | None]]:
-        """What is counted over all layers, of the one and of the other."""
+        """Totals over all layers, before and after."""
         old, new = self.before.shapes, self.after.shapes
         return {
             "layers": (len(old.rows), len(new.rows)),
@@ -79,7 +84,7 @@ class ConfigComparison:
 
 
 def _comparable_side(valid: ValidConfig) -> ComparedModel:
-    """What is compared; two names of one file of data are no difference."""
+    """Return the model with absolute data paths, so that different paths to one file are equal."""
     config = valid.config
     if config.data is not None:
         data = valid.resolve_data_paths(config.data)
@@ -88,7 +93,7 @@ def _comparable_side(valid: ValidConfig) -> ComparedModel:
 
 
 def diff_json(comparison: ConfigComparison) -> dict[str, Any]:
-    """What ``diff --json`` prints, but for ``ok`` and ``problems``."""
+    """Return the document of ``diff --json``, without ``ok`` and ``problems``."""
     sides = zip(("before", "after"), comparison.names, (comparison.before, comparison.after), strict=True)
     carried_weights = match_weights(comparison.before.shapes, comparison.after.shapes, comparison.pairs)
     return {
@@ -129,7 +134,7 @@ def _difference_json(difference: Difference) -> dict[str, Any]:
 
 
 def print_config_diff(console: Console, comparison: ConfigComparison, *, show_all: bool = False) -> None:
-    """Layers that differ, totals side by side, other settings, and the weights that carry over."""
+    """Print the changed layers, the totals, other settings, and the weights that carry over."""
     if comparison.is_same:
         console.print("The same model, data and training.")
         if not show_all:
@@ -159,7 +164,7 @@ def print_config_diff(console: Console, comparison: ConfigComparison, *, show_al
 
 
 def _layer_table(pairs: Sequence[LayerPair], *, is_wide: bool) -> Table:
-    """A row a layer: what differs, and both models' shapes and counts."""
+    """Return a row for each layer: its differences, and the shapes and counts of both models."""
     table = _make_table()
     table.add_column("  layer", overflow="fold")
     sides = (" A", " B") if is_wide else ("",)
@@ -216,7 +221,7 @@ def _format_value(value: Any) -> str:
 
 
 def _omitted_layer_lines(pairs: Sequence[LayerPair], shown: Sequence[LayerPair]) -> Iterator[str]:
-    """How many layers are not shown, and why."""
+    """Yield how many layers are not shown, and why."""
     if len(shown) == len(pairs):
         return
     same = sum(pair.status == "same" for pair in pairs)
@@ -258,7 +263,7 @@ def _totals_table(comparison: ConfigComparison) -> Table:
 
 
 def _weight_lines(comparison: ConfigComparison) -> Iterator[str]:
-    """How many weights carry over by name and shape, and why the others do not."""
+    """Yield how many weights carry over by name and shape, and why others do not."""
     after = comparison.after.shapes
     carried_weights = match_weights(comparison.before.shapes, after, comparison.pairs)
     if comparison.has_same_layers or not carried_weights:

@@ -1,4 +1,4 @@
-"""What came of an export, for people."""
+"""The result of an export, for the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]) -> None:
-    """What was written, how it was compared and how far apart it is; warnings go to ``screen``."""
+    """Print the written files, the comparison and the largest difference; warnings go to ``screen``."""
     for problem in result["problems"]:
         screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
     out.print(f"Wrote {result['output']} ({format_bytes(result['bytes'])}).", soft_wrap=True)

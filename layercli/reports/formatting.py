@@ -1,4 +1,4 @@
-"""Numbers and shapes as people read them."""
+"""Numbers and shapes as text for the terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from layercli.layers.shapes import Shape, format_shape
 
 
 def format_count(value: int | None) -> str:
-    """``11,850``; ``?`` for what is unknown."""
+    """Return ``11,850``, or ``?`` if the value is unknown."""
     return "?" if value is None else f"{value:,}"
 
 
 def format_short_count(value: int | None) -> str:
-    """``43.8 k``: three digits and the thousand; ``?`` for what is unknown."""
+    """Return ``43.8 k``: three digits and the power of 1000; ``?`` if the value is unknown."""
     if value is None:
         return "?"
     number = float(value)
@@ -26,7 +26,7 @@ def format_short_count(value: int | None) -> str:
 
 
 def format_bytes(value: int) -> str:
-    """``46.3 KiB``."""
+    """Return ``46.3 KiB``."""
     number = float(value)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if number < 1024:
@@ -36,7 +36,7 @@ def format_bytes(value: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """``0.4 s``, ``1 m 05 s``, ``2 h 03 m``."""
+    """Return ``0.4 s``, ``1 m 05 s`` or ``2 h 03 m``."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -47,17 +47,17 @@ def format_duration(seconds: float) -> str:
 
 
 def format_shapes(values: Sequence[Shape]) -> str:
-    """Each shape on its own line; ``?`` for none."""
+    """Return the shapes on one line each, or ``?`` if there are none."""
     return "\n".join(format_shape(value) for value in values) or "?"
 
 
 def format_metrics(logs: Mapping[str, Any]) -> str:
-    """``loss 0.1234  accuracy 0.9712``."""
+    """Return ``loss 0.1234  accuracy 0.9712``."""
     return "  ".join(f"{name} {format_number(value)}" for name, value in logs.items())
 
 
 def format_number(value: Any) -> str:
-    """Four digits that matter; a list of numbers for a metric that has one for each class; None is what JSON has for NaN."""
+    """Return four significant digits; a list for a metric with a value per class; ``nan`` for None, JSON's NaN."""
     if value is None:
         return "nan"
     if isinstance(value, list):

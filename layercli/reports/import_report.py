@@ -1,4 +1,4 @@
-"""What came of an import, as JSON and for people."""
+"""The result of an import, as JSON and for the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ImportReport:
-    """A config that was written, and what is known of it."""
+    """A written config, and its comparison with the original model."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class ImportReport:
         self.comparison, self.problems = comparison, problems
 
     def as_json(self) -> dict[str, Any]:
-        """What ``import --json`` prints."""
+        """Return the document of ``import --json``."""
         return {
             "model": self.valid.check_result.name,
             "config": str(self.config),
@@ -43,7 +43,7 @@ class ImportReport:
         }
 
     def summary_lines(self) -> list[str]:
-        """The same for a person, line by line."""
+        """Return the result in sentences."""
         comparison = self.comparison
         if comparison.largest_difference is None:
             outputs = "outputs not compared"

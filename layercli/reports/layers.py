@@ -1,4 +1,4 @@
-"""What is known of a model's layers: as the rows of the JSON, and as tables."""
+"""The layers of a model with shapes and counts, as JSON and as tables."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 ForwardShapes = Mapping[str, tuple[Shape, ...]]
-"""Each layer's actual output shapes, by its name."""
+"""The actual output shapes of each layer, by its name."""
 
 
 def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) -> dict[str, Any]:
-    """What ``inspect-shapes --json`` prints, but for ``ok`` and ``problems``."""
+    """Return the document of ``inspect-shapes --json``, without ``ok`` and ``problems``."""
     found = valid.shapes
     return {
         "model": valid.check_result.name,
@@ -57,16 +57,16 @@ def layer_row_json(
 
 
 def _unwrap_single(values: list[list[int | None]]) -> Any:
-    """One shape, a list of several, or null for none."""
+    """Return a single shape, a list of several shapes, or None if there are none."""
     return values[0] if len(values) == 1 else values or None
 
 
 _MIN_WIDE_WIDTH = 100
-"""Columns of a screen that shows inputs beside outputs without folding them."""
+"""Fewest columns of a screen that shows input shapes."""
 
 
 def print_inspection(console: Console, valid: ValidConfig, forward_shapes: ForwardShapes | None) -> None:
-    """A row a layer: its input and output, parameters and FLOPs, and what the forward pass gave."""
+    """Print a row for each layer: shapes, parameters, FLOPs and the result of the forward pass."""
     from rich.text import Text
 
     is_wide = console.width >= _MIN_WIDE_WIDTH
@@ -109,7 +109,7 @@ def _row_title(row: NodeShapes) -> Text:
 
 
 def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:
-    """The model as built: layer, wiring, shape, parameters, FLOPs, share of parameters; totals and memory."""
+    """Print the built model: layers, wiring, shapes, parameters with their shares, FLOPs, totals and memory."""
 
     found = valid.shapes
     table = _make_table("layer", "from", "output", right=("params", "share", "FLOPs"))
@@ -155,5 +155,7 @@ def _make_table(*left: str, right: tuple[str, ...]) -> Table:
 def _print_totals(console: Console, found: ModelShapes) -> None:
     trainable, fixed = found.trainable, found.non_trainable
     parameters = trainable + fixed if trainable is not None and fixed is not None else None
-    console.print(f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
-                  f"FLOPs for one example: {format_count(found.flops)}.")  # fmt: skip
+    console.print(
+        f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
+        f"FLOPs for one example: {format_count(found.flops)}."
+    )

@@ -1,4 +1,4 @@
-"""A training on a terminal: curves of the loss and a metric, the running epoch, the speed, the time left."""
+"""Live display of a training run: charts of the loss and a metric, progress, speed and remaining time."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _MAX_POINTS = 2000
-"""Points of a curve that are kept; a screen has fewer columns."""
+"""Most points kept of a curve; more than a screen has columns."""
 _CURVE_COLOURS = ("cyan", "yellow")
-"""Of training and of validation."""
+"""Colours of the training and the validation curve."""
 _MIN_EPOCH_SHARE = 0.25
-"""Part of an epoch after which its means are worth drawing beside those of whole epochs."""
+"""Fraction of an epoch after which its means are comparable with those of complete epochs."""
 _LABEL_WIDTH = 10
 """Columns in front of a chart."""
 _MIN_TWO_CHARTS_WIDTH = 50
-"""Columns below which there is room for one chart alone."""
+"""Fewest columns that fit two charts."""
 
 
 class TrainingScreen:
-    """What is known of a running training, and how it is drawn; it is drawn from another thread than it is told in."""
+    """State and display of a running training; updated and drawn by different threads."""
 
     def __init__(self, *, epochs: int, steps: int, batch_size: int) -> None:
         self._epochs, self._steps, self._batch_size = epochs, steps, batch_size
@@ -41,7 +41,7 @@ class TrainingScreen:
         self._speed = 0.0
 
     def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        """A step is done; both count from 1."""
+        """Record a finished step; ``epoch`` and ``step`` count from 1."""
         now = time.monotonic(), self._count_finished_epochs(epoch, step)
         if self._start_point is None:
             self._start_point = now
@@ -55,7 +55,7 @@ class TrainingScreen:
             _add_point(self._running_curves.setdefault(name, []), (epoch - 1 + step / self._steps, value))
 
     def finish_epoch(self, record: Mapping[str, Any], best: Mapping[str, Any]) -> None:
-        """An epoch is done; ``best`` is the best so far."""
+        """Record a finished epoch; ``best`` is the best one so far."""
         logs = {name: value for name, value in record.items() if name not in NON_METRIC_KEYS}
         for name, value in logs.items():
             _add_point(self._curves.setdefault(name, []), (record["epoch"], value))
@@ -76,7 +76,7 @@ class TrainingScreen:
             yield _fit_line(line, width)
 
     def _count_finished_epochs(self, epoch: int, step: int) -> float:
-        """How many epochs are done."""
+        """Return the number of finished epochs, with a fraction for the running one."""
         return epoch - 1 + step / self._steps
 
     def _progress_bar(self, width: int) -> Text:
@@ -110,7 +110,7 @@ class TrainingScreen:
         return pace * (self._epochs - done) if pace else None
 
     def _chart_lines(self, width: int, height: int) -> Iterator[Text]:
-        """The loss, and beside it the first metric, with a line of names above."""
+        """Yield a chart of the loss, and one of the first metric if it fits, below a line of names."""
         names = [name for name in (self._curves or self._running_curves) if not name.startswith("val_")]
         if not names:
             return
@@ -124,7 +124,7 @@ class TrainingScreen:
             yield line
 
     def _draw_metric(self, name: str, columns: int, height: int) -> list[Text]:
-        """Lines of exactly ``columns`` characters: a title, then the curves of training and validation."""
+        """Return lines of exactly ``columns`` characters: a title, then the training and validation curves."""
         from rich.text import Text
 
         curves = [
@@ -163,7 +163,7 @@ def _fit_line(line: Text, width: int, *, pad: bool = False) -> Text:
 
 
 def _add_point(curve: list[ChartPoint], point: tuple[float, Any]) -> None:
-    """One point more; of too many every other one is left out."""
+    """Append a point; remove every second one if there are too many."""
     if isinstance(point[1], (int, float)):
         curve.append(point)
         if len(curve) > _MAX_POINTS:

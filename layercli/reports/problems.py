@@ -1,4 +1,4 @@
-"""Problems as a person reads them: place, what is wrong, the line, and the fix."""
+"""Problems for the terminal, JSON and GitHub: location, message, source line and fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SHOWN_PROBLEMS = 20
 
 
 def print_problems(console: Console, problems: Sequence[Problem]) -> None:
-    """The first problems, and the count where there are more."""
+    """Print the first problems, and the total if there are more."""
     from rich.text import Text
 
     for problem in problems[:MAX_SHOWN_PROBLEMS]:
@@ -29,7 +29,7 @@ def print_problems(console: Console, problems: Sequence[Problem]) -> None:
 
 
 def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
-    """The ``problems`` of every JSON document: the first ones; where there are more, their count beside them."""
+    """Return the ``problems`` of a JSON document: the first ones, and ``problem_count`` if there are more."""
     document: dict[str, Any] = {"problems": [problem.as_json() for problem in problems[:MAX_SHOWN_PROBLEMS]]}
     if len(problems) > MAX_SHOWN_PROBLEMS:
         document["problem_count"] = len(problems)
@@ -37,7 +37,7 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def github_annotation(problem: Problem) -> str:
-    """The problem as a workflow command, which GitHub shows beside the line of the file."""
+    """Return the problem as a workflow command, which GitHub shows next to the line."""
     places = {
         "file": problem.file,
         "line": problem.line,
@@ -54,7 +54,7 @@ def github_annotation(problem: Problem) -> str:
 
 
 def print_text_diff(console: Console, name: str, before: str, after: str) -> None:
-    """The lines of a file that change, as ``diff -u`` shows them."""
+    """Print the changed lines of a file in the format of ``diff -u``."""
     from difflib import unified_diff
 
     from rich.text import Text
@@ -67,7 +67,7 @@ def print_text_diff(console: Console, name: str, before: str, after: str) -> Non
 
 
 def _percent_encode(text: str, others: str = "") -> str:
-    """Percent-encoded as GitHub's runner decodes it."""
+    """Return the text percent-encoded for GitHub's runner."""
     for char in f"%\r\n{others}":
         text = text.replace(char, f"%{ord(char):02X}")
     return text
@@ -90,7 +90,7 @@ def _problem_text(problem: Problem, width: int) -> Text:
 
 
 def _excerpt_text(line: str, number: int, column: int, width: int, colour: str) -> Text:
-    """The line with a caret under the column; a long line is cut around it."""
+    """Return the line with a caret below the column; a long line is cut around it."""
     from rich.cells import cell_len
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""How training goes: a line an epoch, and on a terminal a live screen below."""
+"""Training progress: a line per epoch, and a live display on a terminal."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class SilentProgress:
-    """Shows nothing: for callers from Python."""
+    """Progress without output, for callers from Python."""
 
     def print_message(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def print_warning(self, problem: Problem) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def start_training(self, counts: tuple[int, ...], train: TrainSection) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -46,19 +46,19 @@ class SilentProgress:
 
 
 class QuietProgress(SilentProgress):
-    """Tells of warnings alone."""
+    """Progress that shows only warnings."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def print_warning(self, problem: Problem) -> None:
-        """Print it as a line."""
+        """Print the warning on one line."""
         line = f"{problem.location_prefix}warning: {problem.full_message} [{problem.code}]"
         self._console.print(line, soft_wrap=True)
 
 
 class TrainingProgress(QuietProgress):
-    """Shows epochs as they come; ``live`` draws the running training below them."""
+    """Progress that prints each epoch; with ``live``, a live display follows the printed lines."""
 
     def __init__(self, console: Console, *, live: bool) -> None:
         super().__init__(console)
@@ -74,12 +74,14 @@ class TrainingProgress(QuietProgress):
         self._console.print(text, soft_wrap=True)
 
     def start_training(self, counts: tuple[int, ...], train: TrainSection) -> None:
-        """Say what there is to train on, and remember how long the way is."""
+        """Print the number of examples, and set up the live display."""
         self._train = train
         examples, validation, test = counts
         steps = -(-examples // train.batch_size)
-        self.print_message(f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
-                 f"{steps:,} steps an epoch.")  # fmt: skip
+        self.print_message(
+            f"{examples:,} examples to train on, {validation:,} to validate, {test:,} to test; "
+            f"{steps:,} steps an epoch."
+        )
         if self._wants_live:
             from rich.live import Live
 
@@ -104,12 +106,12 @@ class TrainingProgress(QuietProgress):
             self._live.stop()
 
     def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        """Tell the screen, if there is one."""
+        """Update the live display."""
         if self._screen is not None:
             self._screen.finish_step(epoch, step, logs)
 
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
-        """Print the finished epoch as a row of a table; its head comes before the first."""
+        """Print the epoch as a table row, with a header before the first one."""
         assert self._train is not None
         cells = {"epoch": f"{record['epoch']}/{self._train.epochs}"}
         cells |= {name: format_number(value) for name, value in record.items() if name not in NON_METRIC_KEYS}
@@ -131,13 +133,13 @@ class TrainingProgress(QuietProgress):
 
 
 _FRAMES_PER_SECOND = 5
-"""How often the screen is drawn in a second."""
+"""Refresh rate of the live display."""
 _MIN_COLUMN_WIDTH = 7
-"""Width of a column whose name is shorter: room for ``12/20``, ``0.1234`` and ``9 m 59 s``."""
+"""Smallest width of a column: fits ``12/20``, ``0.1234`` and ``9 m 59 s``."""
 
 
 def _fit_columns(widths: dict[str, int], room: int) -> dict[str, int]:
-    """As many columns as fit beside one another; the last metrics are left out first, the losses last."""
+    """Return as many columns as fit; the last metrics are dropped first, the losses last."""
     by_priority = sorted(
         widths, key=lambda name: name not in ("epoch", "loss", "val_loss", "time", "examples/s")
     )

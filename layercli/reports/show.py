@@ -1,29 +1,30 @@
-"""A config with every default written out, and where each of its values came from."""
+"""A config with all defaults written out, and the origin of each value."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from layercli.check import ValidConfig
 from layercli.reports.console import is_terminal, make_console
 from layercli.source.dump import to_yaml
+from layercli.source.leaves import iterate_leaves
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import KeyPath, SourceText, YamlNode, format_path
 
 FROM_DEFAULT, FROM_GENERATED = "default", "generated"
 _LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 _MAX_COMMENT_COLUMN = 44
-"""Columns after which a comment follows a line of any length."""
+"""Last column at which comments are aligned; after longer lines they follow directly."""
 _GENERATED_KEYS = ("name", "inputs", "reuse")
-"""Keys of a layer that may have come of its type, its block and its place."""
+"""Keys of a layer that may be generated from its type, block and position."""
 _VALUE_SECTIONS = ("vars", "params", "with")
-"""Where values stand that are used by their name elsewhere."""
+"""Sections of named values that other places refer to."""
 
 
 def print_yaml(text: str) -> None:
-    """YAML on standard output: in colours for a person, plain for a program."""
+    """Print YAML on standard output, in colours on a terminal."""
     if not is_terminal():
         sys.stdout.write(text)
         return
@@ -35,7 +36,7 @@ def print_yaml(text: str) -> None:
 
 
 def annotated_yaml(valid: ValidConfig) -> str:
-    """The resolved config as YAML; each line ends with where its value came from."""
+    """Return the resolved config as YAML with the origin of each value in a comment."""
     lines = to_yaml(valid.to_resolved_dict()).removesuffix("\n").split("\n")
     root = parse_yaml(SourceText("resolved", lines, valid.check_result.directory_of(())))
     starts = set(_start_lines(root))
@@ -51,12 +52,13 @@ def annotated_yaml(valid: ValidConfig) -> str:
 
 
 def origins_json(valid: ValidConfig) -> dict[str, Any]:
-    """Where each value of the resolved config came from, by its path."""
-    return {format_path(path): find_origin(valid, path) for path in _leaf_paths(valid.to_resolved_dict())}
+    """Return the origin of each value in the resolved config, by its path."""
+    leaves = iterate_leaves(valid.to_resolved_dict(), _has_nested_items)
+    return {format_path(path): find_origin(valid, path) for path, _ in leaves}
 
 
 def find_origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
-    """Where the value at a path of the resolved config was written: file, line, and both in words."""
+    """Return where a value of the resolved config was written: file, line, and a description of both."""
     document = valid.check_result.document
     assert document is not None
     node, rest = document, path
@@ -80,7 +82,7 @@ def _origin_without_file(reason: str) -> dict[str, Any]:
 
 
 def _is_generated(layer: YamlNode, path: KeyPath) -> bool:
-    """Whether a key of a layer was made when blocks were written out."""
+    """Return whether a key of a layer was generated when blocks were expanded."""
     return (
         len(path) == 4
         and path[:2] == _LAYERS_PATH
@@ -90,14 +92,14 @@ def _is_generated(layer: YamlNode, path: KeyPath) -> bool:
 
 
 def _is_shorthand(node: YamlNode, rest: KeyPath) -> bool:
-    """Whether a value is short for more: a name for its ``type``, a list for its ``shape``, one size for several."""
+    """Return whether a value is shorthand: a name for its ``type``, a list for its ``shape``, one size for several."""
     if isinstance(node.value, dict):
         return False
     return rest in (("type",), ("shape",)) or all(isinstance(step, int) for step in rest)
 
 
 def _implicit_origin(path: KeyPath, valid: ValidConfig) -> str:
-    """Why a value stands there that nobody wrote."""
+    """Return the origin of a value that is not written in any file."""
     if path == ("name",):
         return "the name of the file"
     if path[:2] == _LAYERS_PATH and path[3:] == ("name",):
@@ -108,7 +110,7 @@ def _implicit_origin(path: KeyPath, valid: ValidConfig) -> str:
 
 
 def _value_lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
-    """Each value that ends a line, with the line on which it begins."""
+    """Yield each value that ends a line, with the line on which it begins."""
     for step, child in node.children:
         if _ends_line(child):
             yield (*path, step), child.mark.line
@@ -117,7 +119,7 @@ def _value_lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, 
 
 
 def _start_lines(node: YamlNode) -> Iterator[int]:
-    """The lines on which keys, and items of lists that are written out, begin."""
+    """Yield the lines on which keys and block list items begin."""
     yield from (mark.line for mark in node.keys.values())
     for _, child in node.children:
         yield child.mark.line
@@ -126,18 +128,11 @@ def _start_lines(node: YamlNode) -> Iterator[int]:
 
 
 def _ends_line(node: YamlNode) -> bool:
-    """Whether nothing below the value has a line of its own."""
+    """Return whether nothing below the value has a separate line."""
     return not node.children or (
         isinstance(node.value, list) and all(not item.children for item in node.value)
     )
 
 
-def _leaf_paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    if isinstance(value, Mapping) and value:
-        for key, child in value.items():
-            yield from _leaf_paths(child, (*path, key))
-    elif isinstance(value, list) and any(isinstance(item, (list, Mapping)) for item in value):
-        for index, child in enumerate(value):
-            yield from _leaf_paths(child, (*path, index))
-    else:
-        yield path
+def _has_nested_items(items: Sequence[Any]) -> bool:
+    return any(isinstance(item, (list, Mapping)) for item in items)

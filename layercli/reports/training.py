@@ -1,4 +1,4 @@
-"""What came of a training, and what to do with it."""
+"""The result of a training, and the next commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None:
-    """The time, each metric of the saved model, where the model is, and the next commands."""
+    """Print the time, the metrics of the saved model, its path, and the next commands."""
     from rich import box
     from rich.table import Table
 

@@ -19,6 +19,7 @@ from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
 from layercli.runs.lock import is_locked
+from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import load_yaml
 
 RunState = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
@@ -53,9 +54,11 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The values of its config by path, layers by name; empty if it cannot be read."""
         try:
-            return dict(_flatten_values(load_yaml(str(self.path / CONFIG)).to_plain(), ""))
+            document = load_yaml(str(self.path / CONFIG)).to_plain()
         except LayercliError:
             return {}
+        leaves = iterate_leaves(document, has_mappings, use_item_names=True)
+        return {join_path(path): value for path, value in leaves if value != {}}
 
     @property
     def planned_epochs(self) -> int | None:
@@ -253,18 +256,3 @@ def _filter_metrics(value: Any) -> dict[str, Any]:
     }
     monitor = value.get("monitor")
     return ({"monitor": monitor} if isinstance(monitor, str) and monitor in metrics else {}) | metrics
-
-
-def _flatten_values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield each value that is neither a mapping nor a list of mappings, with its path."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _flatten_values(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value):
-            name = item.get("name") if isinstance(item, dict) else None
-            yield from _flatten_values(
-                item, f"{path}.{name}" if isinstance(name, str) else f"{path}[{index}]"
-            )
-    else:
-        yield path, value

@@ -316,7 +316,7 @@ def _describe_annotation(annotation: Any, metadata: list[Any], max_shown_bound: 
             return item.text
     if origin is typing.Annotated:
         inner, *extra = typing.get_args(annotation)
-        return _describe_annotation(inner, [*metadata, *_flatten_metadata(extra)], max_shown_bound)
+        return _describe_annotation(inner, [*metadata, *flatten_metadata(extra)], max_shown_bound)
     if origin in (Union, types.UnionType):
         options = [option for option in typing.get_args(annotation) if option is not type(None)]
         return " or ".join(_describe_annotation(option, metadata, max_shown_bound) for option in options)
@@ -334,7 +334,8 @@ def _describe_annotation(annotation: Any, metadata: list[Any], max_shown_bound: 
     return names.get(origin or annotation, "a mapping")
 
 
-def _flatten_metadata(metadata: Iterable[Any]) -> list[Any]:
+def flatten_metadata(metadata: Iterable[Any]) -> list[Any]:
+    """Return the metadata of an annotation with that of its Pydantic fields in their place."""
     flat: list[Any] = []
     for item in metadata:
         flat.extend(item.metadata if isinstance(item, FieldInfo) else [item])

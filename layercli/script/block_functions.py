@@ -1,4 +1,4 @@
-"""Repeated stretches of a model, found by the names that blocks give to their layers: each becomes a function."""
+"""Repeated parts of a model, found by the names that blocks give to their layers; each becomes a function."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from layercli.script.keras_calls import argument_expressions
 from layercli.script.python_source import Expression
 
 NodeOutput: TypeAlias = tuple[str, int | None]
-"""A node or input, and which of its outputs."""
+"""A node or input, and the index of its output."""
 _MAX_PARAMETERS: Final = 5
 
 
 @dataclass(slots=True)
 class LayerGroup:
-    """The layers of one use of a block; other blocks inside are groups, too."""
+    """The layers of one use of a block; inner blocks are groups too."""
 
     name: str
     items: list[GraphNode | LayerGroup]
     sources: list[NodeOutput] = field(default_factory=list)
-    """What it takes from outside."""
+    """Its inputs from outside."""
     function: BlockFunction | None = None
-    """The function that it is a call of; None where its layers are written out."""
+    """The function that the group calls; None if its layers are written inline."""
 
     @property
     def nodes(self) -> Iterator[GraphNode]:
@@ -40,22 +40,22 @@ class LayerGroup:
 
     @property
     def last_node(self) -> GraphNode:
-        """The layer that gives its output."""
+        """The layer that produces its output."""
         return list(self.nodes)[-1]
 
 
 @dataclass(slots=True)
 class BlockFunction:
-    """Groups that differ in a few arguments alone."""
+    """Groups that differ only in a few arguments."""
 
     groups: list[LayerGroup]
     parameter_names: dict[tuple[int, str], str] = field(default_factory=dict)
-    """Layer by its place, and argument -> the parameter that stands for it."""
+    """(Index of the layer, argument) -> its parameter."""
     parameter_values: dict[str, list[Expression]] = field(default_factory=dict)
-    """Parameter -> its value in each of the groups."""
+    """Parameter -> its value in each group."""
 
     def arguments_for(self, group: LayerGroup) -> dict[str, Expression]:
-        """The parameters' values in one of the groups."""
+        """Return the values of the parameters for one of the groups."""
         index = next(index for index, other in enumerate(self.groups) if other is group)
         return {name: values[index] for name, values in self.parameter_values.items()}
 
@@ -63,7 +63,10 @@ class BlockFunction:
 def group_layers(
     valid: ValidConfig, excluded_names: Iterable[str]
 ) -> tuple[list[GraphNode | LayerGroup], list[BlockFunction]]:
-    """The layers of the model with repeated blocks as functions, inner ones first; none holds a ``plain`` layer."""
+    """Return the model's layers with repeated blocks as functions, inner ones first.
+
+    Blocks that contain one of ``excluded_names`` stay inline.
+    """
     top = _group_by_prefix(valid.graph.nodes, 0)
     groups = [group for group in _iterate_groups(top) if _can_be_function(group, valid, set(excluded_names))]
     functions: list[BlockFunction] = []
@@ -83,7 +86,7 @@ def group_layers(
 
 
 def _group_by_prefix(nodes: Sequence[GraphNode], depth: int) -> list[GraphNode | LayerGroup]:
-    """Neighbours whose names begin alike as groups; a group of one layer is that layer."""
+    """Return neighbours with a common name prefix as groups; a group of one layer is that layer."""
 
     def prefix_of(node: GraphNode) -> str | None:
         steps = node.name.split(".")
@@ -100,7 +103,7 @@ def _group_by_prefix(nodes: Sequence[GraphNode], depth: int) -> list[GraphNode |
 
 
 def _iterate_groups(items: Iterable[GraphNode | LayerGroup]) -> Iterator[LayerGroup]:
-    """Every group, inner ones first."""
+    """Yield every group, inner ones first."""
     for item in items:
         if isinstance(item, LayerGroup):
             yield from _iterate_groups(item.items)
@@ -108,7 +111,7 @@ def _iterate_groups(items: Iterable[GraphNode | LayerGroup]) -> Iterator[LayerGr
 
 
 def _can_be_function(group: LayerGroup, valid: ValidConfig, excluded_names: set[str]) -> bool:
-    """Whether the group can be a function: its last layer alone is used outside, and no layer is shared or named."""
+    """Return whether only the group's last layer is used outside, and it has no shared, frozen or named layer."""
     nodes = list(group.nodes)
     inside = {node.name for node in nodes}
     shared = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
@@ -126,7 +129,7 @@ def _can_be_function(group: LayerGroup, valid: ValidConfig, excluded_names: set[
 
 
 def _has_same_structure(one: LayerGroup, other: LayerGroup) -> bool:
-    """Whether the groups have the same types, wired the same way, with the same groups inside."""
+    """Return whether the groups have the same types, wiring and inner groups."""
     return _group_structure(one) == _group_structure(other)
 
 
@@ -149,7 +152,7 @@ def _group_structure(group: LayerGroup) -> object:
 
 
 def _find_parameters(function: BlockFunction) -> bool:
-    """Find the arguments that differ between the groups; whether they are few enough to be parameters."""
+    """Find the arguments that differ between the groups, and return whether they are few enough for parameters."""
     layers = [[node.layer for node in group.nodes] for group in function.groups]
     for place, same_place in enumerate(zip(*layers, strict=True)):
         arguments_by_use = [argument_expressions(layer) for layer in same_place]

@@ -1,4 +1,4 @@
-"""Components as the calls that make them in Keras, with the arguments that are not Keras's defaults."""
+"""Components as calls of their constructors in Keras, with the arguments that differ from Keras's defaults."""
 
 from __future__ import annotations
 
@@ -31,22 +31,23 @@ _NAMESPACES: Final = {
     "segmentation_metrics": "keras.metrics",
     "callbacks": "keras.callbacks",
 }
-"""Module of a component that is no layer -> where Keras has it."""
+"""Module of a component, other than a layer -> its namespace in Keras."""
 SNAKE_CASE_CLASSES: Final = frozenset(
-    {
-        "Adam", "SGD", "RMSprop", "AdamW", "Adagrad", "Adamax", "Nadam", "Adadelta", "Lion", "MeanSquaredError",
-        "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "BinaryCrossentropy",
-        "CategoricalCrossentropy", "SparseCategoricalCrossentropy", "Huber", "Poisson", "Hinge", "SquaredHinge",
-        "CategoricalHinge", "CosineSimilarity", "BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy",
-    }
-)  # fmt: skip
-"""Classes that Keras also takes by their names in snake case, where they have no arguments."""
+    """
+    Adam SGD RMSprop AdamW Adagrad Adamax Nadam Adadelta Lion MeanSquaredError MeanAbsoluteError
+    MeanAbsolutePercentageError MeanSquaredLogarithmicError BinaryCrossentropy
+    CategoricalCrossentropy SparseCategoricalCrossentropy Huber Poisson Hinge SquaredHinge
+    CategoricalHinge CosineSimilarity BinaryAccuracy CategoricalAccuracy
+    SparseCategoricalAccuracy
+    """.split()
+)
+"""Classes that Keras also accepts by their names in snake case, without arguments."""
 _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
-"""First arguments that Keras users write without their names, even where others are required, too."""
+"""First arguments that users of Keras pass by position, even if other arguments are required."""
 
 
 def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> CallExpression:
-    """The call that makes it; ``leave`` names arguments that are told elsewhere."""
+    """Return the call of the component's constructor, without the arguments in ``skip``."""
     values = [(name, value) for name, value in argument_expressions(component).items() if name not in skip]
     required = [name for name, _ in values if _is_required(component, name)]
     arguments: list[Expression] = []
@@ -62,12 +63,12 @@ def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> Cal
 
 
 def script_class_name(component: Component) -> str:
-    """The class, as the script names it."""
+    """Return the class name in a script."""
     return component.class_name if isinstance(component, CustomLayer) else component.type_name()
 
 
 def keras_namespace(component: Component) -> str:
-    """What stands before the class: ``layers.``, ``keras.metrics.``, or nothing for a class of the user's."""
+    """Return the text before the class name: ``layers.``, ``keras.metrics.``, or nothing for a custom class."""
     if isinstance(component, CustomLayer):
         return "layers." if component.kind == "keras" else ""
     if isinstance(component, Layer):
@@ -101,7 +102,7 @@ def _is_required(component: Component, name: str) -> bool:
 
 
 def value_expression(value: Any) -> Expression:
-    """A value of a config as Python writes it."""
+    """Return the Python expression of a config's value."""
     if isinstance(value, Component):
         return constructor_call(value)
     if isinstance(value, (list, tuple)):
@@ -124,7 +125,7 @@ def _is_keyword_argument(argument: Expression, key: str, name: str | None = None
 
 
 def name_or_call(component: Component | str) -> Expression:
-    """An optimizer, loss or metric: by its name where that is enough, else as the call that makes it."""
+    """Return an optimizer, loss or metric as its name if that is sufficient, else as the call of its constructor."""
     if isinstance(component, str):
         return quote_string(component)
     call = constructor_call(component)

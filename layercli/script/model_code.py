@@ -1,4 +1,4 @@
-"""The model as Python: a Sequential of a plain stack, else the Functional API with a function for each repeated block."""
+"""The model as Python: Sequential for a plain stack, else the Functional API with a function for each repeated block."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from layercli.script.python_source import (
 
 _INDENT: Final = "    "
 _MIN_LOOP_COUNT: Final = 3
-"""Equal lines from which on a loop is shorter."""
+"""Fewest equal lines that become a loop."""
 
 
 def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:
-    """The lines of ``build_model`` and of the functions that it calls; layers in ``named`` keep their names."""
+    """Return the lines of ``build_model`` and of its functions; layers in ``kept_names`` keep their names."""
     names = {*kept_names, *_find_significant_names(valid)}
     items, functions = group_layers(valid, names)
     if not functions and _is_sequential(valid):
@@ -53,7 +53,7 @@ def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:
 
 
 def _find_significant_names(valid: ValidConfig) -> set[str]:
-    """Layers that keep their names: those that a person has named outside of blocks, and outputs where there are several."""
+    """Return the layers that keep their names: named by the user outside of blocks, or one of several outputs."""
     outputs = valid.graph.outputs
     nodes = valid.graph.nodes
     bases = [snake_case(node.type_name.rpartition(":")[2].rpartition(".")[2]) for node in nodes]
@@ -71,7 +71,7 @@ def _find_significant_names(valid: ValidConfig) -> set[str]:
 
 
 def _is_sequential(valid: ValidConfig) -> bool:
-    """Whether each layer takes the one before alone, and the last gives the model's output."""
+    """Return whether each layer takes only the output of the previous one, and the last one is the output."""
     graph = valid.graph
     if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.output_indices[0] is not None:
         return False
@@ -110,7 +110,7 @@ def _input_call(tensor: Tensor, name: str | None = None) -> CallExpression:
 
 
 def _is_frozen_by_statement(node: GraphNode) -> bool:
-    """Whether the layer is frozen and has layers inside, which the constructor's flag does not reach."""
+    """Return whether a layer is frozen and contains layers that the constructor's flag does not affect."""
     layer = node.layer
     has_inner_layers = any(isinstance(value, (Layer, list)) for value in layer.arguments().values())
     return not layer.is_trainable and (
@@ -121,7 +121,7 @@ def _is_frozen_by_statement(node: GraphNode) -> bool:
 def _layer_call(
     node: GraphNode, names: set[str], replacements: dict[str, str] | None = None
 ) -> CallExpression:
-    """The call that makes the layer, with parameters of a function in place of arguments."""
+    """Return the call of the layer's constructor, with parameters of a function in place of arguments."""
     call = constructor_call(node.layer, skip=("trainable",) if _is_frozen_by_statement(node) else ())
     if replacements:
         call = CallExpression(
@@ -147,13 +147,13 @@ class _FunctionScope:
 
     names: UniqueNames
     statements: list[tuple[str, Expression]] = field(default_factory=list)
-    """``x = ``, or nothing, and what stands behind it."""
+    """``x = `` or nothing, and the expression after it."""
     variables: dict[str, str] = field(default_factory=dict)
-    """Node or input -> the variable that holds what it gives."""
+    """Node or input -> the variable with its output."""
 
 
 class _ModelWriter:
-    """Writes functions, and remembers what they are called."""
+    """Writes functions and keeps their names."""
 
     def __init__(self, valid: ValidConfig, names: set[str]) -> None:
         self._valid = valid
@@ -164,7 +164,7 @@ class _ModelWriter:
         self._shared_nodes = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
 
     def function_lines(self, function: BlockFunction) -> list[str]:
-        """The lines of the function that a block becomes."""
+        """Return the lines of a block's function."""
         group = function.groups[0]
         bases = {_strip_number(each.name) for each in function.groups}
         base = (
@@ -196,7 +196,7 @@ class _ModelWriter:
         ]
 
     def build_model_lines(self, items: Sequence[GraphNode | LayerGroup]) -> list[str]:
-        """The lines of ``build_model``."""
+        """Return the lines of ``build_model``."""
         scope = _FunctionScope(UniqueNames(self._function_names.values()))
         graph = self._valid.graph
         is_single_input = len(graph.inputs) == 1
@@ -263,7 +263,7 @@ class _ModelWriter:
         function: BlockFunction | None,
         node_numbers: dict[int, int],
     ) -> Expression:
-        """What an inner function is called with: a parameter of the outer one where that stands for it."""
+        """Return an argument of an inner function: a parameter of the outer function if it has one for it."""
         if function is None or group.function is None:
             return value
         nodes = list(group.nodes)
@@ -303,7 +303,7 @@ class _ModelWriter:
             scope.statements.append(("", f"{self._layer_variables[node.name]}.trainable = False"))
 
     def _call_arguments(self, scope: _FunctionScope, node: GraphNode) -> list[Expression]:
-        """What the layer is called on: one tensor, a list, or arguments of their own."""
+        """Return the arguments of the layer's call: one tensor, a list, or separate arguments."""
         sources = list(zip(node.inputs, node.input_indices, strict=True))
         has_several = [self._has_several_outputs(source) for source in sources]
         tensors = [self._tensor_expression(scope, source) for source in sources]
@@ -352,12 +352,12 @@ def _variable_key(source: NodeOutput) -> str:
 
 
 def _strip_number(name: str) -> str:
-    """The name without the number that tells it from others of its kind."""
+    """Return the name without its trailing number."""
     return re.sub(r"_\d+$", "", name)
 
 
 def _inline_groups(items: Iterable[GraphNode | LayerGroup]) -> list[GraphNode | LayerGroup]:
-    """The items, groups that are no calls of a function written out."""
+    """Return the items, with groups that are not function calls replaced by their layers."""
     inlined: list[GraphNode | LayerGroup] = []
     for item in items:
         inlined.extend(
@@ -367,7 +367,7 @@ def _inline_groups(items: Iterable[GraphNode | LayerGroup]) -> list[GraphNode | 
 
 
 def _count_later_uses(items: Iterable[GraphNode | LayerGroup], valid: ValidConfig) -> dict[str, int]:
-    """Of what each statement gives, and each source: 0 where the next statement alone takes it, else more."""
+    """Return the uses of each output and source by statements other than the next one."""
     statements = _inline_groups(items)
     statement_numbers = {
         (item.last_node if isinstance(item, LayerGroup) else item).name: place
@@ -390,7 +390,7 @@ def _count_later_uses(items: Iterable[GraphNode | LayerGroup], valid: ValidConfi
 
 
 def _add_return(scope: _FunctionScope, variable: str) -> None:
-    """End with ``return``, of the last call itself where that is what is returned."""
+    """Append a ``return`` statement, or return the last call directly if it made the variable."""
     before, value = scope.statements[-1]
     if before == f"{variable} = ":
         scope.statements[-1] = ("return ", value)
@@ -399,7 +399,7 @@ def _add_return(scope: _FunctionScope, variable: str) -> None:
 
 
 def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
-    """The lines of statements in order; one that follows itself a few times as a loop."""
+    """Return the lines of the statements in order, with repeated statements as loops."""
     lines: list[str] = []
     for (before, value), same in groupby(statements):
         count = len(list(same))
@@ -413,7 +413,7 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
 
 
 def custom_layer_imports(valid: ValidConfig) -> list[str]:
-    """The lines that import layers of the user's."""
+    """Return the lines that import custom layers."""
     found = set()
     for node in valid.graph.nodes:
         layer = node.layer

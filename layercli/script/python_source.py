@@ -1,4 +1,4 @@
-"""Python expressions laid out as ruff and black lay them out, in lines of at most 88 characters."""
+"""Python expressions in the layout of ruff and black, in lines of at most 88 characters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NamedValue:
 
 @dataclass(frozen=True, slots=True)
 class CallExpression:
-    """``head(arguments)``, and called once more with ``then`` where that is given."""
+    """``head(arguments)``, and if ``called_on`` is given, a call of the result: ``head(arguments)(called_on)``."""
 
     head: str
     arguments: tuple[Expression, ...] = ()
@@ -42,7 +42,7 @@ Expression: TypeAlias = "str | Brackets | NamedValue | CallExpression"
 
 
 def render_inline(value: Expression) -> str:
-    """The expression on one line."""
+    """Return the expression on one line."""
     if isinstance(value, str):
         return value
     if isinstance(value, NamedValue):
@@ -55,7 +55,7 @@ def render_inline(value: Expression) -> str:
 
 
 def render_statement(value: Expression, indent: str, before: str = "", after: str = "") -> list[str]:
-    """The lines of a statement such as ``before`` + expression + ``after``."""
+    """Return the lines of a statement: ``before``, the expression and ``after``."""
     line = f"{indent}{before}{render_inline(value)}{after}"
     if len(line) <= LINE_WIDTH or isinstance(value, str):
         return [line]
@@ -76,7 +76,7 @@ def render_statement(value: Expression, indent: str, before: str = "", after: st
 
 
 def _render_arguments(arguments: Sequence[Expression], indent: str) -> list[str]:
-    """Arguments behind an opening bracket: on one line if they fit, else on one each."""
+    """Return arguments after an opening bracket: on one line if they fit, else on one line each."""
     inner = indent + _INDENT
     if len(inner + _join_inline(arguments)) <= LINE_WIDTH:
         return [inner + _join_inline(arguments)]
@@ -90,7 +90,7 @@ def _join_inline(values: Iterable[Expression]) -> str:
 
 
 def quote_string(text: str) -> str:
-    """A text in double quotes, unless it has some and no single ones."""
+    """Return a string literal in double quotes, or in single quotes if that avoids escapes."""
     written = repr(text)
     if written[0] == "'" and '"' not in text:
         return f'"{written[1:-1]}"'
@@ -98,7 +98,7 @@ def quote_string(text: str) -> str:
 
 
 def render_literal(value: object) -> Expression:
-    """Plain values: numbers, texts, lists, tuples, dicts."""
+    """Return the expression of a plain value: a number, string, list, tuple or dict."""
     if isinstance(value, str):
         return quote_string(value)
     if isinstance(value, (list, tuple)):
@@ -113,21 +113,24 @@ def render_literal(value: object) -> Expression:
     return repr(value)
 
 
-_RESERVED_NAMES: Final = {
-    "keras", "layers", "np", "tf", "main", "split", "load_data", "load_trained", "build_model", "adapt", "datasets", "csv",
-    "parquet", "Path", "Image", "model", "range", "len", "print", "sorted", "enumerate", "zip", "dict", "list", "round",
-    "SEED", "DATA", "WEIGHTS", "LEARNED", "json", "x", "y", "inputs", "outputs", "other",
-}  # fmt: skip
+_RESERVED_NAMES: Final = frozenset(
+    """
+    keras layers np tf main split load_data load_trained build_model adapt datasets csv parquet
+    Path Image model range len print sorted enumerate zip dict list round SEED DATA WEIGHTS
+    LEARNED json x y inputs outputs other
+    """.split()
+)
+"""Names that scripts use themselves."""
 
 
 class UniqueNames:
-    """Identifiers, each handed out once."""
+    """Generator of unique identifiers."""
 
     def __init__(self, used_names: Iterable[str] = ()) -> None:
         self._used_names = {*_RESERVED_NAMES, *used_names}
 
     def new(self, preferred: str) -> str:
-        """An identifier like the wish, in lower case, that nothing else has."""
+        """Return a lower-case identifier similar to ``preferred`` that is not used yet."""
         base = re.sub(r"\W+", "_", preferred.lower(), flags=re.ASCII).strip("_") or "layer"
         if base[0].isdigit() or keyword.iskeyword(base) or base in ("match", "case", "type", "_"):
             base = f"layer_{base}"

@@ -12,7 +12,7 @@ from layercli.errors import LayercliError, has_errors, make_file_error
 from layercli.importing.archive import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.block_detection import fold_stack
 from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
-from layercli.importing.import_warnings import (
+from layercli.importing.import_problems import (
     custom_module_problem,
     make_class_resolver,
     not_compared_warning,

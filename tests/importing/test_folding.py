@@ -127,8 +127,10 @@ def test_a_name_that_the_wiring_uses_and_one_that_is_taken_are_changed():
         item.name = name
     text = assert_same(stack_of(items))
     assert [line.split("name: ")[1].split(",")[0] for line in text.splitlines() if "name: " in line][1:] == [
-        "input_2", "twin", "twin_2",
-    ]  # fmt: skip
+        "input_2",
+        "twin",
+        "twin_2",
+    ]
 
 
 def test_a_layer_that_is_called_again_is_not_hidden_in_a_block():

@@ -16,11 +16,23 @@ def test_counts_have_commas(value, shown):
     assert format_count(value) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (0, "0"), (999, "999"), (1000, "1 k"), (43_776, "43.8 k"), (999_499, "999 k"), (999_500, "1 M"),
-    (2_416_640, "2.42 M"), (10**9, "1 G"), (10**12, "1 T"), (10**15, "1 P"),
-    (2 * 10**18, "2,000 P"), (None, "?"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1 k"),
+        (43_776, "43.8 k"),
+        (999_499, "999 k"),
+        (999_500, "1 M"),
+        (2_416_640, "2.42 M"),
+        (10**9, "1 G"),
+        (10**12, "1 T"),
+        (10**15, "1 P"),
+        (2 * 10**18, "2,000 P"),
+        (None, "?"),
+    ],
+)
 def test_large_numbers_have_three_digits(value, shown):
     assert format_short_count(value) == shown
 
@@ -35,20 +47,36 @@ def test_a_short_number_is_short_and_right_to_half_a_percent(value):
     )
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (47_411, "46.3 KiB"), (2**20, "1.0 MiB"),
-    (2**30 * 3, "3.0 GiB"),
-    (2**40, "1.0 TiB"), (2**51, "2,048.0 TiB"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (47_411, "46.3 KiB"),
+        (2**20, "1.0 MiB"),
+        (2**30 * 3, "3.0 GiB"),
+        (2**40, "1.0 TiB"),
+        (2**51, "2,048.0 TiB"),
+    ],
+)
 def test_bytes_have_binary_units(value, shown):
     assert format_bytes(value) == shown
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [
-    (0.0, "0.0 s"), (0.44, "0.4 s"), (59.94, "59.9 s"), (59.96, "1 m 00 s"), (65, "1 m 05 s"),
-    (3599.6, "1 h 00 m"),
-    (7380, "2 h 03 m"), (360_000, "100 h 00 m"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 m 00 s"),
+        (65, "1 m 05 s"),
+        (3599.6, "1 h 00 m"),
+        (7380, "2 h 03 m"),
+        (360_000, "100 h 00 m"),
+    ],
+)
 def test_durations_read_as_people_say_them(seconds, shown):
     assert format_duration(seconds) == shown
 

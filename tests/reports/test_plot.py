@@ -13,7 +13,10 @@ from layercli import api
 from layercli.check import check_config, require_valid
 from layercli.plot.boxes import Box, Picture, build_picture
 from layercli.plot.layout import layout_boxes
-from layercli.plot.render import THEMES, PlotScene, estimate_text_width, render_mermaid, render_plot
+from layercli.plot.mermaid import render_mermaid
+from layercli.plot.render import render_plot
+from layercli.plot.scene import THEMES, PlotScene, estimate_text_width
+from layercli.plot.svg import render_svg
 from tests.running import CONFIGS, invoke, python
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
@@ -31,7 +34,7 @@ def placed(drawn):
 
 def assert_apart(found, sizes):
     """No box lies on another."""
-    boxes = [(x, y, x + sizes[key][0], y + sizes[key][1]) for key, (x, y) in found.boxes.items()]
+    boxes = [(x, y, x + sizes[key][0], y + sizes[key][1]) for key, (x, y) in found.box_positions.items()]
     for index, (left, top, right, bottom) in enumerate(boxes):
         for other in boxes[index + 1 :]:
             assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
@@ -75,8 +78,9 @@ def test_a_block_that_repeats_is_one_box():
 def test_layers_called_again_say_so_and_are_not_merged():
     drawn = build_picture(api.infer_shapes(CONFIGS / "digits_siamese.yaml"), unfold=False)
     assert [(box.title, box.parameters) for box in drawn.boxes if box.family == "block"] == [
-        ("first", "25,984"), ("second", "shared"),
-    ]  # fmt: skip
+        ("first", "25,984"),
+        ("second", "shared"),
+    ]
 
 
 def test_equal_layers_in_a_row_are_one_box_and_others_are_not():
@@ -137,8 +141,7 @@ def test_svg_is_sound_shows_types_shapes_and_parameters_and_loads_nothing():
 def test_what_stands_in_names_is_escaped():
     hostile = '</text><script>alert("x")</script>&'
     drawn = Picture([Box("a", hostile, hostile, hostile, hostile, group=hostile)], [])
-    found, sizes = placed(drawn)
-    svg = PlotScene(drawn, found, sizes, THEMES["light"], hostile).to_svg()
+    svg = render_svg(PlotScene(drawn, "light"), hostile)
     assert "<script" not in svg
     assert texts(svg).count(hostile) == 5
     told = render_mermaid(drawn, "light")

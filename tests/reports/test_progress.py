@@ -19,10 +19,20 @@ def plain():
     return Console(file=io.StringIO(), width=80, markup=False, highlight=False)
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (0.0, "0.0000"), (0.12345, "0.1235"), (1234.5, "1234.5000"), (12345.6, "1.235e+04"), (1e-3, "0.0010"),
-    (5e-4, "5.000e-04"), (-2.0, "-2.0000"), (float("nan"), "nan"), ([0.5, 1.0], "[0.5000, 1.0000]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.0000"),
+        (0.12345, "0.1235"),
+        (1234.5, "1234.5000"),
+        (12345.6, "1.235e+04"),
+        (1e-3, "0.0010"),
+        (5e-4, "5.000e-04"),
+        (-2.0, "-2.0000"),
+        (float("nan"), "nan"),
+        ([0.5, 1.0], "[0.5000, 1.0000]"),
+    ],
+)
 def test_metrics_show_the_digits_that_matter(value, shown):
     assert format_number(value) == shown
 
@@ -51,9 +61,14 @@ def test_epochs_are_rows_under_one_head_with_columns_in_line():
 
 def terminal(width=80, height=30):
     return Console(
-        file=io.StringIO(), width=width, height=height, force_terminal=True, markup=False, highlight=False,
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        force_terminal=True,
+        markup=False,
+        highlight=False,
         color_system=None,
-    )  # fmt: skip
+    )
 
 
 def test_a_terminal_sees_the_running_epoch_and_it_is_gone_at_the_end():
@@ -79,16 +94,28 @@ def test_the_terminal_is_as_before_when_a_person_interrupts():
     assert console.file.getvalue().rfind("\x1b[?25h") > console.file.getvalue().rfind("\x1b[?25l") >= 0
 
 
-@pytest.mark.parametrize(("width", "kept"), [
-    (140, ["epoch", "loss", "mae", "val_loss", "val_mae", "time", "examples/s"]),
-    (56, ["epoch", "loss", "val_loss", "time", "examples/s"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("width", "kept"),
+    [
+        (140, ["epoch", "loss", "mae", "val_loss", "val_mae", "time", "examples/s"]),
+        (56, ["epoch", "loss", "val_loss", "time", "examples/s"]),
+    ],
+)
 def test_rows_on_a_terminal_fit_it(width, kept):
     console = terminal(width)
     progress = TrainingProgress(console, live=True)
     progress.start_training((64, 8, 0), section())
-    progress.finish_epoch({"epoch": 1, "loss": 1.0, "mae": 1.0, "val_loss": 2.0, "val_mae": 1.0, "seconds": 1.0,
-                    "examples_per_second": 64.0})  # fmt: skip
+    progress.finish_epoch(
+        {
+            "epoch": 1,
+            "loss": 1.0,
+            "mae": 1.0,
+            "val_loss": 2.0,
+            "val_mae": 1.0,
+            "seconds": 1.0,
+            "examples_per_second": 64.0,
+        }
+    )
     lines = console.file.getvalue().splitlines()[1:]
     assert lines[0].split() == kept
     assert all(len(line) <= width for line in lines)

@@ -114,9 +114,24 @@ def test_a_type_may_be_spelled_as_the_check_allows_and_keeps_its_arguments(spell
 
 
 VALUES = [
-    0, 1, -1, 3, 2.5, "relu", "3", "same", "SAME", "channels_first", True, None, [1, 2], [3, 3], [],
-    {"type": "L2"}, "${x}",
-]  # fmt: skip
+    0,
+    1,
+    -1,
+    3,
+    2.5,
+    "relu",
+    "3",
+    "same",
+    "SAME",
+    "channels_first",
+    True,
+    None,
+    [1, 2],
+    [3, 3],
+    [],
+    {"type": "L2"},
+    "${x}",
+]
 
 
 @pytest.mark.parametrize("name", LAYERS.names)

@@ -60,9 +60,14 @@ def test_few_equal_and_extreme_values_are_drawn(values):
 
 def shown(screen, width=80, height=30):
     console = Console(
-        file=io.StringIO(), width=width, height=height, markup=False, highlight=False, force_terminal=True,
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        markup=False,
+        highlight=False,
+        force_terminal=True,
         color_system=None,
-    )  # fmt: skip
+    )
     console.print(screen)
     return console.file.getvalue().rstrip("\n").split("\n")
 

@@ -6,14 +6,20 @@ from layercli.cli import COMMANDS
 from layercli.reports.training import _NEXT_COMMANDS, print_training_summary
 
 SUMMARY = {
-    "run": "runs/digits/1", "epochs": 12, "seconds": 65.0, "examples_per_second": 20345.6, "parameters": 4810,
+    "run": "runs/digits/1",
+    "epochs": 12,
+    "seconds": 65.0,
+    "examples_per_second": 20345.6,
+    "parameters": 4810,
     "best": {"monitor": "val_loss", "epoch": 9, "loss": 0.5, "accuracy": 0.875, "val_loss": 0.25},
     "history": {
-        "loss": [0.7] * 8 + [0.5, 0.7, 0.7, 0.4], "accuracy": [0.875] * 11 + [0.9],
+        "loss": [0.7] * 8 + [0.5, 0.7, 0.7, 0.4],
+        "accuracy": [0.875] * 11 + [0.9],
         "val_loss": [0.5] * 8 + [0.25, 1.5, 1, None],
     },
-    "test": {"loss": 0.125, "accuracy": 0.975}, "restored_epoch": 9,
-}  # fmt: skip
+    "test": {"loss": 0.125, "accuracy": 0.975},
+    "restored_epoch": 9,
+}
 
 
 def shown(summary):

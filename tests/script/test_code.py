@@ -59,8 +59,12 @@ def test_a_text_reads_back_as_it_was(text):
     assert ast.literal_eval(quote_string(text)) == text
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
-                    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+        lambda inner: st.lists(inner, max_size=3) | st.tuples(inner),
+    )
+)
 def test_a_value_reads_back_as_it_was(value):
     assert ast.literal_eval(render_inline(render_literal(value))) == value
 
@@ -71,5 +75,13 @@ def test_names_are_identifiers_that_nothing_else_has():
         names.new(wish) for wish in ("taken", "conv2d", "conv2d", "3x", "class", "a-b.c", "", "layers", "Ä")
     ]
     assert made == [
-        "taken_2", "conv2d", "conv2d_2", "layer_3x", "layer_class", "a_b_c", "layer", "layers_2", "layer_2",
-    ]  # fmt: skip
+        "taken_2",
+        "conv2d",
+        "conv2d_2",
+        "layer_3x",
+        "layer_class",
+        "a_b_c",
+        "layer",
+        "layers_2",
+        "layer_2",
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow
 from layercli.errors import LayercliError
+from layercli.source.leaves import iterate_leaves, join_path
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_VALUE_LENGTH = 500
@@ -37,8 +38,10 @@ def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path:
         experiment_id = existing.experiment_id if existing is not None else client.create_experiment(name)
         run_id = client.create_run(experiment_id, run_name=run.as_posix()).info.run_id
         document = valid.to_resolved_dict()
-        for key, value in _flatten_parameters({key: document[key] for key in ("seed", "data", "train")}, ""):
-            client.log_param(run_id, key, value)
+        settings = {key: document[key] for key in ("seed", "data", "train")}
+        for path, value in iterate_leaves(settings, lambda _: False):
+            if value != {}:
+                client.log_param(run_id, join_path(path), str(value)[:_MAX_VALUE_LENGTH])
     except (MlflowException, OSError) as error:
         reason = sanitize_text(str(error), limit=300).rstrip(".")
         hint = "Check the environment variable MLFLOW_TRACKING_URI, or remove the callback."
@@ -80,12 +83,3 @@ class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
             self._has_failed = True
             reason = sanitize_text(str(error), limit=200)
             print(f"warning: Stopped logging to MLflow: {reason}", file=sys.stderr)
-
-
-def _flatten_parameters(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield each value that is not a mapping, with its path."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _flatten_parameters(item, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, str(value)[:_MAX_VALUE_LENGTH]

@@ -1,4 +1,4 @@
-"""Classes that are not Keras's, and what a person is told of a model beside its layers."""
+"""Problems and warnings of an import, and the names of custom classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from layercli.source.nodes import sanitize_text
 
 
 def make_class_resolver(folder: Path, *, trust: bool) -> Callable[[KerasLayer], str | None]:
-    """How a config names a class that is not Keras's: its file beside the config, or a module that is installed."""
+    """Return a function that gives a config's name for a custom class: its file, or an installed module.
+
+    The function returns None if the module does not exist, or without ``trust``.
+    """
 
     def resolve_class(layer: KerasLayer) -> str | None:
         if not trust or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", layer.module):
@@ -31,23 +34,26 @@ def make_class_resolver(folder: Path, *, trust: bool) -> Callable[[KerasLayer], 
 
 
 def custom_module_problem(name: str) -> Problem:
-    message = f"The model names the module {sanitize_text(name, limit=60)}, which is no part of Keras."
-    return Problem(
-        code="custom-class", message=message, hint="If you know its code, allow it with `--trust`."
-    )
+    message = f"The model uses the module {sanitize_text(name, limit=60)}, which is not part of Keras."
+    return Problem(code="custom-class", message=message, hint="If you trust its code, pass `--trust`.")
 
 
 def not_imported_warning(setting: str) -> Problem:
-    message = f"How the model was compiled is not all in the config: {setting.rstrip('.')}."
-    return Problem(code="not-carried", message=message, hint="Write it under `train`.", severity="warning")
+    message = f"The config does not contain this setting of `compile`: {setting.rstrip('.')}."
+    return Problem(code="not-carried", message=message, hint="Add it to `train`.", severity="warning")
 
 
 def not_compared_warning(reason: str) -> Problem:
-    message = f"The model itself does not run here, so that its outputs were not compared: {reason}"
-    hint = "Its layers, wiring, shapes and parameters were; compare outputs on a machine that runs it."
+    message = f"Outputs were not compared because the original model does not run here: {reason}"
+    hint = "Layers, wiring, shapes and parameters were compared; compare the outputs on a machine that can run the model."
     return Problem(code="not-compared", message=message, hint=hint, severity="warning")
 
 
 def with_file(path: Path, problem: Problem) -> Problem:
-    return Problem(code=problem.code, message=problem.message, hint=problem.hint, severity=problem.severity,
-                   file=sanitize_text(str(path)))  # fmt: skip
+    return Problem(
+        code=problem.code,
+        message=problem.message,
+        hint=problem.hint,
+        severity=problem.severity,
+        file=sanitize_text(str(path)),
+    )
