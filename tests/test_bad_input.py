@@ -473,7 +473,7 @@ def test_a_layer_of_ones_own_lies_beside_the_config(refused, name):
             4,
             14,
             "bad-custom-type",
-            f'`type` is "{name}"; a layer of your own is a file beside the config, or a module, and a class.',
+            f'`type` must name a file relative to the config, or a module, and a class, got "{name}".',
             "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
         )
     ]
@@ -489,9 +489,8 @@ def test_a_run_name_cannot_lead_elsewhere(refused, name):
             1,
             7,
             "bad-name",
-            f'`name` is "{shown}"; it names a folder, so it must be of at most 100 letters, digits, `_`, '
-            f"`-` and single "
-            "dots, and begin with a letter or digit.",
+            "`name` must be a folder name of at most 100 letters, digits, `_`, `-` and single dots that starts "
+            f'with a letter or digit, got "{shown}".',
             "For example `name: digits-cnn`.",
         )
     ]
@@ -507,7 +506,7 @@ def test_shapes_that_do_not_fit_are_told_at_the_line_with_both_layers_and_the_fi
             "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). That "
             "comes from `lstm` "
             "(line 4).",
-            "Set `return_sequences: true` on `lstm` (line 4): without it the layer gives only its last "
+            "Set `return_sequences: true` on `lstm` (line 4). Without it, the layer returns only the last "
             "timestep.",
         )
     ]
@@ -563,4 +562,4 @@ def test_unknown_keys_without_number_are_told_once(command):
 def test_more_layers_than_any_model_has_are_refused(command):
     result = command("validate", "model:\n  input: [4]\n  layers:\n" + "    - X\n" * 50_000, "--json")
     (found,) = json.loads(result.stdout)["problems"]
-    assert found["message"] == "`layers` has 50,000 layers; at most 10,000 are taken."
+    assert found["message"] == "`layers` must contain at most 10,000 layers, got 50,000."

@@ -230,7 +230,10 @@ def test_inputs_of_other_names_and_shapes_are_told(place):
     codes = train(
         place, csv(place, "a,b,y\n1,2,0\n2,3,1\n3,4,2\n", inputs={"ab": ["a", "b"], "d": "a"}), several
     )
-    assert ("input-mismatch", "`model.inputs.ab` declares shape (3,), but an example of the data has shape (2,).") in codes
+    assert (
+        "input-mismatch",
+        "`model.inputs.ab` declares shape (3,), but an example of the data has shape (2,).",
+    ) in codes
     assert ("input-mismatch", "The data has an input `d`, which is not an input of the model.") in codes
     assert ("input-mismatch", "The data has no examples for the model's input `c`.") in codes
 
@@ -502,7 +505,7 @@ def test_targets_that_are_no_outputs_and_outputs_without_one_are_told_without_re
     assert told("k") == [
         (
             "The model has 2 outputs, but the data has one target.",
-            "Give each its own: `target: {kind: ..., size: ...}`.",
+            "Declare one target for each output: `target: {kind: ..., size: ...}`.",
         )
     ]
 

@@ -181,8 +181,10 @@ sampler: GridSampler
 objective: {metric: loss}
 trials: 100
 """)
-    assert made.sweep.wanted == 9
-    assert made.sweep.parameters["train.optimizer.learning_rate"].values == pytest.approx([0.1, 0.2, 0.3])
+    assert made.sweep.trial_count == 9
+    assert made.sweep.parameters["train.optimizer.learning_rate"].grid_values == pytest.approx(
+        [0.1, 0.2, 0.3]
+    )
 
 
 def test_a_sweep_is_another_one_where_space_objective_or_base_differ(plan, iris):
