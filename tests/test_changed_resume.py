@@ -50,8 +50,7 @@ def test_a_rate_that_a_callback_reached_is_kept_where_the_config_says_no_other(b
     assert names["iteration#0"] == 15
     assert "Changed: `train.optimizer.beta_1` is 0.8; the run was begun with 0.9." in said
     assert (
-        "Kept: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
-        in said
+        "Kept: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau." in said
     )
 
 
