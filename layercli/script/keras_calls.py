@@ -33,13 +33,33 @@ _NAMESPACES: Final = {
 }
 """Module of a component, other than a layer -> its namespace in Keras."""
 SNAKE_CASE_CLASSES: Final = frozenset(
-    """
-    Adam SGD RMSprop AdamW Adagrad Adamax Nadam Adadelta Lion MeanSquaredError MeanAbsoluteError
-    MeanAbsolutePercentageError MeanSquaredLogarithmicError BinaryCrossentropy
-    CategoricalCrossentropy SparseCategoricalCrossentropy Huber Poisson Hinge SquaredHinge
-    CategoricalHinge CosineSimilarity BinaryAccuracy CategoricalAccuracy
-    SparseCategoricalAccuracy
-    """.split()
+    [
+        "Adam",
+        "SGD",
+        "RMSprop",
+        "AdamW",
+        "Adagrad",
+        "Adamax",
+        "Nadam",
+        "Adadelta",
+        "Lion",
+        "MeanSquaredError",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "MeanSquaredLogarithmicError",
+        "BinaryCrossentropy",
+        "CategoricalCrossentropy",
+        "SparseCategoricalCrossentropy",
+        "Huber",
+        "Poisson",
+        "Hinge",
+        "SquaredHinge",
+        "CategoricalHinge",
+        "CosineSimilarity",
+        "BinaryAccuracy",
+        "CategoricalAccuracy",
+        "SparseCategoricalAccuracy",
+    ]
 )
 """Classes that Keras also accepts by their names in snake case, without arguments."""
 _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
