@@ -31,8 +31,8 @@ def test_what_differs_is_told_once(iris, tmp_path):
     assert lines[-4:] == [
         "train.epochs: 2 -> 9",
         "Weights that carry over by name: 0 of 2 layers, 0 of 131 parameters.",
-        "dense starts anew: kernel (4, 8) -> (4, 16), bias (8,) -> (16,).",
-        "dense_1 starts anew: kernel (8, 3) -> (16, 3).",
+        "dense starts from new weights: kernel (4, 8) -> (4, 16), bias (8,) -> (16,).",
+        "dense_1 starts from new weights: kernel (8, 3) -> (16, 3).",
     ]
     assert "batch_size" not in result.stdout  # a default that is written out is no difference
 
@@ -67,7 +67,7 @@ def test_of_many_layers_only_those_that_differ_are_shown_unless_all_are_asked_fo
         ["+", "re_lu"], ["~", "dense_100"], ["~", "dense_101"], ["-", "dense_180"],
     ]  # fmt: skip
     assert "178 layers are the same.\n" in shown
-    assert "59 layers are the same but for numbers in names: dense_181 is now dense_180.\n" in shown
+    assert "59 layers are the same except for numbers in names: dense_181 is now dense_180.\n" in shown
     everything = invoke("diff", old, new, "--all").stdout
     assert everything.count("\n     Dense") == 240
     assert "layers are" not in everything
@@ -78,10 +78,10 @@ def test_weights_that_a_name_would_carry_to_another_layer_are_told(deep):
     lines = invoke("diff", old, new).stdout.splitlines()
     assert lines[-4:] == [
         "Weights that carry over by name: 237 of 239 layers, 17,064 of 17,225 parameters.",
-        "  dense_180, which was dense_181, and 58 more take the weights of another layer that had the name. "
-        "Give layers a `name` of their own.",
-        "  dense_100 starts anew: kernel (8, 8) -> (8, 9), bias (8,) -> (9,).",
-        "  dense_101 starts anew: kernel (8, 8) -> (9, 8).",
+        "  dense_180, which was dense_181, and 58 more take the weights of a different layer that had the name. "
+        "Set a unique `name` for each layer.",
+        "  dense_100 starts from new weights: kernel (8, 8) -> (8, 9), bias (8,) -> (9,).",
+        "  dense_101 starts from new weights: kernel (8, 8) -> (9, 8).",
     ]
     wider = json.loads(old.read_text())
     wider["model"]["layers"] = [layer | {"units": 7} for layer in wider["model"]["layers"]]

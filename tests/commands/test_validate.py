@@ -131,7 +131,7 @@ def test_what_is_not_certain_is_left_alone(tmp_path, layer):
     result = invoke("validate", "--fix", path)
     assert result.exit_code == 1
     assert path.read_text() == before
-    assert "(mended)" not in result.stdout
+    assert "(fixed)" not in result.stdout
 
 
 def test_a_key_is_mended_though_its_value_is_wrong_too(tmp_path):
