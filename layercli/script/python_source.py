@@ -114,7 +114,7 @@ def render_literal(value: object) -> Expression:
 
 
 _RESERVED_NAMES: Final = frozenset(
-    [
+    {
         "keras",
         "layers",
         "np",
@@ -150,7 +150,7 @@ _RESERVED_NAMES: Final = frozenset(
         "inputs",
         "outputs",
         "other",
-    ]
+    }
 )
 """Names that scripts use themselves."""
 
