@@ -183,7 +183,7 @@ def test_what_of_compile_has_no_words_is_a_warning(imported):
     result, document, config = imported(model)
     assert result.exit_code == 0
     assert found(document) == [
-        ("not-carried", "The config does not contain this setting of `compile`: `metrics`: the metric MeanMetricWrapper, "
+        ("not-carried", "The config does not reproduce all of `compile`: `metrics`: the metric MeanMetricWrapper, "
          "which a config cannot express."),
     ]  # fmt: skip
     assert config["train"] == {"optimizer": "Adam", "loss": "mse"}
