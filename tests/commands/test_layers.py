@@ -111,14 +111,14 @@ def test_any_spelling_finds_the_layer(spelling, monkeypatch, capsys):
     assert document["arguments"][:2] == [
         {
             "name": "filters",
-            "takes": "a positive whole number",
+            "takes": "a positive integer",
             "required": True,
             "default": None,
             "description": "Number of channels of the output.",
         },
         {
             "name": "kernel_size",
-            "takes": "a positive whole number, or a list of 2 of them",
+            "takes": "a positive integer, or a list of 2 of them",
             "required": True,
             "default": None,
             "description": "Size of the window.",
