@@ -118,7 +118,7 @@ def test_any_spelling_finds_the_layer(spelling, monkeypatch, capsys):
         },
         {
             "name": "kernel_size",
-            "takes": "a positive integer, or a list of 2 of them",
+            "takes": "a positive integer or a list of 2 positive integers",
             "required": True,
             "default": None,
             "description": "Size of the window.",
