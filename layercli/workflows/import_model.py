@@ -11,13 +11,13 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.importing.archive import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.block_detection import fold_stack
-from layercli.importing.flatten import LayerCall, flatten_stack, flatten_config
+from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
 from layercli.importing.import_problems import (
-    make_class_resolver,
     custom_module_problem,
-    with_file,
-    not_imported_warning,
+    make_class_resolver,
     not_compared_warning,
+    not_imported_warning,
+    with_file,
 )
 from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.read_model import read_stack

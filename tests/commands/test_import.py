@@ -14,7 +14,7 @@ from keras import layers
 
 from layercli import api
 from layercli.importing.archive import read_model_file
-from layercli.importing.flatten import flatten_stack, flatten_config
+from layercli.importing.flatten import flatten_config, flatten_stack
 from layercli.importing.read_model import read_stack
 from tests.running import CONFIGS, invoke
 from tests.stacks import document

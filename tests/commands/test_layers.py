@@ -15,8 +15,8 @@ from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor, format_shape
 from layercli.reports.catalogue import (
     catalogue_json,
-    parse_layer_example,
     layer_json,
+    parse_layer_example,
     print_catalogue,
     print_layer,
 )
