@@ -49,7 +49,7 @@ _LIMIT_KEYWORDS: Final = {
 }
 _REFERENCE_SCHEMA: Final = {"$ref": "#/$defs/reference"}
 _INPUTS_SCHEMA: Final = {
-    "description": "What feeds this layer: a name, a list of names, or a mapping of what the layer calls them.",
+    "description": "Inputs of this layer: a name, a list of names, or a mapping from the layer's input names.",
     "anyOf": [
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -57,10 +57,13 @@ _INPUTS_SCHEMA: Final = {
     ],
 }
 _ENTRY_PROPERTIES: Final = {
-    "name": {"type": ["string", "null"], "description": "Name of the layer; without one, its type's."},
+    "name": {
+        "type": ["string", "null"],
+        "description": "Name of the layer; defaults to the name of its type.",
+    },
     "inputs": _INPUTS_SCHEMA,
     "repeat": {
-        "description": "How often it stands here, one after the other.",
+        "description": "Number of repetitions in a row.",
         "anyOf": [{"type": "integer", "minimum": 1}, _REFERENCE_SCHEMA, {"type": "null"}],
     },
 }
@@ -90,7 +93,7 @@ def config_schema() -> JsonSchema:
         "type": "object",
         "properties": {key: {} for key in (*Config.model_fields, *Config.extra_keys)},
         "additionalProperties": False,
-        # What extends another file may leave out whatever stands there.
+        # A config that extends a base may omit keys that the base has.
         "if": {"required": [EXTENDS]},
         "then": {"properties": {EXTENDS: _extends_schema()}},
         "else": {"$ref": "#/$defs/config"},
@@ -111,7 +114,7 @@ def _top_level_schema() -> JsonSchema:
             "model": {"$ref": "#/$defs/model"},
             VARS_KEY: {
                 "type": ["object", "null"],
-                "description": "Values that `${name}` stands for, anywhere in the config.",
+                "description": "Values of the variables, used as `${name}` anywhere in the config.",
             },
             BLOCKS_KEY: {
                 "type": ["object", "null"],
@@ -126,7 +129,7 @@ def _top_level_schema() -> JsonSchema:
 def _extends_schema() -> JsonSchema:
     return {
         "type": "string",
-        "description": "Another config, under this one: mappings merge, all else replaces.",
+        "description": "Base config: mappings are merged, other values replace those of the base.",
     }
 
 
@@ -172,7 +175,7 @@ def _entry_schema() -> JsonSchema:
                 "properties": {
                     "reuse": {
                         "type": "string",
-                        "description": "The layer or block above that is called again.",
+                        "description": "An earlier layer or block to call again.",
                     },
                     **_ENTRY_PROPERTIES,
                 },
@@ -185,7 +188,7 @@ def _entry_schema() -> JsonSchema:
 
 def _block_schema() -> JsonSchema:
     params = {
-        "description": "Each parameter's default; in a list, a bare name is one that must be given.",
+        "description": "Defaults of the parameters; in a list, a bare name is a required parameter.",
         "anyOf": [{"type": ["object", "null"]}, {"type": "array", "items": {"type": ["string", "object"]}}],
     }
     layers = {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}

@@ -411,7 +411,7 @@ def test_thousands_of_errors_are_counted_and_twenty_shown(command):
     assert document["problem_count"] == 3000
     lines = command("validate", text).stdout.splitlines()
     assert sum("[unknown-type]" in line for line in lines) == 20
-    assert lines[-2:] == ["… and 2980 more; 3000 problems in all.", "1 file checked: 3000 errors."]
+    assert lines[-2:] == ["… and 2980 more; 3000 problems in total.", "1 file checked: 3000 errors."]
 
 
 HARMLESS = {
@@ -544,7 +544,7 @@ def test_custom_layer_path_is_relative_to_config(find_problems, name):
             4,
             14,
             "bad-custom-type",
-            f'`type` is "{name}"; a layer of your own is a file beside the config, or a module, and a class.',
+            f'`type` must name a file relative to the config, or a module, and a class, got "{name}".',
             "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
         )
     ]
@@ -560,9 +560,8 @@ def test_run_name_cannot_leave_runs_folder(find_problems, name):
             1,
             7,
             "bad-name",
-            f'`name` is "{shown}"; it names a folder, so it must be of at most 100 letters, digits, `_`, '
-            f"`-` and single "
-            "dots, and begin with a letter or digit.",
+            "`name` must be a folder name of at most 100 letters, digits, `_`, `-` and single dots that starts "
+            f'with a letter or digit, got "{shown}".',
             "For example `name: digits-cnn`.",
         )
     ]
@@ -578,7 +577,7 @@ def test_shape_mismatch_names_line_layers_and_fix(find_problems):
             "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). The input "
             "comes from `lstm` "
             "(line 4).",
-            "Set `return_sequences: true` on `lstm` (line 4): without it the layer gives only its last "
+            "Set `return_sequences: true` on `lstm` (line 4). Without it, the layer returns only the last "
             "timestep.",
         )
     ]
@@ -634,4 +633,4 @@ def test_many_unknown_keys_are_reported_once(command):
 def test_too_many_layers_are_rejected(command):
     result = command("validate", "model:\n  input: [4]\n  layers:\n" + "    - X\n" * 50_000, "--json")
     (found,) = json.loads(result.stdout)["problems"]
-    assert found["message"] == "`layers` has 50,000 layers; at most 10,000 are taken."
+    assert found["message"] == "`layers` must contain at most 10,000 layers, got 50,000."

@@ -96,8 +96,8 @@ def _missing_input_finding(config: Config | None) -> Finding:
         message = "`model.input` is required: the shape of one example, without the batch axis."
     else:
         message = (
-            f"`model.input` is required because {data.title()} has no declared shape: "
-            "the shape of one example, without the batch axis."
+            "`model.input`, the shape of one example without the batch axis, is required "
+            f"because {data.title()} has no declared shape."
         )
     is_table = data is not None and data.type_name() in _TABLE_TYPES
     hint = (

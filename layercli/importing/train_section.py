@@ -133,7 +133,7 @@ def _convert_component(noun: str, value: Any, catalogue: Catalogue[Component]) -
         raise InexpressibleError(f"the {noun} {quote_value(value)}")
     name = str(value["class_name"])
     if not str(value.get("module")).startswith("keras.") or catalogue.find(name) is None:
-        raise InexpressibleError(f"the {noun} {sanitize_text(name, limit=60)}, which a config cannot hold")
+        raise InexpressibleError(f"the {noun} {sanitize_text(name, limit=60)}, which a config cannot express")
     cls = catalogue.load(catalogue.find(name) or name)
     arguments = {
         key: _convert_argument(item) for key, item in value["config"].items() if key in cls.model_fields
@@ -159,7 +159,7 @@ def _convert_argument(value: Any) -> Any:
     if is_keras_object(value):
         name = str(value["class_name"])
         if not str(value.get("module")).startswith("keras.") or SCHEDULES.find(name) is None:
-            raise InexpressibleError(f"{sanitize_text(name, limit=60)}, which a config cannot hold")
+            raise InexpressibleError(f"{sanitize_text(name, limit=60)}, which a config cannot express")
         cls = SCHEDULES.load(SCHEDULES.find(name) or name)
         arguments = {
             key: _convert_argument(item) for key, item in value["config"].items() if key in cls.model_fields

@@ -76,7 +76,7 @@ def build_picture(shapes: ModelShapes, *, unfold: bool) -> Picture:
         )
     )
     unmerged = Picture(boxes, arrows)
-    return unmerged if unfold else _merge_repeats(unmerged, rows_by_box, box_of)
+    return unmerged if unfold else _merge_repeats(unmerged, rows_by_box)
 
 
 def _outer_block(row: NodeShapes) -> str | None:
@@ -135,9 +135,7 @@ def _truncate_text(text: str) -> str:
     return sanitize_text(text, limit=_MAX_TEXT_LENGTH)
 
 
-def _merge_repeats(
-    picture: Picture, rows_by_box: dict[str, list[NodeShapes]], box_of: dict[str, str]
-) -> Picture:
+def _merge_repeats(picture: Picture, rows_by_box: dict[str, list[NodeShapes]]) -> Picture:
     """Return the picture with each run of equal boxes merged into one box with a count."""
     sources_by_box: dict[str, list[str]] = {}
     use_counts: Counter[str] = Counter()
@@ -151,7 +149,7 @@ def _merge_repeats(
     for box in picture.boxes:
         sources = sources_by_box.get(box.key, [])
         previous = merged_into.get(sources[0]) if len(sources) == 1 else None
-        signature = signatures[box.key] = _rows_signature(rows_by_box.get(box.key, []), box_of)
+        signature = signatures[box.key] = _rows_signature(rows_by_box.get(box.key, []))
         is_repeat = (
             previous is not None
             and use_counts[sources[0]] == 1
@@ -191,12 +189,11 @@ def _merge_repeats(
     return Picture(list(merged.values()), list(arrows))
 
 
-def _rows_signature(rows: Sequence[NodeShapes], box_of: dict[str, str]) -> Any:
+def _rows_signature(rows: Sequence[NodeShapes]) -> Any:
     """Return a value that is equal for boxes that do the same; None if the boxes must not be merged."""
     if not rows or any(row.node.reuse_of is not None for row in rows):
         return None
     inside = {row.node.name: number for number, row in enumerate(rows)}
-    del box_of
     return [
         (
             row.node.type_name,

@@ -142,7 +142,7 @@ def _place_boxes(rows: list[list[_Cell]]) -> None:
                 if cell.is_box and any(one.is_box for one in near):
                     near = [
                         one for one in near if one.is_box
-                    ]  # arrows that pass others go around, boxes stay in line
+                    ]  # arrows bend around other boxes, boxes stay in line
                 targets.append(sum(one.x for one in near) / len(near) if near else cell.x)
             _settle_row(row, targets)
 
@@ -236,7 +236,7 @@ def _find_ports(
     for arrow, chain in chains.items():
         near = sorted(into[id(chain[-1])])
         direct = [index for index, (_, one) in enumerate(near) if len(chains[one]) == 2]
-        # A single arrow from the row above stays straight, and the others enter beside it.
+        # A single arrow from the row above stays straight, the others enter next to it.
         middle = direct[0] if len(direct) == 1 else (len(near) - 1) / 2
         index = [one for _, one in near].index(arrow)
         step = min(16.0, chain[-1].width * 0.7 / max(len(near), 1))
@@ -260,7 +260,7 @@ def _find_column_breaks(rows: list[list[_Cell]], heights: Sequence[float]) -> li
         before = rows[index - 1] if index else []
         if (
             len(before) == 1 and before[0].is_box and height > 0.35 * goal
-        ):  # all that leads on comes from one box
+        ):  # all arrows to the next rows start at one box
             cuts = before[0].group is not None and before[0].group == row[0].group
             if not cuts or height > 1.8 * goal:
                 last, at_last = index, height

@@ -161,7 +161,7 @@ def print_catalogue(console: Console, document: Mapping[str, Any]) -> None:
         table.add_row(refused["type"], f"{refused['reason'].capitalize()}. {refused['hint']}")
     console.print(Text("Not available", style="bold"))
     console.print(table)
-    console.print("All about one of them: layercli layers conv2d")
+    console.print("Show one layer: layercli layers conv2d")
 
 
 def print_layer(console: Console, page: Mapping[str, Any]) -> None:

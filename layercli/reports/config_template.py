@@ -52,18 +52,18 @@ class ConfigTemplate:
 def render_config(template: ConfigTemplate) -> str:
     """Return the text of the config file."""
     data = template.data_lines or [
-        "  # Save your arrays with numpy: np.savez('data.npz', x=x, y=y); the first axis is the examples'.",
+        "  # Save your arrays with numpy: np.savez('data.npz', x=x, y=y); the first axis is the batch axis.",
         "  type: npz",
         "  path: data.npz",
         "  features: x",
-        "  target: y" + " " * 19 + ("# whole numbers from 0" if template.class_count else "# numbers"),
+        "  target: y" + " " * 19 + ("# integers from 0" if template.class_count else "# numbers"),
         "  split: {validation: 0.1, test: 0.1}",
     ]
     shape = f"[{', '.join(map(str, template.shape))}]"
     input_lines = (
         ["  input: {shape: [1], dtype: string}   # one text an example"]
         if template.kind == "text"
-        else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}; the batch axis is left out"]
+        else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}, without the batch axis"]
     )
     model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
     return "\n".join(
@@ -81,9 +81,9 @@ def render_config(template: ConfigTemplate) -> str:
             *_output_layer_lines(template.class_count),
             "",
             "train:",
-            "  epochs: 50                   # EarlyStopping ends training before, when it no longer helps",
+            "  epochs: 50                   # EarlyStopping stops earlier if val_loss stops improving",
             "  batch_size: 32",
-            "  optimizer: {type: Adam, learning_rate: 1e-3}   # the first thing to vary",
+            "  optimizer: {type: Adam, learning_rate: 1e-3}   # tune this first",
             *_loss_lines(template.class_count),
             "  callbacks:",
             "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
@@ -109,7 +109,7 @@ def _first_layer_lines(template: ConfigTemplate) -> list[str]:
         return [
             "    - Normalization",
             f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {width // 2}, return_sequences: true}}}}",
-            f"    - {{type: LSTM, units: {width // 2}}}   # without return_sequences: the last timestep alone",
+            f"    - {{type: LSTM, units: {width // 2}}}   # without return_sequences: only the last timestep",
         ]
     if template.kind == "images":
         pools = max(
@@ -124,13 +124,13 @@ def _first_layer_lines(template: ConfigTemplate) -> list[str]:
             for step in range(pools + 1)
         ]
         return [
-            "    - {type: Rescaling, scale: 0.00392157}   # 0 to 255 becomes 0 to 1; leave it out if yours are so already",
+            "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled",
             *stages,
             "    - GlobalAveragePooling2D   # one number for each filter",
             "    - {type: Dropout, rate: 0.3}",
         ]
     return [
-        "    # learns its words from the training examples; each text becomes 200 whole numbers",
+        "    # learns its words from the training examples; each text becomes 200 integers",
         "    - {type: TextVectorization, max_tokens: 20000, output_sequence_length: 200}",
         f"    - {{type: Embedding, input_dim: 20000, output_dim: {width}}}   # a vector for each word",
         "    - GlobalAveragePooling1D",
@@ -149,7 +149,7 @@ def _hidden_layer_lines(width: int, size: ModelSize) -> list[str]:
 
 def _output_layer_lines(classes: int | None) -> list[str]:
     if classes is None:
-        return ["    - {type: Dense, units: 1}    # no activation: the number may be of any size"]
+        return ["    - {type: Dense, units: 1}    # no activation: any number is possible"]
     if classes == 2:
         return ["    - {type: Dense, units: 1, activation: sigmoid}   # the probability of class 1"]
     return [f"    - {{type: Dense, units: {classes}, activation: softmax}}   # a probability for each class"]
@@ -178,7 +178,7 @@ def template_from_table(
     ]
     rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
     data = [
-        f"  # Looked at {rows} of {len(table.columns)} columns.",
+        f"  # Based on {rows} of {len(table.columns)} columns.",
         "  type: csv",
         f"  path: {quote_yaml_text(path)}",
     ]
@@ -186,7 +186,7 @@ def template_from_table(
         data.append(f"  separator: {json.dumps(table.separator)}")
     if not table.has_header:
         data.append(
-            f"  columns: [{', '.join(quote_yaml_text(column.name) for column in table.columns)}]   # the file names none"
+            f"  columns: [{', '.join(quote_yaml_text(column.name) for column in table.columns)}]   # the file has no header"
         )
     target_comment = "a number"
     if classes is not None:
@@ -195,8 +195,8 @@ def template_from_table(
     if target.kind == "integer":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
     for column in left_out:
-        reason = "a date" if column.kind == "date" else "a different text in each row"
-        data.append(f"  # left out: {quote_yaml_text(column.name)}, {reason}")
+        reason = "a date" if column.kind == "date" else "a different text in every row"
+        data.append(f"  # not used: {quote_yaml_text(column.name)}, {reason}")
     names = _input_names(texts)
     if texts or left_out:
         data.append("  inputs:                      # input of the model: its columns")
@@ -263,7 +263,8 @@ def _table_model_lines(
             ]
         else:
             lines += [
-                f"    - {{type: StringLookup, inputs: {input_name}, max_tokens: {value_count + 50}}}   # learned from the training examples",
+                "    # learned from the training examples",
+                f"    - {{type: StringLookup, inputs: {input_name}, max_tokens: {value_count + 50}}}",
                 f"    - {{type: Embedding, input_dim: {value_count + 50}, output_dim: 8}}",
                 f"    - {{type: Flatten, name: {input_name}_vector}}",
             ]

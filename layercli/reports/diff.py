@@ -231,7 +231,8 @@ def _omitted_layer_lines(pairs: Sequence[LayerPair], shown: Sequence[LayerPair])
     if renumbered:
         first = renumbered[0].name_difference
         assert first is not None
-        yield f"{_layer_count_phrase(len(renumbered))} the same but for numbers in names: {first.before} is now {first.after}."
+        count = _layer_count_phrase(len(renumbered))
+        yield f"{count} the same except for numbers in names: {first.before} is now {first.after}."
 
 
 def _layer_count_phrase(number: int) -> str:
@@ -280,10 +281,10 @@ def _weight_lines(comparison: ConfigComparison) -> Iterator[str]:
         first = carried_weights[moved[0]].previous_name
         yield (
             f"  {moved[0]}, which {'is new' if first is None else f'was {first}'}, "
-            f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of another layer that had the "
-            "name. Give layers a `name` of their own."
+            f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of a different layer that had "
+            "the name. Set a unique `name` for each layer."
         )
     for name, one in carried_weights.items():
         if one.obstacle is not None:
             old_name = f"; it was {one.previous_name}" if one.previous_name not in (name, None) else ""
-            yield f"  {name} starts anew: {one.obstacle}{old_name}."
+            yield f"  {name} starts from new weights: {one.obstacle}{old_name}."

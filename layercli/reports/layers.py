@@ -104,8 +104,8 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
 def _row_title(row: NodeShapes) -> Text:
     from rich.text import Text
 
-    what = row.node.type_name if row.node.reuse_of is None else f"{row.node.reuse_of} again"
-    return Text(f"{row.node.name}\n").append(f"  {what}", style="dim")
+    subtitle = row.node.type_name if row.node.reuse_of is None else f"{row.node.reuse_of} again"
+    return Text(f"{row.node.name}\n").append(f"  {subtitle}", style="dim")
 
 
 def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:

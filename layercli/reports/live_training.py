@@ -50,7 +50,7 @@ class TrainingScreen:
             self._speed = (now[1] - self._start_point[1]) * self._steps * self._batch_size / elapsed
         self._epoch, self._step, self._latest_logs = epoch, step, logs
         if self._curves and step / self._steps < _MIN_EPOCH_SHARE:
-            return  # means over a few steps would draw a spike at the beginning of each epoch
+            return  # means over few steps would draw a spike at the start of each epoch
         for name, value in logs.items():
             _add_point(self._running_curves.setdefault(name, []), (epoch - 1 + step / self._steps, value))
 

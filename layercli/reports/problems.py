@@ -24,7 +24,7 @@ def print_problems(console: Console, problems: Sequence[Problem]) -> None:
         console.print(_problem_text(problem, console.width), soft_wrap=not console.is_terminal)
     if len(problems) > MAX_SHOWN_PROBLEMS:
         console.print(
-            Text(f"… and {len(problems) - MAX_SHOWN_PROBLEMS} more; {len(problems)} problems in all.")
+            Text(f"… and {len(problems) - MAX_SHOWN_PROBLEMS} more; {len(problems)} problems in total.")
         )
 
 
@@ -61,7 +61,7 @@ def print_text_diff(console: Console, name: str, before: str, after: str) -> Non
 
     colours = {"+": "green", "-": "red", "@": "cyan"}
     lines = (before.splitlines(), after.splitlines())
-    for line in unified_diff(*lines, f"{name} (as it is)", f"{name} (mended)", lineterm="", n=1):
+    for line in unified_diff(*lines, f"{name} (current)", f"{name} (fixed)", lineterm="", n=1):
         bold = "bold" if line.startswith(("+++", "---")) else colours.get(line[:1], "")
         console.print(Text(sanitize_text(line), style=bold), soft_wrap=True)
 

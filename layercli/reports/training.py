@@ -28,7 +28,7 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
         )
     restored_epoch = summary.get("restored_epoch")
     if best and restored_epoch is None and best["epoch"] != summary["epochs"]:
-        message = "The model is the last epoch's; EarlyStopping with `restore_best_weights: true` keeps the best one's."
+        message = "The model has the last epoch's weights; EarlyStopping with `restore_best_weights: true` keeps the best ones."
         console.print(message, soft_wrap=True)
     model = {
         name: values[(restored_epoch or summary["epochs"]) - 1] for name, values in summary["history"].items()

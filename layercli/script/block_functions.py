@@ -158,7 +158,7 @@ def _find_parameters(function: BlockFunction) -> bool:
         arguments_by_use = [argument_expressions(layer) for layer in same_place]
         for argument in dict.fromkeys(name for one in arguments_by_use for name in one):
             if any(argument not in one for one in arguments_by_use):
-                return False  # a default here, a value there: not worth a parameter
+                return False  # a default in one group, a value in another
             values = [one[argument] for one in arguments_by_use]
             if all(value == values[0] for value in values):
                 continue

@@ -33,13 +33,33 @@ _NAMESPACES: Final = {
 }
 """Module of a component, other than a layer -> its namespace in Keras."""
 SNAKE_CASE_CLASSES: Final = frozenset(
-    """
-    Adam SGD RMSprop AdamW Adagrad Adamax Nadam Adadelta Lion MeanSquaredError MeanAbsoluteError
-    MeanAbsolutePercentageError MeanSquaredLogarithmicError BinaryCrossentropy
-    CategoricalCrossentropy SparseCategoricalCrossentropy Huber Poisson Hinge SquaredHinge
-    CategoricalHinge CosineSimilarity BinaryAccuracy CategoricalAccuracy
-    SparseCategoricalAccuracy
-    """.split()
+    {
+        "Adam",
+        "SGD",
+        "RMSprop",
+        "AdamW",
+        "Adagrad",
+        "Adamax",
+        "Nadam",
+        "Adadelta",
+        "Lion",
+        "MeanSquaredError",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "MeanSquaredLogarithmicError",
+        "BinaryCrossentropy",
+        "CategoricalCrossentropy",
+        "SparseCategoricalCrossentropy",
+        "Huber",
+        "Poisson",
+        "Hinge",
+        "SquaredHinge",
+        "CategoricalHinge",
+        "CosineSimilarity",
+        "BinaryAccuracy",
+        "CategoricalAccuracy",
+        "SparseCategoricalAccuracy",
+    }
 )
 """Classes that Keras also accepts by their names in snake case, without arguments."""
 _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
@@ -136,7 +156,7 @@ def name_or_call(component: Component | str) -> Expression:
     ]
     if component.type_name() in SNAKE_CASE_CLASSES and not significant_arguments:
         return quote_string(name)
-    given_name = component.arguments().get("name")  # Keras would number a name of its own
+    given_name = component.arguments().get("name")  # without it, Keras would generate a numbered name
     other_arguments = [
         argument for argument in significant_arguments if not _is_keyword_argument(argument, "name=")
     ]

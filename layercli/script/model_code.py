@@ -137,7 +137,7 @@ def _replace_argument(argument: Expression, node: GraphNode, replacements: dict[
     if isinstance(argument, NamedValue):
         name = argument.name.removesuffix("=")
         return NamedValue(argument.name, replacements[name]) if name in replacements else argument
-    first = next(iter(argument_expressions(node.layer)))  # the one that is written without its name
+    first = next(iter(argument_expressions(node.layer)))  # the positional argument
     return replacements.get(first, argument)
 
 

@@ -114,11 +114,43 @@ def render_literal(value: object) -> Expression:
 
 
 _RESERVED_NAMES: Final = frozenset(
-    """
-    keras layers np tf main split load_data load_trained build_model adapt datasets csv parquet
-    Path Image model range len print sorted enumerate zip dict list round SEED DATA WEIGHTS
-    LEARNED json x y inputs outputs other
-    """.split()
+    {
+        "keras",
+        "layers",
+        "np",
+        "tf",
+        "main",
+        "split",
+        "load_data",
+        "load_trained",
+        "build_model",
+        "adapt",
+        "datasets",
+        "csv",
+        "parquet",
+        "Path",
+        "Image",
+        "model",
+        "range",
+        "len",
+        "print",
+        "sorted",
+        "enumerate",
+        "zip",
+        "dict",
+        "list",
+        "round",
+        "SEED",
+        "DATA",
+        "WEIGHTS",
+        "LEARNED",
+        "json",
+        "x",
+        "y",
+        "inputs",
+        "outputs",
+        "other",
+    }
 )
 """Names that scripts use themselves."""
 

@@ -21,12 +21,12 @@ from layercli.script.keras_calls import constructor_call, name_or_call, value_ex
 from layercli.script.model_code import custom_layer_imports, model_lines
 from layercli.script.python_source import (
     LINE_WIDTH,
+    Brackets,
     CallExpression,
     Expression,
-    Brackets,
     NamedValue,
-    render_literal,
     quote_string,
+    render_literal,
     render_statement,
 )
 from layercli.script.split_code import write_split

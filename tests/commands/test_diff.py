@@ -31,8 +31,8 @@ def test_each_difference_is_shown_once(iris, tmp_path):
     assert lines[-4:] == [
         "train.epochs: 2 -> 9",
         "Weights that carry over by name: 0 of 2 layers, 0 of 131 parameters.",
-        "dense starts anew: kernel (4, 8) -> (4, 16), bias (8,) -> (16,).",
-        "dense_1 starts anew: kernel (8, 3) -> (16, 3).",
+        "dense starts from new weights: kernel (4, 8) -> (4, 16), bias (8,) -> (16,).",
+        "dense_1 starts from new weights: kernel (8, 3) -> (16, 3).",
     ]
     assert "batch_size" not in result.stdout  # an explicit default is not a difference
 
@@ -70,7 +70,7 @@ def test_unchanged_layers_are_hidden_without_all(deep):
         ["-", "dense_180"],
     ]
     assert "178 layers are the same.\n" in shown
-    assert "59 layers are the same but for numbers in names: dense_181 is now dense_180.\n" in shown
+    assert "59 layers are the same except for numbers in names: dense_181 is now dense_180.\n" in shown
     everything = invoke("diff", old, new, "--all").stdout
     assert everything.count("\n     Dense") == 240
     assert "layers are" not in everything
@@ -81,10 +81,10 @@ def test_weights_matched_to_a_different_layer_are_reported(deep):
     lines = invoke("diff", old, new).stdout.splitlines()
     assert lines[-4:] == [
         "Weights that carry over by name: 237 of 239 layers, 17,064 of 17,225 parameters.",
-        "  dense_180, which was dense_181, and 58 more take the weights of another layer that had the name. "
-        "Give layers a `name` of their own.",
-        "  dense_100 starts anew: kernel (8, 8) -> (8, 9), bias (8,) -> (9,).",
-        "  dense_101 starts anew: kernel (8, 8) -> (9, 8).",
+        "  dense_180, which was dense_181, and 58 more take the weights of a different layer that had the name. "
+        "Set a unique `name` for each layer.",
+        "  dense_100 starts from new weights: kernel (8, 8) -> (8, 9), bias (8,) -> (9,).",
+        "  dense_101 starts from new weights: kernel (8, 8) -> (9, 8).",
     ]
     wider = json.loads(old.read_text())
     wider["model"]["layers"] = [layer | {"units": 7} for layer in wider["model"]["layers"]]

@@ -105,8 +105,8 @@ def test_config_from_table_trains(place):
     assert config["data"]["missing"] == {"numbers": "median"}
     assert config["model"]["layers"][1]["vocabulary"] == ["nurse", "cook"]
     text = (place / "people.yaml").read_text()
-    assert "# left out: when, a date" in text
-    assert "# left out: id, a different text in each row" in text
+    assert "# not used: when, a date" in text
+    assert "# not used: id, a different text in every row" in text
     run = train("people.yaml", place / "run", "--set", "train.epochs=2")
     assert run.result.exit_code == 0, run.result.output
 

@@ -156,7 +156,7 @@ def test_fix_skips_uncertain_values(tmp_path, layer):
     result = invoke("validate", "--fix", path)
     assert result.exit_code == 1
     assert path.read_text() == before
-    assert "(mended)" not in result.stdout
+    assert "(fixed)" not in result.stdout
 
 
 def test_fix_corrects_key_with_invalid_value(tmp_path):

@@ -21,7 +21,7 @@ documents = st.dictionaries(
 
 
 @given(documents)
-def test_printed_json_reads_back_to_the_same_document(document):
+def test_printed_json_round_trip(document):
     import contextlib
     import io
 
@@ -30,7 +30,7 @@ def test_printed_json_reads_back_to_the_same_document(document):
     assert json.loads(printed.getvalue()) == document
 
 
-def test_lists_of_plain_values_stand_on_one_line(capsys):
+def test_lists_of_scalars_on_one_line(capsys):
     print_json({"shape": [None, 8, 8], "layers": [{"inputs": ["a, b", "c"]}], "none": []})
     assert capsys.readouterr().out == (
         '{\n  "shape": [null, 8, 8],\n  "layers": [\n    {\n      "inputs": ["a, b", "c"]\n    }\n  ],\n'
@@ -38,19 +38,19 @@ def test_lists_of_plain_values_stand_on_one_line(capsys):
     )
 
 
-def test_what_json_lacks_becomes_null():
+def test_non_finite_numbers_become_null():
     assert replace_non_finite({"a": [math.nan, 1.5, -math.inf], "b": {"c": (math.inf,)}}) == {
         "a": [None, 1.5, None],
         "b": {"c": [None]},
     }
 
 
-def test_text_is_never_read_as_markup(capsys):
+def test_console_prints_markup_unchanged(capsys):
     make_console().print("[red]x[/red] :smile: [None, 3]")
     assert capsys.readouterr().out == "[red]x[/red] :smile: [None, 3]\n"
 
 
-def test_only_with_json_what_is_printed_meanwhile_goes_to_standard_error(capsys):
+def test_stdout_redirected_only_with_json(capsys):
     with redirect_stdout_for_json(True):
         print("aside")
     with redirect_stdout_for_json(False):

@@ -28,7 +28,7 @@ def shown(width, show, *args):
     return console.file.getvalue()
 
 
-def test_a_wide_screen_shows_inputs_and_a_narrow_one_still_every_number(tmp_path):
+def test_input_column_only_on_wide_screen(tmp_path):
     valid = valid_model(tmp_path)
     wide = shown(140, print_inspection, valid, None)
     assert wide.splitlines()[1].split() == ["layer", "input", "output", "params", "FLOPs"]
@@ -39,7 +39,7 @@ def test_a_wide_screen_shows_inputs_and_a_narrow_one_still_every_number(tmp_path
         assert "2.59 k" in text
 
 
-def test_a_row_without_a_forward_shape_is_neither_right_nor_wrong(tmp_path):
+def test_missing_forward_shape_has_no_verdict(tmp_path):
     valid = valid_model(tmp_path)
     text = shown(120, print_inspection, valid, {"flatten": ((2, 144),), "dense": ((2, 9),)})
     assert "✓ (2, 144)" in text
@@ -48,13 +48,13 @@ def test_a_row_without_a_forward_shape_is_neither_right_nor_wrong(tmp_path):
     assert [row["agrees"] for row in rows] == [None, True, False]
 
 
-def test_the_summary_says_what_share_of_the_parameters_each_layer_has(tmp_path):
+def test_summary_shows_parameter_shares(tmp_path):
     text = shown(140, print_model_summary, valid_model(tmp_path), 8)
     assert re.findall(r"[\d.]+%", text) == ["2.7%", "97.3%"]
     assert "outputs of all layers for a batch of 8 9.3 KiB." in text
 
 
-def test_an_unknown_number_is_a_question_mark(tmp_path):
+def test_unknown_counts_are_question_marks(tmp_path):
     text = "model: {input: [4], layers: [{type: 'mine.py:Mine'}]}"
     shown_text = shown(100, print_inspection, valid_model(tmp_path, text), None)
     assert "Parameters: ? (? trainable, ? not); FLOPs for one example: ?." in shown_text

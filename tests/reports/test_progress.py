@@ -5,7 +5,6 @@ from rich.console import Console
 
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.reports.formatting import format_metrics, format_number
 from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
 
 RECORD = {"epoch": 1, "loss": 0.5, "val_loss": 12345.6, "seconds": 1.25, "examples_per_second": 1439.6}
@@ -19,29 +18,7 @@ def plain():
     return Console(file=io.StringIO(), width=80, markup=False, highlight=False)
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.0, "0.0000"),
-        (0.12345, "0.1235"),
-        (1234.5, "1234.5000"),
-        (12345.6, "1.235e+04"),
-        (1e-3, "0.0010"),
-        (5e-4, "5.000e-04"),
-        (-2.0, "-2.0000"),
-        (float("nan"), "nan"),
-        ([0.5, 1.0], "[0.5000, 1.0000]"),
-    ],
-)
-def test_metrics_show_the_digits_that_matter(value, shown):
-    assert format_number(value) == shown
-
-
-def test_metrics_stand_side_by_side():
-    assert format_metrics({"loss": 0.1234, "accuracy": 1.0}) == "loss 0.1234  accuracy 1.0000"
-
-
-def test_epochs_are_rows_under_one_head_with_columns_in_line():
+def test_epochs_are_aligned_rows_under_one_header():
     console = plain()
     progress = TrainingProgress(console, live=False)
     progress.start_training((1437, 180, 0), section())
@@ -71,7 +48,7 @@ def terminal(width=80, height=30):
     )
 
 
-def test_a_terminal_sees_the_running_epoch_and_it_is_gone_at_the_end():
+def test_live_display_is_removed_at_the_end():
     console = terminal()
     progress = TrainingProgress(console, live=True)
     progress.start_training((64, 0, 0), section())
@@ -84,7 +61,7 @@ def test_a_terminal_sees_the_running_epoch_and_it_is_gone_at_the_end():
     assert console.file.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in console.file.getvalue()
 
 
-def test_the_terminal_is_as_before_when_a_person_interrupts():
+def test_interrupt_restores_terminal():
     console = terminal()
     progress = TrainingProgress(console, live=True)
     progress.start_training((64, 0, 0), section())
@@ -101,7 +78,7 @@ def test_the_terminal_is_as_before_when_a_person_interrupts():
         (56, ["epoch", "loss", "val_loss", "time", "examples/s"]),
     ],
 )
-def test_rows_on_a_terminal_fit_it(width, kept):
+def test_rows_fit_terminal_width(width, kept):
     console = terminal(width)
     progress = TrainingProgress(console, live=True)
     progress.start_training((64, 8, 0), section())
@@ -121,7 +98,7 @@ def test_rows_on_a_terminal_fit_it(width, kept):
     assert all(len(line) <= width for line in lines)
 
 
-def test_quiet_tells_of_warnings_alone():
+def test_quiet_progress_prints_only_warnings():
     console = plain()
     with QuietProgress(console) as progress:
         progress.print_message("text")
@@ -131,7 +108,7 @@ def test_quiet_tells_of_warnings_alone():
     assert console.file.getvalue() == "warning: All same. [constant-column]\n"
 
 
-def test_silent_says_nothing(capsys):
+def test_silent_progress_prints_nothing(capsys):
     with SilentProgress() as progress:
         progress.print_message("text")
         progress.start_training((1, 0, 0), section())

@@ -28,7 +28,7 @@ def shown(summary):
     return console.file.getvalue().splitlines()
 
 
-def test_the_outcome_is_the_time_the_best_epoch_the_metrics_the_model_and_what_to_do_with_it():
+def test_summary_shows_time_best_epoch_metrics_and_next_commands():
     lines = [line.rstrip() for line in shown(SUMMARY) if line.strip()]
     assert lines[:2] == [
         "Trained 12 epochs in 1 m 05 s, 20,346 examples/s; 4,810 parameters.",
@@ -42,21 +42,21 @@ def test_the_outcome_is_the_time_the_best_epoch_the_metrics_the_model_and_what_t
     assert lines[6:9] == ["Model: runs/digits/1/model.keras", "Next:", "  layercli evaluate runs/digits/1"]
 
 
-def test_where_no_callback_restored_the_best_epoch_the_table_is_of_the_last_one_and_says_so():
+def test_summary_without_restored_weights_shows_last_epoch():
     summary = {key: value for key, value in SUMMARY.items() if key != "restored_epoch"}
     lines = [" ".join(line.split()) for line in shown(summary) if line.strip()]
     assert lines[1:3] == [
         "Best epoch: 9 (val_loss 0.2500)",
-        "The model is the last epoch's; EarlyStopping with `restore_best_weights: true` keeps the best one's.",
+        "The model has the last epoch's weights; EarlyStopping with `restore_best_weights: true` keeps the best ones.",
     ]
     assert lines[5:7] == ["loss 0.4000 nan 0.1250", "accuracy 0.9000 0.9750"]
 
 
-def test_the_next_commands_are_commands():
+def test_next_commands_exist():
     assert {command.split()[0] for command in _NEXT_COMMANDS} <= set(COMMANDS)
 
 
-def test_what_there_was_not_is_left_out():
+def test_summary_omits_missing_parts():
     lines = shown(SUMMARY | {"epochs": 1, "best": {}, "test": {}, "history": {}, "run": "r" * 80})
     assert lines[:2] == [
         "Trained 1 epoch in 1 m 05 s, 20,346 examples/s; 4,810 parameters.",

@@ -50,7 +50,7 @@ def test_learning_rate_of_callback_is_kept_if_config_is_unchanged(started_run):
     assert names["iteration#0"] == 15
     assert "Changed: `train.optimizer.beta_1` is 0.8, but the run started with 0.9." in messages
     assert (
-        "Taken over: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
+        "Kept: weights, random numbers, the optimizer's state, the learning rate, ReduceLROnPlateau."
         in messages
     )
 

@@ -121,8 +121,8 @@ def test_keras_receives_the_declared_arguments(value):
     declared = parse_loss(value)
     assert isinstance(declared, Component)
     config = keras_object(declared, namespace=keras.losses).get_config()
-    given = {key: item for key, item in value.items() if key in config and key != "name"}
-    assert {key: config[key] for key in given} == given
+    declared_arguments = {key: item for key, item in value.items() if key in config and key != "name"}
+    assert {key: config[key] for key in declared_arguments} == declared_arguments
 
 
 @pytest.mark.parametrize("name", LOSSES.names)

@@ -6,13 +6,15 @@ from layercli.reports.formatting import (
     format_bytes,
     format_count,
     format_duration,
+    format_metrics,
+    format_number,
     format_shapes,
     format_short_count,
 )
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (11850, "11,850"), (None, "?")])
-def test_counts_have_commas(value, shown):
+def test_count_with_commas(value, shown):
     assert format_count(value) == shown
 
 
@@ -33,12 +35,12 @@ def test_counts_have_commas(value, shown):
         (None, "?"),
     ],
 )
-def test_large_numbers_have_three_digits(value, shown):
+def test_short_count_with_three_digits(value, shown):
     assert format_short_count(value) == shown
 
 
 @given(st.integers(0, 10**15))
-def test_a_short_number_is_short_and_right_to_half_a_percent(value):
+def test_short_count_is_accurate_to_half_a_percent(value):
     text = format_short_count(value)
     number, _, unit = text.partition(" ")
     assert len(number) <= 4
@@ -60,7 +62,7 @@ def test_a_short_number_is_short_and_right_to_half_a_percent(value):
         (2**51, "2,048.0 TiB"),
     ],
 )
-def test_bytes_have_binary_units(value, shown):
+def test_bytes_with_binary_units(value, shown):
     assert format_bytes(value) == shown
 
 
@@ -77,10 +79,32 @@ def test_bytes_have_binary_units(value, shown):
         (360_000, "100 h 00 m"),
     ],
 )
-def test_durations_read_as_people_say_them(seconds, shown):
+def test_duration_units(seconds, shown):
     assert format_duration(seconds) == shown
 
 
-def test_shapes_stand_on_lines_of_their_own():
+def test_shapes_on_separate_lines():
     assert format_shapes([(None, 3), (2,)]) == "(None, 3)\n(2,)"
     assert format_shapes([]) == "?"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.0000"),
+        (0.12345, "0.1235"),
+        (1234.5, "1234.5000"),
+        (12345.6, "1.235e+04"),
+        (1e-3, "0.0010"),
+        (5e-4, "5.000e-04"),
+        (-2.0, "-2.0000"),
+        (float("nan"), "nan"),
+        ([0.5, 1.0], "[0.5000, 1.0000]"),
+    ],
+)
+def test_number_with_significant_digits(value, shown):
+    assert format_number(value) == shown
+
+
+def test_metrics_on_one_line():
+    assert format_metrics({"loss": 0.1234, "accuracy": 1.0}) == "loss 0.1234  accuracy 1.0000"

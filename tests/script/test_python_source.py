@@ -32,7 +32,7 @@ EXPRESSIONS = st.recursive(ATOMS, nested, max_leaves=25)
 
 @settings(max_examples=8, phases=[Phase.generate])
 @given(st.lists(EXPRESSIONS, min_size=20, max_size=20))
-def test_statements_are_laid_out_as_a_formatter_would(values):
+def test_statements_match_formatter(values):
     lines = [line for value in values for line in render_statement(value, "", before="x = ")]
     if all(len(line) <= 88 for line in lines):
         assert_formatted("\n".join(lines) + "\n")
@@ -41,7 +41,7 @@ def test_statements_are_laid_out_as_a_formatter_would(values):
         assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(f"x = {render_inline(value)}"))
 
 
-def test_a_layer_that_is_called_is_broken_where_a_formatter_breaks_it():
+def test_calls_of_layers_match_formatter():
     for length in range(20, 60):
         name = quote_string("n" * length)
         call = CallExpression(
@@ -55,7 +55,7 @@ def test_a_layer_that_is_called_is_broken_where_a_formatter_breaks_it():
 
 
 @given(st.text())
-def test_a_text_reads_back_as_it_was(text):
+def test_string_literal_round_trip(text):
     assert ast.literal_eval(quote_string(text)) == text
 
 
@@ -65,11 +65,11 @@ def test_a_text_reads_back_as_it_was(text):
         lambda inner: st.lists(inner, max_size=3) | st.tuples(inner),
     )
 )
-def test_a_value_reads_back_as_it_was(value):
+def test_literal_round_trip(value):
     assert ast.literal_eval(render_inline(render_literal(value))) == value
 
 
-def test_names_are_identifiers_that_nothing_else_has():
+def test_unique_names_are_identifiers():
     names = UniqueNames(["taken"])
     made = [
         names.new(wish) for wish in ("taken", "conv2d", "conv2d", "3x", "class", "a-b.c", "", "layers", "Ä")

@@ -1,4 +1,4 @@
-"""The JSON Schema holds for whatever the check takes, and flags what an editor should flag."""
+"""The JSON Schema accepts every valid config and rejects common errors."""
 
 import json
 import re
@@ -29,27 +29,27 @@ def stack(*layers, **sections):
 
 
 def own_example(name):
-    """The example of a layer; of a cell, without the layer that runs it."""
+    """Return the example of a layer; for a cell, without the layer that runs it."""
     example = parse_layer_example(name)
     return example if example["type"] == name else example["cell"]
 
 
-def test_the_schema_is_one():
+def test_schema_is_valid():
     Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_config_is_valid(path):
+def test_shipped_configs_match_schema(path):
     assert errors(yaml.load(path.read_text(), Loader=_Loader)) == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_example_of_the_language_is_valid(name):
+def test_language_examples_match_schema(name):
     assert errors(yaml.load(EXAMPLES[name], Loader=_Loader)) == []
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML, but with the numbers of YAML 1.2."""
+    """PyYAML with the numbers of YAML 1.2."""
 
 
 _Loader.add_implicit_resolver(
@@ -60,7 +60,7 @@ _Loader.add_implicit_resolver(
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_every_layer_s_example_is_valid_and_an_unknown_argument_is_not(name):
+def test_layer_examples_match_and_unknown_arguments_fail(name):
     assert errors(stack(parse_layer_example(name))) == []
     example = own_example(name)
     assert errors(stack(example | {"no_such_argument": 1}))
@@ -70,7 +70,7 @@ def test_every_layer_s_example_is_valid_and_an_unknown_argument_is_not(name):
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_every_default_of_a_layer_may_be_written_out(name):
+def test_layer_defaults_match_schema(name):
     written = LAYERS.parse(parse_layer_example(name)).to_plain()
     assert errors(stack(written)) == []
 
@@ -79,7 +79,7 @@ def test_every_default_of_a_layer_may_be_written_out(name):
     ("key", "catalogue"),
     [("optimizer", OPTIMIZERS), ("loss", LOSSES), ("metrics", METRICS), ("callbacks", CALLBACKS)],
 )
-def test_whatever_trains_may_be_a_name_or_a_mapping(key, catalogue):
+def test_training_components_as_name_or_mapping(key, catalogue):
     for name in catalogue.names:
         fields = catalogue.load(name).model_fields
         required = {key: field.examples[0] for key, field in fields.items() if field.is_required()}
@@ -106,7 +106,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_type_may_be_spelled_as_the_check_allows_and_keeps_its_arguments(spelling):
+def test_type_spellings_keep_their_arguments(spelling):
     cls = LAYERS.look_up(spelling)
     required = {key: field.examples[0] for key, field in cls.model_fields.items() if field.is_required()}
     assert errors(stack({"type": spelling, **required})) == []
@@ -135,14 +135,14 @@ VALUES = [
 
 
 @pytest.mark.parametrize("name", LAYERS.names)
-def test_what_the_check_takes_the_schema_takes(name):
-    """Every argument with many values: the schema may be laxer than the check, never stricter."""
+def test_schema_accepts_every_valid_argument(name):
+    """Try many values for every argument: the schema may accept more than the check, never less."""
     cls, example = LAYERS.load(name), own_example(name)
     for key in cls.model_fields:
         for value in VALUES:
             layer = example | {key: value}
             if key == "use_cudnn" and value in (0, 1):
-                continue  # which Python takes for false and true
+                continue  # 0 and 1 equal false and true in Python
             taken = "${" in str(value)
             try:
                 LAYERS.parse(layer)
@@ -177,14 +177,14 @@ def test_what_the_check_takes_the_schema_takes(name):
         {"extends": "base.yaml", "modle": {}},
     ],
 )
-def test_an_editor_flags_what_is_wrong(document, tmp_path):
+def test_schema_rejects_invalid_configs(document, tmp_path):
     assert errors(document)
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(document))
     assert not check_config(str(path)).ok
 
 
-def test_everything_has_a_description_and_every_reference_leads_somewhere():
+def test_descriptions_and_references_are_complete():
     text = json.dumps(SCHEMA)
     for part in text.split('"$ref": "#/$defs/')[1:]:
         assert part.partition('"')[0] in SCHEMA["$defs"]
@@ -195,7 +195,7 @@ def test_everything_has_a_description_and_every_reference_leads_somewhere():
                 assert key == "type" or field["description"], (name, key)
 
 
-def test_the_command_prints_it_or_writes_it(tmp_path):
+def test_schema_command_prints_or_writes(tmp_path):
     printed = invoke("schema").stdout
     assert json.loads(printed) == json.loads(json.dumps(SCHEMA))
     assert invoke("schema", "--json").stdout == printed

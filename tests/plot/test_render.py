@@ -1,4 +1,4 @@
-"""Pictures: every layer and arrow is there, nothing overlaps, and a file loads nothing from elsewhere."""
+"""Pictures show every layer and arrow without overlaps, and load no other files."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def placed(drawn):
 
 
 def assert_apart(found, sizes):
-    """No box lies on another."""
+    """Assert that no boxes overlap."""
     boxes = [(x, y, x + sizes[key][0], y + sizes[key][1]) for key, (x, y) in found.box_positions.items()]
     for index, (left, top, right, bottom) in enumerate(boxes):
         for other in boxes[index + 1 :]:
@@ -44,7 +44,7 @@ def assert_apart(found, sizes):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_layer_and_every_arrow_of_every_example_has_its_place(name):
+def test_every_layer_and_arrow_is_placed(name):
     shapes = api.infer_shapes(CONFIGS / name)
     drawn = build_picture(shapes, unfold=True)
     assert len(drawn.boxes) == len(shapes.graph.nodes) + len(shapes.graph.inputs)
@@ -61,7 +61,7 @@ def test_every_layer_and_every_arrow_of_every_example_has_its_place(name):
             assert all(one[1] <= other[1] for one, other in pairwise(points))
 
 
-def test_a_block_that_repeats_is_one_box():
+def test_repeated_block_is_one_box():
     drawn = build_picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=False)
     assert [(box.title, box.repeat_count, box.name, box.shape, box.parameters) for box in drawn.boxes] == [
         ("Input", 1, "", "8 x 8 x 1", ""),
@@ -75,7 +75,7 @@ def test_a_block_that_repeats_is_one_box():
     assert drawn.boxes[-1].is_output
 
 
-def test_layers_called_again_say_so_and_are_not_merged():
+def test_shared_layers_are_marked_and_not_merged():
     drawn = build_picture(api.infer_shapes(CONFIGS / "digits_siamese.yaml"), unfold=False)
     assert [(box.title, box.parameters) for box in drawn.boxes if box.family == "block"] == [
         ("first", "25,984"),
@@ -83,7 +83,7 @@ def test_layers_called_again_say_so_and_are_not_merged():
     ]
 
 
-def test_equal_layers_in_a_row_are_one_box_and_others_are_not():
+def test_only_equal_layers_are_merged():
     drawn = build_picture(
         shapes_of(
             "model:\n  input: [8]\n  layers:\n    - {type: Dense, units: 8, repeat: 100}\n    - {type: Dense, units: 4}\n"
@@ -104,7 +104,7 @@ def stack(count):
     return shapes_of(f"model:\n  input: [8]\n  layers:\n{layers}")
 
 
-def test_a_hundred_layers_stand_in_columns_of_about_equal_height():
+def test_long_stack_is_split_into_columns():
     found, sizes = placed(build_picture(stack(100), unfold=True))
     assert_apart(found, sizes)
     assert 0.8 < found.width / found.height < 2.5
@@ -112,7 +112,7 @@ def test_a_hundred_layers_stand_in_columns_of_about_equal_height():
     assert len(found.column_changes) == len(columns) - 1 > 3
 
 
-def test_boxes_that_feed_one_another_in_a_row_stand_in_line():
+def test_arrows_between_adjacent_rows_are_straight():
     found, sizes = placed(build_picture(api.infer_shapes(CONFIGS / "digits_residual.yaml"), unfold=True))
     arrows = [arrow for arrow, points in found.routes.items() if len(points) == 2]
     straight = [
@@ -129,7 +129,7 @@ def texts(svg):
     return [item.text for item in root.iter(f"{SVG}text")]
 
 
-def test_svg_is_sound_shows_types_shapes_and_parameters_and_loads_nothing():
+def test_svg_shows_layers_and_loads_nothing():
     svg = render_plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".svg", title="digits")
     shown = texts(svg)
     for text in ("Conv2D", "8 x 8 x 32", "320", "10"):
@@ -138,19 +138,19 @@ def test_svg_is_sound_shows_types_shapes_and_parameters_and_loads_nothing():
     assert svg.count(b"http") == 1  # the name of the format
 
 
-def test_what_stands_in_names_is_escaped():
+def test_names_are_escaped():
     hostile = '</text><script>alert("x")</script>&'
     drawn = Picture([Box("a", hostile, hostile, hostile, hostile, group=hostile)], [])
     svg = render_svg(PlotScene(drawn, "light"), hostile)
     assert "<script" not in svg
     assert texts(svg).count(hostile) == 5
-    told = render_mermaid(drawn, "light")
-    assert "<script" not in told
-    assert told.count('"') == 2 + 2 + 4
+    mermaid = render_mermaid(drawn, "light")
+    assert "<script" not in mermaid
+    assert mermaid.count('"') == 2 + 2 + 4
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_png_has_the_paper_of_its_theme(theme):
+def test_png_background_of_theme(theme):
     png = render_plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".png", title="digits", theme=theme)
     image = Image.open(io.BytesIO(png))
     assert "#{:02x}{:02x}{:02x}".format(*image.getpixel((0, 0))) == THEMES[theme].background
@@ -158,7 +158,7 @@ def test_png_has_the_paper_of_its_theme(theme):
     assert image.width > 200
 
 
-def test_texts_are_not_wider_than_they_are_thought_to_be():
+def test_estimated_text_width_is_sufficient():
     from PIL import ImageFont
 
     font = ImageFont.load_default(100)
@@ -173,7 +173,7 @@ def test_texts_are_not_wider_than_they_are_thought_to_be():
         assert font.getlength(text) <= estimate_text_width(text, 100) * 1.08
 
 
-def test_mermaid_of_a_model_with_blocks():
+def test_mermaid_of_model_with_blocks():
     shapes = api.infer_shapes(CONFIGS / "digits_residual.yaml")
     assert (
         render_plot(shapes, ".mmd", title="digits").decode()
@@ -198,13 +198,13 @@ flowchart TB
     assert '"theme": "dark"' in unfolded
 
 
-def test_the_picture_in_the_docs_is_what_the_command_draws():
+def test_picture_in_docs_is_current():
     shapes = api.infer_shapes(CONFIGS / "digits_residual.yaml")
     shown = CONFIGS.parent / "docs" / "residual.svg"
     assert shown.read_bytes() == render_plot(shapes, ".svg", title="digits-residual", unfold=True)
 
 
-def test_the_command_draws_without_a_framework(tmp_path):
+def test_plot_without_framework(tmp_path):
     code = """
 import sys
 from typer.testing import CliRunner
@@ -221,13 +221,13 @@ print(result.stdout, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules))
     assert "Conv2D" in texts(target.read_bytes())
 
 
-def test_a_picture_of_another_kind_is_a_wrong_command_line(tmp_path):
+def test_invalid_plot_path_is_usage_error(tmp_path):
     result = invoke("build", CONFIGS / "digits_cnn.yaml", "--plot", tmp_path / "model.jpg")
     assert result.exit_code == 2
     assert invoke("build", CONFIGS / "digits_cnn.yaml", "--plot", tmp_path / "a" / "model.svg").exit_code == 2
 
 
-def test_shapes_that_only_running_tells_are_question_marks(tmp_path):
+def test_plot_of_layer_with_unknown_shape(tmp_path):
     result = invoke("build", CONFIGS / "custom_layer.yaml", "--plot", tmp_path / "model.mmd")
     assert result.exit_code == 0, result.output
     assert "SimpleDense" in (tmp_path / "model.mmd").read_text()

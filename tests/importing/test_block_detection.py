@@ -1,4 +1,4 @@
-"""Folding and writing: the config, read again, stands for the same layers with the same wiring."""
+"""Folded and written stacks: the config has the same layers and wiring as the stack."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,14 +19,14 @@ def read(text: str) -> ValidConfig:
 
 
 def assert_same(stack: LayerStack) -> str:
-    """Fold, write and read a stack; nothing has changed. Returns the config."""
-    leaves, outputs = flatten_stack(stack)
+    """Fold, write and read a stack, assert that nothing changed, and return the config."""
+    calls, outputs = flatten_stack(stack)
     text = written(stack)
-    again, ends = flatten_config(read(text))
-    assert [(one.type, dict(one.args), one.inputs, one.first_call) for one in leaves] == [
-        (one.type, dict(one.args), one.inputs, one.first_call) for one in again
+    read_calls, read_outputs = flatten_config(read(text))
+    assert [(one.type, dict(one.args), one.inputs, one.first_call) for one in calls] == [
+        (one.type, dict(one.args), one.inputs, one.first_call) for one in read_calls
     ], text
-    assert outputs == ends
+    assert outputs == read_outputs
     return text
 
 
@@ -43,7 +43,7 @@ def chain(*layers: tuple[str, dict]) -> list[StackEntry]:
 
 
 def residual(items: list[StackEntry], width: int, rate: float | None, named: str | None = None) -> None:
-    """A block of two convolutions with a connection around them."""
+    """Append a block of two convolutions with a residual connection."""
     source = items[-1] if items else INPUT
     before = source
     for _ in range(2):
@@ -59,13 +59,13 @@ def residual(items: list[StackEntry], width: int, rate: float | None, named: str
     items.append(StackEntry("layer", "Add", [Wire(source), Wire(before)], name=named))
 
 
-def test_a_hundred_equal_layers_are_one_line():
+def test_equal_layers_become_one_line_with_repeat():
     text = assert_same(stack_of(chain(*[("Dense", {"units": 4})] * 100)))
     assert "    - {type: Dense, units: 4, repeat: 100}\n" in text
     assert "blocks:" not in text
 
 
-def test_a_pattern_that_stands_fifty_times_is_a_block_with_repeat():
+def test_repeated_pattern_becomes_block_with_repeat():
     text = assert_same(stack_of(chain(*[("Dense", {"units": 4}), ("Dropout", {"rate": 0.1})] * 50)))
     assert (
         text
@@ -84,7 +84,7 @@ model:
     )
 
 
-def test_blocks_that_differ_in_a_number_have_a_parameter():
+def test_differing_argument_becomes_parameter():
     items: list[StackEntry] = []
     for rate in (0.1, 0.2, 0.3, 0.3):
         residual(items, 4, rate)
@@ -113,7 +113,7 @@ model:
     )
 
 
-def test_a_layer_that_others_take_keeps_its_place_and_gets_a_name():
+def test_referenced_layer_gets_name():
     items = chain(("Dense", {"units": 4}), ("Dense", {"units": 4}), ("ReLU", {}))
     items.append(StackEntry("layer", "Add", [Wire(items[0]), Wire(items[2])]))
     text = assert_same(stack_of(items, items[3], items[1]))
@@ -121,7 +121,7 @@ def test_a_layer_that_others_take_keeps_its_place_and_gets_a_name():
     assert "outputs: [add, dense_2]" in text
 
 
-def test_a_name_that_the_wiring_uses_and_one_that_is_taken_are_changed():
+def test_reserved_and_duplicate_names_are_changed():
     items = chain(("Dense", {"units": 4}), ("Dense", {"units": 3}), ("Dense", {"units": 4}))
     for item, name in zip(items, ("input", "twin", "twin"), strict=True):
         item.name = name
@@ -133,7 +133,7 @@ def test_a_name_that_the_wiring_uses_and_one_that_is_taken_are_changed():
     ]
 
 
-def test_a_layer_that_is_called_again_is_not_hidden_in_a_block():
+def test_shared_layer_stays_outside_blocks():
     items: list[StackEntry] = []
     shared = StackEntry("layer", "Dense", [Wire(INPUT)], {"units": 4})
     items.append(shared)
@@ -143,7 +143,7 @@ def test_a_layer_that_is_called_again_is_not_hidden_in_a_block():
     assert "reuse: dense" in assert_same(stack_of(items))
 
 
-def test_a_model_that_is_used_twice_is_a_block_that_is_called_again():
+def test_shared_submodel_becomes_reused_block():
     body = chain(("Flatten", {}), ("Dense", {"units": 3}))
     inputs = {name: {"shape": [4], "dtype": "float32"} for name in ("left", "right")}
     tower = StackEntry("block", "tower", [Wire("left")], name="tower", body=body)
@@ -153,7 +153,7 @@ def test_a_model_that_is_used_twice_is_a_block_that_is_called_again():
     assert "- {block: tower, name: tower, inputs: left}\n    - {reuse: tower, inputs: right}\n" in text
 
 
-def test_two_tensors_that_feed_each_block_are_its_input_and_a_parameter():
+def test_second_input_of_block_becomes_parameter():
     items = chain(("Dense", {"units": 4}), ("Dense", {"units": 4, "activation": "tanh"}))
     cells = [items[0], items[1]]
     for _ in range(5):
@@ -180,7 +180,7 @@ ARGS = {
 
 @st.composite
 def graphs(draw):
-    """Pieces that are drawn once and stand several times, with connections around and between them."""
+    """Draw pieces, and repeat them with connections around and between them."""
     pieces = draw(
         st.lists(
             st.lists(
@@ -220,5 +220,5 @@ def graphs(draw):
 
 @settings(max_examples=150)
 @given(graphs())
-def test_writing_out_what_was_folded_gives_what_there_was(items):
+def test_folded_config_flattens_to_same_layers(items):
     assert_same(stack_of(items))

@@ -1,4 +1,4 @@
-"""The examples of docs/training.md are whole configs that train; the page has every key and callback."""
+"""The examples in docs/training.md are complete configs that train; the page has every key and callback."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,10 @@ from layercli.config.training.registry import CALLBACKS, SCHEDULES
 from layercli.config.training.section import TrainSection
 from tests.running import train
 
-PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 NEEDS_MORE = {"outputs.yaml": "data", "transfer.yaml": "a run"}
-"""Examples that do not train by themselves, and what they lack."""
+"""Examples that need more than the config to train."""
 
 
 @pytest.fixture
@@ -26,17 +26,17 @@ def write(tmp_path):
     return write
 
 
-def test_every_example_is_found():
+def test_all_examples_are_collected():
     assert len(EXAMPLES) == PAGE.count("```yaml")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_has_no_problem(write, name):
+def test_example_is_valid(write, name):
     assert check_config(str(write(name))).problems == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES.keys() - NEEDS_MORE.keys())
-def test_an_example_trains(write, name):
+def test_example_trains(write, name):
     path = write(name)
     run = train(path, path.parent / "run")
     assert run.result.exit_code == 0, run.result.output
@@ -45,11 +45,11 @@ def test_an_example_trains(write, name):
 
 
 @pytest.mark.parametrize("key", TrainSection.model_fields)
-def test_every_key_has_a_row_and_stands_in_an_example(key):
+def test_every_key_has_row_and_example(key):
     assert f"\n| `{key}` |" in PAGE
     assert any(re.search(rf"\b{key}:", text) for text in EXAMPLES.values())
 
 
 @pytest.mark.parametrize("name", [*Optimizer.model_fields, *CALLBACKS.names, *SCHEDULES.names])
-def test_every_argument_of_optimizers_every_callback_and_schedule_is_on_the_page(name):
+def test_page_lists_optimizer_arguments_callbacks_and_schedules(name):
     assert f"`{name}`" in PAGE
