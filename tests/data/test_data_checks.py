@@ -60,7 +60,7 @@ def test_input_name_and_shape_mismatches_are_reported(place):
         "`model.inputs.ab` declares shape (3,), but an example of the data has shape (2,).",
     ) in codes
     assert ("input-mismatch", "The data has an input `d`, which is not an input of the model.") in codes
-    assert ("input-mismatch", "The data gives nothing for the model's input `c`.") in codes
+    assert ("input-mismatch", "The data has no examples for the model's input `c`.") in codes
 
 
 def test_target_shape_mismatch_is_refused(place):
