@@ -86,7 +86,8 @@ def test_json_contains_config_and_origins():
         "file": "base.yaml",
         "line": 1,
         "from": "base.yaml:1, vars.n",
-        "through": "It is the variable `n`, used at line 12 of own.yaml. own.yaml extends this file (line 1).",
+        "through": "The value comes from the variable `n`, used at line 12 of own.yaml. own.yaml extends "
+        "this file (line 1).",
     }
     assert document["origins"]["seed"] == {"file": None, "line": None, "from": "default"}
     assert "origins" not in json.loads(invoke("show", "own.yaml", "--json").stdout)

@@ -55,16 +55,19 @@ def test_input_name_and_shape_mismatches_are_reported(place):
     codes = train(
         place, csv(place, "a,b,y\n1,2,0\n2,3,1\n3,4,2\n", inputs={"ab": ["a", "b"], "d": "a"}), several
     )
-    assert ("input-mismatch", "`model.inputs.ab` is (3,), but an example of the data is (2,).") in codes
-    assert ("input-mismatch", "The data gives an input `d`, which the model has not.") in codes
-    assert ("input-mismatch", "The data gives nothing for the model's input `c`.") in codes
+    assert (
+        "input-mismatch",
+        "`model.inputs.ab` declares shape (3,), but an example of the data has shape (2,).",
+    ) in codes
+    assert ("input-mismatch", "The data has an input `d`, which is not an input of the model.") in codes
+    assert ("input-mismatch", "The data has no examples for the model's input `c`.") in codes
 
 
 def test_target_shape_mismatch_is_refused(place):
     data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
     model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
     assert train(place, data, model) == [
-        ("target-mismatch", "The model's output is (None, 3), but the target is (None, 1).")
+        ("target-mismatch", "The model's output has shape (None, 3), but the target has shape (None, 1).")
     ]
     assert train(place, data, model.replace("units: 3", "units: 1")) is True
 

@@ -87,16 +87,24 @@ def test_missing_class_suggests_closest_name(tmp_path, layer_file):
 def test_class_that_is_not_a_layer_is_refused(tmp_path, layer_file):
     mine = layer_file("pass", header="class Mine:")
     assert failure(tmp_path, {"type": mine}) == (
-        "custom-layer", f"{mine} is not a Keras layer.", "Derive it from keras.layers.Layer.",
-    )  # fmt: skip
+        "custom-layer",
+        f"{mine} is not a Keras layer.",
+        "Derive it from keras.layers.Layer.",
+    )
 
 
-@pytest.mark.parametrize(("header", "text"), [
-    ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
-    ("class Mine(:", "SyntaxError: invalid syntax"),
-    ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights"),
-    ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("class Mine(:", "SyntaxError: invalid syntax"),
+        (
+            "open('weights.npy')\nclass Mine:",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'weights",
+        ),
+        ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
+    ],
+)
 def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, text):
     mine = layer_file("pass", header=header)
     code, message, hint = failure(tmp_path, {"type": mine})
@@ -104,11 +112,17 @@ def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, t
     assert message.startswith(f"Cannot import {mine.removesuffix(':Mine')}: {text}")
 
 
-@pytest.mark.parametrize(("body", "message"), [
-    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be created with these arguments: ZeroDivision"),
-    ("def build(self, shape):\n    raise KeyError('axis')", f"{REFUSES} KeyError: 'axis'"),
-    ("def call(self, x):\n    raise ValueError('one\\ntwo')", f"{REFUSES} ValueError: one"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "def __init__(self, **kwargs):\n    1 / 0",
+            "Mine cannot be created with these arguments: ZeroDivision",
+        ),
+        ("def build(self, shape):\n    raise KeyError('axis')", f"{REFUSES} KeyError: 'axis'"),
+        ("def call(self, x):\n    raise ValueError('one\\ntwo')", f"{REFUSES} ValueError: one"),
+    ],
+)
 def test_custom_layer_error_names_its_line(tmp_path, layer_file, body, message):
     mine = layer_file(body)
     code, text, hint = failure(tmp_path, {"type": mine})

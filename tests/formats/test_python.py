@@ -138,7 +138,7 @@ def test_run_keeps_the_file_and_can_be_moved(place, tmp_path_factory):
 
 def test_missing_file_and_reference_without_function(place):
     assert problems_of(place, "train", "--trust", function="none.py:make") == [
-        ("custom-data", f"There is no file {place}/none.py.", 1)
+        ("custom-data", f"The file {place}/none.py does not exist.", 1)
     ]
     [(code, message, _)] = problems_of(place, "validate", function="waves.py")
     assert code == "bad-custom-type"
