@@ -161,10 +161,10 @@ def test_file_without_matching_layer_is_refused(source, tmp_path):
         (Path.absolute, "unreadable-file", "does not exist"),
         (lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"), "unreadable-file", "Cannot read weights from"),
         (lambda path: path.with_suffix(".keras").write_bytes(b""), "unreadable-file", "Cannot read weights from"),
-        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is no file of weights"),
-        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is no file of weights"),
+        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is not a weights file"),
+        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is not a weights file"),
         (lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999), "unreadable-file", "Cannot read weights from"),
-        (lambda path: path.mkdir(), "run-directory", "no run directory"),
+        (lambda path: path.mkdir(), "run-directory", "is not a run directory"),
     ],
 )  # fmt: skip
 def test_file_without_weights_is_refused(tmp_path, make, code, text):
