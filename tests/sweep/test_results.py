@@ -19,7 +19,7 @@ objective: {metric: val_accuracy, direction: %s}
 trials: 4
 name: swept
 """
-START = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - as in Optuna
+START = datetime(2026, 1, 2, 3, 4, 5)
 
 
 @pytest.fixture
