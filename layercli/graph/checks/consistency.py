@@ -20,7 +20,7 @@ from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape, Tensor, format_shape
 from layercli.schema.component import snake_case
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _SPARSE_METRICS = {
@@ -101,7 +101,7 @@ def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts
         names = list(facts.targets)
     path: KeyPath = ("data", "target")
     if names is not None:
-        listed = ", ".join(f"`{name}`" for name in outputs)
+        listed = list_names(outputs)
         for name in names:
             if name not in outputs:
                 message = f"The data has a target `{sanitize_text(name, limit=60)}`, which is not an output of the model."
