@@ -1,5 +1,6 @@
 """The ``model`` section: inputs, layers and outputs."""
 
+import math
 import re
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -19,6 +20,8 @@ _DTYPE_NAMES = """
 DTYPES: Final = tuple(_DTYPE_NAMES.split())
 MAX_RANK: Final = 8
 MAX_LAYERS: Final = 10_000
+MAX_ELEMENTS: Final = 2**63 - 1
+"""Maximum number of elements of a tensor."""
 _MAX_FREEZE_PATTERNS = 100
 _MAX_PATTERN_LENGTH = 250
 _INPUT_EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
@@ -73,6 +76,9 @@ def _parse_shape(value: Any) -> Shape:
     if len(value) > MAX_RANK:
         message = f"Expected at most {MAX_RANK} axes, the limit of TensorFlow's layers, got {len(value)}."
         raise value_error("out-of-range", message, "Merge some axes.")
+    if math.prod(dim or 1 for dim in value) > MAX_ELEMENTS:
+        message = "One example must have less than 2**63 elements, the limit of TensorFlow."
+        raise value_error("out-of-range", message, "Use smaller sizes.")
     return tuple(value)
 
 

@@ -15,7 +15,7 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
     train = config.train
     if train is None or not outputs:
         return
-    listed = list_names(outputs)
+    listed, known_outputs = list_names(outputs), set(outputs)
     for key in ("loss", "loss_weights", "metrics", "weighted_metrics"):
         section = getattr(train, key)
         path: KeyPath = ("train", key)
@@ -30,7 +30,7 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
                 )
             continue
         for name in section:
-            if name not in outputs:
+            if name not in known_outputs:
                 yield Finding(
                     code="unknown-output",
                     message=f"`{key}` names `{sanitize_text(name, limit=60)}`, which is not an output of the model.",
