@@ -59,9 +59,7 @@ def main() -> None:
         emoji=False,
     )
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        train_new_run(
-            require_valid(check_config(str(CONFIG))), progress=PictureProgress(console, live=True)
-        )
+        train_new_run(require_valid(check_config(str(CONFIG))), progress=PictureProgress(console, live=True))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def complete_configs(*pages: str) -> dict[str, str]:
 def run(command: str, folder: Path) -> tuple[int, str]:
     """Run a shell command with layercli and Python of the tests; return the exit code and the standard output."""
     environment = {name: os.environ[name] for name in os.environ.keys() - {"FORCE_COLOR", "GITHUB_ACTIONS"}}
-    aliases = f'layercli() {{ "{sys.executable}" -m layercli "$@"; }}; python() {{ "{sys.executable}" "$@"; }}; '
+    aliases = (
+        f'layercli() {{ "{sys.executable}" -m layercli "$@"; }}; python() {{ "{sys.executable}" "$@"; }}; '
+    )
     done = subprocess.run(
         ["bash", "-c", aliases + command],
         cwd=folder,

@@ -1,5 +1,6 @@
 """The search space of a sweep: integers, numbers and choices for values of the base config."""
 
+import builtins
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -85,7 +86,7 @@ class IntRange(StrictModel):
         return None if self.log else list(self._grid_range)
 
     @property
-    def grid_size(self) -> int | None:
+    def grid_size(self) -> builtins.int | None:
         """Return the number of all values if they are finite in number."""
         return None if self.log else len(self._grid_range)
 
@@ -179,7 +180,7 @@ class Choice(StrictModel):
         return self.labels
 
     @property
-    def grid_size(self) -> int | None:
+    def grid_size(self) -> builtins.int | None:
         """Return the number of values."""
         return len(self.choice)
 
