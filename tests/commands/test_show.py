@@ -26,6 +26,7 @@ def test_shown_config_is_equivalent_and_stable(path, tmp_path):
     assert yaml.safe_load(explained) == yaml.safe_load(shown)
 
 
+@pytest.mark.tensorflow
 def test_run_config_equals_show_output(digits_run):
     shown = invoke("show", CONFIGS / "digits_dense.yaml", "--set", "train.epochs=3").stdout
     assert (digits_run.path / "config.yaml").read_text() == shown

@@ -156,6 +156,7 @@ def trained(place, text, *options):
     return json.loads(result.stdout)["history"]
 
 
+@pytest.mark.tensorflow
 def test_one_hot_targets_train_like_labels(tmp_path):
     smooth = CONFIG % 0.0
     one_hot_history = trained(tmp_path, smooth)
@@ -171,6 +172,7 @@ def test_one_hot_targets_train_like_labels(tmp_path):
     assert abs(smoothed["loss"][1] - labels["loss"][1]) > 0.01
 
 
+@pytest.mark.tensorflow
 def test_class_weights_change_training_loss_only(tmp_path):
     same = trained(tmp_path, CONFIG % 0.0, "--set", "train.optimizer.learning_rate=1e-12")
     doubled = trained(

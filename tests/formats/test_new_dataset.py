@@ -103,6 +103,7 @@ def test_data_type_without_files():
         load_new_dataset(data, ["x"], reader_state(data), has_targets=False)
 
 
+@pytest.mark.tensorflow
 def test_run_keeps_reader_state(digits_run):
     document = json.loads((digits_run.path / "data.json").read_text())
     assert ReaderState.from_json(document).single_input() == ((64,), np.float32)
