@@ -72,3 +72,9 @@ def test_wrong_units_are_counted(units, shown):
     layer = f"{{type: Dense, units: {units}, activation: sigmoid}}"
     expected = f"The data has 3 classes, but the model's output has {shown}."
     assert expected in messages("iris", layer, "sparse_categorical_crossentropy")
+
+
+def test_output_for_each_position_has_too_many_axes():
+    layers = "{type: Reshape, target_shape: [8, 8]}, {type: Dense, units: 10, activation: softmax}"
+    found = problems("digits", layers, "sparse_categorical_crossentropy")
+    assert [(code, severity) for code, severity, _ in found] == [("dense-on-positions", "error")]
