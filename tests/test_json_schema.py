@@ -14,7 +14,7 @@ from layercli.json_schema import config_schema
 from layercli.layers.registry import LAYERS
 from layercli.reports.catalogue import parse_layer_example
 from tests.running import CONFIGS, invoke
-from tests.test_language import EXAMPLES
+from tests.docs.test_language_and_tables import EXAMPLES
 
 SCHEMA = config_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -75,6 +75,7 @@ SHELL = [
 def test_command_in_a_shell_block_is_accepted(page, command, folder):
     for name, text in complete_configs("sweep").items():  # of a page whose config other pages name
         (folder / name).write_text(text)
+    (folder / "runs").mkdir(exist_ok=True)
     command = re.sub(r" launch --workers \d+ --", "", command).replace(" --trust", "")
     command = re.sub(
         r"layercli (train|build|inspect-shapes)\b(.*?)( --static)?$", r"layercli validate\2", command
