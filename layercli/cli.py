@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,6 +90,9 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             # The reader closed the pipe, for example `layercli ... | head`.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None
+        except OSError as error:
+            _print_error(_make_system_error(error), json=json)
+            raise typer.Exit(ExitCode.INVALID_INPUT) from None
         except Exception as error:
             _report_bug(error, json=json)
             raise typer.Exit(ExitCode.BUG) from None
@@ -103,6 +108,49 @@ def _print_error(error: LayercliError, *, json: bool) -> None:
         print_json({"ok": False, **problems_json(error.problems)})
     else:
         print_problems(make_console(error=True), error.problems)
+
+
+def _make_system_error(error: OSError) -> LayercliError:
+    """Return the error for a call of the operating system that failed, such as a full disk."""
+    from layercli.io.atomic import describe_os_error
+
+    cannot_write = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    return LayercliError(
+        Problem(
+            code="cannot-write" if cannot_write else "unreadable-file",
+            message=f"The operating system reports: {describe_os_error(error)}.",
+            file=None if error.filename is None else os.fsdecode(error.filename),
+        )
+    )
+
+
+def _open_missing_streams() -> None:
+    """Open standard streams that are closed, so that no file that is opened later gets their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _run_app(app: typer.Typer) -> None:
+    """Run the command and exit. Output that cannot be written is an error of the environment, not a bug."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(ExitCode.OK)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest when it exits
+        with suppress(OSError):
+            _print_error(_make_system_error(error), json=False)
+        sys.exit(ExitCode.INVALID_INPUT)
 
 
 def _report_bug(error: Exception, *, json: bool) -> None:
@@ -167,6 +215,7 @@ def _read_docstring(module: str) -> str | None:
 def main() -> None:
     """Run the console script."""
     runtime.is_cli_process = True
+    _open_missing_streams()
     # No Python process that this one or a library starts imports modules from the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
@@ -174,6 +223,10 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     first = "".join(sys.argv[1:2])
     try:
-        make_app([first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-"))()
+        _run_app(
+            make_app(
+                [first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-")
+            )
+        )
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
