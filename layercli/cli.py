@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import gc
 import os
@@ -17,6 +16,7 @@ import typer
 
 from layercli import runtime
 from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.io.atomic import make_system_error
 from layercli.version import __version__
 
 PANELS = {
@@ -91,7 +91,7 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None
         except OSError as error:
-            _print_error(_make_system_error(error), json=json)
+            _print_error(make_system_error(error), json=json)
             raise typer.Exit(ExitCode.INVALID_INPUT) from None
         except Exception as error:
             _report_bug(error, json=json)
@@ -108,20 +108,6 @@ def _print_error(error: LayercliError, *, json: bool) -> None:
         print_json({"ok": False, **problems_json(error.problems)})
     else:
         print_problems(make_console(error=True), error.problems)
-
-
-def _make_system_error(error: OSError) -> LayercliError:
-    """Return the error for a call of the operating system that failed, such as a full disk."""
-    from layercli.io.atomic import describe_os_error
-
-    cannot_write = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-    return LayercliError(
-        Problem(
-            code="cannot-write" if cannot_write else "unreadable-file",
-            message=f"The operating system reports: {describe_os_error(error)}.",
-            file=None if error.filename is None else os.fsdecode(error.filename),
-        )
-    )
 
 
 def _open_missing_streams() -> None:
@@ -149,7 +135,7 @@ def _run_app(app: typer.Typer) -> None:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest when it exits
         with suppress(OSError):
-            _print_error(_make_system_error(error), json=False)
+            _print_error(make_system_error(error), json=False)
         sys.exit(ExitCode.INVALID_INPUT)
 
 

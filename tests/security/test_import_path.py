@@ -8,7 +8,19 @@ import pytest
 
 from tests.running import IRIS, LAYERCLI
 
-PLANTED = ("typer", "optuna", "yaml", "json", "keras", "numpy", "pydantic", "pyarrow", "sklearn", "rich", "re")
+PLANTED = (
+    "typer",
+    "optuna",
+    "yaml",
+    "json",
+    "keras",
+    "numpy",
+    "pydantic",
+    "pyarrow",
+    "sklearn",
+    "rich",
+    "re",
+)
 SWEEP = """
 base: config.yaml
 space: {train.batch_size: {choice: [16, 32]}}
@@ -24,7 +36,9 @@ def folder(tmp_path):
     folder.mkdir()
     marker = tmp_path / "ran"
     for name in PLANTED:
-        (folder / f"{name}.py").write_text(f"open({str(marker)!r}, 'w').write({name!r})\nraise SystemExit(9)\n")
+        (folder / f"{name}.py").write_text(
+            f"open({str(marker)!r}, 'w').write({name!r})\nraise SystemExit(9)\n"
+        )
     (folder / "config.yaml").write_text(IRIS.replace("epochs: 2", "epochs: 1"))
     (folder / "sweep.yaml").write_text(SWEEP)
     for number in range(30):
@@ -62,5 +76,6 @@ def test_planted_modules_do_not_run_with_m(folder, arguments):
 
 def test_child_processes_of_libraries_ignore_the_folder(folder):
     code = "import sys; from layercli.cli import main; sys.argv[1:] = ['--version']; main()"
-    check = "import subprocess; import atexit, sys; atexit.register(lambda: subprocess.run([sys.executable, '-c', 'import json']))"
+    child = "lambda: subprocess.run([sys.executable, '-c', 'import json'])"
+    check = f"import subprocess, atexit, sys; atexit.register({child})"
     assert_safe(folder, [sys.executable, "-P", "-c", f"{check}; {code}"])
