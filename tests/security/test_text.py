@@ -28,6 +28,7 @@ def codes(text):
 
 
 CHAIN = ", ".join(f"v{number}: '${{v{number - 1}}}'" for number in range(1, 10_000))
+QUOTED = "'x${a}', "
 DOUBLING = ", ".join(
     f"b{number}: {{layers: [{{block: b{number + 1}, inputs: [input, input]}}]}}" for number in range(45)
 )
@@ -39,7 +40,7 @@ DOUBLING = ", ".join(
         (f"a: &a {keys('k', 16_000)}\nb: {{{'<<: *a, ' * 5000}}}\n{MODEL}", "too-many-nodes"),
         (f"a: &a {keys('k', 16_000)}\nb: {{<<: [{'*a, ' * 5000}]}}\n{MODEL}", "too-many-nodes"),
         (f"vars: {{a: {'b' * 9000}}}\nname: '{'${a}' * 200_000}'\n{MODEL}", "bad-reference"),
-        (f"vars: {{a: {'b' * 9000}}}\nz: [{"'x${a}', " * 50_000}]\n{MODEL}", "too-many-nodes"),
+        (f"vars: {{a: {'b' * 9000}}}\nz: [{QUOTED * 50_000}]\n{MODEL}", "too-many-nodes"),
         (f"vars: {keys('var', 30_000)}\nz: '{'${vra}' * 50_000}'\n{MODEL}", "unknown-variable"),
         (
             f"blocks: {{{DOUBLING}, b45: {{layers: [Add]}}}}\n"

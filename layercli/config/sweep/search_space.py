@@ -85,7 +85,7 @@ class IntRange(StrictModel):
         return None if self.log else list(self._grid_range)
 
     @property
-    def grid_size(self) -> int | None:
+    def grid_size(self) -> Any:
         """Return the number of all values if they are finite in number."""
         return None if self.log else len(self._grid_range)
 
