@@ -55,7 +55,9 @@ def test_messages_docstrings_and_comments(package):
     assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
 
 
-@pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.stem
+)
 def test_pages(page):
     lines = enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
     glossary = (line for line in lines if not line[1].startswith("| not: "))
