@@ -56,6 +56,8 @@ def read_array_header(stream: IO[bytes], size: int, name: str, key: KeyPath) -> 
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, is_fortran_order, dtype = read_header(stream)
+    if any(type(length) is not int or length < 0 for length in shape):  # NumPy accepts booleans
+        raise ValueError(f"the array {name} has an invalid shape")
     if dtype.hasobject:
         raise_data_error(
             f"The array `{name}` contains Python objects, which can run code when they are read.",

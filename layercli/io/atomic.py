@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layercli.errors import LayercliError, make_file_error
+from layercli.errors import LayercliError, Problem, make_file_error
 
 _STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
 """Names of files while they are written."""
@@ -63,6 +64,18 @@ def make_write_error(
 def describe_os_error(error: OSError) -> str:
     """Return the system's reason, such as "Permission denied"."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def make_system_error(error: OSError) -> LayercliError:
+    """Return the error for a call of the operating system that failed, such as a full disk."""
+    cannot_write = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    return LayercliError(
+        Problem(
+            code="cannot-write" if cannot_write else "unreadable-file",
+            message=f"The operating system reports: {describe_os_error(error)}.",
+            file=None if error.filename is None else str(error.filename),
+        )
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -189,9 +189,12 @@ def test_unsupported_compile_argument_is_a_warning(imported):
     result, document, config = imported(model)
     assert result.exit_code == 0
     assert found(document) == [
-        ("not-carried", "The config does not reproduce all of `compile`: `metrics`: the metric MeanMetricWrapper, "
-         "which a config cannot express."),
-    ]  # fmt: skip
+        (
+            "not-carried",
+            "The config does not reproduce all of `compile`: `metrics`: the metric MeanMetricWrapper, "
+            "which a config cannot express.",
+        ),
+    ]
     assert config["train"] == {"optimizer": "Adam", "loss": "mse"}
 
 

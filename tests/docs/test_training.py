@@ -35,7 +35,8 @@ def test_example_is_valid(write, name):
     assert check_config(str(write(name))).problems == []
 
 
-@pytest.mark.parametrize("name", EXAMPLES.keys() - NEEDS_MORE.keys())
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in NEEDS_MORE])
 def test_example_trains(write, name):
     path = write(name)
     run = train(path, path.parent / "run")
