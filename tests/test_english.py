@@ -15,6 +15,7 @@ INSTEAD = {
     r"mend(s|ed|ing)?": "fix",
     r"(?<!there )(is|are) no(?= )(?! longer| more)": "is not a, has no, invalid",
     r"whole numbers?": "integer",
+    r"alone": "only",
     r"anew": "from scratch, restart",
     r"of (one's|its|their|your|his|the user's) own": "custom, separate",
     r"stands? (in|for|there|beside)": "is in, contains, means",
