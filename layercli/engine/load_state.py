@@ -12,14 +12,12 @@ import keras
 from keras.src.saving import saving_lib  # Keras has no public function that also loads vocabularies
 
 from layercli.check import ValidConfig
-from layercli.io.archives import Archive, ArchiveError, check_hdf5
+from layercli.io.archives import MAX_JSON_BYTES, Archive, ArchiveError, check_hdf5
 from layercli.io.regular import parse_json
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.weights.h5"
 _ASSETS_FOLDER: Final = "assets"
-MAX_JSON_BYTES: Final = 16 << 20
-"""Largest architecture in a file; that of NASNetLarge has one million bytes."""
 _EXTRA_BYTES: Final = 256 << 20
 """Bytes of weights beyond those of the layers, such as seeds and counters; and most bytes of vocabularies."""
 _WEIGHT_COPIES: Final = 6

@@ -11,6 +11,8 @@ from typing import IO, Any, Final
 
 MAX_DIRECTORY_BYTES: Final = 8 << 20
 """Largest list of members in a zip archive."""
+MAX_JSON_BYTES: Final = 16 << 20
+"""Largest architecture of a model; that of NASNetLarge has one million bytes."""
 _MAX_RATIO: Final = 100
 """Most bytes that one stored byte may expand to; weights hardly compress."""
 _FREE_BYTES: Final = 1 << 20
@@ -142,7 +144,7 @@ def _check_objects(file: Any, file_bytes: int, max_bytes: int) -> None:
         _check_attributes(group)
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ArchiveError("the weights refer to a different file or object")
+                raise ArchiveError("it refers to a different file or object")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in visited:
@@ -169,7 +171,7 @@ def _check_objects(file: Any, file_bytes: int, max_bytes: int) -> None:
 def _check_dataset(item: Any) -> None:
     _check_attributes(item)
     if item.external or item.is_virtual:
-        raise ArchiveError("the weights refer to a different file")
+        raise ArchiveError("it refers to a different file")
     if item.dtype.kind not in "biufV" or item.dtype.names or item.dtype.subdtype:
         raise ArchiveError("an array of the weights does not contain numbers")
     if item.chunks and math.prod(item.chunks) * item.dtype.itemsize > item.nbytes + _FREE_BYTES:

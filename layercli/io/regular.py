@@ -18,7 +18,7 @@ MAX_ENTRIES: Final = 100_000
 _COPY_IN_MEMORY: Final = 64 << 20
 """Bytes of a verified copy that are held in memory; larger copies are on disk."""
 _CHUNK_BYTES: Final = 1 << 20
-MAX_JSON_VALUES: Final = 1_000_000
+_MAX_JSON_VALUES: Final = 1_000_000
 """Most values of a JSON text: each takes up to 250 bytes of memory."""
 _OPEN_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -62,6 +62,23 @@ def open_inside(root: Path, name: str) -> BufferedReader:
     if not stat.S_ISREG(mode):  # before it is opened: opening a device may have effects
         raise IrregularFileError(path, mode)
     handle = os.open(path, _OPEN_FLAGS)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise IrregularFileError(path, mode)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file that a user named for reading; links are followed, and a pipe is not waited for.
+
+    Raises:
+        OSError: the file cannot be opened, or is not regular.
+    """
+    handle = os.open(path, _OPEN_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
@@ -156,14 +173,23 @@ def copy_with_hash(file: IO[bytes]) -> tuple[IO[bytes], str]:
     return copy, digest.hexdigest()
 
 
+def require_few_values(content: bytes) -> None:
+    """Check how many values a JSON text can have, before they are in memory.
+
+    Raises:
+        ValueError: it may have too many.
+    """
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > _MAX_JSON_VALUES:
+        raise ValueError("it has too many values")
+
+
 def parse_json(content: bytes) -> Any:
     """Parse JSON of a bounded number of values.
 
     Raises:
         ValueError: the content is not JSON in UTF-8, is nested too deeply, or has too many values.
     """
-    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_JSON_VALUES:
-        raise ValueError("it has too many values")
+    require_few_values(content)
     try:
         return json.loads(content.decode("utf-8"))
     except RecursionError:

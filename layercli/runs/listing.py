@@ -16,7 +16,7 @@ from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, make_file_error
 from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
-from layercli.io.regular import MAX_JSON_VALUES, is_file_inside, parse_json, read_inside
+from layercli.io.regular import is_file_inside, parse_json, read_inside, require_few_values
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
 from layercli.runs.lock import is_locked
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
@@ -187,8 +187,7 @@ def _read_unfinished_run(path: Path, names: Collection[str], state: RunState) ->
     try:
         if HISTORY in names:
             content = read_inside(path, HISTORY, _MAX_FILE_BYTES)
-            if content.count(b",") + content.count(b"{") + content.count(b"[") > MAX_JSON_VALUES:
-                raise ValueError("it has too many values")
+            require_few_values(content)
             lines = content.splitlines()
             for number, line in enumerate(lines, start=1):
                 try:
