@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 
 from layercli.errors import LayercliError, Problem
 from layercli.io.archives import MAX_JSON_BYTES, Archive, ArchiveError
-from layercli.io.regular import is_file_inside, open_inside, open_regular, require_few_values
+from layercli.io.regular import copy_with_hash, is_file_inside, open_inside, open_regular, require_few_values
 from layercli.source.nodes import sanitize_text
 
 _MAX_DEPTH = 200
@@ -29,7 +29,7 @@ class ModelFile:
     kind: Literal["keras", "json"]
     document: dict[str, Any]
     file: IO[bytes]
-    """The open file; later reads get the weights of the same file."""
+    """A private copy of the file, with its weights."""
     run_dir: Path | None = None
     """The run directory, if the path is one."""
 
@@ -58,7 +58,7 @@ def read_model_file(name: str, content: IO[bytes] | None = None) -> ModelFile:
                 raise _file_error(
                     path, "unreadable-model", "This directory does not contain model.keras.", _EXPECTED_HINT
                 )
-        file = content or (open_regular(path) if run_dir is None else open_inside(run_dir, _MODEL_NAME))
+        file = content or _copy_file(path, run_dir)
         head = file.read(8)
         file.seek(0)
         if head == _HDF5_MAGIC:
@@ -72,6 +72,16 @@ def read_model_file(name: str, content: IO[bytes] | None = None) -> ModelFile:
     return ModelFile(
         path, "keras" if head[:4] == _ZIP_MAGIC else "json", _parse_document(path, text), file, run_dir
     )
+
+
+def _copy_file(path: Path, run_dir: Path | None) -> IO[bytes]:
+    """Return a private copy of a model file, so that the architecture and the weights are those of the same file.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with open_regular(path) if run_dir is None else open_inside(run_dir, _MODEL_NAME) as file:
+        return copy_with_hash(file)[0]
 
 
 def _read_zip_config(path: Path, file: IO[bytes]) -> bytes:

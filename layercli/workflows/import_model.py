@@ -91,6 +91,7 @@ def import_model(
     ):
         raise AssertionError("the written config describes different layers")
     comparison = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    archive.file.close()
     text = format_config(
         stack, blocks, name=name, train=train, weights=None if weights is None else weights.name
     )
