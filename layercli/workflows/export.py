@@ -64,7 +64,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 )
             ]
         )
-    model = load_model(run / MODEL, valid)
+    # A .keras file also gets the optimizer's state, so that others can train it further.
+    model = load_model(run, valid, train=valid.config.train if format_name == "keras" else None)
     options = ExportOptions(
         request.batch_size,
         request.opset,
@@ -72,7 +73,6 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         calibration_batches(splits.train, valid.graph, request.batch_size)
         if request.quantize == "int8" and splits
         else (),
-        run / MODEL,
         tuple(valid.layer_code_files.values()),
     )
     test_inputs = build_cases(

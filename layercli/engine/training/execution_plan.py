@@ -17,6 +17,7 @@ from layercli.config.training.section import TrainSection
 from layercli.data.examples import Examples, Subset
 from layercli.layers.base import Layer
 from layercli.schema.component import Component, snake_case
+from layercli.schema.field_types import MAX_INT32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,23 @@ class ExecutionPlan:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Return the plan of an ``as_json`` value."""
-        return cls(**document)
+        """Return the plan of an ``as_json`` value.
+
+        Raises:
+            KeyError | TypeError | ValueError: the value is malformed.
+        """
+        plan = cls(**document)
+        steps = plan.steps_per_execution
+        if (
+            plan.feed not in _FEED_NAMES
+            or type(steps) is not int
+            or not 0 < steps <= MAX_INT32
+            or type(plan.jit_compile) is not bool
+            or not isinstance(plan.device, str)
+            or not isinstance(plan.reason, str)
+        ):
+            raise ValueError("a value has the wrong type")
+        return plan
 
     @property
     def summary(self) -> str:
