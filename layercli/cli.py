@@ -167,7 +167,7 @@ def _read_docstring(module: str) -> str | None:
 def main() -> None:
     """Run the console script."""
     runtime.is_cli_process = True
-    gc.disable()  # for speed: checking creates little garbage; the engine enables it again
+    gc.disable()  # For speed: checks create little garbage. The engine re-enables the collector.
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     first = "".join(sys.argv[1:2])

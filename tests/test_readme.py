@@ -1,4 +1,4 @@
-"""What the README shows is what a person sees; its commands, configs and code run."""
+"""The output, commands, configs and code in the README are correct."""
 
 import os
 import re
@@ -62,12 +62,12 @@ def run(command, place):
 
 
 def masked(text):
-    """The lines without what does not show: trailing blanks, and blank lines at the ends."""
+    """Return the lines without trailing whitespace and outer blank lines."""
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n").splitlines()
 
 
 def without_measures(lines):
-    """The lines without their numbers, which vary from machine to machine where something is trained."""
+    """Return the lines without numbers, which vary between machines."""
     return [re.sub(r"\s+", " ", re.sub(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", "#", line)) for line in lines]
 
 

@@ -98,7 +98,7 @@ def _check_options(request: ExportRequest, *, weights: bool) -> None:
     """Check that each option applies to the format.
 
     Raises:
-        BadParameter: An option applies to a different format.
+        BadParameter: An option applies to another format.
     """
     formats_by_option: dict[str, tuple[Any, tuple[str, ...]]] = {
         "--batch-size": (request.batch_size, ("saved_model", "onnx", "litert")),

@@ -48,7 +48,7 @@ IMPORT_TOLERANCE: Final = 1e-5
 _EXTRA_BYTES: Final = 256 << 20
 """Bytes that an archive may hold beyond its weights, for vocabularies and descriptions."""
 _WEIGHT_COPIES: Final = 6
-"""Copies of the weights that an archive may hold: one in the model, several in the optimizer's state."""
+"""Maximum number of copies of the weights in an archive: the model's and those in the optimizer state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
     """Load the imported model in Keras's safe mode; the only custom classes are those of the config.
 
     Raises:
-        LayercliError: Keras refuses the file, or it is larger than its description explains.
+        LayercliError: Keras refuses the file, or it is larger than its layers need.
     """
     custom_objects: dict[str, Any] = {}
     for node in valid.graph.nodes:

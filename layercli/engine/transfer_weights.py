@@ -193,12 +193,12 @@ def _walk_arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
         if name == _SEED_GENERATOR:
             continue
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError("it refers to a different file")
+            raise ValueError("it links to another file")
         item = group[name]
         if isinstance(item, h5py.Group):
             yield from _walk_arrays(item, f"{path}{name}/")
         elif item.external or item.is_virtual:
-            raise ValueError("it refers to a different file")
+            raise ValueError("it links to another file")
         else:
             yield f"{path}{name}", item
 

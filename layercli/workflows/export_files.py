@@ -77,7 +77,7 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Copy code files to the folder of the export, and return the copies.
 
     Raises:
-        LayercliError: The folder contains a different file with the same name.
+        LayercliError: The folder contains another file with the same name.
     """
     copied = []
     for place, file in files.items():
@@ -85,7 +85,9 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
         content = file.read_bytes()
         if target.exists():
             if not target.is_file() or target.read_bytes() != content:
-                message = "The export needs a copy of the run's file at this path, but a different file exists there."
+                message = (
+                    "The export needs a copy of the run's file at this path, but another file exists there."
+                )
                 raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)

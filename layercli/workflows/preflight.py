@@ -37,7 +37,7 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
             )
         elif not trust:
             message = f"`{layer.type_reference()}` would load and run {file or f'the module {layer.module}'}."
-            hint = "Review that code; then allow it with `--trust`."
+            hint = "Review the code, then pass `--trust`."
             problems.append(valid.make_problem(path, "trust-required", message, hint))
     if problems:
         raise LayercliError(problems)
@@ -84,7 +84,7 @@ def _check_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> l
         return []
     code = sanitize_text(str(file or f"the module {declared.module}"))
     message = f"`{sanitize_text(declared.reference)}` would load and run {code}."
-    hint = "Read that code; then allow it with `--trust`."
+    hint = "Review the code, then pass `--trust`."
     return [valid.make_problem(path, "trust-required", message, hint)]
 
 

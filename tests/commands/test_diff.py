@@ -70,7 +70,9 @@ def test_unchanged_layers_are_hidden_without_all(deep):
         ["-", "dense_180"],
     ]
     assert "178 layers are the same.\n" in shown
-    assert "59 layers are the same except for numbers in names: dense_181 is now dense_180.\n" in shown
+    assert (
+        "59 layers are the same except for numbers in names: dense_181 is now dense_180.\n" in shown
+    )
     everything = invoke("diff", old, new, "--all").stdout
     assert everything.count("\n     Dense") == 240
     assert "layers are" not in everything
@@ -81,7 +83,7 @@ def test_weights_matched_to_a_different_layer_are_reported(deep):
     lines = invoke("diff", old, new).stdout.splitlines()
     assert lines[-4:] == [
         "Weights that carry over by name: 237 of 239 layers, 17,064 of 17,225 parameters.",
-        "  dense_180, which was dense_181, and 58 more take the weights of a different layer that had the name. "
+        "  dense_180, which was dense_181, and 58 more take the weights of another layer that had the name. "
         "Set a unique `name` for each layer.",
         "  dense_100 starts from new weights: kernel (8, 8) -> (8, 9), bias (8,) -> (9,).",
         "  dense_101 starts from new weights: kernel (8, 8) -> (9, 8).",

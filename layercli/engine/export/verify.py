@@ -208,8 +208,8 @@ def difference_error(
 
 _MISMATCH_TEXTS: Final = {
     "values": "differ from the original by {:.1e} of the largest output",
-    "shape": "have a different shape than the original's",
-    "finiteness": "are NaN or infinite where the original's are not, or the reverse",
+    "shape": "have a different shape than those of the original",
+    "finiteness": "are NaN or infinite where those of the original are finite, or the reverse",
 }
 _TOLERANCE_HINT = "Replace this layer, export a different format, or raise `--tolerance`."
 _INT8_HINT = (

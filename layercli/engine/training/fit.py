@@ -243,7 +243,7 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
         raise
     except model_error_types(valid) as error:
         if runtime.cluster is not None and is_lost_peer(error):
-            message = f"Lost the connection to a different worker process: {summarize_error(error)}"
+            message = f"Lost the connection to another worker process: {summarize_error(error)}"
             hint = "Restart all workers with `train --resume RUN`, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         message = f"Training stopped: {summarize_error(error)}"
