@@ -10,16 +10,8 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.errors import make_file_error
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import report_write_errors, stage_file, write_bytes
-
-EXPORT_SUFFIXES = {
-    "keras": ".keras",
-    "saved_model": "",
-    "onnx": ".onnx",
-    "litert": ".tflite",
-    "python": ".py",
-}
-"""Format -> file suffix; empty if the format is a folder."""
 
 
 def require_free_output(target: Path, format_name: str) -> None:
@@ -29,7 +21,7 @@ def require_free_output(target: Path, format_name: str) -> None:
         LayercliError: The path is a file or a folder that is not empty.
     """
     if (
-        EXPORT_SUFFIXES[format_name] == ""
+        EXPORT_FORMATS[format_name].suffix == ""
         and target.exists()
         and (not target.is_dir() or any(target.iterdir()))
     ):
@@ -46,7 +38,7 @@ def stage_output(target: Path, format_name: str) -> Iterator[Path]:
         LayercliError: The output cannot be written.
     """
     with report_write_errors("The export", target):
-        if EXPORT_SUFFIXES[format_name]:
+        if EXPORT_FORMATS[format_name].suffix:
             with stage_file(target) as staging:
                 yield staging
             return

@@ -11,6 +11,7 @@ from layercli.config.custom_layers import CustomLayer
 from layercli.config.data.section import DataConfig
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.graph.shapes import NodeShapes, tensor_bytes
 from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -43,17 +44,13 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
         raise LayercliError(problems)
 
 
-_EXPORT_PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
-"""Export format (also the name of the extra) -> required modules."""
-
-
 def require_export_packages(format_name: str) -> None:
     """Check that the packages for an export format are installed, without importing them.
 
     Raises:
         LayercliError: A package is not installed.
     """
-    missing = [name for name in _EXPORT_PACKAGES.get(format_name, ()) if find_spec(name) is None]
+    missing = [name for name in EXPORT_FORMATS[format_name].packages if find_spec(name) is None]
     if missing:
         message = f"{' and '.join(missing)} must be installed for the {format_name} format."
         hint = f"Install it: `pip install 'layercli[{format_name}]'`."
