@@ -223,7 +223,7 @@ class Splits:
     validation: Subset
     test: Subset
     table_plan: TablePlan | None = field(default=None, kw_only=True)
-    """How table rows become these examples, including values learned from the training rows; None without a table."""
+    """The plan that converts table rows to these examples, with values learned from the training rows; None without a table."""
 
     @property
     def subsets(self) -> tuple[Subset, Subset, Subset]:

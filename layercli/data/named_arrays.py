@@ -21,7 +21,7 @@ from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
 MEMORY_DIVISOR = 4
-"""Arrays that would take more than one part in this many of the memory are read batch by batch."""
+"""Arrays larger than the memory divided by this are read batch by batch."""
 
 
 class ArrayHeader(NamedTuple):
@@ -227,7 +227,7 @@ def encode_known_labels(texts: Array, class_names: tuple[str, ...], key: KeyPath
             hint = did_you_mean(
                 text, class_names, otherwise=f"The classes are {', '.join(class_names[:12])}."
             )
-            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which was not in the training data.'
+            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which is not in the training data.'
             raise_data_error(message, key, hint)
     return np.array([labels[text] for text in texts.tolist()], dtype=np.int32)
 

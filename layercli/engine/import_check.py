@@ -68,7 +68,7 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
     """Load the imported model in Keras's safe mode; the only custom classes are those of the config.
 
     Raises:
-        LayercliError: Keras refuses the file, or it is larger than its description explains.
+        LayercliError: Keras refuses the file, or it is larger than its layers need.
     """
     custom_objects: dict[str, Any] = {}
     custom_names: set[str] = set()

@@ -161,7 +161,7 @@ def _list_images(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _ImageHeader:
-    """The size and colours of an image."""
+    """The size and colors of an image."""
 
     size: tuple[int, int]
     """(height, width)."""

@@ -29,9 +29,9 @@ _INVALID_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]+")
 _MASK_ARGUMENTS: Final = ("mask", "query_mask", "value_mask", "key_mask")
 """Arguments that Keras passes automatically."""
 _RUNTIME_ARGUMENTS: Final = (*_MASK_ARGUMENTS, "training")
-"""Arguments that `fit`, `evaluate` and `predict` set in every call, whatever the record says."""
+"""Arguments that `fit`, `evaluate` and `predict` set in every call, regardless of the record."""
 _MAX_NESTING = 20
-"""Most levels of models inside models."""
+"""Maximum nesting depth of models."""
 _MAX_LAYERS: Final = 10_000
 _MAX_OUTPUTS: Final = 16
 OutputReferences = list[tuple[WireSource, int | None]]

@@ -1,4 +1,4 @@
-"""Atomic writing: each file is complete or absent, whatever happens to the process."""
+"""Atomic writing: each file is complete or absent, even if the process is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks between processes. The system frees the lock of a process that ends, however it ends."""
+"""Locks between processes. The operating system releases the lock when the process ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_lock(path: Path, *, timeout: float = FOREVER, is_shared_by_threads: boo
 
     ``with`` waits up to ``timeout`` seconds and raises TimeoutError if another holder keeps the lock, or OSError if the
     file cannot be written. Threads exclude each other, unless ``is_shared_by_threads``: then one may release the lock
-    that a different one acquired.
+    that another one acquired.
     """
     from filelock import FileLock
 

@@ -1,4 +1,4 @@
-"""Find and read runs on disk, however incomplete they are; no framework is loaded."""
+"""Find and read runs on disk, including incomplete and damaged ones; no framework is loaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_FILE_BYTES = 64 << 20
 """Largest file of a run that is read."""
 _MAX_NUMBER = 1e308
 _MAX_DEPTH = 16
-"""Deepest folder in which runs are searched."""
+"""Maximum folder depth to search for runs."""
 
 
 @dataclass(frozen=True)

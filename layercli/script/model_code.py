@@ -36,7 +36,7 @@ from layercli.script.python_source import (
 
 _INDENT: Final = "    "
 _MIN_LOOP_COUNT: Final = 3
-"""Fewest equal lines that become a loop."""
+"""Minimum number of equal lines that become a loop."""
 
 
 def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Import a Keras model: read it, detect blocks, format_config a config, rebuild it and compare the two models."""
+"""Import a Keras model: read it, detect blocks, write a config, rebuild the model and compare the two."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def resume_run(
     The result equals that of an uninterrupted run.
 
     Raises:
-        LayercliError: As for ``train_new_run``; or the data changed, or a different process is training the run.
+        LayercliError: As for ``train_new_run``; or the data changed, or another process is training the run.
     """
     started_at = time.perf_counter()
     progress = progress or SilentProgress()

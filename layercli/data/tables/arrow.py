@@ -40,7 +40,7 @@ def merge_column_types(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the Arrow type of each column over several files.
 
     Raises:
-        DataError: a column has numbers in one file and text in a different one.
+        DataError: a column has numbers in one file and text in another.
     """
     types = dict(schemas[0])
     for schema in schemas[1:]:

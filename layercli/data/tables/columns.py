@@ -24,7 +24,7 @@ InputColumns = Mapping[str | None, tuple[str, ...]]
 def make_table_plan(
     types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow, integers: Mapping[str | None, str]
 ) -> TablePlan:
-    """Return how tables with these Arrow column types become examples; the kind of each target is still unknown.
+    """Return the plan for tables with these Arrow column types; the kind of each target is still unknown.
 
     ``integers`` maps inputs with an integer dtype to that dtype.
 
@@ -220,7 +220,7 @@ def _make_non_number_finding(column: str, arrow_type: Any, key: KeyPath, locate:
     if is_text_type(arrow_type):
         if key == ("data", "weights"):
             message = f"{title} must contain numbers to be used as `weights`, got text ({location})."
-            return make_data_finding(message, key, "Correct the column, or name a different one.")
+            return make_data_finding(message, key, "Correct the column, or name another one.")
         message = f"{title} must contain numbers, got text ({location}); an input with several columns takes only numbers."
         hint = f"Use a separate input, as in `inputs: {{{column}: {column}}}`, and start it with a StringLookup layer."
         return make_data_finding(message, key, hint)

@@ -34,7 +34,7 @@ def read_column_names(file: Path, data: Csv) -> list[str]:
 
 
 def find_ragged_line(file: Path, data: Csv) -> str | None:
-    """Describe the first line whose number of values is not that of the columns; None if there is none."""
+    """Describe the first line with a wrong number of values; None if all are correct."""
     width = len(read_column_names(file, data))
     with open_text(file) as text:
         for line, fields in _iterate_rows(text, data):

@@ -34,7 +34,7 @@ class Images(DataConfig):
     ] = None
     channels: Annotated[
         Literal[1, 3, 4] | None,
-        Field(description="1: grey, 3: colour, 4: colour and opacity; null: as in the first image."),
+        Field(description="1: gray, 3: color, 4: color and opacity; null: as in the first image."),
     ] = None
 
     @property

@@ -48,7 +48,7 @@ def read_dataset(data: Npz, memory: int | None) -> Dataset:
 def read_new_dataset(
     data: Npz, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
 ) -> Dataset:
-    """Return all examples of a different file; see ``Reader``.
+    """Return all examples of another file; see ``Reader``.
 
     Raises:
         DataError: the file is not an archive of arrays, or has other classes.

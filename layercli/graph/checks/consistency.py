@@ -1,4 +1,4 @@
-"""Checks that model, data and training match, before Keras reports a mismatch late or not at all."""
+"""Check that model, data and training match; Keras reports a mismatch late or not at all."""
 
 from __future__ import annotations
 
