@@ -14,6 +14,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import write_json
 from layercli.io.paths import hash_file
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
+from layercli.runs.environment import collect_environment
 from layercli.version import __version__
 
 _MAX_BYTES = 64 << 20
@@ -39,6 +40,7 @@ def create_manifest(
     return {
         "versions": collect_versions(),
         "platform": platform.platform(),
+        "environment": collect_environment(),
         "seed": valid.config.seed,
         "command": sys.argv,
         "execution": execution,
