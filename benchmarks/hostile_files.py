@@ -26,25 +26,32 @@ FILES = {
     "one name for all": stack("{type: Dense, units: 3, name: a}", 9000),
     "shapes that do not fit": stack("{type: Conv2D, filters: 3, kernel_size: 3}", 9000),
     "sound layers": stack("{type: Conv2D, filters: 3, kernel_size: 3, padding: same}", 10_000, "[8, 8, 1]"),
-    "sound wrappers": stack("{type: Bidirectional, layer: {type: LSTM, units: 3, return_sequences: true}}", 10_000, "[8, 4]"),
+    "sound wrappers": stack(
+        "{type: Bidirectional, layer: {type: LSTM, units: 3, return_sequences: true}}", 10_000, "[8, 4]"
+    ),
     "a repeat": "model: {input: [4], layers: [{type: Dense, units: 3, repeat: 10000}]}\n",
     "a wrong repeat": "model: {input: [4], layers: [{type: Dense, unitss: 3, repeat: 10000}]}\n",
     "wrong blocks": "blocks: {b: {layers: [{type: Dense, unitss: 3}, {type: Conv2D, filters: 3}]}}\n"
     "model: {input: [4], layers: [{block: b, repeat: 5000}]}\n",
     "a long list": "model: {input: [4], layers: [" + "1, " * 190_000 + "]}\n",
-    "a long argument": "model: {input: [4], layers: [{type: Reshape, target_shape: [" + "1, " * 190_000 + "]}]}\n",
+    "a long argument": "model: {input: [4], layers: [{type: Reshape, target_shape: ["
+    + "1, " * 190_000
+    + "]}]}\n",
     "unknown keys": MODEL + "".join(f"key{n}: 1\n" for n in range(75_000)),
     "unknown arguments": "model: {input: [4], layers: [{type: Dense, units: 3, "
-    + ", ".join(f"k{n}: 1" for n in range(90_000)) + "}]}\n",
-    "variables": "vars: {" + ", ".join(f'v{n}: "${{v{n - 1}}}"' if n % 90 else f"v{n}: 1" for n in range(40_000))
-    + "}\n" + MODEL,
+    + ", ".join(f"k{n}: 1" for n in range(90_000))
+    + "}]}\n",
+    "variables": "vars: {"
+    + ", ".join(f'v{n}: "${{v{n - 1}}}"' if n % 90 else f"v{n}: 1" for n in range(40_000))
+    + "}\n"
+    + MODEL,
     "unknown variables": "name: '" + "${a}" * 200_000 + "'\n" + MODEL,
     "unknown outputs": "model:\n  input: [4]\n  layers: [Flatten]\n  outputs: [" + "b, " * 90_000 + "]\n",
     "a long line": "name: '" + "a" * 1_000_000 + "'\n" + MODEL,
     "empty lines": "\n" * 1_000_000 + MODEL,
     "aliases": "a: &a [" + "1, " * 400 + "]\nb: [" + "*a, " * 480 + "]\n" + MODEL,
     "brackets": "[" * 500_000,
-}  # fmt: skip
+}
 
 
 def measure(text: str) -> tuple[float, int, str]:

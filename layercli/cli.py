@@ -167,6 +167,8 @@ def _read_docstring(module: str) -> str | None:
 def main() -> None:
     """Run the console script."""
     runtime.is_cli_process = True
+    # No Python process that this one or a library starts imports modules from the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")

@@ -39,7 +39,7 @@ def custom_module_problem(name: str) -> Problem:
 
 
 def not_imported_warning(setting: str) -> Problem:
-    message = f"The config does not contain this setting of `compile`: {setting.rstrip('.')}."
+    message = f"The config does not reproduce all of `compile`: {setting.rstrip('.')}."
     return Problem(code="not-carried", message=message, hint="Add it to `train`.", severity="warning")
 
 

@@ -163,6 +163,7 @@ def test_names_and_values_are_escaped(tmp_path):
     assert "\x1b" not in shown
 
 
+@pytest.mark.tensorflow
 def test_config_equals_its_run(digits_run):
     config = CONFIGS / "digits_dense.yaml"
     document = json.loads(invoke("diff", config, digits_run.path, "--json").stdout)

@@ -128,12 +128,12 @@ def test_target_names_are_checked_without_reading(place):
     assert problems_of({"kind": "k", "size": "s"}) == []
     assert problems_of({"kind": "k", "sizes": "s"}) == [
         ("The data has no target for the model's output `size`.", "Add it: `target: {size: ...}`."),
-        ("The data has a target for `sizes`, which is no output of the model.", "Did you mean `size`?"),
+        ("The data has a target `sizes`, which is not an output of the model.", "Did you mean `size`?"),
     ]
     assert problems_of("k") == [
         (
             "The model has 2 outputs, but the data has one target.",
-            "Give each its own: `target: {kind: ..., size: ...}`.",
+            "Declare one target for each output: `target: {kind: ..., size: ...}`.",
         )
     ]
 
@@ -159,7 +159,7 @@ def test_each_target_is_checked_against_its_output(place):
         ),
         (
             "target-mismatch",
-            "The model's output is (None, 2), but the target is (None, 1).",
+            "The model's output has shape (None, 2), but the target has shape (None, 1).",
             "model.layers[2]",
         ),
     ]
