@@ -83,7 +83,9 @@ def dictionary_target(folder: Path) -> str:
 def shared_prefix_text(folder: Path) -> str:
     texts = ["a" * 200_000 + str(number) for number in range(1_000)]
     table = pa.table({"v": pa.concat_arrays([pa.array(texts)] * 5), "y": np.zeros(5_000, np.int64)})
-    write_parquet(folder, table, use_dictionary=False, column_encoding={"v": "DELTA_BYTE_ARRAY", "y": "PLAIN"})
+    write_parquet(
+        folder, table, use_dictionary=False, column_encoding={"v": "DELTA_BYTE_ARRAY", "y": "PLAIN"}
+    )
     return TEXT_CONFIG.format(kind="parquet", path="d.parquet")
 
 
@@ -154,7 +156,9 @@ def bz2_table(folder: Path) -> str:
         for _ in range(200):
             file.write(compressor.compress(b"1,1\n" * 4_000_000))
         file.write(compressor.flush())
-    return TABLE_CONFIG.format(kind="csv", path="d.csv.bz2").replace("target: y", "target: y, columns: [v, y]")
+    return TABLE_CONFIG.format(kind="csv", path="d.csv.bz2").replace(
+        "target: y", "target: y, columns: [v, y]"
+    )
 
 
 def sparse_table(folder: Path) -> str:
@@ -180,7 +184,9 @@ def wide_text_table(folder: Path) -> str:
 
 
 def wide_parquet(folder: Path) -> str:
-    write_parquet(folder, pa.table({f"c{number}": np.arange(3.0) for number in range(20_000)} | {"y": [0, 1, 0]}))
+    write_parquet(
+        folder, pa.table({f"c{number}": np.arange(3.0) for number in range(20_000)} | {"y": [0, 1, 0]})
+    )
     return format_table_config("parquet", "d.parquet", 20_000)
 
 
@@ -189,9 +195,7 @@ def wide_streamed(folder: Path) -> str:
 
 
 def write_npy(file: io.BufferedIOBase, dtype: str, shape: tuple[int, ...]) -> None:
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": dtype, "fortran_order": False, "shape": shape}
-    )
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
 
 
 def sizeless_items(folder: Path, dtype: str = "|U0", shape: tuple[int, ...] = (3_000_000_000,)) -> str:
@@ -233,7 +237,9 @@ def write_png(path: Path, width: int, height: int, depth: int, color: int) -> No
     """Write a PNG of zeros without holding its pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     channels = {0: 1, 2: 3, 6: 4}[color]
     row = bytes(1 + width * channels * depth // 8)
