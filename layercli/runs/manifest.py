@@ -14,6 +14,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.regular import copy_with_hash, open_inside, parse_json, read_inside, scan_entries
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
+from layercli.runs.environment import collect_environment
 from layercli.version import __version__
 
 _MAX_BYTES = 16 << 20
@@ -39,6 +40,7 @@ def create_manifest(
     return {
         "versions": collect_versions(),
         "platform": platform.platform(),
+        "environment": collect_environment(),
         "seed": valid.config.seed,
         "command": sys.argv,
         "execution": execution,

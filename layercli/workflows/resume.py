@@ -20,6 +20,7 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import check_run_config, require_own_files
 from layercli.source.load import MAX_BYTES
@@ -145,6 +146,7 @@ def resume_run(
         progress.print_message(
             f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps."
         )
+        _warn_of_other_environment(resumable, progress)
         inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
         differences = [*resumable.differences, *data_differences]
@@ -208,7 +210,12 @@ def _train_from_checkpoint(
         if resumable.has_changed_execution
         else _parse_execution(resumable)
     )
-    resume_record = {"command": sys.argv, **position, "versions": manifests.collect_versions()}
+    resume_record = {
+        "command": sys.argv,
+        **position,
+        "versions": manifests.collect_versions(),
+        "environment": collect_environment(),
+    }
     if differences:
         resume_record["changes"] = [problem.message for problem in differences]
     manifest = {
@@ -271,6 +278,24 @@ def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> 
             )
         )
     return checkpoint
+
+
+def _warn_of_other_environment(resumable: ResumableRun, progress: SilentProgress) -> None:
+    """Warn that the result will not equal that of an uninterrupted run if the machine or its settings differ."""
+    found = describe_differences(resumable.manifest.get("environment"), collect_environment())
+    for difference in found:
+        message = (
+            f"The run started in a different environment: {difference}. "
+            "The result can differ in the last bits from that of an uninterrupted run."
+        )
+        progress.print_warning(
+            Problem(
+                code="environment-differs",
+                severity="warning",
+                message=message,
+                file=str(resumable.run_dir),
+            )
+        )
 
 
 def _check_data_fingerprint(resumable: ResumableRun, fingerprint: str) -> Iterator[Problem]:
