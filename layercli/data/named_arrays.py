@@ -20,8 +20,6 @@ from layercli.data.types import Array, raise_data_error
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
-MEMORY_DIVISOR = 4
-"""Arrays larger than the memory divided by this are read batch by batch."""
 _BYTES_PER_TEXT = 80
 """Memory for a short text as an object, with the reference to it."""
 _MAX_SIZE = 1 << 62

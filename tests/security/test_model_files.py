@@ -149,9 +149,11 @@ def test_learned_state_equals_that_which_keras_loads(tmp_path, make):
     text = rows["text" if make == "text" else "numbers"].splitlines()
     lines = [f"{text[0]},y"] + [f"{line},{number % 2}" for number, line in enumerate(text[1:])]
     (tmp_path / "d.csv").write_text("\n".join(lines) + "\n")
+    model_input = "{shape: [1], dtype: string}" if make == "text" else "[1]"
+    head = "{type: Dense, units: 2, activation: softmax}"
     (tmp_path / "c.yaml").write_text(
-        f"data: {{type: csv, path: d.csv, target: y, split: {{validation: 0}}}}\n"
-        f"model: {{input: {'{shape: [1], dtype: string}' if make == 'text' else '[1]'}, layers: [{layers}, {{type: Dense, units: 2, activation: softmax}}]}}\n"
+        "data: {type: csv, path: d.csv, target: y, split: {validation: 0}}\n"
+        f"model: {{input: {model_input}, layers: [{layers}, {head}]}}\n"
         "train: {epochs: 1, loss: sparse_categorical_crossentropy}\n"
     )
     result = invoke("train", tmp_path / "c.yaml", "--run-dir", tmp_path / "run", "--json")
