@@ -37,10 +37,10 @@ from layercli.engine.import_weights import (
 from layercli.engine.keras_errors import summarize_error
 from layercli.engine.load_state import load_state, max_weight_bytes
 from layercli.errors import LayercliError, Problem
-from layercli.importing.archive import ModelFile
+from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import LayerCall, flatten_stack
 from layercli.importing.keras_graph import KerasLayer
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import ModelFile
 from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
 from layercli.layers.shapes import format_shape
 

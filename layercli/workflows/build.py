@@ -14,7 +14,7 @@ from layercli.workflows.preflight import require_memory, require_trust
 if TYPE_CHECKING:
     from layercli.engine.assemble import AssembledModel
     from layercli.engine.transfer_weights import WeightTransfer
-    from layercli.reports.layers import ForwardShapes
+    from layercli.reports.model_shapes import ForwardShapes
 
 
 class BuiltModel(NamedTuple):

@@ -49,8 +49,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     require_free_output(target, format_name)
     require_export_packages(format_name)
     from layercli.engine.comparison_inputs import build_cases
-    from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
+    from layercli.engine.export.quantization_metrics import calibration_batches, compare_metrics
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, has_errors, make_file_error
-from layercli.importing.archive import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.block_detection import fold_stack
+from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
 from layercli.importing.import_problems import (
     custom_module_problem,
@@ -20,7 +20,7 @@ from layercli.importing.import_problems import (
     with_file,
 )
 from layercli.importing.keras_graph import KerasLayer
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.safe_records import find_unsafe_records
 from layercli.importing.train_section import convert_compile_config
 from layercli.importing.write_config import find_output_names, format_config

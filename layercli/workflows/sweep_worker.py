@@ -18,7 +18,7 @@ from layercli.io.atomic import make_system_error
 from layercli.reports.progress import SilentProgress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import run_worker
+from layercli.sweep.trial_loop import run_worker
 from layercli.workflows.train import train_new_run
 
 

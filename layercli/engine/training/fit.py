@@ -33,7 +33,7 @@ from layercli.engine.training.checkpointing import (
 from layercli.engine.training.compile import build_callback, compile_model
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import make_feed
-from layercli.engine.training.logs import order_logs, to_python
+from layercli.engine.training.log_values import order_logs, to_python
 from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
