@@ -181,7 +181,7 @@ class Examples(IndexedSubset, Dataset):
         named_shapes = {str(name): shape for name, shape in shapes.items()} or None
         targets = {name: self._target_facts(name, array) for name, array in self.targets}
         target = targets.pop(None, TargetFacts())
-        named_facts = {str(name): found for name, found in targets.items()} or None
+        named_facts = {str(name): target_facts for name, target_facts in targets.items()} or None
         return DataFacts(len(self), single_shape, target.classes, named_shapes, target.shape, named_facts)
 
     def _target_facts(self, name: str | None, array: Array) -> TargetFacts:

@@ -84,8 +84,8 @@ class LazyDataset(IndexedSubset, Dataset):
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         empty = self.empty_batch
-        found = replace(empty, y=unwrap_single(dict(empty.targets) | self._select_labels())).facts()
-        return replace(found, samples=len(self))
+        data_facts = replace(empty, y=unwrap_single(dict(empty.targets) | self._select_labels())).facts()
+        return replace(data_facts, samples=len(self))
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the examples; see ``Dataset``."""

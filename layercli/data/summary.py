@@ -14,7 +14,7 @@ from layercli.data.labels import is_labels
 from layercli.data.statistics import ArrayStatistics, Statistics, count_labels
 from layercli.data.types import Array
 
-_MAX_CLASSES = 100_000
+_MAX_CLASS_LABEL = 100_000
 _SHEET_IMAGES = 64
 """Maximum number of images on a contact sheet."""
 _SHEET_BYTES = 1 << 26
@@ -91,18 +91,18 @@ def _summarize_column(
 
 def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
     """Return the class balance of each target that is labels."""
-    found: dict[str | None, ClassBalance] = {}
+    balances: dict[str | None, ClassBalance] = {}
     labels_by_split = [count_labels(subset) for subset in splits.subsets]
     for target in labels_by_split[0]:
         split_counts = [labels[target].counts for labels in labels_by_split]
         seen = {label for counts in split_counts for label in counts}
-        if min(seen, default=0) < 0 or max(seen, default=0) > _MAX_CLASSES:
+        if min(seen, default=0) < 0 or max(seen, default=0) > _MAX_CLASS_LABEL:
             continue
         names = splits.train.empty_batch.class_names_of(target)
         titles = names or [str(label) for label in range(max(seen, default=-1) + 1)]
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in range(len(titles))]
-        found[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
-    return found
+        balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
+    return balances
 
 
 def write_contact_sheet(subset: Subset, path: Path) -> bool:

@@ -29,8 +29,8 @@ from layercli.engine.import_weights import (
     CANDIDATE_LENGTHS,
     IMPORT_BATCH_SIZE,
     IMPORT_SEED,
-    difference_error,
     find_original_layer,
+    import_difference_error,
     is_finite_output,
     stored_weights,
 )
@@ -115,7 +115,7 @@ def compare_models(
         for model in (original, assembled.model)
     ]
     if parameter_counts[0] != parameter_counts[1]:
-        raise difference_error(
+        raise import_difference_error(
             f"The original has {parameter_counts[0]:,} parameters, but the rebuilt model has {parameter_counts[1]:,}."
         )
     counts = (len(layer_calls), parameter_counts[0])
@@ -136,15 +136,15 @@ def _require_same_graph(
     """Check that importing the rebuilt model gives the same layers and wiring."""
     stack, problems = read_stack(json.loads(assembled.model.to_json()), custom)
     if problems:
-        raise difference_error(f"The rebuilt model cannot be imported: {problems[0].message}")
+        raise import_difference_error(f"The rebuilt model cannot be imported: {problems[0].message}")
     rebuilt_calls, rebuilt_outputs = flatten_stack(stack)
     for original_call, rebuilt_call in zip(layer_calls, rebuilt_calls, strict=False):
         if not original_call.is_same_call(rebuilt_call):
-            raise difference_error(
+            raise import_difference_error(
                 f"`{'/'.join(original_call.layer_path)}` has a different type, arguments or inputs in the rebuilt model."
             )
     if len(layer_calls) != len(rebuilt_calls) or outputs != rebuilt_outputs:
-        raise difference_error("The rebuilt model has different layers or outputs.")
+        raise import_difference_error("The rebuilt model has different layers or outputs.")
 
 
 def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[LayerCall]) -> int:
@@ -163,7 +163,7 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[La
         original_shapes = [tuple(tensor.shape)[1:] for tensor in tensors]
         rebuilt_shapes = [tensor.shape[1:] for tensor in row.outputs]
         if original_shapes != rebuilt_shapes:
-            raise difference_error(
+            raise import_difference_error(
                 f"`{'/'.join(layer_call.layer_path)}` has output shape {', '.join(map(format_shape, original_shapes))} in the "
                 f"original, but {', '.join(map(format_shape, rebuilt_shapes))} in the rebuilt model."
             )
@@ -202,7 +202,7 @@ def _compare_outputs(
     try:
         outputs = run_keras_model(assembled.model, reference.case.inputs)
     except Exception as error:
-        raise difference_error(
+        raise import_difference_error(
             f"The rebuilt model fails for random inputs: {summarize_error(error)}"
         ) from error
     differences = compare_outputs([reference], [outputs], IMPORT_TOLERANCE, has_exact_integers=True)
@@ -213,7 +213,7 @@ def _compare_outputs(
     differences = compare_outputs([reference], [outputs], IMPORT_TOLERANCE, has_exact_integers=True)
     for difference in differences:
         if difference.is_too_large:
-            raise difference_error(_describe_difference(difference, reference, outputs))
+            raise import_difference_error(_describe_difference(difference, reference, outputs))
     return (
         max(difference.relative_error for difference in differences),
         max(difference.sensitivity for difference in differences),

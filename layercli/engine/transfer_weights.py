@@ -181,13 +181,13 @@ def _extract_weights(archive: Archive | None, content: IO[bytes], target: Path, 
 
 def _group_by_layer(weights: Any) -> dict[str, dict[str, Any]]:
     """Return the arrays of each layer by path; layers without arrays are skipped."""
-    found = {}
+    arrays_by_layer = {}
     for group in weights["layers"].values():
         arrays = dict(_walk_arrays(group, ""))
         if arrays:
             name = group["vars"].attrs["name"]
-            found[str(name)] = arrays
-    return found
+            arrays_by_layer[str(name)] = arrays
+    return arrays_by_layer
 
 
 def _walk_arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -211,8 +211,8 @@ def _copy_weights(source: dict[str, dict[str, Any]], target: dict[str, dict[str,
             continue
         why = _mismatch_reason(source[name], arrays)
         if why is None:
-            for place, array in arrays.items():
-                array[...] = np.asarray(source[name][place])
+            for weight_path, array in arrays.items():
+                array[...] = np.asarray(source[name][weight_path])
             transferred.append(name)
         else:
             mismatched[name] = why
@@ -230,8 +230,8 @@ def _mismatch_reason(source: dict[str, Any], target: dict[str, Any]) -> str | No
         return (
             f"the layer has {len(target)} weights and the file has {len(source)}, or the layer types differ"
         )
-    for place, array in target.items():
-        other = source[place]
+    for weight_path, array in target.items():
+        other = source[weight_path]
         if array.shape != other.shape:
             return (
                 f"a weight has shape {format_shape(array.shape)}, but {format_shape(other.shape)} in the file"

@@ -127,19 +127,19 @@ class _StackReader:
         if len(path) > _MAX_NESTING:
             raise InexpressibleError(f"models are nested deeper than {_MAX_NESTING} levels")
         sources_by_call: dict[CallKey, OutputReferences] = {
-            tensor.call_key: [place] for tensor, place in zip(model.inputs, sources, strict=True)
+            tensor.call_key: [source] for tensor, source in zip(model.inputs, sources, strict=True)
         }
         pending: list[tuple[CallKey, bool]] = [(tensor.call_key, False) for tensor in reversed(model.outputs)]
         in_progress: set[CallKey] = set()
         while pending:
-            caller, ready = pending.pop()
+            caller, are_inputs_ready = pending.pop()
             if caller in sources_by_call:
                 continue
             layer = model.layers[caller[0]]
             call = layer.calls[caller[1]]
             inputs = _input_tensors(call)
             missing = [tensor.call_key for tensor in inputs if tensor.call_key not in sources_by_call]
-            if not ready and missing:
+            if not are_inputs_ready and missing:
                 if caller in in_progress:
                     raise ValueError("a layer feeds itself")
                 in_progress.add(caller)

@@ -134,12 +134,12 @@ def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
 
 def find_foreign_modules(document: dict[str, Any]) -> list[str]:
     """Return the modules outside Keras that loading the document would import."""
-    found = {
+    module_names = {
         str(value["module"])
         for _, value in _walk_values(document)
         if isinstance(value, dict) and "class_name" in value and value.get("module") is not None
     }
-    return sorted(name for name in found if name.split(".")[0] not in ("keras", "builtins"))
+    return sorted(name for name in module_names if name.split(".")[0] not in ("keras", "builtins"))
 
 
 def _walk_values(document: Any) -> Iterator[tuple[int, Any]]:

@@ -19,7 +19,7 @@ from layercli.io.regular import copy_with_hash, is_folder, open_inside, parse_js
 from layercli.runs.directory import CHECKPOINTS
 
 _ARRAYS_FILE, _STATE_FILE, _HASHES_FILE = "arrays.npz", "state.json", "hashes.json"
-_NAME_PATTERN = re.compile(r"(\d{6,12})-(\d{9,15})", re.ASCII)
+_FOLDER_PATTERN = re.compile(r"(\d{6,12})-(\d{9,15})", re.ASCII)
 _PARTIAL_PREFIX = ".partial-"
 _PARTIAL_NAME = re.compile(r"\.partial-[a-z0-9_]{8}")
 """Names of folders while a checkpoint in them is written or removed."""
@@ -47,8 +47,8 @@ class Checkpoint:
 class CheckpointDirectory:
     """The checkpoints of one run."""
 
-    def __init__(self, run: Path, *, keep: int = 1) -> None:
-        self._folder = run / CHECKPOINTS
+    def __init__(self, run_dir: Path, *, keep: int = 1) -> None:
+        self._folder = run_dir / CHECKPOINTS
         self._keep = keep
 
     def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
@@ -100,7 +100,7 @@ class CheckpointDirectory:
     def _list_newest_first(self) -> list[Path]:
         """Return the folders of all checkpoints, newest first."""
         return sorted(
-            self._list_own_folders(_NAME_PATTERN),
+            self._list_own_folders(_FOLDER_PATTERN),
             key=lambda path: [int(part) for part in path.name.split("-")],
             reverse=True,
         )

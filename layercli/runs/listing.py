@@ -18,7 +18,7 @@ from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
 from layercli.io.regular import is_file_inside, parse_json, read_inside, require_few_values
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
-from layercli.runs.lock import is_locked
+from layercli.runs.lock import is_run_locked
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import MAX_BYTES, load_yaml
 
@@ -156,7 +156,7 @@ def read_run(path: Path) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written to it yet")
-    if CHECKPOINTS in names and is_locked(path):
+    if CHECKPOINTS in names and is_run_locked(path):
         return _read_unfinished_run(path, names, "running")
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
         return Run(path, "foreign", "it contains no files of a run")

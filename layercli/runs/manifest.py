@@ -52,7 +52,7 @@ def create_manifest(
 
 
 def write_manifest(
-    run: Path, manifest: Mapping[str, Any], *, is_finished: bool = False, excluded: str | None = None
+    run_dir: Path, manifest: Mapping[str, Any], *, is_finished: bool = False, excluded: str | None = None
 ) -> None:
     """Write the manifest with the hashes of the present files, except checkpoints, which have their own.
 
@@ -61,31 +61,31 @@ def write_manifest(
     excluded_names = {CHECKPOINTS, MANIFEST, excluded} | (set() if is_finished else {MODEL})
     names = sorted(
         name
-        for name, entry in scan_entries(run)
+        for name, entry in scan_entries(run_dir)
         if entry.is_file(follow_symlinks=False) and name.split("/")[0] not in excluded_names
     )
-    files = {name: hash_inside(run, name) for name in names}
-    write_json(run / MANIFEST, {**manifest, "files": files})
+    files = {name: hash_inside(run_dir, name) for name in names}
+    write_json(run_dir / MANIFEST, {**manifest, "files": files})
 
 
-def read_manifest(run: Path) -> dict[str, Any]:
+def require_manifest(run_dir: Path) -> dict[str, Any]:
     """Return the manifest of a run.
 
     Raises:
         LayercliError: It is missing, or cannot be read.
     """
-    manifest = load_manifest(run)
+    manifest = read_manifest_or_none(run_dir)
     if manifest is not None:
         return manifest
     message = f"This is not the directory of a started run: it has no readable {MANIFEST}."
     hint = "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
-    raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run)))
+    raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run_dir)))
 
 
-def load_manifest(run: Path) -> dict[str, Any] | None:
+def read_manifest_or_none(run_dir: Path) -> dict[str, Any] | None:
     """Return the manifest of a run; None if it is missing, too large, or not what layercli writes."""
     try:
-        document = parse_json(read_inside(run, MANIFEST, _MAX_BYTES))
+        document = parse_json(read_inside(run_dir, MANIFEST, _MAX_BYTES))
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and _is_manifest(document) else None
@@ -121,7 +121,7 @@ def open_recorded(run: Path, name: str) -> IO[bytes]:
     Raises:
         LayercliError: The file is missing or was modified, or the manifest cannot be read.
     """
-    manifest = load_manifest(run)
+    manifest = read_manifest_or_none(run)
     if manifest is None:
         message = f"{MANIFEST} cannot be read, so the files of the run cannot be verified."
         hint = "Restore it, or train again."
@@ -149,12 +149,12 @@ def is_finished(manifest: Mapping[str, Any]) -> bool:
     return MODEL in manifest["files"]
 
 
-def find_changed_files(run: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+def find_changed_files(run_dir: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """Return the names of files that are missing, or differ from their hash in the manifest or have none."""
     changed = []
     for name in names:
         try:
-            digest = hash_inside(run, name)
+            digest = hash_inside(run_dir, name)
         except (OSError, ValueError):
             digest = None
         if digest is None or digest != manifest["files"].get(name):

@@ -47,14 +47,14 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         facts, statistics = dataset.facts(), compute_statistics(dataset.statistics_source)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
-    found = [
+    findings = [
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data, _count_output_classes(valid)),
     ]
-    found.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
+    findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
-        found.extend(check_consistency(valid.config, valid.shapes, facts))
-    problems = [valid.problem_from_finding(finding) for finding in found]
+        findings.extend(check_consistency(valid.config, valid.shapes, facts))
+    problems = [valid.problem_from_finding(finding) for finding in findings]
     if data.split.counts(len(dataset))[0] < 1:
         message = f"The training set is empty: the other splits use all {len(dataset)} examples."
         hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
@@ -98,10 +98,12 @@ def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
 def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
     """Return the dtype of each integer input by name. A single model input is also stored under None."""
     inputs = valid.graph.inputs
-    found: dict[str | None, str] = {
+    integer_dtypes: dict[str | None, str] = {
         name: x.dtype for name, x in inputs.items() if x.dtype in ("int32", "int64")
     }
-    return found | ({None: next(iter(found.values()))} if found and len(inputs) == 1 else {})
+    return integer_dtypes | (
+        {None: next(iter(integer_dtypes.values()))} if integer_dtypes and len(inputs) == 1 else {}
+    )
 
 
 def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> tuple[Splits, list[Problem]]:

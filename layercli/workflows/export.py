@@ -93,10 +93,10 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         )
         size = measure_size(staging)
         if request.quantize is not None and splits is not None and valid.config.train is not None:
-            split = choose_held_out_split(splits)
+            held_out_split = choose_held_out_split(splits)
             with silence_runtimes():
                 metrics = compare_metrics(
-                    model, module, staging, split, valid.config.train, valid.graph, options
+                    model, module, staging, held_out_split, valid.config.train, valid.graph, options
                 )
     needs_code = EXPORT_FORMATS[format_name].is_keras_model
     copied = copy_code_files(valid.layer_code_files, target.parent) if needs_code else []

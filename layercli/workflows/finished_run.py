@@ -77,19 +77,25 @@ class FinishedRun:
         from layercli.data.types import DataError
 
         valid, data = self.valid, self._make_new_data_section(paths, has_targets=has_targets)
-        found: list[Finding] = []
+        findings: list[Finding] = []
         try:
             source = load_new_dataset(
                 data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
             )
-            found += resolve_model_inputs(valid.config, source.facts())[1]
-            if has_targets and not found:
-                found += check_examples(compute_statistics(source), data, {})
+            findings += resolve_model_inputs(valid.config, source.facts())[1]
+            if has_targets and not findings:
+                findings += check_examples(compute_statistics(source), data, {})
         except DataError as error:
-            found += error.findings
+            findings += error.findings
         problems = [
-            Problem(code=one.code, message=one.message, hint=one.hint, severity=one.severity, file=paths[0])
-            for one in found
+            Problem(
+                code=finding.code,
+                message=finding.message,
+                hint=finding.hint,
+                severity=finding.severity,
+                file=paths[0],
+            )
+            for finding in findings
         ]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)

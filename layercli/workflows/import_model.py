@@ -67,7 +67,7 @@ def import_model(
         problems += find_unsafe_records(archive.document)
     if has_errors(problems):
         raise LayercliError([with_file(archive.path, problem) for problem in problems])
-    leaves, outputs = flatten_stack(stack)
+    layer_calls, outputs = flatten_stack(stack)
     blocks = fold_stack(stack)
     names = find_output_names(stack)
     train, not_imported_parts = convert_compile_config(
@@ -75,22 +75,22 @@ def import_model(
     )
     base_name = stack.name if stack.name and not _DEFAULT_NAME.fullmatch(stack.name) else config.stem
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", base_name).strip("-_")[:60] or "model"
-    checked = check_config(str(config), text=format_config(stack, blocks, name=name, train=train))
-    errors = [problem for problem in checked.problems if problem.severity == "error"]
+    check_result = check_config(str(config), text=format_config(stack, blocks, name=name, train=train))
+    errors = [problem for problem in check_result.problems if problem.severity == "error"]
     if errors and all(problem.path.startswith("train") for problem in errors):
         not_imported_parts += [problem.message for problem in errors]  # such as an output without a loss
         train = None
-        checked = check_config(str(config), text=format_config(stack, blocks, name=name))
+        check_result = check_config(str(config), text=format_config(stack, blocks, name=name))
     problems += [not_imported_warning(what) for what in not_imported_parts]
-    valid = require_valid(checked)
-    rebuilt_leaves, rebuilt_outputs = flatten_config(valid)
+    valid = require_valid(check_result)
+    rebuilt_layer_calls, rebuilt_outputs = flatten_config(valid)
     if not (
-        len(rebuilt_leaves) == len(leaves)
-        and all(map(LayerCall.is_same_call, leaves, rebuilt_leaves))
+        len(rebuilt_layer_calls) == len(layer_calls)
+        and all(map(LayerCall.is_same_call, layer_calls, rebuilt_layer_calls))
         and rebuilt_outputs == outputs
     ):
         raise AssertionError("the written config describes different layers")
-    comparison = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    comparison = _compare_with_original(archive, valid, layer_calls, outputs, custom, weights, trust=trust)
     archive.file.close()
     text = format_config(
         stack, blocks, name=name, train=train, weights=None if weights is None else weights.name
@@ -106,7 +106,7 @@ def import_model(
 def _compare_with_original(
     archive: ModelFile,
     valid: ValidConfig,
-    leaves: list[LayerCall],
+    layer_calls: list[LayerCall],
     outputs: Any,
     custom: Callable[[KerasLayer], str | None],
     weights: Path | None,
@@ -122,8 +122,8 @@ def _compare_with_original(
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
-    copy_weights(original, assembled, valid, leaves, is_untrained=archive.kind == "json")
-    comparison = compare_models(original, assembled, valid, leaves, outputs, custom)
+    copy_weights(original, assembled, valid, layer_calls, is_untrained=archive.kind == "json")
+    comparison = compare_models(original, assembled, valid, layer_calls, outputs, custom)
     if weights is not None:
         save_model(assembled.model, weights)
     return comparison

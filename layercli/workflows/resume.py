@@ -77,7 +77,7 @@ def open_for_resume(
     """
     path = Path(run)
     require_own_files(path)
-    manifest = manifests.read_manifest(path)
+    manifest = manifests.require_manifest(path)
     content = _read_own_config(path)
     own_config = check_run_config(path, content)
     valid = own_config
@@ -96,7 +96,7 @@ def open_for_resume(
         has_changed_config=before != after,
         has_changed_execution=before["train"]["execution"] != after["train"]["execution"],
         differences=differences,
-        changes=ResumeChanges.between(before["train"], after["train"]) if differences else None,
+        changes=ResumeChanges.from_sections(before["train"], after["train"]) if differences else None,
     )
 
 
@@ -310,25 +310,25 @@ def _check_data_fingerprint(resumable: ResumableRun, fingerprint: str) -> Iterat
 
 
 def _find_differences(
-    run: Path, manifest: Mapping[str, Any], content: bytes, own_config: ValidConfig, valid: ValidConfig
+    run_dir: Path, manifest: Mapping[str, Any], content: bytes, own_config: ValidConfig, valid: ValidConfig
 ) -> Iterator[Problem]:
     """Yield a problem for each file, package version and config value that changed since the run started.
 
     ``content`` holds the bytes from which the run's own config was read.
     """
-    changed = set(manifests.find_changed_files(run, manifest, _list_fixed_files(manifest, own_config)))
+    changed = set(manifests.find_changed_files(run_dir, manifest, _list_fixed_files(manifest, own_config)))
     # A kill while a changed config is written leaves it without a hash.
     config_hash = manifest["files"].get(runs.CONFIG)
     if config_hash is not None and hashlib.sha256(content).hexdigest() != config_hash:
         changed.add(runs.CONFIG)
     for name in sorted(changed):
-        yield _make_resume_problem(run / name, f"{name} changed since the run started.")
+        yield _make_resume_problem(run_dir / name, f"{name} changed since the run started.")
     current_versions = manifests.collect_versions()
     for package, version in manifest["versions"].items():
         current = current_versions.get(package)
         if current != version:
             message = f"The run started with {package} {version}, but {package} {current} is installed."
-            yield _make_resume_problem(run, message)
+            yield _make_resume_problem(run_dir, message)
     if valid is own_config:
         return
     before, after = (
@@ -338,7 +338,7 @@ def _find_differences(
         old, new = before.get(key), after.get(key)
         if not key.startswith(_IGNORED_KEYS) and _is_disallowed_change(key, old, new):
             message = f"`{key}` is {_format_value(new)}, but the run started with {_format_value(old)}."
-            yield _make_resume_problem(run, message)
+            yield _make_resume_problem(run_dir, message)
 
 
 def _list_fixed_files(manifest: Mapping[str, Any], own_config: ValidConfig) -> set[str]:

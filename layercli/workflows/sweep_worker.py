@@ -59,9 +59,11 @@ def _exit_with_parent() -> None:
 def _make_train_function(
     *, trust: bool
 ) -> Callable[[ValidConfig, Path, Callable[[Mapping[str, Any]], None]], None]:
-    def train_into(valid: ValidConfig, run: Path, epoch: Callable[[Mapping[str, Any]], None]) -> None:
+    def train_into(
+        valid: ValidConfig, run_dir: Path, report_epoch: Callable[[Mapping[str, Any]], None]
+    ) -> None:
         try:
-            train_new_run(valid, run_dir=str(run), trust=trust, progress=_EpochReporter(epoch))
+            train_new_run(valid, run_dir=str(run_dir), trust=trust, progress=_EpochReporter(report_epoch))
         finally:
             _free_keras_memory()
 

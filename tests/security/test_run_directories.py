@@ -11,7 +11,7 @@ from layercli.errors import LayercliError
 from layercli.io.regular import open_inside, parse_json
 from layercli.runs.checkpoints import CheckpointDirectory
 from layercli.runs.listing import find_runs
-from layercli.runs.manifest import load_manifest, open_recorded
+from layercli.runs.manifest import open_recorded, read_manifest_or_none
 from layercli.runs.open_run import open_run
 from tests.running import invoke
 
@@ -149,7 +149,7 @@ def test_malformed_results_are_listed_without_failing(tmp_path, name, content):
 )
 def test_manifest_of_other_types_is_not_read(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
-    assert load_manifest(tmp_path) is None
+    assert read_manifest_or_none(tmp_path) is None
 
 
 def test_file_outside_a_run_is_not_opened(tmp_path):

@@ -59,8 +59,8 @@ class Cache:
             target.write_text(json.dumps(make()), encoding="utf-8")
 
         path = self.get_entry(f"facts-{hash_json(key)}.json", write)
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        return found
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        return document
 
     def get_entry(self, name: str, make: Callable[[Path], None]) -> Path:
         """Return the path of an entry; if it does not exist or is damaged, one process writes it and the others wait."""

@@ -37,7 +37,7 @@ class TableFiles(Protocol):
         """Return the location of a row (from 0); for row -1, of the column's first value that is not a number, or None."""
 
 
-def read_column_names(files: TableFiles, paths: Sequence[Path]) -> list[str]:
+def read_common_columns(files: TableFiles, paths: Sequence[Path]) -> list[str]:
     """Return the column names that all files share.
 
     Raises:

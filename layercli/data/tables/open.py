@@ -20,7 +20,7 @@ from layercli.data.tables.columns import (
     select_columns,
 )
 from layercli.data.tables.decode import find_complete_rows
-from layercli.data.tables.files import TableFiles, make_locator, read_column_names
+from layercli.data.tables.files import TableFiles, make_locator, read_common_columns
 from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.plan import TablePlan
@@ -45,7 +45,7 @@ def open_table(
         DataError: a file cannot be read, a column does not exist, or a column does not contain numbers.
     """
     paths = expand_paths(data.path, ("data", "path"))
-    names = read_column_names(files, paths)
+    names = read_common_columns(files, paths)
     check_config_columns(names, data)
     columns = select_columns(names, data)
     if _should_stream(data, files, paths, columns, memory):
@@ -85,7 +85,7 @@ def open_new_table(
     data = data.with_arguments(types=_list_trained_types(plan))
     files = make_files(data)
     paths = expand_paths(data.path, ("data", "path"))
-    check_trained_columns(read_column_names(files, paths), plan)
+    check_trained_columns(read_common_columns(files, paths), plan)
     if _should_stream(data, files, paths, set(plan.columns), memory):
         return _open_new_streamed(data, files, paths, plan)
     tables = [files.read_table(path, set(plan.columns)) for path in paths]

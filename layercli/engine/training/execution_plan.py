@@ -64,7 +64,7 @@ class ExecutionPlan:
 
 _FEED_NAMES: Final = {"memory": "memory", "stream": "a stream"}
 
-_MAX_MEMORY_BYTES: Final = 2 * 1024**3
+_MAX_DEVICE_BYTES: Final = 2 * 1024**3
 """The most bytes of examples that are copied to the device; more are sent block by block."""
 _MAX_BLOCK_BYTES: Final = 8 * 1024**2
 """The most bytes in a block of streamed examples."""
@@ -170,7 +170,7 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
 
 def fits_in_memory(subset: Subset) -> bool:
     """Return whether all examples fit in device memory."""
-    return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_MEMORY_BYTES
+    return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_DEVICE_BYTES
 
 
 def steps_per_block(subset: Subset, batch_size: int) -> int:

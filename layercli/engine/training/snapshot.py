@@ -217,7 +217,7 @@ def _match_callbacks(
     """
     callback_states = snapshot.state["callbacks"]
     if changes is not None:
-        indices = [place for _, place in changes.callback_sources]
+        indices = [source_index for _, source_index in changes.callback_sources]
     elif [type(callback).__name__ for callback in callbacks] == [
         values["type"] for values in callback_states
     ]:

@@ -44,7 +44,7 @@ def _iterate_lines(text: IO[str]) -> Iterator[str]:
         yield line
 
 
-def read_column_names(file: Path, data: Csv) -> list[str]:
+def read_header_names(file: Path, data: Csv) -> list[str]:
     """Return the untrimmed names of the columns."""
     if data.columns is not None:
         return list(data.columns)
@@ -54,7 +54,7 @@ def read_column_names(file: Path, data: Csv) -> list[str]:
 
 def find_ragged_line(file: Path, data: Csv) -> str | None:
     """Describe the first line with a wrong number of values; None if all are correct."""
-    width = len(read_column_names(file, data))
+    width = len(read_header_names(file, data))
     with open_text(file) as text:
         for line, fields in _iterate_rows(text, data):
             if len(fields) != width:
@@ -64,7 +64,7 @@ def find_ragged_line(file: Path, data: Csv) -> str | None:
 
 def find_non_number(file: Path, data: Csv, column: str) -> str | None:
     """Describe the first value of a column that is neither a number nor missing; None if there is none."""
-    names = [name.strip() for name in read_column_names(file, data)]
+    names = [name.strip() for name in read_header_names(file, data)]
     if column not in names:
         return None
     index = names.index(column)
@@ -73,7 +73,7 @@ def find_non_number(file: Path, data: Csv, column: str) -> str | None:
         for number, (line, fields) in enumerate(_iterate_rows(text, data)):
             if (number or data.columns is not None) and index < len(fields):
                 value = fields[index].strip()
-                if value not in missing and not _is_number(value):
+                if value not in missing and not _is_number_text(value):
                     return f'line {line} has "{sanitize_text(value, limit=40)}"'
     return None
 
@@ -108,7 +108,7 @@ def _iterate_rows(text: IO[str], data: Csv, *, is_header: bool = False) -> Itera
             raise
 
 
-def _is_number(value: str) -> bool:
+def _is_number_text(value: str) -> bool:
     try:
         float(value)
     except ValueError:

@@ -112,7 +112,7 @@ class _CsvFiles:
 
     def _read_header(self, file: Path) -> list[str]:
         try:
-            names = csv_diagnostics.read_column_names(file, self.data)
+            names = csv_diagnostics.read_header_names(file, self.data)
         except (OSError, EOFError, csv_diagnostics.DecompressionError) as error:
             raise_data_error(
                 f"{sanitize_text(str(file))} cannot be read: {sanitize_text(str(error), limit=200)}.",

@@ -61,7 +61,7 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     first = next((image for image in decoded if not isinstance(image, Finding)), None)
     if first is None:
         results = (_decode_image(file, data, data.channels, limit) for file, _ in files[:_MAX_REPORTED])
-        raise DataError(*(found for found in results if isinstance(found, Finding)))
+        raise DataError(*(finding for finding in results if isinstance(finding, Finding)))
     images = LazyImages(tuple(file for file, _ in files), data, first.shape, first.dtype, limit)
     return _build_dataset(images, labels, tuple(names), memory)
 

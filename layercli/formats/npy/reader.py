@@ -99,9 +99,9 @@ def _read_header(path: Path, name: str, key: KeyPath) -> ArrayHeader:
 
 
 def _read_array(
-    path: Path, header: ArrayHeader, name: str, key: KeyPath, *, is_lazy: bool
+    path: Path, header: ArrayHeader, name: str, key_path: KeyPath, *, is_lazy: bool
 ) -> Array | LazyArray:
-    with _report_unreadable(path, key):
+    with _report_unreadable(path, key_path):
         if is_lazy:
-            return open_memmap(path, header, 0, sanitize_text(name), key)
-        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key)
+            return open_memmap(path, header, 0, sanitize_text(name), key_path)
+        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key_path)

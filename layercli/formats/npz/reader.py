@@ -138,11 +138,11 @@ def _limit_loaded_bytes(path: Path, memory: int | None) -> int | None:
     return min(limit_loaded_bytes(memory), max(_MAX_COMPRESSED_BYTES, _PLAUSIBLE_RATIO * path.stat().st_size))
 
 
-def _find_member(archive: zipfile.ZipFile, name: str, key: KeyPath) -> zipfile.ZipInfo:
+def _find_member(archive: zipfile.ZipFile, name: str, key_path: KeyPath) -> zipfile.ZipInfo:
     names = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
     if name not in names:
         hint = did_you_mean(name, names, otherwise=f"It contains {', '.join(names[:12])}.")
-        raise_data_error(f'The file contains no array "{sanitize_text(name, limit=60)}".', key, hint)
+        raise_data_error(f'The file contains no array "{sanitize_text(name, limit=60)}".', key_path, hint)
     return archive.getinfo(f"{name}.npy")
 
 
@@ -157,15 +157,15 @@ def _read_array(
     info: zipfile.ZipInfo,
     header: ArrayHeader,
     name: str,
-    key: KeyPath,
+    key_path: KeyPath,
     *,
     is_lazy: bool,
 ) -> Array | LazyArray:
     """Return the array, or one that reads its rows when they are needed."""
     if is_lazy:
-        return open_memmap(path, header, _find_content_offset(path, info), name, key)
+        return open_memmap(path, header, _find_content_offset(path, info), name, key_path)
     with archive.open(info) as stream:
-        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key)
+        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key_path)
 
 
 def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:

@@ -37,7 +37,7 @@ def read_dataset(data: Text, memory: int | None) -> Dataset:
             return registry.load_dataset(table, memory=memory)
         except DataError as error:
             findings = {
-                _point_to_column(found) for found in error.findings
+                _point_to_column(finding) for finding in error.findings
             }  # a set, because each use of the column repeats its finding
             raise DataError(*findings) from None
     names, files = list_class_files(Path(data.path), TEXT_SUFFIXES)
@@ -76,9 +76,9 @@ def _build_dataset(
     return Examples(texts[row_indices], labels, class_names)
 
 
-def _point_to_column(found: Finding) -> Finding:
+def _point_to_column(finding: Finding) -> Finding:
     """Return the finding at the column, if its path is in the section of the table."""
-    return replace(found, path=("data", "column")) if found.path[1] in ("inputs", "types") else found
+    return replace(finding, path=("data", "column")) if finding.path[1] in ("inputs", "types") else finding
 
 
 @dataclass(frozen=True, slots=True)
