@@ -19,6 +19,11 @@ def stack(layer: str, count: int, shape: str = "[4]") -> str:
     return f"model:\n  input: {shape}\n  layers:\n{lines}"
 
 
+def many(name: str, count: int) -> str:
+    """A mapping of so many keys."""
+    return "{" + ", ".join(f"{name}{n}: 1" for n in range(count)) + "}"
+
+
 FILES = {
     "malformed layers": stack("{type: Dense, unit: {n}, activatoin: relu}", 9000),
     "unknown types": stack("{type: Dens{n}, units: 3}", 9000),
@@ -51,7 +56,41 @@ FILES = {
     "empty lines": "\n" * 1_000_000 + MODEL,
     "aliases": "a: &a [" + "1, " * 400 + "]\nb: [" + "*a, " * 480 + "]\n" + MODEL,
     "brackets": "[" * 500_000,
+    "merge keys": f"a: &a {many('k', 16_000)}\nb:\n" + "  <<: *a\n" * 50_000 + MODEL,
+    "lists of merges": f"a: &a {many('k', 16_000)}\nb: {{<<: [" + "*a, " * 190_000 + f"]}}\n{MODEL}",
+    "a chain of variables": "vars:\n  v0: 1\n"
+    + "".join(f"  v{n}: '${{v{n - 1}}}'\n" for n in range(1, 40_000))
+    + MODEL,
+    "a long string": "vars: {a: " + "b" * 9000 + "}\nname: '" + "${a}" * 220_000 + "'\n" + MODEL,
+    "many long strings": "vars: {a: " + "b" * 9000 + "}\nz: [" + "'x${a}', " * 100_000 + "]\n" + MODEL,
+    "many unknown variables": f"vars: {many('var', 30_000)}\nz: '"
+    + "".join(f"${{vra{n}}}" for n in range(50_000))
+    + f"'\n{MODEL}",
+    "unknown blocks": "blocks: {"
+    + ", ".join(f"b{n}: {{layers: [Flatten]}}" for n in range(9000))
+    + "}\n"
+    + stack("{block: c{n}}", 9000),
+    "repeated parameters": f"blocks: {{b: {{params: {many('p', 20_000)}, layers: [Flatten]}}}}\n"
+    + stack("{block: b}", 9000),
+    "inputs that double": "blocks: {"
+    + ", ".join(f"b{n}: {{layers: [{{block: b{n + 1}, inputs: [input, input]}}]}}" for n in range(45))
+    + ", b45: {layers: [Add]}}\nmodel: {input: [4], layers: [Flatten, {block: b0, inputs: [flatten, flatten]}]}\n",
+    "a long layer name": "model: {input: [4], layers: [{type: Dense, units: 3, name: "
+    + "x" * 900_000
+    + ", repeat: 9000}]}\n",
+    "sizes that grow": stack("{type: Concatenate, inputs: [previous, previous]}", 9000),
+    "overflowing sizes": stack("{type: UpSampling2D, size: 2147483647}", 9000, "[8, 8, 1]"),
+    "many outputs": "model:\n  input: [4]\n  layers:\n"
+    + "".join(f"    - {{type: Dense, units: 3, name: n{n}, inputs: input}}\n" for n in range(7000))
+    + "  outputs: ["
+    + ", ".join(f"n{n}" for n in range(7000))
+    + "]\ntrain:\n  loss: {"
+    + ", ".join(f"n{n}: mse" for n in range(7000))
+    + "}\n",
+    "duplicate keys": "{" + "a: 1, " * 170_000 + "}",
 }
+SECONDS, MEBIBYTES = 2.0, 300
+"""The bounds for any text of at most 1 MiB."""
 
 
 def measure(text: str) -> tuple[float, int, str]:
@@ -72,7 +111,11 @@ def main() -> None:
     for name, text in FILES.items():
         if not sys.argv[1:] or name in sys.argv[1:]:
             seconds, memory, said = measure(text)
-            print(f"{name:24} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said}", flush=True)
+            mark = "TOO MUCH" if seconds > SECONDS or memory > MEBIBYTES else ""
+            print(
+                f"{name:24} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said} {mark}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

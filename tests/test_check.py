@@ -1069,7 +1069,7 @@ def test_unknown_model_key(problems, key, hint):
             (
                 "unknown-key",
                 '`split` has no key "train".',
-                "Remove it: the training set is what validation and test leave over.",
+                "Remove it: the training set contains all remaining examples.",
             ),
         ),
         (

@@ -23,7 +23,7 @@ from layercli.reports.console import make_console, print_json
 
 
 class KindChoice(StrEnum):
-    """The kind of one example."""
+    """The kind of data in one example."""
 
     VECTORS = "vectors"
     SEQUENCES = "sequences"
@@ -47,7 +47,9 @@ def command(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
     ] = "config.yaml",
-    kind: Annotated[KindChoice | None, typer.Option("--kind", help="The kind of one example.")] = None,
+    kind: Annotated[
+        KindChoice | None, typer.Option("--kind", help="The kind of data in one example.")
+    ] = None,
     shape: Annotated[
         str | None,
         typer.Option(

@@ -43,7 +43,7 @@ def command(
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="Sort by a metric (best run first), a different result or a config value.",
+            help="Sort by a metric (best run first), another result or a config value.",
         ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,

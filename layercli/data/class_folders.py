@@ -69,7 +69,7 @@ def list_new_files(
                 known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
                 message = (
                     f"{sanitize_text(str(path))} contains the class {sanitize_text(unknown[0])}, "
-                    "which was not in the training data."
+                    "which is not in the training data."
                 )
                 raise_data_error(message, _PATH_KEY, f"The classes are {known}.")
             files += [file for file, _ in found]

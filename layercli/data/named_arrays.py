@@ -20,8 +20,9 @@ from layercli.data.types import Array, raise_data_error
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
-MEMORY_DIVISOR = 4
-"""Arrays that would take more than one part in this many of the memory are read batch by batch."""
+_BYTES_PER_TEXT = 80
+"""Memory for a short text as an object, with the reference to it."""
+_MAX_SIZE = 1 << 62
 
 
 class ArrayHeader(NamedTuple):
@@ -32,6 +33,19 @@ class ArrayHeader(NamedTuple):
     dtype: np.dtype[Any]
     offset: int
     """Position of the first value, from the first byte of the array."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the values in the file."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Memory that the array takes while it is loaded: as it is stored, and in the dtype of training."""
+        values, kind, size = prod(self.shape), self.dtype.kind, self.dtype.itemsize
+        if kind in "US":
+            return values * (size + (4 * size if kind == "S" else size) + size + _BYTES_PER_TEXT)
+        return values * (size + (4 if kind in "fb" or size > 4 else 0))
 
 
 ArrayReferences: TypeAlias = dict[str | None, tuple[str, KeyPath]]
@@ -56,11 +70,19 @@ def read_array_header(stream: IO[bytes], size: int, name: str, key: KeyPath) -> 
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, is_fortran_order, dtype = read_header(stream)
+    if any(type(size) is not int or not 0 <= size < _MAX_SIZE for size in shape):  # NumPy accepts booleans
+        raise ValueError(f"the array {name} has an invalid shape")
     if dtype.hasobject:
         raise_data_error(
             f"The array `{name}` contains Python objects, which can run code when they are read.",
             key,
             "Save it as numbers, or as fixed-length text: `x.astype(str)`.",
+        )
+    if shape and shape[0] and not prod(shape) * dtype.itemsize:
+        raise_data_error(
+            f"The array `{name}` declares {shape[0]:,} examples without values: its shape is {shape}, its dtype {dtype.str}.",
+            key,
+            "Save an array with at least one value for each example.",
         )
     if stream.tell() + prod(shape) * dtype.itemsize > size:
         raise ValueError(f"the array {name} declares more values than it contains")
@@ -225,7 +247,7 @@ def encode_known_labels(texts: Array, class_names: tuple[str, ...], key: KeyPath
             hint = did_you_mean(
                 text, class_names, otherwise=f"The classes are {', '.join(class_names[:12])}."
             )
-            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which was not in the training data.'
+            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which is not in the training data.'
             raise_data_error(message, key, hint)
     return np.array([labels[text] for text in texts.tolist()], dtype=np.int32)
 

@@ -71,7 +71,7 @@ def _encode_labels(labels: Array, units: int | None) -> Array:
 def apply_class_weights(
     splits: Splits, class_weight: Literal["balanced"] | Mapping[str, float] | None
 ) -> Splits:
-    """Return the splits with each training example weighted by its class, times its own weight if it has one.
+    """Return the splits with each training example weighted by its class weight, multiplied by its example weight, if any.
 
     Raises:
         DataError: the target has no classes, or a weight is for an unknown class.

@@ -68,11 +68,11 @@ class ProcessGroup:
             if restarts_left:
                 position = "the last checkpoint" if "--resume" in arguments else "the beginning"
                 self._print_message(
-                    f"A worker was ended by {signal.Signals(-code).name}; the group restarts from {position} "
+                    f"A worker was killed by {signal.Signals(-code).name}; the group restarts from {position} "
                     f"({restarts_left - 1} restarts left)."
                 )
         sys.stdout.writelines(self._json_lines)
-        self._print_message(f"A worker was ended again, after {self._restarts} restarts.")
+        self._print_message(f"A worker crashed again after {self._restarts} restarts.")
         return 1
 
     def _start_processes(self, arguments: Sequence[str], run_file: Path) -> None:
@@ -133,7 +133,7 @@ class ProcessGroup:
             return self._arguments
         run = Path(run_file.read_text(encoding="utf-8"))
         if not (run / MANIFEST).exists():
-            shutil.rmtree(run, ignore_errors=True)  # our first process created it, and ended at once
+            shutil.rmtree(run, ignore_errors=True)  # the first process created it and then exited immediately
             return self._arguments
         kept_options = [text for text in self._arguments if text in ("--json", "--trust", "--quiet", "-q")]
         return ["train", "--resume", str(run), *kept_options]

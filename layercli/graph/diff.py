@@ -153,7 +153,7 @@ def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
         return (
             "the layer has no weights"
             if old_row.node.reuse_of is None
-            else "the layer reuses the weights of a different layer"
+            else "the layer reuses the weights of another layer"
         )
     assert row.weights is not None
     mismatches = [

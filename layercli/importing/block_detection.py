@@ -27,7 +27,7 @@ from layercli.layers.registry import LAYERS
 SKIP_PARAMETER: Final = "skip"
 """The parameter that names the second of two layers that feed a block."""
 _MAX_BLOCK_LENGTH = 120
-"""Most entries in a block; limits the search to a second or two."""
+"""Maximum number of entries in a block; limits the search to a few seconds."""
 _MAX_PARAMETERS = 4
 _SIZE_ARGUMENTS: Final = (
     "filters",
@@ -45,7 +45,7 @@ _SIZE_ARGUMENTS: Final = (
 )
 """Arguments in which the uses of a block typically differ."""
 _MIN_SAVED_LINES = 2
-"""Fewest lines that a block must save."""
+"""Minimum number of lines that a block must save."""
 
 
 @dataclass(eq=False, slots=True)
@@ -127,7 +127,7 @@ def _merge_repeats(items: list[StackEntry], stack: LayerStack) -> None:
 
 
 def _unwrap_blocks(blocks: list[FoldedBlock], lists: list[list[StackEntry]]) -> list[FoldedBlock]:
-    """Return the blocks without those that contain only the use of a different block."""
+    """Return the blocks, except those that only use another block."""
     remaining = list(blocks)
     while True:
         wrapper = next((block for block in remaining if _find_wrapped_item(block) is not None), None)
@@ -152,7 +152,7 @@ def _unwrap_blocks(blocks: list[FoldedBlock], lists: list[list[StackEntry]]) -> 
 
 
 def _find_wrapped_item(block: FoldedBlock) -> StackEntry | None:
-    """Return the use of a different block if it is the only entry of this block."""
+    """Return the only entry of a block if that entry uses another block."""
     if len(block.items) != 1 or block.items[0].kind != "block" or block.items[0].wires != [Wire(INPUT)]:
         return None
     return block.items[0]

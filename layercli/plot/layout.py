@@ -15,6 +15,7 @@ _MAX_COLUMN_HEIGHT = 900.0
 _ASPECT_RATIO = 1.5
 """Target ratio of width to height for a picture of several columns."""
 _SWEEP_COUNT = 8
+_MAX_CELLS, _MAX_CROSSINGS = 50_000, 2_000_000
 
 Point = tuple[float, float]
 
@@ -48,6 +49,10 @@ class _Cell:
     below: list[_Cell] = field(default_factory=list)
 
 
+class PictureTooLargeError(Exception):
+    """A model with too many arrows side by side for a picture."""
+
+
 def layout_boxes(
     sizes: Mapping[str, Point], arrows: Sequence[tuple[str, str]], groups: Mapping[str, str | None]
 ) -> PlotLayout:
@@ -56,6 +61,7 @@ def layout_boxes(
     ``groups`` names the frame around each box; columns break inside a frame only if necessary.
     """
     rank = _assign_rows(list(sizes), arrows)
+    _check_size(rank, arrows)
     rows: list[list[_Cell]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
     cells = {key: _Cell(key, width, height, True, groups[key]) for key, (width, height) in sizes.items()}
     for key, cell in cells.items():
@@ -78,6 +84,21 @@ def layout_boxes(
     return _layout_columns(rows, chains)
 
 
+def _check_size(rank: Mapping[str, int], arrows: Sequence[tuple[str, str]]) -> None:
+    """Raise PictureTooLargeError before cells are made: one for each row that an arrow passes."""
+    changes: dict[int, int] = defaultdict(int)
+    for source, target in arrows:
+        changes[rank[source]] += 1
+        changes[rank[target]] -= 1
+    lanes = cells = crossings = row = 0
+    for at in sorted(changes):
+        cells += lanes * (at - row)
+        crossings += lanes * lanes * (at - row)
+        lanes, row = lanes + changes[at], at
+    if cells > _MAX_CELLS or crossings > _MAX_CROSSINGS:
+        raise PictureTooLargeError
+
+
 def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:
     """Return the row of each box: below all boxes that feed it; boxes without inputs directly above their targets."""
     above: dict[str, list[str]] = defaultdict(list)
@@ -95,7 +116,7 @@ def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict
 
 
 def _order_rows(rows: list[list[_Cell]]) -> None:
-    """Sort each row by the positions of its neighbours, downwards and upwards in turn, and keep the best order."""
+    """Sort each row by the positions of its neighbors, downwards and upwards in turn, and keep the best order."""
     best, fewest = [list(row) for row in rows], _count_crossings(rows)
     for sweep in range(_SWEEP_COUNT):
         if not fewest:
@@ -129,7 +150,7 @@ def _count_crossings(rows: list[list[_Cell]]) -> int:
 
 
 def _place_boxes(rows: list[list[_Cell]]) -> None:
-    """Centre each box below its sources and above its targets as far as its neighbours allow."""
+    """Center each box below its sources and above its targets as far as its neighbors allow."""
     for row in rows:
         _settle_row(row, [0.0] * len(row))
     for sweep in range(16):
@@ -177,7 +198,7 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
     heights = [max((cell.height for cell in row), default=0.0) for row in rows]
     breaks = _find_column_breaks(rows, heights)
     boxes: dict[str, Point] = {}
-    centres: dict[int, tuple[float, float, float]] = {}  # x, top and bottom of the row
+    centers: dict[int, tuple[float, float, float]] = {}  # x, top and bottom of the row
     left = width = height = 0.0
     column_of: dict[int, int] = {}
     edges: list[float] = []
@@ -190,7 +211,7 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
             for cell in row:
                 x = cell.x - low + left
                 y = top + (tall - cell.height) / 2
-                centres[id(cell)] = (x, y, y + cell.height) if cell.is_box else (x, top, top + tall)
+                centers[id(cell)] = (x, y, y + cell.height) if cell.is_box else (x, top, top + tall)
                 column_of[id(cell)] = column
                 if cell.is_box:
                     boxes[cell.key] = (x - cell.width / 2, y)
@@ -200,11 +221,11 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
         width = left
         left += _COLUMN_GAP
     layout = PlotLayout(boxes, {}, set(), width=width, height=height)
-    ports = _find_ports(chains, centres)
+    ports = _find_ports(chains, centers)
     for arrow, chain in chains.items():
         points: list[Point] = []
         for index, (one, other) in enumerate(pairwise(chain)):
-            (x, _, bottom), (to, top, _) = centres[id(one)], centres[id(other)]
+            (x, _, bottom), (to, top, _) = centers[id(one)], centers[id(other)]
             out = ports[arrow][0] if index == 0 else x
             into = ports[arrow][1] if index == len(chain) - 2 else to
             points.append((out, bottom))
@@ -220,18 +241,18 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
             points.append((into, top))
         layout.routes[arrow] = points
         layout.waypoints[arrow] = [
-            (centres[id(cell)][0], y) for cell in chain[1:-1] for y in centres[id(cell)][1:]
+            (centers[id(cell)][0], y) for cell in chain[1:-1] for y in centers[id(cell)][1:]
         ]
     return layout
 
 
 def _find_ports(
-    chains: dict[tuple[str, str], list[_Cell]], centres: dict[int, tuple[float, float, float]]
+    chains: dict[tuple[str, str], list[_Cell]], centers: dict[int, tuple[float, float, float]]
 ) -> dict[tuple[str, str], Point]:
     """Return the x coordinates at which each arrow leaves and enters; arrows into one box enter side by side."""
     into: dict[int, list[tuple[float, tuple[str, str]]]] = defaultdict(list)
     for arrow, chain in chains.items():
-        into[id(chain[-1])].append((centres[id(chain[-2])][0], arrow))
+        into[id(chain[-1])].append((centers[id(chain[-2])][0], arrow))
     ports: dict[tuple[str, str], Point] = {}
     for arrow, chain in chains.items():
         near = sorted(into[id(chain[-1])])
@@ -240,7 +261,7 @@ def _find_ports(
         middle = direct[0] if len(direct) == 1 else (len(near) - 1) / 2
         index = [one for _, one in near].index(arrow)
         step = min(16.0, chain[-1].width * 0.7 / max(len(near), 1))
-        ports[arrow] = (centres[id(chain[0])][0], centres[id(chain[-1])][0] + (index - middle) * step)
+        ports[arrow] = (centers[id(chain[0])][0], centers[id(chain[-1])][0] + (index - middle) * step)
     return ports
 
 

@@ -30,12 +30,14 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         should_end_with_parent: bool = False,
     ) -> subprocess.Popen[str]:
-        """Start ``python -m module`` with its standard output in a pipe.
+        """Start ``python -P -m module`` with its standard output in a pipe.
+
+        ``-P`` keeps the current folder off the import path: a ``typer.py`` beside a config must not run.
 
         With ``should_end_with_parent`` Linux sends SIGTERM to it when this process is killed.
         """
         process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-P", "-m", module, *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -65,13 +67,13 @@ class Supervisor:
                     process.send_signal(number)
 
     def wait(self, seconds: float) -> None:
-        """Wait until all processes have ended, or the time is over."""
+        """Wait until all processes have ended or the timeout expires."""
         deadline = time.monotonic() + seconds
         while None in self.exit_codes() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, seconds: float) -> None:
-        """Terminate the processes, and kill those that run after this time."""
+        """Terminate the processes, and kill those that are still running after the timeout."""
         self.send_signal(signal.SIGTERM)
         self.wait(seconds)
         for process in self.processes:

@@ -62,7 +62,7 @@ def _unwrap_single(values: list[list[int | None]]) -> Any:
 
 
 _MIN_WIDE_WIDTH = 100
-"""Fewest columns of a screen that shows input shapes."""
+"""Minimum terminal width for showing input shapes."""
 
 
 def print_inspection(console: Console, valid: ValidConfig, forward_shapes: ForwardShapes | None) -> None:

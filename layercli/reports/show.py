@@ -24,7 +24,7 @@ _VALUE_SECTIONS = ("vars", "params", "with")
 
 
 def print_yaml(text: str) -> None:
-    """Print YAML on standard output, in colours on a terminal."""
+    """Print YAML on standard output, in colors on a terminal."""
     if not is_terminal():
         sys.stdout.write(text)
         return
@@ -119,7 +119,7 @@ def _value_lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, 
 
 
 def _start_lines(node: YamlNode) -> Iterator[int]:
-    """Yield the lines on which keys and block list items begin."""
+    """Yield the line number of each key and block list item."""
     yield from (mark.line for mark in node.keys.values())
     for _, child in node.children:
         yield child.mark.line

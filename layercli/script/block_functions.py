@@ -86,7 +86,7 @@ def group_layers(
 
 
 def _group_by_prefix(nodes: Sequence[GraphNode], depth: int) -> list[GraphNode | LayerGroup]:
-    """Return neighbours with a common name prefix as groups; a group of one layer is that layer."""
+    """Return neighbors with a common name prefix as groups; a group of one layer is that layer."""
 
     def prefix_of(node: GraphNode) -> str | None:
         steps = node.name.split(".")

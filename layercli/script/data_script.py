@@ -43,7 +43,7 @@ class DataScript(Generic[D]):
 
     @classmethod
     def create(cls, data: D, valid: ValidConfig, facts: ScriptFacts) -> DataScript[D]:
-        """Return the code of a section; a type may return that of a different type."""
+        """Return the code of a section; a type may delegate to another type."""
         return cls(data, valid, facts)
 
     def write_load_data(self) -> list[str]:

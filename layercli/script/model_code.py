@@ -32,11 +32,12 @@ from layercli.script.python_source import (
     render_inline,
     render_literal,
     render_statement,
+    write_module_name,
 )
 
 _INDENT: Final = "    "
 _MIN_LOOP_COUNT: Final = 3
-"""Fewest equal lines that become a loop."""
+"""Minimum number of equal lines that become a loop."""
 
 
 def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:
@@ -421,5 +422,5 @@ def custom_layer_imports(valid: ValidConfig) -> list[str]:
             module = (
                 layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
             )
-            found.add(f"from {module} import {layer.class_name}")
+            found.add(f"from {write_module_name(module)} import {layer.class_name}")
     return sorted(found)

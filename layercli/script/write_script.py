@@ -72,7 +72,7 @@ def find_inexpressible(
     if valid.config.train is not None and not _can_write_class_weight(valid.config.train, facts):
         paths.append(("train", "class_weight"))
     message = "A Python script cannot express this setting."
-    hint = "Remove it, or export the trained model in a different format."
+    hint = "Remove it, or export the trained model in another format."
     return [valid.make_problem(path, "not-expressible", message, hint) for path in paths]
 
 

@@ -75,7 +75,7 @@ class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
 
     def record_heartbeat(self, trial_id: int) -> None:
         if trial_id not in self._own_locks:
-            # Shared: a different thread may finish the trial.
+            # Shared: another thread may finish the trial.
             lock = make_lock(self._lock_path(trial_id), is_shared_by_threads=True)
             lock.acquire()
             self._own_locks[trial_id] = lock

@@ -108,7 +108,7 @@ def _parse_problem(document: Mapping[str, Any]) -> Problem:
 
 
 class StopSignal:
-    """A note of the first SIGINT or SIGTERM. A second one stops the process at once."""
+    """Records the first SIGINT or SIGTERM; a second one stops the process immediately."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -130,11 +130,11 @@ class StopSignal:
         self._number = number
 
     def raise_if_received(self) -> None:
-        """End the sweep, and print how to resume it, if a signal has come.
+        """If a signal was received, end the sweep and print how to resume it.
 
         Raises:
-            KeyboardInterrupt: SIGINT has come.
-            SystemExit: SIGTERM has come.
+            KeyboardInterrupt: SIGINT was received.
+            SystemExit: SIGTERM was received.
         """
         if self._number is None:
             return

@@ -66,6 +66,24 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     return DatasetReport(dataset, statistics, splits, problems)
 
 
+def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -> None:
+    """Check that batches of examples fit into memory.
+
+    Raises:
+        LayercliError: A batch can take more than half of the memory.
+    """
+    memory = read_memory_limit()
+    size = min(batch_size, max(map(len, splits.subsets)))
+    needed = size * splits.train.count_example_bytes()
+    if memory is not None and needed > memory // 2:
+        message = (
+            f"A batch of {size} examples can take {needed:,} bytes of memory, "
+            f"but only {memory // 2:,} bytes are available for it."
+        )
+        hint = "Use a smaller `batch_size`, or smaller examples."
+        raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
+
+
 def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
     """Return the number of classes of each output by name. A single output is also stored under None."""
     units: dict[str | None, int | None] = {}
@@ -100,6 +118,7 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
         raise LayercliError(report.problems)
     splits = report.splits
     if valid.config.train is not None:
+        _require_batch_memory(valid, splits, valid.config.train.batch_size)
         try:
             splits = apply_class_weights(splits, valid.config.train.class_weight)
         except DataError as error:

@@ -10,16 +10,8 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.errors import make_file_error
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import report_write_errors, stage_file, write_bytes
-
-EXPORT_SUFFIXES = {
-    "keras": ".keras",
-    "saved_model": "",
-    "onnx": ".onnx",
-    "litert": ".tflite",
-    "python": ".py",
-}
-"""Format -> file suffix; empty if the format is a folder."""
 
 
 def require_free_output(target: Path, format_name: str) -> None:
@@ -29,7 +21,7 @@ def require_free_output(target: Path, format_name: str) -> None:
         LayercliError: The path is a file or a folder that is not empty.
     """
     if (
-        EXPORT_SUFFIXES[format_name] == ""
+        EXPORT_FORMATS[format_name].suffix == ""
         and target.exists()
         and (not target.is_dir() or any(target.iterdir()))
     ):
@@ -46,7 +38,7 @@ def stage_output(target: Path, format_name: str) -> Iterator[Path]:
         LayercliError: The output cannot be written.
     """
     with report_write_errors("The export", target):
-        if EXPORT_SUFFIXES[format_name]:
+        if EXPORT_FORMATS[format_name].suffix:
             with stage_file(target) as staging:
                 yield staging
             return
@@ -77,7 +69,7 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Copy code files to the folder of the export, and return the copies.
 
     Raises:
-        LayercliError: The folder contains a different file with the same name.
+        LayercliError: The folder contains another file with the same name.
     """
     copied = []
     for place, file in files.items():
@@ -85,7 +77,9 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
         content = file.read_bytes()
         if target.exists():
             if not target.is_file() or target.read_bytes() != content:
-                message = "The export needs a copy of the run's file at this path, but a different file exists there."
+                message = (
+                    "The export needs a copy of the run's file at this path, but another file exists there."
+                )
                 raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)

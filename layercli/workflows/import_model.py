@@ -1,4 +1,4 @@
-"""Import a Keras model: read it, detect blocks, format_config a config, rebuild it and compare the two models."""
+"""Import a Keras model: read it, detect blocks, write a config, rebuild the model and compare the two."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from layercli.importing.import_problems import (
 )
 from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.read_model import read_stack
+from layercli.importing.safe_records import find_unsafe_records
 from layercli.importing.train_section import convert_compile_config
 from layercli.importing.write_config import find_output_names, format_config
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.import_report import ImportReport
 from layercli.runs import directory as runs
+from layercli.runs.manifest import open_recorded
 from layercli.runs.open_run import open_run
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.build import save_model
@@ -46,9 +48,10 @@ def import_model(
     Raises:
         LayercliError: The model cannot be read, has parts that a config cannot express (all are listed), or differs.
     """
+    content = None
     if Path(model).is_dir() and (Path(model) / runs.MANIFEST).exists():
-        open_run(model)  # checks that the files were not modified
-    archive = read_model_file(model)
+        content = open_recorded(open_run(model)[0], runs.MODEL)
+    archive = read_model_file(model, content)
     if weights is not None and archive.kind == "json":
         message = "The JSON of a model contains no weights."
         hint = "Import the .keras file, or remove `--weights`."
@@ -60,6 +63,8 @@ def import_model(
             custom_module_problem(name)
             for name in find_foreign_modules({"config": archive.document["config"]})
         ]
+    if not has_errors(problems) and not trust:
+        problems += find_unsafe_records(archive.document)
     if has_errors(problems):
         raise LayercliError([with_file(archive.path, problem) for problem in problems])
     leaves, outputs = flatten_stack(stack)
@@ -86,6 +91,7 @@ def import_model(
     ):
         raise AssertionError("the written config describes different layers")
     comparison = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    archive.file.close()
     text = format_config(
         stack, blocks, name=name, train=train, weights=None if weights is None else weights.name
     )

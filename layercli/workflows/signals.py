@@ -13,6 +13,7 @@ from pathlib import Path
 
 from layercli import runtime
 from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.runs.resume_command import format_resume_command
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,7 +38,7 @@ class TrainingInterruptedError(LayercliError):
         # The run directory of other ranks is temporary.
         is_first_process = runtime.cluster is None or runtime.cluster.rank == 0
         hint = (
-            f"Resume with `layercli train --resume {run}`."
+            f"Resume with {format_resume_command(run)}."
             if is_first_process
             else "See the command to resume in the output of the first process."
         )

@@ -14,6 +14,7 @@ from typing import Any
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.errors import ExitCode, LayercliError
+from layercli.io.atomic import make_system_error
 from layercli.reports.progress import SilentProgress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
@@ -42,7 +43,9 @@ def main() -> None:
             deadline=task["deadline"],
             patience=10 * task["heartbeat"],
         )
-    except LayercliError as error:
+    except (LayercliError, OSError) as error:
+        if isinstance(error, OSError):
+            error = make_system_error(error)
         answers.write(json.dumps([problem.as_json() for problem in error.problems]))
         answers.close()
         sys.exit(ExitCode.INVALID_INPUT)

@@ -20,6 +20,7 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.resume_command import format_resume_command
 from layercli.workflows.build import assemble_checked_model, save_model
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
@@ -240,7 +241,7 @@ def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = Tr
         cause = "The disk is full" if is_disk_full else f"Training stopped: {error.strerror or error}"
         file_note = f" ({error.filename})" if error.filename else ""
         remedy = "Free disk space" if is_disk_full else "Fix the cause"
-        next_step = f"resume with `layercli train --resume {run}`" if is_resumable else "train again"
+        next_step = f"resume with {format_resume_command(run)}" if is_resumable else "train again"
         raise make_file_error(
             run,
             "cannot-write" if error.errno in _UNWRITABLE_ERRNOS else "training-failed",

@@ -191,7 +191,7 @@ def test_unsupported_compile_argument_is_a_warning(imported):
     assert found(document) == [
         (
             "not-carried",
-            "The config does not contain this setting of `compile`: `metrics`: the metric MeanMetricWrapper, "
+            "The config does not reproduce all of `compile`: `metrics`: the metric MeanMetricWrapper, "
             "which a config cannot express.",
         ),
     ]
@@ -436,7 +436,7 @@ def archive(path, text, *, weights=b""):
 def test_archive_bomb_is_refused(imported, tmp_path):
     path = tmp_path / "bomb.keras"
     archive(path, b" " * (70 << 20))
-    assert "at most 67,108,864" in found(imported(path)[1])[0][1]
+    assert "the maximum is 67,108,864" in found(imported(path)[1])[0][1]
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
     archive(path, model.to_json(), weights=bytes(300 << 20))
     result, document, _ = imported(path)

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from layercli.data.readers.registry import load_dataset
 
 from layercli import api
 from layercli.data import examples
 from layercli.engine.adapt import adapt_layers
 from layercli.engine.assemble import assemble_model
+from layercli.formats.registry import load_dataset
 from layercli.graph.adaptable import ADAPTABLE_LAYERS
 from tests.running import train, write_config
 
@@ -78,7 +78,7 @@ def test_normalization_lowers_the_loss_on_raw_measurements(tmp_path):
 
 
 class Streamed:
-    """A part that is not in memory."""
+    """A subset that is not in memory."""
 
     def __init__(self, examples):
         self.examples = examples

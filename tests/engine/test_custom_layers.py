@@ -26,7 +26,7 @@ def simple(tmp_path):
 
 
 def failure(tmp_path, entry, *args):
-    """The one problem of building a config whose first layer is ``entry``; its line is that layer's."""
+    """Return the only problem of building a config whose first layer is ``entry``."""
     config = write_config(tmp_path, [entry, HEAD])
     result = invoke("build", config, "--json", "--trust", *args)
     assert [line for _, line in problems(result)] == [line_of(config, entry["type"])]
@@ -74,7 +74,7 @@ def test_custom_layer_has_graph_name(simple):
 
 def test_missing_file_is_reported(tmp_path):
     code, message, hint = failure(tmp_path, {"type": "nowhere.py:Mine"})
-    assert (code, message) == ("custom-layer", f"There is no file {tmp_path / 'nowhere.py'}.")
+    assert (code, message) == ("custom-layer", f"The file {tmp_path / 'nowhere.py'} does not exist.")
     assert hint == "The path is relative to the config."
 
 
@@ -188,7 +188,7 @@ def test_file_that_shadows_a_module_is_refused(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("class Mine: pass")
     module = sys.modules[name]
     _, message, _ = failure(tmp_path, {"type": f"{name}.py:Mine"})
-    assert message.endswith(f"its name hides the module `{name}`, which others import; rename the file")
+    assert message.endswith(f"its name hides the module `{name}`, which other code imports; rename the file")
     assert sys.modules[name] is module
 
 

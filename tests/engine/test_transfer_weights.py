@@ -77,9 +77,9 @@ def test_layers_of_equal_name_and_shape_get_weights(weights_file, source, tmp_pa
     shown = invoke("build", config).stdout.splitlines()[-4:]
     assert shown[0].endswith(": 1 of 3 layers with weights.")
     assert shown[1:] == [
-        "  head starts anew: a weight has shape (4, 3), but (8, 3) in the file.",
-        "  Start anew, not in the file: more.",
-        "  In the file, but not here: scaled.",
+        "  head starts from new weights: a weight has shape (4, 3), but (8, 3) in the file.",
+        "  Not in the file, start from new weights: more.",
+        "  In the file, but not in the model: scaled.",
     ]
 
 
@@ -169,14 +169,14 @@ def test_file_without_matching_layer_is_refused(source, tmp_path):
             "unreadable-file",
             "Cannot read weights from",
         ),
-        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is no file of weights"),
-        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is no file of weights"),
+        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is not a weights file"),
+        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is not a weights file"),
         (
             lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999),
             "unreadable-file",
             "Cannot read weights from",
         ),
-        (lambda path: path.mkdir(), "run-directory", "no run directory"),
+        (lambda path: path.mkdir(), "run-directory", "is not a run directory"),
     ],
 )
 def test_file_without_weights_is_refused(tmp_path, make, code, text):
@@ -210,7 +210,7 @@ def test_external_weights_are_refused(source, tmp_path):
             group = file["layers/dense/vars"]
             del group["0"]
             make(group)
-        with pytest.raises(LayercliError, match="refers to a different file"):
+        with pytest.raises(LayercliError, match="links to another file"):
             api.build(target(tmp_path, path))
 
 
@@ -273,7 +273,9 @@ def test_oversized_vocabulary_is_learned_from_the_data(tmp_path):
     smaller = texts(tmp_path, "second", [WORDS | {"max_tokens": 5}, *READ], weights=str(first))
     run = train(smaller, tmp_path / "second")
     assert run.result.exit_code == 0, run.result.output
-    assert "words starts anew: ValueError: Attempted to set a vocabulary larger" in run.result.stderr
+    assert (
+        "words starts from new weights: ValueError: Attempted to set a vocabulary larger" in run.result.stderr
+    )
     assert len(keras.models.load_model(run.path / "model.keras").get_layer("words").get_vocabulary()) == 5
 
 

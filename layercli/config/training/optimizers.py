@@ -92,7 +92,7 @@ class Optimizer(Component):
     ] = None
 
     def check(self) -> None:
-        """Check that at most one way of gradient clipping is set."""
+        """Check that at most one kind of gradient clipping is set."""
         clip_arguments = [
             name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None
         ]

@@ -57,7 +57,7 @@ class ResumeChanges:
             (reset if source is None else kept).append(name)
         if self.has_new_metrics:
             reset.append("metrics of the current epoch")
-        return f"Kept: {', '.join(kept)}. " + (f"Reset: {', '.join(reset)}." if reset else "")
+        return f"Kept: {', '.join(kept)}." + (f" Reset: {', '.join(reset)}." if reset else "")
 
 
 def _match_callbacks(

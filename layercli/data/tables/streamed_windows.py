@@ -27,7 +27,7 @@ from layercli.source.nodes import sanitize_text
 
 
 def stream_windows(stream: StreamedRows) -> WindowedDataset:
-    """Return the windows of streamed rows; the operating system keeps as much of the rows in memory as fits.
+    """Return the windows of streamed rows; the rows are memory-mapped.
 
     Raises:
         DataError: an input contains text.

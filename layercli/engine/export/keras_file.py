@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ TOLERANCE = 1e-5
 
 
 def write_model(model: Any, target: Path, options: ExportOptions) -> None:
-    """Write the file: a copy of the run's file with the optimizer's state, or the saved model if there is no run."""
-    if options.source_file is not None:
-        shutil.copyfile(options.source_file, target)
-    else:
-        model.save(target)
+    """Save the model, with the state of its optimizer if it is compiled."""
+    del options
+    model.save(target)
 
 
 def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.types import Array
+from layercli.engine.export.loops import has_loops
 from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 from layercli.engine.export.saved_model import output_sort_key
 
@@ -72,13 +73,6 @@ def unroll_model(model: Any) -> Any:
     for old, new in pairs:
         new.set_weights(old.get_weights())
     return cloned
-
-
-def has_loops(config: Any) -> bool:
-    """Return whether a layer config, or an inner one, contains a loop over time."""
-    if isinstance(config, dict):
-        return config.get("unroll") is False or any(has_loops(value) for value in config.values())
-    return isinstance(config, list) and any(has_loops(value) for value in config)
 
 
 def _unroll_config(config: Any) -> None:

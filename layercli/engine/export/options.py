@@ -25,8 +25,6 @@ class ExportOptions:
     quantize: Quantization | None = None
     calibration: tuple[InputBatch, ...] = ()
     """Batches that calibrate the ranges of quantized values."""
-    source_file: Path | None = None
-    """The file from which the model was loaded."""
     code_files: tuple[Path, ...] = ()
     """Files with custom layers."""
 

@@ -40,6 +40,7 @@ from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapsho
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
+from layercli.runs.resume_command import format_resume_command
 
 
 class TrainingObserver(Protocol):
@@ -212,7 +213,7 @@ def _divergence_problem(
         else f"the end of epoch {saved_position.epoch}"
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
-    command = f"`layercli train --resume {run} --allow-changes --set train.optimizer.learning_rate=...`"
+    command = format_resume_command(run, "--allow-changes", "--set train.optimizer.learning_rate=...")
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
@@ -243,8 +244,9 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
         raise
     except model_error_types(valid) as error:
         if runtime.cluster is not None and is_lost_peer(error):
-            message = f"Lost the connection to a different worker process: {summarize_error(error)}"
-            hint = "Restart all workers with `train --resume RUN`, which continues from the last checkpoint."
+            message = f"Lost the connection to another worker process: {summarize_error(error)}"
+            command = format_resume_command("RUN")
+            hint = f"Restart all workers with {command}, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error

@@ -5,11 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
-from layercli.data.readers.registry import load_dataset
 
 from layercli import api
 from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
+from layercli.formats.registry import load_dataset
 from tests.running import invoke, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}

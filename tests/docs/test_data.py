@@ -8,7 +8,7 @@ import pytest
 from layercli.check import check_config
 from layercli.config.data.section import DATA_TYPES, DataConfig
 
-PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 TYPES = [

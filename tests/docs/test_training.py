@@ -11,7 +11,7 @@ from layercli.config.training.registry import CALLBACKS, SCHEDULES
 from layercli.config.training.section import TrainSection
 from tests.running import train
 
-PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 NEEDS_MORE = {"outputs.yaml": "data", "transfer.yaml": "a run"}
 """Examples that need more than the config to train."""

@@ -1,4 +1,4 @@
-"""The examples of docs/language.md and docs/tables.md are whole configs without a problem, and do what the pages say."""
+"""The examples of docs/language.md and docs/tables.md are valid configs and behave as the pages describe."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from layercli.check import check_config, require_valid
 
-PAGES = [(Path(__file__).parents[1] / "docs" / name).read_text() for name in ("language.md", "tables.md")]
+PAGES = [(Path(__file__).parents[2] / "docs" / name).read_text() for name in ("language.md", "tables.md")]
 EXAMPLES = dict(
     found for page in PAGES for found in re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL)
 )

@@ -11,7 +11,7 @@ from layercli.config.sweep.samplers import SAMPLERS
 from layercli.config.sweep.section import SweepConfig
 from layercli.sweep.plan import read_sweep_plan
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sweep.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 

@@ -8,7 +8,7 @@ import pytest
 import layercli
 from layercli.check import check_config
 
-PAGE = (Path(__file__).parents[1] / "docs" / "problems.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "problems.md").read_text()
 SHOWN = re.findall(r"### `([\w-]+)`\n\n.*?```yaml\n(.*?)```\n\nFixed:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
 LISTED = [
     code
