@@ -331,9 +331,12 @@ def sparse_chunk(folder: Path) -> str:
 
 def format_text_config() -> str:
     return FOLDER_CONFIG.format(
-        kind="text", path="data", extra="", input="{shape: [1], dtype: string}",
+        kind="text",
+        path="data",
+        extra="",
+        input="{shape: [1], dtype: string}",
         layer="TextVectorization, max_tokens: 10",
-    )  # fmt: skip
+    )
 
 
 def sparse_texts(folder: Path) -> str:

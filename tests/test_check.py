@@ -864,7 +864,7 @@ SIZES = "Invalid size: expected a positive integer or null, got"
             (
                 "out-of-range",
                 f"{SIZES} -1.",
-                "Remove the batch axis. For a different axis of any length, write null.",
+                "Remove the batch axis. For another axis of any length, write null.",
             ),
         ),
         (
