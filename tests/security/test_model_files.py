@@ -84,7 +84,7 @@ def test_architecture_of_a_run_is_not_deserialized(digits_run, saved_model, tmp_
     options = {
         "evaluate": ("evaluate", run, "--json"),
         "export": ("export", run, "--format", "keras", "--output", tmp_path / "out.keras", "--json"),
-        "predict": ("predict", run, given, "--json"),
+        "predict": ("predict", run, "--input", given, "--output", tmp_path / "out.csv", "--json"),
     }[command]
     result = invoke(*options)
     assert "Traceback" not in result.output
@@ -142,7 +142,7 @@ def test_weights_of_a_run_equal_those_that_keras_loads(digits_run):
 def test_learned_state_equals_that_which_keras_loads(tmp_path, make):
     rows = {"text": "word\na b\nb c\nc c a\nd\na\nb\n", "numbers": "x\n1\n2\n3.5\n4\n8\n9\n"}
     layers = {
-        "text": "{type: TextVectorization, max_tokens: 20, output_mode: tf_idf}",
+        "text": "{type: TextVectorization, max_tokens: 20, output_sequence_length: 4}, {type: Embedding, input_dim: 20, output_dim: 2}, Flatten",
         "numbers": "{type: Discretization, num_bins: 3}",
         "nested": "Normalization",
     }[make]
