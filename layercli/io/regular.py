@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -164,10 +164,14 @@ def find_irregular_entries(root: Path) -> list[str]:
 
 def copy_with_hash(file: IO[bytes]) -> tuple[IO[bytes], str]:
     """Return a private copy of a file's content, at its start, and the SHA-256 of these bytes."""
-    copy = tempfile.SpooledTemporaryFile(max_size=_COPY_IN_MEMORY)  # noqa: SIM115 - the caller closes it
+    copy: IO[bytes] = BytesIO()
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK_BYTES):
         digest.update(chunk)
+        if isinstance(copy, BytesIO) and copy.tell() + len(chunk) > _COPY_IN_MEMORY:
+            content = copy.getvalue()
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+            copy.write(content)
         copy.write(chunk)
     copy.seek(0)
     return copy, digest.hexdigest()

@@ -60,7 +60,7 @@ class _ScriptLayers:
 
     def run_model(
         self, output_path: Path, batches: list[InputBatch], options: ExportOptions
-    ) -> list[list[Array]]:  # noqa: ARG002 - the signature of a format
+    ) -> list[list[Array]]:
         """Return the output of each layer that is called once, in model order."""
         return run_isolated("layers", self.script, batches, state=self.state)
 
