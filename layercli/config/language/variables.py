@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final
 
 from layercli.errors import LayercliError, Problem
@@ -81,9 +82,9 @@ class VariableBindings:
         return self.outer.find(name) if self.outer is not None else None
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Iterator[str]:
         """Return all names, the innermost scope first."""
-        return [*self.nodes, *(self.outer.names if self.outer is not None else [])]
+        return chain(self.nodes, self.outer.names if self.outer is not None else ())
 
 
 def substitute_variables(
