@@ -23,6 +23,16 @@ def test_every_example_is_found():
     assert len(EXAMPLES) == PAGE.count("```yaml")
 
 
+def test_first_table_lists_every_type():
+    first_table = PAGE.split("## ")[0]
+    listed = [
+        name
+        for row in re.findall(r"^\| (`.*?) \|", first_table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert sorted(listed) == sorted(DATA_TYPES.load(name).type_name() for name in DATA_TYPES.names)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_has_no_problem(tmp_path, name):
     (tmp_path / name).write_text(EXAMPLES[name])
