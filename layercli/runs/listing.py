@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError
-from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
+from layercli.graph.best_epoch import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
 from layercli.runs.lock import is_locked
