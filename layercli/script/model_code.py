@@ -23,6 +23,7 @@ from layercli.script.block_functions import (
 )
 from layercli.script.keras_calls import argument_expressions, constructor_call
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,
@@ -34,7 +35,6 @@ from layercli.script.python_source import (
     render_statement,
 )
 
-_INDENT: Final = "    "
 _MIN_LOOP_COUNT: Final = 3
 """Minimum number of equal lines that become a loop."""
 
@@ -97,7 +97,7 @@ def _sequential_lines(valid: ValidConfig, names: set[str]) -> list[str]:
         "keras.Sequential",
         (Brackets("[", tuple(stack), "]"), NamedValue("name=", quote_string(valid.check_result.name))),
     )
-    return ["def build_model():", *render_statement(call, _INDENT, before="return ")]
+    return ["def build_model():", *render_statement(call, INDENT, before="return ")]
 
 
 def _input_call(tensor: Tensor, name: str | None = None) -> CallExpression:
@@ -405,10 +405,10 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
         count = len(list(same))
         is_function = isinstance(value, CallExpression) and value.called_on is None and "." not in value.head
         if before == "x = " and count >= (2 if is_function else _MIN_LOOP_COUNT):
-            lines.append(f"{_INDENT}for _ in range({count}):")
-            lines += render_statement(value, 2 * _INDENT, before=before)
+            lines.append(f"{INDENT}for _ in range({count}):")
+            lines += render_statement(value, 2 * INDENT, before=before)
         else:
-            lines += [line for _ in range(count) for line in render_statement(value, _INDENT, before=before)]
+            lines += [line for _ in range(count) for line in render_statement(value, INDENT, before=before)]
     return lines
 
 
