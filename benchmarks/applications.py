@@ -64,8 +64,11 @@ def main() -> int:
                 print(f"{name:<20} {found['problems'][0]['message']}", flush=True)
                 continue
             lines = len(config.read_text().splitlines())
-            print(f"{name:<20}{found['layers']:>7,}{lines:>7,}{found['parameters']:>14,}{found['shapes_compared']:>8,}"
-                  f"{found['largest_difference']:>12.1e}{seconds:>9.1f}", flush=True)  # fmt: skip
+            print(
+                f"{name:<20}{found['layers']:>7,}{lines:>7,}{found['parameters']:>14,}{found['shapes_compared']:>8,}"
+                f"{found['largest_difference']:>12.1e}{seconds:>9.1f}",
+                flush=True,
+            )
     print(f"{len(names) - len(failed)} of {len(names)} are equal")
     return bool(failed)
 

@@ -19,6 +19,11 @@ def stack(layer: str, count: int, shape: str = "[4]") -> str:
     return f"model:\n  input: {shape}\n  layers:\n{lines}"
 
 
+def many(name: str, count: int) -> str:
+    """A mapping of so many keys."""
+    return "{" + ", ".join(f"{name}{n}: 1" for n in range(count)) + "}"
+
+
 FILES = {
     "malformed layers": stack("{type: Dense, unit: {n}, activatoin: relu}", 9000),
     "unknown types": stack("{type: Dens{n}, units: 3}", 9000),
@@ -26,25 +31,66 @@ FILES = {
     "one name for all": stack("{type: Dense, units: 3, name: a}", 9000),
     "shapes that do not fit": stack("{type: Conv2D, filters: 3, kernel_size: 3}", 9000),
     "sound layers": stack("{type: Conv2D, filters: 3, kernel_size: 3, padding: same}", 10_000, "[8, 8, 1]"),
-    "sound wrappers": stack("{type: Bidirectional, layer: {type: LSTM, units: 3, return_sequences: true}}", 10_000, "[8, 4]"),
+    "sound wrappers": stack(
+        "{type: Bidirectional, layer: {type: LSTM, units: 3, return_sequences: true}}", 10_000, "[8, 4]"
+    ),
     "a repeat": "model: {input: [4], layers: [{type: Dense, units: 3, repeat: 10000}]}\n",
     "a wrong repeat": "model: {input: [4], layers: [{type: Dense, unitss: 3, repeat: 10000}]}\n",
     "wrong blocks": "blocks: {b: {layers: [{type: Dense, unitss: 3}, {type: Conv2D, filters: 3}]}}\n"
     "model: {input: [4], layers: [{block: b, repeat: 5000}]}\n",
     "a long list": "model: {input: [4], layers: [" + "1, " * 190_000 + "]}\n",
-    "a long argument": "model: {input: [4], layers: [{type: Reshape, target_shape: [" + "1, " * 190_000 + "]}]}\n",
+    "a long argument": "model: {input: [4], layers: [{type: Reshape, target_shape: ["
+    + "1, " * 190_000
+    + "]}]}\n",
     "unknown keys": MODEL + "".join(f"key{n}: 1\n" for n in range(75_000)),
     "unknown arguments": "model: {input: [4], layers: [{type: Dense, units: 3, "
-    + ", ".join(f"k{n}: 1" for n in range(90_000)) + "}]}\n",
-    "variables": "vars: {" + ", ".join(f'v{n}: "${{v{n - 1}}}"' if n % 90 else f"v{n}: 1" for n in range(40_000))
-    + "}\n" + MODEL,
+    + ", ".join(f"k{n}: 1" for n in range(90_000))
+    + "}]}\n",
+    "variables": "vars: {"
+    + ", ".join(f'v{n}: "${{v{n - 1}}}"' if n % 90 else f"v{n}: 1" for n in range(40_000))
+    + "}\n"
+    + MODEL,
     "unknown variables": "name: '" + "${a}" * 200_000 + "'\n" + MODEL,
     "unknown outputs": "model:\n  input: [4]\n  layers: [Flatten]\n  outputs: [" + "b, " * 90_000 + "]\n",
     "a long line": "name: '" + "a" * 1_000_000 + "'\n" + MODEL,
     "empty lines": "\n" * 1_000_000 + MODEL,
     "aliases": "a: &a [" + "1, " * 400 + "]\nb: [" + "*a, " * 480 + "]\n" + MODEL,
     "brackets": "[" * 500_000,
-}  # fmt: skip
+    "merge keys": f"a: &a {many('k', 16_000)}\nb:\n" + "  <<: *a\n" * 50_000 + MODEL,
+    "lists of merges": f"a: &a {many('k', 16_000)}\nb: {{<<: [" + "*a, " * 190_000 + f"]}}\n{MODEL}",
+    "a chain of variables": "vars:\n  v0: 1\n"
+    + "".join(f"  v{n}: '${{v{n - 1}}}'\n" for n in range(1, 40_000))
+    + MODEL,
+    "a long string": "vars: {a: " + "b" * 9000 + "}\nname: '" + "${a}" * 220_000 + "'\n" + MODEL,
+    "many long strings": "vars: {a: " + "b" * 9000 + "}\nz: [" + "'x${a}', " * 100_000 + "]\n" + MODEL,
+    "many unknown variables": f"vars: {many('var', 30_000)}\nz: '"
+    + "".join(f"${{vra{n}}}" for n in range(50_000))
+    + f"'\n{MODEL}",
+    "unknown blocks": "blocks: {"
+    + ", ".join(f"b{n}: {{layers: [Flatten]}}" for n in range(9000))
+    + "}\n"
+    + stack("{block: c{n}}", 9000),
+    "repeated parameters": f"blocks: {{b: {{params: {many('p', 20_000)}, layers: [Flatten]}}}}\n"
+    + stack("{block: b}", 9000),
+    "inputs that double": "blocks: {"
+    + ", ".join(f"b{n}: {{layers: [{{block: b{n + 1}, inputs: [input, input]}}]}}" for n in range(45))
+    + ", b45: {layers: [Add]}}\nmodel: {input: [4], layers: [Flatten, {block: b0, inputs: [flatten, flatten]}]}\n",
+    "a long layer name": "model: {input: [4], layers: [{type: Dense, units: 3, name: "
+    + "x" * 900_000
+    + ", repeat: 9000}]}\n",
+    "sizes that grow": stack("{type: Concatenate, inputs: [previous, previous]}", 9000),
+    "overflowing sizes": stack("{type: UpSampling2D, size: 2147483647}", 9000, "[8, 8, 1]"),
+    "many outputs": "model:\n  input: [4]\n  layers:\n"
+    + "".join(f"    - {{type: Dense, units: 3, name: n{n}, inputs: input}}\n" for n in range(7000))
+    + "  outputs: ["
+    + ", ".join(f"n{n}" for n in range(7000))
+    + "]\ntrain:\n  loss: {"
+    + ", ".join(f"n{n}: mse" for n in range(7000))
+    + "}\n",
+    "duplicate keys": "{" + "a: 1, " * 170_000 + "}",
+}
+SECONDS, MEBIBYTES = 2.0, 300
+"""The bounds for any text of at most 1 MiB."""
 
 
 def measure(text: str) -> tuple[float, int, str]:
@@ -65,7 +111,11 @@ def main() -> None:
     for name, text in FILES.items():
         if not sys.argv[1:] or name in sys.argv[1:]:
             seconds, memory, said = measure(text)
-            print(f"{name:24} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said}", flush=True)
+            mark = "TOO MUCH" if seconds > SECONDS or memory > MEBIBYTES else ""
+            print(
+                f"{name:24} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said} {mark}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder, options.image_count)
+        write(folder, options.images)
         source = load_dataset(
             DATA_TYPES.parse({"type": "images", "path": name, "size": list(SIZE), "channels": 3}), memory=1
         )
@@ -59,11 +59,11 @@ def main() -> None:
         for turn in range(options.rounds + 1):
             for kind, run in (("layercli", ours_pass), ("keras", their_pass)):
                 began = time.perf_counter()
-                assert run(turn) == options.image_count
+                assert run(turn) == options.images
                 if turn:  # the first pass of each warms it up
                     seconds[kind].append(time.perf_counter() - began)
     for kind, times in seconds.items():
-        print(f"{kind:9}{options.image_count / statistics.median(times):8,.0f} images/s")
+        print(f"{kind:9}{options.images / statistics.median(times):8,.0f} images/s")
     ratios = [theirs / ours for ours, theirs in zip(seconds["layercli"], seconds["keras"], strict=True)]
     print(
         f"layercli gives {statistics.median(ratios):.2f} times as many ({min(ratios):.2f} to {max(ratios):.2f})"

@@ -32,8 +32,8 @@ STACKS = {
 TIMED = """
 import sys, time
 began = time.perf_counter()
-from layercli.check import check
-checked = check_config(sys.argv[1])
+from layercli.check import check_config
+check_config(sys.argv[1])
 print(time.perf_counter() - began)
 """
 

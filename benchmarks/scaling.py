@@ -112,18 +112,29 @@ def measured(layers: list[int], size: int, batches: list[int]) -> dict[str, Any]
         each.close()
     with tempfile.TemporaryDirectory() as place:
         config = Path(place) / "config.yaml"
-        config.write_text(json.dumps({
-            "model": {"input": [FEATURES], "layers": [
-                *({"type": "Dense", "units": units, "activation": "relu"} for units in layers),
-                {"type": "Dense", "units": CLASSES, "activation": "softmax"}]},
-            "train": {"loss": "sparse_categorical_crossentropy", "optimizer": "SGD"},
-        }))  # fmt: skip
+        config.write_text(
+            json.dumps(
+                {
+                    "model": {
+                        "input": [FEATURES],
+                        "layers": [
+                            *({"type": "Dense", "units": units, "activation": "relu"} for units in layers),
+                            {"type": "Dense", "units": CLASSES, "activation": "softmax"},
+                        ],
+                    },
+                    "train": {"loss": "sparse_categorical_crossentropy", "optimizer": "SGD"},
+                }
+            )
+        )
         processes = []
         for rank in range(size):
             process = subprocess.Popen(
-                [sys.executable, __file__, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                [sys.executable, __file__, "--worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
                 env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
-            )  # fmt: skip
+            )
             task = {
                 "rank": rank,
                 "size": size,

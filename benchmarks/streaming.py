@@ -161,8 +161,14 @@ def train(path: Path) -> float:
         config.write_text(
             json.dumps({"data": CONFIG | {"path": str(path)}, "model": model, "train": section})
         )
-        command = [str(Path(sys.executable).with_name("layercli")), "train", str(config), "--json", "--run-dir",
-                   str(Path(folder, "run"))]  # fmt: skip
+        command = [
+            str(Path(sys.executable).with_name("layercli")),
+            "train",
+            str(config),
+            "--json",
+            "--run-dir",
+            str(Path(folder, "run")),
+        ]
         with Path(folder, "out").open("w") as out:
             process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
             _, status, usage = os.wait4(process.pid, 0)

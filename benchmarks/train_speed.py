@@ -36,23 +36,58 @@ MODELS = {
     # name: (shape of an example, batch size, examples, layers, best ratio by hand)
     "dense 13-32-10": ([13], 32, 32_000, [dense(32)], 1_038_000 / 28_400),
     "dense 784-128-10": ([784], 32, 9_600, [dense(128)], 157_000 / 16_600),
-    "dense 784-512x3-10": ([784], 128, 5_120, [dense(512), *NORMED, dense(512), *NORMED, dense(512), *NORMED], 15_000 / 10_800),
+    "dense 784-512x3-10": (
+        [784],
+        128,
+        5_120,
+        [dense(512), *NORMED, dense(512), *NORMED, dense(512), *NORMED],
+        15_000 / 10_800,
+    ),
     "LSTM(64) on 64x16": ([64, 16], 32, 1_600, [{"type": "LSTM", "units": 64}], 5_000 / 2_700),
-    "Embedding, BiLSTM(32)": ([40], 32, 1_600, [
-        {"type": "Embedding", "input_dim": 1000, "output_dim": 32},
-        {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 32}},
-    ], 6_100 / 2_450),
-    "Conv1D(64) on 128x16": ([128, 16], 32, 3_200, [
-        {"type": "Conv1D", "filters": 64, "kernel_size": 3, **RELU}, "GlobalMaxPooling1D",
-    ], 19_000 / 9_600),
-    "Conv2D(32) on 8x8x1": ([8, 8, 1], 32, 9_600, [
-        {"type": "Conv2D", "filters": 32, "kernel_size": 3, **RELU}, "Flatten",
-    ], 94_000 / 22_800),
-    "CNN on 28x28x1": ([28, 28, 1], 32, 960, [
-        {"type": "Conv2D", "filters": 32, "kernel_size": 3, **RELU}, "MaxPooling2D",
-        {"type": "Conv2D", "filters": 64, "kernel_size": 3, **RELU}, "MaxPooling2D", "Flatten",
-    ], 3_400 / 2_440),
-}  # fmt: skip
+    "Embedding, BiLSTM(32)": (
+        [40],
+        32,
+        1_600,
+        [
+            {"type": "Embedding", "input_dim": 1000, "output_dim": 32},
+            {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 32}},
+        ],
+        6_100 / 2_450,
+    ),
+    "Conv1D(64) on 128x16": (
+        [128, 16],
+        32,
+        3_200,
+        [
+            {"type": "Conv1D", "filters": 64, "kernel_size": 3, **RELU},
+            "GlobalMaxPooling1D",
+        ],
+        19_000 / 9_600,
+    ),
+    "Conv2D(32) on 8x8x1": (
+        [8, 8, 1],
+        32,
+        9_600,
+        [
+            {"type": "Conv2D", "filters": 32, "kernel_size": 3, **RELU},
+            "Flatten",
+        ],
+        94_000 / 22_800,
+    ),
+    "CNN on 28x28x1": (
+        [28, 28, 1],
+        32,
+        960,
+        [
+            {"type": "Conv2D", "filters": 32, "kernel_size": 3, **RELU},
+            "MaxPooling2D",
+            {"type": "Conv2D", "filters": 64, "kernel_size": 3, **RELU},
+            "MaxPooling2D",
+            "Flatten",
+        ],
+        3_400 / 2_440,
+    ),
+}
 LONG = 100_000
 """Epochs of the training that layercli plans for: what is measured is a stretch of it."""
 
@@ -72,10 +107,13 @@ def config(name, place, *, epochs):
         "data": {"type": "npz", "path": str(place / "data.npz"), "features": "x", "target": "y"},
         "model": {"input": shape, "layers": [*layers, HEAD]},
         "train": {
-            "epochs": epochs, "batch_size": batch_size, "optimizer": "Adam",
-            "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"],
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimizer": "Adam",
+            "loss": "sparse_categorical_crossentropy",
+            "metrics": ["accuracy"],
         },
-    }  # fmt: skip
+    }
     path = place / "config.yaml"
     path.write_text(yaml.safe_dump(document))
     return path

@@ -17,7 +17,7 @@ from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
-from layercli.errors import LayercliError, Problem, Severity, has_errors
+from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
 from layercli.graph.build import Graph, build_graph
 from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
@@ -186,8 +186,12 @@ def require_valid(check_result: CheckResult) -> ValidConfig:
 
 def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
-    with limit_suggestions(_MAX_SUGGESTIONS):
-        return _check_document(document)
+    try:
+        with limit_suggestions(_MAX_SUGGESTIONS):
+            return _check_document(document)
+    except TooManyProblemsError as error:
+        file = document.mark.source.name
+        return CheckResult(file, _sort_unique_problems(error.problems, file), document)
 
 
 _MAX_SUGGESTIONS = 200
@@ -203,10 +207,10 @@ def _check_document(document: YamlNode) -> CheckResult:
         config = Config.model_validate(value)
     except ValidationError as error:
         items = error.errors(include_url=False)
-        found = collect_validation_problems(document, error)
-        problems += [
+        found = [_problem_from_validation(document, item) for item in items[:MAX_PROBLEMS]]
+        problems.extend(
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
-        ]
+        )
         config = build_partial_config(
             value, {item["loc"][2] for item in items if item["loc"][:2] == ("model", "layers") != item["loc"]}
         )

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ import typer
 
 from layercli import runtime
 from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.io.atomic import make_system_error
 from layercli.version import __version__
 
 PANELS = {
@@ -88,6 +90,9 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             # The reader closed the pipe, for example `layercli ... | head`.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None
+        except OSError as error:
+            _print_error(make_system_error(error), json=json)
+            raise typer.Exit(ExitCode.INVALID_INPUT) from None
         except Exception as error:
             _report_bug(error, json=json)
             raise typer.Exit(ExitCode.BUG) from None
@@ -103,6 +108,35 @@ def _print_error(error: LayercliError, *, json: bool) -> None:
         print_json({"ok": False, **problems_json(error.problems)})
     else:
         print_problems(make_console(error=True), error.problems)
+
+
+def _open_missing_streams() -> None:
+    """Open standard streams that are closed, so that no file that is opened later gets their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _run_app(app: typer.Typer) -> None:
+    """Run the command and exit. Output that cannot be written is an error of the environment, not a bug."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(ExitCode.OK)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes the rest when it exits
+        with suppress(OSError):
+            _print_error(make_system_error(error), json=False)
+        sys.exit(ExitCode.INVALID_INPUT)
 
 
 def _report_bug(error: Exception, *, json: bool) -> None:
@@ -167,11 +201,18 @@ def _read_docstring(module: str) -> str | None:
 def main() -> None:
     """Run the console script."""
     runtime.is_cli_process = True
-    gc.disable()  # For speed: checks create little garbage. The engine re-enables the collector.
+    _open_missing_streams()
+    # No Python process that this one or a library starts imports modules from the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    gc.disable()  # for speed: checking creates little garbage; the engine enables it again
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     first = "".join(sys.argv[1:2])
     try:
-        make_app([first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-"))()
+        _run_app(
+            make_app(
+                [first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-")
+            )
+        )
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
+MAX_PROBLEMS = 1000
+"""The search for problems in a text stops after so many errors."""
+
 
 class ExitCode(IntEnum):
     """The exit codes of the commands."""
@@ -70,6 +73,32 @@ class Problem:
         return cls(**document)
 
 
+class ProblemList(list[Problem]):
+    """Problems in the order in which they are found. Too many errors stop the search."""
+
+    _error_count = 0
+
+    def append(self, problem: Problem) -> None:
+        """Add a problem.
+
+        Raises:
+            TooManyProblemsError: it is one too many.
+        """
+        super().append(problem)
+        self._error_count += problem.severity == "error"
+        if self._error_count >= MAX_PROBLEMS:
+            raise TooManyProblemsError(self)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add problems.
+
+        Raises:
+            TooManyProblemsError: they are too many.
+        """
+        for problem in problems:
+            self.append(problem)
+
+
 class LayercliError(Exception):
     """An expected failure caused by user input or the environment; ``problems`` lists the causes."""
 
@@ -77,9 +106,14 @@ class LayercliError(Exception):
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
-        super().__init__(
-            "\n".join(f"{problem.location_prefix}{problem.full_message}" for problem in self.problems)
-        )
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{problem.location_prefix}{problem.full_message}" for problem in self.problems)
+
+
+class TooManyProblemsError(LayercliError):
+    """The first problems of a text with too many of them."""
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,72 @@ from hypothesis import settings
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compare come from one kind of device
+
+TENSORFLOW_FILES = (
+    "commands/test_build.py",
+    "commands/test_evaluate.py",
+    "commands/test_export.py",
+    "commands/test_import.py",
+    "commands/test_inspect_shapes.py",
+    "commands/test_predict.py",
+    "commands/test_train.py",
+    "config/training",
+    "config/test_custom_layers.py",
+    "engine",
+    "graph/checks/test_outputs.py",
+    "graph/test_build.py",
+    "graph/test_published_architectures.py",
+    "layers",
+    "runs/test_directory.py",
+    "runs/test_open_run.py",
+    "script/test_write_script.py",
+    "sweep/test_postgresql.py",
+    "sweep/test_study.py",
+    "test_api.py",
+    "test_readme.py",
+    "test_resume_streams.py",
+    "test_stacks.py",
+    "workflows",
+)
+"""Folders and files whose tests all need TensorFlow. In other files, mark such a test `tensorflow`."""
+
+
+def is_quick_session(config: pytest.Config) -> bool:
+    """Return whether only quick tests were asked for: ``pytest -m quick``."""
+    return config.option.markexpr == "quick"
+
+
+def needs_tensorflow(path: Path) -> bool:
+    """Return whether a folder or file is in ``TENSORFLOW_FILES``."""
+    tests = Path(__file__).parent
+    return path.is_relative_to(tests) and path.relative_to(tests).as_posix().startswith(TENSORFLOW_FILES)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import files that need TensorFlow for ``-m quick``: it takes seconds."""
+    return True if is_quick_session(config) and needs_tensorflow(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test `quick` that neither needs TensorFlow nor is slow."""
+    if is_quick_session(config) and "tensorflow" in sys.modules:
+        raise pytest.UsageError(
+            "A test file imports TensorFlow: add it to TENSORFLOW_FILES in tests/conftest.py."
+        )
+    for item in items:
+        marked = any(item.get_closest_marker(name) for name in ("tensorflow", "slow"))
+        if not marked and not needs_tensorflow(item.path):
+            item.add_marker("quick")
+
+
+@pytest.fixture(autouse=True)
+def no_tensorflow_in_quick_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the first test of ``-m quick`` that imports TensorFlow."""
+    was_imported = "tensorflow" in sys.modules
+    yield
+    if is_quick_session(request.config) and not was_imported:
+        assert "tensorflow" not in sys.modules, "This test imports TensorFlow: mark it `tensorflow`."
 
 
 @pytest.fixture(scope="session", autouse=True)

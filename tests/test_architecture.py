@@ -39,7 +39,22 @@ def test_models_are_loaded_in_safe_mode():
         and ast.unparse(call.func).startswith("keras.")
         and ast.unparse(call.func).endswith((".load_model", ".deserialize_keras_object"))
     ]
-    assert len(loads) >= 3
+    assert {name for name, _ in loads} == {"assemble.py", "import_check.py"}
     for name, keywords in loads:  # safe_mode is True by default
         assert "safe_mode" not in keywords or ast.unparse(keywords["safe_mode"]) == "True", name
     assert not [path for path in MODULES if "enable_unsafe" in path.read_text()]
+
+
+def test_dataclass_flags_are_written_only_to_differ_from_defaults():
+    defaults = {"frozen": False, "slots": False, "kw_only": False, "order": False, "eq": True}
+    flags = [
+        (path.name, node.name, keyword.arg, ast.literal_eval(keyword.value))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "dataclass"
+        for keyword in decorator.keywords
+    ]
+    assert len(flags) >= 200
+    assert [flag for flag in flags if defaults[flag[2]] == flag[3]] == []

@@ -73,7 +73,7 @@ def test_1e_minus_3_is_a_number(command):
 def test_words_of_yaml_1_1_are_text(find_problems, word):
     hint = {"no": "Write `use_bias: false`.", "on": "Write `use_bias: true`."}.get(word)
     assert find_problems(layer(f"{{type: Dense, units: 3, use_bias: {word}}}")) == [
-        (4, 41, "wrong-type", f'`use_bias` is "{word}"; it must be true or false.', hint)
+        (4, 41, "wrong-type", f'`use_bias` must be true or false, got the string "{word}".', hint)
     ]
 
 
@@ -245,7 +245,7 @@ ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such
                 1,
                 1,
                 "not-a-mapping",
-                "The file is empty; a config is a mapping with the key `model`.",
+                "The file must contain a mapping with the key `model`, but it is empty.",
                 MAPPING,
             ),
         ),
@@ -255,7 +255,7 @@ ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such
                 1,
                 1,
                 "not-a-mapping",
-                "The file is a list; a config is a mapping with the key `model`.",
+                "The file must contain a mapping with the key `model`, but it is a list.",
                 MAPPING,
             ),
         ),
@@ -265,8 +265,8 @@ ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such
                 5,
                 1,
                 "two-documents",
-                "A second YAML document starts here; a config is one document.",
-                "Delete the `---` line, or move what follows into a file of its own.",
+                "A config must be a single YAML document, but a second one starts here.",
+                "Delete the `---` line, or move the second document into a separate file.",
             ),
         ),
         (
@@ -275,7 +275,7 @@ ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such
                 1,
                 7,
                 "not-utf8",
-                "The file is not UTF-8 text: byte 0xff cannot stand here.",
+                "The file is not UTF-8 text: byte 0xff is invalid here.",
                 "Save it as UTF-8.",
             ),
         ),
@@ -285,7 +285,7 @@ ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such
                 1,
                 7,
                 "not-utf8",
-                "The file is not UTF-8 text: byte 0xed cannot stand here.",
+                "The file is not UTF-8 text: byte 0xed is invalid here.",
                 "Save it as UTF-8.",
             ),
         ),
@@ -331,7 +331,7 @@ def test_unknown_key_and_type_suggest_the_closest(find_problems):
 )
 def test_scalars_are_strict(find_problems, value, shown, hint):
     assert find_problems(layer(f"{{type: Dense, units: {value}}}")) == [
-        (4, 28, "wrong-type", f"`units` is {shown}; it must be a positive whole number.", hint)
+        (4, 28, "wrong-type", f"`units` must be a positive integer, got {shown}.", hint)
     ]
 
 
@@ -574,9 +574,8 @@ def test_shape_mismatch_names_line_layers_and_fix(find_problems):
             5,
             7,
             "shape-mismatch",
-            "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). The input "
-            "comes from `lstm` "
-            "(line 4).",
+            "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 4). The "
+            "input comes from `lstm` (line 4).",
             "Set `return_sequences: true` on `lstm` (line 4). Without it, the layer returns only the last "
             "timestep.",
         )

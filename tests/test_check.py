@@ -43,9 +43,9 @@ def loss(name, metrics="[]"):
 
 
 LSTM = "{type: LSTM, units: 4}"
-LSTM_TAKES = "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got"
+LSTM_EXPECTS = "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got"
 CONV2D = "{type: Conv2D, filters: 4, kernel_size: 3}"
-CONV2D_TAKES = "Conv2D expects images of shape (batch, height, width, channels), rank 4, got"
+CONV2D_EXPECTS = "Conv2D expects images of shape (batch, height, width, channels), rank 4, got"
 CONV1D = "{type: Conv1D, filters: 4, kernel_size: 3}"
 LAST_STEP = "Without it, the layer returns only the last timestep."
 
@@ -54,8 +54,8 @@ SHAPES = {
         model("[8, 8]", LSTM, LSTM),
         (
             5,
-            f"{LSTM_TAKES} (None, 4). The input comes from `lstm` (line 4).",
-            f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}",
+            f"{LSTM_EXPECTS} (None, 4). The input comes from `lstm` (line 4).",
+            f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}",
         ),
         ("units: 4}\n    - {type: LSTM", "units: 4, return_sequences: true}\n    - {type: LSTM"),
     ),
@@ -63,10 +63,9 @@ SHAPES = {
         model("[8, 8]", LSTM, CONV1D),
         (
             5,
-            "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 4). The input "
-            "comes from `lstm` "
-            "(line 4).",
-            f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}",
+            "Conv1D expects sequences of shape (batch, steps, channels), rank 3, got (None, 4). The input "
+            "comes from `lstm` (line 4).",
+            f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}",
         ),
         ("units: 4}", "units: 4, return_sequences: true}"),
     ),
@@ -74,8 +73,8 @@ SHAPES = {
         model("[8, 8]", "{type: GRU, units: 4}", "{type: Dropout, rate: 0.5}", "BatchNormalization", LSTM),
         (
             7,
-            f"{LSTM_TAKES} (None, 4). The input comes from `batch_normalization` (line 6).",
-            f"Set `return_sequences: true` on `gru` (line 4): {LAST_STEP}",
+            f"{LSTM_EXPECTS} (None, 4). The input comes from `batch_normalization` (line 6).",
+            f"Set `return_sequences: true` on `gru` (line 4). {LAST_STEP}",
         ),
         ("GRU, units: 4}", "GRU, units: 4, return_sequences: true}"),
     ),
@@ -83,8 +82,8 @@ SHAPES = {
         model("[8, 8]", "{type: Bidirectional, layer: {type: GRU, units: 4}}", LSTM),
         (
             5,
-            f"{LSTM_TAKES} (None, 8). The input comes from `bidirectional` (line 4).",
-            f"Set `return_sequences: true` on the GRU inside `bidirectional` (line 4): {LAST_STEP}",
+            f"{LSTM_EXPECTS} (None, 8). The input comes from `bidirectional` (line 4).",
+            f"Set `return_sequences: true` on the GRU inside `bidirectional` (line 4). {LAST_STEP}",
         ),
         ("GRU, units: 4}", "GRU, units: 4, return_sequences: true}"),
     ),
@@ -92,10 +91,9 @@ SHAPES = {
         model("[8, 8]", LSTM, "{type: Bidirectional, layer: {type: GRU, units: 4}}"),
         (
             5,
-            "GRU takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 4). The input "
-            "comes from `lstm` "
-            "(line 4).",
-            f"Set `return_sequences: true` on `lstm` (line 4): {LAST_STEP}",
+            "GRU expects sequences of shape (batch, timesteps, features), rank 3, got (None, 4). The "
+            "input comes from `lstm` (line 4).",
+            f"Set `return_sequences: true` on `lstm` (line 4). {LAST_STEP}",
         ),
         ("LSTM, units: 4}", "LSTM, units: 4, return_sequences: true}"),
     ),
@@ -103,8 +101,8 @@ SHAPES = {
         model("[8, 8]", "{type: LSTM, units: 4, return_state: true}", dense(3)),
         (
             5,
-            "Dense takes one input; it gets 3.",
-            "Leave `return_state` out of `lstm` (line 4): with it the layer gives its states, too.",
+            "Dense expects one input, got 3.",
+            "Remove `return_state` from `lstm` (line 4). With it, the layer also returns its states.",
         ),
         (", return_state: true", ""),
     ),
@@ -112,7 +110,7 @@ SHAPES = {
         model("[8, 8]", CONV2D),
         (
             4,
-            f"{CONV2D_TAKES} (None, 8, 8). That is the model input.",
+            f"{CONV2D_EXPECTS} (None, 8, 8). That is the model input.",
             "Add a channel axis: declare `model.input: [8, 8, 1]`, or put {type: Reshape, target_shape: [8, "
             "8, 1]} before "
             "Conv2D.",
@@ -123,7 +121,7 @@ SHAPES = {
         IMAGES.replace(", 1]", "]") + model("", CONV2D, "Flatten"),
         (
             5,
-            f"{CONV2D_TAKES} (None, 8, 8). That is the model input.",
+            f"{CONV2D_EXPECTS} (None, 8, 8). That is the model input.",
             "Add a channel axis: put {type: Reshape, target_shape: [8, 8, 1]} before Conv2D.",
         ),
         ("    - {type: Conv2D", "    - {type: Reshape, target_shape: [8, 8, 1]}\n    - {type: Conv2D"),
@@ -132,7 +130,7 @@ SHAPES = {
         model("[8, 8]", CONV1D, CONV2D),
         (
             5,
-            f"{CONV2D_TAKES} (None, 6, 4). The input comes from `conv1d` (line 4).",
+            f"{CONV2D_EXPECTS} (None, 6, 4). The input comes from `conv1d` (line 4).",
             "Add a channel axis: put {type: Reshape, target_shape: [6, 4, 1]} before Conv2D.",
         ),
         ("    - {type: Conv2D", "    - {type: Reshape, target_shape: [6, 4, 1]}\n    - {type: Conv2D"),
@@ -141,7 +139,7 @@ SHAPES = {
         model("[64]", CONV2D),
         (
             4,
-            f"{CONV2D_TAKES} (None, 64). That is the model input.",
+            f"{CONV2D_EXPECTS} (None, 64). That is the model input.",
             "Declare `model.input: [height, width, channels]`, or put {type: Reshape, target_shape: [height, "
             "width, "
             "channels]} before Conv2D, where height x width x channels is 64.",
@@ -152,7 +150,7 @@ SHAPES = {
         model("[8]", dense(64), CONV2D),
         (
             5,
-            f"{CONV2D_TAKES} (None, 64). The input comes from `dense` (line 4).",
+            f"{CONV2D_EXPECTS} (None, 64). The input comes from `dense` (line 4).",
             "Put {type: Reshape, target_shape: [height, width, channels]} before Conv2D, where height x width "
             "x channels is "
             "64.",
@@ -163,8 +161,8 @@ SHAPES = {
         model("[8, 8, 1]", "Flatten", CONV2D),
         (
             5,
-            f"{CONV2D_TAKES} (None, 64). The input comes from `flatten` (line 4).",
-            "Put Conv2D before `flatten` (line 4), which makes one vector of each example.",
+            f"{CONV2D_EXPECTS} (None, 64). The input comes from `flatten` (line 4).",
+            "Put Conv2D before `flatten` (line 4), which reduces each example to a vector.",
         ),
         (f"    - Flatten\n    - {CONV2D}\n", f"    - {CONV2D}\n    - Flatten\n"),
     ),
@@ -172,9 +170,8 @@ SHAPES = {
         model("[64]", LSTM),
         (
             4,
-            f"{LSTM_TAKES} (None, 64). That is the model input.",
-            "For a series of numbers declare `model.input: [64, 1]`; for indices of words put Embedding "
-            "before LSTM.",
+            f"{LSTM_EXPECTS} (None, 64). That is the model input.",
+            "For a time series, declare `model.input: [64, 1]`. For word indices, put Embedding before LSTM.",
         ),
         ("[64]", "[64, 1]"),
     ),
@@ -182,9 +179,9 @@ SHAPES = {
         model("{shape: [64], dtype: int32}", LSTM),
         (
             4,
-            f"{LSTM_TAKES} (None, 64). That is the model input.",
-            "Put {type: Embedding, input_dim: 10000, output_dim: 64} before LSTM: it makes a vector of each "
-            "index.",
+            f"{LSTM_EXPECTS} (None, 64). That is the model input.",
+            "Put {type: Embedding, input_dim: 10000, output_dim: 64} before LSTM. It maps each index to a "
+            "vector.",
         ),
         ("    - ", "    - {type: Embedding, input_dim: 10000, output_dim: 64}\n    - "),
     ),
@@ -192,7 +189,7 @@ SHAPES = {
         DIGITS + model("", LSTM),
         (
             5,
-            f"{LSTM_TAKES} (None, 64). That is the model input.",
+            f"{LSTM_EXPECTS} (None, 64). That is the model input.",
             "Add a feature axis: put {type: Reshape, target_shape: [64, 1]} before LSTM.",
         ),
         ("    - ", "    - {type: Reshape, target_shape: [64, 1]}\n    - "),
@@ -201,7 +198,7 @@ SHAPES = {
         model("[64]", dense(8), LSTM),
         (
             5,
-            f"{LSTM_TAKES} (None, 8). The input comes from `dense` (line 4).",
+            f"{LSTM_EXPECTS} (None, 8). The input comes from `dense` (line 4).",
             "Add a feature axis: put {type: Reshape, target_shape: [8, 1]} before LSTM.",
         ),
         ("    - {type: LSTM", "    - {type: Reshape, target_shape: [8, 1]}\n    - {type: LSTM"),
@@ -210,8 +207,8 @@ SHAPES = {
         model("[8, 8, 1]", LSTM),
         (
             4,
-            f"{LSTM_TAKES} (None, 8, 8, 1). That is the model input.",
-            "To make a vector of each timestep: {type: TimeDistributed, layer: {type: Flatten}}.",
+            f"{LSTM_EXPECTS} (None, 8, 8, 1). That is the model input.",
+            "To flatten each timestep, use {type: TimeDistributed, layer: {type: Flatten}}.",
         ),
         ("    - ", "    - {type: TimeDistributed, layer: {type: Flatten}}\n    - "),
     ),
@@ -219,7 +216,7 @@ SHAPES = {
         model("[5, 8, 8]", f"{{type: TimeDistributed, layer: {CONV2D}}}"),
         (
             4,
-            f"TimeDistributed gives its layer one timestep at a time, (None, 8, 8): {CONV2D_TAKES} (None, "
+            f"TimeDistributed passes one timestep at a time to its layer, (None, 8, 8): {CONV2D_EXPECTS} (None, "
             f"8, 8).",
             "Add a channel axis: declare `model.input: [5, 8, 8, 1]`, or put {type: Reshape, target_shape: "
             "[5, 8, 8, 1]} "
@@ -231,9 +228,8 @@ SHAPES = {
         model("[8, 8, 3]", CONV1D),
         (
             4,
-            "Conv1D takes sequences of shape (batch, steps, channels), rank 3; it gets (None, 8, 8, 3). "
-            "That is the "
-            "model input.",
+            "Conv1D expects sequences of shape (batch, steps, channels), rank 3, got (None, 8, 8, 3). "
+            "That is the model input.",
             "Put {type: Reshape, target_shape: [8, 24]} before Conv1D.",
         ),
         ("    - ", "    - {type: Reshape, target_shape: [8, 24]}\n    - "),
@@ -242,8 +238,8 @@ SHAPES = {
         model("[null, 28, 28, 1]", CONV2D),
         (
             4,
-            f"{CONV2D_TAKES} (None, None, 28, 28, 1). That is the model input.",
-            "Leave the batch axis out: `model.input: [28, 28, 1]`.",
+            f"{CONV2D_EXPECTS} (None, None, 28, 28, 1). That is the model input.",
+            "Remove the batch axis: `model.input: [28, 28, 1]`.",
         ),
         ("[null, 28, 28, 1]", "[28, 28, 1]"),
     ),
@@ -251,7 +247,7 @@ SHAPES = {
         model("[]", dense(3)),
         (
             4,
-            "Dense takes vectors of shape (batch, ..., features), rank 2 or more; it gets (None,). That is "
+            "Dense expects vectors of shape (batch, ..., features), rank 2 or more, got (None,). That is "
             "the model input.",
             "Add a feature axis: declare `model.input: [1]`, or put {type: Reshape, target_shape: [1]} before "
             "Dense.",
@@ -262,9 +258,8 @@ SHAPES = {
         model("[8, 8, 1]", "{type: Reshape, target_shape: [7, 7]}"),
         (
             4,
-            "Reshape cannot make (7, 7) of 64 values: (7, 7) holds 49, and its input is (None, 8, 8, 1). "
-            "That is the "
-            "model input.",
+            "Reshape cannot arrange 64 values in (7, 7): (7, 7) holds 49, and its input is (None, 8, 8, "
+            "1). That is the model input.",
             "The axes of `target_shape` must multiply to 64; the batch axis does not count.",
         ),
         ("[7, 7]", "[16, 4]"),
@@ -294,8 +289,8 @@ SHAPES = {
         model("[8, 8]", "{type: LSTMCell, units: 4}"),
         (
             4,
-            "LSTMCell is a cell, one timestep of a recurrent layer; it cannot stand on its own.",
-            "Repeat it over the sequence: {type: RNN, cell: {type: LSTMCell, ...}}.",
+            "LSTMCell is a cell, one timestep of a recurrent layer, and cannot be used as a layer.",
+            "Use it inside RNN: {type: RNN, cell: {type: LSTMCell, ...}}.",
         ),
         ("{type: LSTMCell, units: 4}", "{type: RNN, cell: {type: LSTMCell, units: 4}}"),
     ),
@@ -323,9 +318,8 @@ SPARSE, CATEGORICAL, BINARY, MSE = (
     "mean_squared_error",
 )
 SPREAD = (
-    "Dense takes the last axis alone, so `dense` gives one result for each position of its input (None, 8, "
-    "8, 1), and the "
-    "model's output becomes (None, 8, 8, 10)"
+    "Dense acts only on the last axis: `dense` returns one result for each position of its input "
+    "(None, 8, 8, 1), so the model's output has shape (None, 8, 8, 10)"
 )
 
 
@@ -356,7 +350,7 @@ AGREEMENT = {
                 "wrong-units",
                 6,
                 "The data has 10 classes, but the model's output has 16 units.",
-                "End the stack with {type: Dense, units: 10}.",
+                "Add {type: Dense, units: 10} as the last layer.",
             )
         ],
         ("rate: 0.1}\n", "rate: 0.1}\n    - {type: Dense, units: 10, activation: softmax}\n"),
@@ -368,9 +362,8 @@ AGREEMENT = {
                 "wrong-units",
                 5,
                 "The data has 2 classes, but the model's output has 1 unit.",
-                "Use `loss: binary_crossentropy` with this one unit and sigmoid, or "
-                "sparse_categorical_crossentropy with 2 units "
-                "and softmax.",
+                "Use `loss: binary_crossentropy` with 1 unit and sigmoid, or "
+                "sparse_categorical_crossentropy with 2 units and softmax.",
             )
         ],
         (SPARSE, BINARY),
@@ -398,8 +391,8 @@ AGREEMENT = {
             (
                 "wrong-metric",
                 6,
-                "SparseCategoricalAccuracy takes labels, but it is given one-hot targets, which the loss "
-                "takes.",
+                "SparseCategoricalAccuracy requires labels, but it receives one-hot targets, because the "
+                "loss requires them.",
                 "Use categorical_accuracy.",
             )
         ],
@@ -411,8 +404,8 @@ AGREEMENT = {
             (
                 "wrong-metric",
                 6,
-                "F1Score takes one-hot targets, but it is given labels.",
-                "With `loss: categorical_crossentropy` the labels are made one-hot.",
+                "F1Score requires one-hot targets, but it receives labels.",
+                "Use `loss: categorical_crossentropy`, which converts the labels to one-hot targets.",
             )
         ],
         (SPARSE, CATEGORICAL),
@@ -423,7 +416,7 @@ AGREEMENT = {
             (
                 "wrong-loss",
                 6,
-                "binary_crossentropy tells two classes apart, but the data has 10.",
+                "binary_crossentropy supports two classes, but the data has 10.",
                 "Use `loss: sparse_categorical_crossentropy` with 10 units and softmax.",
             )
         ],
@@ -435,9 +428,10 @@ AGREEMENT = {
             (
                 "wrong-loss",
                 6,
-                "binary_crossentropy with labels of one value for each example needs an output of 1 unit; it has "
-                "2.",
-                "Use 1 unit with sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.",
+                "binary_crossentropy requires an output of 1 unit for labels with one value for each "
+                "example, but the output has 2 units.",
+                "Use 1 unit and sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and "
+                "softmax.",
             )
         ],
         (BINARY, SPARSE),
@@ -448,9 +442,10 @@ AGREEMENT = {
             (
                 "logits-mismatch",
                 5,
-                "sparse_categorical_crossentropy wants probabilities, but the last layer has no activation.",
-                "Add `activation: softmax` to it, or write `loss: {type: SparseCategoricalCrossentropy, "
-                "from_logits: true}`.",
+                "sparse_categorical_crossentropy requires probabilities, but the last layer has no "
+                "activation.",
+                "Add `activation: softmax` to the last layer, or set `loss: {type: "
+                "SparseCategoricalCrossentropy, from_logits: true}`.",
             )
         ],
         (SPARSE, "{type: SparseCategoricalCrossentropy, from_logits: true}"),
@@ -461,9 +456,9 @@ AGREEMENT = {
             (
                 "logits-mismatch",
                 5,
-                "binary_crossentropy wants probabilities, but the last layer has no activation.",
-                "Add `activation: sigmoid` to it, or write `loss: {type: BinaryCrossentropy, from_logits: "
-                "true}`.",
+                "binary_crossentropy requires probabilities, but the last layer has no activation.",
+                "Add `activation: sigmoid` to the last layer, or set `loss: {type: BinaryCrossentropy, "
+                "from_logits: true}`.",
             )
         ],
         ("units: 1", "units: 1, activation: sigmoid"),
@@ -475,7 +470,7 @@ AGREEMENT = {
                 "logits-mismatch",
                 5,
                 "The loss has `from_logits: true`, but the last layer already applies sigmoid.",
-                "Remove the activation, or `from_logits`.",
+                "Remove the activation or `from_logits`.",
             )
         ],
         (", activation: sigmoid", ""),
@@ -486,7 +481,7 @@ AGREEMENT = {
             (
                 "logits-mismatch",
                 5,
-                "sparse_categorical_crossentropy wants probabilities, but the last layer applies relu.",
+                "sparse_categorical_crossentropy requires probabilities, but the last layer applies relu.",
                 "Use `activation: softmax`.",
             )
         ],
@@ -498,8 +493,8 @@ AGREEMENT = {
             (
                 "activation-mismatch",
                 5,
-                "sparse_categorical_crossentropy is for one class of many, but sigmoid lets several units be "
-                "right at once.",
+                "sparse_categorical_crossentropy requires exactly one correct class, but sigmoid allows "
+                "several active units.",
                 "Use `activation: softmax`.",
             )
         ],
@@ -511,8 +506,9 @@ AGREEMENT = {
             (
                 "activation-mismatch",
                 4,
-                "binary_crossentropy judges each unit on its own, but softmax lets only one of them be right.",
-                "Use `activation: sigmoid`; if each example has one class of many, use another loss.",
+                "binary_crossentropy evaluates each unit separately, but softmax allows only one active "
+                "unit.",
+                "Use `activation: sigmoid`. If each example has exactly one class, use a different loss.",
             )
         ],
         ("softmax", "sigmoid"),
@@ -523,8 +519,9 @@ AGREEMENT = {
             (
                 "wrong-loss",
                 5,
-                "categorical_crossentropy needs one unit for each class; the model's output has one.",
-                "For two classes use binary_crossentropy; for more, as many units as classes.",
+                "categorical_crossentropy requires one unit for each class, but the model's output has 1 "
+                "unit.",
+                "For two classes, use binary_crossentropy. For more classes, use one unit for each class.",
             )
         ],
         (CATEGORICAL, BINARY),
@@ -536,7 +533,7 @@ AGREEMENT = {
                 "wrong-loss",
                 6,
                 "binary_crossentropy compares classes, but the target is a number.",
-                "Use `loss: mean_squared_error`, or another loss for numbers.",
+                "Use `loss: mean_squared_error` or a different loss for numbers.",
             )
         ],
         (BINARY, MSE),
@@ -559,8 +556,8 @@ AGREEMENT = {
             (
                 "wrong-loss",
                 6,
-                in_silence(3),
-                "For classes use `loss: sparse_categorical_crossentropy` with 3 units and softmax.",
+                compared_with_labels(3),
+                "For classes, use `loss: sparse_categorical_crossentropy` with 3 units and softmax.",
             )
         ],
         ("mse", SPARSE),
@@ -571,8 +568,8 @@ AGREEMENT = {
             (
                 "wrong-loss",
                 6,
-                in_silence(10, "kl_divergence"),
-                "For classes use `loss: sparse_categorical_crossentropy` with 10 units and softmax.",
+                compared_with_labels(10, "kl_divergence"),
+                "For classes, use `loss: sparse_categorical_crossentropy` with 10 units and softmax.",
             )
         ],
         ("kl_divergence", SPARSE),
@@ -583,8 +580,8 @@ AGREEMENT = {
             (
                 "wrong-loss",
                 6,
-                "mean_squared_error takes the labels 0 to 9 for amounts, but they name classes.",
-                "For classes use `loss: sparse_categorical_crossentropy` with 10 units and softmax.",
+                "mean_squared_error treats the class labels 0-9 as quantities.",
+                "For classes, use `loss: sparse_categorical_crossentropy` with 10 units and softmax.",
             )
         ],
         (f"units: 1}}\n{loss('mse')}", f"units: 10, activation: softmax}}\n{loss(SPARSE)}"),
@@ -595,7 +592,8 @@ AGREEMENT = {
             (
                 "squashed-output",
                 5,
-                "The target is a number of any size, but sigmoid keeps the output between 0 and 1.",
+                "The target is a number of any size, but sigmoid limits the output to values between 0 "
+                "and 1.",
                 "Remove the activation of the last layer.",
             )
         ],
@@ -607,8 +605,8 @@ AGREEMENT = {
             (
                 "dense-on-positions",
                 5,
-                f"{SPREAD}, but the target is one value for each example.",
-                "Put Flatten or GlobalAveragePooling2D before it.",
+                f"{SPREAD}, but the target has one value for each example.",
+                "Put Flatten or GlobalAveragePooling2D before `dense`.",
             )
         ],
         ("    - ", "    - Flatten\n    - "),
@@ -619,7 +617,7 @@ AGREEMENT = {
             (
                 "dense-on-positions",
                 4,
-                f"{DENSE_ON_POSITIONS}.",
+                f"{SPREAD}.",
                 "Put Flatten or GlobalAveragePooling2D before `dense`.",
             )
         ],
@@ -633,8 +631,8 @@ AGREEMENT = {
             (
                 "target-mismatch",
                 5,
-                "The model's output is (None, 8, 10), but the target is one value for each example.",
-                "Set `return_sequences: false`, so that the last timestep alone is given.",
+                "The model's output has shape (None, 8, 10), but the target has one value for each example.",
+                "Set `return_sequences: false` to return only the last timestep.",
             )
         ],
         ("return_sequences: true", "return_sequences: false"),
@@ -645,7 +643,8 @@ AGREEMENT = {
             (
                 "target-mismatch",
                 5,
-                "The model's output is (None, 6, 6, 10), but the target is one value for each example.",
+                "The model's output has shape (None, 6, 6, 10), but the target has one value for each "
+                "example.",
                 "Put Flatten or GlobalAveragePooling2D before the last layer.",
             )
         ],
@@ -657,8 +656,8 @@ AGREEMENT = {
             (
                 "input-mismatch",
                 3,
-                "`model.input` is (8, 8, 1), but an example of the data is (64,).",
-                "Write `shape: [8, 8, 1]` under `data:`, or `input: [64]` here.",
+                "`model.input` declares shape (8, 8, 1), but an example of the data has shape (64,).",
+                "Set `shape: [8, 8, 1]` under `data:`, or `input: [64]` here.",
             )
         ],
         ("digits}", "digits, shape: [8, 8, 1]}"),
@@ -669,8 +668,8 @@ AGREEMENT = {
             (
                 "input-mismatch",
                 3,
-                "`model.input` is (32,), but an example of the data is (64,).",
-                "Write `input: [64]`, or leave `input` out.",
+                "`model.input` declares shape (32,), but an example of the data has shape (64,).",
+                "Set `input: [64]`, or remove `input`.",
             )
         ],
         ("[32]", "[64]"),
@@ -708,9 +707,8 @@ MISSPELT = {
         (
             "unknown-type",
             'There is no layer "Foo".',
-            "Known are Dense, Embedding, EinsumDense, ReversibleEmbedding, Identity, Masking, Activation, "
-            "ReLU, LeakyReLU, "
-            "PReLU, ELU, Softmax and others.",
+            "Known names: Dense, Embedding, EinsumDense, ReversibleEmbedding, Identity, Masking, "
+            "Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax and others.",
         ),
     ),
     "a type that runs code": (
@@ -718,7 +716,7 @@ MISSPELT = {
         (
             "refused-type",
             "Lambda is not available in a config: it carries code.",
-            "Write a layer class of your own and name it as `type: my_layers.py:MyLayer`.",
+            "Write a custom layer class and name it as `type: my_layers.py:MyLayer`.",
         ),
     ),
     "no type": ("{units: 3}", ("missing-key", "The layer is missing `type`.", "For example {type: Dense}.")),
@@ -739,7 +737,7 @@ MISSPELT = {
         (
             "unknown-key",
             'Dense has no argument "input_shape".',
-            "The input's shape is declared once, as `model.input`, without the batch axis.",
+            "Declare the input's shape once, as `model.input`, without the batch axis.",
         ),
     ),
     "an activation": (
@@ -758,7 +756,7 @@ MISSPELT = {
         "Dense: {units: 3, activation: relu}",
         (
             "missing-key",
-            'This layer has no `type`; "Dense" stands as a key.',
+            'Layer is missing `type`; "Dense" was used as a key.',
             "Write {type: Dense, units: 3, activation: relu}.",
         ),
     ),
@@ -766,7 +764,7 @@ MISSPELT = {
         "Dens: {units: 3}",
         (
             "missing-key",
-            'This layer has no `type`; "Dens" stands as a key.',
+            'Layer is missing `type`; "Dens" was used as a key.',
             "Write {type: Dense, units: 3}.",
         ),
     ),
@@ -774,21 +772,24 @@ MISSPELT = {
         "{name: x, Dense: {units: 3}}",
         (
             "missing-key",
-            'This layer has no `type`; "Dense" stands as a key.',
+            'Layer is missing `type`; "Dense" was used as a key.',
             "Write {type: Dense, name: x, units: 3}.",
         ),
     ),
     "a list": (
         "[Dense]",
-        ("wrong-type", '["Dense"] is no layer; write its type, or {type: Dense, units: 10}.', None),
+        (
+            "wrong-type",
+            'A layer must be a type or a mapping such as {type: Dense, units: 10}, got ["Dense"].',
+            None,
+        ),
     ),
     "a name of two words": (
         "{type: Dense, units: 3, name: a b}",
         (
             "bad-name",
-            '`name` is "a b"; a layer\'s name must be of at most 250 letters, digits, `_`, `-` '
-            "and dots, and begin "
-            "with a letter or digit.",
+            "`name` must be a layer name of at most 250 letters, digits, `_`, `-` and dots that starts "
+            'with a letter or digit, got "a b".',
             "For example `name: head`.",
         ),
     ),
@@ -812,8 +813,8 @@ MISSPELT = {
         "{type: Dense, units: 3, with: {units: 2}}",
         (
             "unknown-key",
-            "`with` gives parameters to a block; this is a layer.",
-            "Write arguments of a layer beside its `type`.",
+            "`with` is only valid for a block, but this entry is a layer.",
+            "Write the layer's arguments next to its `type`.",
         ),
     ),
 }
@@ -848,29 +849,29 @@ SIZES = "Invalid size: expected a positive integer or null, got"
 @pytest.mark.parametrize(
     ("shape", "found"),
     [
-        ("4", ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`.")),
+        ("4", ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`.")),
         (
             "(28, 28)",
-            ("wrong-type", '"(28, 28)" is no shape; it must be a list of sizes.', "Write `[28, 28]`."),
+            ("wrong-type", 'Expected a list of sizes, got "(28, 28)".', "Write `[28, 28]`."),
         ),
-        ("28x28", ("wrong-type", '"28x28" is no shape; it must be a list of sizes.', "Write `[28, 28]`.")),
-        ("-1", ("wrong-type", "-1 is no shape; it must be a list of sizes.", EXAMPLE)),
-        ("{shape: 4}", ("wrong-type", "4 is no shape; it must be a list of sizes.", "Write `[4]`.")),
-        ("[4.5]", ("wrong-type", f"4.5 is no size; {SIZES}", EXAMPLE)),
-        ("[0]", ("out-of-range", f"0 is no size; {SIZES}", EXAMPLE)),
+        ("28x28", ("wrong-type", 'Expected a list of sizes, got "28x28".', "Write `[28, 28]`.")),
+        ("-1", ("wrong-type", "Expected a list of sizes, got -1.", EXAMPLE)),
+        ("{shape: 4}", ("wrong-type", "Expected a list of sizes, got 4.", "Write `[4]`.")),
+        ("[4.5]", ("wrong-type", f"{SIZES} 4.5.", EXAMPLE)),
+        ("[0]", ("out-of-range", f"{SIZES} 0.", EXAMPLE)),
         (
             "[-1, 4]",
             (
                 "out-of-range",
-                f"-1 is no size; {SIZES}",
-                "Leave the batch axis out; for another axis of any length write null.",
+                f"{SIZES} -1.",
+                "Remove the batch axis. For another axis of any length, write null.",
             ),
         ),
         (
             "[9999999999]",
             (
                 "out-of-range",
-                "9999999999 is no size; expected a positive whole number of at most 2,147,483,647, or null.",
+                "Invalid size: expected a positive integer of at most 2,147,483,647 or null, got 9999999999.",
                 EXAMPLE,
             ),
         ),
@@ -878,8 +879,8 @@ SIZES = "Invalid size: expected a positive integer or null, got"
             "[1, 1, 1, 1, 1, 1, 1, 1, 1]",
             (
                 "out-of-range",
-                "9 axes are more than the 8 that TensorFlow's layers take.",
-                "Merge some of them.",
+                "Expected at most 8 axes, the limit of TensorFlow's layers, got 9.",
+                "Merge some axes.",
             ),
         ),
         ("{shap: [4]}", ("unknown-key", 'An input has no key "shap".', "Did you mean `shape`?")),
@@ -887,7 +888,7 @@ SIZES = "Invalid size: expected a positive integer or null, got"
             "{dtype: int32}",
             (
                 "missing-key",
-                "An input needs `shape`: sizes of one example, without the batch axis; null: any length.",
+                "An input needs `shape`: shape of one example, without the batch axis; null: any length.",
                 "Add `shape: [28, 28, 1]`, for example.",
             ),
         ),
@@ -895,11 +896,8 @@ SIZES = "Invalid size: expected a positive integer or null, got"
             "{shape: [4], dtype: float}",
             (
                 "unknown-value",
-                '`dtype` is "float"; it must be one of float32, '
-                "float16, "
-                "bfloat16, float64, int8, int16, int32, int64, uint8, uint16, "
-                "uint32, uint64, "
-                "bool, string.",
+                "`dtype` must be one of float32, float16, bfloat16, float64, int8, int16, int32, int64, "
+                'uint8, uint16, uint32, uint64, bool, string, got "float".',
                 "Did you mean `float32`?",
             ),
         ),
@@ -947,19 +945,19 @@ DASH = "Start each layer with a dash, as in `- {type: Dense, units: 10}`."
             (
                 "empty",
                 1,
-                "`layers` is empty; a model has at least one layer.",
+                "`layers` must contain at least one layer, got an empty list.",
                 "Add `- {type: Dense, units: 10}`.",
             ),
         ),
         (
             "model:\n  input: [4]\n  layers:\n    type: Dense\n    units: 3",
-            ("wrong-type", 3, "`layers` is a mapping; it must be a list.", DASH),
+            ("wrong-type", 3, "`layers` must be a list, got a mapping.", DASH),
         ),
         (
             "model: {input: [4], layers: Dense}",
-            ("wrong-type", 1, '`layers` is "Dense"; it must be a list.', DASH),
+            ("wrong-type", 1, '`layers` must be a list, got "Dense".', DASH),
         ),
-        ("model:\n  input: [4]\n  layers:", ("wrong-type", 3, "`layers` is null; it must be a list.", DASH)),
+        ("model:\n  input: [4]\n  layers:", ("wrong-type", 3, "`layers` must be a list, got null.", DASH)),
         (
             "model: {input: [4]}",
             (
@@ -1112,8 +1110,8 @@ def test_malformed_data_section(problems, section, found):
             "{loss: mse, metrics: accuracy}",
             (
                 "wrong-type",
-                '`metrics` is "accuracy"; it must be a list of metrics, or a mapping of '
-                "outputs to lists of metrics.",
+                "`metrics` must be a list of metrics or a mapping of outputs to lists of metrics, got the "
+                'string "accuracy".',
                 "Write `metrics: [accuracy]`.",
             ),
         ),
@@ -1139,7 +1137,7 @@ def test_malformed_data_section(problems, section, found):
             "{loss: mse, batch_size: 0}",
             (
                 "out-of-range",
-                "`batch_size` is 0; it must be a positive whole number.",
+                "`batch_size` must be a positive integer, got 0.",
                 "For example `batch_size: 32`.",
             ),
         ),
@@ -1147,7 +1145,7 @@ def test_malformed_data_section(problems, section, found):
             "{epochs: 3}",
             (
                 "missing-key",
-                "`train` needs `loss`: what training makes smaller.",
+                "`train` needs `loss`: the loss that training minimizes.",
                 "Add `loss: sparse_categorical_crossentropy`, for example.",
             ),
         ),
@@ -1186,7 +1184,7 @@ def test_independent_shape_errors_are_all_reported(problems):
     text = model("[8, 8, 1]", "{type: Conv2D, filters: 2, kernel_size: 9}", "Flatten", dense(3), CONV2D)
     found = problems(text)
     assert lines_of(found) == [4, 7]
-    assert found[1][2] == f"{CONV2D_TAKES} (None, 3). The input comes from `dense` (line 6)."
+    assert found[1][2] == f"{CONV2D_EXPECTS} (None, 3). The input comes from `dense` (line 6)."
 
 
 def test_every_recurrent_layer_without_sequences_is_named(problems):

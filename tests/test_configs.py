@@ -56,6 +56,7 @@ def test_a_config_validates(path):
     assert json.loads(invoke("validate", path, "--json").stdout) == {"ok": True, "problems": []}
 
 
+@pytest.mark.tensorflow
 @each_config
 def test_every_shape_of_a_config_agrees_with_its_forward_pass(path):
     document = json.loads(invoke("inspect-shapes", path, "--json", "--trust").stdout)
@@ -63,6 +64,7 @@ def test_every_shape_of_a_config_agrees_with_its_forward_pass(path):
     assert all(row["agrees"] for row in document["layers"])
 
 
+@pytest.mark.tensorflow
 @each_config
 def test_a_config_builds_with_the_parameters_that_were_counted(path):
     document = json.loads(invoke("build", path, "--json", "--trust").stdout)

@@ -13,8 +13,8 @@ from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMI
 from layercli.json_schema import config_schema
 from layercli.layers.registry import LAYERS
 from layercli.reports.catalogue import parse_layer_example
+from tests.docs.test_language_and_tables import EXAMPLES
 from tests.running import CONFIGS, invoke
-from tests.test_language import EXAMPLES
 
 SCHEMA = config_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -133,10 +133,12 @@ def _prompt_value(question: str, default: str, parse: Any) -> Any:
 
 
 def _parse_kind(text: str) -> str:
-    found = [name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())]
-    if len(found) != 1:
+    matching_kinds = [
+        name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())
+    ]
+    if len(matching_kinds) != 1:
         raise typer.BadParameter(f"expected one of {', '.join(DEFAULT_SHAPES)}, got {text!r}.")
-    return found[0]
+    return matching_kinds[0]
 
 
 def _parse_class_count(text: str) -> int:

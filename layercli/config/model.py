@@ -1,5 +1,6 @@
 """The ``model`` section: inputs, layers and outputs."""
 
+import math
 import re
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -19,6 +20,10 @@ _DTYPE_NAMES = """
 DTYPES: Final = tuple(_DTYPE_NAMES.split())
 MAX_RANK: Final = 8
 MAX_LAYERS: Final = 10_000
+MAX_ELEMENTS: Final = 2**63 - 1
+"""Maximum number of elements of a tensor."""
+_MAX_FREEZE_PATTERNS = 100
+_MAX_PATTERN_LENGTH = 250
 _INPUT_EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
 
 
@@ -71,6 +76,9 @@ def _parse_shape(value: Any) -> Shape:
     if len(value) > MAX_RANK:
         message = f"Expected at most {MAX_RANK} axes, the limit of TensorFlow's layers, got {len(value)}."
         raise value_error("out-of-range", message, "Merge some axes.")
+    if math.prod(dim or 1 for dim in value) > MAX_ELEMENTS:
+        message = "One example must have less than 2**63 elements, the limit of TensorFlow."
+        raise value_error("out-of-range", message, "Use smaller sizes.")
     return tuple(value)
 
 
@@ -160,6 +168,11 @@ def parse_output_names(value: Any) -> tuple[str, ...] | None:
     raise value_error("wrong-type", message, hint)
 
 
+def has_wildcard(pattern: str) -> bool:
+    """Return whether a pattern of ``freeze`` can match other names than itself."""
+    return any(char in pattern for char in "*?[")
+
+
 class ModelSection(StrictModel):
     """The ``model`` section: inputs, layers in topological order, and outputs."""
 
@@ -216,6 +229,10 @@ class ModelSection(StrictModel):
     ] = []  # noqa: RUF012
 
     def check(self) -> None:
+        patterns = [pattern for pattern in self.freeze if has_wildcard(pattern)]
+        if len(patterns) > _MAX_FREEZE_PATTERNS or any(len(one) > _MAX_PATTERN_LENGTH for one in patterns):
+            message = f"`freeze` must have at most {_MAX_FREEZE_PATTERNS} patterns of at most {_MAX_PATTERN_LENGTH} characters."
+            raise ArgumentError("freeze", message, "Write shorter patterns, such as `conv*`.")
         if self.input is not None and self.inputs is not None:
             message = "`model` must have `input` or `inputs`, not both."
             raise ArgumentError("inputs", message, "Put all inputs under `inputs`.")

@@ -17,7 +17,7 @@ RESERVED_NAMES = (PREVIOUS, INPUT)
 _RUN_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _LAYER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_RUN_NAME_LENGTH = 100
-_MAX_LAYER_NAME_LENGTH = 250
+MAX_LAYER_NAME_LENGTH = 250
 """Including the names of enclosing blocks."""
 
 
@@ -40,12 +40,12 @@ def parse_layer_name(value: Any) -> str:
     """
     if (
         not isinstance(value, str)
-        or len(value) > _MAX_LAYER_NAME_LENGTH
+        or len(value) > MAX_LAYER_NAME_LENGTH
         or not _LAYER_NAME_PATTERN.fullmatch(value)
     ):
         raise value_error(
             "bad-name",
-            f"`name` must be a layer name of at most {_MAX_LAYER_NAME_LENGTH} letters, digits, `_`, `-` and dots that "
+            f"`name` must be a layer name of at most {MAX_LAYER_NAME_LENGTH} letters, digits, `_`, `-` and dots that "
             f"starts with a letter or digit, got {quote_value(value)}.",
             "For example `name: head`.",
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import hashlib
+import os
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from layercli.data.types import DataError
@@ -13,10 +17,11 @@ from layercli.io.paths import describe_missing_file
 from layercli.source.nodes import KeyPath, sanitize_text
 
 PATH_HINT = "Check the name; in a config it is relative to the file that contains it."
-_MAX_FILES = 100_000
+_MAX_VISITS = 200_000
+"""Entries of folders that the search for files of a pattern may look at."""
 
 
-def require_file(name: str, key: KeyPath) -> Path:
+def require_file(name: str, key_path: KeyPath) -> Path:
     """Return the path of a file without opening it.
 
     Raises:
@@ -27,25 +32,63 @@ def require_file(name: str, key: KeyPath) -> Path:
     if reason is None:
         return path
     raise DataError(
-        Finding(code="unreadable-data", message=f"{sanitize_text(name)} {reason}.", path=key, hint=PATH_HINT)
+        Finding(
+            code="unreadable-data", message=f"{sanitize_text(name)} {reason}.", path=key_path, hint=PATH_HINT
+        )
     )
 
 
-def expand_paths(names: Sequence[str], key: KeyPath) -> list[Path]:
+def expand_paths(names: Sequence[str], key_path: KeyPath) -> list[Path]:
     """Return the files of names and patterns without duplicates; those of a pattern are sorted.
 
     Raises:
         DataError: a name is not a file, or a pattern matches none.
     """
-    found: dict[Path, None] = {}
+    unique_paths: dict[Path, None] = {}
     for name in names:
-        # A pattern may be absolute, which Path.glob does not take.
-        matches = sorted(glob.glob(name))[:_MAX_FILES] if glob.has_magic(name) else [name]  # noqa: PTH207
+        matches = _match_pattern(name, key_path) if glob.has_magic(name) else [name]
         if not matches:
             message = f"No file matches {sanitize_text(name)}."
-            raise DataError(Finding(code="unreadable-data", message=message, path=key, hint=PATH_HINT))
-        found |= {require_file(match, key): None for match in matches}
-    return list(found)
+            raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=PATH_HINT))
+        unique_paths |= {require_file(match, key_path): None for match in matches}
+    return list(unique_paths)
+
+
+def _match_pattern(pattern: str, key: KeyPath) -> list[str]:
+    """Return the paths that match a pattern, sorted.
+
+    Folders that are links are not searched, since links can repeat a folder at every level; ``/proc`` is full of them.
+
+    Raises:
+        DataError: the search visits too many entries.
+    """
+    root = Path(pattern).anchor
+    steps = [step for step in pattern.removeprefix(root).split("/") if step not in ("", ".")]
+    places, visited = [root], 0
+    for number, step in enumerate(steps):
+        is_last = number == len(steps) - 1
+        if not glob.has_magic(step):
+            places = [path for place in places if os.path.lexists(path := os.path.join(place, step))]  # noqa: PTH118
+            continue
+        matches = re.compile(fnmatch.translate(step)).match
+        found: list[str] = []
+        for place in places:
+            with suppress(OSError), os.scandir(place or ".") as entries:
+                for entry in entries:
+                    visited += 1
+                    if visited > _MAX_VISITS:
+                        message = f"The pattern {sanitize_text(pattern, limit=100)} visits more than {_MAX_VISITS:,} files."
+                        hint = "Name the folder that contains the files."
+                        raise DataError(Finding(code="unreadable-data", message=message, path=key, hint=hint))
+                    is_hidden = entry.name.startswith(".") and not step.startswith(".")
+                    if (
+                        not is_hidden
+                        and matches(entry.name)
+                        and (is_last or entry.is_dir(follow_symlinks=False))
+                    ):
+                        found.append(os.path.join(place, entry.name))  # noqa: PTH118
+        places = found
+    return sorted(places)
 
 
 _SAMPLE_COUNT, _SAMPLE_BYTES = 32, 1 << 16

@@ -18,7 +18,8 @@ _UNUSED_PACKAGES = ("sklearn", "scipy", "pandas")
 def start_keras() -> None:
     """Import Keras with the TensorFlow backend; must run before any other import of Keras or TensorFlow."""
     gc.enable()
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever was set for other programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _blocking_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()), capture_native_stderr():
         import keras

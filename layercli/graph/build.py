@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom_layers import CustomLayer, make_unknown_layer
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
+from layercli.config.model import has_wildcard
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
 _MAX_COMPARED_NAMES = 300
@@ -120,7 +121,9 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
 
 def _find_frozen_names(config: Config, names: Sequence[str]) -> Iterator[str]:
     """Yield the names of layers that match ``model.freeze``."""
-    for pattern in config.model.freeze:
+    exact_names = set(config.model.freeze)
+    yield from (name for name in names if name in exact_names)
+    for pattern in filter(has_wildcard, config.model.freeze):
         yield from (name for name in names if fnmatchcase(name, pattern))
 
 
@@ -131,8 +134,11 @@ def _freeze_layer(layer: Layer) -> Layer:
 
 
 def _check_freeze_patterns(config: Config, names: Sequence[str]) -> Iterator[Finding]:
+    known_names = set(names)
     for index, pattern in enumerate(config.model.freeze):
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if pattern in known_names:
+            continue
+        if not has_wildcard(pattern) or not any(fnmatchcase(name, pattern) for name in names):
             yield Finding(
                 code="unknown-name",
                 message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
@@ -215,7 +221,7 @@ class _InputResolver:
     ) -> tuple[tuple[str, int | None], ...]:
         """Return the nodes or inputs that feed an entry, with output indices; empty if a name is unknown."""
         if entry.inputs is None and previous is None:
-            listed = ", ".join(f"`{name}`" for name in self._inputs)
+            listed = list_names(self._inputs)
             message = "The first layer requires `inputs` because the model has several inputs."
             hint = f"Add `inputs:` with one of {listed}, or a list."
             self._report_finding("missing-key", message, path, hint)
@@ -239,7 +245,7 @@ class _InputResolver:
         if declared is None:
             return [(last, None)]
         resolved = [self._resolve_reference(name, ("model", "outputs"), None) for name in declared]
-        return [found for found in resolved if found is not None]
+        return [reference for reference in resolved if reference is not None]
 
     def _resolve_reference(
         self, text: str, path: KeyPath, previous: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from layercli.config.config import Config
@@ -11,7 +11,7 @@ from layercli.config.model import InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.finding import Finding
 from layercli.layers.shapes import Shape, Tensor, format_shape, product_of
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 _INPUT_PATH: KeyPath = ("model", "input")
@@ -62,19 +62,15 @@ def _check_inputs(specs: Mapping[str, InputSpec], facts: DataFacts, config: Conf
             yield from _check_input_shape(specs[name].shape, shape, paths[name], config)
         else:
             message = f"The data has an input `{sanitize_text(name, limit=60)}`, which is not an input of the model."
-            hint = did_you_mean(name, list(specs), otherwise=f"The model's inputs: {_format_names(specs)}.")
+            hint = did_you_mean(name, list(specs), otherwise=f"The model's inputs: {list_names(specs)}.")
             yield Finding(
                 code="input-mismatch", message=message, path=("data", "inputs", name), hint=hint, at_key=True
             )
     for name in specs:
         if name not in facts.inputs:
             message = f"The data has no examples for the model's input `{name}`."
-            hint = f"The data's inputs: {_format_names(facts.inputs)}."
+            hint = f"The data's inputs: {list_names(facts.inputs)}."
             yield Finding(code="input-mismatch", message=message, path=paths[name], hint=hint, at_key=True)
-
-
-def _format_names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in names)
 
 
 def check_missing_input(document: Any) -> Iterator[Finding]:

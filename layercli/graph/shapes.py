@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from layercli.config.layer_entries import Uncertainty
+from layercli.config.model import MAX_ELEMENTS
 from layercli.graph.build import Graph, GraphNode
 from layercli.layers.base import InferredLayer, Weight, use_dtype_policy
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, format_shape
+
+_MAX_AXES: Final = 64  # of a NumPy array
 
 _DTYPE_BYTES = {
     **dict.fromkeys(("float64", "int64", "uint64"), 8),
@@ -181,11 +185,26 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
     try:
         inferred = node.layer.infer(inputs)
+        _check_sizes(inferred)
     except ShapeError as error:
         return NodeShapes(node, inputs, error=error)
     weights = inferred.weights if inferred.has_known_weights else None
     flops = None if inferred.multiply_adds is None else 2 * inferred.multiply_adds
     return NodeShapes(node, inputs, inferred.outputs, weights, flops)
+
+
+def _check_sizes(inferred: InferredLayer) -> None:
+    """Raise ShapeError for shapes that no tensor can have, since their sizes could grow from layer to layer."""
+    weights = inferred.weights if inferred.has_known_weights else ()
+    for shape in (*(tensor.shape for tensor in inferred.outputs), *(weight.shape for weight in weights)):
+        if len(shape) > _MAX_AXES:
+            message = (
+                f"A tensor must have at most {_MAX_AXES} axes, but the layer needs one with {len(shape):,}."
+            )
+            raise ShapeError(message, hint="Use fewer axes.")
+        if math.prod(dim or 1 for dim in shape) > MAX_ELEMENTS:
+            message = "The layer needs a tensor with more than 2**63 elements, the limit of TensorFlow."
+            raise ShapeError(message, hint="Use smaller sizes here or in the layers above.")
 
 
 def _drop_shared_weights(row: NodeShapes, declared_row: NodeShapes) -> NodeShapes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,16 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layercli.errors import LayercliError, make_file_error
+from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.io.regular import is_file_inside
 
-_STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
+_STAGED_PREFIX = ".partial-"
+_STAGED_NAME = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
 """Names of files while they are written."""
 
 
 @contextmanager
 def stage_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_STAGED_PREFIX, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     staging = Path(name)
     try:
@@ -37,7 +40,7 @@ def stage_file(path: Path) -> Iterator[Path]:
 def remove_partial_files(folder: Path) -> None:
     """Remove the half-written files of a process that was killed."""
     for path in folder.iterdir():
-        if _STAGED_NAME.fullmatch(path.name) and path.is_file():
+        if _STAGED_NAME.fullmatch(path.name) and is_file_inside(folder, path.name):
             path.unlink(missing_ok=True)
 
 
@@ -63,6 +66,18 @@ def make_write_error(
 def describe_os_error(error: OSError) -> str:
     """Return the system's reason, such as "Permission denied"."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def make_system_error(error: OSError) -> LayercliError:
+    """Return the error for a call of the operating system that failed, such as a full disk."""
+    cannot_write = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    return LayercliError(
+        Problem(
+            code="cannot-write" if cannot_write else "unreadable-file",
+            message=f"The operating system reports: {describe_os_error(error)}.",
+            file=None if error.filename is None else str(error.filename),
+        )
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from layercli.io.regular import is_file_inside
+
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
@@ -32,7 +34,9 @@ def is_locked(path: Path) -> bool:
     except ImportError:  # Windows
         return path.exists() and _is_acquired_elsewhere(path)
     try:
-        handle = os.open(path, os.O_RDONLY)
+        if not is_file_inside(path.parent.parent, f"{path.parent.name}/{path.name}"):
+            return False
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
         return False
     try:

@@ -15,6 +15,7 @@ _MAX_COLUMN_HEIGHT = 900.0
 _ASPECT_RATIO = 1.5
 """Target ratio of width to height for a picture of several columns."""
 _SWEEP_COUNT = 8
+_MAX_CELLS, _MAX_CROSSINGS = 50_000, 2_000_000
 
 Point = tuple[float, float]
 
@@ -48,6 +49,10 @@ class _Cell:
     below: list[_Cell] = field(default_factory=list)
 
 
+class PictureTooLargeError(Exception):
+    """A model with too many arrows side by side for a picture."""
+
+
 def layout_boxes(
     sizes: Mapping[str, Point], arrows: Sequence[tuple[str, str]], groups: Mapping[str, str | None]
 ) -> PlotLayout:
@@ -56,6 +61,7 @@ def layout_boxes(
     ``groups`` names the frame around each box; columns break inside a frame only if necessary.
     """
     rank = _assign_rows(list(sizes), arrows)
+    _check_size(rank, arrows)
     rows: list[list[_Cell]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
     cells = {key: _Cell(key, width, height, True, groups[key]) for key, (width, height) in sizes.items()}
     for key, cell in cells.items():
@@ -76,6 +82,21 @@ def layout_boxes(
     _order_rows(rows)
     _place_boxes(rows)
     return _layout_columns(rows, chains)
+
+
+def _check_size(rank: Mapping[str, int], arrows: Sequence[tuple[str, str]]) -> None:
+    """Raise PictureTooLargeError before cells are made: one for each row that an arrow passes."""
+    changes: dict[int, int] = defaultdict(int)
+    for source, target in arrows:
+        changes[rank[source]] += 1
+        changes[rank[target]] -= 1
+    lanes = cells = crossings = row = 0
+    for at in sorted(changes):
+        cells += lanes * (at - row)
+        crossings += lanes * lanes * (at - row)
+        lanes, row = lanes + changes[at], at
+    if cells > _MAX_CELLS or crossings > _MAX_CROSSINGS:
+        raise PictureTooLargeError
 
 
 def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict[str, int]:

@@ -30,12 +30,14 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         should_end_with_parent: bool = False,
     ) -> subprocess.Popen[str]:
-        """Start ``python -m module`` with its standard output in a pipe.
+        """Start ``python -P -m module`` with its standard output in a pipe.
+
+        ``-P`` keeps the current folder off the import path: a ``typer.py`` beside a config must not run.
 
         With ``should_end_with_parent`` Linux sends SIGTERM to it when this process is killed.
         """
         process = subprocess.Popen(  # noqa: S603 - this Python, and a module of ours
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-P", "-m", module, *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,

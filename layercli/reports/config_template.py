@@ -274,6 +274,7 @@ def _table_model_lines(
 
 
 def quote_yaml_text(text: str) -> str:
-    """Return a text as a YAML value on one line."""
+    """Return a text as a YAML value on one line, without references to variables."""
+    text = text.replace("${", "$${")
     is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
     return text if is_plain else json.dumps(text, ensure_ascii=False)

@@ -46,13 +46,17 @@ def redirect_stdout_for_json(json: bool) -> Iterator[None]:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the JSON document of a command, with null for NaN and infinity."""
-    sys.stdout.write(
-        _compact_lists(
-            json.dumps(replace_non_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
-        )
-        + "\n"
-    )
+    text = json.dumps(replace_non_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(_escape_surrogates(_compact_lists(text)) + "\n")
     sys.stdout.flush()
+
+
+def _escape_surrogates(text: str) -> str:
+    """Return the text with JSON's escapes for the surrogates that Python makes of names that are not UTF-8."""
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _compact_lists(text: str) -> str:

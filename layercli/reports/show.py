@@ -71,10 +71,15 @@ def find_origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
     mark = node.mark
     written, through = document.find_origin(path[: len(path) - len(rest)])
     numbered = mark.source.has_positions
-    place = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
+    location = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
     named = f", {format_path(written[-2:])}" if len(written) > 1 and written[-2] in _VALUE_SECTIONS else ""
     via = {} if through is None else {"through": through}
-    return {"file": mark.source.name, "line": mark.line if numbered else None, "from": place + named, **via}
+    return {
+        "file": mark.source.name,
+        "line": mark.line if numbered else None,
+        "from": location + named,
+        **via,
+    }
 
 
 def _origin_without_file(reason: str) -> dict[str, Any]:

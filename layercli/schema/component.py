@@ -169,8 +169,8 @@ class Catalogue(Generic[C]):
     def load(self, class_name: str) -> type[C]:
         """Import only the module of a Keras class and return the class that describes it."""
         module = import_module(f"{self.package}.{self.modules[class_name]}")
-        found: type[C] = getattr(module, class_name)
-        return found
+        component_class: type[C] = getattr(module, class_name)
+        return component_class
 
     def look_up(self, name: object) -> type[C]:
         """Return the class for the ``type`` in a config.

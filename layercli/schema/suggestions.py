@@ -6,28 +6,39 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import islice
 
-_suggestions_left: ContextVar[int | None] = ContextVar("suggestions left", default=None)
+from layercli.source.nodes import sanitize_text
+
+_MAX_LISTED_NAMES = 12
+_CHOICES_PER_SEARCH = 250
+"""Average number of choices in the searches of one check."""
+
+_work_left: ContextVar[tuple[int, int] | None] = ContextVar("work left", default=None)
+"""Number of searches, and number of choices in all of them; None without a limit."""
 
 
 @contextmanager
 def limit_suggestions(limit: int) -> Iterator[None]:
-    """Limit the number of searches for a closest choice, since each takes time."""
-    token = _suggestions_left.set(limit)
+    """Limit the work of searches for a closest choice: the number of searches, and of choices in all of them."""
+    token = _work_left.set((limit, limit * _CHOICES_PER_SEARCH))
     try:
         yield
     finally:
-        _suggestions_left.reset(token)
+        _work_left.reset(token)
 
 
 def find_closest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that is closest to the word, or None."""
-    left = _suggestions_left.get()
+    left = _work_left.get()
+    if left is not None and left[0] <= 0:
+        return None
+    choices = tuple(choices)
     if left is not None:
-        if left <= 0:
+        if len(choices) > left[1]:
             return None
-        _suggestions_left.set(left - 1)
-    return _find_closest(word, tuple(choices))
+        _work_left.set((left[0] - 1, left[1] - len(choices)))
+    return _find_closest(word, choices)
 
 
 @lru_cache(maxsize=1000)  # the same typo often occurs on every layer
@@ -62,6 +73,12 @@ def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
     """Return a hint: the closest choice, or ``otherwise``."""
     match = find_closest(word, choices)
     return f"Did you mean `{match}`?" if match else otherwise
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return names for a message: at most 12, in backticks, cut to 60 characters."""
+    first = [f"`{sanitize_text(name, limit=60)}`" for name in islice(names, _MAX_LISTED_NAMES + 1)]
+    return ", ".join([*first[:_MAX_LISTED_NAMES], *(["…"] if len(first) > _MAX_LISTED_NAMES else [])])
 
 
 def _normalize_word(word: str) -> str:

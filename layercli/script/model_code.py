@@ -33,6 +33,7 @@ from layercli.script.python_source import (
     render_inline,
     render_literal,
     render_statement,
+    write_module_name,
 )
 
 _MIN_LOOP_COUNT: Final = 3
@@ -374,14 +375,14 @@ def _count_later_uses(items: Iterable[GraphNode | LayerGroup], valid: ValidConfi
         for place, item in enumerate(statements)
     }
     later_uses: dict[str, int] = {}
-    for place, item in enumerate(statements):
+    for statement_index, item in enumerate(statements):
         sources = (
             item.sources
             if isinstance(item, LayerGroup)
             else list(zip(item.inputs, item.input_indices, strict=True))
         )
         for name, _ in sources:
-            if place != statement_numbers.get(name, -1) + 1:
+            if statement_index != statement_numbers.get(name, -1) + 1:
                 later_uses[name] = later_uses.get(name, 0) + 1
     for name in valid.graph.outputs:
         if name in statement_numbers and statement_numbers[name] != len(statements) - 1:
@@ -414,12 +415,12 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
 
 def custom_layer_imports(valid: ValidConfig) -> list[str]:
     """Return the lines that import custom layers."""
-    found = set()
+    import_lines = set()
     for node in valid.graph.nodes:
         layer = node.layer
         if isinstance(layer, CustomLayer) and layer.kind != "keras":
             module = (
                 layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
             )
-            found.add(f"from {module} import {layer.class_name}")
-    return sorted(found)
+            import_lines.add(f"from {write_module_name(module)} import {layer.class_name}")
+    return sorted(import_lines)

@@ -97,6 +97,17 @@ def quote_string(text: str) -> str:
     return written
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text can be a name in Python."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def write_module_name(name: str) -> str:
+    """Return a dotted name for an import statement; a part that is not a name of Python is changed to one."""
+    parts = [part if is_name(part) else "_" + re.sub(r"\W", "_", part) for part in name.split(".")]
+    return ".".join(parts)
+
+
 def render_literal(value: object) -> Expression:
     """Return the expression of a plain value: a number, string, list, tuple or dict."""
     if isinstance(value, str):

@@ -36,7 +36,7 @@ _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight",
 """Keys of ``train`` with code for each of them."""
 _COMPILE_KEYS: Final = {"loss_weights", "weighted_metrics"}
 """Keys of ``train`` that are arguments of ``compile``."""
-_LAYERCLI_KEYS: Final = {"execution", "checkpoints", "progress"}
+_IGNORED_TRAIN_KEYS: Final = {"execution", "checkpoints", "progress"}
 """Keys of ``train`` that only concern how layercli trains."""
 _END: Final = 'if __name__ == "__main__":\n    main()\n'
 
@@ -77,7 +77,7 @@ def find_inexpressible(
 
 
 def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:
-    expressible = _FIT_KEYS | _COMPILE_KEYS | _LAYERCLI_KEYS
+    expressible = _FIT_KEYS | _COMPILE_KEYS | _IGNORED_TRAIN_KEYS
     for name, field in type(train).model_fields.items():
         is_default = getattr(train, name) == field.get_default(call_default_factory=True)
         if name not in expressible and not is_default:

@@ -9,9 +9,9 @@ from typing import Any, Final, NoReturn
 
 import yaml
 
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.source import scalars
-from layercli.source.nodes import Mark, SourceText, YamlNode, problem_at, sanitize_text
+from layercli.source.nodes import Mark, SourceText, YamlNode, measure_text, problem_at, sanitize_text
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 100
@@ -197,12 +197,14 @@ class _NodeBuilder:
     def __init__(self, source: SourceText) -> None:
         self.source = source
         self.root: YamlNode | None = None
-        self.problems: list[Problem] = []
+        self.problems = ProblemList()
         self._open_nodes: list[tuple[YamlNode, tuple[str, Mark] | None, str | None]] = []
         """Open lists and mappings, each with its key in the parent and its anchor."""
         self._pending_key: tuple[str, Mark] | None = None
         self._anchors: dict[str, YamlNode | None] = {}
         self._document_count = 0
+        self._merged_count = 0
+        """Number of keys that merge keys have looked at, also those that the mapping had already."""
         self._quoted_merge_keys: set[tuple[int, int]] = set()
         """Positions of quoted `<<` keys, which are not merge keys."""
 
@@ -305,9 +307,9 @@ class _NodeBuilder:
         if event.style or not event.implicit[0] or self._is_key_expected:  # quoted, tagged as text, or a key
             if event.style and event.value == "<<":
                 self._quoted_merge_keys.add((mark.line, mark.column))
-            return YamlNode(event.value, mark)
+            return YamlNode(event.value, mark, size=measure_text(event.value))
         try:
-            return YamlNode(scalars.resolve_scalar(event.value), mark)
+            return YamlNode(scalars.resolve_scalar(event.value), mark, size=measure_text(event.value))
         except scalars.AmbiguousNumberError:
             sign = "-" if event.value.startswith("-") else ""
             number = sign + (event.value.lstrip("+-").lstrip("0") or "0")
@@ -391,6 +393,7 @@ class _NodeBuilder:
         else:
             mapping[key] = node
             parent.keys[key] = mark
+            parent.size += measure_text(key) - 1
             self._grow_parent(parent, node)
 
     def _merge_mappings(self, parent: YamlNode, mapping: dict[str, YamlNode], node: YamlNode) -> None:
@@ -400,9 +403,16 @@ class _NodeBuilder:
                 hint = "Write its contents as keys of this mapping instead."
                 self.problems.append(problem_at(base.mark, "bad-merge", message, hint=hint))
                 continue
+            self._merged_count += 1 + len(base.value)
+            if self._merged_count > MAX_NODES:
+                message = f"The merge keys of this file merge more than {MAX_NODES:,} keys."
+                self._raise_problem(
+                    base.mark, "too-many-nodes", message, "Remove merge keys of long mappings."
+                )
             for key, child in base.value.items():
                 if key not in mapping:
                     mapping[key] = child
+                    parent.size += measure_text(key) - 1
                     self._grow_parent(parent, child)
 
     def _grow_parent(self, parent: YamlNode, child: YamlNode) -> None:

@@ -19,6 +19,21 @@ _UNPRINTABLE = re.compile(
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
+_MAX_VIA_LENGTH = 1000
+_TEXT_PER_NODE = 100
+"""Characters of a string that count as one more value."""
+
+
+def measure_text(text: str) -> int:
+    """Return the number of values that a string counts for, so that aliases of long strings are bounded too."""
+    return 1 + len(text) // _TEXT_PER_NODE
+
+
+def shorten_via(text: str) -> str:
+    """Return the explanation how a value came to its position, cut if it is long."""
+    return text if len(text) <= _MAX_VIA_LENGTH else f"{text[: _MAX_VIA_LENGTH - 1]}…"
+
+
 def sanitize_text(text: str, *, limit: int | None = None) -> str:
     """Return the text on one line without control characters, cut to ``limit`` characters."""
     if limit is not None and len(text) > limit:
@@ -113,7 +128,7 @@ class YamlNode:
     mark: Mark
     keys: dict[str, Mark] = field(default_factory=dict)
     size: int = 1
-    """Number of nodes in this tree, including this one, with aliases expanded."""
+    """Number of nodes in this tree, including this one, with aliases expanded; a long string counts for several."""
     depth: int = 0
     """Levels of lists and mappings below this node, with aliases expanded."""
     written_path: KeyPath | None = None

@@ -54,9 +54,9 @@ class _JournalLock(BaseJournalFileLock):
             while end > 0:
                 start = max(0, end - 4096)
                 file.seek(start)
-                found = file.read(end - start).rfind(b"\n")
-                if found >= 0:
-                    end = start + found + 1
+                newline_offset = file.read(end - start).rfind(b"\n")
+                if newline_offset >= 0:
+                    end = start + newline_offset + 1
                     break
                 end = start
             file.truncate(end)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,10 +26,11 @@ from layercli.config.sweep.section import SweepConfig
 from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.best_epoch import monitor_direction
+from layercli.io.paths import is_file
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.extend import load_extended
-from layercli.source.load import load_yaml
-from layercli.source.nodes import KeyPath, YamlNode, problem_in, sanitize_text
+from layercli.source.load import STDIN, load_yaml
+from layercli.source.nodes import KeyPath, YamlNode, problem_in, quote_value, sanitize_text
 from layercli.source.overrides import apply_overrides, set_node, split_key
 
 _VALUE_PROBLEM_CODES: Final = frozenset(
@@ -46,6 +48,13 @@ _VALUE_PROBLEM_CODES: Final = frozenset(
     )
 )
 """Codes of problems that do not depend on the values of other parameters."""
+
+
+_MAX_PARAMETERS: Final = 100
+_MAX_COMBINATIONS: Final = 100_000
+_MAX_PROBES: Final = 500
+_MAX_PROBE_WORK: Final = 100_000
+"""Values and layers of the base config that all probes may check; trials check the other values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +104,14 @@ class SweepPlan:
         except LayercliError as error:
             return CheckResult(self.base_file, error.problems)
 
-    def value_of(self, name: str, drawn: Any) -> Any:
+    def value_of(self, name: str, drawn_value: Any) -> Any:
         """Return the config's value for a drawn one: for a choice, the value of its label."""
         parameter = self.sweep.parameters[name]
-        return parameter.choice[parameter.labels.index(drawn)] if isinstance(parameter, Choice) else drawn
+        return (
+            parameter.choice[parameter.labels.index(drawn_value)]
+            if isinstance(parameter, Choice)
+            else drawn_value
+        )
 
     def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> Problem:
         """Return a problem with its position in the sweep file."""
@@ -121,8 +134,12 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
     base = document.find(("base",))
     if base is None or not isinstance(base.value, str):
         raise LayercliError(problems)
-    base_file = base.value if Path(base.value).is_absolute() else str(Path(file).parent / base.value)
+    base_path = Path(base.value) if Path(base.value).is_absolute() else Path(file).parent / base.value
+    base_file = f"./{STDIN}" if str(base_path) == STDIN else str(base_path)  # a file of that name
     try:
+        if base_path.exists() and not is_file(base_path):  # a pipe would wait for a writer
+            message = f"`base` must be a regular file, got {quote_value(base.value)}."
+            raise LayercliError(problem_in(document, ("base",), "unreadable-file", message))
         base_document = load_extended(base_file)
         apply_overrides(base_document, overrides, name_entries)
         valid = require_valid(check_document(base_document))
@@ -155,15 +172,15 @@ def _copy_root(root: YamlNode) -> YamlNode:
 def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
     """Return the base config with these values, which keep their positions in the sweep file."""
     root = _copy_root(plan.base_document)
-    for name, drawn in values.items():
+    for name, drawn_value in values.items():
         path: KeyPath = ("space", name)
         mark = plan.document.find_mark(path, key=True)
         parameter = plan.sweep.parameters[name]
         if isinstance(parameter, Choice):
-            new = plan.document.find((*path, "choice", parameter.labels.index(drawn)))
+            new = plan.document.find((*path, "choice", parameter.labels.index(drawn_value)))
             assert new is not None
         else:
-            new = YamlNode(drawn, plan.document.find_mark(path))
+            new = YamlNode(drawn_value, plan.document.find_mark(path))
         set_node(root, [str(step) for step in plan.parameter_paths[name]], new, mark, name_entries)
     return root
 
@@ -172,7 +189,9 @@ def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Pro
     """Return each parameter's path in the base config. Report unknown and nested paths."""
     paths: dict[str, KeyPath] = {}
     space = document.find(("space",))
-    for name in space.value if space is not None and isinstance(space.value, dict) else ():
+    for name in (
+        islice(space.value, _MAX_PARAMETERS) if space is not None and isinstance(space.value, dict) else ()
+    ):
         path: KeyPath = ("space", name)
         steps = split_key(name)
         if steps is None or len(steps) > 100:
@@ -228,8 +247,12 @@ def _check_sampler(plan: SweepPlan) -> list[Problem]:
     """Check that the sampler can draw every parameter."""
     kind = plan.sweep.declared_sampler.type_name()
     problems = []
+    if (plan.sweep.combination_count or 0) > _MAX_COMBINATIONS:
+        message = f"{kind} lists every combination of the space, of which there are more than {_MAX_COMBINATIONS:,}."
+        hint = "Use larger steps or fewer choices, or use TPESampler or RandomSampler."
+        problems.append(plan.problem(("space",), "bad-space", message, hint))
     for name, parameter in plan.sweep.parameters.items():
-        if plan.sweep.combination_count is not None and parameter.grid_values is None:
+        if plan.sweep.combination_count is not None and parameter.grid_size is None:
             message = f"{kind} tries every combination, but the values of `{sanitize_text(name)}` cannot be enumerated."
             hint = "Give the range a `step` and no `log`, or use `choice`."
             problems.append(plan.problem(("space", name), "bad-space", message, hint))
@@ -243,10 +266,15 @@ def _check_probes(plan: SweepPlan) -> list[Problem]:
     """Check single values, with the others as in the base config."""
     problems: list[Problem] = []
     file = plan.document.mark.source.name
+    probe_cost = plan.base_document.size + len(plan.base.graph.nodes)
+    probes_left = max(1, min(_MAX_PROBES, _MAX_PROBE_WORK // probe_cost))
     for name, parameter in plan.sweep.parameters.items():
         for probe in parameter.probe_values:
-            found = plan.check_values({name: probe}).problems
-            errors = [problem for problem in found if problem.severity == "error"]
+            if not probes_left:
+                return problems
+            probes_left -= 1
+            probe_problems = plan.check_values({name: probe}).problems
+            errors = [problem for problem in probe_problems if problem.severity == "error"]
             value_errors = [
                 problem for problem in errors if problem.file == file and problem.code in _VALUE_PROBLEM_CODES
             ]

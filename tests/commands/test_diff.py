@@ -70,9 +70,7 @@ def test_unchanged_layers_are_hidden_without_all(deep):
         ["-", "dense_180"],
     ]
     assert "178 layers are the same.\n" in shown
-    assert (
-        "59 layers are the same except for numbers in names: dense_181 is now dense_180.\n" in shown
-    )
+    assert "59 layers are the same except for numbers in names: dense_181 is now dense_180.\n" in shown
     everything = invoke("diff", old, new, "--all").stdout
     assert everything.count("\n     Dense") == 240
     assert "layers are" not in everything
@@ -165,6 +163,7 @@ def test_names_and_values_are_escaped(tmp_path):
     assert "\x1b" not in shown
 
 
+@pytest.mark.tensorflow
 def test_config_equals_its_run(digits_run):
     config = CONFIGS / "digits_dense.yaml"
     document = json.loads(invoke("diff", config, digits_run.path, "--json").stdout)

@@ -94,6 +94,7 @@ TABLE = "age;job;when;id;paid\n" + "".join(
 ).replace("\n22;", "\nNA;")
 
 
+@pytest.mark.tensorflow
 def test_config_from_table_trains(place):
     (place / "people.csv").write_text(TABLE)
     result = invoke("init", "people.csv", "--output", "people.yaml")
@@ -188,6 +189,7 @@ def test_image_folder_determines_input_shape(place, suffix):
     assert require_valid(checked).shapes.rows[-1].outputs[0].shape == (None, 3)
 
 
+@pytest.mark.tensorflow
 def test_images_of_mixed_sizes_are_scaled_and_train(place):
     from PIL import Image
 

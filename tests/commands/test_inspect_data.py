@@ -80,6 +80,7 @@ def test_errors_exit_with_1_and_are_shown_with_the_table(place):
     assert "6 examples" in result.stdout
 
 
+@pytest.mark.tensorflow
 def test_constant_column_is_only_a_warning_in_training(place):
     result = invoke("train", "c.yaml", "--run-dir", place / "run")
     assert result.exit_code == 0, result.output
@@ -113,6 +114,7 @@ train: {epochs: 2, batch_size: 4, loss: sparse_categorical_crossentropy, metrics
 """
 
 
+@pytest.mark.tensorflow
 def test_lazy_images_are_shown_and_trained_like_images_in_memory(tmp_path, monkeypatch):
     from PIL import Image
 

@@ -26,6 +26,7 @@ def test_shown_config_is_equivalent_and_stable(path, tmp_path):
     assert yaml.safe_load(explained) == yaml.safe_load(shown)
 
 
+@pytest.mark.tensorflow
 def test_run_config_equals_show_output(digits_run):
     shown = invoke("show", CONFIGS / "digits_dense.yaml", "--set", "train.epochs=3").stdout
     assert (digits_run.path / "config.yaml").read_text() == shown
@@ -86,7 +87,8 @@ def test_json_contains_config_and_origins():
         "file": "base.yaml",
         "line": 1,
         "from": "base.yaml:1, vars.n",
-        "through": "It is the variable `n`, used at line 12 of own.yaml. own.yaml extends this file (line 1).",
+        "through": "The value comes from the variable `n`, used at line 12 of own.yaml. own.yaml extends "
+        "this file (line 1).",
     }
     assert document["origins"]["seed"] == {"file": None, "line": None, "from": "default"}
     assert "origins" not in json.loads(invoke("show", "own.yaml", "--json").stdout)

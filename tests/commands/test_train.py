@@ -141,7 +141,7 @@ def test_nan_loss_exits_with_1_and_history_is_valid_json(tmp_path):
     run = train(config, tmp_path / "run")
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
     (problem,) = json.loads(run.result.stdout)["problems"]
-    assert problem["message"].startswith("The loss became ")
+    assert problem["message"].startswith("Training stopped: the loss became ")
     records = [
         json.loads(line, parse_constant=pytest.fail)
         for line in (run.path / "history.jsonl").read_text().splitlines()

@@ -36,6 +36,7 @@ def test_all_data_problems_are_reported_before_training(place):
     assert not (place / "run").exists()
 
 
+@pytest.mark.tensorflow
 def test_column_with_missing_value_is_named(place):
     text = "a,b,y\n1,2,0\n2,,1\n3,4,2\n"
     several = MODEL.replace("input: [2]", "inputs: {ab: [2]}")
@@ -55,20 +56,25 @@ def test_input_name_and_shape_mismatches_are_reported(place):
     codes = train(
         place, csv(place, "a,b,y\n1,2,0\n2,3,1\n3,4,2\n", inputs={"ab": ["a", "b"], "d": "a"}), several
     )
-    assert ("input-mismatch", "`model.inputs.ab` is (3,), but an example of the data is (2,).") in codes
-    assert ("input-mismatch", "The data gives an input `d`, which the model has not.") in codes
-    assert ("input-mismatch", "The data gives nothing for the model's input `c`.") in codes
+    assert (
+        "input-mismatch",
+        "`model.inputs.ab` declares shape (3,), but an example of the data has shape (2,).",
+    ) in codes
+    assert ("input-mismatch", "The data has an input `d`, which is not an input of the model.") in codes
+    assert ("input-mismatch", "The data has no examples for the model's input `c`.") in codes
 
 
+@pytest.mark.tensorflow
 def test_target_shape_mismatch_is_refused(place):
     data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
     model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
     assert train(place, data, model) == [
-        ("target-mismatch", "The model's output is (None, 3), but the target is (None, 1).")
+        ("target-mismatch", "The model's output has shape (None, 3), but the target has shape (None, 1).")
     ]
     assert train(place, data, model.replace("units: 3", "units: 1")) is True
 
 
+@pytest.mark.tensorflow
 def test_config_of_a_run_finds_its_data_from_any_folder(place, monkeypatch):
     (place / "deep").mkdir()
     data = save(place / "deep", x=X, y=Y) | {"features": "x"}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.config.data.section import SplitConfig
-from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order
+from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order, iterate_batches
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -114,3 +114,14 @@ def test_epoch_order_depends_only_on_seed_and_epoch():
     assert len(set(map(tuple, orders))) == 3
     assert compute_epoch_order(50, ShuffleSeed(1, 1)).tolist() == orders[1]
     assert compute_epoch_order(50, None).tolist() == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("x", "sizes"),
+    [
+        (np.zeros(70_000), [65_536, 4_464]),
+        (np.zeros((3_000, 1_024)), [2_046, 954]),  # 2**24 bytes // (1024 * 8 + 8)
+    ],
+)
+def test_batches_have_at_most_65536_rows_and_16_mebibytes(x, sizes):
+    assert [len(batch) for batch in iterate_batches(Examples(x, np.zeros(len(x))))] == sizes

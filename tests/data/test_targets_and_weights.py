@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 from layercli.data.examples import Examples, ShuffleSeed, Splits
 from layercli.data.targets_and_weights import MappedSubset, apply_class_weights, encode_one_hot
@@ -48,6 +49,41 @@ def test_balanced_weights_equalize_classes_with_mean_1(parts):
     labels = np.concatenate([batch.y for batch in drawn(found.train)])
     totals = [weights[labels == label].sum() for label in range(3)]
     np.testing.assert_allclose(totals, [8 / 3] * 3, rtol=1e-6)
+
+
+def test_balanced_weights_equal_those_of_scikit_learn(parts):
+    found = apply_class_weights(parts, "balanced")
+    batch = next(found.train.batches(8))
+    assert (
+        batch.weights.tolist()
+        == np.float32([8 / 6, 8 / 15, 8 / 15, 8 / 3, 8 / 15, 8 / 15, 8 / 6, 8 / 15]).tolist()
+    )
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=LABELS)
+    np.testing.assert_allclose(batch.weights, expected[LABELS], rtol=1e-6)
+
+
+@pytest.mark.parametrize("encode", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "names", "expected"),
+    [
+        ([0, 0, 0, 2], ("a", "b", "c"), [2 / 3, 2 / 3, 2 / 3, 2.0]),  # the middle class is empty
+        ([0, 0, 0, 1], ("a", "b", "c"), [2 / 3, 2 / 3, 2 / 3, 2.0]),  # the last class is empty
+        ([1, 2, 2, 2], ("a", "b", "c"), [2.0, 2 / 3, 2 / 3, 2 / 3]),  # the first class is empty
+        ([1, 1], ("a", "b", "c"), [1.0, 1.0]),
+        ([], ("a", "b", "c"), []),
+    ],
+)
+def test_balanced_weights_ignore_classes_without_examples(labels, names, expected, encode):
+    labels = np.array(labels, dtype=np.int32)
+    splits = parts_of(Examples(np.zeros(len(labels)), labels, names))
+    splits = encode_one_hot(splits, {None: 3}) if encode else splits
+    weights = apply_class_weights(splits, "balanced").train.weights
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    if len(labels):
+        present = np.unique(labels)
+        table = dict(zip(present, compute_class_weight("balanced", classes=present, y=labels), strict=True))
+        np.testing.assert_allclose(weights, [table[label] for label in labels], rtol=1e-6)
 
 
 def test_class_weights_by_name_or_label_multiply_example_weights(parts):
@@ -120,6 +156,7 @@ def trained(place, text, *options):
     return json.loads(result.stdout)["history"]
 
 
+@pytest.mark.tensorflow
 def test_one_hot_targets_train_like_labels(tmp_path):
     smooth = CONFIG % 0.0
     one_hot_history = trained(tmp_path, smooth)
@@ -135,6 +172,7 @@ def test_one_hot_targets_train_like_labels(tmp_path):
     assert abs(smoothed["loss"][1] - labels["loss"][1]) > 0.01
 
 
+@pytest.mark.tensorflow
 def test_class_weights_change_training_loss_only(tmp_path):
     same = trained(tmp_path, CONFIG % 0.0, "--set", "train.optimizer.learning_rate=1e-12")
     doubled = trained(

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from layercli.data.readers.registry import load_dataset
 
 from layercli import api
 from layercli.data import examples
 from layercli.engine.adapt import adapt_layers
 from layercli.engine.assemble import assemble_model
+from layercli.formats.registry import load_dataset
 from layercli.graph.adaptable import ADAPTABLE_LAYERS
 from tests.running import train, write_config
 
@@ -90,12 +90,19 @@ class Streamed:
         return getattr(self.examples, name)
 
 
-@pytest.mark.parametrize("layers", [
-    ["Normalization", {"type": "Normalization", "name": "second"}, HEAD],
-    [{"type": "IntegerLookup", "output_mode": "tf_idf"}, "Flatten"],
-    [{"type": "Reshape", "target_shape": [2, 2]}, {"type": "TimeDistributed", "layer": "Normalization"}, "Flatten"],
-    [{"type": "Pipeline", "layers": [{"type": "Rescaling", "scale": 2}, "Normalization"]}, "Flatten"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["Normalization", {"type": "Normalization", "name": "second"}, HEAD],
+        [{"type": "IntegerLookup", "output_mode": "tf_idf"}, "Flatten"],
+        [
+            {"type": "Reshape", "target_shape": [2, 2]},
+            {"type": "TimeDistributed", "layer": "Normalization"},
+            "Flatten",
+        ],
+        [{"type": "Pipeline", "layers": [{"type": "Rescaling", "scale": 2}, "Normalization"]}, "Flatten"],
+    ],
+)
 def test_adapting_by_batches_equals_adapting_at_once(tmp_path, monkeypatch, layers):
     valid = api.load(write_config(tmp_path, layers, train=None))
     part = parts_of(valid).train

@@ -24,12 +24,16 @@ def test_layer_arguments_reach_keras(tmp_path):
 
     layers = [
         {
-            "type": "Dense", "units": 3, "activation": "relu", "use_bias": False, "dtype": "float64",
+            "type": "Dense",
+            "units": 3,
+            "activation": "relu",
+            "use_bias": False,
+            "dtype": "float64",
             "kernel_initializer": {"type": "RandomUniform", "minval": 0.25, "maxval": 0.5},
             "kernel_regularizer": {"type": "L2", "l2": 0.125},
             "kernel_constraint": {"type": "MaxNorm", "max_value": 3},
         }
-    ]  # fmt: skip
+    ]
     dense = api.build(model_of(tmp_path, layers, [4])).layers[1]
     assert (dense.units, dense.activation, dense.bias, dense.kernel.dtype) == (
         3,
@@ -48,15 +52,18 @@ def test_layer_arguments_reach_keras(tmp_path):
 FROZEN = {"trainable": False}
 
 
-@pytest.mark.parametrize(("layer", "shape", "weights"), [
-    ({"type": "Dense", "units": 2}, [3], 2),
-    ({"type": "BatchNormalization"}, [3], 4),
-    ({"type": "LSTM", "units": 2}, [5, 3], 3),
-    ({"type": "Bidirectional", "layer": {"type": "GRU", "units": 2}}, [5, 3], 6),
-    ({"type": "TimeDistributed", "layer": {"type": "Dense", "units": 2}}, [5, 3], 2),
-    ({"type": "SeparableConv1D", "filters": 2, "kernel_size": 2}, [5, 3], 3),
-    ({"type": "SpectralNormalization", "layer": {"type": "Dense", "units": 2}}, [3], 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("layer", "shape", "weights"),
+    [
+        ({"type": "Dense", "units": 2}, [3], 2),
+        ({"type": "BatchNormalization"}, [3], 4),
+        ({"type": "LSTM", "units": 2}, [5, 3], 3),
+        ({"type": "Bidirectional", "layer": {"type": "GRU", "units": 2}}, [5, 3], 6),
+        ({"type": "TimeDistributed", "layer": {"type": "Dense", "units": 2}}, [5, 3], 2),
+        ({"type": "SeparableConv1D", "filters": 2, "kernel_size": 2}, [5, 3], 3),
+        ({"type": "SpectralNormalization", "layer": {"type": "Dense", "units": 2}}, [3], 3),
+    ],
+)
 def test_frozen_layer_has_no_trainable_weights(tmp_path, layer, shape, weights):
     model = api.build(model_of(tmp_path, [layer | FROZEN], shape))
     assert len(model.weights) == weights
@@ -66,8 +73,10 @@ def test_frozen_layer_has_no_trainable_weights(tmp_path, layer, shape, weights):
 
 
 def test_frozen_custom_layer_is_not_trainable(tmp_path, layer_file):
-    mine = layer_file("def build(self, shape):\n    self.w = self.add_weight(shape=(4,))\n"
-                      "def call(self, x):\n    return x * self.w")  # fmt: skip
+    mine = layer_file(
+        "def build(self, shape):\n    self.w = self.add_weight(shape=(4,))\n"
+        "def call(self, x):\n    return x * self.w"
+    )
     for trainable, counts in ((True, (4, 0)), (False, (0, 4))):
         valid = model_of(tmp_path, [{"type": mine, "trainable": trainable}], [4])
         shapes = with_built_weights(valid, assemble_model(valid)).shapes

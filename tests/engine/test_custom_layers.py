@@ -74,7 +74,7 @@ def test_custom_layer_has_graph_name(simple):
 
 def test_missing_file_is_reported(tmp_path):
     code, message, hint = failure(tmp_path, {"type": "nowhere.py:Mine"})
-    assert (code, message) == ("custom-layer", f"There is no file {tmp_path / 'nowhere.py'}.")
+    assert (code, message) == ("custom-layer", f"The file {tmp_path / 'nowhere.py'} does not exist.")
     assert hint == "The path is relative to the config."
 
 
@@ -87,16 +87,24 @@ def test_missing_class_suggests_closest_name(tmp_path, layer_file):
 def test_class_that_is_not_a_layer_is_refused(tmp_path, layer_file):
     mine = layer_file("pass", header="class Mine:")
     assert failure(tmp_path, {"type": mine}) == (
-        "custom-layer", f"{mine} is not a Keras layer.", "Derive it from keras.layers.Layer.",
-    )  # fmt: skip
+        "custom-layer",
+        f"{mine} is not a Keras layer.",
+        "Derive it from keras.layers.Layer.",
+    )
 
 
-@pytest.mark.parametrize(("header", "text"), [
-    ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
-    ("class Mine(:", "SyntaxError: invalid syntax"),
-    ("open('weights.npy')\nclass Mine:", "FileNotFoundError: [Errno 2] No such file or directory: 'weights"),
-    ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ("import nowhere_at_all\nclass Mine:", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("class Mine(:", "SyntaxError: invalid syntax"),
+        (
+            "open('weights.npy')\nclass Mine:",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'weights",
+        ),
+        ("raise SystemExit('no main')\nclass Mine:", "SystemExit: no main"),
+    ],
+)
 def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, text):
     mine = layer_file("pass", header=header)
     code, message, hint = failure(tmp_path, {"type": mine})
@@ -104,11 +112,17 @@ def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, t
     assert message.startswith(f"Cannot import {mine.removesuffix(':Mine')}: {text}")
 
 
-@pytest.mark.parametrize(("body", "message"), [
-    ("def __init__(self, **kwargs):\n    1 / 0", "Mine cannot be created with these arguments: ZeroDivision"),
-    ("def build(self, shape):\n    raise KeyError('axis')", f"{REFUSES} KeyError: 'axis'"),
-    ("def call(self, x):\n    raise ValueError('one\\ntwo')", f"{REFUSES} ValueError: one"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "def __init__(self, **kwargs):\n    1 / 0",
+            "Mine cannot be created with these arguments: ZeroDivision",
+        ),
+        ("def build(self, shape):\n    raise KeyError('axis')", f"{REFUSES} KeyError: 'axis'"),
+        ("def call(self, x):\n    raise ValueError('one\\ntwo')", f"{REFUSES} ValueError: one"),
+    ],
+)
 def test_custom_layer_error_names_its_line(tmp_path, layer_file, body, message):
     mine = layer_file(body)
     code, text, hint = failure(tmp_path, {"type": mine})
@@ -174,7 +188,7 @@ def test_file_that_shadows_a_module_is_refused(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("class Mine: pass")
     module = sys.modules[name]
     _, message, _ = failure(tmp_path, {"type": f"{name}.py:Mine"})
-    assert message.endswith(f"its name hides the module `{name}`, which others import; rename the file")
+    assert message.endswith(f"its name hides the module `{name}`, which other code imports; rename the file")
     assert sys.modules[name] is module
 
 

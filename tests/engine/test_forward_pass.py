@@ -15,14 +15,17 @@ def forward(tmp_path, text):
     return run_forward_pass(assemble_model(valid), valid)
 
 
-@pytest.mark.parametrize(("shape", "dtype", "given"), [
-    ((None, 3), "float32", (2, 3)),
-    ((None, None, 3), "float16", (2, 8, 3)),
-    ((None, 4), "int64", (2, 4)),
-    ((None, 4), "uint8", (2, 4)),
-    ((None,), "bool", (2,)),
-    ((None, 1), "string", (2, 1)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "dtype", "given"),
+    [
+        ((None, 3), "float32", (2, 3)),
+        ((None, None, 3), "float16", (2, 8, 3)),
+        ((None, 4), "int64", (2, 4)),
+        ((None, 4), "uint8", (2, 4)),
+        ((None,), "bool", (2,)),
+        ((None, 1), "string", (2, 1)),
+    ],
+)
 def test_random_array_has_declared_shape_and_dtype(shape, dtype, given):
     tensor = random_array(Tensor(shape, dtype), np.random.default_rng(0), batch_size=2)
     assert tuple(tensor.shape) == given

@@ -77,9 +77,9 @@ def test_layers_of_equal_name_and_shape_get_weights(weights_file, source, tmp_pa
     shown = invoke("build", config).stdout.splitlines()[-4:]
     assert shown[0].endswith(": 1 of 3 layers with weights.")
     assert shown[1:] == [
-        "  head starts anew: a weight has shape (4, 3), but (8, 3) in the file.",
-        "  Start anew, not in the file: more.",
-        "  In the file, but not here: scaled.",
+        "  head starts from new weights: a weight has shape (4, 3), but (8, 3) in the file.",
+        "  Not in the file, start from new weights: more.",
+        "  In the file, but not in the model: scaled.",
     ]
 
 
@@ -159,14 +159,26 @@ def test_file_without_matching_layer_is_refused(source, tmp_path):
     ("make", "code", "text"),
     [
         (Path.absolute, "unreadable-file", "does not exist"),
-        (lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"), "unreadable-file", "Cannot read weights from"),
-        (lambda path: path.with_suffix(".keras").write_bytes(b""), "unreadable-file", "Cannot read weights from"),
-        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is no file of weights"),
-        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is no file of weights"),
-        (lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999), "unreadable-file", "Cannot read weights from"),
-        (lambda path: path.mkdir(), "run-directory", "no run directory"),
+        (
+            lambda path: path.with_suffix(".keras").write_bytes(b"PK\5\6"),
+            "unreadable-file",
+            "Cannot read weights from",
+        ),
+        (
+            lambda path: path.with_suffix(".keras").write_bytes(b""),
+            "unreadable-file",
+            "Cannot read weights from",
+        ),
+        (lambda path: path.with_suffix(".txt").write_text("x"), "unreadable-file", "is not a weights file"),
+        (lambda path: path.with_suffix(".h5").write_bytes(b"x"), "legacy-model", "is not a weights file"),
+        (
+            lambda path: path.with_suffix(".weights.h5").write_bytes(b"x" * 999),
+            "unreadable-file",
+            "Cannot read weights from",
+        ),
+        (lambda path: path.mkdir(), "run-directory", "is not a run directory"),
     ],
-)  # fmt: skip
+)
 def test_file_without_weights_is_refused(tmp_path, make, code, text):
     make(tmp_path / "given")
     found = next(iter(tmp_path.glob("given*")), tmp_path / "given.keras")
@@ -261,7 +273,9 @@ def test_oversized_vocabulary_is_learned_from_the_data(tmp_path):
     smaller = texts(tmp_path, "second", [WORDS | {"max_tokens": 5}, *READ], weights=str(first))
     run = train(smaller, tmp_path / "second")
     assert run.result.exit_code == 0, run.result.output
-    assert "words starts anew: ValueError: Attempted to set a vocabulary larger" in run.result.stderr
+    assert (
+        "words starts from new weights: ValueError: Attempted to set a vocabulary larger" in run.result.stderr
+    )
     assert len(keras.models.load_model(run.path / "model.keras").get_layer("words").get_vocabulary()) == 5
 
 

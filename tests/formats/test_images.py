@@ -26,9 +26,11 @@ def deep_png(path, pixels):
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
-        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )  # fmt: skip
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (3, 4, 4)).astype(np.uint16)
@@ -70,6 +72,7 @@ def test_16_bit_gray_as_color_and_mixed_with_8_bit(place):
     assert refusal(type="images", path="i")[1].endswith("2.png has 8 bits per value, but the others have 16.")
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("stored", "channels", "expected"),
     [
@@ -90,6 +93,7 @@ def test_16_bit_colors_are_kept_exactly(place, stored, channels, expected):
     np.testing.assert_allclose(examples.x, expected[None], rtol=1e-6 if channels == 1 else 0)
 
 
+@pytest.mark.tensorflow
 def test_16_bit_colors_are_scaled_like_8_bit(place):
     from PIL import Image
 
@@ -104,6 +108,7 @@ def test_16_bit_colors_are_scaled_like_8_bit(place):
         assert np.abs(np.where(opaque, deep / 257 - shallow, 0)).max() < (1.1 if channels == 3 else 3)
 
 
+@pytest.mark.tensorflow
 def test_damaged_and_mixed_16_bit_images_are_reported(place):
     deep_png(place / "i" / "a" / "1.png", DEEP)
     image(place / "i" / "a" / "2.png", mode="RGB", size=(4, 3))

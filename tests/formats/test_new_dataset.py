@@ -44,12 +44,20 @@ def reader_state(data):
 
 
 SECTIONS = {
-    "npz": ({"type": "npz", "path": "d.npz", "features": "x", "target": "t", "weights": "w"}, ["new.npz"], ["inputs.npz"]),
+    "npz": (
+        {"type": "npz", "path": "d.npz", "features": "x", "target": "t", "weights": "w"},
+        ["new.npz"],
+        ["inputs.npz"],
+    ),
     "npy": ({"type": "npy", "features": "x.npy", "target": "t.npy"}, ["x2.npy", "t2.npy"], ["x2.npy"]),
     "images": ({"type": "images", "path": "i"}, ["n"], ["n/plum/1.png"]),
     "text": ({"type": "text", "path": "t"}, ["m"], ["m/plum/1.txt"]),
-    "column": ({"type": "text", "path": "r.csv", "column": "review", "target": "label"}, ["r2.csv"], ["r2.csv"]),
-}  # fmt: skip
+    "column": (
+        {"type": "text", "path": "r.csv", "column": "review", "target": "label"},
+        ["r2.csv"],
+        ["r2.csv"],
+    ),
+}
 
 
 @pytest.mark.usefixtures("place")
@@ -95,6 +103,7 @@ def test_data_type_without_files():
         load_new_dataset(data, ["x"], reader_state(data), has_targets=False)
 
 
+@pytest.mark.tensorflow
 def test_run_keeps_reader_state(digits_run):
     document = json.loads((digits_run.path / "data.json").read_text())
     assert ReaderState.from_json(document).single_input() == ((64,), np.float32)

@@ -64,7 +64,10 @@ def test_array_that_declares_terabytes_is_refused_unread(place):
 def test_compressed_file_larger_than_memory_is_refused_unread(place):
     np.savez_compressed(place / "d.npz", x=np.zeros((6, 1_000_000)), y=Y)
     message = refusal(memory=10_000_000, type="npz", path="d.npz", target="y", features="x")[1]
-    assert message.endswith("this machine has 10,000,000 bytes of memory.")
+    assert message == (
+        "d.npz cannot be read batch by batch and needs 72,000,072 bytes of memory, "
+        "but only 5,000,000 bytes are available for it."
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY", os.urandom(200)])
@@ -125,12 +128,12 @@ def test_target_names_are_checked_without_reading(place):
     assert problems_of({"kind": "k", "size": "s"}) == []
     assert problems_of({"kind": "k", "sizes": "s"}) == [
         ("The data has no target for the model's output `size`.", "Add it: `target: {size: ...}`."),
-        ("The data has a target for `sizes`, which is no output of the model.", "Did you mean `size`?"),
+        ("The data has a target `sizes`, which is not an output of the model.", "Did you mean `size`?"),
     ]
     assert problems_of("k") == [
         (
             "The model has 2 outputs, but the data has one target.",
-            "Give each its own: `target: {kind: ..., size: ...}`.",
+            "Declare one target for each output: `target: {kind: ..., size: ...}`.",
         )
     ]
 
@@ -156,7 +159,7 @@ def test_each_target_is_checked_against_its_output(place):
         ),
         (
             "target-mismatch",
-            "The model's output is (None, 2), but the target is (None, 1).",
+            "The model's output has shape (None, 2), but the target has shape (None, 1).",
             "model.layers[2]",
         ),
     ]

@@ -103,6 +103,7 @@ def test_nothing_runs_without_trust(place, command):
     assert not (place / "runs").exists()
 
 
+@pytest.mark.tensorflow
 def test_trusted_function_trains_again_from_its_run(place, monkeypatch):
     assert [code for code, _, _ in problems_of(place, "inspect-data", "--trust")] == []
     assert (place / "ran").exists()
@@ -116,6 +117,7 @@ def test_trusted_function_trains_again_from_its_run(place, monkeypatch):
     assert first["history"] == again["history"]
 
 
+@pytest.mark.tensorflow
 def test_run_keeps_the_file_and_can_be_moved(place, tmp_path_factory):
     assert problems_of(place, "validate") == []
     assert json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)["ok"]
@@ -138,13 +140,14 @@ def test_run_keeps_the_file_and_can_be_moved(place, tmp_path_factory):
 
 def test_missing_file_and_reference_without_function(place):
     assert problems_of(place, "train", "--trust", function="none.py:make") == [
-        ("custom-data", f"There is no file {place}/none.py.", 1)
+        ("custom-data", f"The file {place}/none.py does not exist.", 1)
     ]
     [(code, message, _)] = problems_of(place, "validate", function="waves.py")
     assert code == "bad-custom-type"
     assert message.endswith('and a function in it, got "waves.py".')
 
 
+@pytest.mark.tensorflow
 def test_export_without_trust_does_not_call_the_function(place):
     assert problems_of(place, "validate") == []
     assert json.loads(invoke("train", "c.yaml", "--json", "--trust", "--run-dir", "run").stdout)["ok"]

@@ -173,3 +173,29 @@ def test_gray_images_where_color_is_needed_are_explained():
         str(caught.value)
         == "RandomColorDegeneration expects images of 3 channels, got (None, 8, 8, 1) with 1."
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((None, 4), 4 * 3 + 3 * 2), ((None, 5, 4), 5 * (4 * 3 + 3 * 2)), ((None, None, 4), None)],
+)
+def test_pipeline_sums_the_multiply_adds_of_its_layers(shape, expected):
+    layers = [{"type": "Dense", "units": 3}, {"type": "Dropout", "rate": 0.5}, {"type": "Dense", "units": 2}]
+    inferred = LAYERS.parse({"type": "Pipeline", "layers": layers}).infer((Tensor(shape),))
+    assert inferred.multiply_adds == expected
+    assert [(weight.shape, weight.trainable) for weight in inferred.weights] == [
+        ((4, 3), True),
+        ((3,), True),
+        ((3, 2), True),
+        ((2,), True),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["RandomTranslation", "RandomZoom"])
+@pytest.mark.parametrize("factor", [1, 1.0, -0.5, [-0.5, 1.0], [-1.0, 1.0], 1.5, 2, [0.5, 1.5], -1.5, -1])
+def test_shift_and_zoom_factors_have_the_bounds_of_keras(kind, factor):
+    arguments = {"height_factor": factor, "width_factor": 0.5}
+    assert_parity({"type": kind, **arguments}, (None, 8, 8, 3))
+    is_refused = isinstance(static({"type": kind, **arguments}, Tensor((None, 8, 8, 3))), str)
+    least, most = factor if isinstance(factor, list) else (factor, factor)
+    assert is_refused == (most > 1 or least < -1 or (kind == "RandomZoom" and least <= -1))

@@ -120,3 +120,38 @@ def test_newest_checkpoints_are_kept(tmp_path):
 
 def test_run_without_checkpoints(tmp_path):
     assert CheckpointDirectory(tmp_path).read_latest() == (None, [])
+
+
+def test_removal_of_partial_checkpoints_keeps_all_others(tmp_path):
+    kept = CheckpointDirectory(tmp_path, keep=2)
+    kept.remove_partial()  # there is no folder yet
+    save(kept, 1)
+    save(kept, 2)
+    folder = tmp_path / "checkpoints"
+    (folder / ".half-written").mkdir()
+    (folder / ".half-written" / "arrays.npz").touch()
+    (folder / ".lock").touch()
+    (folder / "notes").mkdir()
+    kept.remove_partial()
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [".lock", "000001-000000000", "000002-000000000", "notes"]
+    assert newest(tmp_path) == 2
+
+
+def test_one_checkpoint_is_kept_by_default(tmp_path):
+    kept = CheckpointDirectory(tmp_path)
+    for step in (1, 2):
+        kept.save(3, step, {"weights": np.zeros(1)}, {"value": step})
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000003-000000002"]
+    found, _ = kept.read_latest()
+    assert (found.epoch, found.step, found.state) == (3, 2, {"value": 2})
+
+
+def test_damage_is_described_by_the_changed_files(tmp_path):
+    kept = CheckpointDirectory(tmp_path)
+    path = save(kept, 1)
+    (path / "state.json").write_text("{}")
+    name = "000001-000000000 is damaged"
+    assert kept.read_latest() == (None, [f"{name} (state.json changed since)"])
+    (path / "arrays.npz").write_text("")
+    assert kept.read_latest() == (None, [f"{name} (arrays.npz and state.json changed since)"])

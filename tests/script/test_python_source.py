@@ -1,5 +1,6 @@
 import ast
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,21 @@ def test_calls_of_layers_match_formatter():
         )
         lines = [*render_statement(call, "", before="x = "), *render_statement(both, "", before="x = ")]
         assert_formatted("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("plain", '"plain"'),
+        ("it's", '"it\'s"'),
+        ('say "hi"', "'say \"hi\"'"),
+        ("both ' and \"", "'both \\' and \"'"),
+        ("a\nb", '"a\\nb"'),
+        ("", '""'),
+    ],
+)
+def test_quotes_of_a_string_literal(text, written):
+    assert quote_string(text) == written
 
 
 @given(st.text())

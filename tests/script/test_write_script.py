@@ -188,10 +188,17 @@ WIRED = {
         "input": [5, 4],
         "layers": [
             {"type": "Dense", "units": 3, "trainable": False},
-            {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 2, "return_sequences": True}, "trainable": False},
             {
-                "type": "MultiHeadAttention", "num_heads": 2, "key_dim": 2,
-                "inputs": ["previous", "previous"], "trainable": False,
+                "type": "Bidirectional",
+                "layer": {"type": "LSTM", "units": 2, "return_sequences": True},
+                "trainable": False,
+            },
+            {
+                "type": "MultiHeadAttention",
+                "num_heads": 2,
+                "key_dim": 2,
+                "inputs": ["previous", "previous"],
+                "trainable": False,
             },
             {"type": "BatchNormalization", "trainable": False},
         ],
@@ -210,16 +217,25 @@ WIRED = {
         "input": [4],
         "layers": [
             {
-                "type": "Dense", "units": 3, "kernel_initializer": {"type": "HeNormal", "seed": 3},
-                "bias_initializer": "ones", "kernel_regularizer": {"type": "L1L2", "l1": 0.1, "l2": 0.0},
-                "kernel_constraint": {"type": "MaxNorm", "max_value": 2.0}, "activity_regularizer": "l2",
+                "type": "Dense",
+                "units": 3,
+                "kernel_initializer": {"type": "HeNormal", "seed": 3},
+                "bias_initializer": "ones",
+                "kernel_regularizer": {"type": "L1L2", "l1": 0.1, "l2": 0.0},
+                "kernel_constraint": {"type": "MaxNorm", "max_value": 2.0},
+                "activity_regularizer": "l2",
             },
         ],
     },
     "an attention over another source": {
         "inputs": {"q": [3, 4], "v": [5, 4]},
         "layers": [
-            {"type": "MultiHeadAttention", "num_heads": 2, "key_dim": 2, "inputs": {"query": "q", "value": "v"}},
+            {
+                "type": "MultiHeadAttention",
+                "num_heads": 2,
+                "key_dim": 2,
+                "inputs": {"query": "q", "value": "v"},
+            },
             {"type": "Attention", "inputs": ["previous", "v"]},
         ],
     },
@@ -232,9 +248,11 @@ WIRED = {
     },
     "cells in a layer": {
         "input": [5, 3],
-        "layers": [{"type": "RNN", "cell": [{"type": "LSTMCell", "units": 2}, {"type": "GRUCell", "units": 3}]}],
+        "layers": [
+            {"type": "RNN", "cell": [{"type": "LSTMCell", "units": 2}, {"type": "GRUCell", "units": 3}]}
+        ],
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WIRED)
@@ -349,8 +367,12 @@ TWO = {
 @pytest.mark.parametrize("kind", ["npz", "npy"])
 def test_several_targets_are_split_alike_and_trained(kind, loss, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    arrays = {"a": rng.random((60, 3)), "b": rng.random((60, 2)), "s": rng.random((60, 1)),
-              "y": np.array(["red", "green", "blue"])[rng.integers(0, 3, 60)]}  # fmt: skip
+    arrays = {
+        "a": rng.random((60, 3)),
+        "b": rng.random((60, 2)),
+        "s": rng.random((60, 1)),
+        "y": np.array(["red", "green", "blue"])[rng.integers(0, 3, 60)],
+    }
     np.savez(tmp_path / "d.npz", **arrays)
     for name, array in arrays.items():
         np.save(tmp_path / f"{name}.npy", array)
@@ -358,8 +380,11 @@ def test_several_targets_are_split_alike_and_trained(kind, loss, tmp_path, monke
     data = {"inputs": {"a": f"a{end}", "b": f"b{end}"}, "target": {"label": f"y{end}", "score": f"s{end}"}}
     data |= {"type": "npz", "path": "d.npz"} if kind == "npz" else {"type": "npy"}
     split = {"validation": 0.2, "test": 0.2, "stratify": True}
-    losses = {"loss": {"label": loss, "score": "mse"}, "loss_weights": {"label": 1.0, "score": 0.5},
-              "metrics": {"label": ["accuracy"], "score": ["mae"]}}  # fmt: skip
+    losses = {
+        "loss": {"label": loss, "score": "mse"},
+        "loss_weights": {"label": 1.0, "score": 0.5},
+        "metrics": {"label": ["accuracy"], "score": ["mae"]},
+    }
     valid = model_of(tmp_path, TWO, data=data | {"split": split}, train=losses)
     _, names, text = assert_same_parts(valid, tmp_path, monkeypatch)
     assert 'loss_weights={"label": 1.0, "score": 0.5}' in text
@@ -374,8 +399,14 @@ def test_example_weights_are_read_and_used(tmp_path, monkeypatch):
         for a, b, w, c in zip(*rng.random((3, 50)), rng.integers(0, 2, 50), strict=True)
     ]
     (tmp_path / "d.csv").write_text("\n".join(["first,second,weight,kind", *lines]))
-    data = {"type": "csv", "path": "d.csv", "target": "kind", "weights": "weight", "missing": {"numbers": "mean"},
-            "split": {"validation": 0.2, "test": 0.2}}  # fmt: skip
+    data = {
+        "type": "csv",
+        "path": "d.csv",
+        "target": "kind",
+        "weights": "weight",
+        "missing": {"numbers": "mean"},
+        "split": {"validation": 0.2, "test": 0.2},
+    }
     head = {"type": "Dense", "units": 1, "activation": "sigmoid"}
     valid = model_of(
         tmp_path, {"input": [2], "layers": [head]}, data=data, train={"loss": "binary_crossentropy"}
@@ -393,8 +424,15 @@ def test_example_weights_are_read_and_used(tmp_path, monkeypatch):
 def test_table_texts_with_missing_values(tmp_path, monkeypatch):
     rows = ['"one\ntwo",,1,x', "NULL,c,2,y", "?,d,,x", "e,f,4,y"]
     (tmp_path / "d.csv").write_text("\n".join(["left,right,size,kind", *(rows * 5)]))
-    data = {"type": "csv", "path": "d.csv", "target": "kind", "inputs": {"words": ["left", "right"], "n": "size"},
-            "missing": {"texts": "none", "numbers": "zero"}, "types": {"size": "number"}, "split": {"test": 0.2}}  # fmt: skip
+    data = {
+        "type": "csv",
+        "path": "d.csv",
+        "target": "kind",
+        "inputs": {"words": ["left", "right"], "n": "size"},
+        "missing": {"texts": "none", "numbers": "zero"},
+        "types": {"size": "number"},
+        "split": {"test": 0.2},
+    }
     model = {
         "inputs": {"words": {"shape": [2], "dtype": "string"}, "n": [1]},
         "layers": [
@@ -476,11 +514,20 @@ def test_dtype_policy_and_frozen_layers(tmp_path):
         ({"model": {"weights": "runs/a/1"}}, "model.weights"),
         ({"train": {"distribution": "mirrored"}}, "train.distribution"),
         ({"train": {"callbacks": [{"type": "MLflow"}]}}, "train.callbacks[0]"),
-        ({"data": {"type": "csv", "path": "x.csv", "target": "y", "missing": {"numbers": "drop"}}}, "data.missing.numbers"),
-        ({"data": {"type": "csv", "path": "x.csv", "target": "y", "missing": {"columns": {"a": 1}}}}, "data.missing.columns"),
-        ({"data": {"type": "parquet", "path": "x.parquet", "target": "y", "types": {"a": "text"}}}, "data.types"),
+        (
+            {"data": {"type": "csv", "path": "x.csv", "target": "y", "missing": {"numbers": "drop"}}},
+            "data.missing.numbers",
+        ),
+        (
+            {"data": {"type": "csv", "path": "x.csv", "target": "y", "missing": {"columns": {"a": 1}}}},
+            "data.missing.columns",
+        ),
+        (
+            {"data": {"type": "parquet", "path": "x.parquet", "target": "y", "types": {"a": "text"}}},
+            "data.types",
+        ),
     ],
-)  # fmt: skip
+)
 def test_inexpressible_setting_is_reported(section, path, tmp_path):
     model = {"input": [3], "layers": [{"type": "Dense", "units": 2}]} | section.get("model", {})
     rest = {"data": section["data"]} if "data" in section else {}
@@ -490,21 +537,33 @@ def test_inexpressible_setting_is_reported(section, path, tmp_path):
 
 OPTIMIZER_CONFIGS = {
     "accumulation and averages": {
-        "type": "AdamW", "gradient_accumulation_steps": 4, "use_ema": True, "ema_momentum": 0.9, "global_clipnorm": 1.0,
+        "type": "AdamW",
+        "gradient_accumulation_steps": 4,
+        "use_ema": True,
+        "ema_momentum": 0.9,
+        "global_clipnorm": 1.0,
     },
     "a schedule that warms up": {
         "type": "SGD",
         "learning_rate": {
-            "type": "CosineDecay", "initial_learning_rate": 0.0, "warmup_target": 0.1, "warmup_steps": 5, "decay_steps": 50,
+            "type": "CosineDecay",
+            "initial_learning_rate": 0.0,
+            "warmup_target": 0.1,
+            "warmup_steps": 5,
+            "decay_steps": 50,
         },
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
 def test_optimizer_with_schedule_accumulation_and_averages(name, tmp_path):
-    train = {"loss": "mse", "optimizer": OPTIMIZER_CONFIGS[name], "checkpoints": {"steps": 5},
-             "execution": {"jit_compile": False}}  # fmt: skip
+    train = {
+        "loss": "mse",
+        "optimizer": OPTIMIZER_CONFIGS[name],
+        "checkpoints": {"steps": 5},
+        "execution": {"jit_compile": False},
+    }
     valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]}, train=train)
     assert problems_of(valid, collect_script_facts(valid)[0]) == []
     made, theirs = eval(render_inline(name_or_call(valid.config.train.optimizer))), api.build(valid)
@@ -512,9 +571,16 @@ def test_optimizer_with_schedule_accumulation_and_averages(name, tmp_path):
     assert made.get_config() == theirs.optimizer.get_config() | {"name": made.name}
 
 
-TRAINED = {"loss": "mse", "metrics": ["mae", {"type": "AUC", "curve": "PR"}, "accuracy"], "epochs": 3,
-           "optimizer": {"type": "SGD", "momentum": 0.9, "learning_rate": {
-               "type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10}}}  # fmt: skip
+TRAINED = {
+    "loss": "mse",
+    "metrics": ["mae", {"type": "AUC", "curve": "PR"}, "accuracy"],
+    "epochs": 3,
+    "optimizer": {
+        "type": "SGD",
+        "momentum": 0.9,
+        "learning_rate": {"type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10},
+    },
+}
 
 
 def test_training_matches_the_config(tmp_path):

@@ -16,13 +16,51 @@ def reread(document, tmp_path):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st.sampled_from(
-    ["1e-3", "no", "012", "null", "~", "a: b", "- a", "# a", "0x1F", "0o17", ".inf", "1_000", "1:30", "=",
-     "<<",
-     "y",
-     "", " lead", "trail ", "a\nb", "a\n\nb\n", "tab\tin", "'", '"', "\\n", "ünïcode 図", "🦆",
-     "{a}", "[a]", "*a", "&a",
-     "!a", "%a", "@a", "`a", "a #b", "long " * 60, "x" * 300, "\u2028", "\x85", "\x7f", "\x1b[0m"]
-)  # fmt: skip
+    [
+        "1e-3",
+        "no",
+        "012",
+        "null",
+        "~",
+        "a: b",
+        "- a",
+        "# a",
+        "0x1F",
+        "0o17",
+        ".inf",
+        "1_000",
+        "1:30",
+        "=",
+        "<<",
+        "y",
+        "",
+        " lead",
+        "trail ",
+        "a\nb",
+        "a\n\nb\n",
+        "tab\tin",
+        "'",
+        '"',
+        "\\n",
+        "ünïcode 図",
+        "🦆",
+        "{a}",
+        "[a]",
+        "*a",
+        "&a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "a #b",
+        "long " * 60,
+        "x" * 300,
+        "\u2028",
+        "\x85",
+        "\x7f",
+        "\x1b[0m",
+    ]
+)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 keys = texts.filter(lambda key: key not in ("", "<<"))  # an empty key, and a merge, are refused by the reader
 values = st.recursive(

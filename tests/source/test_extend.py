@@ -171,3 +171,14 @@ def test_extending_a_pipe_does_not_block(write, tmp_path):
 def test_errors_in_the_base_are_located_there(write):
     write(base="a: [1\n", own="extends: base.yaml\n")
     assert refused("own.yaml")[:2] == ("yaml-syntax", "base.yaml")
+
+
+@pytest.mark.parametrize(("limit", "is_refused"), [(8, False), (7, True)])
+def test_total_size_may_equal_the_limit(write, monkeypatch, limit, is_refused):
+    # The values: a mapping, `extends`, a list and two items; then a mapping, a list and an item.
+    write(own="extends: base.yaml\na: [1, 2]\n", base="b: [1]\n")
+    monkeypatch.setattr("layercli.source.extend.MAX_NODES", limit)
+    if is_refused:
+        assert refused("own.yaml")[:2] == ("too-many-nodes", "base.yaml")
+    else:
+        assert load_extended("own.yaml").to_plain() == {"a": [1, 2], "b": [1]}

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from layercli.source.load import parse_yaml
-from layercli.source.nodes import SourceText, format_path, quote_value, sanitize_text
+from layercli.source.nodes import (
+    Mark,
+    SourceText,
+    describe_position,
+    format_path,
+    problem_at,
+    problem_in,
+    quote_value,
+    sanitize_text,
+)
 
 
 def read(text):
@@ -164,3 +173,43 @@ def test_other_scripts_emoji_and_brackets_stay():
 
 def test_line_ends_and_tabs_become_spaces():
     assert sanitize_text("a\nb\tc") == "a b c"
+
+
+FILE = SourceText("c.yaml", ["a: 1", "b: 2"], Path())
+OPTION = SourceText("--set a=1", ["1"], Path(), has_positions=False)
+
+
+def test_position_names_the_file_only_if_it_is_another():
+    other = SourceText("d.yaml", ["a: 1"], Path())
+    assert describe_position(Mark(FILE, 2, 4), Mark(FILE, 1, 1)) == "line 2"
+    assert describe_position(Mark(FILE, 2, 4), Mark(other, 1, 1)) == "line 2 of c.yaml"
+    assert describe_position(Mark(OPTION, 1, 1), Mark(FILE, 1, 1)) == "--set a=1"
+    assert describe_position(Mark(OPTION, 1, 1), Mark(OPTION, 1, 1)) == "--set a=1"
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        (Mark(FILE, 2, 4), ("c.yaml", 2, 4, "b: 2")),
+        (Mark(FILE, 3, 1), ("c.yaml", 3, 1, None)),
+        (Mark(FILE, 0, 1), ("c.yaml", 0, 1, None)),
+        (Mark(OPTION, 1, 1), ("--set a=1", None, None, None)),
+        (None, (None, None, None, None)),
+    ],
+)
+def test_problem_has_the_position_of_its_mark(mark, expected):
+    problem = problem_at(mark, "some-code", "Wrong.", hint="Fix it.", path=("a", 0, "b"), severity="warning")
+    assert (problem.file, problem.line, problem.column, problem.excerpt) == expected
+    assert (problem.code, problem.message, problem.hint) == ("some-code", "Wrong.", "Fix it.")
+    assert (problem.path, problem.severity) == ("a[0].b", "warning")
+
+
+def test_problem_in_a_document_is_at_the_value_or_the_key():
+    root = read("a: 1\nb: {c: 2}")
+    found = [problem_in(root, ("b", "c"), "x", "Wrong.", at_key=at_key) for at_key in (False, True)]
+    assert [(problem.path, problem.line, problem.column) for problem in found] == [
+        ("b.c", 2, 8),
+        ("b.c", 2, 5),
+    ]
+    without = problem_in(None, ("b",), "x", "Wrong.")
+    assert (without.path, without.file, without.line, without.severity) == ("b", None, None, "error")

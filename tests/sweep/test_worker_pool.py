@@ -66,14 +66,19 @@ def test_finished_worker_is_not_restarted(make_pool):
 
 
 @pytest.mark.parametrize(
-    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+    ("number", "raised", "printed"),
+    [
+        (signal.SIGINT, KeyboardInterrupt, "\nRun the same command again to resume the sweep.\n"),
+        (signal.SIGTERM, SystemExit, "Terminated. Run the same command again to resume the sweep.\n"),
+    ],
 )
-def test_first_signal_waits_and_the_second_stops_at_once(number, raised, capsys):
+def test_first_signal_waits_and_the_second_stops_at_once(number, raised, printed, capsys):
     with StopSignal() as stop_signal:
         stop_signal.raise_if_received()
         os.kill(os.getpid(), number)
-        with pytest.raises(raised):
+        with pytest.raises(raised) as caught:
             stop_signal.raise_if_received()
-        assert "Run the same command again to resume the sweep." in capsys.readouterr().err
+        assert capsys.readouterr().err == printed
+        assert getattr(caught.value, "code", 143) == 143
         with pytest.raises(raised):
             os.kill(os.getpid(), number)

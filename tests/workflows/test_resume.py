@@ -172,7 +172,7 @@ def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
     assert problems(result) == [("resume-differs", line_of(run / "config.yaml", "model:"))]
     (problem,) = json.loads(result.stdout)["problems"]
     assert problem["message"] == (
-        "The checkpoint is from a different model: dense/kernel is of shape (64, 8), and was of shape (64, 16)."
+        "The checkpoint is from a different model: dense/kernel has shape (64, 8), but (64, 16) in the checkpoint."
     )
     assert resume(run, "--allow-changes", *changes[:4]).exit_code == 0
 

@@ -59,7 +59,7 @@ def test_changed_learning_rate_keeps_optimizer_state(started_run):
     messages, names, summary = resume_with(started_run, "train.optimizer.learning_rate=0.3")
     assert rates(summary)[-1] == 0.3
     assert names["iteration#0"] == 15
-    kept = "Taken over: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Anew: the learning rate 0.3."
+    kept = "Kept: weights, random numbers, the optimizer's state, ReduceLROnPlateau. Reset: the learning rate 0.3."
     assert kept in messages
     again = json.loads((started_run / "manifest.json").read_text())["resumed"][-1]
     assert again["changes"] == ["`train.optimizer.learning_rate` is 0.3, but the run started with 0.02."]
@@ -70,7 +70,7 @@ def test_new_schedule_starts_at_current_step(started_run):
     messages, names, _ = resume_with(
         started_run, f"train.optimizer.learning_rate={schedule}", "train.callbacks=[]"
     )
-    assert "Anew: the learning rate PiecewiseConstantDecay." in messages
+    assert "Reset: the learning rate PiecewiseConstantDecay." in messages
     assert names["iteration#0"] == 15
     assert "learning_rate#0" not in names
 
@@ -78,14 +78,14 @@ def test_new_schedule_starts_at_current_step(started_run):
 def test_changed_optimizer_starts_from_scratch(started_run):
     messages, names, _ = resume_with(started_run, "train.optimizer={type: SGD, learning_rate: 0.1}")
     assert names["iteration#0"] == 3
-    assert "Anew: the optimizer SGD, the learning rate 0.1." in messages
+    assert "Reset: the optimizer SGD, the learning rate 0.1." in messages
 
 
 def test_added_callback_starts_fresh_and_existing_keeps_state(started_run):
     stop = "{type: EarlyStopping, monitor: loss, patience: 9}"
     plateau = CALLBACKS.partition("[")[2][:-1].replace("factor: 0.5", "factor: 0.1")
     messages, _, summary = resume_with(started_run, f"train.callbacks=[{stop}, {plateau}]")
-    assert "the learning rate, ReduceLROnPlateau. Anew: EarlyStopping." in messages
+    assert "the learning rate, ReduceLROnPlateau. Reset: EarlyStopping." in messages
     assert rates(summary)[-1] == 0.0025
     kept, _ = CheckpointDirectory(started_run).read_latest()
     assert kept.state["callbacks"][0]["wait"] == 0
@@ -93,7 +93,7 @@ def test_added_callback_starts_fresh_and_existing_keeps_state(started_run):
 
 def test_metrics_can_change(started_run):
     messages, _, summary = resume_with(started_run, "train.metrics=[]")
-    assert "Anew: what is measured of the running epoch." in messages
+    assert "Reset: metrics of the current epoch." in messages
     assert list(summary["test"]) == ["loss"]
 
 
@@ -120,4 +120,4 @@ def test_resumed_callback_inherits_state_by_type_and_monitor():
 
     before = {**section, "callbacks": [stopping("loss"), stopping("val_loss")]}
     after = {**section, "callbacks": [stopping("val_loss", 5), stopping("val_loss"), stopping("loss", 2)]}
-    assert [place for _, place in ResumeChanges.between(before, after).callback_sources] == [1, None, 0]
+    assert [place for _, place in ResumeChanges.from_sections(before, after).callback_sources] == [1, None, 0]

@@ -6,11 +6,12 @@ import random
 import signal
 import subprocess
 import time
+from functools import cache
 
 import pytest
 
 from tests.interrupting import STACKS, assert_same, outcome, write
-from tests.running import LAYERCLI
+from tests.running import LAYERCLI, invoke, train
 
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "6"))
 LONG = {"epochs": 30, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
@@ -29,11 +30,24 @@ def start(directory, *args):
     )
 
 
-def trained(run, directory, *args):
-    """Start or resume a run and train to its end."""
-    process = start(directory, *args)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Return the outcome of an uninterrupted training of a stack; each is trained once, in this process."""
+
+    @cache
+    def uninterrupted(kind):
+        directory = tmp_path_factory.mktemp("uninterrupted")
+        run = train(write(kind, directory, **LONG), directory / "run")
+        assert run.result.exit_code == 0, run.result.output
+        return outcome(run.path)
+
+    return uninterrupted
+
+
+def resume(run):
+    """Resume a run in this process to its end, and return its outcome."""
+    result = invoke("train", "--resume", run, "--json")
+    assert result.exit_code == 0, result.output
     return outcome(run)
 
 
@@ -49,9 +63,8 @@ def checkpoints(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STACKS)
-def test_repeatedly_killed_training_matches_uninterrupted(kind, tmp_path):
+def test_repeatedly_killed_training_matches_uninterrupted(kind, uninterrupted, tmp_path):
     config = write(kind, tmp_path, **LONG)
-    expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
     run = tmp_path / "killed"
     moments = random.Random(f"{kind} {KILLS}")
     killed = inside = 0
@@ -75,14 +88,13 @@ def test_repeatedly_killed_training_matches_uninterrupted(kind, tmp_path):
             break
     assert killed
     print(f"{kind}: {killed} kills, {inside} of them while a checkpoint was written or removed")
-    assert_same(trained(run, tmp_path, "--resume", run), expected)
+    assert_same(resume(run), uninterrupted(kind))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_stops_between_steps_and_resume_matches(sent, code, tmp_path):
+def test_signal_stops_between_steps_and_resume_matches(sent, code, uninterrupted, tmp_path):
     config = write("dense", tmp_path, **LONG)
-    expected = trained(tmp_path / "alone", tmp_path, config, "--run-dir", "alone")
     process = start(tmp_path, config, "--run-dir", "run", "--json")
     run = tmp_path / "run"
     wait_for(lambda: checkpoints(run), process)
@@ -96,7 +108,7 @@ def test_signal_stops_between_steps_and_resume_matches(sent, code, tmp_path):
     assert problem["message"].endswith("; progress was saved.")
     assert problem["hint"] == "Resume with `layercli train --resume run`."
     assert not (run / "model.keras").exists()
-    assert_same(trained(run, tmp_path, "--resume", "run"), expected)
+    assert_same(resume(run), uninterrupted("dense"))
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_resume_after_nan_with_lower_learning_rate(diverged):
 
 def test_nan_loss_without_checkpoint_names_none(iris, tmp_path):
     run = train(iris, tmp_path / "run", "--set", HUGE.replace("[6]", "[0]"))
-    assert read_problem(run.result)["message"] == "The loss became inf in epoch 1; training stopped."
+    assert read_problem(run.result)["message"] == "Training stopped: the loss became inf in epoch 1."
 
 
 def test_infinite_weights_are_not_saved_as_model(tmp_path):
@@ -84,7 +84,7 @@ def test_infinite_weights_are_not_saved_as_model(tmp_path):
     config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=data, train=section)
     run = train(config, tmp_path / "run")
     assert problems(run.result) == [("loss-not-finite", line_of(config, "loss:"))]
-    assert read_problem(run.result)["message"] == "The last steps made weights that are no numbers."
+    assert read_problem(run.result)["message"] == "Weights became NaN or infinite in the last steps."
     assert not (run.path / "model.keras").exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from layercli.config.language.variables import NAME_PATTERN
+from layercli.config.language.variables import is_variable_name
 from layercli.errors import Problem
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, YamlNode, problem_in, quote_value
@@ -57,7 +57,7 @@ class _BlockParser:
     def parse(self) -> BlockDefinition | None:
         node = self._document.find(self._path)
         assert node is not None
-        if not NAME_PATTERN.fullmatch(self._name.replace("-", "_")):
+        if not is_variable_name(self._name.replace("-", "_")):
             message = (
                 f"A block name must consist of letters, digits, `_` and `-`, got {quote_value(self._name)}."
             )
@@ -119,7 +119,7 @@ class _BlockParser:
     def _add_param(
         self, params: dict[str, YamlNode | None], name: str, default: YamlNode | None, steps: KeyPath
     ) -> None:
-        if not NAME_PATTERN.fullmatch(name):
+        if not is_variable_name(name):
             message = f"A parameter name must consist of letters, digits and `_`, got {quote_value(name)}."
             self._report_problem(steps, "bad-name", message, "For example `filters`.", at_key=True)
         elif name in params:

@@ -14,26 +14,36 @@ from layercli.config.language.variables import (
     substitute_variables,
 )
 from layercli.config.model import MAX_LAYERS
-from layercli.config.names import INPUT, PREVIOUS, assign_names
-from layercli.errors import LayercliError, Problem
+from layercli.config.names import INPUT, MAX_LAYER_NAME_LENGTH, PREVIOUS, assign_names
+from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import snake_case
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.load import MAX_NODES
-from layercli.source.nodes import KeyPath, YamlNode, describe_position, problem_at, problem_in, quote_value
+from layercli.source.nodes import (
+    KeyPath,
+    YamlNode,
+    describe_position,
+    problem_at,
+    problem_in,
+    quote_value,
+    shorten_via,
+)
 
 EntryKind: TypeAlias = Literal["layer", "block", "reuse"]
 
 _LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 _EXPANSION_KEYS: Final = ("block", "repeat", "with")
 _BLOCK_USE_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
+_MAX_WORK: Final = 4 * MAX_NODES
+"""Values that the expansion may read, also if few of them are in the result."""
 _MAX_BLOCK_DEPTH: Final = 50
 """Maximum nesting of blocks."""
 _UNKNOWN_LAYER_TYPE: Final = "keras.layers.Unknown"
 """The type of the placeholder for a block that cannot be expanded."""
 
 
-def expand_document(document: YamlNode) -> tuple[YamlNode, list[Problem]]:
+def expand_document(document: YamlNode) -> tuple[YamlNode, ProblemList]:
     """Return the document without variables, blocks and repeats, and the problems found in them.
 
     Every value keeps its position in the file.
@@ -41,7 +51,7 @@ def expand_document(document: YamlNode) -> tuple[YamlNode, list[Problem]]:
     Raises:
         LayercliError: the expanded document is too large.
     """
-    problems: list[Problem] = []
+    problems = ProblemList()
     assert isinstance(document.value, dict)
     values = resolve_variables(document.value.get(VARS_KEY), problems)
     blocks = parse_blocks(document, problems)
@@ -97,6 +107,9 @@ def _classify_entry(item: YamlNode) -> tuple[EntryKind, str | None, str]:
     explicit_name = name_node.value if name_node is not None and isinstance(name_node.value, str) else None
     type_node = value.get({"layer": "type"}.get(kind, kind))
     text = type_node.value if type_node is not None and isinstance(type_node.value, str) else ""
+    if explicit_name is not None and len(explicit_name) > MAX_LAYER_NAME_LENGTH:
+        explicit_name = None  # reported later; no numbers are appended to it
+    text = text[-MAX_LAYER_NAME_LENGTH:]
     if kind == "layer":
         text = snake_case(LAYERS.find(text) or text.rpartition(":")[2].rpartition(".")[2])
     return kind, explicit_name, text.rpartition(".")[2] or kind
@@ -145,6 +158,7 @@ class _Expander:
         self._problems = problems
         self._expanded_layers: list[YamlNode] = []
         self._value_count = 0
+        self._work = 0
         self._output_layers: dict[str, str] = {}
         self._block_uses: dict[str, _BlockUse] = {}
         self._open_blocks: list[str] = []
@@ -190,6 +204,7 @@ class _Expander:
             self._emit_entry(entry, tuple(next(names) for _ in range(entry.repeat)), scope)
 
     def _parse_entry(self, raw: YamlNode, path: KeyPath, scope: NameScope) -> _Entry:
+        self._count_work(raw, path, raw.size)
         node = substitute_variables(raw, scope.bindings, path, self._problems)
         kind, explicit_name, base_name = _classify_entry(node)
         entry = _Entry(raw, node, path, kind, explicit_name, base_name, 1)
@@ -247,7 +262,7 @@ class _Expander:
             keys = {key: child for key, child in keys.items() if key != "inputs"}
         size = 1 + sum(child.size for child in keys.values())
         depth = 1 + max(child.depth for child in keys.values())
-        via = " ".join(sentence for sentence in (node.via, scope.via) if sentence) or None
+        via = shorten_via(" ".join(sentence for sentence in (node.via, scope.via) if sentence)) or None
         self._expanded_layers.append(
             YamlNode(keys, mark, node.keys, size, depth, node.written_path or entry.path, via)
         )
@@ -282,6 +297,8 @@ class _Expander:
         count = len(use.instance_prefixes) or 1
         prefixes = []
         for number in range(count):
+            # Names in `inputs` can stand for several layers, which can double in each block.
+            self._count_work(entry.node, entry.path, len(sources) + len(use.value_scopes))
             prefix = f"{scope.prefix}{local_name}" + (f"_{number + 1}" if count > 1 else "")
             reuse_prefix = f"{use.instance_prefixes[number]}." if use.instance_prefixes else None
             if reuse_prefix is None and scope.reuse_prefix is not None:
@@ -311,7 +328,7 @@ class _Expander:
         outer = f", {scope.via[0].lower()}{scope.via[1:]}" if scope.via else "."
         position = describe_position(entry.node.mark, block.layers[0].mark)
         sentence = f"In the block `{block.name}`, used at {position}{outer}"
-        return f"{sentence} {block.via}" if block.via and block.via not in sentence else sentence
+        return shorten_via(f"{sentence} {block.via}" if block.via and block.via not in sentence else sentence)
 
     def _resolve_block(self, entry: _Entry, scope: NameScope) -> _BlockUse | None:
         """Return the block that an entry uses or reuses; None for a layer or a malformed entry."""
@@ -322,7 +339,7 @@ class _Expander:
             return None
         block_name = entry.value["block"].value
         if not isinstance(block_name, str) or block_name not in self._blocks:
-            listed = ", ".join(f"`{name}`" for name in self._blocks)
+            listed = list_names(self._blocks)
             otherwise = (
                 f"Known names: {listed}."
                 if listed
@@ -351,12 +368,13 @@ class _Expander:
 
     def _bind_parameters(self, entry: _Entry, block: BlockDefinition, scope: NameScope) -> _BlockUse | None:
         """Return the block with values for all its parameters; None if one is missing."""
+        self._count_work(entry.node, entry.path, len(block.params))
         self._check_block_keys(entry, block)
         values: dict[str, YamlNode] = {}
         value_scopes: dict[str, NameScope | None] = {}
         for name, node in self._block_arguments(entry).items():
             if name not in block.params:
-                listed = ", ".join(f"`{param}`" for param in block.params)
+                listed = list_names(block.params)
                 otherwise = f"Its parameters: {listed}." if listed else "It has no parameters."
                 message = f"The block `{block.name}` has no parameter {quote_value(name)}."
                 hint = did_you_mean(name, [*block.params], otherwise=otherwise)
@@ -381,7 +399,12 @@ class _Expander:
         return (
             None
             if is_incomplete
-            else _BlockUse(block, VariableBindings(values, block.name, self._variables), value_scopes, ())
+            else _BlockUse(
+                block,
+                VariableBindings(values, block.name, self._variables, self._variables.text_budget),
+                value_scopes,
+                (),
+            )
         )
 
     def _check_block_keys(self, entry: _Entry, block: BlockDefinition) -> None:
@@ -428,6 +451,14 @@ class _Expander:
     ) -> None:
         node = replace(entry.node, written_path=entry.node.written_path or entry.path)
         self._problems.append(problem_in(node, steps, code, message, hint=hint, at_key=at_key))
+
+    def _count_work(self, node: YamlNode, path: KeyPath, count: int) -> None:
+        self._work += count
+        if self._work > _MAX_WORK:
+            message = f"The blocks and repeats of this config read more than {_MAX_WORK:,} values."
+            hint = "Use smaller values of `repeat`."
+            problem = problem_at(node.mark, "out-of-range", message, hint=hint, path=path)
+            raise LayercliError([*self._problems, problem])
 
     def _raise_too_large(self, entry: _Entry) -> NoReturn:
         limit = f"{MAX_NODES:,} values" if self._value_count > MAX_NODES else f"{MAX_LAYERS:,} layers"

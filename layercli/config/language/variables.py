@@ -4,20 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from layercli.errors import LayercliError, Problem
 from layercli.schema.strict_model import format_value
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.load import MAX_DEPTH, MAX_NODES
-from layercli.source.nodes import KeyPath, YamlNode, describe_position, problem_at, quote_value, sanitize_text
+from layercli.source.nodes import (
+    KeyPath,
+    YamlNode,
+    describe_position,
+    measure_text,
+    problem_at,
+    quote_value,
+    sanitize_text,
+    shorten_via,
+)
 
 VARS_KEY: Final = "vars"
 NAME_PATTERN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE_PATTERN = re.compile(r"(?P<literal>\$\$\{)|\$\{(?P<name>[^{}]*)\}|(?P<open>\$\{)")
+_MAX_NAME_LENGTH = 100
 _MAX_TEXT_LENGTH = 10_000
-_MAX_LISTED_NAMES = 12
+_MAX_TOTAL_LENGTH = 4 << 20
+"""Characters of all strings in which references were replaced."""
+
+
+def is_variable_name(name: str) -> bool:
+    """Return whether a variable or a parameter may have this name."""
+    return len(name) <= _MAX_NAME_LENGTH and NAME_PATTERN.fullmatch(name) is not None
+
+
+@dataclass(slots=True)
+class TextBudget:
+    """The length of all strings in which references may still be replaced."""
+
+    left: int = _MAX_TOTAL_LENGTH
+
+    def spend(self, length: int, node: YamlNode, path: KeyPath, problems: list[Problem]) -> None:
+        """Count a string.
+
+        Raises:
+            LayercliError: it is one too many.
+        """
+        self.left -= length
+        if self.left < 0:
+            message = (
+                f"The strings have more than {_MAX_TOTAL_LENGTH:,} characters after variable substitution."
+            )
+            hint = "Use shorter values, or fewer references inside strings."
+            raise LayercliError(
+                [*problems, problem_at(node.mark, "too-many-nodes", message, hint=hint, path=path)]
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +67,7 @@ class VariableBindings:
     block_name: str | None = None
     """The block of these parameters; None for variables."""
     outer: VariableBindings | None = None
+    text_budget: TextBudget = field(default_factory=TextBudget)
 
     def find(self, name: str) -> tuple[YamlNode, str] | None:
         """Return the value of a name and its description in messages; None for an unknown name."""
@@ -111,28 +151,33 @@ class _VariableResolver:
         self._nodes = nodes
         self._problems = problems
         self._resolved: dict[str, YamlNode] = {}
-        self._open_names: list[str] = []
+        self._open_names: dict[str, None] = {}
+        self._text_budget = TextBudget()
 
     def resolve_all(self) -> VariableBindings:
         for name, node in self._nodes.items():
-            if not NAME_PATTERN.fullmatch(name):
+            if not is_variable_name(name):
                 mark = self._declared.keys.get(name, node.mark)
-                message = f"A variable name must consist of letters, digits and `_`, got {quote_value(name)}."
+                message = (
+                    f"A variable name must consist of at most {_MAX_NAME_LENGTH} letters, digits and `_`, "
+                    f"got {quote_value(name)}."
+                )
                 self._problems.append(
                     problem_at(mark, "bad-name", message, hint="For example `width`.", path=(VARS_KEY, name))
                 )
             elif name not in self._resolved:
                 self._resolve_variable(name)
-        return VariableBindings(self._resolved)
+        return VariableBindings(self._resolved, text_budget=self._text_budget)
 
     def _resolve_variable(self, name: str) -> None:
         node = self._nodes[name]
-        self._open_names.append(name)
+        self._open_names[name] = None
         is_acyclic = True
         self._resolved[name] = node  # until it is resolved
         for other in _find_references(node):
             if other in self._open_names:
-                cycle = " -> ".join([*self._open_names[self._open_names.index(other) :], other])
+                names = list(self._open_names)
+                cycle = " -> ".join([*names[names.index(other) :], other])
                 message = f"These variables reference each other in a cycle: {cycle}."
                 hint = "Set one of them to a value without references to the others."
                 self._problems.append(
@@ -144,9 +189,14 @@ class _VariableResolver:
                     message = f"Variables must not reference each other more than {MAX_DEPTH} levels deep."
                     raise LayercliError(problem_at(node.mark, "too-deep", message, path=(VARS_KEY, name)))
                 self._resolve_variable(other)
-        self._open_names.pop()
+        del self._open_names[name]
         new = (
-            substitute_variables(node, VariableBindings(self._resolved), (VARS_KEY, name), self._problems)
+            substitute_variables(
+                node,
+                VariableBindings(self._resolved, text_budget=self._text_budget),
+                (VARS_KEY, name),
+                self._problems,
+            )
             if is_acyclic
             else node
         )
@@ -163,7 +213,7 @@ def match_sole_reference(node: YamlNode) -> str | None:
 def _find_references(node: YamlNode) -> list[str]:
     """Return the names of all references in the node and below."""
     if isinstance(node.value, str):
-        return [found["name"] for found in _REFERENCE_PATTERN.finditer(node.value) if found["name"]]
+        return [match["name"] for match in _REFERENCE_PATTERN.finditer(node.value) if match["name"]]
     return [name for _, child in node.children for name in _find_references(child)]
 
 
@@ -172,8 +222,8 @@ def _substitute_text(
 ) -> YamlNode:
     """Return a string with its references replaced; a string that is only a reference becomes the value itself."""
     if (sole_name := match_sole_reference(node)) is not None:
-        found = _look_up_name(sole_name, node, values, path, problems)
-        return node if found is None else _replace_reference(*found, node)
+        binding = _look_up_name(sole_name, node, values, path, problems)
+        return node if binding is None else _replace_reference(*binding, node)
     problem_count = len(problems)
 
     def replace_match(match: re.Match[str]) -> str:
@@ -191,40 +241,49 @@ def _substitute_text(
                 problems,
             )
             return ""
-        found = _look_up_name(name, node, values, path, problems)
-        if found is None:
+        binding = _look_up_name(name, node, values, path, problems)
+        if binding is None:
             return ""
-        value = found[0].value
+        value = binding[0].value
         if isinstance(value, (dict, list)):
-            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(found[0].to_plain())}."
+            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(binding[0].to_plain())}."
             _report_problem(
                 node, "bad-reference", message, f"Use `${{{name}}}` as the whole value.", path, problems
             )
             return ""
         return format_value(value)
 
-    new = _REFERENCE_PATTERN.sub(replace_match, text)
-    if len(new) > _MAX_TEXT_LENGTH:
-        message = f"The string has {len(new):,} characters after variable substitution."
-        _report_problem(
-            node, "bad-reference", message, f"The maximum is {_MAX_TEXT_LENGTH:,} characters.", path, problems
-        )
-    return node if len(problems) > problem_count else replace(node, value=new)
+    parts: list[str] = []
+    length = end = 0
+    for match in _REFERENCE_PATTERN.finditer(text):
+        parts += [text[end : match.start()], replace_match(match)]
+        end = match.end()
+        length += len(parts[-1]) + len(parts[-2])
+        if length > _MAX_TEXT_LENGTH:  # before more text is built
+            break
+    if length + len(text) - end > _MAX_TEXT_LENGTH:
+        message = f"The string has more than {_MAX_TEXT_LENGTH:,} characters after variable substitution."
+        _report_problem(node, "bad-reference", message, "Use shorter values.", path, problems)
+    if len(problems) > problem_count:
+        return node
+    new = "".join([*parts, text[end:]])
+    values.text_budget.spend(len(new), node, path, problems)
+    return replace(node, value=new, size=measure_text(new))
 
 
 def _look_up_name(
     name: str, node: YamlNode, values: VariableBindings, path: KeyPath, problems: list[Problem]
 ) -> tuple[YamlNode, str] | None:
-    found = values.find(name)
-    if found is not None:
-        return found
+    binding = values.find(name)
+    if binding is not None:
+        return binding
     shown = sanitize_text(name, limit=60)
-    if not NAME_PATTERN.fullmatch(name):
+    if not is_variable_name(name):
         message = f"`${{{shown}}}` is not a variable name. A config cannot contain expressions or environment variables."
         hint = "Declare a variable for the value, as in `vars: {width: 64}`, and write `${width}`."
         _report_problem(node, "bad-reference", message, hint, path, problems)
         return None
-    listed = ", ".join(f"`{known}`" for known in values.names[:_MAX_LISTED_NAMES])
+    listed = list_names(values.names)
     otherwise = f"Known names: {listed}." if listed else f"Declare it at the top: `vars: {{{shown}: ...}}`."
     hint = did_you_mean(name, values.names, otherwise=otherwise)
     is_in_block = values.block_name is not None
@@ -236,7 +295,9 @@ def _look_up_name(
 def _replace_reference(value: YamlNode, description: str, node: YamlNode) -> YamlNode:
     """Return the value of a reference, with the value's position and a note about its use."""
     via = f"The value comes from the {description}, used at {describe_position(node.mark, value.mark)}."
-    return replace(value, via=f"{via} {value.via}" if value.via else via)
+    if value.via:
+        via = f"{via} {value.via}"
+    return replace(value, via=shorten_via(via))
 
 
 def _report_problem(

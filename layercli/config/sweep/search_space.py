@@ -1,5 +1,6 @@
 """The search space of a sweep: integers, numbers and choices for values of the base config."""
 
+import builtins
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -82,8 +83,16 @@ class IntRange(StrictModel):
     @property
     def grid_values(self) -> list[Any] | None:
         """Return all values if they are finite in number."""
-        low, high = self.int
-        return None if self.log else [*range(low, high + 1, self.step or 1)]
+        return None if self.log else list(self._grid_range)
+
+    @property
+    def grid_size(self) -> builtins.int | None:
+        """Return the number of all values if they are finite in number."""
+        return None if self.log else len(self._grid_range)
+
+    @property
+    def _grid_range(self) -> range:
+        return range(self.int[0], self.int[1] + 1, self.step or 1)
 
     def suggest_value(self, trial: Any, name: str) -> Any:
         """Return a value that a trial draws."""
@@ -112,10 +121,18 @@ class FloatRange(StrictModel):
     @property
     def grid_values(self) -> list[Any] | None:
         """Return all values if they are finite in number."""
+        if self.step is None or self.grid_size is None:
+            return None
+        return [self.float[0] + self.step * index for index in range(self.grid_size)]
+
+    @property
+    def grid_size(self) -> Any:
+        """Return the number of all values if they are finite in number."""
         if self.step is None:
             return None
         low, high = self.float
-        return [low + self.step * index for index in range(round((high - low) / self.step - 0.499999) + 1)]
+        steps = (high - low) / self.step
+        return round(steps - 0.499999) + 1 if steps < MAX_INT32 else MAX_INT32
 
     def suggest_value(self, trial: Any, name: str) -> Any:
         """Return a value that a trial draws."""
@@ -161,6 +178,11 @@ class Choice(StrictModel):
     def grid_values(self) -> list[Any] | None:
         """Return all labels."""
         return self.labels
+
+    @property
+    def grid_size(self) -> builtins.int | None:
+        """Return the number of values."""
+        return len(self.choice)
 
     def suggest_value(self, trial: Any, name: str) -> Any:
         """Return the label of a value that a trial draws."""

@@ -111,7 +111,7 @@ class SweepConfig(StrictModel):
             return None
         count = 1
         for parameter in self.parameters.values():
-            count *= len(parameter.grid_values or ())
+            count *= parameter.grid_size or 0
         return count
 
     @property

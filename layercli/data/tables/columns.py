@@ -157,12 +157,13 @@ def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
     Raises:
         DataError: columns do not exist; it reports each of them.
     """
+    known = set(names)
     findings = [
         make_data_finding(
             f'Unknown column "{sanitize_text(name, limit=60)}".', key, _suggest_column(name, names)
         )
         for name, key in _list_config_columns(data)
-        if name not in names
+        if name not in known
     ]
     if findings:
         raise DataError(*findings)
@@ -174,6 +175,7 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
     Raises:
         DataError: columns are missing; it reports each of them.
     """
+    known = set(names)
     findings = [
         make_data_finding(
             f'Missing column "{sanitize_text(name, limit=60)}"; the model was trained with it.',
@@ -181,7 +183,7 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
             _suggest_column(name, names),
         )
         for name in plan.columns
-        if name not in names
+        if name not in known
     ]
     if findings:
         raise DataError(*findings)

@@ -38,7 +38,7 @@ def import_file(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    sys.path.insert(0, str(Path(path).parent))
+    sys.path.append(str(Path(path).parent))  # last: no file beside it replaces an installed module
     spec.loader.exec_module(module)
     return module
 
@@ -122,7 +122,7 @@ class TrainedState:
 
 def run_isolated(
     kind: str,
-    target: Path,
+    output_path: Path,
     batches: Sequence[InputBatch],
     modules: Sequence[Path] = (),
     *,
@@ -139,7 +139,7 @@ def run_isolated(
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         _write_inputs(folder, batches, state or TrainedState([], {}))
-        command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(target.absolute()), str(folder)]
+        command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(output_path.absolute()), str(folder)]
         command += [str(module.absolute()) for module in modules]
         finished = subprocess.run(  # noqa: S603 - Python itself with layercli's own files
             command,

@@ -78,7 +78,7 @@ def write_and_verify(
     name: str,
     model: Any,
     valid: ValidConfig,
-    target: Path,
+    output_path: Path,
     *,
     options: ExportOptions,
     cases: Sequence[ComparisonCase],
@@ -98,30 +98,34 @@ def write_and_verify(
     with silence_runtimes():
         references = run_references(model, cases)
         try:
-            export_format.write_model(model, target, options)
+            export_format.write_model(model, output_path, options)
             outputs = export_format.run_model(
-                target, [reference.case.inputs for reference in references], options
+                output_path, [reference.case.inputs for reference in references], options
             )
         except OSError as error:
-            raise export_write_error(target, error) from None
+            raise export_write_error(output_path, error) from None
         except Exception as error:
-            raise _export_error(name, export_format, model, valid, options, target.suffix, error) from error
+            raise _export_error(
+                name, export_format, model, valid, options, output_path.suffix, error
+            ) from error
         all_differences = compare_outputs(references, outputs, allowed)
         too_large = [difference for difference in all_differences if difference.is_too_large]
         if too_large:
             worst = max(
                 too_large, key=lambda difference: (difference.case.is_real, difference.relative_error)
             )
-            layer = find_differing_layer(export_format, model, options, target.suffix, worst.case, allowed)
-            raise difference_error(
+            layer = find_differing_layer(
+                export_format, model, options, output_path.suffix, worst.case, allowed
+            )
+            raise export_difference_error(
                 name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
             )
     return Verification(allowed, tuple(all_differences))
 
 
-def export_write_error(target: Path, error: OSError) -> LayercliError:
+def export_write_error(output_path: Path, error: OSError) -> LayercliError:
     """The problem that a file cannot be written."""
-    return make_write_error("The export", target, error)
+    return make_write_error("The export", output_path, error)
 
 
 def _export_error(
@@ -179,7 +183,7 @@ def _has_loops(model: Any) -> bool:
     return any(has_loops(layer.get_config()) for layer in model.layers)
 
 
-def difference_error(
+def export_difference_error(
     name: str, valid: ValidConfig, worst: OutputDifference, layer: tuple[Any, float] | None, hint: str
 ) -> LayercliError:
     """Return the error that the outputs of a runtime differ, at the first layer that differs."""

@@ -10,6 +10,8 @@ from layercli.schema.field_types import PositiveInt
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """The file name suffixes of images, in lower case."""
+IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF")
+"""The formats that Pillow may open. It knows many others, some of which start external programs."""
 PILLOW_MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> the mode of Pillow to which images are converted."""
 

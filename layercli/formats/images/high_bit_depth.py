@@ -14,7 +14,7 @@ import numpy as np
 from layercli.data.types import Array
 from layercli.runtime import capture_native_stderr
 
-_GRAY_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+_HIGH_BIT_GRAY_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 """Modes in which Pillow keeps all bits."""
 _COLOR_MODES = ("RGB", "RGBA", "LA")
 _LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -29,7 +29,7 @@ def is_high_bit_depth(image: Any) -> bool:
     Raises:
         ValueError: it has, and the values cannot be read.
     """
-    if image.mode in _GRAY_MODES:
+    if image.mode in _HIGH_BIT_GRAY_MODES:
         return True
     if (
         image.mode not in _COLOR_MODES or image.format == "BMP" or ";16" not in _get_raw_mode(image)
@@ -46,7 +46,7 @@ def decode_high_bit_depth(file: Path, image: Any, channels: int | None, size: Se
     Raises:
         ValueError: the file is damaged.
     """
-    if image.mode in _GRAY_MODES:
+    if image.mode in _HIGH_BIT_GRAY_MODES:
         pixels = np.asarray(image, dtype=np.float32)[..., np.newaxis]
     else:
         pixels = _decode_png(file).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from layercli.formats.images.config import IMAGE_SUFFIXES, PILLOW_MODES, Images
+from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES, PILLOW_MODES, Images
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.python_source import quote_string
 from layercli.source.nodes import KeyPath
@@ -41,7 +41,7 @@ class Script(DataScript[Images]):
             f"{INDENT}names = sorted({{path.parent.name for path in paths}})",
             f"{INDENT}images = []",
             f"{INDENT}for path in paths:",
-            f"{2 * INDENT}with Image.open(path) as image:",
+            f"{2 * INDENT}with Image.open(path, formats=[{', '.join(map(quote_string, IMAGE_FORMATS))}]) as image:",
             f'{3 * INDENT}image = image.convert("{mode}")',
             *resize,
             f"{3 * INDENT}images.append(np.asarray(image))",

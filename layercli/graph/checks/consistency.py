@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts, TargetFacts
 from layercli.errors import Severity
+from layercli.graph.build import format_reference
 from layercli.graph.checks.loss import (
     ONE_HOT_LOSSES,
     LossCheck,
@@ -20,7 +21,7 @@ from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape, Tensor, format_shape
 from layercli.schema.component import snake_case
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _SPARSE_METRICS = {
@@ -101,7 +102,7 @@ def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts
         names = list(facts.targets)
     path: KeyPath = ("data", "target")
     if names is not None:
-        listed = ", ".join(f"`{name}`" for name in outputs)
+        listed = list_names(outputs)
         for name in names:
             if name not in outputs:
                 message = f"The data has a target `{sanitize_text(name, limit=60)}`, which is not an output of the model."
@@ -134,7 +135,8 @@ def _check_output(
     output = shapes.output(graph.outputs[index], graph.output_indices[index])
     if output is None:
         return
-    target = facts.target_of(graph.output_references[index]) if facts is not None else None
+    reference = format_reference(graph.outputs[index], graph.output_indices[index])
+    target = facts.target_of(reference) if facts is not None else None
     last_layer = shapes.by_name[graph.outputs[index]]
     if target is not None and target.shape:
         yield from _check_target_shape(config, last_layer, output, target.shape)
@@ -144,7 +146,7 @@ def _check_output(
         target is None and per_position_layer is not None and output.rank > 3 and len(graph.outputs) == 1
     ):  # one result for each timestep is often intentional
         yield make_per_position_finding(per_position_layer, output, None)
-    loss = config.train.loss_of(graph.output_references[index]) if config.train is not None else None
+    loss = config.train.loss_of(reference) if config.train is not None else None
     if loss is not None:
         yield from LossCheck(
             loss, resolve_loss_name(loss, output), output, last_layer, per_position_layer, target
@@ -172,7 +174,7 @@ def _is_matching_target(output: Shape, target: Shape) -> bool:
     )
 
 
-def _iter_metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
+def _iterate_metric_paths(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
     """Yield the output, the path and the name of each metric."""
     for key in ("metrics", "weighted_metrics"):
         section = getattr(config.train, key, [])
@@ -188,7 +190,7 @@ def _check_accuracy_of_numbers(
     config: Config, outputs: Sequence[str], facts: DataFacts | None
 ) -> Iterator[Finding]:
     """Yield a finding for each accuracy metric of a number target."""
-    for output, path, name in _iter_metrics(config, outputs) if facts is not None else ():
+    for output, path, name in _iterate_metric_paths(config, outputs) if facts is not None else ():
         target = facts.target_of(output) if facts is not None else None
         if target is None or target.classes is not None:
             continue
@@ -209,7 +211,7 @@ def _check_metric_encoding(config: Config, shapes: ModelShapes, facts: DataFacts
     output_refs = dict(
         zip(graph.output_references, zip(graph.outputs, graph.output_indices, strict=True), strict=True)
     )
-    for title, path, name in _iter_metrics(config, graph.output_references):
+    for title, path, name in _iterate_metric_paths(config, graph.output_references):
         target = facts.target_of(title)
         output = shapes.output(*output_refs[title]) if title in output_refs else None
         has_many_units = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)

@@ -11,7 +11,7 @@ from layercli.config.training.metrics import Direction
 from layercli.config.training.section import TrainSection
 from layercli.graph.finding import Finding
 from layercli.schema.component import Component
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _VALIDATION_PREFIX = "val_"
@@ -60,7 +60,7 @@ def _check_monitor(
     logged_names = [*names, *(f"{_VALIDATION_PREFIX}{name}" for name in names)]
     kind, monitor_text = callback.type_name(), sanitize_text(monitor, limit=60)
     if monitor not in logged_names:
-        listed = ", ".join(f"`{name}`" for name in (logged_names if has_validation else names))
+        listed = list_names(logged_names if has_validation else names)
         yield Finding(
             code="unknown-monitor",
             message=f"{kind} monitors `{monitor_text}`, which training does not log.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from layercli.config.config import Config
 from layercli.graph.finding import Finding
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 
@@ -15,7 +15,7 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
     train = config.train
     if train is None or not outputs:
         return
-    listed = ", ".join(f"`{name}`" for name in outputs)
+    listed, known_outputs = list_names(outputs), set(outputs)
     for key in ("loss", "loss_weights", "metrics", "weighted_metrics"):
         section = getattr(train, key)
         path: KeyPath = ("train", key)
@@ -30,7 +30,7 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
                 )
             continue
         for name in section:
-            if name not in outputs:
+            if name not in known_outputs:
                 yield Finding(
                     code="unknown-output",
                     message=f"`{key}` names `{sanitize_text(name, limit=60)}`, which is not an output of the model.",

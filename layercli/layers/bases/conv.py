@@ -7,7 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import Weight
 from layercli.layers.bases.spatial import SpatialLayer, format_lengths
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,

@@ -16,7 +16,7 @@ from layercli.layers.bases.conv import (
     OutputPadding,
 )
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, format_lengths
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     KernelConstraint,
     KernelInitializer,
     KernelRegularizer,

@@ -265,8 +265,8 @@ WRONG = {
             (
                 "out-of-range",
                 10,
-                "`units` is -8; it must be a positive whole number. The value comes from the "
-                "parameter `width` of the block `unit`, used at line 5.",
+                "`units` must be a positive integer, got -8. The value comes from the parameter `width` "
+                "of the block `unit`, used at line 5.",
                 "For example `units: 64`.",
             )
         ],
@@ -277,7 +277,7 @@ WRONG = {
             (
                 "wrong-type",
                 3,
-                '`units` is "x"; it must be a positive whole number. The value comes from the '
+                '`units` must be a positive integer, got the string "x". The value comes from the '
                 "parameter `width` of the block `unit`, used at line 5.",
                 "For example `units: 64`.",
             )
@@ -289,8 +289,8 @@ WRONG = {
             (
                 "out-of-range",
                 1,
-                "`units` is 0; it must be a positive whole number. The value comes from the "
-                "variable `n`, used at line 5.",
+                "`units` must be a positive integer, got 0. The value comes from the variable `n`, used "
+                "at line 5.",
                 "For example `units: 64`.",
             )
         ],
@@ -451,8 +451,8 @@ WRONG = {
             (
                 "shape-mismatch",
                 1,
-                "LSTM takes sequences of shape (batch, timesteps, features), rank 3; it gets (None, 2). "
-                "That comes from `conv.lstm` (line 1). In the block `conv`, used at line 6.",
+                "LSTM expects sequences of shape (batch, timesteps, features), rank 3, got (None, 2). The "
+                "input comes from `conv.lstm` (line 1). In the block `conv`, used at line 6.",
                 "Set `return_sequences: true` on `conv.lstm` (line 1). Without it, the layer returns only the "
                 "last timestep.",
             )
@@ -479,8 +479,8 @@ WRONG = {
             (
                 "shape-mismatch",
                 5,
-                "`head` has weights for an input of (None, 4), but this call receives "
-                "(None, 3). That comes from `head` (line 4).",
+                "`head` has weights for an input of (None, 4), but this call receives (None, 3). The "
+                "input comes from `head` (line 4).",
                 "Use an input of the same size, or declare a new layer here.",
             )
         ],

@@ -95,6 +95,7 @@ def test_missing_integers_are_filled_or_dropped(stream):
         )
 
 
+@pytest.mark.tensorflow
 def test_lookup_of_large_ids_is_exact_in_training_and_evaluation(place):
     near = [2**24, 2**24 + 1] * 30
     csv.write_csv(pa.table({"id": near, "y": [0, 1] * 30}), "t.csv")

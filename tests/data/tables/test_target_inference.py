@@ -108,6 +108,7 @@ def test_errors_of_all_targets_are_reported_together(place, stream):
         load_dataset(section(stream, target={"one": "u", "two": "w"}))
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_train_evaluate_and_predict_with_several_targets(place, stream):
     document = {

@@ -155,8 +155,14 @@ def test_first_differing_layer_is_reported(made, export, monkeypatch):
 
     def write_wrong_model(model, target, options):
         wrong = keras.models.clone_model(model)
-        wrong.set_weights([weight * 1.01 if "second" in weight_path else weight for weight, weight_path in zip(
-            model.get_weights(), [weight.path for weight in model.weights], strict=True)])  # fmt: skip
+        wrong.set_weights(
+            [
+                weight * 1.01 if "second" in weight_path else weight
+                for weight, weight_path in zip(
+                    model.get_weights(), [weight.path for weight in model.weights], strict=True
+                )
+            ]
+        )
         honest(wrong, target, options)
 
     monkeypatch.setattr(saved_model, "write_model", write_wrong_model)

@@ -19,9 +19,15 @@ SCHEDULE = {
     "decay_steps": 9,
 }
 ARGUMENTS = {
-    "weight_decay": 0.1, "clipnorm": 0.01, "clipvalue": 0.001, "global_clipnorm": 0.01, "use_ema": True,
-    "gradient_accumulation_steps": 2, "loss_scale_factor": 8.0, "learning_rate": SCHEDULE,
-}  # fmt: skip
+    "weight_decay": 0.1,
+    "clipnorm": 0.01,
+    "clipvalue": 0.001,
+    "global_clipnorm": 0.01,
+    "use_ema": True,
+    "gradient_accumulation_steps": 2,
+    "loss_scale_factor": 8.0,
+    "learning_rate": SCHEDULE,
+}
 
 
 def weights(config):

@@ -89,9 +89,12 @@ def test_plan_is_printed_and_saved_in_manifest(tmp_path):
     run = train(config, tmp_path / "run", "--set", "train.execution={steps_per_execution: 2, feed: stream}")
     kept = json.loads((run.path / "manifest.json").read_text())["execution"]
     assert kept == {
-        "feed": "stream", "steps_per_execution": 2, "jit_compile": False, "device": "CPU",
+        "feed": "stream",
+        "steps_per_execution": 2,
+        "jit_compile": False,
+        "device": "CPU",
         "reason": "XLA would save about 0.0 s and cost 1.5 s",
-    }  # fmt: skip
+    }
     assert ExecutionPlan.from_json(kept).summary in run.result.stderr.splitlines()
     same = train(config, tmp_path / "again")
     assert same.summary["history"] == run.summary["history"]

@@ -5,11 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
-from layercli.data.readers.registry import load_dataset
 
 from layercli import api
 from layercli.engine.assemble import assemble_model
 from layercli.engine.training.compile import compile_model
+from layercli.formats.registry import load_dataset
 from tests.running import invoke, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
@@ -21,10 +21,12 @@ def test_train_section_objects_reach_keras(tmp_path):
         "loss": {"type": "SparseCategoricalCrossentropy", "from_logits": True},
         "metrics": ["accuracy", {"type": "SparseTopKCategoricalAccuracy", "k": 2, "name": "top2"}],
         "optimizer": {
-            "type": "SGD", "momentum": 0.5, "clipnorm": 1.5,
+            "type": "SGD",
+            "momentum": 0.5,
+            "clipnorm": 1.5,
             "learning_rate": {"type": "CosineDecay", "initial_learning_rate": 0.1, "decay_steps": 10},
         },
-    }  # fmt: skip
+    }
     valid = api.load(write_config(tmp_path, [{"type": "Dense", "units": 3}], train=section))
     model = assemble_model(valid).model
     compile_model(model, valid.config.train)
@@ -62,17 +64,21 @@ def test_early_stopping_saves_best_epoch(tmp_path):
         tmp_path,
         [{"type": "Dense", "units": 32, "activation": "relu"}, HEAD],
         train={
-            "epochs": 60, "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"],
+            "epochs": 60,
+            "loss": "sparse_categorical_crossentropy",
+            "metrics": ["accuracy"],
             "optimizer": {"type": "Adam", "learning_rate": 0.3},
             "callbacks": [
                 {"type": "ReduceLROnPlateau", "monitor": "loss", "patience": 50},
                 {
-                    "type": "EarlyStopping", "monitor": "val_accuracy", "patience": 3,
+                    "type": "EarlyStopping",
+                    "monitor": "val_accuracy",
+                    "patience": 3,
                     "restore_best_weights": True,
                 },
             ],
         },
-    )  # fmt: skip
+    )
     run = train(config, tmp_path / "run")
     summary = run.summary
     watched = summary["history"]["val_accuracy"]

@@ -153,8 +153,11 @@ def test_callback_calls_equal_keras_once_per_block():
     calls = Calls()
     loop(model, examples, most=3).run([calls], epochs=1)
     assert [call[:2] for call in calls.calls if "batch" in call[0]] == [
-        ("batch begins", 0), ("batch ends", 2), ("batch begins", 3), ("batch ends", 4),
-    ]  # fmt: skip
+        ("batch begins", 0),
+        ("batch ends", 2),
+        ("batch begins", 3),
+        ("batch ends", 4),
+    ]
 
 
 def test_sample_weights_count_as_in_keras():

@@ -8,9 +8,11 @@ HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 @pytest.fixture
 def config(tmp_path):
     section = {
-        "epochs": 2, "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"],
+        "epochs": 2,
+        "loss": "sparse_categorical_crossentropy",
+        "metrics": ["accuracy"],
         "callbacks": [{"type": "MLflow", "experiment": "flowers"}],
-    }  # fmt: skip
+    }
     return write_config(tmp_path, [HEAD], train=section)
 
 

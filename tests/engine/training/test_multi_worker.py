@@ -29,12 +29,20 @@ HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
 SCALE = {"type": "Rescaling", "scale": 0.0625}
 MODELS = {
     # 31 examples cannot be divided by two; of 497 examples, batches of 31 leave one.
-    "dense": ([64], 31, [{"type": "Dense", "units": 16, "activation": "relu", "kernel_regularizer": "L2"}],
-              {"type": "AdamW", "learning_rate": 0.003, "clipnorm": 0.5, "use_ema": True}),
-    "conv": ([8, 8, 1], 32, [{"type": "Conv2D", "filters": 4, "kernel_size": 3, "kernel_constraint": "MaxNorm"}, "Flatten"],
-             {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9, "gradient_accumulation_steps": 2}),
+    "dense": (
+        [64],
+        31,
+        [{"type": "Dense", "units": 16, "activation": "relu", "kernel_regularizer": "L2"}],
+        {"type": "AdamW", "learning_rate": 0.003, "clipnorm": 0.5, "use_ema": True},
+    ),
+    "conv": (
+        [8, 8, 1],
+        32,
+        [{"type": "Conv2D", "filters": 4, "kernel_size": 3, "kernel_constraint": "MaxNorm"}, "Flatten"],
+        {"type": "SGD", "learning_rate": 0.05, "momentum": 0.9, "gradient_accumulation_steps": 2},
+    ),
     "lstm": ([8, 8], 32, [{"type": "LSTM", "units": 8}], {"type": "RMSprop", "global_clipnorm": 1.0}),
-}  # fmt: skip
+}
 LOSSES, WEIGHTS = 1e-6, 1e-5
 """The allowed absolute difference between two processes and one."""
 
@@ -73,8 +81,12 @@ COUNTED = {
             {"type": "Dense", "name": "hidden", "units": 6, "activation": "tanh"},
             {"type": "Dense", "name": "learned", "units": 1},
             {
-                "type": "Dense", "name": "seen", "units": 1, "inputs": "hidden",
-                "kernel_initializer": "zeros", "trainable": False,
+                "type": "Dense",
+                "name": "seen",
+                "units": 1,
+                "inputs": "hidden",
+                "kernel_initializer": "zeros",
+                "trainable": False,
             },
         ],
         "outputs": ["learned", "seen"],
@@ -85,7 +97,7 @@ COUNTED = {
         "optimizer": {"type": "Adam", "learning_rate": 0.01},
         "loss": {"learned": "mse", "seen": "mae"},
     },
-}  # fmt: skip
+}
 """The loss of ``seen`` is the mean of the targets, which are powers of two: it shows which examples were seen."""
 POWERS = f"""
 import numpy as np
@@ -170,7 +182,7 @@ def assert_alike(run, alone):
 
 @pytest.mark.parametrize(
     "name", ["dense_memory", "dense_stream", "conv_memory", "conv_stream", "lstm_memory", "lstm_stream"]
-)  # fmt: skip
+)
 def test_two_workers_train_like_one(both, name, tmp_path):
     alone = train(both.configs[name], tmp_path / "alone")
     first, second = (both.place / str(rank) / name for rank in (0, 1))
@@ -281,9 +293,12 @@ def test_used_port_is_reported(iris):
         cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}}
         done = subprocess.run(
             [sys.executable, "-m", "layercli", "train", iris, "--json"],
-            cwd=iris.parent, env=os.environ | {"TF_CONFIG": json.dumps(cluster)},
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            cwd=iris.parent,
+            env=os.environ | {"TF_CONFIG": json.dumps(cluster)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     assert done.returncode == 1, done.stderr
     assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == ["bad-cluster"]
     assert not list(iris.parent.glob("runs/*/1"))

@@ -1,0 +1,165 @@
+"""The layers of a model with shapes and counts, as JSON and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from layercli.check import ValidConfig
+from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.shapes import Shape
+from layercli.reports.formatting import format_bytes, format_count, format_shapes, format_short_count
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+ForwardShapes = Mapping[str, tuple[Shape, ...]]
+"""The actual output shapes of each layer, by its name."""
+
+
+def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) -> dict[str, Any]:
+    """Return the document of ``inspect-shapes --json``, without ``ok`` and ``problems``."""
+    shapes = valid.shapes
+    return {
+        "model": valid.check_result.name,
+        "static": forward_shapes is None,
+        "inputs": [
+            {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+            for name, tensor in shapes.graph.inputs.items()
+        ],
+        "layers": [layer_row_json(row, valid, forward_shapes) for row in shapes.rows],
+        "outputs": list(shapes.graph.output_references),
+        "totals": {
+            "trainable": shapes.trainable,
+            "non_trainable": shapes.non_trainable,
+            "flops": shapes.flops,
+        },
+    }
+
+
+def layer_row_json(
+    row: NodeShapes, valid: ValidConfig, forward_shapes: ForwardShapes | None
+) -> dict[str, Any]:
+    actual = forward_shapes.get(row.node.name) if forward_shapes is not None else None
+    dtype = row.outputs[0].dtype if row.outputs else None
+    return {
+        "name": row.node.name,
+        "type": row.node.type_name,
+        "inputs": list(row.node.input_references),
+        "input_shapes": [list(tensor.shape) if tensor else None for tensor in row.inputs],
+        "output_shape": _unwrap_single([list(tensor.shape) for tensor in row.outputs]),
+        "dtype": dtype,
+        "trainable": row.trainable,
+        "non_trainable": row.non_trainable,
+        "flops": row.flops,
+        "line": valid.check_result.line_of(row.node.path),
+        "forward_shape": _unwrap_single([list(shape) for shape in actual or ()]),
+        "agrees": row.matches_forward(actual),
+    }
+
+
+def _unwrap_single(values: list[list[int | None]]) -> Any:
+    """Return a single shape, a list of several shapes, or None if there are none."""
+    return values[0] if len(values) == 1 else values or None
+
+
+_MIN_WIDE_WIDTH = 100
+"""Minimum terminal width for showing input shapes."""
+
+
+def print_inspection(console: Console, valid: ValidConfig, forward_shapes: ForwardShapes | None) -> None:
+    """Print a row for each layer: shapes, parameters, FLOPs and the result of the forward pass."""
+    from rich.text import Text
+
+    is_wide = console.width >= _MIN_WIDE_WIDTH
+    columns = [
+        "layer",
+        *(["input"] if is_wide else []),
+        "output",
+        *([] if forward_shapes is None else ["forward"]),
+    ]
+    table = _make_table(*columns, right=("params", "FLOPs"))
+    for row in valid.shapes.rows:
+        actual = forward_shapes.get(row.node.name) if forward_shapes is not None else None
+        cells: list[Text | str] = [
+            _row_title(row),
+            *(
+                [format_shapes([tensor.shape for tensor in row.inputs if tensor is not None])]
+                if is_wide
+                else []
+            ),
+            format_shapes([tensor.shape for tensor in row.outputs]),
+        ]
+        if forward_shapes is not None:
+            agrees = row.matches_forward(actual)
+            mark = (
+                Text("✓ ", style="green")
+                if agrees
+                else Text("✗ " if agrees is False else "  ", style="bold red")
+            )
+            cells.append(mark.append(format_shapes(actual or ()), style="none"))
+        table.add_row(*cells, format_count(row.parameters), format_short_count(row.flops))
+    console.print(table)
+    _print_totals(console, valid.shapes)
+
+
+def _row_title(row: NodeShapes) -> Text:
+    from rich.text import Text
+
+    subtitle = row.node.type_name if row.node.reuse_of is None else f"{row.node.reuse_of} again"
+    return Text(f"{row.node.name}\n").append(f"  {subtitle}", style="dim")
+
+
+def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:
+    """Print the built model: layers, wiring, shapes, parameters with their shares, FLOPs, totals and memory."""
+
+    shapes = valid.shapes
+    table = _make_table("layer", "from", "output", right=("params", "share", "FLOPs"))
+    total_parameters = sum(row.parameters or 0 for row in shapes.rows)
+    is_wide = console.width >= _MIN_WIDE_WIDTH
+    previous_name: str | None = None
+    for row in shapes.rows:
+        share = (
+            f"{100 * row.parameters / total_parameters:.1f}%" if row.parameters and total_parameters else ""
+        )
+        table.add_row(
+            _row_title(row),
+            "\n".join(row.node.input_references)
+            if is_wide or row.node.input_references != (previous_name,)
+            else "above",
+            format_shapes([tensor.shape for tensor in row.outputs]),
+            format_count(row.parameters),
+            share,
+            format_short_count(row.flops),
+        )
+        previous_name = row.node.name
+    console.print(table)
+    _print_totals(console, shapes)
+    activations = format_bytes(shapes.activation_bytes(batch_size))
+    weights = format_bytes(shapes.weight_bytes)
+    console.print(
+        f"Memory: weights {weights}; outputs of all layers for a batch of {batch_size} {activations}."
+    )
+
+
+def _make_table(*left: str, right: tuple[str, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _print_totals(console: Console, shapes: ModelShapes) -> None:
+    trainable, fixed = shapes.trainable, shapes.non_trainable
+    parameters = trainable + fixed if trainable is not None and fixed is not None else None
+    console.print(
+        f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
+        f"FLOPs for one example: {format_count(shapes.flops)}."
+    )

@@ -1,0 +1,109 @@
+"""Summaries and contact sheets of a few examples, worked out by hand."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from layercli.data.examples import Examples, Splits
+from layercli.data.statistics import compute_statistics
+from layercli.data.summary import (
+    compute_class_balances,
+    summarize_features,
+    summarize_targets,
+    write_contact_sheet,
+)
+
+
+def read(folder):
+    with Image.open(folder / "sheet.png") as image:
+        return np.array(image)
+
+
+TABLE = Examples(
+    {
+        "n": np.array([[1, np.nan], [3, 5], [2, np.inf], [2, -5]], dtype=np.float32),
+        "w": np.array([["x"], [""], ["y"], ["x"]], dtype=object),
+        "s": np.arange(24, dtype=np.float32).reshape(4, 3, 2),
+    },
+    np.array([0.5, 1.5, 2.5, 3.5]),
+    columns={"n": ("a", "b"), "w": ("word",)},
+)
+
+
+def test_features_are_summarized_by_column():
+    rows = [
+        (x.input, x.name, x.dtype, x.missing, x.different, x.low, x.mean, x.high, x.samples)
+        for x in summarize_features(compute_statistics(TABLE))
+    ]
+    assert rows[0] == ("n", "a", "float32", 0, 3, 1.0, 2.0, 3.0, (1.0, 3.0, 2.0))
+    assert rows[1][:8] == ("n", "b", "float32", 2, 2, -5.0, 0.0, 5.0)
+    assert rows[2] == ("w", "word", "text", 1, 3, None, None, None, ("x", "", "y"))
+    assert rows[3] == ("s", None, "float32", 0, None, 0.0, 11.5, 23.0, ())
+    assert len(rows) == 4
+
+
+def test_target_has_its_range():
+    (row,) = summarize_targets(compute_statistics(TABLE))
+    assert (row.name, row.low, row.mean, row.high, row.different) == ("target", 0.5, 2.0, 3.5, 4)
+
+
+def test_column_without_values_has_no_range():
+    examples = Examples(np.full((2, 1), np.nan), np.zeros(2), columns={None: ("a",)})
+    (row,) = summarize_features(compute_statistics(examples))
+    assert (row.missing, row.low, row.mean, row.high, row.different) == (2, None, None, None, 0)
+
+
+def make_splits(labels, names=None):
+    examples = Examples(np.zeros(len(labels)), np.array(labels, dtype=np.int32), names)
+    return Splits(examples, examples.take(np.array([0, 1])), examples.take(np.array([1])))
+
+
+def test_class_balance_counts_each_split():
+    names = ("a", "b", "c")
+    expected = [("a", (1, 1, 0)), ("b", (0, 0, 0)), ("c", (2, 1, 1))]
+    assert compute_class_balances(make_splits([0, 2, 2], names)) == {None: expected}
+    expected = [("0", (1, 1, 0)), ("1", (2, 1, 1))]
+    assert compute_class_balances(make_splits([0, 1, 1])) == {None: expected}
+    assert compute_class_balances(make_splits([-1, 1, 1])) == {}
+    assert compute_class_balances(make_splits([0, 1, 100_001])) == {}
+    assert len(compute_class_balances(make_splits([0, 1, 100_000]))[None]) == 100_001
+
+
+@pytest.mark.parametrize(("height", "scale"), [(16, 4), (32, 2), (33, 2), (63, 2), (64, 1), (65, 1)])
+def test_small_images_are_enlarged_by_whole_factors(tmp_path, height, scale):
+    examples = Examples(np.zeros((1, height, 8, 3), dtype=np.uint8), np.zeros(1, dtype=np.int32))
+    assert write_contact_sheet(examples, tmp_path / "sheet.png")
+    assert read(tmp_path).shape == (height * scale + 2, 8 * scale + 2, 3)
+
+
+def test_contact_sheet_is_a_grid_sorted_by_class(tmp_path):
+    values, labels = np.array([10, 20, 30, 40, 50]), np.array([4, 3, 2, 1, 0], dtype=np.int32)
+    images = np.broadcast_to(values[:, None, None, None], (5, 64, 64, 1)).astype(np.uint8)
+    assert write_contact_sheet(Examples(images, labels), tmp_path / "sheet.png")
+    sheet = read(tmp_path)
+    assert sheet.shape == (3 * 66, 3 * 66)
+    assert sheet[33::66, 33::66].tolist() == [[50, 40, 30], [20, 10, 0], [0, 0, 0]]
+    assert sheet[0, 33] == sheet[65, 33] == sheet[66, 33] == 0
+    assert sheet[1, 1] == sheet[64, 64] == 50
+
+
+def test_contact_sheet_has_at_most_64_images(tmp_path):
+    examples = Examples(np.full((70, 64, 1, 1), 9, dtype=np.uint8), np.zeros(70, dtype=np.int32))
+    write_contact_sheet(examples, tmp_path / "sheet.png")
+    sheet = read(tmp_path)
+    assert sheet.shape == (8 * 66, 8 * 3)
+    assert int((sheet[33::66, 1::3] == 9).sum()) == 64
+
+
+@pytest.mark.parametrize("image", [(8, 8, 2), (8, 8), (8,)])
+def test_arrays_that_are_not_images_have_no_sheet(tmp_path, image):
+    examples = Examples(np.zeros((2, *image)), np.zeros(2))
+    assert not write_contact_sheet(examples, tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def test_numbers_are_scaled_to_the_range_of_bytes(tmp_path):
+    images = np.zeros((1, 64, 3, 1), dtype=np.float32)
+    images[0, :, :, 0] = [-1.0, 0.0, 1.0]
+    write_contact_sheet(Examples(images, np.zeros(1)), tmp_path / "sheet.png")
+    assert read(tmp_path)[33].tolist() == [0, 0, 127, 255, 0]

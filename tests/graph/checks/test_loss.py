@@ -1,0 +1,80 @@
+"""Losses against the last activation, size and target of an output."""
+
+from pathlib import Path
+
+import pytest
+
+from layercli.check import check_document
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
+
+
+def problems(dataset, layers, loss):
+    text = (
+        f"data: {{type: sklearn, dataset: {dataset}}}\nmodel: {{layers: [{layers}]}}\ntrain: {{loss: {loss}}}"
+    )
+    found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path())))
+    return [(problem.code, problem.severity, problem.path) for problem in found.problems]
+
+
+def messages(dataset, layers, loss):
+    text = (
+        f"data: {{type: sklearn, dataset: {dataset}}}\nmodel: {{layers: [{layers}]}}\ntrain: {{loss: {loss}}}"
+    )
+    found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path())))
+    return [problem.message for problem in found.problems]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", "tanh"])
+def test_number_of_any_size_needs_an_output_without_bounds(activation):
+    layer = f"{{type: Dense, units: 1, activation: {activation}}}"
+    expected = ("squashed-output", "warning", "model.layers[0].activation")
+    assert expected in problems("diabetes", layer, "mean_squared_error")
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", "softplus", "null"])
+def test_number_with_an_unbounded_output_has_no_problem(activation):
+    layer = f"{{type: Dense, units: 1, activation: {activation}}}"
+    assert problems("diabetes", layer, "mean_squared_error") == []
+
+
+def test_activation_before_a_flatten_is_not_the_last_one():
+    layers = "{type: Dense, units: 1, activation: sigmoid}, Flatten"
+    assert problems("diabetes", layers, "mean_squared_error") == []
+
+
+@pytest.mark.parametrize(
+    ("units", "loss", "code"),
+    [
+        (3, "sparse_categorical_crossentropy", None),
+        (3, "categorical_crossentropy", None),
+        (4, "sparse_categorical_crossentropy", "wrong-units"),
+        (2, "categorical_crossentropy", "wrong-units"),
+    ],
+)
+def test_units_of_a_classifier_are_its_classes(units, loss, code):
+    layer = f"{{type: Dense, units: {units}, activation: softmax}}"
+    found = problems("iris", layer, loss)
+    assert [problem[0] for problem in found] == ([code] if code else [])
+
+
+@pytest.mark.parametrize(("units", "has_problem"), [(1, True), (2, False)])
+def test_softmax_of_one_unit_is_always_one(units, has_problem):
+    layers = f"{{type: Dense, units: {units}, activation: softmax}}, {{type: Dense, units: 1}}"
+    expected = ("softmax-of-one", "warning", "model.layers[0].activation")
+    found = problems("diabetes", layers, "mean_squared_error")
+    assert ([problem[0] for problem in found] == ["softmax-of-one"]) == has_problem
+    assert (expected in found or ("softmax-of-one", "error", expected[2]) in found) == has_problem
+
+
+@pytest.mark.parametrize(("units", "shown"), [(1, "1 unit"), (2, "2 units"), (12, "12 units")])
+def test_wrong_units_are_counted(units, shown):
+    layer = f"{{type: Dense, units: {units}, activation: sigmoid}}"
+    expected = f"The data has 3 classes, but the model's output has {shown}."
+    assert expected in messages("iris", layer, "sparse_categorical_crossentropy")
+
+
+def test_output_for_each_position_has_too_many_axes():
+    layers = "{type: Reshape, target_shape: [8, 8]}, {type: Dense, units: 10, activation: softmax}"
+    found = problems("digits", layers, "sparse_categorical_crossentropy")
+    assert [(code, severity) for code, severity, _ in found] == [("dense-on-positions", "error")]

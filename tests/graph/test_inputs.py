@@ -1,0 +1,112 @@
+"""Declared inputs compared with the shapes of the data."""
+
+from pathlib import Path
+
+import pytest
+
+from layercli.check import check_document
+from layercli.config.data.section import DataFacts
+from layercli.graph.inputs import resolve_model_inputs
+from layercli.layers.shapes import Tensor
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
+
+DATA = "{type: csv, path: t.csv, target: y}"
+
+
+def resolve(model, facts=None, data=DATA):
+    text = f"data: {data}\nmodel: {{{model}, layers: [{{type: Dense, units: 1, inputs: %s}}]}}"
+    first = "a" if "inputs" in model else "input"
+    text = (text % first).replace(", inputs: input}", "}")
+    config = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).config
+    inputs, findings = resolve_model_inputs(config, facts)
+    return inputs, [(found.code, found.path, found.message, found.hint) for found in findings]
+
+
+def single(*shape):
+    return DataFacts(10, shape, None)
+
+
+def several(**shapes):
+    return DataFacts(10, (), None, inputs=shapes)
+
+
+def test_declared_input_of_the_same_shape_is_used():
+    assert resolve("input: [4]", single(4)) == ({"input": Tensor((None, 4), "float32")}, [])
+    assert resolve("input: [null, 3]", single(7, 3)) == ({"input": Tensor((None, None, 3), "float32")}, [])
+    assert resolve("input: [4]")[1] == []
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 1), (2, 2), ()])
+def test_declared_input_of_another_shape_is_a_mismatch(shape):
+    shown = {(5,): "(5,)", (4, 1): "(4, 1)", (2, 2): "(2, 2)", (): "()"}[shape]
+    message = f"`model.input` declares shape (4,), but an example of the data has shape {shown}."
+    hint = f"Set `input: {list(shape)}`, or remove `input`."
+    _, findings = resolve("input: [4]", single(*shape))
+    assert findings == [("input-mismatch", ("model", "input"), message, hint)]
+
+
+def test_several_inputs_are_compared_by_name():
+    model = "inputs: {a: [4], b: [2]}"
+    tensors = {"a": Tensor((None, 4), "float32"), "b": Tensor((None, 2), "float32")}
+    assert resolve(model, several(a=(4,), b=(2,))) == (tensors, [])
+    _, findings = resolve(model, several(a=(4,), b=(3,)))
+    assert [found[:2] for found in findings] == [("input-mismatch", ("model", "inputs", "b"))]
+    assert findings[0][2] == (
+        "`model.inputs.b` declares shape (2,), but an example of the data has shape (3,)."
+    )
+
+
+def test_inputs_that_only_one_side_has_are_reported():
+    _, findings = resolve("inputs: {a: [4], words: [2]}", several(a=(4,), word=(2,)))
+    assert findings == [
+        (
+            "input-mismatch",
+            ("data", "inputs", "word"),
+            "The data has an input `word`, which is not an input of the model.",
+            "Did you mean `words`?",
+        ),
+        (
+            "input-mismatch",
+            ("model", "inputs", "words"),
+            "The data has no examples for the model's input `words`.",
+            "The data's inputs: `a`, `word`.",
+        ),
+    ]
+
+
+def test_several_inputs_need_data_with_several_inputs():
+    _, findings = resolve("inputs: {a: [4], b: [2]}", single(4))
+    assert [found[:2] for found in findings] == [("input-mismatch", ("model", "inputs"))]
+    assert findings[0][2].startswith("The model has 2 inputs, but ")
+    _, findings = resolve("inputs: {a: [4]}", single(5))
+    assert [found[:2] for found in findings] == [("input-mismatch", ("model", "inputs", "a"))]
+
+
+def problems_of(text):
+    found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path())))
+    return [(problem.code, problem.message) for problem in found.problems]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("[1, 1, 1, 1, 1, 1, 1, 1]", None),
+        (
+            "[1, 1, 1, 1, 1, 1, 1, 1, 1]",
+            "Expected at most 8 axes, the limit of TensorFlow's layers, got 9.",
+        ),
+        ("[2147483647]", None),
+        ("[2147483648]", "expected a positive integer of at most 2,147,483,647 or null, got 2147483648."),
+        ("[0]", "expected a positive integer or null, got 0."),
+        ("[-1]", "expected a positive integer or null, got -1."),
+        ("[1]", None),
+    ],
+)
+def test_limits_of_an_input_shape(shape, message):
+    found = problems_of(f"model: {{input: {shape}, layers: [Flatten]}}")
+    if message is None:
+        assert found == []
+    else:
+        assert [code for code, _ in found] == ["out-of-range"]
+        assert message in found[0][1]

@@ -1,0 +1,160 @@
+"""Sizes of small graphs, counted by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from layercli.check import check_document
+from layercli.graph.shapes import dtype_bytes, sum_if_known, tensor_bytes
+from layercli.layers.shapes import Tensor, format_shape, multiply_dims, resolve_axis, window_length
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
+
+MODEL = """
+model:
+  inputs: {a: [4], b: [2]}
+  outputs: [head, sum]
+  layers:
+    - {type: Dense, units: 3, inputs: a, name: dense}
+    - {type: BatchNormalization, name: norm}
+    - {type: Dense, units: 5, use_bias: false, trainable: false, inputs: b, name: frozen}
+    - {type: Concatenate, inputs: [norm, frozen], name: both}
+    - {type: Dense, units: 2, name: head}
+    - {type: Dense, units: 3, inputs: a, name: other}
+    - {type: Add, inputs: [dense, other], name: sum}
+"""
+
+
+def shapes_of(text):
+    found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path())))
+    assert found.shapes is not None, found.problems
+    return found.shapes
+
+
+def test_parameters_flops_and_bytes_of_each_layer():
+    shapes = shapes_of(MODEL)
+    rows = {x.node.name: (x.trainable, x.non_trainable, x.parameters, x.weight_bytes) for x in shapes.rows}
+    assert rows == {
+        "dense": (15, 0, 15, 60),  # 4 * 3 + 3
+        "norm": (6, 6, 12, 48),  # gamma, beta; moving mean and variance
+        "frozen": (0, 10, 10, 40),  # 2 * 5
+        "both": (0, 0, 0, 0),
+        "head": (18, 0, 18, 72),  # 8 * 2 + 2
+        "other": (15, 0, 15, 60),
+        "sum": (0, 0, 0, 0),
+    }
+    assert (shapes.trainable, shapes.non_trainable, shapes.weight_bytes) == (54, 16, 280)
+
+
+def test_dense_takes_two_flops_for_each_product():
+    shapes = shapes_of("model: {input: [4], layers: [{type: Dense, units: 3}]}")
+    assert shapes.flops == 24
+    assert shapes_of("model: {input: [7, 4], layers: [{type: Dense, units: 3}]}").flops == 7 * 24
+
+
+def test_memory_of_activations():
+    shapes = shapes_of(MODEL)
+    # outputs of 3, 3, 5, 8, 2, 3 and 3 float32 numbers
+    assert shapes.activation_bytes(1) == 27 * 4
+    assert shapes.activation_bytes(10) == 27 * 4 * 10
+
+
+def test_output_of_a_node_or_an_input():
+    shapes = shapes_of(MODEL)
+    assert shapes.output("a") == Tensor((None, 4), "float32")
+    assert shapes.output("both") == Tensor((None, 8), "float32")
+    assert shapes.output("both", 0) == Tensor((None, 8), "float32")
+    assert shapes.output("both", 1) is None
+
+
+@pytest.mark.parametrize(
+    ("actual", "matches"),
+    [
+        ([(9, 3)], True),
+        ([(None, 3)], True),
+        ([(9, 4)], False),
+        ([(9, 3, 1)], False),
+        ([(9,)], False),
+        ([(9, 3), (9, 3)], False),
+        ([], False),
+        (None, None),
+    ],
+)
+def test_forward_shapes_are_compared_axis_by_axis(actual, matches):
+    assert shapes_of(MODEL).by_name["dense"].matches_forward(actual) is matches
+
+
+REUSED = """
+model:
+  inputs: {a: [4], b: [%s]}
+  outputs: [one, two]
+  layers:
+    - {type: Dense, units: 3, inputs: a, name: one}
+    - {reuse: one, inputs: b, name: two}
+"""
+
+
+def test_weights_of_a_reused_layer_count_once():
+    shapes = shapes_of(REUSED % 4)
+    assert [row.parameters for row in shapes.rows] == [15, 0]
+    assert (shapes.trainable, shapes.weight_bytes, shapes.flops) == (15, 60, 48)
+
+
+def test_reused_layer_has_an_error_for_another_size():
+    found = check_document(parse_yaml(SourceText("c.yaml", (REUSED % 5).split("\n"), Path())))
+    (problem,) = found.problems
+    assert (problem.code, problem.line) == ("shape-mismatch", 7)
+    assert problem.message.startswith(
+        "`one` has weights for an input of (None, 4), but this call receives (None, 5)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "batch", "size"),
+    [
+        ((None, 3, 5), "float32", 2, 120),
+        ((None, None, 5), "float32", 2, 40),
+        ((None,), "float32", 2, 8),
+        ((7, 3), "float16", 2, 12),
+        ((None, 3), "int64", 1, 24),
+        ((None, 3), "uint8", 1, 3),
+        ((None, 3), "bool", 1, 3),
+        ((None, 3), "string", 1, 12),
+    ],
+)
+def test_memory_of_a_tensor(shape, dtype, batch, size):
+    assert tensor_bytes(Tensor(shape, dtype), batch) == size
+
+
+def test_bytes_of_dtypes():
+    names = ("float64", "float32", "float16", "bfloat16", "int8", "int16", "int32", "uint16", "unknown")
+    assert [dtype_bytes(name) for name in names] == [8, 4, 2, 2, 1, 2, 4, 2, 4]
+
+
+def test_sum_is_unknown_if_one_count_is():
+    assert sum_if_known([]) == 0
+    assert sum_if_known([0, 3, 4]) == 7
+    assert sum_if_known([3, None]) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "window", "stride", "padding", "dilation", "expected"),
+    [
+        (28, 3, 1, "valid", 1, 26),
+        (28, 3, 2, "valid", 1, 13),
+        (28, 3, 1, "valid", 2, 24),
+        (28, 3, 2, "same", 1, 14),
+        (29, 3, 2, "same", 1, 15),
+        (28, 3, 1, "causal", 4, 28),
+        (2, 3, 1, "valid", 1, 0),
+        (None, 3, 1, "valid", 1, None),
+    ],
+)
+def test_length_after_a_window(length, window, stride, padding, dilation, expected):
+    assert window_length(length, window, stride, padding, dilation) == expected
+
+
+def test_axes_and_products_of_shapes():
+    assert [resolve_axis(axis, 3) for axis in (-4, -3, -1, 0, 2, 3)] == [None, 0, 2, 0, 2, None]
+    assert (multiply_dims(2, 3, 4), multiply_dims(2, None), multiply_dims()) == (24, None, 1)
+    assert [format_shape(shape) for shape in [(), (5,), (None, 8)]] == ["()", "(5,)", "(None, 8)"]

@@ -1,0 +1,80 @@
+"""Manifests of hand-made runs, with published SHA-256 values."""
+
+import json
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.runs import manifest as manifests
+
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+"""SHA-256 of no bytes and of ``abc``, as in FIPS 180-4."""
+
+
+@pytest.fixture
+def run(tmp_path):
+    for name in ("zz.py", "model.keras", "sub/b.py", "sub/a.py", "checkpoints/x", "config.yaml", "m.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"abc" if name.endswith("py") else b"")
+    return tmp_path
+
+
+def read_files(run):
+    return json.loads((run / "manifest.json").read_text())["files"]
+
+
+def test_manifest_hashes_all_files_in_order(run):
+    manifests.write_manifest(run, {"seed": 3}, is_finished=True)
+    hashes = {
+        "config.yaml": EMPTY,
+        "m.txt": EMPTY,
+        "model.keras": EMPTY,
+        "sub/a.py": ABC,
+        "sub/b.py": ABC,
+        "zz.py": ABC,
+    }
+    document = json.loads((run / "manifest.json").read_text())
+    assert document == {"seed": 3, "files": hashes}
+    assert list(document["files"]) == list(hashes)
+    manifests.write_manifest(run, {"seed": 3}, is_finished=True)  # its own file is not one of them
+    assert read_files(run) == hashes
+
+
+def test_unfinished_run_has_no_hash_of_its_model(run):
+    manifests.write_manifest(run, {})
+    assert "model.keras" not in read_files(run)
+    assert not manifests.is_finished(manifests.require_manifest(run))
+    manifests.write_manifest(run, {}, is_finished=True, excluded="sub")
+    assert list(read_files(run)) == ["config.yaml", "m.txt", "model.keras", "zz.py"]
+    assert manifests.is_finished(manifests.require_manifest(run))
+
+
+def test_changed_and_missing_files_are_found(run):
+    manifests.write_manifest(run, {})
+    manifest = manifests.require_manifest(run)
+    (run / "sub/a.py").write_text("abd")
+    (run / "zz.py").unlink()
+    (run / "m.txt").unlink()
+    (run / "m.txt").mkdir()
+    names = ["config.yaml", "zz.py", "sub/a.py", "sub/b.py", "m.txt", "unknown"]
+    assert manifests.find_changed_files(run, manifest, names) == ["zz.py", "sub/a.py", "m.txt"]
+
+
+@pytest.mark.parametrize(("limit", "is_read"), [(14, True), (13, False)])
+def test_manifest_may_be_as_large_as_the_limit(tmp_path, monkeypatch, limit, is_read):
+    (tmp_path / "manifest.json").write_text('{"files": {} }')
+    monkeypatch.setattr(manifests, "_MAX_BYTES", limit)
+    assert manifests.read_manifest_or_none(tmp_path) == ({"files": {}} if is_read else None)
+
+
+def test_largest_manifest_has_64_mebibytes():
+    assert manifests._MAX_BYTES == 67_108_864
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{", "{}", '{"files": []}'])
+def test_unreadable_manifest_is_not_a_run(tmp_path, text):
+    if text is not None:
+        (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(LayercliError, match="This is not the directory of a started run"):
+        manifests.require_manifest(tmp_path)

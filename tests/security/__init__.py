@@ -1,0 +1,1 @@
+"""Attacks by configs, data and files that must do no harm."""

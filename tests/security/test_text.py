@@ -1,0 +1,146 @@
+"""Configs that are small but would take much time or memory."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from layercli.check import check_config
+from tests.running import LAYERCLI, invoke
+
+MODEL = "model: {input: [4], layers: [Flatten]}\n"
+SECONDS = 10.0
+"""More than any of these takes on a slow and busy machine; unbounded, each took over 20 s, or gigabytes."""
+
+
+def keys(prefix, count):
+    return "{" + ", ".join(f"{prefix}{number}: 1" for number in range(count)) + "}"
+
+
+def codes(text):
+    start = time.process_time()
+    found = {problem.code for problem in check_config("c.yaml", text=text).problems}
+    assert time.process_time() - start < SECONDS
+    return found
+
+
+CHAIN = ", ".join(f"v{number}: '${{v{number - 1}}}'" for number in range(1, 10_000))
+QUOTED = "'x${a}', "
+DOUBLING = ", ".join(
+    f"b{number}: {{layers: [{{block: b{number + 1}, inputs: [input, input]}}]}}" for number in range(45)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f"a: &a {keys('k', 16_000)}\nb: {{{'<<: *a, ' * 5000}}}\n{MODEL}", "too-many-nodes"),
+        (f"a: &a {keys('k', 16_000)}\nb: {{<<: [{'*a, ' * 5000}]}}\n{MODEL}", "too-many-nodes"),
+        (f"vars: {{a: {'b' * 9000}}}\nname: '{'${a}' * 200_000}'\n{MODEL}", "bad-reference"),
+        (f"vars: {{a: {'b' * 9000}}}\nz: [{QUOTED * 50_000}]\n{MODEL}", "too-many-nodes"),
+        (f"vars: {keys('var', 30_000)}\nz: '{'${vra}' * 50_000}'\n{MODEL}", "unknown-variable"),
+        (
+            f"blocks: {{{DOUBLING}, b45: {{layers: [Add]}}}}\n"
+            "model: {input: [4], layers: [Flatten, {block: b0, inputs: [flatten, flatten]}]}\n",
+            "out-of-range",
+        ),
+        (
+            f"blocks: {{b: {{params: {keys('p', 20_000)}, layers: [Flatten]}}}}\n"
+            "model: {input: [4], layers: [{block: b, repeat: 9999}]}\n",
+            "out-of-range",
+        ),
+        (
+            f"model: {{input: [4], layers: [{{type: Dense, units: 3, name: {'x' * 900_000}, repeat: 9000}}]}}\n",
+            "out-of-range",
+        ),
+        (
+            "model: {input: [8, 8, 1], layers: [{type: UpSampling2D, size: 2147483647, repeat: 200}]}\n",
+            "shape-mismatch",
+        ),
+        (f"model: {{input: [{'2147483647, ' * 4}], layers: [Flatten]}}\n", "out-of-range"),
+    ],
+    ids=[
+        "merge keys",
+        "lists of merges",
+        "a long string",
+        "many long strings",
+        "unknown variables",
+        "inputs that double",
+        "parameters of repeated blocks",
+        "a long name",
+        "overflowing sizes",
+        "a huge input",
+    ],
+)
+def test_work_is_counted_before_it_is_done(text, code):
+    assert code in codes(text)
+
+
+def test_chain_of_variables_keeps_short_explanations():
+    result = check_config("c.yaml", text=f"vars: {{v0: x, {CHAIN}}}\nname: '${{v9999}}'\n{MODEL}")
+    assert result.ok
+    assert len(result.document.find(("name",)).via) == 1000
+
+
+def test_many_errors_stop_the_search():
+    result = check_config("c.yaml", text=f"z: [{'012, ' * 5000}]\n{MODEL}")
+    assert len(result.problems) == 1000
+
+
+def test_picture_of_many_lanes_is_refused(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "model: {input: [4], layers: [{type: Dense, units: 4, name: d}, "
+        "{type: Add, inputs: [d, previous], repeat: 9990}]}\n"
+    )
+    result = invoke("build", config, "--plot", tmp_path / "m.svg", "--unfold")
+    assert result.exit_code == 1
+    assert "too many layers and connections for a picture" in result.output
+
+
+def test_grid_of_a_huge_range_is_refused(tmp_path, iris):
+    (tmp_path / "s.yaml").write_text(
+        f"base: {iris}\nspace: {{train.epochs: {{int: [1, 2147483647]}}}}\nobjective: {{metric: val_accuracy}}\n"
+        "sampler: GridSampler\n"
+    )
+    result = invoke("sweep", tmp_path / "s.yaml", "--json")
+    assert result.exit_code == 1
+    assert "more than 100,000" in result.output
+
+
+def test_base_that_is_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "base.yaml")
+    (tmp_path / "s.yaml").write_text(
+        "base: base.yaml\nspace: {train.epochs: {int: [1, 2]}}\nobjective: {metric: loss}\n"
+    )
+    command = [LAYERCLI, "sweep", str(tmp_path / "s.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "must be a regular file" in done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system has no /dev/full")
+@pytest.mark.parametrize("arguments", ["--version", "layers", "layers --json", "validate none.yaml"])
+def test_full_output_is_an_error_with_a_sentence(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [LAYERCLI, *arguments.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_output_is_no_bug(iris):
+    command = f"{LAYERCLI} show {iris} >&- 2>&-"
+    assert subprocess.run(command, shell=True, check=False).returncode == 0
+
+
+def test_json_escapes_names_that_are_not_utf8(tmp_path):
+    command = [str(LAYERCLI).encode(), b"validate", bytes(tmp_path) + b"/no\xff", b"--json"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 1
+    done.stdout.decode("utf-8")

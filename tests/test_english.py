@@ -1,0 +1,75 @@
+"""Plain English: words that are not used in messages, docstrings, comments, pages and test names."""
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+INSTEAD = {
+    r"told|tells?(?! apart)": "report, show, say",
+    r"held against": "compared with, checked against",
+    r"mend(s|ed|ing)?": "fix",
+    r"(?<!there )(is|are) no(?= )(?! longer| more)": "is not a, has no, invalid",
+    r"whole numbers?": "integer",
+    r"anew": "from scratch, restart",
+    r"of (one's|its|their|your|his|the user's) own": "custom, separate",
+    r"stands? (in|for|there|beside)": "is in, contains, means",
+    r"(go|goes|going) on|went on": "continue, resume",
+    r"begun": "started",
+    r"comes? of it": "result",
+    r"in all(?= *([.,;:)]|$))": "in total",
+    r"beside": "next to",
+    r"wings?": "package",
+}
+BANNED = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+MAX_NAME_LENGTH = 70
+
+
+def banned_lines(path, lines):
+    """Return ``file:line: word`` for each banned word in pairs of a line number and a text."""
+    for number, text in lines:
+        for match in BANNED.finditer(text):
+            line = number + text.count("\n", 0, match.start())
+            yield f"{path.relative_to(ROOT)}:{line}: {match[0]!r}"
+
+
+def read_english(path):
+    """Return the string literals and comments of a module, with their line numbers."""
+    source = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+@pytest.mark.parametrize("package", sorted({path.name for path in (ROOT / "layercli").glob("[!_]*")}))
+def test_messages_docstrings_and_comments(package):
+    folder = ROOT / "layercli" / package
+    paths = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
+    assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.stem
+)
+def test_pages(page):
+    lines = enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
+    glossary = (line for line in lines if not line[1].startswith("| not: "))
+    assert list(banned_lines(page, glossary)) == []
+
+
+def test_names_of_tests():
+    found = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                if len(node.name) > MAX_NAME_LENGTH:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} is too long")
+                found.extend(banned_lines(path, [(node.lineno, node.name.replace("_", " "))]))
+    assert found == []
