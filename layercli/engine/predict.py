@@ -15,8 +15,8 @@ from layercli.data.types import Array, DataError
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError
-from layercli.graph.checks.output_kind import OutputKind, infer_output_kind
 from layercli.graph.finding import Finding
+from layercli.graph.output_kind import OutputKind, infer_output_kind
 from layercli.source.nodes import sanitize_text
 
 _FLUSH_ROWS = 4096

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, make_file_error
-from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
+from layercli.graph.best_epoch import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
 from layercli.io.regular import is_file_inside, parse_json, read_inside, require_few_values
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY

@@ -23,6 +23,7 @@ from layercli.script.block_functions import (
 )
 from layercli.script.keras_calls import argument_expressions, constructor_call
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,
@@ -35,7 +36,6 @@ from layercli.script.python_source import (
     write_module_name,
 )
 
-_INDENT: Final = "    "
 _MIN_LOOP_COUNT: Final = 3
 """Minimum number of equal lines that become a loop."""
 
@@ -98,7 +98,7 @@ def _sequential_lines(valid: ValidConfig, names: set[str]) -> list[str]:
         "keras.Sequential",
         (Brackets("[", tuple(stack), "]"), NamedValue("name=", quote_string(valid.check_result.name))),
     )
-    return ["def build_model():", *render_statement(call, _INDENT, before="return ")]
+    return ["def build_model():", *render_statement(call, INDENT, before="return ")]
 
 
 def _input_call(tensor: Tensor, name: str | None = None) -> CallExpression:
@@ -406,10 +406,10 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
         count = len(list(same))
         is_function = isinstance(value, CallExpression) and value.called_on is None and "." not in value.head
         if before == "x = " and count >= (2 if is_function else _MIN_LOOP_COUNT):
-            lines.append(f"{_INDENT}for _ in range({count}):")
-            lines += render_statement(value, 2 * _INDENT, before=before)
+            lines.append(f"{INDENT}for _ in range({count}):")
+            lines += render_statement(value, 2 * INDENT, before=before)
         else:
-            lines += [line for _ in range(count) for line in render_statement(value, _INDENT, before=before)]
+            lines += [line for _ in range(count) for line in render_statement(value, INDENT, before=before)]
     return lines
 
 

@@ -12,8 +12,8 @@ from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, should_adapt
+from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
-from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.component import Component
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts

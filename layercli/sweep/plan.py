@@ -25,7 +25,7 @@ from layercli.config.sweep.search_space import Choice, SearchParameter
 from layercli.config.sweep.section import SweepConfig
 from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.checks.monitors import monitor_direction
+from layercli.graph.best_epoch import monitor_direction
 from layercli.io.paths import is_file
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.extend import load_extended

@@ -37,9 +37,8 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
                 valid.make_problem(path, "custom-layer", message, "The path is relative to the config.")
             )
         elif not trust:
-            message = f"`{layer.type_reference()}` would load and run {file or f'the module {layer.module}'}."
-            hint = "Review the code, then pass `--trust`."
-            problems.append(valid.make_problem(path, "trust-required", message, hint))
+            code = str(file or f"the module {layer.module}")
+            problems.append(_make_trust_problem(valid, path, layer.type_reference(), code))
     if problems:
         raise LayercliError(problems)
 
@@ -79,10 +78,14 @@ def _check_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> l
         return [valid.make_problem(path, "custom-data", message, "The path is relative to the config.")]
     if trust:
         return []
-    code = sanitize_text(str(file or f"the module {declared.module}"))
-    message = f"`{sanitize_text(declared.reference)}` would load and run {code}."
-    hint = "Review the code, then pass `--trust`."
-    return [valid.make_problem(path, "trust-required", message, hint)]
+    code = str(file or f"the module {declared.module}")
+    return [_make_trust_problem(valid, path, declared.reference, code)]
+
+
+def _make_trust_problem(valid: ValidConfig, path: KeyPath, reference: str, code: str) -> Problem:
+    """Return the problem that the custom code of a reference must be permitted."""
+    message = f"`{sanitize_text(reference)}` would load and run {sanitize_text(code)}."
+    return valid.make_problem(path, "trust-required", message, "Review the code, then pass `--trust`.")
 
 
 _SECTION_HELP = {

@@ -15,6 +15,7 @@ from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import Problem, make_file_error
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
+from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
@@ -25,7 +26,7 @@ from layercli.workflows.build import assemble_checked_model, save_model
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
-from layercli.workflows.signals import StopRequest, TrainingInterruptedError, catch_stop_signals
+from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits

@@ -14,7 +14,7 @@ from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError
-from layercli.graph.checks.monitors import monitor_direction
+from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
 
 

@@ -39,7 +39,7 @@ from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
-from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
+from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
 from layercli.runs.resume_command import format_resume_command
 
 
