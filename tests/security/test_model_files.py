@@ -147,7 +147,6 @@ def test_learned_state_equals_that_which_keras_loads(tmp_path, make):
         "numbers": "{type: Discretization, num_bins: 3}",
         "nested": "Normalization",
     }[make]
-    declared = "{shape: [1], dtype: string}" if make == "text" else "[1]"
     text = rows["text" if make == "text" else "numbers"].splitlines()
     lines = [f"{text[0]},y"] + [f"{line},{number % 2}" for number, line in enumerate(text[1:])]
     (tmp_path / "d.csv").write_text("\n".join(lines) + "\n")
@@ -155,7 +154,7 @@ def test_learned_state_equals_that_which_keras_loads(tmp_path, make):
     head = "{type: Dense, units: 2, activation: softmax}"
     (tmp_path / "c.yaml").write_text(
         f"data: {{type: csv, path: d.csv, target: y, split: {{validation: 0}}}}\n"
-        f"model: {{input: {declared}, layers: [{layers}, {{type: Dense, units: 2, activation: softmax}}]}}\n"
+        f"model: {{input: {model_input}, layers: [{layers}, {head}]}}\n"
         "train: {epochs: 1, loss: sparse_categorical_crossentropy}\n"
     )
     result = invoke("train", tmp_path / "c.yaml", "--run-dir", tmp_path / "run", "--json")
