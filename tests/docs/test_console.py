@@ -81,4 +81,4 @@ def test_command_in_a_shell_block_is_accepted(command, folder):
         r"layercli (train|build|inspect-shapes)\b(.*?)( --static)?$", r"layercli validate\2", command
     )
     command = command.replace(" --static", "")
-    assert run(command, folder)[0] == 0, page
+    assert run(command, folder)[0] == 0
