@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 MODEL = "model: {input: [4], layers: [Flatten]}\n"
@@ -94,17 +93,16 @@ SECONDS, MEBIBYTES = 2.0, 300
 
 
 def measure(text: str) -> tuple[float, int, str]:
-    """Seconds, the most memory in MiB, and the last line that it printed."""
+    """Seconds of the processor, the most memory in MiB, and the last line that it printed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "config.yaml")
         path.write_text(text)
-        begun = time.perf_counter()
         command = [sys.executable, "-m", "layercli", "validate", str(path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
         said = process.stdout.read().strip().splitlines()
         usage = os.wait4(process.pid, 0)[2]
-        return time.perf_counter() - begun, usage.ru_maxrss >> 10, said[-1]
+        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss >> 10, said[-1]
 
 
 def main() -> None:

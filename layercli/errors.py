@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
-MAX_PROBLEMS = 1000
+MAX_PROBLEMS = 5000
 """The search for problems in a text stops after so many errors."""
 
 

@@ -1,4 +1,4 @@
-"""The config language as JSON Schema (2020-12) for editors; never stricter than the validation."""
+"""The config language as JSON Schema (2020-12) for editors; it accepts every config that validation accepts."""
 
 from __future__ import annotations
 

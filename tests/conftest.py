@@ -23,8 +23,9 @@ TENSORFLOW_FILES = (
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",
     "commands/test_train.py",
-    "config/training",
     "config/test_custom_layers.py",
+    "config/training",
+    "docs/test_console.py",
     "engine",
     "graph/checks/test_outputs.py",
     "graph/test_build.py",
@@ -36,7 +37,6 @@ TENSORFLOW_FILES = (
     "sweep/test_postgresql.py",
     "sweep/test_study.py",
     "test_api.py",
-    "test_readme.py",
     "test_resume_streams.py",
     "test_stacks.py",
     "workflows",
@@ -61,8 +61,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test `quick` that neither needs TensorFlow nor is slow."""
+    if is_quick_session(config) and "tensorflow" in sys.modules:
+        raise pytest.UsageError(
+            "A test file imports TensorFlow: add it to TENSORFLOW_FILES in tests/conftest.py."
+        )
     for item in items:
         marked = any(item.get_closest_marker(name) for name in ("tensorflow", "slow"))
         if not marked and not needs_tensorflow(item.path):

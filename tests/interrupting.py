@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from layercli.runs.checkpoints import CheckpointDirectory
-from layercli.runs.manifest import is_finished, read_manifest
+from layercli.runs.manifest import is_finished, require_manifest
 
 HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
 STACKS: dict[str, dict[str, Any]] = {
@@ -121,7 +121,7 @@ VARYING_KEYS = ("seconds", "examples_per_second")
 
 def outcome(run: Path) -> dict[str, Any]:
     """Return the results of a finished run, without measured times."""
-    assert is_finished(read_manifest(run))
+    assert is_finished(require_manifest(run))
     checkpoint, damaged = CheckpointDirectory(run).read_latest()
     assert checkpoint is not None
     assert damaged == []

@@ -1,4 +1,4 @@
-"""Whole stacks, checked from their text alone and judged by Keras layer by layer."""
+"""Compare static checks of whole stacks with Keras, layer by layer."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Verdict = tuple[list[Shape], int, int]
 
 
 def document(shape: list[int | None], layers: list[Any], dtype: str = "float32") -> str:
-    """The config that declares a stack."""
+    """Return a config that contains the layers."""
     return yaml.safe_dump({"model": {"input": {"shape": shape, "dtype": dtype}, "layers": layers}})
 
 
 def checked(text: str) -> CheckResult:
-    """What the static check says of a config."""
+    """Return the problems of a config."""
     return check_document(parse_yaml(SourceText("stack.yaml", text.splitlines(), directory=Path())))
 
 
 def static_verdicts(found: CheckResult) -> list[Verdict]:
-    """What the static check knows of every layer."""
+    """Return the static result of each layer."""
     rows = found.shapes.rows
     return [([x.shape for x in row.outputs], row.trainable, row.non_trainable) for row in rows]
 
 
 def keras_verdicts(shape: list[int | None], layers: list[Any], dtype: str = "float32") -> list[Verdict | str]:
-    """What Keras says of every layer; nothing is allocated, and after an error nothing follows."""
+    """Return Keras's result of each layer up to the first error, without allocating weights."""
     x = Tensor((None, *shape), dtype)
     verdicts: list[Verdict | str] = []
     for value in layers:
@@ -59,6 +59,6 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def application(name: str) -> Any:
-    """A model of ``keras.applications`` with the shapes of its weights alone."""
+    """Return a ``keras.applications`` model without weight values."""
     with keras.StatelessScope(initialize_variables=False):
         return getattr(keras.applications, name)(weights=None)

@@ -39,7 +39,7 @@ def test_models_are_loaded_in_safe_mode():
         and ast.unparse(call.func).startswith("keras.")
         and ast.unparse(call.func).endswith((".load_model", ".deserialize_keras_object"))
     ]
-    assert len(loads) >= 3
+    assert [name for name, _ in loads] == ["assemble.py", "import_check.py"]  # neither loads a file
     for name, keywords in loads:  # safe_mode is True by default
         assert "safe_mode" not in keywords or ast.unparse(keywords["safe_mode"]) == "True", name
     assert not [path for path in MODULES if "enable_unsafe" in path.read_text()]

@@ -417,7 +417,7 @@ def test_thousands_of_errors_are_counted_and_twenty_shown(command):
 HARMLESS = {
     "markup": ("[/foo]", "[/foo]"),
     "closing markup": ("[/]", "[/]"),
-    "a colour": ('"\\e[31mred"', f"{REPLACED}[31mred"),
+    "a color": ('"\\e[31mred"', f"{REPLACED}[31mred"),
     "a title": ('"\\e]0;x\\a"', f"{REPLACED}]0;x{REPLACED}"),
     "a C1 control": ('"\\x9b31m"', f"{REPLACED}31m"),
     "a bell": ('"\\a"', REPLACED),
@@ -507,13 +507,13 @@ def test_custom_layer_is_not_loaded_without_trust(command, tmp_path, name):
             4,
             "trust-required",
             f"`hostile.py:Layer` would load and run {tmp_path / 'hostile.py'}.",
-            "Review that code; then allow it with `--trust`.",
+            "Review the code, then pass `--trust`.",
         ),
         (
             5,
             "trust-required",
             "`hostile_package.layers:Layer` would load and run the module hostile_package.layers.",
-            "Review that code; then allow it with `--trust`.",
+            "Review the code, then pass `--trust`.",
         ),
     ]
     assert not {"hostile", "hostile_package"} & set(sys.modules)

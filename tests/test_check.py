@@ -864,7 +864,7 @@ SIZES = "Invalid size: expected a positive integer or null, got"
             (
                 "out-of-range",
                 f"{SIZES} -1.",
-                "Remove the batch axis. For a different axis of any length, write null.",
+                "Remove the batch axis. For another axis of any length, write null.",
             ),
         ),
         (
@@ -1069,7 +1069,7 @@ def test_unknown_model_key(problems, key, hint):
             (
                 "unknown-key",
                 '`split` has no key "train".',
-                "Remove it: the training set is what validation and test leave over.",
+                "Remove it: the training set contains all remaining examples.",
             ),
         ),
         (

@@ -1,4 +1,4 @@
-"""Whatever the text, ``check`` answers with problems that can be read and found; it never fails itself."""
+"""``check`` reports located problems for any text and never raises."""
 
 import io
 import os
@@ -137,7 +137,7 @@ def assert_answered(tmp_path, content):
         assert problem.hint is None or problem.hint[-1] in ".?", problem
         assert problem.file == str(path)
         assert 1 <= problem.line <= len(lines), problem
-        # One past the end stands for what is missing there; a byte that is no text counts for itself.
+        # Columns may point one past the end; an invalid byte counts as one column.
         assert 1 <= problem.column <= lines[problem.line - 1] + 1 or problem.code == "not-utf8", problem
     assert checked.ok or checked.problems
     return checked

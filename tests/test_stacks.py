@@ -1,4 +1,4 @@
-"""Whole stacks, drawn at random: static check and Keras agree on every layer, or refuse the same one."""
+"""Random stacks: the static check and Keras agree on every layer or reject the same one."""
 
 import math
 
@@ -18,7 +18,7 @@ ACTIVATION = st.sampled_from([None, "relu", "softmax", "gelu", "tanh"])
 
 
 def layer(kind, /, **arguments):
-    """Layers of a type; an argument named ``maybe_x`` is left out now and then."""
+    """Generate layers of a type; arguments named ``maybe_x`` are optional."""
     fixed = {name: value for name, value in arguments.items() if not name.startswith("maybe_")}
     optional = {name[6:]: value for name, value in arguments.items() if name.startswith("maybe_")}
     return st.fixed_dictionaries({"type": st.just(kind), **fixed}, optional=optional)
@@ -141,14 +141,14 @@ VOLUMES = st.one_of(
     ANYWHERE,
 )
 BY_RANK = {2: VECTORS, 3: ROWS, 4: IMAGES, 5: VOLUMES}
-# No image layers and no TimeDistributed: of a wrong rank Keras tells only when they run.
+# Without image layers and TimeDistributed: Keras reports their wrong rank only at run time.
 MISFITS = st.one_of(recurrent(**SEQUENCES), BIDIRECTIONAL, spatial(1), spatial(2), spatial(3), ANYWHERE)
 SIZE = st.sampled_from([None, 1, 2, 3, 4, 6, 6, 8, 8, 9])
 
 
 @st.composite
 def stacks(draw):
-    """An input shape and layers, most of which fit what stands before them."""
+    """Generate an input shape and layers, most of which accept the output before them."""
     words = draw(st.integers(0, 7)) == 0
     shape = draw(st.lists(SIZE, min_size=1, max_size=2 if words else 4))
     dtype, layers = "float32", []
@@ -179,7 +179,7 @@ def test_stack_check_agrees_with_keras(stack):
     shape, layers, dtype = stack
     found = checked(document(shape, layers, dtype))
     theirs = keras_verdicts(shape, layers, dtype)
-    # That one unit's softmax is always 1 is no matter of shapes.
+    # The warning about softmax over one unit does not concern shapes.
     problems = [problem for problem in found.problems if problem.severity == "error"]
     errors = [problem for problem in problems if problem.severity == "error"]
     first = math.inf if not errors else int(errors[0].path.split("[")[1].split("]")[0])

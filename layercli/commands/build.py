@@ -17,7 +17,7 @@ from layercli.commands.options import (
 )
 from layercli.plot.render import PLOT_SUFFIXES
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
-from layercli.reports.layers import print_model_summary
+from layercli.reports.model_shapes import print_model_summary
 from layercli.reports.problems import print_problems
 from layercli.workflows.build import BuiltModel, build_model, save_model
 from layercli.workflows.initial_weights import describe_transfer

@@ -28,7 +28,7 @@ def command(
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Evaluate a run's model on its test examples, on a different split, or on new examples."""
+    """Evaluate a run's model on its test examples, on another split, or on new examples."""
     with redirect_stdout_for_json(json):
         result = evaluate_run(run, data=data, split=part, trust=trust)
     if json:

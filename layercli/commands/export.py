@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
+from layercli.export_formats import EXPORT_FORMATS, ExportFormatName
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.export import print_export_report
 from layercli.workflows.export import ExportRequest, export_run
-from layercli.workflows.export_files import EXPORT_SUFFIXES
 from layercli.workflows.export_script import export_script
 
 
@@ -21,7 +21,7 @@ def command(
         typer.Argument(metavar="RUN", help="The directory of a finished run. For python also a config."),
     ],
     format_: Annotated[
-        Literal["keras", "saved_model", "onnx", "litert", "python"],
+        ExportFormatName,
         typer.Option("--format", "-f", help="The export format."),
     ],
     output: Annotated[
@@ -86,7 +86,7 @@ def _parse_output_path(output: str | None, format_name: str) -> Path | None:
     """
     if output is None:
         return None
-    path, suffix = Path(output), EXPORT_SUFFIXES[format_name]
+    path, suffix = Path(output), EXPORT_FORMATS[format_name].suffix
     if suffix and path.suffix != suffix:
         message = f"the file name must end in {suffix} for --format {format_name}, got {output}."
         raise typer.BadParameter(message, param_hint="--output")
@@ -98,16 +98,17 @@ def _check_options(request: ExportRequest, *, weights: bool) -> None:
     """Check that each option applies to the format.
 
     Raises:
-        BadParameter: An option applies to a different format.
+        BadParameter: An option applies to another format.
     """
-    formats_by_option: dict[str, tuple[Any, tuple[str, ...]]] = {
-        "--batch-size": (request.batch_size, ("saved_model", "onnx", "litert")),
-        "--opset": (request.opset, ("onnx",)),
-        "--quantize": (request.quantize, ("litert",)),
-        "--weights": (weights or None, ("python",)),
+    values = {
+        "--batch-size": request.batch_size,
+        "--opset": request.opset,
+        "--quantize": request.quantize,
+        "--weights": weights or None,
     }
-    for option, (value, formats) in formats_by_option.items():
-        if value is not None and request.format not in formats:
+    for option, value in values.items():
+        if value is not None and option not in EXPORT_FORMATS[request.format].options:
+            formats = [name for name, facts in EXPORT_FORMATS.items() if option in facts.options]
             raise typer.BadParameter(
                 f"requires --format {' or '.join(formats)}, got {request.format}.", param_hint=option
             )

@@ -23,7 +23,7 @@ from layercli.reports.console import make_console, print_json
 
 
 class KindChoice(StrEnum):
-    """The kind of one example."""
+    """The kind of data in one example."""
 
     VECTORS = "vectors"
     SEQUENCES = "sequences"
@@ -47,7 +47,9 @@ def command(
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
     ] = "config.yaml",
-    kind: Annotated[KindChoice | None, typer.Option("--kind", help="The kind of one example.")] = None,
+    kind: Annotated[
+        KindChoice | None, typer.Option("--kind", help="The kind of data in one example.")
+    ] = None,
     shape: Annotated[
         str | None,
         typer.Option(
@@ -131,10 +133,12 @@ def _prompt_value(question: str, default: str, parse: Any) -> Any:
 
 
 def _parse_kind(text: str) -> str:
-    found = [name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())]
-    if len(found) != 1:
+    matching_kinds = [
+        name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())
+    ]
+    if len(matching_kinds) != 1:
         raise typer.BadParameter(f"expected one of {', '.join(DEFAULT_SHAPES)}, got {text!r}.")
-    return found[0]
+    return matching_kinds[0]
 
 
 def _parse_class_count(text: str) -> int:

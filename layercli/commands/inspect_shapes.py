@@ -10,7 +10,7 @@ from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, has_errors
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
-from layercli.reports.layers import ForwardShapes, inspection_json, print_inspection
+from layercli.reports.model_shapes import ForwardShapes, inspection_json, print_inspection
 from layercli.reports.problems import print_problems, problems_json
 from layercli.workflows.build import check_forward_pass
 

@@ -43,7 +43,7 @@ def command(
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="Sort by a metric (best run first), a different result or a config value.",
+            help="Sort by a metric (best run first), another result or a config value.",
         ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
@@ -57,23 +57,23 @@ def command(
 ) -> None:
     """List, filter, sort and compare runs. TensorFlow is not loaded."""
     conditions = [_parse_condition(text) for text in where or ()]
-    found = select_runs(_find_runs(paths), name, conditions, sort, reverse=reverse)[:limit]
-    differences = find_config_differences(found) if compare else {}
+    selected_runs = select_runs(_find_runs(paths), name, conditions, sort, reverse=reverse)[:limit]
+    differences = find_config_differences(selected_runs) if compare else {}
     if json:
         extra = {"differences": differences} if compare else {}
-        print_json({"ok": True, "runs": [run.as_json() for run in found], **extra, "problems": []})
+        print_json({"ok": True, "runs": [run.as_json() for run in selected_runs], **extra, "problems": []})
         return
     out = make_console()
-    if not found:
+    if not selected_runs:
         out.print(
             "No runs match."
             if name or conditions
             else "There are no runs yet; `layercli train CONFIG` creates one."
         )
     elif compare:
-        print_run_comparison(out, found, differences)
+        print_run_comparison(out, selected_runs, differences)
     else:
-        print_runs(out, found, sort)
+        print_runs(out, selected_runs, sort)
 
 
 def select_runs(
@@ -121,12 +121,12 @@ def _find_runs(paths: list[Path] | None) -> list[Run]:
     """
     if not paths and not RUNS_ROOT.is_dir():
         return []
-    found: dict[Path, Run] = {}
+    runs_by_path: dict[Path, Run] = {}
     for path in paths or [RUNS_ROOT]:
         try:
-            found |= {run.path: run for run in find_runs(path)}
+            runs_by_path |= {run.path: run for run in find_runs(path)}
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             message = f"Cannot list the runs in this folder: {reason}."
             raise make_file_error(sanitize_text(str(path)), "run-directory", message) from None
-    return list(found.values())
+    return list(runs_by_path.values())

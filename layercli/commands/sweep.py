@@ -51,9 +51,11 @@ def command(
     require_optuna(plan)
     out = make_console(error=json)
     print_problems(make_console(error=True), warnings)
-    opened = open_sweep(plan, sweep, set_ or (), storage=storage, heartbeat=heartbeat, trust=trust)
-    finished_note = f"; {opened.finished_count} are finished" if opened.finished_count else ""
-    title = f"Sweep {plan.name}: {plan.sweep.trial_count} trials in {opened.directory}{finished_note}."
+    open_sweep_run = open_sweep(plan, sweep, set_ or (), storage=storage, heartbeat=heartbeat, trust=trust)
+    finished_note = f"; {open_sweep_run.finished_count} are finished" if open_sweep_run.finished_count else ""
+    title = (
+        f"Sweep {plan.name}: {plan.sweep.trial_count} trials in {open_sweep_run.directory}{finished_note}."
+    )
     out.print(title, soft_wrap=True)
     progress = SweepProgress(
         out,
@@ -62,7 +64,7 @@ def command(
         is_maximizing=plan.is_maximizing,
         trial_count=plan.sweep.trial_count,
     )
-    summary = run_sweep(opened, progress, jobs=jobs)
+    summary = run_sweep(open_sweep_run, progress, jobs=jobs)
     if json:
         print_json(summary)
     else:

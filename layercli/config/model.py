@@ -69,7 +69,7 @@ def _parse_shape(value: Any) -> Shape:
                 _INPUT_EXAMPLE,
             )
         if not 1 <= dim <= MAX_INT32:
-            any_length = "Remove the batch axis. For a different axis of any length, write null."
+            any_length = "Remove the batch axis. For another axis of any length, write null."
             most = f" of at most {MAX_INT32:,}" if dim > 0 else ""
             message = f"Invalid size: expected a positive integer{most} or null, got {quote_value(dim)}."
             raise value_error("out-of-range", message, any_length if dim == -1 else _INPUT_EXAMPLE)

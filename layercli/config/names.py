@@ -81,7 +81,7 @@ def assign_names(requests: Sequence[tuple[str | None, str]], reserved: Iterable[
             if name not in used_names:
                 break
         names.append(name)
-        used_names.add(name)  # a different base name can be equal to it, such as block_2
+        used_names.add(name)  # another base name can equal it, such as block_2
     return names
 
 

@@ -30,7 +30,7 @@ _MAX_REPAIRED_LAYERS = 200
 
 
 def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | None:
-    """Return the config without its malformed parts, or None if too little is valid.
+    """Return the config without its malformed parts, or None if the valid parts are not enough for a config.
 
     Args:
         value: The config as plain data.

@@ -1,1 +1,1 @@
-"""Readers, a file a format: arrays out, no TensorFlow."""
+"""Examples, splits, tables, checks and statistics; no TensorFlow."""

@@ -63,17 +63,17 @@ def list_new_files(
     labels: list[int] = []
     for path in map(Path, paths):
         if has_targets:
-            classes, found = list_class_files(path, suffixes)
+            classes, labelled_files = list_class_files(path, suffixes)
             unknown = [name for name in classes if name not in class_names]
             if unknown:
                 known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
                 message = (
                     f"{sanitize_text(str(path))} contains the class {sanitize_text(unknown[0])}, "
-                    "which was not in the training data."
+                    "which is not in the training data."
                 )
                 raise_data_error(message, _PATH_KEY, f"The classes are {known}.")
-            files += [file for file, _ in found]
-            labels += [class_names.index(classes[label]) for _, label in found]
+            files += [file for file, _ in labelled_files]
+            labels += [class_names.index(classes[label]) for _, label in labelled_files]
         elif path.is_dir():
             files += sorted(
                 file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 1 << 24
 _MAX_BATCH = 1 << 16
-_ASSUMED_TEXT_BYTES = 1 << 10
+ASSUMED_TEXT_BYTES = 1 << 10
+"""Memory of a text whose size is unknown."""
 
 
 class ShuffleSeed(NamedTuple):
@@ -67,6 +68,19 @@ class Subset(ABC):
     @abstractmethod
     def digest(self) -> str:
         """Return the SHA-256 over the examples and their order."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Memory that the texts of one example may take."""
+        return ASSUMED_TEXT_BYTES
+
+    def count_example_bytes(self) -> int:
+        """Return the memory that one example may take."""
+        empty = self.empty_batch
+        arrays = [array for _, array in (*empty.inputs, *empty.targets)]
+        has_text = any(array.dtype.kind == "O" for array in arrays)
+        numbers: int = sum(array.itemsize * prod(array.shape[1:]) for array in arrays)
+        return numbers + (self.text_bytes if has_text else 0)
 
 
 class IndexedSubset(Subset):
@@ -167,7 +181,7 @@ class Examples(IndexedSubset, Dataset):
         named_shapes = {str(name): shape for name, shape in shapes.items()} or None
         targets = {name: self._target_facts(name, array) for name, array in self.targets}
         target = targets.pop(None, TargetFacts())
-        named_facts = {str(name): found for name, found in targets.items()} or None
+        named_facts = {str(name): target_facts for name, target_facts in targets.items()} or None
         return DataFacts(len(self), single_shape, target.classes, named_shapes, target.shape, named_facts)
 
     def _target_facts(self, name: str | None, array: Array) -> TargetFacts:
@@ -223,7 +237,7 @@ class Splits:
     validation: Subset
     test: Subset
     table_plan: TablePlan | None = field(default=None, kw_only=True)
-    """How table rows become these examples, including values learned from the training rows; None without a table."""
+    """The plan that converts table rows to these examples, with values learned from the training rows; None without a table."""
 
     @property
     def subsets(self) -> tuple[Subset, Subset, Subset]:
@@ -245,12 +259,8 @@ def load_examples(subset: Subset) -> Examples:
 
 def iterate_batches(subset: Subset, *, start: int = 0) -> Iterator[Examples]:
     """Yield the examples in order, from batch ``start``, in constant memory."""
-    empty = subset.empty_batch
-    example_bytes = sum(
-        (_ASSUMED_TEXT_BYTES if array.dtype.kind == "O" else array.itemsize) * prod(array.shape[1:])
-        for _, array in (*empty.inputs, *empty.targets)
-    )
-    return subset.batches(max(1, min(_MAX_BATCH, _BATCH_BYTES // max(example_bytes, 1))), start=start)
+    size = min(_MAX_BATCH, _BATCH_BYTES // max(subset.count_example_bytes(), 1))
+    return subset.batches(max(1, size), start=start)
 
 
 def concatenate_examples(pieces: Sequence[Examples]) -> Examples:

@@ -31,7 +31,7 @@ def unwrap_single(values: Mapping[str | None, V]) -> Any:
     return next(iter(values.values())) if len(values) == 1 else dict(values)
 
 
-def check_weights(array: Array, samples: int, key: KeyPath) -> Array:
+def check_weights(array: Array, samples: int, key_path: KeyPath) -> Array:
     """Return weights as float32 of shape (samples,).
 
     Raises:
@@ -43,7 +43,7 @@ def check_weights(array: Array, samples: int, key: KeyPath) -> Array:
         raise_data_error(
             f"The weights must be one number for each of {samples} examples, "
             f"got an array of {flat.dtype} with shape {flat.shape}.",
-            key,
+            key_path,
             hint,
         )
     weights: Array = flat.astype(np.float32)
@@ -51,6 +51,8 @@ def check_weights(array: Array, samples: int, key: KeyPath) -> Array:
     if len(invalid_rows):
         row = invalid_rows[0]
         raise_data_error(
-            f"Weights must be finite numbers of at least 0, got {weights[row]:g} in row {row + 1}.", key, hint
+            f"Weights must be finite numbers of at least 0, got {weights[row]:g} in row {row + 1}.",
+            key_path,
+            hint,
         )
     return weights

@@ -10,7 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
-from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, iterate_batches
+from layercli.data.examples import (
+    ASSUMED_TEXT_BYTES,
+    Dataset,
+    Examples,
+    IndexedSubset,
+    Splits,
+    iterate_batches,
+)
 from layercli.data.labels import is_labels, unwrap_single
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Targets
@@ -50,6 +57,12 @@ class LazyDataset(IndexedSubset, Dataset):
     def __len__(self) -> int:
         return len(self.row_indices)
 
+    @property
+    def text_bytes(self) -> int:
+        """Memory that the texts of one example may take."""
+        known = sum(getattr(array, "row_bytes", 0) for array in (*self.x.values(), *self.y.values()))
+        return max(known, ASSUMED_TEXT_BYTES)
+
     def take(self, rows: Array) -> Examples:
         """Return the examples at these indices, in memory."""
         indices = self.row_indices[rows]
@@ -71,8 +84,8 @@ class LazyDataset(IndexedSubset, Dataset):
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         empty = self.empty_batch
-        found = replace(empty, y=unwrap_single(dict(empty.targets) | self._select_labels())).facts()
-        return replace(found, samples=len(self))
+        data_facts = replace(empty, y=unwrap_single(dict(empty.targets) | self._select_labels())).facts()
+        return replace(data_facts, samples=len(self))
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the examples; see ``Dataset``."""

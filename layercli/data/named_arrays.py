@@ -20,8 +20,9 @@ from layercli.data.types import Array, raise_data_error
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
-MEMORY_DIVISOR = 4
-"""Arrays that would take more than one part in this many of the memory are read batch by batch."""
+_BYTES_PER_TEXT = 80
+"""Memory for a short text as an object, with the reference to it."""
+_MAX_SIZE = 1 << 62
 
 
 class ArrayHeader(NamedTuple):
@@ -33,6 +34,19 @@ class ArrayHeader(NamedTuple):
     offset: int
     """Position of the first value, from the first byte of the array."""
 
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the values in the file."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Memory that the array takes while it is loaded: as it is stored, and in the dtype of training."""
+        values, kind, size = prod(self.shape), self.dtype.kind, self.dtype.itemsize
+        if kind in "US":
+            return values * (size + (4 * size if kind == "S" else size) + size + _BYTES_PER_TEXT)
+        return values * (size + (4 if kind in "fb" or size > 4 else 0))
+
 
 ArrayReferences: TypeAlias = dict[str | None, tuple[str, KeyPath]]
 """Input or output -> the name of its array, and the path in the config that names it."""
@@ -43,10 +57,10 @@ class NamedArray(NamedTuple):
 
     array: Array | LazyArray
     title: str
-    key: KeyPath
+    key_path: KeyPath
 
 
-def read_array_header(stream: IO[bytes], size: int, name: str, key: KeyPath) -> ArrayHeader:
+def read_array_header(stream: IO[bytes], size: int, name: str, key_path: KeyPath) -> ArrayHeader:
     """Return the header of an array that has ``size`` bytes in total.
 
     Raises:
@@ -56,19 +70,25 @@ def read_array_header(stream: IO[bytes], size: int, name: str, key: KeyPath) -> 
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, is_fortran_order, dtype = read_header(stream)
-    if any(type(length) is not int or length < 0 for length in shape):  # NumPy accepts booleans
+    if any(type(size) is not int or not 0 <= size < _MAX_SIZE for size in shape):  # NumPy accepts booleans
         raise ValueError(f"the array {name} has an invalid shape")
     if dtype.hasobject:
         raise_data_error(
             f"The array `{name}` contains Python objects, which can run code when they are read.",
-            key,
+            key_path,
             "Save it as numbers, or as fixed-length text: `x.astype(str)`.",
+        )
+    if shape and shape[0] and not prod(shape) * dtype.itemsize:
+        raise_data_error(
+            f"The array `{name}` declares {shape[0]:,} examples without values: its shape is {shape}, its dtype {dtype.str}.",
+            key_path,
+            "Save an array with at least one value for each example.",
         )
     if stream.tell() + prod(shape) * dtype.itemsize > size:
         raise ValueError(f"the array {name} declares more values than it contains")
     if not shape:
         raise_data_error(
-            f"The array `{name}` must have a value for each example, got a single value.", key, None
+            f"The array `{name}` must have a value for each example, got a single value.", key_path, None
         )
     return ArrayHeader(shape, is_fortran_order, dtype, stream.tell())
 
@@ -80,7 +100,7 @@ class MemmapArray:
     array: Any
     """A memory-mapped array."""
     name: str
-    key: KeyPath
+    key_path: KeyPath
 
     def __len__(self) -> int:
         return len(self.array)
@@ -91,14 +111,14 @@ class MemmapArray:
             # Reading it would crash the process.
             raise_data_error(
                 f"{sanitize_text(str(file))} became shorter after it was opened.",
-                self.key,
+                self.key_path,
                 "Do not change the files during training.",
             )
-        return to_training_dtype(self.array[rows], self.name, self.key)
+        return to_training_dtype(self.array[rows], self.name, self.key_path)
 
 
 def open_memmap(
-    path: Path, header: ArrayHeader, start_byte: int, name: str, key: KeyPath
+    path: Path, header: ArrayHeader, start_byte: int, name: str, key_path: KeyPath
 ) -> Array | LazyArray:
     """Return the array that begins at ``start_byte`` of a file; it is loaded only if it has one value for each example."""
     array = np.memmap(
@@ -110,13 +130,13 @@ def open_memmap(
         "F" if header.fortran_order else "C",
     )
     return (
-        to_training_dtype(np.array(array), name, key)
+        to_training_dtype(np.array(array), name, key_path)
         if len(header.shape) == 1
-        else MemmapArray(array, name, key)
+        else MemmapArray(array, name, key_path)
     )
 
 
-def to_training_dtype(array: Array, name: str, key: KeyPath) -> Array:
+def to_training_dtype(array: Array, name: str, key_path: KeyPath) -> Array:
     """Return the array in the dtype that training uses: float32, int32 or smaller, or text as objects.
 
     Raises:
@@ -130,12 +150,12 @@ def to_training_dtype(array: Array, name: str, key: KeyPath) -> Array:
         largest = max(abs(int(array.min())), int(array.max())) if array.size else 0
         if array.dtype.itemsize >= 4 and largest >= 2**31:
             raise_data_error(
-                f"The array `{name}` has integers of more than 32 bits.", key, "Save them as float32."
+                f"The array `{name}` has integers of more than 32 bits.", key_path, "Save them as float32."
             )
         return array if array.dtype.itemsize < 4 else array.astype(np.int32)
     if array.dtype.kind not in "US":
         raise_data_error(
-            f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key, None
+            f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key_path, None
         )
     return array.astype(str).astype(object)
 
@@ -215,7 +235,7 @@ def build_new_dataset(
     return with_class_names(build_dataset(x, y, next(iter(weights), None), ""), reader_state)
 
 
-def encode_known_labels(texts: Array, class_names: tuple[str, ...], key: KeyPath) -> Array:
+def encode_known_labels(texts: Array, class_names: tuple[str, ...], key_path: KeyPath) -> Array:
     """Return texts of shape (samples,) as labels from 0: int32 of the same shape.
 
     Raises:
@@ -227,8 +247,8 @@ def encode_known_labels(texts: Array, class_names: tuple[str, ...], key: KeyPath
             hint = did_you_mean(
                 text, class_names, otherwise=f"The classes are {', '.join(class_names[:12])}."
             )
-            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which was not in the training data.'
-            raise_data_error(message, key, hint)
+            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which is not in the training data.'
+            raise_data_error(message, key_path, hint)
     return np.array([labels[text] for text in texts.tolist()], dtype=np.int32)
 
 
@@ -255,7 +275,7 @@ def build_dataset(
         if len(entry.array) != samples:
             message = f"`{entry.title}` has {len(entry.array)} examples, but `{first.title}` has {samples}."
             raise_data_error(
-                message, entry.key, "All arrays must have the same length: one entry for each example."
+                message, entry.key_path, "All arrays must have the same length: one entry for each example."
             )
     names: dict[str | None, tuple[str, ...]] = {}
     targets: dict[str | None, Array | LazyArray] = {}
@@ -268,7 +288,9 @@ def build_dataset(
     class_names: Any = None if not names else unwrap_single(names) if len(targets) == 1 else names
     example_weights = None
     if weights is not None:
-        example_weights = check_weights(weights.array[np.arange(len(weights.array))], samples, weights.key)
+        example_weights = check_weights(
+            weights.array[np.arange(len(weights.array))], samples, weights.key_path
+        )
     if all(isinstance(array, np.ndarray) for array in (*inputs.values(), *targets.values())):
         return Examples(
             inputs.get(None, inputs), unwrap_single(targets), class_names, weights=example_weights

@@ -21,7 +21,7 @@ _MAX_VISITS = 200_000
 """Entries of folders that the search for files of a pattern may look at."""
 
 
-def require_file(name: str, key: KeyPath) -> Path:
+def require_file(name: str, key_path: KeyPath) -> Path:
     """Return the path of a file without opening it.
 
     Raises:
@@ -32,24 +32,26 @@ def require_file(name: str, key: KeyPath) -> Path:
     if reason is None:
         return path
     raise DataError(
-        Finding(code="unreadable-data", message=f"{sanitize_text(name)} {reason}.", path=key, hint=PATH_HINT)
+        Finding(
+            code="unreadable-data", message=f"{sanitize_text(name)} {reason}.", path=key_path, hint=PATH_HINT
+        )
     )
 
 
-def expand_paths(names: Sequence[str], key: KeyPath) -> list[Path]:
+def expand_paths(names: Sequence[str], key_path: KeyPath) -> list[Path]:
     """Return the files of names and patterns without duplicates; those of a pattern are sorted.
 
     Raises:
         DataError: a name is not a file, or a pattern matches none.
     """
-    found: dict[Path, None] = {}
+    unique_paths: dict[Path, None] = {}
     for name in names:
-        matches = _match_pattern(name, key) if glob.has_magic(name) else [name]
+        matches = _match_pattern(name, key_path) if glob.has_magic(name) else [name]
         if not matches:
             message = f"No file matches {sanitize_text(name)}."
-            raise DataError(Finding(code="unreadable-data", message=message, path=key, hint=PATH_HINT))
-        found |= {require_file(match, key): None for match in matches}
-    return list(found)
+            raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=PATH_HINT))
+        unique_paths |= {require_file(match, key_path): None for match in matches}
+    return list(unique_paths)
 
 
 def _match_pattern(pattern: str, key: KeyPath) -> list[str]:

@@ -94,7 +94,7 @@ def split_rows(
 def _apportion_rows(
     rows_before: int, rows: int, total: int, train: int, validation: int, *, is_proportional: bool
 ) -> tuple[int, int]:
-    """Return how many of ``rows`` rows after ``rows_before`` others go to training and to validation."""
+    """Return the numbers of training and validation rows among the ``rows`` rows that follow ``rows_before`` rows."""
     rows_after = rows_before + rows
     if not is_proportional:
         train_rows = max(0, min(train, rows_after) - rows_before)

@@ -123,8 +123,10 @@ class LabelCounts:
 
     def add(self, labels: Array) -> None:
         """Add labels: integers of shape (samples,)."""
-        found, first_rows, counts = np.unique(labels, return_index=True, return_counts=True)
-        for label, first_row, count in zip(found.tolist(), first_rows.tolist(), counts.tolist(), strict=True):
+        distinct_labels, first_rows, counts = np.unique(labels, return_index=True, return_counts=True)
+        for label, first_row, count in zip(
+            distinct_labels.tolist(), first_rows.tolist(), counts.tolist(), strict=True
+        ):
             if label in self.counts or len(self.counts) < _MAX_LABELS:
                 self.counts[label] = self.counts.get(label, 0) + count
                 self.first_rows.setdefault(label, self.row_count + first_row)
@@ -189,12 +191,12 @@ def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
 
 def count_labels(subset: Subset) -> dict[str | None, LabelCounts]:
     """Return the label counts of each target that is labels."""
-    found = {name: LabelCounts() for name, array in subset.empty_batch.targets if is_labels(array)}
-    for batch in subset.target_batches() if found else ():
+    counts_by_target = {name: LabelCounts() for name, array in subset.empty_batch.targets if is_labels(array)}
+    for batch in subset.target_batches() if counts_by_target else ():
         for name, array in iterate_named(batch):
-            if name in found:
-                found[name].add(array)
-    return found
+            if name in counts_by_target:
+                counts_by_target[name].add(array)
+    return counts_by_target
 
 
 def _find_unique_values(column: Array) -> list[Any]:

@@ -14,9 +14,11 @@ from layercli.data.labels import is_labels
 from layercli.data.statistics import ArrayStatistics, Statistics, count_labels
 from layercli.data.types import Array
 
-_MAX_CLASSES = 100_000
+_MAX_CLASS_LABEL = 100_000
 _SHEET_IMAGES = 64
 """Maximum number of images on a contact sheet."""
+_SHEET_BYTES = 1 << 26
+"""Maximum size of the images of a contact sheet in memory."""
 _MIN_TILE_HEIGHT = 64
 """Minimum height of an image on a contact sheet, in pixels."""
 
@@ -53,22 +55,25 @@ def summarize_features(statistics: Statistics) -> list[FeatureSummary]:
 def summarize_targets(statistics: Statistics) -> list[FeatureSummary]:
     """Return a summary for each target."""
     return [
-        replace(_summarize_column(None, values, 0), name=name or "target")
+        replace(_summarize_column(None, values, 0, values.finite_counts), name=name or "target")
         for name, values in statistics.targets.items()
     ]
 
 
 def _summarize_columns(name: str | None, values: ArrayStatistics) -> Iterator[FeatureSummary]:
+    finite_counts = values.finite_counts  # once: for each column it would take quadratic time
     if not values.columns:
-        yield _summarize_column(name, values, None)
+        yield _summarize_column(name, values, None, finite_counts)
     for index, column in enumerate(values.columns):
-        yield replace(_summarize_column(name, values, index), name=column)
+        yield replace(_summarize_column(name, values, index, finite_counts), name=column)
 
 
-def _summarize_column(name: str | None, values: ArrayStatistics, column: int | None) -> FeatureSummary:
+def _summarize_column(
+    name: str | None, values: ArrayStatistics, column: int | None, finite_counts: Array
+) -> FeatureSummary:
     """Summarize one column, or all columns together if ``column`` is None."""
     chosen = slice(None) if column is None or len(values.missing_counts) == 1 else slice(column, column + 1)
-    finite_count = int(values.finite_counts[chosen].sum())
+    finite_count = int(finite_counts[chosen].sum())
     has_range = values.dtype != "text" and finite_count > 0
     return FeatureSummary(
         name,
@@ -86,18 +91,18 @@ def _summarize_column(name: str | None, values: ArrayStatistics, column: int | N
 
 def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
     """Return the class balance of each target that is labels."""
-    found: dict[str | None, ClassBalance] = {}
+    balances: dict[str | None, ClassBalance] = {}
     labels_by_split = [count_labels(subset) for subset in splits.subsets]
     for target in labels_by_split[0]:
         split_counts = [labels[target].counts for labels in labels_by_split]
         seen = {label for counts in split_counts for label in counts}
-        if min(seen, default=0) < 0 or max(seen, default=0) > _MAX_CLASSES:
+        if min(seen, default=0) < 0 or max(seen, default=0) > _MAX_CLASS_LABEL:
             continue
         names = splits.train.empty_batch.class_names_of(target)
         titles = names or [str(label) for label in range(max(seen, default=-1) + 1)]
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in range(len(titles))]
-        found[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
-    return found
+        balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
+    return balances
 
 
 def write_contact_sheet(subset: Subset, path: Path) -> bool:
@@ -107,7 +112,10 @@ def write_contact_sheet(subset: Subset, path: Path) -> bool:
     names = [name for name, array in subset.empty_batch.inputs if _is_image_batch(array)]
     if not names or not len(subset):
         return False
-    batch = next(subset.batches(_SHEET_IMAGES, shuffle=ShuffleSeed(0, 0)))
+    count = min(_SHEET_IMAGES, _SHEET_BYTES // max(1, subset.count_example_bytes()))
+    if not count:
+        return False  # one image would be larger than a sheet
+    batch = next(subset.batches(count, shuffle=ShuffleSeed(0, 0)))
     images = _scale_to_bytes(_sort_by_class(batch, dict(batch.inputs)[names[0]]))
     scale = max(1, -(-_MIN_TILE_HEIGHT // images.shape[1]))
     sheet = _tile_images(images.repeat(scale, axis=1).repeat(scale, axis=2))

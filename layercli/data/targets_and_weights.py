@@ -71,7 +71,7 @@ def _encode_labels(labels: Array, units: int | None) -> Array:
 def apply_class_weights(
     splits: Splits, class_weight: Literal["balanced"] | Mapping[str, float] | None
 ) -> Splits:
-    """Return the splits with each training example weighted by its class, times its own weight if it has one.
+    """Return the splits with each training example weighted by its class weight, multiplied by its example weight, if any.
 
     Raises:
         DataError: the target has no classes, or a weight is for an unknown class.
@@ -129,9 +129,9 @@ def _count_classes(subset: Subset) -> Array:
     counts = np.zeros(0 if is_labels(y) else y.shape[1], dtype=np.int64)
     for targets in subset.target_batches():
         assert isinstance(targets, np.ndarray)
-        found = np.bincount(_get_class_indices(targets), minlength=len(counts))
-        found[: len(counts)] += counts
-        counts = found
+        batch_counts = np.bincount(_get_class_indices(targets), minlength=len(counts))
+        batch_counts[: len(counts)] += counts
+        counts = batch_counts
     return counts
 
 

@@ -21,7 +21,7 @@ class DataError(Exception):
     """Data that cannot be used; ``findings`` give the reasons."""
 
     def __init__(self, *findings: Finding) -> None:
-        super().__init__("; ".join(found.message for found in findings))
+        super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
 
 

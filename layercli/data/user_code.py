@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 _LOADED_NAMES: set[str] = set()
-"""Names of modules that were imported from files; a different file of the same name may replace one."""
+"""Names of modules that were imported from files; another file of the same name may replace one."""
 
 
 def import_user_file(path: Path) -> ModuleType:

@@ -14,10 +14,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from layercli.distribution.cluster import TF_CONFIG, list_local_gpus
 from layercli.distribution.run_paths import RUN_FILE_VARIABLE
+from layercli.processes.stop_signals import StopRequest, handle_stop_signals
 from layercli.processes.supervisor import Supervisor
 from layercli.runs.directory import MANIFEST
 from layercli.source.nodes import sanitize_text
@@ -27,7 +28,6 @@ _GRACE_SECONDS: Final = 5.0
 """Seconds for the other processes to notice that one has ended."""
 _SHUTDOWN_SECONDS: Final = 60.0
 """Seconds for the processes to finish their step and save a checkpoint."""
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _KILLED: Final = -9
 """Exit code of a process that SIGKILL ended."""
 
@@ -42,37 +42,35 @@ class ProcessGroup:
         self._is_json = "--json" in arguments
         self._supervisor = Supervisor()
         self._readers: list[threading.Thread] = []
-        self._stop_signal: signal.Signals | None = None
+        self._stop_request = StopRequest()
         self._json_lines: list[str] = []
         """Lines of the first process's JSON, which is printed when the group has ended."""
 
     def run(self) -> int:
         """Train, with as many restarts as allowed, and return the exit code."""
-        previous_handlers = {number: signal.signal(number, self._handle_signal) for number in _STOP_SIGNALS}
-        try:
-            with tempfile.TemporaryDirectory(prefix="layercli-") as directory:
-                return self._run_attempts(Path(directory) / "run")
-        finally:
-            for number, handler in previous_handlers.items():
-                signal.signal(number, handler)
+        with (
+            handle_stop_signals(self._stop_request.record),
+            tempfile.TemporaryDirectory(prefix="layercli-") as directory,
+        ):
+            return self._run_attempts(Path(directory) / "run")
 
     def _run_attempts(self, run_file: Path) -> int:
         arguments = self._arguments
         for restarts_left in reversed(range(self._restarts + 1)):
             self._start_processes(arguments, run_file)
             code = self._wait_for_exit()
-            if code >= 0 or self._stop_signal is not None:
+            if code >= 0 or self._stop_request():
                 sys.stdout.writelines(self._json_lines)
                 return code if code >= 0 else 128 - code
             arguments = self._build_resume_arguments(run_file)
             if restarts_left:
                 position = "the last checkpoint" if "--resume" in arguments else "the beginning"
                 self._print_message(
-                    f"A worker was ended by {signal.Signals(-code).name}; the group restarts from {position} "
+                    f"A worker was killed by {signal.Signals(-code).name}; the group restarts from {position} "
                     f"({restarts_left - 1} restarts left)."
                 )
         sys.stdout.writelines(self._json_lines)
-        self._print_message(f"A worker was ended again, after {self._restarts} restarts.")
+        self._print_message(f"A worker crashed again after {self._restarts} restarts.")
         return 1
 
     def _start_processes(self, arguments: Sequence[str], run_file: Path) -> None:
@@ -114,8 +112,8 @@ class ProcessGroup:
     def _wait_for_exit(self) -> int:
         """Return the exit code of the group: that of the first failure, negative for a signal from elsewhere."""
         while None in (codes := self._supervisor.exit_codes()) and not any(codes):
-            if self._stop_signal is not None:
-                self._supervisor.send_signal(self._stop_signal)
+            if self._stop_request.signal_number is not None:
+                self._supervisor.send_signal(signal.Signals(self._stop_request.signal_number))
                 self._supervisor.wait(_SHUTDOWN_SECONDS)
                 break
             time.sleep(_POLL_SECONDS)
@@ -133,13 +131,10 @@ class ProcessGroup:
             return self._arguments
         run = Path(run_file.read_text(encoding="utf-8"))
         if not (run / MANIFEST).exists():
-            shutil.rmtree(run, ignore_errors=True)  # our first process created it, and ended at once
+            shutil.rmtree(run, ignore_errors=True)  # the first process created it and then exited immediately
             return self._arguments
         kept_options = [text for text in self._arguments if text in ("--json", "--trust", "--quiet", "-q")]
         return ["train", "--resume", str(run), *kept_options]
-
-    def _handle_signal(self, number: int, _: Any) -> None:
-        self._stop_signal = signal.Signals(number)
 
     def _print_message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

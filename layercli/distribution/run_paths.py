@@ -26,17 +26,17 @@ def make_scratch_run_path() -> Iterator[str | None]:
         yield str(Path(directory) / "run")
 
 
-def copy_run(run: Path, target: str) -> Path:
+def copy_run(run_dir: Path, target: str) -> Path:
     """Copy a run to resume it, without the files that the first process may be writing."""
-    shutil.copytree(run, target, ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(run_dir, target, ignore=shutil.ignore_patterns(".*"))
     return Path(target)
 
 
-def publish_run_path(run: Path) -> None:
+def publish_run_path(run_dir: Path) -> None:
     """Write the run directory for the launcher of the group."""
     if (
         (file := os.environ.get(RUN_FILE_VARIABLE))
         and runtime.cluster is not None
         and runtime.cluster.rank == 0
     ):
-        write_text(Path(file), str(run.resolve()))
+        write_text(Path(file), str(run_dir.resolve()))

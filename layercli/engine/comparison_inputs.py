@@ -48,7 +48,7 @@ class ComparisonCase:
 
     @property
     def is_typical(self) -> bool:
-        """Whether the values are those that the model is made for, not an edge case."""
+        """Whether the values are typical inputs, not an edge case."""
         return self.name in ("examples", "drawn")
 
 

@@ -13,7 +13,7 @@ from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.engine.training.compile import compile_model
 from layercli.engine.training.execution_plan import fits_in_memory, steps_per_block
 from layercli.engine.training.feed import make_feed
-from layercli.engine.training.logs import order_logs
+from layercli.engine.training.log_values import order_logs
 from layercli.engine.training.loop import Evaluator
 from layercli.errors import LayercliError
 

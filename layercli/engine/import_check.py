@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import keras
 import numpy as np
+from keras.src.saving.serialization_lib import ObjectSharingScope  # as `load_model` uses it; not public
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
@@ -30,25 +29,23 @@ from layercli.engine.import_weights import (
     CANDIDATE_LENGTHS,
     IMPORT_BATCH_SIZE,
     IMPORT_SEED,
-    difference_error,
     find_original_layer,
+    import_difference_error,
     is_finite_output,
     stored_weights,
 )
 from layercli.engine.keras_errors import summarize_error
+from layercli.engine.load_state import load_state, max_weight_bytes
 from layercli.errors import LayercliError, Problem
-from layercli.importing.archive import ModelFile
+from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import LayerCall, flatten_stack
 from layercli.importing.keras_graph import KerasLayer
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import ModelFile
+from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
 from layercli.layers.shapes import format_shape
 
 IMPORT_TOLERANCE: Final = 1e-5
 """The largest difference between outputs, relative to the largest output: a different order of sums changes the last digits."""
-_EXTRA_BYTES: Final = 256 << 20
-"""Bytes that an archive may hold beyond its weights, for vocabularies and descriptions."""
-_WEIGHT_COPIES: Final = 6
-"""Copies of the weights that an archive may hold: one in the model, several in the optimizer's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +68,31 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
     """Load the imported model in Keras's safe mode; the only custom classes are those of the config.
 
     Raises:
-        LayercliError: Keras refuses the file, or it is larger than its description explains.
+        LayercliError: Keras refuses the file, or it is larger than its layers need.
     """
     custom_objects: dict[str, Any] = {}
+    custom_names: set[str] = set()
     for node in valid.graph.nodes:
         if isinstance(node.layer, CustomLayer):
             cls = type(assembled.layers[node.name])
             custom_objects |= {cls.__name__: cls, keras.saving.get_registered_name(cls): cls}
+            custom_names.add(keras.saving.get_registered_name(cls))
+    if problems := find_unsafe_records(model_file.document, custom_names):
+        raise LayercliError([replace(problem, file=str(model_file.path)) for problem in problems[:20]])
     try:
-        if model_file.kind == "json":
-            document = {key: value for key, value in model_file.document.items() if key != "compile_config"}
-            return keras.saving.deserialize_keras_object(
+        document = drop_unused_parts(model_file.document, custom_names)
+        with ObjectSharingScope():
+            original = keras.saving.deserialize_keras_object(
                 document, custom_objects=custom_objects, safe_mode=True
             )
-        _require_plausible_size(model_file.path, valid)
-        return keras.saving.load_model(
-            model_file.path, custom_objects=custom_objects, compile=False, safe_mode=True
-        )
-    except LayercliError:
-        raise
+        if model_file.kind == "keras":
+            load_state(original, model_file.file, max_weight_bytes(valid))
+        return original
     except Exception as error:
         message = f"Keras cannot load the model: {summarize_error(error)}"
         raise LayercliError(
             Problem(code="unreadable-model", message=message, file=str(model_file.path))
         ) from error
-
-
-def _require_plausible_size(path: Path, valid: ValidConfig) -> None:
-    """Refuse an archive that unpacks to more bytes than its layers can need."""
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    max_bytes = _WEIGHT_COPIES * valid.shapes.weight_bytes + _EXTRA_BYTES
-    if size > max_bytes:
-        message = f"The file unpacks to {size:,} bytes, but its layers need at most {max_bytes:,} bytes."
-        raise LayercliError(Problem(code="unreadable-model", message=message, file=str(path)))
 
 
 def compare_models(
@@ -127,7 +115,7 @@ def compare_models(
         for model in (original, assembled.model)
     ]
     if parameter_counts[0] != parameter_counts[1]:
-        raise difference_error(
+        raise import_difference_error(
             f"The original has {parameter_counts[0]:,} parameters, but the rebuilt model has {parameter_counts[1]:,}."
         )
     counts = (len(layer_calls), parameter_counts[0])
@@ -148,15 +136,15 @@ def _require_same_graph(
     """Check that importing the rebuilt model gives the same layers and wiring."""
     stack, problems = read_stack(json.loads(assembled.model.to_json()), custom)
     if problems:
-        raise difference_error(f"The rebuilt model cannot be imported: {problems[0].message}")
+        raise import_difference_error(f"The rebuilt model cannot be imported: {problems[0].message}")
     rebuilt_calls, rebuilt_outputs = flatten_stack(stack)
     for original_call, rebuilt_call in zip(layer_calls, rebuilt_calls, strict=False):
         if not original_call.is_same_call(rebuilt_call):
-            raise difference_error(
+            raise import_difference_error(
                 f"`{'/'.join(original_call.layer_path)}` has a different type, arguments or inputs in the rebuilt model."
             )
     if len(layer_calls) != len(rebuilt_calls) or outputs != rebuilt_outputs:
-        raise difference_error("The rebuilt model has different layers or outputs.")
+        raise import_difference_error("The rebuilt model has different layers or outputs.")
 
 
 def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[LayerCall]) -> int:
@@ -175,7 +163,7 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[La
         original_shapes = [tuple(tensor.shape)[1:] for tensor in tensors]
         rebuilt_shapes = [tensor.shape[1:] for tensor in row.outputs]
         if original_shapes != rebuilt_shapes:
-            raise difference_error(
+            raise import_difference_error(
                 f"`{'/'.join(layer_call.layer_path)}` has output shape {', '.join(map(format_shape, original_shapes))} in the "
                 f"original, but {', '.join(map(format_shape, rebuilt_shapes))} in the rebuilt model."
             )
@@ -214,7 +202,7 @@ def _compare_outputs(
     try:
         outputs = run_keras_model(assembled.model, reference.case.inputs)
     except Exception as error:
-        raise difference_error(
+        raise import_difference_error(
             f"The rebuilt model fails for random inputs: {summarize_error(error)}"
         ) from error
     differences = compare_outputs([reference], [outputs], IMPORT_TOLERANCE, has_exact_integers=True)
@@ -225,7 +213,7 @@ def _compare_outputs(
     differences = compare_outputs([reference], [outputs], IMPORT_TOLERANCE, has_exact_integers=True)
     for difference in differences:
         if difference.is_too_large:
-            raise difference_error(_describe_difference(difference, reference, outputs))
+            raise import_difference_error(_describe_difference(difference, reference, outputs))
     return (
         max(difference.relative_error for difference in differences),
         max(difference.sensitivity for difference in differences),

@@ -77,7 +77,7 @@ def stored_weights(layer: Any) -> list[Any]:
     return [weight for weight in layer.weights if "seed_generator" not in weight.path]
 
 
-def difference_error(message: str) -> LayercliError:
+def import_difference_error(message: str) -> LayercliError:
     """Return the error that the rebuilt model differs from the original."""
     hint = "No config was written. Please report this with the model file, if you can."
     return LayercliError(Problem(code="import-differs", message=message, hint=hint))
@@ -145,7 +145,7 @@ def _copy_variables(source: Any, target: Any, layer_call: LayerCall) -> None:
             ", ".join(format_shape(tuple(weight.shape)) for weight in weights)
             for weights in (source_weights, target_weights)
         ]
-        raise difference_error(
+        raise import_difference_error(
             f"`{'/'.join(layer_call.layer_path)}` has weights of shape {shapes[0]} in the original, but {shapes[1]} in the "
             "rebuilt model."
         )

@@ -1,41 +1,41 @@
-"""Load the model of a run in Keras's safe mode."""
+"""Rebuild the model of a run from its config, and load its weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
-from layercli.engine.custom_layers import load_layer_class
+from layercli.config.training.section import TrainSection
+from layercli.engine.assemble import assemble_model
 from layercli.engine.keras_errors import summarize_error
+from layercli.engine.load_state import load_bin_boundaries, load_state, max_weight_bytes
+from layercli.engine.training.compile import compile_model
 from layercli.errors import LayercliError, Problem
+from layercli.runs.directory import MODEL
+from layercli.runs.manifest import open_recorded
 
 
-def load_custom_classes(valid: ValidConfig) -> dict[str, Any]:
-    """Return the custom layer classes by name; runs the user's code, so the caller must require trust first.
+def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = None) -> Any:
+    """Return the model of a run's config with the run's weights, read from the bytes that were hashed.
 
-    Raises:
-        LayercliError: a class cannot be loaded.
-    """
-    return {
-        node.layer.class_name: load_layer_class(node.layer, node, valid)
-        for node in valid.graph.nodes
-        if isinstance(node.layer, CustomLayer)
-    }
-
-
-def load_model(path: Path, valid: ValidConfig) -> Any:
-    """Load a run's ``.keras`` file without compiling it; code inside the file never runs.
+    The architecture in the model file is never deserialized: it could name any class of Keras. With ``train``, the
+    model is compiled and the state of its optimizer is loaded too.
 
     Raises:
-        LayercliError: the file or a custom layer cannot be loaded.
+        LayercliError: the file was modified, is damaged or does not fit the config, or a custom layer cannot be loaded.
     """
-    classes = load_custom_classes(valid)
-    try:
-        return keras.models.load_model(path, custom_objects=classes, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged file or a custom layer can raise anything
-        message = f"The model cannot be loaded: {summarize_error(error)}"
-        raise LayercliError(Problem(code="run-directory", message=message, file=str(path))) from error
+    model = assemble_model(valid).model
+    if train is not None:
+        compile_model(model, train)
+        model.optimizer.build(model.trainable_variables)
+    with open_recorded(run, MODEL) as file:
+        try:
+            load_bin_boundaries(model, file)
+            load_state(model, file, max_weight_bytes(valid))
+        except Exception as error:  # a damaged file or a custom layer can raise anything
+            message = f"The model cannot be loaded: {summarize_error(error)}"
+            raise LayercliError(
+                Problem(code="run-directory", message=message, file=str(run / MODEL))
+            ) from error
+    return model

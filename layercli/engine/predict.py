@@ -15,8 +15,8 @@ from layercli.data.types import Array, DataError
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError
-from layercli.graph.checks.output_kind import OutputKind, infer_output_kind
 from layercli.graph.finding import Finding
+from layercli.graph.output_kind import OutputKind, infer_output_kind
 from layercli.source.nodes import sanitize_text
 
 _FLUSH_ROWS = 4096
@@ -71,7 +71,7 @@ def _require_finite(batch: Examples, examples_before: int) -> None:
     Raises:
         DataError: names the first such value in each input column of this batch.
     """
-    found = []
+    findings = []
     for name, array in batch.inputs:
         if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
             continue
@@ -84,9 +84,9 @@ def _require_finite(batch: Examples, examples_before: int) -> None:
             title = titles[position[-1]] if has_names else name or "input"
             message = f"`{sanitize_text(title, limit=60)}` is {defect} in example {examples_before + position[0] + 1}."
             hint = "Remove or replace these numbers. For a table, the training config can set `missing` to fill them."
-            found.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
-    if found:
-        raise DataError(*found)
+            findings.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
+    if findings:
+        raise DataError(*findings)
 
 
 def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:

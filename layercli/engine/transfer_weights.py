@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,16 +15,18 @@ import tensorflow as tf
 from layercli.check import ValidConfig
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import summarize_error
+from layercli.engine.load_state import WEIGHTS_FILE, extract_weights, max_weight_bytes
 from layercli.errors import LayercliError
 from layercli.graph.adaptable import should_adapt
+from layercli.io.archives import Archive, check_hdf5
 from layercli.layers.shapes import format_shape
 from layercli.source.nodes import KeyPath, sanitize_text
 
 WEIGHTS_PATH: KeyPath = ("model", "weights")
-_WEIGHTS_FILE = "model.weights.h5"
-"""The weights inside a ``.keras`` file."""
 _VOCABULARY_FILE = "vocabulary.txt"
 _MAX_VOCABULARY_BYTES = 1 << 28
+_MAX_EXPANSION = 4
+"""Most bytes of weights for each byte of a file."""
 _SEED_GENERATOR = "seed_generator"
 """The state of a random number generator, which is not a weight."""
 
@@ -52,8 +53,12 @@ class WeightTransfer:
         }
 
 
-def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) -> WeightTransfer:
+def transfer_weights(
+    assembled: AssembledModel, valid: ValidConfig, file: Path, content: IO[bytes]
+) -> WeightTransfer:
     """Load the weights of each layer that has the name and shapes of a layer in a ``.keras`` or ``.weights.h5`` file.
+
+    ``content`` is the open file.
 
     Raises:
         LayercliError: the file cannot be read, no layer matches, or Keras cannot save the model before it is adapted.
@@ -63,18 +68,23 @@ def transfer_weights(assembled: AssembledModel, valid: ValidConfig, file: Path) 
     model = assembled.model
     _require_storable(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
-        own_weights = Path(folder, "own.weights.h5")
+        own_weights, weights = Path(folder, "own.weights.h5"), Path(folder, WEIGHTS_FILE)
         model.save_weights(own_weights)
+        vocabularies: dict[str, bytes] = {}
         try:
-            with _open_weights(file) as source, h5py.File(own_weights, "r+") as target:
+            archive = Archive(content) if file.suffix == ".keras" else None
+            _extract_weights(archive, content, weights, max_weight_bytes(valid))
+            with h5py.File(weights, "r") as source, h5py.File(own_weights, "r+") as target:
                 result = _copy_weights(_group_by_layer(source), _group_by_layer(target))
-        except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+                if archive is not None and (lookup_names := _lookup_names(valid)):
+                    vocabularies = _read_vocabularies(archive, source, lookup_names)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             reason = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
             message = f"Cannot read weights from {sanitize_text(str(file))}: {reason}."
             raise LayercliError(
                 valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, _FILE_HINT)
             ) from None
-        _transfer_vocabularies(assembled, valid, file, result)
+        _transfer_vocabularies(assembled, valid, vocabularies, result)
         if not result.transferred:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(result.mismatched.items())[:3])
             names = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in result.unused[:8])
@@ -107,47 +117,46 @@ def _require_storable(valid: ValidConfig) -> None:
 _LOOKUP_LAYERS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
 
 
-def _transfer_vocabularies(
-    assembled: AssembledModel, valid: ValidConfig, file: Path, result: WeightTransfer
-) -> None:
-    """Load the vocabulary of each lookup that has the name of one in the file; the file stores it next to the weights."""
-    lookup_names = {
+def _lookup_names(valid: ValidConfig) -> set[str]:
+    """Return the names of the lookups that learn their vocabulary."""
+    return {
         node.name
         for node in valid.graph.nodes
         if should_adapt(node) and node.layer.type_name() in _LOOKUP_LAYERS
     }
-    vocabulary_paths = _find_vocabularies(file) if lookup_names else {}
+
+
+def _transfer_vocabularies(
+    assembled: AssembledModel, valid: ValidConfig, vocabularies: dict[str, bytes], result: WeightTransfer
+) -> None:
+    """Load the vocabulary of each lookup that has the name of one in the file; the file stores it next to the weights."""
+    lookup_names = _lookup_names(valid)
     for name in sorted(lookup_names):
-        if name not in vocabulary_paths:
+        if name not in vocabularies:
             result.not_in_file.append(name)
-        elif (why := _load_vocabulary(assembled.layers[name], file, vocabulary_paths[name])) is None:
+        elif (why := _load_vocabulary(assembled.layers[name], vocabularies[name])) is None:
             result.transferred.append(name)
         else:
             result.mismatched[name] = why
-    result.unused.extend(sorted(vocabulary_paths.keys() - lookup_names - set(result.unused)))
+    result.unused.extend(sorted(vocabularies.keys() - lookup_names - set(result.unused)))
 
 
-def _find_vocabularies(file: Path) -> dict[str, str]:
-    """Return the path of each layer's vocabulary in the file, by layer name."""
-    if file.suffix != ".keras":
-        return {}
-    with _open_weights(file) as weights, zipfile.ZipFile(file) as archive:
-        names = {
-            key: str(group["vars"].attrs["name"])
-            for key, group in weights["layers"].items()
-            if "vars" in group
-        }
-        paths = {name: f"assets/layers/{key}/{_VOCABULARY_FILE}" for key, name in names.items()}
-        readable = {
-            entry.filename for entry in archive.infolist() if entry.file_size <= _MAX_VOCABULARY_BYTES
-        }
-    return {name: path for name, path in paths.items() if path in readable}
+def _read_vocabularies(archive: Archive, weights: Any, wanted: set[str]) -> dict[str, bytes]:
+    """Return each layer's vocabulary in the file; empty for a layer that is not ``wanted``."""
+    members = set(archive.names)
+    found = {}
+    for key, group in weights["layers"].items():
+        member = f"assets/layers/{key}/{_VOCABULARY_FILE}"
+        if "vars" in group and member in members:
+            name = str(group["vars"].attrs["name"])
+            found[name] = archive.read(member, _MAX_VOCABULARY_BYTES) if name in wanted else b""
+    return found
 
 
-def _load_vocabulary(layer: Any, file: Path, path: str) -> str | None:
+def _load_vocabulary(layer: Any, vocabulary: bytes) -> str | None:
     """Load a vocabulary into a lookup; return the reason if the lookup refuses it, else None."""
-    with tempfile.TemporaryDirectory(prefix="layercli-") as folder, zipfile.ZipFile(file) as archive:
-        Path(folder, _VOCABULARY_FILE).write_bytes(archive.read(path))
+    with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
+        Path(folder, _VOCABULARY_FILE).write_bytes(vocabulary)
         try:
             layer.load_assets(folder)
         except (ValueError, AttributeError, tf.errors.OpError) as error:
@@ -158,32 +167,27 @@ def _load_vocabulary(layer: Any, file: Path, path: str) -> str | None:
 _FILE_HINT = "Use a run, or a file that Keras saved: `.keras` or `.weights.h5`."
 
 
-@contextmanager
-def _open_weights(file: Path) -> Iterator[Any]:
-    """Open the weights in a model file as HDF5."""
-    import h5py
-
-    if file.suffix == ".keras":
-        with (
-            zipfile.ZipFile(file) as archive,
-            archive.open(_WEIGHTS_FILE) as weights_file,
-            h5py.File(weights_file, "r") as weights,
-        ):
-            yield weights
-    else:
-        with h5py.File(file, "r") as weights:
-            yield weights
+def _extract_weights(archive: Archive | None, content: IO[bytes], target: Path, max_bytes: int) -> None:
+    """Write the weights of a file to an HDF5 file, and check it; the other model may be larger than this one."""
+    max_bytes = max(max_bytes, _MAX_EXPANSION * content.seek(0, 2))
+    if archive is not None:
+        extract_weights(archive, target, max_bytes)
+        return
+    content.seek(0)
+    with target.open("xb") as file:
+        shutil.copyfileobj(content, file)
+    check_hdf5(target, max_bytes)
 
 
 def _group_by_layer(weights: Any) -> dict[str, dict[str, Any]]:
     """Return the arrays of each layer by path; layers without arrays are skipped."""
-    found = {}
+    arrays_by_layer = {}
     for group in weights["layers"].values():
         arrays = dict(_walk_arrays(group, ""))
         if arrays:
             name = group["vars"].attrs["name"]
-            found[str(name)] = arrays
-    return found
+            arrays_by_layer[str(name)] = arrays
+    return arrays_by_layer
 
 
 def _walk_arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -192,13 +196,9 @@ def _walk_arrays(group: Any, path: str) -> Iterator[tuple[str, Any]]:
     for name in group:
         if name == _SEED_GENERATOR:
             continue
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError("it refers to a different file")
         item = group[name]
         if isinstance(item, h5py.Group):
             yield from _walk_arrays(item, f"{path}{name}/")
-        elif item.external or item.is_virtual:
-            raise ValueError("it refers to a different file")
         else:
             yield f"{path}{name}", item
 
@@ -211,8 +211,8 @@ def _copy_weights(source: dict[str, dict[str, Any]], target: dict[str, dict[str,
             continue
         why = _mismatch_reason(source[name], arrays)
         if why is None:
-            for place, array in arrays.items():
-                array[...] = np.asarray(source[name][place])
+            for weight_path, array in arrays.items():
+                array[...] = np.asarray(source[name][weight_path])
             transferred.append(name)
         else:
             mismatched[name] = why
@@ -230,8 +230,8 @@ def _mismatch_reason(source: dict[str, Any], target: dict[str, Any]) -> str | No
         return (
             f"the layer has {len(target)} weights and the file has {len(source)}, or the layer types differ"
         )
-    for place, array in target.items():
-        other = source[place]
+    for weight_path, array in target.items():
+        other = source[weight_path]
         if array.shape != other.shape:
             return (
                 f"a weight has shape {format_shape(array.shape)}, but {format_shape(other.shape)} in the file"

@@ -15,7 +15,7 @@ from typing import Literal
 
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES
 from layercli.formats.images.color import has_color
-from layercli.formats.images.config import IMAGE_SUFFIXES
+from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES
 
 ColumnKind = Literal["number", "integer", "category", "text", "date", "unique"]
 
@@ -161,7 +161,7 @@ def _list_images(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _ImageHeader:
-    """The size and colours of an image."""
+    """The size and colors of an image."""
 
     size: tuple[int, int]
     """(height, width)."""
@@ -175,7 +175,7 @@ def _read_image_header(file: Path) -> _ImageHeader | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
-            with Image.open(file) as image:
+            with Image.open(file, formats=IMAGE_FORMATS) as image:
                 return _ImageHeader((image.height, image.width), has_color(image))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

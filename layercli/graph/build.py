@@ -245,7 +245,7 @@ class _InputResolver:
         if declared is None:
             return [(last, None)]
         resolved = [self._resolve_reference(name, ("model", "outputs"), None) for name in declared]
-        return [found for found in resolved if found is not None]
+        return [reference for reference in resolved if reference is not None]
 
     def _resolve_reference(
         self, text: str, path: KeyPath, previous: str | None

@@ -97,10 +97,14 @@ def compare_layers(before: ComparedModel, after: ComparedModel) -> list[LayerPai
             LayerPair(old.rows[gone], None) for gone in range(next_removed, stop) if gone not in matched
         )
         next_removed = max(next_removed, stop)
-        found = old.rows[old_indices[number]] if number in old_indices else None
-        pairs.append(LayerPair(found, row, [] if found is None else list(_compare_layer(found, row, wiring))))
+        old_row = old.rows[old_indices[number]] if number in old_indices else None
+        pairs.append(
+            LayerPair(old_row, row, [] if old_row is None else list(_compare_layer(old_row, row, wiring)))
+        )
     remaining = range(next_removed, len(old.rows))
-    return pairs + [LayerPair(old.rows[gone], None) for gone in remaining if gone not in matched]
+    return pairs + [
+        LayerPair(old.rows[old_index], None) for old_index in remaining if old_index not in matched
+    ]
 
 
 def compare_settings(
@@ -110,12 +114,12 @@ def compare_settings(
     old, new = (_config_settings(side.config) for side in (before, after))
     if None in (old["name"], new["name"]):  # the name is the file's name, so it is not a setting
         del old["name"], new["name"]
-    found = [*compare_values(old, new)]
+    differences = [*compare_values(old, new)]
     first, second = _input_settings(before), _input_settings(after)
     if [*first] == [*second] == [INPUT]:
-        found += compare_values(first[INPUT], second[INPUT], ("model", "input"))
+        differences += compare_values(first[INPUT], second[INPUT], ("model", "input"))
     else:
-        found += compare_values(first, second, ("model", "inputs"))
+        differences += compare_values(first, second, ("model", "inputs"))
     names = {pair.before.node.name: pair.after.node.name for pair in pairs if pair.before and pair.after}
     graphs = before.shapes.graph, after.shapes.graph
     picks = graphs[0].output_indices
@@ -125,8 +129,8 @@ def compare_settings(
     ]
     if tuple(old_outputs) != graphs[1].output_references:
         outputs = [list(graph.output_references) for graph in graphs]
-        found.append(Difference("model.outputs", *outputs))
-    return found
+        differences.append(Difference("model.outputs", *outputs))
+    return differences
 
 
 def match_weights(
@@ -153,7 +157,7 @@ def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
         return (
             "the layer has no weights"
             if old_row.node.reuse_of is None
-            else "the layer reuses the weights of a different layer"
+            else "the layer reuses the weights of another layer"
         )
     assert row.weights is not None
     mismatches = [

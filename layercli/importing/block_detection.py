@@ -27,7 +27,7 @@ from layercli.layers.registry import LAYERS
 SKIP_PARAMETER: Final = "skip"
 """The parameter that names the second of two layers that feed a block."""
 _MAX_BLOCK_LENGTH = 120
-"""Most entries in a block; limits the search to a second or two."""
+"""Maximum number of entries in a block; limits the search to a few seconds."""
 _MAX_PARAMETERS = 4
 _SIZE_ARGUMENTS: Final = (
     "filters",
@@ -45,7 +45,7 @@ _SIZE_ARGUMENTS: Final = (
 )
 """Arguments in which the uses of a block typically differ."""
 _MIN_SAVED_LINES = 2
-"""Fewest lines that a block must save."""
+"""Minimum number of lines that a block must save."""
 
 
 @dataclass(eq=False, slots=True)
@@ -127,7 +127,7 @@ def _merge_repeats(items: list[StackEntry], stack: LayerStack) -> None:
 
 
 def _unwrap_blocks(blocks: list[FoldedBlock], lists: list[list[StackEntry]]) -> list[FoldedBlock]:
-    """Return the blocks without those that contain only the use of a different block."""
+    """Return the blocks, except those that only use another block."""
     remaining = list(blocks)
     while True:
         wrapper = next((block for block in remaining if _find_wrapped_item(block) is not None), None)
@@ -152,7 +152,7 @@ def _unwrap_blocks(blocks: list[FoldedBlock], lists: list[list[StackEntry]]) -> 
 
 
 def _find_wrapped_item(block: FoldedBlock) -> StackEntry | None:
-    """Return the use of a different block if it is the only entry of this block."""
+    """Return the only entry of a block if that entry uses another block."""
     if len(block.items) != 1 or block.items[0].kind != "block" or block.items[0].wires != [Wire(INPUT)]:
         return None
     return block.items[0]
@@ -183,10 +183,10 @@ def _find_best_candidate(lists: list[list[StackEntry]], stack: LayerStack) -> _C
     repeated.sort(key=lambda stretches: -len(stretches[0]) * len(stretches))
     best: _Candidate | None = None
     text_cache: dict[int, dict[str, str]] = {}
-    for places in repeated:
-        if best is not None and COHESION_BONUS * ((len(places) - 1) * len(places[0]) - 3) <= best.saved_lines:
+    for group in repeated:
+        if best is not None and COHESION_BONUS * ((len(group) - 1) * len(group[0]) - 3) <= best.saved_lines:
             continue
-        for candidate in _folding_candidates(places, text_cache):
+        for candidate in _folding_candidates(group, text_cache):
             if candidate.saved_lines >= _MIN_SAVED_LINES and (
                 best is None or candidate.saved_lines > best.saved_lines
             ):
@@ -301,7 +301,7 @@ def _find_parameters(
     """Return the parameters of a block for all these stretches; None if there are too many or a value is not simple."""
     columns: dict[tuple[str, ...], list[tuple[int, str]]] = {}
     for index in range(len(stretches[0])):
-        texts_by_use = [_argument_texts(place[index], text_cache) for place in stretches]
+        texts_by_use = [_argument_texts(stretch[index], text_cache) for stretch in stretches]
         for key in dict.fromkeys(key for one in texts_by_use for key in one):
             texts = tuple(one.get(key, "") for one in texts_by_use)
             if len(set(texts)) == 1 and not isinstance(stretches[0][index].args.get(key), BlockParameter):
@@ -351,7 +351,7 @@ def _count_saved_lines(
     length = len(stretches[0])
     skip_cost = 0.5 * len(stretches) if len(stretches[0].inputs) > 1 else 0
     submodel_bonus = 2 * sum(
-        place.is_whole_block for place in stretches
+        stretch.is_whole_block for stretch in stretches
     )  # a model used as a layer then needs no separate block
     return (
         submodel_bonus

@@ -13,7 +13,7 @@ from layercli.source.nodes import sanitize_text
 
 
 def make_class_resolver(folder: Path, *, trust: bool) -> Callable[[KerasLayer], str | None]:
-    """Return a function that gives a config's name for a custom class: its file, or an installed module.
+    """Return a function that maps a custom class to its `type` in a config: a file or an installed module.
 
     The function returns None if the module does not exist, or without ``trust``.
     """

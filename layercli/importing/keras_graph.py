@@ -95,6 +95,8 @@ def _parse_functional(config: Mapping[str, Any]) -> KerasModel:
             KerasCall(_decode_tensors(node["args"]), _decode_tensors(node["kwargs"]))
             for node in record["inbound_nodes"]
         ]
+        if str(record["name"]) in layers:
+            raise ValueError(f"two layers named {record['name']}")
         layers[str(record["name"])] = _parse_layer(record, str(record["name"]), calls)
     model = KerasModel(
         config.get("name"),

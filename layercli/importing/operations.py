@@ -52,6 +52,23 @@ _ACTIVATION_NAMES: Final = {
 }
 
 
+_NUMPY_OPERATIONS: Final = (
+    *_MERGE_LAYERS,
+    *("Concatenate", "Divide", "Negative", "Reshape", "Square", "Tanh", "Exp", "Transpose", "TrueDivide"),
+)
+_NN_OPERATIONS: Final = (*({*_ACTIVATION_NAMES} - {*_NUMPY_OPERATIONS}), "Gelu", "Softmax")
+OPERATIONS: Final = {
+    "keras.src.ops.numpy": frozenset(_NUMPY_OPERATIONS),
+    "keras.src.ops.nn": frozenset(_NN_OPERATIONS),
+}
+"""The operations that have a layer, by Keras's module."""
+APPLICATION_LAYERS: Final = {
+    "LayerScale": "keras.src.applications.convnext",
+    "CustomScaleLayer": "keras.src.applications.inception_resnet_v2",
+}
+"""Internal layers of Keras's applications that have a layer, with their module."""
+
+
 def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) -> list[LayerStep]:
     """Return the layers that compute an operation on ``values``, its tensors and numbers in order.
 

@@ -36,16 +36,16 @@ class Stretch:
 
 
 def name_cohesion(stretch: Stretch) -> float:
-    """Return how well the layer names show one unit: they share a prefix that the neighbours do not have."""
+    """Return a factor for how strongly the layer names indicate one unit: a common prefix that adjacent layers do not share."""
     if sum(_name_words(item) is not None for item in stretch) * 2 < len(stretch):
         return 1.0
     prefix = common_prefix(stretch)
     if not prefix:
         return 0.5
-    neighbours = [
+    neighbors = [
         stretch.items[at] for at in (stretch.start - 1, stretch.stop) if 0 <= at < len(stretch.items)
     ]
-    is_prefix_shared = any((_name_words(item) or [])[: len(prefix)] == prefix for item in neighbours)
+    is_prefix_shared = any((_name_words(item) or [])[: len(prefix)] == prefix for item in neighbors)
     return 0.9 if is_prefix_shared else COHESION_BONUS
 
 

@@ -13,7 +13,7 @@ from layercli.schema.component import snake_case
 from layercli.source.dump import to_flow_yaml
 
 _MAX_LINE_WIDTH: Final = 118
-"""Most columns of an entry on one line."""
+"""Maximum width of an entry on one line."""
 
 
 def format_config(

@@ -1,4 +1,4 @@
-"""Atomic writing: each file is complete or absent, whatever happens to the process."""
+"""Atomic writing: each file is complete or absent, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.io.regular import is_file_inside
 
-_STAGED_NAME = re.compile(r"\.[a-z0-9_]{8}(\.\w+)?")
+_STAGED_PREFIX = ".partial-"
+_STAGED_NAME = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
 """Names of files while they are written."""
 
 
 @contextmanager
 def stage_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_STAGED_PREFIX, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     staging = Path(name)
     try:
@@ -38,7 +40,7 @@ def stage_file(path: Path) -> Iterator[Path]:
 def remove_partial_files(folder: Path) -> None:
     """Remove the half-written files of a process that was killed."""
     for path in folder.iterdir():
-        if _STAGED_NAME.fullmatch(path.name) and path.is_file():
+        if _STAGED_NAME.fullmatch(path.name) and is_file_inside(folder, path.name):
             path.unlink(missing_ok=True)
 
 

@@ -1,10 +1,12 @@
-"""Locks between processes. The system frees the lock of a process that ends, however it ends."""
+"""Locks between processes. The operating system releases the lock when the process ends, even if it is killed."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from layercli.io.regular import is_file_inside
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -18,7 +20,7 @@ def make_lock(path: Path, *, timeout: float = FOREVER, is_shared_by_threads: boo
 
     ``with`` waits up to ``timeout`` seconds and raises TimeoutError if another holder keeps the lock, or OSError if the
     file cannot be written. Threads exclude each other, unless ``is_shared_by_threads``: then one may release the lock
-    that a different one acquired.
+    that another one acquired.
     """
     from filelock import FileLock
 
@@ -32,7 +34,9 @@ def is_locked(path: Path) -> bool:
     except ImportError:  # Windows
         return path.exists() and _is_acquired_elsewhere(path)
     try:
-        handle = os.open(path, os.O_RDONLY)
+        if not is_file_inside(path.parent.parent, f"{path.parent.name}/{path.name}"):
+            return False
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
         return False
     try:

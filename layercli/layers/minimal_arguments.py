@@ -55,7 +55,7 @@ def _shorter_values(value: Any) -> Iterator[Any]:
 
 
 def _is_same_argument(component: Component, name: str, other: Any) -> bool:
-    """Return whether a different value for the argument validates to the same value."""
+    """Return whether the argument means the same with the value ``other``."""
     arguments = component.arguments()
     value = arguments[name]
     if _is_equal(value, other):

@@ -35,7 +35,7 @@ class Box:
 
 @dataclass(slots=True)
 class Picture:
-    """Boxes, each after those that feed it, and arrows from box to box."""
+    """Boxes in topological order, and arrows between them."""
 
     boxes: list[Box]
     arrows: list[tuple[str, str]]

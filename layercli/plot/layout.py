@@ -116,7 +116,7 @@ def _assign_rows(keys: Sequence[str], arrows: Sequence[tuple[str, str]]) -> dict
 
 
 def _order_rows(rows: list[list[_Cell]]) -> None:
-    """Sort each row by the positions of its neighbours, downwards and upwards in turn, and keep the best order."""
+    """Sort each row by the positions of its neighbors, downwards and upwards in turn, and keep the best order."""
     best, fewest = [list(row) for row in rows], _count_crossings(rows)
     for sweep in range(_SWEEP_COUNT):
         if not fewest:
@@ -150,7 +150,7 @@ def _count_crossings(rows: list[list[_Cell]]) -> int:
 
 
 def _place_boxes(rows: list[list[_Cell]]) -> None:
-    """Centre each box below its sources and above its targets as far as its neighbours allow."""
+    """Center each box below its sources and above its targets as far as its neighbors allow."""
     for row in rows:
         _settle_row(row, [0.0] * len(row))
     for sweep in range(16):
@@ -198,7 +198,7 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
     heights = [max((cell.height for cell in row), default=0.0) for row in rows]
     breaks = _find_column_breaks(rows, heights)
     boxes: dict[str, Point] = {}
-    centres: dict[int, tuple[float, float, float]] = {}  # x, top and bottom of the row
+    centers: dict[int, tuple[float, float, float]] = {}  # x, top and bottom of the row
     left = width = height = 0.0
     column_of: dict[int, int] = {}
     edges: list[float] = []
@@ -211,7 +211,7 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
             for cell in row:
                 x = cell.x - low + left
                 y = top + (tall - cell.height) / 2
-                centres[id(cell)] = (x, y, y + cell.height) if cell.is_box else (x, top, top + tall)
+                centers[id(cell)] = (x, y, y + cell.height) if cell.is_box else (x, top, top + tall)
                 column_of[id(cell)] = column
                 if cell.is_box:
                     boxes[cell.key] = (x - cell.width / 2, y)
@@ -221,11 +221,11 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
         width = left
         left += _COLUMN_GAP
     layout = PlotLayout(boxes, {}, set(), width=width, height=height)
-    ports = _find_ports(chains, centres)
+    ports = _find_ports(chains, centers)
     for arrow, chain in chains.items():
         points: list[Point] = []
         for index, (one, other) in enumerate(pairwise(chain)):
-            (x, _, bottom), (to, top, _) = centres[id(one)], centres[id(other)]
+            (x, _, bottom), (to, top, _) = centers[id(one)], centers[id(other)]
             out = ports[arrow][0] if index == 0 else x
             into = ports[arrow][1] if index == len(chain) - 2 else to
             points.append((out, bottom))
@@ -241,18 +241,18 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
             points.append((into, top))
         layout.routes[arrow] = points
         layout.waypoints[arrow] = [
-            (centres[id(cell)][0], y) for cell in chain[1:-1] for y in centres[id(cell)][1:]
+            (centers[id(cell)][0], y) for cell in chain[1:-1] for y in centers[id(cell)][1:]
         ]
     return layout
 
 
 def _find_ports(
-    chains: dict[tuple[str, str], list[_Cell]], centres: dict[int, tuple[float, float, float]]
+    chains: dict[tuple[str, str], list[_Cell]], centers: dict[int, tuple[float, float, float]]
 ) -> dict[tuple[str, str], Point]:
     """Return the x coordinates at which each arrow leaves and enters; arrows into one box enter side by side."""
     into: dict[int, list[tuple[float, tuple[str, str]]]] = defaultdict(list)
     for arrow, chain in chains.items():
-        into[id(chain[-1])].append((centres[id(chain[-2])][0], arrow))
+        into[id(chain[-1])].append((centers[id(chain[-2])][0], arrow))
     ports: dict[tuple[str, str], Point] = {}
     for arrow, chain in chains.items():
         near = sorted(into[id(chain[-1])])
@@ -261,7 +261,7 @@ def _find_ports(
         middle = direct[0] if len(direct) == 1 else (len(near) - 1) / 2
         index = [one for _, one in near].index(arrow)
         step = min(16.0, chain[-1].width * 0.7 / max(len(near), 1))
-        ports[arrow] = (centres[id(chain[0])][0], centres[id(chain[-1])][0] + (index - middle) * step)
+        ports[arrow] = (centers[id(chain[0])][0], centers[id(chain[-1])][0] + (index - middle) * step)
     return ports
 
 

@@ -20,7 +20,7 @@ def render_png(scene: PlotScene) -> bytes:
     _, _, width, height = scene.bounds
     scale = min(2.0, (_MAX_PIXELS / (width * height)) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    image = Image.new("RGB", size, scene.colours.background)
+    image = Image.new("RGB", size, scene.colors.background)
     scene.draw(_PngCanvas(image, scale, scene.bounds[:2]))
     content = io.BytesIO()
     image.save(content, "PNG")
@@ -59,7 +59,7 @@ class _PngCanvas:
         x: float,
         baseline: float,
         size: float,
-        colour: str,
+        color: str,
         anchor: Anchor = "start",
         weight: int = 400,  # noqa: ARG002 - Pillow's own font has one weight
     ) -> None:
@@ -70,16 +70,16 @@ class _PngCanvas:
             self._fonts[size] = ImageFont.load_default(size * self._scale)
         pillow_anchor = "rs" if anchor == "end" else "ls"
         position = self._to_pixel((x, baseline))
-        self._draw.text(position, text, colour, self._fonts[size], anchor=pillow_anchor)
+        self._draw.text(position, text, color, self._fonts[size], anchor=pillow_anchor)
 
-    def draw_arrow(self, pieces: list[list[Point]], colour: str) -> None:
-        """Draw lines (two points) and curves (four points), and the head at their end."""
+    def draw_arrow(self, pieces: list[list[Point]], color: str) -> None:
+        """Draw lines (two points) and curves (four points), and the arrowhead at the end."""
         points = [pieces[0][0]]
         for piece in pieces:
             points += _curve_points(piece) if len(piece) == 4 else piece[1:]
         pixels = [self._to_pixel(point) for point in points]
-        self._draw.line(pixels, colour, self._to_line_width(ARROW_WIDTH), joint="curve")
-        self._draw.polygon([self._to_pixel(point) for point in arrow_head(points[-1])], colour)
+        self._draw.line(pixels, color, self._to_line_width(ARROW_WIDTH), joint="curve")
+        self._draw.polygon([self._to_pixel(point) for point in arrow_head(points[-1])], color)
 
     def _to_pixel(self, point: Point) -> Point:
         return (point[0] - self._origin[0]) * self._scale, (point[1] - self._origin[1]) * self._scale

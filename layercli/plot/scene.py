@@ -1,4 +1,4 @@
-"""Boxes, frames and arrows with their positions and colours, drawn on any canvas."""
+"""Boxes, frames and arrows with their positions and colors, drawn on any canvas."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _NARROW_CHARACTERS, _WIDE_CHARACTERS = "fijlrtI.,:;|!'()[] ", "mwMW@%"
 
 
 @dataclass(frozen=True, slots=True)
-class ThemeColours:
-    """The colours of a theme."""
+class ThemeColors:
+    """The colors of a theme."""
 
     background: str
     box: str
@@ -78,11 +78,11 @@ _DARK_FAMILIES = {
     "block": "#818cf8",
     "custom": "#fb7185",
 }
-THEMES: Final[dict[Theme, ThemeColours]] = {
-    "light": ThemeColours(
+THEMES: Final[dict[Theme, ThemeColors]] = {
+    "light": ThemeColors(
         "#ffffff", "#ffffff", "#cbd5e1", "#0f172a", "#64748b", "#94a3b8", "#f1f5f9", _LIGHT_FAMILIES
     ),
-    "dark": ThemeColours(
+    "dark": ThemeColors(
         "#0b1120", "#172033", "#334155", "#e2e8f0", "#94a3b8", "#64748b", "#111a2e", _DARK_FAMILIES
     ),
 }
@@ -110,14 +110,14 @@ class Canvas(Protocol):
         x: float,
         baseline: float,
         size: float,
-        colour: str,
+        color: str,
         anchor: Anchor = "start",
         weight: int = 400,
     ) -> None:
         """Draw a text that starts or ends at ``x``."""
 
-    def draw_arrow(self, pieces: list[list[Point]], colour: str) -> None:
-        """Draw lines (two points) and cubic Bézier curves (four points) in a row, and the head at their end."""
+    def draw_arrow(self, pieces: list[list[Point]], color: str) -> None:
+        """Draw connected lines (two points) and cubic Bézier curves (four points) with an arrowhead at the end."""
 
 
 class _BoxText(NamedTuple):
@@ -125,7 +125,7 @@ class _BoxText(NamedTuple):
     x: float
     baseline: float
     size: float
-    colour: str
+    color: str
     anchor: Anchor = "start"
     weight: int = 400
 
@@ -139,10 +139,10 @@ class _Frame(NamedTuple):
 
 
 class PlotScene:
-    """The boxes and arrows of a picture with their positions, sizes and colours."""
+    """The boxes and arrows of a picture with their positions, sizes and colors."""
 
     def __init__(self, picture: Picture, theme: Theme) -> None:
-        self.colours = THEMES[theme]
+        self.colors = THEMES[theme]
         self._picture = picture
         self._sizes = {box.key: (_box_width(box), _BOX_HEIGHT) for box in picture.boxes}
         groups = {box.key: box.group for box in picture.boxes}
@@ -160,47 +160,45 @@ class PlotScene:
 
     def draw(self, canvas: Canvas) -> None:
         """Draw the frames of blocks, then the arrows, then the boxes."""
-        colours = self.colours
+        colors = self.colors
         for frame in self._frames:
-            canvas.draw_rectangle(
-                frame.x, frame.y, frame.width, frame.height, 10, colours.frame, colours.edge
-            )
+            canvas.draw_rectangle(frame.x, frame.y, frame.width, frame.height, 10, colors.frame, colors.edge)
             baseline = frame.y + frame.height - 7
-            canvas.draw_text(frame.name, frame.x + 10, baseline, _SMALL_SIZE, colours.muted)
+            canvas.draw_text(frame.name, frame.x + 10, baseline, _SMALL_SIZE, colors.muted)
         for arrow, points in self._layout.routes.items():
             pieces = _split_route(points, changes_column=arrow in self._layout.column_changes)
-            canvas.draw_arrow(pieces, colours.arrow)
+            canvas.draw_arrow(pieces, colors.arrow)
         for box in self._picture.boxes:
             self._draw_box(canvas, box)
 
     def _draw_box(self, canvas: Canvas, box: Box) -> None:
-        colours = self.colours
+        colors = self.colors
         (x, y), (width, height) = self._layout.box_positions[box.key], self._sizes[box.key]
-        family = colours.families.get(box.family, colours.families["preprocessing"])
+        family = colors.families.get(box.family, colors.families["preprocessing"])
         if box.family == "block" or box.repeat_count > 1:
-            canvas.draw_rectangle(x + 4, y + 4, width, height, 7, colours.box, colours.edge)
-        edge, line_width = (family, 2.0) if box.is_output else (colours.edge, 1.0)
-        canvas.draw_rectangle(x, y, width, height, 7, colours.box, edge, line_width)
+            canvas.draw_rectangle(x + 4, y + 4, width, height, 7, colors.box, colors.edge)
+        edge, line_width = (family, 2.0) if box.is_output else (colors.edge, 1.0)
+        canvas.draw_rectangle(x, y, width, height, 7, colors.box, edge, line_width)
         canvas.draw_rectangle(x + 5, y + 8, 3.5, height - 16, 1.75, family)
         for text in self._box_texts(box):
             canvas.draw_text(*text)
 
     def _box_texts(self, box: Box) -> Iterator[_BoxText]:
-        colours = self.colours
+        colors = self.colors
         (x, y), (width, _) = self._layout.box_positions[box.key], self._sizes[box.key]
         left, right = x + _PADDING + 4, x + width - _PADDING
         upper, lower = y + 19.5, y + 19.5 + _LINE_HEIGHT
-        yield _BoxText(box.title, left, upper, _TITLE_SIZE, colours.text, weight=600)
+        yield _BoxText(box.title, left, upper, _TITLE_SIZE, colors.text, weight=600)
         name_right = right
         if box.repeat_count > 1:
             count = f"{box.repeat_count}x"
-            yield _BoxText(count, right, upper, _TITLE_SIZE, colours.families["block"], "end", 600)
+            yield _BoxText(count, right, upper, _TITLE_SIZE, colors.families["block"], "end", 600)
             name_right -= 12 + estimate_text_width(count, _TITLE_SIZE)
         if box.name:
-            yield _BoxText(box.name, name_right, upper, _SMALL_SIZE, colours.muted, "end")
-        yield _BoxText(box.shape, left, lower, _SMALL_SIZE, colours.text)
+            yield _BoxText(box.name, name_right, upper, _SMALL_SIZE, colors.muted, "end")
+        yield _BoxText(box.shape, left, lower, _SMALL_SIZE, colors.text)
         if box.parameters:
-            yield _BoxText(box.parameters, right, lower, _SMALL_SIZE, colours.muted, "end")
+            yield _BoxText(box.parameters, right, lower, _SMALL_SIZE, colors.muted, "end")
 
     def _block_frames(self, groups: dict[str, str | None]) -> Iterator[_Frame]:
         """Yield a frame around the layers of each block, one in each column of the picture."""

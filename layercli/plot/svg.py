@@ -15,7 +15,7 @@ def render_svg(scene: PlotScene, title: str) -> str:
     left, top, width, height = scene.bounds
     view_box = " ".join(map(_format_number, scene.bounds))
     canvas = _SvgCanvas()
-    canvas.draw_rectangle(left, top, width, height, 0, scene.colours.background, "none")
+    canvas.draw_rectangle(left, top, width, height, 0, scene.colors.background, "none")
     scene.draw(canvas)
     return "\n".join(
         [
@@ -59,24 +59,24 @@ class _SvgCanvas:
         x: float,
         baseline: float,
         size: float,
-        colour: str,
+        color: str,
         anchor: Anchor = "start",
         weight: int = 400,
     ) -> None:
         """Add a text that starts or ends at ``x``."""
         self.elements.append(
             f'<text x="{_format_number(x)}" y="{_format_number(baseline)}" font-size="{_format_number(size)}" '
-            f'fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">{escape(text)}</text>'
+            f'fill="{color}" text-anchor="{anchor}" font-weight="{weight}">{escape(text)}</text>'
         )
 
-    def draw_arrow(self, pieces: list[list[Point]], colour: str) -> None:
+    def draw_arrow(self, pieces: list[list[Point]], color: str) -> None:
         """Add a path of lines (two points) and curves (four points), and the head at its end."""
         path = f"M{_format_point(pieces[0][0])}"
         for piece in pieces:
             path += ("C" if len(piece) == 4 else "L") + " ".join(map(_format_point, piece[1:]))
         head = "L".join(map(_format_point, arrow_head(pieces[-1][-1])))
-        self.elements.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{ARROW_WIDTH}"/>')
-        self.elements.append(f'<path d="M{head}Z" fill="{colour}"/>')
+        self.elements.append(f'<path d="{path}" fill="none" stroke="{color}" stroke-width="{ARROW_WIDTH}"/>')
+        self.elements.append(f'<path d="M{head}Z" fill="{color}"/>')
 
 
 def _format_point(point: Point) -> str:

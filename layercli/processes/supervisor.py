@@ -67,13 +67,13 @@ class Supervisor:
                     process.send_signal(number)
 
     def wait(self, seconds: float) -> None:
-        """Wait until all processes have ended, or the time is over."""
+        """Wait until all processes have ended or the timeout expires."""
         deadline = time.monotonic() + seconds
         while None in self.exit_codes() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, seconds: float) -> None:
-        """Terminate the processes, and kill those that run after this time."""
+        """Terminate the processes, and kill those that are still running after the timeout."""
         self.send_signal(signal.SIGTERM)
         self.wait(seconds)
         for process in self.processes:

@@ -230,6 +230,6 @@ def _make_table(*columns: str, has_header: bool = True) -> Table:
 
 
 _MIN_WIDE_WIDTH = 120
-"""Fewest columns of a screen on which accepted values and meanings are separate columns."""
+"""Minimum terminal width for showing accepted values and meanings in separate columns."""
 _MAX_COLUMN_WIDTHS = {"layer": 30, "argument": 27, "default": 16, "takes": 44}
 """Greatest width of some columns of a table."""

@@ -30,7 +30,7 @@ AXIS_NAMES: Final[dict[ExampleKind, str]] = {
 }
 _LAYER_WIDTHS: Final[dict[ModelSize, int]] = {"small": 32, "medium": 64, "large": 256}
 _MAX_LISTED_VALUES = 30
-"""Most values of a category that are listed in the config."""
+"""Maximum number of values of a category that are listed in the config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ConfigTemplate:
     data_lines: list[str] = field(default_factory=list)
     """Lines of the `data` section; empty if the data is not known yet."""
     model_lines: list[str] = field(default_factory=list)
-    """Lines of `model` up to the first layers, if the data needs different ones than its kind."""
+    """Lines of `model` up to the first layers, if the data needs other lines than its kind."""
 
 
 def render_config(template: ConfigTemplate) -> str:

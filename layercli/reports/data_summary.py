@@ -18,7 +18,7 @@ ClassCounts = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
 """For each target, or None if there is only one: each class with its counts in training, validation and test sets."""
 _MAX_ROWS = 60
 _MIN_WIDE_WIDTH = 110
-"""Fewest columns of a screen that shows sample values in the main table."""
+"""Minimum terminal width for showing sample values in the main table."""
 
 
 def data_json(

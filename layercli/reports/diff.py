@@ -17,7 +17,7 @@ from layercli.graph.diff import (
 )
 from layercli.graph.shapes import NodeShapes
 from layercli.reports.formatting import format_count, format_shapes, format_short_count
-from layercli.reports.layers import layer_row_json
+from layercli.reports.model_shapes import layer_row_json
 from layercli.schema.strict_model import format_value
 from layercli.source.nodes import sanitize_text
 
@@ -35,7 +35,7 @@ _KIND_STYLES = {
 }
 _COLUMN_DIFFERENCES = ("name", "output", "parameters")
 _MIN_WIDE_WIDTH = 110
-"""Fewest columns of a screen that shows the models side by side instead of one below the other."""
+"""Minimum terminal width for showing the models side by side."""
 _MAX_LINES = 20
 _ROW_KEYS = ("name", "type", "inputs", "output_shape", "trainable", "non_trainable", "flops", "line")
 
@@ -281,7 +281,7 @@ def _weight_lines(comparison: ConfigComparison) -> Iterator[str]:
         first = carried_weights[moved[0]].previous_name
         yield (
             f"  {moved[0]}, which {'is new' if first is None else f'was {first}'}, "
-            f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of a different layer that had "
+            f"{'takes' if len(moved) == 1 else f'and {len(moved) - 1} more take'} the weights of another layer that had "
             "the name. Set a unique `name` for each layer."
         )
     for name, one in carried_weights.items():

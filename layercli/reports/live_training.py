@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _MAX_POINTS = 2000
-"""Most points kept of a curve; more than a screen has columns."""
-_CURVE_COLOURS = ("cyan", "yellow")
-"""Colours of the training and the validation curve."""
+"""Maximum number of points kept of a curve; more than a terminal has columns."""
+_CURVE_COLORS = ("cyan", "yellow")
+"""Colors of the training and the validation curve."""
 _MIN_EPOCH_SHARE = 0.25
 """Fraction of an epoch after which its means are comparable with those of complete epochs."""
 _LABEL_WIDTH = 10
 """Columns in front of a chart."""
 _MIN_TWO_CHARTS_WIDTH = 50
-"""Fewest columns that fit two charts."""
+"""Minimum terminal width for two charts."""
 
 
 class TrainingScreen:
@@ -132,7 +132,7 @@ class TrainingScreen:
             list(self._curves.get(f"val_{name}", [])),
         ]
         title = Text(sanitize_text(name, limit=columns // 2), style="bold")
-        for style, label, curve in zip(_CURVE_COLOURS, ("training", "validation"), curves, strict=True):
+        for style, label, curve in zip(_CURVE_COLORS, ("training", "validation"), curves, strict=True):
             if curve:
                 title.append("  ").append(label, style=style)
         room = max(columns - _LABEL_WIDTH - 2, 4)
@@ -151,7 +151,7 @@ def _chart_row(chart: Chart, index: int) -> Text:
     label = {0: format_number(chart.high), len(chart.rows) - 1: format_number(chart.low)}.get(index, "")
     line = Text(f"{label:>{_LABEL_WIDTH}} ", style="dim")
     for character, owner in chart.rows[index]:
-        line.append(character, style="none" if owner is None else _CURVE_COLOURS[owner])
+        line.append(character, style="none" if owner is None else _CURVE_COLORS[owner])
     return line
 
 

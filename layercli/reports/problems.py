@@ -20,7 +20,7 @@ def print_problems(console: Console, problems: Sequence[Problem]) -> None:
     from rich.text import Text
 
     for problem in problems[:MAX_SHOWN_PROBLEMS]:
-        # A terminal gets whole words on its lines; elsewhere a line stays one, for programs.
+        # Wrap at words on a terminal; elsewhere print one line per problem, for other programs.
         console.print(_problem_text(problem, console.width), soft_wrap=not console.is_terminal)
     if len(problems) > MAX_SHOWN_PROBLEMS:
         console.print(
@@ -59,10 +59,10 @@ def print_text_diff(console: Console, name: str, before: str, after: str) -> Non
 
     from rich.text import Text
 
-    colours = {"+": "green", "-": "red", "@": "cyan"}
+    colors = {"+": "green", "-": "red", "@": "cyan"}
     lines = (before.splitlines(), after.splitlines())
     for line in unified_diff(*lines, f"{name} (current)", f"{name} (fixed)", lineterm="", n=1):
-        bold = "bold" if line.startswith(("+++", "---")) else colours.get(line[:1], "")
+        bold = "bold" if line.startswith(("+++", "---")) else colors.get(line[:1], "")
         console.print(Text(sanitize_text(line), style=bold), soft_wrap=True)
 
 
@@ -76,20 +76,20 @@ def _percent_encode(text: str, others: str = "") -> str:
 def _problem_text(problem: Problem, width: int) -> Text:
     from rich.text import Text
 
-    colour = "red" if problem.severity == "error" else "yellow"
+    color = "red" if problem.severity == "error" else "yellow"
     text = Text(problem.location_prefix, style="bold")
-    text.append(f"{problem.severity}", style=f"bold {colour}")
+    text.append(f"{problem.severity}", style=f"bold {color}")
     text.append(f": {sanitize_text(problem.full_message)}")
     text.append(f" [{problem.code}]\n", style="dim")
     if problem.excerpt is not None and problem.line is not None and problem.column is not None:
-        text.append(_excerpt_text(problem.excerpt, problem.line, problem.column, width, colour))
+        text.append(_excerpt_text(problem.excerpt, problem.line, problem.column, width, color))
     if problem.hint:
         text.append("  fix: ", style="bold green")
         text.append(f"{sanitize_text(problem.hint)}\n")
     return text
 
 
-def _excerpt_text(line: str, number: int, column: int, width: int, colour: str) -> Text:
+def _excerpt_text(line: str, number: int, column: int, width: int, color: str) -> Text:
     """Return the line with a caret below the column; a long line is cut around it."""
     from rich.cells import cell_len
     from rich.text import Text
@@ -102,5 +102,5 @@ def _excerpt_text(line: str, number: int, column: int, width: int, colour: str) 
     text.append(f"{shown}\n", style="none")
     text.append(" " * len(str(number)) + "   | ", style="dim")
     before = cell_len(shown[: column - 1 - start + len(lead)])  # a wide character takes two cells
-    text.append(" " * before + "^\n", style=f"bold {colour}")
+    text.append(" " * before + "^\n", style=f"bold {color}")
     return text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.graph.checks.monitors import find_best_epoch
+from layercli.graph.best_epoch import find_best_epoch
 from layercli.reports.formatting import format_duration, format_number
 from layercli.reports.live_training import TrainingScreen
 

@@ -24,7 +24,7 @@ _VALUE_SECTIONS = ("vars", "params", "with")
 
 
 def print_yaml(text: str) -> None:
-    """Print YAML on standard output, in colours on a terminal."""
+    """Print YAML on standard output, in colors on a terminal."""
     if not is_terminal():
         sys.stdout.write(text)
         return
@@ -71,10 +71,15 @@ def find_origin(valid: ValidConfig, path: KeyPath) -> dict[str, Any]:
     mark = node.mark
     written, through = document.find_origin(path[: len(path) - len(rest)])
     numbered = mark.source.has_positions
-    place = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
+    location = f"{mark.source.name}:{mark.line}" if numbered else mark.source.name
     named = f", {format_path(written[-2:])}" if len(written) > 1 and written[-2] in _VALUE_SECTIONS else ""
     via = {} if through is None else {"through": through}
-    return {"file": mark.source.name, "line": mark.line if numbered else None, "from": place + named, **via}
+    return {
+        "file": mark.source.name,
+        "line": mark.line if numbered else None,
+        "from": location + named,
+        **via,
+    }
 
 
 def _origin_without_file(reason: str) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _value_lines(node: YamlNode, path: KeyPath = ()) -> Iterator[tuple[KeyPath, 
 
 
 def _start_lines(node: YamlNode) -> Iterator[int]:
-    """Yield the lines on which keys and block list items begin."""
+    """Yield the line number of each key and block list item."""
     yield from (mark.line for mark in node.keys.values())
     for _, child in node.children:
         yield child.mark.line

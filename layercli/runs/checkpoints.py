@@ -7,16 +7,24 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layercli.io.archives import read_npz
 from layercli.io.atomic import read_umask, sync_to_disk
 from layercli.io.paths import hash_file
+from layercli.io.regular import copy_with_hash, is_folder, open_inside, parse_json, read_inside
 from layercli.runs.directory import CHECKPOINTS
 
 _ARRAYS_FILE, _STATE_FILE, _HASHES_FILE = "arrays.npz", "state.json", "hashes.json"
-_NAME_PATTERN = re.compile(r"(\d{6,})-(\d{9,})")
+_FOLDER_PATTERN = re.compile(r"(\d{6,12})-(\d{9,15})", re.ASCII)
+_PARTIAL_PREFIX = ".partial-"
+_PARTIAL_NAME = re.compile(r"\.partial-[a-z0-9_]{8}")
+"""Names of folders while a checkpoint in them is written or removed."""
+_MAX_STATE_BYTES = 256 << 20
+"""Largest JSON of a checkpoint; it holds vocabularies and a record for each epoch."""
 
 
 class DamagedCheckpointError(Exception):
@@ -39,8 +47,8 @@ class Checkpoint:
 class CheckpointDirectory:
     """The checkpoints of one run."""
 
-    def __init__(self, run: Path, *, keep: int = 1) -> None:
-        self._folder = run / CHECKPOINTS
+    def __init__(self, run_dir: Path, *, keep: int = 1) -> None:
+        self._folder = run_dir / CHECKPOINTS
         self._keep = keep
 
     def save(self, epoch: int, step: int, arrays: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
@@ -53,7 +61,7 @@ class CheckpointDirectory:
 
         self._folder.mkdir(exist_ok=True)
         target = self._folder / f"{epoch:06}-{step:09}"
-        staging = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
+        staging = Path(tempfile.mkdtemp(prefix=_PARTIAL_PREFIX, dir=self._folder))
         try:
             with (staging / _ARRAYS_FILE).open("wb") as file:
                 np.savez(file, **arrays)
@@ -86,45 +94,58 @@ class CheckpointDirectory:
 
     def remove_partial(self) -> None:
         """Remove the half-written and half-removed checkpoints of a process that was killed."""
-        for path in self._folder.iterdir() if self._folder.is_dir() else ():
-            if path.name.startswith(".") and path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+        for path in self._list_own_folders(_PARTIAL_NAME):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _list_newest_first(self) -> list[Path]:
         """Return the folders of all checkpoints, newest first."""
-        checkpoints = (
-            [path for path in self._folder.iterdir() if _NAME_PATTERN.fullmatch(path.name)]
-            if self._folder.is_dir()
-            else []
-        )
         return sorted(
-            checkpoints, key=lambda path: [int(part) for part in path.name.split("-")], reverse=True
+            self._list_own_folders(_FOLDER_PATTERN),
+            key=lambda path: [int(part) for part in path.name.split("-")],
+            reverse=True,
         )
+
+    def _list_own_folders(self, pattern: re.Pattern[str]) -> list[Path]:
+        """Return the folders with such a name; links, and folders behind a link, are not followed."""
+        if not is_folder(self._folder):
+            return []
+        return [path for path in self._folder.iterdir() if pattern.fullmatch(path.name) and is_folder(path)]
 
     def _remove(self, path: Path) -> None:
         """Remove a checkpoint atomically."""
-        if path.exists():
-            trash = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
+        if is_folder(path):
+            trash = Path(tempfile.mkdtemp(prefix=_PARTIAL_PREFIX, dir=self._folder))
             path.rename(trash / path.name)
             shutil.rmtree(trash, ignore_errors=True)
 
 
 def _read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and verify its hashes.
+    """Read a checkpoint from the same bytes that have the recorded hashes.
 
     Raises:
-        DamagedCheckpointError: A file is missing or was modified.
+        DamagedCheckpointError: A file is missing or was modified, or does not contain a checkpoint.
     """
-    import numpy as np
-
     try:
-        hashes = json.loads((path / _HASHES_FILE).read_text(encoding="utf-8"))
-        changed = [name for name in (_ARRAYS_FILE, _STATE_FILE) if hash_file(path / name) != hashes[name]]
+        hashes = parse_json(read_inside(path.parent, f"{path.name}/{_HASHES_FILE}", _MAX_STATE_BYTES))
+        with ExitStack() as stack:
+            files = {}
+            changed = []
+            for name in (_ARRAYS_FILE, _STATE_FILE):
+                with open_inside(path.parent, f"{path.name}/{name}") as file:
+                    copy, digest = copy_with_hash(file)
+                files[name] = stack.enter_context(copy)
+                if digest != hashes[name]:
+                    changed.append(name)
+            if changed:
+                raise DamagedCheckpointError(f"{' and '.join(changed)} changed since")
+            content = files[_STATE_FILE].read(_MAX_STATE_BYTES + 1)
+            if len(content) > _MAX_STATE_BYTES:
+                raise ValueError("its state is too large")
+            state = parse_json(content)
+            if not isinstance(state, dict):
+                raise TypeError("its state is not a mapping")
+            arrays = read_npz(files[_ARRAYS_FILE])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpointError(f"{type(error).__name__}: {error}") from None
-    if changed:
-        raise DamagedCheckpointError(f"{' and '.join(changed)} changed since")
-    state = json.loads((path / _STATE_FILE).read_text(encoding="utf-8"))
-    with np.load(path / _ARRAYS_FILE, allow_pickle=False) as arrays:
-        epoch, step = (int(part) for part in path.name.split("-"))
-        return Checkpoint(path, epoch, step, {name: arrays[name] for name in arrays.files}, state)
+    epoch, step = (int(part) for part in path.name.split("-"))
+    return Checkpoint(path, epoch, step, arrays, state)

@@ -58,20 +58,20 @@ def _create_numbered_run(root: Path) -> Path:
             return root / str(number)
 
 
-def discard_run(run: Path) -> None:
+def discard_run(run_dir: Path) -> None:
     """Remove the directory of a run that has not started, unless it contains other files."""
     with suppress(OSError):
         for name in (CONFIG, READER_STATE, MANIFEST, f"{CHECKPOINTS}/{LOCK}"):
-            (run / name).unlink(missing_ok=True)
-        if (run / CHECKPOINTS).is_dir():
-            (run / CHECKPOINTS).rmdir()
-        run.rmdir()
+            (run_dir / name).unlink(missing_ok=True)
+        if (run_dir / CHECKPOINTS).is_dir():
+            (run_dir / CHECKPOINTS).rmdir()
+        run_dir.rmdir()
 
 
-def update_latest_link(run: Path) -> None:
+def update_latest_link(run_dir: Path) -> None:
     """Point ``runs/latest`` at this run, if it is under ``runs/``."""
     with suppress(OSError, ValueError):  # some file systems have no links
-        target = run.resolve().relative_to(RUNS_ROOT.resolve())
+        target = run_dir.resolve().relative_to(RUNS_ROOT.resolve())
         staging = RUNS_ROOT / f".{LATEST}-{os.getpid()}"
         staging.symlink_to(target, target_is_directory=True)
         try:
@@ -85,10 +85,10 @@ def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
     write_text(path, to_yaml(document))
 
 
-def write_config(run: Path, valid: ValidConfig, name: str = CONFIG) -> None:
+def write_config(run_dir: Path, valid: ValidConfig, name: str = CONFIG) -> None:
     """Write the resolved config with all defaults, and the custom code files: it can be trained from there."""
-    write_yaml(run / name, valid.to_resolved_dict(is_for_run=True))
+    write_yaml(run_dir / name, valid.to_resolved_dict(is_for_run=True))
     for relative_path, file in valid.code_files.items():
-        target = run / relative_path
+        target = run_dir / relative_path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, file.read_bytes())

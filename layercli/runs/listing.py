@@ -1,11 +1,10 @@
-"""Find and read runs on disk, however incomplete they are; no framework is loaded."""
+"""Find and read runs on disk, including incomplete and damaged ones; no framework is loaded."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,20 +13,22 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from layercli.config.training.section import TrainSection
-from layercli.errors import LayercliError
-from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
+from layercli.errors import LayercliError, make_file_error
+from layercli.graph.best_epoch import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
+from layercli.io.regular import is_file_inside, parse_json, read_inside, require_few_values
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
-from layercli.runs.lock import is_locked
+from layercli.runs.lock import is_run_locked
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
-from layercli.source.load import load_yaml
+from layercli.source.load import MAX_BYTES, load_yaml
 
 RunState = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
 
-_MAX_FILE_BYTES = 256 << 20
+_MAX_FILE_BYTES = 64 << 20
 """Largest file of a run that is read."""
+_MAX_NUMBER = 1e308
 _MAX_DEPTH = 16
-"""Deepest folder in which runs are searched."""
+"""Maximum folder depth to search for runs."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The values of its config by path, layers by name; empty if it cannot be read."""
         try:
-            document = load_yaml(str(self.path / CONFIG)).to_plain()
+            document = _load_config(self.path)
         except LayercliError:
             return {}
         leaves = iterate_leaves(document, has_mappings, use_item_names=True)
@@ -125,7 +126,7 @@ def is_run(path: Path) -> bool:
     """Return whether a directory is a run, judged by its files or its location."""
     if path.name.isdecimal() and path.parent.parent.name == RUNS_ROOT.name:
         return True
-    return any((path / name).is_file() for name in (MANIFEST, HISTORY, SUMMARY))
+    return any(is_file_inside(path, name) for name in (MANIFEST, HISTORY, SUMMARY))
 
 
 def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:
@@ -155,15 +156,15 @@ def read_run(path: Path) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written to it yet")
-    if CHECKPOINTS in names and is_locked(path):
-        return _read_unfinished_run(path, "running")
+    if CHECKPOINTS in names and is_run_locked(path):
+        return _read_unfinished_run(path, names, "running")
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
         return Run(path, "foreign", "it contains no files of a run")
     if SUMMARY not in names:
-        return _read_unfinished_run(path, "unfinished")
+        return _read_unfinished_run(path, names, "unfinished")
     try:
-        summary = _read_json(path / SUMMARY)
-    except (OSError, ValueError, RecursionError) as error:
+        summary = _read_json(path, SUMMARY)
+    except (OSError, ValueError) as error:
         return Run(path, "damaged", f"{SUMMARY} cannot be read: {_describe_error(error)}")
     missing = [name for name in ("epochs", "best", "test") if name not in summary]
     return Run(
@@ -179,17 +180,19 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _read_unfinished_run(path: Path, state: RunState) -> Run:
+def _read_unfinished_run(path: Path, names: Collection[str], state: RunState) -> Run:
     """Read a run that is not finished; the last line of its history may be incomplete."""
     records: list[dict[str, Any]] = []
     damaged_line = 0
     try:
-        if (path / HISTORY).is_file():
-            lines = _read_text(path / HISTORY).splitlines()
+        if HISTORY in names:
+            content = read_inside(path, HISTORY, _MAX_FILE_BYTES)
+            require_few_values(content)
+            lines = content.splitlines()
             for number, line in enumerate(lines, start=1):
                 try:
-                    record = json.loads(line)
-                except (ValueError, RecursionError):
+                    record = parse_json(line)
+                except ValueError:
                     record = None
                 if isinstance(record, dict):
                     records.append(record)
@@ -211,20 +214,29 @@ def _read_unfinished_run(path: Path, state: RunState) -> Run:
 def _read_train_section(path: Path) -> TrainSection | None:
     """Read the `train` section of the run's config; None if it is invalid."""
     try:
-        document = load_yaml(str(path / CONFIG)).to_plain()
+        document = _load_config(path)
         return TrainSection.model_validate(document.get("train"))
     except (LayercliError, ValidationError):
         return None
 
 
-def _read_text(path: Path) -> str:
-    if path.stat().st_size > _MAX_FILE_BYTES:
-        raise ValueError("it is too large")
-    return path.read_text(encoding="utf-8")
+def _load_config(path: Path) -> dict[str, Any]:
+    """Read the config of a run without checking it.
+
+    Raises:
+        LayercliError: It cannot be read.
+    """
+    try:
+        text = read_inside(path, CONFIG, MAX_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        message = f"{CONFIG} cannot be read: {_describe_error(error)}."
+        raise make_file_error(path / CONFIG, "run-directory", message) from None
+    document: dict[str, Any] = load_yaml(str(path / CONFIG), text).to_plain()
+    return document
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    document = json.loads(_read_text(path))
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    document = parse_json(read_inside(path, name, _MAX_FILE_BYTES))
     if not isinstance(document, dict):
         raise ValueError("it is not a mapping")
     return document
@@ -240,8 +252,9 @@ def _describe_error(error: Exception) -> str:
 
 def _parse_number(value: Any, kind: type) -> Any:
     """Return a finite number as ``kind``; None for other values."""
-    is_finite = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return kind(value) if is_finite else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return kind(value) if abs(value) <= _MAX_NUMBER else None  # also false for NaN
 
 
 def _filter_metrics(value: Any) -> dict[str, Any]:

@@ -17,13 +17,13 @@ _WAIT_SECONDS: Final = 0.25
 
 
 @contextmanager
-def lock_run(run: Path) -> Iterator[None]:
+def lock_run(run_dir: Path) -> Iterator[None]:
     """Lock a run directory until the block or the process ends.
 
     Raises:
         LayercliError: Another process holds the lock, or the directory cannot be written.
     """
-    path = run / CHECKPOINTS / LOCK
+    path = run_dir / CHECKPOINTS / LOCK
     run_lock = lock.make_lock(path, timeout=_WAIT_SECONDS)
     try:
         path.parent.mkdir(exist_ok=True)
@@ -31,15 +31,17 @@ def lock_run(run: Path) -> Iterator[None]:
     except TimeoutError:
         message = "Another process is training in this run directory."
         hint = "Wait for it to end, or stop it."
-        raise LayercliError(Problem(code="run-in-use", message=message, hint=hint, file=str(run))) from None
+        raise LayercliError(
+            Problem(code="run-in-use", message=message, hint=hint, file=str(run_dir))
+        ) from None
     except OSError as error:
-        raise make_write_error("The run directory", run, error, code="run-in-use") from None
+        raise make_write_error("The run directory", run_dir, error, code="run-in-use") from None
     try:
         yield
     finally:
         run_lock.release()
 
 
-def is_locked(run: Path) -> bool:
+def is_run_locked(run_dir: Path) -> bool:
     """Return whether a process is training in a run directory; False if that is unknown."""
-    return lock.is_locked(run / CHECKPOINTS / LOCK)
+    return lock.is_locked(run_dir / CHECKPOINTS / LOCK)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
-from layercli.io.atomic import write_json
-from layercli.io.paths import hash_file
+from layercli.io.atomic import describe_os_error, write_json
+from layercli.io.regular import copy_with_hash, open_inside, parse_json, read_inside, scan_entries
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
+from layercli.runs.environment import collect_environment
 from layercli.version import __version__
 
-_MAX_BYTES = 64 << 20
+_MAX_BYTES = 16 << 20
 """Largest size of a manifest."""
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
 
@@ -39,6 +40,7 @@ def create_manifest(
     return {
         "versions": collect_versions(),
         "platform": platform.platform(),
+        "environment": collect_environment(),
         "seed": valid.config.seed,
         "command": sys.argv,
         "execution": execution,
@@ -50,45 +52,96 @@ def create_manifest(
 
 
 def write_manifest(
-    run: Path, manifest: Mapping[str, Any], *, is_finished: bool = False, excluded: str | None = None
+    run_dir: Path, manifest: Mapping[str, Any], *, is_finished: bool = False, excluded: str | None = None
 ) -> None:
     """Write the manifest with the hashes of the present files, except checkpoints, which have their own.
 
     The hash of the model is written only if the run ``is_finished``.
     """
     excluded_names = {CHECKPOINTS, MANIFEST, excluded} | (set() if is_finished else {MODEL})
-    files = {
-        path.relative_to(run).as_posix(): hash_file(path)
-        for path in sorted(run.rglob("*"))
-        if path.is_file() and path.relative_to(run).parts[0] not in excluded_names
-    }
-    write_json(run / MANIFEST, {**manifest, "files": files})
+    names = sorted(
+        name
+        for name, entry in scan_entries(run_dir)
+        if entry.is_file(follow_symlinks=False) and name.split("/")[0] not in excluded_names
+    )
+    files = {name: hash_inside(run_dir, name) for name in names}
+    write_json(run_dir / MANIFEST, {**manifest, "files": files})
 
 
-def read_manifest(run: Path) -> dict[str, Any]:
+def require_manifest(run_dir: Path) -> dict[str, Any]:
     """Return the manifest of a run.
 
     Raises:
         LayercliError: It is missing, or cannot be read.
     """
-    manifest = load_manifest(run)
-    if manifest is not None and isinstance(manifest.get("files"), dict):
+    manifest = read_manifest_or_none(run_dir)
+    if manifest is not None:
         return manifest
     message = f"This is not the directory of a started run: it has no readable {MANIFEST}."
     hint = "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
-    raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run)))
+    raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run_dir)))
 
 
-def load_manifest(run: Path) -> dict[str, Any] | None:
-    """Return the manifest of a run; None if it is missing, too large or not a JSON object."""
-    path = run / MANIFEST
+def read_manifest_or_none(run_dir: Path) -> dict[str, Any] | None:
+    """Return the manifest of a run; None if it is missing, too large, or not what layercli writes."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document = parse_json(read_inside(run_dir, MANIFEST, _MAX_BYTES))
+    except (OSError, ValueError):
         return None
-    return document if isinstance(document, dict) else None
+    return document if isinstance(document, dict) and _is_manifest(document) else None
+
+
+def _is_manifest(document: Mapping[str, Any]) -> bool:
+    """Return whether the values have the types that layercli writes; other keys are ignored."""
+    files, versions, data = (document.get(key) for key in ("files", "versions", "data"))
+    return (
+        isinstance(files, dict)
+        and all(isinstance(value, str) for value in files.values())
+        and isinstance(versions, dict)
+        and isinstance(data, dict)
+        and isinstance(data.get("fingerprint"), str)
+        and isinstance(document.get("execution"), dict)
+        and isinstance(document.get("resumed", []), list)
+    )
+
+
+def hash_inside(run: Path, name: str) -> str:
+    """Return the SHA-256 of a regular file of a run.
+
+    Raises:
+        OSError: the file cannot be opened, or is reached through a link.
+    """
+    with open_inside(run, name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_recorded(run: Path, name: str) -> IO[bytes]:
+    """Return a private copy of a file of a run, whose bytes have the hash in the manifest.
+
+    Raises:
+        LayercliError: The file is missing or was modified, or the manifest cannot be read.
+    """
+    manifest = read_manifest_or_none(run)
+    if manifest is None:
+        message = f"{MANIFEST} cannot be read, so the files of the run cannot be verified."
+        hint = "Restore it, or train again."
+        raise LayercliError(
+            Problem(code="run-directory", message=message, hint=hint, file=str(run / MANIFEST))
+        )
+    try:
+        with open_inside(run, name) as file:
+            copy, digest = copy_with_hash(file)
+    except FileNotFoundError:
+        message = f"The file {name} of the run is missing."
+    except OSError as error:
+        message = f"The file {name} of the run cannot be read: {describe_os_error(error)}."
+    else:
+        if digest == manifest["files"].get(name):
+            return copy
+        copy.close()
+        message = f"{name} was modified after training: its SHA-256 does not match {MANIFEST}."
+    hint = "Restore the file, or train the run again."
+    raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run / name)))
 
 
 def is_finished(manifest: Mapping[str, Any]) -> bool:
@@ -96,11 +149,14 @@ def is_finished(manifest: Mapping[str, Any]) -> bool:
     return MODEL in manifest["files"]
 
 
-def find_changed_files(run: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return the names of files that are missing or differ from their hash in the manifest."""
-    return [
-        name
-        for name in names
-        if name in manifest["files"]
-        and not ((run / name).is_file() and hash_file(run / name) == manifest["files"][name])
-    ]
+def find_changed_files(run_dir: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return the names of files that are missing, or differ from their hash in the manifest or have none."""
+    changed = []
+    for name in names:
+        try:
+            digest = hash_inside(run_dir, name)
+        except (OSError, ValueError):
+            digest = None
+        if digest is None or digest != manifest["files"].get(name):
+            changed.append(name)
+    return changed

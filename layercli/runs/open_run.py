@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.errors import LayercliError, Problem
-from layercli.io.paths import hash_file, is_file
+from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.io.atomic import describe_os_error
+from layercli.io.regular import find_irregular_entries, is_file_inside
 from layercli.runs.directory import CONFIG, MANIFEST, MODEL, READER_STATE
-from layercli.runs.manifest import load_manifest
+from layercli.runs.manifest import open_recorded
+from layercli.source.load import MAX_BYTES
+from layercli.source.nodes import sanitize_text
 
 _LEGACY_SUFFIXES = (".h5", ".hdf5")
 
@@ -29,43 +32,66 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
             f"keras.models.load_model('{run.name}').save('{run.stem}.keras')\"`."
         )
         raise LayercliError(Problem(code="legacy-model", message=message, hint=hint, file=name))
-    missing = [part for part in (CONFIG, MODEL, MANIFEST) if not is_file(run / part)]
+    require_own_files(run)
+    missing = [part for part in (CONFIG, MODEL, MANIFEST) if not is_file_inside(run, part)]
     if missing:
         noun = "a run directory" if len(missing) == 3 else "a finished run"
         message = f"This is not {noun}: it has no {', '.join(missing)}."
         hint = "Pass the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=name))
-    valid = require_valid(check_config(str(run / CONFIG)))
-    files = {CONFIG, MODEL, *([READER_STATE] if is_file(run / READER_STATE) else []), *valid.code_files}
-    _require_unchanged(run, sorted(files))
+    valid = check_recorded_config(run)
+    problems = []
+    for part in (MODEL, *([READER_STATE] if is_file_inside(run, READER_STATE) else []), *valid.code_files):
+        try:
+            open_recorded(run, part).close()
+        except LayercliError as error:
+            problems += error.problems
+    if problems:
+        raise LayercliError(problems)
     return run, valid
 
 
-def _require_unchanged(run: Path, files: list[str]) -> None:
-    """Compare files of a run with the hashes in its manifest.
+def require_own_files(run: Path) -> None:
+    """Check that a run consists of regular files and folders: a link or pipe in it may lead anywhere.
 
     Raises:
-        LayercliError: A file is missing or was modified, or the manifest cannot be read.
+        LayercliError: It contains a link or a special file, or cannot be read.
     """
-    manifest = load_manifest(run)
-    if manifest is None:
-        message = f"{MANIFEST} cannot be read, so the files of the run cannot be verified."
-        hint = "Restore it, or train again."
-        raise LayercliError(
-            Problem(code="run-directory", message=message, hint=hint, file=str(run / MANIFEST))
-        )
-    recorded = manifest.get("files")
-    hashes = recorded if isinstance(recorded, dict) else {}
-    problems = []
-    for name in files:
-        path = run / name
-        if not is_file(path):
-            message = f"The file {name} of the run is missing."
-        elif hash_file(path) != hashes.get(name):
-            message = f"{name} was modified after training: its SHA-256 does not match {MANIFEST}."
-        else:
-            continue
-        hint = "Restore the file, or train the run again."
-        problems.append(Problem(code="run-directory", message=message, hint=hint, file=str(path)))
-    if problems:
-        raise LayercliError(problems)
+    try:
+        found = find_irregular_entries(run)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return  # the caller reports what is missing
+    except OSError as error:
+        message = f"The run directory cannot be read: {describe_os_error(error)}."
+        raise make_file_error(run, "run-directory", message) from None
+    if found:
+        shown = ", ".join(sanitize_text(entry, limit=100) for entry in found[:3])
+        more = f", and {len(found) - 3} more" if len(found) > 3 else ""
+        message = f"A run directory must contain only files and folders of its own: {shown}{more}."
+        raise make_file_error(run, "run-directory", message, "Replace each of them by a file or folder.")
+
+
+def check_recorded_config(run: Path) -> ValidConfig:
+    """Return the config of a run, read from the same bytes that have the hash in its manifest.
+
+    Raises:
+        LayercliError: The config was modified or is invalid.
+    """
+    with open_recorded(run, CONFIG) as file:
+        return check_run_config(run, file.read(MAX_BYTES + 1))
+
+
+def check_run_config(run: Path, content: bytes) -> ValidConfig:
+    """Return the config in ``content``, the bytes of a run's config file.
+
+    Raises:
+        LayercliError: The config is invalid.
+    """
+    try:
+        if len(content) > MAX_BYTES:
+            raise ValueError("is too large")
+        text = content.decode("utf-8-sig")
+    except ValueError as error:
+        reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise make_file_error(run / CONFIG, "run-directory", f"{CONFIG} {reason}.") from None
+    return require_valid(check_config(str(run / CONFIG), text=text))

@@ -30,6 +30,7 @@ def reference_schema(kind: str) -> WithJsonSchema:
 
 
 PositiveInt: TypeAlias = Annotated[int, Field(gt=0, le=MAX_INT32)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
 NonNegativeInt: TypeAlias = Annotated[int, Field(ge=0, le=MAX_INT32)]
 AnyInt: TypeAlias = Annotated[int, Field(ge=-MAX_INT32, le=MAX_INT32)]
 Rate: TypeAlias = Annotated[float, Field(ge=0, le=1)]

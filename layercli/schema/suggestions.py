@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -36,6 +36,7 @@ def find_closest(word: str, choices: Iterable[str]) -> str | None:
     choices = tuple(choices)
     if left is not None:
         if len(choices) > left[1]:
+            _work_left.set((0, 0))  # later searches do not even collect their choices
             return None
         _work_left.set((left[0] - 1, left[1] - len(choices)))
     return _find_closest(word, choices)
@@ -69,7 +70,7 @@ def _find_most_similar(word: str, choices: tuple[str, ...]) -> str | None:
     return best
 
 
-def did_you_mean(word: str, choices: Sequence[str], *, otherwise: str) -> str:
+def did_you_mean(word: str, choices: Iterable[str], *, otherwise: str) -> str:
     """Return a hint: the closest choice, or ``otherwise``."""
     match = find_closest(word, choices)
     return f"Did you mean `{match}`?" if match else otherwise

@@ -86,7 +86,7 @@ def group_layers(
 
 
 def _group_by_prefix(nodes: Sequence[GraphNode], depth: int) -> list[GraphNode | LayerGroup]:
-    """Return neighbours with a common name prefix as groups; a group of one layer is that layer."""
+    """Return neighbors with a common name prefix as groups; a group of one layer is that layer."""
 
     def prefix_of(node: GraphNode) -> str | None:
         steps = node.name.split(".")
@@ -154,7 +154,7 @@ def _group_structure(group: LayerGroup) -> object:
 def _find_parameters(function: BlockFunction) -> bool:
     """Find the arguments that differ between the groups, and return whether they are few enough for parameters."""
     layers = [[node.layer for node in group.nodes] for group in function.groups]
-    for place, same_place in enumerate(zip(*layers, strict=True)):
+    for layer_index, same_place in enumerate(zip(*layers, strict=True)):
         arguments_by_use = [argument_expressions(layer) for layer in same_place]
         for argument in dict.fromkeys(name for one in arguments_by_use for name in one):
             if any(argument not in one for one in arguments_by_use):
@@ -168,5 +168,5 @@ def _find_parameters(function: BlockFunction) -> bool:
                 number += 1
                 name = f"{argument}_{number}"
             function.parameter_values[name] = values
-            function.parameter_names[place, argument] = name
+            function.parameter_names[layer_index, argument] = name
     return len(function.parameter_values) <= _MAX_PARAMETERS

@@ -24,7 +24,7 @@ from layercli.script.python_source import (
 from layercli.source.nodes import KeyPath
 
 INDENT: Final = "    "
-_LAYERCLI_KEYS: Final = {"split", "shuffle", "stream"}
+_HANDLED_DATA_KEYS: Final = {"split", "shuffle", "stream"}
 """Keys that the split code handles, or that only concern how layercli reads."""
 
 D = TypeVar("D", bound=DataConfig)
@@ -43,7 +43,7 @@ class DataScript(Generic[D]):
 
     @classmethod
     def create(cls, data: D, valid: ValidConfig, facts: ScriptFacts) -> DataScript[D]:
-        """Return the code of a section; a type may return that of a different type."""
+        """Return the code of a section; a type may delegate to another type."""
         return cls(data, valid, facts)
 
     def write_load_data(self) -> list[str]:
@@ -65,7 +65,7 @@ class DataScript(Generic[D]):
     def find_inexpressible(self) -> Iterator[KeyPath]:
         """Return the paths of the settings that the code cannot express."""
         for name in self.data.arguments():
-            if name in self.expressible_keys or name in _LAYERCLI_KEYS:
+            if name in self.expressible_keys or name in _HANDLED_DATA_KEYS:
                 continue
             if not is_default_argument(self.data, name):
                 yield ("data", name)

@@ -60,7 +60,7 @@ class DatasetFacts:
     has_float_inputs: bool = False
 
 
-def gather_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
+def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
     """Return the facts of the data; ``dataset_facts`` is None if the data cannot be read."""
     data = valid.config.data
     if data is None:

@@ -23,6 +23,7 @@ from layercli.script.block_functions import (
 )
 from layercli.script.keras_calls import argument_expressions, constructor_call
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,
@@ -32,11 +33,11 @@ from layercli.script.python_source import (
     render_inline,
     render_literal,
     render_statement,
+    write_module_name,
 )
 
-_INDENT: Final = "    "
 _MIN_LOOP_COUNT: Final = 3
-"""Fewest equal lines that become a loop."""
+"""Minimum number of equal lines that become a loop."""
 
 
 def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:
@@ -97,7 +98,7 @@ def _sequential_lines(valid: ValidConfig, names: set[str]) -> list[str]:
         "keras.Sequential",
         (Brackets("[", tuple(stack), "]"), NamedValue("name=", quote_string(valid.check_result.name))),
     )
-    return ["def build_model():", *render_statement(call, _INDENT, before="return ")]
+    return ["def build_model():", *render_statement(call, INDENT, before="return ")]
 
 
 def _input_call(tensor: Tensor, name: str | None = None) -> CallExpression:
@@ -374,14 +375,14 @@ def _count_later_uses(items: Iterable[GraphNode | LayerGroup], valid: ValidConfi
         for place, item in enumerate(statements)
     }
     later_uses: dict[str, int] = {}
-    for place, item in enumerate(statements):
+    for statement_index, item in enumerate(statements):
         sources = (
             item.sources
             if isinstance(item, LayerGroup)
             else list(zip(item.inputs, item.input_indices, strict=True))
         )
         for name, _ in sources:
-            if place != statement_numbers.get(name, -1) + 1:
+            if statement_index != statement_numbers.get(name, -1) + 1:
                 later_uses[name] = later_uses.get(name, 0) + 1
     for name in valid.graph.outputs:
         if name in statement_numbers and statement_numbers[name] != len(statements) - 1:
@@ -405,21 +406,21 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
         count = len(list(same))
         is_function = isinstance(value, CallExpression) and value.called_on is None and "." not in value.head
         if before == "x = " and count >= (2 if is_function else _MIN_LOOP_COUNT):
-            lines.append(f"{_INDENT}for _ in range({count}):")
-            lines += render_statement(value, 2 * _INDENT, before=before)
+            lines.append(f"{INDENT}for _ in range({count}):")
+            lines += render_statement(value, 2 * INDENT, before=before)
         else:
-            lines += [line for _ in range(count) for line in render_statement(value, _INDENT, before=before)]
+            lines += [line for _ in range(count) for line in render_statement(value, INDENT, before=before)]
     return lines
 
 
 def custom_layer_imports(valid: ValidConfig) -> list[str]:
     """Return the lines that import custom layers."""
-    found = set()
+    import_lines = set()
     for node in valid.graph.nodes:
         layer = node.layer
         if isinstance(layer, CustomLayer) and layer.kind != "keras":
             module = (
                 layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
             )
-            found.add(f"from {module} import {layer.class_name}")
-    return sorted(found)
+            import_lines.add(f"from {write_module_name(module)} import {layer.class_name}")
+    return sorted(import_lines)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 LINE_WIDTH: Final = 88
-_INDENT: Final = "    "
+INDENT: Final = "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def render_statement(value: Expression, indent: str, before: str = "", after: st
     if isinstance(value, NamedValue):
         return render_statement(value.value, indent, before + value.name, after)
     if isinstance(value, Brackets):
-        body = [line for item in value.items for line in render_statement(item, indent + _INDENT, after=",")]
+        body = [line for item in value.items for line in render_statement(item, indent + INDENT, after=",")]
         return [f"{indent}{before}{value.opening}", *body, f"{indent}{value.closing}{after}"]
     head = f"{indent}{before}{value.head}({_join_inline(value.arguments)})("
     if value.called_on is not None and len(head) <= LINE_WIDTH:
@@ -77,7 +77,7 @@ def render_statement(value: Expression, indent: str, before: str = "", after: st
 
 def _render_arguments(arguments: Sequence[Expression], indent: str) -> list[str]:
     """Return arguments after an opening bracket: on one line if they fit, else on one line each."""
-    inner = indent + _INDENT
+    inner = indent + INDENT
     if len(inner + _join_inline(arguments)) <= LINE_WIDTH:
         return [inner + _join_inline(arguments)]
     if len(arguments) == 1:
@@ -95,6 +95,17 @@ def quote_string(text: str) -> str:
     if written[0] == "'" and '"' not in text:
         return f'"{written[1:-1]}"'
     return written
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be a name in Python."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def write_module_name(name: str) -> str:
+    """Return a dotted name for an import statement; a part that is not a name of Python is changed to one."""
+    parts = [part if is_name(part) else "_" + re.sub(r"\W", "_", part) for part in name.split(".")]
+    return ".".join(parts)
 
 
 def render_literal(value: object) -> Expression:

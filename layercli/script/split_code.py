@@ -47,12 +47,12 @@ def _write_stratified_parts(labels: list[str], count: str) -> Iterator[str]:
         yield f"{INDENT}stacked = np.stack([{', '.join(labels)}], axis=1)"
         yield f"{INDENT}_, classes = np.unique(stacked, axis=0, return_inverse=True)"
     yield f"{INDENT}# Spread each {subject} evenly, so that every set has its share."
-    yield f"{INDENT}labels, place = {classes}, np.empty({count})"
+    yield f"{INDENT}labels, positions = {classes}, np.empty({count})"
     yield f"{INDENT}for label in np.unique(labels):"
     yield f"{2 * INDENT}where = np.flatnonzero(labels == label)"
-    yield f"{2 * INDENT}place[where] = (np.arange(len(where)) + 0.5) / len(where)"
-    yield f"{INDENT}spread = np.lexsort((labels, place))"
-    yield f"{INDENT}parts = np.split(spread, [train, train + validation])"
+    yield f"{2 * INDENT}positions[where] = (np.arange(len(where)) + 0.5) / len(where)"
+    yield f"{INDENT}spread_order = np.lexsort((labels, positions))"
+    yield f"{INDENT}parts = np.split(spread_order, [train, train + validation])"
     yield f"{INDENT}parts = [order[np.sort(part)] for part in parts]"
 
 

@@ -12,8 +12,8 @@ from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, should_adapt
+from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
-from layercli.graph.checks.monitors import monitor_direction
 from layercli.schema.component import Component
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
@@ -36,7 +36,7 @@ _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight",
 """Keys of ``train`` with code for each of them."""
 _COMPILE_KEYS: Final = {"loss_weights", "weighted_metrics"}
 """Keys of ``train`` that are arguments of ``compile``."""
-_LAYERCLI_KEYS: Final = {"execution", "checkpoints", "progress"}
+_IGNORED_TRAIN_KEYS: Final = {"execution", "checkpoints", "progress"}
 """Keys of ``train`` that only concern how layercli trains."""
 _END: Final = 'if __name__ == "__main__":\n    main()\n'
 
@@ -72,12 +72,12 @@ def find_inexpressible(
     if valid.config.train is not None and not _can_write_class_weight(valid.config.train, facts):
         paths.append(("train", "class_weight"))
     message = "A Python script cannot express this setting."
-    hint = "Remove it, or export the trained model in a different format."
+    hint = "Remove it, or export the trained model in another format."
     return [valid.make_problem(path, "not-expressible", message, hint) for path in paths]
 
 
 def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:
-    expressible = _FIT_KEYS | _COMPILE_KEYS | _LAYERCLI_KEYS
+    expressible = _FIT_KEYS | _COMPILE_KEYS | _IGNORED_TRAIN_KEYS
     for name, field in type(train).model_fields.items():
         is_default = getattr(train, name) == field.get_default(call_default_factory=True)
         if name not in expressible and not is_default:

@@ -77,7 +77,7 @@ def _find_base(own: YamlNode, extends_node: YamlNode, chain: list[tuple[Path, st
     if reason is not None:
         hint = "Check the name; it is relative to this file."
         raise _extends_error(extends_node, f"The extended file {shown} {reason}.", hint)
-    loaded_paths = [place for place, _ in chain]
+    loaded_paths = [loaded_path for loaded_path, _ in chain]
     if path.resolve() in loaded_paths:
         cycle = [name for _, name in chain[loaded_paths.index(path.resolve()) :]]
         message = f"These files extend each other in a circle: {' -> '.join([*cycle, cycle[0]])}."

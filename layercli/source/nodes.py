@@ -134,7 +134,7 @@ class YamlNode:
     written_path: KeyPath | None = None
     """The path at which it was written, if it was moved from there."""
     via: str | None = None
-    """A sentence that explains how it came here from a different position."""
+    """A sentence that explains how the value came from another position."""
 
     @property
     def children(self) -> list[tuple[str | int, YamlNode]]:

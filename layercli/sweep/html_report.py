@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
-"""Allows the page to run its own script and to load nothing, whatever it contains."""
+"""Allows inline scripts and blocks all loading."""
 
 
 def render_report_page(plan: SweepPlan, study: optuna.Study) -> str:

@@ -54,9 +54,9 @@ class _JournalLock(BaseJournalFileLock):
             while end > 0:
                 start = max(0, end - 4096)
                 file.seek(start)
-                found = file.read(end - start).rfind(b"\n")
-                if found >= 0:
-                    end = start + found + 1
+                newline_offset = file.read(end - start).rfind(b"\n")
+                if newline_offset >= 0:
+                    end = start + newline_offset + 1
                     break
                 end = start
             file.truncate(end)
@@ -75,7 +75,7 @@ class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
 
     def record_heartbeat(self, trial_id: int) -> None:
         if trial_id not in self._own_locks:
-            # Shared: a different thread may finish the trial.
+            # Shared: another thread may finish the trial.
             lock = make_lock(self._lock_path(trial_id), is_shared_by_threads=True)
             lock.acquire()
             self._own_locks[trial_id] = lock

@@ -25,7 +25,7 @@ from layercli.config.sweep.search_space import Choice, SearchParameter
 from layercli.config.sweep.section import SweepConfig
 from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.checks.monitors import monitor_direction
+from layercli.graph.best_epoch import monitor_direction
 from layercli.io.paths import is_file
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.extend import load_extended
@@ -104,10 +104,14 @@ class SweepPlan:
         except LayercliError as error:
             return CheckResult(self.base_file, error.problems)
 
-    def value_of(self, name: str, drawn: Any) -> Any:
+    def value_of(self, name: str, drawn_value: Any) -> Any:
         """Return the config's value for a drawn one: for a choice, the value of its label."""
         parameter = self.sweep.parameters[name]
-        return parameter.choice[parameter.labels.index(drawn)] if isinstance(parameter, Choice) else drawn
+        return (
+            parameter.choice[parameter.labels.index(drawn_value)]
+            if isinstance(parameter, Choice)
+            else drawn_value
+        )
 
     def problem(self, path: KeyPath, code: str, message: str, hint: str | None = None) -> Problem:
         """Return a problem with its position in the sweep file."""
@@ -168,15 +172,15 @@ def _copy_root(root: YamlNode) -> YamlNode:
 def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
     """Return the base config with these values, which keep their positions in the sweep file."""
     root = _copy_root(plan.base_document)
-    for name, drawn in values.items():
+    for name, drawn_value in values.items():
         path: KeyPath = ("space", name)
         mark = plan.document.find_mark(path, key=True)
         parameter = plan.sweep.parameters[name]
         if isinstance(parameter, Choice):
-            new = plan.document.find((*path, "choice", parameter.labels.index(drawn)))
+            new = plan.document.find((*path, "choice", parameter.labels.index(drawn_value)))
             assert new is not None
         else:
-            new = YamlNode(drawn, plan.document.find_mark(path))
+            new = YamlNode(drawn_value, plan.document.find_mark(path))
         set_node(root, [str(step) for step in plan.parameter_paths[name]], new, mark, name_entries)
     return root
 
@@ -269,8 +273,8 @@ def _check_probes(plan: SweepPlan) -> list[Problem]:
             if not probes_left:
                 return problems
             probes_left -= 1
-            found = plan.check_values({name: probe}).problems
-            errors = [problem for problem in found if problem.severity == "error"]
+            probe_problems = plan.check_values({name: probe}).problems
+            errors = [problem for problem in probe_problems if problem.severity == "error"]
             value_errors = [
                 problem for problem in errors if problem.file == file and problem.code in _VALUE_PROBLEM_CODES
             ]

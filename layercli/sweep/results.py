@@ -45,7 +45,7 @@ def _build_row(plan: SweepPlan, trial: FrozenTrial) -> dict[str, Any]:
         "value": trial.value if trial.state.name == "COMPLETE" else value,
         "epochs": max(reported_values, default=0),
         "best_epoch": trial.user_attrs.get(EPOCH_KEY),
-        "params": {name: plan.value_of(name, drawn) for name, drawn in trial.params.items()},
+        "params": {name: plan.value_of(name, drawn_value) for name, drawn_value in trial.params.items()},
         "seconds": round((end_time - trial.datetime_start).total_seconds(), 3)
         if end_time and trial.datetime_start
         else None,

@@ -78,7 +78,7 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
     """
     import optuna
 
-    from layercli.sweep.sampling import make_pruner, make_sampler
+    from layercli.sweep.samplers_and_pruners import make_pruner, make_sampler
 
     for attempts_left in reversed(range(_MAX_ATTEMPTS)):
         try:

@@ -49,13 +49,13 @@ def list_retried_trials(trial: FrozenTrial) -> list[int]:
     return list(trial.system_attrs.get("retry_history", ()))
 
 
-def is_surplus(trial: FrozenTrial, trials: Iterable[FrozenTrial], wanted: int) -> bool:
+def is_surplus(trial: FrozenTrial, trials: Iterable[FrozenTrial], trial_count: int) -> bool:
     """Return whether ``wanted`` other trials came first: several workers may start the last trial at the same moment.
 
     Storages number trials in one order for all workers, so each worker gets the same answer.
     """
     regular_trials = [x for x in trials if SURPLUS_KEY not in x.user_attrs]
-    return count_earlier_trials(trial, regular_trials) >= wanted
+    return count_earlier_trials(trial, regular_trials) >= trial_count
 
 
 def count_earlier_trials(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> int:

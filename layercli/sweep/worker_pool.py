@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, Final, NoReturn, Self
 
 from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.processes.stop_signals import StopRequest, handle_stop_signals
 from layercli.processes.supervisor import Supervisor, close_pipes
 from layercli.source.nodes import sanitize_text
 
@@ -21,7 +22,6 @@ _MAX_CRASHES: Final = 5
 """Crashes in a row, without a finished trial in between, after which the sweep ends."""
 _SHUTDOWN_SECONDS: Final = 15.0
 """Seconds for the workers to end after SIGTERM."""
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class WorkerPool:
@@ -108,39 +108,39 @@ def _parse_problem(document: Mapping[str, Any]) -> Problem:
 
 
 class StopSignal:
-    """A note of the first SIGINT or SIGTERM. A second one stops the process at once."""
+    """Records the first SIGINT or SIGTERM; a second one stops the process immediately."""
 
     def __init__(self) -> None:
-        self._number: int | None = None
+        self._stop_request = StopRequest()
 
     def __enter__(self) -> Self:
-        self._previous = {number: signal.signal(number, self._handle) for number in _STOP_SIGNALS}
+        self._handlers = handle_stop_signals(self._handle)
+        self._handlers.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._handlers.__exit__(None, None, None)
 
-    def _handle(self, number: int, _: Any) -> None:
+    def _handle(self, number: int) -> None:
         # No exception here: it could come while a process is started or the journal is locked, or get lost in a finalizer.
-        if self._number is not None:
+        if not self._stop_request.record(number):
             self._raise(number)
-        self._number = number
 
     def raise_if_received(self) -> None:
-        """End the sweep, and print how to resume it, if a signal has come.
+        """If a signal was received, end the sweep and print how to resume it.
 
         Raises:
-            KeyboardInterrupt: SIGINT has come.
-            SystemExit: SIGTERM has come.
+            KeyboardInterrupt: SIGINT was received.
+            SystemExit: SIGTERM was received.
         """
-        if self._number is None:
+        number = self._stop_request.signal_number
+        if number is None:
             return
-        prefix = "Terminated. " if self._number == signal.SIGTERM else "\n"
+        prefix = "Terminated. " if number == signal.SIGTERM else "\n"
         print(f"{prefix}Run the same command again to resume the sweep.", file=sys.stderr)
-        self._raise(self._number)
+        self._raise(number)
 
     @staticmethod
     def _raise(number: int) -> NoReturn:

@@ -138,19 +138,19 @@ def _is_similar(one: str, other: str) -> bool:
 
 def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
     """Return the start of each scalar on one line (line and column from 1) -> its end column and its text."""
-    found = {}
+    scalars = {}
     loader = YamlLoader("\n".join(lines))
     try:
         while loader.check_token():
             token = loader.get_token()
             if isinstance(token, yaml.ScalarToken) and token.start_mark.line == token.end_mark.line:
                 start = (token.start_mark.line + 1, token.start_mark.column + 1)
-                found[start] = (token.end_mark.column, token.value)
+                scalars[start] = (token.end_mark.column, token.value)
     except yaml.YAMLError:
         return {}
     finally:
         loader.dispose()
-    return found
+    return scalars
 
 
 def _apply_edits(text: str, edits: list[_Edit]) -> str:

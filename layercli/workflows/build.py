@@ -14,7 +14,7 @@ from layercli.workflows.preflight import require_memory, require_trust
 if TYPE_CHECKING:
     from layercli.engine.assemble import AssembledModel
     from layercli.engine.transfer_weights import WeightTransfer
-    from layercli.reports.layers import ForwardShapes
+    from layercli.reports.model_shapes import ForwardShapes
 
 
 class BuiltModel(NamedTuple):
@@ -58,13 +58,13 @@ def assemble_checked_model(valid: ValidConfig, *, should_be_savable: bool) -> As
     return assembled
 
 
-def save_model(model: Any, target: Path) -> None:
+def save_model(model: Any, output_path: Path) -> None:
     """Save the model to a .keras file. ``target`` is written completely or not at all.
 
     Raises:
         LayercliError: The file cannot be written.
     """
-    with report_write_errors("The model", target), stage_file(target) as staging:
+    with report_write_errors("The model", output_path), stage_file(output_path) as staging:
         model.save(staging)
 
 

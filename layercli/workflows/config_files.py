@@ -30,24 +30,24 @@ def find_configs(names: Iterable[str]) -> tuple[list[str], int, list[Problem]]:
     """Return the files and the configs in folders, the number of skipped YAML files, and a problem for each folder
     without configs.
     """
-    found: dict[str, None] = {}
+    unique_files: dict[str, None] = {}
     skipped = 0
     problems = []
     for name in names:
         if name == STDIN or not _is_folder(name):
-            found[name] = None
+            unique_files[name] = None
             continue
         inside = list(_find_yaml_files(Path(name)))
         configs = [file for file in inside if _is_config(file)]
         skipped += len(inside) - len(configs)
-        found |= {str(file): None for file in configs}
+        unique_files |= {str(file): None for file in configs}
         if not configs:
             message = "The folder contains no config (a .yaml file with the key `model` or `extends`)."
             hint = "Check the path. It is relative to the current directory."
             problems.append(
                 Problem(code="unreadable-file", message=message, file=sanitize_text(name), hint=hint)
             )
-    return list(found), skipped, problems
+    return list(unique_files), skipped, problems
 
 
 def find_problems_in_files(files: Sequence[str], *, overrides: Sequence[str] = ()) -> list[Problem]:

@@ -47,14 +47,14 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         facts, statistics = dataset.facts(), compute_statistics(dataset.statistics_source)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
-    found = [
+    findings = [
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data, _count_output_classes(valid)),
     ]
-    found.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
+    findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
-        found.extend(check_consistency(valid.config, valid.shapes, facts))
-    problems = [valid.problem_from_finding(finding) for finding in found]
+        findings.extend(check_consistency(valid.config, valid.shapes, facts))
+    problems = [valid.problem_from_finding(finding) for finding in findings]
     if data.split.counts(len(dataset))[0] < 1:
         message = f"The training set is empty: the other splits use all {len(dataset)} examples."
         hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
@@ -64,6 +64,24 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     if not has_errors(problems):
         problems.extend(valid.problem_from_finding(finding) for finding in check_splits(splits, data, facts))
     return DatasetReport(dataset, statistics, splits, problems)
+
+
+def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -> None:
+    """Check that batches of examples fit into memory.
+
+    Raises:
+        LayercliError: A batch can take more than half of the memory.
+    """
+    memory = read_memory_limit()
+    size = min(batch_size, max(map(len, splits.subsets)))
+    needed = size * splits.train.count_example_bytes()
+    if memory is not None and needed > memory // 2:
+        message = (
+            f"A batch of {size} examples can take {needed:,} bytes of memory, "
+            f"but only {memory // 2:,} bytes are available for it."
+        )
+        hint = "Use a smaller `batch_size`, or smaller examples."
+        raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
 
 
 def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
@@ -80,10 +98,12 @@ def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
 def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
     """Return the dtype of each integer input by name. A single model input is also stored under None."""
     inputs = valid.graph.inputs
-    found: dict[str | None, str] = {
+    integer_dtypes: dict[str | None, str] = {
         name: x.dtype for name, x in inputs.items() if x.dtype in ("int32", "int64")
     }
-    return found | ({None: next(iter(found.values()))} if found and len(inputs) == 1 else {})
+    return integer_dtypes | (
+        {None: next(iter(integer_dtypes.values()))} if integer_dtypes and len(inputs) == 1 else {}
+    )
 
 
 def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> tuple[Splits, list[Problem]]:
@@ -100,6 +120,7 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
         raise LayercliError(report.problems)
     splits = report.splits
     if valid.config.train is not None:
+        _require_batch_memory(valid, splits, valid.config.train.batch_size)
         try:
             splits = apply_class_weights(splits, valid.config.train.class_weight)
         except DataError as error:

@@ -40,7 +40,7 @@ def evaluate_run(
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
 
-    model = load_model(finished_run.model_file, finished_run.valid)
+    model = load_model(finished_run.path, finished_run.valid)
     try:
         metrics = evaluate_model(model, finished_run.valid, section, examples)
     except DataError as error:  # raised by data that is read lazily

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import open_run
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.export_files import (
-    EXPORT_SUFFIXES,
     copy_code_files,
     measure_size,
     require_free_output,
@@ -49,8 +49,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     require_free_output(target, format_name)
     require_export_packages(format_name)
     from layercli.engine.comparison_inputs import build_cases
-    from layercli.engine.export.metrics import calibration_batches, compare_metrics
     from layercli.engine.export.options import ExportOptions
+    from layercli.engine.export.quantization_metrics import calibration_batches, compare_metrics
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
@@ -64,7 +64,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 )
             ]
         )
-    model = load_model(run / MODEL, valid)
+    # A .keras file also gets the optimizer's state, so that others can train it further.
+    model = load_model(run, valid, train=valid.config.train if format_name == "keras" else None)
     options = ExportOptions(
         request.batch_size,
         request.opset,
@@ -72,7 +73,6 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         calibration_batches(splits.train, valid.graph, request.batch_size)
         if request.quantize == "int8" and splits
         else (),
-        run / MODEL,
         tuple(valid.layer_code_files.values()),
     )
     test_inputs = build_cases(
@@ -93,12 +93,13 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         )
         size = measure_size(staging)
         if request.quantize is not None and splits is not None and valid.config.train is not None:
-            split = choose_held_out_split(splits)
+            held_out_split = choose_held_out_split(splits)
             with silence_runtimes():
                 metrics = compare_metrics(
-                    model, module, staging, split, valid.config.train, valid.graph, options
+                    model, module, staging, held_out_split, valid.config.train, valid.graph, options
                 )
-    copied = copy_code_files(valid.layer_code_files, target.parent) if format_name == "keras" else []
+    needs_code = EXPORT_FORMATS[format_name].is_keras_model
+    copied = copy_code_files(valid.layer_code_files, target.parent) if needs_code else []
     return {
         "ok": True,
         "run": request.run,
@@ -117,7 +118,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
 
 
 def _default_output(valid: ValidConfig, format_name: str) -> Path:
-    return Path(f"{valid.check_result.name}{EXPORT_SUFFIXES[format_name] or '_saved_model'}")
+    return Path(f"{valid.check_result.name}{EXPORT_FORMATS[format_name].suffix or f'_{format_name}'}")
 
 
 def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:

@@ -10,50 +10,42 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.errors import make_file_error
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import report_write_errors, stage_file, write_bytes
 
-EXPORT_SUFFIXES = {
-    "keras": ".keras",
-    "saved_model": "",
-    "onnx": ".onnx",
-    "litert": ".tflite",
-    "python": ".py",
-}
-"""Format -> file suffix; empty if the format is a folder."""
 
-
-def require_free_output(target: Path, format_name: str) -> None:
+def require_free_output(output_path: Path, format_name: str) -> None:
     """Check that an export to a folder does not overwrite anything.
 
     Raises:
         LayercliError: The path is a file or a folder that is not empty.
     """
     if (
-        EXPORT_SUFFIXES[format_name] == ""
-        and target.exists()
-        and (not target.is_dir() or any(target.iterdir()))
+        EXPORT_FORMATS[format_name].suffix == ""
+        and output_path.exists()
+        and (not output_path.is_dir() or any(output_path.iterdir()))
     ):
         message = "The output path already exists; an export does not overwrite a folder."
         hint = "Remove it, or name a different path with `--output`."
-        raise make_file_error(target, "cannot-write", message, hint)
+        raise make_file_error(output_path, "cannot-write", message, hint)
 
 
 @contextmanager
-def stage_output(target: Path, format_name: str) -> Iterator[Path]:
+def stage_output(output_path: Path, format_name: str) -> Iterator[Path]:
     """Yield a temporary path that is moved to ``target`` on success and removed on failure.
 
     Raises:
         LayercliError: The output cannot be written.
     """
-    with report_write_errors("The export", target):
-        if EXPORT_SUFFIXES[format_name]:
-            with stage_file(target) as staging:
+    with report_write_errors("The export", output_path):
+        if EXPORT_FORMATS[format_name].suffix:
+            with stage_file(output_path) as staging:
                 yield staging
             return
-        folder = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=".", dir=output_path.parent))
         try:
-            yield folder / target.name
-            (folder / target.name).replace(target)
+            yield folder / output_path.name
+            (folder / output_path.name).replace(output_path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -77,18 +69,20 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Copy code files to the folder of the export, and return the copies.
 
     Raises:
-        LayercliError: The folder contains a different file with the same name.
+        LayercliError: The folder contains another file with the same name.
     """
-    copied = []
-    for place, file in files.items():
-        target = folder / place
+    copied_files = []
+    for relative_path, file in files.items():
+        target = folder / relative_path
         content = file.read_bytes()
         if target.exists():
             if not target.is_file() or target.read_bytes() != content:
-                message = "The export needs a copy of the run's file at this path, but a different file exists there."
+                message = (
+                    "The export needs a copy of the run's file at this path, but another file exists there."
+                )
                 raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(target, content)
-        copied.append(target)
-    return copied
+        copied_files.append(target)
+    return copied_files

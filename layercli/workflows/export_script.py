@@ -40,10 +40,10 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
     from layercli.engine.comparison_inputs import build_cases
-    from layercli.engine.export.script import find_vocabulary_layers, read_vocabularies, verify_script
+    from layercli.engine.export.verify_script import find_vocabulary_layers, read_vocabularies, verify_script
     from layercli.engine.load_model import load_model
 
-    model = build_model(valid, trust=trust)[0] if run is None else load_model(run / MODEL, valid)
+    model = build_model(valid, trust=trust)[0] if run is None else load_model(run, valid)
     lookups = find_vocabulary_layers(valid)
     vocabularies = {} if run is None else read_vocabularies(model, lookups)
     test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), None)

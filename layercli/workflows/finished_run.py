@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.inputs import resolve_model_inputs
+from layercli.io.regular import parse_json
 from layercli.runs import directory as runs
+from layercli.runs.manifest import open_recorded
 from layercli.runs.open_run import open_run
 from layercli.workflows.preflight import read_memory_limit, require_data, require_memory, require_trust
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from layercli.data.examples import Dataset
     from layercli.data.reader_state import ReaderState
     from layercli.graph.finding import Finding
+
+
+_MAX_STATE_BYTES: Final = 64 << 20
+"""Largest state of a reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,6 @@ class FinishedRun:
         require_memory(valid, copies=1)
         return cls(path, valid)
 
-    @property
-    def model_file(self) -> Path:
-        """The path of the model file."""
-        return self.path / runs.MODEL
-
     def load_reader_state(self) -> ReaderState:
         """Return the state that the reader learned from the training data.
 
@@ -56,10 +56,12 @@ class FinishedRun:
         from layercli.data.reader_state import ReaderState
 
         try:
-            return ReaderState.from_json(
-                json.loads((self.path / runs.READER_STATE).read_text(encoding="utf-8"))
-            )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            with open_recorded(self.path, runs.READER_STATE) as file:
+                content = file.read(_MAX_STATE_BYTES + 1)
+            if len(content) > _MAX_STATE_BYTES:
+                raise ValueError("it is too large")
+            return ReaderState.from_json(parse_json(content))
+        except (ValueError, LookupError, TypeError, AttributeError):
             message = f"{runs.READER_STATE} is missing or cannot be read. It defines how files are converted to examples."
             hint = "Restore it, or train again with this version."
             raise make_file_error(self.path, "run-directory", message, hint) from None
@@ -75,19 +77,25 @@ class FinishedRun:
         from layercli.data.types import DataError
 
         valid, data = self.valid, self._make_new_data_section(paths, has_targets=has_targets)
-        found: list[Finding] = []
+        findings: list[Finding] = []
         try:
             source = load_new_dataset(
                 data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
             )
-            found += resolve_model_inputs(valid.config, source.facts())[1]
-            if has_targets and not found:
-                found += check_examples(compute_statistics(source), data, {})
+            findings += resolve_model_inputs(valid.config, source.facts())[1]
+            if has_targets and not findings:
+                findings += check_examples(compute_statistics(source), data, {})
         except DataError as error:
-            found += error.findings
+            findings += error.findings
         problems = [
-            Problem(code=one.code, message=one.message, hint=one.hint, severity=one.severity, file=paths[0])
-            for one in found
+            Problem(
+                code=finding.code,
+                message=finding.message,
+                hint=finding.hint,
+                severity=finding.severity,
+                file=paths[0],
+            )
+            for finding in findings
         ]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)

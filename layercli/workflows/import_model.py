@@ -1,4 +1,4 @@
-"""Import a Keras model: read it, detect blocks, format_config a config, rebuild it and compare the two models."""
+"""Import a Keras model: read it, detect blocks, write a config, rebuild the model and compare the two."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, has_errors, make_file_error
-from layercli.importing.archive import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.block_detection import fold_stack
+from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
 from layercli.importing.import_problems import (
     custom_module_problem,
@@ -20,12 +20,14 @@ from layercli.importing.import_problems import (
     with_file,
 )
 from layercli.importing.keras_graph import KerasLayer
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import ModelFile, find_foreign_modules, read_model_file
+from layercli.importing.safe_records import find_unsafe_records
 from layercli.importing.train_section import convert_compile_config
 from layercli.importing.write_config import find_output_names, format_config
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.import_report import ImportReport
 from layercli.runs import directory as runs
+from layercli.runs.manifest import open_recorded
 from layercli.runs.open_run import open_run
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.build import save_model
@@ -46,9 +48,10 @@ def import_model(
     Raises:
         LayercliError: The model cannot be read, has parts that a config cannot express (all are listed), or differs.
     """
+    content = None
     if Path(model).is_dir() and (Path(model) / runs.MANIFEST).exists():
-        open_run(model)  # checks that the files were not modified
-    archive = read_model_file(model)
+        content = open_recorded(open_run(model)[0], runs.MODEL)
+    archive = read_model_file(model, content)
     if weights is not None and archive.kind == "json":
         message = "The JSON of a model contains no weights."
         hint = "Import the .keras file, or remove `--weights`."
@@ -60,9 +63,11 @@ def import_model(
             custom_module_problem(name)
             for name in find_foreign_modules({"config": archive.document["config"]})
         ]
+    if not has_errors(problems) and not trust:
+        problems += find_unsafe_records(archive.document)
     if has_errors(problems):
         raise LayercliError([with_file(archive.path, problem) for problem in problems])
-    leaves, outputs = flatten_stack(stack)
+    layer_calls, outputs = flatten_stack(stack)
     blocks = fold_stack(stack)
     names = find_output_names(stack)
     train, not_imported_parts = convert_compile_config(
@@ -70,22 +75,23 @@ def import_model(
     )
     base_name = stack.name if stack.name and not _DEFAULT_NAME.fullmatch(stack.name) else config.stem
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", base_name).strip("-_")[:60] or "model"
-    checked = check_config(str(config), text=format_config(stack, blocks, name=name, train=train))
-    errors = [problem for problem in checked.problems if problem.severity == "error"]
+    check_result = check_config(str(config), text=format_config(stack, blocks, name=name, train=train))
+    errors = [problem for problem in check_result.problems if problem.severity == "error"]
     if errors and all(problem.path.startswith("train") for problem in errors):
         not_imported_parts += [problem.message for problem in errors]  # such as an output without a loss
         train = None
-        checked = check_config(str(config), text=format_config(stack, blocks, name=name))
+        check_result = check_config(str(config), text=format_config(stack, blocks, name=name))
     problems += [not_imported_warning(what) for what in not_imported_parts]
-    valid = require_valid(checked)
-    rebuilt_leaves, rebuilt_outputs = flatten_config(valid)
+    valid = require_valid(check_result)
+    rebuilt_layer_calls, rebuilt_outputs = flatten_config(valid)
     if not (
-        len(rebuilt_leaves) == len(leaves)
-        and all(map(LayerCall.is_same_call, leaves, rebuilt_leaves))
+        len(rebuilt_layer_calls) == len(layer_calls)
+        and all(map(LayerCall.is_same_call, layer_calls, rebuilt_layer_calls))
         and rebuilt_outputs == outputs
     ):
         raise AssertionError("the written config describes different layers")
-    comparison = _compare_with_original(archive, valid, leaves, outputs, custom, weights, trust=trust)
+    comparison = _compare_with_original(archive, valid, layer_calls, outputs, custom, weights, trust=trust)
+    archive.file.close()
     text = format_config(
         stack, blocks, name=name, train=train, weights=None if weights is None else weights.name
     )
@@ -100,7 +106,7 @@ def import_model(
 def _compare_with_original(
     archive: ModelFile,
     valid: ValidConfig,
-    leaves: list[LayerCall],
+    layer_calls: list[LayerCall],
     outputs: Any,
     custom: Callable[[KerasLayer], str | None],
     weights: Path | None,
@@ -116,8 +122,8 @@ def _compare_with_original(
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
-    copy_weights(original, assembled, valid, leaves, is_untrained=archive.kind == "json")
-    comparison = compare_models(original, assembled, valid, leaves, outputs, custom)
+    copy_weights(original, assembled, valid, layer_calls, is_untrained=archive.kind == "json")
+    comparison = compare_models(original, assembled, valid, layer_calls, outputs, custom)
     if weights is not None:
         save_model(assembled.model, weights)
     return comparison

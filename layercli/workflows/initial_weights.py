@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError
+from layercli.io.atomic import describe_os_error
 from layercli.runs import directory as runs
+from layercli.runs.manifest import open_recorded
 from layercli.runs.open_run import open_run
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -28,9 +30,8 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
     if name is None:
         return None
     path = valid.check_result.directory_of(_WEIGHTS_PATH) / name
-    if path.is_dir():
-        path = open_run(str(path))[0] / runs.MODEL
-    elif not path.is_file() or not path.name.endswith((".keras", ".weights.h5")):
+    run = open_run(str(path))[0] if path.is_dir() else None
+    if run is None and (not path.is_file() or not path.name.endswith((".keras", ".weights.h5"))):
         what = "is not a weights file" if path.is_file() else "does not exist"
         message = f"{sanitize_text(str(path))} {what}."
         hint = "Name a run, or a file that Keras saved (`.keras` or `.weights.h5`). The path is relative to the config."
@@ -38,7 +39,12 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
         raise LayercliError(valid.make_problem(_WEIGHTS_PATH, code, message, hint))
     from layercli.engine.transfer_weights import transfer_weights
 
-    return transfer_weights(assembled, valid, path)
+    try:
+        with path.open("rb") if run is None else open_recorded(run, runs.MODEL) as content:
+            return transfer_weights(assembled, valid, path if run is None else run / runs.MODEL, content)
+    except OSError as error:
+        message = f"Cannot read {sanitize_text(str(path))}: {describe_os_error(error)}."
+        raise LayercliError(valid.make_problem(_WEIGHTS_PATH, "unreadable-file", message)) from None
 
 
 def describe_transfer(transfer: WeightTransfer, valid: ValidConfig) -> Iterator[str]:

@@ -31,7 +31,7 @@ def predict_to_file(
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict_columns
 
-    model = load_model(finished_run.model_file, finished_run.valid)
+    model = load_model(finished_run.path, finished_run.valid)
     target = Path(output)
     chunks = predict_columns(
         model,

@@ -11,6 +11,7 @@ from layercli.config.custom_layers import CustomLayer
 from layercli.config.data.section import DataConfig
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.graph.shapes import NodeShapes, tensor_bytes
 from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -36,15 +37,10 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
                 valid.make_problem(path, "custom-layer", message, "The path is relative to the config.")
             )
         elif not trust:
-            message = f"`{layer.type_reference()}` would load and run {file or f'the module {layer.module}'}."
-            hint = "Review that code; then allow it with `--trust`."
-            problems.append(valid.make_problem(path, "trust-required", message, hint))
+            code = str(file or f"the module {layer.module}")
+            problems.append(_make_trust_problem(valid, path, layer.type_reference(), code))
     if problems:
         raise LayercliError(problems)
-
-
-_EXPORT_PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
-"""Export format (also the name of the extra) -> required modules."""
 
 
 def require_export_packages(format_name: str) -> None:
@@ -53,7 +49,7 @@ def require_export_packages(format_name: str) -> None:
     Raises:
         LayercliError: A package is not installed.
     """
-    missing = [name for name in _EXPORT_PACKAGES.get(format_name, ()) if find_spec(name) is None]
+    missing = [name for name in EXPORT_FORMATS[format_name].packages if find_spec(name) is None]
     if missing:
         message = f"{' and '.join(missing)} must be installed for the {format_name} format."
         hint = f"Install it: `pip install 'layercli[{format_name}]'`."
@@ -82,10 +78,14 @@ def _check_data_trust(valid: ValidConfig, data: DataConfig, *, trust: bool) -> l
         return [valid.make_problem(path, "custom-data", message, "The path is relative to the config.")]
     if trust:
         return []
-    code = sanitize_text(str(file or f"the module {declared.module}"))
-    message = f"`{sanitize_text(declared.reference)}` would load and run {code}."
-    hint = "Read that code; then allow it with `--trust`."
-    return [valid.make_problem(path, "trust-required", message, hint)]
+    code = str(file or f"the module {declared.module}")
+    return [_make_trust_problem(valid, path, declared.reference, code)]
+
+
+def _make_trust_problem(valid: ValidConfig, path: KeyPath, reference: str, code: str) -> Problem:
+    """Return the problem that the custom code of a reference must be permitted."""
+    message = f"`{sanitize_text(reference)}` would load and run {sanitize_text(code)}."
+    return valid.make_problem(path, "trust-required", message, "Review the code, then pass `--trust`.")
 
 
 _SECTION_HELP = {

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
+from layercli.config.training.callbacks import iterate_output_paths
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.errors import LayercliError, Problem
-from layercli.io.atomic import remove_partial_files, write_text
+from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
+from layercli.io.regular import parse_json, read_inside
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
+from layercli.runs.open_run import check_run_config, require_own_files
+from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.training_run import (
     TrainingInputs,
@@ -28,9 +33,13 @@ from layercli.workflows.training_run import (
     require_trainable,
 )
 
+if TYPE_CHECKING:
+    from layercli.engine.training.execution_plan import ExecutionPlan
+
 _ALLOW_CHANGES_HINT: Final = (
     "Pass `--allow-changes` to resume with the new values; docs/training.md lists which state is kept."
 )
+_MAX_SUMMARY_BYTES: Final = 64 << 20
 _IGNORED_KEYS: Final = ("train.checkpoints",)
 """Keys that do not affect the trained model."""
 
@@ -67,14 +76,15 @@ def open_for_resume(
             false. Every difference is reported.
     """
     path = Path(run)
-    manifest = manifests.read_manifest(path)
-    own_config = require_valid(check_config(str(path / runs.CONFIG)))
-    valid = (
-        require_valid(check_config(config or str(path / runs.CONFIG), overrides))
-        if config or overrides
-        else own_config
-    )
-    differences = [*_find_differences(path, manifest, own_config, valid)]
+    require_own_files(path)
+    manifest = manifests.require_manifest(path)
+    content = _read_own_config(path)
+    own_config = check_run_config(path, content)
+    valid = own_config
+    if config or overrides:
+        text = None if config else content.decode("utf-8-sig")
+        valid = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
+    differences = [*_find_differences(path, manifest, content, own_config, valid)]
     if differences and not allow_changes:
         raise LayercliError(differences)
     before, after = own_config.to_resolved_dict(is_for_run=True), valid.to_resolved_dict(is_for_run=True)
@@ -86,8 +96,22 @@ def open_for_resume(
         has_changed_config=before != after,
         has_changed_execution=before["train"]["execution"] != after["train"]["execution"],
         differences=differences,
-        changes=ResumeChanges.between(before["train"], after["train"]) if differences else None,
+        changes=ResumeChanges.from_sections(before["train"], after["train"]) if differences else None,
     )
+
+
+def _read_own_config(run: Path) -> bytes:
+    """Return the bytes of the run's config.
+
+    Raises:
+        LayercliError: It cannot be read.
+    """
+    try:
+        return read_inside(run, runs.CONFIG, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        message = f"{runs.CONFIG} cannot be read: {reason}."
+        raise make_file_error(run / runs.CONFIG, "run-directory", message) from None
 
 
 def resume_run(
@@ -102,7 +126,7 @@ def resume_run(
     The result equals that of an uninterrupted run.
 
     Raises:
-        LayercliError: As for ``train_new_run``; or the data changed, or a different process is training the run.
+        LayercliError: As for ``train_new_run``; or the data changed, or another process is training the run.
     """
     started_at = time.perf_counter()
     progress = progress or SilentProgress()
@@ -111,8 +135,7 @@ def resume_run(
         progress.print_message(
             f"Run {run} is finished; use `--set train.epochs=N` with more epochs to train it further."
         )
-        summary: dict[str, Any] = json.loads((run / runs.SUMMARY).read_text(encoding="utf-8"))
-        return summary
+        return _read_summary(run)
     require_trainable(valid, trust=trust)
     with lock_run(run), report_disk_errors(run, valid):
         remove_partial_files(run)
@@ -123,6 +146,7 @@ def resume_run(
         progress.print_message(
             f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps."
         )
+        _warn_of_other_environment(resumable, progress)
         inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
         differences = [*resumable.differences, *data_differences]
@@ -147,6 +171,24 @@ def resume_run(
         )
 
 
+def _read_summary(run: Path) -> dict[str, Any]:
+    """Return the summary of a finished run.
+
+    Raises:
+        LayercliError: It is missing or was modified.
+    """
+    with manifests.open_recorded(run, runs.SUMMARY) as file:
+        content = file.read(_MAX_SUMMARY_BYTES + 1)
+    try:
+        summary = parse_json(content)
+        if isinstance(summary, dict) and len(content) <= _MAX_SUMMARY_BYTES:
+            return summary
+    except ValueError:
+        pass
+    message = f"{runs.SUMMARY} does not contain the summary of a training."
+    raise make_file_error(run / runs.SUMMARY, "run-directory", message)
+
+
 def _train_from_checkpoint(
     resumable: ResumableRun,
     inputs: TrainingInputs,
@@ -159,16 +201,21 @@ def _train_from_checkpoint(
     is_interruptible: bool,
 ) -> dict[str, Any]:
     """Record the resume in the run directory and train; restore the files if the checkpoint does not fit."""
-    from layercli.engine.training.execution_plan import ExecutionPlan, plan_execution
+    from layercli.engine.training.execution_plan import plan_execution
     from layercli.engine.training.snapshot import IncompatibleSnapshotError
 
     run, valid = resumable.run_dir, resumable.valid
     execution = (
         plan_execution(valid, inputs.splits.train)
         if resumable.has_changed_execution
-        else ExecutionPlan.from_json(resumable.manifest["execution"])
+        else _parse_execution(resumable)
     )
-    resume_record = {"command": sys.argv, **position, "versions": manifests.collect_versions()}
+    resume_record = {
+        "command": sys.argv,
+        **position,
+        "versions": manifests.collect_versions(),
+        "environment": collect_environment(),
+    }
     if differences:
         resume_record["changes"] = [problem.message for problem in differences]
     manifest = {
@@ -176,7 +223,7 @@ def _train_from_checkpoint(
         "execution": execution.as_json(),
         "resumed": [*resumable.manifest.get("resumed", []), resume_record],
     }
-    previous_config = (run / runs.CONFIG).read_text(encoding="utf-8")
+    previous_config = _read_own_config(run)
     if resumable.has_changed_config:
         # The process may be killed between the two writes.
         manifests.write_manifest(run, manifest, excluded=runs.CONFIG)
@@ -188,13 +235,29 @@ def _train_from_checkpoint(
     try:
         return training_run.execute(progress, is_interruptible=is_interruptible)
     except IncompatibleSnapshotError as error:
-        write_text(run / runs.CONFIG, previous_config)
+        write_bytes(run / runs.CONFIG, previous_config)
         manifests.write_manifest(run, resumable.manifest)
         message = f"The checkpoint is from a different model: {error}."
         hint = (
             "Start a new run. After this one is finished, `model: {weights: RUN}` loads its weights by name."
         )
         raise LayercliError(valid.make_problem(("model",), "resume-differs", message, hint)) from None
+
+
+def _parse_execution(resumable: ResumableRun) -> ExecutionPlan:
+    """Return the execution plan in the manifest.
+
+    Raises:
+        LayercliError: It is malformed.
+    """
+    from layercli.engine.training.execution_plan import ExecutionPlan
+
+    try:
+        return ExecutionPlan.from_json(resumable.manifest["execution"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"`execution` in {runs.MANIFEST} is malformed ({type(error).__name__})."
+        hint = "Restore the file, or train the run again."
+        raise make_file_error(resumable.run_dir, "run-directory", message, hint) from None
 
 
 def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> Checkpoint | None:
@@ -217,6 +280,24 @@ def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> 
     return checkpoint
 
 
+def _warn_of_other_environment(resumable: ResumableRun, progress: SilentProgress) -> None:
+    """Warn that the result will not equal that of an uninterrupted run if the machine or its settings differ."""
+    found = describe_differences(resumable.manifest.get("environment"), collect_environment())
+    for difference in found:
+        message = (
+            f"The run started in a different environment: {difference}. "
+            "The result can differ in the last bits from that of an uninterrupted run."
+        )
+        progress.print_warning(
+            Problem(
+                code="environment-differs",
+                severity="warning",
+                message=message,
+                file=str(resumable.run_dir),
+            )
+        )
+
+
 def _check_data_fingerprint(resumable: ResumableRun, fingerprint: str) -> Iterator[Problem]:
     """Yield a problem if the data changed since the run started."""
     expected = resumable.manifest["data"]["fingerprint"]
@@ -229,17 +310,25 @@ def _check_data_fingerprint(resumable: ResumableRun, fingerprint: str) -> Iterat
 
 
 def _find_differences(
-    run: Path, manifest: Mapping[str, Any], own_config: ValidConfig, valid: ValidConfig
+    run_dir: Path, manifest: Mapping[str, Any], content: bytes, own_config: ValidConfig, valid: ValidConfig
 ) -> Iterator[Problem]:
-    """Yield a problem for each file, package version and config value that changed since the run started."""
-    for name in manifests.find_changed_files(run, manifest, [runs.CONFIG, *own_config.code_files]):
-        yield _make_resume_problem(run / name, f"{name} changed since the run started.")
+    """Yield a problem for each file, package version and config value that changed since the run started.
+
+    ``content`` holds the bytes from which the run's own config was read.
+    """
+    changed = set(manifests.find_changed_files(run_dir, manifest, _list_fixed_files(manifest, own_config)))
+    # A kill while a changed config is written leaves it without a hash.
+    config_hash = manifest["files"].get(runs.CONFIG)
+    if config_hash is not None and hashlib.sha256(content).hexdigest() != config_hash:
+        changed.add(runs.CONFIG)
+    for name in sorted(changed):
+        yield _make_resume_problem(run_dir / name, f"{name} changed since the run started.")
     current_versions = manifests.collect_versions()
     for package, version in manifest["versions"].items():
         current = current_versions.get(package)
         if current != version:
             message = f"The run started with {package} {version}, but {package} {current} is installed."
-            yield _make_resume_problem(run, message)
+            yield _make_resume_problem(run_dir, message)
     if valid is own_config:
         return
     before, after = (
@@ -249,7 +338,20 @@ def _find_differences(
         old, new = before.get(key), after.get(key)
         if not key.startswith(_IGNORED_KEYS) and _is_disallowed_change(key, old, new):
             message = f"`{key}` is {_format_value(new)}, but the run started with {_format_value(old)}."
-            yield _make_resume_problem(run, message)
+            yield _make_resume_problem(run_dir, message)
+
+
+def _list_fixed_files(manifest: Mapping[str, Any], own_config: ValidConfig) -> set[str]:
+    """Return the names of the run's files that no training changes: all but its history and its callbacks' files."""
+    train = own_config.config.train
+    outputs = [] if train is None else list(iterate_output_paths(train.callbacks))
+    recorded = {
+        name
+        for name in manifest["files"]
+        if name not in (runs.CONFIG, runs.HISTORY, runs.SUMMARY)
+        and not any(name == path or name.startswith(f"{path}/") for path in outputs)
+    }
+    return recorded | set(own_config.code_files)
 
 
 def _is_disallowed_change(key: str, old: Any, new: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.script.facts import DatasetFacts, ScriptFacts, gather_facts
+from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
 from layercli.workflows.dataset import check_dataset
 from layercli.workflows.export import make_unreadable_data_warning
 
@@ -24,7 +24,7 @@ def collect_script_facts(
     """
     data = valid.config.data
     if data is None:
-        return gather_facts(valid, None), None, []
+        return build_script_facts(valid, None), None, []
     from layercli.data.split import BLOCK_ROWS
 
     try:
@@ -34,7 +34,7 @@ def collect_script_facts(
     except LayercliError as error:
         if error.problems[0].code == "trust-required":
             raise
-        return gather_facts(valid, None), None, [make_unreadable_data_warning(valid, error)]
+        return build_script_facts(valid, None), None, [make_unreadable_data_warning(valid, error)]
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
     dataset_facts = DatasetFacts(
@@ -52,4 +52,4 @@ def collect_script_facts(
         )
         hint = "Do not evaluate this run's weights on the script's test set: it contains training examples."
         warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
-    return gather_facts(valid, dataset_facts), report.splits, warnings
+    return build_script_facts(valid, dataset_facts), report.splits, warnings

@@ -13,31 +13,20 @@ from pathlib import Path
 
 from layercli import runtime
 from layercli.errors import ExitCode, LayercliError, Problem
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class StopRequest:
-    """The first stop signal that arrived, if any."""
-
-    def __init__(self) -> None:
-        self.signal_number: int | None = None
-
-    def __call__(self) -> bool:
-        """Return whether a stop signal arrived."""
-        return self.signal_number is not None
+from layercli.processes.stop_signals import STOP_SIGNALS, StopRequest, handle_stop_signals
+from layercli.runs.resume_command import format_resume_command
 
 
 class TrainingInterruptedError(LayercliError):
     """A signal ended the training between two steps."""
 
-    def __init__(self, stop_request: StopRequest, run: Path, position: tuple[int, int]) -> None:
+    def __init__(self, stop_request: StopRequest, run_dir: Path, position: tuple[int, int]) -> None:
         finished_epochs, step = position
         where = f"at epoch {finished_epochs + 1}, step {step}" if step else f"after epoch {finished_epochs}"
         # The run directory of other ranks is temporary.
         is_first_process = runtime.cluster is None or runtime.cluster.rank == 0
         hint = (
-            f"Resume with `layercli train --resume {run}`."
+            f"Resume with {format_resume_command(run_dir)}."
             if is_first_process
             else "See the command to resume in the output of the first process."
         )
@@ -55,16 +44,16 @@ def catch_stop_signals() -> Iterator[StopRequest]:
     stop_request = StopRequest()
     reader, writer = socket.socketpair()
     writer.setblocking(False)
-    handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
-    descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     listener = threading.Thread(target=_listen_for_signals, args=(reader, stop_request), daemon=True)
     listener.start()
     try:
-        yield stop_request
+        with handle_stop_signals(lambda _: None):  # the listener acts on them
+            descriptor = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            try:
+                yield stop_request
+            finally:
+                signal.set_wakeup_fd(descriptor)
     finally:
-        signal.set_wakeup_fd(descriptor)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         writer.close()
         listener.join()
         reader.close()
@@ -72,13 +61,12 @@ def catch_stop_signals() -> Iterator[StopRequest]:
 
 def _listen_for_signals(reader: socket.socket, stop_request: StopRequest) -> None:
     while number := reader.recv(1):
-        if number[0] not in _SIGNALS:
+        if number[0] not in STOP_SIGNALS:
             continue
-        if stop_request():
+        if not stop_request.record(number[0]):
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
             os._exit(128 + number[0])
-        stop_request.signal_number = number[0]
         # Python's stderr, so that the live display stays below this line.
         print(
             "\nFinishing this step and saving a checkpoint. Press Ctrl-C again to stop immediately.",

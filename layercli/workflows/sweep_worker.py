@@ -18,7 +18,7 @@ from layercli.io.atomic import make_system_error
 from layercli.reports.progress import SilentProgress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import run_worker
+from layercli.sweep.trial_loop import run_worker
 from layercli.workflows.train import train_new_run
 
 
@@ -59,9 +59,11 @@ def _exit_with_parent() -> None:
 def _make_train_function(
     *, trust: bool
 ) -> Callable[[ValidConfig, Path, Callable[[Mapping[str, Any]], None]], None]:
-    def train_into(valid: ValidConfig, run: Path, epoch: Callable[[Mapping[str, Any]], None]) -> None:
+    def train_into(
+        valid: ValidConfig, run_dir: Path, report_epoch: Callable[[Mapping[str, Any]], None]
+    ) -> None:
         try:
-            train_new_run(valid, run_dir=str(run), trust=trust, progress=_EpochReporter(epoch))
+            train_new_run(valid, run_dir=str(run_dir), trust=trust, progress=_EpochReporter(report_epoch))
         finally:
             _free_keras_memory()
 

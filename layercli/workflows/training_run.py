@@ -15,16 +15,18 @@ from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import Problem, make_file_error
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
+from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.resume_command import format_resume_command
 from layercli.workflows.build import assemble_checked_model, save_model
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
-from layercli.workflows.signals import StopRequest, TrainingInterruptedError, catch_stop_signals
+from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
@@ -118,9 +120,9 @@ class TrainingRun:
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
-            fitted = self._fit(progress, stop_request)
+            fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
-            summary = self._summarize(fitted)
+            summary = self._summarize(fit_result)
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
         return summary
@@ -169,25 +171,25 @@ class TrainingRun:
                     self.execution_plan,
                     settings,
                 )
-            except TrainingStoppedError as stopped:
-                raise TrainingInterruptedError(stop_request, self.run_dir, stopped.position) from None
+            except TrainingStoppedError as error:
+                raise TrainingInterruptedError(stop_request, self.run_dir, error.position) from None
 
-    def _summarize(self, fitted: FitResult) -> dict[str, Any]:
+    def _summarize(self, fit_result: FitResult) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
         summary = {
             "ok": True,
             "run": str(self.run_dir),
-            "epochs": len(fitted.records),
-            "history": fitted.history,
-            "best": fitted.best_record,
-            "test": fitted.test_metrics,
+            "epochs": len(fit_result.records),
+            "history": fit_result.history,
+            "best": fit_result.best_record,
+            "test": fit_result.test_metrics,
             "seconds": round(seconds, 3),
-            "examples_per_second": round(fitted.examples_per_second, 1),
+            "examples_per_second": round(fit_result.examples_per_second, 1),
             "parameters": self.inputs.assembled.model.count_params(),
             "resumed_from": self.resumed_from,
         }
-        if fitted.restored_epoch is not None:
-            summary["restored_epoch"] = fitted.restored_epoch
+        if fit_result.restored_epoch is not None:
+            summary["restored_epoch"] = fit_result.restored_epoch
         return summary
 
 
@@ -209,8 +211,8 @@ class TimedCheckpointStore:
 class HistoryWriter:
     """An observer that appends each epoch to the history file and shows it."""
 
-    def __init__(self, run: Path, progress: SilentProgress) -> None:
-        self._history = run / runs.HISTORY
+    def __init__(self, run_dir: Path, progress: SilentProgress) -> None:
+        self._history = run_dir / runs.HISTORY
         self.finish_step = progress.finish_step
         self._show_epoch = progress.finish_epoch
 
@@ -221,7 +223,7 @@ class HistoryWriter:
 
 
 @contextmanager
-def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = True) -> Iterator[None]:
+def report_disk_errors(run_dir: Path, valid: ValidConfig, *, is_resumable: bool = True) -> Iterator[None]:
     """Convert a full disk, or a file that cannot be read or written, into an error with a next step.
 
     Raises:
@@ -240,9 +242,9 @@ def report_disk_errors(run: Path, valid: ValidConfig, *, is_resumable: bool = Tr
         cause = "The disk is full" if is_disk_full else f"Training stopped: {error.strerror or error}"
         file_note = f" ({error.filename})" if error.filename else ""
         remedy = "Free disk space" if is_disk_full else "Fix the cause"
-        next_step = f"resume with `layercli train --resume {run}`" if is_resumable else "train again"
+        next_step = f"resume with {format_resume_command(run_dir)}" if is_resumable else "train again"
         raise make_file_error(
-            run,
+            run_dir,
             "cannot-write" if error.errno in _UNWRITABLE_ERRNOS else "training-failed",
             f"{cause}{file_note}{'; the last checkpoint is intact' if is_resumable else ''}.",
             f"{remedy}; then {next_step}.",

@@ -81,7 +81,7 @@ def test_weights_matched_to_a_different_layer_are_reported(deep):
     lines = invoke("diff", old, new).stdout.splitlines()
     assert lines[-4:] == [
         "Weights that carry over by name: 237 of 239 layers, 17,064 of 17,225 parameters.",
-        "  dense_180, which was dense_181, and 58 more take the weights of a different layer that had the name. "
+        "  dense_180, which was dense_181, and 58 more take the weights of another layer that had the name. "
         "Set a unique `name` for each layer.",
         "  dense_100 starts from new weights: kernel (8, 8) -> (8, 9), bias (8,) -> (9,).",
         "  dense_101 starts from new weights: kernel (8, 8) -> (9, 8).",

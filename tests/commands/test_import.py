@@ -14,9 +14,9 @@ from keras import layers
 
 from layercli import api
 from layercli.engine.import_check import IMPORT_TOLERANCE
-from layercli.importing.archive import read_model_file
+from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import flatten_config, flatten_stack
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import read_model_file
 from tests.running import CONFIGS, invoke
 from tests.stacks import document
 from tests.test_stacks import stacks
@@ -495,8 +495,8 @@ def test_reading_a_model_imports_no_framework(tmp_path):
     keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(tmp_path / "model.keras")
     code = """
 import sys
-from layercli.importing.archive import read_model_file
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import read_model_file
+from layercli.importing.build_stack import read_stack
 stack, problems = read_stack(read_model_file(sys.argv[1]).document, lambda layer: None)
 print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
 """

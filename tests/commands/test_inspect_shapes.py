@@ -164,7 +164,7 @@ def test_custom_code_requires_trust(tmp_path, layer_file):
     (problem,) = json.loads(result.stdout)["problems"]
     file = tmp_path / mine.split(":")[0]
     assert problem["message"] == f"`{mine}` would load and run {file}."
-    assert problem["hint"] == "Review that code; then allow it with `--trust`."
+    assert problem["hint"] == "Review the code, then pass `--trust`."
     assert invoke("inspect-shapes", config, "--static").exit_code == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from layercli.errors import LayercliError
 from layercli.runs.listing import find_runs, read_run
-from layercli.runs.lock import is_locked, lock_run
+from layercli.runs.lock import is_run_locked, lock_run
 from layercli.runs.query import Condition
 from tests.running import invoke
 
@@ -154,9 +154,9 @@ def test_observer_does_not_block_the_lock(place):
     fcntl.flock(handle, fcntl.LOCK_SH)
     threading.Timer(0.06, os.close, [handle]).start()
     with lock_run(run):
-        assert is_locked(run)
-    assert not is_locked(run)
-    assert not is_locked(place)
+        assert is_run_locked(run)
+    assert not is_run_locked(run)
+    assert not is_run_locked(place)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.config.data.section import SplitConfig
-from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order, iterate_batches
+from layercli.data.examples import Examples, ShuffleSeed, Splits, compute_epoch_order, iterate_batches
 
 COUNTED = Examples(np.arange(100.0), np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -125,3 +125,8 @@ def test_epoch_order_depends_only_on_seed_and_epoch():
 )
 def test_batches_have_at_most_65536_rows_and_16_mebibytes(x, sizes):
     assert [len(batch) for batch in iterate_batches(Examples(x, np.zeros(len(x))))] == sizes
+
+
+def test_table_plan_of_splits_is_given_by_name():
+    with pytest.raises(TypeError, match="positional"):
+        Splits(COUNTED, COUNTED, COUNTED, None)

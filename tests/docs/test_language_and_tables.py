@@ -1,4 +1,4 @@
-"""The examples of docs/language.md and docs/tables.md are whole configs without a problem, and do what the pages say."""
+"""The examples of docs/language.md and docs/tables.md are valid configs and behave as the pages describe."""
 
 import re
 from pathlib import Path

@@ -78,7 +78,7 @@ def test_normalization_lowers_the_loss_on_raw_measurements(tmp_path):
 
 
 class Streamed:
-    """A part that is not in memory."""
+    """A subset that is not in memory."""
 
     def __init__(self, examples):
         self.examples = examples

@@ -26,7 +26,7 @@ def simple(tmp_path):
 
 
 def failure(tmp_path, entry, *args):
-    """The one problem of building a config whose first layer is ``entry``; its line is that layer's."""
+    """Return the only problem of building a config whose first layer is ``entry``."""
     config = write_config(tmp_path, [entry, HEAD])
     result = invoke("build", config, "--json", "--trust", *args)
     assert [line for _, line in problems(result)] == [line_of(config, entry["type"])]

@@ -10,10 +10,10 @@ from layercli.engine import import_check
 from layercli.engine.assemble import assemble_model
 from layercli.engine.import_weights import copy_weights
 from layercli.errors import LayercliError
-from layercli.importing.archive import read_model_file
+from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import flatten_stack
 from layercli.importing.keras_graph import KerasLayer
-from layercli.importing.read_model import read_stack
+from layercli.importing.model_file import read_model_file
 from tests.running import invoke
 
 

@@ -75,7 +75,7 @@ def test_gzipped_file_with_a_byte_order_mark_is_read(make, tmp_path):
     _, data = make("")
     file = tmp_path / "t.csv.gz"
     file.write_bytes(gzip.compress(b"\xef\xbb\xbfa,b,y\n1,2,0\n"))
-    assert diagnostics.read_column_names(file, data) == HEADER
+    assert diagnostics.read_header_names(file, data) == HEADER
     assert diagnostics.find_line(file, data, 0) == 2
 
 

@@ -57,14 +57,14 @@ def test_all_formats_are_read_by_class_folder(place):
     assert scaled.x.shape == (5, 2, 3, 3)
 
 
-def test_16_bit_grey_is_kept(place):
+def test_16_bit_gray_is_kept(place):
     image(place / "i" / "a" / "1.png", mode="I;16", value=40_001)
     examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i"}))
     assert examples.x.dtype == np.float32
     assert set(examples.x.ravel().tolist()) == {40_001.0}
 
 
-def test_16_bit_grey_as_colour_and_mixed_with_8_bit(place):
+def test_16_bit_gray_as_color_and_mixed_with_8_bit(place):
     image(place / "i" / "a" / "1.png", mode="I;16", value=40_001)
     examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": 3, "size": [2, 2]}))
     assert set(examples.x.ravel().tolist()) == {40_001.0}
@@ -86,7 +86,7 @@ def test_16_bit_grey_as_colour_and_mixed_with_8_bit(place):
         (DEEP[..., :3], 1, (DEEP[..., :3] @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.float32)),
     ],
 )
-def test_16_bit_colours_are_kept_exactly(place, stored, channels, expected):
+def test_16_bit_colors_are_kept_exactly(place, stored, channels, expected):
     deep_png(place / "i" / "a" / "1.png", stored)
     examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "i", "channels": channels}))
     assert examples.x.dtype == np.float32
@@ -94,7 +94,7 @@ def test_16_bit_colours_are_kept_exactly(place, stored, channels, expected):
 
 
 @pytest.mark.tensorflow
-def test_16_bit_colours_are_scaled_like_8_bit(place):
+def test_16_bit_colors_are_scaled_like_8_bit(place):
     from PIL import Image
 
     eight = np.random.default_rng(1).integers(0, 256, (9, 8, 4)).astype(np.uint8)
@@ -104,7 +104,7 @@ def test_16_bit_colours_are_scaled_like_8_bit(place):
         Image.fromarray(eight[..., :channels]).save(place / "e" / "a" / "1.png")
         keys = {"type": "images", "size": [4, 5], "channels": channels}
         deep, shallow = (load_dataset(DATA_TYPES.parse(keys | {"path": path})).x for path in ("d", "e"))
-        opaque = shallow[..., 3:] > 99 if channels == 4 else True  # below, 8 bits of a colour say little
+        opaque = shallow[..., 3:] > 99 if channels == 4 else True  # below, 8 bits of a color say little
         assert np.abs(np.where(opaque, deep / 257 - shallow, 0)).max() < (1.1 if channels == 3 else 3)
 
 

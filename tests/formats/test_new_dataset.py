@@ -79,11 +79,11 @@ def test_new_files_have_the_classes_of_training(section, files, inputs):
 def test_class_that_training_lacks_is_refused(place):
     np.savez(place / "other.npz", x=X[:1], t=np.array(["kiwi"]), w=np.ones(1))
     data = DATA_TYPES.parse(SECTIONS["npz"][0])
-    with pytest.raises(DataError, match='Row 1 has the class "kiwi", which was not in the training data'):
+    with pytest.raises(DataError, match='Row 1 has the class "kiwi", which is not in the training data'):
         load_new_dataset(data, ["other.npz"], reader_state(data), has_targets=True)
     image(place / "o" / "kiwi" / "1.png", size=(4, 4))
     data = DATA_TYPES.parse(SECTIONS["images"][0])
-    with pytest.raises(DataError, match="o contains the class kiwi, which was not in the training data"):
+    with pytest.raises(DataError, match="o contains the class kiwi, which is not in the training data"):
         load_new_dataset(data, ["o"], reader_state(data), has_targets=True)
 
 

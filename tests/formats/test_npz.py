@@ -64,7 +64,10 @@ def test_array_that_declares_terabytes_is_refused_unread(place):
 def test_compressed_file_larger_than_memory_is_refused_unread(place):
     np.savez_compressed(place / "d.npz", x=np.zeros((6, 1_000_000)), y=Y)
     message = refusal(memory=10_000_000, type="npz", path="d.npz", target="y", features="x")[1]
-    assert message.endswith("this machine has 10,000,000 bytes of memory.")
+    assert message == (
+        "d.npz cannot be read batch by batch and needs 72,000,072 bytes of memory, "
+        "but only 5,000,000 bytes are available for it."
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY", os.urandom(200)])

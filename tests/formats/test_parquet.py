@@ -40,4 +40,4 @@ def test_invalid_file_column_type_and_memory(place):
     assert refusal(**data)[1].startswith(
         'The column `when` must contain numbers or text, got date32[day] (t.parquet, which has "2020-01-01")'
     )
-    assert "this machine has 100 bytes of memory" in refusal(memory=100, **data, stream="never")[1]
+    assert "this machine has 10 bytes of memory" in refusal(memory=10, **data, stream="never")[1]

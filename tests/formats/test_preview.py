@@ -41,7 +41,7 @@ def save_picture(path, mode, size=(6, 4)):
 
 
 @pytest.mark.parametrize(("suffix", "mode", "has_color"), PICTURES)
-def test_size_and_colour_agree_with_the_reader(tmp_path, suffix, mode, has_color):
+def test_size_and_color_agree_with_the_reader(tmp_path, suffix, mode, has_color):
     save_picture(tmp_path / "i" / "a" / f"1.{suffix}", mode)
     preview = preview_image_folder(tmp_path / "i")
     assert (dict(preview.sizes), preview.has_color) == ({(4, 6): 1}, has_color)
@@ -49,7 +49,7 @@ def test_size_and_colour_agree_with_the_reader(tmp_path, suffix, mode, has_color
     assert examples.x.shape == (1, 4, 6, 3 if has_color else 1)
 
 
-def test_gif_is_grey_if_its_palette_is_a_grey_scale(tmp_path):
+def test_gif_is_gray_if_its_palette_is_a_gray_scale(tmp_path):
     (tmp_path / "i" / "a").mkdir(parents=True)
     Image.linear_gradient("L").save(tmp_path / "i" / "a" / "1.gif")
     assert not preview_image_folder(tmp_path / "i").has_color

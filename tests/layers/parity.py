@@ -1,4 +1,4 @@
-"""Keras as the judge of the static engine: same shapes, same weights, and an error where Keras errs."""
+"""Compare the static engine with Keras: shapes, weights and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED_DEFAULTS = {"activity_regularizer": None, "autocast": True, "trainable": 
 
 
 def static(value: Any, *inputs: Tensor) -> Outcome | str:
-    """What layercli says of a layer, or its error."""
+    """Return the static result for a layer, or its error."""
     try:
         layer = LAYERS.parse(value)
         inferred = layer.infer(inputs)
@@ -31,9 +31,9 @@ def static(value: Any, *inputs: Tensor) -> Outcome | str:
 
 
 def judged(value: Any, *inputs: Tensor, call: Callable[[Any, list[Any]], Any] | None = None) -> Outcome | str:
-    """What Keras says of the same layer, or its error; nothing is allocated.
+    """Return Keras's result for the layer, or its error, without allocating weights.
 
-    ``call`` calls the layer on the tensors where it does not take them as one, or as one list.
+    ``call`` is for layers whose inputs are not one tensor or one list.
     """
     try:
         cls = getattr(keras.layers, LAYERS.find(value["type"]) or value["type"])
@@ -80,20 +80,20 @@ def assert_parity(
 
 
 def assert_built_alike(value: dict[str, Any]) -> None:
-    """The engine builds from our defaults the layer that Keras builds from its own."""
+    """Check that our defaults build the same layer as Keras's defaults."""
     name = LAYERS.find(value["type"])
     arguments = {key: _keras_argument(item) for key, item in value.items() if key != "type"}
     theirs = getattr(keras.layers, name)(**arguments).get_config()
     ours = keras_object(LAYERS.parse(value)).get_config()
     ours.pop("name"), theirs.pop("name")
-    # A layer with no get_config() of its own records the shared arguments only when it is given them.
+    # Without a custom get_config(), a layer records shared arguments only if they are passed.
     for key in ours.keys() - theirs.keys():
         assert ours.pop(key) == SHARED_DEFAULTS[key]
     assert _nameless(ours) == _nameless(theirs)
 
 
 def _nameless(config: Any) -> Any:
-    """The config without names, which Keras numbers; those of layers inside too."""
+    """Return the config without layer names, including those of nested layers."""
     if isinstance(config, dict):
         return {key: _nameless(item) for key, item in config.items() if key != "name"}
     return [_nameless(item) for item in config] if isinstance(config, (list, tuple)) else config

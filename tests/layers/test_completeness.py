@@ -1,4 +1,4 @@
-"""Keras's public names and arguments against the catalogue: what a new Keras brings fails here, by name."""
+"""Keras's public names and arguments against the catalogue: new names in Keras fail this test."""
 
 import inspect
 
@@ -21,7 +21,7 @@ OTHERS = [
 ]
 
 NO_LAYERS = {"InputSpec"}
-"""Classes in ``keras.layers`` that are no layers."""
+"""Classes in ``keras.layers`` that are not layers."""
 
 BY_OTHER_MEANS = {
     "name": "a reserved key of an entry",
@@ -97,7 +97,7 @@ def arguments_of(cls):
 
 
 def alike(value):
-    """A default as it can be compared: a size for every axis, names folded."""
+    """Return a default in comparable form: one size per axis, normalized names."""
     if isinstance(value, (list, tuple)):
         items = [alike(item) for item in value]
         return items[0] if items and all(item == items[0] for item in items) else items

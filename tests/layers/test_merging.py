@@ -178,7 +178,7 @@ def test_images_of_different_size_cannot_be_concatenated():
     assert shape_error({"type": "Concatenate"}, (None, 8, 8, 3), (None, 4, 4, 3), (None, 8, 8, 3)) == (
         "Concatenate joins axis -1; the inputs must be equal in all other axes, got (None, 8, 8, 3), "
         "(None, 4, 4, 3) and (None, 8, 8, 3), which differ in axis 1.",
-        "Make that axis equal, or join a different axis.",
+        "Make that axis equal, or join another axis.",
         None,
     )
 

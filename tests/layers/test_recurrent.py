@@ -15,7 +15,7 @@ CONV = {"type": "ConvLSTM2D", "filters": 3, "kernel_size": 2}
 
 
 def refusal(value):
-    """The message, hint and place of the first error of a declaration."""
+    """Return the message, hint and location of the first error."""
     with pytest.raises(ValidationError) as caught:
         LAYERS.parse(value)
     error = caught.value.errors()[0]
@@ -23,7 +23,7 @@ def refusal(value):
 
 
 def shape_error(value, *shapes):
-    """The message, hint and argument with which a layer refuses its inputs."""
+    """Return the message, hint and argument of the shape error."""
     layer = LAYERS.parse(value)
     with pytest.raises(ShapeError) as caught:
         layer.infer(tuple(Tensor(shape) for shape in shapes))

@@ -1,4 +1,4 @@
-"""Checkpoint files: a complete checkpoint exists whatever happens during a write or removal."""
+"""Checkpoint files: a complete checkpoint exists, even if a write or removal is interrupted."""
 
 import shutil
 import tempfile

@@ -52,7 +52,16 @@ def test_history_has_every_metric_and_the_speed_per_epoch(digits_run):
 
 def test_manifest_has_versions_seed_and_data(digits_run):
     manifest = json.loads((digits_run.path / "manifest.json").read_text())
-    assert list(manifest) == ["versions", "platform", "seed", "command", "execution", "data", "files"]
+    assert list(manifest) == [
+        "versions",
+        "platform",
+        "environment",
+        "seed",
+        "command",
+        "execution",
+        "data",
+        "files",
+    ]
     assert manifest["versions"]["layercli"] == layercli.__version__
     assert manifest["versions"]["keras"] == keras.__version__
     assert manifest["versions"]["scikit-learn"] == version("scikit-learn")

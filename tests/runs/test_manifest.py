@@ -44,15 +44,15 @@ def test_manifest_hashes_all_files_in_order(run):
 def test_unfinished_run_has_no_hash_of_its_model(run):
     manifests.write_manifest(run, {})
     assert "model.keras" not in read_files(run)
-    assert not manifests.is_finished(manifests.read_manifest(run))
+    assert not manifests.is_finished(manifests.require_manifest(run))
     manifests.write_manifest(run, {}, is_finished=True, excluded="sub")
     assert list(read_files(run)) == ["config.yaml", "m.txt", "model.keras", "zz.py"]
-    assert manifests.is_finished(manifests.read_manifest(run))
+    assert manifests.is_finished(manifests.require_manifest(run))
 
 
 def test_changed_and_missing_files_are_found(run):
     manifests.write_manifest(run, {})
-    manifest = manifests.read_manifest(run)
+    manifest = manifests.require_manifest(run)
     (run / "sub/a.py").write_text("abd")
     (run / "zz.py").unlink()
     (run / "m.txt").unlink()
@@ -65,7 +65,7 @@ def test_changed_and_missing_files_are_found(run):
 def test_manifest_may_be_as_large_as_the_limit(tmp_path, monkeypatch, limit, is_read):
     (tmp_path / "manifest.json").write_text('{"files": {} }')
     monkeypatch.setattr(manifests, "_MAX_BYTES", limit)
-    assert manifests.load_manifest(tmp_path) == ({"files": {}} if is_read else None)
+    assert manifests.read_manifest_or_none(tmp_path) == ({"files": {}} if is_read else None)
 
 
 def test_largest_manifest_has_64_mebibytes():
@@ -77,4 +77,4 @@ def test_unreadable_manifest_is_not_a_run(tmp_path, text):
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(LayercliError, match="This is not the directory of a started run"):
-        manifests.read_manifest(tmp_path)
+        manifests.require_manifest(tmp_path)

@@ -25,7 +25,7 @@ def refusal(name):
 def test_finished_run_opens_with_its_config_and_model(digits_run):
     run, valid = open_run(str(digits_run.path))
     assert run == digits_run.path
-    model = load_model(run / "model.keras", valid)
+    model = load_model(run, valid)
     assert [layer.name for layer in model.layers[1:]] == [node.name for node in valid.graph.nodes]
 
 
@@ -78,4 +78,4 @@ def test_damaged_model_with_a_matching_hash_is_a_problem(copy):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     run, valid = open_run(str(copy))
     with pytest.raises(LayercliError, match="The model cannot be loaded"):
-        load_model(run / "model.keras", valid)
+        load_model(run, valid)

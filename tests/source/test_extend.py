@@ -1,4 +1,4 @@
-"""A config over the one that it extends: merged deeply, with every value's own place; refused where it leads nowhere."""
+"""``extends``: deep merge, positions of all values, and invalid targets."""
 
 import os
 import threading

@@ -25,7 +25,7 @@ def read(tmp_path):
 
 
 def refusal(read, content):
-    """The one problem that the content is refused with: its position, code, message and hint."""
+    """Return position, code, message and hint of the only problem."""
     with pytest.raises(LayercliError) as caught:
         read(content)
     (problem,) = caught.value.problems

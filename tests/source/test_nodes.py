@@ -1,4 +1,4 @@
-"""Every key and value knows where it stands, and what is shown of it can do no harm."""
+"""Nodes have positions, and displayed values are sanitized."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ TRIALS = 10
 
 @pytest.fixture
 def machine(tmp_path):
-    """Starts the same command in a separate folder, as on a different machine."""
+    """Starts the same command in a separate folder, as on another machine."""
     started = []
     name = f"test-{uuid.uuid4().hex[:8]}"
 

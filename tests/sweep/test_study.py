@@ -13,8 +13,8 @@ from layercli.errors import LayercliError, Problem
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.results import find_best_row, list_trial_rows
 from layercli.sweep.study import JOURNAL_FILE, open_study
+from layercli.sweep.trial_loop import run_worker
 from layercli.sweep.trials import PROBLEM_KEY, StaleTrials, is_surplus, retry_trial, tally_trials
-from layercli.sweep.worker import run_worker
 from tests.running import python
 
 SWEEP = """
@@ -119,7 +119,7 @@ from pathlib import Path
 from layercli.workflows import sweep_worker
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import run_worker
+from layercli.sweep.trial_loop import run_worker
 plan, warnings = read_sweep_plan("s.yaml")
 assert len(warnings) == 2
 study = open_study(plan, Path("."), None, heartbeat=1)
@@ -179,7 +179,7 @@ import sys, time
 from pathlib import Path
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.worker import run_worker
+from layercli.sweep.trial_loop import run_worker
 plan, _ = read_sweep_plan("s.yaml")
 study = open_study(plan, Path("."), None, heartbeat=1)
 def train(valid, run, epoch):

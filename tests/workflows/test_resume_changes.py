@@ -120,4 +120,4 @@ def test_resumed_callback_inherits_state_by_type_and_monitor():
 
     before = {**section, "callbacks": [stopping("loss"), stopping("val_loss")]}
     after = {**section, "callbacks": [stopping("val_loss", 5), stopping("val_loss"), stopping("loss", 2)]}
-    assert [place for _, place in ResumeChanges.between(before, after).callback_sources] == [1, None, 0]
+    assert [place for _, place in ResumeChanges.from_sections(before, after).callback_sources] == [1, None, 0]

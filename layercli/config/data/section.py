@@ -82,7 +82,7 @@ class SplitConfig(StrictModel):
     """The sizes of the validation and test sets; all other examples are the training set."""
 
     hints: ClassVar[dict[str, str]] = {
-        "train": "Remove it: the training set is what validation and test leave over."
+        "train": "Remove it: the training set contains all remaining examples."
     }
 
     validation: Annotated[
@@ -147,12 +147,12 @@ class DataConfig(Component):
         return f"{cls.type_name()} data"
 
     def facts(self) -> DataFacts | None:
-        """Return the facts that are known without reading; None if only reading gives them."""
+        """Return the facts that are known without reading; None if the data must be read first."""
         return None
 
     @property
     def example_suffixes(self) -> tuple[str, ...] | None:
-        """The suffixes of its files if each file is one example in the folder of its class; None otherwise."""
+        """File suffixes of the examples for class folders; None for other data."""
         return None
 
     @property
@@ -162,7 +162,7 @@ class DataConfig(Component):
 
     @property
     def code_path(self) -> str | None:
-        """The path, relative to its config, at which a run keeps the file of custom code; None if there is no file."""
+        """Path of the custom code file in a run directory; None if there is no file."""
         return None
 
     def with_code_path(self, path: str) -> Self:  # noqa: ARG002 - most types run no custom code

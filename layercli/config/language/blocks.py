@@ -24,7 +24,7 @@ class BlockDefinition:
     """The default of each parameter; None for a required parameter."""
     layers: list[YamlNode]
     via: str | None
-    """The origin of the block, if it is from a different file."""
+    """The origin of the block if another file declares it."""
 
     @property
     def path(self) -> KeyPath:

@@ -346,7 +346,7 @@ class _Expander:
                 else "Declare it at the top: `blocks: {name: {layers: [...]}}`."
             )
             hint = (
-                did_you_mean(block_name, [*self._blocks], otherwise=otherwise)
+                did_you_mean(block_name, self._blocks, otherwise=otherwise)
                 if isinstance(block_name, str)
                 else otherwise
             )
@@ -377,7 +377,7 @@ class _Expander:
                 listed = list_names(block.params)
                 otherwise = f"Its parameters: {listed}." if listed else "It has no parameters."
                 message = f"The block `{block.name}` has no parameter {quote_value(name)}."
-                hint = did_you_mean(name, [*block.params], otherwise=otherwise)
+                hint = did_you_mean(name, block.params, otherwise=otherwise)
                 self._report_problem(entry, ("with", name), "unknown-key", message, hint, at_key=True)
             values[name] = replace(node, written_path=node.written_path or (*entry.path, "with", name))
             value_scopes[name] = scope.defining_scope(entry.raw.find(("with", name)))

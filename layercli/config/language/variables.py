@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final
 
 from layercli.errors import LayercliError, Problem
@@ -81,9 +82,9 @@ class VariableBindings:
         return self.outer.find(name) if self.outer is not None else None
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Iterator[str]:
         """Return all names, the innermost scope first."""
-        return [*self.nodes, *(self.outer.names if self.outer is not None else [])]
+        return chain(self.nodes, self.outer.names if self.outer is not None else ())
 
 
 def substitute_variables(
@@ -213,7 +214,7 @@ def match_sole_reference(node: YamlNode) -> str | None:
 def _find_references(node: YamlNode) -> list[str]:
     """Return the names of all references in the node and below."""
     if isinstance(node.value, str):
-        return [found["name"] for found in _REFERENCE_PATTERN.finditer(node.value) if found["name"]]
+        return [match["name"] for match in _REFERENCE_PATTERN.finditer(node.value) if match["name"]]
     return [name for _, child in node.children for name in _find_references(child)]
 
 
@@ -222,8 +223,8 @@ def _substitute_text(
 ) -> YamlNode:
     """Return a string with its references replaced; a string that is only a reference becomes the value itself."""
     if (sole_name := match_sole_reference(node)) is not None:
-        found = _look_up_name(sole_name, node, values, path, problems)
-        return node if found is None else _replace_reference(*found, node)
+        binding = _look_up_name(sole_name, node, values, path, problems)
+        return node if binding is None else _replace_reference(*binding, node)
     problem_count = len(problems)
 
     def replace_match(match: re.Match[str]) -> str:
@@ -241,12 +242,12 @@ def _substitute_text(
                 problems,
             )
             return ""
-        found = _look_up_name(name, node, values, path, problems)
-        if found is None:
+        binding = _look_up_name(name, node, values, path, problems)
+        if binding is None:
             return ""
-        value = found[0].value
+        value = binding[0].value
         if isinstance(value, (dict, list)):
-            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(found[0].to_plain())}."
+            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(binding[0].to_plain())}."
             _report_problem(
                 node, "bad-reference", message, f"Use `${{{name}}}` as the whole value.", path, problems
             )
@@ -274,9 +275,9 @@ def _substitute_text(
 def _look_up_name(
     name: str, node: YamlNode, values: VariableBindings, path: KeyPath, problems: list[Problem]
 ) -> tuple[YamlNode, str] | None:
-    found = values.find(name)
-    if found is not None:
-        return found
+    binding = values.find(name)
+    if binding is not None:
+        return binding
     shown = sanitize_text(name, limit=60)
     if not is_variable_name(name):
         message = f"`${{{shown}}}` is not a variable name. A config cannot contain expressions or environment variables."

@@ -53,7 +53,7 @@ class SuccessiveHalvingPruner(Component):
         PositiveInt | Literal["auto"], Field(description="Epochs of the first rung, or auto.")
     ] = "auto"
     reduction_factor: Annotated[
-        int, Field(ge=2, le=1000, description="One of this number of trials is promoted.")
+        int, Field(ge=2, le=1000, description="Promotes one in this many trials.")
     ] = 4
     min_early_stopping_rate: Annotated[NonNegativeInt, Field(description="Number of rungs to skip.")] = 0
     bootstrap_count: BootstrapCount = 0
@@ -73,7 +73,7 @@ class HyperbandPruner(Component):
         PositiveInt | Literal["auto"], Field(description="Epochs of the longest trial, or auto.")
     ] = "auto"
     reduction_factor: Annotated[
-        int, Field(ge=2, le=1000, description="One of this number of trials is promoted.")
+        int, Field(ge=2, le=1000, description="Promotes one in this many trials.")
     ] = 3
     bootstrap_count: BootstrapCount = 0
 

@@ -1,6 +1,8 @@
 """Keras's callbacks, and MLflow."""
 
 import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, PlainValidator
@@ -11,9 +13,17 @@ from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
 RESERVED_RUN_FILES: Final = frozenset(
-    {"config.yaml", "manifest.json", "history.jsonl", "model.keras", "summary.json"}
+    {
+        "checkpoints",
+        "config.yaml",
+        "data.json",
+        "history.jsonl",
+        "manifest.json",
+        "model.keras",
+        "summary.json",
+    }
 )
-"""Files that layercli writes into a run directory."""
+"""Files and folders that layercli writes into a run directory."""
 
 _PATH_PART = re.compile(r"\w(?:[\w .-]*[\w-])?")
 _MAX_PATH_LENGTH = 200
@@ -39,7 +49,8 @@ def parse_output_path(value: Any) -> str:
             f"spaces, separated by `/`, without `..`, got {quote_value(value)}.",
             example,
         )
-    if parts[0].lower() in RESERVED_RUN_FILES or parts[-1].lower().endswith(".py"):
+    first = unicodedata.normalize("NFKC", parts[0]).casefold()  # as some file systems compare names
+    if first in RESERVED_RUN_FILES or parts[-1].lower().endswith(".py"):
         message = f"Expected a path that layercli itself does not write, got {quote_value(value)}."
         raise value_error("bad-path", message, "Choose a different name.")
     return "/".join(parts)
@@ -211,6 +222,15 @@ class MLflow(Component):
         Field(min_length=1, max_length=200, description="Name of the experiment; null: the config's `name`."),
     ] = None
     log_model: Annotated[bool, Field(description="Whether to also log the model, as a .keras file.")] = True
+
+
+def iterate_output_paths(callbacks: Iterable[Component]) -> Iterator[str]:
+    """Yield the path of each file or folder that the callbacks write in the run directory."""
+    for callback in callbacks:
+        if isinstance(callback, CSVLogger):
+            yield callback.filename
+        elif isinstance(callback, TensorBoard):
+            yield callback.log_dir
 
 
 def get_monitor(callback: Component) -> str | None:

@@ -26,7 +26,7 @@ def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[
         names |= dict.fromkeys((f"{output}_loss" for output in outputs), "min")
     counts: dict[str, int] = {}
     for weighted, section in ((False, train.metrics), (True, train.weighted_metrics)):
-        for output, metric in _iter_metrics(section):
+        for output, metric in _iterate_metrics(section):
             prefix = f"{output}_" if has_several_outputs and output is not None else ""
             name = f"{prefix}{metric_log_name(metric)}"
             if weighted and name in counts:
@@ -36,7 +36,7 @@ def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[
     return names
 
 
-def _iter_metrics(
+def _iterate_metrics(
     section: Sequence[str | Component] | Mapping[str, Sequence[str | Component]],
 ) -> Iterator[tuple[str | None, str | Component]]:
     """Yield each metric with its output, if the section names it."""

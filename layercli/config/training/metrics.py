@@ -20,9 +20,7 @@ _RESERVED_METRIC_NAMES = frozenset({"loss", "learning_rate", *NON_METRIC_KEYS})
 def _parse_metric_name(value: Any) -> str | None:
     name = parse_log_name(value)
     if name is not None and (name in _RESERVED_METRIC_NAMES or name.startswith("val_")):
-        message = (
-            f"`name` must not be {quote_value(name)}: the history uses this name for a different column."
-        )
+        message = f"`name` must not be {quote_value(name)}: the history uses this name for another column."
         raise value_error("bad-name", message, f"For example `name: my_{name}`.")
     return name
 
@@ -48,7 +46,7 @@ FScoreThreshold = Annotated[
     Field(
         gt=0,
         le=1,
-        description="A prediction from this value on is positive; null: only the most probable class.",
+        description="Predictions of at least this value are positive; null: only the most probable class.",
     ),
 ]
 TopKCount = Annotated[PositiveInt, Field(description="Number of most probable classes that count as a hit.")]

@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.training.registry import SCHEDULES
 from layercli.schema.component import Component
-from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
+from layercli.schema.field_types import MAX_INT32, NonNegative, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -39,7 +39,6 @@ LearningRate = Annotated[
     ExpectedText(_LEARNING_RATE_EXPECTED),
     Field(description="Step size: a number, or a schedule such as CosineDecay.", examples=[0.001]),
 ]
-NonNegative = Annotated[float, Field(ge=0)]
 Beta1 = Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean of gradients.")]
 Beta2 = Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean of squared gradients.")]
 Rho = Annotated[float, Field(ge=0, le=1, description="Decay of the running mean of squared gradients.")]
@@ -92,7 +91,7 @@ class Optimizer(Component):
     ] = None
 
     def check(self) -> None:
-        """Check that at most one way of gradient clipping is set."""
+        """Check that at most one kind of gradient clipping is set."""
         clip_arguments = [
             name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None
         ]

@@ -140,7 +140,7 @@ CALLBACKS: Final = Catalogue[Component](
         "BackupAndRestore": _CHECKPOINTS_REASON,
         "OrbaxCheckpoint": _CHECKPOINTS_REASON,
         "RemoteMonitor": (
-            "it opens a connection to a different machine",
+            "it opens a connection to another machine",
             "Read the history in the run directory.",
         ),
         "History": _HISTORY_REASON,

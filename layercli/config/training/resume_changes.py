@@ -25,7 +25,7 @@ class ResumeChanges:
     """The type of each callback and the index of the old callback whose state it inherits; None resets it."""
 
     @classmethod
-    def between(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Self:
+    def from_sections(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> Self:
         """Return the differences of two sections with all defaults."""
         old_optimizer, new_optimizer = before["optimizer"], after["optimizer"]
         is_new_optimizer = old_optimizer["type"] != new_optimizer["type"]

@@ -5,10 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from layercli.schema.component import Component
-from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
+from layercli.schema.field_types import MAX_INT32, NonNegative, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
-NonNegative = Annotated[float, Field(ge=0)]
 InitialRate = Annotated[NonNegative, Field(description="Learning rate at the first step.", examples=[0.001])]
 DecaySteps = Annotated[
     PositiveInt, Field(description="Length of the decay in steps (batches).", examples=[1000])

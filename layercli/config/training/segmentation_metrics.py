@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from layercli.config.training.metrics import IgnoreClass, Metric, Threshold
+from layercli.config.training.types import ClassAxis
 from layercli.schema.field_types import NonNegativeInt
 from layercli.schema.strict_model import ArgumentError
 
@@ -14,7 +15,6 @@ TargetClassIds = Annotated[
 ]
 SparseTargets = Annotated[bool, Field(description="Whether targets are integers, not one-hot.")]
 SparsePredictions = Annotated[bool, Field(description="Whether predictions are integers, not probabilities.")]
-ClassAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the classes.")]
 
 
 def _check_class_ids(classes: list[int], num_classes: int) -> None:

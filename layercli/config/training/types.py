@@ -117,7 +117,7 @@ ClassWeightField: TypeAlias = Annotated[
     ExpectedText("balanced or a mapping of classes to weights"),
 ]
 
-_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LOG_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_NAME_LENGTH = 100
 
 
@@ -128,7 +128,7 @@ def parse_log_name(value: Any) -> str | None:
         PydanticCustomError: the name is invalid.
     """
     if value is None or (
-        isinstance(value, str) and len(value) <= _MAX_NAME_LENGTH and _NAME_PATTERN.fullmatch(value)
+        isinstance(value, str) and len(value) <= _MAX_NAME_LENGTH and _LOG_NAME_PATTERN.fullmatch(value)
     ):
         return value
     raise value_error(

@@ -40,7 +40,7 @@ def merge_column_types(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the Arrow type of each column over several files.
 
     Raises:
-        DataError: a column has numbers in one file and text in a different one.
+        DataError: a column has numbers in one file and text in another.
     """
     types = dict(schemas[0])
     for schema in schemas[1:]:
@@ -86,10 +86,10 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
     import pyarrow as pa
     from pyarrow import compute
 
-    table = table.rename_columns([name.strip() for name in table.column_names])
+    names = [name.strip() for name in table.column_names]
     missing_texts = pa.array(["", *data.missing.values], pa.string())
-    for index, column in enumerate(table.columns):
-        name = table.column_names[index]
+    columns = []
+    for name, column in zip(names, table.columns, strict=True):
         declared = data.types.get(name)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
@@ -100,8 +100,11 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
             column = compute.if_else(compute.is_in(text, missing_texts), pa.scalar(None, pa.string()), text)
         if declared == "number" and not is_number_type(column.type):
             column = _cast_to_number(column, name)
-        table = table.set_column(index, name, column)
-    return table
+        columns.append(column)
+    if not columns:
+        return table
+    # One new table: replacing column after column would take quadratic time.
+    return pa.Table.from_arrays(columns, names=names)
 
 
 def _cast_to_number(column: Any, name: str) -> Any:

@@ -1,6 +1,7 @@
 """Cache of converted data files under $XDG_CACHE_HOME/layercli, identified by fingerprints.
 
-An entry is complete or absent. It can be deleted at any time; it is written again when needed.
+An entry is complete or absent. It can be deleted at any time; it is written again when needed. The hash of each entry is
+in a file beside it: an entry that does not match its hash is written again.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,15 +19,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from layercli.data.types import raise_data_error
-from layercli.io.atomic import describe_os_error, stage_file
+from layercli.io.atomic import describe_os_error, stage_file, write_bytes
 from layercli.io.lock import make_lock
+from layercli.io.paths import hash_file
 from layercli.source.nodes import sanitize_text
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 """Version of the file format; increase it when the written content changes."""
 _SAMPLE_BYTES = 1 << 16
 _UNUSED_SECONDS = 60 * 24 * 3600
 _MAX_REMOVED = 100
+_HASH_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +59,25 @@ class Cache:
             target.write_text(json.dumps(make()), encoding="utf-8")
 
         path = self.get_entry(f"facts-{hash_json(key)}.json", write)
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        return document
 
     def get_entry(self, name: str, make: Callable[[Path], None]) -> Path:
-        """Return the path of an entry; if it does not exist, one process writes it and the others wait."""
+        """Return the path of an entry; if it does not exist or is damaged, one process writes it and the others wait."""
         path = self.folder / name
-        if path.is_file():
-            with suppress(OSError):
-                # Update the access time, which marks used entries; keep the modification time.
-                os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+        if _is_intact(path):
+            for used in (path, _locate_hash(path)):
+                with suppress(OSError):
+                    # Update the access time, which marks used entries; keep the modification time.
+                    os.utime(used, ns=(time.time_ns(), used.stat().st_mtime_ns))
             return path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock_file = self.folder / f"{name}.lock"
             with make_lock(lock_file):
                 try:
-                    if not path.is_file():
-                        with stage_file(path) as staging:
-                            make(staging)
+                    if not _is_intact(path):  # another process may have written it
+                        _write_entry(path, make)
                 finally:
                     with suppress(OSError):  # Windows cannot remove an open file
                         lock_file.unlink()
@@ -85,6 +90,42 @@ class Cache:
                 "Free disk space there, or choose a different folder with the environment variable XDG_CACHE_HOME.",
             )
         return path
+
+
+_verified: set[tuple[str, int, int, int]] = set()
+"""Entries that this process has compared with their hashes: path, size, modification time and number of the file."""
+
+
+def _locate_hash(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _is_intact(path: Path) -> bool:
+    """Return whether an entry exists and matches its hash; each state of a file is read once per process."""
+    try:
+        status = path.lstat()
+        state = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        if state not in _verified:
+            with _locate_hash(path).open("rb") as file:
+                expected = file.read(_HASH_LENGTH + 1)
+            if expected != hash_file(path).encode():
+                return False
+            _verified.add(state)
+    except OSError:
+        return False
+    return True
+
+
+def _write_entry(path: Path, make: Callable[[Path], None]) -> None:
+    """Write an entry and its hash; a process that is killed in between leaves no entry."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    with stage_file(path) as staging:
+        make(staging)
+        write_bytes(_locate_hash(path), hash_file(staging).encode())
 
 
 def _remove_unused(folder: Path) -> None:

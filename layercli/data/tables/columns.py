@@ -24,7 +24,7 @@ InputColumns = Mapping[str | None, tuple[str, ...]]
 def make_table_plan(
     types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow, integers: Mapping[str | None, str]
 ) -> TablePlan:
-    """Return how tables with these Arrow column types become examples; the kind of each target is still unknown.
+    """Return the plan for tables with these Arrow column types; the kind of each target is still unknown.
 
     ``integers`` maps inputs with an integer dtype to that dtype.
 
@@ -157,12 +157,13 @@ def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
     Raises:
         DataError: columns do not exist; it reports each of them.
     """
+    known = set(names)
     findings = [
         make_data_finding(
             f'Unknown column "{sanitize_text(name, limit=60)}".', key, _suggest_column(name, names)
         )
         for name, key in _list_config_columns(data)
-        if name not in names
+        if name not in known
     ]
     if findings:
         raise DataError(*findings)
@@ -174,6 +175,7 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
     Raises:
         DataError: columns are missing; it reports each of them.
     """
+    known = set(names)
     findings = [
         make_data_finding(
             f'Missing column "{sanitize_text(name, limit=60)}"; the model was trained with it.',
@@ -181,7 +183,7 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
             _suggest_column(name, names),
         )
         for name in plan.columns
-        if name not in names
+        if name not in known
     ]
     if findings:
         raise DataError(*findings)
@@ -220,7 +222,7 @@ def _make_non_number_finding(column: str, arrow_type: Any, key: KeyPath, locate:
     if is_text_type(arrow_type):
         if key == ("data", "weights"):
             message = f"{title} must contain numbers to be used as `weights`, got text ({location})."
-            return make_data_finding(message, key, "Correct the column, or name a different one.")
+            return make_data_finding(message, key, "Correct the column, or name another one.")
         message = f"{title} must contain numbers, got text ({location}); an input with several columns takes only numbers."
         hint = f"Use a separate input, as in `inputs: {{{column}: {column}}}`, and start it with a StringLookup layer."
         return make_data_finding(message, key, hint)

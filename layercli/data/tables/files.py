@@ -21,20 +21,23 @@ class TableFiles(Protocol):
     def column_names(self, file: Path) -> list[str]:
         """Return the column names of a file."""
 
-    def bytes_in_memory(self, file: Path) -> int:
-        """Return the approximate size of a file's table in memory, in bytes."""
+    def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:
+        """Return the approximate size of these columns of a file in memory, in bytes; above ``limit`` a lower bound."""
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return these columns of a file as an Arrow table."""
 
-    def to_parquet(self, file: Path) -> tuple[Path, bool]:
-        """Return the table as a Parquet file with moderate row groups, and whether its texts are trimmed."""
+    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:
+        """Return the table, or these columns of it, as a Parquet file with moderate row groups.
+
+        Also return whether its texts are trimmed.
+        """
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:
         """Return the location of a row (from 0); for row -1, of the column's first value that is not a number, or None."""
 
 
-def read_column_names(files: TableFiles, paths: Sequence[Path]) -> list[str]:
+def read_common_columns(files: TableFiles, paths: Sequence[Path]) -> list[str]:
     """Return the column names that all files share.
 
     Raises:

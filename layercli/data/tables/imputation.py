@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +16,9 @@ BATCH_ROWS = 1 << 16
 _BIN_COUNT = 1 << 16
 """Number of values of one half of the bits of a float32 number."""
 
+_COLUMNS_PER_PASS = 512
+"""Columns whose values are counted in one pass: up to 1.5 MiB each."""
+
 VisitColumns: TypeAlias = Callable[[Callable[[str, Array], None]], None]
 """Call a function with each column and its finite values, some rows at a time."""
 
@@ -23,7 +26,7 @@ VisitColumns: TypeAlias = Callable[[Callable[[str, Array], None]], None]
 def learn_fill_values(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> dict[str, float]:
     """Return the learned replacement of each column in ``plan.fill_statistics``; 0 if all of its values are missing.
 
-    ``read_batches`` returns the training rows, some at a time; it is called once or twice.
+    ``read_batches`` returns the training rows, some at a time; it is called once or twice for some hundred columns.
     """
     indices = {
         column: (name, index)
@@ -31,17 +34,23 @@ def learn_fill_values(read_batches: Callable[[], Iterable[Examples]], plan: Tabl
         for index, column in enumerate(columns)
         if column in plan.fill_statistics
     }
-    if not indices:
-        return {}
+    learned: dict[str, float] = {}
+    columns = list(indices)
+    for first in range(0, len(columns), _COLUMNS_PER_PASS):
+        chosen = columns[first : first + _COLUMNS_PER_PASS]
 
-    def visit_columns(visit: Callable[[str, Array], None]) -> None:
-        for batch in read_batches():
-            arrays = dict(batch.inputs)
-            for column, (name, index) in indices.items():
-                values = arrays[name][..., index]
-                visit(column, values[np.isfinite(values)])
+        def visit_columns(visit: Callable[[str, Array], None], chosen: Sequence[str] = chosen) -> None:
+            for batch in read_batches():
+                arrays = dict(batch.inputs)
+                for column in chosen:
+                    name, index = indices[column]
+                    values = arrays[name][..., index]
+                    visit(column, values[np.isfinite(values)])
 
-    return _learn_statistics({column: plan.fill_statistics[column] for column in indices}, visit_columns)
+        learned |= _learn_statistics(
+            {column: plan.fill_statistics[column] for column in chosen}, visit_columns
+        )
+    return learned
 
 
 def fill_missing(array: Array, plan: TablePlan, fill_values: Mapping[str, float], name: str | None) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
+from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
 from layercli.data.tables.columns import (
@@ -19,7 +20,7 @@ from layercli.data.tables.columns import (
     select_columns,
 )
 from layercli.data.tables.decode import find_complete_rows
-from layercli.data.tables.files import TableFiles, make_locator, read_column_names
+from layercli.data.tables.files import TableFiles, make_locator, read_common_columns
 from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.plan import TablePlan
@@ -28,9 +29,6 @@ from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
 from layercli.data.tables.target_inference import TargetInference, infer_targets
 from layercli.data.types import raise_data_error
-
-_MEMORY_DIVISOR = 4
-"""Tables that need more than this fraction of the memory are streamed."""
 
 
 def open_table(
@@ -47,11 +45,12 @@ def open_table(
         DataError: a file cannot be read, a column does not exist, or a column does not contain numbers.
     """
     paths = expand_paths(data.path, ("data", "path"))
-    names = read_column_names(files, paths)
+    names = read_common_columns(files, paths)
     check_config_columns(names, data)
-    if _should_stream(data, files, paths, memory):
-        return _open_streamed(data, files, paths, integers)
-    tables = [files.read_table(path, select_columns(names, data)) for path in paths]
+    columns = select_columns(names, data)
+    if _should_stream(data, files, paths, columns, memory):
+        return _open_streamed(data, files, paths, columns, integers)
+    tables = [files.read_table(path, columns) for path in paths]
     file_rows = [len(table) for table in tables]
     locate = make_locator(files, paths, file_rows)
     types = merge_column_types([map_column_types(table.schema) for table in tables])
@@ -86,8 +85,8 @@ def open_new_table(
     data = data.with_arguments(types=_list_trained_types(plan))
     files = make_files(data)
     paths = expand_paths(data.path, ("data", "path"))
-    check_trained_columns(read_column_names(files, paths), plan)
-    if _should_stream(data, files, paths, memory):
+    check_trained_columns(read_common_columns(files, paths), plan)
+    if _should_stream(data, files, paths, set(plan.columns), memory):
         return _open_new_streamed(data, files, paths, plan)
     tables = [files.read_table(path, set(plan.columns)) for path in paths]
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
@@ -98,9 +97,13 @@ def open_new_table(
 
 
 def _open_streamed(
-    data: TableConfig, files: TableFiles, paths: Sequence[Path], integers: Mapping[str | None, str]
+    data: TableConfig,
+    files: TableFiles,
+    paths: Sequence[Path],
+    columns: set[str],
+    integers: Mapping[str | None, str],
 ) -> Dataset:
-    row_groups = RowGroups.open(data, [files.to_parquet(path) for path in paths])
+    row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in paths])
     locate = make_locator(files, paths, row_groups.file_rows)
     plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
     inferences = [TargetInference(data, name) for name in plan.targets]
@@ -113,7 +116,7 @@ def _open_streamed(
 def _open_new_streamed(
     data: TableConfig, files: TableFiles, paths: Sequence[Path], plan: TablePlan
 ) -> Dataset:
-    row_groups = RowGroups.open(data, [files.to_parquet(path) for path in paths])
+    row_groups = RowGroups.open(data, [files.to_parquet(path, set(plan.columns)) for path in paths])
     integer_check = IntegerColumnCheck(plan)
     complete_groups = row_groups.without_dropped_rows(plan, (), integer_check)
     integer_check.raise_findings(make_locator(files, paths, row_groups.file_rows))
@@ -140,17 +143,20 @@ def _list_trained_types(plan: TablePlan) -> dict[str, str]:
     return {name: kind for name, kind in types.items() if name in plan.columns}
 
 
-def _should_stream(data: TableConfig, files: TableFiles, paths: Sequence[Path], memory: int | None) -> bool:
+def _should_stream(
+    data: TableConfig, files: TableFiles, paths: Sequence[Path], columns: set[str], memory: int | None
+) -> bool:
     if data.stream == "always" or memory is None:
         return data.stream == "always"
-    size = sum(map(files.bytes_in_memory, paths))
+    size = sum(files.bytes_in_memory(path, columns, memory) for path in paths)
     if data.stream == "never" and size > memory:
         raise_data_error(
             f"The files need {size:,} bytes of memory, but this machine has {memory:,} bytes of memory.",
             ("data", "stream"),
             "Remove `stream: never` to read the rows on demand.",
         )
-    return data.stream == "auto" and size > memory // _MEMORY_DIVISOR
+    file_bytes = sum(path.stat().st_size for path in paths)
+    return data.stream == "auto" and is_too_large_to_load(size, file_bytes, memory)
 
 
 def _drop_incomplete_rows(table: Any, plan: TablePlan) -> tuple[Any, np.ndarray[Any, Any]]:

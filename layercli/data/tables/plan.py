@@ -1,4 +1,4 @@
-"""How table rows become examples; also the instructions to read new files."""
+"""The plan for converting table rows to examples, in training and for new files."""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ from layercli.data.examples import Examples
 from layercli.data.tables.arrow import map_column_types, normalize_table
 from layercli.data.tables.cache import Cache, fingerprint_file
 from layercli.data.tables.decode import decode_table, drop_incomplete_rows, find_complete_rows
+from layercli.data.tables.flat_columns import read_flat_columns
 from layercli.data.tables.integers import IntegerColumnCheck
+from layercli.data.tables.parquet_sizes import measure_groups
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.target_inference import TargetInference
 from layercli.data.types import Array, raise_data_error
@@ -108,6 +110,11 @@ class RowGroups:
         """First row of each row group among all rows, then the number of rows: int64 of shape (groups + 1,)."""
         return np.concatenate([[0], np.cumsum([group.rows for group in self.groups], dtype=np.int64)])
 
+    def group_bytes(self, columns: Sequence[str]) -> list[int]:
+        """Return the size in memory of these columns of each row group, in bytes."""
+        sizes = [measure_groups(file, columns) for file in self.files]
+        return [sizes[group.file_index][group.group_index].decoded_bytes for group in self.groups]
+
     def read_table(self, group_index: int, columns: Sequence[str]) -> Any:
         """Return these columns of a row group, with all rows.
 
@@ -120,8 +127,7 @@ class RowGroups:
         file = self.files[group.file_index]
         try:
             with parquet.ParquetFile(file, metadata=self.metadata[group.file_index]) as source:
-                names = [name for name in source.schema_arrow.names if name.strip() in columns]
-                table = source.read_row_group(group.group_index, columns=names)
+                table = read_flat_columns(source, columns, group.group_index)
         except (OSError, ValueError) as error:  # pyarrow errors are subclasses of these
             self._require_unchanged(group.file_index)
             reason = sanitize_text(str(error), limit=200).rstrip(".")

@@ -11,7 +11,14 @@ from functools import cached_property, partial
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
-from layercli.data.examples import Dataset, Examples, ShuffleSeed, Splits, concatenate_examples
+from layercli.data.examples import (
+    ASSUMED_TEXT_BYTES,
+    Dataset,
+    Examples,
+    ShuffleSeed,
+    Splits,
+    concatenate_examples,
+)
 from layercli.data.split import BLOCK_ROWS, SplitPlan
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.decode import decode_table
@@ -23,6 +30,8 @@ from layercli.data.types import Array, Targets, iterate_named
 _BUFFER_ROWS = 1 << 18
 """Rows that are shuffled together, from one or several row groups."""
 _BUFFER_BYTES = 1 << 26
+_MAX_GROUP_BYTES = 1 << 28
+"""Limit of the size of row groups that are shuffled together, before they are decoded."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,26 @@ class StreamedRows(Dataset):
 
         def read() -> dict[str, str]:
             hasher = hashlib.sha256()
-            for batch in self.batches(BLOCK_ROWS):
+            for batch in self.batches(self._limit_rows(BLOCK_ROWS)):
                 hasher.update(batch.digest().encode())
             return {"sha256": hasher.hexdigest()}
 
         document = Cache.default().get_json(["content", *self.row_groups.cache_key(self.plan)], read)
         return str(document["sha256"])
+
+    @cached_property
+    def _group_bytes(self) -> list[int]:
+        return self.row_groups.group_bytes(self.plan.columns)
+
+    @property
+    def text_bytes(self) -> int:
+        """Memory that the texts of one example may take: the largest mean of a row group, whose size is limited."""
+        groups = zip(self._group_bytes, self.row_groups.groups, strict=True)
+        return max((size // max(1, group.rows) for size, group in groups), default=0) or ASSUMED_TEXT_BYTES
+
+    def _limit_rows(self, rows: int) -> int:
+        """Return the number of rows that are read together: at most ``rows``, or as many as fit into a buffer."""
+        return max(1, min(rows, _BUFFER_BYTES // max(1, self.count_example_bytes())))
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -129,13 +152,17 @@ class StreamedRows(Dataset):
         order = np.random.default_rng([shuffle.seed, shuffle.epoch]).permutation(order)
         max_rows = max(1, min(_BUFFER_ROWS, _BUFFER_BYTES // self._row_bytes))
         buffer: list[int] = []
-        rows = 0
+        rows = size = 0
         for number in order.tolist():
-            if buffer and rows + self.row_counts[number] > max_rows:
+            group_bytes = self._group_bytes[number]
+            if buffer and (
+                rows + self.row_counts[number] > max_rows or size + group_bytes > _MAX_GROUP_BYTES
+            ):
                 yield buffer
-                buffer, rows = [], 0
+                buffer, rows, size = [], 0, 0
             buffer.append(number)
             rows += int(self.row_counts[number])
+            size += group_bytes
         if buffer:
             yield buffer
 
@@ -170,7 +197,8 @@ class StreamedRows(Dataset):
         ]
         statistics_plan = self.plan.select_inputs(self.plan.fill_statistics)
         training_rows = replace(subsets[0], plan=statistics_plan)
-        fill_values = learn_fill_values(partial(training_rows.batches, BATCH_ROWS), statistics_plan)
+        rows = training_rows._limit_rows(BATCH_ROWS)
+        fill_values = learn_fill_values(partial(training_rows.batches, rows), statistics_plan)
         plan = self.plan.with_fill_values(fill_values)
         return Splits(*(replace(subset, plan=plan) for subset in subsets), table_plan=plan)
 

@@ -26,16 +26,20 @@ from layercli.data.types import Array, raise_data_error
 from layercli.source.nodes import sanitize_text
 
 
-def stream_windows(stream: StreamedRows) -> WindowedDataset:
-    """Return the windows of streamed rows; the operating system keeps as much of the rows in memory as fits.
+def stream_windows(streamed_rows: StreamedRows) -> WindowedDataset:
+    """Return the windows of streamed rows; the rows are memory-mapped.
 
     Raises:
         DataError: an input contains text.
     """
-    row_groups, plan, windows = stream.row_groups, stream.plan, stream.row_groups.data.windows
+    row_groups, plan, windows = (
+        streamed_rows.row_groups,
+        streamed_rows.plan,
+        streamed_rows.row_groups.data.windows,
+    )
     assert windows is not None
     _require_number_inputs(plan)
-    x, targets_and_weights = _cache_inputs(stream)
+    x, targets_and_weights = _cache_inputs(streamed_rows)
     y = _split_targets(targets_and_weights, plan)
     weights = np.array(targets_and_weights[:, -1]) if plan.weight_column is not None else None
     rows = Examples(x.get(None, x), unwrap_single(y), plan.class_names, dict(plan.inputs), weights)
@@ -52,14 +56,14 @@ def _require_number_inputs(plan: TablePlan) -> None:
             )
 
 
-def _cache_inputs(stream: StreamedRows) -> tuple[Any, Array]:
+def _cache_inputs(streamed_rows: StreamedRows) -> tuple[Any, Array]:
     """Return the inputs by name in the order of the plan, and the columns of targets and weights, all memory-mapped."""
-    plan = stream.plan
+    plan = streamed_rows.plan
     integer_inputs = [name for name in plan.inputs if name in plan.integer_dtypes]
     float_inputs = [name for name in plan.inputs if name not in plan.integer_dtypes]
-    rows, x = _cache_rows(stream, float_inputs, np.float32, include_targets=True)
+    rows, x = _cache_rows(streamed_rows, float_inputs, np.float32, include_targets=True)
     if integer_inputs:
-        x |= _cache_rows(stream, integer_inputs, np.int64)[1]
+        x |= _cache_rows(streamed_rows, integer_inputs, np.int64)[1]
     return {name: x[name] for name in plan.inputs}, rows[:, -_target_width(plan) :]
 
 
@@ -78,19 +82,19 @@ def _split_targets(targets_and_weights: Array, plan: TablePlan) -> dict[str | No
 
 
 def _cache_rows(
-    stream: StreamedRows,
+    streamed_rows: StreamedRows,
     names: Sequence[str | None],
     dtype: type[np.generic],
     *,
     include_targets: bool = False,
 ) -> tuple[Array, dict[str | None, Any]]:
     """Return the memory-mapped rows of some inputs and a view of each input; with targets, append targets and weight."""
-    row_groups, plan = stream.row_groups, stream.plan
+    row_groups, plan = streamed_rows.row_groups, streamed_rows.plan
     ends = np.cumsum([len(plan.inputs[name]) for name in names], dtype=int).tolist()
 
     def write(target: Path) -> None:
         width = (ends[-1] if ends else 0) + (_target_width(plan) if include_targets else 0)
-        file = np.lib.format.open_memmap(target, "w+", dtype, (len(stream), width))
+        file = np.lib.format.open_memmap(target, "w+", dtype, (len(streamed_rows), width))
         first = 0
         for number in range(len(row_groups.groups)):
             examples = row_groups.read_examples(number, plan)

@@ -14,7 +14,7 @@ from layercli.data.types import Array, DataError, raise_data_error
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
-_MAX_CLASSES: Final = 1000
+_MAX_TEXT_CLASSES: Final = 1000
 
 
 class TargetInference:
@@ -39,7 +39,7 @@ class TargetInference:
             if not self._missing_count:
                 self._first_missing_row = int(rows[compute.index(compute.is_null(column), True).as_py()])
             self._missing_count += column.null_count
-        if len(self._values) > _MAX_CLASSES or (
+        if len(self._values) > _MAX_TEXT_CLASSES or (
             pa.types.is_floating(column.type) and self._declared_kind != "labels"
         ):
             return
@@ -75,7 +75,7 @@ class TargetInference:
 
     @property
     def _has_too_many_values(self) -> bool:
-        return len(self._values) > _MAX_CLASSES
+        return len(self._values) > _MAX_TEXT_CLASSES
 
     def _are_labels_declared_or_needed(self) -> bool:
         """Return whether the config declares labels, or the values are neither integers nor floating point."""
@@ -100,15 +100,15 @@ class TargetInference:
     def _raise_unusable(self, locate_row: LocateRow) -> NoReturn:
         expected = {
             "numbers": "numbers",
-            "labels": f"labels of at most {_MAX_CLASSES} classes",
-        }.get(self._declared_kind or "", f"numbers or labels of at most {_MAX_CLASSES} classes")
+            "labels": f"labels of at most {_MAX_TEXT_CLASSES} classes",
+        }.get(self._declared_kind or "", f"numbers or labels of at most {_MAX_TEXT_CLASSES} classes")
         kind = "text with " if any(map(is_text_type, self._arrow_types)) else ""
-        count = f"more than {_MAX_CLASSES}" if self._has_too_many_values else f"{len(self._values)}"
+        count = f"more than {_MAX_TEXT_CLASSES}" if self._has_too_many_values else f"{len(self._values)}"
         raise_data_error(
             f"The target `{sanitize_text(self.column, limit=60)}` must contain {expected}, "
             f"got {kind}{count} distinct values ({locate_row(self.column, -1)}).",
             self._key,
-            f"Use at most {_MAX_CLASSES} classes, or write the target as numbers.",
+            f"Use at most {_MAX_TEXT_CLASSES} classes, or write the target as numbers.",
         )
 
     def _with_target(self, plan: TablePlan, classes: int, names: tuple[str, ...] | None) -> TablePlan:

@@ -92,6 +92,4 @@ def _zero_input(tensor: Any, batch_size: int) -> Any:
 
 
 def _layer_options(options: ExportOptions, *calibration: InputBatch) -> ExportOptions:
-    return ExportOptions(
-        options.batch_size, options.opset, options.quantize, calibration, None, options.code_files
-    )
+    return ExportOptions(options.batch_size, options.opset, options.quantize, calibration, options.code_files)

@@ -122,7 +122,7 @@ class TrainedState:
 
 def run_isolated(
     kind: str,
-    target: Path,
+    output_path: Path,
     batches: Sequence[InputBatch],
     modules: Sequence[Path] = (),
     *,
@@ -139,7 +139,7 @@ def run_isolated(
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         _write_inputs(folder, batches, state or TrainedState([], {}))
-        command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(target.absolute()), str(folder)]
+        command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(output_path.absolute()), str(folder)]
         command += [str(module.absolute()) for module in modules]
         finished = subprocess.run(  # noqa: S603 - Python itself with layercli's own files
             command,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from layercli.engine.export.options import ExportOptions, InputBatch
 TOLERANCE = 1e-5
 
 
-def write_model(model: Any, target: Path, options: ExportOptions) -> None:
-    """Write the file: a copy of the run's file with the optimizer's state, or the saved model if there is no run."""
-    if options.source_file is not None:
-        shutil.copyfile(options.source_file, target)
-    else:
-        model.save(target)
+def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
+    """Save the model, with the state of its optimizer if it is compiled."""
+    del options
+    model.save(output_path)
 
 
-def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
+def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
     """Return the outputs of a new process for each batch."""
-    return run_isolated("keras", target, batches, options.code_files)
+    return run_isolated("keras", output_path, batches, options.code_files)

@@ -11,13 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.types import Array
+from layercli.engine.export.loops import has_loops
 from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
 from layercli.engine.export.saved_model import output_sort_key
 
 TOLERANCE = 1e-4
 
 
-def write_model(model: Any, target: Path, options: ExportOptions) -> None:
+def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
     """Write the file with built-in LiteRT operations only; its signature has the model's input names."""
     specs = input_signature(model, options.batch_size)
     if options.batch_size is None:
@@ -32,7 +33,7 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
         target_spec["supported_ops"].append(tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
         settings["representative_dataset"] = lambda: _representative_batches(options.calibration)
     model.export(
-        str(target),
+        str(output_path),
         format="litert",
         verbose=False,
         input_signature=specs if len(specs) == 1 else [specs],
@@ -41,11 +42,11 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
     )
 
 
-def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
+def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """Return the outputs of the LiteRT interpreter for each batch."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter: Any = Interpreter(model_path=str(target))
+    interpreter: Any = Interpreter(model_path=str(output_path))
     signature_runner = interpreter.get_signature_runner()
     results = []
     for batch in batches:
@@ -72,13 +73,6 @@ def unroll_model(model: Any) -> Any:
     for old, new in pairs:
         new.set_weights(old.get_weights())
     return cloned
-
-
-def has_loops(config: Any) -> bool:
-    """Return whether a layer config, or an inner one, contains a loop over time."""
-    if isinstance(config, dict):
-        return config.get("unroll") is False or any(has_loops(value) for value in config.values())
-    return isinstance(config, list) and any(has_loops(value) for value in config)
 
 
 def _unroll_config(config: Any) -> None:

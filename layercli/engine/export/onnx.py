@@ -14,7 +14,7 @@ from layercli.engine.export.options import ExportOptions, InputBatch, input_sign
 TOLERANCE = 1e-4
 
 
-def write_model(model: Any, target: Path, options: ExportOptions) -> None:
+def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
     """Write the ONNX file; inputs and outputs keep the model's names."""
     import onnx
     import tf2onnx.convert
@@ -36,16 +36,18 @@ def write_model(model: Any, target: Path, options: ExportOptions) -> None:
     _replace_erfc(proto)
     _name_outputs(proto, list(model.output_names))
     _name_batch_axis(proto)
-    onnx.save(proto, str(target))
+    onnx.save(proto, str(output_path))
 
 
-def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
+def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """Return the outputs of onnxruntime for each batch, on the CPU."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
-    session: Any = onnxruntime.InferenceSession(str(target), settings, providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(
+        str(output_path), settings, providers=["CPUExecutionProvider"]
+    )
     return [[np.asarray(output) for output in session.run(None, batch)] for batch in batches]
 
 

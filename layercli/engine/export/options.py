@@ -25,8 +25,6 @@ class ExportOptions:
     quantize: Quantization | None = None
     calibration: tuple[InputBatch, ...] = ()
     """Batches that calibrate the ranges of quantized values."""
-    source_file: Path | None = None
-    """The file from which the model was loaded."""
     code_files: tuple[Path, ...] = ()
     """Files with custom layers."""
 
@@ -38,10 +36,12 @@ class ExportFormat(Protocol):
     def TOLERANCE(self) -> float:  # noqa: N802 - a module constant
         """The allowed difference, relative to the largest output."""
 
-    def write_model(self, model: Any, target: Path, options: ExportOptions) -> None:
+    def write_model(self, model: Any, output_path: Path, options: ExportOptions) -> None:
         """Write the model."""
 
-    def run_model(self, target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
+    def run_model(
+        self, output_path: Path, batches: list[InputBatch], options: ExportOptions
+    ) -> list[list[Array]]:
         """Return the outputs of the exported model for each batch."""
 
 

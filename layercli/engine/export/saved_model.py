@@ -15,20 +15,20 @@ from layercli.engine.export.options import ExportOptions, InputBatch, input_sign
 TOLERANCE = 1e-5
 
 
-def write_model(model: Any, target: Path, options: ExportOptions) -> None:
+def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
     """Write the folder; its signature ``serving_default`` has the model's input names."""
     specs = input_signature(model, options.batch_size)
     model.export(
-        str(target),
+        str(output_path),
         format="tf_saved_model",
         verbose=False,
         input_signature=specs if len(specs) == 1 else [specs],
     )
 
 
-def run_model(target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
+def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """Return the outputs of TensorFlow for each batch."""
-    serve = tf.saved_model.load(str(target)).signatures["serving_default"]
+    serve = tf.saved_model.load(str(output_path)).signatures["serving_default"]
     results = []
     for batch in batches:
         outputs = serve(**{name: tf.constant(to_keras_inputs(array)) for name, array in batch.items()})

@@ -18,27 +18,15 @@ from layercli.check import ValidConfig
 from layercli.engine.compare import OutputDifference, compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer, find_refused_layer
+from layercli.engine.export.loops import has_loops
 from layercli.engine.export.options import ExportFormat, ExportOptions
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
+from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import make_write_error
 from layercli.layers.base import use_dtype_policy
 from layercli.runtime import capture_native_stderr
 
-FORMAT_MODULES: Final = {
-    "keras": "layercli.engine.export.keras_file",
-    "saved_model": "layercli.engine.export.saved_model",
-    "onnx": "layercli.engine.export.onnx",
-    "litert": "layercli.engine.export.litert",
-}
-"""Format -> the module that writes and runs it."""
-_FORMAT_TITLES: Final = {
-    "keras": ("a new Python process", "Keras"),
-    "saved_model": ("TensorFlow", "SavedModel"),
-    "onnx": ("onnxruntime", "ONNX"),
-    "litert": ("the LiteRT interpreter", "LiteRT"),
-    "python": ("a new Python process", "the script"),
-}
 _QUANTIZED_TOLERANCES: Final = {"float16": 1e-2, "int8": 0.25}
 _DTYPE_TOLERANCES: Final = {"float16": 1e-2, "bfloat16": 5e-2}
 """Compute dtypes in which the order of a sum changes the result visibly."""
@@ -71,7 +59,9 @@ class Verification:
 
 def load_format(name: str) -> ExportFormat:
     """Import the module of a format."""
-    export_format: ExportFormat = import_module(FORMAT_MODULES[name])
+    module = EXPORT_FORMATS[name].module
+    assert module is not None
+    export_format: ExportFormat = import_module(module)
     return export_format
 
 
@@ -88,7 +78,7 @@ def write_and_verify(
     name: str,
     model: Any,
     valid: ValidConfig,
-    target: Path,
+    output_path: Path,
     *,
     options: ExportOptions,
     cases: Sequence[ComparisonCase],
@@ -108,30 +98,34 @@ def write_and_verify(
     with silence_runtimes():
         references = run_references(model, cases)
         try:
-            export_format.write_model(model, target, options)
+            export_format.write_model(model, output_path, options)
             outputs = export_format.run_model(
-                target, [reference.case.inputs for reference in references], options
+                output_path, [reference.case.inputs for reference in references], options
             )
         except OSError as error:
-            raise export_write_error(target, error) from None
+            raise export_write_error(output_path, error) from None
         except Exception as error:
-            raise _export_error(name, export_format, model, valid, options, target.suffix, error) from error
+            raise _export_error(
+                name, export_format, model, valid, options, output_path.suffix, error
+            ) from error
         all_differences = compare_outputs(references, outputs, allowed)
         too_large = [difference for difference in all_differences if difference.is_too_large]
         if too_large:
             worst = max(
                 too_large, key=lambda difference: (difference.case.is_real, difference.relative_error)
             )
-            layer = find_differing_layer(export_format, model, options, target.suffix, worst.case, allowed)
-            raise difference_error(
+            layer = find_differing_layer(
+                export_format, model, options, output_path.suffix, worst.case, allowed
+            )
+            raise export_difference_error(
                 name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
             )
     return Verification(allowed, tuple(all_differences))
 
 
-def export_write_error(target: Path, error: OSError) -> LayercliError:
+def export_write_error(output_path: Path, error: OSError) -> LayercliError:
     """The problem that a file cannot be written."""
-    return make_write_error("The export", target, error)
+    return make_write_error("The export", output_path, error)
 
 
 def _export_error(
@@ -145,17 +139,20 @@ def _export_error(
 ) -> LayercliError:
     """Return the error that a format or its runtime refuses the model, at the refused layer."""
     refused = find_refused_layer(export_format, model, options, suffix)
-    runtime, title = _FORMAT_TITLES[name]
+    facts = EXPORT_FORMATS[name]
+    title = facts.title
     hint = "Export as `saved_model`, which supports every TensorFlow operation, or replace this layer."
-    if name == "litert" and options.batch_size is None and _has_loops(model):
-        hint = "A recurrent layer requires a fixed batch size: add `--batch-size 1`."
-    summary = f"cannot be exported as {title}, or {runtime} refuses it"
+    if facts.loop_hint is not None and options.batch_size is None and _has_loops(model):
+        hint = facts.loop_hint
+    summary = f"cannot be exported as {title}, or {facts.runtime} refuses it"
     if refused is None:
         message = f"The model {summary}: {_explain_error(error, title)}"
         return LayercliError(valid.make_problem(("model",), "export-failed", message, hint))
     layer, reason = refused
     explanation = _explain_error(error, title) if _missing_operation(error) else _explain_error(reason, title)
-    if name != "saved_model" and any(tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input)):
+    if not facts.supports_text and any(
+        tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input)
+    ):
         explanation = f"{title} does not support text."
         hint = (
             "Export as `saved_model`, or train a model with numeric inputs and convert text before the model."
@@ -183,17 +180,15 @@ def _explain_error(error: Exception, title: str) -> str:
 
 
 def _has_loops(model: Any) -> bool:
-    from layercli.engine.export.litert import has_loops
-
     return any(has_loops(layer.get_config()) for layer in model.layers)
 
 
-def difference_error(
+def export_difference_error(
     name: str, valid: ValidConfig, worst: OutputDifference, layer: tuple[Any, float] | None, hint: str
 ) -> LayercliError:
     """Return the error that the outputs of a runtime differ, at the first layer that differs."""
-    runtime, _ = _FORMAT_TITLES[name]
     batch = len(next(iter(worst.case.inputs.values())))
+    runtime = EXPORT_FORMATS[name].runtime
     message = (
         f"The outputs of {runtime} {_MISMATCH_TEXTS[worst.mismatch].format(worst.relative_error)}; at most "
         f"{worst.tolerance:.1e} is allowed. The inputs were {batch} examples of the case `{worst.case.name}`."
@@ -208,8 +203,8 @@ def difference_error(
 
 _MISMATCH_TEXTS: Final = {
     "values": "differ from the original by {:.1e} of the largest output",
-    "shape": "have a different shape than the original's",
-    "finiteness": "are NaN or infinite where the original's are not, or the reverse",
+    "shape": "have a different shape than those of the original",
+    "finiteness": "are NaN or infinite where those of the original are finite, or the reverse",
 }
 _TOLERANCE_HINT = "Replace this layer, export a different format, or raise `--tolerance`."
 _INT8_HINT = (

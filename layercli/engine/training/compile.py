@@ -14,7 +14,7 @@ from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError
-from layercli.graph.checks.monitors import monitor_direction
+from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
 
 
@@ -72,7 +72,7 @@ _CALLBACK_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
 """Callbacks that require an optional package."""
 
 
-def build_callback(callback: Component, run: Path, valid: ValidConfig, index: int) -> Any:
+def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, index: int) -> Any:
     """Create the Keras callback; it writes its files into the run directory.
 
     Raises:
@@ -89,7 +89,7 @@ def build_callback(callback: Component, run: Path, valid: ValidConfig, index: in
     if isinstance(callback, MLflow):
         from layercli.engine.training.mlflow_callback import build_mlflow_callback
 
-        return build_mlflow_callback(callback, run, valid, ("train", "callbacks", index))
+        return build_mlflow_callback(callback, run_dir, valid, ("train", "callbacks", index))
     monitor = get_monitor(callback)
     train = valid.config.train
     if monitor is not None and getattr(callback, "mode", None) == "auto" and train is not None:
@@ -97,7 +97,7 @@ def build_callback(callback: Component, run: Path, valid: ValidConfig, index: in
         callback = callback.with_arguments(mode=monitor_direction(monitor, train) or "auto")
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:
-            path = run / getattr(callback, name)
+            path = run_dir / getattr(callback, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             callback = callback.with_arguments(**{name: str(path)})
     return keras_object(callback, namespace=keras.callbacks)

@@ -14,9 +14,10 @@ from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.config.training.callbacks import TensorBoard
 from layercli.config.training.section import TrainSection
-from layercli.data.examples import Examples, Subset
+from layercli.data.examples import ASSUMED_TEXT_BYTES, Examples, Subset
 from layercli.layers.base import Layer
 from layercli.schema.component import Component, snake_case
+from layercli.schema.field_types import MAX_INT32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,23 @@ class ExecutionPlan:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """Return the plan of an ``as_json`` value."""
-        return cls(**document)
+        """Return the plan of an ``as_json`` value.
+
+        Raises:
+            KeyError | TypeError | ValueError: the value is malformed.
+        """
+        plan = cls(**document)
+        steps = plan.steps_per_execution
+        if (
+            plan.feed not in _FEED_NAMES
+            or type(steps) is not int
+            or not 0 < steps <= MAX_INT32
+            or type(plan.jit_compile) is not bool
+            or not isinstance(plan.device, str)
+            or not isinstance(plan.reason, str)
+        ):
+            raise ValueError("a value has the wrong type")
+        return plan
 
     @property
     def summary(self) -> str:
@@ -48,7 +64,7 @@ class ExecutionPlan:
 
 _FEED_NAMES: Final = {"memory": "memory", "stream": "a stream"}
 
-_MAX_MEMORY_BYTES: Final = 2 * 1024**3
+_MAX_DEVICE_BYTES: Final = 2 * 1024**3
 """The most bytes of examples that are copied to the device; more are sent block by block."""
 _MAX_BLOCK_BYTES: Final = 8 * 1024**2
 """The most bytes in a block of streamed examples."""
@@ -154,7 +170,7 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
 
 def fits_in_memory(subset: Subset) -> bool:
     """Return whether all examples fit in device memory."""
-    return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_MEMORY_BYTES
+    return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_DEVICE_BYTES
 
 
 def steps_per_block(subset: Subset, batch_size: int) -> int:
@@ -163,9 +179,10 @@ def steps_per_block(subset: Subset, batch_size: int) -> int:
 
 
 def example_bytes(subset: Subset) -> int:
-    """Return the bytes of one example; a text counts as a pointer."""
+    """Return the bytes of one example; a text counts as a pointer, unless texts are known to be large."""
     arrays = [*(array for _, array in subset.empty_batch.inputs), *tf.nest.flatten(subset.empty_batch.y)]
-    return sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    size: int = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    return max(size, subset.count_example_bytes()) if subset.text_bytes > ASSUMED_TEXT_BYTES else size
 
 
 def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -> tuple[bool, str]:

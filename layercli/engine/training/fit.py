@@ -33,13 +33,14 @@ from layercli.engine.training.checkpointing import (
 from layercli.engine.training.compile import build_callback, compile_model
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import make_feed
-from layercli.engine.training.logs import order_logs, to_python
+from layercli.engine.training.log_values import order_logs, to_python
 from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
-from layercli.graph.checks.monitors import find_best_epoch, summarize_epoch
+from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
+from layercli.runs.resume_command import format_resume_command
 
 
 class TrainingObserver(Protocol):
@@ -95,7 +96,7 @@ def fit_model(
     train: TrainSection,
     splits: Splits,
     observer: TrainingObserver,
-    run: Path,
+    run_dir: Path,
     plan: ExecutionPlan,
     checkpointing: CheckpointSettings,
 ) -> FitResult:
@@ -119,7 +120,7 @@ def fit_model(
         restore_layers(adapted_layers, snapshot)
     compile_model(model, train)
     callbacks = [
-        build_callback(callback, run, valid, index) for index, callback in enumerate(train.callbacks)
+        build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
     ]
     result = FitResult() if snapshot is None else FitResult(list(snapshot.state["records"]))
     metric_order = list(collect_log_names(train, valid.graph.output_references))
@@ -175,13 +176,15 @@ def fit_model(
             history_callback.record_divergence(error)
             cause = f"Training stopped: the loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}"
             raise LayercliError(
-                _divergence_problem(valid, cause, run, checkpoint_callback.saved_position)
+                _divergence_problem(valid, cause, run_dir, checkpoint_callback.saved_position)
             ) from None
         finally:
             _close_callbacks(callbacks)
         if not is_finite(model):
             cause = "Weights became NaN or infinite in the last steps"
-            raise LayercliError(_divergence_problem(valid, cause, run, checkpoint_callback.saved_position))
+            raise LayercliError(
+                _divergence_problem(valid, cause, run_dir, checkpoint_callback.saved_position)
+            )
     result.examples_per_second = history_callback.examples_per_second
     restored_record = _restored_record(result.records, callbacks)
     result.restored_epoch = restored_record.get("epoch")
@@ -200,7 +203,7 @@ def _close_callbacks(callbacks: Iterable[Any]) -> None:
 
 
 def _divergence_problem(
-    valid: ValidConfig, cause: str, run: Path, saved_position: Position | None
+    valid: ValidConfig, cause: str, run_dir: Path, saved_position: Position | None
 ) -> Problem:
     """Return the problem that training diverged, with the position of the last valid checkpoint."""
     advice = "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the optimizer"
@@ -212,7 +215,7 @@ def _divergence_problem(
         else f"the end of epoch {saved_position.epoch}"
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
-    command = f"`layercli train --resume {run} --allow-changes --set train.optimizer.learning_rate=...`"
+    command = format_resume_command(run_dir, "--allow-changes", "--set train.optimizer.learning_rate=...")
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
@@ -243,8 +246,9 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
         raise
     except model_error_types(valid) as error:
         if runtime.cluster is not None and is_lost_peer(error):
-            message = f"Lost the connection to a different worker process: {summarize_error(error)}"
-            hint = "Restart all workers with `train --resume RUN`, which continues from the last checkpoint."
+            message = f"Lost the connection to another worker process: {summarize_error(error)}"
+            command = format_resume_command("RUN")
+            hint = f"Restart all workers with {command}, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error

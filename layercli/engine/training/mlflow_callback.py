@@ -22,7 +22,7 @@ _MAX_VALUE_LENGTH = 500
 """The longest parameter value, in characters, that every MLflow store accepts."""
 
 
-def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path: KeyPath) -> Any:
+def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, path: KeyPath) -> Any:
     """Start an MLflow run and return the callback that logs to it.
 
     Raises:
@@ -31,12 +31,12 @@ def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    name = declared.experiment or valid.check_result.name
+    name = callback.experiment or valid.check_result.name
     try:
         client = MlflowClient()
         existing = client.get_experiment_by_name(name)
         experiment_id = existing.experiment_id if existing is not None else client.create_experiment(name)
-        run_id = client.create_run(experiment_id, run_name=run.as_posix()).info.run_id
+        run_id = client.create_run(experiment_id, run_name=run_dir.as_posix()).info.run_id
         document = valid.to_resolved_dict()
         settings = {key: document[key] for key in ("seed", "data", "train")}
         for path, value in iterate_leaves(settings, lambda _: False):
@@ -48,7 +48,7 @@ def build_mlflow_callback(declared: MLflow, run: Path, valid: ValidConfig, path:
         raise LayercliError(
             valid.make_problem(path, "training-failed", f"MLflow refused the run: {reason}.", hint)
         ) from None
-    return _Tracker(client, run_id, log_model=declared.log_model)
+    return _Tracker(client, run_id, log_model=callback.log_model)
 
 
 class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types

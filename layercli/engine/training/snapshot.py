@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.types import Array
+from layercli.io.atomic import write_bytes
 
 CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
@@ -84,6 +87,20 @@ def is_finite(model: Any) -> bool:
     )
 
 
+@contextmanager
+def _refusing_malformed_state() -> Iterator[None]:
+    """Report a state that no training has written: one with the right hashes, but other names or types.
+
+    Raises:
+        IncompatibleSnapshotError: the block raised an error that such a state causes.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, tf.errors.OpError) as error:
+        raise IncompatibleSnapshotError(f"its state is malformed ({type(error).__name__})") from None
+
+
+@_refusing_malformed_state()
 def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
     """Restore the adapted state of layers; must run before tracing, because a graph holds it as constants.
 
@@ -103,6 +120,7 @@ def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
             layer.finalize_state()
 
 
+@_refusing_malformed_state()
 def restore_callback_files(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
@@ -110,11 +128,21 @@ def restore_callback_files(
     for callback, values, _ in _match_callbacks(callbacks, snapshot, changes):
         if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
             callback.append = True
+            _detach_file(Path(callback.filename))
+            if type(values["bytes"]) is not int or values["bytes"] < 0:
+                raise IncompatibleSnapshotError("its state is malformed")
             if _file_size(callback.filename) > values["bytes"]:
                 with Path(callback.filename).open("rb+") as file:
                     file.truncate(values["bytes"])
 
 
+def _detach_file(path: Path) -> None:
+    """Give a file with several names an inode of its own, so that writing to it changes no other file."""
+    if path.is_file() and path.stat().st_nlink > 1:
+        write_bytes(path, path.read_bytes())
+
+
+@_refusing_malformed_state()
 def restore_training(
     model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
@@ -189,7 +217,7 @@ def _match_callbacks(
     """
     callback_states = snapshot.state["callbacks"]
     if changes is not None:
-        indices = [place for _, place in changes.callback_sources]
+        indices = [source_index for _, source_index in changes.callback_sources]
     elif [type(callback).__name__ for callback in callbacks] == [
         values["type"] for values in callback_states
     ]:

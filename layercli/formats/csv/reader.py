@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from layercli.data.examples import Dataset
+from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
@@ -17,10 +18,15 @@ from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv.config import Csv
 from layercli.source.nodes import sanitize_text
 
-_GZIP_RATIO = 5
-"""The assumed ratio of the size of a table of text to that of its gzipped file."""
+_MAX_GZIP_RATIO = 1032
+"""The largest ratio of the sizes of a text and its gzipped file."""
+_BYTES_PER_VALUE = 12
+"""Memory of a number while it is decoded, from 64 bits to float32."""
+_MAX_UNCOUNTED_BYTES = 1 << 28
+"""The values of a file are counted if its table could take more memory than this."""
 _BLOCK_BYTES = 1 << 21
 _ROW_GROUP_BYTES = 1 << 24
+_MAX_PENDING_BYTES = 1 << 26
 _MAX_GROUP_ROWS = 1 << 16
 
 
@@ -52,9 +58,24 @@ class _CsvFiles:
 
     data: Csv
 
-    def bytes_in_memory(self, file: Path) -> int:
-        """Return an upper estimate of the bytes that its table takes."""
-        return 2 * file.stat().st_size * (_GZIP_RATIO if file.suffix == ".gz" else 1)
+    def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - all are parsed
+        """Return an upper estimate of the bytes that its table takes; above ``limit`` a lower bound."""
+        size = file.stat().st_size
+        most = _BYTES_PER_VALUE * size * (_MAX_GZIP_RATIO if file.suffix == ".gz" else 1)
+        if most <= min(limit // MEMORY_DIVISOR, _MAX_UNCOUNTED_BYTES):
+            return most
+        return size if size > limit else self._count_table_bytes(file, limit)
+
+    def _count_table_bytes(self, file: Path, limit: int) -> int:
+        separator, total = self.data.separator.encode(), 0
+        try:
+            with csv_diagnostics.open_bytes(file) as stream:
+                while total <= limit and (block := stream.read(_BLOCK_BYTES)):
+                    values = block.count(separator) + block.count(b"\n") + block.count(b"\r")
+                    total += len(block) + _BYTES_PER_VALUE * values
+        except (OSError, EOFError, csv_diagnostics.DecompressionError) as error:
+            self._raise_unreadable(file, error)
+        return total
 
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
@@ -68,12 +89,13 @@ class _CsvFiles:
         raw_names, options = self._read_options(file)
         options["convert_options"].include_columns = [name for name in raw_names if name.strip() in columns]
         try:
-            table = csv.read_csv(file, **options)
+            with open_arrow_stream(file) as stream:
+                table = csv.read_csv(stream, **options)
         except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
             self._raise_unreadable(file, error)
         return normalize_table(table, self.data)
 
-    def to_parquet(self, file: Path) -> tuple[Path, bool]:
+    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:  # noqa: ARG002 - all are converted
         """Return the table as a Parquet file in the cache, and that its texts are trimmed."""
         data = self.data
         options = [data.columns, data.separator, data.missing.values, sorted(data.types.items())]
@@ -90,7 +112,7 @@ class _CsvFiles:
 
     def _read_header(self, file: Path) -> list[str]:
         try:
-            names = csv_diagnostics.read_column_names(file, self.data)
+            names = csv_diagnostics.read_header_names(file, self.data)
         except (OSError, EOFError, csv_diagnostics.DecompressionError) as error:
             raise_data_error(
                 f"{sanitize_text(str(file))} cannot be read: {sanitize_text(str(error), limit=200)}.",
@@ -144,7 +166,7 @@ class _CsvFiles:
         from pyarrow import csv, parquet
 
         _, options = self._read_options(file, types=types)
-        with csv.open_csv(file, **options) as reader:
+        with open_arrow_stream(file) as stream, csv.open_csv(stream, **options) as reader:
             writer, pending, rows = None, [], 0
             try:
                 for batch in reader:
@@ -164,6 +186,10 @@ class _CsvFiles:
                         merged = pa.concat_tables(pending)
                         writer.write_table(merged[:group_size], row_group_size=group_size)
                         pending, rows = [merged[group_size:]], rows - group_size
+                    if sum(each.nbytes for each in pending) > _MAX_PENDING_BYTES:
+                        # Later rows have longer texts than the first ones, which determine the size of a group.
+                        writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
+                        pending, rows = [], 0
                 if writer is None:
                     empty = _cast_to_float32(normalize_table(reader.schema.empty_table(), self.data))
                     writer = parquet.ParquetWriter(target, empty.schema)
@@ -182,7 +208,7 @@ class _CsvFiles:
         inferred: dict[str, Any] = {}
         untyped = self.data.with_arguments(types={})
         _, options = self._read_options(file, types=text_types)
-        with csv.open_csv(file, **options) as reader:
+        with open_arrow_stream(file) as stream, csv.open_csv(stream, **options) as reader:
             for batch in reader:
                 table = normalize_table(pa.Table.from_batches([batch]), untyped)
                 for name in table.column_names:
@@ -229,6 +255,13 @@ class _CsvFiles:
         )
 
 
+def open_arrow_stream(file: Path) -> Any:
+    """Open a file, plain or gzipped; pyarrow itself would decompress other formats, too."""
+    import pyarrow as pa
+
+    return pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None)
+
+
 def compute_group_rows(table: Any) -> int:
     """Return the number of rows in a row group of the cache, so that it takes a few MiB."""
     width = max(1, table.nbytes // max(1, len(table)))
@@ -239,10 +272,10 @@ def _cast_to_float32(table: Any) -> Any:
     """Return the table with float64 columns as float32, the precision of training."""
     import pyarrow as pa
 
-    for index, field in enumerate(table.schema):
-        if pa.types.is_float64(field.type):
-            table = table.set_column(index, field.name, table.column(index).cast(pa.float32()))
-    return table
+    columns = [
+        column.cast(pa.float32()) if pa.types.is_float64(column.type) else column for column in table.columns
+    ]
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _widen_type(current: Any, column: Any) -> Any:

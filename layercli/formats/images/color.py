@@ -1,4 +1,4 @@
-"""The decision whether an image has colours, without numpy."""
+"""The decision whether an image has colors, without numpy."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _GRAY_MODES: Final = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", 
 
 
 def has_color(image: Any) -> bool:
-    """Return whether an image that Pillow opened has colours; palettes other than grey scales count as colours."""
+    """Return whether an image that Pillow opened has colors; palettes other than gray scales count as colors."""
     return image.mode not in _GRAY_MODES

@@ -10,6 +10,8 @@ from layercli.schema.field_types import PositiveInt
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """The file name suffixes of images, in lower case."""
+IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF")
+"""The formats that Pillow may open. It knows many others, some of which start external programs."""
 PILLOW_MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> the mode of Pillow to which images are converted."""
 
@@ -34,7 +36,7 @@ class Images(DataConfig):
     ] = None
     channels: Annotated[
         Literal[1, 3, 4] | None,
-        Field(description="1: grey, 3: colour, 4: colour and opacity; null: as in the first image."),
+        Field(description="1: gray, 3: color, 4: color and opacity; null: as in the first image."),
     ] = None
 
     @property

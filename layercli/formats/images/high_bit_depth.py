@@ -14,11 +14,11 @@ import numpy as np
 from layercli.data.types import Array
 from layercli.runtime import capture_native_stderr
 
-_GRAY_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+_HIGH_BIT_GRAY_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
 """Modes in which Pillow keeps all bits."""
 _COLOR_MODES = ("RGB", "RGBA", "LA")
 _LUMINANCE_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""The weights of red, green and blue in grey, as in Pillow."""
+"""The weights of red, green and blue in gray, as in Pillow."""
 _MAX_OPACITY = 65535
 _import_lock = Lock()
 
@@ -29,14 +29,14 @@ def is_high_bit_depth(image: Any) -> bool:
     Raises:
         ValueError: it has, and the values cannot be read.
     """
-    if image.mode in _GRAY_MODES:
+    if image.mode in _HIGH_BIT_GRAY_MODES:
         return True
     if (
         image.mode not in _COLOR_MODES or image.format == "BMP" or ";16" not in _get_raw_mode(image)
-    ):  # in BMP the 16 bits are those of all colours
+    ):  # in BMP the 16 bits are those of all colors
         return False
     if image.format != "PNG":
-        raise ValueError(f"16-bit colours are only supported in PNG, got {image.format}")
+        raise ValueError(f"16-bit colors are only supported in PNG, got {image.format}")
     return True
 
 
@@ -46,30 +46,30 @@ def decode_high_bit_depth(file: Path, image: Any, channels: int | None, size: Se
     Raises:
         ValueError: the file is damaged.
     """
-    if image.mode in _GRAY_MODES:
+    if image.mode in _HIGH_BIT_GRAY_MODES:
         pixels = np.asarray(image, dtype=np.float32)[..., np.newaxis]
     else:
         pixels = _decode_png(file).astype(np.float32)
         if _get_raw_mode(image).startswith("LA"):
-            pixels = pixels[..., [0, 3]]  # grey and opacity
+            pixels = pixels[..., [0, 3]]  # gray and opacity
     is_gray = pixels.shape[2] < 3
     channels = channels or (1 if is_gray else 3)
-    colours = pixels[..., :1] if is_gray else pixels[..., :3]
+    colors = pixels[..., :1] if is_gray else pixels[..., :3]
     if channels == 1 and not is_gray:
-        colours = colours @ _LUMINANCE_WEIGHTS[:, np.newaxis]
+        colors = colors @ _LUMINANCE_WEIGHTS[:, np.newaxis]
     if channels < 4:
-        colours = _resize_channels(colours, size)
-        return np.repeat(colours, channels // colours.shape[2], axis=2)
+        colors = _resize_channels(colors, size)
+        return np.repeat(colors, channels // colors.shape[2], axis=2)
     if pixels.shape[2] == 1:
-        colours = _resize_channels(colours, size)
-        opacity = np.full_like(colours, _MAX_OPACITY)
+        colors = _resize_channels(colors, size)
+        opacity = np.full_like(colors, _MAX_OPACITY)
     elif size is None:
         opacity = pixels[..., -1:]
-    else:  # colours are weighted by their opacity, as in Pillow
+    else:  # colors are weighted by their opacity, as in Pillow
         opacity = _resize_channels(pixels[..., -1:], size)
-        weighted_colours = _resize_channels(colours * pixels[..., -1:], size)
-        colours = np.divide(weighted_colours, opacity, out=np.zeros_like(weighted_colours), where=opacity > 0)
-    return np.concatenate([np.repeat(colours, 3 // colours.shape[2], axis=2), opacity], axis=2)
+        weighted_colors = _resize_channels(colors * pixels[..., -1:], size)
+        colors = np.divide(weighted_colors, opacity, out=np.zeros_like(weighted_colors), where=opacity > 0)
+    return np.concatenate([np.repeat(colors, 3 // colors.shape[2], axis=2), opacity], axis=2)
 
 
 def _get_raw_mode(image: Any) -> str:
@@ -102,7 +102,7 @@ def _decode_png(file: Path) -> Array:
 
 
 def _import_tensorflow() -> Any:
-    """Import TensorFlow, which reads 16-bit colours; Pillow reduces them to 8 bits."""
+    """Import TensorFlow, which reads 16-bit colors; Pillow reduces them to 8 bits."""
     with _import_lock:  # several threads decode images
         if "tensorflow" not in sys.modules:
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -16,18 +17,33 @@ import numpy as np
 from layercli.data.class_folders import list_class_files, list_new_files
 from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyDataset
-from layercli.data.named_arrays import MEMORY_DIVISOR
+from layercli.data.memory import (
+    MAX_ITEM_BYTES,
+    ByteBudget,
+    describe_excess,
+    is_too_large_to_load,
+    limit_item_bytes,
+)
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array, DataError
 from layercli.formats.images.color import has_color
-from layercli.formats.images.config import IMAGE_SUFFIXES, PILLOW_MODES, Images
+from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES, PILLOW_MODES, Images
 from layercli.formats.images.high_bit_depth import decode_high_bit_depth, is_high_bit_depth
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
 _PATH_KEY = ("data", "path")
 _MAX_REPORTED = 20
+_MAX_SHARED_FILE_BYTES = 1 << 25
+"""Larger files are opened one after the other, because their headers may be as large as the file."""
+_MIN_RESERVED_BYTES = 1 << 22
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+"""Mode of Pillow -> the bytes of a pixel in its memory; 4 in all other modes."""
+_CONVERTED_BYTES_PER_PIXEL = 8
+"""Memory for a pixel that was converted, and for its copy in an array."""
+_HIGH_DEPTH_BYTES_PER_PIXEL = 48
+"""Memory for a pixel of 16 bits per colour: its four integers, and copies as float32 while it is converted."""
 
 
 def read_dataset(data: Images, memory: int | None) -> Dataset:
@@ -40,12 +56,13 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     """
     names, files = list_class_files(Path(data.path), IMAGE_SUFFIXES)
     labels = np.array([label for _, label in files], dtype=np.int32)
-    decoded = (_decode_image(file, data, data.channels) for file, _ in files)
+    limit = limit_item_bytes(memory)
+    decoded = (_decode_image(file, data, data.channels, limit) for file, _ in files)
     first = next((image for image in decoded if not isinstance(image, Finding)), None)
     if first is None:
-        results = (_decode_image(file, data, data.channels) for file, _ in files[:_MAX_REPORTED])
-        raise DataError(*(found for found in results if isinstance(found, Finding)))
-    images = LazyImages(tuple(file for file, _ in files), data, first.shape, first.dtype)
+        results = (_decode_image(file, data, data.channels, limit) for file, _ in files[:_MAX_REPORTED])
+        raise DataError(*(finding for finding in results if isinstance(finding, Finding)))
+    images = LazyImages(tuple(file for file, _ in files), data, first.shape, first.dtype, limit)
     return _build_dataset(images, labels, tuple(names), memory)
 
 
@@ -61,7 +78,7 @@ def read_new_dataset(
         paths, IMAGE_SUFFIXES, reader_state.single_target_classes(), has_targets=has_targets
     )
     return _build_dataset(
-        LazyImages(tuple(files), data, *reader_state.single_input()),
+        LazyImages(tuple(files), data, *reader_state.single_input(), limit_item_bytes(memory)),
         labels,
         reader_state.single_target_classes(),
         memory,
@@ -72,10 +89,9 @@ def _build_dataset(
     images: LazyImages, labels: Array, class_names: tuple[str, ...], memory: int | None
 ) -> Dataset:
     row_indices = np.arange(len(images))
-    if (
-        memory is not None
-        and len(images) * prod(images.shape) * images.dtype.itemsize > memory // MEMORY_DIVISOR
-    ):
+    decoded_bytes = len(images) * prod(images.shape) * images.dtype.itemsize
+    file_bytes = sum(file.stat().st_size for file in images.files)
+    if is_too_large_to_load(decoded_bytes, file_bytes, memory):
         content_id = (
             f"{hash_content_sample(images.files[:1])} {_hash_file_sizes(images.files)} "
             f"{images.data.size} {images.shape}"
@@ -99,6 +115,8 @@ class LazyImages:
     shape: tuple[int, ...]
     """Of one image: (height, width, channels)."""
     dtype: np.dtype[Any]
+    max_bytes: int = MAX_ITEM_BYTES
+    """Memory that decoding one image may take."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -106,18 +124,20 @@ class LazyImages:
     def __getitem__(self, rows: Array) -> Array:
         """Return images of shape (rows, height, width, channels)."""
         images = np.empty((len(rows), *self.shape), self.dtype)
-        findings = []
         files = [self.files[row] for row in rows.tolist()]
-        decoded = _get_decode_pool().map(lambda file: _decode_image(file, self.data, self.shape[2]), files)
-        for index, (file, image) in enumerate(zip(files, decoded, strict=True)):
-            finding = image if isinstance(image, Finding) else self._check_image(file, image)
-            if finding is not None:
-                findings.append(finding)
-            elif not findings and not isinstance(image, Finding):
-                images[index] = image
-        if findings:
-            raise DataError(*findings)
+        results = _get_decode_pool().map(self._read_into, files, images)
+        found = [finding for finding in results if finding is not None]
+        if found:
+            raise DataError(*found)
         return images
+
+    def _read_into(self, file: Path, target: Array) -> Finding | None:
+        """Copy the pixels of a file to ``target``; return the finding if they cannot be read or do not fit."""
+        image = _decode_image(file, self.data, self.shape[2], self.max_bytes)
+        finding = image if isinstance(image, Finding) else self._check_image(file, image)
+        if finding is None:
+            target[...] = image
+        return finding
 
     def _check_image(self, file: Path, image: Array) -> Finding | None:
         """Return the finding of an image that differs from the others in dtype or shape."""
@@ -143,12 +163,49 @@ def _get_decode_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="decode")
 
 
-def _decode_image(file: Path, data: Images, channels: int | None) -> Array | Finding:
-    """Return the pixels of shape (height, width, channels), or the finding of a file that cannot be read."""
-    from PIL import Image, UnidentifiedImageError
+_budget = ByteBudget(MAX_ITEM_BYTES)
+"""Memory of all images that are being decoded."""
+
+
+def _decode_image(file: Path, data: Images, channels: int | None, max_bytes: int) -> Array | Finding:
+    """Return the pixels of shape (height, width, channels), or the finding of a file that cannot be read.
+
+    ``max_bytes`` is the memory that decoding may take.
+    """
+    from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        file_bytes = file.stat().st_size
+        if file_bytes > max_bytes:
+            return _make_size_finding(file, file_bytes, max_bytes)
+        if file_bytes > _MAX_SHARED_FILE_BYTES:
+            with _budget.reserve(_budget.size):
+                return _decode_opened(file, data, channels, max_bytes, is_alone=True)
+        return _decode_opened(file, data, channels, max_bytes, is_alone=False)
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        reason = sanitize_text(str(error).replace(str(file), "it"), limit=150).rstrip(".")
+        return _make_finding(
+            f"Cannot read the image {sanitize_text(str(file))}: {reason}.", "Repair or remove it."
+        )
+
+
+def _decode_opened(
+    file: Path, data: Images, channels: int | None, max_bytes: int, *, is_alone: bool
+) -> Array | Finding:
+    """Decode an image within the budget; ``is_alone`` if the caller has reserved all of it."""
+    from PIL import Image
+
+    with Image.open(file, formats=IMAGE_FORMATS) as image:
+        needed = _count_decode_bytes(image, file.stat().st_size, data.size)
+        if needed > max_bytes:
+            return _make_size_finding(file, needed, max_bytes)
+        with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else _budget.reserve(needed):
             if is_high_bit_depth(image):
                 return decode_high_bit_depth(file, image, channels, data.size)
             if channels is None:
@@ -158,12 +215,23 @@ def _decode_image(file: Path, data: Images, channels: int | None) -> Array | Fin
             if data.size is not None:
                 converted = converted.resize((data.size[1], data.size[0]), Image.Resampling.BILINEAR)
             pixels: Array = np.asarray(converted)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = sanitize_text(str(error).replace(str(file), "it"), limit=150).rstrip(".")
-        return _make_finding(
-            f"Cannot read the image {sanitize_text(str(file))}: {reason}.", "Repair or remove it."
-        )
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+def _count_decode_bytes(image: Any, file_bytes: int, size: Sequence[int] | None) -> int:
+    """Return the most memory that decoding an opened image takes: its pixels, converted and as an array."""
+    pixels = image.width * image.height
+    scaled_pixels = 0 if size is None else size[0] * size[1]
+    if is_high_bit_depth(image):
+        return int((pixels + scaled_pixels) * _HIGH_DEPTH_BYTES_PER_PIXEL + 2 * file_bytes)
+    return int(
+        pixels * _BYTES_PER_PIXEL.get(image.mode, 4) + (pixels + scaled_pixels) * _CONVERTED_BYTES_PER_PIXEL
+    )
+
+
+def _make_size_finding(file: Path, needed: int, available: int) -> Finding:
+    message = f"The image {sanitize_text(str(file))} needs {describe_excess(needed, available)}."
+    return _make_finding(message, "Save a smaller version of it, or remove it.")
 
 
 def _format_size(shape: tuple[int, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from layercli.formats.images.config import IMAGE_SUFFIXES, PILLOW_MODES, Images
+from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES, PILLOW_MODES, Images
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.python_source import quote_string
 from layercli.source.nodes import KeyPath
@@ -36,12 +36,12 @@ class Script(DataScript[Images]):
             "def load_data():",
             f'{INDENT}"""Read images; their labels number the folders in the order of their names."""',
             f"{INDENT}suffixes = ({', '.join(map(quote_string, IMAGE_SUFFIXES))})",
-            f'{INDENT}found = sorted(DATA.glob("[!.]*/[!.]*"))',
-            f"{INDENT}paths = [path for path in found if path.suffix.lower() in suffixes]",
+            f'{INDENT}paths = sorted(DATA.glob("[!.]*/[!.]*"))',
+            f"{INDENT}paths = [path for path in paths if path.suffix.lower() in suffixes]",
             f"{INDENT}names = sorted({{path.parent.name for path in paths}})",
             f"{INDENT}images = []",
             f"{INDENT}for path in paths:",
-            f"{2 * INDENT}with Image.open(path) as image:",
+            f"{2 * INDENT}with Image.open(path, formats=[{', '.join(map(quote_string, IMAGE_FORMATS))}]) as image:",
             f'{3 * INDENT}image = image.convert("{mode}")',
             *resize,
             f"{3 * INDENT}images.append(np.asarray(image))",

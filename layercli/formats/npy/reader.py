@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
+from layercli.data.memory import MEMORY_DIVISOR, limit_loaded_bytes, raise_too_large
 from layercli.data.named_arrays import (
-    MEMORY_DIVISOR,
+    ArrayHeader,
     build_new_dataset,
     build_training_dataset,
     list_array_references,
@@ -65,21 +67,41 @@ def _read_arrays(
 ) -> dict[str, Array | LazyArray]:
     """Return the arrays by the names of their files; large arrays read their rows when they are needed."""
     files = {name: require_file(name, key) for name, key in references}
-    total = sum(path.stat().st_size for path in files.values())
+    headers = {name: _read_header(files[name], name, key) for name, key in references}
+    total = sum(header.loaded_bytes for header in headers.values())
     is_lazy = memory is not None and total > memory // MEMORY_DIVISOR
-    return {name: _read_array(files[name], name, key, is_lazy=is_lazy) for name, key in references}
+    for name, key in references:
+        needed = headers[name].loaded_bytes
+        is_loaded = len(headers[name].shape) == 1
+        if memory is not None and is_loaded and needed > (available := limit_loaded_bytes(memory)):
+            title = f"The array {sanitize_text(str(files[name]))}"
+            raise_too_large(title, needed, available, key, "Use fewer examples.")
+    return {
+        name: _read_array(files[name], headers[name], name, key, is_lazy=is_lazy) for name, key in references
+    }
 
 
-def _read_array(path: Path, name: str, key: KeyPath, *, is_lazy: bool) -> Array | LazyArray:
+@contextmanager
+def _report_unreadable(path: Path, key: KeyPath) -> Iterator[None]:
     try:
-        with path.open("rb") as stream:
-            header = read_array_header(stream, path.stat().st_size, sanitize_text(name), key)
-        if is_lazy:
-            return open_memmap(path, header, 0, sanitize_text(name), key)
-        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key)
-    except (OSError, ValueError, EOFError) as error:
+        yield
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise_data_error(
             f"Cannot read the array {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
             key,
             "Write it with `numpy.save(path, x)`.",
         )
+
+
+def _read_header(path: Path, name: str, key: KeyPath) -> ArrayHeader:
+    with _report_unreadable(path, key), path.open("rb") as stream:
+        return read_array_header(stream, path.stat().st_size, sanitize_text(name), key)
+
+
+def _read_array(
+    path: Path, header: ArrayHeader, name: str, key_path: KeyPath, *, is_lazy: bool
+) -> Array | LazyArray:
+    with _report_unreadable(path, key_path):
+        if is_lazy:
+            return open_memmap(path, header, 0, sanitize_text(name), key_path)
+        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from numpy.lib import format as npy
 
 from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
+from layercli.data.memory import MEMORY_DIVISOR, limit_loaded_bytes, raise_too_large
 from layercli.data.named_arrays import (
-    MEMORY_DIVISOR,
+    ArrayHeader,
     build_new_dataset,
     build_training_dataset,
     list_array_references,
@@ -30,6 +32,20 @@ from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_INFLATION = 1100
 """The largest accepted ratio of inflated to deflated bytes; deflate itself reaches 1032."""
+_MAX_COMPRESSED_BYTES = 1 << 30
+_PLAUSIBLE_RATIO = 100
+"""Compressed arrays that need more memory than both of these are refused: their files are made for that."""
+_READ_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+)
 _PATH_KEY: KeyPath = ("data", "path")
 
 
@@ -48,7 +64,7 @@ def read_dataset(data: Npz, memory: int | None) -> Dataset:
 def read_new_dataset(
     data: Npz, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
 ) -> Dataset:
-    """Return all examples of a different file; see ``Reader``.
+    """Return all examples of another file; see ``Reader``.
 
     Raises:
         DataError: the file is not an archive of arrays, or has other classes.
@@ -69,28 +85,35 @@ def _read_arrays(
         with zipfile.ZipFile(path) as archive:
             _check_inflation(archive, path)
             members = {name: _find_member(archive, name, key) for name, key in references}
-            is_large = (
-                memory is not None
-                and sum(info.file_size for info in members.values()) > memory // MEMORY_DIVISOR
-            )
+            headers = {name: _read_header(archive, members[name], name, key) for name, key in references}
+            total = sum(header.loaded_bytes for header in headers.values())
+            is_large = memory is not None and total > memory // MEMORY_DIVISOR
             lazy_names = {
                 name
                 for name, info in members.items()
                 if is_large and info.compress_type == zipfile.ZIP_STORED
             }
-            loaded_bytes = sum(info.file_size for name, info in members.items() if name not in lazy_names)
-            if memory is not None and loaded_bytes > memory:
-                raise_data_error(
-                    f"{sanitize_text(str(path))} contains {loaded_bytes:,} bytes of compressed arrays; "
-                    f"this machine has {memory:,} bytes of memory.",
+            needed = sum(
+                header.loaded_bytes
+                for name, header in headers.items()
+                if name not in lazy_names or len(header.shape) == 1
+            )
+            available = _limit_loaded_bytes(path, memory)
+            if available is not None and needed > available:
+                raise_too_large(
+                    f"{sanitize_text(str(path))} cannot be read batch by batch and",
+                    needed,
+                    available,
                     _PATH_KEY,
                     "Save it with numpy.savez, which does not compress: then it is read batch by batch.",
                 )
             return {
-                name: _read_array(archive, path, members[name], name, key, is_lazy=name in lazy_names)
+                name: _read_array(
+                    archive, path, members[name], headers[name], name, key, is_lazy=name in lazy_names
+                )
                 for name, key in references
             }
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, struct.error) as error:
+    except _READ_ERRORS as error:
         raise_data_error(
             f"Cannot read arrays from {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
             _PATH_KEY,
@@ -108,24 +131,41 @@ def _check_inflation(archive: zipfile.ZipFile, path: Path) -> None:
         )
 
 
-def _find_member(archive: zipfile.ZipFile, name: str, key: KeyPath) -> zipfile.ZipInfo:
-    names = [member.removesuffix(".npy") for member in archive.namelist()]
+def _limit_loaded_bytes(path: Path, memory: int | None) -> int | None:
+    """Return the memory that arrays which are loaded may take; None if that is unknown."""
+    if memory is None:
+        return None
+    return min(limit_loaded_bytes(memory), max(_MAX_COMPRESSED_BYTES, _PLAUSIBLE_RATIO * path.stat().st_size))
+
+
+def _find_member(archive: zipfile.ZipFile, name: str, key_path: KeyPath) -> zipfile.ZipInfo:
+    names = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
     if name not in names:
         hint = did_you_mean(name, names, otherwise=f"It contains {', '.join(names[:12])}.")
-        raise_data_error(f'The file contains no array "{sanitize_text(name, limit=60)}".', key, hint)
+        raise_data_error(f'The file contains no array "{sanitize_text(name, limit=60)}".', key_path, hint)
     return archive.getinfo(f"{name}.npy")
 
 
+def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, key: KeyPath) -> ArrayHeader:
+    with archive.open(info) as stream:
+        return read_array_header(stream, info.file_size, name, key)
+
+
 def _read_array(
-    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, name: str, key: KeyPath, *, is_lazy: bool
+    archive: zipfile.ZipFile,
+    path: Path,
+    info: zipfile.ZipInfo,
+    header: ArrayHeader,
+    name: str,
+    key_path: KeyPath,
+    *,
+    is_lazy: bool,
 ) -> Array | LazyArray:
     """Return the array, or one that reads its rows when they are needed."""
-    with archive.open(info) as stream:
-        header = read_array_header(stream, info.file_size, name, key)
     if is_lazy:
-        return open_memmap(path, header, _find_content_offset(path, info), name, key)
+        return open_memmap(path, header, _find_content_offset(path, info), name, key_path)
     with archive.open(info) as stream:
-        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key)
+        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key_path)
 
 
 def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:

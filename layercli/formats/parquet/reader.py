@@ -8,16 +8,25 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from layercli.data.examples import Dataset
+from layercli.data.memory import raise_too_large
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
 from layercli.data.types import raise_data_error
 from layercli.formats.parquet.config import Parquet
 from layercli.source.nodes import sanitize_text
 
 _MAX_GROUP_BYTES = 1 << 28
 """A larger row group is divided before it is streamed."""
+_BATCH_BYTES = 1 << 26
+_MAX_BATCH_ROWS = 1 << 16
+_LOCATED_ROWS = 16
+_MAX_EXPANDED_BYTES = 1 << 30
+_MAX_EXPANSION = 1000
+"""A table larger than this, and than so many times its file, is refused."""
 _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
 
@@ -50,9 +59,9 @@ class _ParquetFiles:
 
     data: Parquet
 
-    def bytes_in_memory(self, file: Path) -> int:
-        """Return an estimate of the bytes that its table takes."""
-        return sum(self._row_group_sizes(file))
+    def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - is always exact
+        """Return the bytes that these columns take."""
+        return sum(size.decoded_bytes for size in self._measure_groups(file, columns))
 
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
@@ -62,18 +71,19 @@ class _ParquetFiles:
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
         with self._open(file) as source:
-            raw_names = [name for name in source.schema_arrow.names if name.strip() in columns]
             try:
-                return normalize_table(source.read(columns=raw_names), self.data)
+                return normalize_table(read_flat_columns(source, columns), self.data)
             except _PYARROW_ERRORS as error:
                 _raise_unreadable(file, error)
 
-    def to_parquet(self, file: Path) -> tuple[Path, bool]:
-        """Return the file, or a copy with smaller row groups, and that its texts are not trimmed."""
-        if max(self._row_group_sizes(file), default=0) <= _MAX_GROUP_BYTES:
+    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:
+        """Return the file, or a copy of these columns with smaller row groups, and that its texts are not trimmed."""
+        sizes = self._measure_groups(file, columns)
+        _check_expansion(file, sum(size.decoded_bytes for size in sizes))
+        if max((size.decoded_bytes for size in sizes), default=0) <= _MAX_GROUP_BYTES:
             return file, False
         return Cache.default().get_file(
-            file, "parquet", None, lambda target: self._split_row_groups(file, target)
+            file, "parquet", sorted(columns), lambda target: self._split_row_groups(file, target, columns)
         ), False
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:
@@ -81,19 +91,21 @@ class _ParquetFiles:
         if row >= 0:
             return f"{sanitize_text(str(file))}, row {row + 1}"
         with self._open(file) as source:
-            [name] = [name for name in source.schema_arrow.names if name.strip() == column]
-            for batch in source.iter_batches(batch_size=1024, columns=[name]):
-                for value in batch.column(0).to_pylist():
-                    if value is not None:
-                        return (
-                            f'{sanitize_text(str(file))}, which has "{sanitize_text(str(value), limit=40)}"'
-                        )
+            flat = list_flat_fields(source.schema_arrow, [column])
+            if not flat:
+                return sanitize_text(str(file))  # its values may be of any size
+            # Few rows at a time: texts may be long.
+            for batch in source.iter_batches(_LOCATED_ROWS, columns=[flat[0].name], use_threads=False):
+                for value in batch.column(0).drop_null()[:1]:
+                    shown = sanitize_text(str(value.as_py()), limit=40)
+                    return f'{sanitize_text(str(file))}, which has "{shown}"'
         return None
 
-    def _row_group_sizes(self, file: Path) -> list[int]:
-        with self._open(file) as source:
-            metadata = source.metadata
-            return [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
+    def _measure_groups(self, file: Path, columns: set[str]) -> tuple[GroupSize, ...]:
+        try:
+            return measure_groups(file, columns)
+        except _PYARROW_ERRORS as error:
+            _raise_unreadable(file, error)
 
     def _open(self, file: Path) -> Any:
         from pyarrow import parquet
@@ -103,13 +115,42 @@ class _ParquetFiles:
         except _PYARROW_ERRORS as error:
             _raise_unreadable(file, error)
 
-    def _split_row_groups(self, file: Path, target: Path) -> None:
+    def _split_row_groups(self, file: Path, target: Path, columns: set[str]) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
-        with self._open(file) as source, parquet.ParquetWriter(target, source.schema_arrow) as writer:
-            for batch in source.iter_batches(batch_size=1 << 16):
-                writer.write_table(pa.Table.from_batches([batch]))
+        largest = max(size.max_row_bytes for size in self._measure_groups(file, columns))
+        batch_rows = max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // largest))
+        with self._open(file) as source:
+            names = [field.name for field in list_flat_fields(source.schema_arrow, columns)]
+            schema = pa.schema([source.schema_arrow.field(name) for name in names])
+            with parquet.ParquetWriter(target, schema) as writer:
+                pending, pending_bytes = [], 0
+                for batch in source.iter_batches(batch_rows, columns=names, use_threads=False):
+                    pending.append(batch)
+                    pending_bytes += batch.nbytes
+                    if pending_bytes > _BATCH_BYTES:
+                        writer.write_table(pa.Table.from_batches(pending, schema).combine_chunks())
+                        pending, pending_bytes = [], 0
+                if pending:
+                    writer.write_table(pa.Table.from_batches(pending, schema).combine_chunks())
+
+
+def _check_expansion(file: Path, decoded_bytes: int) -> None:
+    """Check that the file is not made to fill memory or to take forever.
+
+    Raises:
+        DataError: its table is large and many times larger than the file.
+    """
+    available = max(_MAX_EXPANDED_BYTES, _MAX_EXPANSION * file.stat().st_size)
+    if decoded_bytes > available:
+        raise_too_large(
+            f"The table in {sanitize_text(str(file))}",
+            decoded_bytes,
+            available,
+            ("data", "path"),
+            "The file repeats the same values again and again; use fewer rows, or fewer columns with `inputs`.",
+        )
 
 
 def _raise_unreadable(file: Path, error: Exception) -> NoReturn:

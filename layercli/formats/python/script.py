@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from layercli.formats.python.config import Python
 from layercli.script.array_code import write_label_encoding
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.keras_calls import value_expression
-from layercli.script.python_source import CallExpression, NamedValue, render_statement
+from layercli.script.python_source import (
+    Brackets,
+    CallExpression,
+    NamedValue,
+    is_name,
+    quote_string,
+    render_statement,
+    write_module_name,
+)
+from layercli.source.nodes import KeyPath
 
 
 class Script(DataScript[Python]):
@@ -17,18 +26,23 @@ class Script(DataScript[Python]):
 
     expressible_keys: ClassVar[frozenset[str]] = frozenset({"function", "parameters"})
 
+    def find_inexpressible_values(self) -> Iterator[KeyPath]:
+        if not all(map(is_name, (*self._module.split("."), self.data.function_name))):
+            yield ("data", "function")  # an import statement cannot name that file
+
+    @property
+    def _module(self) -> str:
+        return self.data.module if self.data.file is None else self.data.file.stem
+
     def user_imports(self) -> set[str]:
-        module = self.data.module if self.data.file is None else self.data.file.stem
-        return {f"from {module} import {self.data.function_name}"}
+        return {f"from {write_module_name(self._module)} import {self.data.function_name}"}
 
     def data_paths(self, data: Python) -> Sequence[str]:  # noqa: ARG002 - the function is imported
         return []
 
     def write_load_data(self) -> list[str]:
         data, facts = self.data, self.facts
-        arguments = tuple(
-            NamedValue(f"{name}=", value_expression(value)) for name, value in data.parameters.items()
-        )
+        arguments = _write_arguments(data.parameters)
         mappings = {"x": bool(facts.input_names), "y": None not in facts.targets}
         returned = [
             name if mappings.get(name, False) else f"np.asarray({name})" for name in facts.array_names
@@ -41,3 +55,16 @@ class Script(DataScript[Python]):
             *(INDENT + line for line in write_label_encoding(facts)),
             f"{INDENT}return {', '.join(returned)}",
         ]
+
+
+def _write_arguments(parameters: Mapping[str, Any]) -> tuple[NamedValue, ...]:
+    """Return the keyword arguments of a call; those that are not names of Python are in a dict of quoted keys."""
+    named = [
+        NamedValue(f"{name}=", value_expression(value)) for name, value in parameters.items() if is_name(name)
+    ]
+    quoted = [
+        NamedValue(f"{quote_string(name)}: ", value_expression(value))
+        for name, value in parameters.items()
+        if not is_name(name)
+    ]
+    return (*named, *([NamedValue("**", Brackets("{", tuple(quoted), "}"))] if quoted else []))

@@ -11,14 +11,18 @@ import numpy as np
 from layercli.data.class_folders import list_class_files, list_new_files
 from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyDataset
-from layercli.data.named_arrays import MEMORY_DIVISOR
+from layercli.data.memory import MAX_ITEM_BYTES, describe_excess, is_too_large_to_load, limit_item_bytes
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import Array, DataError
+from layercli.data.types import Array, DataError, make_data_finding
 from layercli.formats import registry
 from layercli.formats.text.config import TEXT_SUFFIXES, Text
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
+
+_BYTES_PER_STORED_BYTE = 5
+"""Memory for a byte of a file while it is decoded: the byte, and a character that may take four."""
+_BYTES_PER_TEXT = 100
 
 
 def read_dataset(data: Text, memory: int | None) -> Dataset:
@@ -33,7 +37,7 @@ def read_dataset(data: Text, memory: int | None) -> Dataset:
             return registry.load_dataset(table, memory=memory)
         except DataError as error:
             findings = {
-                _point_to_column(found) for found in error.findings
+                _point_to_column(finding) for finding in error.findings
             }  # a set, because each use of the column repeats its finding
             raise DataError(*findings) from None
     names, files = list_class_files(Path(data.path), TEXT_SUFFIXES)
@@ -61,18 +65,20 @@ def read_new_dataset(
 def _build_dataset(
     files: Sequence[Path], labels: Array, class_names: tuple[str, ...], memory: int | None
 ) -> Dataset:
-    texts, row_indices = _LazyTexts(tuple(files)), np.arange(len(files))
-    size = sum(file.stat().st_size for file in files)
-    if memory is not None and size > memory // MEMORY_DIVISOR:
+    sizes = [file.stat().st_size for file in files]
+    texts = _LazyTexts(tuple(files), _BYTES_PER_STORED_BYTE * max(sizes, default=0), limit_item_bytes(memory))
+    row_indices = np.arange(len(files))
+    decoded_bytes = _BYTES_PER_STORED_BYTE * sum(sizes) + _BYTES_PER_TEXT * len(files)
+    if is_too_large_to_load(decoded_bytes, max(1, sum(sizes)), memory):
         return LazyDataset(
             {None: texts}, {None: labels}, hash_content_sample(files), row_indices, class_names
         )
     return Examples(texts[row_indices], labels, class_names)
 
 
-def _point_to_column(found: Finding) -> Finding:
+def _point_to_column(finding: Finding) -> Finding:
     """Return the finding at the column, if its path is in the section of the table."""
-    return replace(found, path=("data", "column")) if found.path[1] in ("inputs", "types") else found
+    return replace(finding, path=("data", "column")) if finding.path[1] in ("inputs", "types") else finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,10 @@ class _LazyTexts:
     """The texts of files, each of which is read when it is needed."""
 
     paths: tuple[Path, ...]
+    row_bytes: int = 0
+    """Memory that the largest of the texts takes."""
+    max_bytes: int = MAX_ITEM_BYTES
+    """Memory that reading one text may take."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -88,19 +98,27 @@ class _LazyTexts:
         """Return texts as objects of shape (rows, 1)."""
         texts, findings = np.empty((len(rows), 1), dtype=object), []
         for number, row in enumerate(rows.tolist()):
-            file = self.paths[row]
-            try:
-                texts[number, 0] = file.read_text(encoding="utf-8-sig")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = sanitize_text(str(error), limit=150)
-                findings.append(
-                    Finding(
-                        code="unreadable-data",
-                        message=f"Cannot read the text {sanitize_text(str(file))}: {reason}.",
-                        path=("data", "path"),
-                        hint="Save it as UTF-8.",
-                    )
-                )
+            text = _read_text(self.paths[row], self.max_bytes)
+            if isinstance(text, Finding):
+                findings.append(text)
+            else:
+                texts[number, 0] = text
         if findings:
             raise DataError(*findings)
         return texts
+
+
+def _read_text(file: Path, max_bytes: int) -> str | Finding:
+    """Return the text of a file, or the finding of a file that cannot be read with this memory."""
+    shown = sanitize_text(str(file))
+    try:
+        needed = _BYTES_PER_STORED_BYTE * file.stat().st_size
+        if needed > max_bytes:
+            message = f"The text {shown} needs {describe_excess(needed, max_bytes)}."
+            return make_data_finding(message, ("data", "path"), "Split it into several files, or remove it.")
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = sanitize_text(str(error), limit=150)
+        return make_data_finding(
+            f"Cannot read the text {shown}: {reason}.", ("data", "path"), "Save it as UTF-8."
+        )

@@ -1,4 +1,4 @@
-"""Checks that model, data and training match, before Keras reports a mismatch late or not at all."""
+"""Check that model, data and training match; Keras reports a mismatch late or not at all."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _is_matching_target(output: Shape, target: Shape) -> bool:
     )
 
 
-def _iter_metrics(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
+def _iterate_metric_paths(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
     """Yield the output, the path and the name of each metric."""
     for key in ("metrics", "weighted_metrics"):
         section = getattr(config.train, key, [])
@@ -190,7 +190,7 @@ def _check_accuracy_of_numbers(
     config: Config, outputs: Sequence[str], facts: DataFacts | None
 ) -> Iterator[Finding]:
     """Yield a finding for each accuracy metric of a number target."""
-    for output, path, name in _iter_metrics(config, outputs) if facts is not None else ():
+    for output, path, name in _iterate_metric_paths(config, outputs) if facts is not None else ():
         target = facts.target_of(output) if facts is not None else None
         if target is None or target.classes is not None:
             continue
@@ -211,7 +211,7 @@ def _check_metric_encoding(config: Config, shapes: ModelShapes, facts: DataFacts
     output_refs = dict(
         zip(graph.output_references, zip(graph.outputs, graph.output_indices, strict=True), strict=True)
     )
-    for title, path, name in _iter_metrics(config, graph.output_references):
+    for title, path, name in _iterate_metric_paths(config, graph.output_references):
         target = facts.target_of(title)
         output = shapes.output(*output_refs[title]) if title in output_refs else None
         has_many_units = output is not None and output.rank == 2 and output.shape[-1] not in (1, None)

@@ -7,7 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import Weight
 from layercli.layers.bases.spatial import SpatialLayer, format_lengths
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,
@@ -25,7 +25,7 @@ Filters: TypeAlias = Annotated[
 KernelSize: TypeAlias = Annotated[T, Field(description="Size of the window.", examples=[3])]
 ConvStrides: TypeAlias = Annotated[T, Field(description="Step of the window along each axis.")]
 DilationRate: TypeAlias = Annotated[
-    T, Field(description="Distance between neighbouring points of the window; 1: no gaps.")
+    T, Field(description="Distance between neighboring points of the window; 1: no gaps.")
 ]
 OutputPadding: TypeAlias = Annotated[
     T | None, Field(description="Length added to one side of the output; below strides. null: derived.")

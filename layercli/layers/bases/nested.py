@@ -13,7 +13,7 @@ from layercli.schema.strict_model import ExpectedText
 InnerLayerName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200),
-    Field(description="Name of the layer inside."),
+    Field(description="Name of the nested layer."),
     ExpectedText("a name of letters, digits, `_`, `-` and `.`"),
 ]
 
@@ -27,7 +27,7 @@ def _with_name_argument(cls: type[Layer]) -> type[Layer]:
 
 
 def parse_inner_layer(value: object) -> Layer:
-    """Parse a layer that is declared inside a different layer; there, ``name`` is an argument.
+    """Parse a layer nested in another layer; ``name`` is an argument here.
 
     Raises:
         ValidationError | PydanticCustomError: the value does not declare a layer.

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from layercli.layers.arguments import Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     BiasConstraint,
     BiasInitializer,
     BiasRegularizer,

@@ -147,7 +147,7 @@ class RandomTranslation(AugmentationLayer):
 
     height_factor: Annotated[
         ShiftFactor,
-        Field(description="Largest shift, as a part of the height.", examples=[0.1]),
+        Field(description="Largest shift, as a fraction of the height.", examples=[0.1]),
     ]
     width_factor: Annotated[
         ShiftFactor,
@@ -293,7 +293,7 @@ class MaxNumBoundingBoxes(AugmentationLayer):
 
 
 class CutMix(AugmentationLayer):
-    """Pastes a rectangle of one image into a different image.
+    """Pastes a rectangle of one image into another.
 
     Input: (batch, height, width, channels). Output: the same.
 
@@ -333,7 +333,7 @@ class AugMix(AugmentationLayer):
 
     value_range: ValueRange = (0, 255)
     num_chains: Annotated[PositiveInt, Field(description="Number of chains.")] = 3
-    chain_depth: Annotated[PositiveInt, Field(description="Most changes in a chain.")] = 3
+    chain_depth: Annotated[PositiveInt, Field(description="Maximum number of changes in a chain.")] = 3
     factor: Annotated[StrictUnitFactor, Field(description="Strength of each change.")] = 0.3
     alpha: Annotated[
         float, Field(description="Concentration of the mixing weights of the chains; larger: more even.")

@@ -7,7 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import DataFormat, Padding, Seed
 from layercli.layers.base import Weight, require_nonempty
 from layercli.layers.bases.nested import NestingLayer
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,

@@ -16,7 +16,7 @@ from layercli.layers.bases.conv import (
     OutputPadding,
 )
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, format_lengths
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     KernelConstraint,
     KernelInitializer,
     KernelRegularizer,
@@ -77,7 +77,7 @@ class _Conv(ConvolutionLayer):
 
 
 class Conv1D(_Conv):
-    """A convolution along sequences: each step of the output sees a window of steps.
+    """A convolution along sequences: each output step is computed from a window of steps.
 
     Input: (batch, steps, channels). Output: (batch, new steps, filters).
 
@@ -94,7 +94,7 @@ class Conv1D(_Conv):
 
 
 class Conv2D(_Conv):
-    """A convolution over images: each pixel of the output sees a window of pixels.
+    """A convolution over images: each output pixel is computed from a window of pixels.
 
     Input: (batch, height, width, channels). Output: (batch, new height, new width, filters).
 

@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import Constraint, DType, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,

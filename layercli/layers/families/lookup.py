@@ -65,7 +65,7 @@ OovIndices = Annotated[NonNegativeInt, Field(description="Number of indices for 
 IdfWeights = Annotated[list[float] | None, Field(description="For `tf_idf`: a weight for each entry.")]
 Invert = Annotated[bool, Field(description="Whether to turn indices into tokens instead.")]
 PadToMaxTokens = Annotated[
-    bool, Field(description="Whether vectors are `max_tokens` long whatever the vocabulary.")
+    bool, Field(description="Whether to pad vectors to `max_tokens`, even if the vocabulary is smaller.")
 ]
 OovMethod: TypeAlias = Literal["floormod", "farmhash"]
 OutputMode: TypeAlias = Annotated[

@@ -179,7 +179,7 @@ class Concatenate(MergeLayer):
                 raise ShapeError(
                     f"{self.title()} joins axis {self.axis}; the inputs must be equal in all other axes, "
                     f"got {_format_shapes(shapes)}, which differ in axis {axis}.",
-                    hint="Make that axis equal, or join a different axis.",
+                    hint="Make that axis equal, or join another axis.",
                 )
         lengths = [shape[concat_axis] for shape in shapes]
         total = None if None in lengths else sum(length for length in lengths if length is not None)

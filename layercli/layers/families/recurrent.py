@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from layercli.layers.arguments import ActivationName, Constraint, Initializer, Regularizer, Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
-from layercli.layers.bases.weights import (
+from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
     BiasInitializer,

@@ -16,7 +16,7 @@ SECTION = {
 
 
 def changes(**new):
-    return ResumeChanges.between(SECTION, SECTION | new)
+    return ResumeChanges.from_sections(SECTION, SECTION | new)
 
 
 def test_equal_sections_keep_everything():
@@ -66,7 +66,7 @@ def test_callbacks_inherit_from_the_first_of_their_type_monitor_and_mode():
         stop("loss"),
         {"type": "TerminateOnNaN"},
     ]
-    found = ResumeChanges.between(SECTION | {"callbacks": before}, SECTION | {"callbacks": after})
+    found = ResumeChanges.from_sections(SECTION | {"callbacks": before}, SECTION | {"callbacks": after})
     assert found.callback_sources == (
         ("EarlyStopping", 1),
         ("CSVLogger", None),

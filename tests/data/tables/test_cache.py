@@ -28,7 +28,7 @@ def test_concurrent_threads_write_an_entry_once(tmp_path):
         thread.join()
     assert found == ["whole"] * 8
     assert len(made) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["e.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.txt", "e.txt.sha256"]
 
 
 def test_failed_entry_leaves_no_files(tmp_path):
@@ -49,11 +49,43 @@ def test_unused_entries_are_removed_when_an_entry_is_written(tmp_path):
     names = ("unused.json", "used.json", ".half")
     for name in names:
         cache.get_entry(name, lambda path: path.write_text("{}"))
-    for name in names:
-        status = (tmp_path / name).stat()
-        os.utime(tmp_path / name, (status.st_atime - old, status.st_mtime - old))
+    for path in tmp_path.iterdir():
+        status = path.stat()
+        os.utime(path, (status.st_atime - old, status.st_mtime - old))
     written = (tmp_path / "used.json").stat().st_mtime_ns
     cache.get_entry("used.json", lambda path: path.write_text("another"))
     assert (tmp_path / "used.json").stat().st_mtime_ns == written
     cache.get_entry("new.json", lambda path: path.write_text("{}"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.json", "used.json"]
+    kept = ["new.json", "new.json.sha256", "used.json", "used.json.sha256"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+@pytest.mark.parametrize("damage", [b"whale", b"whole and more", b""])
+def test_damaged_entry_is_written_again(tmp_path, damage):
+    cache, made = Cache(tmp_path), []
+
+    def make(target):
+        made.append(1)
+        target.write_text("whole")
+
+    path = cache.get_entry("e.txt", make)
+    status = path.stat()
+    path.write_bytes(damage)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert cache.get_entry("e.txt", make).read_text() == "whole"
+    assert len(made) == 2
+    (tmp_path / "e.txt.sha256").unlink()
+    (tmp_path / "e.txt").unlink()
+    (tmp_path / "e.txt").symlink_to(tmp_path / "elsewhere")
+    assert cache.get_entry("e.txt", make).read_text() == "whole"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_damaged_document_is_computed_again(tmp_path):
+    cache = Cache(tmp_path)
+    assert cache.get_json("key", lambda: {"sha256": "a"}) == {"sha256": "a"}
+    [path] = tmp_path.glob("*.json")
+    path.write_text('{"sha256": "changed"}')
+    assert cache.get_json("key", lambda: {"sha256": "a"}) == {"sha256": "a"}
+    path.write_text("{")
+    assert cache.get_json("key", lambda: {"sha256": "a"}) == {"sha256": "a"}

@@ -274,7 +274,7 @@ def test_killed_group_ends_with_the_same_weights(both, launch, tmp_path):
     assert launcher.returncode == 143, output
     assert "Traceback" not in output
     assert re.findall(r"Resume with `layercli train --resume (.*)`", output) == [str(run)]
-    again = "A worker was ended by SIGKILL; the group restarts from the last checkpoint"
+    again = "A worker was killed by SIGKILL; the group restarts from the last checkpoint"
     assert output.count(again) == kills, output
     assert not (run / "model.keras").exists()
     launcher = launch("--", "train", "--resume", "run")

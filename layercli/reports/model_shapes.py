@@ -21,17 +21,21 @@ ForwardShapes = Mapping[str, tuple[Shape, ...]]
 
 def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) -> dict[str, Any]:
     """Return the document of ``inspect-shapes --json``, without ``ok`` and ``problems``."""
-    found = valid.shapes
+    shapes = valid.shapes
     return {
         "model": valid.check_result.name,
         "static": forward_shapes is None,
         "inputs": [
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
-            for name, tensor in found.graph.inputs.items()
+            for name, tensor in shapes.graph.inputs.items()
         ],
-        "layers": [layer_row_json(row, valid, forward_shapes) for row in found.rows],
-        "outputs": list(found.graph.output_references),
-        "totals": {"trainable": found.trainable, "non_trainable": found.non_trainable, "flops": found.flops},
+        "layers": [layer_row_json(row, valid, forward_shapes) for row in shapes.rows],
+        "outputs": list(shapes.graph.output_references),
+        "totals": {
+            "trainable": shapes.trainable,
+            "non_trainable": shapes.non_trainable,
+            "flops": shapes.flops,
+        },
     }
 
 
@@ -62,7 +66,7 @@ def _unwrap_single(values: list[list[int | None]]) -> Any:
 
 
 _MIN_WIDE_WIDTH = 100
-"""Fewest columns of a screen that shows input shapes."""
+"""Minimum terminal width for showing input shapes."""
 
 
 def print_inspection(console: Console, valid: ValidConfig, forward_shapes: ForwardShapes | None) -> None:
@@ -111,12 +115,12 @@ def _row_title(row: NodeShapes) -> Text:
 def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -> None:
     """Print the built model: layers, wiring, shapes, parameters with their shares, FLOPs, totals and memory."""
 
-    found = valid.shapes
+    shapes = valid.shapes
     table = _make_table("layer", "from", "output", right=("params", "share", "FLOPs"))
-    total_parameters = sum(row.parameters or 0 for row in found.rows)
+    total_parameters = sum(row.parameters or 0 for row in shapes.rows)
     is_wide = console.width >= _MIN_WIDE_WIDTH
     previous_name: str | None = None
-    for row in found.rows:
+    for row in shapes.rows:
         share = (
             f"{100 * row.parameters / total_parameters:.1f}%" if row.parameters and total_parameters else ""
         )
@@ -132,9 +136,9 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
         )
         previous_name = row.node.name
     console.print(table)
-    _print_totals(console, found)
-    activations = format_bytes(found.activation_bytes(batch_size))
-    weights = format_bytes(found.weight_bytes)
+    _print_totals(console, shapes)
+    activations = format_bytes(shapes.activation_bytes(batch_size))
+    weights = format_bytes(shapes.weight_bytes)
     console.print(
         f"Memory: weights {weights}; outputs of all layers for a batch of {batch_size} {activations}."
     )
@@ -152,10 +156,10 @@ def _make_table(*left: str, right: tuple[str, ...]) -> Table:
     return table
 
 
-def _print_totals(console: Console, found: ModelShapes) -> None:
-    trainable, fixed = found.trainable, found.non_trainable
+def _print_totals(console: Console, shapes: ModelShapes) -> None:
+    trainable, fixed = shapes.trainable, shapes.non_trainable
     parameters = trainable + fixed if trainable is not None and fixed is not None else None
     console.print(
         f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
-        f"FLOPs for one example: {format_count(found.flops)}."
+        f"FLOPs for one example: {format_count(shapes.flops)}."
     )

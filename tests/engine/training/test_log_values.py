@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from layercli.engine.training import fit
-from layercli.engine.training.logs import order_logs, to_python
+from layercli.engine.training.log_values import order_logs, to_python
 
 
 def test_logs_are_ordered_by_split_then_loss_then_metric():

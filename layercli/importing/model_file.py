@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import IO, Any, Literal
 
 from layercli.errors import LayercliError, Problem
+from layercli.io.archives import MAX_JSON_BYTES, Archive, ArchiveError
+from layercli.io.regular import copy_with_hash, is_file_inside, open_inside, open_regular, require_few_values
 from layercli.source.nodes import sanitize_text
 
-MAX_JSON_BYTES: Final = 64 * 2**20
-"""Largest architecture that is read; NASNetLarge takes one million bytes."""
 _MAX_DEPTH = 200
 _CONFIG_NAME, _MODEL_NAME = "config.json", "model.keras"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -29,12 +28,16 @@ class ModelFile:
     path: Path
     kind: Literal["keras", "json"]
     document: dict[str, Any]
+    file: IO[bytes]
+    """A private copy of the file, with its weights."""
     run_dir: Path | None = None
     """The run directory, if the path is one."""
 
 
-def read_model_file(name: str) -> ModelFile:
+def read_model_file(name: str, content: IO[bytes] | None = None) -> ModelFile:
     """Return the architecture in a ``.keras`` file, a run directory or a JSON file.
+
+    ``content`` is the open model file of a run, if it was verified.
 
     Raises:
         LayercliError: the file has no architecture, is too large, or has a different format.
@@ -51,47 +54,53 @@ def read_model_file(name: str) -> ModelFile:
                     "Import the .keras file that it was exported from.",
                 )
             run_dir, path = path, path / _MODEL_NAME
-            if not path.is_file():
+            if content is None and not is_file_inside(run_dir, _MODEL_NAME):
                 raise _file_error(
                     path, "unreadable-model", "This directory does not contain model.keras.", _EXPECTED_HINT
                 )
-        with path.open("rb") as file:
-            head = file.read(8)
+        file = content or _copy_file(path, run_dir)
+        head = file.read(8)
+        file.seek(0)
         if head == _HDF5_MAGIC:
             description = "a legacy HDF5 model" if path.suffix != ".weights.h5" else "a weights file"
             raise _file_error(path, "legacy-model", f"This is {description}.", _RESAVE_HINT)
-        text = _read_zip_config(path) if head[:4] == _ZIP_MAGIC else _read_json_file(path)
+        text = _read_zip_config(path, file) if head[:4] == _ZIP_MAGIC else _read_json_file(path, file)
     except OSError as error:
         raise _file_error(
             path, "unreadable-model", f"Cannot read the file: {error.strerror or error}.", None
         ) from None
     return ModelFile(
-        path, "keras" if head[:4] == _ZIP_MAGIC else "json", _parse_document(path, text), run_dir
+        path, "keras" if head[:4] == _ZIP_MAGIC else "json", _parse_document(path, text), file, run_dir
     )
 
 
-def _read_zip_config(path: Path) -> bytes:
+def _copy_file(path: Path, run_dir: Path | None) -> IO[bytes]:
+    """Return a private copy of a model file, so that the architecture and the weights are those of the same file.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with open_regular(path) if run_dir is None else open_inside(run_dir, _MODEL_NAME) as file:
+        return copy_with_hash(file)[0]
+
+
+def _read_zip_config(path: Path, file: IO[bytes]) -> bytes:
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = archive.getinfo(_CONFIG_NAME).file_size
-            if size > MAX_JSON_BYTES:
-                raise _size_error(path, size)
-            with archive.open(_CONFIG_NAME) as member:
-                text = member.read(MAX_JSON_BYTES + 1)  # the size in the directory may be false
-    except KeyError:
-        message = f"This archive does not contain {_CONFIG_NAME}, so it is not a model saved by Keras."
-        raise _file_error(path, "unreadable-model", message, _EXPECTED_HINT) from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        archive = Archive(file)
+        if _CONFIG_NAME not in archive.names:
+            message = f"This archive does not contain {_CONFIG_NAME}, so it is not a model saved by Keras."
+            raise _file_error(path, "unreadable-model", message, _EXPECTED_HINT)
+        size = archive.size(_CONFIG_NAME)
+        if size > MAX_JSON_BYTES:
+            raise _size_error(path, size)
+        return archive.read(_CONFIG_NAME, MAX_JSON_BYTES)
+    except ArchiveError as error:
         message = f"The archive is damaged: {sanitize_text(str(error), limit=100)}."
         raise _file_error(path, "unreadable-model", message, "Save or copy the file again.") from None
-    if len(text) > MAX_JSON_BYTES:
-        raise _size_error(path, len(text))
-    return text
 
 
-def _read_json_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        text = file.read(MAX_JSON_BYTES + 1)
+def _read_json_file(path: Path, file: IO[bytes]) -> bytes:
+    text = file.read(MAX_JSON_BYTES + 1)
     if len(text) > MAX_JSON_BYTES:
         raise _size_error(path, len(text))
     return text
@@ -99,6 +108,7 @@ def _read_json_file(path: Path) -> bytes:
 
 def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
     try:
+        require_few_values(text)
         document = json.loads(text.decode("utf-8"), parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         reason = (
@@ -124,12 +134,12 @@ def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
 
 def find_foreign_modules(document: dict[str, Any]) -> list[str]:
     """Return the modules outside Keras that loading the document would import."""
-    found = {
+    module_names = {
         str(value["module"])
         for _, value in _walk_values(document)
         if isinstance(value, dict) and "class_name" in value and value.get("module") is not None
     }
-    return sorted(name for name in found if name.split(".")[0] not in ("keras", "builtins"))
+    return sorted(name for name in module_names if name.split(".")[0] not in ("keras", "builtins"))
 
 
 def _walk_values(document: Any) -> Iterator[tuple[int, Any]]:

@@ -61,16 +61,16 @@ def run_worker(
     import optuna
 
     stale_trials = StaleTrials(patience)
-    wanted = plan.sweep.trial_count
+    trial_count = plan.sweep.trial_count
     while True:
         with silence_optuna():
             optuna.storages.fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
         stale_trials.retry_silent(study, trials)
         progress = tally_trials(trials)
-        if progress.finished_count >= wanted or (deadline is not None and time.time() >= deadline):
+        if progress.finished_count >= trial_count or (deadline is not None and time.time() >= deadline):
             return
-        if progress.has_waiting or len(progress.trials) < wanted:
+        if progress.has_waiting or len(progress.trials) < trial_count:
             with silence_optuna():
                 study.optimize(
                     lambda trial: _run_trial(trial, plan, study, directory, train),
@@ -92,17 +92,19 @@ def _run_trial(
     if is_surplus(trials[trial.number], trials, plan.sweep.trial_count):
         trial.set_user_attr(SURPLUS_KEY, True)
         raise _TrialFailedError
-    drawn = {name: parameter.suggest_value(trial, name) for name, parameter in plan.sweep.parameters.items()}
-    checked = plan.check_values(drawn)
-    if not checked.ok or checked.config is None or checked.shapes is None:
-        trial.set_user_attr(PROBLEM_KEY, _format_first_error(LayercliError(checked.problems)))
+    drawn_values = {
+        name: parameter.suggest_value(trial, name) for name, parameter in plan.sweep.parameters.items()
+    }
+    check_result = plan.check_values(drawn_values)
+    if not check_result.ok or check_result.config is None or check_result.shapes is None:
+        trial.set_user_attr(PROBLEM_KEY, _format_first_error(LayercliError(check_result.problems)))
         raise optuna.TrialPruned
-    valid = ValidConfig(checked, checked.config, checked.shapes)
-    run = directory / str(trial.number)
-    trial.set_user_attr(RUN_KEY, str(run))
+    valid = ValidConfig(check_result, check_result.config, check_result.shapes)
+    run_dir = directory / str(trial.number)
+    trial.set_user_attr(RUN_KEY, str(run_dir))
     objective = _ObjectiveTracker(trial, plan, valid)
     try:
-        train(valid, run, objective.report)
+        train(valid, run_dir, objective.report)
     except _TrialPrunedError:
         raise optuna.TrialPruned from None
     except LayercliError as error:

@@ -32,11 +32,11 @@ def make_pruner(plan: SweepPlan) -> optuna.pruners.BasePruner:
     return pruner
 
 
-def _build_pruner(declared: Component) -> Any:
-    arguments = declared.arguments()
+def _build_pruner(component: Component) -> Any:
+    arguments = component.arguments()
     if arguments.get("wrapped_pruner") is not None:
         arguments["wrapped_pruner"] = _build_pruner(arguments["wrapped_pruner"])
-    return getattr(optuna.pruners, declared.type_name())(**arguments)
+    return getattr(optuna.pruners, component.type_name())(**arguments)
 
 
 def _build_sampler(plan: SweepPlan, number: int) -> BaseSampler:

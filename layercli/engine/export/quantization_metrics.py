@@ -33,7 +33,7 @@ def calibration_batches(subset: Subset, graph: Graph, batch_size: int | None) ->
 def compare_metrics(
     model: Any,
     export_format: ExportFormat,
-    target: Path,
+    output_path: Path,
     subset: Subset,
     train: TrainSection,
     graph: Graph,
@@ -46,7 +46,9 @@ def compare_metrics(
         "before": _evaluate_outputs(
             model, batches, [run_keras_model(model, batch_inputs) for batch_inputs in inputs], train
         ),
-        "after": _evaluate_outputs(model, batches, export_format.run_model(target, inputs, options), train),
+        "after": _evaluate_outputs(
+            model, batches, export_format.run_model(output_path, inputs, options), train
+        ),
     }
 
 

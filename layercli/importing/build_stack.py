@@ -29,9 +29,9 @@ _INVALID_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]+")
 _MASK_ARGUMENTS: Final = ("mask", "query_mask", "value_mask", "key_mask")
 """Arguments that Keras passes automatically."""
 _RUNTIME_ARGUMENTS: Final = (*_MASK_ARGUMENTS, "training")
-"""Arguments that `fit`, `evaluate` and `predict` set in every call, whatever the record says."""
+"""Arguments that `fit`, `evaluate` and `predict` set in every call, regardless of the record."""
 _MAX_NESTING = 20
-"""Most levels of models inside models."""
+"""Maximum nesting depth of models."""
 _MAX_LAYERS: Final = 10_000
 _MAX_OUTPUTS: Final = 16
 OutputReferences = list[tuple[WireSource, int | None]]
@@ -127,19 +127,19 @@ class _StackReader:
         if len(path) > _MAX_NESTING:
             raise InexpressibleError(f"models are nested deeper than {_MAX_NESTING} levels")
         sources_by_call: dict[CallKey, OutputReferences] = {
-            tensor.call_key: [place] for tensor, place in zip(model.inputs, sources, strict=True)
+            tensor.call_key: [source] for tensor, source in zip(model.inputs, sources, strict=True)
         }
         pending: list[tuple[CallKey, bool]] = [(tensor.call_key, False) for tensor in reversed(model.outputs)]
         in_progress: set[CallKey] = set()
         while pending:
-            caller, ready = pending.pop()
+            caller, are_inputs_ready = pending.pop()
             if caller in sources_by_call:
                 continue
             layer = model.layers[caller[0]]
             call = layer.calls[caller[1]]
             inputs = _input_tensors(call)
             missing = [tensor.call_key for tensor in inputs if tensor.call_key not in sources_by_call]
-            if not ready and missing:
+            if not are_inputs_ready and missing:
                 if caller in in_progress:
                     raise ValueError("a layer feeds itself")
                 in_progress.add(caller)
@@ -150,6 +150,13 @@ class _StackReader:
             self._call_count += 1
             if self._call_count > _MAX_LAYERS:
                 raise InexpressibleError(f"it has more than {_MAX_LAYERS:,} layers")
+        for layer in model.layers.values():
+            # Keras saves only layers and calls that lead to an output, but it would build others too.
+            calls = range(max(len(layer.calls), 1))
+            if not all((layer.name, number) in sources_by_call for number in calls):
+                raise InexpressibleError(
+                    f"its layer {sanitize_text(layer.name, limit=60)} does not lead to an output"
+                )
         return [
             sources_by_call[tensor.call_key][min(tensor.index, len(sources_by_call[tensor.call_key]) - 1)]
             for tensor in model.outputs

@@ -16,7 +16,12 @@ from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer
 from layercli.engine.export.isolated_run import IsolatedRunError, TrainedState, run_isolated
 from layercli.engine.export.options import ExportOptions, InputBatch
-from layercli.engine.export.verify import Verification, default_tolerance, difference_error, silence_runtimes
+from layercli.engine.export.verify import (
+    Verification,
+    default_tolerance,
+    export_difference_error,
+    silence_runtimes,
+)
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.adaptable import should_adapt
@@ -50,10 +55,12 @@ class _ScriptLayers:
     state: TrainedState
     TOLERANCE: float = TOLERANCE
 
-    def write_model(self, model: Any, target: Path, options: ExportOptions) -> None:
+    def write_model(self, model: Any, output_path: Path, options: ExportOptions) -> None:
         """Do nothing: the script exists."""
 
-    def run_model(self, target: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG002 - the signature of a format
+    def run_model(
+        self, output_path: Path, batches: list[InputBatch], options: ExportOptions
+    ) -> list[list[Array]]:
         """Return the output of each layer that is called once, in model order."""
         return run_isolated("layers", self.script, batches, state=self.state)
 
@@ -93,5 +100,5 @@ def verify_script(
             layer = find_differing_layer(
                 _ScriptLayers(script, state), model, ExportOptions(), "", worst.case, allowed
             )
-            raise difference_error("python", valid, worst, layer, _BUG_HINT)
+            raise export_difference_error("python", valid, worst, layer, _BUG_HINT)
     return Verification(allowed, tuple(all_differences))

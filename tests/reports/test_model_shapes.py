@@ -4,7 +4,7 @@ import re
 from rich.console import Console
 
 from layercli import api
-from layercli.reports.layers import inspection_json, print_inspection, print_model_summary
+from layercli.reports.model_shapes import inspection_json, print_inspection, print_model_summary
 
 TEXT = """
 model:

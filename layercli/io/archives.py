@@ -1,0 +1,232 @@
+"""Archives from elsewhere: ``.keras`` (zip), weights (HDF5) and arrays (npz), checked before anything is read."""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+MAX_DIRECTORY_BYTES: Final = 8 << 20
+"""Largest list of members in a zip archive."""
+MAX_JSON_BYTES: Final = 16 << 20
+"""Largest architecture of a model; that of NASNetLarge has one million bytes."""
+_MAX_RATIO: Final = 100
+"""Most bytes that one stored byte may expand to; weights hardly compress."""
+_FREE_BYTES: Final = 1 << 20
+"""Bytes that may expand from anything."""
+_MAX_OBJECTS: Final = 200_000
+"""Most groups and datasets of an HDF5 file."""
+_MAX_ATTRIBUTE_ITEMS: Final = 1024
+_CHUNK_BYTES: Final = 1 << 20
+_PLAIN_NAME: Final = re.compile(r"[\w.\- ]+(/[\w.\- ]+)*")
+_ENCRYPTED: Final = 1
+
+
+class ArchiveError(ValueError):
+    """An archive that is damaged, or made to harm."""
+
+
+class Archive:
+    """A zip archive of which single members are read, each within limits."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Open the archive in ``file``, which stays open.
+
+        Raises:
+            ArchiveError: this is not a zip archive, or its list of members is too long or has a name twice.
+        """
+        try:
+            # zipfile reads the complete list into memory, whatever its size; only this function knows it before.
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+            if end is None:
+                raise ArchiveError("it is not a zip archive")
+            if end[5] > MAX_DIRECTORY_BYTES:
+                raise ArchiveError("it has too many members")
+            self._zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
+            if isinstance(error, ArchiveError):
+                raise
+            raise ArchiveError(str(error) or type(error).__name__) from None
+        self._members = {info.filename: info for info in self._zip.infolist()}
+        if len(self._members) != len(self._zip.infolist()):
+            raise ArchiveError("it has two members of the same name")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all members."""
+        return list(self._members)
+
+    def size(self, name: str) -> int:
+        """Return the size that the archive declares for a member."""
+        return self._members[name].file_size
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Return the content of a member.
+
+        Raises:
+            KeyError: there is no such member.
+            ArchiveError: it is damaged, larger than ``max_bytes``, or compressed in an unusual way.
+        """
+        return b"".join(self._chunks(name, max_bytes))
+
+    def extract(self, name: str, target: Path, max_bytes: int) -> None:
+        """Write the content of a member to a new file.
+
+        Raises:
+            KeyError | ArchiveError: as for ``read``.
+        """
+        with target.open("xb") as file:
+            for chunk in self._chunks(name, max_bytes):
+                file.write(chunk)
+
+    def extract_folder(self, folder: str, target: Path, max_bytes: int) -> bool:
+        """Write the members below ``folder`` to a directory; return whether there are any.
+
+        Raises:
+            ArchiveError: a name leads elsewhere, a member is damaged, or all of them are larger than ``max_bytes``.
+        """
+        names = [name for name in self._members if name.startswith(f"{folder}/") and not name.endswith("/")]
+        for name in names:
+            if not _PLAIN_NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+                raise ArchiveError("it has a member with an invalid name")
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.extract(name, path, max_bytes)
+            max_bytes -= path.stat().st_size
+        return bool(names)
+
+    def _chunks(self, name: str, max_bytes: int) -> Iterator[bytes]:
+        info = self._members[name]
+        if info.flag_bits & _ENCRYPTED or info.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):
+            raise ArchiveError(f"{name} is encrypted or compressed in a way that Keras does not use")
+        if info.file_size > max_bytes:
+            raise ArchiveError(f"{name} has {info.file_size:,} bytes; the maximum is {max_bytes:,}")
+        if info.file_size > _MAX_RATIO * info.compress_size + _FREE_BYTES:
+            raise ArchiveError(f"{name} expands to {info.file_size:,} bytes from {info.compress_size:,}")
+        try:
+            with self._zip.open(info) as member:
+                while chunk := member.read(_CHUNK_BYTES):  # at most the declared size
+                    yield chunk
+        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            raise ArchiveError(f"{name} is damaged: {error}") from None
+        except Exception as error:  # zlib.error has no common base
+            raise ArchiveError(f"{name} is damaged: {type(error).__name__}") from None
+
+
+def check_hdf5(path: Path, max_bytes: int) -> None:
+    """Check that an HDF5 file contains only plain arrays of its own, each reached once, of at most ``max_bytes``.
+
+    Raises:
+        ArchiveError: it does not.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            _check_objects(file, path.stat().st_size, max_bytes)
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise ArchiveError(f"the weights are damaged: {error}") from None
+
+
+def _check_objects(file: Any, file_bytes: int, max_bytes: int) -> None:
+    import h5py
+
+    pending, visited = [file], {h5py.h5o.get_info(file.id).addr}
+    expanded = stored = 0
+    while pending:
+        group = pending.pop()
+        _check_attributes(group)
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ArchiveError("it refers to a different file or object")
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in visited:
+                raise ArchiveError("the weights contain an object twice")
+            visited.add(address)
+            if len(visited) > _MAX_OBJECTS:
+                raise ArchiveError(f"the weights have more than {_MAX_OBJECTS:,} objects")
+            if isinstance(item, h5py.Group):
+                pending.append(item)
+                continue
+            if not isinstance(item, h5py.Dataset):
+                raise ArchiveError("the weights contain something other than arrays")
+            _check_dataset(item)
+            expanded += item.nbytes
+            stored += item.id.get_storage_size()
+            if expanded > max_bytes:
+                raise ArchiveError(f"the weights have more than {max_bytes:,} bytes, the maximum")
+    if stored > file_bytes:
+        raise ArchiveError("arrays of the weights overlap")
+    if expanded > _MAX_RATIO * file_bytes + _FREE_BYTES:
+        raise ArchiveError(f"the weights expand to {expanded:,} bytes from {file_bytes:,}")
+
+
+def _check_dataset(item: Any) -> None:
+    _check_attributes(item)
+    if item.external or item.is_virtual:
+        raise ArchiveError("it refers to a different file")
+    if item.dtype.kind not in "biufV" or item.dtype.names or item.dtype.subdtype:
+        raise ArchiveError("an array of the weights does not contain numbers")
+    if item.chunks and math.prod(item.chunks) * item.dtype.itemsize > item.nbytes + _FREE_BYTES:
+        raise ArchiveError("an array of the weights is stored in parts larger than itself")
+
+
+def _check_attributes(item: Any) -> None:
+    """Refuse attributes that are large when they are read."""
+    for name in item.attrs:
+        attribute = item.attrs.get_id(name)
+        if math.prod(attribute.shape or ()) > (1 if attribute.dtype.hasobject else _MAX_ATTRIBUTE_ITEMS):
+            raise ArchiveError("an attribute of the weights is too large")
+
+
+def read_npz(file: IO[bytes]) -> dict[str, Any]:
+    """Return the arrays of an npz file that was written by ``numpy.savez``; memory is at most the file's size.
+
+    Raises:
+        ArchiveError: it is damaged, compressed, or an array declares another size than it has.
+    """
+    import numpy as np
+    from numpy.lib import format as npy
+
+    archive = Archive(file)
+    infos = [archive._members[name] for name in archive.names]
+    file_bytes = file.seek(0, 2)
+    if any(
+        info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size for info in infos
+    ):
+        raise ArchiveError("its arrays are compressed")
+    if sum(info.file_size for info in infos) > file_bytes:
+        raise ArchiveError("its arrays overlap")
+    arrays = {}
+    for name in archive.names:
+        content = archive.read(name, file_bytes)
+        if not name.endswith(".npy"):
+            raise ArchiveError("it contains something other than arrays")
+        arrays[name.removesuffix(".npy")] = _read_npy(content, npy, np)
+    return arrays
+
+
+def _read_npy(content: bytes, npy: Any, np: Any) -> Any:
+    import io
+
+    stream = io.BytesIO(content)
+    try:
+        version = npy.read_magic(stream)
+        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        shape, is_fortran, dtype = read_header(stream)
+    except (ValueError, KeyError, SyntaxError, TypeError, OverflowError) as error:
+        raise ArchiveError(f"an array has an invalid header: {type(error).__name__}") from None
+    if dtype.kind not in "biuf" or any(type(size) is not int or size < 0 for size in shape):
+        raise ArchiveError("an array does not contain numbers")
+    if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise ArchiveError("an array declares another size than it has")
+    flat = np.frombuffer(content, dtype, offset=stream.tell())
+    array = flat.reshape(shape, order="F" if is_fortran else "C")
+    return array.copy()  # writable, and without the rest of the file

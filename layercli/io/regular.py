@@ -1,0 +1,200 @@
+"""Files of untrusted directories: regular files only, without following links and without waiting for pipes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from io import BufferedReader, BytesIO
+from pathlib import Path
+from typing import IO, Any, Final
+
+MAX_ENTRIES: Final = 100_000
+"""Most files and folders of a directory that is scanned."""
+_COPY_IN_MEMORY: Final = 64 << 20
+"""Bytes of a verified copy that are held in memory; larger copies are on disk."""
+_CHUNK_BYTES: Final = 1 << 20
+_MAX_JSON_VALUES: Final = 1_000_000
+"""Most values of a JSON text: each takes up to 250 bytes of memory."""
+_OPEN_FLAGS: Final = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
+_KINDS: Final = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFREG: "a file",
+}
+
+
+class IrregularFileError(OSError):
+    """A link, a pipe or another special file, where a regular file or a folder is required."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
+        super().__init__(errno.EINVAL, f"{path.name} is {kind}", str(path))
+
+
+def open_inside(root: Path, name: str) -> BufferedReader:
+    """Open the regular file ``name`` below a directory for reading; no component below ``root`` may be a link.
+
+    Raises:
+        OSError: the file cannot be opened, or a component is a link or a special file.
+    """
+    path = root
+    parts = Path(name).parts
+    if ".." in parts or Path(name).is_absolute():
+        raise OSError(errno.EINVAL, "it is outside the directory", str(root / name))
+    for part in parts[:-1]:
+        path = path / part
+        mode = path.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            raise IrregularFileError(path, mode)
+    path = root / name
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):  # before it is opened: opening a device may have effects
+        raise IrregularFileError(path, mode)
+    handle = os.open(path, _OPEN_FLAGS)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise IrregularFileError(path, mode)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file that a user named for reading; links are followed, and a pipe is not waited for.
+
+    Raises:
+        OSError: the file cannot be opened, or is not regular.
+    """
+    handle = os.open(path, _OPEN_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise IrregularFileError(path, mode)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_inside(root: Path, name: str, max_bytes: int) -> bytes:
+    """Return the content of the regular file ``name`` below a directory.
+
+    Raises:
+        OSError: as for ``open_inside``.
+        ValueError: the file is larger than ``max_bytes``.
+    """
+    with open_inside(root, name) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError("it is too large")
+    return content
+
+
+def is_file_inside(root: Path, name: str) -> bool:
+    """Return whether ``name`` is a regular file below a directory, reached without a link."""
+    path = root
+    parts = Path(name).parts
+    if ".." in parts or Path(name).is_absolute():
+        return False
+    try:
+        for part in parts[:-1]:
+            path = path / part
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                return False
+        return bool(parts) and stat.S_ISREG((path / parts[-1]).lstat().st_mode)
+    except (OSError, ValueError):  # missing, too long, or with a null character
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder and not a link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def scan_entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield each entry below a directory with its relative path; links are yielded and not followed.
+
+    Raises:
+        OSError: a folder cannot be read, or there are too many entries.
+    """
+    pending = [""]
+    count = 0
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(root / prefix) as entries:
+            for entry in entries:
+                count += 1
+                if count > MAX_ENTRIES:
+                    raise OSError(errno.E2BIG, f"it has more than {MAX_ENTRIES:,} files", str(root))
+                name = f"{prefix}{entry.name}"
+                yield name, entry
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{name}/")
+
+
+def find_irregular_entries(root: Path) -> list[str]:
+    """Return a description of each entry below a directory that is not a regular file or a folder.
+
+    Raises:
+        OSError: as for ``scan_entries``.
+    """
+    found = []
+    for name, entry in scan_entries(root):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            found.append(f"{name} is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}")
+    return sorted(found)
+
+
+def copy_with_hash(file: IO[bytes]) -> tuple[IO[bytes], str]:
+    """Return a private copy of a file's content, at its start, and the SHA-256 of these bytes."""
+    copy: IO[bytes] = BytesIO()
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        if isinstance(copy, BytesIO) and copy.tell() + len(chunk) > _COPY_IN_MEMORY:
+            content = copy.getvalue()
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+            copy.write(content)
+        copy.write(chunk)
+    copy.seek(0)
+    return copy, digest.hexdigest()
+
+
+def require_few_values(content: bytes) -> None:
+    """Check how many values a JSON text can have, before they are in memory.
+
+    Raises:
+        ValueError: it may have too many.
+    """
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > _MAX_JSON_VALUES:
+        raise ValueError("it has too many values")
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON of a bounded number of values.
+
+    Raises:
+        ValueError: the content is not JSON in UTF-8, is nested too deeply, or has too many values.
+    """
+    require_few_values(content)
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

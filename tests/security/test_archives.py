@@ -1,0 +1,165 @@
+"""Model files and checkpoints that are made to fill memory, or to read other files."""
+
+import io
+import struct
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from layercli.io.archives import Archive, ArchiveError, check_hdf5, read_npz
+
+
+def zipped(members, compression=zipfile.ZIP_STORED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    file.seek(0)
+    return file
+
+
+def test_members_are_read_within_limits():
+    archive = Archive(zipped([("config.json", b"{}"), ("model.weights.h5", b"x" * 100)]))
+    assert archive.read("config.json", 2) == b"{}"
+    with pytest.raises(ArchiveError, match="has 100 bytes; the maximum is 99"):
+        archive.read("model.weights.h5", 99)
+
+
+def test_member_that_expands_is_refused():
+    archive = Archive(zipped([("config.json", bytes(50 << 20))], zipfile.ZIP_DEFLATED))
+    with pytest.raises(ArchiveError, match="expands to 52,428,800 bytes"):
+        archive.read("config.json", 1 << 30)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_unusual_compression_is_refused(compression):
+    with pytest.raises(ArchiveError, match="compressed in a way that Keras does not use"):
+        Archive(zipped([("config.json", b"{}")], compression)).read("config.json", 10)
+
+
+def test_two_members_of_one_name_are_refused():
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        file = zipped([("config.json", b"{}"), ("config.json", b"[]")])
+    with pytest.raises(ArchiveError, match="two members of the same name"):
+        Archive(file)
+
+
+def test_long_list_of_members_is_refused_before_it_is_read():
+    content = bytearray(zipped([("a", b"")]).getvalue())
+    struct.pack_into("<L", content, len(content) - 10, 9 << 20)  # the size of the list
+    with pytest.raises(ArchiveError, match="too many members"):
+        Archive(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", ["assets/../../x", "assets//etc/x", "assets/a\\..\\x"])
+def test_asset_is_not_written_elsewhere(tmp_path, name):
+    with pytest.raises(ArchiveError, match="invalid name"):
+        Archive(zipped([(name, b"x")])).extract_folder("assets", tmp_path, 100)
+    assert list(tmp_path.iterdir()) == []
+
+
+def hdf5(path, build):
+    with h5py.File(path, "w") as file:
+        build(file)
+    return path
+
+
+def double_links(file):
+    """A folder with two names in each of 30 levels: 2^30 ways to one array."""
+    group = file.create_group("end")
+    group["weight"] = np.zeros(1000)
+    for level in range(30):
+        outer = file.create_group(f"level{level}")
+        outer["left"] = outer["right"] = group
+        group = outer
+
+
+def overlapping(file):
+    for number in range(3):
+        file.create_dataset(str(number), (1 << 20,), "u1", chunks=(1 << 20,), compression="gzip")
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (double_links, "contain an object twice"),
+        (lambda file: file.__setitem__("a", h5py.SoftLink("/")), "refers to a different file or object"),
+        (lambda file: file.__setitem__("a", h5py.ExternalLink("b.h5", "/")), "refers to a different file"),
+        (
+            lambda file: file.create_dataset("a", (8,), "f4", external=[("/etc/hostname", 0, 32)]),
+            "refers to a different file",
+        ),
+        (lambda file: file.create_dataset("a", (1 << 40,), "f4", chunks=(1024,)), "the maximum"),
+        (lambda file: file.create_dataset("a", (200 << 20,), "u1", chunks=(1024,)), "expand to 209,715,200"),
+        (
+            lambda file: file.create_dataset("a", (8,), "f4", chunks=(1 << 28,), maxshape=(None,)),
+            "stored in parts larger than itself",
+        ),
+        (lambda file: file.create_dataset("a", (4,), h5py.string_dtype()), "does not contain numbers"),
+        (lambda file: file.create_dataset("a", (4,), h5py.ref_dtype), "does not contain numbers"),
+        (
+            lambda file: file.attrs.create("name", ["x"] * 2000, dtype=h5py.string_dtype()),
+            "attribute of the weights is too large",
+        ),
+    ],
+    ids=["double", "soft", "external", "raw", "huge", "empty", "chunk", "text", "reference", "attribute"],
+)
+def test_harmful_weights_are_refused_quickly(tmp_path, build, text):
+    path = hdf5(tmp_path / "m.weights.h5", build)
+    start = time.perf_counter()
+    with pytest.raises(ArchiveError, match=text):
+        check_hdf5(path, 1 << 30)
+    assert time.perf_counter() - start < 2
+
+
+def test_usual_weights_pass(tmp_path):
+    def build(file):
+        group = file.create_group("layers/dense/vars")
+        group.attrs["name"] = "dense"
+        group["0"], group["1"] = np.zeros((4, 8), "f4"), np.int64(3)
+
+    check_hdf5(hdf5(tmp_path / "m.weights.h5", build), 1000)
+
+
+def npz(save=np.savez, **arrays):
+    file = io.BytesIO()
+    save(file, **arrays)
+    file.seek(0)
+    return file
+
+
+def test_arrays_come_back_as_they_were_saved():
+    given = {
+        "a/0": np.arange(6.0).reshape(2, 3),
+        "b": np.asfortranarray(np.ones((2, 3), "u2")),
+        "c": np.int64(3),
+    }
+    found = read_npz(npz(**given))
+    assert list(found) == ["a/0", "b", "c"]
+    for name, array in given.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+        assert found[name].flags.writeable
+
+
+def test_compressed_arrays_are_refused():
+    with pytest.raises(ArchiveError, match="compressed"):
+        read_npz(npz(np.savez_compressed, extra=np.zeros(1 << 20)))
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }", "another size"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (True, 2), }", "numbers"),
+        ("{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", "numbers"),
+        ("{'descr': '<f8'}", "invalid header"),
+    ],
+)
+def test_array_with_a_false_header_is_refused(header, text):
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(16)
+    with pytest.raises(ArchiveError, match=text):
+        read_npz(zipped([("a.npy", content)]))

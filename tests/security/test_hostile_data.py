@@ -1,0 +1,282 @@
+"""Data that is built to fill the memory, to start programs, or to take forever."""
+
+import gzip
+import io
+import struct
+import threading
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from layercli.config.data.section import DATA_TYPES
+from layercli.data.memory import ByteBudget, is_too_large_to_load
+from layercli.data.statistics import compute_statistics
+from layercli.data.tables import parquet_sizes
+from layercli.data.tables.arrow import normalize_table
+from layercli.data.tables.streamed import StreamedRows
+from layercli.data.types import DataError
+from layercli.formats.csv import reader as csv_reader
+from layercli.formats.parquet import reader as parquet_reader
+from layercli.formats.preview import preview_image_folder
+from layercli.formats.registry import load_dataset
+
+MEMORY = 8 << 30
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def load(memory=MEMORY, **section):
+    return load_dataset(DATA_TYPES.parse(section), memory=memory)
+
+
+def refusal(memory=MEMORY, **section):
+    with pytest.raises(DataError) as caught:
+        compute_statistics(load(memory, **section))
+    return caught.value.findings[0].message
+
+
+def repeat_text(rows, text):
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([text]))
+
+
+@pytest.mark.parametrize("column", ["t", "y"])
+def test_repeated_long_text_is_refused(column):
+    rows = 2000
+    other = "y" if column == "t" else "t"
+    table = pa.table({column: repeat_text(rows, "a" * 1_000_000), other: np.zeros(rows, np.int64)})
+    parquet.write_table(table, "d.parquet", compression="zstd")
+    message = refusal(type="parquet", path="d.parquet", target="y", inputs={"t": "t"})
+    assert message == (
+        "The table in d.parquet needs 2,000,152,000 bytes of memory, "
+        "but only 1,073,741,824 bytes are available for it."
+    )
+
+
+def test_texts_with_a_shared_prefix_are_measured():
+    texts = [f"{'a' * 50_000}{number}" for number in range(200)]
+    parquet.write_table(
+        pa.table({"t": texts, "y": [0, 1] * 100}),
+        "d.parquet",
+        use_dictionary=False,
+        column_encoding={"t": "DELTA_BYTE_ARRAY", "y": "PLAIN"},
+    )
+    [size] = parquet_sizes.measure_groups(Path("d.parquet"), ["t"])
+    assert size.decoded_bytes == sum(map(len, texts)) + 200 * 64
+
+
+def test_large_page_is_refused(monkeypatch):
+    monkeypatch.setattr(parquet_sizes, "_MAX_PAGE_BYTES", 1 << 16)
+    parquet.write_table(pa.table({"t": ["a" * 100_000], "y": [1]}), "d.parquet", use_dictionary=False)
+    message = refusal(type="parquet", path="d.parquet", target="y", inputs={"t": "t"})
+    assert message == (
+        "Cannot read the Parquet file d.parquet: a page of the column `t` needs 100,010 bytes of memory, "
+        "but only 65,536 bytes are available for it."
+    )
+
+
+def test_constant_row_group_is_divided(monkeypatch):
+    monkeypatch.setattr(parquet_reader, "_MAX_GROUP_BYTES", 1 << 12)
+    monkeypatch.setattr(parquet_reader, "_BATCH_BYTES", 1 << 10)
+    rows = 2000
+    parquet.write_table(pa.table({"v": np.ones(rows), "y": np.zeros(rows)}), "d.parquet")
+    dataset = load(type="parquet", path="d.parquet", target="y", inputs={"v": "v"}, stream="always")
+    assert isinstance(dataset, StreamedRows)
+    assert max(group.rows for group in dataset.row_groups.groups) < 200
+    assert sum(len(batch) for batch in dataset.batches(100)) == rows
+
+
+def test_constant_columns_are_streamed():
+    rows = 1_000_000
+    parquet.write_table(
+        pa.table({f"c{number}": np.zeros(rows) for number in range(50)} | {"y": np.zeros(rows)}), "d.parquet"
+    )
+    assert isinstance(load(type="parquet", path="d.parquet", target="y"), StreamedRows)
+
+
+def test_nested_column_is_refused_unread():
+    values = pa.array(np.zeros(10_000_000, np.int8))
+    offsets = pa.array(np.arange(0, 11, dtype=np.int32) * 1_000_000)
+    column = pa.ListArray.from_arrays(offsets, values)
+    parquet.write_table(pa.table({"v": column, "y": np.zeros(10)}), "d.parquet")
+    before = pa.total_allocated_bytes()
+    message = refusal(type="parquet", path="d.parquet", target="y")
+    assert "must contain numbers or text, got list<" in message
+    assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_gzipped_table_is_measured_by_its_content(monkeypatch):
+    monkeypatch.setattr(csv_reader, "_MAX_UNCOUNTED_BYTES", 0)
+    with gzip.open("d.csv.gz", "wb") as file:
+        file.write(b"v,y\n" + b"1,0\n" * 1_000_000)
+    section = {"type": "csv", "path": "d.csv.gz", "target": "y"}
+    assert isinstance(load(100_000_000, **section), StreamedRows)
+    assert not isinstance(load(150_000_000, **section), StreamedRows)
+
+
+def test_one_long_line_in_gzip_is_refused():
+    with gzip.open("d.csv.gz", "wb") as file:
+        for _ in range(40):
+            file.write(b"a" * 1_000_000)
+    assert refusal(type="csv", path="d.csv.gz", target="y") == (
+        "d.csv.gz cannot be read: a line is longer than 16,777,216 characters."
+    )
+
+
+def test_other_compressed_tables_are_not_decompressed():
+    import bz2
+
+    (pa.OSFile("d.csv.bz2", "wb")).write(bz2.compress(b"1,1\n" * 1000))
+    message = refusal(type="csv", path="d.csv.bz2", target="y", columns=["v", "y"])
+    assert message.startswith("d.csv.bz2 cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("|U0", (10**12,)), ("|S0", (10**12,)), ("|V0", (10**12,)), ("<f4", (10**12, 0))]
+)
+def test_arrays_without_bytes_are_refused(dtype, shape):
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": dtype, "fortran_order": False, "shape": shape})
+    with Path("x.npy").open("wb") as file:
+        file.write(content.getvalue())
+    with zipfile.ZipFile("d.npz", "w") as archive:
+        archive.writestr("x.npy", content.getvalue())
+        archive.writestr("y.npy", content.getvalue())
+    expected = f"declares 1,000,000,000,000 examples without values: its shape is {shape}"
+    assert expected in refusal(type="npz", path="d.npz", features="x", target="y")
+    assert expected in refusal(type="npy", features="x.npy", target="x.npy")
+
+
+@pytest.mark.parametrize("shape", [(True, 2), (-1, 2), (1 << 70, 0)])
+def test_invalid_shapes_are_refused(shape):
+    with Path("x.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.write(bytes(64))
+    assert refusal(type="npy", features="x.npy", target="x.npy").endswith("has an invalid shape.")
+
+
+def test_text_arrays_count_their_objects():
+    np.savez_compressed("d.npz", x=np.zeros((1_000_000, 1), "S2"), y=np.zeros(1_000_000, np.int8))
+    message = refusal(100_000_000, type="npz", path="d.npz", features="x", target="y")
+    assert message == (
+        "d.npz cannot be read batch by batch and needs 93,000,000 bytes of memory, "
+        "but only 50,000,000 bytes are available for it."
+    )
+
+
+def write_png(path, width, height):
+    """Write a PNG of 16 bits per colour, all of them 0."""
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)
+    pixels = zlib.compress(bytes(1 + width * 8) * height)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "i" / "a"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_image_that_needs_too_much_memory_is_refused(images):
+    write_png(images / "1.png", 1000, 1000)
+    message = refusal(100 << 20, type="images", path="i", size=[8, 8])
+    size = (images / "1.png").stat().st_size
+    needed = (1_000_000 + 64) * 48 + 2 * size
+    assert message == (
+        f"The image i/a/1.png needs {needed:,} bytes of memory, "
+        "but only 26,214,400 bytes are available for it."
+    )
+
+
+def test_sparse_files_are_refused_unread(images):
+    for name in ("1.png", "1.txt"):
+        with (images / name).open("wb") as file:
+            file.truncate(100 << 30)
+    assert refusal(type="images", path="i") == (
+        "The image i/a/1.png needs 107,374,182,400 bytes of memory, "
+        "but only 1,073,741,824 bytes are available for it."
+    )
+    assert refusal(type="text", path="i") == (
+        "The text i/a/1.txt needs 536,870,912,000 bytes of memory, "
+        "but only 1,073,741,824 bytes are available for it."
+    )
+
+
+def test_images_of_other_formats_are_not_opened(images, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **_: started.append(args))
+    eps = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(eps, "EPS")
+    (images / "1.png").write_bytes(eps.getvalue())
+    Image.new("RGB", (4, 4)).save(images / "2.png", "TIFF")
+    with pytest.raises(DataError) as caught:
+        load(type="images", path="i")
+    assert [found.message[:26] for found in caught.value.findings] == [
+        "Cannot read the image i/a/",
+        "Cannot read the image i/a/",
+    ]
+    assert not preview_image_folder(images.parent).sizes
+    assert started == []
+
+
+def test_large_texts_are_read_in_small_batches(images):
+    for number in range(8):
+        (images / f"{number}.txt").write_text("a" * 2_000_000)
+    dataset = load(100_000_000, type="text", path="i")
+    assert dataset.text_bytes == 10_000_000
+    assert compute_statistics(dataset).inputs[None].row_count == 8
+
+
+def test_wide_table_takes_linear_time():
+    columns = 20_000
+    table = pa.table({f"c{number}": [1.0] for number in range(columns)})
+    data = DATA_TYPES.parse({"type": "csv", "path": "d.csv", "target": "c1"})
+    start = time.perf_counter()
+    assert normalize_table(table, data).num_columns == columns
+    assert time.perf_counter() - start < 10
+
+
+def test_byte_budget_makes_threads_wait():
+    budget, order = ByteBudget(10), []
+
+    def use():
+        with budget.reserve(8):
+            order.append("second")
+
+    with budget.reserve(8):
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join(0.1)
+        order.append("first")
+    thread.join()
+    with budget.reserve(100):
+        order.append("more than all")
+    assert order == ["first", "second", "more than all"]
+
+
+@pytest.mark.parametrize(
+    ("decoded", "stored", "expected"),
+    [(1 << 28, 10, False), (1 << 30, 10, True), (1 << 30, 1 << 28, False), (3 << 30, 3 << 30, True)],
+)
+def test_implausible_sizes_are_read_batch_by_batch(decoded, stored, expected):
+    assert is_too_large_to_load(decoded, stored, MEMORY) is expected
+    assert is_too_large_to_load(decoded, stored, None) is False

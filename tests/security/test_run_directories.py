@@ -1,0 +1,182 @@
+"""Run directories from elsewhere: links, pipes and JSON that are made to harm."""
+
+import json
+import os
+import shutil
+import time
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.io.regular import open_inside, parse_json
+from layercli.runs.checkpoints import CheckpointDirectory
+from layercli.runs.listing import find_runs
+from layercli.runs.manifest import open_recorded, read_manifest_or_none
+from layercli.runs.open_run import open_run
+from tests.running import invoke
+
+
+@pytest.fixture
+def copy(digits_run, tmp_path):
+    return shutil.copytree(digits_run.path, tmp_path / "run")
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder of the user with files that must stay."""
+    folder = tmp_path / "home"
+    (folder / ".settings").mkdir(parents=True)
+    (folder / ".settings" / "key").write_text("mine")
+    (folder / ".abcdefgh").mkdir()
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+def state_of(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def replace_by_link(path, target):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoints", "logs", "log.csv", "history.jsonl", "config.yaml", "manifest.json", "a/b", "model.keras"],
+)
+@pytest.mark.parametrize("command", ["resume", "evaluate"])
+def test_link_in_a_run_is_refused_and_its_target_stays(copy, elsewhere, name, command):
+    before = state_of(elsewhere)
+    (copy / name).parent.mkdir(exist_ok=True)
+    replace_by_link(copy / name, elsewhere if name in ("checkpoints", "logs") else elsewhere / "notes.txt")
+    options = (
+        ("train", "--resume", copy, "--json", "--allow-changes")
+        if command == "resume"
+        else ("evaluate", copy, "--json")
+    )
+    result = invoke(*options)
+    assert result.exit_code == 1
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["code"] == "run-directory"
+    assert f"{name} is a symbolic link" in problem["message"]
+    assert state_of(elsewhere) == before
+
+
+def test_only_own_names_are_removed_from_checkpoints(tmp_path, elsewhere):
+    folder = tmp_path / "run" / "checkpoints"
+    shutil.copytree(elsewhere, folder)
+    (folder / ".partial-a1b2c3d4").mkdir()
+    (folder / ".partial-linked_x").symlink_to(elsewhere)
+    CheckpointDirectory(tmp_path / "run").remove_partial()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".abcdefgh",
+        ".partial-linked_x",
+        ".settings",
+        "notes.txt",
+    ]
+    assert (elsewhere / "notes.txt").exists()
+
+
+def test_checkpoints_behind_a_link_are_not_read_or_removed(tmp_path, elsewhere):
+    (elsewhere / "000001-000000000").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").symlink_to(elsewhere)
+    kept = CheckpointDirectory(tmp_path / "run")
+    kept.remove_partial()
+    assert kept.read_latest() == (None, [])
+    assert (elsewhere / "000001-000000000").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name", ["summary.json", "history.jsonl", "config.yaml", "manifest.json", "checkpoints/.lock"]
+)
+def test_pipe_in_a_run_does_not_stop_the_listing(tmp_path, name):
+    good, bad = tmp_path / "runs" / "good", tmp_path / "runs" / "bad"
+    for run in (good, bad):
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "manifest.json").write_text("{}")
+    (bad / name).unlink(missing_ok=True)
+    os.mkfifo(bad / name)
+    found = {}
+    start = time.perf_counter()
+    for run in find_runs(tmp_path / "runs"):
+        found[run.path.name] = run.state
+        assert run.config == {}
+    assert time.perf_counter() - start < 5
+    assert found["good"] == "unfinished"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"epochs": ' + "9" * 5000 + "}",
+        '{"epochs": 1' + "0" * 400 + ', "best": {"loss": 1' + "0" * 400 + '}, "test": {}}',
+        "[" * 100_000,
+        '{"best": ' + "[]," * 10 + "}",
+        '{"epochs": "x", "best": [1], "test": {"a": {"b": 1}}, "seconds": NaN}',
+        '{"a": [' + "[]," * 1_100_000 + "[]]}",
+    ],
+    ids=["digits", "large", "deep", "broken", "types", "many"],
+)
+@pytest.mark.parametrize("name", ["summary.json", "history.jsonl"])
+def test_malformed_results_are_listed_without_failing(tmp_path, name, content):
+    run = tmp_path / "runs" / "bad"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("train: {epochs: 3}")
+    (run / name).write_text(content)
+    result = invoke("runs", tmp_path / "runs", "--json")
+    assert result.exit_code == 0
+    assert [row["state"] for row in json.loads(result.stdout)["runs"]] != [
+        "finished"
+    ] or name == "summary.json"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"files": {}, "versions": [], "data": {"fingerprint": ""}, "execution": {}}',
+        '{"files": {"config.yaml": 3}, "versions": {}, "data": {"fingerprint": ""}, "execution": {}}',
+        '{"files": {}, "versions": {}, "data": {}, "execution": {}}',
+        '{"files": {}, "versions": {}, "data": {"fingerprint": ""}, "execution": {}, "resumed": 3}',
+    ],
+)
+def test_manifest_of_other_types_is_not_read(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    assert read_manifest_or_none(tmp_path) is None
+
+
+def test_file_outside_a_run_is_not_opened(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "run").mkdir()
+    for name in ("../secret", str(tmp_path / "secret")):
+        with pytest.raises(OSError, match="outside the directory"):
+            open_inside(tmp_path / "run", name)
+
+
+def test_model_that_is_swapped_after_the_check_is_not_used(copy):
+    open_run(str(copy))
+    (copy / "model.keras").write_bytes(b"another")
+    with pytest.raises(LayercliError, match=r"model\.keras was modified after training"):
+        open_recorded(copy, "model.keras")
+
+
+def test_edited_class_names_stop_a_resumed_run(copy):
+    state = json.loads((copy / "data.json").read_text())
+    state["class_names"] = state["class_names"][::-1] if state["class_names"] else ["a"]
+    (copy / "data.json").write_text(json.dumps(state))
+    result = invoke("train", "--resume", copy, "--json", "--set", "train.epochs=4")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["problems"]
+    assert [problem["message"] for problem in found] == ["data.json changed since the run started."]
+
+
+def test_json_with_many_values_is_refused_before_it_is_in_memory():
+    with pytest.raises(ValueError, match="too many values"):
+        parse_json(b"[" + b"{}," * 1_000_000 + b"1]")
