@@ -1,4 +1,4 @@
-"""Writes the files of data that some of these configs read, beside them, from what ships inside scikit-learn.
+"""Write the data files that some of these configs read, next to them, from the data sets of scikit-learn.
 
 python configs/make_data.py
 """

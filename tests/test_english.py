@@ -56,12 +56,16 @@ def test_messages_docstrings_and_comments(package):
     assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
 
 
-@pytest.mark.parametrize(
-    "page", [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.stem
-)
-def test_pages(page):
-    lines = enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
-    assert list(banned_lines(page, lines)) == []
+PAGES = ("*.md", "docs/*.md", "docs/recipes/*", "configs/*.yaml", "configs/*.py", "configs/sweeps/*.yaml")
+"""Patterns of the pages and examples."""
+
+
+@pytest.mark.parametrize("pattern", PAGES)
+def test_pages_and_examples(pattern):
+    pages = sorted(ROOT.glob(pattern))
+    assert pages
+    lines = {page: enumerate(page.read_text(encoding="utf-8").splitlines(), start=1) for page in pages}
+    assert [found for page in pages for found in banned_lines(page, lines[page])] == []
 
 
 def test_names_of_tests():

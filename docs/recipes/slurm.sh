@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # sbatch slurm.sh config.yaml
-# Every task of the job trains the same model; submit it again, and it goes on from the last checkpoint.
+# Every task of the job trains the same model; submit it again to resume from the last checkpoint.
 #SBATCH --job-name=layercli
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # ssh.sh "host1 host2" config.yaml
 # Trains one model on these hosts, which share this folder and have layercli in their PATH. When one of them fails, all end;
-# the same command goes on from the last checkpoint.
+# the same command resumes from the last checkpoint.
 set -euo pipefail
 hosts=($1) config=$2 run=${3:-runs/ssh} port=${LAYERCLI_PORT:-22222}
 
