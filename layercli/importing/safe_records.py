@@ -44,7 +44,7 @@ def find_unsafe_records(document: Any, custom_names: Collection[str] = ()) -> li
         Problem(
             code="unsafe-model",
             message=f"The model contains {reason}, so Keras does not load it.",
-            hint="Remove this part, or write it as a layer class of your own and import with `--trust`.",
+            hint="Remove this part, or write it as a custom layer class and import with `--trust`.",
         )
         for reason in reasons
     ]

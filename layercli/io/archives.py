@@ -120,7 +120,7 @@ class Archive:
 
 
 def check_hdf5(path: Path, max_bytes: int) -> None:
-    """Check that an HDF5 file contains only plain arrays of its own, each reached once, of at most ``max_bytes``.
+    """Check that an HDF5 file contains only plain arrays stored in it, each reached once, of at most ``max_bytes``.
 
     Raises:
         ArchiveError: it does not.

@@ -32,7 +32,7 @@ class Supervisor:
     ) -> subprocess.Popen[str]:
         """Start ``python -P -m module`` with its standard output in a pipe.
 
-        ``-P`` keeps the current folder off the import path: a ``typer.py`` beside a config must not run.
+        ``-P`` keeps the current folder off the import path: a ``typer.py`` next to a config must not run.
 
         With ``should_end_with_parent`` Linux sends SIGTERM to it when this process is killed.
         """

@@ -67,7 +67,7 @@ def require_own_files(run: Path) -> None:
     if found:
         shown = ", ".join(sanitize_text(entry, limit=100) for entry in found[:3])
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-        message = f"A run directory must contain only files and folders of its own: {shown}{more}."
+        message = f"A run directory must contain only regular files and folders, no links: {shown}{more}."
         raise make_file_error(run, "run-directory", message, "Replace each of them by a file or folder.")
 
 

@@ -98,6 +98,7 @@ def test_custom_layer_of_the_tutorial_is_the_example():
     assert shown.items() <= members((ROOT / "configs" / "simple_dense.py").read_text()).items()
 
 
+@pytest.mark.tensorflow
 def test_python_examples_run(tmp_path, monkeypatch, capsys):
     for name in ("configs", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -50,7 +50,7 @@ def test_outputs_that_cannot_be_subtracted(expected, found, mismatch):
     assert (difference.relative_error, difference.mismatch, difference.is_too_large) == (INF, mismatch, True)
 
 
-def test_overflow_of_extreme_inputs_is_no_difference():
+def test_overflow_of_extreme_inputs_is_ignored():
     case = ComparisonCase(EXTREMES, {})
     assert compare([1.0, 2.0], [1.0, np.inf], case=case).relative_error == 0.0
 

@@ -3,5 +3,5 @@
 from layercli.reports.config_template import quote_yaml_text
 
 
-def test_column_name_is_no_reference():
+def test_column_name_is_not_a_reference():
     assert quote_yaml_text("${v}") == '"$${v}"'

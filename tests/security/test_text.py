@@ -134,7 +134,7 @@ def test_full_output_is_an_error_with_a_sentence(arguments):
     assert "Traceback" not in done.stderr
 
 
-def test_closed_output_is_no_bug(iris):
+def test_closed_output_is_not_a_bug(iris):
     command = f"{LAYERCLI} show {iris} >&- 2>&-"
     assert subprocess.run(command, shell=True, check=False).returncode == 0
 

@@ -297,7 +297,7 @@ class _Expander:
         count = len(use.instance_prefixes) or 1
         prefixes = []
         for number in range(count):
-            # Names in `inputs` can stand for several layers, which can double in each block.
+            # Names in `inputs` can mean several layers, which can double in each block.
             self._count_work(entry.node, entry.path, len(sources) + len(use.value_scopes))
             prefix = f"{scope.prefix}{local_name}" + (f"_{number + 1}" if count > 1 else "")
             reuse_prefix = f"{use.instance_prefixes[number]}." if use.instance_prefixes else None

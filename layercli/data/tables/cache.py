@@ -1,7 +1,7 @@
 """Cache of converted data files under $XDG_CACHE_HOME/layercli, identified by fingerprints.
 
 An entry is complete or absent. It can be deleted at any time; it is written again when needed. The hash of each entry is
-in a file beside it: an entry that does not match its hash is written again.
+in a file next to it: an entry that does not match its hash is written again.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def import_file(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    sys.path.append(str(Path(path).parent))  # last: no file beside it replaces an installed module
+    sys.path.append(str(Path(path).parent))  # last: no file next to it replaces an installed module
     spec.loader.exec_module(module)
     return module
 

@@ -137,7 +137,7 @@ def restore_callback_files(
 
 
 def _detach_file(path: Path) -> None:
-    """Give a file with several names an inode of its own, so that writing to it changes no other file."""
+    """Give a file with several names a separate inode, so that writing to it changes no other file."""
     if path.is_file() and path.stat().st_nlink > 1:
         write_bytes(path, path.read_bytes())
 
