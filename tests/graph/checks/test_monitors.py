@@ -6,7 +6,7 @@ import pytest
 
 from layercli.check import check_config
 from layercli.config.training.section import TrainSection
-from layercli.graph.checks.monitors import find_best_epoch, monitor_direction
+from layercli.graph.best_epoch import find_best_epoch, monitor_direction
 
 CONFIG = """
 data: {{type: sklearn, dataset: iris{split}}}
