@@ -151,7 +151,10 @@ class _StackReader:
             if self._call_count > _MAX_LAYERS:
                 raise InexpressibleError(f"it has more than {_MAX_LAYERS:,} layers")
         for layer in model.layers.values():
-            # Keras saves only layers and calls that lead to an output, but it would build others too.
+            # Keras saves only layers and calls that lead to an output, but it would build others too. Operations that
+            # compute a mask lead to an output only through the mask arguments of other calls, which are left out here.
+            if layer.is_operation:
+                continue
             calls = range(max(len(layer.calls), 1))
             if not all((layer.name, number) in sources_by_call for number in calls):
                 raise InexpressibleError(

@@ -29,6 +29,21 @@ _FUNCTION_MODULES: Final = ("builtins", "keras.activations")
 _DTYPE_POLICIES: Final = frozenset({*DTYPES, "mixed_float16", "mixed_bfloat16"})
 _FILE_KEYS: Final = ("vocabulary", "idf_weights")
 """Arguments that Keras reads from a file if they are a string."""
+_MASK_OPERATIONS: Final = frozenset(
+    (
+        "All",
+        "Any",
+        "BroadcastTo",
+        "Concatenate",
+        "ExpandDims",
+        "LogicalAnd",
+        "LogicalOr",
+        "NotEqual",
+        "OnesLike",
+    )
+    + ("Squeeze", "Where")
+)
+"""Operations with which Keras's layers compute masks; they are in the record of a functional model."""
 _ALWAYS_DROPPED: Final = "compile_config"
 _BUILD: Final = "build_config"
 
@@ -109,6 +124,7 @@ def _is_allowed(record: Mapping[str, Any], custom_names: Collection[str]) -> boo
     return (
         (_is_model(record) and _has_one_build_shape(record))
         or (module.startswith("keras.src.ops.") and name in OPERATIONS.get(module, ()))
+        or (module == "keras.src.ops.numpy" and name in _MASK_OPERATIONS)
         or APPLICATION_LAYERS.get(name) == module
     )
 
