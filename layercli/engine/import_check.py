@@ -42,6 +42,7 @@ from layercli.importing.flatten import LayerCall, flatten_stack
 from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.model_file import ModelFile
 from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
+from layercli.io.archives import ArchiveError
 from layercli.layers.shapes import format_shape
 
 IMPORT_TOLERANCE: Final = 1e-5
@@ -89,7 +90,8 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
             load_state(original, model_file.file, max_weight_bytes(valid))
         return original
     except Exception as error:
-        message = f"Keras cannot load the model: {summarize_error(error)}"
+        reason = f"{error}." if isinstance(error, ArchiveError) else summarize_error(error)
+        message = f"Keras cannot load the model: {reason}"
         raise LayercliError(
             Problem(code="unreadable-model", message=message, file=str(model_file.path))
         ) from error

@@ -165,7 +165,7 @@ def test_observer_does_not_block_the_lock(place):
         (lambda run: (run / "summary.json").write_text('{"epochs": 3'), "damaged", "it is not JSON"),
         (lambda run: (run / "summary.json").write_bytes(b"\xff\xfe"), "damaged", "it is not UTF-8 text"),
         (lambda run: (run / "summary.json").write_text("[1]"), "damaged", "it is not a mapping"),
-        (lambda run: (run / "summary.json").write_text("[" * 100_000), "damaged", "it is not JSON"),
+        (lambda run: (run / "summary.json").write_text("[" * 100_000), "damaged", "it is nested too deeply"),
         (lambda run: (run / "summary.json").write_text("{}"), "damaged", "lacks epochs and best and test"),
         (lambda run: (run / "config.yaml").write_text("a: ["), "finished", None),
         (lambda run: (run / "config.yaml").unlink(), "finished", None),

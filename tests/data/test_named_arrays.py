@@ -22,10 +22,10 @@ def test_known_texts_become_their_labels():
     [
         (
             ["rde", "red"],
-            'Row 1 has the class "rde", which was not in the training data.',
+            'Row 1 has the class "rde", which is not in the training data.',
             "Did you mean `red`?",
         ),
-        (["red", "blue", "7"], 'Row 3 has the class "7", which was not in the training data.', None),
+        (["red", "blue", "7"], 'Row 3 has the class "7", which is not in the training data.', None),
     ],
 )
 def test_unknown_class_is_named_with_its_row(texts, message, hint):

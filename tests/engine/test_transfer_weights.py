@@ -210,7 +210,7 @@ def test_external_weights_are_refused(source, tmp_path):
             group = file["layers/dense/vars"]
             del group["0"]
             make(group)
-        with pytest.raises(LayercliError, match="links to another file"):
+        with pytest.raises(LayercliError, match="it refers to a different file"):
             api.build(target(tmp_path, path))
 
 

@@ -128,13 +128,14 @@ def test_removal_of_partial_checkpoints_keeps_all_others(tmp_path):
     save(kept, 1)
     save(kept, 2)
     folder = tmp_path / "checkpoints"
-    (folder / ".half-written").mkdir()
-    (folder / ".half-written" / "arrays.npz").touch()
+    (folder / ".partial-ab12cd_9").mkdir()
+    (folder / ".partial-ab12cd_9" / "arrays.npz").touch()
+    (folder / ".partial-other").mkdir()
     (folder / ".lock").touch()
     (folder / "notes").mkdir()
     kept.remove_partial()
     names = sorted(path.name for path in folder.iterdir())
-    assert names == [".lock", "000001-000000000", "000002-000000000", "notes"]
+    assert names == [".lock", ".partial-other", "000001-000000000", "000002-000000000", "notes"]
     assert newest(tmp_path) == 2
 
 

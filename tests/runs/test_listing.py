@@ -137,5 +137,5 @@ def test_file_may_be_as_large_as_the_limit(tmp_path, monkeypatch, limit, state):
     assert (found.state, found.note) == ("damaged", notes[state])
 
 
-def test_largest_file_has_256_mebibytes():
-    assert listing._MAX_FILE_BYTES == 268_435_456
+def test_largest_file_has_64_mebibytes():
+    assert listing._MAX_FILE_BYTES == 67_108_864

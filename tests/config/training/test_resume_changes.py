@@ -22,7 +22,7 @@ def changes(**new):
 def test_equal_sections_keep_everything():
     found = changes()
     assert found == ResumeChanges(batch_sizes=(32, 32))
-    assert found.summary == "Kept: weights, random numbers, the optimizer's state, the learning rate. "
+    assert found.summary == "Kept: weights, random numbers, the optimizer's state, the learning rate."
 
 
 def test_new_learning_rate_keeps_the_optimizer():

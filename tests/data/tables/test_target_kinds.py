@@ -71,7 +71,7 @@ def test_long_name_of_a_column_is_cut_at_60_characters():
 
 
 def test_too_many_classes_are_refused(monkeypatch):
-    monkeypatch.setattr(target_inference, "_MAX_CLASSES", 2)
+    monkeypatch.setattr(target_inference, "_MAX_TEXT_CLASSES", 2)
     assert infer(pa.array(["a", "b"])) == (2, ("a", "b"))
     assert error_of(pa.array(["a", "b", "c"])) == (
         "The target `y` must contain numbers or labels of at most 2 classes, "
