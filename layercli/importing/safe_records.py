@@ -30,7 +30,7 @@ _DTYPE_POLICIES: Final = frozenset({*DTYPES, "mixed_float16", "mixed_bfloat16"})
 _FILE_KEYS: Final = ("vocabulary", "idf_weights")
 """Arguments that Keras reads from a file if they are a string."""
 _MASK_OPERATIONS: Final = frozenset(
-    (
+    {
         "All",
         "Any",
         "BroadcastTo",
@@ -40,8 +40,9 @@ _MASK_OPERATIONS: Final = frozenset(
         "LogicalOr",
         "NotEqual",
         "OnesLike",
-    )
-    + ("Squeeze", "Where")
+        "Squeeze",
+        "Where",
+    }
 )
 """Operations with which Keras's layers compute masks; they are in the record of a functional model."""
 _ALWAYS_DROPPED: Final = "compile_config"
