@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from numpy.lib import format as npy
 
 from layercli.data.examples import Dataset
@@ -23,7 +22,7 @@ from layercli.data.named_arrays import (
     read_array_header,
     to_training_dtype,
 )
-from layercli.data.paths import hash_content_sample, require_file
+from layercli.data.paths import require_file
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.formats.npz.config import Npz
@@ -56,8 +55,7 @@ def read_dataset(data: Npz, memory: int | None) -> Dataset:
     """
     path = require_file(data.path, PATH_KEY)
     arrays = _read_arrays(path, list_array_references(data), memory)
-    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
-    return build_training_dataset(data, arrays, hash_content_sample([path]) if is_lazy else "")
+    return build_training_dataset(data, arrays, [path])
 
 
 def read_new_dataset(
