@@ -15,6 +15,7 @@ from layercli.config.custom_layers import CustomLayer
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
+from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
@@ -212,7 +213,7 @@ def _check_document(document: YamlNode) -> CheckResult:
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
         )
         config = build_partial_config(
-            value, {item["loc"][2] for item in items if item["loc"][:2] == ("model", "layers") != item["loc"]}
+            value, {item["loc"][2] for item in items if item["loc"][:2] == LAYERS_PATH != item["loc"]}
         )
     is_malformed = bool(problems)
     if config is None:

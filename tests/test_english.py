@@ -49,9 +49,12 @@ def read_english(path):
             yield token.start[0], token.string
 
 
-@pytest.mark.parametrize("package", sorted({path.name for path in (ROOT / "layercli").glob("[!_]*")}))
+PACKAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "layercli").glob("[!_]*"))
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "benchmarks"])
 def test_messages_docstrings_and_comments(package):
-    folder = ROOT / "layercli" / package
+    folder = ROOT / package
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
     assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
@@ -12,14 +13,9 @@ from layercli.schema.strict_model import value_error
 from layercli.source.nodes import quote_value
 
 _KERAS_PREFIX = "keras.layers."
-_IDENTIFIER = r"[A-Za-z_]\w*"
 _KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(
-    rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII
-)
-_MODULE_TYPE_PATTERN = re.compile(
-    rf"(?P<module>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
-)
+_FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*{IDENTIFIER}\.py):(?P<cls>{IDENTIFIER})", re.ASCII)
+_MODULE_TYPE_PATTERN = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFIER})", re.ASCII)
 
 
 class CustomLayer(Layer):

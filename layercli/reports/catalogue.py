@@ -12,6 +12,7 @@ import yaml
 from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, ShapeError, Tensor, format_shape
+from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_weights
 from layercli.schema.strict_model import describe_type, format_value, to_plain
 
@@ -156,12 +157,12 @@ def print_catalogue(console: Console, document: Mapping[str, Any]) -> None:
     from rich.text import Text
 
     for family in document["families"]:
-        table = _make_table("layer", "", has_header=False)
+        table = _make_page_table("layer", "", has_header=False)
         for layer in family["layers"]:
             table.add_row(layer["type"], layer["summary"])
         console.print(Text(family["family"].capitalize(), style="bold"))
         console.print(table)
-    table = _make_table("layer", "", has_header=False)
+    table = _make_page_table("layer", "", has_header=False)
     for refused in document["refused"]:
         table.add_row(refused["type"], f"{refused['reason'].capitalize()}. {refused['hint']}")
     console.print(Text("Not available", style="bold"))
@@ -181,7 +182,7 @@ def print_layer(console: Console, page: Mapping[str, Any]) -> None:
     console.print(page["shapes"] or f"Input: {page['takes']}.")
     console.print()
     is_wide = console.width >= _MIN_WIDE_WIDTH
-    table = _make_table("argument", "default", *(["takes", ""] if is_wide else [""]))
+    table = _make_page_table("argument", "default", *(["takes", ""] if is_wide else [""]))
     for argument in page["arguments"]:
         default = (
             Text("required", style="bold")
@@ -217,14 +218,9 @@ def _tensor_text(x: Mapping[str, Any]) -> str:
     return format_shape(x["shape"]) + ("" if x["dtype"] == "float32" else f" of {x['dtype']}")
 
 
-def _make_table(*columns: str, has_header: bool = True) -> Table:
+def _make_page_table(*columns: str, has_header: bool = True) -> Table:
     """Return a table whose last column takes the remaining width."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD if has_header else None, show_header=has_header, pad_edge=False, padding=(0, 1)
-    )
+    table = make_table(has_header=has_header)
     for name in columns:
         table.add_column(name, overflow="fold", max_width=_MAX_COLUMN_WIDTHS.get(name))
     return table

@@ -15,7 +15,8 @@ from layercli.runs.directory import MANIFEST, MODEL
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.build import build_model
-from layercli.workflows.export import ExportRequest, take_held_out_examples
+from layercli.workflows.export import ExportRequest
+from layercli.workflows.export_data import take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code
 from layercli.workflows.preflight import require_trust
 from layercli.workflows.script_facts import collect_script_facts

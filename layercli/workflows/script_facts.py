@@ -8,7 +8,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
 from layercli.workflows.dataset import check_dataset
-from layercli.workflows.export import make_unreadable_data_warning
+from layercli.workflows.export_data import make_unreadable_data_warning
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
