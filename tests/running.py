@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner, Result
 
-from layercli.cli import make_app
+from layercli.cli import make_app_for
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LAYERCLI = Path(sys.executable).with_name("layercli")
@@ -49,7 +49,8 @@ class Run:
 
 def invoke(*args: object, stdin: str | None = None) -> Result:
     """Run a command in this process."""
-    return CliRunner().invoke(make_app(), [str(arg) for arg in args], input=stdin)
+    arguments = [str(arg) for arg in args]
+    return CliRunner().invoke(make_app_for(arguments), arguments, input=stdin)
 
 
 def train(config: object, run_dir: Path, *args: object) -> Run:
