@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Shape, ShapeError, Tensor
+from tests.layers.explained import assert_explains
 
 Outcome = tuple[tuple[Tensor, ...], list[tuple[tuple[int, ...], bool]]]
 """Outputs, and each weight's shape and whether it is trained, sorted."""
@@ -71,12 +73,15 @@ def assert_parity(
     dtype: str = "float32",
     call: Callable[[Any, list[Any]], Any] | None = None,
 ) -> None:
-    """The static engine and Keras agree on shape, dtype and weights, or both refuse."""
+    """The static engine and Keras agree on shape, dtype and weights, or both refuse; so does the printed arithmetic."""
     inputs = tuple(Tensor(shape, dtype) for shape in shapes)
     ours, theirs = static(value, *inputs), judged(value, *inputs, call=call)
     if isinstance(ours, str) and isinstance(theirs, str):
         return
     assert ours == theirs, f"{value} on {shapes}:\n  layercli {ours}\n  keras    {theirs}"
+    outputs, weights = theirs
+    parameters = sum(math.prod(shape) for shape, _ in weights)
+    assert_explains(LAYERS.parse(value), inputs, [x.shape for x in outputs], parameters)
 
 
 def assert_built_alike(value: dict[str, Any]) -> None:
