@@ -211,6 +211,8 @@ def test_first_differing_layer_of_a_script_is_reported(here, monkeypatch):
     [problem] = json.loads(result.stdout)["problems"]
     assert (problem["code"], problem["path"]) == ("export-differs", "model.layers[1]")
     assert "The first layer that differs is `wrong` (Dense)" in problem["message"]
+    # The worst case is named: tanh of large numbers is 1.
+    assert " differ from the original by 1.0e+00 of the largest output" in problem["message"]
     assert [path.name for path in here.iterdir()] == ["c.yaml"]
 
 

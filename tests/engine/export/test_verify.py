@@ -125,6 +125,24 @@ def test_onnx_names_and_opset(made, export, tmp_path):
     assert [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")] == [17]
 
 
+def test_onnx_outputs_are_renamed_to_unused_names():
+    from onnx import TensorProto, helper
+
+    from layercli.engine.export.onnx import _name_outputs
+
+    nodes = [helper.make_node("Relu", ["x"], ["taken"])]
+    nodes += [helper.make_node("Neg", ["taken"], [f"Identity:{number}"]) for number in range(5)]
+    x, *outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1])
+        for name in ("x", *(node.output[0] for node in nodes[1:]))
+    ]
+    proto = helper.make_model(helper.make_graph(nodes, "graph", [x], outputs))
+    _name_outputs(proto, ["free", "taken", "x", "twice", "twice"])
+    names = ["free", *(f"Identity:{number}" for number in range(1, 5))]
+    assert [value.name for value in proto.graph.output] == names
+    assert [node.output[0] for node in proto.graph.node] == ["taken", *names]
+
+
 @pytest.mark.parametrize("form", ["onnx", "litert"])
 def test_unsupported_layer_is_reported_at_its_line(form, made, export):
     text = {

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from layercli import api
+from layercli.engine.training import execution_plan
 from layercli.engine.training.execution_plan import ExecutionPlan, example_bytes, plan_execution
 from layercli.formats.registry import load_dataset
 from tests.running import train, write_config
@@ -70,6 +71,12 @@ def test_steps_per_call(tmp_path):
     # XLA saves 85 % of the first and 25 % of the others, 0.349 ms in each of 15,625 steps.
     assert large.reason == "XLA saves about 5 s and costs 2 s"
     assert large.steps_per_execution == 124  # of 0.807 ms
+
+
+def test_examples_above_the_limit_are_streamed(tmp_path, monkeypatch):
+    for limit, feed in ((1800, "memory"), (1799, "stream")):  # 90 examples of four float32 and an int32
+        monkeypatch.setattr(execution_plan, "_MAX_DEVICE_BYTES", limit)
+        assert planned(tmp_path, [HEAD]).feed == feed
 
 
 def test_per_step_callback_gets_every_step(tmp_path):
