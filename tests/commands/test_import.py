@@ -113,7 +113,7 @@ def test_written_config_is_concise(imported, tmp_path):
         [
             keras.Input((8,)),
             *(layers.Dense(16, activation="relu") for _ in range(3)),
-            layers.Dense(2, name="head"),
+            layers.Dense(2, name="head", kernel_regularizer=keras.regularizers.L2(0.02)),
         ]
     )
     model.compile(keras.optimizers.Adam(3e-4), "mse", metrics=["mae"])
@@ -126,7 +126,7 @@ model:
   input: [8]
   layers:
     - {type: Dense, units: 16, activation: relu, repeat: 3}
-    - {type: Dense, name: head, units: 2}
+    - {type: Dense, name: head, units: 2, kernel_regularizer: {type: L2, l2: 0.02}}
 train:
   optimizer: {type: Adam, learning_rate: 0.0003}
   loss: mse
