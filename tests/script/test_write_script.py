@@ -175,6 +175,14 @@ WIRED = {
             {"type": "Concatenate", "inputs": ["states", "both"]},
         ],
     },
+    "all outputs of a layer": {
+        "input": [5, 3],
+        "layers": [
+            {"type": "LSTM", "name": "rnn", "units": 4, "return_state": True},
+            {"type": "Dense", "name": "more", "units": 2, "inputs": "rnn:0"},
+            {"type": "Concatenate", "inputs": ["rnn", "more"]},
+        ],
+    },
     "several outputs": {
         "input": [4],
         "layers": [
