@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,10 @@ class Run:
         return json.loads(self.result.stdout)
 
 
-def invoke(*args: object, stdin: str | None = None) -> Result:
-    """Run a command in this process."""
+def invoke(*args: object, stdin: str | None = None, env: Mapping[str, str | None] | None = None) -> Result:
+    """Run a command in this process; a variable of ``env`` that is None is not set."""
     arguments = [str(arg) for arg in args]
-    return CliRunner().invoke(make_app_for(arguments), arguments, input=stdin)
+    return CliRunner().invoke(make_app_for(arguments), arguments, input=stdin, env=env)
 
 
 def train(config: object, run_dir: Path, *args: object) -> Run:
