@@ -15,6 +15,7 @@ from layercli.config.custom_layers import CustomLayer
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
+from layercli.config.layer_entries import ErrorLimit
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
@@ -204,14 +205,17 @@ def _check_document(document: YamlNode) -> CheckResult:
     value = document.to_plain()
     unresolved = {(problem.file, problem.line, problem.column) for problem in problems}
     config: Config | None
+    error_limit = ErrorLimit(MAX_PROBLEMS)
     try:
-        config = Config.model_validate(value)
+        config = Config.model_validate(value, context=error_limit)
     except ValidationError as error:
         items = error.errors(include_url=False)
         found = [_problem_from_validation(document, item) for item in items[:MAX_PROBLEMS]]
         problems.extend(
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
         )
+        if error_limit.is_reached:
+            raise TooManyProblemsError(problems) from None
         config = build_partial_config(
             value, {item["loc"][2] for item in items if item["loc"][:2] == LAYERS_PATH != item["loc"]}
         )

@@ -261,7 +261,15 @@ def _try_infer(node: GraphNode, x: Tensor) -> Tensor | ShapeError:
         except ShapeError as error:
             return error
         outputs = (output,) if isinstance(output, Tensor) else output
-    return outputs[0] if len(outputs) == 1 else ShapeError("unknown")
+    return _drop_huge_sizes(outputs[0]) if len(outputs) == 1 else ShapeError("unknown")
+
+
+def _drop_huge_sizes(tensor: Tensor) -> Tensor:
+    """Return the tensor with sizes that no tensor can have as unknown, since they could grow from layer to layer."""
+    if all(dim is None or dim <= MAX_ELEMENTS for dim in tensor.shape):
+        return tensor
+    shape = tuple(None if dim is not None and dim > MAX_ELEMENTS else dim for dim in tensor.shape)
+    return Tensor(shape, tensor.dtype)
 
 
 def _mark_uncertain(row: NodeShapes) -> NodeShapes:

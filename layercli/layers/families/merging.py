@@ -65,6 +65,8 @@ class _ElementwiseMerge(MergeLayer):
         batch = next((shape[0] for shape in shapes if shape[0] is not None), None)
         merged = shapes[0][1:]
         for shape in shapes[1:]:
+            if shape[1:] == merged:  # the usual case, checked first for speed
+                continue
             long, short = sorted((merged, shape[1:]), key=len, reverse=True)
             lead = len(long) - len(short)
             merged = long[:lead] + tuple(
