@@ -25,6 +25,7 @@ from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
+from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
@@ -231,6 +232,7 @@ def _check_document(document: YamlNode) -> CheckResult:
     problems.extend(_problem_from_finding(document, found) for found in findings)
     shapes = infer_graph_shapes(graph, config.model.dtype)
     problems.extend(_convert_shape_errors(document, shapes, input_is_editable=config.data is None))
+    problems.extend(_problem_from_finding(document, found) for found in check_runtime(shapes))
     has_no_errors = not has_errors(problems)
     problems.extend(
         _problem_from_finding(document, found) for found in check_outputs(config, graph.output_references)
