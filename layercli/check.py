@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom_layers import CustomLayer
+from layercli.config.custom_layers import CustomLayer, find_class_beside
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
@@ -318,9 +318,20 @@ def collect_validation_problems(document: YamlNode, error: ValidationError) -> l
 def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
-    return problem_in(
-        document, path, error["type"], context["message"], hint=context["hint"], at_key=context["at_key"]
-    )
+    hint = context["hint"]
+    if path[:2] == ("model", "layers") and error["type"] in ("unknown-type", "bad-custom-type"):
+        hint = _suggest_custom_type(document, path) or hint
+    return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])
+
+
+def _suggest_custom_type(document: YamlNode, path: KeyPath) -> str | None:
+    """Return a hint that names the class in a file next to the config, if a layer's type lacks the file."""
+    node = document.find(path)
+    directory = document.find_mark(path).source.directory
+    if node is None or not isinstance(node.value, str) or (len(path) > 3 and path[3:] != ("type",)):
+        return None
+    reference = find_class_beside(directory, node.value)
+    return f"Write `type: {reference}`, and load it with `--trust`." if reference is not None else None
 
 
 def _sort_unique_problems(problems: list[Problem], file: str) -> list[Problem]:
