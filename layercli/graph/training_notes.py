@@ -66,6 +66,8 @@ def describe_training(
 
 def _describe_early_stop(stop: EarlyStop) -> str:
     start = f"EarlyStopping stopped the training after epoch {stop.epoch}: `{stop.monitor}`"
+    if not math.isfinite(stop.best):
+        return f"{start} was not a finite number in any epoch."
     if stop.missed_baseline is not None:
         return (
             f"{start} was not better than `baseline` {stop.missed_baseline:g} in any epoch; "

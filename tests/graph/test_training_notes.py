@@ -39,6 +39,13 @@ def test_early_stop_below_the_baseline_says_so():
     ]
 
 
+def test_early_stop_without_a_finite_value():
+    stop = EarlyStop(3, 1, math.inf, "val_loss", missed_baseline=0.9)
+    assert notes([1, 0.5], [math.nan, math.nan], early_stop=stop) == [
+        "EarlyStopping stopped the training after epoch 3: `val_loss` was not a finite number in any epoch."
+    ]
+
+
 def test_training_that_ends_at_its_first_epoch():
     assert notes([1.0], [1.0], epochs=1) == [
         "The training ended after its first epoch, since `epochs` is 1. Most models need more epochs."
