@@ -151,9 +151,11 @@ def _suggest_removal(
     """Return a hint: the config's keys without these columns."""
     pronoun = "them" if len(columns) > 1 else "it"
     kept = [column for index, column in enumerate(values.columns) if index not in columns]
-    if not isinstance(data, TableConfig) or not kept:
+    if not isinstance(data, TableConfig):
         return f"Remove {pronoun} from the data."
     key = name or (model_inputs[0] if len(model_inputs) == 1 else "input")
+    if not kept:
+        return f"Remove the input `{key}` from `data` and `model`."
     size_key = "model.input" if list(model_inputs) == ["input"] else f"model.inputs.{key}"
     size = f"reduce `{size_key}` to {len(kept)} column{'s' * (len(kept) > 1)}"
     if len(kept) > _MAX_HINT_COLUMNS:
