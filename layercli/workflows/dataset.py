@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
+from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
@@ -40,6 +41,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     """
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits
+    from layercli.data.constant_columns import check_constant_columns, check_training_columns
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
     from layercli.data.targets_and_weights import choose_target_forms
@@ -58,6 +60,11 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data),
     ]
+    is_normalized = any(learns_normalization(node.layer) for node in valid.graph.nodes)
+    model_inputs = list(valid.graph.inputs)
+    findings.extend(
+        check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
+    )
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
@@ -71,9 +78,13 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         return DatasetReport(dataset, statistics, None, problems, facts, meanings)
     splits = dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle)
     if not has_errors(problems):
-        problems.extend(
-            valid.problem_from_finding(finding) for finding in check_splits(splits, data, meanings)
-        )
+        findings = [
+            *check_training_columns(
+                splits, statistics, data, model_inputs=model_inputs, is_normalized=is_normalized
+            ),
+            *check_splits(splits, data, meanings),
+        ]
+        problems.extend(valid.problem_from_finding(finding) for finding in findings)
     return DatasetReport(dataset, statistics, splits, problems, facts, meanings)
 
 
