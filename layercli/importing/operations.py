@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from layercli.importing.keras_config import InexpressibleError, shorten_float
 from layercli.source.nodes import sanitize_text
+from layercli.source.scalars import is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) 
         InexpressibleError: no layer computes it.
     """
     tensors = [value for value in values if isinstance(value, Operand)]
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    numbers = [value for value in values if is_number(value)]
     is_supported = len(tensors) + len(numbers) == len(values) and tensors
     if is_supported and all("float" in tensor.dtype for tensor in tensors):
         dtype = {} if tensors[0].dtype == "float32" else {"dtype": tensors[0].dtype}
