@@ -185,8 +185,9 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
     if node.input_keys is not None and len(inputs) != len(node.input_keys):
         number = next(index for index, tensors in enumerate(sources) if len(tensors) > 1)
-        message = f"`{node.input_keys[number]}` must be one tensor, but `{node.inputs[number]}` has {len(sources[number])} outputs."
-        hint = f"Write `{node.inputs[number]}:0` for its first output."
+        name = node.inputs[number]
+        message = f"`{node.input_keys[number]}` must be one tensor, but `{name}` has {len(sources[number])} outputs."
+        hint = f"Write `{name}:0` for its first output."
         return NodeShapes(node, inputs, error=ShapeError(message, hint=hint, argument="inputs"))
     try:
         inferred = node.layer.infer_named(inputs, node.input_keys)

@@ -9,6 +9,7 @@ from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.checks.consistency import check_consistency, one_hot_units
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
@@ -35,7 +36,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
-    from layercli.data.checks import check_examples, check_input_types, check_splits
+    from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
     from layercli.data.statistics import compute_statistics
     from layercli.data.types import DataError
     from layercli.formats.registry import load_dataset
@@ -44,13 +45,15 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset = load_dataset(
             valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
         )
-        facts, statistics = dataset.facts(), compute_statistics(dataset.statistics_source)
+        facts = dataset.facts()
+        statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
     findings = [
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data, _count_output_classes(valid)),
     ]
+    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, list(valid.graph.inputs))))
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))

@@ -122,7 +122,8 @@ def _check_dropped_mask(row: NodeShapes, inputs: list[_Value], shapes: ModelShap
         message=f"`{row.node.name}` ({row.node.type_name}) drops the mask of `{sources[0]}` ({{}}): "
         "from here on, padding is treated as data.",
         path=row.node.path,
-        hint=f"Remove {' and '.join(removed)}, or use a layer that reads the mask here, such as LSTM or GlobalAveragePooling1D.",
+        hint=f"Remove {' and '.join(removed)}, or use a layer that reads the mask here, "
+        "such as LSTM or GlobalAveragePooling1D.",
         severity="warning",
         other_path=creators[0].path,
     )

@@ -289,7 +289,8 @@ class RecurrentLayer(RecurrentStep):
         if self.stateful and x.shape[0] is None:
             raise ShapeError(
                 f"{self.title()} with `stateful: true` needs a fixed batch size, got {format_shape(x.shape)}.",
-                hint="Remove `stateful`: batches then start from zero states and may have any size.",
+                hint="Remove `stateful`. To remember more timesteps, use longer sequences: a larger `length` of the data's "
+                "windows. Every batch then starts from zero states and may have any size.",
                 argument="stateful",
             )
 
