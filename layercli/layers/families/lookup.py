@@ -371,7 +371,7 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
                 f"TextVectorization splits one text for each example, got {format_shape(x.shape)}.",
                 hint="Declare an input of shape [1] for each text, or write `split: null` for words.",
             )
-        if self.split is None and x.rank == 1:
+        if self.split is None and x.rank == 1 and self.output_mode != "one_hot":
             raise ShapeError(
                 f"TextVectorization with `split: null` expects a list of words for each example, got {format_shape(x.shape)}.",
                 hint="Put {type: Reshape, target_shape: [1]} before this layer.",

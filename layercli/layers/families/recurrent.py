@@ -263,6 +263,10 @@ class RecurrentLayer(RecurrentStep):
         has_dropout = any(getattr(cell, "dropout", 0) > 0 for cell in getattr(self, "cells", [self]))
         return self.accepted_dtypes & FLOATS if has_dropout else self.accepted_dtypes
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        del x
+        return len(mask) == 2
+
     def output_masks(
         self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
     ) -> tuple[Shape | None, ...]:
