@@ -299,7 +299,7 @@ class EinsumDense(StandardLayer):
         kept = x.shape[1:elided]
         if spec.has_leading_ellipsis and kept != kept[::-1]:
             raise ShapeError(  # Keras declares these axes in reverse order
-                f"`...` in `equation` can stand for axes of the same size only, got {format_shape(x.shape)}.",
+                f"`...` in `equation` can replace axes of the same size only, got {format_shape(x.shape)}.",
                 hint="Name every axis by a letter.",
                 argument="equation",
             )

@@ -50,7 +50,7 @@ def test_dtype_that_keras_rejects_is_an_error_at_the_layer(layer, dtype, shape):
         ("Flatten", "string", (6,)),
     ],
 )
-def test_dtype_that_keras_accepts_is_no_problem(layer, dtype, shape):
+def test_dtype_that_keras_accepts_has_no_problem(layer, dtype, shape):
     assert problems([layer], dtype, shape) == []
 
 
@@ -119,7 +119,7 @@ def test_dropped_mask_is_a_warning_at_the_layer_that_drops_it():
         [{"type": "Embedding", "input_dim": 9, "output_dim": 4}, "Masking", {"type": "LSTM", "units": 2}],
     ],
 )
-def test_mask_that_is_used_is_no_problem(layers):
+def test_mask_that_is_used_has_no_problem(layers):
     assert problems(layers) == []
 
 
