@@ -149,6 +149,10 @@ class Layer(Component):
         """Return the dtype of a real output for a real input of ``dtype``; ``declared`` is the one that Keras declares."""
         return dtype if self.keeps_dtype and dtype not in FLOATS else declared
 
+    def hands_mask_on(self) -> bool:
+        """Return whether the layer with its arguments uses the mask of the input or passes it on."""
+        return self.passes_mask
+
     @property
     def creates_mask(self) -> bool:
         """Return whether the layer marks timesteps to skip."""
@@ -166,12 +170,10 @@ class Layer(Component):
         del outputs
         return masks[:1]
 
-    def check_mask(self, x: Tensor, mask: Shape) -> None:
-        """Check that the layer accepts an input with a mask of this shape.
-
-        Raises:
-            ShapeError: Keras rejects the mask.
-        """
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        """Return whether Keras accepts an input with a mask of this shape."""
+        del x, mask
+        return True
 
     def check_rank(self, shape: Shape) -> None:
         """Check the number of axes of an input shape (with the batch axis).

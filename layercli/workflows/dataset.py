@@ -11,6 +11,7 @@ from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
@@ -40,7 +41,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
-    from layercli.data.checks import check_examples, check_input_types, check_splits
+    from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
     from layercli.data.constant_columns import check_constant_columns, check_training_columns
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
@@ -52,7 +53,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset = load_dataset(
             valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
         )
-        statistics = compute_statistics(dataset.statistics_source)
+        statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
@@ -65,6 +66,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     findings.extend(
         check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
     )
+    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)))
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))

@@ -86,7 +86,7 @@ def load_training_inputs(
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.print_message(line)
-    return TrainingInputs(valid, splits, assembled, warnings, transfer)
+    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer)
 
 
 @dataclass(frozen=True, slots=True)
