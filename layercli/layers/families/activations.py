@@ -58,11 +58,6 @@ class LeakyReLU(_ActivationLayer):
         {type: LeakyReLU, negative_slope: 0.1}
     """
 
-    hints: ClassVar[dict[str, str]] = {
-        **StandardLayer.hints,
-        "alpha": "Keras renamed it: write `negative_slope`.",
-    }
-
     negative_slope: NegativeSlope = 0.3
 
 
