@@ -15,7 +15,7 @@ from layercli.data.types import Array
 from layercli.engine.assemble import AssembledModel, rebuild_from_config
 from layercli.engine.compare import run_keras_model
 from layercli.engine.keras_errors import summarize_error
-from layercli.engine.load_state import CONFIG_FILE, load_state
+from layercli.engine.load_state import CONFIG_FILE, load_state, max_weight_bytes
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
 from layercli.io.archives import MAX_JSON_BYTES, Archive
@@ -65,7 +65,7 @@ def _load_saved_model(path: Path, assembled: AssembledModel, valid: ValidConfig)
         config = json.loads(Archive(file).read(CONFIG_FILE, MAX_JSON_BYTES))
         config.pop("compile_config", None)
         model = rebuild_from_config(config, [assembled.layers[node.name] for node in valid.custom_layers])
-        load_state(model, file, path.stat().st_size)
+        load_state(model, file, max_weight_bytes(valid) + path.stat().st_size)
     return model
 
 
