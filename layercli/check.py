@@ -15,6 +15,8 @@ from layercli.config.custom_layers import CustomLayer, find_class_beside
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
+from layercli.config.layer_entries import ErrorLimit
+from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
@@ -23,6 +25,7 @@ from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
+from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
@@ -203,16 +206,19 @@ def _check_document(document: YamlNode) -> CheckResult:
     value = document.to_plain()
     unresolved = {(problem.file, problem.line, problem.column) for problem in problems}
     config: Config | None
+    error_limit = ErrorLimit(MAX_PROBLEMS)
     try:
-        config = Config.model_validate(value)
+        config = Config.model_validate(value, context=error_limit)
     except ValidationError as error:
         items = error.errors(include_url=False)
         found = [_problem_from_validation(document, item) for item in items[:MAX_PROBLEMS]]
         problems.extend(
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
         )
+        if error_limit.is_reached:
+            raise TooManyProblemsError(problems) from None
         config = build_partial_config(
-            value, {item["loc"][2] for item in items if item["loc"][:2] == ("model", "layers") != item["loc"]}
+            value, {item["loc"][2] for item in items if item["loc"][:2] == LAYERS_PATH != item["loc"]}
         )
     is_malformed = bool(problems)
     if config is None:
@@ -226,6 +232,7 @@ def _check_document(document: YamlNode) -> CheckResult:
     problems.extend(_problem_from_finding(document, found) for found in findings)
     shapes = infer_graph_shapes(graph, config.model.dtype)
     problems.extend(_convert_shape_errors(document, shapes, input_is_editable=config.data is None))
+    problems.extend(_problem_from_finding(document, found) for found in check_runtime(shapes))
     has_no_errors = not has_errors(problems)
     problems.extend(
         _problem_from_finding(document, found) for found in check_outputs(config, graph.output_references)

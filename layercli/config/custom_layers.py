@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
@@ -14,15 +15,10 @@ from layercli.schema.strict_model import value_error
 from layercli.source.nodes import normalize_type_name, quote_value
 
 _KERAS_PREFIX = "keras.layers."
-_IDENTIFIER = r"[A-Za-z_]\w*"
 _KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(
-    rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII
-)
-_MODULE_TYPE_PATTERN = re.compile(
-    rf"(?P<module>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
-)
-_CLASS_PATTERN = re.compile(rf"^class[ \t]+(?P<cls>{_IDENTIFIER})[ \t]*\(", re.MULTILINE | re.ASCII)
+_FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*{IDENTIFIER}\.py):(?P<cls>{IDENTIFIER})", re.ASCII)
+_MODULE_TYPE_PATTERN = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFIER})", re.ASCII)
+_CLASS_PATTERN = re.compile(rf"^class[ \t]+(?P<cls>{IDENTIFIER})[ \t]*\(", re.MULTILINE | re.ASCII)
 _MAX_SEARCHED_FILES = 100
 _MAX_FILE_BYTES = 1 << 18
 """Largest Python file that is searched for a class."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -166,11 +167,35 @@ def select_output(output: Any, pick: int | None) -> Any:
 
 
 def call_layer(layer: Any, node: GraphNode, inputs: list[Any], **options: Any) -> Any:
-    """Call a Keras layer with its node's inputs: one tensor, a list, or separate arguments."""
+    """Call a Keras layer with its node's inputs: one tensor, a list, or separate or named arguments."""
     tensors = keras.tree.flatten(inputs)
-    if len(tensors) > 1 and node.layer.has_separate_inputs:
-        return layer(*tensors, **options)
-    return layer(tensors[0] if len(tensors) == 1 else tensors, **options)
+    if isinstance(node.layer, CustomLayer):
+        positional, named = _arrange_custom_inputs(layer, tensors, node.input_keys)
+    else:
+        positional, named = node.layer.arrange_inputs(tensors, node.input_keys)
+    if "key_padding_mask" in named:
+        named["key_mask"] = keras.ops.logical_not(keras.ops.cast(named.pop("key_padding_mask"), "bool"))
+    chosen = {name: getattr(node.layer, name) for name in node.layer.call_arguments}
+    return layer(*positional, **named, **{name: value for name, value in chosen.items() if value}, **options)
+
+
+def _arrange_custom_inputs(
+    layer: Any, tensors: list[Any], keys: tuple[str, ...] | None
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return positional and named inputs that fit the signature of the layer's ``call``."""
+    parameters = inspect.signature(layer.call).parameters.values()
+    names = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    required = [
+        each
+        for each in parameters
+        if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    if keys is not None:
+        named = dict(zip(keys, tensors, strict=True))
+        return ([], named) if set(keys) <= set(names) else ([named], {})
+    if len(tensors) > 1 and len(required) == len(tensors):
+        return tensors, {}
+    return [tensors[0] if len(tensors) == 1 else tensors], {}
 
 
 def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig) -> Any:

@@ -8,7 +8,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
 from layercli.workflows.dataset import check_dataset
-from layercli.workflows.export import make_unreadable_data_warning
+from layercli.workflows.export_data import make_unreadable_data_warning
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
@@ -38,7 +38,7 @@ def collect_script_facts(
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
     dataset_facts = DatasetFacts(
-        report.dataset.facts(),
+        report.facts,
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,

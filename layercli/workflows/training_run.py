@@ -14,6 +14,7 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import Problem, make_file_error
+from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
@@ -203,6 +204,15 @@ class TrainingRun:
         }
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
+        _, section = require_sections(self.inputs.valid)
+        summary["notes"] = describe_training(
+            fit_result.history,
+            section,
+            split_sizes=self.inputs.split_sizes,
+            best=fit_result.best_record,
+            restored_epoch=fit_result.restored_epoch,
+            early_stop=fit_result.early_stop,
+        )
         return summary
 
 

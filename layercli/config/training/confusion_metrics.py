@@ -9,11 +9,12 @@ from layercli.config.training.types import FromLogits, UnitFloat
 from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
+from layercli.source.scalars import is_number
 
 
 def _parse_thresholds(value: Any) -> float | list[float]:
     items = list(value) if isinstance(value, (list, tuple)) else [value]
-    are_numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items)
+    are_numbers = all(is_number(item) for item in items)
     if not items or not are_numbers or not all(0 <= item <= 1 for item in items):
         expected = "a number between 0 and 1 or a list of such numbers"
         message = f"`thresholds` must be {expected}, got {quote_value(value)}."

@@ -14,6 +14,7 @@ from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.schema.field_types import AnyInt, PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
+from layercli.source.scalars import is_number
 
 
 class NumberPair(ExpectedText):
@@ -35,9 +36,7 @@ class NumberPair(ExpectedText):
         items = (
             list(value) if isinstance(value, (list, tuple)) else [value, value] if self.allows_single else []
         )
-        if len(items) != 2 or any(
-            isinstance(item, bool) or not isinstance(item, (int, float)) for item in items
-        ):
+        if len(items) != 2 or not all(is_number(item) for item in items):
             raise mismatch_error("wrong-type", self.text, value)
         if not all(math.isfinite(item) for item in items) or not self.is_valid(*items):
             raise mismatch_error("out-of-range", self.text, value)
@@ -287,6 +286,8 @@ class MaxNumBoundingBoxes(AugmentationLayer):
         {type: MaxNumBoundingBoxes, max_number: 100}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
     max_number: Annotated[PositiveInt, Field(description="Number of boxes for each image.", examples=[100])]
     fill_value: Annotated[AnyInt, Field(description="Fill value of a missing box.")] = -1
     data_format: DataFormat = None
@@ -314,6 +315,8 @@ class MixUp(AugmentationLayer):
     Example:
         {type: MixUp, alpha: 0.2}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     alpha: Annotated[float, Field(description="Concentration of the mixing weights; larger: more even.")] = (
         0.2
@@ -377,6 +380,9 @@ class Pipeline(Layer):
         list[Annotated[Layer, PlainValidator(LAYERS.parse), reference_schema("layer")]],
         Field(min_length=1, description="The layers, first to last.", examples=[["RandomFlip"]]),
     ]
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return self.layers[0].find_accepted_dtypes()
 
     def check(self) -> None:
         if self.dtype is not None:

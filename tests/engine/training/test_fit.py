@@ -84,6 +84,10 @@ def test_early_stopping_saves_best_epoch(tmp_path):
     watched = summary["history"]["val_accuracy"]
     best = watched.index(max(watched))
     assert summary["epochs"] == len(watched) == best + 1 + 3 < 60
+    assert summary["notes"][0] == (
+        f"EarlyStopping stopped the training after epoch {best + 4}: `val_accuracy` had not improved for 3 epochs, "
+        f"since epoch {best + 1} ({watched[best]:.4g})."
+    )
     assert summary["best"]["monitor"] == "val_accuracy"
     assert summary["best"]["epoch"] == summary["restored_epoch"] == best + 1
     data = api.load(config).config.data
@@ -103,6 +107,7 @@ def test_best_epoch_without_validation_uses_loss(tmp_path):
     config = write_config(tmp_path, [HEAD], data={"type": "sklearn", "dataset": "iris"})
     summary = train(config, tmp_path / "run").summary
     assert summary["test"] == {}
+    assert summary["notes"][-1].startswith("No examples are held out")
     assert list(summary["history"]) == ["loss", "accuracy"]
     assert summary["best"]["monitor"] == "loss"
 
