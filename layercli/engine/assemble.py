@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -311,6 +311,12 @@ def require_savable(assembled: AssembledModel, valid: ValidConfig) -> None:
         raise LayercliError(problems)
 
 
+def rebuild_from_config(config: dict[str, Any], custom_layers: Iterable[Any]) -> Any:
+    """Return a new layer or model from the config that Keras saves; the classes of custom layers are known."""
+    with keras.saving.custom_object_scope({type(layer).__name__: type(layer) for layer in custom_layers}):
+        return keras.saving.deserialize_keras_object(config)
+
+
 def _check_savable(
     keras_layer: Any, layer: CustomLayer, node: GraphNode, valid: ValidConfig
 ) -> list[Problem]:
@@ -318,8 +324,7 @@ def _check_savable(
     try:
         config = keras.saving.serialize_keras_object(keras_layer)
         config.pop("build_config", None)  # allocate no weights
-        with keras.saving.custom_object_scope({type(keras_layer).__name__: type(keras_layer)}):
-            keras.saving.deserialize_keras_object(config)
+        rebuild_from_config(config, [keras_layer])
         mistakes = find_lost_arguments(code) if layer.has_user_code else []
     except Exception as error:
         mistakes = find_mistakes(code)

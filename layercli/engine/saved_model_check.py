@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 
 from layercli.check import ValidConfig
 from layercli.data.types import Array
-from layercli.engine.assemble import AssembledModel
+from layercli.engine.assemble import AssembledModel, rebuild_from_config
 from layercli.engine.compare import run_keras_model
 from layercli.engine.keras_errors import summarize_error
+from layercli.engine.load_state import CONFIG_FILE, load_state, max_weight_bytes
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
+from layercli.io.archives import MAX_JSON_BYTES, Archive
 
 _HINT = "Return all arguments of `__init__` from `get_config`, and create all weights with `self.add_weight`."
 
@@ -37,12 +40,8 @@ def check_saved_model(
     Raises:
         LayercliError: Keras cannot load the file, or an output differs.
     """
-    custom_classes = {
-        type(layer).__name__: type(layer)
-        for layer in (assembled.layers[node.name] for node in valid.custom_layers)
-    }
     try:
-        loaded = keras.models.load_model(path, custom_objects=custom_classes, compile=False)
+        loaded = _load_saved_model(path, assembled, valid)
     except Exception as error:
         node = _find_likely_node(valid)
         message = f"The trained model was saved, but Keras cannot load it: {summarize_error(error)}"
@@ -58,6 +57,16 @@ def check_saved_model(
         return [valid.make_problem(node.path, "not-compared", message, severity="warning")]
     message = f"The saved model differs from the trained model after it is loaded, first at `{node.name}`."
     raise LayercliError(valid.make_problem(node.path, "not-savable", message, _HINT))
+
+
+def _load_saved_model(path: Path, assembled: AssembledModel, valid: ValidConfig) -> Any:
+    """Return a new model from the architecture, weights and vocabularies in a file that this process wrote."""
+    with path.open("rb") as file:
+        config = json.loads(Archive(file).read(CONFIG_FILE, MAX_JSON_BYTES))
+        config.pop("compile_config", None)
+        model = rebuild_from_config(config, [assembled.layers[node.name] for node in valid.custom_layers])
+        load_state(model, file, max_weight_bytes(valid) + path.stat().st_size)
+    return model
 
 
 def _are_equal(expected: Sequence[Array], received: Sequence[Array]) -> bool:

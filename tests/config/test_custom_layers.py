@@ -111,14 +111,14 @@ def lesson_folder(tmp_path):
     "name",
     ["SimpleDense", "simple_dense", "simple_dense.py", "simple_dense.SimpleDense", "'simple_dense.py:'"],
 )
-def test_class_in_a_file_beside_the_config_is_suggested(lesson_folder, name):
+def test_class_in_a_file_of_the_folder_is_suggested(lesson_folder, name):
     path = lesson_folder / "c.yaml"
     path.write_text(f"model: {{input: [4], layers: [{{type: {name}, units: 3}}]}}\n")
     (problem,) = check_config(str(path)).problems
     assert problem.hint == "Write `type: simple_dense.py:SimpleDense`, and load it with `--trust`."
 
 
-def test_search_beside_the_config_is_bounded_and_optional(lesson_folder):
+def test_search_for_a_class_is_bounded(lesson_folder):
     assert find_class_beside(lesson_folder, "other") == "other.py:Other"
     assert find_class_beside(lesson_folder, "Nothing") is None
     assert find_class_beside(lesson_folder / "nowhere", "Other") is None

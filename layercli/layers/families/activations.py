@@ -78,10 +78,6 @@ class LeakyReLU(_ActivationLayer):
     """
 
     accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
-    hints: ClassVar[dict[str, str]] = {
-        **StandardLayer.hints,
-        "alpha": "Keras renamed it: write `negative_slope`.",
-    }
 
     negative_slope: NegativeSlope = 0.3
 
