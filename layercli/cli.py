@@ -6,7 +6,7 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -186,6 +186,14 @@ def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> ty
     return app
 
 
+def make_app_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the Typer app with the commands that these arguments need: making each takes time."""
+    first = arguments[0] if arguments else ""
+    if first in COMMANDS:
+        return make_app([first])
+    return make_app(is_listing=not first or first.startswith("-"))
+
+
 def _read_docstring(module: str) -> str | None:
     """Return the docstring of a command from its source, because importing every command is slow."""
     import ast
@@ -207,12 +215,7 @@ def main() -> None:
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    first = "".join(sys.argv[1:2])
     try:
-        _run_app(
-            make_app(
-                [first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-")
-            )
-        )
+        _run_app(make_app_for(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

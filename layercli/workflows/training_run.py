@@ -123,6 +123,8 @@ class TrainingRun:
         ):
             fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            for warning in self._check_saved_model():
+                progress.print_warning(warning)
             summary = self._summarize(fit_result)
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
@@ -174,6 +176,17 @@ class TrainingRun:
                 )
             except TrainingStoppedError as error:
                 raise TrainingInterruptedError(stop_request, self.run_dir, error.position) from None
+
+    def _check_saved_model(self) -> list[Problem]:
+        """Load the saved model, and compare it with the trained model on a batch of training examples."""
+        from layercli.engine.comparison_inputs import COMPARED_EXAMPLES, examples_to_inputs
+        from layercli.engine.saved_model_check import check_saved_model
+
+        valid, assembled = self.inputs.valid, self.inputs.assembled
+        batch_size = assembled.model.inputs[0].shape[0] or COMPARED_EXAMPLES
+        batch = next(iter(self.inputs.splits.train.batches(batch_size)))
+        inputs = examples_to_inputs(batch, valid.graph)
+        return check_saved_model(self.run_dir / runs.MODEL, assembled, valid, inputs)
 
     def _summarize(self, fit_result: FitResult) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at

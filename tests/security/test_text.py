@@ -1,5 +1,7 @@
 """Configs that are small but would take much time or memory."""
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from layercli.check import check_config
+from layercli.config import layer_entries
+from layercli.config.language import expand
+from layercli.distribution.process_group import ProcessGroup
+from layercli.graph import shapes
+from layercli.layers.shapes import Tensor
 from tests.running import LAYERCLI, invoke
 
 MODEL = "model: {input: [4], layers: [Flatten]}\n"
@@ -79,6 +86,41 @@ def test_work_is_counted_before_it_is_done(text, code):
     assert code in codes(text)
 
 
+def test_malformed_layers_are_not_read_after_too_many_errors(monkeypatch):
+    parsed = []
+
+    def parse(arguments):
+        parsed.append(arguments)
+        return real_parse(arguments)
+
+    real_parse = layer_entries._parse_layer
+    monkeypatch.setattr(layer_entries, "_parse_layer", parse)
+    text = f"model: {{input: [4], layers: [{'{type: Dense, units: 3, rates: 1}, ' * 9000}]}}\n"
+    assert len(check_config("c.yaml", text=text).problems) == 5000
+    assert len(parsed) == 5000
+
+
+def test_sizes_after_an_error_do_not_grow():
+    grown = Tensor((None, 2**70, 3), "float32")
+    assert shapes._drop_huge_sizes(grown).shape == (None, None, 3)
+
+
+def test_defaults_of_a_block_are_resolved_once(monkeypatch):
+    resolved = []
+
+    def substitute(node, *rest):
+        resolved.append(node.value)
+        return real_substitute(node, *rest)
+
+    real_substitute = expand.substitute_variables
+    monkeypatch.setattr(expand, "substitute_variables", substitute)
+    text = "blocks: {b: {params: {u: 77}, layers: [{type: Dense, units: '${u}'}]}}\n"
+    result = check_config("c.yaml", text=f"{text}model: {{input: [4], layers: [{'{block: b}, ' * 50}]}}\n")
+    assert result.ok
+    assert [entry.layer.units for entry in result.config.model.layers] == [77] * 50
+    assert resolved.count(77) == 1
+
+
 def test_chain_of_variables_keeps_short_explanations():
     result = check_config("c.yaml", text=f"vars: {{v0: x, {CHAIN}}}\nname: '${{v9999}}'\n{MODEL}")
     assert result.ok
@@ -122,9 +164,36 @@ def test_base_that_is_a_pipe_is_refused(tmp_path):
     assert "must be a regular file" in done.stderr
 
 
+class FullDisk(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device", text)
+
+
+def test_full_output_of_a_group_is_remembered():
+    group = ProcessGroup(["train", "c.yaml"], size=1, restarts=0)
+    group._copy_output(io.StringIO("a line\n"), FullDisk(), 0)
+    group._readers[0].join()
+    assert group._output_error.errno == errno.ENOSPC
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system has no /dev/full")
-@pytest.mark.parametrize("arguments", ["--version", "layers", "layers --json", "validate none.yaml"])
-def test_full_output_is_an_error_with_a_sentence(arguments):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--version",
+        "layers",
+        "layers --json",
+        "schema",
+        "validate none.yaml",
+        "show {config}",
+        "diff {config} {config} --json",
+        "inspect-shapes {config}",
+        "inspect-data {config}",
+        "runs {folder}",
+    ],
+)
+def test_full_output_is_an_error_with_a_sentence(arguments, iris):
+    arguments = arguments.format(config=iris, folder=iris.parent)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [LAYERCLI, *arguments.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False

@@ -286,6 +286,8 @@ class MaxNumBoundingBoxes(AugmentationLayer):
         {type: MaxNumBoundingBoxes, max_number: 100}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
     max_number: Annotated[PositiveInt, Field(description="Number of boxes for each image.", examples=[100])]
     fill_value: Annotated[AnyInt, Field(description="Fill value of a missing box.")] = -1
     data_format: DataFormat = None
@@ -313,6 +315,8 @@ class MixUp(AugmentationLayer):
     Example:
         {type: MixUp, alpha: 0.2}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     alpha: Annotated[float, Field(description="Concentration of the mixing weights; larger: more even.")] = (
         0.2
@@ -376,6 +380,9 @@ class Pipeline(Layer):
         list[Annotated[Layer, PlainValidator(LAYERS.parse), reference_schema("layer")]],
         Field(min_length=1, description="The layers, first to last.", examples=[["RandomFlip"]]),
     ]
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return self.layers[0].find_accepted_dtypes()
 
     def check(self) -> None:
         if self.dtype is not None:

@@ -20,6 +20,7 @@ from layercli.layers.bases.weight_arguments import (
     UseBias,
     check_lora,
 )
+from layercli.layers.dtypes import ANY_DTYPE
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.field_types import MAX_INT32, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
@@ -38,6 +39,7 @@ class Dense(StandardLayer):
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "vectors of shape (batch, ..., features), rank 2 or more"
     rank_range: ClassVar[tuple[int, int | None]] = (2, None)
+    passes_mask: ClassVar[bool] = True
 
     units: Annotated[PositiveInt, Field(description="Size of the output's last axis.", examples=[64])]
     activation: ActivationArgument = None
@@ -99,6 +101,10 @@ class Embedding(StandardLayer):
 
     def check(self) -> None:
         check_lora(self.lora_rank, self.embeddings_constraint, "embeddings_constraint")
+
+    @property
+    def creates_mask(self) -> bool:
+        return self.mask_zero
 
     def cast(self, x: Tensor) -> Tensor:
         return x  # indices are never cast
@@ -340,8 +346,13 @@ class Masking(StandardLayer):
 
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features)"
+    keeps_dtype: ClassVar[bool] = True
 
     mask_value: Annotated[float, Field(description="The value that marks a timestep to skip.")] = 0.0
+
+    @property
+    def creates_mask(self) -> bool:
+        return True
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
@@ -356,3 +367,5 @@ class Identity(StandardLayer):
 
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "any tensor"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    passes_mask: ClassVar[bool] = True

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVa
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from layercli.layers.base import StandardLayer
+from layercli.layers.dtypes import INTEGERS, TEXT
 from layercli.layers.families.preprocessing import (
     PreprocessingLayer,
     Salt,
@@ -249,6 +250,9 @@ class StringLookup(_LookupLayer):
     oov_method: Annotated[OovMethod, Field(description="Without effect: words are hashed.")] = "floormod"
     salt: Salt = None
 
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return INTEGERS if self.invert else TEXT
+
 
 class IntegerLookup(_LookupLayer):
     """Maps integers to indices by a vocabulary that is declared or learned from data.
@@ -296,6 +300,7 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
     """
 
     input_description: ClassVar[str] = "text of shape (batch,) or (batch, 1)"
+    accepted_dtypes: ClassVar[frozenset[str]] = TEXT
 
     max_tokens: MaxTokens = None
     standardize: Annotated[

@@ -8,6 +8,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, SMALL_INTEGERS, TEXT
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, nested_shape
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
@@ -100,6 +101,8 @@ class Rescaling(StandardLayer):
     family: ClassVar[str] = "preprocessing"
     input_description: ClassVar[str] = "any tensor"
 
+    passes_mask: ClassVar[bool] = True
+
     scale: Annotated[
         NestedNumbers, Field(description="Factor; a list: one for each channel.", examples=[0.003921569])
     ]
@@ -120,6 +123,8 @@ class Normalization(StandardLayer):
 
     family: ClassVar[str] = "preprocessing"
     input_description: ClassVar[str] = "any tensor"
+
+    passes_mask: ClassVar[bool] = True
 
     axis: Annotated[
         Axes | None,
@@ -241,6 +246,9 @@ class Resizing(ImageLayer):
     Example:
         {type: Resizing, height: 224, width: 224}
     """
+
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
 
     height: OutputHeight
     width: OutputWidth
@@ -364,6 +372,7 @@ class Hashing(PreprocessingLayer, StandardLayer):
     """
 
     input_description: ClassVar[str] = "categories of shape (batch, ...)"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
     mask_value: Annotated[Category | None, Field(description="The category that becomes 0; null: none.")] = (
@@ -397,6 +406,7 @@ class HashedCrossing(PreprocessingLayer):
     """
 
     input_description: ClassVar[str] = "two tensors of categories, each of shape (batch, 1)"
+    accepted_dtypes: ClassVar[frozenset[str]] = INTEGERS | TEXT
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
     output_mode: Annotated[

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
 from layercli.layers.families.recurrent import RecurrentLayer
-from layercli.layers.shapes import ShapeError, Tensor, format_shape, multiply_dims
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.field_types import PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText
 
@@ -30,6 +30,14 @@ class Wrapper(NestingLayer):
         x = self.cast(inputs[0])
         self.check_rank(x.shape)
         return self.infer_wrapped(x)
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        layer: Layer = self.layer  # type: ignore[attr-defined]  # each wrapper declares it
+        return layer.find_accepted_dtypes()
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        layer: Layer = self.layer  # type: ignore[attr-defined]
+        return layer.run_dtype(declared, dtype)
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         """Return outputs, weights and cost; infer the nested layer only once.
@@ -77,6 +85,7 @@ class TimeDistributed(Wrapper):
 
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, ...), rank 3 or more"
     rank_range: ClassVar[tuple[int, int | None]] = (3, None)
+    passes_mask: ClassVar[bool] = True
 
     layer: Annotated[
         InnerLayer,
@@ -111,6 +120,7 @@ class Bidirectional(Wrapper):
     """
 
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    passes_mask: ClassVar[bool] = True
 
     layer: Annotated[
         InnerLayer,
@@ -146,6 +156,12 @@ class Bidirectional(Wrapper):
                 )
                 hint = f"Write `{key}: {str(forward_value).lower()}` in `backward_layer`."
                 raise ArgumentError("backward_layer", message, hint)
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        returned = self.layer.output_masks(masks, outputs)
+        return returned if self.merge_mode else returned * 2
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         forward = _infer_inner(self.layer, x)

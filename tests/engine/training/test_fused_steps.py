@@ -134,6 +134,15 @@ def test_fused_steps_equal_keras_bit_for_bit(stack, stream):
     assert not same(state(ours)[:1], before[:1])
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+def test_training_step_is_traced_once(stream):
+    model, examples = made(dense)
+    traces, train_step = [], model.train_step
+    model.train_step = lambda batch: (traces.append(batch), train_step(batch))[1]
+    loop(model, examples, stream=stream).run([], epochs=2)
+    assert len(traces) == 1
+
+
 def test_callback_calls_equal_keras_once_per_block():
     runs = []
     for fit in (
