@@ -592,7 +592,7 @@ AGREEMENT = {
             (
                 "squashed-output",
                 5,
-                "The target is a number of any size, but sigmoid limits the output to values between 0 "
+                "The target has values from 25 to 346, but sigmoid limits the output to values between 0 "
                 "and 1.",
                 "Remove the activation of the last layer.",
             )

@@ -8,8 +8,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from layercli.config.data.section import TargetValues
 from layercli.data.examples import Examples, Subset, iterate_batches
 from layercli.data.labels import is_labels
+from layercli.data.target_values import TargetValueCounter
 from layercli.data.types import Array, DataError, iterate_named
 from layercli.graph.finding import Finding
 
@@ -139,8 +141,8 @@ class Statistics:
 
     inputs: dict[str | None, ArrayStatistics]
     targets: dict[str | None, ArrayStatistics]
-    labels: dict[str | None, LabelCounts]
-    """Label counts of the targets that are labels."""
+    target_values: dict[str | None, TargetValues | None]
+    """The values of each target; None if there are no examples."""
 
 
 def compute_statistics(subset: Subset) -> Statistics:
@@ -155,15 +157,14 @@ def compute_statistics(subset: Subset) -> Statistics:
         for name, array in empty.inputs
     }
     targets = {name: ArrayStatistics.for_array(array, ()) for name, array in empty.targets}
-    labels = {name: LabelCounts() for name, array in empty.targets if is_labels(array)}
+    counters = {name: TargetValueCounter() for name, _ in empty.targets}
     for batch in _iterate_readable_batches(subset):
         for name, array in batch.inputs:
             inputs[name].add(array)
         for name, array in batch.targets:
             targets[name].add(array)
-            if name in labels:
-                labels[name].add(array)
-    return Statistics(inputs, targets, labels)
+            counters[name].add(array)
+    return Statistics(inputs, targets, {name: counter.to_values() for name, counter in counters.items()})
 
 
 def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:

@@ -38,7 +38,7 @@ def collect_script_facts(
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
     dataset_facts = DatasetFacts(
-        report.dataset.facts(),
+        report.facts,
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,

@@ -16,6 +16,7 @@ from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS
 from layercli.engine.custom_layers import load_layer_class
 from layercli.engine.training.compile import compile_model
 from layercli.formats.registry import make_data_script
+from layercli.graph.target_meaning import TargetMeaning
 from layercli.script.facts import ScriptFacts, ScriptTarget
 from layercli.script.keras_calls import SNAKE_CASE_CLASSES, name_or_call
 from layercli.script.python_source import render_inline
@@ -624,7 +625,7 @@ def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):
     valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
     assert [
         (problem.code, problem.path)
-        for problem in problems_of(valid, ScriptFacts({None: ScriptTarget(is_labels=True)}))
+        for problem in problems_of(valid, ScriptFacts({None: ScriptTarget(TargetMeaning("labels"))}))
     ] == [("not-expressible", "model.layers[0]")]
 
 
