@@ -9,6 +9,7 @@ from layercli.config.training.section import TrainSection
 from layercli.schema.component import Component
 from layercli.script.data_script import INDENT
 from layercli.script.keras_calls import CONVERT_INPUTS
+from layercli.script.python_source import quote_string
 
 
 def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> list[str]:
@@ -38,8 +39,9 @@ def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> 
     if "one_hot" in targets:
         body += [
             'if targets == "one_hot":',
-            f"{INDENT}labels = keras.ops.reshape(y_true, keras.ops.shape(y_pred)[:-1])",
-            f'{INDENT}y_true = keras.ops.one_hot(keras.ops.cast(labels, "int32"), y_pred.shape[-1])',
+            f'{INDENT}labels = keras.ops.cast(y_true, "int32")',
+            f"{INDENT}labels = keras.ops.reshape(labels, keras.ops.shape(y_pred)[:-1])",
+            f"{INDENT}y_true = keras.ops.one_hot(labels, y_pred.shape[-1])",
         ]
     if targets & {"binary", "output_shape"}:
         body += [
@@ -48,14 +50,17 @@ def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> 
         ]
     if "binary" in targets:
         body += ['if targets == "binary":', f'{INDENT}y_true = keras.ops.cast(y_true > 0, "float32")']
-    if has_positions and any(metric.requires_matrix for metric in metrics):
-        kinds = sorted({metric.type_name() for metric in metrics if metric.requires_matrix})
-        classes = ", ".join(f"keras.metrics.{kind}" for kind in kinds)
+    matrix_metrics = sorted({metric.type_name() for metric in metrics if metric.requires_matrix})
+    if has_positions and matrix_metrics:
+        names = f"({', '.join(map(quote_string, matrix_metrics))}{',' * (len(matrix_metrics) == 1)})"
         body += [
-            f"if isinstance(metric, {f'({classes})' if len(kinds) > 1 else classes}) and len(y_pred.shape) > 2:",
+            f"takes_matrix = type(metric).__name__ in {names}",
+            "if takes_matrix and len(y_pred.shape) > 2:",
             f"{INDENT}if sample_weight is not None:",
-            f"{2 * INDENT}positions = keras.ops.reshape(y_pred[..., 0], (keras.ops.shape(y_pred)[0], -1))",
-            f"{2 * INDENT}weights = keras.ops.ones_like(positions) * keras.ops.reshape(sample_weight, (-1, 1))",
+            f"{2 * INDENT}size = keras.ops.shape(y_pred)[0]",
+            f"{2 * INDENT}positions = keras.ops.reshape(y_pred[..., 0], (size, -1))",
+            f"{2 * INDENT}weights = keras.ops.reshape(sample_weight, (-1, 1))",
+            f"{2 * INDENT}weights = weights * keras.ops.ones_like(positions)",
             f"{2 * INDENT}sample_weight = keras.ops.reshape(weights, (-1,))",
             f"{INDENT}y_true = keras.ops.reshape(y_true, (-1, y_pred.shape[-1]))",
             f"{INDENT}y_pred = keras.ops.reshape(y_pred, (-1, y_pred.shape[-1]))",
