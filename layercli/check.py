@@ -29,6 +29,7 @@ from layercli.graph.checks.outputs import check_outputs
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
+from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
@@ -239,8 +240,9 @@ def _check_document(document: YamlNode) -> CheckResult:
     problems.extend(
         _problem_from_finding(document, found) for found in check_outputs(config, graph.output_references)
     )
+    completed = complete_metrics(config, shapes, None)
     problems.extend(
-        _problem_from_finding(document, found) for found in check_monitors(config, graph.output_references)
+        _problem_from_finding(document, found) for found in check_monitors(completed, graph.output_references)
     )
     if has_no_errors or is_malformed:
         problems.extend(

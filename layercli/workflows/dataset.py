@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
@@ -13,6 +13,7 @@ from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
+from layercli.graph.metrics import complete_metrics
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
@@ -125,6 +126,17 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
     Raises:
         LayercliError: The examples cannot be read or do not fit the model. Every finding is included.
     """
+    return load_training_data(valid, data, trust=trust)[1:]
+
+
+def load_training_data(
+    valid: ValidConfig, data: DataConfig, *, trust: bool = False
+) -> tuple[ValidConfig, Splits, list[Problem]]:
+    """Return the config with its metrics completed for the data, and the result of ``load_splits``.
+
+    Raises:
+        LayercliError: As for ``load_splits``.
+    """
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
     from layercli.data.types import DataError
 
@@ -138,4 +150,5 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
             splits = apply_class_weights(splits, valid.config.train.class_weight)
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
-    return encode_one_hot(splits, report.target_meanings), report.problems
+    completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
+    return completed, encode_one_hot(splits, report.target_meanings), report.problems

@@ -345,7 +345,7 @@ def test_stack_is_sequential_without_default_arguments(tmp_path):
 
 def assert_same_parts(valid, folder, monkeypatch):
     """Check that the script splits the examples as layercli; return the splits, the script's names and its text."""
-    facts, _, warnings = collect_script_facts(valid, trust=True)
+    facts, _, warnings, _ = collect_script_facts(valid, trust=True)
     assert not warnings
     assert problems_of(valid, facts) == []
     text = script_of(valid, facts, folder)
