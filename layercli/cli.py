@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from layercli import runtime
+from layercli.commands.usage import Command, Group
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.version import __version__
@@ -168,6 +169,7 @@ def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> ty
     the names and help texts of the commands.
     """
     app = typer.Typer(
+        cls=Group,
         name="layercli",
         help="Check, build and train a Keras model that a YAML file declares.",
         invoke_without_command=True,
@@ -180,7 +182,7 @@ def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> ty
         if is_listing:
             app.command(name, help=_read_docstring(COMMANDS[name]), rich_help_panel=panels[name])(_do_nothing)
         else:
-            app.command(name, rich_help_panel=panels[name])(
+            app.command(name, cls=Command, rich_help_panel=panels[name])(
                 catch_errors(import_module(COMMANDS[name]).command)
             )
     return app

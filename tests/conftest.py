@@ -35,6 +35,7 @@ TENSORFLOW_FILES = (
     "layers",
     "runs/test_directory.py",
     "runs/test_open_run.py",
+    "script/test_metric_code.py",
     "script/test_write_script.py",
     "security/test_model_files.py",
     "security/test_run_directories.py",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from layercli.config.config import Config
-from layercli.graph.checks.loss import BINARY_LOSSES, ONE_HOT_LOSSES, SPARSE_LOSSES, resolve_loss_name
 from layercli.graph.shapes import ModelShapes
+from layercli.graph.target_meaning import BINARY_LOSSES, ONE_HOT_LOSSES, SPARSE_LOSSES, resolve_loss_name
 
 
 @dataclass(frozen=True, slots=True)

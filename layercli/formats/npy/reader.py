@@ -15,6 +15,7 @@ from layercli.data.named_arrays import (
     ArrayHeader,
     build_new_dataset,
     build_training_dataset,
+    is_target_path,
     list_array_references,
     open_memmap,
     read_array_header,
@@ -102,5 +103,8 @@ def _read_array(
 ) -> Array | LazyArray:
     with _report_unreadable(path, key_path):
         if is_lazy:
-            return open_memmap(path, header, 0, sanitize_text(name), key_path)
-        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key_path)
+            return open_memmap(
+                path, header, 0, sanitize_text(name), key_path, is_target=is_target_path(key_path)
+            )
+        array = np.load(path, allow_pickle=False)
+        return to_training_dtype(array, sanitize_text(name), key_path, is_target=is_target_path(key_path))

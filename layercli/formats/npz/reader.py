@@ -17,6 +17,7 @@ from layercli.data.named_arrays import (
     ArrayHeader,
     build_new_dataset,
     build_training_dataset,
+    is_target_path,
     list_array_references,
     open_memmap,
     read_array_header,
@@ -160,9 +161,12 @@ def _read_array(
 ) -> Array | LazyArray:
     """Return the array, or one that reads its rows when they are needed."""
     if is_lazy:
-        return open_memmap(path, header, _find_content_offset(path, info), name, key_path)
+        return open_memmap(
+            path, header, _find_content_offset(path, info), name, key_path, is_target=is_target_path(key_path)
+        )
     with archive.open(info) as stream:
-        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key_path)
+        array = npy.read_array(stream, allow_pickle=False)
+        return to_training_dtype(array, name, key_path, is_target=is_target_path(key_path))
 
 
 def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import DataConfig, UserFunction
+from layercli.config.data.section import DataConfig, TargetTypeField, UserFunction
 from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
@@ -33,6 +33,7 @@ class Python(DataConfig):
     """
 
     path_key: ClassVar[str] = "function"
+    may_have_positions: ClassVar[bool] = True
 
     function: Annotated[
         str,
@@ -44,6 +45,7 @@ class Python(DataConfig):
             examples=["waves.py:make"],
         ),
     ]
+    target_type: TargetTypeField = None
     parameters: Annotated[
         dict[str, Any],
         Field(description="Keyword arguments of the function.", examples=[{"samples": 500}]),
