@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ from layercli.data.labels import (
     unwrap_single,
 )
 from layercli.data.lazy import LazyArray, LazyDataset
+from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array, raise_data_error
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -224,19 +225,20 @@ def _make_references(key: str, names: str | Mapping[str, str] | None) -> ArrayRe
 
 
 def build_training_dataset(
-    data: ArraysConfig, arrays: Mapping[str, Array | LazyArray], content_id: str
+    data: ArraysConfig, arrays: Mapping[str, Array | LazyArray], files: Iterable[Path]
 ) -> Dataset:
-    """Return all examples of arrays by their names in the config; see ``build_dataset``."""
+    """Return all examples of arrays by their names in the config, read from these files; see ``build_dataset``."""
 
     def resolve_arrays(references: ArrayReferences) -> dict[str | None, NamedArray]:
         return {name: NamedArray(arrays[array], array, key) for name, (array, key) in references.items()}
 
     weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
     return build_dataset(
         resolve_arrays(_input_references(data)),
         resolve_arrays(_target_references(data)),
         next(iter(weights), None),
-        content_id,
+        hash_content_sample(files) if is_lazy else "",
         data.target_type_of,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from layercli.layers.shapes import format_shape
+from layercli.reports.console import make_table
 from layercli.reports.target_summary import ClassNames, Meanings, describe_targets, targets_json
 from layercli.source.nodes import sanitize_text
 
@@ -58,20 +59,11 @@ def print_data_summary(
     class_names_of: ClassNames,
 ) -> None:
     """Print a row for each column or array, then the classes in each set."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = make_table("column", "type", numbers=("different", "missing", "low", "mean", "high"))
     is_wide = console.width >= _MIN_WIDE_WIDTH
-    for title in ("column", "type"):
-        table.add_column(title, overflow="fold")
-    for title in ("different", "missing", "low", "mean", "high"):
-        table.add_column(title, justify="right", no_wrap=True)
     if is_wide:
         table.add_column("first values", overflow="fold")
-    samples = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for title in ("column", "first values"):
-        samples.add_column(title, overflow="fold")
+    samples = make_table("column", "first values")
     above: str | None = None
     for feature in [*features[:_MAX_ROWS], *targets]:
         if feature.input not in (None, above, feature.name) and feature.name is not None:
@@ -100,11 +92,8 @@ def print_data_summary(
     for line in describe_targets(meanings, class_names_of):
         console.print(line, markup=False, highlight=False)
     for target, balance in class_counts.items():
-        classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         of = f" of {sanitize_text(target, limit=40)}" if target is not None else ""
-        classes.add_column(f"class{of}", overflow="fold")
-        for title in ("train", "validation", "test"):
-            classes.add_column(title, justify="right")
+        classes = make_table(f"class{of}", numbers=("train", "validation", "test"))
         for name, row in balance[:_MAX_ROWS]:
             classes.add_row(sanitize_text(name, limit=60), *(f"{number:,}" for number in row))
         console.print(classes)

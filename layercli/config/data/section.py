@@ -11,6 +11,7 @@ from layercli.layers.shapes import Shape
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
+from layercli.source.scalars import is_number
 
 TargetType: TypeAlias = Literal["labels", "numbers"]
 
@@ -104,15 +105,11 @@ class UserFunction(NamedTuple):
     """The file; None if it is in a module."""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _parse_split_size(value: Any) -> int | float:
-    if _is_number(value) and (value >= 0 if isinstance(value, int) else 0 <= value < 1):
-        return value  # type: ignore[no-any-return]
+    if is_number(value) and (value >= 0 if isinstance(value, int) else 0 <= value < 1):
+        return value
     raise value_error(
-        "out-of-range" if _is_number(value) else "wrong-type",
+        "out-of-range" if is_number(value) else "wrong-type",
         f"Invalid split size: expected a fraction from 0 to below 1 or a number of examples, got {quote_value(value)}.",
         "For example `validation: 0.1`.",
     )

@@ -12,6 +12,7 @@ from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, reference_schema
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value, sanitize_text
+from layercli.source.scalars import is_number
 
 OptimizerField: TypeAlias = Annotated[
     NameOrComponent,
@@ -98,7 +99,7 @@ def _parse_class_weight(value: Any) -> Literal["balanced"] | dict[str, float] | 
                 message = f"`class_weight` must map classes to weights, got a mapping for `{key}`."
                 hint = "Weights for each output are not supported: give each example a weight in the data with `weights`."
                 raise value_error("wrong-type", message, hint)
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+            if not is_number(weight) or not 0 <= weight < math.inf:
                 key = sanitize_text(name, limit=60)
                 message = f"The weight of `{key}` must be a number of at least 0, got {quote_value(weight)}."
                 raise value_error("wrong-type", message, f"For example `{key}: 2.5`.")

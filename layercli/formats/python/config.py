@@ -7,13 +7,11 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetTypeField, UserFunction
+from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
-_IDENTIFIER = r"[A-Za-z_]\w*"
-_FUNCTION_PATTERN: Final = re.compile(
-    rf"(?:[^:\x00-\x1f]+\.py|{_IDENTIFIER}(?:\.{_IDENTIFIER})*):{_IDENTIFIER}", re.ASCII
-)
+_FUNCTION_PATTERN: Final = re.compile(rf"(?:[^:\x00-\x1f]+\.py|{DOTTED_NAME}):{IDENTIFIER}", re.ASCII)
 
 
 def _parse_function(value: Any) -> str:
