@@ -226,6 +226,12 @@ MORE = {
         config("{type: Conv1D, filters: 4, kernel_size: 3}", "Flatten", HEAD),
         Edit("declare `model.input: [64, 1]`", "[64]", "[64, 1]"),
     ),
+    "vectors for attention": (
+        config(
+            "{type: MultiHeadAttention, num_heads: 2, key_dim: 4, inputs: [input, input]}", "Flatten", HEAD
+        ),
+        Edit("declare `model.input: [64, 1]`", "[64]", "[64, 1]"),
+    ),
     "an image without channels": (
         config(CONV, "Flatten", HEAD, input="[8, 8]"),
         Edit("declare `model.input: [8, 8, 1]`", "[8, 8]", "[8, 8, 1]"),

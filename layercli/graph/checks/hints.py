@@ -54,7 +54,7 @@ def suggest_fix(
                 return f"Remove the batch axis: {fixed}."
             return f"If {x.shape[1]} is the batch size, remove it: {fixed}."
         return error.hint or _too_many_axes_hint(row, x, max_rank)
-    return error.hint
+    return error.hint or _sequence_hint(row, x, shapes, input_is_editable=input_is_editable)
 
 
 def _accepted_ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
@@ -128,6 +128,16 @@ def _join_hint(row: NodeShapes) -> str | None:
         return None
     joined = f"{{type: Concatenate, inputs: [{', '.join(row.node.inputs)}]}}"
     return f"Put {joined} before {row.node.type_name}, and remove `inputs` from it."
+
+
+def _sequence_hint(row: NodeShapes, x: Tensor, shapes: ModelShapes, *, input_is_editable: bool) -> str | None:
+    """Return a hint if an attention layer gets vectors instead of sequences."""
+    if x.rank != 2 or "(batch, timesteps, features)" not in row.node.layer.input_description:
+        return None
+    grown = (*x.shape[1:], 1)
+    if input_is_editable and row.node.inputs[0] in shapes.graph.inputs:
+        return f"For a time series, declare `model.input: {_format_sizes(grown, 'null')}`. For word indices, put Embedding before."
+    return f"Put {_format_reshape(grown)} before {row.node.type_name}."
 
 
 def _format_layer(name: str, lines: LayerLines) -> str:
