@@ -23,11 +23,13 @@ from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooM
 from layercli.graph.build import Graph, build_graph
 from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
+from layercli.graph.checks.ids import check_ids
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
+from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
@@ -233,12 +235,14 @@ def _check_document(document: YamlNode) -> CheckResult:
     shapes = infer_graph_shapes(graph, config.model.dtype)
     problems.extend(_convert_shape_errors(document, shapes, input_is_editable=config.data is None))
     problems.extend(_problem_from_finding(document, found) for found in check_runtime(shapes))
+    problems.extend(_problem_from_finding(document, found) for found in check_ids(shapes, {}))
     has_no_errors = not has_errors(problems)
     problems.extend(
         _problem_from_finding(document, found) for found in check_outputs(config, graph.output_references)
     )
+    completed = complete_metrics(config, shapes, None)
     problems.extend(
-        _problem_from_finding(document, found) for found in check_monitors(config, graph.output_references)
+        _problem_from_finding(document, found) for found in check_monitors(completed, graph.output_references)
     )
     if has_no_errors or is_malformed:
         problems.extend(

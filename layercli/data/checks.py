@@ -10,6 +10,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
 from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
 from layercli.data.types import Array
+from layercli.graph.checks.ids import Extreme, ValueRange
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
@@ -61,6 +62,28 @@ def check_input_types(statistics: Statistics, dtypes: Mapping[str, str]) -> Iter
             path=path,
             hint=f"Write `{{shape: {list(values.shape)}, dtype: {'string' if received == 'text' else 'float32'}}}`.",
         )
+
+
+def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dict[str, ValueRange]:
+    """Return the range of each numeric input of the model, with the rows of its smallest and largest value."""
+    ranges = {}
+    for name, extremes in statistics.ids.items():
+        if extremes.low is None or extremes.high is None:
+            continue
+        values = statistics.inputs[name]
+        low, high = (
+            Extreme(value, _describe_place(values, index)) for value, index in (extremes.low, extremes.high)
+        )
+        fraction = None
+        if extremes.fraction is not None:
+            fraction = Extreme(extremes.fraction[0], _describe_place(values, extremes.fraction[1]))
+        ranges[input_names[0] if name is None else name] = ValueRange(low, high, fraction)
+    return ranges
+
+
+def _describe_place(values: ArrayStatistics, index: ValueIndex) -> str:
+    column = f" of `{sanitize_text(values.columns[index[-1]], limit=60)}`" if values.columns else ""
+    return f"in row {index[0] + 1}{column}"
 
 
 def check_splits(

@@ -22,7 +22,7 @@ _MAX_HINT_COLUMNS: Final = 8
 def check_constant_columns(
     statistics: Statistics, data: DataConfig, *, model_inputs: Sequence[str], is_normalized: bool
 ) -> Iterator[Finding]:
-    """Warn about named columns with the same value in every example.
+    """Warn about named columns, and targets, with the same value in every example.
 
     ``is_normalized`` is true if a Normalization layer learns the mean and the variance of the columns.
     """
@@ -48,6 +48,16 @@ def check_constant_columns(
             hint=hint,
             severity="warning",
         )
+    for name, values in statistics.targets.items():
+        if values.row_count > 1 and (values.minima == values.maxima).all():
+            title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
+            yield Finding(
+                code="constant-column",
+                message=f"{title} is the same in every example, so there is nothing to learn.",
+                path=("data", "target") if name is None else ("data", "target", name),
+                hint="Check that `data` names the right target, and that the data is complete.",
+                severity="warning",
+            )
 
 
 def check_training_columns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ from layercli.graph.build import GraphNode
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import Weight
 from layercli.layers.shapes import Shape, Tensor, format_shape
+from layercli.source.nodes import sanitize_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class AssembledModel:
     model: Any
     layers: dict[str, Any]
     tensors: dict[str, Any]
+    warnings: list[Problem] = field(default_factory=list)
+    """What Keras warned about custom layers."""
     transferred: set[str] = field(default_factory=set)
     """Layers whose weights were loaded from a file, so that they are not adapted to the data before training."""
 
@@ -61,21 +65,26 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
     }
     inputs = list(tensors.values())
     layers: dict[str, Any] = {}
+    problems: list[Problem] = []
     for node in valid.graph.nodes:
         layer_inputs = [
             select_output(tensors[name], pick)
             for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
-        if node.reuse_of is not None:
-            layers[node.name] = layers[node.reuse_of]
-            tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
-        elif isinstance(node.layer, CustomLayer):
-            layers[node.name], tensors[node.name] = _assemble_custom_layer(
-                node.layer, layer_inputs, node, valid
-            )
-        else:
-            layers[node.name] = keras_object(node.layer, namespace=keras.layers, name=node.name)
-            tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            if node.reuse_of is not None:
+                layers[node.name] = layers[node.reuse_of]
+                tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
+            elif isinstance(node.layer, CustomLayer):
+                layers[node.name], tensors[node.name] = _assemble_custom_layer(
+                    node.layer, layer_inputs, node, valid
+                )
+            else:
+                layers[node.name] = keras_object(node.layer, namespace=keras.layers, name=node.name)
+                tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
+        if isinstance(node.layer, CustomLayer):
+            problems.extend(_custom_layer_warning(node, valid, str(item.message)) for item in caught)
     graph = valid.graph
     outputs = [
         select_output(tensors[name], pick)
@@ -86,7 +95,17 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
         outputs if len(outputs) > 1 else outputs[0],
         name=valid.check_result.name,
     )
-    return AssembledModel(model, layers, tensors)
+    return AssembledModel(model, layers, tensors, problems)
+
+
+def _custom_layer_warning(node: GraphNode, valid: ValidConfig, message: str) -> Problem:
+    """Return what Keras or the user's code warns about a custom layer as a problem at its line."""
+    if "does not support masking" in message:
+        text = f"`{node.name}` drops the mask of its input: from here on, padding is treated as data."
+        hint = "Write `self.supports_masking = True` in `__init__` to pass the mask on, or remove the mask."
+        return valid.make_problem(node.path, "dropped-mask", text, hint, "warning")
+    text = f"`{node.name}`: {sanitize_text(message, limit=300)}"
+    return valid.make_problem(node.path, "layer-warning", text, "Check the class of this layer.", "warning")
 
 
 def with_built_weights(valid: ValidConfig, assembled: AssembledModel) -> ValidConfig:
@@ -252,13 +271,28 @@ def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
     )
 
 
-def shape_mismatch_problem(row: NodeShapes, valid: ValidConfig, actual: Sequence[Shape]) -> Problem:
-    """Return the problem that a layer's output shapes differ from the static ones."""
+def shape_mismatch_problem(
+    row: NodeShapes, valid: ValidConfig, actual: Sequence[Shape], built: Any = None
+) -> Problem:
+    """Return the problem that a layer's output shapes differ from the static ones.
+
+    ``built`` is the layer's symbolic output: Keras itself can declare a shape that it does not return.
+    """
     declared_shapes = ", ".join(format_shape(tensor.shape) for tensor in row.outputs)
     actual_shapes = ", ".join(format_shape(shape) for shape in actual)
     hint = "This is a bug in layercli; please report it."
-    if isinstance(row.node.layer, CustomLayer):
-        hint = "Correct `output_shape` or remove it."
+    layer = row.node.layer
+    if isinstance(layer, CustomLayer):
+        is_declared = layer.output_shape is not None
+        hint = (
+            "Correct `output_shape` or remove it."
+            if is_declared
+            else "Correct `compute_output_shape` of its class or remove it."
+        )
+    elif built is not None and [x.shape for x in row.outputs] == [
+        tuple(x.shape) for x in keras.tree.flatten(built)
+    ]:
+        hint = "Keras declares one shape and returns the other for this input. Use another layer or another input shape."
     message = f"`{row.node.name}` must have output shape {declared_shapes}, got {actual_shapes}."
     return valid.make_problem(row.node.path, "shape-disagrees", message, hint)
 

@@ -185,8 +185,8 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
     if node.input_keys is not None and len(inputs) != len(node.input_keys):
         number = next(index for index, tensors in enumerate(sources) if len(tensors) > 1)
-        key, source, count = node.input_keys[number], node.inputs[number], len(sources[number])
-        message = f"`{key}` must be one tensor, but `{source}` has {count} outputs."
+        argument, source, output_count = node.input_keys[number], node.inputs[number], len(sources[number])
+        message = f"`{argument}` must be one tensor, but `{source}` has {output_count} outputs."
         hint = f"Write `{node.inputs[number]}:0` for its first output."
         return NodeShapes(node, inputs, error=ShapeError(message, hint=hint, argument="inputs"))
     try:

@@ -1,4 +1,4 @@
-"""What the history of a training tells about its model, in plain sentences."""
+"""Plain sentences on how a training ended, from its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FAR_ABOVE: Final = 4.0
 """The ratio of losses that is far above: errors of twice the size, for a squared error. The training loss is the mean of
 an epoch in which the weights still improve, often with dropout, so that the validation loss is lower at first."""
 _EXPLODED: Final = 10.0
-"""The ratio to the highest training loss of all epochs, which overfitting alone hardly reaches."""
+"""The ratio to the highest training loss of all epochs, which overfitting hardly reaches."""
 _OVERFIT_RISE: Final = 1.1
 """The ratio to the lowest validation loss; losses of successive epochs often differ by a few percent."""
 _OVERFIT_EPOCHS: Final = 2

@@ -112,6 +112,10 @@ class Layer(Component):
         """Return whether the layer's weights are trained."""
         return bool(getattr(self, "trainable", True))
 
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments of Keras's constructor."""
+        return {name: value for name, value in self.arguments().items() if name not in self.call_arguments}
+
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         """Return outputs, weights and cost for the given inputs (shapes with the batch axis).
 
@@ -149,6 +153,10 @@ class Layer(Component):
         """Return the dtype of a real output for a real input of ``dtype``; ``declared`` is the one that Keras declares."""
         return dtype if self.keeps_dtype and dtype not in FLOATS else declared
 
+    def hands_mask_on(self) -> bool:
+        """Return whether the layer with its arguments uses the mask of the input or passes it on."""
+        return self.passes_mask
+
     @property
     def creates_mask(self) -> bool:
         """Return whether the layer marks timesteps to skip."""
@@ -166,12 +174,10 @@ class Layer(Component):
         del outputs
         return masks[:1]
 
-    def check_mask(self, x: Tensor, mask: Shape) -> None:
-        """Check that the layer accepts an input with a mask of this shape.
-
-        Raises:
-            ShapeError: Keras rejects the mask.
-        """
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        """Return whether Keras accepts an input with a mask of this shape."""
+        del x, mask
+        return True
 
     def check_rank(self, shape: Shape) -> None:
         """Check the number of axes of an input shape (with the batch axis).

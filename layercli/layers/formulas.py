@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
 
 Sign: TypeAlias = Literal["+", "-", "x", "/", "ceil", "mod"]
 """``/`` rounds down and ``ceil`` rounds up, where the division has a rest."""
@@ -41,6 +41,12 @@ class Operation:
     left: Formula
     right: Formula
     value: int
+    depth: int = field(init=False, compare=False)
+    """The number of operations on the longest way to a number."""
+
+    def __post_init__(self) -> None:
+        depths = [part.depth for part in (self.left, self.right) if isinstance(part, Operation)]
+        object.__setattr__(self, "depth", 1 + max(depths, default=0))
 
 
 Formula: TypeAlias = Number | Operation
@@ -98,6 +104,10 @@ def _divides_exactly(formula: Operation) -> bool:
     return not has_unknown_number(formula) and formula.left.value % formula.right.value == 0
 
 
+_MAX_TERMS: Final = 50
+"""The largest number of different terms that a reader can follow."""
+
+
 def format_total(shapes: Iterable[Sequence[Formula]]) -> str:
     """Return the sum of the products of several shapes as text, with equal terms and constants combined.
 
@@ -109,6 +119,11 @@ def format_total(shapes: Iterable[Sequence[Formula]]) -> str:
         counts[product] = counts.get(product, 0) + 1
     if not counts:
         return "0"
+    if len(counts) > _MAX_TERMS:
+        total = sum(
+            count * math.prod(factor.value for factor in product) for product, count in counts.items()
+        )
+        return f"{total:,}"
     outer, counts = _take_out_constants(counts)
     terms = [_format_product(product, count) for product, count in _combine_products(counts)]
     text = " + ".join(terms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeGuard, TypeVar
+from typing import Any, Final, Self, TypeGuard, TypeVar
 
 from layercli.layers.base import Layer
 from layercli.layers.formulas import Formula, Number, Operation, Sign
@@ -72,7 +72,12 @@ def _combine(sign: Sign, left: int, right: int, value: int) -> int:
     for constant, other in ((left, right), (right, left)):
         if constant == start and not isinstance(constant, TracedInt):
             return other
-    return TracedInt(Operation(sign, formula_of(left), formula_of(right), value))
+    operation = Operation(sign, formula_of(left), formula_of(right), value)
+    return TracedInt(operation) if operation.depth <= _MAX_DEPTH else value
+
+
+_MAX_DEPTH: Final = 100
+"""The largest depth of a formula; a sum of more numbers continues from its value."""
 
 
 def formula_of(number: int) -> Formula:

@@ -219,7 +219,7 @@ def _infer_traced(row: NodeShapes, *, has_example_lengths: bool) -> InferredLaye
                 sizes.append(None)
         inputs.append(Tensor(tuple(sizes), x.dtype))
     try:
-        return trace_arguments(row.node.layer).infer(tuple(inputs))
+        return trace_arguments(row.node.layer).infer_named(tuple(inputs), row.node.input_keys)
     except ShapeError:
         return None
 

@@ -114,6 +114,10 @@ class Component:
         """Return every argument with its value; nested components stay components."""
         return dict(self.__dict__)
 
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments of Keras's constructor: all but those that only layercli has."""
+        return self.arguments()
+
     def to_plain(self) -> dict[str, Any]:
         """Return mappings, lists and scalars that validate to an equal object, with all defaults."""
         return {

@@ -75,6 +75,15 @@ def parse_yaml(source: SourceText) -> YamlNode:
     return builder.root or YamlNode(None, Mark(source, 1, 1))
 
 
+def _refuse_named_pipe(path: Path) -> None:
+    """Raise ValueError for a pipe in a folder, which may wait for a writer without end.
+
+    Pipes that the shell opens for this process, such as ``/dev/stdin`` and ``<(command)``, have a writer.
+    """
+    if path.is_fifo() and path.parts[:2] not in (("/", "dev"), ("/", "proc")):
+        raise ValueError("it is a pipe; pass `-` to read standard input")
+
+
 def _read_source(name: str) -> SourceText:
     shown_name = "<stdin>" if name == STDIN else sanitize_text(name)
     try:
@@ -82,6 +91,7 @@ def _read_source(name: str) -> SourceText:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
             directory = Path.cwd()
         else:
+            _refuse_named_pipe(Path(name))
             with Path(name).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
             directory = Path(name).resolve().parent

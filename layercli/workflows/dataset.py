@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
@@ -11,7 +11,9 @@ from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
+from layercli.graph.metrics import complete_metrics
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
@@ -40,7 +42,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
-    from layercli.data.checks import check_examples, check_input_types, check_splits
+    from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
     from layercli.data.constant_columns import check_constant_columns, check_training_columns
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
@@ -52,7 +54,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset = load_dataset(
             valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
         )
-        statistics = compute_statistics(dataset.statistics_source)
+        statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
@@ -65,6 +67,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     findings.extend(
         check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
     )
+    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)))
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
@@ -123,6 +126,17 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
     Raises:
         LayercliError: The examples cannot be read or do not fit the model. Every finding is included.
     """
+    return load_training_data(valid, data, trust=trust)[1:]
+
+
+def load_training_data(
+    valid: ValidConfig, data: DataConfig, *, trust: bool = False
+) -> tuple[ValidConfig, Splits, list[Problem]]:
+    """Return the config with its metrics completed for the data, and the result of ``load_splits``.
+
+    Raises:
+        LayercliError: As for ``load_splits``.
+    """
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
     from layercli.data.types import DataError
 
@@ -136,4 +150,5 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
             splits = apply_class_weights(splits, valid.config.train.class_weight)
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
-    return encode_one_hot(splits, report.target_meanings), report.problems
+    completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
+    return completed, encode_one_hot(splits, report.target_meanings), report.problems

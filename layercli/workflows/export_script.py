@@ -35,7 +35,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         hint = "Train it and name the run, or remove `--weights`."
         raise make_file_error(request.run, "run-directory", message, hint)
     require_trust(valid, trust=trust)
-    facts, splits, warnings = collect_script_facts(valid, trust=trust)
+    facts, splits, warnings, valid = collect_script_facts(valid, trust=trust)
     data_script = make_data_script(valid, facts)
     if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)

@@ -24,7 +24,7 @@ from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.resume_command import format_resume_command
 from layercli.workflows.build import assemble_checked_model, save_model
-from layercli.workflows.dataset import load_splits
+from layercli.workflows.dataset import load_training_data
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
@@ -58,6 +58,7 @@ class TrainingInputs:
     """The config, the split examples and the assembled model of a training."""
 
     valid: ValidConfig
+    """With the arguments that its metrics require for the data."""
     splits: Splits
     assembled: AssembledModel
     warnings: list[Problem]
@@ -73,7 +74,7 @@ class TrainingInputs:
 def load_training_inputs(
     valid: ValidConfig, progress: SilentProgress, *, should_load_weights: bool, trust: bool
 ) -> TrainingInputs:
-    """Load and split the examples, and assemble a model that can be trained and saved.
+    """Load and split the examples, complete the metrics, and assemble a model that can be trained and saved.
 
     ``should_load_weights`` is false if a checkpoint replaces the weights of ``model.weights``.
 
@@ -81,12 +82,12 @@ def load_training_inputs(
         LayercliError: The data cannot be read or does not fit, or Keras or custom code rejects a layer.
     """
     data, _ = require_sections(valid)
-    splits, warnings = load_splits(valid, data, trust=trust)
+    valid, splits, warnings = load_training_data(valid, data, trust=trust)
     assembled = assemble_checked_model(valid, should_be_savable=True)
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.print_message(line)
-    return TrainingInputs(valid, splits, assembled, warnings, transfer)
+    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def test_shipped_configs_survive_the_round_trip(name, tmp_path, imported):
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(stacks())
 def test_random_stacks_survive_the_round_trip(tmp_path, stack):

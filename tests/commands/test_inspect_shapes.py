@@ -111,6 +111,23 @@ def test_explain_prints_the_arithmetic_of_each_layer():
     ]
 
 
+def test_explain_follows_the_names_of_inputs():
+    text = """
+model:
+  inputs: {long: [9, 4], short: [7, 4], mask: {shape: [9, 7], dtype: bool}}
+  layers:
+    - type: MultiHeadAttention
+      inputs: {query: long, value: short, attention_mask: mask}
+      num_heads: 2
+      key_dim: 3
+"""
+    (row,) = json.loads(invoke("inspect-shapes", "-", "--json", "--static", "--explain", stdin=text).stdout)[
+        "layers"
+    ]
+    assert row["explanation"]["shape"] == "axis 1: 9 (axis 1 of long); axis 2: 4 (axis 2 of long)"
+    assert row["explanation"]["parameters"] == ("4 x 2 x 3 + 3 x 2 x 3 + 2 x 4 x 2 x 3 + 2 x 3 x 4 + 4 = 118")
+
+
 def test_explain_counts_reused_weights_where_they_are_declared():
     layers = (
         "[{type: Dense, units: 4, name: first}, {reuse: first}, {type: Flatten, name: flat}, {reuse: flat}]"

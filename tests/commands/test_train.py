@@ -193,7 +193,7 @@ def test_callback_output_is_not_in_json(iris, tmp_path):
     assert "early stopping" in run.result.stderr
 
 
-def test_notes_tell_why_the_training_stopped(iris, tmp_path):
+def test_notes_give_the_reason_of_an_early_stop(iris, tmp_path):
     stop = "train.callbacks=[{type: EarlyStopping, patience: 1, min_delta: 9, baseline: 0.001}]"
     run = train(iris, tmp_path / "run", "--set", stop)
     best = run.summary["history"]["val_loss"][0]

@@ -113,7 +113,7 @@ def test_several_columns_and_inputs_are_named():
 
 
 @pytest.mark.usefixtures("place")
-def test_column_that_is_constant_everywhere_is_no_longer_harmless_with_normalization():
+def test_constant_column_is_not_harmless_with_normalization():
     table = TABLE.replace("2014", "2013")
     (problem,) = inspect(make_config(), table)
     assert problem["code"] == "constant-column"
@@ -125,6 +125,14 @@ def test_column_that_is_constant_everywhere_is_no_longer_harmless_with_normaliza
     assert inspect(make_config(size=2, inputs={"input": ["month", "hour"]}), table) == []
     (problem,) = inspect(make_config(layers=[DENSE]), table)
     assert problem["hint"] == "Leave it out with `inputs`, or keep it; this is harmless."
+
+
+@pytest.mark.usefixtures("place")
+def test_constant_target_is_a_warning():
+    table = "a,y\n1,2.5\n2,2.5\n3,2.5\n4,2.5\n5,2.5\n"
+    (problem,) = inspect(make_config(size=1), table)
+    assert (problem["code"], problem["path"]) == ("constant-column", "data.target")
+    assert problem["message"] == "The target is the same in every example, so there is nothing to learn."
 
 
 @pytest.mark.usefixtures("place")

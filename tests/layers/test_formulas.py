@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from layercli.layers.formulas import Number, format_formula, format_total
@@ -43,8 +45,6 @@ def test_traced_integer_equals_and_hashes_like_its_value():
 
 
 def test_sum_and_product_have_no_start_value():
-    import math
-
     assert text_of(sum([traced(3), traced(4)])) == "3 + 4"
     assert text_of(math.prod([traced(3), traced(4)])) == "3 x 4"
     assert text_of(traced(1) * traced(4)) == "1 x 4"
@@ -52,6 +52,12 @@ def test_sum_and_product_have_no_start_value():
 
 def total(*shapes):
     return format_total([[formula_of(size) for size in shape] for shape in shapes])
+
+
+def test_long_sums_have_a_bounded_depth():
+    total = sum(traced(2, f"a{number}") for number in range(5000))
+    assert total == 10_000
+    assert text_of(total).startswith(("2 + ", "9,", "10,"))
 
 
 FEATURES, UNITS = traced(64, "features"), traced(32, "units")
@@ -82,3 +88,7 @@ def test_total_of_no_weights_and_of_a_scalar():
     assert total() == "0"
     assert total(()) == "1"
     assert total((), ()) == "2"
+
+
+def test_total_of_very_many_different_weights_is_a_number():
+    assert total(*((traced(size, "a"), FEATURES) for size in range(1, 61))) == f"{64 * 60 * 61 // 2:,}"

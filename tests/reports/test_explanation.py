@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from layercli.layers.registry import LAYERS
@@ -161,7 +163,11 @@ def test_arithmetic_of_every_example_gives_its_sizes(name):
             continue
         parameters = sum(weight.size for weight in inferred.weights)
         assert_explains(layer, inputs, [x.shape for x in inferred.outputs], parameters)
-        assert explained(layer, inputs).layer.endswith(".")
+        explanation = explained(layer, inputs)
+        assert explanation.layer.endswith(".")
+        assert not [line for line in explanation.shape if re.search(r": [\d,]+$", line)], (
+            "sizes without a reason"
+        )
         return
     raise AssertionError("no sample input fits")
 

@@ -176,6 +176,14 @@ WIRED = {
             {"type": "Concatenate", "inputs": ["states", "both"]},
         ],
     },
+    "all outputs of a layer": {
+        "input": [5, 3],
+        "layers": [
+            {"type": "LSTM", "name": "rnn", "units": 4, "return_state": True},
+            {"type": "Dense", "name": "more", "units": 2, "inputs": "rnn:0"},
+            {"type": "Concatenate", "inputs": ["rnn", "more"]},
+        ],
+    },
     "several outputs": {
         "input": [4],
         "layers": [
@@ -337,7 +345,7 @@ def test_stack_is_sequential_without_default_arguments(tmp_path):
 
 def assert_same_parts(valid, folder, monkeypatch):
     """Check that the script splits the examples as layercli; return the splits, the script's names and its text."""
-    facts, _, warnings = collect_script_facts(valid, trust=True)
+    facts, _, warnings, _ = collect_script_facts(valid, trust=True)
     assert not warnings
     assert problems_of(valid, facts) == []
     text = script_of(valid, facts, folder)
@@ -669,14 +677,31 @@ def test_short_name_is_that_class_in_keras(name):
         assert float(values.mean()) == pytest.approx(float(same()(np.array(y), np.array(p))), rel=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
-)
-def test_script_trains_in_a_separate_process(name, place, tmp_path):
-    valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
-    (tmp_path / "script.py").write_text(script_of(valid, collect_script_facts(valid)[0], tmp_path))
-    command = [sys.executable, "-I", "script.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+TRAINED = ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
+
+
+@pytest.fixture(scope="module")
+def trained(place, tmp_path_factory):
+    """Run scripts of several configs in one new process, and return the folder of each."""
+    folders = {name: tmp_path_factory.mktemp("trained") for name in TRAINED}
+    for name, folder in folders.items():
+        valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
+        text = script_of(valid, collect_script_facts(valid)[0], folder)
+        (folder / "script.py").write_text(text)
+    code = (
+        "import os, runpy, sys\n"
+        "for folder in sys.argv[1:]:\n"
+        "    os.chdir(folder)\n"
+        "    runpy.run_path('script.py', run_name='__main__')\n"
+        "assert 'layercli' not in sys.modules\n"
+    )
+    command = [sys.executable, "-I", "-c", code, *folders.values()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / f"{valid.check_result.name}.keras").exists()
+    return folders
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_script_trains_in_a_separate_process(name, trained):
+    assert (trained[name] / f"{check_config(str(CONFIGS / name)).name}.keras").exists()

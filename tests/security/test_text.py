@@ -16,6 +16,7 @@ from layercli.config.language import expand
 from layercli.distribution.process_group import ProcessGroup
 from layercli.graph import shapes
 from layercli.layers.shapes import Tensor
+from layercli.sweep import plan
 from tests.running import LAYERCLI, invoke
 
 MODEL = "model: {input: [4], layers: [Flatten]}\n"
@@ -151,6 +152,65 @@ def test_grid_of_a_huge_range_is_refused(tmp_path, iris):
     result = invoke("sweep", tmp_path / "s.yaml", "--json")
     assert result.exit_code == 1
     assert "more than 100,000" in result.output
+
+
+@pytest.fixture
+def swept(tmp_path, iris):
+    def write(space):
+        path = tmp_path / "s.yaml"
+        path.write_text(f"base: {iris}\nspace:\n  {space}\nobjective: {{metric: val_accuracy}}\n")
+        return str(path)
+
+    return write
+
+
+def test_probes_that_repeat_layers_are_few(swept, monkeypatch):
+    checked = []
+
+    def check(document):
+        checked.append(document)
+        return real_check(document)
+
+    real_check = plan.check_document
+    monkeypatch.setattr(plan, "check_document", check)
+    counts = ", ".join(str(5000 + number) for number in range(200))
+    plan.read_sweep_plan(swept(f"model.layers[0].repeat: {{choice: [{counts}]}}"))
+    assert len(checked) == 1 + 6  # the base, and 30,000 layers
+
+
+def test_names_of_layers_are_listed_once_for_all_parameters(swept, monkeypatch):
+    listed = []
+
+    def name_entries(items):
+        listed.append(items)
+        return real_names(items)
+
+    real_names = plan.name_entries
+    monkeypatch.setattr(plan, "name_entries", name_entries)
+    names = ("units: {choice: [8]}", "use_bias: {choice: [true]}", "trainable: {choice: [true]}")
+    plan.read_sweep_plan(swept("\n  ".join(f"model.layers.dense.{name}" for name in names)))
+    assert len(listed) == 1
+
+
+def test_labels_of_a_choice_are_formatted_once(swept):
+    opened, _ = plan.read_sweep_plan(swept("model.layers[0].units: {choice: [8, 9]}"))
+    (parameter,) = opened.sweep.parameters.values()
+    assert parameter.labels == ["8", "9"]
+    assert parameter.labels is parameter.labels
+
+
+@pytest.mark.parametrize("command", ["validate", "show", "inspect-data", "sweep"])
+def test_named_pipe_is_not_waited_for(tmp_path, command):
+    os.mkfifo(tmp_path / "c.yaml")
+    result = invoke(command, tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "it is a pipe" in result.output
+
+
+def test_pipe_of_the_shell_is_read(iris):
+    command = f"{LAYERCLI} validate <(cat {iris}) && cat {iris} | {LAYERCLI} validate /dev/stdin"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "1 file checked: no problems.\n" * 2
 
 
 def test_base_that_is_a_pipe_is_refused(tmp_path):

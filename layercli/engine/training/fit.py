@@ -191,7 +191,7 @@ def fit_model(
     result.examples_per_second = history_callback.examples_per_second
     restored_record = _restored_record(result.records, callbacks)
     result.restored_epoch = restored_record.get("epoch")
-    result.early_stop = _find_early_stop(callbacks)
+    result.early_stop = _find_early_stop(len(result.records), callbacks)
     result.best_record = restored_record or find_best_epoch(result.records, train)
     if len(splits.test):
         test_feed = make_feed(splits.test, train.batch_size, stream=stream)
@@ -233,10 +233,11 @@ def _find_smaller_rate(valid: ValidConfig) -> float:
     return (rate if isinstance(rate, float) and rate > 0 else 0.001) / 10
 
 
-def _find_early_stop(callbacks: list[Any]) -> EarlyStop | None:
-    """Return why the first EarlyStopping that stopped the training did so."""
+def _find_early_stop(epochs: int, callbacks: list[Any]) -> EarlyStop | None:
+    """Return why an EarlyStopping ended the training after this number of epochs, if one did."""
     for callback in callbacks:
-        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.stopped_epoch:
+        # After a resume, a callback can still have the epoch at which it stopped the training before.
+        if isinstance(callback, keras.callbacks.EarlyStopping) and 0 < callback.stopped_epoch == epochs - 1:
             baseline, best = callback.baseline, to_python(callback.best)
             is_missed = baseline is not None and not callback._is_improvement(best, baseline)
             return EarlyStop(

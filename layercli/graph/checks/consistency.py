@@ -12,25 +12,15 @@ from layercli.graph.checks.loss import (
     LossCheck,
     argument_path,
     find_per_position_dense,
-    layer_activation,
     make_per_position_finding,
 )
+from layercli.graph.checks.metrics import check_metrics
 from layercli.graph.finding import Finding
+from layercli.graph.output_activation import layer_activation
 from layercli.graph.shapes import ModelShapes
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
-from layercli.schema.component import snake_case
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
-
-_SPARSE_METRICS = {
-    "SparseCategoricalAccuracy": "CategoricalAccuracy",
-    "SparseTopKCategoricalAccuracy": "TopKCategoricalAccuracy",
-    "SparseCategoricalCrossentropy": "CategoricalCrossentropy",
-}
-"""Each metric for labels -> the same metric for one-hot targets."""
-_ONE_HOT_METRICS = {one_hot: sparse for sparse, one_hot in _SPARSE_METRICS.items()} | dict.fromkeys(
-    ("CategoricalHinge", "F1Score", "FBetaScore", "OneHotIoU", "OneHotMeanIoU"), None
-)
 
 
 def check_consistency(
@@ -53,8 +43,7 @@ def check_consistency(
         return
     for index in range(len(outputs)):
         yield from _check_output(config, shapes, index, facts)
-    if facts is not None:
-        yield from _check_metrics(config, shapes, facts)
+    yield from check_metrics(config, shapes, facts)
     if facts is not None:
         yield from _check_class_settings(config, resolve_target_meanings(config, shapes, facts))
 
@@ -150,60 +139,6 @@ def _check_output(
             reference if facts is not None and facts.targets is not None else None,
             isinstance(config.train.loss, dict) if config.train is not None else False,
         ).check_output()
-
-
-def _iterate_metric_paths(config: Config, outputs: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
-    """Yield the output, the path and the name of each metric."""
-    for key in ("metrics", "weighted_metrics"):
-        section = getattr(config.train, key, [])
-        by_output = section if isinstance(section, dict) else {None: section}
-        for output, metrics in by_output.items():
-            path: KeyPath = ("train", key) if output is None else ("train", key, output)
-            for index, metric in enumerate(metrics):
-                name = metric if isinstance(metric, str) else metric.type_name()
-                yield output or outputs[0], (*path, index), name
-
-
-def _check_metrics(config: Config, shapes: ModelShapes, facts: DataFacts) -> Iterator[Finding]:
-    """Yield a finding for each metric that does not fit the meaning of its target."""
-    outputs = shapes.graph.output_references
-    meanings = resolve_target_meanings(config, shapes, facts)
-    for output, path, name in _iterate_metric_paths(config, outputs):
-        meaning = meanings.get(None if facts.targets is None else output)
-        if meaning is None:
-            continue
-        if meaning.kind == "numbers" and (name.lower() == "acc" or name.lower().endswith("accuracy")):
-            yield Finding(
-                code="wrong-metric",
-                message=f"{name} counts correct classes, but the target is a number. The metric will be near 0.",
-                path=path,
-                hint="Use mean_absolute_error or R2Score.",
-                severity="warning",
-            )
-        elif len(outputs) == 1:
-            yield from _check_metric_encoding(meaning, path, name)
-
-
-def _check_metric_encoding(meaning: TargetMeaning, path: KeyPath, name: str) -> Iterator[Finding]:
-    """Yield a finding for a metric of one-hot targets that receives labels, and the reverse."""
-    if meaning.kind not in ("labels", "one-hot"):
-        return
-    is_one_hot = meaning.kind == "one-hot"
-    replacements = _SPARSE_METRICS if is_one_hot else _ONE_HOT_METRICS
-    if name not in replacements:
-        return
-    received = "labels"
-    if is_one_hot:
-        received = "one-hot targets" + (", because the loss requires them" if meaning.is_converted else "")
-    expected = "labels" if is_one_hot else "one-hot targets"
-    replacement = replacements[name]
-    hint = (
-        f"Use {snake_case(replacement)}."
-        if replacement
-        else "Use `loss: categorical_crossentropy`, which converts the labels to one-hot targets."
-    )
-    message = f"{name} requires {expected}, but it receives {received}."
-    yield Finding(code="wrong-metric", message=message, path=path, hint=hint)
 
 
 def _check_single_unit_softmax(shapes: ModelShapes, severity: Severity) -> Iterator[Finding]:

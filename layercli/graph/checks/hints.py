@@ -136,7 +136,8 @@ def _sequence_hint(row: NodeShapes, x: Tensor, shapes: ModelShapes, *, input_is_
         return None
     grown = (*x.shape[1:], 1)
     if input_is_editable and row.node.inputs[0] in shapes.graph.inputs:
-        return f"For a time series, declare `model.input: {_format_sizes(grown, 'null')}`. For word indices, put Embedding before."
+        declare = f"declare `model.input: {_format_sizes(grown, 'null')}`"
+        return f"For a time series, {declare}. For word indices, put Embedding before."
     return f"Put {_format_reshape(grown)} before {row.node.type_name}."
 
 

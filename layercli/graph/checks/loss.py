@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from layercli.config.data.section import TargetFacts, TargetValues
 from layercli.graph.finding import Finding
+from layercli.graph.output_activation import layer_activation
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.graph.target_meaning import (
     BINARY_LOSSES,
@@ -527,18 +528,6 @@ def _final_activation(row: NodeShapes) -> str | None:
     """Return the last activation, "linear" if there is none; None if it is unknown."""
     activation = layer_activation(row)
     return activation if row.node.type_name not in _PASS_THROUGH_LAYERS else None
-
-
-def layer_activation(row: NodeShapes) -> str | None:
-    """Return the activation that a layer applies, "linear" if there is none; None if the type does not have one."""
-    layer = row.node.layer
-    if row.node.type_name == "Softmax":
-        return "softmax"
-    if row.node.type_name in ("ReLU", "LeakyReLU", "ELU", "PReLU"):
-        return snake_case(row.node.type_name)
-    if "activation" not in type(layer).model_fields:
-        return None
-    return getattr(layer, "activation", None) or "linear"
 
 
 def argument_path(row: NodeShapes, name: str) -> KeyPath:

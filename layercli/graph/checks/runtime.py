@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from layercli.graph.build import GraphNode
 from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes, NodeShapes
-from layercli.layers.dtypes import FLOATS, TEXT, describe_dtypes
-from layercli.layers.shapes import Shape, ShapeError, Tensor
+from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS, TEXT, describe_dtypes
+from layercli.layers.shapes import Shape, Tensor, format_shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def check_runtime(shapes: ModelShapes) -> Iterator[Finding]:
         inputs = _find_inputs(row, values)
         if inputs is None or row.error is not None or row.is_uncertain or row.node.layer.family == "custom":
             continue
-        finding = _check_dtypes(row, inputs) or _check_masks(row, inputs)
+        finding = _check_dtypes(row, inputs) or _check_masks(row, inputs, shapes)
         if finding is not None:
             yield finding
             continue
@@ -59,6 +59,8 @@ def _find_inputs(row: NodeShapes, values: dict[str, tuple[_Value, ...]]) -> list
 def _check_dtypes(row: NodeShapes, inputs: list[_Value]) -> Finding | None:
     node = row.node
     accepted = node.layer.find_accepted_dtypes()
+    if len(inputs) > 1 and _common_dtype(inputs) in accepted - TEXT:
+        accepted |= NUMBERS
     for number, (value, x) in enumerate(zip(inputs, row.inputs, strict=True)):
         is_mask = node.input_keys is not None and node.input_keys[number].endswith("mask")
         if value.dtype in accepted or is_mask or x is None:
@@ -93,15 +95,28 @@ def _suggest_conversion(node: GraphNode, accepted: frozenset[str], dtype: str, x
     return f"Declare the model input with `dtype: {expected}`."
 
 
-def _check_masks(row: NodeShapes, inputs: list[_Value]) -> Finding | None:
+def _check_masks(row: NodeShapes, inputs: list[_Value], shapes: ModelShapes) -> Finding | None:
     for value, x in zip(inputs, row.inputs, strict=True):
-        if value.mask is None or x is None:
+        if value.mask is None or x is None or row.node.layer.accepts_mask(x, value.mask):
             continue
-        try:
-            row.node.layer.check_mask(x, value.mask)
-        except ShapeError as error:
-            return Finding(code="shape-mismatch", message=str(error), path=row.node.path, hint=error.hint)
+        return Finding(
+            code="shape-mismatch",
+            message=f"{row.node.layer.title()} cannot use the mask {format_shape(value.mask)} of "
+            f"`{value.mask_sources[0]}` ({{}}) for its input {format_shape(x.shape)}.",
+            path=row.node.path,
+            hint=f"Remove {_describe_removal(value.mask_sources, shapes)}.",
+            other_path=shapes.by_name[value.mask_sources[0]].node.path,
+        )
     return None
+
+
+def _describe_removal(sources: Sequence[str], shapes: ModelShapes) -> str:
+    """Return the arguments or layers to remove so that there is no mask."""
+    nodes = [shapes.by_name[name].node for name in sources]
+    return " and ".join(
+        f"`mask_zero` from `{node.name}`" if hasattr(node.layer, "mask_zero") else f"`{node.name}`"
+        for node in nodes
+    )
 
 
 def _check_dropped_mask(row: NodeShapes, inputs: list[_Value], shapes: ModelShapes) -> Finding | None:
@@ -110,35 +125,39 @@ def _check_dropped_mask(row: NodeShapes, inputs: list[_Value], shapes: ModelShap
     sources = list(
         dict.fromkeys(name for value in inputs if value.mask is not None for name in value.mask_sources)
     )
-    if layer.passes_mask or layer.creates_mask or not sources:
+    if layer.hands_mask_on() or layer.creates_mask or not sources:
         return None
-    creators = [shapes.by_name[name].node for name in sources]
-    removed = [
-        f"`mask_zero` from `{node.name}`" if hasattr(node.layer, "mask_zero") else f"`{node.name}`"
-        for node in creators
-    ]
     return Finding(
         code="dropped-mask",
         message=f"`{row.node.name}` ({row.node.type_name}) drops the mask of `{sources[0]}` ({{}}): "
         "from here on, padding is treated as data.",
         path=row.node.path,
-        hint=f"Remove {' and '.join(removed)}, or use a layer that reads the mask here, such as LSTM or "
-        "GlobalAveragePooling1D.",
+        hint=f"Remove {_describe_removal(sources, shapes)}, or use a layer that reads the mask here, "
+        "such as LSTM or GlobalAveragePooling1D.",
         severity="warning",
-        other_path=creators[0].path,
+        other_path=shapes.by_name[sources[0]].node.path,
+    )
+
+
+def _common_dtype(inputs: list[_Value]) -> str:
+    """Return the dtype that Keras converts several inputs to: floating-point numbers win over integers, these over bool."""
+    dtypes = [value.dtype for value in inputs]
+    return next(
+        (dtype for kinds in (FLOATS, INTEGERS) for dtype in dtypes if dtype in kinds),
+        dtypes[0],
     )
 
 
 def _find_outputs(row: NodeShapes, inputs: list[_Value]) -> tuple[_Value, ...]:
     layer = row.node.layer
-    dtypes = [layer.run_dtype(tensor.dtype, inputs[0].dtype) for tensor in row.outputs]
+    dtypes = [layer.run_dtype(tensor.dtype, _common_dtype(inputs)) for tensor in row.outputs]
     masks: tuple[Shape | None, ...] = ()
     sources = tuple(dict.fromkeys(name for value in inputs for name in value.mask_sources))
     if layer.creates_mask:
         x = row.inputs[0]
         assert x is not None
         masks, sources = (x.shape[:-1] if layer.type_name() == "Masking" else x.shape,), (row.node.name,)
-    elif layer.passes_mask:
+    elif layer.hands_mask_on():
         masks = layer.output_masks(tuple(value.mask for value in inputs), row.outputs)
     padded = (*masks, *(None,) * len(dtypes))
     return tuple(

@@ -116,13 +116,8 @@ class Softmax(_ActivationLayer):
         Axes | None, Field(description="Axis or axes along which the output adds up to 1; null: all.")
     ] = -1
 
-    def check_mask(self, x: Tensor, mask: Shape) -> None:
-        pairs = zip(reversed(mask), reversed(x.shape), strict=False)
-        if len(mask) > x.rank or any(a is not None and a not in (1, b) for a, b in pairs):
-            raise ShapeError(
-                f"Softmax cannot use a mask {format_shape(mask)} for its input {format_shape(x.shape)}.",
-                hint="Use {type: Activation, activation: softmax}, which needs no mask.",
-            )
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) == x.rank
 
 
 class PReLU(_ActivationLayer):

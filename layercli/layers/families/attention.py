@@ -97,6 +97,9 @@ class _AttentionLayer(StandardLayer):
     def find_accepted_dtypes(self) -> frozenset[str]:
         return FLOATS | INTEGERS
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return (x.rank, len(mask)) == (3, 2)
+
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) not in (2, 3):
             hint = "For self-attention, name the same input twice." if len(inputs) == 1 else None

@@ -256,6 +256,11 @@ class EinsumDense(StandardLayer):
             if letter not in spec.inputs and letter not in spec.outputs:
                 message = f"`equation` has a kernel axis `{letter}` that is missing in input and output."
                 raise ArgumentError("equation", message)
+        for letters, place in ((spec.inputs, "input"), (spec.outputs, "output")):
+            repeated = next((letter for letter in letters if letters.count(letter) > 1), None)
+            if repeated is not None:
+                message = f"`equation` must not repeat an axis of its {place}, got `{repeated}` twice."
+                raise ArgumentError("equation", message, "Use a different letter for each axis.")
         if self.bias_axes is not None:
             unknown = [letter for letter in self.bias_axes if letter not in spec.outputs]
             if unknown or not self.bias_axes:
@@ -285,6 +290,19 @@ class EinsumDense(StandardLayer):
         if elided < 0:
             message = f"`equation` {self.equation} expects an input with {len(spec.inputs)} axes, got {format_shape(x.shape)}."
             raise ShapeError(message, argument="equation")
+        has_ellipsis = "..." in self.equation
+        if elided > 0 and not has_ellipsis:
+            shape = format_shape(x.shape)
+            message = f"`equation` {self.equation} names {len(spec.inputs)} axes, but the input {shape} has {x.rank}."
+            hint = "Name every axis by a letter, or write `...` for the axes before the others."
+            raise ShapeError(message, hint=hint, argument="equation")
+        kept = x.shape[1:elided]
+        if spec.has_leading_ellipsis and kept != kept[::-1]:
+            raise ShapeError(  # Keras declares these axes in reverse order
+                f"`...` in `equation` can replace axes of the same size only, got {format_shape(x.shape)}.",
+                hint="Name every axis by a letter.",
+                argument="equation",
+            )
         declared_sizes = [self.output_shape] if isinstance(self.output_shape, int) else self.output_shape
         output: list[Dim] = [x.shape[0], *declared_sizes]
         if spec.has_leading_ellipsis:
@@ -293,6 +311,13 @@ class EinsumDense(StandardLayer):
         else:
             output += x.shape[x.rank - elided :]
         leading = elided if spec.has_leading_ellipsis else 0
+        if not spec.has_leading_ellipsis and len(declared_sizes) != len(spec.outputs) - 1:
+            raise ShapeError(
+                f"`output_shape` has {len(declared_sizes)} sizes, but `{spec.outputs}` has {len(spec.outputs) - 1} "
+                "axes after the batch.",
+                hint="List a size or null for each axis of the output except the batch.",
+                argument="output_shape",
+            )
         if len(output) < leading + len(spec.outputs):
             raise ShapeError(
                 f"`output_shape` has {len(declared_sizes)} sizes, but `{spec.outputs}` needs more for {format_shape(x.shape)}.",

@@ -64,6 +64,9 @@ class _ElementwiseMerge(MergeLayer):
     input_description: ClassVar[str] = "several tensors of the same shape; axes of size 1 stretch"
     accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) < x.rank
+
     def output_masks(
         self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
     ) -> tuple[Shape | None, ...]:

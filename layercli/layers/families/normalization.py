@@ -138,13 +138,8 @@ class BatchNormalization(_AffineNormalization):
             message = f"`renorm_clipping` must have dmax of at least 0, got {shift:g}."
             raise ArgumentError("renorm_clipping", message)
 
-    def check_mask(self, x: Tensor, mask: Shape) -> None:
-        if len(mask) != x.rank - 1:
-            raise ShapeError(
-                f"BatchNormalization expects a mask with one axis less than its input {format_shape(x.shape)}, "
-                f"got a mask {format_shape(mask)}.",
-                hint="Use LayerNormalization, which needs no mask.",
-            )
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) == x.rank - 1
 
     def weights(self, x: Tensor) -> list[Weight]:
         names = ["moving_mean", "moving_variance"]

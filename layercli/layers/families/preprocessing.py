@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
-from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, SMALL_INTEGERS, TEXT
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, NUMBERS, SMALL_INTEGERS, TEXT
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, nested_shape
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
@@ -76,6 +76,20 @@ class PreprocessingLayer(Layer):
 def one_hot_shape(shape: Shape, depth: Dim) -> Shape:
     """Return the shape after one-hot encoding; a last axis of size 1 is removed first."""
     return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
+
+
+def require_one_list(layer: Layer, shape: Shape) -> None:
+    """Check that each example is one list of categories, which becomes one vector.
+
+    Raises:
+        ShapeError: there are more axes. Keras then merges the first of them, but declares that it merges the last one.
+    """
+    if any(a is not None and b is not None and a != b for a, b in pairwise(shape[1:])):
+        raise ShapeError(
+            f"{layer.title()} turns one list of categories into a vector, got {format_shape(shape)}.",
+            hint=f"Put Flatten before {layer.title()}, or write `output_mode: one_hot`.",
+            argument="output_mode",
+        )
 
 
 def check_sparse(sparse: bool, output_mode: str) -> None:
@@ -327,6 +341,10 @@ class Discretization(PreprocessingLayer):
                 "bin_boundaries", "`bin_boundaries` must be in ascending order.", "Sort them."
             )
 
+    def count_ids(self) -> int | None:
+        """Return the number of bins."""
+        return self.num_bins if self.bin_boundaries is None else len(self.bin_boundaries) + 1
+
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
             return Tensor(x.shape, "int32")
@@ -355,11 +373,14 @@ class CategoryEncoding(PreprocessingLayer, StandardLayer):
     ] = "multi_hot"
     sparse: SparseOutput = False
 
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return NUMBERS if self.output_mode == "one_hot" else FLOATS | {"int32", "int64", "bool"}
+
     def output(self, x: Tensor) -> Tensor:
-        shape = (*x.shape[:-1], self.num_tokens)
         if self.output_mode == "one_hot":
-            shape = one_hot_shape(x.shape, self.num_tokens)
-        return Tensor(shape, self.compute_dtype)
+            return Tensor(one_hot_shape(x.shape, self.num_tokens), self.compute_dtype)
+        require_one_list(self, x.shape)
+        return Tensor((*x.shape[:-1], self.num_tokens), self.compute_dtype)
 
 
 class Hashing(PreprocessingLayer, StandardLayer):
@@ -390,9 +411,21 @@ class Hashing(PreprocessingLayer, StandardLayer):
             message = f"`dtype` must be int32 or int64, since Hashing returns indices, got {self.dtype}."
             raise ArgumentError("dtype", message, "Write `dtype: int64`, or remove `dtype`.")
 
+    def count_ids(self) -> int:
+        """Return the number of bins."""
+        return self.num_bins
+
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
             return Tensor(x.shape, self.dtype or "int64")
+        if self.output_mode != "one_hot":
+            require_one_list(self, x.shape)
+        elif x.rank > 1 and x.shape[-1] not in (1, None):
+            raise ShapeError(
+                f"Hashing with `output_mode: one_hot` expects one category for each example, got {format_shape(x.shape)}.",
+                hint="Write `output_mode: multi_hot` for a list of categories.",
+                argument="output_mode",
+            )
         return Tensor((*x.shape[:-1], self.num_bins), self.variable_dtype)
 
 
@@ -406,6 +439,7 @@ class HashedCrossing(PreprocessingLayer):
     """
 
     input_description: ClassVar[str] = "two tensors of categories, each of shape (batch, 1)"
+    rank_range: ClassVar[tuple[int, int | None]] = (1, 2)
     accepted_dtypes: ClassVar[frozenset[str]] = INTEGERS | TEXT
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
@@ -413,6 +447,10 @@ class HashedCrossing(PreprocessingLayer):
         Literal["int", "one_hot"], Field(description="int: indices; one_hot: vectors.")
     ] = "int"
     sparse: SparseOutput = False
+
+    def count_ids(self) -> int:
+        """Return the number of bins."""
+        return self.num_bins
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 2:
@@ -422,6 +460,10 @@ class HashedCrossing(PreprocessingLayer):
         first, second = inputs
         self.check_rank(first.shape)
         self.check_rank(second.shape)
+        for x in inputs:
+            if x.rank == 2 and x.shape[-1] not in (1, None):
+                message = f"HashedCrossing expects {self.input_description}, got {format_shape(x.shape)}."
+                raise ShapeError(message, hint="Use one HashedCrossing for each pair of columns.")
         if first.shape[-1] != second.shape[-1]:
             message = f"HashedCrossing expects two inputs of the same shape, got {format_shape(first.shape)}"
             raise ShapeError(f"{message} and {format_shape(second.shape)}.")

@@ -263,6 +263,10 @@ class RecurrentLayer(RecurrentStep):
         has_dropout = any(getattr(cell, "dropout", 0) > 0 for cell in getattr(self, "cells", [self]))
         return self.accepted_dtypes & FLOATS if has_dropout else self.accepted_dtypes
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        del x
+        return len(mask) == 2
+
     def output_masks(
         self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
     ) -> tuple[Shape | None, ...]:
@@ -289,7 +293,8 @@ class RecurrentLayer(RecurrentStep):
         if self.stateful and x.shape[0] is None:
             raise ShapeError(
                 f"{self.title()} with `stateful: true` needs a fixed batch size, got {format_shape(x.shape)}.",
-                hint="Remove `stateful`: batches then start from zero states and may have any size.",
+                hint="Remove `stateful`. To remember more timesteps, use longer sequences: a larger `length` of the data's "
+                "windows. Every batch then starts from zero states and may have any size.",
                 argument="stateful",
             )
 

@@ -9,6 +9,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
+from layercli.layers.dtypes import FLOATS
 from layercli.layers.families.recurrent import RecurrentLayer
 from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.field_types import PositiveInt, reference_schema
@@ -92,6 +93,10 @@ class TimeDistributed(Wrapper):
         Field(description="The layer to apply to every timestep.", examples=[{"type": "Dense", "units": 8}]),
     ]
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        step = Tensor((*x.shape[:1], *x.shape[2:]), x.dtype)
+        return self.layer.accepts_mask(step, (*mask[:1], *mask[2:]))
+
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         if self.layer.type_name() == "Pipeline":  # Keras's Pipeline has no compute_output_shape
             message = "TimeDistributed cannot apply a Pipeline to every timestep."
@@ -157,6 +162,9 @@ class Bidirectional(Wrapper):
                 hint = f"Write `{key}: {str(forward_value).lower()}` in `backward_layer`."
                 raise ArgumentError("backward_layer", message, hint)
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return self.layer.accepts_mask(x, mask)
+
     def output_masks(
         self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
     ) -> tuple[Shape | None, ...]:
@@ -212,6 +220,20 @@ class SpectralNormalization(Wrapper):
         ),
     ]
     power_iterations: Annotated[PositiveInt, Field(description="Steps that estimate the spectral norm.")] = 1
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        return declared if dtype in FLOATS else dtype
+
+    def hands_mask_on(self) -> bool:
+        return self.layer.hands_mask_on()  # Keras warns, but the nested layer passes the mask on
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return self.layer.accepts_mask(x, mask)
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return self.layer.output_masks(masks, outputs)
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         inner = _infer_inner(self.layer, x)

@@ -100,6 +100,8 @@ def test_early_stopping_saves_best_epoch(tmp_path):
     model = keras.models.load_model(run.path / "model.keras")
     loss, _ = model.evaluate(splits.validation.x, splits.validation.y, verbose=0)
     assert again["best"]["epoch"] == again["restored_epoch"]
+    stops = [note for note in again["notes"] if note.startswith("EarlyStopping")]
+    assert all(f"after epoch {again['epochs']}:" in note for note in stops)
     assert loss == pytest.approx(again["best"]["val_loss"], rel=1e-4)
 
 
