@@ -92,6 +92,11 @@ EDITS = {
     "bad-id": Edit("Write `input_dim: 1000`", "input_dim: 500", "input_dim: 1000"),
     "bad-split": Edit("Remove `stratify`", ", stratify: true", ""),
     "unknown-monitor": Edit("Training logs `loss`, `val_loss`", "val_acuracy", "val_loss"),
+    "vector-monitor": Edit(
+        "{type: F1Score, average: macro, name: f1_score}",
+        "[f1_score]",
+        "[{type: F1Score, average: macro, name: f1_score}]",
+    ),
     "unknown-mode": Edit("Add `mode: max`", "monitor: hits", "monitor: hits, mode: max"),
     "schedule-clash": Edit("or remove ReduceLROnPlateau", "{type: ReduceLROnPlateau, monitor: loss}", ""),
 }
