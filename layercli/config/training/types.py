@@ -94,6 +94,11 @@ def _parse_class_weight(value: Any) -> Literal["balanced"] | dict[str, float] | 
         return "balanced"
     if isinstance(value, dict) and value:
         for name, weight in value.items():
+            if isinstance(weight, dict):
+                key = sanitize_text(name, limit=60)
+                message = f"`class_weight` must map classes to weights, got a mapping for `{key}`."
+                hint = "Weights for each output are not supported: give each example a weight in the data with `weights`."
+                raise value_error("wrong-type", message, hint)
             if not is_number(weight) or not 0 <= weight < math.inf:
                 key = sanitize_text(name, limit=60)
                 message = f"The weight of `{key}` must be a number of at least 0, got {quote_value(weight)}."

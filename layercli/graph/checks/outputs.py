@@ -15,6 +15,14 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
     train = config.train
     if train is None or not outputs:
         return
+    if len(outputs) > 1 and train.class_weight is not None:
+        yield Finding(
+            code="bad-argument",
+            message=f"`class_weight` requires a model with one output, but the model has {len(outputs)}.",
+            path=("train", "class_weight"),
+            hint="Remove it, or give each example a weight in the data with `weights`.",
+            at_key=True,
+        )
     listed, known_outputs = list_names(outputs), set(outputs)
     for key in ("loss", "loss_weights", "metrics", "weighted_metrics"):
         section = getattr(train, key)
