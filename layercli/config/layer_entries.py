@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import PlainValidator, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticOmit
 
 from layercli.config.custom_layers import CustomLayer, is_custom_type, parse_custom_layer
 from layercli.config.names import parse_layer_name
@@ -257,4 +257,34 @@ def _collect_errors(errors: list[InitErrorDetails], parse: Callable[[], Any]) ->
     return None
 
 
-LayerEntryField = Annotated[LayerEntry, PlainValidator(parse_layer_entry)]
+class ErrorLimit:
+    """The number of errors in entries after which the others are not validated; a context for Pydantic."""
+
+    def __init__(self, maximum: int) -> None:
+        self._remaining = maximum
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether there were so many errors."""
+        return self._remaining <= 0
+
+    def count(self, error: ValueError) -> None:
+        """Count the errors of an entry."""
+        self._remaining -= error.error_count() if isinstance(error, ValidationError) else 1
+
+
+def _parse_within_limit(value: Any, info: ValidationInfo) -> LayerEntry:
+    """Return the entry as ``parse_layer_entry``; leave it out after too many errors in others."""
+    limit = info.context
+    if not isinstance(limit, ErrorLimit):
+        return parse_layer_entry(value)
+    if limit.is_reached:
+        raise PydanticOmit
+    try:
+        return parse_layer_entry(value)
+    except ValueError as error:
+        limit.count(error)
+        raise
+
+
+LayerEntryField = Annotated[LayerEntry, PlainValidator(_parse_within_limit)]

@@ -10,6 +10,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
 from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
 from layercli.data.types import Array
+from layercli.graph.checks.ids import Extreme, ValueRange
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
@@ -18,7 +19,7 @@ _MAX_LISTED: Final = 8
 
 
 def check_examples(statistics: Statistics, data: DataConfig) -> Iterator[Finding]:
-    """Report missing and infinite numbers, and constant columns."""
+    """Report missing and infinite numbers."""
     for name, values in statistics.inputs.items():
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
         title = f"The input `{sanitize_text(name, limit=40)}`" if name else "The input"
@@ -29,7 +30,6 @@ def check_examples(statistics: Statistics, data: DataConfig) -> Iterator[Finding
             required=_required_columns(values, data),
             is_fillable=isinstance(data, TableConfig),
         )
-        yield from _check_constant_columns(values, path)
     for name, values in statistics.targets.items():
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
@@ -62,6 +62,28 @@ def check_input_types(statistics: Statistics, dtypes: Mapping[str, str]) -> Iter
             path=path,
             hint=f"Write `{{shape: {list(values.shape)}, dtype: {'string' if received == 'text' else 'float32'}}}`.",
         )
+
+
+def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dict[str, ValueRange]:
+    """Return the range of each numeric input of the model, with the rows of its smallest and largest value."""
+    ranges = {}
+    for name, extremes in statistics.ids.items():
+        if extremes.low is None or extremes.high is None:
+            continue
+        values = statistics.inputs[name]
+        low, high = (
+            Extreme(value, _describe_place(values, index)) for value, index in (extremes.low, extremes.high)
+        )
+        fraction = None
+        if extremes.fraction is not None:
+            fraction = Extreme(extremes.fraction[0], _describe_place(values, extremes.fraction[1]))
+        ranges[input_names[0] if name is None else name] = ValueRange(low, high, fraction)
+    return ranges
+
+
+def _describe_place(values: ArrayStatistics, index: ValueIndex) -> str:
+    column = f" of `{sanitize_text(values.columns[index[-1]], limit=60)}`" if values.columns else ""
+    return f"in row {index[0] + 1}{column}"
 
 
 def check_splits(splits: Splits, data: DataConfig) -> Iterator[Finding]:
@@ -137,11 +159,14 @@ def _describe_absent(absent: list[int], target: str | None, splits: Splits) -> s
 
 
 def _describe_classes(labels: list[int], names: tuple[str, ...] | None) -> str:
-    listed = _list_names([names[label] if names and label < len(names) else str(label) for label in labels])
+    listed = list_names_briefly(
+        [names[label] if names and label < len(names) else str(label) for label in labels]
+    )
     return f"class{'es' * (len(labels) > 1)} {listed}"
 
 
-def _list_names(names: list[str]) -> str:
+def list_names_briefly(names: list[str]) -> str:
+    """Return the first names in backticks, and the number of the others."""
     listed = ", ".join(f"`{sanitize_text(name, limit=40)}`" for name in names[:_MAX_LISTED])
     return listed + (f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else "")
 
@@ -194,27 +219,3 @@ def _describe_column(values: ArrayStatistics, column: int, title: str, indices: 
     if values.columns:
         return f"`{sanitize_text(values.columns[column], limit=60)}`"
     return f"{title} at [{', '.join(map(str, indices))}]" if indices else title
-
-
-def _check_constant_columns(values: ArrayStatistics, path: KeyPath) -> Iterator[Finding]:
-    """Warn about columns with the same value in every example."""
-    if not values.columns or values.row_count < 2:
-        return
-    if values.dtype == "text":
-        is_constant = [
-            len(values.distinct_values.get(index, "  ")) == 1 for index in range(len(values.columns))
-        ]
-    else:
-        is_constant = (
-            (values.minima == values.maxima) & (values.missing_counts + values.infinite_counts == 0)
-        ).tolist()
-    names = [name for name, constant in zip(values.columns, is_constant, strict=True) if constant]
-    if names:
-        verb, pronoun = ("are", "them") if len(names) > 1 else ("is", "it")
-        yield Finding(
-            code="constant-column",
-            message=f"{_list_names(names)} {verb} the same in every example, so nothing can be learned from {pronoun}.",
-            path=path,
-            hint=f"Leave {pronoun} out with `inputs`, or keep {pronoun}; this is harmless.",
-            severity="warning",
-        )

@@ -117,6 +117,38 @@ class ArrayStatistics:
 
 
 @dataclass(slots=True)
+class IdExtremes:
+    """The smallest, the largest and the first fractional finite value of an input, each with its index."""
+
+    low: tuple[int | float, ValueIndex] | None = None
+    high: tuple[int | float, ValueIndex] | None = None
+    fraction: tuple[float, ValueIndex] | None = None
+    row_count: int = 0
+
+    def add(self, array: Array) -> None:
+        """Add numbers: an array of shape (samples, ...)."""
+        flat = array.reshape(-1)
+        if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+            flat = np.where(np.isfinite(flat), flat, 0)
+        if flat.size:
+            low, high = int(flat.argmin()), int(flat.argmax())
+            if self.low is None or flat[low] < self.low[0]:
+                self.low = (flat[low].item(), self._index(low, array.shape))
+            if self.high is None or flat[high] > self.high[0]:
+                self.high = (flat[high].item(), self._index(high, array.shape))
+            if self.fraction is None and flat.dtype.kind == "f":
+                is_fraction = flat != np.floor(flat)
+                if is_fraction.any():
+                    first = int(is_fraction.argmax())
+                    self.fraction = (flat[first].item(), self._index(first, array.shape))
+        self.row_count += len(array)
+
+    def _index(self, number: int, shape: tuple[int, ...]) -> ValueIndex:
+        row, *rest = (int(step) for step in np.unravel_index(number, shape))
+        return (self.row_count + row, *rest)
+
+
+@dataclass(slots=True)
 class LabelCounts:
     """Count and first row (from 0) of each label."""
 
@@ -144,10 +176,14 @@ class Statistics:
     targets: dict[str | None, ArrayStatistics]
     target_values: dict[str | None, TargetValues | None]
     """The values of each target; None if there are no examples."""
+    ids: dict[str | None, IdExtremes] = field(default_factory=dict)
+    """The extremes of each numeric input, if they were requested."""
 
 
-def compute_statistics(subset: Subset) -> Statistics:
+def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
     """Return the statistics of a subset from one pass, in constant memory.
+
+    ``has_ids`` adds the extremes of the inputs with their rows, for models that look ids up.
 
     Raises:
         DataError: some batches cannot be read; it reports all of them.
@@ -159,13 +195,17 @@ def compute_statistics(subset: Subset) -> Statistics:
     }
     targets = {name: ArrayStatistics.for_array(array, ()) for name, array in empty.targets}
     counters = {name: TargetValueCounter() for name, _ in empty.targets}
+    ids = {name: IdExtremes() for name, array in empty.inputs if has_ids and array.dtype.kind in "iuf"}
     for batch in _iterate_readable_batches(subset):
         for name, array in batch.inputs:
             inputs[name].add(array)
+            if name in ids:
+                ids[name].add(array)
         for name, array in batch.targets:
             targets[name].add(array)
             counters[name].add(array)
-    return Statistics(inputs, targets, {name: counter.to_values() for name, counter in counters.items()})
+    target_values = {name: counter.to_values() for name, counter in counters.items()}
+    return Statistics(inputs, targets, target_values, ids)
 
 
 def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:

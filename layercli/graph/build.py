@@ -42,6 +42,8 @@ class GraphNode:
     """The node whose layer and weights it reuses."""
     input_indices: tuple[int | None, ...] = ()
     """The index of the output to take from each input; None takes all outputs."""
+    input_keys: tuple[str, ...] | None = None
+    """The layer's names of its inputs, if the config gives them."""
 
     @property
     def input_references(self) -> tuple[str, ...]:
@@ -111,7 +113,18 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
             tuple(pick for _, pick in sources),
         )
         layer = _freeze_layer(entry.layer) if name in frozen and reuse_of is None else entry.layer
-        nodes.append(GraphNode(name, layer, source_names, path, entry.uncertainty, reuse_of, source_indices))
+        nodes.append(
+            GraphNode(
+                name,
+                layer,
+                source_names,
+                path,
+                entry.uncertainty,
+                reuse_of,
+                source_indices,
+                entry.input_keys if sources else None,
+            )
+        )
         by_name.setdefault(name, nodes[-1])
         previous = name
     outputs = wiring.resolve_outputs(config, names[-1])
@@ -210,6 +223,7 @@ class _InputResolver:
                     self._report_finding(
                         item["type"], item["ctx"]["message"], (*path, *item["loc"]), item["ctx"]["hint"]
                     )
+                entry = replace(entry, input_keys=None)
             else:
                 entry = replace(entry, input_keys=keys, inputs=inputs)
         return replace(

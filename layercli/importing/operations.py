@@ -137,8 +137,8 @@ def _convert_unary(
         return "Multiply", {}, (x.index, x.index)
     if name == "Reshape":
         shape = config.get("newshape")
-        if isinstance(shape, list) and shape and shape[0] in (-1, None) and -1 not in shape[1:]:
-            inner = [size for size in shape[1:] if isinstance(size, int)]
+        if isinstance(shape, list) and shape and shape[0] in (-1, None):
+            inner = [size for size in shape[1:] if isinstance(size, int) and size > 0]
             sizes = [size for size in x.shape[1:] if size is not None]
             if (
                 len(inner) == len(shape) - 1

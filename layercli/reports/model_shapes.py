@@ -9,6 +9,7 @@ from layercli.check import ValidConfig
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape
 from layercli.reports.console import make_table
+from layercli.reports.explanation import explain_layer
 from layercli.reports.formatting import format_bytes, format_count, format_shapes, format_short_count
 
 if TYPE_CHECKING:
@@ -19,9 +20,15 @@ ForwardShapes = Mapping[str, tuple[Shape, ...]]
 """The actual output shapes of each layer, by its name."""
 
 
-def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) -> dict[str, Any]:
+def inspection_json(
+    valid: ValidConfig, forward_shapes: ForwardShapes | None, *, should_explain: bool = False
+) -> dict[str, Any]:
     """Return the document of ``inspect-shapes --json``, without ``ok`` and ``problems``."""
     shapes = valid.shapes
+    rows = [layer_row_json(row, valid, forward_shapes) for row in shapes.rows]
+    if should_explain:
+        for document, row in zip(rows, shapes.rows, strict=True):
+            document["explanation"] = explain_layer(row).to_json()
     return {
         "model": valid.check_result.name,
         "static": forward_shapes is None,
@@ -29,7 +36,7 @@ def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) ->
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
             for name, tensor in shapes.graph.inputs.items()
         ],
-        "layers": [layer_row_json(row, valid, forward_shapes) for row in shapes.rows],
+        "layers": rows,
         "outputs": list(shapes.graph.output_references),
         "totals": {
             "trainable": shapes.trainable,

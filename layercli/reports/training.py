@@ -44,6 +44,8 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
                 *(format_number(values[name]) if name in values else "" for values in parts.values()),
             )
         console.print(table)
+    for note in summary.get("notes", ()):
+        console.print(sanitize_text(note))
     console.print(f"Model: {run}/model.keras", soft_wrap=True)
     console.print(
         "Next:",

@@ -71,6 +71,8 @@ _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
 
 def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> CallExpression:
     """Return the call of the component's constructor, without the arguments in ``skip``."""
+    if isinstance(component, Layer):
+        skip = (*skip, *component.call_arguments)
     values = [(name, value) for name, value in argument_expressions(component).items() if name not in skip]
     required = [name for name, _ in values if _is_required(component, name)]
     arguments: list[Expression] = []

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
+from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.target_meaning import resolve_target_meanings
@@ -38,7 +40,8 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
-    from layercli.data.checks import check_examples, check_input_types, check_splits
+    from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
+    from layercli.data.constant_columns import check_constant_columns, check_training_columns
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
     from layercli.data.targets_and_weights import choose_target_forms
@@ -49,7 +52,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset = load_dataset(
             valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
         )
-        statistics = compute_statistics(dataset.statistics_source)
+        statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
@@ -57,6 +60,12 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data),
     ]
+    is_normalized = any(learns_normalization(node.layer) for node in valid.graph.nodes)
+    model_inputs = list(valid.graph.inputs)
+    findings.extend(
+        check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
+    )
+    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)))
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
@@ -72,7 +81,13 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle), target_meanings=meanings
     )
     if not has_errors(problems):
-        problems.extend(valid.problem_from_finding(finding) for finding in check_splits(splits, data))
+        findings = [
+            *check_training_columns(
+                splits, statistics, data, model_inputs=model_inputs, is_normalized=is_normalized
+            ),
+            *check_splits(splits, data),
+        ]
+        problems.extend(valid.problem_from_finding(finding) for finding in findings)
     return DatasetReport(dataset, statistics, splits, problems, facts)
 
 

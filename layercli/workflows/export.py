@@ -15,6 +15,7 @@ from layercli.workflows.export_data import choose_held_out_split, load_run_split
 from layercli.workflows.export_files import (
     copy_code_files,
     measure_size,
+    require_free_code_paths,
     require_free_output,
     stage_output,
 )
@@ -44,6 +45,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     require_trust(valid, trust=trust)
     format_name, target = request.format, request.output or _default_output(valid, request.format)
     require_free_output(target, format_name)
+    code = valid.layer_code_files if EXPORT_FORMATS[format_name].is_keras_model else {}
+    require_free_code_paths(code, target.parent)
     require_export_packages(format_name)
     from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.options import ExportOptions
@@ -95,8 +98,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 metrics = compare_metrics(
                     model, module, staging, held_out_split, valid.config.train, valid.graph, options
                 )
-    needs_code = EXPORT_FORMATS[format_name].is_keras_model
-    copied = copy_code_files(valid.layer_code_files, target.parent) if needs_code else []
+    copied = copy_code_files(code, target.parent)
     return {
         "ok": True,
         "run": request.run,

@@ -14,6 +14,7 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import Problem, make_file_error
+from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
@@ -90,7 +91,7 @@ def load_training_inputs(
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.print_message(line)
-    return TrainingInputs(valid, splits, assembled, warnings, transfer)
+    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class TrainingRun:
         ):
             fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            for warning in self._check_saved_model():
+                progress.print_warning(warning)
             summary = self._summarize(fit_result)
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
@@ -179,6 +182,17 @@ class TrainingRun:
             except TrainingStoppedError as error:
                 raise TrainingInterruptedError(stop_request, self.run_dir, error.position) from None
 
+    def _check_saved_model(self) -> list[Problem]:
+        """Load the saved model, and compare it with the trained model on a batch of training examples."""
+        from layercli.engine.comparison_inputs import COMPARED_EXAMPLES, examples_to_inputs
+        from layercli.engine.saved_model_check import check_saved_model
+
+        valid, assembled = self.inputs.valid, self.inputs.assembled
+        batch_size = assembled.model.inputs[0].shape[0] or COMPARED_EXAMPLES
+        batch = next(iter(self.inputs.splits.train.batches(batch_size)))
+        inputs = examples_to_inputs(batch, valid.graph)
+        return check_saved_model(self.run_dir / runs.MODEL, assembled, valid, inputs)
+
     def _summarize(self, fit_result: FitResult) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
         summary = {
@@ -195,6 +209,15 @@ class TrainingRun:
         }
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
+        _, section = require_sections(self.inputs.valid)
+        summary["notes"] = describe_training(
+            fit_result.history,
+            section,
+            split_sizes=self.inputs.split_sizes,
+            best=fit_result.best_record,
+            restored_epoch=fit_result.restored_epoch,
+            early_stop=fit_result.early_stop,
+        )
         return summary
 
 

@@ -75,6 +75,19 @@ def test_inputs_that_only_one_side_has_are_reported():
     ]
 
 
+def test_input_without_examples_is_located_at_its_name():
+    lines = [
+        f"data: {DATA}",
+        "model:",
+        "  inputs: {a: [4], words: [2]}",
+        "  layers: [{type: Concatenate, inputs: [a, words]}]",
+    ]
+    document = parse_yaml(SourceText("c.yaml", lines, Path()))
+    _, [finding] = resolve_model_inputs(check_document(document).config, several(a=(4,)))
+    mark = document.find_mark(finding.path, key=finding.at_key)
+    assert (mark.line, mark.column) == (3, 20)
+
+
 def test_several_inputs_need_data_with_several_inputs():
     _, findings = resolve("inputs: {a: [4], b: [2]}", single(4))
     assert [found[:2] for found in findings] == [("input-mismatch", ("model", "inputs"))]

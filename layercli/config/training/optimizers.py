@@ -61,8 +61,6 @@ class Optimizer(Component):
     """Base class of optimizers."""
 
     hints: ClassVar[dict[str, str]] = {
-        "lr": "Keras calls it `learning_rate`.",
-        "decay": "Use a schedule: `learning_rate: {type: ExponentialDecay, ...}`.",
         "name": "Remove it: an optimizer does not have a name.",
     }
 

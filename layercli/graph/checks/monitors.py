@@ -11,6 +11,7 @@ from layercli.config.training.metrics import Direction, Metric, metric_log_name
 from layercli.config.training.section import TrainSection
 from layercli.graph.finding import Finding
 from layercli.schema.component import Component
+from layercli.schema.other_names import explain_monitor
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -79,7 +80,8 @@ def _check_monitor(
             code="unknown-monitor",
             message=f"{kind} monitors `{monitor_text}`, which training does not log.",
             path=path,
-            hint=did_you_mean(monitor, logged_names, otherwise=f"Training logs {listed}."),
+            hint=explain_monitor(monitor, logged_names)
+            or did_you_mean(monitor, logged_names, otherwise=f"Training logs {listed}."),
         )
     elif monitor.startswith(_VALIDATION_PREFIX) and not has_validation:
         yield Finding(

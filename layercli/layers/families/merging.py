@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.layers.base import InferredLayer, StandardLayer
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, NUMBERS, TEXT
 from layercli.layers.shapes import (
     Dim,
     RankError,
@@ -25,6 +26,7 @@ class MergeLayer(StandardLayer):
 
     family: ClassVar[str] = "merging"
     input_description: ClassVar[str] = "several tensors"
+    passes_mask: ClassVar[bool] = True
     is_binary: ClassVar[bool] = False
     """Whether the layer takes exactly two inputs."""
 
@@ -60,11 +62,23 @@ class MergeLayer(StandardLayer):
 
 class _ElementwiseMerge(MergeLayer):
     input_description: ClassVar[str] = "several tensors of the same shape; axes of size 1 stretch"
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) < x.rank
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        del outputs
+        return (None,) if None in masks else masks[:1]
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         batch = next((shape[0] for shape in shapes if shape[0] is not None), None)
         merged = shapes[0][1:]
         for shape in shapes[1:]:
+            if shape[1:] == merged:  # the usual case, checked first for speed
+                continue
             long, short = sorted((merged, shape[1:]), key=len, reverse=True)
             lead = len(long) - len(short)
             merged = long[:lead] + tuple(
@@ -94,6 +108,9 @@ class Add(_ElementwiseMerge):
         {type: Add}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS | TEXT
+    keeps_dtype: ClassVar[bool] = True
+
 
 class Average(_ElementwiseMerge):
     """The mean of its inputs, element by element.
@@ -114,6 +131,8 @@ class Maximum(_ElementwiseMerge):
         {type: Maximum}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
 
 class Minimum(_ElementwiseMerge):
     """The minimum of its inputs, element by element.
@@ -124,6 +143,8 @@ class Minimum(_ElementwiseMerge):
         {type: Minimum}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
 
 class Multiply(_ElementwiseMerge):
     """Multiplies its inputs, element by element.
@@ -133,6 +154,8 @@ class Multiply(_ElementwiseMerge):
     Example:
         {type: Multiply}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
 
 class Subtract(_ElementwiseMerge):
@@ -146,6 +169,7 @@ class Subtract(_ElementwiseMerge):
 
     input_description: ClassVar[str] = "two tensors of the same shape; axes of size 1 stretch"
     is_binary: ClassVar[bool] = True
+    keeps_dtype: ClassVar[bool] = True
 
 
 class Concatenate(MergeLayer):
@@ -158,8 +182,15 @@ class Concatenate(MergeLayer):
     """
 
     input_description: ClassVar[str] = "several tensors that are equal in all axes except one"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     axis: Annotated[Axis, Field(description="The axis to concatenate along; -1: the last one.")] = -1
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return (None,) if set(masks) == {None} else (outputs[0].shape[:-1],)
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         ranks = {len(shape) for shape in shapes}
@@ -197,6 +228,7 @@ class Dot(MergeLayer):
 
     input_description: ClassVar[str] = "two tensors"
     is_binary: ClassVar[bool] = True
+    keeps_dtype: ClassVar[bool] = True
 
     axes: Annotated[
         AxisPair, Field(description="The axis to sum over, or a list: that of each input.", examples=[-1])
@@ -204,6 +236,14 @@ class Dot(MergeLayer):
     normalize: Annotated[bool, Field(description="Whether to normalize first, which gives the cosine.")] = (
         False
     )
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return FLOATS if self.normalize else NUMBERS
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return ()
 
     def check(self) -> None:
         if 0 in (self.axes if isinstance(self.axes, list) else [self.axes]):
