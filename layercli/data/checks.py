@@ -86,17 +86,16 @@ def _describe_place(values: ArrayStatistics, index: ValueIndex) -> str:
     return f"in row {index[0] + 1}{column}"
 
 
-def check_splits(
-    splits: Splits, data: DataConfig, meanings: Mapping[str | None, TargetMeaning]
-) -> Iterator[Finding]:
+def check_splits(splits: Splits, data: DataConfig) -> Iterator[Finding]:
     """Warn about requested splits that are empty, and about classes that are absent from a split or from all of them."""
+    meanings = splits.target_meanings
     counts = [count_labels(subset) for subset in splits.subsets]
     absent_everywhere = {
         target: _find_absent(meanings.get(target), [each[target] for each in counts]) for target in counts[0]
     }
     for target, absent in absent_everywhere.items():
         if absent:
-            yield _absent_from_data_finding(absent, target, splits)
+            yield _absent_from_data_finding(absent, target, splits, meanings[target].classes or 0)
     requested = {"validation": data.split.validation, "test": data.split.test}
     for title, subset, labels in zip(("training", "validation", "test"), splits.subsets, counts, strict=True):
         size = requested.get(title)
@@ -140,13 +139,16 @@ def _absent_class_finding(
     )
 
 
-def _absent_from_data_finding(absent: list[int], target: str | None, splits: Splits) -> Finding:
+def _absent_from_data_finding(absent: list[int], target: str | None, splits: Splits, classes: int) -> Finding:
+    used = classes - len(absent)
+    hint = f"Set `target_type: labels`, which maps the labels to 0 to {used - 1}, and use {used} units in the last layer."
+    if absent == list(range(used, classes)):
+        hint = f"Use {used} units in the last layer, unless there are such examples later."
     return Finding(
         code="absent-class",
         message=f"The data has no examples of {_describe_absent(absent, target, splits)}.",
         path=("data", "target") if target is None else ("data", "target", target),
-        hint="If the labels do not start at 0 or have gaps, set `target_type: labels`, which maps them; then use one unit for "
-        "each class.",
+        hint=hint,
         severity="warning",
     )
 

@@ -18,6 +18,7 @@ from layercli.data.types import Array, Inputs, Targets, iterate_named
 
 if TYPE_CHECKING:
     from layercli.data.tables.plan import TablePlan
+    from layercli.graph.target_meaning import TargetMeaning
 
 _BATCH_BYTES = 1 << 24
 _MAX_BATCH = 1 << 16
@@ -247,6 +248,8 @@ class Splits:
     test: Subset
     table_plan: TablePlan | None = field(default=None, kw_only=True)
     """The plan that converts table rows to these examples, with values learned from the training rows; None without a table."""
+    target_meanings: Mapping[str | None, TargetMeaning] = field(default_factory=dict, kw_only=True)
+    """The meaning of each target by its output; None is the name of the only target."""
 
     @property
     def subsets(self) -> tuple[Subset, Subset, Subset]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -54,6 +54,14 @@ def encode_labels(array: Array) -> tuple[Array, tuple[str, ...]]:
 def format_label(value: Any) -> str:
     """Return a text or number of the data as the name of its class; 1.0 has the name 1."""
     return value if isinstance(value, str) else np.format_float_positional(value, trim="-")
+
+
+def are_number_names(names: Sequence[str]) -> bool:
+    """Return whether all class names are numbers as ``format_label`` writes them."""
+    try:
+        return bool(names) and all(format_label(float(name)) == name for name in names)
+    except ValueError:
+        return False
 
 
 def encode_known_labels(array: Array, class_names: tuple[str, ...], key_path: KeyPath) -> Array:

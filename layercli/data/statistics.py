@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +14,7 @@ from layercli.data.labels import is_labels
 from layercli.data.target_values import TargetValueCounter
 from layercli.data.types import Array, DataError, iterate_named
 from layercli.graph.finding import Finding
+from layercli.graph.target_meaning import TargetMeaning
 
 MAX_DISTINCT: Final = 10_000
 """Maximum number of distinct values that are counted for a column."""
@@ -156,10 +157,10 @@ class LabelCounts:
     row_count: int = 0
 
     def add(self, labels: Array) -> None:
-        """Add labels: integers of shape (samples,)."""
+        """Add labels: integers of shape (values,)."""
         distinct_labels, first_rows, counts = np.unique(labels, return_index=True, return_counts=True)
         for label, first_row, count in zip(
-            distinct_labels.tolist(), first_rows.tolist(), counts.tolist(), strict=True
+            distinct_labels.astype(np.int64).tolist(), first_rows.tolist(), counts.tolist(), strict=True
         ):
             if label in self.counts or len(self.counts) < _MAX_LABELS:
                 self.counts[label] = self.counts.get(label, 0) + count
@@ -230,14 +231,33 @@ def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
         raise DataError(*findings)
 
 
-def count_labels(subset: Subset) -> dict[str | None, LabelCounts]:
-    """Return the label counts of each target that is labels."""
-    counts_by_target = {name: LabelCounts() for name, array in subset.empty_batch.targets if is_labels(array)}
-    for batch in subset.target_batches() if counts_by_target else ():
+def count_labels(
+    subset: Subset, meanings: Mapping[str | None, TargetMeaning] | None = None
+) -> dict[str | None, LabelCounts]:
+    """Return the label counts of each target with one class for each example.
+
+    With ``meanings`` also those of positions, and of targets with several labels: the examples that have each label.
+    """
+    counted = {
+        name
+        for name, array in subset.empty_batch.targets
+        if is_labels(array) or _has_several_labels((meanings or {}).get(name))
+    }
+    counts_by_target = {name: LabelCounts() for name, _ in subset.empty_batch.targets if name in counted}
+    for batch in subset.target_batches() if counted else ():
         for name, array in iterate_named(batch):
-            if name in counts_by_target:
-                counts_by_target[name].add(array)
+            if name not in counted:
+                continue
+            meaning = (meanings or {}).get(name)
+            is_multi_label = meaning is not None and meaning.kind == "multi-label"
+            counts_by_target[name].add(np.nonzero(array)[-1] if is_multi_label else array.ravel())
     return counts_by_target
+
+
+def _has_several_labels(meaning: TargetMeaning | None) -> bool:
+    return meaning is not None and (
+        meaning.kind == "multi-label" or (meaning.kind in ("labels", "binary") and meaning.has_positions)
+    )
 
 
 def _find_unique_values(column: Array) -> list[Any]:

@@ -68,9 +68,9 @@ def choose_target_forms(
     return forms
 
 
-def encode_one_hot(splits: Splits, meanings: Mapping[str | None, TargetMeaning]) -> Splits:
+def encode_one_hot(splits: Splits) -> Splits:
     """Return the splits with one-hot vectors for labels of targets that are one-hot: float32 of shape (samples, ..., units)."""
-    one_hot = {name: meaning for name, meaning in meanings.items() if _is_made_one_hot(meaning)}
+    one_hot = {name: meaning for name, meaning in splits.target_meanings.items() if _is_made_one_hot(meaning)}
     if not one_hot:
         return splits
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.layers.shapes import format_shape
 from layercli.reports.console import make_table
+from layercli.reports.target_summary import ClassNames, Meanings, describe_targets, targets_json
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ def data_json(
     targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
     class_counts: ClassCounts,
+    meanings: Meanings,
+    class_names_of: ClassNames,
 ) -> dict[str, Any]:
     """Return the document of ``inspect-data --json``, without ``ok`` and ``problems``."""
+    described = targets_json(meanings, class_names_of)
     return {
         "examples": dict(zip(("train", "validation", "test"), counts, strict=True)),
         "features": [asdict(feature) for feature in features],
-        "targets": [asdict(target) for target in targets],
+        "targets": [asdict(target) | described.get(target.name or "target", {}) for target in targets],
         "classes": [
             {
                 "target": target or "target",
@@ -51,6 +55,8 @@ def print_data_summary(
     targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
     class_counts: ClassCounts,
+    meanings: Meanings,
+    class_names_of: ClassNames,
 ) -> None:
     """Print a row for each column or array, then the classes in each set."""
     table = make_table("column", "type", numbers=("different", "missing", "low", "mean", "high"))
@@ -83,6 +89,8 @@ def print_data_summary(
         console.print(f"… and {len(features) - _MAX_ROWS} more columns.")
     if samples.row_count:
         console.print(samples)
+    for line in describe_targets(meanings, class_names_of):
+        console.print(line, markup=False, highlight=False)
     for target, balance in class_counts.items():
         of = f" of {sanitize_text(target, limit=40)}" if target is not None else ""
         classes = make_table(f"class{of}", numbers=("train", "validation", "test"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig, DataFacts
+from layercli.config.data.tables import TableConfig
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.layers.shapes import Shape
 
@@ -23,6 +24,8 @@ class ScriptTarget:
     """The classes' names, if they have any."""
     shape: Shape = ()
     """Of one example in the data."""
+    has_integers: bool = True
+    """True if ``load_data`` returns integers."""
 
     @property
     def is_labels(self) -> bool:
@@ -34,6 +37,15 @@ class ScriptTarget:
         """Number of units of a one-hot target that the script makes from labels."""
         meaning = self.meaning
         return meaning.classes if meaning is not None and meaning.is_converted else None
+
+    def write_labels(self, variable: str) -> str:
+        """Return the code of the class numbers in a variable: of shape (samples,), or with an axis for each of positions."""
+        meaning = self.meaning
+        if meaning is not None and meaning.kind == "one-hot" and not meaning.is_converted:
+            return f"{variable}.argmax(axis=1)"
+        position_axes = 0 if meaning is None else meaning.position_axes
+        code = f"{variable}[..., 0]" if len(self.shape) > position_axes else variable
+        return code if self.has_integers else f'{code}.astype("int32")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
             has_named_labels=bool(class_names.get(name)) and not has_class_folders,
             class_names=class_names.get(name, ()),
             shape=target.shape,
+            has_integers=target.has_integers or data.facts() is not None or isinstance(data, TableConfig),
         )
         for name, target in facts.named_targets.items()
     }

@@ -267,8 +267,10 @@ class _Main:
 
     def _write_training(self, train: TrainSection) -> Iterator[str]:
         if train.class_weight == "balanced":
-            has_one_hot = self.facts.first_target.one_hot_units is not None
-            yield f"{INDENT}counts = np.bincount({'y_train.argmax(axis=1)' if has_one_hot else 'y_train'})"
+            target = self.facts.first_target
+            has_one_hot = target.one_hot_units is not None
+            labels = "y_train.argmax(axis=1)" if has_one_hot else target.write_labels("y_train")
+            yield f"{INDENT}counts = np.bincount({labels})"
             yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
         yield from render_statement(self._make_fit_call(train), INDENT)
         if "test" in self._split_names:

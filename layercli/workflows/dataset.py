@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
-from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
+from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ class DatasetReport:
     """None if the training set would be empty."""
     problems: list[Problem]
     facts: DataFacts
-    target_meanings: Mapping[str | None, TargetMeaning]
 
 
 def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> DatasetReport:
@@ -78,17 +76,19 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         message = f"The training set is empty: the other splits use all {len(dataset)} examples."
         hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
         problems.append(valid.make_problem(("data", "split"), "bad-split", message, hint))
-        return DatasetReport(dataset, statistics, None, problems, facts, meanings)
-    splits = dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle)
+        return DatasetReport(dataset, statistics, None, problems, facts)
+    splits = replace(
+        dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle), target_meanings=meanings
+    )
     if not has_errors(problems):
         findings = [
             *check_training_columns(
                 splits, statistics, data, model_inputs=model_inputs, is_normalized=is_normalized
             ),
-            *check_splits(splits, data, meanings),
+            *check_splits(splits, data),
         ]
         problems.extend(valid.problem_from_finding(finding) for finding in findings)
-    return DatasetReport(dataset, statistics, splits, problems, facts, meanings)
+    return DatasetReport(dataset, statistics, splits, problems, facts)
 
 
 def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -> None:
@@ -151,4 +151,4 @@ def load_training_data(
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
     completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
-    return completed, encode_one_hot(splits, report.target_meanings), report.problems
+    return completed, encode_one_hot(splits), report.problems

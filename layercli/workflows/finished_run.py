@@ -97,7 +97,9 @@ class FinishedRun:
                 findings += check_consistency(valid.config, valid.shapes, facts)
                 meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
                 converted = dataset.convert_targets(choose_target_forms(meanings, statistics))
-                examples = encode_one_hot(Splits(converted, converted, converted), meanings).train
+                examples = encode_one_hot(
+                    Splits(converted, converted, converted, target_meanings=meanings)
+                ).train
         except DataError as error:
             findings += error.findings
         problems = [

@@ -19,6 +19,7 @@ from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
 from layercli.reports.progress import SilentProgress
+from layercli.reports.target_summary import describe_targets
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
@@ -83,6 +84,9 @@ def load_training_inputs(
     """
     data, _ = require_sections(valid)
     valid, splits, warnings = load_training_data(valid, data, trust=trust)
+    changed = {name: meaning for name, meaning in splits.target_meanings.items() if meaning.is_converted}
+    for line in describe_targets(changed, lambda _: None):
+        progress.print_message(line)
     assembled = assemble_checked_model(valid, should_be_savable=True)
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():

@@ -120,20 +120,21 @@ def test_class_weight_requires_one_target_with_classes(y, why):
 
 
 def test_labels_become_one_hot_in_every_split(parts):
-    found = encode_one_hot(parts, {None: TargetMeaning("one-hot", 4, is_converted=True)})
+    found = encode_one_hot(
+        replace(parts, target_meanings={None: TargetMeaning("one-hot", 4, is_converted=True)})
+    )
     for batch in drawn(found.train):
         assert batch.y.dtype == np.float32
         assert batch.y.tolist() == np.eye(4)[LABELS[batch.x.astype(int)]].tolist()
     assert found.validation.empty_batch.y.shape == found.test.empty_batch.y.shape == (0, 4)
     assert isinstance(found.train, MappedSubset) == (not isinstance(parts.train, Examples))
-    assert encode_one_hot(parts, {}) is parts
+    assert encode_one_hot(parts) is parts
 
 
 def test_one_hot_only_for_targets_of_the_given_outputs():
     several = parts_of(Examples(np.arange(8.0), {"a": LABELS, "b": LABELS}))
-    found = encode_one_hot(
-        several, {"a": TargetMeaning("labels", 3), "b": TargetMeaning("one-hot", 3, is_converted=True)}
-    ).train
+    meanings = {"a": TargetMeaning("labels", 3), "b": TargetMeaning("one-hot", 3, is_converted=True)}
+    found = encode_one_hot(replace(several, target_meanings=meanings)).train
     assert (found.y["a"].shape, found.y["b"].shape) == ((8,), (8, 3))
 
 

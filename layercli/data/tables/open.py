@@ -10,7 +10,7 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
-from layercli.data.labels import format_label
+from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
@@ -140,18 +140,11 @@ def _list_trained_types(plan: TablePlan) -> dict[str, str]:
         target.column: "text"
         for target in plan.targets.values()
         if not (
-            {"true", "false"}.issuperset(target.class_names or ["true"]) or _are_numbers(target.class_names)
+            {"true", "false"}.issuperset(target.class_names or ["true"])
+            or are_number_names(target.class_names or ())
         )
     }
     return {name: kind for name, kind in types.items() if name in plan.columns}
-
-
-def _are_numbers(names: Sequence[str] | None) -> bool:
-    """Return whether class names are numbers as ``format_label`` writes them, so that 1.0 is the class 1."""
-    try:
-        return all(format_label(float(name)) == name for name in names or ())
-    except ValueError:
-        return False
 
 
 def _should_stream(
