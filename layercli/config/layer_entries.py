@@ -15,7 +15,7 @@ from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key, snake_case
 from layercli.schema.strict_model import copy_value_error, value_error
-from layercli.schema.suggestions import did_you_mean, find_closest
+from layercli.schema.suggestions import did_you_mean, find_closest, list_names
 from layercli.source.nodes import quote_value
 
 
@@ -176,9 +176,10 @@ def order_inputs(
     """
     unknown = [key for key in keys if key not in layer.input_names]
     if unknown:
-        listed = ", ".join(f"`{name}`" for name in layer.input_names)
         message = f"{layer.title()} has no input {quote_value(unknown[0])}."
-        hint = did_you_mean(unknown[0], layer.input_names, otherwise=f"Its inputs: {listed}.")
+        hint = did_you_mean(
+            unknown[0], layer.input_names, otherwise=f"Its inputs: {list_names(layer.input_names)}."
+        )
         error = value_error("unknown-key", message, hint, at_key=True)
         raise ValidationError.from_exception_data(
             "layer", [InitErrorDetails(type=error, loc=("inputs", unknown[0]), input=None)]

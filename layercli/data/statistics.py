@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from layercli.config.data.section import TargetValues
 from layercli.data.examples import Examples, Subset, iterate_batches
 from layercli.data.labels import is_labels
+from layercli.data.target_values import TargetValueCounter
 from layercli.data.types import Array, DataError, iterate_named
 from layercli.graph.finding import Finding
+from layercli.graph.target_meaning import TargetMeaning
 
 MAX_DISTINCT: Final = 10_000
 """Maximum number of distinct values that are counted for a column."""
@@ -114,6 +117,38 @@ class ArrayStatistics:
 
 
 @dataclass(slots=True)
+class IdExtremes:
+    """The smallest, the largest and the first fractional finite value of an input, each with its index."""
+
+    low: tuple[int | float, ValueIndex] | None = None
+    high: tuple[int | float, ValueIndex] | None = None
+    fraction: tuple[float, ValueIndex] | None = None
+    row_count: int = 0
+
+    def add(self, array: Array) -> None:
+        """Add numbers: an array of shape (samples, ...)."""
+        flat = array.reshape(-1)
+        if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+            flat = np.where(np.isfinite(flat), flat, 0)
+        if flat.size:
+            low, high = int(flat.argmin()), int(flat.argmax())
+            if self.low is None or flat[low] < self.low[0]:
+                self.low = (flat[low].item(), self._index(low, array.shape))
+            if self.high is None or flat[high] > self.high[0]:
+                self.high = (flat[high].item(), self._index(high, array.shape))
+            if self.fraction is None and flat.dtype.kind == "f":
+                is_fraction = flat != np.floor(flat)
+                if is_fraction.any():
+                    first = int(is_fraction.argmax())
+                    self.fraction = (flat[first].item(), self._index(first, array.shape))
+        self.row_count += len(array)
+
+    def _index(self, number: int, shape: tuple[int, ...]) -> ValueIndex:
+        row, *rest = (int(step) for step in np.unravel_index(number, shape))
+        return (self.row_count + row, *rest)
+
+
+@dataclass(slots=True)
 class LabelCounts:
     """Count and first row (from 0) of each label."""
 
@@ -122,10 +157,10 @@ class LabelCounts:
     row_count: int = 0
 
     def add(self, labels: Array) -> None:
-        """Add labels: integers of shape (samples,)."""
+        """Add labels: integers of shape (values,)."""
         distinct_labels, first_rows, counts = np.unique(labels, return_index=True, return_counts=True)
         for label, first_row, count in zip(
-            distinct_labels.tolist(), first_rows.tolist(), counts.tolist(), strict=True
+            distinct_labels.astype(np.int64).tolist(), first_rows.tolist(), counts.tolist(), strict=True
         ):
             if label in self.counts or len(self.counts) < _MAX_LABELS:
                 self.counts[label] = self.counts.get(label, 0) + count
@@ -139,12 +174,16 @@ class Statistics:
 
     inputs: dict[str | None, ArrayStatistics]
     targets: dict[str | None, ArrayStatistics]
-    labels: dict[str | None, LabelCounts]
-    """Label counts of the targets that are labels."""
+    target_values: dict[str | None, TargetValues | None]
+    """The values of each target; None if there are no examples."""
+    ids: dict[str | None, IdExtremes] = field(default_factory=dict)
+    """The extremes of each numeric input, if they were requested."""
 
 
-def compute_statistics(subset: Subset) -> Statistics:
+def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
     """Return the statistics of a subset from one pass, in constant memory.
+
+    ``has_ids`` adds the extremes of the inputs with their rows, for models that look ids up.
 
     Raises:
         DataError: some batches cannot be read; it reports all of them.
@@ -155,15 +194,18 @@ def compute_statistics(subset: Subset) -> Statistics:
         for name, array in empty.inputs
     }
     targets = {name: ArrayStatistics.for_array(array, ()) for name, array in empty.targets}
-    labels = {name: LabelCounts() for name, array in empty.targets if is_labels(array)}
+    counters = {name: TargetValueCounter() for name, _ in empty.targets}
+    ids = {name: IdExtremes() for name, array in empty.inputs if has_ids and array.dtype.kind in "iuf"}
     for batch in _iterate_readable_batches(subset):
         for name, array in batch.inputs:
             inputs[name].add(array)
+            if name in ids:
+                ids[name].add(array)
         for name, array in batch.targets:
             targets[name].add(array)
-            if name in labels:
-                labels[name].add(array)
-    return Statistics(inputs, targets, labels)
+            counters[name].add(array)
+    target_values = {name: counter.to_values() for name, counter in counters.items()}
+    return Statistics(inputs, targets, target_values, ids)
 
 
 def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
@@ -189,14 +231,33 @@ def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
         raise DataError(*findings)
 
 
-def count_labels(subset: Subset) -> dict[str | None, LabelCounts]:
-    """Return the label counts of each target that is labels."""
-    counts_by_target = {name: LabelCounts() for name, array in subset.empty_batch.targets if is_labels(array)}
-    for batch in subset.target_batches() if counts_by_target else ():
+def count_labels(
+    subset: Subset, meanings: Mapping[str | None, TargetMeaning] | None = None
+) -> dict[str | None, LabelCounts]:
+    """Return the label counts of each target with one class for each example.
+
+    With ``meanings`` also those of positions, and of targets with several labels: the examples that have each label.
+    """
+    counted = {
+        name
+        for name, array in subset.empty_batch.targets
+        if is_labels(array) or _has_several_labels((meanings or {}).get(name))
+    }
+    counts_by_target = {name: LabelCounts() for name, _ in subset.empty_batch.targets if name in counted}
+    for batch in subset.target_batches() if counted else ():
         for name, array in iterate_named(batch):
-            if name in counts_by_target:
-                counts_by_target[name].add(array)
+            if name not in counted:
+                continue
+            meaning = (meanings or {}).get(name)
+            is_multi_label = meaning is not None and meaning.kind == "multi-label"
+            counts_by_target[name].add(np.nonzero(array)[-1] if is_multi_label else array.ravel())
     return counts_by_target
+
+
+def _has_several_labels(meaning: TargetMeaning | None) -> bool:
+    return meaning is not None and (
+        meaning.kind == "multi-label" or (meaning.kind in ("labels", "binary") and meaning.has_positions)
+    )
 
 
 def _find_unique_values(column: Array) -> list[Any]:

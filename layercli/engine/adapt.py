@@ -16,6 +16,7 @@ from layercli.engine.assemble import AssembledModel, select_output
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, inner_layers, is_adaptable, should_adapt
 from layercli.graph.build import GraphNode
+from layercli.graph.checks.ids import check_ids
 from layercli.schema.component import Component
 
 BatchFactory: TypeAlias = Callable[[], Iterable[Any]]
@@ -29,12 +30,16 @@ def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) 
         LayercliError: Keras could not load a layer that was adapted to this data.
     """
     problems: list[Problem] = []
+    vocabulary_sizes: dict[str, int] = {}
     for node in filter(should_adapt, valid.graph.nodes):
         layer = assembled.layers[node.name]
         if node.name not in assembled.transferred:
             adapt_layer(layer, node.layer, partial(_layer_inputs, assembled, valid, node, subset))
         for learner in adaptable_layers(layer, node.layer):
             problems += _check_vocabulary_size(learner, node, valid)
+            if hasattr(learner, "vocabulary_size"):
+                vocabulary_sizes[node.name] = learner.vocabulary_size()
+    problems += map(valid.problem_from_finding, check_ids(valid.shapes, {}, vocabulary_sizes))
     if problems:
         raise LayercliError(problems)
 

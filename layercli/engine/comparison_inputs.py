@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from layercli.check import ValidConfig
 from layercli.data.examples import Examples
 from layercli.data.types import Array
 from layercli.graph.build import Graph
+from layercli.graph.shapes import infer_graph_shapes
 from layercli.layers.shapes import Shape, Tensor
 
 COMPARED_EXAMPLES: Final = 32
@@ -20,6 +21,11 @@ _BATCH_SIZES: Final = (1, 7)
 """Additional batch sizes, if the batch size is not fixed."""
 DEFAULT_LENGTH: Final = 8
 """The size of an axis of unknown length."""
+_PROBE_LENGTHS: Final[tuple[int, ...]] = tuple(
+    sorted(factor * 2**power for factor in (1, 3, 5) for power in range(3, 15))
+)[1:]
+"""Longer sizes for models with large windows; they are divisible, for models that shrink and grow by factors."""
+EXAMPLE_BATCH_SIZE: Final = 2
 _OTHER_LENGTH: Final = 5
 """A second size for axes of unknown length."""
 _EDGE_NUMBERS: Final = {"zeros": 0.0, "ones": 1.0, "small": 1e-6, "large": 1e3}
@@ -50,6 +56,20 @@ class ComparisonCase:
     def is_typical(self) -> bool:
         """Whether the values are typical inputs, not an edge case."""
         return self.name in ("examples", "drawn")
+
+
+def find_probe_length(valid: ValidConfig) -> int:
+    """Return a size for axes of unknown length with which every layer accepts its input, such as a long window."""
+    graph = valid.graph
+    for length in (DEFAULT_LENGTH, *_PROBE_LENGTHS):
+        inputs = {
+            name: Tensor(fill_shape(x.shape, EXAMPLE_BATCH_SIZE, length), x.dtype)
+            for name, x in graph.inputs.items()
+        }
+        shapes = infer_graph_shapes(replace(graph, inputs=inputs), valid.config.model.dtype)
+        if all(row.error is None for row in shapes.rows):
+            return length
+    return DEFAULT_LENGTH
 
 
 def examples_to_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:

@@ -11,14 +11,12 @@ import keras
 from layercli.check import ValidConfig
 from layercli.engine.adapt import adapt_layer, to_tensor
 from layercli.engine.assemble import AssembledModel, call_layer, select_output, shape_mismatch_problem
-from layercli.engine.comparison_inputs import random_inputs
+from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, random_inputs
 from layercli.engine.keras_errors import layer_error
 from layercli.errors import Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.build import GraphNode
 from layercli.layers.shapes import Shape, format_shape
-
-EXAMPLE_BATCH_SIZE = 2
 
 
 def run_forward_pass(
@@ -26,10 +24,13 @@ def run_forward_pass(
 ) -> tuple[dict[str, tuple[Shape, ...]], list[Problem]]:
     """Return the actual output shapes of each layer, and a problem for each wrong shape or non-finite output.
 
+    The shapes of ``valid`` are those of the built model, so that custom layers without a declared shape are compared too.
+
     Raises:
         LayercliError: a layer fails.
     """
-    inputs = random_inputs(valid, batch_size=EXAMPLE_BATCH_SIZE)
+    length = find_probe_length(valid)
+    inputs = random_inputs(valid, batch_size=EXAMPLE_BATCH_SIZE, length=length)
     values: dict[str, Any] = {name: to_tensor(array) for name, array in inputs.items()}
     actual: dict[str, tuple[Shape, ...]] = {}
     problems: list[Problem] = []
@@ -45,7 +46,8 @@ def run_forward_pass(
         row = valid.shapes.by_name[node.name]
         if row.matches_forward(actual[node.name]) is False:
             if not mismatched.intersection(node.inputs):  # else the error started at an earlier layer
-                problems.append(shape_mismatch_problem(row, valid, actual[node.name]))
+                built = assembled.tensors[node.name]
+                problems.append(shape_mismatch_problem(row, valid, actual[node.name], built))
             mismatched.add(node.name)
         problems.extend(_check_finite(node, valid, outputs))
     return actual, problems
@@ -59,7 +61,7 @@ def _run_layer(layer: Any, node: GraphNode, valid: ValidConfig, inputs: Sequence
     except Exception as error:
         shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in keras.tree.flatten(inputs))
         raise layer_error(
-            node, valid, f"`{node.name}` fails for an input of shape {shapes}", error
+            node, valid, f"`{node.name}` fails for an input of shape {shapes}", error, layer
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ def start_keras() -> None:
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever was set for other programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The checks before a run report what these warnings say, at the line of the layer.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"keras\.")
     with _blocking_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()), capture_native_stderr():
         import keras
 

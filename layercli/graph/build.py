@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom_layers import CustomLayer, make_unknown_layer
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
-from layercli.config.model import has_wildcard
+from layercli.config.model import LAYERS_PATH, has_wildcard
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
 from layercli.layers.base import Layer
@@ -42,6 +42,8 @@ class GraphNode:
     """The node whose layer and weights it reuses."""
     input_indices: tuple[int | None, ...] = ()
     """The index of the output to take from each input; None takes all outputs."""
+    input_keys: tuple[str, ...] | None = None
+    """The layer's names of its inputs, if the config gives them."""
 
     @property
     def input_references(self) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     previous = next(iter(inputs)) if len(inputs) == 1 else None
     frozen = set(_find_frozen_names(config, names))
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
-        path: KeyPath = ("model", "layers", index)
+        path: KeyPath = (*LAYERS_PATH, index)
         entry, reuse_of = (
             (entry, None) if entry.layer is not None else wiring.resolve_reuse(entry, path, by_name)
         )
@@ -111,7 +113,18 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
             tuple(pick for _, pick in sources),
         )
         layer = _freeze_layer(entry.layer) if name in frozen and reuse_of is None else entry.layer
-        nodes.append(GraphNode(name, layer, source_names, path, entry.uncertainty, reuse_of, source_indices))
+        nodes.append(
+            GraphNode(
+                name,
+                layer,
+                source_names,
+                path,
+                entry.uncertainty,
+                reuse_of,
+                source_indices,
+                entry.input_keys if sources else None,
+            )
+        )
         by_name.setdefault(name, nodes[-1])
         previous = name
     outputs = wiring.resolve_outputs(config, names[-1])
@@ -210,6 +223,7 @@ class _InputResolver:
                     self._report_finding(
                         item["type"], item["ctx"]["message"], (*path, *item["loc"]), item["ctx"]["hint"]
                     )
+                entry = replace(entry, input_keys=None)
             else:
                 entry = replace(entry, input_keys=keys, inputs=inputs)
         return replace(
@@ -223,7 +237,8 @@ class _InputResolver:
         if entry.inputs is None and previous is None:
             listed = list_names(self._inputs)
             message = "The first layer requires `inputs` because the model has several inputs."
-            hint = f"Add `inputs:` with one of {listed}, or a list."
+            names = ", ".join(self._inputs)
+            hint = f"Put {{type: Concatenate, inputs: [{names}]}} before it, or add `inputs:` with one of {listed}."
             self._report_finding("missing-key", message, path, hint)
             return ()
         references = entry.inputs or ("previous",)

@@ -183,8 +183,14 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
             return NodeShapes(node, tuple(source_outputs), error=ShapeError(message, argument="inputs"))
         sources[number] = (source_outputs[pick],)
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
+    if node.input_keys is not None and len(inputs) != len(node.input_keys):
+        number = next(index for index, tensors in enumerate(sources) if len(tensors) > 1)
+        argument, source, output_count = node.input_keys[number], node.inputs[number], len(sources[number])
+        message = f"`{argument}` must be one tensor, but `{source}` has {output_count} outputs."
+        hint = f"Write `{node.inputs[number]}:0` for its first output."
+        return NodeShapes(node, inputs, error=ShapeError(message, hint=hint, argument="inputs"))
     try:
-        inferred = node.layer.infer(inputs)
+        inferred = node.layer.infer_named(inputs, node.input_keys)
         _check_sizes(inferred)
     except ShapeError as error:
         return NodeShapes(node, inputs, error=error)

@@ -208,6 +208,9 @@ class _StackReader:
             if not wires:
                 raise InexpressibleError("it is called without a tensor")
             item = self._make_entry(layer, wires, layer_path)
+            if item.reused_entry is None and LAYERS.find(item.type) == item.type:
+                names = LAYERS.load(item.type).call_arguments
+                item.args.update({name: True for name in names if call.kwargs.get(name) is True})
         except InexpressibleError as error:
             self.report(layer_path, str(error), *_problem_code_and_hint(layer, error))
             # A placeholder, so that the layers after it can be read.
@@ -240,7 +243,10 @@ class _StackReader:
 
     def _find_input_tensors(self, layer: KerasLayer, call: KerasCall) -> list[tuple[KerasTensor, str | None]]:
         """Return the tensors that a layer takes, each with the layer's name for it."""
-        names = LAYERS.load(layer.type).input_names if LAYERS.find(layer.type) == layer.type else ()
+        is_known = LAYERS.find(layer.type) == layer.type
+        names = LAYERS.load(layer.type).input_names if is_known else ()
+        names = tuple(name for name in names if name not in _MASK_ARGUMENTS)
+        in_call = LAYERS.load(layer.type).call_arguments if is_known else ()
         tensors = list(iterate_tensors(call.args[:1]))
         extra_arguments = [argument for argument in call.args[1:] if argument is not None]
         wires: list[tuple[KerasTensor, str | None]] = []
@@ -264,7 +270,7 @@ class _StackReader:
         if any(True for argument in extra_arguments if argument is not None):
             raise InexpressibleError("it is called with arguments besides its inputs")
         for key, value in call.kwargs.items():
-            if value is None or value is False or key in names or key in _RUNTIME_ARGUMENTS:
+            if value is None or value is False or key in (*names, *in_call, *_RUNTIME_ARGUMENTS):
                 continue
             shown = "a tensor" if any(True for _ in iterate_tensors(value)) else quote_value(value)
             raise InexpressibleError(

@@ -85,7 +85,9 @@ def flatten_config(valid: ValidConfig) -> tuple[list[LayerCall], tuple[InputRefe
     calls = []
     for node in valid.graph.nodes:
         names = node.layer.input_names
-        keys: list[str | None] = list(names[: len(node.inputs)]) if names else [None] * len(node.inputs)
+        keys: list[str | None] = [None] * len(node.inputs)
+        if names:
+            keys = list(node.input_keys or names[: len(node.inputs)])
         call_inputs = tuple(
             (numbers[name], pick, key)
             for name, pick, key in zip(node.inputs, node.input_indices, keys, strict=True)

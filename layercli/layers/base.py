@@ -1,15 +1,16 @@
 """The interface of a layer: it takes arguments and returns shapes, weights and cost."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from layercli.layers.arguments import DType, Regularizer
+from layercli.layers.dtypes import FLOATS, NUMBERS
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, format_shape
 from layercli.schema.component import Component
 
@@ -55,6 +56,13 @@ class InferredLayer:
     """False if the weights are unknown because the layer is not in the catalogue."""
 
 
+class CallInputs(NamedTuple):
+    """The inputs of a layer in the form of Keras's call."""
+
+    positional: list[Any]
+    named: dict[str, Any]
+
+
 class Layer(Component):
     """A Keras layer: its arguments are the fields, its rules are the methods."""
 
@@ -67,6 +75,14 @@ class Layer(Component):
     """Keras's names of several inputs, in the order of ``infer``."""
     has_separate_inputs: ClassVar[bool] = False
     """Whether Keras takes several inputs as separate arguments instead of one list."""
+    call_arguments: ClassVar[tuple[str, ...]] = ()
+    """Arguments that Keras takes in the call, not in the constructor."""
+    accepted_dtypes: ClassVar[frozenset[str]] = NUMBERS
+    """The dtypes of real inputs that Keras computes with; a symbolic call accepts any."""
+    keeps_dtype: ClassVar[bool] = False
+    """Whether a real output has the dtype of an integer input, although Keras declares the compute dtype."""
+    passes_mask: ClassVar[bool] = False
+    """Whether Keras uses the mask of the input or passes it on; otherwise it drops the mask with a warning."""
     hints: ClassVar[dict[str, str]] = {
         "input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
         "input_dim": "Declare the input's shape once, as `model.input`, without the batch axis.",
@@ -96,6 +112,10 @@ class Layer(Component):
         """Return whether the layer's weights are trained."""
         return bool(getattr(self, "trainable", True))
 
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments of Keras's constructor."""
+        return {name: value for name, value in self.arguments().items() if name not in self.call_arguments}
+
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         """Return outputs, weights and cost for the given inputs (shapes with the batch axis).
 
@@ -110,10 +130,54 @@ class Layer(Component):
         outputs = output if isinstance(output, tuple) and not isinstance(output, Tensor) else (output,)
         return InferredLayer(outputs, tuple(self.weights(x)), self.multiply_adds(x))
 
+    def infer_named(self, inputs: tuple[Tensor, ...], names: tuple[str, ...] | None) -> InferredLayer:
+        """Return what ``infer`` returns, for inputs with Keras's names, or in the order of ``infer`` if there are none."""
+        del names
+        return self.infer(inputs)
+
+    def arrange_inputs(self, inputs: Sequence[Any], names: tuple[str, ...] | None) -> CallInputs:
+        """Return the inputs in the form of Keras's call: one tensor or a list, by default."""
+        del names
+        return CallInputs([inputs[0] if len(inputs) == 1 else list(inputs)], {})
+
     def cast(self, x: Tensor) -> Tensor:
         """Return the input with the compute dtype if it is a floating-point tensor that the layer casts."""
         autocast = getattr(self, "autocast", True)
         return Tensor(x.shape, self.compute_dtype) if autocast and is_float_dtype(x.dtype) else x
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        """Return the dtypes of real inputs that the layer accepts with its arguments."""
+        return self.accepted_dtypes
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        """Return the dtype of a real output for a real input of ``dtype``; ``declared`` is the one that Keras declares."""
+        return dtype if self.keeps_dtype and dtype not in FLOATS else declared
+
+    def hands_mask_on(self) -> bool:
+        """Return whether the layer with its arguments uses the mask of the input or passes it on."""
+        return self.passes_mask
+
+    @property
+    def creates_mask(self) -> bool:
+        """Return whether the layer marks timesteps to skip."""
+        return False
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        """Return the shape of each output's mask, or None without one.
+
+        Args:
+            masks: The shape of the mask of each input, or None without one.
+            outputs: The outputs of the layer.
+        """
+        del outputs
+        return masks[:1]
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        """Return whether Keras accepts an input with a mask of this shape."""
+        del x, mask
+        return True
 
     def check_rank(self, shape: Shape) -> None:
         """Check the number of axes of an input shape (with the batch axis).

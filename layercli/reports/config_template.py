@@ -167,15 +167,13 @@ def template_from_table(
 ) -> ConfigTemplate:
     """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
     classes = _count_classes(target)
-    numbers = [
-        column for column in table.columns if column is not target and column.kind in ("number", "integer")
-    ]
-    texts = [
-        column for column in table.columns if column is not target and column.kind in ("category", "text")
-    ]
-    left_out = [
-        column for column in table.columns if column is not target and column.kind in ("date", "unique")
-    ]
+    inputs = [column for column in table.columns if column is not target]
+    left_out = {
+        column.name: reason for column in inputs if (reason := find_reason_to_leave_out(column, table))
+    }
+    used = [column for column in inputs if column.name not in left_out]
+    numbers = [column for column in used if column.kind in ("number", "integer")]
+    texts = [column for column in used if column.kind in ("category", "text")]
     rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
     data = [
         f"  # Based on {rows} of {len(table.columns)} columns.",
@@ -194,9 +192,7 @@ def template_from_table(
     data.append(f"  target: {quote_yaml_text(target.name)}   # {target_comment}")
     if target.kind == "integer":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
-    for column in left_out:
-        reason = "a date" if column.kind == "date" else "a different text in every row"
-        data.append(f"  # not used: {quote_yaml_text(column.name)}, {reason}")
+    data += [f"  # not used: {quote_yaml_text(name)}, {reason}" for name, reason in left_out.items()]
     names = _input_names(texts)
     if texts or left_out:
         data.append("  inputs:                      # input of the model: its columns")
@@ -209,6 +205,21 @@ def template_from_table(
     data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
     model_lines = _table_model_lines(numbers, texts, names, size) if texts or left_out else []
     return ConfigTemplate(name, "vectors", (len(numbers),), classes, size, data, model_lines)
+
+
+def find_reason_to_leave_out(column: ColumnPreview, table: TablePreview) -> str | None:
+    """Return why the model cannot use the column, or None."""
+    rows = "every row" if table.is_complete else f"the first {table.row_count:,} rows"
+    if column.kind == "date":
+        return "a date"
+    if not column.values:
+        return f"empty in {rows}"
+    if column.kind in ("number", "integer"):
+        # Normalization divides by a deviation of almost zero, so that any other value becomes huge.
+        return f"the same number in {rows}" if float(column.values[0]) == float(column.values[-1]) else None
+    if column.kind == "category" and len(column.values) == 1 and not column.missing_count:
+        return f"the same text in {rows}"
+    return "a different text in every row" if column.kind == "unique" else None
 
 
 def _count_classes(target: ColumnPreview) -> int | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
@@ -308,6 +308,10 @@ class _ModelWriter:
         sources = list(zip(node.inputs, node.input_indices, strict=True))
         has_several = [self._has_several_outputs(source) for source in sources]
         tensors = [self._tensor_expression(scope, source) for source in sources]
+        if node.input_keys is not None or any(
+            getattr(node.layer, name) for name in node.layer.call_arguments
+        ):
+            return self._named_arguments(node, tensors)
         if len(tensors) == 1 and not has_several[0]:
             return [tensors[0]]
         if len(tensors) == 1 and not node.layer.has_separate_inputs:
@@ -316,6 +320,20 @@ class _ModelWriter:
             f"*{render_inline(one)}" if many else one for one, many in zip(tensors, has_several, strict=True)
         ]
         return unpacked if node.layer.has_separate_inputs else [Brackets("[", tuple(unpacked), "]")]
+
+    def _named_arguments(self, node: GraphNode, tensors: list[str]) -> list[Expression]:
+        """Return the arguments of a call with named inputs, or with arguments such as ``use_causal_mask``."""
+        layer = node.layer
+        if isinstance(layer, CustomLayer):
+            return [NamedValue(f"{key}=", x) for key, x in zip(node.input_keys or (), tensors, strict=True)]
+        positional, named = layer.arrange_inputs(tensors, node.input_keys)
+        if "key_padding_mask" in named:
+            named["key_mask"] = f"keras.ops.logical_not({named.pop('key_padding_mask')})"
+        in_call = {name: str(getattr(layer, name)) for name in layer.call_arguments if getattr(layer, name)}
+        return [
+            *(Brackets("[", tuple(x), "]") if isinstance(x, list) else x for x in positional),
+            *(NamedValue(f"{name}=", _mask_expression(x)) for name, x in {**named, **in_call}.items()),
+        ]
 
     def _has_several_outputs(self, source: NodeOutput) -> bool:
         row = self._valid.shapes.by_name.get(source[0])
@@ -346,6 +364,14 @@ class _ModelWriter:
         )
         scope.variables[name] = variable
         scope.statements.append((f"{variable} = ", call))
+
+
+def _mask_expression(value: Any) -> Expression:
+    """Return the value of a named argument: a tensor, or the masks of query and value."""
+    if isinstance(value, list):
+        return Brackets("[", tuple("None" if item is None else item for item in value), "]")
+    text: str = value
+    return text
 
 
 def _variable_key(source: NodeOutput) -> str:

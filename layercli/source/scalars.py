@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, TypeGuard
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -24,6 +25,11 @@ class AmbiguousNumberError(ValueError):
 
 class NumberTooLongError(ValueError):
     """A number that is too long."""
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Return whether a value is a number; in YAML a boolean is not one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def resolve_scalar(text: str) -> bool | int | float | str | None:

@@ -28,6 +28,8 @@ from layercli.config.sweep.section import SweepConfig
 from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.best_epoch import monitor_direction
+from layercli.graph.checks.monitors import suggest_single_value
+from layercli.graph.metrics import complete_metrics
 from layercli.io.paths import is_file
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.extend import load_extended
@@ -258,6 +260,14 @@ def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
         message = f"Keras does not define whether a larger or smaller `{metric}` is better."
         hint = "Add `direction: maximize` or `minimize`."
         return [problem_in(document, path, "unknown-mode", message, hint=hint)]
+    completed = complete_metrics(base.config, base.shapes, None).train
+    assert completed is not None
+    scalar_hint = suggest_single_value(metric, completed, base.graph.output_references)
+    if scalar_hint is not None:
+        message = f"`{metric}` is a vector: no trial is the best."
+        return [
+            problem_in(document, path, "vector-monitor", message, hint=f"In the base config: {scalar_hint}")
+        ]
     return []
 
 

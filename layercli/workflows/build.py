@@ -86,4 +86,6 @@ def check_forward_pass(
     from layercli.engine.forward_pass import run_forward_pass
 
     assembled = assemble_model(valid)
-    return with_built_weights(valid, assembled), *run_forward_pass(assembled, valid)
+    built = with_built_weights(valid, assembled)
+    shapes, problems = run_forward_pass(assembled, built)
+    return built, shapes, [*assembled.warnings, *problems]

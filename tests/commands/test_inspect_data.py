@@ -1,10 +1,11 @@
 """``layercli inspect-data``: ranges, missing values, classes and warnings, without TensorFlow."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.running import CONFIGS, invoke
+from tests.running import CONFIGS, invoke, problems
 
 CONFIG = """
 data: {type: csv, path: t.csv, target: y, inputs: {numbers: [a, b, same], word: word}, split: {test: 2}, shuffle: false,
@@ -153,3 +154,32 @@ def test_text_for_a_number_input_is_reported(place):
     [found] = [found for found in document["problems"] if found["severity"] == "error"]
     assert found["message"] == "`model.inputs.word` has dtype float32, but the data contains text."
     assert found["hint"] == "Write `{shape: [1], dtype: string}`."
+
+
+IDS = """
+data: {type: csv, path: ids.csv, target: y, target_type: numbers, stream: %s}
+model:
+  input: {shape: [2], dtype: int32}
+  layers:
+    - {type: Embedding, input_dim: 5, output_dim: 2}
+    - Flatten
+    - {type: Dense, units: 1}
+train: {loss: mean_squared_error}
+"""
+
+
+@pytest.mark.parametrize("stream", ["always", "never"])
+@pytest.mark.usefixtures("place")
+def test_id_that_is_too_large_names_layer_row_and_column(stream):
+    rows = [f"{n % 5},{12 if n == 9 else n % 4},{n / 2}" for n in range(40)]
+    Path("ids.csv").write_text("\n".join(["a,b,y", *rows]))
+    Path("ids.yaml").write_text(IDS % stream)
+    result = invoke("inspect-data", "ids.yaml", "--json")
+    assert problems(result) == [("bad-id", 6)]
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["path"] == "model.layers[0].input_dim"
+    assert problem["message"] == (
+        "`input_dim` of `embedding` must be at least 13, because the largest id is 12 in row 10 of `b`; got 5."
+    )
+    Path("ids.yaml").write_text(IDS.replace("input_dim: 5", "input_dim: 13") % stream)
+    assert invoke("inspect-data", "ids.yaml").exit_code == 0

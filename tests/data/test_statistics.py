@@ -42,9 +42,10 @@ def test_statistics_do_not_depend_on_batch_size(monkeypatch, batch_bytes):
     np.testing.assert_array_equal(steps.totals, SEQUENCES.sum(axis=(0, 1)))
     assert steps.finite_counts.tolist() == [800, 800]
     values, counts = np.unique(LABELS, return_counts=True)
-    assert found.labels[None].counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
-    assert found.labels[None].first_rows[-1] == int(np.flatnonzero(LABELS == -1)[0])
-    assert count_labels(EXAMPLES)[None].counts == found.labels[None].counts
+    target = found.target_values[None]
+    assert target.counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert target.first_rows[-1] == int(np.flatnonzero(LABELS == -1)[0])
+    assert count_labels(EXAMPLES)[None].counts == target.counts
 
 
 def test_many_distinct_values_are_not_kept(monkeypatch):
@@ -58,3 +59,19 @@ def test_first_missing_value_has_all_its_indices():
     x = np.ones((5, 2, 3, 2), dtype="float32")
     x[3, 1, 2, 0] = np.nan
     assert compute_statistics(Examples(x, np.zeros(5))).inputs[None].first_missing == {0: (3, 1, 2, 0)}
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 1 << 24])
+def test_ids_have_their_extremes_and_rows(monkeypatch, batch_bytes):
+    monkeypatch.setattr(examples, "_BATCH_BYTES", batch_bytes)
+    ids = np.tile(np.arange(6), (50, 1))
+    ids[7, 2], ids[9, 1], ids[11, 1] = 2**60 + 1, -3, -3
+    halves = np.ones((50, 2), "float32")
+    halves[8, 1] = 0.5
+    halves[3, 0] = np.nan
+    found = compute_statistics(Examples({"ids": ids, "halves": halves}, np.zeros(50)), has_ids=True).ids
+    assert found["ids"].high == (2**60 + 1, (7, 2))
+    assert found["ids"].low == (-3, (9, 1))
+    assert found["ids"].fraction is None
+    assert found["halves"].fraction == (0.5, (8, 1))
+    assert compute_statistics(Examples(ids, np.zeros(50))).ids == {}

@@ -8,6 +8,7 @@ from layercli import api
 from layercli.data import examples
 from layercli.engine.adapt import adapt_layers
 from layercli.engine.assemble import assemble_model
+from layercli.errors import LayercliError
 from layercli.formats.registry import load_dataset
 from layercli.graph.adaptable import ADAPTABLE_LAYERS
 from tests.running import train, write_config
@@ -130,3 +131,16 @@ def test_inner_layers_adapt_to_their_inputs(tmp_path):
     assembled.model.save(path)
     again = keras.models.load_model(path)
     np.testing.assert_array_equal(again(parts.test.x), assembled.model(parts.test.x))
+
+
+def test_learned_vocabulary_larger_than_the_embedding_is_an_error(tmp_path):
+    (tmp_path / "words.csv").write_text("word,y\n" + "".join(f"w{n % 20},{n % 2}\n" for n in range(40)))
+    data = {"type": "csv", "path": str(tmp_path / "words.csv"), "target": "y", "inputs": {"word": ["word"]}}
+    layers = ["StringLookup", {"type": "Embedding", "input_dim": 10, "output_dim": 2}, "Flatten"]
+    model = {"inputs": {"word": {"shape": [1], "dtype": "string"}}, "layers": layers}
+    valid = api.load(write_config(tmp_path, layers, data=data, model=model, train=None))
+    with pytest.raises(LayercliError) as caught:
+        adapt_layers(assemble_model(valid), valid, parts_of(valid).train)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path) == ("bad-id", "model.layers[1].input_dim")
+    assert problem.hint == "Write `input_dim: 21`."

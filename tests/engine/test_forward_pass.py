@@ -1,11 +1,14 @@
+import json
+
 import numpy as np
 import pytest
 
 from layercli import api
 from layercli.engine.assemble import assemble_model
-from layercli.engine.comparison_inputs import find_index_limit, random_array
+from layercli.engine.comparison_inputs import find_index_limit, find_probe_length, random_array
 from layercli.engine.forward_pass import run_forward_pass
 from layercli.layers.shapes import Tensor
+from tests.running import invoke, problems
 
 
 def forward(tmp_path, text):
@@ -76,3 +79,35 @@ def test_wrong_shape_is_reported_once(tmp_path, layer_file):
         "`mine` must have output shape (None, 3), got (2, 2)."
     ]
     assert problems[0].hint == "Correct `output_shape` or remove it."
+
+
+def test_wrong_shape_of_a_custom_layer_without_declared_shape_is_an_error(tmp_path, layer_file):
+    code = "def call(self, x):\n    return x[:, :2]\ndef compute_output_shape(self, shape):\n    return (shape[0], 3)"
+    path = tmp_path / "last.yaml"
+    path.write_text(f"model:\n  input: [4]\n  layers:\n    - ReLU\n    - {{type: '{layer_file(code)}'}}\n")
+    result = invoke("inspect-shapes", path, "--json", "--trust")
+    assert problems(result) == [("shape-disagrees", 5)]
+    assert json.loads(result.stdout)["layers"][1]["agrees"] is False
+    assert json.loads(result.stdout)["problems"][0]["hint"].startswith("Correct `compute_output_shape`")
+
+
+@pytest.mark.parametrize(("window", "length"), [(3, 8), (9, 16), (200, 256), (5000, 5120)])
+def test_unknown_axes_are_long_enough_for_every_window(tmp_path, window, length):
+    path = tmp_path / "window.yaml"
+    path.write_text(f"model: {{input: [null, 1], layers: [{{type: MaxPooling1D, pool_size: {window}}}]}}")
+    valid = api.load(path)
+    assert find_probe_length(valid) == length
+    assert run_forward_pass(assemble_model(valid), valid)[1] == []
+
+
+def test_custom_layer_that_drops_a_mask_is_a_warning_at_its_line(tmp_path, layer_file):
+    path = tmp_path / "mask.yaml"
+    embedding = "{type: Embedding, input_dim: 9, output_dim: 3, mask_zero: true}"
+    path.write_text(
+        "model:\n  input: {shape: [5], dtype: int32}\n  layers:\n"
+        f"    - {embedding}\n    - {{type: '{layer_file('def call(self, x): return x * 2')}'}}\n"
+    )
+    result = invoke("inspect-shapes", path, "--json", "--trust")
+    assert result.exit_code == 0
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["line"], problem["severity"]) == ("dropped-mask", 5, "warning")

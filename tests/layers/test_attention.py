@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 MULTI = {"type": "MultiHeadAttention", "num_heads": 2, "key_dim": 3}
@@ -25,25 +25,12 @@ GROUPS = [
 ]
 
 
-def spread(layer, tensors):
-    return layer(*tensors)
-
-
-def refusal(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    error = caught.value.errors()[0]
-    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
+def spread(layer, tensors, **options):
+    return layer(*tensors, **options)
 
 
 def inferred(value, *shapes):
     return LAYERS.parse(value).infer(tuple(Tensor(shape) for shape in shapes))
-
-
-def shape_error(value, *shapes):
-    with pytest.raises(ShapeError) as caught:
-        inferred(value, *shapes)
-    return str(caught.value), caught.value.hint, caught.value.argument
 
 
 @pytest.mark.parametrize("shapes", [*GROUPS, [(None, 2, 5, 8), (None, 2, 6, 8)]], ids=str)
@@ -60,7 +47,7 @@ def shape_error(value, *shapes):
     ids=str,
 )
 def test_attention_agrees_with_keras(value, shapes):
-    assert_parity(value, *shapes)
+    assert_parity(value, *shapes, is_real=True)
 
 
 @pytest.mark.parametrize("shapes", [*GROUPS, [(None, 4, 5, 8), (None, 4, 6, 8)]], ids=str)
@@ -86,13 +73,13 @@ def test_attention_agrees_with_keras(value, shapes):
     ids=str,
 )
 def test_multi_head_attention_agrees_with_keras(arguments, shapes):
-    assert_parity(MULTI | arguments, *shapes, call=spread)
+    assert_parity(MULTI | arguments, *shapes, call=spread, is_real=True)
 
 
 @pytest.mark.parametrize("axes", [*range(-8, 5), [1, 2], [2, 1], [-2], [1, -3], [9]])
 @pytest.mark.parametrize("shape", [(None, 5, 8), (None, 4, 5, 8)])
 def test_attention_axes_agree_with_keras(axes, shape):
-    assert_parity(MULTI | {"attention_axes": axes}, shape, shape, call=spread)
+    assert_parity(MULTI | {"attention_axes": axes}, shape, shape, call=spread, is_real=True)
 
 
 @pytest.mark.parametrize("shapes", GROUPS, ids=str)
@@ -112,7 +99,7 @@ def test_attention_axes_agree_with_keras(axes, shape):
     ids=str,
 )
 def test_group_query_attention_agrees_with_keras(arguments, shapes):
-    assert_parity(GROUP | arguments, *shapes, call=spread)
+    assert_parity(GROUP | arguments, *shapes, call=spread, is_real=True)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float16", "float64"])
@@ -164,7 +151,7 @@ def test_any_multi_head_attention_agrees_with_keras(query, value, key, arguments
     ("value", "shapes", "expected"),
     [
         ({"type": "Attention"}, [(None, 5, 8), (None, 6, 7), (None, 6, 8)], 5 * 6 * 8 + 5 * 6 * 7),
-        ({"type": "Attention", "score_mode": "concat"}, [(None, 5, 8), (None, 6, 7)], 5 * 6 * 7),
+        ({"type": "Attention", "score_mode": "concat"}, [(None, 5, 8), (None, 6, 8)], 5 * 6 * 8),
         ({"type": "AdditiveAttention"}, [(None, 5, 8), (None, 6, 8)], 2 * 5 * 6 * 8),
         ({"type": "Attention"}, [(None, 5, 8), (None, None, 8)], None),
         (
@@ -225,7 +212,7 @@ def test_query_and_value_of_different_size_are_explained():
 
 
 def test_heads_that_do_not_divide_are_explained():
-    assert refusal(GROUP | {"num_query_heads": 6, "num_key_value_heads": 4}) == (
+    assert argument_error(GROUP | {"num_query_heads": 6, "num_key_value_heads": 4}) == (
         "`num_key_value_heads` must divide `num_query_heads` (6), got 4.",
         "Use `num_key_value_heads: 2`, for example.",
         ("num_key_value_heads",),
@@ -233,7 +220,7 @@ def test_heads_that_do_not_divide_are_explained():
 
 
 def test_flash_attention_with_dropout_is_explained():
-    assert refusal(MULTI | {"flash_attention": True, "dropout": 0.5}) == (
+    assert argument_error(MULTI | {"flash_attention": True, "dropout": 0.5}) == (
         "`flash_attention` cannot be combined with `dropout` 0.5.",
         "Remove `flash_attention` or `dropout`.",
         ("flash_attention",),

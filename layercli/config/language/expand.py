@@ -13,7 +13,7 @@ from layercli.config.language.variables import (
     resolve_variables,
     substitute_variables,
 )
-from layercli.config.model import MAX_LAYERS
+from layercli.config.model import LAYERS_PATH, MAX_LAYERS
 from layercli.config.names import INPUT, MAX_LAYER_NAME_LENGTH, PREVIOUS, assign_names
 from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.layers.registry import LAYERS
@@ -32,7 +32,6 @@ from layercli.source.nodes import (
 
 EntryKind: TypeAlias = Literal["layer", "block", "reuse"]
 
-_LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 _EXPANSION_KEYS: Final = ("block", "repeat", "with")
 _BLOCK_USE_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
 _MAX_WORK: Final = 4 * MAX_NODES
@@ -173,7 +172,7 @@ class _Expander:
             items: The entries.
             taken_names: Names that layers must not get automatically.
         """
-        self._expand_entries(items, self._top_scope, _LAYERS_PATH, taken_names)
+        self._expand_entries(items, self._top_scope, LAYERS_PATH, taken_names)
         return self._expanded_layers
 
     def resolve_outputs(self, node: YamlNode) -> YamlNode:

@@ -14,6 +14,7 @@ from layercli.layers.bases.weight_arguments import (
     BiasRegularizer,
     UseBias,
 )
+from layercli.layers.dtypes import FLOATS
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.field_types import CaseInsensitive, PositiveInt
 from layercli.schema.strict_model import ArgumentError
@@ -44,6 +45,7 @@ class ConvolutionLayer(SpatialLayer):
     """A convolution: a sliding window, a bias and an activation."""
 
     family: ClassVar[str] = "convolutional"
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     kernel_size: tuple[int, ...]
     strides: tuple[int, ...] = (1,)

@@ -7,8 +7,10 @@ from pydantic import Field
 from layercli.layers.arguments import ActivationName as ActivationName
 from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight
-from layercli.layers.shapes import ShapeError, Tensor, format_shape
+from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape
 from layercli.schema.field_types import Axes
+from layercli.schema.suggestions import Suggestion
 
 NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies below the threshold.")]
 
@@ -16,6 +18,7 @@ NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies be
 class _ActivationLayer(StandardLayer):
     family: ClassVar[str] = "activations"
     input_description: ClassVar[str] = "any tensor"
+    passes_mask: ClassVar[bool] = True
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
@@ -34,6 +37,18 @@ class Activation(_ActivationLayer):
         ActivationName | None, Field(description="Name of the function; null: linear.", examples=["relu"])
     ]
 
+    @property
+    def _function(self) -> str:
+        return "linear" if self.activation is None else str(self.activation)
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        if self._function in ("linear", "tanh", "exponential"):
+            return NUMBERS
+        return FLOATS | INTEGERS if self._function in ("relu", "relu6", "leaky_relu") else FLOATS
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        return dtype if self._function in ("linear", "relu", "relu6") else declared
+
 
 class ReLU(_ActivationLayer):
     """Zero below a threshold, the input itself above it.
@@ -44,9 +59,14 @@ class ReLU(_ActivationLayer):
         {type: ReLU, max_value: 6.0}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
+
     max_value: Annotated[float | None, Field(ge=0, description="Largest output; null: no limit.")] = None
     negative_slope: NegativeSlope = 0.0
     threshold: Annotated[float, Field(ge=0, description="Input above which the output rises.")] = 0.0
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        return declared if self.negative_slope else dtype
 
 
 class LeakyReLU(_ActivationLayer):
@@ -58,9 +78,10 @@ class LeakyReLU(_ActivationLayer):
         {type: LeakyReLU, negative_slope: 0.1}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
     hints: ClassVar[dict[str, str]] = {
         **StandardLayer.hints,
-        "alpha": "Keras renamed it: write `negative_slope`.",
+        "alpha": Suggestion("Keras renamed it: write `negative_slope`.", "negative_slope"),
     }
 
     negative_slope: NegativeSlope = 0.3
@@ -75,6 +96,8 @@ class ELU(_ActivationLayer):
         {type: ELU, alpha: 1.0}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
+
     alpha: Annotated[float, Field(description="Negated lower limit of the output.")] = 1.0
 
 
@@ -87,9 +110,14 @@ class Softmax(_ActivationLayer):
         {type: Softmax, axis: -1}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
+
     axis: Annotated[
         Axes | None, Field(description="Axis or axes along which the output adds up to 1; null: all.")
     ] = -1
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) == x.rank
 
 
 class PReLU(_ActivationLayer):
@@ -100,6 +128,8 @@ class PReLU(_ActivationLayer):
     Example:
         {type: PReLU, shared_axes: [1, 2]}
     """
+
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     alpha_initializer: Annotated[Initializer, Field(description="Initializer of the slopes.")] = "zeros"
     alpha_regularizer: Annotated[Regularizer | None, Field(description="Penalty on the slopes.")] = None

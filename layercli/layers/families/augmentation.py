@@ -11,9 +11,10 @@ from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.families.preprocessing import ImageLayer, OutputHeight, OutputWidth
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import ShapeError, Tensor, format_shape
 from layercli.schema.field_types import AnyInt, PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
+from layercli.source.scalars import is_number
 
 
 class NumberPair(ExpectedText):
@@ -35,9 +36,7 @@ class NumberPair(ExpectedText):
         items = (
             list(value) if isinstance(value, (list, tuple)) else [value, value] if self.allows_single else []
         )
-        if len(items) != 2 or any(
-            isinstance(item, bool) or not isinstance(item, (int, float)) for item in items
-        ):
+        if len(items) != 2 or not all(is_number(item) for item in items):
             raise mismatch_error("wrong-type", self.text, value)
         if not all(math.isfinite(item) for item in items) or not self.is_valid(*items):
             raise mismatch_error("out-of-range", self.text, value)
@@ -261,9 +260,9 @@ class RandomErasing(AugmentationLayer):
 
 
 class RandomCrop(AugmentationLayer):
-    """Cuts a random window out of images; the middle window after training.
+    """Cuts a random window out of images while training; put CenterCrop after it for a fixed size.
 
-    Input: (batch, height, width, channels). Output: (batch, new height, new width, channels).
+    Input: (batch, height, width, channels). Output: (batch, new height, new width, channels) while training, else the input.
 
     Example:
         {type: RandomCrop, height: 224, width: 224}
@@ -275,7 +274,21 @@ class RandomCrop(AugmentationLayer):
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        return self.resized_output(x, self.height, self.width)
+        first = 2 if self.is_channels_first else 1
+        image = x.shape[first : first + 2]
+        for argument, size, limit in zip(("height", "width"), (self.height, self.width), image, strict=True):
+            if limit is not None and size > limit:
+                raise ShapeError(
+                    f"`{argument}` of RandomCrop must be at most {limit}, the {argument} of its input "
+                    f"{format_shape(x.shape)}, got {size}.",
+                    hint=f"Write `{argument}: {limit}`, or use Resizing to make images larger.",
+                    argument=argument,
+                )
+        if image == (self.height, self.width):
+            return Tensor(x.shape, self.compute_dtype)
+        # Only training crops: at other times Keras returns the whole image.
+        shape = (*x.shape[:first], None, None, *x.shape[first + 2 :])
+        return Tensor(shape, self.compute_dtype)
 
 
 class MaxNumBoundingBoxes(AugmentationLayer):
@@ -286,6 +299,8 @@ class MaxNumBoundingBoxes(AugmentationLayer):
     Example:
         {type: MaxNumBoundingBoxes, max_number: 100}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     max_number: Annotated[PositiveInt, Field(description="Number of boxes for each image.", examples=[100])]
     fill_value: Annotated[AnyInt, Field(description="Fill value of a missing box.")] = -1
@@ -314,6 +329,8 @@ class MixUp(AugmentationLayer):
     Example:
         {type: MixUp, alpha: 0.2}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     alpha: Annotated[float, Field(description="Concentration of the mixing weights; larger: more even.")] = (
         0.2
@@ -377,6 +394,9 @@ class Pipeline(Layer):
         list[Annotated[Layer, PlainValidator(LAYERS.parse), reference_schema("layer")]],
         Field(min_length=1, description="The layers, first to last.", examples=[["RandomFlip"]]),
     ]
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return self.layers[0].find_accepted_dtypes()
 
     def check(self) -> None:
         if self.dtype is not None:

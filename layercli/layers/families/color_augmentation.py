@@ -1,10 +1,11 @@
 """Keras's random image augmentation layers: colors, contrast and sharpness."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, Seed
+from layercli.layers.dtypes import FLOATS, INTEGERS
 from layercli.layers.families.augmentation import (
     AugmentationLayer,
     NumberOrPair,
@@ -46,6 +47,8 @@ class ContrastLimitedAdaptiveHistogramEqualization(AugmentationLayer):
         {type: ContrastLimitedAdaptiveHistogramEqualization, clip_limit: 4.0}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
     value_range: ValueRange = (0, 255)
     clip_limit: Annotated[float, Field(description="Limit on the contrast.")] = 4.0
     tile_grid_size: Annotated[Size2D, Field(description="Number of tiles down and across.")] = (8, 8)
@@ -78,6 +81,9 @@ class RandomBrightness(AugmentationLayer):
         {type: RandomBrightness, factor: 0.2}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
+    keeps_dtype: ClassVar[bool] = True
+
     factor: Annotated[
         SignedUnitFactor, Field(description="Largest change, as a part of the range.", examples=[0.2])
     ]
@@ -95,6 +101,8 @@ class RandomContrast(AugmentationLayer):
         {type: RandomContrast, factor: 0.2}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
+
     factor: Annotated[UnitFactor, Field(description="Largest change of contrast.", examples=[0.2])]
     value_range: ValueRange = (0, 255)
     seed: Seed = None
@@ -109,6 +117,8 @@ class RandomColorDegeneration(AugmentationLayer):
     Example:
         {type: RandomColorDegeneration, factor: 0.5}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     factor: Annotated[SignedUnitFactor, Field(description="Strength of the desaturation.", examples=[0.5])]
     value_range: ValueRange = (0, 255)
@@ -134,6 +144,8 @@ class RandomColorJitter(AugmentationLayer):
     Example:
         {type: RandomColorJitter, brightness_factor: 0.2, hue_factor: 0.1}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     value_range: ValueRange = (0, 255)
     brightness_factor: Annotated[
@@ -195,6 +207,8 @@ class RandomHue(AugmentationLayer):
         {type: RandomHue, factor: 0.1}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
     factor: Annotated[UnitFactor, Field(description="Largest shift.", examples=[0.1])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
@@ -209,6 +223,8 @@ class RandomInvert(AugmentationLayer):
     Example:
         {type: RandomInvert, factor: 0.1}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
     factor: Strength = 1.0
     value_range: ValueRange = (0, 255)
@@ -225,6 +241,8 @@ class RandomPosterization(AugmentationLayer):
         {type: RandomPosterization, factor: 4}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
     factor: Annotated[NumberOrPair, bounded_pair(1, 8), Field(description="Number of bits.", examples=[4])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
@@ -239,6 +257,8 @@ class RandomSaturation(AugmentationLayer):
     Example:
         {type: RandomSaturation, factor: 0.2}
     """
+
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     factor: Annotated[SignedUnitFactor, Field(description="Largest change.", examples=[0.2])]
     value_range: ValueRange = (0, 255)

@@ -17,6 +17,7 @@ from layercli.layers.bases.weight_arguments import (
     KernelRegularizer,
     UseBias,
 )
+from layercli.layers.dtypes import FLOATS
 from layercli.layers.families.recurrent import (
     ForgetBias,
     InputDropout,
@@ -47,6 +48,8 @@ _DILATION_RATE_TEXT = "Distance between the window's cells; 1: they touch."
 
 class ConvLSTM(RecurrentLayer, NestingLayer):
     """LSTM whose matrix products are convolutions."""
+
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     filters: Annotated[PositiveInt, Field(description="Number of channels of the output.", examples=[16])]
     padding: Padding = "valid"

@@ -20,6 +20,7 @@ from layercli.layers.bases.weight_arguments import (
     UseBias,
     check_lora,
 )
+from layercli.layers.dtypes import ANY_DTYPE
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.field_types import MAX_INT32, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
@@ -38,6 +39,7 @@ class Dense(StandardLayer):
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "vectors of shape (batch, ..., features), rank 2 or more"
     rank_range: ClassVar[tuple[int, int | None]] = (2, None)
+    passes_mask: ClassVar[bool] = True
 
     units: Annotated[PositiveInt, Field(description="Size of the output's last axis.", examples=[64])]
     activation: ActivationArgument = None
@@ -99,6 +101,10 @@ class Embedding(StandardLayer):
 
     def check(self) -> None:
         check_lora(self.lora_rank, self.embeddings_constraint, "embeddings_constraint")
+
+    @property
+    def creates_mask(self) -> bool:
+        return self.mask_zero
 
     def cast(self, x: Tensor) -> Tensor:
         return x  # indices are never cast
@@ -250,6 +256,11 @@ class EinsumDense(StandardLayer):
             if letter not in spec.inputs and letter not in spec.outputs:
                 message = f"`equation` has a kernel axis `{letter}` that is missing in input and output."
                 raise ArgumentError("equation", message)
+        for letters, place in ((spec.inputs, "input"), (spec.outputs, "output")):
+            repeated = next((letter for letter in letters if letters.count(letter) > 1), None)
+            if repeated is not None:
+                message = f"`equation` must not repeat an axis of its {place}, got `{repeated}` twice."
+                raise ArgumentError("equation", message, "Use a different letter for each axis.")
         if self.bias_axes is not None:
             unknown = [letter for letter in self.bias_axes if letter not in spec.outputs]
             if unknown or not self.bias_axes:
@@ -279,6 +290,19 @@ class EinsumDense(StandardLayer):
         if elided < 0:
             message = f"`equation` {self.equation} expects an input with {len(spec.inputs)} axes, got {format_shape(x.shape)}."
             raise ShapeError(message, argument="equation")
+        has_ellipsis = "..." in self.equation
+        if elided > 0 and not has_ellipsis:
+            shape = format_shape(x.shape)
+            message = f"`equation` {self.equation} names {len(spec.inputs)} axes, but the input {shape} has {x.rank}."
+            hint = "Name every axis by a letter, or write `...` for the axes before the others."
+            raise ShapeError(message, hint=hint, argument="equation")
+        kept = x.shape[1:elided]
+        if spec.has_leading_ellipsis and kept != kept[::-1]:
+            raise ShapeError(  # Keras declares these axes in reverse order
+                f"`...` in `equation` can replace axes of the same size only, got {format_shape(x.shape)}.",
+                hint="Name every axis by a letter.",
+                argument="equation",
+            )
         declared_sizes = [self.output_shape] if isinstance(self.output_shape, int) else self.output_shape
         output: list[Dim] = [x.shape[0], *declared_sizes]
         if spec.has_leading_ellipsis:
@@ -287,6 +311,13 @@ class EinsumDense(StandardLayer):
         else:
             output += x.shape[x.rank - elided :]
         leading = elided if spec.has_leading_ellipsis else 0
+        if not spec.has_leading_ellipsis and len(declared_sizes) != len(spec.outputs) - 1:
+            raise ShapeError(
+                f"`output_shape` has {len(declared_sizes)} sizes, but `{spec.outputs}` has {len(spec.outputs) - 1} "
+                "axes after the batch.",
+                hint="List a size or null for each axis of the output except the batch.",
+                argument="output_shape",
+            )
         if len(output) < leading + len(spec.outputs):
             raise ShapeError(
                 f"`output_shape` has {len(declared_sizes)} sizes, but `{spec.outputs}` needs more for {format_shape(x.shape)}.",
@@ -340,8 +371,13 @@ class Masking(StandardLayer):
 
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features)"
+    keeps_dtype: ClassVar[bool] = True
 
     mask_value: Annotated[float, Field(description="The value that marks a timestep to skip.")] = 0.0
+
+    @property
+    def creates_mask(self) -> bool:
+        return True
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
@@ -356,3 +392,5 @@ class Identity(StandardLayer):
 
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "any tensor"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    passes_mask: ClassVar[bool] = True

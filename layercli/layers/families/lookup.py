@@ -6,14 +6,16 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVa
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
 from layercli.layers.base import StandardLayer
+from layercli.layers.dtypes import INTEGERS, TEXT
 from layercli.layers.families.preprocessing import (
     PreprocessingLayer,
     Salt,
     SparseOutput,
     check_sparse,
     one_hot_shape,
+    require_one_list,
 )
-from layercli.layers.shapes import Dim, Shape, Tensor
+from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape
 from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error, value_error
 from layercli.source.nodes import describe_received, quote_value
@@ -114,6 +116,12 @@ class _Vocabulary(Generic[T]):
         self._check_sizes(size, len(self.entries))
         return self.max_tokens if self.pad_to_max_tokens else size
 
+    def count_ids(self) -> int | None:
+        """Return the number of indices, at most; None if it is learned from data without a limit."""
+        if self.entries is None:
+            return self.max_tokens
+        return self._num_special_tokens + len(self._remove_special_tokens(self.entries))
+
     def _check_options(self) -> None:
         if self.pad_to_max_tokens and self.max_tokens is None:
             message = "`pad_to_max_tokens` requires `max_tokens`, the size to pad to."
@@ -180,10 +188,28 @@ class _VocabularyLayer(PreprocessingLayer):
         "vocabulary_size": "The size follows from `vocabulary` or from data; `max_tokens` limits it.",
     }
 
+    output_mode: str
+
+    def _vocabulary(self) -> "_Vocabulary[Any]":
+        raise NotImplementedError
+
+    def _vector_length(self) -> int | None:
+        return self._vocabulary().vector_length()
+
+    def count_ids(self) -> int | None:
+        """Return the number of indices that the layer can return; None if it is learned from data without a limit."""
+        return self._vocabulary().count_ids()
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        del dtype
+        return "int64" if self.output_mode in ("one_hot", "multi_hot", "count") else declared
+
     def infer_output(self, shape: Shape, mode: str, depth: Dim) -> Tensor:
         """Return the output for tokens of a shape (with the batch axis)."""
         if mode == "int":
             return Tensor(shape, "int64")
+        if mode != "one_hot":
+            require_one_list(self, shape)
         return Tensor(one_hot_shape(shape, depth) if mode == "one_hot" else (*shape[:-1], depth), "float32")
 
 
@@ -209,7 +235,7 @@ class _LookupLayer(_VocabularyLayer):
         mode: str = self.arguments()["output_mode"]
         return self.infer_output(x.shape, mode, self._vector_length())
 
-    def _vector_length(self) -> int | None:
+    def _vocabulary(self) -> "_Vocabulary[Any]":
         fields = self.arguments()
         return _Vocabulary(
             fields["vocabulary"],
@@ -221,7 +247,7 @@ class _LookupLayer(_VocabularyLayer):
             pad_to_max_tokens=fields["pad_to_max_tokens"],
             idf_weights=fields["idf_weights"],
             invert=fields["invert"],
-        ).vector_length()
+        )
 
 
 class StringLookup(_LookupLayer):
@@ -248,6 +274,9 @@ class StringLookup(_LookupLayer):
     encoding: TextEncoding = "utf-8"
     oov_method: Annotated[OovMethod, Field(description="Without effect: words are hashed.")] = "floormod"
     salt: Salt = None
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return INTEGERS if self.invert else TEXT
 
 
 class IntegerLookup(_LookupLayer):
@@ -296,6 +325,8 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
     """
 
     input_description: ClassVar[str] = "text of shape (batch,) or (batch, 1)"
+    rank_range: ClassVar[tuple[int, int | None]] = (1, 2)
+    accepted_dtypes: ClassVar[frozenset[str]] = TEXT
 
     max_tokens: MaxTokens = None
     standardize: Annotated[
@@ -335,12 +366,26 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
         self._vector_length()
 
     def output(self, x: Tensor) -> Tensor:
+        if self.split is not None and x.rank > 1 and x.shape[-1] not in (1, None):
+            raise ShapeError(
+                f"TextVectorization splits one text for each example, got {format_shape(x.shape)}.",
+                hint="Declare an input of shape [1] for each text, or write `split: null` for words.",
+            )
+        if self.split is None and x.rank == 1 and self.output_mode != "one_hot":
+            raise ShapeError(
+                f"TextVectorization with `split: null` expects a list of words for each example, got {format_shape(x.shape)}.",
+                hint="Put {type: Reshape, target_shape: [1]} before this layer.",
+            )
         if self.output_mode == "int":
             return Tensor((x.shape[0], self.output_sequence_length), "int64")
-        shape = (*x.shape, None) if self.split is not None else x.shape if x.rank > 1 else (*x.shape, 1)
-        return self.infer_output(shape, self.output_mode, self._vector_length())
+        if self.output_mode == "one_hot":
+            return self.infer_output(
+                (*x.shape, None) if self.split else x.shape, "one_hot", self._vector_length()
+            )
+        # Keras declares an additional axis of size 1 for texts of shape (batch, 1), but does not return it.
+        return Tensor((x.shape[0], self._vector_length()), "float32")
 
-    def _vector_length(self) -> int | None:
+    def _vocabulary(self) -> "_Vocabulary[Any]":
         return _Vocabulary(
             self.vocabulary,
             output_mode=self.output_mode,
@@ -350,4 +395,4 @@ class TextVectorization(_VocabularyLayer, StandardLayer):
             max_tokens=self.max_tokens,
             pad_to_max_tokens=self.pad_to_max_tokens,
             idf_weights=self.idf_weights,
-        ).vector_length()
+        )

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from layercli.layers.base import InferredLayer, StandardLayer
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, NUMBERS, TEXT
 from layercli.layers.shapes import (
     Dim,
     RankError,
@@ -25,6 +26,7 @@ class MergeLayer(StandardLayer):
 
     family: ClassVar[str] = "merging"
     input_description: ClassVar[str] = "several tensors"
+    passes_mask: ClassVar[bool] = True
     is_binary: ClassVar[bool] = False
     """Whether the layer takes exactly two inputs."""
 
@@ -60,6 +62,16 @@ class MergeLayer(StandardLayer):
 
 class _ElementwiseMerge(MergeLayer):
     input_description: ClassVar[str] = "several tensors of the same shape; axes of size 1 stretch"
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) < x.rank
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        del outputs
+        return (None,) if None in masks else masks[:1]
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         batch = next((shape[0] for shape in shapes if shape[0] is not None), None)
@@ -96,6 +108,9 @@ class Add(_ElementwiseMerge):
         {type: Add}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS | TEXT
+    keeps_dtype: ClassVar[bool] = True
+
 
 class Average(_ElementwiseMerge):
     """The mean of its inputs, element by element.
@@ -116,6 +131,8 @@ class Maximum(_ElementwiseMerge):
         {type: Maximum}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
 
 class Minimum(_ElementwiseMerge):
     """The minimum of its inputs, element by element.
@@ -126,6 +143,8 @@ class Minimum(_ElementwiseMerge):
         {type: Minimum}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+
 
 class Multiply(_ElementwiseMerge):
     """Multiplies its inputs, element by element.
@@ -135,6 +154,8 @@ class Multiply(_ElementwiseMerge):
     Example:
         {type: Multiply}
     """
+
+    keeps_dtype: ClassVar[bool] = True
 
 
 class Subtract(_ElementwiseMerge):
@@ -148,6 +169,7 @@ class Subtract(_ElementwiseMerge):
 
     input_description: ClassVar[str] = "two tensors of the same shape; axes of size 1 stretch"
     is_binary: ClassVar[bool] = True
+    keeps_dtype: ClassVar[bool] = True
 
 
 class Concatenate(MergeLayer):
@@ -160,8 +182,15 @@ class Concatenate(MergeLayer):
     """
 
     input_description: ClassVar[str] = "several tensors that are equal in all axes except one"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     axis: Annotated[Axis, Field(description="The axis to concatenate along; -1: the last one.")] = -1
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return (None,) if set(masks) == {None} else (outputs[0].shape[:-1],)
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         ranks = {len(shape) for shape in shapes}
@@ -181,7 +210,7 @@ class Concatenate(MergeLayer):
                 raise ShapeError(
                     f"{self.title()} joins axis {self.axis}; the inputs must be equal in all other axes, "
                     f"got {_format_shapes(shapes)}, which differ in axis {axis}.",
-                    hint="Make that axis equal, or join another axis.",
+                    hint=_suggest_equal_axes(shapes),
                 )
         lengths = [shape[concat_axis] for shape in shapes]
         total = None if None in lengths else sum(length for length in lengths if length is not None)
@@ -199,6 +228,7 @@ class Dot(MergeLayer):
 
     input_description: ClassVar[str] = "two tensors"
     is_binary: ClassVar[bool] = True
+    keeps_dtype: ClassVar[bool] = True
 
     axes: Annotated[
         AxisPair, Field(description="The axis to sum over, or a list: that of each input.", examples=[-1])
@@ -206,6 +236,14 @@ class Dot(MergeLayer):
     normalize: Annotated[bool, Field(description="Whether to normalize first, which gives the cosine.")] = (
         False
     )
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return FLOATS if self.normalize else NUMBERS
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return ()
 
     def check(self) -> None:
         if 0 in (self.axes if isinstance(self.axes, list) else [self.axes]):
@@ -237,7 +275,7 @@ class Dot(MergeLayer):
             raise ShapeError(
                 f"Dot sums axis {first_axis} of {format_shape(first)} and axis {second_axis} of {format_shape(second)}; "
                 f"their sizes must be equal, got {first[first_axis]} and {second[second_axis]}.",
-                hint="Choose axes of the same size with `axes: [first, second]`.",
+                hint=_suggest_equal_sizes(first, second),
                 argument="axes",
             )
         rest = (
@@ -255,3 +293,21 @@ class Dot(MergeLayer):
 def _format_shapes(shapes: list[Shape]) -> str:
     shown = [format_shape(shape) for shape in shapes]
     return ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def _suggest_equal_axes(shapes: list[Shape]) -> str:
+    """Return a hint for Concatenate, for shapes that differ in other axes than the joined one."""
+    differing = [
+        axis for axis in range(1, len(shapes[0])) if len({shape[axis] for shape in shapes} - {None}) > 1
+    ]
+    if len(differing) == 1:
+        return "Make that axis equal, or join another axis."
+    return "Give the layers before it outputs of the same size: with `padding: same`, convolutions keep the size."
+
+
+def _suggest_equal_sizes(first: Shape, second: Shape) -> str:
+    """Return a hint for Dot: two axes of the same size, or else what to change."""
+    for axis, size in enumerate(first):
+        if axis and size is not None and size in second[1:]:
+            return f"Write `axes: [{axis}, {second.index(size, 1)}]` for the axes of size {size}."
+    return "Give the layers before it outputs of the same size."

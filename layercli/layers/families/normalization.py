@@ -7,7 +7,8 @@ from pydantic import Field
 
 from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import Layer, StandardLayer, Weight
-from layercli.layers.shapes import ShapeError, Tensor, format_shape, resolve_axis
+from layercli.layers.dtypes import FLOATS
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.field_types import MAX_INT32, Axes, Axis, Rate
 from layercli.schema.strict_model import ArgumentError
 from layercli.schema.suggestions import did_you_mean
@@ -41,6 +42,7 @@ class NormalizationLayer(StandardLayer):
 
     family: ClassVar[str] = "normalization"
     input_description: ClassVar[str] = "any tensor"
+    passes_mask: ClassVar[bool] = True
 
     def feature_axes(self) -> list[int]:
         """Return the axes that the ``axis`` argument names, in the order of the weights' axes."""
@@ -136,6 +138,9 @@ class BatchNormalization(_AffineNormalization):
             message = f"`renorm_clipping` must have dmax of at least 0, got {shift:g}."
             raise ArgumentError("renorm_clipping", message)
 
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return len(mask) == x.rank - 1
+
     def weights(self, x: Tensor) -> list[Weight]:
         names = ["moving_mean", "moving_variance"]
         if self.renorm:
@@ -208,6 +213,9 @@ class RMSNormalization(NormalizationLayer):
         {type: RMSNormalization}
     """
 
+    keeps_dtype: ClassVar[bool] = True
+    passes_mask: ClassVar[bool] = False
+
     axis: AxesArgument = -1
     epsilon: Epsilon = 1e-6
 
@@ -223,5 +231,7 @@ class UnitNormalization(NormalizationLayer):
     Example:
         {type: UnitNormalization}
     """
+
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     axis: AxesArgument = -1

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
-from layercli.layers.shapes import Tensor
+from layercli.layers.dtypes import FLOATS, SMALL_INTEGERS
+from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.field_types import Size1D, Size2D, Size3D
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ OutputSize: TypeAlias = Annotated[T, Field(description="Length of each axis of t
 
 class _Pooling(SpatialLayer):
     family: ClassVar[str] = "pooling"
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     pool_size: tuple[int, ...]
     strides: tuple[int, ...] | None = None
@@ -42,6 +44,8 @@ class MaxPooling1D(_Pooling):
 
     input_description: ClassVar[str] = SEQUENCE_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
 
     pool_size: PoolSize[Size1D] = (2,)
     strides: PoolStrides[Size1D] = None
@@ -58,6 +62,8 @@ class MaxPooling2D(_Pooling):
 
     input_description: ClassVar[str] = IMAGE_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
 
     pool_size: PoolSize[Size2D] = (2, 2)
     strides: PoolStrides[Size2D] = None
@@ -149,6 +155,7 @@ class GlobalMaxPooling1D(_GlobalPooling):
 
     input_description: ClassVar[str] = SEQUENCE_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+    keeps_dtype: ClassVar[bool] = True
 
 
 class GlobalMaxPooling2D(_GlobalPooling):
@@ -162,6 +169,7 @@ class GlobalMaxPooling2D(_GlobalPooling):
 
     input_description: ClassVar[str] = IMAGE_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+    keeps_dtype: ClassVar[bool] = True
 
 
 class GlobalMaxPooling3D(_GlobalPooling):
@@ -175,6 +183,7 @@ class GlobalMaxPooling3D(_GlobalPooling):
 
     input_description: ClassVar[str] = VOLUME_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
+    keeps_dtype: ClassVar[bool] = True
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
@@ -188,6 +197,12 @@ class GlobalAveragePooling1D(_GlobalPooling):
 
     input_description: ClassVar[str] = SEQUENCE_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+    passes_mask: ClassVar[bool] = True
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return ()
 
 
 class GlobalAveragePooling2D(_GlobalPooling):
@@ -217,16 +232,13 @@ class GlobalAveragePooling3D(_GlobalPooling):
 
 
 class _AdaptivePooling(SpatialLayer):
-    """Adaptive pooling. Like Keras's symbolic call, it accepts any rank."""
-
     family: ClassVar[str] = "pooling"
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     output_size: tuple[int, ...]
     data_format: ExactDataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        if self.is_channels_first and x.rank < 2:
-            raise self.rank_error(x.shape)
         return self.build_output(x, self.output_size, self.channels(x))
 
 
@@ -240,6 +252,7 @@ class AdaptiveAveragePooling1D(_AdaptivePooling):
     """
 
     input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
 
     output_size: OutputSize[Size1D]
 
@@ -254,6 +267,7 @@ class AdaptiveAveragePooling2D(_AdaptivePooling):
     """
 
     input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
 
     output_size: OutputSize[Size2D]
 
@@ -268,6 +282,7 @@ class AdaptiveAveragePooling3D(_AdaptivePooling):
     """
 
     input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
 
     output_size: OutputSize[Size3D]
 
@@ -282,6 +297,9 @@ class AdaptiveMaxPooling1D(_AdaptivePooling):
     """
 
     input_description: ClassVar[str] = SEQUENCE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
 
     output_size: OutputSize[Size1D]
 
@@ -296,6 +314,9 @@ class AdaptiveMaxPooling2D(_AdaptivePooling):
     """
 
     input_description: ClassVar[str] = IMAGE_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
 
     output_size: OutputSize[Size2D]
 
@@ -310,5 +331,8 @@ class AdaptiveMaxPooling3D(_AdaptivePooling):
     """
 
     input_description: ClassVar[str] = VOLUME_INPUT
+    rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
 
     output_size: OutputSize[Size3D]

@@ -8,6 +8,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, NUMBERS, SMALL_INTEGERS, TEXT
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, nested_shape
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
@@ -77,6 +78,20 @@ def one_hot_shape(shape: Shape, depth: Dim) -> Shape:
     return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
 
 
+def require_one_list(layer: Layer, shape: Shape) -> None:
+    """Check that each example is one list of categories, which becomes one vector.
+
+    Raises:
+        ShapeError: there are more axes. Keras then merges the first of them, but declares that it merges the last one.
+    """
+    if any(a is not None and b is not None and a != b for a, b in pairwise(shape[1:])):
+        raise ShapeError(
+            f"{layer.title()} turns one list of categories into a vector, got {format_shape(shape)}.",
+            hint=f"Put Flatten before {layer.title()}, or write `output_mode: one_hot`.",
+            argument="output_mode",
+        )
+
+
 def check_sparse(sparse: bool, output_mode: str) -> None:
     """Check that a sparse output does not contain indices.
 
@@ -89,7 +104,7 @@ def check_sparse(sparse: bool, output_mode: str) -> None:
 
 
 class Rescaling(StandardLayer):
-    """``x * scale + offset``.
+    """Multiplies by a scale and adds an offset: ``x * scale + offset``.
 
     Input: (batch, ...). Output: the same.
 
@@ -99,6 +114,8 @@ class Rescaling(StandardLayer):
 
     family: ClassVar[str] = "preprocessing"
     input_description: ClassVar[str] = "any tensor"
+
+    passes_mask: ClassVar[bool] = True
 
     scale: Annotated[
         NestedNumbers, Field(description="Factor; a list: one for each channel.", examples=[0.003921569])
@@ -110,7 +127,7 @@ class Rescaling(StandardLayer):
 
 
 class Normalization(StandardLayer):
-    """``(x - mean) / sqrt(variance)``; mean and variance are arguments, or computed from data before training.
+    """Subtracts the mean and divides by the standard deviation; both are arguments, or computed from data before training.
 
     Input: (batch, ...). Output: the same.
 
@@ -120,6 +137,8 @@ class Normalization(StandardLayer):
 
     family: ClassVar[str] = "preprocessing"
     input_description: ClassVar[str] = "any tensor"
+
+    passes_mask: ClassVar[bool] = True
 
     axis: Annotated[
         Axes | None,
@@ -242,6 +261,9 @@ class Resizing(ImageLayer):
         {type: Resizing, height: 224, width: 224}
     """
 
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    keeps_dtype: ClassVar[bool] = True
+
     height: OutputHeight
     width: OutputWidth
     interpolation: Annotated[
@@ -319,6 +341,10 @@ class Discretization(PreprocessingLayer):
                 "bin_boundaries", "`bin_boundaries` must be in ascending order.", "Sort them."
             )
 
+    def count_ids(self) -> int | None:
+        """Return the number of bins."""
+        return self.num_bins if self.bin_boundaries is None else len(self.bin_boundaries) + 1
+
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
             return Tensor(x.shape, "int32")
@@ -347,11 +373,14 @@ class CategoryEncoding(PreprocessingLayer, StandardLayer):
     ] = "multi_hot"
     sparse: SparseOutput = False
 
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return NUMBERS if self.output_mode == "one_hot" else FLOATS | {"int32", "int64", "bool"}
+
     def output(self, x: Tensor) -> Tensor:
-        shape = (*x.shape[:-1], self.num_tokens)
         if self.output_mode == "one_hot":
-            shape = one_hot_shape(x.shape, self.num_tokens)
-        return Tensor(shape, self.compute_dtype)
+            return Tensor(one_hot_shape(x.shape, self.num_tokens), self.compute_dtype)
+        require_one_list(self, x.shape)
+        return Tensor((*x.shape[:-1], self.num_tokens), self.compute_dtype)
 
 
 class Hashing(PreprocessingLayer, StandardLayer):
@@ -364,6 +393,7 @@ class Hashing(PreprocessingLayer, StandardLayer):
     """
 
     input_description: ClassVar[str] = "categories of shape (batch, ...)"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
     mask_value: Annotated[Category | None, Field(description="The category that becomes 0; null: none.")] = (
@@ -381,9 +411,21 @@ class Hashing(PreprocessingLayer, StandardLayer):
             message = f"`dtype` must be int32 or int64, since Hashing returns indices, got {self.dtype}."
             raise ArgumentError("dtype", message, "Write `dtype: int64`, or remove `dtype`.")
 
+    def count_ids(self) -> int:
+        """Return the number of bins."""
+        return self.num_bins
+
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "int":
             return Tensor(x.shape, self.dtype or "int64")
+        if self.output_mode != "one_hot":
+            require_one_list(self, x.shape)
+        elif x.rank > 1 and x.shape[-1] not in (1, None):
+            raise ShapeError(
+                f"Hashing with `output_mode: one_hot` expects one category for each example, got {format_shape(x.shape)}.",
+                hint="Write `output_mode: multi_hot` for a list of categories.",
+                argument="output_mode",
+            )
         return Tensor((*x.shape[:-1], self.num_bins), self.variable_dtype)
 
 
@@ -397,12 +439,18 @@ class HashedCrossing(PreprocessingLayer):
     """
 
     input_description: ClassVar[str] = "two tensors of categories, each of shape (batch, 1)"
+    rank_range: ClassVar[tuple[int, int | None]] = (1, 2)
+    accepted_dtypes: ClassVar[frozenset[str]] = INTEGERS | TEXT
 
     num_bins: Annotated[PositiveInt, Field(description="Number of indices.", examples=[100])]
     output_mode: Annotated[
         Literal["int", "one_hot"], Field(description="int: indices; one_hot: vectors.")
     ] = "int"
     sparse: SparseOutput = False
+
+    def count_ids(self) -> int:
+        """Return the number of bins."""
+        return self.num_bins
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         if len(inputs) != 2:
@@ -412,6 +460,10 @@ class HashedCrossing(PreprocessingLayer):
         first, second = inputs
         self.check_rank(first.shape)
         self.check_rank(second.shape)
+        for x in inputs:
+            if x.rank == 2 and x.shape[-1] not in (1, None):
+                message = f"HashedCrossing expects {self.input_description}, got {format_shape(x.shape)}."
+                raise ShapeError(message, hint="Use one HashedCrossing for each pair of columns.")
         if first.shape[-1] != second.shape[-1]:
             message = f"HashedCrossing expects two inputs of the same shape, got {format_shape(first.shape)}"
             raise ShapeError(f"{message} and {format_shape(second.shape)}.")

@@ -17,6 +17,7 @@ from layercli.layers.bases.weight_arguments import (
     KernelRegularizer,
     UseBias,
 )
+from layercli.layers.dtypes import FLOATS
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.component import parse_at_key
@@ -245,6 +246,7 @@ class RecurrentLayer(RecurrentStep):
 
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+    passes_mask: ClassVar[bool] = True
 
     return_sequences: Annotated[
         bool, Field(description="Whether to return the output of every timestep.")
@@ -256,6 +258,19 @@ class RecurrentLayer(RecurrentStep):
     ] = False
     unroll: Unroll = False
     zero_output_for_mask: Annotated[bool, Field(description="Whether masked timesteps return zeros.")] = False
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        has_dropout = any(getattr(cell, "dropout", 0) > 0 for cell in getattr(self, "cells", [self]))
+        return self.accepted_dtypes & FLOATS if has_dropout else self.accepted_dtypes
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        del x
+        return len(mask) == 2
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return masks[:1] if self.return_sequences else ()
 
     def check_rank(self, shape: Shape) -> None:
         try:
@@ -278,7 +293,8 @@ class RecurrentLayer(RecurrentStep):
         if self.stateful and x.shape[0] is None:
             raise ShapeError(
                 f"{self.title()} with `stateful: true` needs a fixed batch size, got {format_shape(x.shape)}.",
-                hint="Remove `stateful`: batches then start from zero states and may have any size.",
+                hint="Remove `stateful`. To remember more timesteps, use longer sequences: a larger `length` of the data's "
+                "windows. Every batch then starts from zero states and may have any size.",
                 argument="stateful",
             )
 
@@ -303,7 +319,7 @@ class RecurrentLayer(RecurrentStep):
 
 
 class LSTM(LSTMStep, RecurrentLayer):
-    """Long short-term memory.
+    """Long short-term memory: reads a sequence step by step, and gates decide what its states keep.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
     (batch, timesteps, units); with return_state two states of shape (batch, units) too.
@@ -316,7 +332,7 @@ class LSTM(LSTMStep, RecurrentLayer):
 
 
 class GRU(GRUStep, RecurrentLayer):
-    """Gated recurrent unit.
+    """Gated recurrent unit: reads a sequence step by step, with one gate and one state fewer than LSTM.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
     (batch, timesteps, units); with return_state the state of shape (batch, units) too.

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import Layer, StandardLayer
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, NUMBERS
 from layercli.layers.shapes import Tensor
 from layercli.schema.field_types import PositiveInt, Rate
 
@@ -20,6 +21,13 @@ PenaltyFactor = Annotated[float, Field(ge=0, description="Factor on the penalty;
 class _SameShapeLayer(Layer):
     family: ClassVar[str] = "regularization"
     input_description: ClassVar[str] = "any tensor"
+    keeps_dtype: ClassVar[bool] = True
+    passes_mask: ClassVar[bool] = True
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        arguments = self.arguments()
+        strength = arguments.get("rate", arguments.get("stddev", 1))
+        return FLOATS if strength else ANY_DTYPE  # without an effect, the layer returns its input
 
     def output(self, x: Tensor) -> Tensor:
         return Tensor(x.shape, self.compute_dtype)
@@ -98,6 +106,9 @@ class ActivityRegularization(_SameShapeLayer):
     l2: PenaltyFactor = 0.0
     trainable: Annotated[bool, Field(description="Without effect: the layer has no weights.")] = True
     autocast: Annotated[bool, Field(description="Whether inputs are cast to the compute dtype.")] = True
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return FLOATS | {"int32", "int64", "uint32", "uint64"} if self.l1 or self.l2 else NUMBERS
 
 
 class SpatialDropout1D(_SameShapeLayer):

@@ -9,6 +9,7 @@ from pydantic import Field, PlainSerializer, PlainValidator
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import StandardLayer
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, SMALL_INTEGERS
 from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, product_of
 from layercli.schema.field_types import (
     MAX_INT32,
@@ -81,6 +82,7 @@ class Flatten(StandardLayer):
 
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "any tensor"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
 
     data_format: DataFormat = None
 
@@ -99,6 +101,7 @@ class Reshape(StandardLayer):
 
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "any tensor"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
 
     target_shape: Annotated[
         TargetShape,
@@ -162,6 +165,7 @@ class Permute(StandardLayer):
 
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "tensors with as many axes after the batch as dims lists"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
 
     dims: Annotated[
         AxisOrder,
@@ -200,6 +204,8 @@ class RepeatVector(StandardLayer):
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "vectors of shape (batch, features), rank 2"
     rank_range: ClassVar[tuple[int, int | None]] = (2, 2)
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     n: Annotated[PositiveInt, Field(description="Length of the sequence.", examples=[3])]
 
@@ -209,6 +215,8 @@ class RepeatVector(StandardLayer):
 
 class _ZeroPadding(SpatialLayer):
     family: ClassVar[str] = "reshaping"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     padding: tuple[Any, ...]
     data_format: DataFormat = None
@@ -274,6 +282,8 @@ class ZeroPadding3D(_ZeroPadding):
 
 class _Cropping(SpatialLayer):
     family: ClassVar[str] = "reshaping"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     cropping: tuple[Any, ...]
 
@@ -341,6 +351,8 @@ class Cropping3D(_Cropping):
 
 class _UpSampling(SpatialLayer):
     family: ClassVar[str] = "reshaping"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     size: int | tuple[int, ...] = 2
 
@@ -385,6 +397,9 @@ class UpSampling2D(_UpSampling):
         CaseInsensitive,
         Field(description="Computation of new pixels; nearest: repetition."),
     ] = "nearest"
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        return ANY_DTYPE if self.interpolation == "nearest" else FLOATS | SMALL_INTEGERS
 
 
 class UpSampling3D(_UpSampling):

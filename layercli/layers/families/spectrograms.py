@@ -6,6 +6,7 @@ from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, ExactPadding
 from layercli.layers.base import StandardLayer, Weight, require_nonempty
+from layercli.layers.dtypes import FLOATS
 from layercli.layers.shapes import Shape, Tensor, window_length
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
@@ -68,6 +69,7 @@ class STFTSpectrogram(_SpectrogramLayer):
 
     input_description: ClassVar[str] = "sound of shape (batch, samples, channels), rank 3"
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
+    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     mode: Annotated[
         Literal["log", "magnitude", "psd", "real", "imag", "angle", "stft"],

@@ -9,8 +9,9 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
+from layercli.layers.dtypes import FLOATS
 from layercli.layers.families.recurrent import RecurrentLayer
-from layercli.layers.shapes import ShapeError, Tensor, format_shape, multiply_dims
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.field_types import PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText
 
@@ -30,6 +31,14 @@ class Wrapper(NestingLayer):
         x = self.cast(inputs[0])
         self.check_rank(x.shape)
         return self.infer_wrapped(x)
+
+    def find_accepted_dtypes(self) -> frozenset[str]:
+        layer: Layer = self.layer  # type: ignore[attr-defined]  # each wrapper declares it
+        return layer.find_accepted_dtypes()
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        layer: Layer = self.layer  # type: ignore[attr-defined]
+        return layer.run_dtype(declared, dtype)
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         """Return outputs, weights and cost; infer the nested layer only once.
@@ -77,11 +86,16 @@ class TimeDistributed(Wrapper):
 
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, ...), rank 3 or more"
     rank_range: ClassVar[tuple[int, int | None]] = (3, None)
+    passes_mask: ClassVar[bool] = True
 
     layer: Annotated[
         InnerLayer,
         Field(description="The layer to apply to every timestep.", examples=[{"type": "Dense", "units": 8}]),
     ]
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        step = Tensor((*x.shape[:1], *x.shape[2:]), x.dtype)
+        return self.layer.accepts_mask(step, (*mask[:1], *mask[2:]))
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         if self.layer.type_name() == "Pipeline":  # Keras's Pipeline has no compute_output_shape
@@ -111,6 +125,7 @@ class Bidirectional(Wrapper):
     """
 
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features), rank 3"
+    passes_mask: ClassVar[bool] = True
 
     layer: Annotated[
         InnerLayer,
@@ -146,6 +161,15 @@ class Bidirectional(Wrapper):
                 )
                 hint = f"Write `{key}: {str(forward_value).lower()}` in `backward_layer`."
                 raise ArgumentError("backward_layer", message, hint)
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return self.layer.accepts_mask(x, mask)
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        returned = self.layer.output_masks(masks, outputs)
+        return returned if self.merge_mode else returned * 2
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         forward = _infer_inner(self.layer, x)
@@ -196,6 +220,20 @@ class SpectralNormalization(Wrapper):
         ),
     ]
     power_iterations: Annotated[PositiveInt, Field(description="Steps that estimate the spectral norm.")] = 1
+
+    def run_dtype(self, declared: str, dtype: str) -> str:
+        return declared if dtype in FLOATS else dtype
+
+    def hands_mask_on(self) -> bool:
+        return self.layer.hands_mask_on()  # Keras warns, but the nested layer passes the mask on
+
+    def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
+        return self.layer.accepts_mask(x, mask)
+
+    def output_masks(
+        self, masks: tuple[Shape | None, ...], outputs: tuple[Tensor, ...]
+    ) -> tuple[Shape | None, ...]:
+        return self.layer.output_masks(masks, outputs)
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         inner = _infer_inner(self.layer, x)

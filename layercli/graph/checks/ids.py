@@ -1,0 +1,163 @@
+"""Check that ids fit into the layers that look them up: Embedding and CategoryEncoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from layercli.graph.build import GraphNode
+from layercli.graph.finding import Finding
+from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.base import Layer
+from layercli.source.nodes import KeyPath
+
+_SIZE_ARGUMENTS: Final = {
+    "Embedding": "input_dim",
+    "ReversibleEmbedding": "input_dim",
+    "CategoryEncoding": "num_tokens",
+}
+"""Each layer that looks ids up -> the argument that must be larger than every id."""
+_KEEPING_LAYERS: Final = frozenset(
+    {"Flatten", "Identity", "Masking", "Permute", "RepeatVector", "Reshape"}
+    | {f"{name}{rank}D" for name in ("Cropping", "UpSampling", "ZeroPadding") for rank in (1, 2, 3)}
+)
+"""Layers whose output has only values of the input, and 0."""
+
+
+class Extreme(NamedTuple):
+    """A smallest or largest value, and where it comes from."""
+
+    value: int | float
+    place: str
+    """Such as "in row 3"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """The values that a tensor can have."""
+
+    low: Extreme
+    high: Extreme
+    fraction: Extreme | None = None
+    """The first value that is not an integer."""
+
+
+def has_id_layers(shapes: ModelShapes) -> bool:
+    """Return whether a layer of the model looks ids up."""
+    return any(_find_lookup(node.layer, node.path) is not None for node in shapes.graph.nodes)
+
+
+def check_ids(
+    shapes: ModelShapes,
+    inputs: Mapping[str, ValueRange],
+    vocabulary_sizes: Mapping[str, int] | None = None,
+) -> Iterator[Finding]:
+    """Yield a finding for each layer that receives ids that are negative, too large or not integers.
+
+    Args:
+        shapes: The shapes of the model.
+        inputs: The values of model inputs, as far as they are known.
+        vocabulary_sizes: The number of ids of each lookup that learned its vocabulary, by the name of its node.
+    """
+    ranges: dict[str, ValueRange | None] = dict(inputs)
+    for row in shapes.rows:
+        node = row.node
+        sources = [ranges.get(name) for name in node.inputs]
+        if len(sources) == 1 and sources[0] is not None:
+            yield from _check_lookup(node, sources[0])
+        ranges[node.name] = _find_range(row, sources, (vocabulary_sizes or {}).get(node.name))
+
+
+def _find_lookup(layer: Layer, path: KeyPath) -> tuple[Layer, KeyPath] | None:
+    """Return the layer that looks ids up, which may be wrapped, and its path."""
+    if layer.type_name() in _SIZE_ARGUMENTS:
+        return layer, path
+    inner = getattr(layer, "layer", None)
+    return _find_lookup(inner, (*path, "layer")) if isinstance(inner, Layer) else None
+
+
+def _check_lookup(node: GraphNode, values: ValueRange) -> Iterator[Finding]:
+    """Yield the findings about the values that a layer looks up."""
+    found = _find_lookup(node.layer, node.path)
+    if found is None:
+        return
+    layer, path = found
+    argument = _SIZE_ARGUMENTS[layer.type_name()]
+    size: int = getattr(layer, argument)
+    if values.high.value >= size:
+        largest = int(values.high.value)
+        yield Finding(
+            code="bad-id",
+            message=f"`{argument}` of `{node.name}` must be at least {largest + 1}, because the largest id is {largest} "
+            f"{values.high.place}; got {size}.",
+            path=(*path, argument),
+            hint=f"Write `{argument}: {largest + 1}`.",
+        )
+    if values.low.value < 0:
+        yield Finding(
+            code="bad-id",
+            message=f"`{node.name}` ({layer.type_name()}) expects ids of at least 0, "
+            f"got {values.low.value:g} {values.low.place}.",
+            path=path,
+            hint=f"Put {{type: IntegerLookup, max_tokens: {size}}} before {layer.type_name()}. It maps each integer to an id."
+            if size > 1
+            else "Correct the data.",
+        )
+    if values.fraction is not None:
+        yield Finding(
+            code="bad-id",
+            message=f"`{node.name}` ({layer.type_name()}) expects integers as ids, "
+            f"got {values.fraction.value:g} {values.fraction.place}. Keras would cut off the fraction.",
+            path=path,
+            hint=f"Put {{type: Discretization, num_bins: {size}}} before {layer.type_name()}. "
+            "It turns numbers into ids. For measurements, use Dense instead.",
+        )
+
+
+def _find_range(
+    row: NodeShapes, sources: Sequence[ValueRange | None], vocabulary_size: int | None
+) -> ValueRange | None:
+    """Return the values of a node's output, or None if they are unknown."""
+    layer = row.node.layer
+    if (count := vocabulary_size or _count_ids(layer)) is not None:
+        argument = next((name for name in ("max_tokens", "num_bins") if _argument(layer, name)), None)
+        known = vocabulary_size is None and argument is not None
+        cause = f" with `{argument}: {_argument(layer, str(argument))}`" if known else ""
+        origin = f"(from `{row.node.name}`{cause})"
+        return ValueRange(Extreme(0, origin), Extreme(count - 1, origin))
+    known_ranges = [source for source in sources if source is not None]
+    if not known_ranges or len(known_ranges) < len(sources):
+        return None
+    name = layer.layer.type_name() if layer.type_name() == "TimeDistributed" else layer.type_name()  # type: ignore[attr-defined]
+    if name == "Concatenate":
+        return _join_ranges(known_ranges)
+    if name not in _KEEPING_LAYERS:
+        return None
+    values = known_ranges[0]
+    if name.startswith("ZeroPadding") and values.low.value > 0:
+        return replace(values, low=Extreme(0, f"(from `{row.node.name}`)"))
+    return values
+
+
+def _argument(layer: Any, name: str) -> Any:
+    inner = layer.layer if layer.type_name() == "TimeDistributed" else layer
+    return getattr(inner, name, None)
+
+
+def _count_ids(layer: Any) -> int | None:
+    """Return the number of ids that a layer can return, or None if it does not return ids or learns their number."""
+    if layer.type_name() == "TimeDistributed":
+        return _count_ids(layer.layer)
+    if getattr(layer, "output_mode", None) != "int" or getattr(layer, "invert", False):
+        return None
+    count: int | None = layer.count_ids()
+    return count
+
+
+def _join_ranges(ranges: Sequence[ValueRange]) -> ValueRange:
+    return ValueRange(
+        min((each.low for each in ranges), key=lambda extreme: extreme.value),
+        max((each.high for each in ranges), key=lambda extreme: extreme.value),
+        next((each.fraction for each in ranges if each.fraction is not None), None),
+    )

@@ -1,0 +1,93 @@
+"""Ids are compared with the layers that look them up, before Keras runs."""
+
+import pytest
+
+from layercli.graph.checks.ids import Extreme, ValueRange, check_ids, has_id_layers
+from tests.stacks_text import checked_layers
+
+
+def bad_ids(layers, dtype="int32", shape=(6,), **inputs):
+    shapes = checked_layers(layers, dtype, shape).shapes
+    return [(found.message, found.path[3:], found.hint) for found in check_ids(shapes, inputs)]
+
+
+def data(low, high, fraction=None):
+    ends = Extreme(low, "in row 2"), Extreme(high, "in row 3")
+    return ValueRange(*ends, None if fraction is None else Extreme(fraction, "in row 5"))
+
+
+EMBEDDING = {"type": "Embedding", "input_dim": 10, "output_dim": 2}
+
+
+def test_largest_id_of_the_data_names_row_and_needed_size():
+    message = "`input_dim` of `embedding` must be at least 13, because the largest id is 12 in row 3; got 10."
+    assert bad_ids([EMBEDDING], input=data(0, 12)) == [(message, ("input_dim",), "Write `input_dim: 13`.")]
+    assert bad_ids([EMBEDDING], input=data(0, 9)) == []
+
+
+def test_negative_and_fractional_ids_name_the_row():
+    found = bad_ids([EMBEDDING], input=data(-4, 9, fraction=0.5))
+    assert [message for message, _, _ in found] == [
+        "`embedding` (Embedding) expects ids of at least 0, got -4 in row 2.",
+        "`embedding` (Embedding) expects integers as ids, got 0.5 in row 5. Keras would cut off the fraction.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [{"type": "Reshape", "target_shape": [2, 3]}],
+        [{"type": "Reshape", "target_shape": [6, 1]}, {"type": "Cropping1D", "cropping": 1}, "Flatten"],
+        [{"type": "Concatenate", "inputs": ["input", "input"]}],
+    ],
+)
+def test_ids_pass_layers_that_keep_values(before):
+    assert len(bad_ids([*before, EMBEDDING], input=data(0, 10))) == 1
+
+
+def test_calculated_values_are_not_ids():
+    assert bad_ids([{"type": "Rescaling", "scale": 0.1}, EMBEDDING], input=data(0, 90)) == []
+
+
+@pytest.mark.parametrize(
+    ("lookup", "dtype", "largest"),
+    [
+        ({"type": "StringLookup", "max_tokens": 20}, "string", 19),
+        ({"type": "StringLookup", "vocabulary": list("abcdefghij")}, "string", 10),
+        ({"type": "StringLookup", "vocabulary": list("abcdefghi"), "num_oov_indices": 3}, "string", 11),
+        ({"type": "IntegerLookup", "vocabulary": list(range(5, 16)), "mask_token": 0}, "int64", 12),
+        ({"type": "TextVectorization", "max_tokens": 11}, "string", 10),
+        ({"type": "TextVectorization", "vocabulary": list("abcdefghi")}, "string", 10),
+        ({"type": "Hashing", "num_bins": 11}, "string", 10),
+        ({"type": "Discretization", "num_bins": 12}, "float32", 11),
+        ({"type": "Discretization", "bin_boundaries": [float(n) for n in range(10)]}, "float32", 10),
+    ],
+)
+def test_lookups_return_ids_up_to_their_size(lookup, dtype, largest):
+    layers = [lookup, {"type": "Embedding", "input_dim": largest, "output_dim": 2}]
+    shape = [1] if lookup["type"] == "TextVectorization" else [6]
+    (problem,) = [each for each in checked_layers(layers, dtype, shape).problems if each.code == "bad-id"]
+    assert f"must be at least {largest + 1}, because the largest id is {largest} (from " in problem.message
+    assert (problem.line, problem.hint) == (5, f"Write `input_dim: {largest + 1}`.")
+    layers[1]["input_dim"] = largest + 1
+    assert checked_layers(layers, dtype, shape).ok
+
+
+def test_category_encoding_and_wrapped_embeddings_are_checked():
+    encoding = {"type": "CategoryEncoding", "num_tokens": 4}
+    assert bad_ids([encoding], input=data(0, 4))[0][2] == "Write `num_tokens: 5`."
+    wrapped = {"type": "TimeDistributed", "layer": EMBEDDING}
+    found = bad_ids([wrapped], shape=(3, 4), input=data(0, 10))
+    assert found[0][1] == ("layer", "input_dim")
+
+
+def test_learned_vocabulary_is_compared_when_it_is_known():
+    shapes = checked_layers([{"type": "StringLookup"}, EMBEDDING], "string").shapes
+    assert list(check_ids(shapes, {})) == []
+    (found,) = check_ids(shapes, {}, {"string_lookup": 11})
+    assert "must be at least 11, because the largest id is 10 (from `string_lookup`); got 10" in found.message
+
+
+def test_only_models_with_lookups_need_the_ids_of_the_data():
+    assert has_id_layers(checked_layers([EMBEDDING]).shapes)
+    assert not has_id_layers(checked_layers(["Flatten"]).shapes)
