@@ -380,10 +380,10 @@ def test_an_endless_file_is_refused():
 
 
 def test_a_pipe_with_too_many_bytes_is_refused():
-    read_end, write_end = os.pipe()  # as the shell passes for `<(command)`
+    read_end, write_end = os.pipe()
 
     def write():
-        with open(write_end, "wb", buffering=0) as file:
+        with os.fdopen(write_end, "wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"#" * 65_536)
