@@ -7,6 +7,7 @@ import pytest
 
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.checks import check_examples
+from layercli.data.constant_columns import check_constant_columns
 from layercli.data.examples import Examples
 from layercli.data.statistics import compute_statistics
 from tests.formats.helpers import MODEL, X, Y, csv, save
@@ -74,7 +75,9 @@ def test_long_lists_of_columns_are_shortened():
     examples = Examples(x, np.array([0, 1, 1]), columns={None: tuple("abcdefghij")})
 
     def messages():
-        return [found.message for found in check_examples(compute_statistics(examples), data, {None: 2})]
+        statistics = compute_statistics(examples)
+        constant = check_constant_columns(statistics, data, model_inputs=["input"], is_normalized=False)
+        return [found.message for found in (*check_examples(statistics, data), *constant)]
 
     listed = "`a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`"
     assert messages() == [
@@ -94,7 +97,7 @@ def test_target_shape_mismatch_is_refused(place):
     data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
     model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
     assert train(place, data, model) == [
-        ("target-mismatch", "The model's output has shape (None, 3), but the target has shape (None, 1).")
+        ("wrong-units", "The target is one number, but the model's output has 3 units.")
     ]
     assert train(place, data, model.replace("units: 3", "units: 1")) is True
 
