@@ -205,11 +205,11 @@ def _describe_output(
     meaning: TargetMeaning, loss: str | Component, output: Tensor, activation: str | None
 ) -> MetricInputs | None:
     loss_name, units = resolve_loss_name(loss, output), output.shape[-1]
-    axis = getattr(loss, "axis", -1)
-    if loss_name in EMBEDDING_LOSSES or axis not in (-1, output.rank - 1):
+    is_class_loss = loss_name in SPARSE_LOSSES | ONE_HOT_LOSSES
+    has_other_axis = is_class_loss and getattr(loss, "axis", -1) not in (-1, output.rank - 1)
+    if loss_name in EMBEDDING_LOSSES or has_other_axis:
         return None
     form: TargetForm = meaning.kind
-    is_class_loss = loss_name in SPARSE_LOSSES | ONE_HOT_LOSSES
     if form == "labels" and loss_name not in SPARSE_LOSSES:
         form = "numbers"  # the model predicts the class number as a quantity
     return MetricInputs(

@@ -108,3 +108,42 @@ def test_resume_with_the_original_config_is_exact(binary, tmp_path):
     assert resumed.exit_code == 0, resumed.output
     history = yaml.safe_load(resumed.stdout)["history"]
     assert history == whole["history"]
+
+
+SEVERAL = """
+data: {type: npz, path: data.npz, features: x, target: {kind: a, flag: b}, weights: w, split: {test: 0.5}}
+model:
+  input: [4]
+  layers:
+    - {type: Dense, name: hidden, units: 8, activation: relu}
+    - {type: Dense, name: kind, units: 3}
+    - {type: Dense, name: flag, units: 1, inputs: hidden}
+  outputs: [kind, flag]
+train:
+  loss:
+    kind: {type: SparseCategoricalCrossentropy, from_logits: true}
+    flag: {type: BinaryCrossentropy, from_logits: true}
+  metrics: {kind: [{type: F1Score, average: macro}], flag: [accuracy]}
+  weighted_metrics: {kind: [{type: MeanIoU, num_classes: 3}], flag: [Recall]}
+"""
+
+
+def test_weights_and_metrics_of_several_outputs(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {"x": random.random((60, 4)), "a": random.integers(0, 3, 60), "b": random.integers(0, 2, 60)}
+    np.savez(tmp_path / "data.npz", **arrays, w=random.random(60))
+    config = tmp_path / "config.yaml"
+    config.write_text(SEVERAL)
+    run = train(config, tmp_path / "run")
+    assert run.result.exit_code == 0, run.result.output
+    valid = api.load(str(config))
+    test = load_splits(valid, valid.config.data)[0].test
+    kind, flag = keras.models.load_model(run.path / "model.keras").predict(test.x, verbose=0)
+    y, best, is_positive = test.y, kind.argmax(axis=1), flag[:, 0] > 0
+    found, weights = run.summary["test"], {"sample_weight": test.weights}
+    assert found["kind_f1_score"] == pytest.approx(sk.f1_score(y["kind"], best, average="macro"))
+    assert found["kind_mean_io_u"] == pytest.approx(
+        sk.jaccard_score(y["kind"], best, average="macro", **weights)
+    )
+    assert found["flag_accuracy"] == pytest.approx(sk.accuracy_score(y["flag"], is_positive))
+    assert found["flag_Recall"] == pytest.approx(sk.recall_score(y["flag"], is_positive, **weights))
