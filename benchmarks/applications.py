@@ -1,4 +1,4 @@
-"""Every architecture of keras.applications imported: the config rebuilds it with equal graph, shapes, parameters, outputs.
+"""Import every architecture of keras.applications, and compare graph, shapes, parameters and outputs.
 
 python benchmarks/applications.py [NAME ...]    writes one line for each; exit code 1 if any differs
 """
@@ -25,7 +25,7 @@ open(sys.argv[2], "w").write(model.to_json())
 
 
 def python(code: str, *args: str) -> str:
-    """What a fresh process prints."""
+    """Return what a new process prints."""
     return subprocess.run(
         [sys.executable, "-c", code, *args], capture_output=True, text=True, check=True
     ).stdout

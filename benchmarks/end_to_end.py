@@ -1,4 +1,4 @@
-"""``layercli build`` and ``train``, start to end, beside a hand-written Keras script that does the same.
+"""Time of ``layercli build`` and ``train``, compared with a Keras script that does the same.
 
     python benchmarks/end_to_end.py
 

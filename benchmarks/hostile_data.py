@@ -399,7 +399,7 @@ ATTACKS: dict[str, Callable[[Path], str]] = {
     "compressed short texts": short_texts_npz,
     "16-bit images": deep_images,
     "large images": large_images,
-    "large images of their own size": large_images_of_own_size,
+    "large images of different sizes": large_images_of_own_size,
     "large images after a small one": one_large_image_after_small,
     "declared BMP": declared_bmp,
     "declared GIF": declared_gif,
@@ -434,7 +434,7 @@ def measure(folder: Path, config: str) -> tuple[float, int, int, str]:
 
 
 def build(name: str, folder: Path) -> str:
-    """Write the files in a process of its own, whose memory would otherwise count as that of the command."""
+    """Write the files in a separate process, whose memory would otherwise count as that of the command."""
     builder = os.fork()
     if not builder:
         (folder / "config").write_text(ATTACKS[name](folder))

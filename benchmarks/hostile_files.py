@@ -1,4 +1,4 @@
-"""How long ``layercli validate`` takes, and how much memory, on files made to hang it or to fill the machine.
+"""Measure the time and memory of ``layercli validate`` on files that are made to stop it or to fill the memory.
 
 python benchmarks/hostile_files.py [NAME...]
 """
@@ -13,13 +13,13 @@ MODEL = "model: {input: [4], layers: [Flatten]}\n"
 
 
 def stack(layer: str, count: int, shape: str = "[4]") -> str:
-    """A config with the same line of a layer again and again; ``{n}`` in it is its number."""
+    """Return a config that repeats the line of a layer; ``{n}`` in it is its number."""
     lines = "".join(f"    - {layer.replace('{n}', str(n))}\n" for n in range(count))
     return f"model:\n  input: {shape}\n  layers:\n{lines}"
 
 
 def many(name: str, count: int) -> str:
-    """A mapping of so many keys."""
+    """Return a mapping of so many keys."""
     return "{" + ", ".join(f"{name}{n}: 1" for n in range(count)) + "}"
 
 
@@ -93,7 +93,7 @@ SECONDS, MEBIBYTES = 2.0, 300
 
 
 def measure(text: str) -> tuple[float, int, str]:
-    """Seconds of the processor, the most memory in MiB, and the last line that it printed."""
+    """Return seconds of the processor, peak memory in MiB, and the last printed line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "config.yaml")
         path.write_text(text)

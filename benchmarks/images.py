@@ -1,7 +1,7 @@
-"""Images per second out of a folder of JPEG files: layercli's reader beside Keras's, which decodes as TensorFlow does.
+"""Images per second from a folder of JPEG files: layercli's reader compared with Keras's, which decodes with TensorFlow.
 
-Both read the same files anew in each pass, scale them to the same size and give shuffled batches as arrays in memory; passes
-of both take turns, and the ratio is taken turn by turn.
+Both read the same files again in each pass, scale them to the same size and return shuffled batches as arrays in memory.
+Passes of both take turns, and the ratio is taken for each turn.
 
 python benchmarks/images.py [--images 2000] [--rounds 5]
 """
@@ -19,7 +19,7 @@ SIZE, BATCH = (160, 160), 32
 
 
 def write(folder: Path, images: int) -> None:
-    """Photographs, as it were: smooth noise of 240 by 320 pixels, in two classes."""
+    """Write images like photographs: smooth noise of 240 by 320 pixels, in two classes."""
     rng = np.random.default_rng(0)
     for number in range(images):
         path = folder / ("even" if number % 2 else "odd") / f"{number:05}.jpg"

@@ -1,8 +1,8 @@
-"""How long a check takes for stacks of many layers: time must grow in proportion to their number.
+"""Time of a check of stacks of many layers: it must grow in proportion to their number.
 
     python benchmarks/long_stack.py
 
-Each size is checked in a process of its own, import included; figures are the best of several rounds.
+Each size is checked in a separate process, import included; figures are the best of several rounds.
 """
 
 import argparse
@@ -39,7 +39,7 @@ print(time.perf_counter() - began)
 
 
 def config(shape: str, layers: list[str], size: int) -> str:
-    """A stack of ``size`` layers, the given ones in turn."""
+    """Return a stack of ``size`` layers, the given ones in turn."""
     listed = "\n".join(f"    - {layers[index % len(layers)]}" for index in range(size))
     return f"model:\n  input: {shape}\n  layers:\n{listed}\n"
 

@@ -1,4 +1,4 @@
-"""What a person would have written by hand instead of configs/digits_cnn.yaml: the same model, data and training.
+"""The model, data and training of configs/digits_cnn.yaml as a script written by hand.
 
 python benchmarks/plain_script.py [--build]
 """

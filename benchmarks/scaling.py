@@ -32,8 +32,8 @@ The model: a step on W hosts takes
 
     compute(batch / W) + constant + 2 (W - 1) latency + 2 (W - 1) / W * bytes / bandwidth
 
-Assumptions: each host computes as fast as this one does alone (compute is measured with one process on a share of the
-batch); gradients go around a ring, after the computation and not during it; links are full duplex and
+Assumptions: each host computes as fast as this one with a single process (compute is measured with one process on a share of
+the batch); gradients go around a ring, after the computation and not during it; links are full duplex and
 nobody else's; hosts are equal, and nothing else runs on them; reading data costs nothing. What is measured on one
 host is not what the model describes: there the processes share the cores and the memory. The constant is what TensorFlow
 takes for an all-reduce of four bytes between two processes here; a link has the latency and bandwidth that are stated with it.
@@ -43,7 +43,7 @@ ROUNDS, STEPS = 9, 16
 
 
 def worker() -> None:
-    """One process of a group: times blocks of steps, and all-reduces alone."""
+    """Measure blocks of steps, and all-reduces without steps, as one process of a group."""
     task = json.loads(sys.stdin.read())
     from layercli import runtime
 
@@ -103,7 +103,7 @@ def worker() -> None:
 
 
 def measured(layers: list[int], size: int, batches: list[int]) -> dict[str, Any]:
-    """What the first of ``size`` processes found."""
+    """Return the times of the first of ``size`` processes."""
     sockets = [socket.socket() for _ in range(size)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
@@ -161,12 +161,12 @@ def main() -> None:
     for name, layers in MODELS.items():
         here = {size: measured(layers, size, [BATCH]) for size in sorted({2, *options.workers})}
         found = measured(layers, 1, [BATCH // hosts for hosts in (1, *HOSTS)])
-        alone = {hosts: found["steps"][str(BATCH // hosts)] for hosts in (1, *HOSTS)}
+        single = {hosts: found["steps"][str(BATCH // hosts)] for hosts in (1, *HOSTS)}
         moved = 4 * (found["parameters"] + 1)  # float32 gradients, and the number of examples
         constant = here[2]["all_reduce_1"]
         predicted = {
             link: {
-                hosts: alone[hosts]
+                hosts: single[hosts]
                 + constant
                 + 2 * (hosts - 1) * latency
                 + 2 * (hosts - 1) / hosts * moved / bandwidth
@@ -174,14 +174,14 @@ def main() -> None:
             }
             for link, (bandwidth, latency) in LINKS.items()
         }
-        report[name] = {"here": here, "alone": alone, "bytes": moved, "predicted": predicted}
+        report[name] = {"here": here, "single": single, "bytes": moved, "predicted": predicted}
     if options.json:
         print(json.dumps({"about": MODEL, "cores": os.cpu_count(), "models": report}, indent=2))
         return
     print(f"{MODEL}\nThis host has {os.cpu_count()} cores.\n")
     for name, found in report.items():
         print(f"{name}, batch {BATCH}: {found['bytes']:,} bytes of gradients a step")
-        first = found["alone"][1]
+        first = found["single"][1]
         print(f"  measured on this host, 1 process:   {1e3 * first:8.2f} ms a step")
         for size, result in found["here"].items():
             step = result["steps"][str(BATCH)]
@@ -191,7 +191,7 @@ def main() -> None:
                 times += f"of 4 MB {1e3 * result['all_reduce_1000000']:.2f} ms"
             print(f"  measured on this host, {size} processes: {times}")
         for link, by_hosts in found["predicted"].items():
-            gains = ", ".join(f"{hosts}: {found['alone'][1] / step:.2f}" for hosts, step in by_hosts.items())
+            gains = ", ".join(f"{hosts}: {found['single'][1] / step:.2f}" for hosts, step in by_hosts.items())
             print(f"  the model, speedup by hosts over {link}: {gains}")
 
 

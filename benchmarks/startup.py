@@ -1,4 +1,4 @@
-"""How long layercli takes to answer, beside ``python -c "import keras"`` on the same machine.
+"""Time until layercli answers, compared with ``python -c "import keras"`` on the same machine.
 
     python benchmarks/startup.py
 

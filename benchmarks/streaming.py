@@ -25,7 +25,7 @@ CONFIG = {"type": "csv", "target": "y", "stream": "always", "split": {"test": 0.
 
 
 def write(path: Path, rows: int) -> None:
-    """A table of text with numbers, whose last column is a label."""
+    """Write a table of text with numbers, whose last column is a label."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import csv
@@ -49,18 +49,18 @@ def source(path: Path):
 
 
 def trained(path: Path):
-    """The part that is trained on."""
+    """Return the training set."""
     from layercli.config.data.section import SplitConfig
 
     return source(path).split(SplitConfig(test=0.1), seed=1, shuffle=True).train
 
 
 Pass = Callable[[int], int]
-"""One pass over the rows, of that epoch; gives how many there were."""
+"""Reads all rows once, as in that epoch, and returns their number."""
 
 
 def layercli_batches(path: Path) -> Pass:
-    """A shuffled pass in batches of arrays."""
+    """Return a shuffled pass in batches of arrays."""
     from layercli.data.examples import ShuffleSeed
 
     part = trained(path)
@@ -68,7 +68,7 @@ def layercli_batches(path: Path) -> Pass:
 
 
 def layercli_steps(path: Path) -> Pass:
-    """The same through the feed of the training loop: tensors, in blocks of 32 steps."""
+    """Return the same through the feed of the training loop: tensors, in blocks of 32 steps."""
     from layercli.data.examples import ShuffleSeed
     from layercli.engine.training.feed import Span, StreamFeed
 
@@ -79,7 +79,7 @@ def layercli_steps(path: Path) -> Pass:
 
 
 def pyarrow_batches(path: Path) -> Pass:
-    """The same Parquet file, unshuffled, by bare pyarrow: each batch as one array of numbers."""
+    """Return a pass by pyarrow only over the same Parquet file, unshuffled: each batch is one array."""
     import numpy as np
     from pyarrow import parquet
 
@@ -93,7 +93,7 @@ def pyarrow_batches(path: Path) -> Pass:
 
 
 def pyarrow_groups(path: Path) -> Pass:
-    """The same in arrays as large as its row groups: the fastest that pyarrow gives, in no batches and no new order."""
+    """Return the same in arrays as large as the row groups, the fastest pass of pyarrow, unshuffled and without batches."""
     import numpy as np
     from pyarrow import parquet
 
@@ -108,7 +108,7 @@ def pyarrow_groups(path: Path) -> Pass:
 
 
 def tensorflow_batches(path: Path) -> Pass:
-    """A shuffled pass over the first 50,000 rows by tf.data.experimental.make_csv_dataset."""
+    """Return a shuffled pass over the first 50,000 rows by tf.data.experimental.make_csv_dataset."""
     import tensorflow as tf
 
     dataset = tf.data.experimental.make_csv_dataset(
@@ -128,19 +128,19 @@ WAYS = {
 
 
 def peak() -> float:
-    """MiB of memory that this process had at most."""
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def child(*arguments: object) -> dict[str, float]:
-    """What this script prints in a process of its own."""
+    """Return what this script prints in a separate process."""
     command = [sys.executable, __file__, "--child", *map(str, arguments)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(what: str, path: Path) -> None:
-    """One pass, in this process."""
+    """Run one pass in this process."""
     if what == "conversion":
         began = time.perf_counter()
         rows = len(source(path))
@@ -153,7 +153,7 @@ def measure(what: str, path: Path) -> None:
 
 
 def train(path: Path) -> float:
-    """MiB that ``layercli train`` of one epoch had at most."""
+    """Return the peak memory of ``layercli train`` of one epoch in MiB."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "stream.yaml")
         model = {"input": [COLUMNS - 1], "layers": [{"type": "Dense", "units": 1, "activation": "sigmoid"}]}

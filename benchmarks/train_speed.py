@@ -1,4 +1,4 @@
-"""Training speed of ``layercli``, beside a hand-written ``model.fit(x, y)`` and a raw PyTorch loop where torch is there.
+"""Training speed of ``layercli``, compared with ``model.fit(x, y)`` and, if torch is installed, with a PyTorch loop.
 
     python benchmarks/train_speed.py [--rounds 3] [--seconds 2] [MODEL ...]
 
@@ -120,7 +120,7 @@ def config(name, place, *, epochs):
 
 
 def plain(name):
-    """An epoch of what a person would have written by hand."""
+    """Return an epoch of a script written by hand."""
     import keras
 
     from layercli import api
@@ -134,7 +134,7 @@ def plain(name):
 
 
 def ours(name):
-    """An epoch of the loop that ``layercli train`` runs, executed as it plans a long training; and that plan."""
+    """Return an epoch of the loop of ``layercli train``, executed as in a long training, and its execution plan."""
     from layercli import api
     from layercli.engine.assemble import assemble_model
     from layercli.engine.training.compile import compile_model
@@ -164,7 +164,7 @@ def ours(name):
 
 
 def pytorch(name):
-    """An epoch of a raw loop in PyTorch, where it is installed and the model is of dense layers alone."""
+    """Return an epoch of a loop in PyTorch, if it is installed and the model has only dense layers."""
     try:
         import torch
     except ImportError:
@@ -190,7 +190,7 @@ def pytorch(name):
 
 
 def rate(epoch, samples, seconds):
-    """Examples per second, over about so many seconds of whole epochs."""
+    """Return examples per second, measured for about so many seconds in whole epochs."""
     done, began = 0, time.perf_counter()
     while (taken := time.perf_counter() - began) < seconds:
         epoch()
@@ -215,7 +215,7 @@ def compare(name, rounds, seconds):
 
 
 def short_run(rounds):
-    """``layercli train`` beside a script of the same training, start to end; below 1 layercli is faster."""
+    """Compare ``layercli train`` with a script of the same training; below 1 layercli is faster."""
     command = [sys.executable, str(HERE / "end_to_end.py"), "--rounds", str(rounds)]
     subprocess.run(command, check=True)
 

@@ -11,10 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom_layers import CustomLayer
+from layercli.config.custom_layers import CustomLayer, find_class_beside
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
+from layercli.config.layer_entries import ErrorLimit
+from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
@@ -27,6 +29,7 @@ from layercli.graph.checks.outputs import check_outputs
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
+from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
@@ -205,16 +208,19 @@ def _check_document(document: YamlNode) -> CheckResult:
     value = document.to_plain()
     unresolved = {(problem.file, problem.line, problem.column) for problem in problems}
     config: Config | None
+    error_limit = ErrorLimit(MAX_PROBLEMS)
     try:
-        config = Config.model_validate(value)
+        config = Config.model_validate(value, context=error_limit)
     except ValidationError as error:
         items = error.errors(include_url=False)
         found = [_problem_from_validation(document, item) for item in items[:MAX_PROBLEMS]]
         problems.extend(
             problem for problem in found if (problem.file, problem.line, problem.column) not in unresolved
         )
+        if error_limit.is_reached:
+            raise TooManyProblemsError(problems) from None
         config = build_partial_config(
-            value, {item["loc"][2] for item in items if item["loc"][:2] == ("model", "layers") != item["loc"]}
+            value, {item["loc"][2] for item in items if item["loc"][:2] == LAYERS_PATH != item["loc"]}
         )
     is_malformed = bool(problems)
     if config is None:
@@ -234,8 +240,9 @@ def _check_document(document: YamlNode) -> CheckResult:
     problems.extend(
         _problem_from_finding(document, found) for found in check_outputs(config, graph.output_references)
     )
+    completed = complete_metrics(config, shapes, None)
     problems.extend(
-        _problem_from_finding(document, found) for found in check_monitors(config, graph.output_references)
+        _problem_from_finding(document, found) for found in check_monitors(completed, graph.output_references)
     )
     if has_no_errors or is_malformed:
         problems.extend(
@@ -315,9 +322,20 @@ def collect_validation_problems(document: YamlNode, error: ValidationError) -> l
 def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
-    return problem_in(
-        document, path, error["type"], context["message"], hint=context["hint"], at_key=context["at_key"]
-    )
+    hint = context["hint"]
+    if path[:2] == ("model", "layers") and error["type"] in ("unknown-type", "bad-custom-type"):
+        hint = _suggest_custom_type(document, path) or hint
+    return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])
+
+
+def _suggest_custom_type(document: YamlNode, path: KeyPath) -> str | None:
+    """Return a hint that names the class in a file next to the config, if a layer's type lacks the file."""
+    node = document.find(path)
+    directory = document.find_mark(path).source.directory
+    if node is None or not isinstance(node.value, str) or (len(path) > 3 and path[3:] != ("type",)):
+        return None
+    reference = find_class_beside(directory, node.value)
+    return f"Write `type: {reference}`, and load it with `--trust`." if reference is not None else None
 
 
 def _sort_unique_problems(problems: list[Problem], file: str) -> list[Problem]:

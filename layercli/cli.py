@@ -6,7 +6,7 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from layercli import runtime
+from layercli.commands.usage import Command, Group
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.version import __version__
@@ -168,6 +169,7 @@ def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> ty
     the names and help texts of the commands.
     """
     app = typer.Typer(
+        cls=Group,
         name="layercli",
         help="Check, build and train a Keras model that a YAML file declares.",
         invoke_without_command=True,
@@ -180,10 +182,18 @@ def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> ty
         if is_listing:
             app.command(name, help=_read_docstring(COMMANDS[name]), rich_help_panel=panels[name])(_do_nothing)
         else:
-            app.command(name, rich_help_panel=panels[name])(
+            app.command(name, cls=Command, rich_help_panel=panels[name])(
                 catch_errors(import_module(COMMANDS[name]).command)
             )
     return app
+
+
+def make_app_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the Typer app with the commands that these arguments need: making each takes time."""
+    first = arguments[0] if arguments else ""
+    if first in COMMANDS:
+        return make_app([first])
+    return make_app(is_listing=not first or first.startswith("-"))
 
 
 def _read_docstring(module: str) -> str | None:
@@ -207,12 +217,7 @@ def main() -> None:
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    first = "".join(sys.argv[1:2])
     try:
-        _run_app(
-            make_app(
-                [first] if first in COMMANDS else COMMANDS, is_listing=not first or first.startswith("-")
-            )
-        )
+        _run_app(make_app_for(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The same examples each time, however slow the machine; others are drawn with --hypothesis-profile=default.
-settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compare come from one kind of device
 
@@ -33,7 +35,9 @@ TENSORFLOW_FILES = (
     "layers",
     "runs/test_directory.py",
     "runs/test_open_run.py",
+    "script/test_metric_code.py",
     "script/test_write_script.py",
+    "security/test_fuzz_runs.py",
     "security/test_model_files.py",
     "security/test_run_directories.py",
     "sweep/test_postgresql.py",
@@ -45,6 +49,24 @@ TENSORFLOW_FILES = (
     "workflows",
 )
 """Folders and files whose tests all need TensorFlow. In other files, mark such a test `tensorflow`."""
+
+LONG_FILES = (
+    "engine/training/test_multi_worker.py",
+    "workflows/test_signals.py",
+    "commands/test_export.py",
+    "commands/test_sweep.py",
+    "workflows/test_resume_training_types.py",
+    "test_configs.py",
+    "script/test_write_script.py",
+    "commands/test_import.py",
+    "docs/test_console.py",
+    "workflows/test_resume.py",
+    "engine/export/test_verify.py",
+    "test_stacks.py",
+    "test_fuzz.py",
+    "test_json_schema.py",
+)
+"""Files that take longest. They start first, so that no process waits for one of them at the end."""
 
 
 def is_quick_session(config: pytest.Config) -> bool:
@@ -65,7 +87,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark every test `quick` that neither needs TensorFlow nor is slow."""
+    """Mark every test `quick` that neither needs TensorFlow nor is slow; move tests of long files to the front."""
     if is_quick_session(config) and "tensorflow" in sys.modules:
         raise pytest.UsageError(
             "A test file imports TensorFlow: add it to TENSORFLOW_FILES in tests/conftest.py."
@@ -74,6 +96,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marked = any(item.get_closest_marker(name) for name in ("tensorflow", "slow"))
         if not marked and not needs_tensorflow(item.path):
             item.add_marker("quick")
+    tests = Path(__file__).parent
+    positions = {tests / name: position for position, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: positions.get(item.path, len(positions)))
 
 
 @pytest.fixture(autouse=True)

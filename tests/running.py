@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner, Result
 
-from layercli.cli import make_app
+from layercli.cli import make_app_for
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LAYERCLI = Path(sys.executable).with_name("layercli")
@@ -47,9 +48,10 @@ class Run:
         return json.loads(self.result.stdout)
 
 
-def invoke(*args: object, stdin: str | None = None) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(make_app(), [str(arg) for arg in args], input=stdin)
+def invoke(*args: object, stdin: str | None = None, env: Mapping[str, str | None] | None = None) -> Result:
+    """Run a command in this process; a variable of ``env`` that is None is not set."""
+    arguments = [str(arg) for arg in args]
+    return CliRunner().invoke(make_app_for(arguments), arguments, input=stdin, env=env)
 
 
 def train(config: object, run_dir: Path, *args: object) -> Run:

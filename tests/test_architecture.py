@@ -1,6 +1,7 @@
 """Import rules that import-linter cannot express, and rules about calls of Keras."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ ROOT = Path(layercli.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 HEAVY = {"keras", "tensorflow", "numpy", "sklearn", "pyarrow"}
 ALLOWED_AT_MODULE_LEVEL = {"engine": HEAVY, "data": {"numpy"}, "formats": {"numpy"}}
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    """Return the syntax tree of a module; each is parsed once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def module_level_imports(tree: ast.Module) -> set[str]:
@@ -27,14 +34,14 @@ def module_level_imports(tree: ast.Module) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_packages_are_imported_only_in_functions(path):
     allowed = ALLOWED_AT_MODULE_LEVEL.get(path.relative_to(ROOT).parts[0], set())
-    assert not (module_level_imports(ast.parse(path.read_text())) & HEAVY) - allowed
+    assert not (module_level_imports(parse(path)) & HEAVY) - allowed
 
 
 def test_models_are_loaded_in_safe_mode():
     loads = [
         (path.name, {keyword.arg: keyword.value for keyword in call.keywords})
         for path in MODULES
-        for call in ast.walk(ast.parse(path.read_text()))
+        for call in ast.walk(parse(path))
         if isinstance(call, ast.Call)
         and ast.unparse(call.func).startswith("keras.")
         and ast.unparse(call.func).endswith((".load_model", ".deserialize_keras_object"))
@@ -50,7 +57,7 @@ def test_dataclass_flags_are_written_only_to_differ_from_defaults():
     flags = [
         (path.name, node.name, keyword.arg, ast.literal_eval(keyword.value))
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parse(path))
         if isinstance(node, ast.ClassDef)
         for decorator in node.decorator_list
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "dataclass"

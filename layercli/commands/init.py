@@ -162,11 +162,16 @@ def _inspect_data(
     data: Path, config: Path, name: str, target: str | None, size: Any
 ) -> tuple[ConfigTemplate, str | None]:
     """Return a config template for a data file or folder, and a note about its content."""
-    from layercli.workflows.init_from_data import make_image_template, read_table_and_target
+    from layercli.workflows.init_from_data import (
+        make_image_template,
+        read_table_and_target,
+        require_input_columns,
+    )
 
     data_path, folder = data.resolve(), config.resolve().parent
     relative = str(data_path.relative_to(folder) if data_path.is_relative_to(folder) else data_path)
     if data.is_dir():
         return make_image_template(data, relative, name, size)
     table, column = read_table_and_target(data, target)
+    require_input_columns(data, table, column)
     return template_from_table(name, relative, table, column, size), None

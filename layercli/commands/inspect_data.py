@@ -50,6 +50,8 @@ def command(
         summarize_targets(statistics),
         counts,
         compute_class_balances(splits) if splits else {},
+        splits.target_meanings if splits else {},
+        report.dataset.empty_batch.class_names_of,
     )
     if json:
         print_json({"ok": not has_problems, **data_json(*summary), **problems_json(problems)})

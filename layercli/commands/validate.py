@@ -36,7 +36,10 @@ def command(
         typer.Option("--format", help="text, json (same as --json), or github (annotations)."),
     ] = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Apply the safe fixes, after showing the changes.")
+        bool,
+        typer.Option(
+            "--fix", help="Apply the safe fixes, after showing the changes; unsafe fixes are only shown."
+        ),
     ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
@@ -52,6 +55,7 @@ def command(
             )
         for file in files:
             _fix_file(file, json=json or format_ is ProblemFormat.JSON)
+            _show_unsafe_fixes(file, json=json or format_ is ProblemFormat.JSON)
     problems += find_problems_in_files(files, overrides=set_ or ())
     has_problems = has_errors(problems)
     match ProblemFormat.JSON if json else format_:
@@ -80,6 +84,15 @@ def _fix_file(file: str, *, json: bool) -> None:
     should_ask = not json and sys.stdin.isatty() and sys.stdout.isatty()
     if not should_ask or typer.confirm(f"Write {file}?"):
         write_fixed_file(file, after)
+
+
+def _show_unsafe_fixes(file: str, *, json: bool) -> None:
+    """Show the fixes that are not applied, and why."""
+    from layercli.reports.problems import print_unsafe_fixes
+    from layercli.workflows.autofix import find_unsafe_fixes
+
+    fixes = [(fix.problem, fix.reason) for fix in find_unsafe_fixes(file)]
+    print_unsafe_fixes(make_console(error=json), fixes)
 
 
 def _format_summary(files: int, skipped: int, problems: Sequence[Problem]) -> str:

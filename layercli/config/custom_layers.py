@@ -1,25 +1,27 @@
 """Custom layers, named by file or module, and Keras layers that the catalogue does not contain yet."""
 
 import re
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
 from layercli.schema.strict_model import value_error
-from layercli.source.nodes import quote_value
+from layercli.source.nodes import normalize_type_name, quote_value
 
 _KERAS_PREFIX = "keras.layers."
-_IDENTIFIER = r"[A-Za-z_]\w*"
 _KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(
-    rf"(?P<module>(?:[\w.-]+/)*[A-Za-z_]\w*\.py):(?P<cls>{_IDENTIFIER})", re.ASCII
-)
-_MODULE_TYPE_PATTERN = re.compile(
-    rf"(?P<module>{_IDENTIFIER}(?:\.{_IDENTIFIER})*):(?P<cls>{_IDENTIFIER})", re.ASCII
-)
+_FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*{IDENTIFIER}\.py):(?P<cls>{IDENTIFIER})", re.ASCII)
+_MODULE_TYPE_PATTERN = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFIER})", re.ASCII)
+_CLASS_PATTERN = re.compile(rf"^class[ \t]+(?P<cls>{IDENTIFIER})[ \t]*\(", re.MULTILINE | re.ASCII)
+_MAX_SEARCHED_FILES = 100
+_MAX_FILE_BYTES = 1 << 18
+"""Largest Python file that is searched for a class."""
 
 
 class CustomLayer(Layer):
@@ -77,6 +79,26 @@ def make_unknown_layer() -> CustomLayer:
 def is_custom_type(type_name: object) -> bool:
     """Return whether a ``type`` names a class instead of a catalogue entry."""
     return isinstance(type_name, str) and (":" in type_name or type_name.startswith(_KERAS_PREFIX))
+
+
+def find_class_beside(directory: Path, type_name: str) -> str | None:
+    """Return the ``type`` of a class that a Python file in a folder defines, for a ``type`` that lacks the file.
+
+    The files are searched as text; no code runs.
+    """
+    wanted = {normalize_type_name(word) for word in re.findall(r"[A-Za-z_]\w*", type_name[:200])} - {"py"}
+    try:
+        files = sorted(islice(directory.glob("*.py"), _MAX_SEARCHED_FILES))
+        for file in files:
+            if not file.is_file() or file.stat().st_size > _MAX_FILE_BYTES:
+                continue
+            for match in _CLASS_PATTERN.finditer(file.read_text(encoding="utf-8", errors="replace")):
+                reference = f"{file.name}:{match['cls']}"
+                if normalize_type_name(match["cls"]) in wanted and _FILE_TYPE_PATTERN.fullmatch(reference):
+                    return reference
+    except OSError:
+        pass
+    return None
 
 
 def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:

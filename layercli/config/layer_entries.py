@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import PlainValidator, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticOmit
 
 from layercli.config.custom_layers import CustomLayer, is_custom_type, parse_custom_layer
 from layercli.config.names import parse_layer_name
@@ -15,7 +15,7 @@ from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key, snake_case
 from layercli.schema.strict_model import copy_value_error, value_error
-from layercli.schema.suggestions import did_you_mean, find_closest
+from layercli.schema.suggestions import did_you_mean, find_closest, list_names
 from layercli.source.nodes import quote_value
 
 
@@ -176,9 +176,10 @@ def order_inputs(
     """
     unknown = [key for key in keys if key not in layer.input_names]
     if unknown:
-        listed = ", ".join(f"`{name}`" for name in layer.input_names)
         message = f"{layer.title()} has no input {quote_value(unknown[0])}."
-        hint = did_you_mean(unknown[0], layer.input_names, otherwise=f"Its inputs: {listed}.")
+        hint = did_you_mean(
+            unknown[0], layer.input_names, otherwise=f"Its inputs: {list_names(layer.input_names)}."
+        )
         error = value_error("unknown-key", message, hint, at_key=True)
         raise ValidationError.from_exception_data(
             "layer", [InitErrorDetails(type=error, loc=("inputs", unknown[0]), input=None)]
@@ -256,4 +257,34 @@ def _collect_errors(errors: list[InitErrorDetails], parse: Callable[[], Any]) ->
     return None
 
 
-LayerEntryField = Annotated[LayerEntry, PlainValidator(parse_layer_entry)]
+class ErrorLimit:
+    """The number of errors in entries after which the others are not validated; a context for Pydantic."""
+
+    def __init__(self, maximum: int) -> None:
+        self._remaining = maximum
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether there were so many errors."""
+        return self._remaining <= 0
+
+    def count(self, error: ValueError) -> None:
+        """Count the errors of an entry."""
+        self._remaining -= error.error_count() if isinstance(error, ValidationError) else 1
+
+
+def _parse_within_limit(value: Any, info: ValidationInfo) -> LayerEntry:
+    """Return the entry as ``parse_layer_entry``; leave it out after too many errors in others."""
+    limit = info.context
+    if not isinstance(limit, ErrorLimit):
+        return parse_layer_entry(value)
+    if limit.is_reached:
+        raise PydanticOmit
+    try:
+        return parse_layer_entry(value)
+    except ValueError as error:
+        limit.count(error)
+        raise
+
+
+LayerEntryField = Annotated[LayerEntry, PlainValidator(_parse_within_limit)]

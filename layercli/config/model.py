@@ -12,11 +12,12 @@ from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.component import parse_at_key
 from layercli.schema.field_types import MAX_INT32
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.source.nodes import quote_value
+from layercli.source.nodes import KeyPath, quote_value
 
 _DTYPE_NAMES = """
     float32 float16 bfloat16 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool string
 """
+LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 DTYPES: Final = tuple(_DTYPE_NAMES.split())
 MAX_RANK: Final = 8
 MAX_LAYERS: Final = 10_000

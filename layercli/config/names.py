@@ -1,4 +1,4 @@
-"""Names of runs and layers."""
+"""Names of runs, of layers and in Python code."""
 
 import re
 from collections import Counter
@@ -13,6 +13,10 @@ from layercli.source.nodes import quote_value
 PREVIOUS, INPUT = "previous", "input"
 RESERVED_NAMES = (PREVIOUS, INPUT)
 """Reserved words in ``inputs``, which are not valid layer names."""
+
+IDENTIFIER = r"[A-Za-z_]\w*"
+DOTTED_NAME = rf"{IDENTIFIER}(?:\.{IDENTIFIER})*"
+"""Patterns of a name in Python, and of a module with its packages."""
 
 _RUN_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _LAYER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

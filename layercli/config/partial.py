@@ -20,6 +20,7 @@ from layercli.config.names import parse_layer_name
 from layercli.config.training.section import TrainSection
 from layercli.layers.base import Layer
 from layercli.layers.registry import LAYERS
+from layercli.schema.other_names import find_renamed_key
 from layercli.schema.suggestions import find_closest
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ def _repair_layer(value: dict[str, Any]) -> tuple[Layer | None, Uncertainty]:
     fields = cls.model_fields
     raw_arguments = {key: item for key, item in value.items() if key not in ("type", "name", "inputs")}
     arguments = {
-        key if key in fields else find_closest(key, fields) or key: item
+        key if key in fields else find_renamed_key(key, fields) or find_closest(key, fields) or key: item
         for key, item in raw_arguments.items()
     }
     malformed = {key for key in arguments if key not in fields}

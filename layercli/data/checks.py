@@ -1,29 +1,25 @@
-"""Check examples before training: missing and infinite numbers, invalid labels, dtypes and empty splits."""
+"""Check examples before training: missing and infinite numbers, dtypes, empty splits and absent classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
+from layercli.config.data.section import DataConfig
 from layercli.config.data.tables import TableConfig
-from layercli.data.examples import Splits, Subset
+from layercli.data.examples import Splits
 from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
 from layercli.data.types import Array
 from layercli.graph.checks.ids import Extreme, ValueRange
 from layercli.graph.finding import Finding
+from layercli.graph.target_meaning import TargetMeaning
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 _MAX_LISTED: Final = 8
 
 
-def check_examples(
-    statistics: Statistics, data: DataConfig, units: Mapping[str | None, int | None]
-) -> Iterator[Finding]:
-    """Report missing and infinite numbers, constant columns and invalid labels.
-
-    ``units`` maps each output to its number of units; labels must be in the range 0..units - 1.
-    """
+def check_examples(statistics: Statistics, data: DataConfig) -> Iterator[Finding]:
+    """Report missing and infinite numbers."""
     for name, values in statistics.inputs.items():
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
         title = f"The input `{sanitize_text(name, limit=40)}`" if name else "The input"
@@ -34,14 +30,10 @@ def check_examples(
             required=_required_columns(values, data),
             is_fillable=isinstance(data, TableConfig),
         )
-        yield from _check_constant_columns(values, path)
     for name, values in statistics.targets.items():
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
         yield from _check_finite(values, title, path, required=_all_columns(values), is_fillable=False)
-    for name, labels in statistics.labels.items():
-        path = ("data", "target") if name is None else ("data", "target", name)
-        yield from _check_labels(labels, path, units.get(name))
 
 
 def _all_columns(values: ArrayStatistics) -> set[int]:
@@ -94,34 +86,26 @@ def _describe_place(values: ArrayStatistics, index: ValueIndex) -> str:
     return f"in row {index[0] + 1}{column}"
 
 
-def _check_labels(labels: LabelCounts, path: KeyPath, units: int | None) -> Iterator[Finding]:
-    negative = [label for label in labels.counts if label < 0]
-    too_large = [label for label in labels.counts if units and label >= units]
-    for wrong, rule in (
-        (negative, "at least 0"),
-        (too_large, f"below {units}, because the output has {units} units"),
-    ):
-        if not wrong:
-            continue
-        first = min(wrong, key=lambda label: labels.first_rows[label])
-        rows = sum(labels.counts[label] for label in wrong)
-        affected = f" ({rows:,} rows affected)" if rows > 1 else ""
-        yield Finding(
-            code="bad-label",
-            message=f"Labels must be {rule}; got {first} in row {labels.first_rows[first] + 1}{affected}.",
-            path=path,
-            hint="Correct the data, or give the last layer one unit for each class.",
-        )
-
-
-def check_splits(splits: Splits, data: DataConfig, facts: DataFacts) -> Iterator[Finding]:
-    """Warn about requested splits that are empty, and about classes that are absent from a split."""
+def check_splits(splits: Splits, data: DataConfig) -> Iterator[Finding]:
+    """Warn about requested splits that are empty, and about classes that are absent from a split or from all of them."""
+    meanings = splits.target_meanings
+    counts = [count_labels(subset) for subset in splits.subsets]
+    absent_everywhere = {
+        target: _find_absent(meanings.get(target), [each[target] for each in counts]) for target in counts[0]
+    }
+    for target, absent in absent_everywhere.items():
+        if absent:
+            yield _absent_from_data_finding(absent, target, splits, meanings[target].classes or 0)
     requested = {"validation": data.split.validation, "test": data.split.test}
-    for title, subset in zip(("training", "validation", "test"), splits.subsets, strict=True):
+    for title, subset, labels in zip(("training", "validation", "test"), splits.subsets, counts, strict=True):
         size = requested.get(title)
         path: KeyPath = ("data", "split", title) if size else ("data", "split")
         if len(subset):
-            yield from _check_classes(subset, title, path, facts)
+            for target, label_counts in labels.items():
+                absent = _find_absent(meanings.get(target), [label_counts])
+                absent = [label for label in absent if label not in absent_everywhere[target]]
+                if absent:
+                    yield _absent_class_finding(absent, target, title, path, splits, data)
         elif size:
             yield Finding(
                 code="bad-split",
@@ -132,28 +116,57 @@ def check_splits(splits: Splits, data: DataConfig, facts: DataFacts) -> Iterator
             )
 
 
-def _check_classes(subset: Subset, title: str, path: KeyPath, facts: DataFacts) -> Iterator[Finding]:
-    for target, labels in count_labels(subset).items():
-        classes = (facts.target_of(str(target)) or TargetFacts()).classes or 0
-        absent = [label for label in range(classes) if label not in labels.counts]
-        if absent:
-            absent_names = _describe_classes(absent, subset.empty_batch.class_names_of(target))
-            of_target = f" of `{sanitize_text(target, limit=40)}`" if target is not None else ""
-            yield Finding(
-                code="absent-class",
-                message=f"The {title} split has no examples of {absent_names}{of_target}.",
-                path=path,
-                hint="Keep the class proportions in every split: `split: {stratify: true}`.",
-                severity="warning",
-            )
+def _find_absent(meaning: TargetMeaning | None, counts: Sequence[LabelCounts]) -> list[int]:
+    """Return the labels from 0 that none of the counts has."""
+    if meaning is None or meaning.kind == "signs":
+        return []
+    present = {label for each in counts for label in each.counts}
+    return [label for label in range(meaning.classes or 0) if label not in present]
+
+
+def _absent_class_finding(
+    absent: list[int], target: str | None, title: str, path: KeyPath, splits: Splits, data: DataConfig
+) -> Finding:
+    hint = "Keep the class proportions in every split: `split: {stratify: true}`."
+    if data.split.stratify:
+        hint = "A class needs an example for each set; add examples, or use fewer sets."
+    return Finding(
+        code="absent-class",
+        message=f"The {title} split has no examples of {_describe_absent(absent, target, splits)}.",
+        path=path,
+        hint=hint,
+        severity="warning",
+    )
+
+
+def _absent_from_data_finding(absent: list[int], target: str | None, splits: Splits, classes: int) -> Finding:
+    used = classes - len(absent)
+    hint = f"Set `target_type: labels`, which maps the labels to 0 to {used - 1}, and use {used} units in the last layer."
+    if absent == list(range(used, classes)):
+        hint = f"Use {used} units in the last layer, unless there are such examples later."
+    return Finding(
+        code="absent-class",
+        message=f"The data has no examples of {_describe_absent(absent, target, splits)}.",
+        path=("data", "target") if target is None else ("data", "target", target),
+        hint=hint,
+        severity="warning",
+    )
+
+
+def _describe_absent(absent: list[int], target: str | None, splits: Splits) -> str:
+    of_target = f" of `{sanitize_text(target, limit=40)}`" if target is not None else ""
+    return f"{_describe_classes(absent, splits.train.empty_batch.class_names_of(target))}{of_target}"
 
 
 def _describe_classes(labels: list[int], names: tuple[str, ...] | None) -> str:
-    listed = _list_names([names[label] if names else str(label) for label in labels])
+    listed = list_names_briefly(
+        [names[label] if names and label < len(names) else str(label) for label in labels]
+    )
     return f"class{'es' * (len(labels) > 1)} {listed}"
 
 
-def _list_names(names: list[str]) -> str:
+def list_names_briefly(names: list[str]) -> str:
+    """Return the first names in backticks, and the number of the others."""
     listed = ", ".join(f"`{sanitize_text(name, limit=40)}`" for name in names[:_MAX_LISTED])
     return listed + (f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else "")
 
@@ -206,27 +219,3 @@ def _describe_column(values: ArrayStatistics, column: int, title: str, indices: 
     if values.columns:
         return f"`{sanitize_text(values.columns[column], limit=60)}`"
     return f"{title} at [{', '.join(map(str, indices))}]" if indices else title
-
-
-def _check_constant_columns(values: ArrayStatistics, path: KeyPath) -> Iterator[Finding]:
-    """Warn about columns with the same value in every example."""
-    if not values.columns or values.row_count < 2:
-        return
-    if values.dtype == "text":
-        is_constant = [
-            len(values.distinct_values.get(index, "  ")) == 1 for index in range(len(values.columns))
-        ]
-    else:
-        is_constant = (
-            (values.minima == values.maxima) & (values.missing_counts + values.infinite_counts == 0)
-        ).tolist()
-    names = [name for name, constant in zip(values.columns, is_constant, strict=True) if constant]
-    if names:
-        verb, pronoun = ("are", "them") if len(names) > 1 else ("is", "it")
-        yield Finding(
-            code="constant-column",
-            message=f"{_list_names(names)} {verb} the same in every example, so nothing can be learned from {pronoun}.",
-            path=path,
-            hint=f"Leave {pronoun} out with `inputs`, or keep {pronoun}; this is harmless.",
-            severity="warning",
-        )

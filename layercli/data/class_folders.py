@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from layercli.data.paths import PATH_HINT, require_file
-from layercli.data.types import Array, raise_data_error
+from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.source.nodes import sanitize_text
 
-_PATH_KEY = ("data", "path")
 _MAX_SHOWN_CLASSES = 12
 
 
@@ -24,7 +23,7 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], 
     if not folder.is_dir():
         raise_data_error(
             f"{sanitize_text(str(folder))} is not a folder.",
-            _PATH_KEY,
+            PATH_KEY,
             PATH_HINT,
         )
     class_names = sorted(
@@ -42,7 +41,7 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], 
     if not class_names:
         raise_data_error(
             f"{sanitize_text(str(folder))} contains no folders with files that end in {', '.join(suffixes)}.",
-            _PATH_KEY,
+            PATH_KEY,
             "Each class needs a folder, whose name is the class name.",
         )
     return class_names, [(file, label) for label, name in enumerate(class_names) for file in by_class[name]]
@@ -71,7 +70,7 @@ def list_new_files(
                     f"{sanitize_text(str(path))} contains the class {sanitize_text(unknown[0])}, "
                     "which is not in the training data."
                 )
-                raise_data_error(message, _PATH_KEY, f"The classes are {known}.")
+                raise_data_error(message, PATH_KEY, f"The classes are {known}.")
             files += [file for file, _ in labelled_files]
             labels += [class_names.index(classes[label]) for _, label in labelled_files]
         elif path.is_dir():
@@ -79,12 +78,12 @@ def list_new_files(
                 file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()
             )
         else:
-            files.append(require_file(str(path), _PATH_KEY))
+            files.append(require_file(str(path), PATH_KEY))
     if not files:
         suffix_list = ", ".join(suffixes)
         raise_data_error(
             f"{', '.join(map(sanitize_text, paths))} contains no files that end in {suffix_list}.",
-            _PATH_KEY,
+            PATH_KEY,
             None,
         )
     return files, np.array(labels or [0] * len(files), dtype=np.int32)

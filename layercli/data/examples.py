@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig, TargetFacts
-from layercli.data.labels import is_labels, unwrap_single
+from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Inputs, Targets, iterate_named
 
 if TYPE_CHECKING:
     from layercli.data.tables.plan import TablePlan
+    from layercli.graph.target_meaning import TargetMeaning
 
 _BATCH_BYTES = 1 << 24
 _MAX_BATCH = 1 << 16
@@ -119,6 +120,10 @@ class Dataset(Subset):
         """Return the properties that the model must match."""
 
     @abstractmethod
+    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Dataset:
+        """Return the data set with each target in the form that its meaning requires; see ``convert_target``."""
+
+    @abstractmethod
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the examples; with ``shuffle`` at random, with the same result for the same seed."""
 
@@ -180,15 +185,20 @@ class Examples(IndexedSubset, Dataset):
         single_shape = shapes.pop(None, ())
         named_shapes = {str(name): shape for name, shape in shapes.items()} or None
         targets = {name: self._target_facts(name, array) for name, array in self.targets}
-        target = targets.pop(None, TargetFacts())
-        named_facts = {str(name): target_facts for name, target_facts in targets.items()} or None
-        return DataFacts(len(self), single_shape, target.classes, named_shapes, target.shape, named_facts)
+        return DataFacts(len(self), single_shape, inputs=named_shapes).with_targets(targets)
 
     def _target_facts(self, name: str | None, array: Array) -> TargetFacts:
         names = self.class_names_of(name)
         if names is not None:
-            return TargetFacts(len(names), array.shape[1:])
-        return TargetFacts(int(array.max(initial=0)) + 1 if is_labels(array) else None, array.shape[1:])
+            return TargetFacts(len(names), array.shape[1:], kind="labels", has_integers=True)
+        return TargetFacts(shape=array.shape[1:], has_integers=array.dtype.kind in "iub")
+
+    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Examples:
+        """Return the examples with each target in the form that its meaning requires; see ``convert_target``."""
+        return replace(
+            self,
+            y=unwrap_single({name: convert_target(array, forms.get(name)) for name, array in self.targets}),
+        )
 
     def target_batches(self) -> Iterator[Targets]:
         """Yield all targets at once."""
@@ -238,6 +248,8 @@ class Splits:
     test: Subset
     table_plan: TablePlan | None = field(default=None, kw_only=True)
     """The plan that converts table rows to these examples, with values learned from the training rows; None without a table."""
+    target_meanings: Mapping[str | None, TargetMeaning] = field(default_factory=dict, kw_only=True)
+    """The meaning of each target by its output; None is the name of the only target."""
 
     @property
     def subsets(self) -> tuple[Subset, Subset, Subset]:

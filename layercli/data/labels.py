@@ -2,28 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from layercli.data.types import Array, raise_data_error
-from layercli.source.nodes import KeyPath
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath, sanitize_text
 
 V = TypeVar("V")
 
 
+MAX_CLASSES: Final = 1000
+"""Maximum number of different labels that are mapped to class numbers."""
+
+
+class TargetForm(NamedTuple):
+    """The form of a target that its meaning requires."""
+
+    kind: Literal["labels", "numbers"]
+    classes: int = 0
+    """Range of the labels."""
+
+
 def is_labels(array: Array) -> bool:
-    """Return whether a target of shape (samples, ...) has one class label for each example."""
+    """Return whether a target of ``convert_target`` has one class label for each example."""
     return array.dtype.kind in "iub" and array.ndim == 1
 
 
-def encode_labels(array: Array) -> tuple[Array, tuple[str, ...] | None]:
-    """Return texts of shape (samples,) as int32 labels from 0 and their class names; return other arrays unchanged."""
-    if array.dtype.kind != "O":
-        return array, None
-    names, labels = np.unique(array.astype(str), return_inverse=True)
-    return labels.reshape(array.shape).astype(np.int32), tuple(names.tolist())
+def convert_target(array: Array, form: TargetForm | None) -> Array:
+    """Return a target of shape (samples, ...) in the form that its meaning requires; None leaves it unchanged.
+
+    Labels are int32 of shape (samples,), also from one-hot vectors. Numbers for each example are float32.
+    """
+    if form is not None and form.kind == "labels":
+        labels = array.reshape(len(array)) if prod(array.shape[1:]) == 1 else array.argmax(axis=-1)
+        return labels.astype(np.int32, copy=False)
+    if form is not None and form.kind == "numbers" and array.dtype.kind in "iub" and array.ndim == 1:
+        return array.astype(np.float32)
+    return array
+
+
+def encode_labels(array: Array) -> tuple[Array, tuple[str, ...]]:
+    """Return texts or numbers of shape (samples, ...) as int32 labels from 0, and their class names in ascending order."""
+    values, labels = np.unique(array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True)
+    return labels.reshape(array.shape).astype(np.int32), tuple(map(format_label, values))
+
+
+def format_label(value: Any) -> str:
+    """Return a text or number of the data as the name of its class; 1.0 has the name 1."""
+    return value if isinstance(value, str) else np.format_float_positional(value, trim="-")
+
+
+def are_number_names(names: Sequence[str]) -> bool:
+    """Return whether all class names are numbers as ``format_label`` writes them."""
+    try:
+        return bool(names) and all(format_label(float(name)) == name for name in names)
+    except ValueError:
+        return False
+
+
+def encode_known_labels(array: Array, class_names: tuple[str, ...], key_path: KeyPath) -> Array:
+    """Return texts or numbers of shape (samples, ...) as the labels of known classes: int32 of the same shape.
+
+    Raises:
+        DataError: a value is not one of the classes.
+    """
+    labels = {name: label for label, name in enumerate(class_names)}
+    values, indices = np.unique(array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True)
+    names = list(map(format_label, values))
+    unknown = [index for index, name in enumerate(names) if name not in labels]
+    indices = indices.reshape(array.shape)
+    if unknown:
+        row, *_ = np.argwhere(np.isin(indices, unknown))[0]
+        name = names[indices[row].ravel()[np.isin(indices[row].ravel(), unknown)][0]]
+        hint = did_you_mean(name, class_names, otherwise=f"The classes are {', '.join(class_names[:12])}.")
+        message = f'Row {row + 1} has the class "{sanitize_text(name, limit=60)}", which is not in the training data.'
+        raise_data_error(message, key_path, hint)
+    table = np.array([labels[name] for name in names], dtype=np.int32)
+    return table[indices] if len(table) else indices.astype(np.int32)
 
 
 def unwrap_single(values: Mapping[str | None, V]) -> Any:

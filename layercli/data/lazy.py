@@ -18,9 +18,12 @@ from layercli.data.examples import (
     Splits,
     iterate_batches,
 )
-from layercli.data.labels import is_labels, unwrap_single
+from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Targets
+
+_LABEL_ROWS = 1 << 12
+"""Rows of labels that are read together."""
 
 
 class LazyArray(Protocol):
@@ -81,11 +84,22 @@ class LazyDataset(IndexedSubset, Dataset):
         arrays = {name: array for name, array in self.y.items() if isinstance(array, np.ndarray)}
         return {name: array[self.row_indices] for name, array in arrays.items() if is_labels(array)}
 
+    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> LazyDataset:
+        """Return the examples with labels in memory; numbers stay as they are saved."""
+        y = dict(self.y)
+        for name, array in self.y.items():
+            form = forms.get(name)
+            if isinstance(array, np.ndarray):
+                y[name] = convert_target(array, form)
+            elif form is not None and form.kind == "labels":
+                starts = range(0, len(array), _LABEL_ROWS)
+                rows = (np.arange(start, min(start + _LABEL_ROWS, len(array))) for start in starts)
+                y[name] = np.concatenate([convert_target(array[each], form) for each in rows])
+        return replace(self, y=y)
+
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
-        empty = self.empty_batch
-        data_facts = replace(empty, y=unwrap_single(dict(empty.targets) | self._select_labels())).facts()
-        return replace(data_facts, samples=len(self))
+        return replace(self.empty_batch.facts(), samples=len(self))
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the examples; see ``Dataset``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -12,17 +12,27 @@ import numpy as np
 from numpy.lib import format as npy
 
 from layercli.config.data.arrays import ArraysConfig
+from layercli.config.data.section import TargetType
 from layercli.data.examples import Dataset, Examples
-from layercli.data.labels import check_weights, encode_labels, unwrap_single
+from layercli.data.labels import (
+    MAX_CLASSES,
+    check_weights,
+    encode_known_labels,
+    encode_labels,
+    format_label,
+    unwrap_single,
+)
 from layercli.data.lazy import LazyArray, LazyDataset
+from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array, raise_data_error
-from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _BYTES_PER_TEXT = 80
 """Memory for a short text as an object, with the reference to it."""
 _MAX_SIZE = 1 << 62
+_LABEL_ROWS = 1 << 12
+"""Rows of labels that are read together."""
 
 
 class ArrayHeader(NamedTuple):
@@ -69,7 +79,12 @@ def read_array_header(stream: IO[bytes], size: int, name: str, key_path: KeyPath
     """
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, is_fortran_order, dtype = read_header(stream)
+    try:
+        shape, is_fortran_order, dtype = read_header(stream)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy parses the header as Python, which can raise anything
+        raise ValueError(f"the array {name} has an invalid header ({type(error).__name__})") from None
     if any(type(size) is not int or not 0 <= size < _MAX_SIZE for size in shape):  # NumPy accepts booleans
         raise ValueError(f"the array {name} has an invalid shape")
     if dtype.hasobject:
@@ -101,6 +116,7 @@ class MemmapArray:
     """A memory-mapped array."""
     name: str
     key_path: KeyPath
+    is_target: bool = False
 
     def __len__(self) -> int:
         return len(self.array)
@@ -114,11 +130,11 @@ class MemmapArray:
                 self.key_path,
                 "Do not change the files during training.",
             )
-        return to_training_dtype(self.array[rows], self.name, self.key_path)
+        return to_training_dtype(self.array[rows], self.name, self.key_path, is_target=self.is_target)
 
 
 def open_memmap(
-    path: Path, header: ArrayHeader, start_byte: int, name: str, key_path: KeyPath
+    path: Path, header: ArrayHeader, start_byte: int, name: str, key_path: KeyPath, *, is_target: bool = False
 ) -> Array | LazyArray:
     """Return the array that begins at ``start_byte`` of a file; it is loaded only if it has one value for each example."""
     array = np.memmap(
@@ -130,14 +146,31 @@ def open_memmap(
         "F" if header.fortran_order else "C",
     )
     return (
-        to_training_dtype(np.array(array), name, key_path)
+        to_training_dtype(np.array(array), name, key_path, is_target=is_target)
         if len(header.shape) == 1
-        else MemmapArray(array, name, key_path)
+        else MemmapArray(array, name, key_path, is_target)
     )
 
 
-def to_training_dtype(array: Array, name: str, key_path: KeyPath) -> Array:
+@dataclass(frozen=True, slots=True)
+class LabelArray:
+    """The labels of texts or numbers in a file, whose rows are read when they are needed."""
+
+    array: LazyArray
+    class_names: tuple[str, ...]
+    key_path: KeyPath
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: Array) -> Array:
+        return encode_known_labels(self.array[rows], self.class_names, self.key_path)
+
+
+def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: bool = False) -> Array:
     """Return the array in the dtype that training uses: float32, int32 or smaller, or text as objects.
+
+    Integers of more than 32 bits stay in a target, where they become labels or floating-point numbers.
 
     Raises:
         DataError: it contains other values.
@@ -149,6 +182,8 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath) -> Array:
     if array.dtype.kind in "iu":
         largest = max(abs(int(array.min())), int(array.max())) if array.size else 0
         if array.dtype.itemsize >= 4 and largest >= 2**31:
+            if is_target:
+                return array
             raise_data_error(
                 f"The array `{name}` has integers of more than 32 bits.", key_path, "Save them as float32."
             )
@@ -157,7 +192,28 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath) -> Array:
         raise_data_error(
             f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key_path, None
         )
+    _require_valid_text(array, name, key_path)
     return array.astype(str).astype(object)
+
+
+def _require_valid_text(array: Array, name: str, key_path: KeyPath) -> None:
+    """Check the characters of an array of text: Python has no others, and TensorFlow no surrogates.
+
+    Raises:
+        DataError: an item is not text.
+    """
+    if not array.size or not array.dtype.itemsize:
+        return
+    content = np.ascontiguousarray(array)
+    if array.dtype.kind == "S":
+        if (content.view("u1") >= 0x80).any():
+            message = f"The array `{name}` contains bytes that are not ASCII text."
+            raise_data_error(message, key_path, f"Save it as text: `np.char.decode({name}, 'utf-8')`.")
+        return
+    codes = content.view(f"{array.dtype.byteorder}u4")
+    if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any():
+        message = f"The array `{name}` contains characters that do not exist in Unicode."
+        raise_data_error(message, key_path, "The file is damaged; create it again.")
 
 
 def list_array_references(data: ArraysConfig, *, has_targets: bool = True) -> list[tuple[str, KeyPath]]:
@@ -183,6 +239,11 @@ def _weight_references(data: ArraysConfig) -> list[tuple[str, KeyPath]]:
     return [] if data.weights is None else [(data.weights, ("data", "weights"))]
 
 
+def is_target_path(key_path: KeyPath) -> bool:
+    """Return whether a path of ``list_array_references`` names a target."""
+    return key_path[1:2] == ("target",)
+
+
 def _make_references(key: str, names: str | Mapping[str, str] | None) -> ArrayReferences:
     if isinstance(names, Mapping):
         return {name: (array, ("data", key, name)) for name, array in names.items()}
@@ -190,19 +251,21 @@ def _make_references(key: str, names: str | Mapping[str, str] | None) -> ArrayRe
 
 
 def build_training_dataset(
-    data: ArraysConfig, arrays: Mapping[str, Array | LazyArray], content_id: str
+    data: ArraysConfig, arrays: Mapping[str, Array | LazyArray], files: Iterable[Path]
 ) -> Dataset:
-    """Return all examples of arrays by their names in the config; see ``build_dataset``."""
+    """Return all examples of arrays by their names in the config, read from these files; see ``build_dataset``."""
 
     def resolve_arrays(references: ArrayReferences) -> dict[str | None, NamedArray]:
         return {name: NamedArray(arrays[array], array, key) for name, (array, key) in references.items()}
 
     weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
     return build_dataset(
         resolve_arrays(_input_references(data)),
         resolve_arrays(_target_references(data)),
         next(iter(weights), None),
-        content_id,
+        hash_content_sample(files) if is_lazy else "",
+        data.target_type_of,
     )
 
 
@@ -227,29 +290,70 @@ def build_new_dataset(
     y = {}
     for name, (array, key) in _target_references(data).items():
         names = reader_state.class_names if name is None else (reader_state.class_names or {}).get(name)
-        values = arrays[array]
-        if names is not None and isinstance(values, np.ndarray) and values.dtype.kind == "O":
-            values = encode_known_labels(values, names, key)
-        y[name] = NamedArray(values, array, key)
+        y[name] = NamedArray(arrays[array], array, key)
+        if names is not None:
+            y[name] = NamedArray(_encode_known_array(y[name], names), array, key)
     weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
     return with_class_names(build_dataset(x, y, next(iter(weights), None), ""), reader_state)
 
 
-def encode_known_labels(texts: Array, class_names: tuple[str, ...], key_path: KeyPath) -> Array:
-    """Return texts of shape (samples,) as labels from 0: int32 of the same shape.
+def _encode_known_array(entry: NamedArray, class_names: tuple[str, ...]) -> Array | LazyArray:
+    """Return the labels of an array for known classes; see ``encode_known_labels``."""
+    if isinstance(entry.array, np.ndarray):
+        return encode_known_labels(entry.array, class_names, entry.key_path)
+    return LabelArray(entry.array, class_names, entry.key_path)
+
+
+def _encode_array(entry: NamedArray) -> tuple[Array | LazyArray, tuple[str, ...]]:
+    """Return the labels of an array and the names of the classes.
 
     Raises:
-        DataError: a text is not one of the classes.
+        DataError: there are too many classes.
     """
-    labels = {name: label for label, name in enumerate(class_names)}
-    for row, text in enumerate(texts.tolist()):
-        if text not in labels:
-            hint = did_you_mean(
-                text, class_names, otherwise=f"The classes are {', '.join(class_names[:12])}."
-            )
-            message = f'Row {row + 1} has the class "{sanitize_text(text, limit=60)}", which is not in the training data.'
-            raise_data_error(message, key_path, hint)
-    return np.array([labels[text] for text in texts.tolist()], dtype=np.int32)
+    if isinstance(entry.array, np.ndarray):
+        labels, names = encode_labels(entry.array)
+        _require_class_count(len(names), entry)
+        return labels, names
+    distinct: Array = entry.array[np.arange(0)].reshape(0)
+    for start in range(0, len(entry.array), _LABEL_ROWS):
+        rows = entry.array[np.arange(start, min(start + _LABEL_ROWS, len(entry.array)))].ravel()
+        distinct = np.unique(np.concatenate([distinct, rows.astype(str) if rows.dtype.kind == "O" else rows]))
+        _require_class_count(len(distinct), entry)
+    names = tuple(map(format_label, distinct))
+    return LabelArray(entry.array, names, entry.key_path), names
+
+
+def _require_class_count(count: int, entry: NamedArray) -> None:
+    if count > MAX_CLASSES:
+        raise_data_error(
+            f"`{sanitize_text(entry.title, limit=60)}` must have at most {MAX_CLASSES:,} different labels, "
+            f"got {count:,}.",
+            entry.key_path,
+            "For numbers, set `target_type: numbers` under `data:`.",
+        )
+
+
+def _read_target(
+    entry: NamedArray, declared: TargetType | None
+) -> tuple[Array | LazyArray, tuple[str, ...] | None]:
+    """Return a target, and the class names if its values are labels by their dtype or by declaration.
+
+    Raises:
+        DataError: texts are declared as numbers, or there are too many classes.
+    """
+    first = entry.array[np.arange(0)]
+    if first.dtype.kind == "O" and declared == "numbers":
+        raise_data_error(
+            f"`{sanitize_text(entry.title, limit=60)}` must contain numbers, got text.",
+            entry.key_path,
+            "Remove `target_type: numbers`.",
+        )
+    if first.dtype.kind == "O" or declared == "labels":
+        labels, names = _encode_array(entry)
+        is_unchanged = first.ndim > 1 and names == tuple(map(str, range(len(names))))
+        return (entry.array, None) if is_unchanged else (labels, names)
+    is_large = isinstance(entry.array, np.ndarray) and first.dtype.kind in "iu" and first.dtype.itemsize > 4
+    return (entry.array.astype(np.float32) if is_large else entry.array), None  # type: ignore[union-attr]
 
 
 def with_class_names(dataset: Dataset, reader_state: ReaderState) -> Dataset:
@@ -263,8 +367,11 @@ def build_dataset(
     y: Mapping[str | None, NamedArray],
     weights: NamedArray | None,
     content_id: str,
+    target_type_of: Callable[[str | None], TargetType | None] = lambda _: None,
 ) -> Dataset:
     """Return all examples, in memory if all arrays are; ``content_id`` identifies data that is not in memory.
+
+    ``target_type_of`` returns the declared type of a target.
 
     Raises:
         DataError: arrays have different lengths, or the weights are invalid.
@@ -280,10 +387,8 @@ def build_dataset(
     names: dict[str | None, tuple[str, ...]] = {}
     targets: dict[str | None, Array | LazyArray] = {}
     for name, entry in y.items():
-        targets[name] = entry.array
-        if isinstance(entry.array, np.ndarray):
-            targets[name], target_names = encode_labels(entry.array)
-            names |= {name: target_names} if target_names is not None else {}
+        targets[name], target_names = _read_target(entry, target_type_of(name if len(y) > 1 else None))
+        names |= {name: target_names} if target_names is not None else {}
     inputs: dict[str | None, Any] = {name: entry.array for name, entry in x.items()}
     class_names: Any = None if not names else unwrap_single(names) if len(targets) == 1 else names
     example_weights = None

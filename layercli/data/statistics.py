@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from layercli.config.data.section import TargetValues
 from layercli.data.examples import Examples, Subset, iterate_batches
 from layercli.data.labels import is_labels
+from layercli.data.target_values import TargetValueCounter
 from layercli.data.types import Array, DataError, iterate_named
 from layercli.graph.finding import Finding
+from layercli.graph.target_meaning import TargetMeaning
 
 MAX_DISTINCT: Final = 10_000
 """Maximum number of distinct values that are counted for a column."""
@@ -154,10 +157,10 @@ class LabelCounts:
     row_count: int = 0
 
     def add(self, labels: Array) -> None:
-        """Add labels: integers of shape (samples,)."""
+        """Add labels: integers of shape (values,)."""
         distinct_labels, first_rows, counts = np.unique(labels, return_index=True, return_counts=True)
         for label, first_row, count in zip(
-            distinct_labels.tolist(), first_rows.tolist(), counts.tolist(), strict=True
+            distinct_labels.astype(np.int64).tolist(), first_rows.tolist(), counts.tolist(), strict=True
         ):
             if label in self.counts or len(self.counts) < _MAX_LABELS:
                 self.counts[label] = self.counts.get(label, 0) + count
@@ -171,8 +174,8 @@ class Statistics:
 
     inputs: dict[str | None, ArrayStatistics]
     targets: dict[str | None, ArrayStatistics]
-    labels: dict[str | None, LabelCounts]
-    """Label counts of the targets that are labels."""
+    target_values: dict[str | None, TargetValues | None]
+    """The values of each target; None if there are no examples."""
     ids: dict[str | None, IdExtremes] = field(default_factory=dict)
     """The extremes of each numeric input, if they were requested."""
 
@@ -191,7 +194,7 @@ def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
         for name, array in empty.inputs
     }
     targets = {name: ArrayStatistics.for_array(array, ()) for name, array in empty.targets}
-    labels = {name: LabelCounts() for name, array in empty.targets if is_labels(array)}
+    counters = {name: TargetValueCounter() for name, _ in empty.targets}
     ids = {name: IdExtremes() for name, array in empty.inputs if has_ids and array.dtype.kind in "iuf"}
     for batch in _iterate_readable_batches(subset):
         for name, array in batch.inputs:
@@ -200,9 +203,9 @@ def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
                 ids[name].add(array)
         for name, array in batch.targets:
             targets[name].add(array)
-            if name in labels:
-                labels[name].add(array)
-    return Statistics(inputs, targets, labels, ids)
+            counters[name].add(array)
+    target_values = {name: counter.to_values() for name, counter in counters.items()}
+    return Statistics(inputs, targets, target_values, ids)
 
 
 def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
@@ -228,14 +231,33 @@ def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:
         raise DataError(*findings)
 
 
-def count_labels(subset: Subset) -> dict[str | None, LabelCounts]:
-    """Return the label counts of each target that is labels."""
-    counts_by_target = {name: LabelCounts() for name, array in subset.empty_batch.targets if is_labels(array)}
-    for batch in subset.target_batches() if counts_by_target else ():
+def count_labels(
+    subset: Subset, meanings: Mapping[str | None, TargetMeaning] | None = None
+) -> dict[str | None, LabelCounts]:
+    """Return the label counts of each target with one class for each example.
+
+    With ``meanings`` also those of positions, and of targets with several labels: the examples that have each label.
+    """
+    counted = {
+        name
+        for name, array in subset.empty_batch.targets
+        if is_labels(array) or _has_several_labels((meanings or {}).get(name))
+    }
+    counts_by_target = {name: LabelCounts() for name, _ in subset.empty_batch.targets if name in counted}
+    for batch in subset.target_batches() if counted else ():
         for name, array in iterate_named(batch):
-            if name in counts_by_target:
-                counts_by_target[name].add(array)
+            if name not in counted:
+                continue
+            meaning = (meanings or {}).get(name)
+            is_multi_label = meaning is not None and meaning.kind == "multi-label"
+            counts_by_target[name].add(np.nonzero(array)[-1] if is_multi_label else array.ravel())
     return counts_by_target
+
+
+def _has_several_labels(meaning: TargetMeaning | None) -> bool:
+    return meaning is not None and (
+        meaning.kind == "multi-label" or (meaning.kind in ("labels", "binary") and meaning.has_positions)
+    )
 
 
 def _find_unique_values(column: Array) -> list[Any]:

@@ -92,15 +92,18 @@ def _summarize_column(
 def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
     """Return the class balance of each target that is labels."""
     balances: dict[str | None, ClassBalance] = {}
-    labels_by_split = [count_labels(subset) for subset in splits.subsets]
+    labels_by_split = [count_labels(subset, splits.target_meanings) for subset in splits.subsets]
     for target in labels_by_split[0]:
         split_counts = [labels[target].counts for labels in labels_by_split]
         seen = {label for counts in split_counts for label in counts}
-        if min(seen, default=0) < 0 or max(seen, default=0) > _MAX_CLASS_LABEL:
+        if max(seen, default=0) > _MAX_CLASS_LABEL:
             continue
         names = splits.train.empty_batch.class_names_of(target)
-        titles = names or [str(label) for label in range(max(seen, default=-1) + 1)]
-        rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in range(len(titles))]
+        labels = (
+            sorted(seen) if min(seen, default=0) < 0 else range(len(names or ()) or max(seen, default=-1) + 1)
+        )
+        rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
+        titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
     return balances
 

@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 
 from layercli.data.examples import Examples, ShuffleSeed, Splits, Subset
-from layercli.data.labels import is_labels, unwrap_single
+from layercli.data.labels import TargetForm, is_labels, unwrap_single
+from layercli.data.statistics import Statistics
 from layercli.data.types import Array, DataError, Targets
 from layercli.graph.finding import Finding
+from layercli.graph.target_meaning import TargetMeaning
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -51,21 +53,45 @@ def map_subset(subset: Subset, transform: Callable[[Examples], Examples]) -> Sub
     return transform(subset) if isinstance(subset, Examples) else MappedSubset(subset, transform)
 
 
-def encode_one_hot(splits: Splits, units: Mapping[str | None, int]) -> Splits:
-    """Return the splits with one-hot targets for the outputs in ``units``: float32 of shape (samples, units)."""
-    if not units:
+def choose_target_forms(
+    meanings: Mapping[str | None, TargetMeaning], statistics: Statistics
+) -> dict[str | None, TargetForm]:
+    """Return the form in which each target is split and counted: labels if each example has one class."""
+    forms: dict[str | None, TargetForm] = {}
+    for name, meaning in meanings.items():
+        values, column = statistics.target_values.get(name), statistics.targets[name]
+        is_complete = not (column.missing_counts + column.infinite_counts).any()
+        if meaning.is_one_class and values is not None and values.is_integral and is_complete:
+            forms[name] = TargetForm("labels", int(values.high - min(values.low, 0)) + 1)
+        elif meaning.kind == "numbers":
+            forms[name] = TargetForm("numbers")
+    return forms
+
+
+def encode_one_hot(splits: Splits) -> Splits:
+    """Return the splits with one-hot vectors for labels of targets that are one-hot: float32 of shape (samples, ..., units)."""
+    one_hot = {name: meaning for name, meaning in splits.target_meanings.items() if _is_made_one_hot(meaning)}
+    if not one_hot:
         return splits
 
     def encode_examples(examples: Examples) -> Examples:
-        y = {name: _encode_labels(labels, units.get(name)) for name, labels in examples.targets}
+        y = {name: _encode_labels(labels, one_hot.get(name)) for name, labels in examples.targets}
         return replace(examples, y=unwrap_single(y))
 
     train, validation, test = (map_subset(subset, encode_examples) for subset in splits.subsets)
     return replace(splits, train=train, validation=validation, test=test)
 
 
-def _encode_labels(labels: Array, units: int | None) -> Array:
-    return labels if units is None or not is_labels(labels) else np.eye(units, dtype=np.float32)[labels]
+def _is_made_one_hot(meaning: TargetMeaning) -> bool:
+    return meaning.kind == "one-hot" and (meaning.is_converted or meaning.is_one_class)
+
+
+def _encode_labels(labels: Array, meaning: TargetMeaning | None) -> Array:
+    if meaning is None or meaning.classes is None:
+        return labels
+    positions = labels.shape[: 1 + meaning.position_axes]
+    indices: Array = labels.reshape(positions).astype(np.int64)
+    return np.eye(meaning.classes, dtype=np.float32)[indices]
 
 
 def apply_class_weights(
@@ -78,8 +104,8 @@ def apply_class_weights(
     """
     if class_weight is None:
         return splits
-    counts = _count_classes(splits.train)
-    names = splits.train.empty_batch.class_names_of(None) or tuple(str(label) for label in range(len(counts)))
+    labels, counts = _count_classes(splits.train)
+    names = splits.train.empty_batch.class_names_of(None) or tuple(map(str, labels.tolist()))
     if class_weight == "balanced":
         weight_table = _compute_balanced_weights(np.pad(counts, (0, len(names) - len(counts))))
     else:
@@ -88,7 +114,7 @@ def apply_class_weights(
 
     def add_weights(examples: Examples) -> Examples:
         assert isinstance(examples.y, np.ndarray)
-        class_weights = weight_table[_get_class_indices(examples.y)]
+        class_weights = weight_table[np.searchsorted(labels, examples.y)]
         return replace(
             examples, weights=class_weights if examples.weights is None else class_weights * examples.weights
         )
@@ -110,29 +136,26 @@ def _tabulate_weights(class_weight: Mapping[str, float], names: tuple[str, ...])
     return weight_table
 
 
-def _get_class_indices(y: Array) -> Array:
-    """Return the class of each example, from labels or one-hot targets: of shape (samples,)."""
-    return y if is_labels(y) else y.argmax(axis=1)
-
-
-def _count_classes(subset: Subset) -> Array:
-    """Return the number of examples of each class: int64 of shape (classes,)."""
+def _count_classes(subset: Subset) -> tuple[Array, Array]:
+    """Return the labels of all classes, and the number of examples of each: int64 of shape (classes,)."""
     y = subset.empty_batch.y
     if isinstance(y, Mapping):
         raise _class_weight_error(
             "there are several targets", "Give each example a weight in the data with `weights`."
         )
-    if not is_labels(y) and (y.ndim != 2 or y.shape[1] < 2):
+    if not is_labels(y):
         raise _class_weight_error(
             "the target is a number", "Remove it, or give each example a weight with `weights`."
         )
-    counts = np.zeros(0 if is_labels(y) else y.shape[1], dtype=np.int64)
+    counts: dict[int, int] = {}
     for targets in subset.target_batches():
         assert isinstance(targets, np.ndarray)
-        batch_counts = np.bincount(_get_class_indices(targets), minlength=len(counts))
-        batch_counts[: len(counts)] += counts
-        counts = batch_counts
-    return counts
+        for label, count in zip(*np.unique(targets, return_counts=True), strict=True):
+            counts[int(label)] = counts.get(int(label), 0) + int(count)
+    names = subset.empty_batch.class_names_of(None)
+    classes = max(max(counts, default=-1) + 1, len(names or ()))
+    labels = np.array(sorted(counts) if min(counts, default=0) < 0 else range(classes), dtype=np.int64)
+    return labels, np.array([counts.get(label, 0) for label in labels.tolist()], dtype=np.int64)
 
 
 def _compute_balanced_weights(counts: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ Inputs: TypeAlias = Array | Mapping[str, Array]
 """The only input, or several inputs by name; every array has shape (samples, ...)."""
 Targets: TypeAlias = Array | Mapping[str, Array]
 """The only target, or several targets by output name; every array has shape (samples, ...)."""
+PATH_KEY: Final[KeyPath] = ("data", "path")
+"""The config key that names the files of most types of data."""
 
 
 class DataError(Exception):

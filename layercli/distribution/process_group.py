@@ -45,14 +45,23 @@ class ProcessGroup:
         self._stop_request = StopRequest()
         self._json_lines: list[str] = []
         """Lines of the first process's JSON, which is printed when the group has ended."""
+        self._output_error: OSError | None = None
+        """Why the output of a process could not be written, for example because the disk is full."""
 
     def run(self) -> int:
-        """Train, with as many restarts as allowed, and return the exit code."""
+        """Train, with as many restarts as allowed, and return the exit code.
+
+        Raises:
+            OSError: The output of a process cannot be written.
+        """
         with (
             handle_stop_signals(self._stop_request.record),
             tempfile.TemporaryDirectory(prefix="layercli-") as directory,
         ):
-            return self._run_attempts(Path(directory) / "run")
+            code = self._run_attempts(Path(directory) / "run")
+        if self._output_error is not None:
+            raise self._output_error
+        return code
 
     def _run_attempts(self, run_file: Path) -> int:
         arguments = self._arguments
@@ -97,13 +106,16 @@ class ProcessGroup:
         assert pipe is not None
 
         def read() -> None:
-            with pipe, suppress(ValueError, BrokenPipeError):
-                for line in pipe:
-                    if out is not None:
-                        out.write(f"[{rank}] {sanitize_text(line.rstrip())}\n")
-                        out.flush()
-                    elif rank == 0:
-                        self._json_lines.append(line)
+            try:
+                with pipe, suppress(ValueError, BrokenPipeError):
+                    for line in pipe:
+                        if out is not None:
+                            out.write(f"[{rank}] {sanitize_text(line.rstrip())}\n")
+                            out.flush()
+                        elif rank == 0:
+                            self._json_lines.append(line)
+            except OSError as error:  # the pipe is closed now, so the process ends
+                self._output_error = error
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()

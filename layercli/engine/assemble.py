@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +12,15 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
+from layercli.engine.custom_layer_mistakes import (
+    LayerCode,
+    find_lost_arguments,
+    find_mistakes,
+    find_untracked_variables,
+    record_variables,
+)
 from layercli.engine.custom_layers import load_layer_class
-from layercli.engine.keras_errors import layer_error, summarize_error
+from layercli.engine.keras_errors import error_from_mistakes, layer_error, summarize_error
 from layercli.engine.keras_objects import keras_object, keras_value
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
@@ -60,14 +67,22 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
     layers: dict[str, Any] = {}
     problems: list[Problem] = []
     for node in valid.graph.nodes:
-        layers[node.name] = _build_layer(node, valid) if node.reuse_of is None else layers[node.reuse_of]
         layer_inputs = [
             select_output(tensors[name], pick)
             for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
+            if node.reuse_of is not None:
+                layers[node.name] = layers[node.reuse_of]
+                tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
+            elif isinstance(node.layer, CustomLayer):
+                layers[node.name], tensors[node.name] = _assemble_custom_layer(
+                    node.layer, layer_inputs, node, valid
+                )
+            else:
+                layers[node.name] = keras_object(node.layer, namespace=keras.layers, name=node.name)
+                tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
         if isinstance(node.layer, CustomLayer):
             problems.extend(_custom_layer_warning(node, valid, str(item.message)) for item in caught)
     graph = valid.graph
@@ -126,18 +141,41 @@ def _complete_row(row: NodeShapes, assembled: AssembledModel, *, is_strict: bool
     return built_row
 
 
-def _build_layer(node: GraphNode, valid: ValidConfig) -> Any:
-    layer = node.layer
-    if not isinstance(layer, CustomLayer):
-        return keras_object(layer, namespace=keras.layers, name=node.name)
-    cls = load_layer_class(layer, node, valid)
+def _assemble_custom_layer(
+    layer: CustomLayer, inputs: list[Any], node: GraphNode, valid: ValidConfig
+) -> tuple[Any, Any]:
+    """Return a new custom layer and its output for the inputs.
+
+    Raises:
+        LayercliError: The layer cannot be created or called, or creates variables that Keras does not track.
+    """
+    layer_class = load_layer_class(layer, node, valid)
     arguments = {key: keras_value(value) for key, value in layer.arguments().items()}
+    with record_variables(LayerCode(layer, layer_class).file) as created:
+        try:
+            keras_layer = layer_class(**arguments, name=node.name)
+        except (Exception, SystemExit) as error:
+            raise layer_error(
+                node,
+                valid,
+                f"{layer.class_name} cannot be created with these arguments",
+                error,
+                _create_unnamed(layer_class, arguments),
+            ) from error
+        output = _connect_layer(keras_layer, inputs, node, valid)
+    if layer.has_user_code:
+        mistakes = find_untracked_variables(created, LayerCode(layer, layer_class, keras_layer))
+        if mistakes:
+            raise error_from_mistakes(mistakes, node, valid)
+    return keras_layer, output
+
+
+def _create_unnamed(cls: Any, arguments: dict[str, Any]) -> Any:
+    """Return the layer without a name, to search it for mistakes, or its class if that fails too."""
     try:
-        return cls(**arguments, name=node.name)
-    except (Exception, SystemExit) as error:
-        raise layer_error(
-            node, valid, f"{layer.class_name} cannot be created with these arguments", error
-        ) from error
+        return cls(**arguments)
+    except (Exception, SystemExit):
+        return cls
 
 
 def select_output(output: Any, pick: int | None) -> Any:
@@ -185,20 +223,29 @@ def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: Valid
     except (Exception, SystemExit) as error:
         shapes = ", ".join(format_shape(tensor.shape) for tensor in keras.tree.flatten(tensors))
         raise layer_error(
-            node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error
+            node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error, layer
         ) from error
     outputs = output if isinstance(output, (list, tuple)) else [output]
     if not outputs or not all(keras.backend.is_keras_tensor(tensor) for tensor in outputs):
-        received = "nothing" if output is None else f"a {type(output).__name__}"
-        message = f"`{node.name}` must return a tensor or a list of tensors, got {received}."
-        raise LayercliError(
-            valid.make_problem(node.path, "layer-refused", message, "Check the return value of `call`.")
-        )
+        raise _wrong_output_error(output, layer, node, valid)
     if not node.layer.is_trainable:
         # As a constructor argument it does not reach inner layers, and a repeated value has no effect.
         layer.trainable = True
         layer.trainable = False
     return output
+
+
+def _wrong_output_error(output: Any, layer: Any, node: GraphNode, valid: ValidConfig) -> LayercliError:
+    """Return the error that a layer returned something else than tensors."""
+    if output is None and isinstance(node.layer, CustomLayer):
+        mistakes = find_mistakes(LayerCode(node.layer, type(layer), layer))
+        if mistakes:
+            return error_from_mistakes(mistakes, node, valid)
+    received = "nothing" if output is None else f"a {type(output).__name__}"
+    message = f"`{node.name}` must return a tensor or a list of tensors, got {received}."
+    return LayercliError(
+        valid.make_problem(node.path, "layer-refused", message, "Check the return value of `call`.")
+    )
 
 
 def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[Problem]:
@@ -258,17 +305,31 @@ def require_savable(assembled: AssembledModel, valid: ValidConfig) -> None:
     """
     problems = []
     for node in valid.graph.nodes:
-        if not isinstance(node.layer, CustomLayer) or node.reuse_of is not None:
-            continue
-        layer = assembled.layers[node.name]
-        try:
-            config = keras.saving.serialize_keras_object(layer)
-            config.pop("build_config", None)  # allocate no weights
-            with keras.saving.custom_object_scope({type(layer).__name__: type(layer)}):
-                keras.saving.deserialize_keras_object(config)
-        except Exception as error:
-            message = f"`{node.name}` can be saved, but not loaded: {summarize_error(error)}"
-            hint = "Return all arguments of `__init__` from `get_config`, as in configs/simple_dense.py."
-            problems.append(valid.make_problem(node.path, "not-savable", message, hint))
+        if isinstance(node.layer, CustomLayer) and node.reuse_of is None:
+            problems += _check_savable(assembled.layers[node.name], node.layer, node, valid)
     if problems:
         raise LayercliError(problems)
+
+
+def rebuild_from_config(config: dict[str, Any], custom_layers: Iterable[Any]) -> Any:
+    """Return a new layer or model from the config that Keras saves; the classes of custom layers are known."""
+    with keras.saving.custom_object_scope({type(layer).__name__: type(layer) for layer in custom_layers}):
+        return keras.saving.deserialize_keras_object(config)
+
+
+def _check_savable(
+    keras_layer: Any, layer: CustomLayer, node: GraphNode, valid: ValidConfig
+) -> list[Problem]:
+    code = LayerCode(layer, type(keras_layer), keras_layer)
+    try:
+        config = keras.saving.serialize_keras_object(keras_layer)
+        config.pop("build_config", None)  # allocate no weights
+        rebuild_from_config(config, [keras_layer])
+        mistakes = find_lost_arguments(code) if layer.has_user_code else []
+    except Exception as error:
+        mistakes = find_mistakes(code)
+        if not mistakes:
+            message = f"`{node.name}` can be saved, but not loaded: {summarize_error(error)}"
+            hint = "Return all arguments of `__init__` from `get_config`, as in configs/simple_dense.py."
+            return [valid.make_problem(node.path, "not-savable", message, hint)]
+    return [valid.make_problem(node.path, "not-savable", str(mistake), mistake.fix) for mistake in mistakes]

@@ -21,7 +21,9 @@ _BATCH_SIZES: Final = (1, 7)
 """Additional batch sizes, if the batch size is not fixed."""
 DEFAULT_LENGTH: Final = 8
 """The size of an axis of unknown length."""
-_PROBE_LENGTHS: Final = tuple(sorted(factor << power for factor in (1, 3, 5) for power in range(3, 15)))[1:]
+_PROBE_LENGTHS: Final[tuple[int, ...]] = tuple(
+    sorted(factor * 2**power for factor in (1, 3, 5) for power in range(3, 15))
+)[1:]
 """Longer sizes for models with large windows; they are divisible, for models that shrink and grow by factors."""
 EXAMPLE_BATCH_SIZE: Final = 2
 _OTHER_LENGTH: Final = 5

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import keras
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
+from layercli.config.custom_layers import CustomLayer, find_class_beside
 from layercli.data.user_code import import_user_module
-from layercli.engine.keras_errors import summarize_error
+from layercli.engine.custom_layer_mistakes import suggest_import
+from layercli.engine.keras_errors import find_code_line, summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode
 from layercli.schema.suggestions import did_you_mean
@@ -28,16 +31,16 @@ def load_layer_class(layer: CustomLayer, node: GraphNode, valid: ValidConfig) ->
                 node, valid, f"Keras {keras.__version__} has no layer {layer.class_name}.", None
             )
         return layer_class
+    directory = valid.custom_layer_file(node).parent
+    file = valid.custom_layer_file(node) if layer.kind == "file" else None
     try:
-        module = import_user_module(
-            valid.custom_layer_file(node) if layer.kind == "file" else None, layer.module
-        )
+        module = import_user_module(file, layer.module)
     except (Exception, SystemExit) as error:
         raise _custom_layer_error(
             node,
             valid,
             f"Cannot import {layer.module}: {summarize_error(error)}",
-            "Fix the error in that code.",
+            _suggest_import_fix(error, file, layer, directory),
         ) from error
     layer_class = getattr(module, layer.class_name, None)
     if layer_class is None:
@@ -54,6 +57,28 @@ def load_layer_class(layer: CustomLayer, node: GraphNode, valid: ValidConfig) ->
             "Derive it from keras.layers.Layer.",
         )
     return layer_class
+
+
+_NAME_PATTERN = re.compile(r"name '(?P<name>\w+)' is not defined")
+_OLD_MODULE_PATTERN = re.compile(
+    r"No module named '(?:tensorflow\.(?:python\.)?)?keras\.\w+|cannot import name '\w+' from '(?:tensorflow\.)?keras"
+)
+
+
+def _suggest_import_fix(error: BaseException, file: Path | None, layer: CustomLayer, directory: Path) -> str:
+    """Return a hint for an exception during the import of custom code."""
+    if file is None and (reference := find_class_beside(directory, layer.class_name)) is not None:
+        return f"Write `type: {reference}`."
+    line, module = find_code_line(error, file), layer.module
+    if line is None:
+        return "Fix the error in that code."
+    name = _NAME_PATTERN.search(str(error))
+    statement = suggest_import(name["name"]) if name is not None else None
+    if statement is not None:
+        return f"Add `{statement}` at the top of {module}."
+    if _OLD_MODULE_PATTERN.search(str(error)):
+        return f"Keras 3 does not have it. Import `keras` in line {line} of {module}, and use `keras.layers` or `keras.ops`."
+    return f"Fix line {line} of {module}."
 
 
 def _custom_layer_error(node: GraphNode, valid: ValidConfig, message: str, hint: str | None) -> LayercliError:

@@ -61,7 +61,7 @@ def _run_layer(layer: Any, node: GraphNode, valid: ValidConfig, inputs: Sequence
     except Exception as error:
         shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in keras.tree.flatten(inputs))
         raise layer_error(
-            node, valid, f"`{node.name}` fails for an input of shape {shapes}", error
+            node, valid, f"`{node.name}` fails for an input of shape {shapes}", error, layer
         ) from error
 
 

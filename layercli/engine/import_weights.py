@@ -219,7 +219,7 @@ def _scale_weights(layer: Any, node: GraphNode, layer_inputs: list[Any]) -> bool
     activation = attributes["activation"]
     attributes["activation"] = keras.activations.linear
     try:
-        _, deviation = _mean_and_deviation(call_layer(layer, node, layer_inputs, training=False))
+        _, deviation = _mean_and_deviation(call_layer(layer, node, layer_inputs))
     finally:
         attributes["activation"] = activation
     kernels = [weight for weight in stored_weights(layer) if len(weight.shape) > 1]

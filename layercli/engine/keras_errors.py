@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
+from layercli.engine.custom_layer_mistakes import LayerCode, Mistake, explain_error, find_mistakes
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode
 from layercli.source.nodes import sanitize_text
@@ -46,24 +49,62 @@ def model_error_types(valid: ValidConfig) -> tuple[type[Exception], ...]:
     return (Exception,) if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError)
 
 
-def layer_error(node: GraphNode, valid: ValidConfig, summary: str, error: BaseException) -> LayercliError:
-    """Return the problem that a layer failed, at its line in the config; the hint names the line of custom code."""
+def layer_error(
+    node: GraphNode, valid: ValidConfig, summary: str, error: BaseException, layer: Any
+) -> LayercliError:
+    """Return the problems that made a layer fail, at its line in the config.
+
+    Args:
+        node: The layer.
+        valid: The config.
+        summary: What failed.
+        error: The exception.
+        layer: The Keras layer, or its class if it could not be created.
+    """
     hint = None
-    if isinstance(node.layer, CustomLayer):
-        location = _user_code_location(error, node, valid)
-        hint = f"Check {location}." if location else "Check the class of this layer."
+    if isinstance(node.layer, CustomLayer) and node.layer.has_user_code:
+        code = (
+            LayerCode(node.layer, layer)
+            if isinstance(layer, type)
+            else LayerCode(node.layer, type(layer), layer)
+        )
+        line = find_code_line(error, code.file)
+        explained = explain_error(error, code, line)
+        mistakes = find_mistakes(code)
+        if _is_raised_by(error, code.file) and not any(
+            mistake.line in code.statement_lines(line) for mistake in mistakes
+        ):
+            mistakes = []
+        mistakes = mistakes or ([] if explained is None else [explained])
+        if mistakes:
+            return error_from_mistakes(mistakes, node, valid)
+        hint = f"Check line {line} of {code.file_name}." if line else "Check the class of this layer."
     return LayercliError(
         valid.make_problem(node.path, "layer-refused", f"{summary}: {summarize_error(error)}", hint)
     )
 
 
-def _user_code_location(error: BaseException, node: GraphNode, valid: ValidConfig) -> str | None:
-    """Return the last line of the custom file that ran, if the error passed through the file."""
-    layer = node.layer
-    if not isinstance(layer, CustomLayer) or layer.kind != "file":
-        return None
-    file = valid.custom_layer_file(node)
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file
-    ]
-    return f"line {lines[-1]} of {layer.module}" if lines else None
+def error_from_mistakes(mistakes: Iterable[Mistake], node: GraphNode, valid: ValidConfig) -> LayercliError:
+    """Return the mistakes in the code of a layer as problems at its line in the config."""
+    return LayercliError(
+        valid.make_problem(node.path, "layer-refused", str(mistake), mistake.fix) for mistake in mistakes
+    )
+
+
+def _is_raised_by(error: BaseException, file: Path | None) -> bool:
+    """Return whether a line of custom code itself raised an exception that does not come from a wrong name or call."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return (
+        not isinstance(error, (NameError, AttributeError, TypeError))
+        and bool(frames)
+        and Path(frames[-1].filename) == file
+    )
+
+
+def find_code_line(error: BaseException, file: Path | None) -> int | None:
+    """Return the last line of a file of custom code that ran before an exception, or the line that cannot be parsed."""
+    if isinstance(error, SyntaxError) and error.filename is not None and Path(error.filename) == file:
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == file]
+    return lines[-1] if lines else None

@@ -24,10 +24,7 @@ _NAMESPACES = (
 def keras_object(component: Component, *, namespace: Any = None, name: str | None = None) -> Any:
     """Create the Keras object that a component declares, after the components among its arguments."""
     cls = _find_keras_class(type(component), namespace)
-    call_arguments = getattr(component, "call_arguments", ())
-    arguments = {
-        key: keras_value(value) for key, value in component.arguments().items() if key not in call_arguments
-    }
+    arguments = {key: keras_value(value) for key, value in component.keras_arguments().items()}
     if name is not None:
         arguments["name"] = name
     return cls(**arguments)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from layercli.check import ValidConfig
 from layercli.data.examples import Examples, Subset
+from layercli.data.labels import are_number_names
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array, DataError
 from layercli.engine.adapt import to_keras_inputs
@@ -57,9 +58,11 @@ def predict_columns(
                 names = reader_state.class_names
                 if isinstance(names, Mapping):
                     names = names.get(title)
+                are_numbers = _are_mapped_numbers(valid, title if len(titles) > 1 else None, names)
                 prefix = f"{title}_" if len(titles) > 1 else ""
                 columns |= {
-                    f"{prefix}{name}": column for name, column in _output_columns(array, meaning, names)
+                    f"{prefix}{name}": column
+                    for name, column in _output_columns(array, meaning, names, are_numbers=are_numbers)
                 }
             yield columns
             done, pending_rows, pending = done + pending_rows, 0, []
@@ -99,11 +102,30 @@ def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
     return [np.asarray(array) for array in tf.nest.flatten(outputs)]
 
 
+def _are_mapped_numbers(valid: ValidConfig, target: str | None, names: tuple[str, ...] | None) -> bool:
+    """Return whether the classes are numbers in the data, which `target_type: labels` maps to labels."""
+    data = valid.config.data
+    return data is not None and data.target_type_of(target) == "labels" and are_number_names(names or ())
+
+
+def _to_class_values(names: Sequence[str], *, are_numbers: bool) -> Array:
+    """Return the classes as the data has them: of shape (classes,)."""
+    if not are_numbers:
+        return np.array(names, dtype=object)
+    numbers = np.array(names, dtype=np.float64)
+    return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else numbers
+
+
 def _output_columns(
-    output: Array, meaning: OutputKind, names: tuple[str, ...] | None
+    output: Array, meaning: OutputKind, names: tuple[str, ...] | None, *, are_numbers: bool
 ) -> Iterator[tuple[str, Array]]:
-    """Yield the columns of one output: the class and the probabilities, or the numbers unchanged."""
-    if meaning.kind == "numbers":
+    """Yield the columns of one output: the class and the probabilities, or the numbers unchanged.
+
+    ``are_numbers`` is true if the names of the classes are numbers in the data.
+    """
+    if meaning.kind in ("numbers", "sign"):
+        if meaning.kind == "sign" and names is not None and len(names) == 2:
+            yield "class", _to_class_values(names, are_numbers=are_numbers)[(output[:, 0] > 0).astype(int)]
         yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
         return
     scores = output.astype(np.float32)
@@ -114,7 +136,7 @@ def _output_columns(
     labels = scores.argmax(axis=1)
     has_all_names = names is not None and len(names) == scores.shape[1]
     class_names = names if names is not None and has_all_names else tuple(map(str, range(scores.shape[1])))
-    yield "class", np.array(class_names, dtype=object)[labels] if has_all_names else labels
+    yield "class", _to_class_values(class_names, are_numbers=are_numbers)[labels] if has_all_names else labels
     yield "probability", np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
     for index, name in enumerate(class_names):
         yield f"probability_{name}", scores[:, index]

@@ -28,6 +28,14 @@ def is_adaptable(layer: Component) -> bool:
     )
 
 
+def learns_normalization(layer: Component) -> bool:
+    """Return whether the layer, or a nested layer, divides its input by a deviation that it learns from the data."""
+    is_normalization = layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
+    return (is_normalization and not getattr(layer, "invert", False)) or any(
+        map(learns_normalization, inner_layers(layer))
+    )
+
+
 def inner_layers(layer: Component) -> list[Component]:
     """Return the layers nested in TimeDistributed or Pipeline, which pass their input on."""
     if layer.type_name() == "TimeDistributed":

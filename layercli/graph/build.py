@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from layercli.config.config import Config
 from layercli.config.custom_layers import CustomLayer, make_unknown_layer
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
-from layercli.config.model import has_wildcard
+from layercli.config.model import LAYERS_PATH, has_wildcard
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
 from layercli.layers.base import Layer
@@ -101,7 +101,7 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     previous = next(iter(inputs)) if len(inputs) == 1 else None
     frozen = set(_find_frozen_names(config, names))
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
-        path: KeyPath = ("model", "layers", index)
+        path: KeyPath = (*LAYERS_PATH, index)
         entry, reuse_of = (
             (entry, None) if entry.layer is not None else wiring.resolve_reuse(entry, path, by_name)
         )
@@ -237,7 +237,8 @@ class _InputResolver:
         if entry.inputs is None and previous is None:
             listed = list_names(self._inputs)
             message = "The first layer requires `inputs` because the model has several inputs."
-            hint = f"Add `inputs:` with one of {listed}, or a list."
+            names = ", ".join(self._inputs)
+            hint = f"Put {{type: Concatenate, inputs: [{names}]}} before it, or add `inputs:` with one of {listed}."
             self._report_finding("missing-key", message, path, hint)
             return ()
         references = entry.inputs or ("previous",)

@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from layercli.config.config import Config
-from layercli.graph.checks.loss import BINARY_LOSSES, ONE_HOT_LOSSES, SPARSE_LOSSES, resolve_loss_name
 from layercli.graph.shapes import ModelShapes
+from layercli.graph.target_meaning import (
+    BINARY_LOSSES,
+    MARGIN_LOSSES,
+    ONE_HOT_LOSSES,
+    SPARSE_LOSSES,
+    resolve_loss_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
     """The meaning of an output's values."""
 
-    kind: Literal["classes", "two", "numbers"]
-    """One probability for each class, the probability of the second of two classes, or other numbers."""
+    kind: Literal["classes", "two", "sign", "numbers"]
+    """One probability for each class, the probability of the second of two classes, a number whose sign is the class, or
+    other numbers."""
     is_logits: bool = False
     """Whether the values are logits, not probabilities."""
 
@@ -30,8 +37,6 @@ def infer_output_kind(config: Config, shapes: ModelShapes, index: int) -> Output
     name, is_logits = resolve_loss_name(loss, output), bool(getattr(loss, "from_logits", False))
     if name in SPARSE_LOSSES | ONE_HOT_LOSSES - {"CategoricalHinge"} and output.shape[-1] != 1:
         return OutputKind("classes", is_logits)
-    return (
-        OutputKind("two", is_logits)
-        if name in BINARY_LOSSES and output.shape[-1] == 1
-        else OutputKind("numbers")
-    )
+    if output.shape[-1] == 1 and name in BINARY_LOSSES | MARGIN_LOSSES:
+        return OutputKind("two" if name in BINARY_LOSSES else "sign", is_logits)
+    return OutputKind("numbers")

@@ -185,9 +185,9 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
     inputs = tuple(tensor for tensors in sources for tensor in tensors)
     if node.input_keys is not None and len(inputs) != len(node.input_keys):
         number = next(index for index, tensors in enumerate(sources) if len(tensors) > 1)
-        name = node.inputs[number]
-        message = f"`{node.input_keys[number]}` must be one tensor, but `{name}` has {len(sources[number])} outputs."
-        hint = f"Write `{name}:0` for its first output."
+        argument, source, output_count = node.input_keys[number], node.inputs[number], len(sources[number])
+        message = f"`{argument}` must be one tensor, but `{source}` has {output_count} outputs."
+        hint = f"Write `{node.inputs[number]}:0` for its first output."
         return NodeShapes(node, inputs, error=ShapeError(message, hint=hint, argument="inputs"))
     try:
         inferred = node.layer.infer_named(inputs, node.input_keys)
@@ -267,7 +267,15 @@ def _try_infer(node: GraphNode, x: Tensor) -> Tensor | ShapeError:
         except ShapeError as error:
             return error
         outputs = (output,) if isinstance(output, Tensor) else output
-    return outputs[0] if len(outputs) == 1 else ShapeError("unknown")
+    return _drop_huge_sizes(outputs[0]) if len(outputs) == 1 else ShapeError("unknown")
+
+
+def _drop_huge_sizes(tensor: Tensor) -> Tensor:
+    """Return the tensor with sizes that no tensor can have as unknown, since they could grow from layer to layer."""
+    if all(dim is None or dim <= MAX_ELEMENTS for dim in tensor.shape):
+        return tensor
+    shape = tuple(None if dim is not None and dim > MAX_ELEMENTS else dim for dim in tensor.shape)
+    return Tensor(shape, tensor.dtype)
 
 
 def _mark_uncertain(row: NodeShapes) -> NodeShapes:

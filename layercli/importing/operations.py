@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from layercli.importing.keras_config import InexpressibleError, shorten_float
 from layercli.source.nodes import sanitize_text
+from layercli.source.scalars import is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) 
         InexpressibleError: no layer computes it.
     """
     tensors = [value for value in values if isinstance(value, Operand)]
-    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    numbers = [value for value in values if is_number(value)]
     is_supported = len(tensors) + len(numbers) == len(values) and tensors
     if is_supported and all("float" in tensor.dtype for tensor in tensors):
         dtype = {} if tensors[0].dtype == "float32" else {"dtype": tensors[0].dtype}
@@ -136,8 +137,8 @@ def _convert_unary(
         return "Multiply", {}, (x.index, x.index)
     if name == "Reshape":
         shape = config.get("newshape")
-        if isinstance(shape, list) and shape and shape[0] in (-1, None) and -1 not in shape[1:]:
-            inner = [size for size in shape[1:] if isinstance(size, int)]
+        if isinstance(shape, list) and shape and shape[0] in (-1, None):
+            inner = [size for size in shape[1:] if isinstance(size, int) and size > 0]
             sizes = [size for size in x.shape[1:] if size is not None]
             if (
                 len(inner) == len(shape) - 1

@@ -61,15 +61,7 @@ def open_inside(root: Path, name: str) -> BufferedReader:
     mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):  # before it is opened: opening a device may have effects
         raise IrregularFileError(path, mode)
-    handle = os.open(path, _OPEN_FLAGS)
-    try:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            raise IrregularFileError(path, mode)
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
+    return _open_checked(path, _OPEN_FLAGS)
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -78,7 +70,12 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: the file cannot be opened, or is not regular.
     """
-    handle = os.open(path, _OPEN_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
+    return _open_checked(path, _OPEN_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
+
+
+def _open_checked(path: Path, flags: int) -> BufferedReader:
+    """Open a file for reading, and check that it is still a regular file."""
+    handle = os.open(path, flags)
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):

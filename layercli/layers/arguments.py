@@ -6,8 +6,9 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.schema.field_types import MAX_INT32, CaseInsensitive, NameOrComponent, reference_schema
+from layercli.schema.other_names import explain_type, strip_module
 from layercli.schema.strict_model import ExpectedText, mismatch_error, value_error
-from layercli.schema.suggestions import find_closest
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import quote_value
 
 Seed: TypeAlias = Annotated[
@@ -44,8 +45,10 @@ def _parse_activation(value: Any) -> str:
         folded = {known.replace("_", ""): known for known in ACTIVATIONS}
         if name.replace("_", "") in folded:
             return folded[name.replace("_", "")]
-        match = find_closest(value, ACTIVATIONS)
-        hint = f"Did you mean `{match}`?" if match else f"Known names: {', '.join(ACTIVATIONS)}."
+        bare_name = strip_module(value)
+        hint = explain_type("activation", bare_name) or did_you_mean(
+            bare_name, ACTIVATIONS, otherwise=f"Known names: {', '.join(ACTIVATIONS)}."
+        )
         raise value_error("unknown-type", f"There is no activation {quote_value(value)}.", hint)
     hint = "Use a layer for an activation with arguments, such as {type: LeakyReLU, negative_slope: 0.1}."
     raise mismatch_error("wrong-type", _ACTIVATION_TEXT, value, hint)

@@ -112,6 +112,10 @@ class Layer(Component):
         """Return whether the layer's weights are trained."""
         return bool(getattr(self, "trainable", True))
 
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments of Keras's constructor."""
+        return {name: value for name, value in self.arguments().items() if name not in self.call_arguments}
+
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         """Return outputs, weights and cost for the given inputs (shapes with the batch axis).
 

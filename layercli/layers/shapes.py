@@ -60,11 +60,16 @@ def resolve_axis(axis: int, rank: int) -> int | None:
 def window_length(length: Dim, window: int, stride: int, padding: str, dilation: int = 1) -> Dim:
     """Return the length after sliding a window, as in convolution and pooling.
 
-    Keras's ``compute_conv_output_shape``: ``(n - d(k - 1) - 1) // s + 1`` for valid padding, ``(n - 1) // s + 1`` for same
-    and causal. The result may be zero or negative; the caller checks it.
+    Keras's ``compute_conv_output_shape``: ``(n - span) // s + 1`` for valid padding, ``n / s`` rounded up for same and
+    causal. The result may be zero or negative; the caller checks it.
     """
     if length is None:
         return None
     if padding == "valid":
-        return (length - dilation * (window - 1) - 1) // stride + 1
-    return (length - 1) // stride + 1
+        return (length - window_span(window, dilation)) // stride + 1
+    return -(-length // stride)
+
+
+def window_span(window: int, dilation: int) -> int:
+    """Return the length from the first to the last point of a window whose points are ``dilation`` apart."""
+    return window if dilation == 1 else (window - 1) * dilation + 1

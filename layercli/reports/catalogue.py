@@ -12,7 +12,8 @@ import yaml
 from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, ShapeError, Tensor, format_shape
-from layercli.reports.formatting import format_count
+from layercli.reports.console import make_table
+from layercli.reports.formatting import format_count, format_weights
 from layercli.schema.strict_model import describe_type, format_value, to_plain
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def catalogue_json() -> dict[str, Any]:
     families: dict[str, list[dict[str, Any]]] = {}
     for name in LAYERS.names:
         cls = LAYERS.load(name)
-        entry = {"type": name, "aliases": _layer_aliases(name), "summary": _docstring_paragraphs(cls)[0]}
+        entry = {"type": name, "aliases": _layer_aliases(name), "summary": layer_summary(cls)}
         families.setdefault(cls.family, []).append(entry)
     return {
         "families": [{"family": family, "layers": layers} for family, layers in families.items()],
@@ -77,6 +78,11 @@ def _example_text(cls: type[Layer]) -> str:
     return inspect.cleandoc(cls.__doc__ or "").partition("Example:")[2].strip()
 
 
+def layer_summary(cls: type[Layer]) -> str:
+    """Return the first sentence of a layer's docstring."""
+    return _docstring_paragraphs(cls)[0]
+
+
 def _docstring_paragraphs(cls: type[Layer]) -> list[str]:
     """Return the paragraphs of the docstring before its example."""
     text = inspect.cleandoc(cls.__doc__ or "").partition("Example:")[0].replace("``", "`")
@@ -109,7 +115,7 @@ def _argument_rows(cls: type[Layer]) -> list[dict[str, Any]]:
 
 def _infer_sample(layer: Layer) -> dict[str, Any] | None:
     """Return the output of the example for the first sample input that it accepts."""
-    for inputs in _sample_inputs(layer):
+    for inputs in iterate_sample_inputs(layer):
         try:
             inferred = layer.infer(inputs)
         except ShapeError:
@@ -127,7 +133,7 @@ def _infer_sample(layer: Layer) -> dict[str, Any] | None:
     return None
 
 
-def _sample_inputs(layer: Layer) -> Iterator[tuple[Tensor, ...]]:
+def iterate_sample_inputs(layer: Layer) -> Iterator[tuple[Tensor, ...]]:
     """Yield inputs to try; first those with as many axes as the layer's input description names."""
     layout = _AXES_PATTERN.search(layer.input_description)
     axes = [axis for axis in layout[1].split(",") if axis.strip(" .")] if layout else []
@@ -151,12 +157,12 @@ def print_catalogue(console: Console, document: Mapping[str, Any]) -> None:
     from rich.text import Text
 
     for family in document["families"]:
-        table = _make_table("layer", "", has_header=False)
+        table = _make_page_table("layer", "", has_header=False)
         for layer in family["layers"]:
             table.add_row(layer["type"], layer["summary"])
         console.print(Text(family["family"].capitalize(), style="bold"))
         console.print(table)
-    table = _make_table("layer", "", has_header=False)
+    table = _make_page_table("layer", "", has_header=False)
     for refused in document["refused"]:
         table.add_row(refused["type"], f"{refused['reason'].capitalize()}. {refused['hint']}")
     console.print(Text("Not available", style="bold"))
@@ -176,7 +182,7 @@ def print_layer(console: Console, page: Mapping[str, Any]) -> None:
     console.print(page["shapes"] or f"Input: {page['takes']}.")
     console.print()
     is_wide = console.width >= _MIN_WIDE_WIDTH
-    table = _make_table("argument", "default", *(["takes", ""] if is_wide else [""]))
+    table = _make_page_table("argument", "default", *(["takes", ""] if is_wide else [""]))
     for argument in page["arguments"]:
         default = (
             Text("required", style="bold")
@@ -204,11 +210,7 @@ def _inference_text(inferred: Mapping[str, Any]) -> str:
     text = f"{before} become{'s' * (len(inferred['inputs']) == 1)} {after}"
     if not inferred["weights"]:
         return f"{text}; the layer has no weights."
-    weights = ", ".join(
-        f"{weight['name']} {format_shape(weight['shape'])}"
-        + ("" if weight["trainable"] else " (not trained)")
-        for weight in inferred["weights"]
-    )
+    weights = format_weights([(w["name"], w["shape"], w["trainable"]) for w in inferred["weights"]])
     return f"{text}, with {format_count(inferred['parameters'])} parameters: {weights}."
 
 
@@ -216,14 +218,9 @@ def _tensor_text(x: Mapping[str, Any]) -> str:
     return format_shape(x["shape"]) + ("" if x["dtype"] == "float32" else f" of {x['dtype']}")
 
 
-def _make_table(*columns: str, has_header: bool = True) -> Table:
+def _make_page_table(*columns: str, has_header: bool = True) -> Table:
     """Return a table whose last column takes the remaining width."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD if has_header else None, show_header=has_header, pad_edge=False, padding=(0, 1)
-    )
+    table = make_table(has_header=has_header)
     for name in columns:
         table.add_column(name, overflow="fold", max_width=_MAX_COLUMN_WIDTHS.get(name))
     return table

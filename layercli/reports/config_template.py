@@ -70,7 +70,7 @@ def render_config(template: ConfigTemplate) -> str:
         [
             f"# {_describe_purpose(template)}",
             "# Check it: layercli validate; see its shapes: layercli inspect-shapes; train it: layercli train.",
-            f"name: {template.name}",
+            f"name: {quote_yaml_text(template.name)}",
             "seed: 1                        # the same seed gives the same split, weights and order",
             "",
             "data:",
@@ -167,15 +167,13 @@ def template_from_table(
 ) -> ConfigTemplate:
     """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
     classes = _count_classes(target)
-    numbers = [
-        column for column in table.columns if column is not target and column.kind in ("number", "integer")
-    ]
-    texts = [
-        column for column in table.columns if column is not target and column.kind in ("category", "text")
-    ]
-    left_out = [
-        column for column in table.columns if column is not target and column.kind in ("date", "unique")
-    ]
+    inputs = [column for column in table.columns if column is not target]
+    left_out = {
+        column.name: reason for column in inputs if (reason := find_reason_to_leave_out(column, table))
+    }
+    used = [column for column in inputs if column.name not in left_out]
+    numbers = [column for column in used if column.kind in ("number", "integer")]
+    texts = [column for column in used if column.kind in ("category", "text")]
     rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
     data = [
         f"  # Based on {rows} of {len(table.columns)} columns.",
@@ -183,7 +181,7 @@ def template_from_table(
         f"  path: {quote_yaml_text(path)}",
     ]
     if table.separator != ",":
-        data.append(f"  separator: {json.dumps(table.separator)}")
+        data.append(f"  separator: {_quote_always(table.separator)}")
     if not table.has_header:
         data.append(
             f"  columns: [{', '.join(quote_yaml_text(column.name) for column in table.columns)}]   # the file has no header"
@@ -194,9 +192,7 @@ def template_from_table(
     data.append(f"  target: {quote_yaml_text(target.name)}   # {target_comment}")
     if target.kind == "integer":
         data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
-    for column in left_out:
-        reason = "a date" if column.kind == "date" else "a different text in every row"
-        data.append(f"  # not used: {quote_yaml_text(column.name)}, {reason}")
+    data += [f"  # not used: {quote_yaml_text(name)}, {reason}" for name, reason in left_out.items()]
     names = _input_names(texts)
     if texts or left_out:
         data.append("  inputs:                      # input of the model: its columns")
@@ -211,6 +207,21 @@ def template_from_table(
     return ConfigTemplate(name, "vectors", (len(numbers),), classes, size, data, model_lines)
 
 
+def find_reason_to_leave_out(column: ColumnPreview, table: TablePreview) -> str | None:
+    """Return why the model cannot use the column, or None."""
+    rows = "every row" if table.is_complete else f"the first {table.row_count:,} rows"
+    if column.kind == "date":
+        return "a date"
+    if not column.values:
+        return f"empty in {rows}"
+    if column.kind in ("number", "integer"):
+        # Normalization divides by a deviation of almost zero, so that any other value becomes huge.
+        return f"the same number in {rows}" if float(column.values[0]) == float(column.values[-1]) else None
+    if column.kind == "category" and len(column.values) == 1 and not column.missing_count:
+        return f"the same text in {rows}"
+    return "a different text in every row" if column.kind == "unique" else None
+
+
 def _count_classes(target: ColumnPreview) -> int | None:
     """Return the number of classes; None if the target is a number."""
     if target.kind == "number" or (target.kind == "integer" and len(target.values) > 20):
@@ -219,12 +230,18 @@ def _count_classes(target: ColumnPreview) -> int | None:
 
 
 def _input_names(columns: Iterable[ColumnPreview]) -> dict[str, str]:
-    """Return a valid input name for each column."""
+    """Return a valid input name for each column, which neither a number nor a layer of the config has."""
     names: dict[str, str] = {}
     for column in columns:
         base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "column"
+        if not base[0].isalpha() or base.lower() in ("null", "true", "false"):
+            base = f"column_{base}"  # YAML reads 2024 and 0x1 as numbers
         name, number = base, 1
-        while name in names.values() or name in (*RESERVED_NAMES, "numbers"):
+        while (
+            name in names.values()
+            or name in (*RESERVED_NAMES, "numbers", "scaled")
+            or name.endswith("_vector")
+        ):
             number += 1
             name = f"{base}_{number}"
         names[column.name] = name
@@ -253,7 +270,7 @@ def _table_model_lines(
                 f"    - {{type: GlobalAveragePooling1D, name: {input_name}_vector}}",
             ]
         elif value_count <= _MAX_LISTED_VALUES:
-            words = ", ".join(map(json.dumps, column.values))
+            words = ", ".join(map(_quote_always, column.values))
             lines += [
                 f"    - type: StringLookup           # one number for each of {value_count} values, and one for all others",
                 f"      name: {input_name}_vector",
@@ -275,6 +292,15 @@ def _table_model_lines(
 
 def quote_yaml_text(text: str) -> str:
     """Return a text as a YAML value on one line, without references to variables."""
-    text = text.replace("${", "$${")
     is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
-    return text if is_plain else json.dumps(text, ensure_ascii=False)
+    return text if is_plain else _quote_always(text)
+
+
+def _quote_always(text: str) -> str:
+    """Return a text in double quotes, without references to variables and characters that YAML refuses or folds."""
+    quoted = json.dumps(text.replace("${", "$${"), ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escape_character(char) for char in quoted)
+
+
+def _escape_character(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def make_console(*, error: bool = False) -> Console:
@@ -27,6 +28,28 @@ def make_console(*, error: bool = False) -> Console:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
     return PipedConsole(stderr=error, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def make_table(
+    *texts: str, numbers: Iterable[str] = (), title: str | None = None, has_header: bool = True
+) -> Table:
+    """Return an empty table with columns of texts, which are folded, and after them columns of numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD if has_header else None,
+        show_header=has_header,
+        title=title,
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1),
+    )
+    for name in texts:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def is_terminal(*, error: bool = False) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from layercli.layers.shapes import format_shape
+from layercli.reports.console import make_table
+from layercli.reports.target_summary import ClassNames, Meanings, describe_targets, targets_json
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -26,12 +28,15 @@ def data_json(
     targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
     class_counts: ClassCounts,
+    meanings: Meanings,
+    class_names_of: ClassNames,
 ) -> dict[str, Any]:
     """Return the document of ``inspect-data --json``, without ``ok`` and ``problems``."""
+    described = targets_json(meanings, class_names_of)
     return {
         "examples": dict(zip(("train", "validation", "test"), counts, strict=True)),
         "features": [asdict(feature) for feature in features],
-        "targets": [asdict(target) for target in targets],
+        "targets": [asdict(target) | described.get(target.name or "target", {}) for target in targets],
         "classes": [
             {
                 "target": target or "target",
@@ -50,22 +55,15 @@ def print_data_summary(
     targets: Sequence[FeatureSummary],
     counts: tuple[int, int, int],
     class_counts: ClassCounts,
+    meanings: Meanings,
+    class_names_of: ClassNames,
 ) -> None:
     """Print a row for each column or array, then the classes in each set."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = make_table("column", "type", numbers=("different", "missing", "low", "mean", "high"))
     is_wide = console.width >= _MIN_WIDE_WIDTH
-    for title in ("column", "type"):
-        table.add_column(title, overflow="fold")
-    for title in ("different", "missing", "low", "mean", "high"):
-        table.add_column(title, justify="right", no_wrap=True)
     if is_wide:
         table.add_column("first values", overflow="fold")
-    samples = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for title in ("column", "first values"):
-        samples.add_column(title, overflow="fold")
+    samples = make_table("column", "first values")
     above: str | None = None
     for feature in [*features[:_MAX_ROWS], *targets]:
         if feature.input not in (None, above, feature.name) and feature.name is not None:
@@ -91,12 +89,11 @@ def print_data_summary(
         console.print(f"… and {len(features) - _MAX_ROWS} more columns.")
     if samples.row_count:
         console.print(samples)
+    for line in describe_targets(meanings, class_names_of):
+        console.print(line, markup=False, highlight=False)
     for target, balance in class_counts.items():
-        classes = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         of = f" of {sanitize_text(target, limit=40)}" if target is not None else ""
-        classes.add_column(f"class{of}", overflow="fold")
-        for title in ("train", "validation", "test"):
-            classes.add_column(title, justify="right")
+        classes = make_table(f"class{of}", numbers=("train", "validation", "test"))
         for name, row in balance[:_MAX_ROWS]:
             classes.add_row(sanitize_text(name, limit=60), *(f"{number:,}" for number in row))
         console.print(classes)

@@ -16,6 +16,7 @@ from layercli.graph.diff import (
     match_weights,
 )
 from layercli.graph.shapes import NodeShapes
+from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_shapes, format_short_count
 from layercli.reports.model_shapes import layer_row_json
 from layercli.schema.strict_model import format_value
@@ -165,14 +166,12 @@ def print_config_diff(console: Console, comparison: ConfigComparison, *, show_al
 
 def _layer_table(pairs: Sequence[LayerPair], *, is_wide: bool) -> Table:
     """Return a row for each layer: its differences, and the shapes and counts of both models."""
-    table = _make_table()
-    table.add_column("  layer", overflow="fold")
     sides = (" A", " B") if is_wide else ("",)
-    for side in sides:
-        table.add_column(f"output{side}", overflow="fold")
-    for title in ("params", "FLOPs"):
-        for side in sides:
-            table.add_column(f"{title}{side}", justify="right", no_wrap=True)
+    table = make_table(
+        "  layer",
+        *(f"output{side}" for side in sides),
+        numbers=[f"{title}{side}" for title in ("params", "FLOPs") for side in sides],
+    )
     for pair in pairs:
         rows = (pair.before, pair.after)
         columns = [
@@ -239,18 +238,8 @@ def _layer_count_phrase(number: int) -> str:
     return "1 layer is" if number == 1 else f"{number:,} layers are"
 
 
-def _make_table() -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-
-
 def _totals_table(comparison: ConfigComparison) -> Table:
-    table = _make_table()
-    table.add_column("")
-    for title in ("A", "B", "difference"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = make_table("", numbers=("A", "B", "difference"))
     titles = {
         "layers": "layers",
         "trainable": "trainable parameters",

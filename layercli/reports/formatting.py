@@ -63,3 +63,16 @@ def format_number(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(format_number(item) for item in value)}]"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
+
+
+def format_weights(weights: Sequence[tuple[str, Sequence[int], bool]]) -> str:
+    """Return ``kernel (16, 64), bias (64,)`` for names, shapes and whether each weight is trained."""
+    return ", ".join(
+        f"{name} {format_shape(shape)}{'' if is_trained else ' (not trained)'}"
+        for name, shape, is_trained in weights
+    )
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return ``1, 2 and 3``."""
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + [*words[-1:]])

@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import ValidConfig
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape
+from layercli.reports.console import make_table
+from layercli.reports.explanation import explain_layer
 from layercli.reports.formatting import format_bytes, format_count, format_shapes, format_short_count
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
 ForwardShapes = Mapping[str, tuple[Shape, ...]]
 """The actual output shapes of each layer, by its name."""
 
 
-def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) -> dict[str, Any]:
+def inspection_json(
+    valid: ValidConfig, forward_shapes: ForwardShapes | None, *, should_explain: bool = False
+) -> dict[str, Any]:
     """Return the document of ``inspect-shapes --json``, without ``ok`` and ``problems``."""
     shapes = valid.shapes
+    rows = [layer_row_json(row, valid, forward_shapes) for row in shapes.rows]
+    if should_explain:
+        for document, row in zip(rows, shapes.rows, strict=True):
+            document["explanation"] = explain_layer(row).to_json()
     return {
         "model": valid.check_result.name,
         "static": forward_shapes is None,
@@ -29,7 +36,7 @@ def inspection_json(valid: ValidConfig, forward_shapes: ForwardShapes | None) ->
             {"name": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
             for name, tensor in shapes.graph.inputs.items()
         ],
-        "layers": [layer_row_json(row, valid, forward_shapes) for row in shapes.rows],
+        "layers": rows,
         "outputs": list(shapes.graph.output_references),
         "totals": {
             "trainable": shapes.trainable,
@@ -80,7 +87,7 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
         "output",
         *([] if forward_shapes is None else ["forward"]),
     ]
-    table = _make_table(*columns, right=("params", "FLOPs"))
+    table = make_table(*columns, numbers=("params", "FLOPs"))
     for row in valid.shapes.rows:
         actual = forward_shapes.get(row.node.name) if forward_shapes is not None else None
         cells: list[Text | str] = [
@@ -116,7 +123,7 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
     """Print the built model: layers, wiring, shapes, parameters with their shares, FLOPs, totals and memory."""
 
     shapes = valid.shapes
-    table = _make_table("layer", "from", "output", right=("params", "share", "FLOPs"))
+    table = make_table("layer", "from", "output", numbers=("params", "share", "FLOPs"))
     total_parameters = sum(row.parameters or 0 for row in shapes.rows)
     is_wide = console.width >= _MIN_WIDE_WIDTH
     previous_name: str | None = None
@@ -142,18 +149,6 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
     console.print(
         f"Memory: weights {weights}; outputs of all layers for a batch of {batch_size} {activations}."
     )
-
-
-def _make_table(*left: str, right: tuple[str, ...]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def _print_totals(console: Console, shapes: ModelShapes) -> None:

@@ -66,6 +66,19 @@ def print_text_diff(console: Console, name: str, before: str, after: str) -> Non
         console.print(Text(sanitize_text(line), style=bold), soft_wrap=True)
 
 
+def print_unsafe_fixes(console: Console, fixes: Sequence[tuple[Problem, str]]) -> None:
+    """Print each problem whose fix was not applied, with the reason."""
+    from rich.text import Text
+
+    if not fixes:
+        return
+    console.print(Text("Unsafe fixes, not applied:", style="bold"))
+    for problem, reason in fixes[:MAX_SHOWN_PROBLEMS]:
+        text = f"  {problem.location_prefix}{problem.hint} Not applied: {reason}."
+        console.print(Text(sanitize_text(text)), soft_wrap=not console.is_terminal)
+    console.print()
+
+
 def _percent_encode(text: str, others: str = "") -> str:
     """Return the text percent-encoded for GitHub's runner."""
     for char in f"%\r\n{others}":

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from layercli.runs.listing import Run
@@ -24,7 +24,8 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     monitors = {str(run.best["monitor"]) for run in listed if run.best}
     test_metrics = {name for run in listed if (name := _test_metric(run.test))}
     max_path_length = max((len(run.path.as_posix()) for run in listed), default=0)
-    table = _make_table("run", no_wrap=max_path_length <= console.width // 2)
+    table = make_table()
+    table.add_column("run", overflow="fold", no_wrap=max_path_length <= console.width // 2)
     best_title = f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best"
     test_title = f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test"
     for title in ("epochs", best_title, test_title, "time", "params"):
@@ -55,7 +56,7 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
 
 def print_run_comparison(console: Console, runs: Sequence[Run], differences: Mapping[str, list[Any]]) -> None:
     """Print a column for each run: its results, then the differences of the configs."""
-    table = _make_table("")
+    table = make_table("")
     for run in runs:
         table.add_column(sanitize_text(run.path.as_posix()), justify="right", overflow="fold")
     rows: dict[str, list[str]] = {
@@ -95,15 +96,6 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
 
 _SEPARATE_ROWS = ("run", "name", "state", "epochs", "seconds", "examples_per_second", "parameters")
 """Results that the table shows in separate rows."""
-
-
-def _make_table(first: str, *, no_wrap: bool = False) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column(first, overflow="fold", no_wrap=no_wrap)
-    return table
 
 
 def _run_title(run: Run) -> Text:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from layercli.check import ValidConfig
+from layercli.config.model import LAYERS_PATH
 from layercli.reports.console import is_terminal, make_console
 from layercli.source.dump import to_yaml
 from layercli.source.leaves import iterate_leaves
@@ -14,7 +15,6 @@ from layercli.source.load import parse_yaml
 from layercli.source.nodes import KeyPath, SourceText, YamlNode, format_path
 
 FROM_DEFAULT, FROM_GENERATED = "default", "generated"
-_LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 _MAX_COMMENT_COLUMN = 44
 """Last column at which comments are aligned; after longer lines they follow directly."""
 _GENERATED_KEYS = ("name", "inputs", "reuse")
@@ -90,7 +90,7 @@ def _is_generated(layer: YamlNode, path: KeyPath) -> bool:
     """Return whether a key of a layer was generated when blocks were expanded."""
     return (
         len(path) == 4
-        and path[:2] == _LAYERS_PATH
+        and path[:2] == LAYERS_PATH
         and path[3] in _GENERATED_KEYS
         and path[3] not in layer.keys
     )
@@ -107,7 +107,7 @@ def _implicit_origin(path: KeyPath, valid: ValidConfig) -> str:
     """Return the origin of a value that is not written in any file."""
     if path == ("name",):
         return "the name of the file"
-    if path[:2] == _LAYERS_PATH and path[3:] == ("name",):
+    if path[:2] == LAYERS_PATH and path[3:] == ("name",):
         return FROM_GENERATED
     if path[:2] == ("model", "input") and valid.config.model.input is None:
         return "the data"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from layercli.reports.console import make_table
 from layercli.reports.formatting import format_duration, format_number
 from layercli.schema.strict_model import format_value
 from layercli.source.nodes import sanitize_text
@@ -96,13 +97,8 @@ def make_trials_table(
     rows: Sequence[TrialRow], metric: str, console: Console, title: str | None = None
 ) -> Table:
     """Return a table with a row for each trial and a column for each parameter that fits the width."""
-    from rich import box
-    from rich.table import Table
-
     names = list(dict.fromkeys(name for row in rows for name in row["params"]))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=title, title_justify="left")
-    for header in ("trial", metric, "epochs"):
-        table.add_column(header, justify="right", no_wrap=True)
+    table = make_table(numbers=("trial", metric, "epochs"), title=title)
     table.add_column("state", no_wrap=True)
     width_left = console.width - 34 - len(metric)
     shown_names: list[str] = []

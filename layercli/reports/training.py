@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.source.nodes import sanitize_text
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
 def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the time, the metrics of the saved model, its path, and the next commands."""
-    from rich import box
-    from rich.table import Table
-
     best, test, run = summary["best"], summary["test"], sanitize_text(summary["run"])
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
@@ -39,16 +37,15 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
     parts = {title: values for title, values in parts.items() if values}
     names = [name for name in model or test if not name.startswith("val_")]
     if names:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        table.add_column("metric", overflow="fold")
-        for title in parts:
-            table.add_column(title, justify="right", no_wrap=True)
+        table = make_table("metric", numbers=parts)
         for name in names:
             table.add_row(
                 sanitize_text(name),
                 *(format_number(values[name]) if name in values else "" for values in parts.values()),
             )
         console.print(table)
+    for note in summary.get("notes", ()):
+        console.print(sanitize_text(note))
     console.print(f"Model: {run}/model.keras", soft_wrap=True)
     console.print(
         "Next:",

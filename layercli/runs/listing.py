@@ -21,6 +21,7 @@ from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS
 from layercli.runs.lock import is_run_locked
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import MAX_BYTES, load_yaml
+from layercli.source.scalars import is_number
 
 RunState = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
 
@@ -252,7 +253,7 @@ def _describe_error(error: Exception) -> str:
 
 def _parse_number(value: Any, kind: type) -> Any:
     """Return a finite number as ``kind``; None for other values."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if not is_number(value):
         return None
     return kind(value) if abs(value) <= _MAX_NUMBER else None  # also false for NaN
 

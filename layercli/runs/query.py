@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from layercli.runs.listing import Run
-from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve_scalar
+from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, is_number, resolve_scalar
 
 _CONDITION_PATTERN = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -47,14 +47,14 @@ class Condition:
             expected = resolve_scalar(literal)
         except (AmbiguousNumberError, NumberTooLongError):
             expected = literal
-        if comparison[0] in "<>" and not _is_number(expected):
+        if comparison[0] in "<>" and not is_number(expected):
             raise ValueError(f"{text!r} does not compare with a number; write for example 'val_accuracy>0.9'")
         return cls(key, comparison, expected)
 
     def is_met_by(self, run: Run) -> bool:
         """Return whether a run meets it; a run without such a value does not."""
         value = run.value(self.key)
-        if value is None or (self.comparison[0] in "<>" and not _is_number(value)):
+        if value is None or (self.comparison[0] in "<>" and not is_number(value)):
             return self.expected is None and self.comparison in ("=", "==")
         return _OPERATORS[self.comparison](value, self.expected)
 
@@ -93,9 +93,5 @@ def find_config_differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     }
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _sort_key(value: Any) -> tuple[bool, Any]:
-    return (False, value) if _is_number(value) else (True, str(value))
+    return (False, value) if is_number(value) else (True, str(value))

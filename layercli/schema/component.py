@@ -1,5 +1,6 @@
 """Keras objects that a config declares as a name or as ``{type: Name, ...arguments}``."""
 
+import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -13,8 +14,16 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.schema.strict_model import StrictModel, copy_value_error, mismatch_error, to_plain, value_error
-from layercli.schema.suggestions import find_closest
+from layercli.schema.other_names import explain_type, strip_module
+from layercli.schema.strict_model import (
+    StrictModel,
+    copy_value_error,
+    format_value,
+    mismatch_error,
+    to_plain,
+    value_error,
+)
+from layercli.schema.suggestions import Suggestion, suggest_closest
 from layercli.source.nodes import normalize_type_name, quote_value
 
 
@@ -104,6 +113,10 @@ class Component:
     def arguments(self) -> dict[str, Any]:
         """Return every argument with its value; nested components stay components."""
         return dict(self.__dict__)
+
+    def keras_arguments(self) -> dict[str, Any]:
+        """Return the arguments of Keras's constructor: all but those that only layercli has."""
+        return self.arguments()
 
     def to_plain(self) -> dict[str, Any]:
         """Return mappings, lists and scalars that validate to an equal object, with all defaults."""
@@ -239,12 +252,56 @@ class Catalogue(Generic[C]):
             raise value_error(
                 "unknown-type", f"There is no {self.noun} {quote_value(name)}.", f"Write {listed}."
             )
-        match = find_closest(name, [*self.modules, *self.aliases])
-        match = self._config_name(self.find(match) or match) if match else None
-        names = ", ".join(self._config_name(name) for name in self.names[:12])
-        known = f"Known names: {names}" + (" and others." if len(self.modules) > 12 else ".")
-        hint = f"Did you mean `{match}`?" if match else known
+        hint = self._suggest_entry(name) or self._suggest_type(strip_module(name))
         return value_error("unknown-type", f"There is no {self.noun} {quote_value(name)}.", hint)
+
+    def _suggest_type(self, name: str) -> str:
+        """Return a hint for the name of an unknown type, without its module."""
+        if (class_name := self.find(name)) is not None:  # its module was written before it
+            known = self._config_name(class_name)
+            return Suggestion(f"Keras calls it `{known}`.", known)
+        names = ", ".join(self._config_name(known) for known in self.names[:12])
+        otherwise = f"Known names: {names}" + (" and others." if len(self.modules) > 12 else ".")
+        choices = {known: self.find(known) or known for known in (*self.modules, *self.aliases)}
+        hint = explain_type(self.noun, name) or suggest_closest(name, choices)
+        if isinstance(hint, Suggestion) and hint.replacement in self.modules:
+            known = self._config_name(hint.replacement)
+            return Suggestion(hint.replace(hint.replacement, known), known, hint.reason_against)
+        return hint or otherwise
+
+    def _suggest_entry(self, text: str) -> str | None:
+        """Return a hint with the entry for a call in Python, such as ``Dense(64)``."""
+        entry = self._entry_from_call(text) if len(text) <= _MAX_CALL_LENGTH and text.endswith(")") else None
+        if entry is None:
+            return None
+        written = format_value(entry) if len(entry) > 1 else str(entry["type"])
+        return Suggestion(f"Write {written if len(entry) > 1 else f'`{written}`'}.", written)
+
+    def _entry_from_call(self, text: str) -> dict[str, Any] | None:
+        """Return the entry for a call in Python whose arguments are constants, or None."""
+        try:
+            call = ast.parse(text, mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        if not isinstance(call, ast.Call):
+            return None
+        class_name = self.find(strip_module(ast.unparse(call.func)))
+        if class_name is None:
+            return None
+        required = positional_arguments(self.load(class_name))
+        if len(call.args) > len(required) or any(keyword.arg is None for keyword in call.keywords):
+            return None
+        given = [
+            *zip(required, call.args, strict=False),
+            *((str(keyword.arg), keyword.value) for keyword in call.keywords),
+        ]
+        try:
+            arguments = {name: ast.literal_eval(value) for name, value in given}
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            return None
+        if not all(_WORD.fullmatch(value) for value in arguments.values() if isinstance(value, str)):
+            return None
+        return {"type": self._config_name(class_name), **arguments}
 
     def _config_name(self, class_name: str) -> str:
         """Return the name of the type in a config."""
@@ -255,6 +312,16 @@ class Catalogue(Generic[C]):
         return f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
 
 
+def positional_arguments(cls: type[Component]) -> list[str]:
+    """Return the required arguments in the order of Keras's constructor."""
+    required = [name for name, field_info in cls.model_fields.items() if field_info.is_required()]
+    return sorted(
+        required, key=lambda name: name != "filters"
+    )  # the other ones are declared in Keras's order
+
+
+_MAX_CALL_LENGTH = 200
+_WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

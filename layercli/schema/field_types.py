@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from layercli.schema.component import Component
 from layercli.schema.strict_model import ExpectedText, mismatch_error, value_error
 from layercli.source.nodes import quote_value
+from layercli.source.scalars import is_number
 
 if TYPE_CHECKING:
     NameOrComponent: TypeAlias = str | Component
@@ -77,7 +78,9 @@ def _make_sizes_parser(count: int, low: int, expected: str | None = None) -> Par
     def parse(value: Any) -> tuple[int, ...]:
         items = list(value) if isinstance(value, (list, tuple)) else [value] * count
         if len(items) != count:
-            raise mismatch_error("wrong-length", expected, value)
+            example = [*items, *items[-1:] * count][:count] or [low] * count
+            hint = f"For example {quote_value(example)}, one integer for each axis."
+            raise mismatch_error("wrong-length", expected, value, hint)
         _check_integers(items, low, MAX_INT32, expected, value)
         return tuple(items)
 
@@ -173,7 +176,7 @@ def nested_shape(value: Any) -> tuple[int, ...]:
         if len(inner) > 1:
             raise value_error("wrong-length", f"The lists in {quote_value(value)} differ in length.")
         return (len(value), *(inner.pop() if inner else ()))
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value) or not math.isfinite(value):
         raise mismatch_error("wrong-type", _NUMBERS_TEXT, value, _suggest_fraction(value))
     return ()
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from layercli.schema.suggestions import did_you_mean, find_closest
+from layercli.schema.other_names import explain_key, explain_value, find_renamed_key
+from layercli.schema.suggestions import did_you_mean, find_closest, suggest_closest
 from layercli.source.nodes import describe_received, quote_value, sanitize_text
 
 _REWORDED = "reworded"
@@ -242,14 +243,19 @@ def _is_misspelt(item: Any, errors: Sequence[Any]) -> bool:
     if item["type"] != "missing":
         return False
     others = [str(other["loc"][0]) for other in errors if other["type"] == "extra_forbidden"]
-    return any(find_closest(other, [str(item["loc"][0])]) is not None for other in others)
+    missing = [str(item["loc"][0])]
+    return any(find_renamed_key(other, missing) or find_closest(other, missing) for other in others)
 
 
 def _unknown_key_error(cls: type[StrictModel], name: str) -> PydanticCustomError:
     known_keys = _list_keys(cls)
     listed = ", ".join(f"`{key}`" for key in known_keys)
     otherwise = f"{cls.title()} takes {listed}." if known_keys else f"{cls.title()} takes no {cls.noun}s."
-    hint = cls.hints.get(name) or did_you_mean(name, known_keys, otherwise=otherwise)
+    hint = (
+        cls.hints.get(name)
+        or explain_key(name, known_keys)
+        or did_you_mean(name, known_keys, otherwise=otherwise)
+    )
     return value_error(
         "unknown-key", f"{cls.title()} has no {cls.noun} {quote_value(name)}.", hint, at_key=True
     )
@@ -375,9 +381,11 @@ class ExpectedText:
 
 def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str | None:
     options = _literal_options(field.annotation)
+    if renamed := explain_value(name, received, options):
+        return renamed
     if isinstance(received, str):
-        if options and (match := find_closest(received, [str(option) for option in options])):
-            return f"Did you mean `{match}`?"
+        if closest := suggest_closest(received, {str(option): str(option) for option in options}):
+            return closest
         if code.startswith(("int", "float")):
             number = received.strip().replace("_", "").replace(",", "")
             if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):
@@ -397,7 +405,9 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
         )
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
-    return f"For example `{name}: {format_value(field.examples[0])}`." if field.examples else None
+    if field.examples or options:
+        return f"For example `{name}: {format_value((field.examples or options)[0])}`."
+    return None
 
 
 def _literal_options(annotation: Any) -> tuple[Any, ...]:

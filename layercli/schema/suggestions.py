@@ -2,11 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
+from typing import Self
 
 from layercli.source.nodes import sanitize_text
 
@@ -70,10 +71,77 @@ def _find_most_similar(word: str, choices: tuple[str, ...]) -> str | None:
     return best
 
 
+class Suggestion(str):
+    """A hint that states the replacement of the word or value at the problem's position."""
+
+    replacement: str
+    reason_against: str | None
+    """Why the replacement may change the meaning of the config; None: it is safe."""
+
+    def __new__(cls, text: str, replacement: str = "", reason_against: str | None = None) -> Self:
+        """Return the hint; copies without a replacement get it from their attributes."""
+        hint = super().__new__(cls, text)
+        hint.replacement, hint.reason_against = replacement, reason_against
+        return hint
+
+
 def did_you_mean(word: str, choices: Iterable[str], *, otherwise: str) -> str:
-    """Return a hint: the closest choice, or ``otherwise``."""
+    """Return a hint: the closest choice, or ``otherwise``. It is safe if no other choice is within two edits."""
+    choices = tuple(choices)
+    return suggest_closest(word, {choice: choice for choice in choices}) or otherwise
+
+
+def suggest_closest(word: str, choices: Mapping[str, str]) -> Suggestion | None:
+    """Return a hint for a misspelt word.
+
+    Args:
+        word: The word.
+        choices: Each correct spelling, and the name to suggest for it.
+    """
     match = find_closest(word, choices)
-    return f"Did you mean `{match}`?" if match else otherwise
+    if match is None:
+        return None
+    near = list(dict.fromkeys(name for choice, name in choices.items() if is_near(word, choice)))
+    name, reason = choices[match], None
+    if len(near) == 1:
+        name = near[0]
+    elif _normalize_word(word) != _normalize_word(match):
+        others = ", ".join(f"`{other}`" for other in near if other != name)
+        reason = f"it could be {others}, too" if others else f"`{name}` is not similar enough"
+    return Suggestion(f"Did you mean `{name}`?", name, reason)
+
+
+@lru_cache(maxsize=10_000)
+def is_near(word: str, choice: str) -> bool:
+    """Return whether a word is a misspelling of a choice: at most two edits, and the same digits.
+
+    An edit inserts, removes or replaces a character, or exchanges two neighbours. Short words have at most one edit.
+    """
+    one, other = _normalize_word(word), _normalize_word(choice)
+    if min(len(one), len(other)) < _MIN_NEAR_LENGTH or re.findall(r"\d", one) != re.findall(r"\d", other):
+        return False
+    return _count_edits(one, other) <= (1 if min(len(one), len(other)) == _MIN_NEAR_LENGTH else 2)
+
+
+_MIN_NEAR_LENGTH = 3
+
+
+def _count_edits(one: str, other: str) -> int:
+    """Return the number of edits between two words; 3 if there are more than two."""
+    if abs(len(one) - len(other)) > 2:
+        return 3
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for index, char in enumerate(one, start=1):
+        before, previous, row = row, before, [index]
+        for column, other_char in enumerate(other, start=1):
+            cost = min(before[column] + 1, row[column - 1] + 1, before[column - 1] + (char != other_char))
+            if index > 1 and column > 1 and (char, one[index - 2]) == (other[column - 2], other_char):
+                cost = min(cost, previous[column - 2] + 1)
+            row.append(cost)
+        if min(row) > 2:
+            return 3
+    return min(row[-1], 3)
 
 
 def list_names(names: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from layercli.config.data.arrays import ArraysConfig
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import Brackets, NamedValue, quote_string, render_statement
 
-ARRAY_KEYS = frozenset(ArraysConfig.array_keys)
-"""The keys of arrays, all of which ``write_arrays`` expresses."""
+ARRAY_KEYS = frozenset(ArraysConfig.array_keys) | {"target_type"}
+"""The keys of arrays and their target, all of which ``write_arrays`` expresses."""
 
 
 def write_arrays(
@@ -35,10 +35,10 @@ def _write_assignment(
 
 
 def write_label_encoding(facts: ScriptFacts) -> list[str]:
-    """Return the lines that replace text labels in ``y`` by integers from 0."""
+    """Return the lines that replace texts, or labels that are mapped, in ``y`` by integers from 0."""
     variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
     return [
         f"classes, {variables[name]} = np.unique({variables[name]}, return_inverse=True)"
         for name, target in facts.targets.items()
-        if target.has_text_labels
+        if target.has_named_labels
     ]

@@ -6,22 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from layercli.check import ValidConfig
-from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
-from layercli.graph.checks.consistency import one_hot_units
+from layercli.config.data.section import DataConfig, DataFacts
+from layercli.config.data.tables import TableConfig
+from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
+from layercli.layers.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptTarget:
     """The facts of one target."""
 
-    is_labels: bool
-    """True if it is a class for each example."""
-    has_text_labels: bool = False
-    """True if the classes are texts in the data."""
+    meaning: TargetMeaning | None
+    """None if its loss cannot use it."""
+    has_named_labels: bool = False
+    """True if the classes are texts in the data, or numbers that are mapped to labels from 0."""
     class_names: tuple[str, ...] = ()
-    """The classes' names, if they are texts."""
-    one_hot_units: int | None = None
-    """Number of units of a one-hot target, if the loss requires one-hot targets."""
+    """The classes' names, if they have any."""
+    shape: Shape = ()
+    """Of one example in the data."""
+    has_integers: bool = True
+    """True if ``load_data`` returns integers."""
+
+    @property
+    def is_labels(self) -> bool:
+        """True if it is one class for each example."""
+        return self.meaning is not None and self.meaning.is_one_class
+
+    @property
+    def one_hot_units(self) -> int | None:
+        """Number of units of a one-hot target that the script makes from labels."""
+        meaning = self.meaning
+        return meaning.classes if meaning is not None and meaning.is_converted else None
+
+    def write_labels(self, variable: str) -> str:
+        """Return the code of the class numbers in a variable: of shape (samples,), or with an axis for each of positions."""
+        meaning = self.meaning
+        if meaning is not None and meaning.kind == "one-hot" and not meaning.is_converted:
+            return f"{variable}.argmax(axis=1)"
+        position_axes = 0 if meaning is None else meaning.position_axes
+        code = f"{variable}[..., 0]" if len(self.shape) > position_axes else variable
+        return code if self.has_integers else f'{code}.astype("int32")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +94,16 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         return _assume_facts(valid, data)
     class_names = {} if dataset_facts is None else dataset_facts.class_names
     has_class_folders = data.example_suffixes is not None  # the script itself numbers the folders
-    units = one_hot_units(valid.config, valid.shapes, facts)
-    target_facts: dict[str | None, TargetFacts] = {None: TargetFacts(facts.classes, facts.target_shape)}
-    if facts.targets is not None:
-        target_facts = dict(facts.targets.items())
+    meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
     targets = {
         name: ScriptTarget(
-            target.classes is not None,
-            has_text_labels=bool(class_names.get(name)) and not has_class_folders,
+            meanings.get(name),
+            has_named_labels=bool(class_names.get(name)) and not has_class_folders,
             class_names=class_names.get(name, ()),
-            one_hot_units=units.get(name),
+            shape=target.shape,
+            has_integers=target.has_integers or data.facts() is not None or isinstance(data, TableConfig),
         )
-        for name, target in target_facts.items()
+        for name, target in facts.named_targets.items()
     }
     if dataset_facts is None:
         return ScriptFacts(targets)
@@ -105,4 +127,7 @@ def _assume_target(valid: ValidConfig, data: DataConfig | None, output: str | No
     loss = None if train is None else train.loss_of(output or valid.graph.output_references[0])
     loss_name = "" if loss is None else loss if isinstance(loss, str) else loss.type_name()
     is_labels = "crossentropy" in loss_name.lower()
-    return ScriptTarget(is_labels, is_labels and data is not None and data.has_text_labels)
+    return ScriptTarget(
+        TargetMeaning("labels" if is_labels else "numbers"),
+        is_labels and data is not None and data.has_text_labels,
+    )

@@ -6,6 +6,7 @@ from inspect import get_annotations
 from typing import Any, Final
 
 from layercli.config.custom_layers import CustomLayer
+from layercli.config.training.metrics import Metric
 from layercli.layers.base import Layer
 from layercli.layers.minimal_arguments import is_required_argument, minimal_arguments
 from layercli.schema.component import Component, snake_case
@@ -62,13 +63,16 @@ SNAKE_CASE_CLASSES: Final = frozenset(
     }
 )
 """Classes that Keras also accepts by their names in snake case, without arguments."""
+CONVERT_INPUTS: Final = "convert_inputs"
+"""The function of a script that makes a metric convert its targets and predictions."""
 _POSITIONAL_ARGUMENTS: Final = frozenset({"filters", "units", "rate"})
 """First arguments that users of Keras pass by position, even if other arguments are required."""
 
 
 def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> CallExpression:
     """Return the call of the component's constructor, without the arguments in ``skip``."""
-    skip = (*skip, *getattr(component, "call_arguments", ()))
+    if isinstance(component, Layer):
+        skip = (*skip, *component.call_arguments)
     values = [(name, value) for name, value in argument_expressions(component).items() if name not in skip]
     required = [name for name, _ in values if _is_required(component, name)]
     arguments: list[Expression] = []
@@ -106,7 +110,8 @@ def argument_expressions(component: Component) -> dict[str, Expression]:
         for depth, base in reversed([*enumerate(type(component).__mro__)])
         for name in get_annotations(base)
     }
-    arguments = minimal_arguments(component)
+    known = component.keras_arguments()
+    arguments = {name: value for name, value in minimal_arguments(component).items() if name in known}
     order = sorted(
         arguments,
         key=lambda name: (
@@ -149,6 +154,8 @@ def name_or_call(component: Component | str) -> Expression:
     """Return an optimizer, loss or metric as its name if that is sufficient, else as the call of its constructor."""
     if isinstance(component, str):
         return quote_string(component)
+    if isinstance(component, Metric) and component.converts_inputs:
+        return _convert_inputs_call(component)
     call = constructor_call(component)
     kind = component.type_name()
     name = kind.lower() if keras_namespace(component) == "keras.optimizers." else snake_case(kind)
@@ -157,12 +164,31 @@ def name_or_call(component: Component | str) -> Expression:
     ]
     if component.type_name() in SNAKE_CASE_CLASSES and not significant_arguments:
         return quote_string(name)
-    given_name = component.arguments().get("name")  # without it, Keras would generate a numbered name
-    other_arguments = [
-        argument for argument in significant_arguments if not _is_keyword_argument(argument, "name=")
-    ]
+    return _name_call(component, CallExpression(call.head, tuple(significant_arguments)))
+
+
+def _name_call(component: Component, call: CallExpression) -> CallExpression:
+    """Return the call of a constructor with the name of the component, without which Keras would generate a numbered one."""
+    name = component.arguments().get("name")
+    other_arguments = [argument for argument in call.arguments if not _is_keyword_argument(argument, "name=")]
     return (
-        CallExpression(call.head, (*other_arguments, NamedValue("name=", quote_string(given_name))))
-        if given_name
+        CallExpression(call.head, (*other_arguments, NamedValue("name=", quote_string(name))))
+        if name
         else call
+    )
+
+
+def _convert_inputs_call(metric: Metric) -> CallExpression:
+    """Return the call that makes a metric convert its targets and predictions."""
+    conversions = {"targets": metric.targets, "activation": metric.activation}
+    return CallExpression(
+        CONVERT_INPUTS,
+        (
+            _name_call(metric, constructor_call(metric)),
+            *(
+                NamedValue(f"{name}=", quote_string(value))
+                for name, value in conversions.items()
+                if value is not None
+            ),
+        ),
     )

@@ -23,13 +23,15 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
         f"{INDENT}validation, test = {validation}, {test}",
         f"{INDENT}train = {count} - validation - test",
     ]
-    labels = [variables[name] for name, target in facts.targets.items() if target.is_labels]
+    labels = [
+        target.write_labels(variables[name]) for name, target in facts.targets.items() if target.is_labels
+    ]
     if split.stratify and labels:
         lines += _write_stratified_parts(labels, count)
     else:
         lines.append(f"{INDENT}parts = np.split(order, [train, train + validation])")
     lines += [
-        f'{INDENT}{variables[name]} = np.eye({target.one_hot_units}, dtype="float32")[{variables[name]}]'
+        f'{INDENT}{variables[name]} = np.eye({target.one_hot_units}, dtype="float32")[{target.write_labels(variables[name])}]'
         for name, target in facts.targets.items()
         if target.one_hot_units is not None
     ]

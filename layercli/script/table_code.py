@@ -119,7 +119,7 @@ class TableScript(DataScript[T]):
 
     def _write_target(self) -> Iterator[str]:
         column, target = f"table[{quote_string(str(self.data.target))}]", self.facts.first_target
-        if target.has_text_labels or self.data.target_type == "labels":
+        if target.has_named_labels or self.data.target_type == "labels":
             yield f"{INDENT}classes, y = np.unique({column}, return_inverse=True)"
         else:
             dtype = '"int32"' if target.is_labels else '"float32"'

@@ -18,6 +18,7 @@ from layercli.schema.component import Component
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
+from layercli.script.metric_code import write_convert_inputs
 from layercli.script.model_code import custom_layer_imports, model_lines
 from layercli.script.python_source import (
     LINE_WIDTH,
@@ -108,6 +109,11 @@ def write_script(
             sections.append(_write_adapt(adaptable, valid, has_several_inputs=bool(facts.input_names)))
     if files.weights_name is not None:
         sections.append(_write_load_trained(files))
+    graph = valid.graph
+    outputs = [valid.shapes.output(*each) for each in zip(graph.outputs, graph.output_indices, strict=True)]
+    has_positions = any(output is None or output.rank > 2 for output in outputs)
+    if convert_inputs := write_convert_inputs(valid.config.train, has_positions=has_positions):
+        sections.append(convert_inputs)
     sections.append(_Main(valid, facts, data_script).write(should_adapt=bool(adaptable)))
     body = "\n\n\n".join("\n".join(section) for section in sections)
     data_constant = [] if data_script is None else data_script.write_data_constant(files.folder)
@@ -261,8 +267,10 @@ class _Main:
 
     def _write_training(self, train: TrainSection) -> Iterator[str]:
         if train.class_weight == "balanced":
-            has_one_hot = self.facts.first_target.one_hot_units is not None
-            yield f"{INDENT}counts = np.bincount({'y_train.argmax(axis=1)' if has_one_hot else 'y_train'})"
+            target = self.facts.first_target
+            has_one_hot = target.one_hot_units is not None
+            labels = "y_train.argmax(axis=1)" if has_one_hot else target.write_labels("y_train")
+            yield f"{INDENT}counts = np.bincount({labels})"
             yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
         yield from render_statement(self._make_fit_call(train), INDENT)
         if "test" in self._split_names:

@@ -62,8 +62,8 @@ def parse_yaml(source: SourceText) -> YamlNode:
     builder = _NodeBuilder(source)
     loader = YamlLoader(text)
     try:
-        while loader.check_event():
-            builder.add_event(loader.get_event())
+        for event in iter(loader.get_event, None):
+            builder.add_event(event)
     except yaml.MarkedYAMLError as error:
         raise LayercliError(_syntax_problem(source, error)) from None
     except yaml.reader.ReaderError as error:
@@ -75,6 +75,15 @@ def parse_yaml(source: SourceText) -> YamlNode:
     return builder.root or YamlNode(None, Mark(source, 1, 1))
 
 
+def _refuse_named_pipe(path: Path) -> None:
+    """Raise ValueError for a pipe in a folder, which may wait for a writer without end.
+
+    Pipes that the shell opens for this process, such as ``/dev/stdin`` and ``<(command)``, have a writer.
+    """
+    if path.is_fifo() and path.parts[:2] not in (("/", "dev"), ("/", "proc")):
+        raise ValueError("it is a pipe; pass `-` to read standard input")
+
+
 def _read_source(name: str) -> SourceText:
     shown_name = "<stdin>" if name == STDIN else sanitize_text(name)
     try:
@@ -82,6 +91,7 @@ def _read_source(name: str) -> SourceText:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
             directory = Path.cwd()
         else:
+            _refuse_named_pipe(Path(name))
             with Path(name).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
             directory = Path(name).resolve().parent
@@ -200,6 +210,9 @@ class _NodeBuilder:
         self.problems = ProblemList()
         self._open_nodes: list[tuple[YamlNode, tuple[str, Mark] | None, str | None]] = []
         """Open lists and mappings, each with its key in the parent and its anchor."""
+        self._parent: YamlNode | None = None
+        """The innermost open list or mapping."""
+        self._is_in_mapping = False
         self._pending_key: tuple[str, Mark] | None = None
         self._anchors: dict[str, YamlNode | None] = {}
         self._document_count = 0
@@ -210,30 +223,31 @@ class _NodeBuilder:
 
     def add_event(self, event: Any) -> None:
         """Add the node of an event to the tree."""
-        match event:
-            case yaml.DocumentStartEvent():
-                self._document_count += 1
-                if self._document_count > 1:
-                    self._raise_problem(
-                        self._mark_of(event),
-                        "two-documents",
-                        "A config must be a single YAML document, but a second one starts here.",
-                        "Delete the `---` line, or move the second document into a separate file.",
-                    )
-            case yaml.AliasEvent():
-                self._add_node(self._resolve_alias(event))
-            case yaml.ScalarEvent():
-                node = self._build_scalar(event)
-                if event.anchor:
-                    self._anchors[event.anchor] = node
-                self._add_node(node)
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                self._open_collection(event)
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                self._close_collection()
+        kind = type(event)  # a config has up to a million events, for which isinstance is too slow
+        if kind is yaml.ScalarEvent:
+            node = self._build_scalar(event)
+            if event.anchor:
+                self._anchors[event.anchor] = node
+            self._add_node(node)
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            self._open_collection(event)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            self._close_collection()
+        elif kind is yaml.AliasEvent:
+            self._add_node(self._resolve_alias(event))
+        elif kind is yaml.DocumentStartEvent:
+            self._document_count += 1
+            if self._document_count > 1:
+                self._raise_problem(
+                    self._mark_of(event),
+                    "two-documents",
+                    "A config must be a single YAML document, but a second one starts here.",
+                    "Delete the `---` line, or move the second document into a separate file.",
+                )
 
     def _mark_of(self, event: Any) -> Mark:
-        return Mark(self.source, event.start_mark.line + 1, event.start_mark.column + 1)
+        start = event.start_mark
+        return Mark(self.source, start.line + 1, start.column + 1)
 
     def _raise_problem(self, mark: Mark, code: str, message: str, hint: str | None) -> NoReturn:
         raise LayercliError([*self.problems, problem_at(mark, code, message, hint=hint)])
@@ -251,9 +265,15 @@ class _NodeBuilder:
             self._anchors[event.anchor] = None  # open: an alias would contain itself
         self._open_nodes.append((node, self._pending_key, event.anchor))
         self._pending_key = None
+        self._update_parent()
+
+    def _update_parent(self) -> None:
+        self._parent = self._open_nodes[-1][0] if self._open_nodes else None
+        self._is_in_mapping = self._parent is not None and isinstance(self._parent.value, dict)
 
     def _close_collection(self) -> None:
         node, self._pending_key, anchor = self._open_nodes.pop()
+        self._update_parent()
         if anchor:
             self._anchors[anchor] = node
         self._add_node(node)
@@ -261,11 +281,7 @@ class _NodeBuilder:
     @property
     def _is_key_expected(self) -> bool:
         """Return whether the next node is the key of an open mapping."""
-        return (
-            bool(self._open_nodes)
-            and isinstance(self._open_nodes[-1][0].value, dict)
-            and self._pending_key is None
-        )
+        return self._is_in_mapping and self._pending_key is None
 
     def _refuse_key(self, mark: Mark) -> NoReturn:
         self._raise_problem(
@@ -300,16 +316,16 @@ class _NodeBuilder:
 
     def _build_scalar(self, event: Any) -> YamlNode:
         mark = self._mark_of(event)
-        tag = event.tag
+        tag, text = event.tag, event.value
         if tag and tag != "!" and _CORE_TAGS.get(tag) != "str":
             self._refuse_tag(event)
             return YamlNode(event.value if self._is_key_expected else None, mark)
         if event.style or not event.implicit[0] or self._is_key_expected:  # quoted, tagged as text, or a key
-            if event.style and event.value == "<<":
+            if event.style and text == "<<":
                 self._quoted_merge_keys.add((mark.line, mark.column))
-            return YamlNode(event.value, mark, size=measure_text(event.value))
+            return YamlNode(text, mark, size=measure_text(text))
         try:
-            return YamlNode(scalars.resolve_scalar(event.value), mark, size=measure_text(event.value))
+            return YamlNode(scalars.resolve_scalar(text), mark, size=measure_text(text))
         except scalars.AmbiguousNumberError:
             sign = "-" if event.value.startswith("-") else ""
             number = sign + (event.value.lstrip("+-").lstrip("0") or "0")
@@ -345,18 +361,19 @@ class _NodeBuilder:
         )
 
     def _add_node(self, node: YamlNode) -> None:
-        if not self._open_nodes:
+        parent = self._parent
+        if parent is None:
             self.root = node
             return
-        parent = self._open_nodes[-1][0]
-        if isinstance(parent.value, list):
-            parent.value.append(node)
+        items = parent.value
+        if isinstance(items, list):
+            items.append(node)
             self._grow_parent(parent, node)
-        elif isinstance(parent.value, dict):
+        elif isinstance(items, dict):
             if self._pending_key is None:
                 self._pending_key = (self._key_text(node), node.mark)
             else:
-                self._put_item(parent, parent.value, *self._pending_key, node)
+                self._put_item(parent, items, *self._pending_key, node)
                 self._pending_key = None
 
     def _key_text(self, node: YamlNode) -> str:
@@ -417,7 +434,8 @@ class _NodeBuilder:
 
     def _grow_parent(self, parent: YamlNode, child: YamlNode) -> None:
         parent.size += child.size
-        parent.depth = max(parent.depth, child.depth + 1)
+        if child.depth >= parent.depth:
+            parent.depth = child.depth + 1
         if parent.size > MAX_NODES:
             message = f"The file has more than {MAX_NODES:,} values once its aliases are written out."
             hint = "Remove aliases of values that contain aliases."

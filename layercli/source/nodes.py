@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from layercli.errors import Problem, Severity
 
@@ -97,8 +97,7 @@ class SourceText:
     """Whether messages may show lines and columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A position in a source; line and column count from 1."""
 
     source: SourceText
@@ -145,11 +144,10 @@ class YamlNode:
 
     def to_plain(self) -> Any:
         """Return the value without positions."""
-        if isinstance(self.value, dict):
-            return {key: child.to_plain() for key, child in self.value.items()}
-        if isinstance(self.value, list):
-            return [child.to_plain() for child in self.value]
-        return self.value
+        value = self.value
+        if isinstance(value, dict):
+            return {key: child.to_plain() for key, child in value.items()}
+        return [child.to_plain() for child in value] if isinstance(value, list) else value
 
     def find(self, path: KeyPath) -> YamlNode | None:
         """Return the node at ``path``, or None if it does not exist."""

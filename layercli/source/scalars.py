@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, TypeGuard
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -26,6 +27,11 @@ class NumberTooLongError(ValueError):
     """A number that is too long."""
 
 
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Return whether a value is a number; in YAML a boolean is not one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def resolve_scalar(text: str) -> bool | int | float | str | None:
     """Return the value of an unquoted scalar.
 
@@ -39,12 +45,15 @@ def resolve_scalar(text: str) -> bool | int | float | str | None:
         return _BOOLEANS[text]
     if text[0] not in "+-.0123456789":
         return text
+    if _INTEGER.fullmatch(text):
+        _check_length(text)
+        return int(text)
     if _AMBIGUOUS.fullmatch(text):
         raise AmbiguousNumberError(text)
-    for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEXADECIMAL, 16)):
+    for pattern, base in ((_OCTAL, 8), (_HEXADECIMAL, 16)):
         if pattern.fullmatch(text):
-            _check_length(text, MAX_NUMBER_LENGTH if base == 10 else 250)
-            return int(text[2:] if base != 10 else text, base)
+            _check_length(text, 250)
+            return int(text[2:], base)
     if _FLOAT.fullmatch(text):
         _check_length(text)
         return float(text)

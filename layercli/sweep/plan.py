@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import is_
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +22,14 @@ from layercli.check import (
     require_valid,
 )
 from layercli.config.language.expand import name_entries
+from layercli.config.model import MAX_LAYERS
 from layercli.config.sweep.search_space import Choice, SearchParameter
 from layercli.config.sweep.section import SweepConfig
 from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.best_epoch import monitor_direction
+from layercli.graph.checks.monitors import suggest_single_value
+from layercli.graph.metrics import complete_metrics
 from layercli.io.paths import is_file
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.extend import load_extended
@@ -53,8 +57,8 @@ _VALUE_PROBLEM_CODES: Final = frozenset(
 _MAX_PARAMETERS: Final = 100
 _MAX_COMBINATIONS: Final = 100_000
 _MAX_PROBES: Final = 500
-_MAX_PROBE_WORK: Final = 100_000
-"""Values and layers of the base config that all probes may check; trials check the other values."""
+_MAX_PROBE_WORK: Final = 30_000
+"""Values and layers that all probes may check; trials check the other values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +189,25 @@ def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
     return root
 
 
+class _ItemNames:
+    """The names of the entries of a list, computed once for all parameters that look into it."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[list[YamlNode], list[str]]] = []
+
+    def __call__(self, items: list[YamlNode]) -> list[str]:
+        for known_items, names in self._known:
+            if len(known_items) == len(items) and all(map(is_, known_items, items)):
+                return names
+        names = name_entries(items)
+        self._known.append((list(items), names))
+        return names
+
+
 def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Problem]) -> dict[str, KeyPath]:
     """Return each parameter's path in the base config. Report unknown and nested paths."""
     paths: dict[str, KeyPath] = {}
+    name_items = _ItemNames()
     space = document.find(("space",))
     for name in (
         islice(space.value, _MAX_PARAMETERS) if space is not None and isinstance(space.value, dict) else ()
@@ -201,7 +221,7 @@ def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Pro
             continue
         mark = document.find_mark(path, key=True)
         try:
-            paths[name] = set_node(_copy_root(base), steps, YamlNode(None, mark), mark, name_entries)
+            paths[name] = set_node(_copy_root(base), steps, YamlNode(None, mark), mark, name_items)
         except LayercliError as error:
             problems += error.problems
     for name, inner in paths.items():
@@ -240,6 +260,14 @@ def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
         message = f"Keras does not define whether a larger or smaller `{metric}` is better."
         hint = "Add `direction: maximize` or `minimize`."
         return [problem_in(document, path, "unknown-mode", message, hint=hint)]
+    completed = complete_metrics(base.config, base.shapes, None).train
+    assert completed is not None
+    scalar_hint = suggest_single_value(metric, completed, base.graph.output_references)
+    if scalar_hint is not None:
+        message = f"`{metric}` is a vector: no trial is the best."
+        return [
+            problem_in(document, path, "vector-monitor", message, hint=f"In the base config: {scalar_hint}")
+        ]
     return []
 
 
@@ -266,14 +294,15 @@ def _check_probes(plan: SweepPlan) -> list[Problem]:
     """Check single values, with the others as in the base config."""
     problems: list[Problem] = []
     file = plan.document.mark.source.name
-    probe_cost = plan.base_document.size + len(plan.base.graph.nodes)
-    probes_left = max(1, min(_MAX_PROBES, _MAX_PROBE_WORK // probe_cost))
+    probes_left, work_left = _MAX_PROBES, _MAX_PROBE_WORK
     for name, parameter in plan.sweep.parameters.items():
         for probe in parameter.probe_values:
-            if not probes_left:
+            if not probes_left or work_left <= 0:
                 return problems
+            result = plan.check_values({name: probe})
             probes_left -= 1
-            probe_problems = plan.check_values({name: probe}).problems
+            work_left -= plan.base_document.size + _count_layers(result)
+            probe_problems = result.problems
             errors = [problem for problem in probe_problems if problem.severity == "error"]
             value_errors = [
                 problem for problem in errors if problem.file == file and problem.code in _VALUE_PROBLEM_CODES
@@ -282,6 +311,12 @@ def _check_probes(plan: SweepPlan) -> list[Problem]:
             if errors and not value_errors:
                 problems.append(_make_probe_warning(plan, name, parameter, probe, errors[0]))
     return problems
+
+
+def _count_layers(result: CheckResult) -> int:
+    """Return the number of layers that a check has expanded; the maximum if it did not finish."""
+    layers = result.document.find(("model", "layers")) if result.document is not None else None
+    return len(layers.value) if layers is not None and isinstance(layers.value, list) else MAX_LAYERS
 
 
 def _make_probe_warning(

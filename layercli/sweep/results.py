@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, require_valid
 from layercli.errors import LayercliError
-from layercli.io.atomic import write_text
+from layercli.io.atomic import report_write_errors, write_text
 from layercli.runs import directory as runs
 from layercli.sweep.html_report import render_report_page
 from layercli.sweep.plan import SweepPlan
@@ -72,8 +72,10 @@ def build_trial_config(plan: SweepPlan, study: optuna.Study, number: int) -> Val
 
 def write_results(plan: SweepPlan, study: optuna.Study, directory: Path, number: int) -> None:
     """Write the config of a trial, which can be trained as it is, and the page with the plots."""
-    runs.write_config(directory, build_trial_config(plan, study, number), BEST_CONFIG)
-    write_text(directory / REPORT_PAGE, render_report_page(plan, study))
+    config, page = build_trial_config(plan, study, number), render_report_page(plan, study)
+    with report_write_errors("The result of the sweep", directory):
+        runs.write_config(directory, config, BEST_CONFIG)
+        write_text(directory / REPORT_PAGE, page)
 
 
 def summarize_sweep(plan: SweepPlan, study: optuna.Study, directory: Path) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Compute the changes of ``validate --fix``: replacements that a hint states and that a second check confirms."""
+"""Compute the changes of ``validate --fix``: safe fixes, which a second check confirms, and unsafe ones, only to show."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 
 import yaml
@@ -13,17 +12,29 @@ import yaml
 from layercli.check import check_config
 from layercli.errors import Problem
 from layercli.io.atomic import report_write_errors, write_bytes
+from layercli.schema.suggestions import Suggestion
 from layercli.source.load import YamlLoader, split_lines
 
-_SUGGESTION_PATTERN = re.compile(r"Did you mean `([^`]+)`\?")
 _REPLACEMENT_PATTERN = re.compile(
     r"(?:Write(?: it as a number, without quotes or separators:)?|Remove the quotes(?: and separators)?:) "
     r"`(?:(?P<key>\w+): )?(?P<value>[^`]+)`\."
 )
-_MIN_SIMILARITY = 0.75
-"""Minimum ``difflib`` ratio between a word and its suggested replacement."""
+_VALUE_CODES = (
+    "unknown-key",
+    "unknown-type",
+    "unknown-value",
+    "wrong-type",
+    "out-of-range",
+    "wrong-length",
+    "not-finite",
+    "bad-argument",
+    "duplicate-key",
+)
+"""Codes of problems of a key or value itself."""
 _MAX_ROUNDS = 5
 """Maximum number of rounds; a fixed line can reveal a new error."""
+_MAX_SINGLE_EDITS = 50
+"""Maximum number of edits that are tried one by one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,6 +45,17 @@ class _Edit:
     start: int
     end: int
     replacement: str
+    path: str
+    """The path of the value or entry in the fixed config."""
+    reveals_errors: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnsafeFix:
+    """A fix that is not applied because it may change the meaning of the config."""
+
+    problem: Problem
+    reason: str
 
 
 def compute_fixes(file: str) -> tuple[str, str]:
@@ -52,6 +74,42 @@ def compute_fixes(file: str) -> tuple[str, str]:
     return before, after
 
 
+def find_unsafe_fixes(file: str) -> list[UnsafeFix]:
+    """Return the fixes that hints of a file's errors suggest, but that are not safe."""
+    try:
+        with Path(file).open(encoding="utf-8", newline="") as stream:
+            text = stream.read()
+    except (OSError, ValueError):
+        return []
+    errors = _find_errors(file, text)
+    shown = [problem for problem in errors if _has_unsafe_fix(problem)]
+    return [UnsafeFix(problem, _explain_unsafe(problem, file, text, errors)) for problem in shown]
+
+
+def _has_unsafe_fix(problem: Problem) -> bool:
+    """Return whether the hint of a problem states what to write."""
+    is_name = problem.code in ("unknown-key", "unknown-type")
+    return isinstance(problem.hint, Suggestion) or (is_name and (problem.hint or "").startswith("Write "))
+
+
+def _explain_unsafe(problem: Problem, file: str, text: str, errors: list[Problem]) -> str:
+    """Return why the fix of a problem is not safe, as a clause."""
+    if not isinstance(problem.hint, Suggestion):
+        return "it needs a decision"
+    if problem.hint.reason_against is not None:
+        return problem.hint.reason_against
+    edits = _find_edits(file, text, [problem])
+    if not edits:
+        return "the value is not a word on one line of this file"
+    known = {(error.code, error.line, error.path) for error in errors}
+    caused = [
+        error.message
+        for error in _find_errors(file, _apply_edits(text, edits))
+        if (error.code, error.line, error.path) not in known
+    ]
+    return caused[0].removesuffix(".") if caused else "it would cause another problem"
+
+
 def write_fixed_file(file: str, text: str) -> None:
     """Replace the text of the file. The file is written completely or not at all.
 
@@ -66,16 +124,20 @@ def write_fixed_file(file: str, text: str) -> None:
 
 
 def _apply_safe_edits(file: str, text: str) -> str:
-    """Return the text with all edits, or else with the first single edit that is an improvement."""
+    """Return the text with all edits, or else with those that are improvements one after the other."""
     errors = _find_errors(file, text)
     edits = _find_edits(file, text, errors)
-    for candidate in (edits, *([edit] for edit in edits)):
-        fixed = _apply_edits(text, candidate)
-        if candidate and _is_improvement(
-            errors, _find_errors(file, fixed), {edit.line: edit for edit in candidate}
-        ):
-            return fixed
-    return text
+    if not edits:
+        return text
+    fixed = _apply_edits(text, edits)
+    if _is_improvement(errors, _find_errors(file, fixed), edits):
+        return fixed
+    accepted: list[_Edit] = []
+    for edit in edits[:_MAX_SINGLE_EDITS]:
+        fixed = _apply_edits(text, [*accepted, edit])
+        if _is_improvement(errors, _find_errors(file, fixed), [*accepted, edit]):
+            accepted.append(edit)
+    return _apply_edits(text, accepted)
 
 
 def _find_errors(file: str, text: str) -> list[Problem]:
@@ -83,46 +145,76 @@ def _find_errors(file: str, text: str) -> list[Problem]:
     return [problem for problem in check_config(file, text=body).problems if problem.severity == "error"]
 
 
-def _is_improvement(before: list[Problem], after: list[Problem], edits: dict[int, _Edit]) -> bool:
-    """Return whether errors were resolved and no unrelated ones appeared.
+def _is_improvement(before: list[Problem], after: list[Problem], edits: list[_Edit]) -> bool:
+    """Return whether all edited lines lost an error, and no replaced key or value has a new one without a safe fix.
 
-    A new error is accepted on a line whose unknown word was replaced, because the word hid it.
+    Errors elsewhere are accepted, because they were hidden: the model is only checked if every layer is valid. The
+    replacement of a type reveals the errors of its arguments.
     """
-    new = _count_locations(after) - _count_locations(before)
-    resolved = _count_locations(before) - _count_locations(after)
-    revealed_lines = {line for code, line in resolved if code in ("unknown-type", "unknown-key")}
-    return (
-        bool(resolved)
-        and all(code != "duplicate-key" and line in revealed_lines and line in edits for code, line in new)
-        and (len(after) < len(before) or bool(revealed_lines))
+    known, left = Counter(map(_identify, before)), Counter(map(_identify, after))
+    resolved_lines = {line for _, line, _ in known - left}
+    if not all(edit.line in resolved_lines for edit in edits):
+        return False
+    return not any(
+        _identify(problem) not in known
+        and _find_replacement(problem) is None
+        and (problem.code == "duplicate-key" or any(_is_caused_by(problem, edit) for edit in edits))
+        for problem in after
     )
 
 
-def _count_locations(problems: list[Problem]) -> Counter[tuple[str, int | None]]:
-    return Counter((problem.code, problem.line) for problem in problems)
+def _is_caused_by(problem: Problem, edit: _Edit) -> bool:
+    """Return whether a new problem is one of the replaced key or value itself."""
+    if problem.code not in _VALUE_CODES:
+        return problem.code == "yaml-syntax"
+    if edit.reveals_errors:
+        return problem.path in (edit.path, f"{edit.path}.type")
+    return problem.path == edit.path or problem.path.startswith((f"{edit.path}.", f"{edit.path}["))
+
+
+def _identify(problem: Problem) -> tuple[str, int | None, str]:
+    return problem.code, problem.line, problem.path
 
 
 def _find_edits(file: str, text: str, errors: list[Problem]) -> list[_Edit]:
     lines = split_lines(text.removeprefix("\ufeff"))
     scalars = _locate_scalars(lines)
-    edits = set()
+    edits: dict[tuple[int, int], _Edit] = {}
     for problem in errors:
         position = (problem.line or 0, problem.column or 0)
         if problem.file != file or position not in scalars:
             continue
-        end, current = scalars[position]
-        new = _find_replacement(problem, current)
-        if new is not None:
-            edits.add(_Edit(position[0], position[1] - 1, end, new))
-    return sorted(edits)
+        edit = _make_edit(problem, lines[position[0] - 1], *scalars[position])
+        if edit is not None:
+            edits.setdefault(position, edit)
+    return sorted(edits.values())
 
 
-def _find_replacement(problem: Problem, current: str) -> str | None:
+def _make_edit(problem: Problem, line: str, end: int, current: str) -> _Edit | None:
+    """Return the edit that the hint of a problem states, or None if it is not safe."""
+    assert problem.line is not None
+    assert problem.column is not None
+    start, path = problem.column - 1, problem.path
+    new = _find_replacement(problem)
+    if new is None:
+        return None
+    if problem.code == "unknown-key":
+        path = f"{path.removesuffix(current)}{new}"
+    if problem.code != "unknown-type":
+        return _Edit(problem.line, start, end, new, path, reveals_errors=False)
+    if new.startswith("{") and re.search(r"\btype:\s*$", line[:start]):  # no other key may be lost
+        before, after = re.search(r"\{\s*type:\s*$", line[:start]), re.match(r"\s*\}", line[end:])
+        if before is None or after is None:
+            return None
+        start, end = before.start(), end + after.end()
+    return _Edit(problem.line, start, end, new, path.removesuffix(".type"), reveals_errors=True)
+
+
+def _find_replacement(problem: Problem) -> str | None:
     """Return the replacement that the hint states, or None if it is not certain."""
-    suggestion = _SUGGESTION_PATTERN.fullmatch(problem.hint or "")
-    if suggestion is not None:
-        return suggestion[1] if _is_similar(current, suggestion[1]) else None
-    write = _REPLACEMENT_PATTERN.fullmatch(problem.hint or "")
+    if isinstance(problem.hint, Suggestion):
+        return problem.hint.replacement if problem.hint.reason_against is None else None
+    write = _REPLACEMENT_PATTERN.fullmatch(problem.hint or "") if problem.code == "wrong-type" else None
     if write is None or (write["key"] is None and not write["value"].startswith("[")):
         return None
     own_key = problem.path.rpartition(".")[2].partition("[")[0]
@@ -130,10 +222,6 @@ def _find_replacement(problem: Problem, current: str) -> str | None:
         write["key"] in (None, own_key) or problem.via is not None
     )  # a variable has a different name than the key
     return write["value"] if has_matching_key and "..." not in write["value"] else None
-
-
-def _is_similar(one: str, other: str) -> bool:
-    return SequenceMatcher(a=one.lower(), b=other.lower()).ratio() >= _MIN_SIMILARITY
 
 
 def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from layercli.check import check_config, require_valid
-from layercli.errors import Problem
+from layercli.errors import Problem, make_file_error
+from layercli.io.regular import MAX_ENTRIES
 from layercli.source.load import MAX_BYTES, STDIN
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import check_memory
@@ -90,13 +92,38 @@ def _apply_to_file(function: Callable[..., T], args: tuple[object, ...], file: s
 
 
 def _find_yaml_files(folder: Path) -> Iterator[Path]:
-    for directory, folders, names in os.walk(folder):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS
-        )
-        for name in sorted(names):
-            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
-                yield Path(directory, name)
+    """Yield the YAML files below a folder; links that leave it are not followed.
+
+    Raises:
+        LayercliError: the folder has too many entries.
+    """
+    root = folder.resolve()
+    pending = [folder]
+    entries_left = MAX_ENTRIES
+    while pending:  # without recursion: folders can be nested deeper than Python's stack
+        directory = pending.pop()
+        try:
+            with os.scandir(directory) as scanned:
+                entries = sorted(islice(scanned, entries_left + 1), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        entries_left -= len(entries)
+        if entries_left < 0:
+            message = f"The folder contains more than {MAX_ENTRIES:,} files and folders."
+            hint = "Name the configs, or smaller folders."
+            raise make_file_error(sanitize_text(str(folder)), "unreadable-file", message, hint)
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+        for entry in shown:
+            path = directory / entry.name
+            if entry.name.endswith((".yaml", ".yml")) and (
+                not entry.is_symlink() or path.resolve().is_relative_to(root)
+            ):
+                yield path
+        pending += [
+            directory / entry.name
+            for entry in reversed(shown)
+            if entry.is_dir(follow_symlinks=False) and entry.name not in _SKIPPED_FOLDERS
+        ]
 
 
 def _is_folder(name: str) -> bool:

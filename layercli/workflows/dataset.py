@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
-from layercli.config.data.section import DataConfig
+from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.checks.consistency import check_consistency, one_hot_units
+from layercli.graph.adaptable import learns_normalization
+from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
+from layercli.graph.metrics import complete_metrics
+from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class DatasetReport:
     splits: Splits | None
     """None if the training set would be empty."""
     problems: list[Problem]
+    facts: DataFacts
 
 
 def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> DatasetReport:
@@ -37,7 +41,10 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     """
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
+    from layercli.data.constant_columns import check_constant_columns, check_training_columns
     from layercli.data.statistics import compute_statistics
+    from layercli.data.target_values import add_target_values
+    from layercli.data.targets_and_weights import choose_target_forms
     from layercli.data.types import DataError
     from layercli.formats.registry import load_dataset
 
@@ -45,28 +52,43 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset = load_dataset(
             valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
         )
-        facts = dataset.facts()
         statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
+        facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
     findings = [
         *resolve_model_inputs(valid.config, facts)[1],
-        *check_examples(statistics, data, _count_output_classes(valid)),
+        *check_examples(statistics, data),
     ]
-    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, list(valid.graph.inputs))))
+    is_normalized = any(learns_normalization(node.layer) for node in valid.graph.nodes)
+    model_inputs = list(valid.graph.inputs)
+    findings.extend(
+        check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
+    )
+    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)))
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
     problems = [valid.problem_from_finding(finding) for finding in findings]
+    meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
+    dataset = dataset.convert_targets(choose_target_forms(meanings, statistics))
     if data.split.counts(len(dataset))[0] < 1:
         message = f"The training set is empty: the other splits use all {len(dataset)} examples."
         hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
         problems.append(valid.make_problem(("data", "split"), "bad-split", message, hint))
-        return DatasetReport(dataset, statistics, None, problems)
-    splits = dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle)
+        return DatasetReport(dataset, statistics, None, problems, facts)
+    splits = replace(
+        dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle), target_meanings=meanings
+    )
     if not has_errors(problems):
-        problems.extend(valid.problem_from_finding(finding) for finding in check_splits(splits, data, facts))
-    return DatasetReport(dataset, statistics, splits, problems)
+        findings = [
+            *check_training_columns(
+                splits, statistics, data, model_inputs=model_inputs, is_normalized=is_normalized
+            ),
+            *check_splits(splits, data),
+        ]
+        problems.extend(valid.problem_from_finding(finding) for finding in findings)
+    return DatasetReport(dataset, statistics, splits, problems, facts)
 
 
 def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -> None:
@@ -87,17 +109,6 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
 
 
-def _count_output_classes(valid: ValidConfig) -> dict[str | None, int | None]:
-    """Return the number of classes of each output by name. A single output is also stored under None."""
-    units: dict[str | None, int | None] = {}
-    graph = valid.graph
-    for name, pick, title in zip(graph.outputs, graph.output_indices, graph.output_references, strict=True):
-        output = valid.shapes.output(name, pick)
-        has_class_axis = output is not None and output.rank == 2 and output.shape[-1] != 1
-        units[title] = output.shape[-1] if has_class_axis and output is not None else None
-    return units | ({None: units[title]} if len(units) == 1 else {})
-
-
 def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
     """Return the dtype of each integer input by name. A single model input is also stored under None."""
     inputs = valid.graph.inputs
@@ -115,6 +126,17 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
     Raises:
         LayercliError: The examples cannot be read or do not fit the model. Every finding is included.
     """
+    return load_training_data(valid, data, trust=trust)[1:]
+
+
+def load_training_data(
+    valid: ValidConfig, data: DataConfig, *, trust: bool = False
+) -> tuple[ValidConfig, Splits, list[Problem]]:
+    """Return the config with its metrics completed for the data, and the result of ``load_splits``.
+
+    Raises:
+        LayercliError: As for ``load_splits``.
+    """
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
     from layercli.data.types import DataError
 
@@ -128,6 +150,5 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
             splits = apply_class_weights(splits, valid.config.train.class_weight)
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
-    return encode_one_hot(
-        splits, one_hot_units(valid.config, valid.shapes, report.dataset.facts())
-    ), report.problems
+    completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
+    return completed, encode_one_hot(splits), report.problems

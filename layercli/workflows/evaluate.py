@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from layercli.errors import LayercliError
-from layercli.graph.checks.consistency import one_hot_units
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
@@ -34,7 +33,9 @@ def evaluate_run(
     finished_run = FinishedRun.open(run, trust=trust)
     _, section = require_sections(finished_run.valid)
     examples = (
-        _load_new_examples(finished_run, data) if data else _load_split(finished_run, split, trust=trust)
+        finished_run.read_new_examples(data, has_targets=True)
+        if data
+        else _load_split(finished_run, split, trust=trust)
     )
     from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
@@ -66,13 +67,3 @@ def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> 
         )
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, f"{hint}."))
     return examples
-
-
-def _load_new_examples(finished_run: FinishedRun, paths: list[str]) -> Subset:
-    """Return new examples with targets in the form that the model expects."""
-    source = finished_run.read_new_examples(paths, has_targets=True)
-    from layercli.data.examples import Splits
-    from layercli.data.targets_and_weights import encode_one_hot
-
-    units = one_hot_units(finished_run.valid.config, finished_run.valid.shapes, source.facts())
-    return encode_one_hot(Splits(source, source, source), units).train

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.export_formats import EXPORT_FORMATS
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import open_run
-from layercli.workflows.dataset import load_splits
+from layercli.workflows.export_data import choose_held_out_split, load_run_splits, take_held_out_examples
 from layercli.workflows.export_files import (
     copy_code_files,
     measure_size,
+    require_free_code_paths,
     require_free_output,
     stage_output,
 )
 from layercli.workflows.preflight import require_export_packages, require_trust
-
-if TYPE_CHECKING:
-    from layercli.data.examples import Examples, Splits, Subset
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     require_trust(valid, trust=trust)
     format_name, target = request.format, request.output or _default_output(valid, request.format)
     require_free_output(target, format_name)
+    code = valid.layer_code_files if EXPORT_FORMATS[format_name].is_keras_model else {}
+    require_free_code_paths(code, target.parent)
     require_export_packages(format_name)
     from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.options import ExportOptions
@@ -59,7 +59,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     if request.quantize == "int8" and splits is None:
         raise LayercliError(
             [
-                escalate_warning(
+                _escalate_warning(
                     warnings[0], "int8 quantization needs training examples to calibrate the ranges"
                 )
             ]
@@ -98,8 +98,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 metrics = compare_metrics(
                     model, module, staging, held_out_split, valid.config.train, valid.graph, options
                 )
-    needs_code = EXPORT_FORMATS[format_name].is_keras_model
-    copied = copy_code_files(valid.layer_code_files, target.parent) if needs_code else []
+    copied = copy_code_files(code, target.parent)
     return {
         "ok": True,
         "run": request.run,
@@ -121,36 +120,6 @@ def _default_output(valid: ValidConfig, format_name: str) -> Path:
     return Path(f"{valid.check_result.name}{EXPORT_FORMATS[format_name].suffix or f'_{format_name}'}")
 
 
-def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:
-    """Return the examples of the run, or None and a warning if they cannot be read."""
-    data = valid.config.data
-    if data is None:
-        return None, []
-    try:
-        return load_splits(valid, data, trust=trust)[0], []
-    except LayercliError as error:
-        return None, [make_unreadable_data_warning(valid, error)]
-
-
-def make_unreadable_data_warning(valid: ValidConfig, error: LayercliError) -> Problem:
-    """Return the warning that the data cannot be read."""
-    first = error.problems[0]
-    message = f"Cannot read the data of the run, so the comparison uses random inputs: {first.message}"
-    return valid.make_problem(("data",), first.code, message, first.hint, "warning")
-
-
-def escalate_warning(warning: Problem, reason: str) -> Problem:
+def _escalate_warning(warning: Problem, reason: str) -> Problem:
     """Return the warning as an error, with the reason why the data is required."""
     return replace(warning, severity="error", message=f"{warning.message} However, {reason}.")
-
-
-def take_held_out_examples(splits: Splits) -> Examples:
-    """Return examples of the held-out split for the comparison."""
-    from layercli.engine.comparison_inputs import COMPARED_EXAMPLES
-
-    return next(choose_held_out_split(splits).batches(COMPARED_EXAMPLES))
-
-
-def choose_held_out_split(splits: Splits) -> Subset:
-    """Return the first nonempty split of test, validation and train."""
-    return splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train

@@ -65,24 +65,31 @@ def find_data_code(valid: ValidConfig) -> dict[str, Path]:
     return {function.file.name: function.file}
 
 
+def require_free_code_paths(files: Mapping[str, Path], folder: Path) -> None:
+    """Check that copying code files to the folder of the export does not overwrite anything.
+
+    Raises:
+        LayercliError: The folder contains another file with the same name.
+    """
+    for relative_path, file in files.items():
+        target = folder / relative_path
+        if target.exists() and (not target.is_file() or target.read_bytes() != file.read_bytes()):
+            message = "The export needs a copy of the run's file at this path, but another file exists there."
+            raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
+
+
 def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Copy code files to the folder of the export, and return the copies.
 
     Raises:
         LayercliError: The folder contains another file with the same name.
     """
+    require_free_code_paths(files, folder)
     copied_files = []
     for relative_path, file in files.items():
         target = folder / relative_path
-        content = file.read_bytes()
-        if target.exists():
-            if not target.is_file() or target.read_bytes() != content:
-                message = (
-                    "The export needs a copy of the run's file at this path, but another file exists there."
-                )
-                raise make_file_error(target, "cannot-write", message, "Export into an empty folder.")
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(target, content)
-        copied_files.append(target)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(target, file.read_bytes())
+            copied_files.append(target)
     return copied_files

@@ -15,8 +15,9 @@ from layercli.runs.directory import MANIFEST, MODEL
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.build import build_model
-from layercli.workflows.export import ExportRequest, take_held_out_examples
-from layercli.workflows.export_files import copy_code_files, find_data_code
+from layercli.workflows.export import ExportRequest
+from layercli.workflows.export_data import take_held_out_examples
+from layercli.workflows.export_files import copy_code_files, find_data_code, require_free_code_paths
 from layercli.workflows.preflight import require_trust
 from layercli.workflows.script_facts import collect_script_facts
 
@@ -34,11 +35,13 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         hint = "Train it and name the run, or remove `--weights`."
         raise make_file_error(request.run, "run-directory", message, hint)
     require_trust(valid, trust=trust)
-    facts, splits, warnings = collect_script_facts(valid, trust=trust)
+    facts, splits, warnings, valid = collect_script_facts(valid, trust=trust)
     data_script = make_data_script(valid, facts)
     if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
+    code = valid.layer_code_files | find_data_code(valid)
+    require_free_code_paths(code, target.parent)
     from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.verify_script import find_vocabulary_layers, read_vocabularies, verify_script
     from layercli.engine.load_model import load_model
@@ -49,7 +52,6 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), None)
     if run is None and lookups:
         test_inputs = []  # a lookup layer returns nothing useful before it is adapted
-    code = valid.layer_code_files | find_data_code(valid)
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         files = ScriptFiles(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import load_new_dataset, select_input_section
+from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.inputs import resolve_model_inputs
+from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.io.regular import parse_json
 from layercli.runs import directory as runs
 from layercli.runs.manifest import open_recorded
@@ -19,7 +21,7 @@ from layercli.workflows.preflight import read_memory_limit, require_data, requir
 
 if TYPE_CHECKING:
     from layercli.config.data.section import DataConfig
-    from layercli.data.examples import Dataset
+    from layercli.data.examples import Subset
     from layercli.data.reader_state import ReaderState
     from layercli.graph.finding import Finding
 
@@ -66,25 +68,38 @@ class FinishedRun:
             hint = "Restore it, or train again with this version."
             raise make_file_error(self.path, "run-directory", message, hint) from None
 
-    def read_new_examples(self, paths: Sequence[str], *, has_targets: bool) -> Dataset:
-        """Read new examples, with or without targets.
+    def read_new_examples(self, paths: Sequence[str], *, has_targets: bool) -> Subset:
+        """Read new examples, with targets in the form that the loss requires, or without targets.
 
         Raises:
             LayercliError: The examples cannot be read or do not fit the model.
         """
         from layercli.data.checks import check_examples
+        from layercli.data.examples import Splits
         from layercli.data.statistics import compute_statistics
+        from layercli.data.target_values import add_target_values
+        from layercli.data.targets_and_weights import choose_target_forms, encode_one_hot
         from layercli.data.types import DataError
 
         valid, data = self.valid, self._make_new_data_section(paths, has_targets=has_targets)
         findings: list[Finding] = []
         try:
-            source = load_new_dataset(
+            dataset = load_new_dataset(
                 data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
             )
-            findings += resolve_model_inputs(valid.config, source.facts())[1]
+            examples: Subset = dataset
+            facts = dataset.facts()
+            findings += resolve_model_inputs(valid.config, facts)[1]
             if has_targets and not findings:
-                findings += check_examples(compute_statistics(source), data, {})
+                statistics = compute_statistics(dataset)
+                facts = add_target_values(facts, statistics.target_values, data)
+                findings += check_examples(statistics, data)
+                findings += check_consistency(valid.config, valid.shapes, facts)
+                meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
+                converted = dataset.convert_targets(choose_target_forms(meanings, statistics))
+                examples = encode_one_hot(
+                    Splits(converted, converted, converted, target_meanings=meanings)
+                ).train
         except DataError as error:
             findings += error.findings
         problems = [
@@ -99,7 +114,7 @@ class FinishedRun:
         ]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)
-        return source
+        return examples
 
     def list_example_files(self, paths: Sequence[str]) -> list[str] | None:
         """Return the file of each new example, or None if a file contains several examples."""

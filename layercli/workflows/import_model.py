@@ -11,10 +11,10 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, has_errors, make_file_error
 from layercli.importing.block_detection import fold_stack
 from layercli.importing.build_stack import read_stack
+from layercli.importing.custom_classes import make_class_resolver
 from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
 from layercli.importing.import_problems import (
     custom_module_problem,
-    make_class_resolver,
     not_compared_warning,
     not_imported_warning,
     with_file,

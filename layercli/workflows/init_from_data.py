@@ -12,7 +12,12 @@ from layercli.formats.preview import (
     preview_image_folder,
     preview_table,
 )
-from layercli.reports.config_template import ConfigTemplate, ModelSize, quote_yaml_text
+from layercli.reports.config_template import (
+    ConfigTemplate,
+    ModelSize,
+    find_reason_to_leave_out,
+    quote_yaml_text,
+)
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
 
@@ -49,6 +54,29 @@ def read_table_and_target(path: Path, target: str | None) -> tuple[TablePreview,
         message = f"`{sanitize_text(chosen.name)}` cannot be the target: {_UNSUITABLE_REASONS[chosen.kind]}."
         raise _make_data_error(path, message, "Name the target column with --target.")
     return table, chosen
+
+
+def require_input_columns(path: Path, table: TablePreview, target: ColumnPreview) -> None:
+    """Check that a model can use a column of the table.
+
+    Raises:
+        LayercliError: Every column besides the target is constant, a date or different in every row.
+    """
+    reasons = {
+        column.name: find_reason_to_leave_out(column, table)
+        for column in table.columns
+        if column is not target
+    }
+    if all(reasons.values()):
+        listed = "; ".join(
+            f"`{sanitize_text(name, limit=60)}`: {reason}" for name, reason in [*reasons.items()][:8]
+        )
+        message = f"No column besides the target `{sanitize_text(target.name, limit=60)}` can be an input. {listed}."
+        raise _make_data_error(
+            path,
+            message,
+            "Name a different target with --target; for a time series, write a config with `windows`.",
+        )
 
 
 _UNSUITABLE_REASONS = {

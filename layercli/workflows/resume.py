@@ -6,7 +6,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.callbacks import iterate_output_paths
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.graph.metrics import adopt_completed_metrics
 from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
 from layercli.io.regular import parse_json, read_inside
 from layercli.reports.progress import SilentProgress
@@ -83,7 +84,8 @@ def open_for_resume(
     valid = own_config
     if config or overrides:
         text = None if config else content.decode("utf-8-sig")
-        valid = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
+        given = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
+        valid = replace(given, config=adopt_completed_metrics(own_config.config, given.config))
     differences = [*_find_differences(path, manifest, content, own_config, valid)]
     if differences and not allow_changes:
         raise LayercliError(differences)
@@ -204,7 +206,7 @@ def _train_from_checkpoint(
     from layercli.engine.training.execution_plan import plan_execution
     from layercli.engine.training.snapshot import IncompatibleSnapshotError
 
-    run, valid = resumable.run_dir, resumable.valid
+    run, valid = resumable.run_dir, inputs.valid
     execution = (
         plan_execution(valid, inputs.splits.train)
         if resumable.has_changed_execution

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
+from layercli.config.data.section import DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
+from layercli.graph.metrics import complete_metrics
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
 from layercli.workflows.dataset import check_dataset
-from layercli.workflows.export import make_unreadable_data_warning
+from layercli.workflows.export_data import make_unreadable_data_warning
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
@@ -16,15 +19,17 @@ if TYPE_CHECKING:
 
 def collect_script_facts(
     valid: ValidConfig, *, trust: bool = False
-) -> tuple[ScriptFacts, Splits | None, list[Problem]]:
-    """Return the facts about the data, its splits, and warnings, one of them if the data cannot be read.
+) -> tuple[ScriptFacts, Splits | None, list[Problem], ValidConfig]:
+    """Return the facts about the data, its splits, warnings, and the config with its metrics completed for the data.
+
+    One of the warnings is that the data cannot be read.
 
     Raises:
         LayercliError: The function that returns the data is not trusted.
     """
     data = valid.config.data
     if data is None:
-        return build_script_facts(valid, None), None, []
+        return build_script_facts(valid, None), None, [], _complete(valid, None)
     from layercli.data.split import BLOCK_ROWS
 
     try:
@@ -34,11 +39,12 @@ def collect_script_facts(
     except LayercliError as error:
         if error.problems[0].code == "trust-required":
             raise
-        return build_script_facts(valid, None), None, [make_unreadable_data_warning(valid, error)]
+        warning = make_unreadable_data_warning(valid, error)
+        return build_script_facts(valid, None), None, [warning], _complete(valid, None)
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
     dataset_facts = DatasetFacts(
-        report.dataset.facts(),
+        report.facts,
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,
@@ -52,4 +58,9 @@ def collect_script_facts(
         )
         hint = "Do not evaluate this run's weights on the script's test set: it contains training examples."
         warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
-    return build_script_facts(valid, dataset_facts), report.splits, warnings
+    facts = build_script_facts(valid, dataset_facts)
+    return facts, report.splits, warnings, _complete(valid, report.facts)
+
+
+def _complete(valid: ValidConfig, facts: DataFacts | None) -> ValidConfig:
+    return replace(valid, config=complete_metrics(valid.config, valid.shapes, facts))

@@ -47,6 +47,7 @@ def train_new_run(
         try:
             with report_disk_errors(run, valid, is_resumable=False):
                 inputs = load_training_inputs(valid, progress, should_load_weights=True, trust=trust)
+                valid = inputs.valid
                 runs.write_config(run, valid)
                 write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
                 from layercli.engine.training.execution_plan import plan_execution

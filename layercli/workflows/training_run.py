@@ -14,16 +14,18 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import Problem, make_file_error
+from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
 from layercli.reports.progress import SilentProgress
+from layercli.reports.target_summary import describe_targets
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.resume_command import format_resume_command
 from layercli.workflows.build import assemble_checked_model, save_model
-from layercli.workflows.dataset import load_splits
+from layercli.workflows.dataset import load_training_data
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
@@ -57,6 +59,7 @@ class TrainingInputs:
     """The config, the split examples and the assembled model of a training."""
 
     valid: ValidConfig
+    """With the arguments that its metrics require for the data."""
     splits: Splits
     assembled: AssembledModel
     warnings: list[Problem]
@@ -72,7 +75,7 @@ class TrainingInputs:
 def load_training_inputs(
     valid: ValidConfig, progress: SilentProgress, *, should_load_weights: bool, trust: bool
 ) -> TrainingInputs:
-    """Load and split the examples, and assemble a model that can be trained and saved.
+    """Load and split the examples, complete the metrics, and assemble a model that can be trained and saved.
 
     ``should_load_weights`` is false if a checkpoint replaces the weights of ``model.weights``.
 
@@ -80,7 +83,10 @@ def load_training_inputs(
         LayercliError: The data cannot be read or does not fit, or Keras or custom code rejects a layer.
     """
     data, _ = require_sections(valid)
-    splits, warnings = load_splits(valid, data, trust=trust)
+    valid, splits, warnings = load_training_data(valid, data, trust=trust)
+    changed = {name: meaning for name, meaning in splits.target_meanings.items() if meaning.is_converted}
+    for line in describe_targets(changed, lambda _: None):
+        progress.print_message(line)
     assembled = assemble_checked_model(valid, should_be_savable=True)
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
@@ -122,6 +128,8 @@ class TrainingRun:
         ):
             fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            for warning in self._check_saved_model():
+                progress.print_warning(warning)
             summary = self._summarize(fit_result)
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
@@ -174,6 +182,17 @@ class TrainingRun:
             except TrainingStoppedError as error:
                 raise TrainingInterruptedError(stop_request, self.run_dir, error.position) from None
 
+    def _check_saved_model(self) -> list[Problem]:
+        """Load the saved model, and compare it with the trained model on a batch of training examples."""
+        from layercli.engine.comparison_inputs import COMPARED_EXAMPLES, examples_to_inputs
+        from layercli.engine.saved_model_check import check_saved_model
+
+        valid, assembled = self.inputs.valid, self.inputs.assembled
+        batch_size = assembled.model.inputs[0].shape[0] or COMPARED_EXAMPLES
+        batch = next(iter(self.inputs.splits.train.batches(batch_size)))
+        inputs = examples_to_inputs(batch, valid.graph)
+        return check_saved_model(self.run_dir / runs.MODEL, assembled, valid, inputs)
+
     def _summarize(self, fit_result: FitResult) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
         summary = {
@@ -190,6 +209,15 @@ class TrainingRun:
         }
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
+        _, section = require_sections(self.inputs.valid)
+        summary["notes"] = describe_training(
+            fit_result.history,
+            section,
+            split_sizes=self.inputs.split_sizes,
+            best=fit_result.best_record,
+            restored_epoch=fit_result.restored_epoch,
+            early_stop=fit_result.early_stop,
+        )
         return summary
 
 

@@ -82,9 +82,11 @@ def test_custom_layer_export_copies_code_and_requires_trust(custom_run, here):
     assert done["also"] == ["simple_dense.py"]
     code = "import simple_dense, keras; print(keras.models.load_model('custom-layer.keras').count_params())"
     assert int(python(code, cwd=here, path=here)) > 0
+    (here / "custom-layer.keras").write_bytes(b"older")
     (here / "simple_dense.py").write_text("another")
     again = invoke("export", custom_run.path, "-f", "keras", "--trust", "--json")
     assert [code for code, _ in problems(again)] == ["cannot-write"]
+    assert (here / "custom-layer.keras").read_bytes() == b"older"
 
 
 def test_missing_data_is_replaced_by_random_inputs(here):
@@ -211,6 +213,8 @@ def test_first_differing_layer_of_a_script_is_reported(here, monkeypatch):
     [problem] = json.loads(result.stdout)["problems"]
     assert (problem["code"], problem["path"]) == ("export-differs", "model.layers[1]")
     assert "The first layer that differs is `wrong` (Dense)" in problem["message"]
+    # The worst case is named: tanh of large numbers is 1.
+    assert " differ from the original by 1.0e+00 of the largest output" in problem["message"]
     assert [path.name for path in here.iterdir()] == ["c.yaml"]
 
 

@@ -77,7 +77,7 @@ def test_shipped_configs_survive_the_round_trip(name, tmp_path, imported):
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(stacks())
 def test_random_stacks_survive_the_round_trip(tmp_path, stack):
@@ -113,7 +113,7 @@ def test_written_config_is_concise(imported, tmp_path):
         [
             keras.Input((8,)),
             *(layers.Dense(16, activation="relu") for _ in range(3)),
-            layers.Dense(2, name="head"),
+            layers.Dense(2, name="head", kernel_regularizer=keras.regularizers.L2(0.02)),
         ]
     )
     model.compile(keras.optimizers.Adam(3e-4), "mse", metrics=["mae"])
@@ -126,7 +126,7 @@ model:
   input: [8]
   layers:
     - {type: Dense, units: 16, activation: relu, repeat: 3}
-    - {type: Dense, name: head, units: 2}
+    - {type: Dense, name: head, units: 2, kernel_regularizer: {type: L2, l2: 0.02}}
 train:
   optimizer: {type: Adam, learning_rate: 0.0003}
   loss: mse
@@ -231,6 +231,23 @@ def test_nested_model_with_two_inputs_is_flattened(imported):
     result, document, _ = imported(functional(lambda a, b: layers.Concatenate()(pair([b, a])), (4,), (4,)))
     assert result.exit_code == 0, document
     assert document["layers"] == 3
+    joined = functional(lambda a, b: layers.Subtract()([a, b]), (4,), (4,))
+    result, document, _ = imported(functional(lambda a, b: layers.Dense(2)(joined([b, a])), (4,), (4,)))
+    assert (result.exit_code, document["layers"]) == (0, 2), document
+    split = functional(lambda x: [layers.Dense(3)(x), layers.Dense(3)(x)], (4,))
+    result, document, _ = imported(functional(lambda x: layers.Concatenate()(split(x)), (4,)))
+    assert (result.exit_code, document["layers"]) == (0, 3), document
+
+
+def test_nested_models_have_a_maximum_depth():
+    model = layers.Dense(2)
+    for _ in range(21):
+        model = keras.Sequential([keras.Input((2,)), model])
+    deeper = keras.Sequential([keras.Input((2,)), model])
+    stack, found = read_stack(json.loads(model.to_json()), lambda _: None)
+    assert (len(stack.items), found) == (1, [])
+    _, [problem] = read_stack(json.loads(deeper.to_json()), lambda _: None)
+    assert "nested deeper than 20 levels" in problem.message
 
 
 def test_states_masks_and_keyed_inputs(imported):
@@ -305,7 +322,7 @@ def test_all_unsupported_features_are_reported_together(imported):
         "custom-class: `mine`",
         "Mine",
         "ExpandDims",
-        "`initial_state`",
+        "`initial_state`: a tensor",
         "operation Mean",
         "batch axis",
     ):
@@ -413,6 +430,16 @@ def test_run_is_imported_unless_modified(imported, digits_run, tmp_path):
             b'{"config": {"layers": []}, "class_name": "Popen", "module": "subprocess"}',
             "not-expressible",
             "Popen",
+        ),
+        (
+            b'{"config": {"layers": []}, "class_name": "Sequential", "module": "elsewhere"}',
+            "not-expressible",
+            "its class Sequential",
+        ),
+        (
+            b'{"config": {"layers": []}, "class_name": "Popen", "module": "keras"}',
+            "not-expressible",
+            "its class Popen",
         ),
     ],
 )

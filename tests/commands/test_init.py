@@ -112,6 +112,38 @@ def test_config_from_table_trains(place):
     assert run.result.exit_code == 0, run.result.output
 
 
+def test_columns_with_one_value_are_left_out(place):
+    rows = "".join(f"2013,7.0,FR,,{word},{n},{n % 5}.5\n" for n, word in enumerate(["low", "", "high"] * 9))
+    (place / "t.csv").write_text(f"year,size,country,nothing,level,number,y\n{rows}".replace("7.0", "7", 3))
+    assert invoke("init", "t.csv").exit_code == 0
+    assert check_config("config.yaml").problems == []
+    text = (place / "config.yaml").read_text()
+    assert yaml.safe_load(text)["data"]["inputs"] == {"numbers": ["number"], "level": "level"}
+    assert [line.strip() for line in text.splitlines() if "not used" in line] == [
+        "# not used: year, the same number in every row",
+        "# not used: size, the same number in every row",
+        "# not used: country, the same text in every row",
+        "# not used: nothing, empty in every row",
+    ]
+
+
+def test_column_that_only_the_previewed_rows_agree_on_is_left_out(place):
+    rows = "".join(f"{2013 + n // 90_000},{n % 100},{n % 7}.5\n" for n in range(100_000))
+    (place / "t.csv").write_text(f"year,x,y\n{rows}")
+    assert invoke("init", "t.csv").exit_code == 0
+    assert "# not used: year, the same number in the first " in (place / "config.yaml").read_text()
+
+
+def test_table_without_a_usable_column_is_refused(place):
+    (place / "t.csv").write_text("year,when,y\n2013,2020-01-01,1.5\n2013,2020-01-02,2.5\n")
+    result = invoke("init", "t.csv", "--json")
+    assert json.loads(result.stdout)["problems"][0]["message"] == (
+        "No column besides the target `y` can be an input. "
+        "`year`: the same number in every row; `when`: a date."
+    )
+    assert not (place / "config.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "target", "loss", "units"),
     [

@@ -81,6 +81,87 @@ def test_static_table_has_no_forward_column_or_result():
     assert "forward" not in result.stdout.lower()
 
 
+MODEL = "model: {input: [10, 64], layers: [{type: LSTM, units: 32, name: reader}, {type: Dense, units: 3}]}"
+
+
+def test_explain_json_has_the_arithmetic_of_each_layer():
+    rows = json.loads(invoke("inspect-shapes", "-", "--json", "--static", "--explain", stdin=MODEL).stdout)[
+        "layers"
+    ]
+    assert rows[0]["explanation"] == {
+        "layer": "Long short-term memory: reads a sequence step by step, and gates decide what its states keep.",
+        "shape": "axis 1: 32 (units)",
+        "parameters": "4 x ((64 + 32) x 32 + 32) = 12,416",
+        "weights": "kernel (64, 128), recurrent_kernel (32, 128), bias (128,)",
+    }
+    assert rows[1]["explanation"]["parameters"] == "32 x 3 + 3 = 99"
+
+
+def test_explain_prints_the_arithmetic_of_each_layer():
+    lines = invoke("inspect-shapes", "-", "--static", "--explain", stdin=MODEL).stdout.splitlines()
+    start = lines.index("reader  LSTM")
+    assert [line.rstrip() for line in lines[start : start + 7]] == [
+        "reader  LSTM",
+        "  Long short-term memory: reads a sequence step by step, and gates decide what",
+        "  its states keep.",
+        "  shape       (None, 10, 64) becomes (None, 32)",
+        "              axis 1: 32 (units)",
+        "  parameters  4 x ((64 + 32) x 32 + 32) = 12,416",
+        "              kernel (64, 128), recurrent_kernel (32, 128), bias (128,)",
+    ]
+
+
+def test_explain_follows_the_names_of_inputs():
+    text = """
+model:
+  inputs: {long: [9, 4], short: [7, 4], mask: {shape: [9, 7], dtype: bool}}
+  layers:
+    - type: MultiHeadAttention
+      inputs: {query: long, value: short, attention_mask: mask}
+      num_heads: 2
+      key_dim: 3
+"""
+    (row,) = json.loads(invoke("inspect-shapes", "-", "--json", "--static", "--explain", stdin=text).stdout)[
+        "layers"
+    ]
+    assert row["explanation"]["shape"] == "axis 1: 9 (axis 1 of long); axis 2: 4 (axis 2 of long)"
+    assert row["explanation"]["parameters"] == ("4 x 2 x 3 + 3 x 2 x 3 + 2 x 4 x 2 x 3 + 2 x 3 x 4 + 4 = 118")
+
+
+def test_explain_counts_reused_weights_where_they_are_declared():
+    layers = (
+        "[{type: Dense, units: 4, name: first}, {reuse: first}, {type: Flatten, name: flat}, {reuse: flat}]"
+    )
+    text = f"model: {{input: [4], layers: {layers}}}"
+    rows = json.loads(invoke("inspect-shapes", "-", "--json", "--static", "--explain", stdin=text).stdout)[
+        "layers"
+    ]
+    assert [row["explanation"]["parameters"] for row in rows] == [
+        "4 x 4 + 4 = 20",
+        "0, since the weights are those of first",
+        "0",
+        "0",
+    ]
+
+
+def test_explain_knows_a_custom_layer_after_it_is_built():
+    config = CONFIGS / "custom_layer.yaml"
+    static = json.loads(invoke("inspect-shapes", config, "--json", "--static", "--explain").stdout)["layers"][
+        1
+    ]
+    built = json.loads(invoke("inspect-shapes", config, "--json", "--trust", "--explain").stdout)["layers"][1]
+    assert static["explanation"] == {
+        "layer": "A custom layer: only its code knows how it computes its output.",
+        "shape": "axis 1: 32 (output_shape)",
+        "parameters": "unknown before the layer is built",
+        "weights": "",
+    }
+    assert built["explanation"] == static["explanation"] | {
+        "parameters": "64 x 32 + 32 = 2,080",
+        "weights": "kernel (64, 32), bias (32,)",
+    }
+
+
 def test_config_from_standard_input():
     text = "model: {input: [4], layers: [{type: Dense, units: 3}]}"
     document = json.loads(invoke("inspect-shapes", "-", "--json", stdin=text).stdout)

@@ -18,6 +18,7 @@ SUMMARY = [
     "examples_per_second",
     "parameters",
     "resumed_from",
+    "notes",
 ]
 
 
@@ -66,6 +67,8 @@ def test_text_shows_progress_and_result(iris, tmp_path):
         "metric",
         "loss",
         "accuracy",
+        "The",
+        "more",
         "Model:",
         "Next:",
         *["layercli"] * words.count("layercli"),
@@ -188,6 +191,17 @@ def test_callback_output_is_not_in_json(iris, tmp_path):
     run = train(iris, tmp_path / "run", "--set", stop)
     assert run.summary["epochs"] == 2
     assert "early stopping" in run.result.stderr
+
+
+def test_notes_give_the_reason_of_an_early_stop(iris, tmp_path):
+    stop = "train.callbacks=[{type: EarlyStopping, patience: 1, min_delta: 9, baseline: 0.001}]"
+    run = train(iris, tmp_path / "run", "--set", stop)
+    best = run.summary["history"]["val_loss"][0]
+    assert run.summary["notes"] == [
+        "EarlyStopping stopped the training after epoch 2: `val_loss` was not better than `baseline` 0.001 in any epoch; "
+        f"the best value was {best:.4g}, in epoch 1."
+    ]
+    assert json.loads((run.path / "summary.json").read_text())["notes"] == run.summary["notes"]
 
 
 def test_unwritable_model_is_a_problem(iris, tmp_path, monkeypatch):

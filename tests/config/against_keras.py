@@ -33,16 +33,20 @@ def assert_complete(catalogue: Catalogue[Component], home: Any) -> None:
 def assert_same_arguments(
     catalogue: Catalogue[Component], home: Any, name: str, *, left_out: tuple[str, ...] = ()
 ) -> None:
-    """Check that fields and defaults equal the constructor's arguments and defaults."""
+    """Check that fields and defaults equal the constructor's arguments and defaults, apart from layercli's arguments."""
     parameters = inspect.signature(getattr(home, name).__init__).parameters
     theirs = {
         key: "required" if parameter.default is parameter.empty else _plain(parameter.default)
         for key, parameter in parameters.items()
         if key not in (*_BY_OTHER_MEANS, *left_out)
     }
-    fields = catalogue.load(name).model_fields
+    cls = catalogue.load(name)
+    fields = cls.model_fields
+    known_to_keras = cls.model_validate(required(cls)).keras_arguments()
     ours = {
-        key: "required" if field.is_required() else _plain(field.default) for key, field in fields.items()
+        key: "required" if field.is_required() else _plain(field.default)
+        for key, field in fields.items()
+        if key in known_to_keras
     }
     assert ours == theirs
     undescribed = [key for key, field in fields.items() if not field.description]

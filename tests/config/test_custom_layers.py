@@ -4,8 +4,9 @@ import keras
 import pytest
 from typer.testing import CliRunner
 
+from layercli.check import check_config
 from layercli.cli import make_app
-from layercli.config.custom_layers import CustomLayer, is_custom_type, parse_custom_layer
+from layercli.config.custom_layers import CustomLayer, find_class_beside, is_custom_type, parse_custom_layer
 from layercli.layers.registry import LAYERS
 from tests.stacks import checked, document
 
@@ -95,3 +96,31 @@ def test_invalid_class_name_is_rejected(name):
     assert is_custom_type(name)
     found = checked(document([4], [{"type": name}]))
     assert [problem.code for problem in found.problems] == ["bad-custom-type"]
+
+
+@pytest.fixture
+def lesson_folder(tmp_path):
+    (tmp_path / "simple_dense.py").write_text(
+        "raise SystemExit\nclass SimpleDense(keras.layers.Layer):\n    pass\n"
+    )
+    (tmp_path / "other.py").write_text("class Other(keras.layers.Layer):\n    pass\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SimpleDense", "simple_dense", "simple_dense.py", "simple_dense.SimpleDense", "'simple_dense.py:'"],
+)
+def test_class_in_a_file_of_the_folder_is_suggested(lesson_folder, name):
+    path = lesson_folder / "c.yaml"
+    path.write_text(f"model: {{input: [4], layers: [{{type: {name}, units: 3}}]}}\n")
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint == "Write `type: simple_dense.py:SimpleDense`, and load it with `--trust`."
+
+
+def test_search_for_a_class_is_bounded(lesson_folder):
+    assert find_class_beside(lesson_folder, "other") == "other.py:Other"
+    assert find_class_beside(lesson_folder, "Nothing") is None
+    assert find_class_beside(lesson_folder / "nowhere", "Other") is None
+    (lesson_folder / "other.py").write_text("class Other(Layer):\n" + " " * 300_000)
+    assert find_class_beside(lesson_folder, "Other") is None

@@ -5,6 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from layercli.config.data.section import DATA_TYPES
+from layercli.data.checks import check_examples
+from layercli.data.constant_columns import check_constant_columns
+from layercli.data.examples import Examples
+from layercli.data.statistics import compute_statistics
 from tests.formats.helpers import MODEL, X, Y, csv, save
 from tests.running import invoke
 
@@ -31,7 +36,6 @@ def test_all_data_problems_are_reported_before_training(place):
     assert train(place, save(place, x=x, y=y) | {"features": "x"}) == [
         ("not-finite", "The input at [1] is missing in row 3."),
         ("bad-label", "Labels must be below 3, because the output has 3 units; got 7 in row 5."),
-        ("wrong-units", "The data has 8 classes, but the model's output has 3 units."),
     ]
     assert not (place / "run").exists()
 
@@ -62,6 +66,30 @@ def test_input_name_and_shape_mismatches_are_reported(place):
     ) in codes
     assert ("input-mismatch", "The data has an input `d`, which is not an input of the model.") in codes
     assert ("input-mismatch", "The data has no examples for the model's input `c`.") in codes
+
+
+def test_long_lists_of_columns_are_shortened():
+    data = DATA_TYPES.parse({"type": "sklearn", "dataset": "iris"})
+    x = np.ones((3, 10), "float32")
+    x[:, 9] = [1, 2, 3]
+    examples = Examples(x, np.array([0, 1, 1]), columns={None: tuple("abcdefghij")})
+
+    def messages():
+        statistics = compute_statistics(examples)
+        constant = check_constant_columns(statistics, data, model_inputs=["input"], is_normalized=False)
+        return [found.message for found in (*check_examples(statistics, data), *constant)]
+
+    listed = "`a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`"
+    assert messages() == [
+        f"{listed} and 1 more are the same in every example, so nothing can be learned from them."
+    ]
+    x[:, 8] = [1, 2, 3]
+    assert messages()[0].startswith(f"{listed} are the same in every example")
+    x[1:] = np.nan
+    assert messages() == [
+        *(f"`{name}` is missing in row 2 (2 missing values in total)." for name in "abcdefgh"),
+        "2 more columns have 4 missing values.",
+    ]
 
 
 @pytest.mark.tensorflow

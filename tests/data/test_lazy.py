@@ -87,7 +87,7 @@ def test_lazy_dataset_equals_dataset_in_memory(section):
 
 
 def vars_of(statistics):
-    return str(statistics.inputs) + str(statistics.targets) + str(statistics.labels)
+    return str(statistics.inputs) + str(statistics.targets) + str(statistics.target_values)
 
 
 @pytest.mark.usefixtures("place")

@@ -42,9 +42,10 @@ def test_statistics_do_not_depend_on_batch_size(monkeypatch, batch_bytes):
     np.testing.assert_array_equal(steps.totals, SEQUENCES.sum(axis=(0, 1)))
     assert steps.finite_counts.tolist() == [800, 800]
     values, counts = np.unique(LABELS, return_counts=True)
-    assert found.labels[None].counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
-    assert found.labels[None].first_rows[-1] == int(np.flatnonzero(LABELS == -1)[0])
-    assert count_labels(EXAMPLES)[None].counts == found.labels[None].counts
+    target = found.target_values[None]
+    assert target.counts == dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert target.first_rows[-1] == int(np.flatnonzero(LABELS == -1)[0])
+    assert count_labels(EXAMPLES)[None].counts == target.counts
 
 
 def test_many_distinct_values_are_not_kept(monkeypatch):

@@ -64,7 +64,8 @@ def test_class_balance_counts_each_split():
     assert compute_class_balances(make_splits([0, 2, 2], names)) == {None: expected}
     expected = [("0", (1, 1, 0)), ("1", (2, 1, 1))]
     assert compute_class_balances(make_splits([0, 1, 1])) == {None: expected}
-    assert compute_class_balances(make_splits([-1, 1, 1])) == {}
+    expected = [("-1", (1, 1, 0)), ("1", (2, 1, 1))]
+    assert compute_class_balances(make_splits([-1, 1, 1])) == {None: expected}
     assert compute_class_balances(make_splits([0, 1, 100_001])) == {}
     assert len(compute_class_balances(make_splits([0, 1, 100_000]))[None]) == 100_001
 

@@ -10,6 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from layercli.data.examples import Examples, ShuffleSeed, Splits
 from layercli.data.targets_and_weights import MappedSubset, apply_class_weights, encode_one_hot
 from layercli.data.types import DataError
+from layercli.graph.target_meaning import TargetMeaning
 from tests.running import invoke
 
 LABELS = np.array([0, 1, 1, 2, 1, 1, 0, 1], dtype=np.int32)
@@ -62,7 +63,6 @@ def test_balanced_weights_equal_those_of_scikit_learn(parts):
     np.testing.assert_allclose(batch.weights, expected[LABELS], rtol=1e-6)
 
 
-@pytest.mark.parametrize("encode", [False, True])
 @pytest.mark.parametrize(
     ("labels", "names", "expected"),
     [
@@ -73,10 +73,9 @@ def test_balanced_weights_equal_those_of_scikit_learn(parts):
         ([], ("a", "b", "c"), []),
     ],
 )
-def test_balanced_weights_ignore_classes_without_examples(labels, names, expected, encode):
+def test_balanced_weights_ignore_classes_without_examples(labels, names, expected):
     labels = np.array(labels, dtype=np.int32)
     splits = parts_of(Examples(np.zeros(len(labels)), labels, names))
-    splits = encode_one_hot(splits, {None: 3}) if encode else splits
     weights = apply_class_weights(splits, "balanced").train.weights
     assert weights.dtype == np.float32
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
@@ -111,6 +110,7 @@ def test_unknown_class_in_class_weight_lists_the_classes(parts):
     ("y", "why"),
     [
         (LABELS.astype(np.float32), "the target is a number"),
+        (np.eye(3, dtype=np.float32)[LABELS], "the target is a number"),
         ({"a": LABELS, "b": LABELS}, "there are several targets"),
     ],
 )
@@ -120,18 +120,21 @@ def test_class_weight_requires_one_target_with_classes(y, why):
 
 
 def test_labels_become_one_hot_in_every_split(parts):
-    found = encode_one_hot(parts, {None: 4})
+    found = encode_one_hot(
+        replace(parts, target_meanings={None: TargetMeaning("one-hot", 4, is_converted=True)})
+    )
     for batch in drawn(found.train):
         assert batch.y.dtype == np.float32
         assert batch.y.tolist() == np.eye(4)[LABELS[batch.x.astype(int)]].tolist()
     assert found.validation.empty_batch.y.shape == found.test.empty_batch.y.shape == (0, 4)
     assert isinstance(found.train, MappedSubset) == (not isinstance(parts.train, Examples))
-    assert encode_one_hot(parts, {}) is parts
+    assert encode_one_hot(parts) is parts
 
 
 def test_one_hot_only_for_targets_of_the_given_outputs():
     several = parts_of(Examples(np.arange(8.0), {"a": LABELS, "b": LABELS}))
-    found = encode_one_hot(several, {"b": 3}).train
+    meanings = {"a": TargetMeaning("labels", 3), "b": TargetMeaning("one-hot", 3, is_converted=True)}
+    found = encode_one_hot(replace(several, target_meanings=meanings)).train
     assert (found.y["a"].shape, found.y["b"].shape) == ((8,), (8, 3))
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.running import invoke
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))} | {
     name: (ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING")
 }
 """Each page by its name, without the suffix."""
+
+
+_TERMINAL = {"COLUMNS": "80", "TERMINAL_WIDTH": "80"}
+_UNSET = {"FORCE_COLOR", "GITHUB_ACTIONS"}
 
 
 class Block(NamedTuple):
@@ -43,8 +51,29 @@ def complete_configs(*pages: str) -> dict[str, str]:
 
 
 def run(command: str, folder: Path) -> tuple[int, str]:
-    """Run a shell command with layercli and Python of the tests; return the exit code and the standard output."""
-    environment = {name: os.environ[name] for name in os.environ.keys() - {"FORCE_COLOR", "GITHUB_ACTIONS"}}
+    """Run a shell command with layercli and Python of the tests; return the exit code and the standard output.
+
+    Of commands joined by ``&&``, those that are only layercli run in this process, where TensorFlow is loaded once.
+    """
+    code, output = 0, ""
+    for part in command.split(" && "):
+        words = shlex.split(part)
+        is_plain = words[0] == "layercli" and not set(words) & {"|", "<", ">"}
+        code, printed = _run_here(words[1:], folder) if is_plain else _run_in_shell(part, folder)
+        output += printed
+        if code:
+            break
+    return code, output
+
+
+def _run_here(arguments: list[str], folder: Path) -> tuple[int, str]:
+    with contextlib.chdir(folder):
+        result = invoke(*arguments, env=dict.fromkeys(_UNSET) | _TERMINAL)
+    return result.exit_code, result.stdout
+
+
+def _run_in_shell(command: str, folder: Path) -> tuple[int, str]:
+    environment = {name: os.environ[name] for name in os.environ.keys() - _UNSET}
     aliases = (
         f'layercli() {{ "{sys.executable}" -m layercli "$@"; }}; python() {{ "{sys.executable}" "$@"; }}; '
     )
@@ -53,7 +82,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        env=environment | {"COLUMNS": "80", "TERMINAL_WIDTH": "80"},
+        env=environment | _TERMINAL,
         check=False,
     )
     return done.returncode, done.stdout

@@ -15,7 +15,10 @@ LISTED = [
     for row in re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     for code in re.findall(r"`([\w-]+)`", row)
 ]
-NO_CODES = {"utf-8", "utf-8-sig", "inspect-shapes", "inspect-data", "scikit-learn"}
+NO_CODES = {
+    *("utf-8", "utf-8-sig", "inspect-shapes", "inspect-data", "scikit-learn"),
+    *("one-hot", "multi-label", "one-for-all-units"),
+}
 """Words with a hyphen in the source that are not problem codes."""
 ONE_WORD = {"empty", "interrupted"}
 

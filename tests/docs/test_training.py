@@ -9,6 +9,7 @@ from layercli.check import check_config
 from layercli.config.training.optimizers import Optimizer
 from layercli.config.training.registry import CALLBACKS, SCHEDULES
 from layercli.config.training.section import TrainSection
+from tests.metric_table import read_table, write_table
 from tests.running import train
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
@@ -54,3 +55,7 @@ def test_every_key_has_row_and_example(key):
 @pytest.mark.parametrize("name", [*Optimizer.model_fields, *CALLBACKS.names, *SCHEDULES.names])
 def test_page_lists_optimizer_arguments_callbacks_and_schedules(name):
     assert f"`{name}`" in PAGE
+
+
+def test_table_of_metrics_is_current():
+    assert read_table() == write_table(), "run python -m tests.metric_table"

@@ -108,7 +108,7 @@ def test_class_that_is_not_a_layer_is_refused(tmp_path, layer_file):
 def test_import_error_of_custom_file_is_reported(tmp_path, layer_file, header, text):
     mine = layer_file("pass", header=header)
     code, message, hint = failure(tmp_path, {"type": mine})
-    assert (code, hint) == ("custom-layer", "Fix the error in that code.")
+    assert (code, hint) == ("custom-layer", f"Fix line 4 of {mine.removesuffix(':Mine')}.")
     assert message.startswith(f"Cannot import {mine.removesuffix(':Mine')}: {text}")
 
 
@@ -133,10 +133,10 @@ def test_custom_layer_error_names_its_line(tmp_path, layer_file, body, message):
 
 def test_unknown_constructor_argument_is_reported(tmp_path):
     (tmp_path / "simple_dense.py").write_bytes((CONFIGS / "simple_dense.py").read_bytes())
-    code, message, _ = failure(tmp_path, {"type": "simple_dense.py:SimpleDense", "unit": 4})
+    code, message, hint = failure(tmp_path, {"type": "simple_dense.py:SimpleDense", "unit": 4})
     assert code == "layer-refused"
-    assert message.startswith("SimpleDense cannot be created with these arguments: TypeError: ")
-    assert "units" in message
+    assert message == 'simple_dense.py, line 10: `SimpleDense.__init__` has no argument "unit".'
+    assert hint == "Did you mean `units`?"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def section(place, function, **parameters):
 
 def test_arrays_and_mappings_are_read(place):
     pair = load_dataset(DATA_TYPES.parse(section(place, "pair", samples=9)))
-    assert (pair.x.shape, pair.x.dtype, pair.facts().classes) == ((9, 2), np.float32, 3)
+    assert (pair.x.shape, pair.x.dtype, pair.facts().target.has_integers) == ((9, 2), np.float32, True)
     named = load_dataset(DATA_TYPES.parse(section(place, "named")))
     assert named.x["b"].tolist() == [["u"], ["v"]]
     assert (named.y["k"].tolist(), named.class_names_of("k"), named.y["n"].shape) == (

@@ -130,7 +130,7 @@ WRONG = {
         (
             "missing-key",
             "The first layer requires `inputs` because the model has several inputs.",
-            "Add `inputs:` with one of `a`, `b`, or a list.",
+            "Put {type: Concatenate, inputs: [a, b]} before it, or add `inputs:` with one of `a`, `b`.",
         ),
     ),
     "an unused input": (
@@ -201,6 +201,20 @@ WRONG = {
 def test_invalid_wiring_has_one_problem(checked, model, found):
     code, message, hint = found
     assert findings(checked(f"model: {model}\n")) == [(code, 1, message, hint)]
+
+
+def test_unknown_input_is_located_at_its_name(checked):
+    lines = [
+        "{type: Add, inputs: [input, nope]}",
+        "{type: Dense, units: 1, inputs: nope}",
+        "{type: Dense, units: 1, inputs: [nope]}",
+        "{type: Attention, inputs: {query: input, value: nope}}",
+    ]
+    found = checked("\n".join(["model:", "  input: [4]", "  layers:", *(f"  - {line}" for line in lines)]))
+    places = [(one.line, one.column) for one in found.problems if one.code == "unknown-name"]
+    columns = [5 + line.index("nope") for line in lines]
+    columns[2] = 5 + lines[2].index("[")  # a list of one name is the same as that name
+    assert places == [(4 + number, column) for number, column in enumerate(columns)]
 
 
 def test_merge_with_different_shapes(checked):

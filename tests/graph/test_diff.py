@@ -179,7 +179,7 @@ stacks = st.lists(entries, min_size=1, max_size=8)
     max_examples=150,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(stacks, stacks)
 def test_every_layer_is_in_exactly_one_pair(side, first, second):

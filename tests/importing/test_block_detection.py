@@ -168,6 +168,59 @@ def test_second_input_of_block_becomes_parameter():
     assert '- {type: Add, inputs: ["${skip}", previous]}' in text
 
 
+def test_third_input_stays_outside_blocks():
+    items = chain(("Dense", {"units": 4}), ("Dense", {"units": 4, "activation": "tanh"}))
+    first, second = items
+    for _ in range(5):
+        items.append(StackEntry("layer", "ReLU", [Wire(items[-1])]))
+        items.append(StackEntry("layer", "LayerNormalization", [Wire(items[-1])]))
+        items.append(StackEntry("layer", "Add", [Wire(first), Wire(items[-1])]))
+        items.append(StackEntry("layer", "Multiply", [Wire(second), Wire(items[-1])]))
+    text = assert_same(stack_of(items))
+    assert text.count("Add") == 1  # in the block, with its second input
+    assert text.count("Multiply") == 5
+
+
+def test_common_names_become_names_in_the_block():
+    items: list[StackEntry] = []
+    for number in range(3):
+        for kind, args, name in (
+            ("Dense", {"units": 4}, f"unit_{number}_up"),
+            ("Dropout", {"rate": 0.1}, f"unit_{number}_{'xyz'[number]}"),
+            ("Dense", {"units": 3}, f"unit_{number}_down"),
+        ):
+            items.append(StackEntry("layer", kind, [Wire(items[-1] if items else INPUT)], args, name))
+    text = assert_same(stack_of(items))
+    assert (
+        """\
+  hidden:
+    layers:
+      - {type: Dense, name: up, units: 4}
+      - {type: Dropout, rate: 0.1}
+      - {type: Dense, name: down, units: 3}
+"""
+        in text
+    )
+
+
+def test_second_block_of_the_same_kind_is_numbered():
+    first = [("Dense", {"units": 4}), ("Dropout", {"rate": 0.1})] * 9
+    second = [("Dense", {"units": 4, "activation": "tanh"}), ("LayerNormalization", {})] * 5
+    text = assert_same(stack_of(chain(*first, *second)))
+    assert text.endswith("    - {block: hidden, repeat: 9}\n    - {block: hidden_2, repeat: 5}\n")
+
+
+def test_block_is_residual_only_if_it_adds_its_input():
+    items: list[StackEntry] = []
+    for _ in range(4):
+        first = StackEntry("layer", "Dense", [Wire(items[-1] if items else INPUT)], {"units": 4})
+        second = StackEntry("layer", "Dense", [Wire(first)], {"units": 4, "activation": "tanh"})
+        items += [first, second, StackEntry("layer", "Add", [Wire(first), Wire(second)])]
+    text = assert_same(stack_of(items))
+    assert "block: hidden" in text
+    assert "residual" not in text
+
+
 ARGS = {
     "Dense": st.fixed_dictionaries(
         {"units": st.just(4)}, optional={"activation": st.sampled_from(["relu", "tanh"])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Shape, ShapeError, Tensor
+from tests.layers.explained import assert_explains
 
 Outcome = tuple[tuple[Tensor, ...], list[tuple[tuple[int, ...], bool]]]
 """Outputs, and each weight's shape and whether it is trained, sorted."""
@@ -131,7 +133,7 @@ def assert_parity(
     call: Callable[[Any, list[Any]], Any] | None = None,
     is_real: bool = False,
 ) -> None:
-    """The static engine and Keras agree on shape, dtype and weights, or both refuse.
+    """The static engine and Keras agree on shape, dtype and weights, or both refuse; so does the printed arithmetic.
 
     If they disagree, or with ``is_real``, the layer also runs: a symbolic call can accept what a real call rejects.
     """
@@ -144,6 +146,9 @@ def assert_parity(
     if isinstance(ours, str) and isinstance(theirs, str):
         return
     assert ours == theirs, f"{value} on {shapes}:\n  layercli {ours}\n  keras    {theirs}"
+    outputs, weights = theirs
+    parameters = sum(math.prod(shape) for shape, _ in weights)
+    assert_explains(LAYERS.parse(value), inputs, [x.shape for x in outputs], parameters)
 
 
 def _really(

@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 MULTI = {"type": "MultiHeadAttention", "num_heads": 2, "key_dim": 3}
@@ -29,21 +29,8 @@ def spread(layer, tensors, **options):
     return layer(*tensors, **options)
 
 
-def refusal(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    error = caught.value.errors()[0]
-    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
-
-
 def inferred(value, *shapes):
     return LAYERS.parse(value).infer(tuple(Tensor(shape) for shape in shapes))
-
-
-def shape_error(value, *shapes):
-    with pytest.raises(ShapeError) as caught:
-        inferred(value, *shapes)
-    return str(caught.value), caught.value.hint, caught.value.argument
 
 
 @pytest.mark.parametrize("shapes", [*GROUPS, [(None, 2, 5, 8), (None, 2, 6, 8)]], ids=str)
@@ -225,7 +212,7 @@ def test_query_and_value_of_different_size_are_explained():
 
 
 def test_heads_that_do_not_divide_are_explained():
-    assert refusal(GROUP | {"num_query_heads": 6, "num_key_value_heads": 4}) == (
+    assert argument_error(GROUP | {"num_query_heads": 6, "num_key_value_heads": 4}) == (
         "`num_key_value_heads` must divide `num_query_heads` (6), got 4.",
         "Use `num_key_value_heads: 2`, for example.",
         ("num_key_value_heads",),
@@ -233,7 +220,7 @@ def test_heads_that_do_not_divide_are_explained():
 
 
 def test_flash_attention_with_dropout_is_explained():
-    assert refusal(MULTI | {"flash_attention": True, "dropout": 0.5}) == (
+    assert argument_error(MULTI | {"flash_attention": True, "dropout": 0.5}) == (
         "`flash_attention` cannot be combined with `dropout` 0.5.",
         "Remove `flash_attention` or `dropout`.",
         ("flash_attention",),

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import shape_error_with_hint
 from tests.layers.parity import assert_built_alike, assert_parity, static
 
 CONV = ["Conv1D", "Conv2D", "Conv3D"]
@@ -243,12 +244,6 @@ def test_weights_are_named_in_the_order_of_keras():
     assert [weight.name for weight in weights] == ["depthwise_kernel", "pointwise_kernel", "bias"]
 
 
-def refusal(value, shape):
-    with pytest.raises(ShapeError) as caught:
-        LAYERS.parse(value).infer((Tensor(shape),))
-    return f"{caught.value} {caught.value.hint or ''}".strip(), caught.value.argument
-
-
 def argument_refusal(value):
     with pytest.raises(ValidationError) as caught:
         LAYERS.parse(value)
@@ -257,21 +252,21 @@ def argument_refusal(value):
 
 
 def test_images_without_channels_are_reported():
-    assert refusal(declared("Conv2D"), (None, 28, 28)) == (
+    assert shape_error_with_hint(declared("Conv2D"), (None, 28, 28)) == (
         "Conv2D expects images of shape (batch, height, width, channels), rank 4, got (None, 28, 28).",
         None,
     )
 
 
 def test_rank_error_names_the_channel_axis():
-    assert refusal(declared("Conv2D", data_format="channels_first"), (None, 28, 28)) == (
+    assert shape_error_with_hint(declared("Conv2D", data_format="channels_first"), (None, 28, 28)) == (
         "Conv2D expects images of shape (batch, channels, height, width), rank 4, got (None, 28, 28).",
         None,
     )
 
 
 def test_a_window_larger_than_the_image_is_explained():
-    assert refusal(declared("Conv2D"), (None, 2, 9, 1)) == (
+    assert shape_error_with_hint(declared("Conv2D"), (None, 2, 9, 1)) == (
         "Conv2D has a window of 3 x 3, but its input (None, 2, 9, 1) has only 2 x 9 positions. "
         "Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it.",
         "kernel_size",
@@ -279,7 +274,7 @@ def test_a_window_larger_than_the_image_is_explained():
 
 
 def test_a_dilated_window_larger_than_the_sequence_is_explained():
-    assert refusal(declared("Conv1D", dilation_rate=4), (None, 8, 1)) == (
+    assert shape_error_with_hint(declared("Conv1D", dilation_rate=4), (None, 8, 1)) == (
         "Conv1D has a window of 3, dilated to 9, but its input (None, 8, 1) has only 8 positions. "
         "Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it.",
         "kernel_size",
@@ -287,7 +282,7 @@ def test_a_dilated_window_larger_than_the_sequence_is_explained():
 
 
 def test_channels_that_do_not_divide_into_groups_are_explained():
-    assert refusal(declared("Conv2D", groups=2), (None, 8, 8, 3)) == (
+    assert shape_error_with_hint(declared("Conv2D", groups=2), (None, 8, 8, 3)) == (
         "Conv2D splits the 3 channels of its input into 2 groups, but 3 is not divisible by 2. "
         "Use `groups: 1`.",
         "groups",
@@ -347,7 +342,7 @@ def test_misspelt_argument_is_recognized():
 def test_empty_inputs_of_transposed_convolutions_are_explained():
     value = declared("Conv1DTranspose", kernel_size=1, strides=3, output_padding=0)
     assert isinstance(static(value, Tensor((None, 0, 2))), str)
-    assert refusal(value, (None, 0, 2))[0] == (
+    assert shape_error_with_hint(value, (None, 0, 2))[0] == (
         "The output of Conv1DTranspose is empty: its input is (None, 0, 2). Give every axis of its "
         "input a positive length."
     )

@@ -1,8 +1,8 @@
 import pytest
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
+from tests.layers.errors import argument_error
 from tests.layers.parity import assert_parity, static
 
 SHAPES = [(None,), (None, 1), (None, 4), (None, None), (None, 4, 1), (None, 1, 4), (None, 2, 3, 4)]
@@ -147,15 +147,8 @@ def test_ngrams_are_passed_to_keras_as_a_tuple():
     assert layer.to_plain()["ngrams"] == [1, 3]
 
 
-def said(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    (error,) = caught.value.errors()
-    return error["msg"], error["ctx"]["hint"]
-
-
 def test_a_vocabulary_file_is_explained():
-    message, hint = said({"type": "StringLookup", "vocabulary": "words.txt"})
+    message, hint, _ = argument_error({"type": "StringLookup", "vocabulary": "words.txt"})
     assert (
         message
         == '`vocabulary` must be a list, got the string "words.txt"; files are not read from a config.'
@@ -164,7 +157,8 @@ def test_a_vocabulary_file_is_explained():
 
 
 def test_duplicate_word_is_explained():
-    assert said({"type": "StringLookup", "vocabulary": ["a", "a"]}) == (
+    assert argument_error({"type": "StringLookup", "vocabulary": ["a", "a"]}) == (
         '`vocabulary` contains "a" twice.',
         "Remove one.",
+        ("vocabulary",),
     )

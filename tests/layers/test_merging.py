@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 ELEMENTWISE = ["Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"]
@@ -29,19 +29,6 @@ GROUPS = [
     [(None, 8, 8, 3), (None, 4, 4, 3)],
     [(None, 0), (None, 1)],
 ]
-
-
-def refusal(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    error = caught.value.errors()[0]
-    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
-
-
-def shape_error(value, *shapes):
-    with pytest.raises(ShapeError) as caught:
-        LAYERS.parse(value).infer(tuple(Tensor(shape) for shape in shapes))
-    return str(caught.value), caught.value.hint, caught.value.argument
 
 
 @pytest.mark.parametrize(
@@ -178,7 +165,7 @@ def test_images_of_different_size_cannot_be_concatenated():
     assert shape_error({"type": "Concatenate"}, (None, 8, 8, 3), (None, 4, 4, 3), (None, 8, 8, 3)) == (
         "Concatenate joins axis -1; the inputs must be equal in all other axes, got (None, 8, 8, 3), "
         "(None, 4, 4, 3) and (None, 8, 8, 3), which differ in axis 1.",
-        "Make that axis equal, or join another axis.",
+        "Give the layers before it outputs of the same size: with `padding: same`, convolutions keep the size.",
         None,
     )
 
@@ -192,13 +179,19 @@ def test_inputs_of_different_rank_cannot_be_concatenated():
 def test_vectors_of_different_size_have_no_dot_product():
     assert shape_error({"type": "Dot", "axes": -1}, (None, 8), (None, 9)) == (
         "Dot sums axis 1 of (None, 8) and axis 1 of (None, 9); their sizes must be equal, got 8 and 9.",
-        "Choose axes of the same size with `axes: [first, second]`.",
+        "Give the layers before it outputs of the same size.",
         "axes",
     )
 
 
+def test_dot_names_the_axes_of_the_same_size():
+    assert shape_error({"type": "Dot", "axes": -1}, (None, 8, 3), (None, 3, 8))[1] == (
+        "Write `axes: [1, 2]` for the axes of size 8."
+    )
+
+
 def test_the_batch_cannot_be_summed_over():
-    assert refusal({"type": "Dot", "axes": 0}) == (
+    assert argument_error({"type": "Dot", "axes": 0}) == (
         "`axes` must not contain axis 0, the batch, got 0.",
         "Write `axes: -1` for the last axis of both inputs.",
         ("axes",),

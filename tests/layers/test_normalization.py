@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 AXIS = ["BatchNormalization", "GroupNormalization"]
@@ -25,19 +25,6 @@ SHAPES = [
 def declared(kind, **arguments):
     groups = {"groups": 2} if kind == "GroupNormalization" else {}
     return {"type": kind} | groups | arguments
-
-
-def refusal(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    error = caught.value.errors()[0]
-    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
-
-
-def shape_error(value, *shapes):
-    with pytest.raises(ShapeError) as caught:
-        LAYERS.parse(value).infer(tuple(Tensor(shape) for shape in shapes))
-    return str(caught.value), caught.value.hint, caught.value.argument
 
 
 @pytest.mark.parametrize("kind", AXIS + AXES)
@@ -170,7 +157,7 @@ def test_missing_axis_is_explained():
 
 def test_crossed_clipping_bounds_are_explained():
     value = {"type": "BatchNormalization", "renorm": True, "renorm_clipping": {"rmin": 2.0, "rmax": 0.5}}
-    assert refusal(value) == (
+    assert argument_error(value) == (
         "`renorm_clipping` must have rmin below rmax, got rmin 2 and rmax 0.5.",
         "Increase rmax.",
         ("renorm_clipping",),
@@ -178,7 +165,7 @@ def test_crossed_clipping_bounds_are_explained():
 
 
 def test_an_unknown_clipping_bound_is_explained():
-    assert refusal({"type": "BatchNormalization", "renorm_clipping": {"r_max": 3.0}}) == (
+    assert argument_error({"type": "BatchNormalization", "renorm_clipping": {"r_max": 3.0}}) == (
         '`renorm_clipping` must contain only rmin, rmax and dmax, got "r_max".',
         "Did you mean `rmax`?",
         ("renorm_clipping",),
@@ -186,7 +173,7 @@ def test_an_unknown_clipping_bound_is_explained():
 
 
 def test_zero_groups_are_explained():
-    assert refusal({"type": "GroupNormalization", "groups": 0}) == (
+    assert argument_error({"type": "GroupNormalization", "groups": 0}) == (
         "`groups` must be a positive integer, or -1 for one group per channel, got 0.",
         None,
         ("groups",),
@@ -194,7 +181,7 @@ def test_zero_groups_are_explained():
 
 
 def test_the_deprecated_scaling_points_to_its_successor():
-    assert refusal({"type": "LayerNormalization", "rms_scaling": True}) == (
+    assert argument_error({"type": "LayerNormalization", "rms_scaling": True}) == (
         'LayerNormalization has no argument "rms_scaling".',
         "Deprecated in Keras; use the layer RMSNormalization.",
         ("rms_scaling",),

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import shape_error_with_hint
 from tests.layers.parity import assert_built_alike, assert_parity
 
 AXES = (1, 2, 3)
@@ -164,14 +165,8 @@ def test_any_pooling_agrees_with_keras(data):
     assert_parity(value, shape_of(kind, channels=channels, lengths=lengths, data_format=value["data_format"]))
 
 
-def refusal(value, shape):
-    with pytest.raises(ShapeError) as caught:
-        LAYERS.parse(value).infer((Tensor(shape),))
-    return f"{caught.value} {caught.value.hint or ''}".strip(), caught.value.argument
-
-
 def test_a_pool_larger_than_the_image_is_explained():
-    assert refusal({"type": "MaxPooling2D"}, (None, 1, 1, 64)) == (
+    assert shape_error_with_hint({"type": "MaxPooling2D"}, (None, 1, 1, 64)) == (
         "MaxPooling2D has a window of 2 x 2, but its input (None, 1, 1, 64) has only 1 x 1 positions. "
         "Use a smaller `pool_size`, `padding: same`, or fewer shrinking layers before it.",
         "pool_size",
@@ -179,14 +174,14 @@ def test_a_pool_larger_than_the_image_is_explained():
 
 
 def test_a_pool_on_a_partly_unknown_image_is_explained():
-    message, _ = refusal({"type": "MaxPooling2D"}, (None, None, 1, 64))
+    message, _ = shape_error_with_hint({"type": "MaxPooling2D"}, (None, None, 1, 64))
     assert message.startswith(
         "MaxPooling2D has a window of 2 x 2, but its input (None, None, 1, 64) has only ? x 1 positions."
     )
 
 
 def test_pooling_of_vectors_is_explained():
-    assert refusal({"type": "GlobalAveragePooling2D"}, (None, 64)) == (
+    assert shape_error_with_hint({"type": "GlobalAveragePooling2D"}, (None, 64)) == (
         "GlobalAveragePooling2D expects images of shape (batch, height, width, channels), rank 4, "
         "got (None, 64).",
         None,
@@ -195,7 +190,7 @@ def test_pooling_of_vectors_is_explained():
 
 def test_adaptive_pooling_without_any_channel_axis_is_explained():
     value = declared("AdaptiveMaxPooling1D", data_format="channels_first")
-    assert refusal(value, (None,)) == (
+    assert shape_error_with_hint(value, (None,)) == (
         "AdaptiveMaxPooling1D expects sequences of shape (batch, channels, steps), rank 3, got (None,).",
         None,
     )

@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import RankError, ShapeError, Tensor
+from tests.layers.errors import argument_error
 from tests.layers.parity import assert_built_alike, assert_parity, static
 
 REQUIRED = {
@@ -236,23 +236,17 @@ def test_unusual_shapes_agree_with_keras(kind, mode, shape):
     check(kind, REQUIRED[kind] | {"output_mode": mode}, [shape], "int32")
 
 
-def said(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    (error,) = caught.value.errors()
-    return error["msg"], error["ctx"]["hint"]
-
-
 def test_a_mean_without_a_variance_is_explained():
-    message, hint = said({"type": "Normalization", "mean": 0.5})
+    message, hint, _ = argument_error({"type": "Normalization", "mean": 0.5})
     assert message == "`variance` is required if `mean` is set."
     assert hint == "Add `variance`, or remove `mean` to compute both from data."
 
 
 def test_unsorted_bins_are_explained():
-    assert said({"type": "Discretization", "bin_boundaries": [2.0, 1.0]}) == (
+    assert argument_error({"type": "Discretization", "bin_boundaries": [2.0, 1.0]}) == (
         "`bin_boundaries` must be in ascending order.",
         "Sort them.",
+        ("bin_boundaries",),
     )
 
 
@@ -264,7 +258,7 @@ def test_cropping_and_padding_at_once_is_explained():
         "crop_to_aspect_ratio": True,
         "pad_to_aspect_ratio": True,
     }
-    assert said(value)[0] == "Resizing cannot both crop and pad to keep the aspect ratio."
+    assert argument_error(value)[0] == "Resizing cannot both crop and pad to keep the aspect ratio."
 
 
 def test_mean_with_wrong_channel_count_is_explained():
@@ -287,11 +281,11 @@ def test_an_image_without_channels_is_explained():
 
 
 def test_arithmetic_is_explained():
-    message, hint = said({"type": "Rescaling", "scale": "1/255"})
+    message, hint, _ = argument_error({"type": "Rescaling", "scale": "1/255"})
     assert message == '`scale` must be a number or a list of numbers, got the string "1/255".'
     assert hint == "Write 0.00392156862745098: a config cannot contain arithmetic."
 
 
 def test_a_fraction_of_a_category_is_explained():
-    message, _ = said({"type": "Hashing", "num_bins": 3, "mask_value": 1.5})
+    message, _, _ = argument_error({"type": "Hashing", "num_bins": 3, "mask_value": 1.5})
     assert message == "`mask_value` must be an integer or a string, got 1.5."

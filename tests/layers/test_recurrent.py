@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 KINDS = ["LSTM", "GRU", "SimpleRNN"]
@@ -12,22 +12,6 @@ LSTM = {"type": "LSTM", "units": 4}
 CELL = {"type": "GRUCell", "units": 4}
 LSTM_CELL = {"type": "LSTMCell", "units": 3}
 CONV = {"type": "ConvLSTM2D", "filters": 3, "kernel_size": 2}
-
-
-def refusal(value):
-    """Return the message, hint and location of the first error."""
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    error = caught.value.errors()[0]
-    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
-
-
-def shape_error(value, *shapes):
-    """Return the message, hint and argument of the shape error."""
-    layer = LAYERS.parse(value)
-    with pytest.raises(ShapeError) as caught:
-        layer.infer(tuple(Tensor(shape) for shape in shapes))
-    return str(caught.value), caught.value.hint, caught.value.argument
 
 
 def multiply_adds(value, *shapes):
@@ -270,7 +254,7 @@ def test_a_cell_in_the_stack_is_explained():
 
 
 def test_layer_instead_of_cell_is_explained():
-    assert refusal({"type": "RNN", "cell": LSTM}) == (
+    assert argument_error({"type": "RNN", "cell": LSTM}) == (
         "LSTM is not a cell (one timestep of a recurrent layer).",
         "Did you mean `LSTMCell`?",
         ("cell",),
@@ -278,13 +262,13 @@ def test_layer_instead_of_cell_is_explained():
 
 
 def test_an_error_in_a_cell_is_placed_at_its_argument():
-    message, _, place = refusal({"type": "RNN", "cell": [CELL, {"type": "LSTMCell", "units": 0}]})
+    message, _, place = argument_error({"type": "RNN", "cell": [CELL, {"type": "LSTMCell", "units": 0}]})
     assert message == "`units` must be a positive integer, got 0."
     assert place == ("cell", 1, "units")
 
 
 def test_missing_units_are_explained():
-    assert refusal({"type": "LSTM"}) == (
+    assert argument_error({"type": "LSTM"}) == (
         "LSTM needs `units`: number of features of the output.",
         "Add `units: 32`, for example.",
         ("units",),

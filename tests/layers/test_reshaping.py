@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import ShapeError, Tensor
+from layercli.layers.shapes import Tensor
+from tests.layers.errors import shape_error_with_hint
 from tests.layers.parity import assert_built_alike, assert_parity, static
 
 AXES = (1, 2, 3)
@@ -216,12 +217,6 @@ def test_any_permutation_agrees_with_keras(dims, data):
     assert_parity(declared("Permute", dims=list(dims)), (None, *shape))
 
 
-def refusal(value, shape):
-    with pytest.raises(ShapeError) as caught:
-        LAYERS.parse(value).infer((Tensor(shape),))
-    return f"{caught.value} {caught.value.hint or ''}".strip(), caught.value.argument
-
-
 def argument_refusal(value):
     with pytest.raises(ValidationError) as caught:
         LAYERS.parse(value)
@@ -230,7 +225,7 @@ def argument_refusal(value):
 
 
 def test_reshape_to_a_different_size_is_explained():
-    assert refusal(declared("Reshape", target_shape=[4, 5]), (None, 8, 8)) == (
+    assert shape_error_with_hint(declared("Reshape", target_shape=[4, 5]), (None, 8, 8)) == (
         "Reshape cannot arrange 64 values in (4, 5): (4, 5) holds 20, and its input is (None, 8, 8). "
         "Write `target_shape: [4, 16]`, for example.",
         "target_shape",
@@ -238,7 +233,7 @@ def test_reshape_to_a_different_size_is_explained():
 
 
 def test_reshape_without_a_one_axis_fix_is_explained():
-    assert refusal(declared("Reshape", target_shape=[5, 7, 3]), (None, 8, 8)) == (
+    assert shape_error_with_hint(declared("Reshape", target_shape=[5, 7, 3]), (None, 8, 8)) == (
         "Reshape cannot arrange 64 values in (5, 7, 3): (5, 7, 3) holds 105, and its input is (None, "
         "8, 8). The axes of `target_shape` must multiply to 64; the batch axis does not count.",
         "target_shape",
@@ -246,7 +241,7 @@ def test_reshape_without_a_one_axis_fix_is_explained():
 
 
 def test_a_computed_axis_that_does_not_divide_is_explained():
-    assert refusal(declared("Reshape", target_shape=[-1, 3]), (None, 784, 2)) == (
+    assert shape_error_with_hint(declared("Reshape", target_shape=[-1, 3]), (None, 784, 2)) == (
         "Reshape cannot arrange 1,568 values in (-1, 3): 1,568 is not divisible by 3, and its input "
         "is (None, 784, 2). The axes of `target_shape` must multiply to 1,568; the batch axis does "
         "not count.",
@@ -275,7 +270,7 @@ def test_a_permutation_with_the_batch_axis_is_explained():
 
 
 def test_a_permutation_of_too_few_axes_is_explained():
-    assert refusal(declared("Permute"), (None, 8, 8, 3)) == (
+    assert shape_error_with_hint(declared("Permute"), (None, 8, 8, 3)) == (
         "Permute with `dims` [2, 1] expects inputs of 2 axes after the batch, got (None, 8, 8, 3). "
         "List 3 in `dims`, such as [3, 2, 1].",
         "dims",
@@ -283,7 +278,7 @@ def test_a_permutation_of_too_few_axes_is_explained():
 
 
 def test_cropping_everything_is_explained():
-    assert refusal(declared("Cropping2D", cropping=[[2, 2], [0, 0]]), (None, 4, 9, 1)) == (
+    assert shape_error_with_hint(declared("Cropping2D", cropping=[[2, 2], [0, 0]]), (None, 4, 9, 1)) == (
         "Cropping2D removes 2 + 2 positions of an axis of 4, which leaves nothing: its input is "
         "(None, 4, 9, 1). Crop fewer positions than the axis has.",
         "cropping",
@@ -291,7 +286,7 @@ def test_cropping_everything_is_explained():
 
 
 def test_a_sequence_for_repeat_vector_is_explained():
-    assert refusal(declared("RepeatVector"), (None, 5, 6)) == (
+    assert shape_error_with_hint(declared("RepeatVector"), (None, 5, 6)) == (
         "RepeatVector expects vectors of shape (batch, features), rank 2, got (None, 5, 6).",
         None,
     )

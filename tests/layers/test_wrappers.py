@@ -2,11 +2,11 @@ import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import RankError, ShapeError, Tensor
+from layercli.layers.shapes import RankError, Tensor
+from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 LSTM = {"type": "LSTM", "units": 4}
@@ -27,19 +27,6 @@ def distributed(layer, **arguments):
 
 def spectral(layer, **arguments):
     return {"type": "SpectralNormalization", "layer": layer} | arguments
-
-
-def refusal(value):
-    with pytest.raises(ValidationError) as caught:
-        LAYERS.parse(value)
-    error = caught.value.errors()[0]
-    return error["ctx"]["message"], error["ctx"]["hint"], error["loc"]
-
-
-def shape_error(value, *shapes):
-    with pytest.raises(ShapeError) as caught:
-        LAYERS.parse(value).infer(tuple(Tensor(shape) for shape in shapes))
-    return str(caught.value), caught.value.hint, caught.value.argument
 
 
 def inferred(value, *shapes):
@@ -256,7 +243,7 @@ def test_null_name_of_a_nested_layer_is_ignored():
 
 
 def test_nested_name_with_a_slash_is_explained():
-    assert refusal(distributed(DENSE | {"name": "a/b"})) == (
+    assert argument_error(distributed(DENSE | {"name": "a/b"})) == (
         '`name` must be a name of letters, digits, `_`, `-` and `.`, got "a/b".',
         None,
         ("layer", "name"),
@@ -295,7 +282,7 @@ def test_nested_layers_are_inferred_once():
 
 
 def test_a_layer_that_is_not_recurrent_in_bidirectional_is_explained():
-    assert refusal(bidirectional(DENSE)) == (
+    assert argument_error(bidirectional(DENSE)) == (
         "Bidirectional needs a recurrent layer, but Dense is not recurrent.",
         "Recurrent layers are LSTM, GRU, SimpleRNN, RNN and ConvLSTM1D, 2D and 3D.",
         ("layer",),
@@ -303,7 +290,7 @@ def test_a_layer_that_is_not_recurrent_in_bidirectional_is_explained():
 
 
 def test_two_layers_in_the_same_direction_are_explained():
-    assert refusal(bidirectional(LSTM, backward_layer=GRU)) == (
+    assert argument_error(bidirectional(LSTM, backward_layer=GRU)) == (
         "Bidirectional needs one layer for each direction, but both layers run forwards.",
         "Write `go_backwards: true` in `backward_layer`.",
         ("backward_layer",),
@@ -311,7 +298,7 @@ def test_two_layers_in_the_same_direction_are_explained():
 
 
 def test_directions_that_return_different_things_are_explained():
-    assert refusal(bidirectional(LSTM | {"return_sequences": True}, backward_layer=LSTM | BACK)) == (
+    assert argument_error(bidirectional(LSTM | {"return_sequences": True}, backward_layer=LSTM | BACK)) == (
         "Bidirectional needs the same `return_sequences` in both layers, got true in `layer` and "
         "false in `backward_layer`.",
         "Write `return_sequences: true` in `backward_layer`.",
@@ -320,7 +307,7 @@ def test_directions_that_return_different_things_are_explained():
 
 
 def test_a_missing_layer_is_explained():
-    assert refusal({"type": "Bidirectional"}) == (
+    assert argument_error({"type": "Bidirectional"}) == (
         "Bidirectional needs `layer`: the recurrent layer to run.",
         "Add `layer: {type: LSTM, units: 32}`, for example.",
         ("layer",),
@@ -328,7 +315,7 @@ def test_a_missing_layer_is_explained():
 
 
 def test_unknown_nested_argument_is_located():
-    message, hint, place = refusal(bidirectional({"type": "LSTM", "unit": 32, "units": 4}))
+    message, hint, place = argument_error(bidirectional({"type": "LSTM", "unit": 32, "units": 4}))
     assert (message, hint, place) == (
         'LSTM has no argument "unit".',
         "Did you mean `units`?",

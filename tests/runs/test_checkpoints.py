@@ -56,6 +56,18 @@ def newest(run):
     return found.epoch
 
 
+def test_state_above_the_limit_is_damaged(tmp_path, monkeypatch):
+    kept = CheckpointDirectory(tmp_path)
+    kept.save(1, 0, {"weights": np.zeros(1)}, {"epoch": 1, "text": "x" * 2000})
+    [state] = tmp_path.rglob("state.json")
+    monkeypatch.setattr(module, "_MAX_STATE_BYTES", state.stat().st_size)
+    assert kept.read_latest()[0].state["text"] == "x" * 2000
+    monkeypatch.setattr(module, "_MAX_STATE_BYTES", state.stat().st_size - 1)
+    found, [damaged] = kept.read_latest()
+    assert found is None
+    assert "its state is too large" in str(damaged)
+
+
 def test_kill_during_write_leaves_complete_checkpoint(tmp_path, monkeypatch):
     kills = 0
     for last in range(100):

@@ -27,6 +27,13 @@ def test_other_settings_cores_and_processors_are_described(monkeypatch):
     ]
 
 
+def test_processor_is_the_model_name_of_the_first_core(monkeypatch, tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nmodel\t\t: 1\nmodel name\t: AMD: EPYC 7B13\nmodel name\t: Other\n")
+    monkeypatch.setattr(environment, "_CPU_FILE", file)
+    assert collect_environment()["processor"] == "AMD: EPYC 7B13"
+
+
 def test_runs_without_a_valid_record_are_not_compared():
     for recorded in (None, [], "x", {}):
         assert list(describe_differences(recorded, collect_environment())) == []

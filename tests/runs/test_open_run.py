@@ -7,7 +7,7 @@ import pytest
 
 from layercli.engine.load_model import load_model
 from layercli.errors import LayercliError
-from layercli.runs.open_run import open_run
+from layercli.runs.open_run import open_run, require_own_files
 
 
 @pytest.fixture
@@ -79,3 +79,14 @@ def test_damaged_model_with_a_matching_hash_is_a_problem(copy):
     run, valid = open_run(str(copy))
     with pytest.raises(LayercliError, match="The model cannot be loaded"):
         load_model(run, valid)
+
+
+def test_first_three_links_are_listed(tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}{'x' * 150}").symlink_to("/")
+    with pytest.raises(LayercliError) as caught:
+        require_own_files(tmp_path)
+    shown = ", ".join(f"{number}{'x' * 98}…" for number in range(3))
+    assert caught.value.problems[0].message == (
+        f"A run directory must contain only regular files and folders, no links: {shown}, and 2 more."
+    )

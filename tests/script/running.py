@@ -6,13 +6,14 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.formats.registry import make_data_script
+from layercli.graph.target_meaning import TargetMeaning
 from layercli.script.facts import ScriptFacts, ScriptTarget
 from layercli.script.write_script import ScriptFiles, write_script
 
 
 def script_of(valid: ValidConfig, facts: ScriptFacts | None = None, folder: Path = Path()) -> str:
     """Return the script of a config."""
-    facts = facts or ScriptFacts({None: ScriptTarget(is_labels=True)})
+    facts = facts or ScriptFacts({None: ScriptTarget(TargetMeaning("labels"))})
     return write_script(valid, facts, ScriptFiles(folder), make_data_script(valid, facts))
 
 

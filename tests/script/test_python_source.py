@@ -43,6 +43,7 @@ def test_statements_match_formatter(values):
 
 
 def test_calls_of_layers_match_formatter():
+    lines = []
     for length in range(20, 60):
         name = quote_string("n" * length)
         call = CallExpression(
@@ -51,8 +52,8 @@ def test_calls_of_layers_match_formatter():
         both = CallExpression(
             "layers.Add", (), (Brackets("[", (f"a{'b' * length}", f"c{'d' * length}"), "]"),)
         )
-        lines = [*render_statement(call, "", before="x = "), *render_statement(both, "", before="x = ")]
-        assert_formatted("\n".join(lines) + "\n")
+        lines += [*render_statement(call, "", before="x = "), *render_statement(both, "", before="x = ")]
+    assert_formatted("\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(

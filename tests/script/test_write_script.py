@@ -16,10 +16,11 @@ from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS
 from layercli.engine.custom_layers import load_layer_class
 from layercli.engine.training.compile import compile_model
 from layercli.formats.registry import make_data_script
+from layercli.graph.target_meaning import TargetMeaning
 from layercli.script.facts import ScriptFacts, ScriptTarget
 from layercli.script.keras_calls import SNAKE_CASE_CLASSES, name_or_call
 from layercli.script.python_source import render_inline
-from layercli.script.write_script import find_inexpressible
+from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.script_facts import collect_script_facts
 from tests.running import CONFIGS
@@ -173,6 +174,14 @@ WIRED = {
             {"type": "Dense", "name": "states", "units": 2, "inputs": "rnn:1"},
             {"type": "Add", "name": "both", "inputs": ["rnn:1", "rnn:2"]},
             {"type": "Concatenate", "inputs": ["states", "both"]},
+        ],
+    },
+    "all outputs of a layer": {
+        "input": [5, 3],
+        "layers": [
+            {"type": "LSTM", "name": "rnn", "units": 4, "return_state": True},
+            {"type": "Dense", "name": "more", "units": 2, "inputs": "rnn:0"},
+            {"type": "Concatenate", "inputs": ["rnn", "more"]},
         ],
     },
     "several outputs": {
@@ -336,7 +345,7 @@ def test_stack_is_sequential_without_default_arguments(tmp_path):
 
 def assert_same_parts(valid, folder, monkeypatch):
     """Check that the script splits the examples as layercli; return the splits, the script's names and its text."""
-    facts, _, warnings = collect_script_facts(valid, trust=True)
+    facts, _, warnings, _ = collect_script_facts(valid, trust=True)
     assert not warnings
     assert problems_of(valid, facts) == []
     text = script_of(valid, facts, folder)
@@ -449,6 +458,7 @@ def test_table_texts_with_missing_values(tmp_path, monkeypatch):
     assert_formatted(text)
     names = defined(text, tmp_path / "script.py")
     x, _ = names["load_data"]()
+    assert '"""Read columns of a table: numbers and their target."""' in text  # not only texts
     assert x["words"][:4].tolist() == [["one\ntwo", "none"], ["NULL", "c"], ["none", "d"], ["e", "f"]]
     monkeypatch.chdir(tmp_path)
     names["main"]()
@@ -624,8 +634,29 @@ def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):
     valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
     assert [
         (problem.code, problem.path)
-        for problem in problems_of(valid, ScriptFacts({None: ScriptTarget(is_labels=True)}))
+        for problem in problems_of(valid, ScriptFacts({None: ScriptTarget(TargetMeaning("labels"))}))
     ] == [("not-expressible", "model.layers[0]")]
+
+
+@pytest.mark.parametrize("vocabularies_name", [None, "v.json"])
+def test_vocabularies_are_loaded_if_there_are_any(vocabularies_name, tmp_path):
+    valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]})
+    files = ScriptFiles(tmp_path, "w.weights.h5", vocabularies_name)
+    text = write_script(valid, ScriptFacts({None: ScriptTarget(is_labels=True)}), files, None)
+    assert_formatted(text)
+    vocabulary_lines = (
+        '    for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():\n'
+        "        model.get_layer(name).set_vocabulary(vocabulary)\n"
+    )
+    assert (
+        "def load_trained():\n"
+        '    """Build the model and load its trained weights."""\n'
+        "    model = build_model()\n"
+        f"{vocabulary_lines if vocabularies_name else ''}"
+        "    model.load_weights(WEIGHTS)\n"
+        "    return model\n"
+    ) in text
+    assert ('LEARNED = Path(__file__).parent / "v.json"\n' in text) is (vocabularies_name is not None)
 
 
 @pytest.mark.parametrize("name", sorted(SNAKE_CASE_CLASSES))
@@ -646,14 +677,31 @@ def test_short_name_is_that_class_in_keras(name):
         assert float(values.mean()) == pytest.approx(float(same()(np.array(y), np.array(p))), rel=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
-)
-def test_script_trains_in_a_separate_process(name, place, tmp_path):
-    valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
-    (tmp_path / "script.py").write_text(script_of(valid, collect_script_facts(valid)[0], tmp_path))
-    command = [sys.executable, "-I", "script.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+TRAINED = ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
+
+
+@pytest.fixture(scope="module")
+def trained(place, tmp_path_factory):
+    """Run scripts of several configs in one new process, and return the folder of each."""
+    folders = {name: tmp_path_factory.mktemp("trained") for name in TRAINED}
+    for name, folder in folders.items():
+        valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
+        text = script_of(valid, collect_script_facts(valid)[0], folder)
+        (folder / "script.py").write_text(text)
+    code = (
+        "import os, runpy, sys\n"
+        "for folder in sys.argv[1:]:\n"
+        "    os.chdir(folder)\n"
+        "    runpy.run_path('script.py', run_name='__main__')\n"
+        "assert 'layercli' not in sys.modules\n"
+    )
+    command = [sys.executable, "-I", "-c", code, *folders.values()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / f"{valid.check_result.name}.keras").exists()
+    return folders
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_script_trains_in_a_separate_process(name, trained):
+    assert (trained[name] / f"{check_config(str(CONFIGS / name)).name}.keras").exists()

@@ -75,6 +75,24 @@ def test_texts_with_a_shared_prefix_are_measured():
     assert size.decoded_bytes == sum(map(len, texts)) + 200 * 64
 
 
+def test_numbers_of_a_row_group_are_measured():
+    table = pa.table(
+        {
+            "bool": [True] * 10,
+            "int32": pa.array([1] * 10, pa.int32()),
+            "int64": [1] * 10,
+            "float": pa.array([1.0] * 10, pa.float32()),
+            "double": [1.0] * 10,
+            "int96": pa.array([1] * 10, pa.timestamp("ns")),
+        }
+    )
+    parquet.write_table(table, "d.parquet", use_deprecated_int96_timestamps=True)
+    [size] = parquet_sizes.measure_groups(Path("d.parquet"), None)
+    # In memory, and 4 bytes of each number as float32.
+    assert size.max_row_bytes == 1 + 4 + 8 + 4 + 8 + 8 + 6 * 4
+    assert (size.rows, size.decoded_bytes) == (10, 570)
+
+
 def test_large_page_is_refused(monkeypatch):
     monkeypatch.setattr(parquet_sizes, "_MAX_PAGE_BYTES", 1 << 16)
     parquet.write_table(pa.table({"t": ["a" * 100_000], "y": [1]}), "d.parquet", use_dictionary=False)

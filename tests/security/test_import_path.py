@@ -56,18 +56,30 @@ def assert_safe(folder, command, code=0):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["validate", "."],
-        ["launch", "--workers", "2", "--", "train", "config.yaml", "--run-dir", "runs/a"],
-        ["sweep", "sweep.yaml", "--jobs", "2"],
-        ["export", "config.yaml", "--format", "python"],
+        pytest.param(["validate", "."], id="validate"),
+        pytest.param(
+            ["launch", "--workers", "2", "--", "train", "config.yaml", "--run-dir", "runs/a"],
+            id="launch",
+            marks=pytest.mark.tensorflow,
+        ),
+        pytest.param(["sweep", "sweep.yaml", "--jobs", "2"], id="sweep", marks=pytest.mark.tensorflow),
+        pytest.param(
+            ["export", "config.yaml", "--format", "python"], id="export", marks=pytest.mark.tensorflow
+        ),
     ],
-    ids=lambda arguments: arguments[0],
 )
 def test_planted_modules_do_not_run(folder, arguments):
     assert_safe(folder, [LAYERCLI, *arguments])
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["layers"], ["build", "config.yaml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["layers"],
+        pytest.param(["build", "config.yaml"], marks=pytest.mark.tensorflow),
+    ],
+)
 def test_planted_modules_do_not_run_with_m(folder, arguments):
     for name in ("re", "json"):  # before layercli starts, Python itself imports `re`
         (folder / f"{name}.py").unlink()

@@ -1,7 +1,54 @@
-"""Names in data cannot become references in the config that ``init`` writes."""
+"""Names and values in data cannot become references, numbers or syntax in the config that ``init`` writes."""
 
+import csv
+
+import pytest
+import yaml
+
+from layercli.check import check_config
 from layercli.reports.config_template import quote_yaml_text
+from tests.running import invoke
 
 
 def test_column_name_is_not_a_reference():
     assert quote_yaml_text("${v}") == '"$${v}"'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\u2028b", '"a\\u2028b"'),
+        ("a\x85b", '"a\\u0085b"'),
+        ("\x7f", '"\\u007f"'),
+        ("\u202eb", '"\\u202eb"'),
+        ("\U000e0001", '"\\U000e0001"'),
+        ("😀", '"😀"'),
+        ("null", '"null"'),
+        ("2020", '"2020"'),
+    ],
+)
+def test_special_characters_are_escaped(text, expected):
+    assert quote_yaml_text(text) == expected
+    assert yaml.safe_load(expected) == text
+
+
+def test_config_of_a_table_with_hostile_names_is_valid(tmp_path):
+    names = ["${v}", "0x1", "scaled", "a", "a_vector", "dense", "numbers", "x: y", "null"]
+    values = ["${a}", "$${c}", "😀", "\x85z"]
+    with (tmp_path / "d.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["size", *names, "${y}"])
+        rows.writerows(
+            [row, *[values[(row + column) % 4] for column in range(len(names))], "${p}" if row % 2 else "q"]
+            for row in range(40)
+        )
+    config = tmp_path / "2020.yaml"
+    result = invoke("init", tmp_path / "d.csv", "--target", "${y}", "--output", config)
+    assert result.exit_code == 0, result.output
+    checked = check_config(str(config))
+    assert checked.problems == []
+    assert checked.config.name == "2020"
+    assert checked.config.data.target == "${y}"
+    lookups = [entry.layer for entry in checked.config.model.layers if "StringLookup" in str(entry.layer)]
+    assert len(lookups) == len(names)
+    assert all({"${a}", "$${c}", "😀"} <= set(lookup.vocabulary) for lookup in lookups)

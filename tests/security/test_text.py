@@ -1,5 +1,7 @@
 """Configs that are small but would take much time or memory."""
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,12 @@ from pathlib import Path
 import pytest
 
 from layercli.check import check_config
+from layercli.config import layer_entries
+from layercli.config.language import expand
+from layercli.distribution.process_group import ProcessGroup
+from layercli.graph import shapes
+from layercli.layers.shapes import Tensor
+from layercli.sweep import plan
 from tests.running import LAYERCLI, invoke
 
 MODEL = "model: {input: [4], layers: [Flatten]}\n"
@@ -79,6 +87,41 @@ def test_work_is_counted_before_it_is_done(text, code):
     assert code in codes(text)
 
 
+def test_malformed_layers_are_not_read_after_too_many_errors(monkeypatch):
+    parsed = []
+
+    def parse(arguments):
+        parsed.append(arguments)
+        return real_parse(arguments)
+
+    real_parse = layer_entries._parse_layer
+    monkeypatch.setattr(layer_entries, "_parse_layer", parse)
+    text = f"model: {{input: [4], layers: [{'{type: Dense, units: 3, rates: 1}, ' * 9000}]}}\n"
+    assert len(check_config("c.yaml", text=text).problems) == 5000
+    assert len(parsed) == 5000
+
+
+def test_sizes_after_an_error_do_not_grow():
+    grown = Tensor((None, 2**70, 3), "float32")
+    assert shapes._drop_huge_sizes(grown).shape == (None, None, 3)
+
+
+def test_defaults_of_a_block_are_resolved_once(monkeypatch):
+    resolved = []
+
+    def substitute(node, *rest):
+        resolved.append(node.value)
+        return real_substitute(node, *rest)
+
+    real_substitute = expand.substitute_variables
+    monkeypatch.setattr(expand, "substitute_variables", substitute)
+    text = "blocks: {b: {params: {u: 77}, layers: [{type: Dense, units: '${u}'}]}}\n"
+    result = check_config("c.yaml", text=f"{text}model: {{input: [4], layers: [{'{block: b}, ' * 50}]}}\n")
+    assert result.ok
+    assert [entry.layer.units for entry in result.config.model.layers] == [77] * 50
+    assert resolved.count(77) == 1
+
+
 def test_chain_of_variables_keeps_short_explanations():
     result = check_config("c.yaml", text=f"vars: {{v0: x, {CHAIN}}}\nname: '${{v9999}}'\n{MODEL}")
     assert result.ok
@@ -111,6 +154,65 @@ def test_grid_of_a_huge_range_is_refused(tmp_path, iris):
     assert "more than 100,000" in result.output
 
 
+@pytest.fixture
+def swept(tmp_path, iris):
+    def write(space):
+        path = tmp_path / "s.yaml"
+        path.write_text(f"base: {iris}\nspace:\n  {space}\nobjective: {{metric: val_accuracy}}\n")
+        return str(path)
+
+    return write
+
+
+def test_probes_that_repeat_layers_are_few(swept, monkeypatch):
+    checked = []
+
+    def check(document):
+        checked.append(document)
+        return real_check(document)
+
+    real_check = plan.check_document
+    monkeypatch.setattr(plan, "check_document", check)
+    counts = ", ".join(str(5000 + number) for number in range(200))
+    plan.read_sweep_plan(swept(f"model.layers[0].repeat: {{choice: [{counts}]}}"))
+    assert len(checked) == 1 + 6  # the base, and 30,000 layers
+
+
+def test_names_of_layers_are_listed_once_for_all_parameters(swept, monkeypatch):
+    listed = []
+
+    def name_entries(items):
+        listed.append(items)
+        return real_names(items)
+
+    real_names = plan.name_entries
+    monkeypatch.setattr(plan, "name_entries", name_entries)
+    names = ("units: {choice: [8]}", "use_bias: {choice: [true]}", "trainable: {choice: [true]}")
+    plan.read_sweep_plan(swept("\n  ".join(f"model.layers.dense.{name}" for name in names)))
+    assert len(listed) == 1
+
+
+def test_labels_of_a_choice_are_formatted_once(swept):
+    opened, _ = plan.read_sweep_plan(swept("model.layers[0].units: {choice: [8, 9]}"))
+    (parameter,) = opened.sweep.parameters.values()
+    assert parameter.labels == ["8", "9"]
+    assert parameter.labels is parameter.labels
+
+
+@pytest.mark.parametrize("command", ["validate", "show", "inspect-data", "sweep"])
+def test_named_pipe_is_not_waited_for(tmp_path, command):
+    os.mkfifo(tmp_path / "c.yaml")
+    result = invoke(command, tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "it is a pipe" in result.output
+
+
+def test_pipe_of_the_shell_is_read(iris):
+    command = f"{LAYERCLI} validate <(cat {iris}) && cat {iris} | {LAYERCLI} validate /dev/stdin"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "1 file checked: no problems.\n" * 2
+
+
 def test_base_that_is_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "base.yaml")
     (tmp_path / "s.yaml").write_text(
@@ -122,9 +224,36 @@ def test_base_that_is_a_pipe_is_refused(tmp_path):
     assert "must be a regular file" in done.stderr
 
 
+class FullDisk(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device", text)
+
+
+def test_full_output_of_a_group_is_remembered():
+    group = ProcessGroup(["train", "c.yaml"], size=1, restarts=0)
+    group._copy_output(io.StringIO("a line\n"), FullDisk(), 0)
+    group._readers[0].join()
+    assert group._output_error.errno == errno.ENOSPC
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system has no /dev/full")
-@pytest.mark.parametrize("arguments", ["--version", "layers", "layers --json", "validate none.yaml"])
-def test_full_output_is_an_error_with_a_sentence(arguments):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--version",
+        "layers",
+        "layers --json",
+        "schema",
+        "validate none.yaml",
+        "show {config}",
+        "diff {config} {config} --json",
+        "inspect-shapes {config}",
+        "inspect-data {config}",
+        "runs {folder}",
+    ],
+)
+def test_full_output_is_an_error_with_a_sentence(arguments, iris):
+    arguments = arguments.format(config=iris, folder=iris.parent)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [LAYERCLI, *arguments.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False

@@ -295,6 +295,12 @@ SIBLINGS = (
             "Close the bracket that opens at line 1, column 4, or add a comma.",
         ),
         (
+            "a: 1\nbcd: [1, 2",
+            (2, 11),  # after the last character
+            "did not find expected ',' or ']'",
+            "Close the bracket that opens at line 2, column 6, or add a comma.",
+        ),
+        (
             "x: 1\na: {b: 1\nb: 3",
             (3, 2),
             "did not find expected ',' or '}'",

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, resolve_scalar
+from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, is_number, resolve_scalar
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,8 @@ def test_numbers_of_hundreds_of_characters_are_refused(text):
 @pytest.mark.parametrize("text", ["9" * 300, "0x" + "f" * 248, "0o" + "7" * 248])
 def test_integers_are_finite_as_floats(text):
     assert math.isfinite(float(resolve_scalar(text)))
+
+
+def test_booleans_and_texts_are_not_numbers():
+    assert [is_number(value) for value in (0, -1.5, math.nan)] == [True, True, True]
+    assert [is_number(value) for value in (True, False, "1", None, [1])] == [False] * 5

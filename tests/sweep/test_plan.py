@@ -115,6 +115,14 @@ def test_paths_and_values_are_checked_against_the_base_config(plan, line, code, 
     assert hint is None or hint in problem.hint
 
 
+def test_first_hundred_parameters_are_checked(plan):
+    lines = "".join(f"  a..b{number}: {{int: [1, 2]}}\n" for number in range(101))
+    problems = found(plan, f"base: iris.yaml\nspace:\n{lines}objective: {{metric: loss}}\n")
+    assert [(line, column) for code, line, column in problems if code == "bad-space"] == [
+        (line, 3) for line in range(3, 103)
+    ]
+
+
 def test_nested_paths_are_refused(plan):
     text = """
 base: iris.yaml

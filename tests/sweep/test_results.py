@@ -1,5 +1,6 @@
 """Rows of trials that are built by hand: values, epochs, states and seconds."""
 
+import errno
 from datetime import datetime, timedelta
 
 import optuna
@@ -7,8 +8,9 @@ import pytest
 from optuna.trial import TrialState
 
 from layercli.errors import LayercliError
+from layercli.sweep import results
 from layercli.sweep.plan import read_sweep_plan
-from layercli.sweep.results import find_best_row, list_trial_rows, summarize_sweep
+from layercli.sweep.results import find_best_row, list_trial_rows, summarize_sweep, write_results
 
 SWEEP = """
 base: iris.yaml
@@ -112,3 +114,22 @@ def test_sweep_without_a_complete_trial_reports_the_last_problem(plan, tmp_path)
     (problem,) = caught.value.problems
     assert (problem.code, problem.line) == ("no-trial", 3)
     assert problem.message == "None of the 3 trials is complete. The last problem: second"
+
+
+def test_full_disk_at_the_end_of_a_sweep_is_a_problem(plan, tmp_path, monkeypatch):
+    def write(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device", path, text)
+
+    monkeypatch.setattr(results, "write_text", write)
+    opened = plan()
+    values = {"model.layers[0].units": 8, "model.layers[1].activation": "softmax"}
+    study = optuna.create_study(direction="maximize")
+    study.enqueue_trial(values)
+    trial = study.ask()
+    for name, parameter in opened.sweep.parameters.items():
+        parameter.suggest_value(trial, name)
+    study.tell(trial, 0.5)
+    with pytest.raises(
+        LayercliError, match="The result of the sweep cannot be written: No space left on device"
+    ):
+        write_results(opened, study, tmp_path, 0)

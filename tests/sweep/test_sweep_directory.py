@@ -7,7 +7,7 @@ import pytest
 
 from layercli.errors import LayercliError
 from layercli.sweep.plan import read_sweep_plan
-from layercli.sweep.study import make_sweep_directory, require_optuna
+from layercli.sweep.study import _open_database, make_sweep_directory, require_optuna
 
 SWEEP = """
 base: iris.yaml
@@ -105,3 +105,10 @@ def test_directory_that_cannot_be_created_is_a_problem(make_plan, tmp_path):
     (problem,) = caught.value.problems
     assert problem.code == "run-directory"
     assert problem.message.startswith("The sweep's directory cannot be created: ")
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_worker_of_a_database_is_lost_after_three_heartbeats(tmp_path):
+    storage = _open_database(f"sqlite:///{tmp_path}/s.db", 7)
+    assert (storage.heartbeat_interval, storage.grace_period) == (7, 21)
+    storage.engine.dispose()

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from layercli.config.data.section import DataConfig
+from layercli.config.data.section import DataConfig, TargetTypeField, check_target_type
 from layercli.schema.strict_model import ArgumentError
 
 
@@ -24,15 +24,17 @@ class ArraysConfig(DataConfig):
     target: Annotated[
         str | dict[str, str],
         Field(
-            description="Array of the targets (integers and texts are labels), or output of the model -> array, "
+            description="Array of the targets (texts are labels), or output of the model -> array, "
             "if the model has several outputs.",
             examples=["y"],
         ),
     ]
+    target_type: TargetTypeField = None
     weights: Annotated[
         str | None, Field(description="Array of the weight of each example; null: all weights are 1.")
     ] = None
 
+    may_have_positions: ClassVar[bool] = True
     array_keys: ClassVar[tuple[str, ...]] = ("features", "inputs", "target", "weights")
     """The keys that name arrays."""
 
@@ -54,6 +56,7 @@ class ArraysConfig(DataConfig):
         }
 
     def check(self) -> None:
+        check_target_type(self.target_type, self.target)
         if (self.features is None) == (not self.inputs):
             message = f"{self.title()} requires either `features` (the array of the only input) or `inputs` (several inputs)."
             raise ArgumentError("features", message, "For example `features: x`.")

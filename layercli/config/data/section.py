@@ -1,9 +1,9 @@
 """The ``data`` section: the base of its types, and the facts that are known before the data is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import Field, PlainValidator
 
@@ -11,39 +11,87 @@ from layercli.layers.shapes import Shape
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
+from layercli.source.scalars import is_number
+
+TargetType: TypeAlias = Literal["labels", "numbers"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetValues:
+    """The values of a target, over all examples and positions."""
+
+    low: float
+    high: float
+    is_integral: bool
+    """Whether no value has a fraction."""
+    is_one_hot: bool = False
+    """Whether every vector along the last axis has a single 1 and otherwise 0."""
+    first_rows: Mapping[float, int] | None = None
+    """Each distinct value, in ascending order -> the first example that has it, from 0; None if there are too many."""
+    counts: Mapping[float, int] = field(default_factory=dict)
+    """Each value of ``first_rows`` -> its number of examples, or of positions in them."""
+
+    @classmethod
+    def of_classes(cls, classes: int) -> Self:
+        """Return the values of labels from 0."""
+        return cls(0, classes - 1, is_integral=True, first_rows=dict.fromkeys(map(float, range(classes)), 0))
+
+    @property
+    def distinct(self) -> list[float] | None:
+        """The distinct values in ascending order; None if there are too many."""
+        return None if self.first_rows is None else list(self.first_rows)
 
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """The classes and shape of the target of one output."""
+    """The target of one output: its shape, its values, and what the data says about them."""
 
     classes: int | None = None
-    """Number of classes if it is a label from 0; None if it is a number."""
+    """Number of classes if its values are labels from 0 for any loss; None if the loss decides."""
     shape: Shape = ()
     """Of one example."""
+    values: TargetValues | None = None
+    """None if the data must be read first."""
+    kind: TargetType | None = None
+    """What the values are: as the config declares them, or labels if they are texts or folders; None if the loss decides."""
+    has_integers: bool = False
+    """Whether the values are saved as integers."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFacts:
-    """The size, shapes and classes of a data set."""
+    """The size, the shapes and the targets of a data set."""
 
     samples: int
     shape: Shape
     """Of one example, without the batch axis; () if there are several inputs."""
-    classes: int | None
-    """Number of classes if the target is a label from 0; None if it is a number."""
+    target: TargetFacts | None = None
+    """The only target; None if there are several."""
     inputs: Mapping[str, Shape] | None = None
     """Of one example of each input, if there are several."""
-    target_shape: Shape = ()
-    """Of the target of one example."""
     targets: Mapping[str, TargetFacts] | None = None
-    """Of each output by its name, if there are several; then ``classes`` and ``target_shape`` are unused."""
+    """Of each output by its name, if there are several."""
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes of the only target; see ``TargetFacts``."""
+        return None if self.target is None else self.target.classes
 
     def target_of(self, output: str) -> TargetFacts | None:
         """Return the facts of an output's target; None if it has no target."""
-        if self.targets is None:
-            return TargetFacts(self.classes, self.target_shape)
-        return self.targets.get(output)
+        return self.target if self.targets is None else self.targets.get(output)
+
+    def with_targets(self, targets: Mapping[str | None, TargetFacts]) -> Self:
+        """Return the facts with these targets; None is the name of the only one."""
+        named = {str(name): target for name, target in targets.items() if name is not None}
+        return replace(self, target=targets.get(None), targets=named or None)
+
+    @property
+    def named_targets(self) -> Mapping[str | None, TargetFacts]:
+        """Each target by its output; None is the name of the only one."""
+        if self.targets is not None:
+            return dict(self.targets.items())
+        return {} if self.target is None else {None: self.target}
 
 
 class UserFunction(NamedTuple):
@@ -57,15 +105,11 @@ class UserFunction(NamedTuple):
     """The file; None if it is in a module."""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _parse_split_size(value: Any) -> int | float:
-    if _is_number(value) and (value >= 0 if isinstance(value, int) else 0 <= value < 1):
-        return value  # type: ignore[no-any-return]
+    if is_number(value) and (value >= 0 if isinstance(value, int) else 0 <= value < 1):
+        return value
     raise value_error(
-        "out-of-range" if _is_number(value) else "wrong-type",
+        "out-of-range" if is_number(value) else "wrong-type",
         f"Invalid split size: expected a fraction from 0 to below 1 or a number of examples, got {quote_value(value)}.",
         "For example `validation: 0.1`.",
     )
@@ -118,6 +162,30 @@ class SplitConfig(StrictModel):
             )
 
 
+TargetTypeField = Annotated[
+    Literal["labels", "numbers"] | dict[str, Literal["labels", "numbers"]] | None,
+    Field(
+        description="What the target is: labels (mapped to class numbers from 0, in ascending order), numbers, or output -> "
+        "one of them; null: texts are labels, and the loss decides about numbers.",
+        examples=["labels"],
+    ),
+]
+
+
+def check_target_type(
+    target_type: str | Mapping[str, str] | None, target: str | Mapping[str, str] | None
+) -> None:
+    """Check that `target_type` names only outputs of `target`.
+
+    Raises:
+        ArgumentError: it names an output without a target.
+    """
+    for name in target_type if isinstance(target_type, Mapping) else ():
+        if isinstance(target, str) or target is None or name not in target:
+            message = f"`target_type` names `{name}`, for which `target` names nothing."
+            raise ArgumentError("target_type", message, "Use the output names of `target`.")
+
+
 class DataConfig(Component):
     """The base of all types of data, with what the rest of the package asks of each type.
 
@@ -135,6 +203,8 @@ class DataConfig(Component):
 
     path_key: ClassVar[str] = "path"
     """The key that names its files; relative paths are relative to the file that contains the key."""
+    may_have_positions: ClassVar[bool] = False
+    """True if a target may have a value for each pixel or timestep; False if it has one for each example."""
     has_text_labels: ClassVar[bool] = False
     """True if labels are assumed to be text if the data cannot be read."""
 
@@ -145,6 +215,13 @@ class DataConfig(Component):
     @classmethod
     def title(cls) -> str:
         return f"{cls.type_name()} data"
+
+    def target_type_of(self, output: str | None) -> TargetType | None:
+        """Return the declared type of an output's target; None if the loss decides. The only output has the name None."""
+        declared = getattr(self, "target_type", None)
+        if not isinstance(declared, dict):
+            return declared
+        return next(iter(declared.values()), None) if output is None else declared.get(output)
 
     def facts(self) -> DataFacts | None:
         """Return the facts that are known without reading; None if the data must be read first."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import DataConfig
+from layercli.config.data.section import DataConfig, TargetTypeField, check_target_type
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
 
@@ -157,13 +157,7 @@ class TableConfig(DataConfig):
             examples=["species"],
         ),
     ]
-    target_type: Annotated[
-        Literal["labels", "numbers"] | dict[str, Literal["labels", "numbers"]] | None,
-        Field(
-            description="Type of the target, or output -> type of its target; null: text, and integers from 0 without gaps, "
-            "are labels."
-        ),
-    ] = None
+    target_type: TargetTypeField = None
     inputs: Annotated[
         dict[str, list[str]] | None,
         PlainValidator(_parse_columns),
@@ -208,12 +202,6 @@ class TableConfig(DataConfig):
             return {None: self.target}
         return {name if len(self.target) > 1 else None: column for name, column in self.target.items()}
 
-    def target_type_of(self, output: str | None) -> str | None:
-        """Return the declared type of an output's target: labels, numbers or None."""
-        if not isinstance(self.target_type, dict):
-            return self.target_type
-        return next(iter(self.target_type.values())) if output is None else self.target_type.get(output)
-
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[str(directory / path) for path in self.path])
 
@@ -240,12 +228,7 @@ class TableConfig(DataConfig):
             )
         if len(set(columns)) < len(columns):
             raise ArgumentError("target", "`target` names the same column twice.")
-        if isinstance(self.target_type, dict):
-            output_names = list(self.target) if isinstance(self.target, dict) else []
-            for name in self.target_type:
-                if name not in output_names:
-                    message = f"`target_type` names `{name}`, for which `target` names no column."
-                    raise ArgumentError("target_type", message, "Use the output names of `target`.")
+        check_target_type(self.target_type, self.target)
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 

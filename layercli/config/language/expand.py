@@ -13,7 +13,7 @@ from layercli.config.language.variables import (
     resolve_variables,
     substitute_variables,
 )
-from layercli.config.model import MAX_LAYERS
+from layercli.config.model import LAYERS_PATH, MAX_LAYERS
 from layercli.config.names import INPUT, MAX_LAYER_NAME_LENGTH, PREVIOUS, assign_names
 from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.layers.registry import LAYERS
@@ -32,7 +32,6 @@ from layercli.source.nodes import (
 
 EntryKind: TypeAlias = Literal["layer", "block", "reuse"]
 
-_LAYERS_PATH: Final[KeyPath] = ("model", "layers")
 _EXPANSION_KEYS: Final = ("block", "repeat", "with")
 _BLOCK_USE_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
 _MAX_WORK: Final = 4 * MAX_NODES
@@ -138,7 +137,7 @@ class _BlockUse:
 
     block: BlockDefinition
     bindings: VariableBindings
-    value_scopes: dict[str, NameScope | None]
+    value_scopes: dict[str, NameScope]
     instance_prefixes: tuple[str, ...]
 
 
@@ -161,6 +160,7 @@ class _Expander:
         self._work = 0
         self._output_layers: dict[str, str] = {}
         self._block_uses: dict[str, _BlockUse] = {}
+        self._block_defaults: dict[str, tuple[dict[str, YamlNode], list[str]]] = {}
         self._open_blocks: list[str] = []
         self._last_outputs: tuple[str, ...] | None = None
         self._top_scope = NameScope("", variables, self._output_layers)
@@ -172,7 +172,7 @@ class _Expander:
             items: The entries.
             taken_names: Names that layers must not get automatically.
         """
-        self._expand_entries(items, self._top_scope, _LAYERS_PATH, taken_names)
+        self._expand_entries(items, self._top_scope, LAYERS_PATH, taken_names)
         return self._expanded_layers
 
     def resolve_outputs(self, node: YamlNode) -> YamlNode:
@@ -298,7 +298,7 @@ class _Expander:
         prefixes = []
         for number in range(count):
             # Names in `inputs` can mean several layers, which can double in each block.
-            self._count_work(entry.node, entry.path, len(sources) + len(use.value_scopes))
+            self._count_work(entry.node, entry.path, len(sources) + len(use.bindings.nodes))
             prefix = f"{scope.prefix}{local_name}" + (f"_{number + 1}" if count > 1 else "")
             reuse_prefix = f"{use.instance_prefixes[number]}." if use.instance_prefixes else None
             if reuse_prefix is None and scope.reuse_prefix is not None:
@@ -313,9 +313,7 @@ class _Expander:
                 reuse_prefix=reuse_prefix,
                 via=via,
             )
-            block_scope.value_scopes = {
-                name: owner or block_scope for name, owner in use.value_scopes.items()
-            }
+            block_scope.value_scopes = dict.fromkeys(use.bindings.nodes, block_scope) | use.value_scopes
             self._expand_entries(use.block.layers, block_scope, (*use.block.path, "layers"))
             assert self._last_outputs is not None
             sources = self._last_outputs
@@ -371,7 +369,7 @@ class _Expander:
         self._count_work(entry.node, entry.path, len(block.params))
         self._check_block_keys(entry, block)
         values: dict[str, YamlNode] = {}
-        value_scopes: dict[str, NameScope | None] = {}
+        value_scopes: dict[str, NameScope] = {}
         for name, node in self._block_arguments(entry).items():
             if name not in block.params:
                 listed = list_names(block.params)
@@ -381,31 +379,31 @@ class _Expander:
                 self._report_problem(entry, ("with", name), "unknown-key", message, hint, at_key=True)
             values[name] = replace(node, written_path=node.written_path or (*entry.path, "with", name))
             value_scopes[name] = scope.defining_scope(entry.raw.find(("with", name)))
-        is_incomplete = False
-        for name, default in block.params.items():
-            if name in values:
-                continue
-            if default is None:
-                is_incomplete = True
-                message = f"The block `{block.name}` requires the parameter `{name}`."
-                self._report_problem(
-                    entry, ("block",), "missing-key", message, f"Add `with: {{{name}: ...}}`."
-                )
-                continue
-            values[name] = substitute_variables(
-                default, self._variables, default.written_path or (), self._problems
-            )
-            value_scopes[name] = None
-        return (
-            None
-            if is_incomplete
-            else _BlockUse(
-                block,
-                VariableBindings(values, block.name, self._variables, self._variables.text_budget),
-                value_scopes,
-                (),
-            )
+        defaults, required = self._resolve_defaults(block)
+        missing = [name for name in required if name not in values]
+        for name in missing:
+            message = f"The block `{block.name}` requires the parameter `{name}`."
+            self._report_problem(entry, ("block",), "missing-key", message, f"Add `with: {{{name}: ...}}`.")
+        if missing:
+            return None
+        bindings = VariableBindings(
+            defaults | values, block.name, self._variables, self._variables.text_budget
         )
+        return _BlockUse(block, bindings, value_scopes, ())
+
+    def _resolve_defaults(self, block: BlockDefinition) -> tuple[dict[str, YamlNode], list[str]]:
+        """Return the defaults of a block's parameters with variables replaced, and the parameters without default."""
+        if block.name not in self._block_defaults:
+            defaults = {
+                name: substitute_variables(
+                    default, self._variables, default.written_path or (), self._problems
+                )
+                for name, default in block.params.items()
+                if default is not None
+            }
+            required = [name for name, default in block.params.items() if default is None]
+            self._block_defaults[block.name] = defaults, required
+        return self._block_defaults[block.name]
 
     def _check_block_keys(self, entry: _Entry, block: BlockDefinition) -> None:
         """Report each key that an entry with a block must not have."""

@@ -104,6 +104,8 @@ def substitute_variables(
     if isinstance(node.value, str):
         return _substitute_text(node, node.value, values, path, problems) if "${" in node.value else node
     children = node.children
+    if not children:
+        return node
     new_children = [
         substitute_variables(child, values, child.written_path or (*path, step), problems)
         for step, child in children

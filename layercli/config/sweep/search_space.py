@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field, PlainValidator
@@ -161,7 +162,7 @@ class Choice(StrictModel):
                     "Remove one.",
                 )
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """Return a unique one-line label for each value, for storages and tables."""
         texts = [sanitize_text(format_value(value), limit=_MAX_LABEL_LENGTH) for value in self.choice]

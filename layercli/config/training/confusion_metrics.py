@@ -1,19 +1,26 @@
 """Keras's metrics of true and false positives and negatives."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator
 
+from layercli.config.training.metric_inputs import (
+    MetricInputs,
+    MetricMismatchError,
+    PredictionForm,
+    TargetForm,
+)
 from layercli.config.training.metrics import Direction, Metric
 from layercli.config.training.types import FromLogits, UnitFloat
 from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
+from layercli.source.scalars import is_number
 
 
 def _parse_thresholds(value: Any) -> float | list[float]:
     items = list(value) if isinstance(value, (list, tuple)) else [value]
-    are_numbers = all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items)
+    are_numbers = all(is_number(item) for item in items)
     if not items or not are_numbers or not all(0 <= item <= 1 for item in items):
         expected = "a number between 0 and 1 or a list of such numbers"
         message = f"`thresholds` must be {expected}, got {quote_value(value)}."
@@ -36,9 +43,31 @@ ClassId = Annotated[NonNegativeInt | None, Field(description="The class to measu
 ThresholdCount = Annotated[int, Field(le=100_000, description="Number of thresholds to try.")]
 
 
-class _ConfusionCount(Metric):
-    direction: ClassVar[Direction] = None
+class _ConfusionMetric(Metric):
+    target_forms: ClassVar[tuple[TargetForm, ...]] = ("one-hot", "multi-label", "binary")
+    prediction_form: ClassVar[PredictionForm] = "probabilities"
+
+
+class _ConfusionAtThresholds(_ConfusionMetric):
     thresholds: Thresholds = None
+
+    @property
+    def single_value_argument(self) -> str | None:
+        has_several = isinstance(self.thresholds, list) and len(self.thresholds) > 1
+        return "thresholds: 0.5" if has_several else None
+
+    def for_logits(self, inputs: MetricInputs) -> Self:
+        if getattr(self, "top_k", None) is not None and self.thresholds is None:
+            return self  # only the order of the units matters
+        if self.activation or self.thresholds == 0:
+            return self
+        if inputs.logits == "sigmoid" and self.thresholds in (None, 0.5):
+            return self.with_arguments(thresholds=0.0)  # the logit of 0.5
+        return super().for_logits(inputs)
+
+
+class _ConfusionCount(_ConfusionAtThresholds):
+    direction: ClassVar[Direction] = None
 
 
 class TruePositives(_ConfusionCount):
@@ -57,25 +86,45 @@ class FalseNegatives(_ConfusionCount):
     """Number of false negatives."""
 
 
-class Precision(Metric):
+class _OfOneClass(_ConfusionMetric):
+    class_id: ClassId = None
+
+    def adapt(self, inputs: MetricInputs) -> Self:
+        adapted = super().adapt(inputs)
+        is_positive_class = inputs.form == "labels" and inputs.units == 2 and self.class_id is None
+        if is_positive_class and getattr(self, "top_k", None) is None:
+            return adapted.with_arguments(class_id=1)  # of two classes, 1 is the positive one
+        return adapted
+
+    def check_inputs(self, inputs: MetricInputs) -> None:
+        units, class_id, top_k = inputs.units, self.class_id, getattr(self, "top_k", None)
+        if class_id is not None and units == 1:
+            message = "`class_id` selects a unit of the output, but the output has 1 unit, which is class 1."
+            raise MetricMismatchError(message, "Remove `class_id` from the metric.", "class_id")
+        if class_id is not None and units is not None and class_id >= units:
+            message = f"`class_id` must be below {units}, the number of units of the output, got {class_id}."
+            raise MetricMismatchError(
+                message, f"Set `class_id` to a class from 0 to {units - 1}.", "class_id"
+            )
+        if top_k is not None and units is not None and top_k > units:
+            message = f"`top_k` must be at most {units}, the number of units of the output, got {top_k}."
+            raise MetricMismatchError(message, f"Set `top_k` to at most {units}.", "top_k")
+
+
+class Precision(_OfOneClass, _ConfusionAtThresholds):
     """Fraction of positive predictions that are correct."""
 
-    thresholds: Thresholds = None
     top_k: TopK = None
-    class_id: ClassId = None
 
 
-class Recall(Metric):
+class Recall(_OfOneClass, _ConfusionAtThresholds):
     """Fraction of positive targets that are predicted."""
 
-    thresholds: Thresholds = None
     top_k: TopK = None
-    class_id: ClassId = None
 
 
-class _MetricAtValue(Metric):
+class _MetricAtValue(_OfOneClass):
     num_thresholds: Annotated[ThresholdCount, Field(ge=1)] = 200
-    class_id: ClassId = None
 
 
 class SensitivityAtSpecificity(_MetricAtValue):
@@ -102,7 +151,7 @@ class RecallAtPrecision(_MetricAtValue):
     precision: Annotated[UnitFloat, Field(description="The precision.", examples=[0.5])]
 
 
-class AUC(Metric):
+class AUC(_ConfusionMetric):
     """Area under the ROC curve or a precision-recall curve."""
 
     num_thresholds: Annotated[ThresholdCount, Field(ge=2)] = 200
@@ -134,3 +183,35 @@ class AUC(Metric):
         if self.num_labels and self.label_weights is not None and len(self.label_weights) != self.num_labels:
             message = f"`label_weights` must have {self.num_labels} items, one for each label, got {len(self.label_weights)}."
             raise ArgumentError("label_weights", message, f"Set {self.num_labels} weights.")
+
+    @property
+    def requires_matrix(self) -> bool:
+        return self.multi_label
+
+    def for_logits(self, inputs: MetricInputs) -> Self:
+        if self.activation or self.from_logits:
+            return self
+        if inputs.logits == "sigmoid":
+            return self.with_arguments(from_logits=True)
+        return super().for_logits(inputs)
+
+    def adapt(self, inputs: MetricInputs) -> Self:
+        adapted = super().adapt(inputs)
+        if inputs.form == "labels" and inputs.units == 2 and self.curve == "ROC" and not self.label_weights:
+            return adapted.with_arguments(multi_label=True)  # both curves equal that of class 1
+        return adapted
+
+    def check_inputs(self, inputs: MetricInputs) -> None:
+        units = inputs.units
+        if units is None:
+            return
+        if self.num_labels is not None and self.num_labels != units:
+            message = (
+                f"`num_labels` must be {units}, the number of units of the output, got {self.num_labels}."
+            )
+            raise MetricMismatchError(message, f"Set `num_labels: {units}`.", "num_labels")
+        if self.label_weights is not None and len(self.label_weights) != units:
+            message = (
+                f"`label_weights` must have {units} items, one for each unit, got {len(self.label_weights)}."
+            )
+            raise MetricMismatchError(message, f"Set {units} weights.", "label_weights")

@@ -29,8 +29,6 @@ class ExecutionConfig(StrictModel):
 
     example: ClassVar[str | None] = "execution: {steps_per_execution: 100, jit_compile: false}"
     hints: ClassVar[dict[str, str]] = {
-        "jit": "Keras calls it `jit_compile`.",
-        "xla": "Keras calls it `jit_compile`.",
         "steps": "Keras calls it `steps_per_execution`.",
     }
 

@@ -14,16 +14,18 @@ def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[
         train: The ``train`` section.
         outputs: The names of the model's outputs; if empty, the outputs that the section names.
     """
+    outputs = outputs or _list_named_outputs(train)
     names: dict[str, Direction] = {"loss": "min"}
-    sections_by_output = [
-        section
-        for section in (train.loss, train.metrics, train.weighted_metrics)
-        if isinstance(section, dict)
-    ]
-    outputs = list(outputs) or list(dict.fromkeys(name for section in sections_by_output for name in section))
-    has_several_outputs = len(outputs) > 1
-    if has_several_outputs:
+    if len(outputs) > 1:
         names |= dict.fromkeys((f"{output}_loss" for output in outputs), "min")
+    metrics = collect_logged_metrics(train, outputs)
+    return names | {name: metric_direction(metric) for name, metric in metrics.items()}
+
+
+def collect_logged_metrics(train: TrainSection, outputs: Sequence[str] = ()) -> dict[str, str | Component]:
+    """Return each metric by the name that Keras logs, without ``val_``; the arguments are as in ``collect_log_names``."""
+    has_several_outputs = len(outputs or _list_named_outputs(train)) > 1
+    logged: dict[str, str | Component] = {}
     counts: dict[str, int] = {}
     for weighted, section in ((False, train.metrics), (True, train.weighted_metrics)):
         for output, metric in _iterate_metrics(section):
@@ -32,8 +34,13 @@ def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[
             if weighted and name in counts:
                 name = f"{prefix}weighted_{metric_log_name(metric)}"
             count = counts[name] = counts.get(name, -1) + 1
-            names[f"{name}_{count}" if count else name] = metric_direction(metric)
-    return names
+            logged[f"{name}_{count}" if count else name] = metric
+    return logged
+
+
+def _list_named_outputs(train: TrainSection) -> list[str]:
+    sections = (train.loss, train.metrics, train.weighted_metrics)
+    return list(dict.fromkeys(name for section in sections if isinstance(section, dict) for name in section))
 
 
 def _iterate_metrics(

@@ -11,8 +11,16 @@ from layercli.schema.component import Component
 from layercli.schema.field_types import MAX_INT32, NonNegative, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
+from layercli.source.scalars import is_number
 
 _LEARNING_RATE_EXPECTED = "a number of at least 0 or a learning-rate schedule"
+
+
+def _is_quoted_number(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"\s*\d{0,20}\.?\d{1,20}(e[+-]?\d{1,3})?\s*", value) is not None
+    )
 
 
 def _parse_learning_rate(value: Any) -> float | Component:
@@ -22,8 +30,8 @@ def _parse_learning_rate(value: Any) -> float | Component:
         return SCHEDULES.parse(value)
     message = f"`learning_rate` must be {_LEARNING_RATE_EXPECTED}, got {quote_value(value)}."
     example = "For example `learning_rate: 0.001`."
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        hint = "Remove the quotes to write it as a number." if isinstance(value, str) else example
+    if not is_number(value):
+        hint = "Remove the quotes to write it as a number." if _is_quoted_number(value) else example
         raise value_error("wrong-type", message, hint)
     if isinstance(value, float) and not math.isfinite(value):
         raise value_error("not-finite", message, example)
@@ -60,8 +68,6 @@ class Optimizer(Component):
     """Base class of optimizers."""
 
     hints: ClassVar[dict[str, str]] = {
-        "lr": "Keras calls it `learning_rate`.",
-        "decay": "Use a schedule: `learning_rate: {type: ExponentialDecay, ...}`.",
         "name": "Remove it: an optimizer does not have a name.",
     }
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import value_error
-from layercli.schema.suggestions import find_closest
+from layercli.schema.suggestions import suggest_closest
 from layercli.source.nodes import quote_value
 
 _CATALOGUE_PACKAGE = "layercli.config.training"
@@ -179,11 +179,10 @@ def parse_metric(value: object) -> str | Component:
         return METRICS.parse(value)
     if value.lower() in SHAPE_DEPENDENT_METRICS:
         return value
-    if (
-        METRICS.find(value) is None
-        and find_closest(value, [*METRICS.names, *SHAPE_DEPENDENT_METRICS]) in SHAPE_DEPENDENT_METRICS
-    ):
-        raise value_error(
-            "unknown-type", f"There is no metric {quote_value(value)}.", "Did you mean `accuracy`?"
-        )
+    if METRICS.find(value) is None:
+        # `accuracy` is meant, not the metric Accuracy
+        names = {name: name for name in ("accuracy", *METRICS.names) if name != "Accuracy"}
+        hint = suggest_closest(value, names)
+        if hint is not None and hint.replacement == "accuracy":
+            raise value_error("unknown-type", f"There is no metric {quote_value(value)}.", hint)
     return METRICS.look_up(value).model_validate({"name": value})

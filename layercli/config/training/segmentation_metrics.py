@@ -1,10 +1,21 @@
 """Keras's metrics of segmentation: intersection over union."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from layercli.config.training.metrics import IgnoreClass, Metric, Threshold
+from layercli.config.training.metric_inputs import (
+    MetricInputs,
+    MetricMismatchError,
+    PredictionForm,
+    TargetForm,
+)
+from layercli.config.training.metrics import (
+    IgnoreClass,
+    Metric,
+    ThresholdMetric,
+)
 from layercli.config.training.types import ClassAxis
 from layercli.schema.field_types import NonNegativeInt
 from layercli.schema.strict_model import ArgumentError
@@ -26,60 +37,100 @@ def _check_class_ids(classes: list[int], num_classes: int) -> None:
         )
 
 
-class IoU(Metric):
-    """Mean intersection over union of some classes."""
+class _IoUMetric(Metric):
+    def adapt(self, inputs: MetricInputs) -> Self:
+        adapted = super().adapt(inputs)
+        if inputs.is_weighted and adapted.dtype is None:
+            return adapted.with_arguments(dtype="float32")  # Keras rounds the weights to integers otherwise
+        return adapted
+
+
+class _ClassIoU(_IoUMetric):
+    prediction_form: ClassVar[PredictionForm] = "order"
+    replacements: ClassVar[Mapping[TargetForm, str]] = dict.fromkeys(
+        ("signs", "binary", "multi-label"), "{type: BinaryIoU}"
+    )
 
     num_classes: NumClasses
-    target_class_ids: TargetClassIds
     ignore_class: IgnoreClass = None
-    sparse_y_true: SparseTargets = True
     sparse_y_pred: SparsePredictions = True
     axis: ClassAxis = -1
+
+    def adapt(self, inputs: MetricInputs) -> Self:
+        return super().adapt(inputs).with_arguments(sparse_y_pred=False)
+
+    def check_inputs(self, inputs: MetricInputs) -> None:
+        units = inputs.units
+        if units is not None and self.num_classes < units:
+            message = f"`num_classes` must be at least {units}, the number of units of the output, got {self.num_classes}."
+            raise MetricMismatchError(message, f"Set `num_classes: {units}`.", "num_classes")
+
+
+class _SparseIoU(_ClassIoU):
+    target_forms: ClassVar[tuple[TargetForm, ...]] = ("labels", "one-hot")
+
+    sparse_y_true: SparseTargets = True
+
+    def adapt(self, inputs: MetricInputs) -> Self:
+        has_labels = inputs.form == "labels" and self.targets is None
+        return super().adapt(inputs).with_arguments(sparse_y_true=has_labels)
+
+
+class IoU(_SparseIoU):
+    """Mean intersection over union of some classes."""
+
+    target_class_ids: TargetClassIds
 
     def check(self) -> None:
         """Check that every measured class exists."""
         _check_class_ids(self.target_class_ids, self.num_classes)
 
 
-class BinaryIoU(Metric):
+class BinaryIoU(ThresholdMetric, _IoUMetric):
     """Mean intersection over union, for targets of 0 and 1."""
 
     target_class_ids: TargetClassIds = [0, 1]  # noqa: RUF012 - Pydantic copies it
-    threshold: Threshold = 0.5
 
     def check(self) -> None:
         """Check that every measured class exists."""
         _check_class_ids(self.target_class_ids, 2)
 
+    def suggest_replacement(self, inputs: MetricInputs) -> str:
+        if inputs.form in ("labels", "one-hot") and inputs.units is not None:
+            return f"{{type: MeanIoU, num_classes: {inputs.units}}}"
+        return super().suggest_replacement(inputs)
 
-class MeanIoU(Metric):
+
+class MeanIoU(_SparseIoU):
     """Mean intersection over union of all classes."""
 
-    num_classes: NumClasses
-    ignore_class: IgnoreClass = None
-    sparse_y_true: SparseTargets = True
-    sparse_y_pred: SparsePredictions = True
-    axis: ClassAxis = -1
+
+class _OneHotIoU(_ClassIoU):
+    target_forms: ClassVar[tuple[TargetForm, ...]] = ("one-hot",)
+
+    sparse_y_pred: SparsePredictions = False
+
+    def check_inputs(self, inputs: MetricInputs) -> None:
+        super().check_inputs(inputs)
+        if self.ignore_class is not None and inputs.form == "labels":
+            message = (
+                f"{self.type_name()} cannot ignore a class of labels, because it requires one-hot targets."
+            )
+            hint = (
+                f"Use {{type: MeanIoU, num_classes: {self.num_classes}, ignore_class: {self.ignore_class}}}."
+            )
+            raise MetricMismatchError(message, hint, "ignore_class")
 
 
-class OneHotIoU(Metric):
+class OneHotIoU(_OneHotIoU):
     """Mean intersection over union of some classes, for one-hot targets."""
 
-    num_classes: NumClasses
     target_class_ids: TargetClassIds
-    ignore_class: IgnoreClass = None
-    sparse_y_pred: SparsePredictions = False
-    axis: ClassAxis = -1
 
     def check(self) -> None:
         """Check that every measured class exists."""
         _check_class_ids(self.target_class_ids, self.num_classes)
 
 
-class OneHotMeanIoU(Metric):
+class OneHotMeanIoU(_OneHotIoU):
     """Mean intersection over union of all classes, for one-hot targets."""
-
-    num_classes: NumClasses
-    ignore_class: IgnoreClass = None
-    sparse_y_pred: SparsePredictions = False
-    axis: ClassAxis = -1

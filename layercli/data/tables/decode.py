@@ -121,7 +121,9 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     if target.classes is None:
         return _to_numeric(column).astype(np.float32)
     if target.class_names is None:
-        return np.asarray(column.cast(pa.int64()).fill_null(-1).to_numpy()).astype(np.int32)
+        numbers = _to_numeric(column)
+        is_integral = numbers.dtype.kind in "iu" or bool((numbers == np.floor(numbers)).all())
+        return numbers.astype(np.int32 if is_integral else np.float32)
     texts = column.cast(pa.string())
     labels = np.asarray(
         compute.index_in(texts, pa.array(target.class_names, pa.string())).fill_null(-1).to_numpy()

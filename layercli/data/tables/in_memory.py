@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
+from layercli.data.labels import TargetForm
 from layercli.data.tables.decode import decode_table, find_complete_rows
 from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
 from layercli.data.tables.plan import TablePlan
@@ -26,6 +27,11 @@ class TableExamples(Examples):
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         return self.plan.data_facts(Examples.facts(self), len(self))
+
+    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> TableExamples:
+        """Return the rows with each target in the form that its meaning requires; see ``convert_target``."""
+        plan = self.plan.with_target_forms(forms)
+        return replace(self, y=Examples.convert_targets(self, forms).y, plan=plan)
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
+from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
@@ -138,7 +139,10 @@ def _list_trained_types(plan: TablePlan) -> dict[str, str]:
     types |= {
         target.column: "text"
         for target in plan.targets.values()
-        if not {"true", "false"}.issuperset(target.class_names or ["true"])
+        if not (
+            {"true", "false"}.issuperset(target.class_names or ["true"])
+            or are_number_names(target.class_names or ())
+        )
     }
     return {name: kind for name, kind in types.items() if name in plan.columns}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from layercli.config.data.section import DataFacts, TargetFacts
+from layercli.data.labels import TargetForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,25 @@ class TablePlan:
 
     def data_facts(self, base: DataFacts, samples: int) -> DataFacts:
         """Return the facts of examples decoded with this plan; ``base`` gives the shapes."""
-        if None in self.targets or not self.targets:
-            target = self.targets.get(None)
-            return replace(base, samples=samples, classes=None if target is None else target.classes)
-        targets = {str(name): TargetFacts(target.classes) for name, target in self.targets.items()}
-        return replace(base, samples=samples, targets=targets)
+        targets = {
+            name: TargetFacts(
+                target.classes,
+                kind=None if target.class_names is None else "labels",
+                has_integers=target.classes is not None,
+            )
+            for name, target in self.targets.items()
+        }
+        return replace(base, samples=samples).with_targets(targets or {None: TargetFacts()})
+
+    def with_target_forms(self, forms: Mapping[str | None, TargetForm]) -> TablePlan:
+        """Return the plan with the targets in these forms; labels with names keep them."""
+        targets = {
+            name: replace(target, classes=forms[name].classes or None)
+            if name in forms and target.class_names is None
+            else target
+            for name, target in self.targets.items()
+        }
+        return replace(self, targets=targets)
 
     def with_fill_values(self, fill_values: Mapping[str, float | str]) -> TablePlan:
         """Return the plan with learned replacements of missing values."""

@@ -20,10 +20,8 @@ from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.parquet_sizes import measure_groups
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.target_inference import TargetInference
-from layercli.data.types import Array, raise_data_error
+from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.source.nodes import sanitize_text
-
-_PATH_KEY = ("data", "path")
 
 
 class RowGroup(NamedTuple):
@@ -133,7 +131,7 @@ class RowGroups:
             reason = sanitize_text(str(error), limit=200).rstrip(".")
             raise_data_error(
                 f"Cannot read {sanitize_text(str(file))} from row group {group.group_index + 1}: {reason}.",
-                _PATH_KEY,
+                PATH_KEY,
                 "Restore the file. Files in the cache can be deleted; they are written again when needed.",
             )
         self._require_unchanged(group.file_index)
@@ -148,7 +146,7 @@ class RowGroups:
         if not is_unchanged:
             raise_data_error(
                 f"{sanitize_text(str(file))} was modified or removed while it was being read.",
-                _PATH_KEY,
+                PATH_KEY,
                 "Do not modify the files before training has ended.",
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -19,6 +19,7 @@ from layercli.data.examples import (
     Splits,
     concatenate_examples,
 )
+from layercli.data.labels import TargetForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.decode import decode_table
@@ -93,6 +94,10 @@ class StreamedRows(Dataset):
     def _limit_rows(self, rows: int) -> int:
         """Return the number of rows that are read together: at most ``rows``, or as many as fit into a buffer."""
         return max(1, min(rows, _BUFFER_BYTES // max(1, self.count_example_bytes())))
+
+    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> StreamedRows:
+        """Return the rows with each target in the form that its meaning requires; see ``convert_target``."""
+        return replace(self, plan=self.plan.with_target_forms(forms))
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""

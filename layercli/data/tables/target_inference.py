@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from layercli.config.data.tables import TableConfig
+from layercli.data.labels import MAX_CLASSES
 from layercli.data.tables.arrow import is_number_type, is_text_type
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan, TargetPlan
@@ -14,7 +15,7 @@ from layercli.data.types import Array, DataError, raise_data_error
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
-_MAX_TEXT_CLASSES: Final = 1000
+_MAX_TEXT_CLASSES: Final = MAX_CLASSES
 
 
 class TargetInference:
@@ -60,12 +61,21 @@ class TargetInference:
                 return plan
             if self._declared_kind == "numbers" or self._has_too_many_values:
                 self._raise_unusable(locate_row)
-            names = sorted(self._values, key=None if self._is_integer else str)
+            names = sorted(self._values, key=self._sort_key)
             return self._with_target(plan, len(names), tuple(map(str, names)))
         is_label_range = self._is_integer and self._values == set(range(len(self._values)))
         if self._declared_kind is None and is_label_range and not self._has_too_many_values:
             return self._with_target(plan, len(self._values), None)
         return plan
+
+    @property
+    def _sort_key(self) -> Callable[[Any], Any] | None:
+        """The order of the classes: numbers by size, texts by their letters."""
+        import pyarrow as pa
+
+        if self._is_integer:
+            return None
+        return float if all(map(pa.types.is_floating, self._arrow_types)) else str
 
     @property
     def _is_integer(self) -> bool:

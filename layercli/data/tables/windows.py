@@ -12,6 +12,7 @@ import numpy as np
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset
+from layercli.data.labels import TargetForm
 from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import Array, Targets
@@ -172,6 +173,10 @@ class WindowedDataset(WindowedExamples, Dataset):
     def statistics_source(self) -> Subset:
         """The rows, because each row is in many windows."""
         return self.rows
+
+    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> WindowedDataset:
+        """Return the windows with each target in the form that its meaning requires; see ``convert_target``."""
+        return replace(self, rows=self.rows.convert_targets(forms), plan=self.plan.with_target_forms(forms))
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""

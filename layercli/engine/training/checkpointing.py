@@ -104,11 +104,11 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
             restore_training(self.model, self._callbacks, self._snapshot, self._changes)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        if self._snapshot is not None and self._start.step and epoch == self._start.epoch:
+        if self._snapshot is not None and self._start.step:
             restore_training(
                 self.model, self._callbacks, self._snapshot, self._changes
             )  # including the metrics, which have just been reset
-        self._snapshot = None if epoch >= self._start.epoch else self._snapshot
+        self._snapshot = None  # later epochs start from their own state
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self._position = Position(self._position.epoch, batch + 1)

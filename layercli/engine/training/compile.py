@@ -11,8 +11,10 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, get_monitor
+from layercli.config.training.metrics import Metric
 from layercli.config.training.section import TrainSection
 from layercli.engine.keras_objects import keras_object
+from layercli.engine.training.metric_conversion import build_metric
 from layercli.errors import LayercliError
 from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
@@ -65,6 +67,8 @@ def _to_keras_objects(components: Any, namespace: Any) -> Any:
         return {name: _to_keras_objects(item, namespace) for name, item in components.items()}
     if isinstance(components, list):
         return [_to_keras_objects(item, namespace) for item in components]
+    if isinstance(components, Metric):
+        return build_metric(components)
     return keras_object(components, namespace=namespace) if isinstance(components, Component) else components
 
 

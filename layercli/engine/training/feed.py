@@ -154,7 +154,7 @@ def _to_keras_data(examples: Examples) -> tuple[Any, ...]:
     if examples.weights is None:
         return x, y
     weights = _cast_floats(examples.weights)
-    return x, y, dict.fromkeys(y, weights) if isinstance(y, dict) else weights
+    return x, y, weights  # Keras applies them to every output
 
 
 def _cast_arrays(arrays: Inputs) -> Any:

@@ -40,6 +40,7 @@ from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapsho
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
+from layercli.graph.training_notes import EarlyStop
 from layercli.runs.resume_command import format_resume_command
 
 
@@ -65,6 +66,8 @@ class FitResult:
     restored_epoch: int | None = None
     """The epoch whose weights a callback restored; None: the weights of the last epoch remain."""
     examples_per_second: float = 0.0
+    early_stop: EarlyStop | None = None
+    """Why EarlyStopping stopped the training, if it did."""
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -188,6 +191,7 @@ def fit_model(
     result.examples_per_second = history_callback.examples_per_second
     restored_record = _restored_record(result.records, callbacks)
     result.restored_epoch = restored_record.get("epoch")
+    result.early_stop = _find_early_stop(len(result.records), callbacks)
     result.best_record = restored_record or find_best_epoch(result.records, train)
     if len(splits.test):
         test_feed = make_feed(splits.test, train.batch_size, stream=stream)
@@ -215,10 +219,36 @@ def _divergence_problem(
         else f"the end of epoch {saved_position.epoch}"
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
-    command = format_resume_command(run_dir, "--allow-changes", "--set train.optimizer.learning_rate=...")
+    rate = f"--set train.optimizer.learning_rate={_find_smaller_rate(valid):g}"
+    command = format_resume_command(run_dir, "--allow-changes", rate)
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
+
+
+def _find_smaller_rate(valid: ValidConfig) -> float:
+    """Return a tenth of the learning rate; of a schedule, a tenth of Keras's default."""
+    optimizer = None if valid.config.train is None else valid.config.train.optimizer
+    rate = getattr(optimizer, "learning_rate", None)
+    return (rate if isinstance(rate, float) and rate > 0 else 0.001) / 10
+
+
+def _find_early_stop(epochs: int, callbacks: list[Any]) -> EarlyStop | None:
+    """Return why an EarlyStopping ended the training after this number of epochs, if one did."""
+    for callback in callbacks:
+        # After a resume, a callback can still have the epoch at which it stopped the training before.
+        if isinstance(callback, keras.callbacks.EarlyStopping) and 0 < callback.stopped_epoch == epochs - 1:
+            baseline, best = callback.baseline, to_python(callback.best)
+            is_missed = baseline is not None and not callback._is_improvement(best, baseline)
+            return EarlyStop(
+                callback.stopped_epoch + 1,
+                callback.best_epoch + 1,
+                best,
+                callback.monitor,
+                abs(callback.min_delta),
+                baseline if is_missed else None,
+            )
+    return None
 
 
 def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:

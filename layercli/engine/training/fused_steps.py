@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -65,7 +66,7 @@ class FusedSteps:
         return logs
 
     def _trace(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
-        """Return the function as a graph; tracing creates the variables of the metrics."""
+        """Return the function as a graph."""
         if self._model.run_eagerly:
             return function
         rows = self._feed.block_spec
@@ -77,6 +78,8 @@ class FusedSteps:
         shared_tensors = tuple(
             tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in self._feed.shared_tensors
         )
+        if self._workers is None:
+            self._create_metrics(shared_tensors)
         graph = tf.function(
             function,
             autograph=False,
@@ -84,6 +87,13 @@ class FusedSteps:
             input_signature=[*extra_specs, rows, shared_tensors],
         )
         return graph.get_concrete_function() and graph
+
+    def _create_metrics(self, shared_tensors: Tensors) -> None:
+        """Create the variables of the losses and metrics: TensorFlow traces a function twice if it creates some."""
+        make_batch = tf.function(self._make_batch, autograph=False)
+        batch = make_batch.get_concrete_function(self._feed.block_spec, shared_tensors).structured_outputs
+        with suppress(Exception):  # the trace of a step reports it
+            self._model._symbolic_build(data_batch=batch)
 
     def _pad_block(self, block: Tensors, full_batches: int) -> Tensors:
         """Return the full batches of a block, padded with zeros to the compiled size."""

@@ -1,7 +1,7 @@
 """The ``data`` section of type images."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class Images(DataConfig):
     Example:
         {type: images, path: flowers, size: [128, 128], channels: 3, split: {validation: 0.1, test: 0.1}}
     """
+
+    hints: ClassVar[dict[str, str]] = {"target_type": "Remove it: the folders are the labels."}
 
     path: Annotated[
         str, Field(min_length=1, description="The folder, relative to the config.", examples=["flowers"])

@@ -26,14 +26,13 @@ from layercli.data.memory import (
 )
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import Array, DataError
+from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding
 from layercli.formats.images.color import has_color
 from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES, PILLOW_MODES, Images
 from layercli.formats.images.high_bit_depth import decode_high_bit_depth, is_high_bit_depth
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
-_PATH_KEY = ("data", "path")
 _MAX_REPORTED = 20
 _MAX_SHARED_FILE_BYTES = 1 << 25
 """Larger files are opened one after the other, because their headers may be as large as the file."""
@@ -144,12 +143,12 @@ class LazyImages:
         shown = sanitize_text(str(file))
         if image.dtype != self.dtype:
             message = f"{shown} has {_count_bits(image.dtype)} bits per value, but the others have {_count_bits(self.dtype)}."
-            return _make_finding(message, "Save all images with the same number of bits.")
+            return make_data_finding(message, PATH_KEY, "Save all images with the same number of bits.")
         if image.shape != self.shape:
             message = (
                 f"{shown} is {_format_size(image.shape)}, but the others are {_format_size(self.shape)}."
             )
-            return _make_finding(message, "Scale all images to one size: `size: [64, 64]`.")
+            return make_data_finding(message, PATH_KEY, "Scale all images to one size: `size: [64, 64]`.")
         return None
 
 
@@ -190,8 +189,8 @@ def _decode_image(file: Path, data: Images, channels: int | None, max_bytes: int
         Image.DecompressionBombWarning,
     ) as error:
         reason = sanitize_text(str(error).replace(str(file), "it"), limit=150).rstrip(".")
-        return _make_finding(
-            f"Cannot read the image {sanitize_text(str(file))}: {reason}.", "Repair or remove it."
+        return make_data_finding(
+            f"Cannot read the image {sanitize_text(str(file))}: {reason}.", PATH_KEY, "Repair or remove it."
         )
 
 
@@ -231,12 +230,8 @@ def _count_decode_bytes(image: Any, file_bytes: int, size: Sequence[int] | None)
 
 def _make_size_finding(file: Path, needed: int, available: int) -> Finding:
     message = f"The image {sanitize_text(str(file))} needs {describe_excess(needed, available)}."
-    return _make_finding(message, "Save a smaller version of it, or remove it.")
+    return make_data_finding(message, PATH_KEY, "Save a smaller version of it, or remove it.")
 
 
 def _format_size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]}x{shape[1]}"
-
-
-def _make_finding(message: str, hint: str) -> Finding:
-    return Finding(code="unreadable-data", message=message, path=_PATH_KEY, hint=hint)

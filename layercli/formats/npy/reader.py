@@ -15,12 +15,13 @@ from layercli.data.named_arrays import (
     ArrayHeader,
     build_new_dataset,
     build_training_dataset,
+    is_target_path,
     list_array_references,
     open_memmap,
     read_array_header,
     to_training_dtype,
 )
-from layercli.data.paths import hash_content_sample, require_file
+from layercli.data.paths import require_file
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array, raise_data_error
 from layercli.formats.npy.config import Npy
@@ -34,8 +35,7 @@ def read_dataset(data: Npy, memory: int | None) -> Dataset:
         DataError: a file is not an array, contains objects, or declares more values than it contains.
     """
     arrays = _read_arrays(list_array_references(data), memory)
-    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
-    return build_training_dataset(data, arrays, hash_content_sample(map(Path, arrays)) if is_lazy else "")
+    return build_training_dataset(data, arrays, map(Path, arrays))
 
 
 def read_new_dataset(
@@ -103,5 +103,8 @@ def _read_array(
 ) -> Array | LazyArray:
     with _report_unreadable(path, key_path):
         if is_lazy:
-            return open_memmap(path, header, 0, sanitize_text(name), key_path)
-        return to_training_dtype(np.load(path, allow_pickle=False), sanitize_text(name), key_path)
+            return open_memmap(
+                path, header, 0, sanitize_text(name), key_path, is_target=is_target_path(key_path)
+            )
+        array = np.load(path, allow_pickle=False)
+        return to_training_dtype(array, sanitize_text(name), key_path, is_target=is_target_path(key_path))

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from numpy.lib import format as npy
 
 from layercli.data.examples import Dataset
@@ -18,14 +17,15 @@ from layercli.data.named_arrays import (
     ArrayHeader,
     build_new_dataset,
     build_training_dataset,
+    is_target_path,
     list_array_references,
     open_memmap,
     read_array_header,
     to_training_dtype,
 )
-from layercli.data.paths import hash_content_sample, require_file
+from layercli.data.paths import require_file
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import Array, raise_data_error
+from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.formats.npz.config import Npz
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -46,7 +46,6 @@ _READ_ERRORS = (
     RuntimeError,
     struct.error,
 )
-_PATH_KEY: KeyPath = ("data", "path")
 
 
 def read_dataset(data: Npz, memory: int | None) -> Dataset:
@@ -55,10 +54,9 @@ def read_dataset(data: Npz, memory: int | None) -> Dataset:
     Raises:
         DataError: the file is not an archive of arrays, contains objects, or is compressed and larger than the memory.
     """
-    path = require_file(data.path, _PATH_KEY)
+    path = require_file(data.path, PATH_KEY)
     arrays = _read_arrays(path, list_array_references(data), memory)
-    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
-    return build_training_dataset(data, arrays, hash_content_sample([path]) if is_lazy else "")
+    return build_training_dataset(data, arrays, [path])
 
 
 def read_new_dataset(
@@ -70,9 +68,9 @@ def read_new_dataset(
         DataError: the file is not an archive of arrays, or has other classes.
     """
     if len(paths) != 1:
-        raise_data_error(f"npz data must be one file, got {len(paths)}.", _PATH_KEY, None)
+        raise_data_error(f"npz data must be one file, got {len(paths)}.", PATH_KEY, None)
     arrays = _read_arrays(
-        require_file(paths[0], _PATH_KEY), list_array_references(data, has_targets=has_targets), memory
+        require_file(paths[0], PATH_KEY), list_array_references(data, has_targets=has_targets), memory
     )
     return build_new_dataset(data, arrays, reader_state, has_targets=has_targets)
 
@@ -104,7 +102,7 @@ def _read_arrays(
                     f"{sanitize_text(str(path))} cannot be read batch by batch and",
                     needed,
                     available,
-                    _PATH_KEY,
+                    PATH_KEY,
                     "Save it with numpy.savez, which does not compress: then it is read batch by batch.",
                 )
             return {
@@ -116,7 +114,7 @@ def _read_arrays(
     except _READ_ERRORS as error:
         raise_data_error(
             f"Cannot read arrays from {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
-            _PATH_KEY,
+            PATH_KEY,
             "Write it with `numpy.savez(path, x=x, y=y)`.",
         )
 
@@ -126,7 +124,7 @@ def _check_inflation(archive: zipfile.ZipFile, path: Path) -> None:
     if declared_bytes > _MAX_INFLATION * path.stat().st_size:
         raise_data_error(
             f"{sanitize_text(str(path))} declares {declared_bytes:,} bytes, more than a file of its size can contain.",
-            _PATH_KEY,
+            PATH_KEY,
             "The file is damaged or malicious; create it again.",
         )
 
@@ -163,9 +161,12 @@ def _read_array(
 ) -> Array | LazyArray:
     """Return the array, or one that reads its rows when they are needed."""
     if is_lazy:
-        return open_memmap(path, header, _find_content_offset(path, info), name, key_path)
+        return open_memmap(
+            path, header, _find_content_offset(path, info), name, key_path, is_target=is_target_path(key_path)
+        )
     with archive.open(info) as stream:
-        return to_training_dtype(npy.read_array(stream, allow_pickle=False), name, key_path)
+        array = npy.read_array(stream, allow_pickle=False)
+        return to_training_dtype(array, name, key_path, is_target=is_target_path(key_path))
 
 
 def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:

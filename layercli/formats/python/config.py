@@ -6,14 +6,12 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import DataConfig, UserFunction
+from layercli.config.data.section import DataConfig, TargetTypeField, UserFunction
+from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
-_IDENTIFIER = r"[A-Za-z_]\w*"
-_FUNCTION_PATTERN: Final = re.compile(
-    rf"(?:[^:\x00-\x1f]+\.py|{_IDENTIFIER}(?:\.{_IDENTIFIER})*):{_IDENTIFIER}", re.ASCII
-)
+_FUNCTION_PATTERN: Final = re.compile(rf"(?:[^:\x00-\x1f]+\.py|{DOTTED_NAME}):{IDENTIFIER}", re.ASCII)
 
 
 def _parse_function(value: Any) -> str:
@@ -35,6 +33,7 @@ class Python(DataConfig):
     """
 
     path_key: ClassVar[str] = "function"
+    may_have_positions: ClassVar[bool] = True
 
     function: Annotated[
         str,
@@ -46,6 +45,7 @@ class Python(DataConfig):
             examples=["waves.py:make"],
         ),
     ]
+    target_type: TargetTypeField = None
     parameters: Annotated[
         dict[str, Any],
         Field(description="Keyword arguments of the function.", examples=[{"samples": 500}]),

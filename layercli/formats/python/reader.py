@@ -70,23 +70,27 @@ def read_dataset(data: Python, memory: int | None) -> Dataset:  # noqa: ARG001 -
     weight_arrays = [_to_named_array(array, "weights") for array in weights if array is not None]
     return build_dataset(
         _to_named_arrays(x, "x"),
-        _to_named_arrays(y, "y"),
+        _to_named_arrays(y, "y", is_target=True),
         next(iter(weight_arrays), None),
         repr(data.to_plain()),
+        data.target_type_of,
     )
 
 
-def _to_named_arrays(value: Any, title: str) -> dict[str | None, NamedArray]:
+def _to_named_arrays(value: Any, title: str, *, is_target: bool = False) -> dict[str | None, NamedArray]:
     if isinstance(value, Mapping):
         if not value:
             raise_data_error(
                 f"`{title}` must contain an array, got an empty mapping.", _FUNCTION_KEY, _EXPECTED_HINT
             )
-        return {str(name): _to_named_array(array, f"{title}[{str(name)!r}]") for name, array in value.items()}
-    return {None: _to_named_array(value, title)}
+        return {
+            str(name): _to_named_array(array, f"{title}[{str(name)!r}]", is_target=is_target)
+            for name, array in value.items()
+        }
+    return {None: _to_named_array(value, title, is_target=is_target)}
 
 
-def _to_named_array(value: Any, title: str) -> NamedArray:
+def _to_named_array(value: Any, title: str, *, is_target: bool = False) -> NamedArray:
     shown = sanitize_text(title, limit=60)
     try:
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
@@ -107,9 +111,9 @@ def _to_named_array(value: Any, title: str) -> NamedArray:
             )
         array = array.astype(str)
     rows: Array | LazyArray = (
-        MemmapArray(array, shown, _FUNCTION_KEY)
+        MemmapArray(array, shown, _FUNCTION_KEY, is_target)
         if _is_lazy(array)
-        else to_training_dtype(array, shown, _FUNCTION_KEY)
+        else to_training_dtype(array, shown, _FUNCTION_KEY, is_target=is_target)
     )
     return NamedArray(rows, shown, _FUNCTION_KEY)
 

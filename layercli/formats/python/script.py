@@ -24,7 +24,7 @@ from layercli.source.nodes import KeyPath
 class Script(DataScript[Python]):
     """The code of one section of type python."""
 
-    expressible_keys: ClassVar[frozenset[str]] = frozenset({"function", "parameters"})
+    expressible_keys: ClassVar[frozenset[str]] = frozenset({"function", "parameters", "target_type"})
 
     def find_inexpressible_values(self) -> Iterator[KeyPath]:
         if not all(map(is_name, (*self._module.split("."), self.data.function_name))):

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from layercli.data.examples import Examples
+from layercli.data.labels import encode_labels
 from layercli.data.types import Array
 from layercli.formats.sklearn.config import Sklearn
 
@@ -24,9 +25,11 @@ _TABLE_FILES: Final = {
 def read_dataset(data: Sklearn, memory: int | None = None) -> Examples:  # noqa: ARG001 - they are small
     """Return all examples: features as float32 in the declared shape, labels as int32 or targets as float32."""
     features, target = _read_table_file(data.dataset) or _load_with_sklearn(data.dataset)
-    facts = data.facts()
-    x = features.astype(np.float32).reshape(len(features), *(dim or -1 for dim in facts.shape))
-    return Examples(x, target.astype(np.float32 if facts.classes is None else np.int32))
+    x = features.astype(np.float32).reshape(len(features), *(dim or -1 for dim in data.facts().shape))
+    if data.target_type == "labels":
+        labels, names = encode_labels(target)
+        return Examples(x, labels, names)
+    return Examples(x, target.astype(np.float32 if data.facts().classes is None else np.int32))
 
 
 def _read_table_file(dataset: str) -> tuple[Array, Array] | None:

@@ -12,7 +12,7 @@ from layercli.script.data_script import INDENT, DataScript
 class Script(DataScript[Sklearn]):
     """The code of one section of type sklearn."""
 
-    expressible_keys: ClassVar[frozenset[str]] = frozenset({"dataset", "shape"})
+    expressible_keys: ClassVar[frozenset[str]] = frozenset({"dataset", "shape", "target_type"})
 
     def imports(self) -> set[str]:
         return super().imports() | {"from sklearn import datasets"}

@@ -1,11 +1,11 @@
 """The ``data`` section of type text."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field
 
-from layercli.config.data.section import DataConfig
+from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv
@@ -44,6 +44,8 @@ class Text(DataConfig):
         ),
     ] = None
 
+    target_type: TargetTypeField = None
+
     has_text_labels: ClassVar[bool] = True
 
     @property
@@ -58,13 +60,18 @@ class Text(DataConfig):
             missing = "column" if self.column is None else "target"
             message = "Text data from a table requires `column` (the text) and `target` (the label)."
             raise ArgumentError(missing, message, "For example `column: review, target: label`.")
+        if self.column is None and self.target_type is not None:
+            message = "`target_type` must be left out for a folder: its folders are the labels."
+            raise ArgumentError("target_type", message, "Remove it.")
 
     def as_table(self) -> TableConfig | None:
         """Return the section of a table with the texts as its only input; None if the path is a folder."""
         if self.column is None:
             return None
         table_type = Parquet if self.path.endswith(_PARQUET_SUFFIXES) else Csv
-        arguments = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
+        arguments: dict[str, Any] = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
+        if self.target_type is not None:
+            arguments["target_type"] = self.target_type
         return table_type.model_validate(arguments | {"types": {self.column: "text"}}).with_arguments(
             split=self.split, shuffle=self.shuffle
         )

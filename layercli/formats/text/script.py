@@ -16,7 +16,7 @@ from layercli.script.facts import ScriptFacts
 class Script(DataScript[Text]):
     """The code of one section of type text whose path is a folder; for a table, ``create`` returns the code of its type."""
 
-    expressible_keys: ClassVar[frozenset[str]] = frozenset({"path", "column", "target"})
+    expressible_keys: ClassVar[frozenset[str]] = frozenset({"path", "column", "target", "target_type"})
 
     @classmethod
     def create(cls, data: Text, valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from layercli.config.config import Config
 from layercli.config.training.callbacks import ReduceLROnPlateau, SwapEMAWeights, get_monitor
-from layercli.config.training.log_names import collect_log_names
-from layercli.config.training.metrics import Direction
+from layercli.config.training.log_names import collect_log_names, collect_logged_metrics
+from layercli.config.training.metrics import Direction, Metric, metric_log_name
 from layercli.config.training.section import TrainSection
 from layercli.graph.finding import Finding
 from layercli.schema.component import Component
+from layercli.schema.other_names import explain_monitor
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -34,9 +35,13 @@ def check_monitors(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
         monitor = get_monitor(callback)
         if monitor is not None:
             names = collect_log_names(train, outputs)
-            yield from _check_monitor(
-                monitor, callback, names, (*path, "monitor"), has_validation=has_validation
-            )
+            monitor_path = (*path, "monitor")
+            yield from _check_monitor(monitor, callback, names, monitor_path, has_validation=has_validation)
+            if (hint := suggest_single_value(monitor, train, outputs)) is not None:
+                message = (
+                    f"{callback.type_name()} monitors `{monitor}`, which is a vector: no epoch is the best."
+                )
+                yield Finding(code="vector-monitor", message=message, path=monitor_path, hint=hint)
         if isinstance(callback, ReduceLROnPlateau) and _has_schedule(train):
             yield Finding(
                 code="schedule-clash",
@@ -54,6 +59,16 @@ def check_monitors(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
             )
 
 
+def suggest_single_value(monitor: str, train: TrainSection, outputs: Sequence[str]) -> str | None:
+    """Return the hint that makes a monitored vector a number; None if the monitor is not a vector."""
+    metric = collect_logged_metrics(train, outputs).get(monitor.removeprefix(_VALIDATION_PREFIX))
+    argument = metric.single_value_argument if isinstance(metric, Metric) else None
+    if argument is None or not isinstance(metric, Metric):
+        return None
+    example = f"{{type: {metric.type_name()}, {argument}, name: {metric_log_name(metric)}}}"
+    return f"Set `{argument}` on the metric, for example {example}."
+
+
 def _check_monitor(
     monitor: str, callback: Component, names: Mapping[str, Direction], path: KeyPath, *, has_validation: bool
 ) -> Iterator[Finding]:
@@ -65,7 +80,8 @@ def _check_monitor(
             code="unknown-monitor",
             message=f"{kind} monitors `{monitor_text}`, which training does not log.",
             path=path,
-            hint=did_you_mean(monitor, logged_names, otherwise=f"Training logs {listed}."),
+            hint=explain_monitor(monitor, logged_names)
+            or did_you_mean(monitor, logged_names, otherwise=f"Training logs {listed}."),
         )
     elif monitor.startswith(_VALIDATION_PREFIX) and not has_validation:
         yield Finding(

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from layercli.layers.base import StandardLayer
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, window_length
+from layercli.layers.shapes import (
+    Dim,
+    RankError,
+    Shape,
+    ShapeError,
+    Tensor,
+    format_shape,
+    window_length,
+    window_span,
+)
 
 SEQUENCE_INPUT = "sequences of shape (batch, steps, channels), rank 3"
 IMAGE_INPUT = "images of shape (batch, height, width, channels), rank 4"
@@ -75,7 +84,7 @@ class SpatialLayer(StandardLayer):
             window_length(length, size, stride, padding, gap) for length, size, stride, gap in axes
         )
         if padding == "valid" and any(count is not None and count <= 0 for count in output_lengths):
-            span = [(size - 1) * gap + 1 for size, gap in zip(window, dilation, strict=True)]
+            span = [window_span(size, gap) for size, gap in zip(window, dilation, strict=True)]
             spread = f", dilated to {format_lengths(span)}" if max(dilation) > 1 else ""
             message = (
                 f"{self.title()} has a window of {format_lengths(window)}{spread}, "

@@ -14,6 +14,7 @@ from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
 from layercli.schema.field_types import AnyInt, PositiveInt, reference_schema
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
+from layercli.source.scalars import is_number
 
 
 class NumberPair(ExpectedText):
@@ -35,9 +36,7 @@ class NumberPair(ExpectedText):
         items = (
             list(value) if isinstance(value, (list, tuple)) else [value, value] if self.allows_single else []
         )
-        if len(items) != 2 or any(
-            isinstance(item, bool) or not isinstance(item, (int, float)) for item in items
-        ):
+        if len(items) != 2 or not all(is_number(item) for item in items):
             raise mismatch_error("wrong-type", self.text, value)
         if not all(math.isfinite(item) for item in items) or not self.is_valid(*items):
             raise mismatch_error("out-of-range", self.text, value)

@@ -24,7 +24,7 @@ from layercli.layers.bases.weight_arguments import (
     LoraRank,
     check_lora,
 )
-from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims, window_span
 from layercli.schema.field_types import Count1D, Count2D, Count3D, PositiveInt, Size1D, Size2D, Size3D
 from layercli.schema.strict_model import ArgumentError
 
@@ -48,7 +48,7 @@ class _Conv(ConvolutionLayer):
                 f"but {self.filters} is not divisible by {self.groups}."
             )
             filters = max(self.filters - self.filters % self.groups, self.groups)
-            hint = f"Use `filters: {filters}`, or `groups: {math.gcd(self.filters, self.groups)}`."
+            hint = f"Use `groups: {math.gcd(self.filters, self.groups)}`, or `filters: {filters}`."
             raise ArgumentError("groups", message, hint)
         check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
 
@@ -158,7 +158,7 @@ class _ConvTranspose(ConvolutionLayer):
             strict=True,
         )
         lengths = tuple(
-            None if length is None else self._transposed_length(length, (size - 1) * gap + 1, stride, extra)
+            None if length is None else self._transposed_length(length, window_span(size, gap), stride, extra)
             for length, size, stride, gap, extra in axes
         )
         if any(length is not None and length < 0 for length in lengths):
@@ -168,7 +168,7 @@ class _ConvTranspose(ConvolutionLayer):
 
     def _transposed_length(self, length: int, span: int, stride: int, extra: int | None) -> int:
         if self.padding == "valid":
-            return (length - 1) * stride + span + (max(span, stride) - span if extra is None else extra)
+            return (length - 1) * stride + (max(span, stride) if extra is None else span + extra)
         return length * stride if extra is None else (length - 1) * stride + span % 2 + extra
 
     def infer_kernels(self, channels: int) -> tuple[list[Weight], int]:

@@ -104,7 +104,7 @@ def check_sparse(sparse: bool, output_mode: str) -> None:
 
 
 class Rescaling(StandardLayer):
-    """``x * scale + offset``.
+    """Multiplies by a scale and adds an offset: ``x * scale + offset``.
 
     Input: (batch, ...). Output: the same.
 
@@ -127,7 +127,7 @@ class Rescaling(StandardLayer):
 
 
 class Normalization(StandardLayer):
-    """``(x - mean) / sqrt(variance)``; mean and variance are arguments, or computed from data before training.
+    """Subtracts the mean and divides by the standard deviation; both are arguments, or computed from data before training.
 
     Input: (batch, ...). Output: the same.
 

@@ -319,7 +319,7 @@ class RecurrentLayer(RecurrentStep):
 
 
 class LSTM(LSTMStep, RecurrentLayer):
-    """Long short-term memory.
+    """Long short-term memory: reads a sequence step by step, and gates decide what its states keep.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
     (batch, timesteps, units); with return_state two states of shape (batch, units) too.
@@ -332,7 +332,7 @@ class LSTM(LSTMStep, RecurrentLayer):
 
 
 class GRU(GRUStep, RecurrentLayer):
-    """Gated recurrent unit.
+    """Gated recurrent unit: reads a sequence step by step, with one gate and one state fewer than LSTM.
 
     Input: (batch, timesteps, features). Output: (batch, units), with return_sequences
     (batch, timesteps, units); with return_state the state of shape (batch, units) too.

@@ -535,6 +535,30 @@ def test_block_nesting_limit(problems):
     assert problems(deep) == []
 
 
+def test_variables_may_nest_a_hundred_levels(problems):
+    def codes(lists):
+        nested = "".join(f', a{n}: ["${{a{n - 1}}}"]' for n in range(1, lists + 1))
+        found = problems(
+            stack(
+                f'{{type: Reshape, target_shape: "${{a{lists}}}"}}',
+                top=f"vars: {{a0: 1{nested}}}\n",
+                shape="[1]",
+            )
+        )
+        return [(code, message) for code, _, message, _ in found if code == "too-many-nodes"]
+
+    assert codes(96) == []  # inside the document, `model`, `layers` and the layer
+    assert codes(97) == [
+        ("too-many-nodes", "This value has more than 100 levels after variable substitution.")
+    ]
+
+
+def test_invalid_parameter_name_is_located_at_the_name(checked):
+    top = "blocks:\n  unit:\n    params: {width: 8, a b: 9}\n    layers: [Flatten]\n"
+    [problem] = checked(stack("{block: unit}", top=top)).problems
+    assert (problem.code, problem.line, problem.column) == ("bad-name", 3, 24)
+
+
 def test_unknown_variable_in_a_block_is_reported_once(problems):
     text = stack("{block: unit, repeat: 3}", top=UNIT.replace("${act}", "${atc}"))
     assert [problem[:3] for problem in problems(text)] == [

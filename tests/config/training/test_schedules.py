@@ -73,6 +73,13 @@ def test_arguments_with_invalid_rates_are_rejected(name, arguments, at):
     assert error["at"][:2] == ("learning_rate", at)
 
 
+def test_number_of_piecewise_values_is_named():
+    declared = {"type": "PiecewiseConstantDecay", "boundaries": [1, 2], "values": [0.1]}
+    error = refusal(OptimizerField, {"type": "SGD", "learning_rate": declared})
+    assert error["message"].endswith(": expected 3, got 1.")
+    assert error["hint"] == "Set 3 values."
+
+
 def test_integer_rate_equals_float_rate():
     declared = {"type": "ExponentialDecay", "initial_learning_rate": 1, "decay_steps": 10, "decay_rate": 0.5}
     schedule = SCHEDULES.parse(declared)

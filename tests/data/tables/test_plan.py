@@ -46,7 +46,10 @@ def test_class_names_by_target():
 
 def test_facts_of_one_and_of_several_targets():
     base = DataFacts(1, (3,), None)
-    assert PLAN.data_facts(base, 9).targets == {"size": TargetFacts(None), "kind": TargetFacts(2)}
+    assert PLAN.data_facts(base, 9).targets == {
+        "size": TargetFacts(None),
+        "kind": TargetFacts(2, kind="labels", has_integers=True),
+    }
     single = TablePlan(inputs={}, text_columns=frozenset(), targets={None: TargetPlan("y", 4)})
     assert (single.data_facts(base, 9).classes, single.data_facts(base, 9).samples) == (4, 9)
     facts = PLAN.without_target().data_facts(base, 9)

@@ -70,6 +70,24 @@ def streamed(place, kind="parquet", **keys):
     return found
 
 
+@pytest.fixture(scope="module")
+def stream(place):
+    """Return the Parquet files as a streamed table, for tests that draw many examples."""
+    return streamed(place)
+
+
+@pytest.fixture(scope="module")
+def train(stream):
+    """Return the training set of the streamed table."""
+    return stream.split(SplitConfig(test=0.2), seed=1, shuffle=True).train
+
+
+@pytest.fixture(scope="module")
+def class_shares(stream):
+    """Return the fraction of each class in the streamed table."""
+    return np.bincount(load_examples(stream).y) / ROWS
+
+
 def ids(part, **order):
     return [int(row) for batch in part.batches(64, **order) for row in batch.x["n"][:, 0]]
 
@@ -90,10 +108,10 @@ def assert_alike(one, other, *, ordered=True):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_streamed_table_equals_table_in_memory(place, kind):
     memory = load_dataset(section(place, kind))
-    stream = streamed(place, kind)
-    assert_alike(memory, stream)
-    assert memory.facts() == stream.facts()
-    assert memory.plan == stream.plan
+    found = streamed(place, kind)
+    assert_alike(memory, found)
+    assert memory.facts() == found.facts()
+    assert memory.plan == found.plan
 
 
 @pytest.mark.parametrize("numbers", ["median", "mean", "zero", "drop"])
@@ -123,16 +141,15 @@ def test_streamed_splits_and_fill_values_equal_those_in_memory(place, numbers, s
     shuffle=st.booleans(),
     stratify=st.booleans(),
 )
-def test_every_row_is_in_exactly_one_split(place, validation, test, seed, shuffle, stratify):
+def test_every_row_is_in_exactly_one_split(stream, class_shares, validation, test, seed, shuffle, stratify):
     split = SplitConfig(validation=validation, test=test, stratify=stratify)
-    parts = streamed(place).split(split, seed=seed, shuffle=shuffle)
+    parts = stream.split(split, seed=seed, shuffle=shuffle)
     assert tuple(map(len, parts.subsets)) == split.counts(ROWS)
     assert sorted(row for part in parts.subsets for row in ids(part)) == list(range(ROWS))
     if stratify:
         for part in parts.subsets:
             shares = np.bincount(load_examples(part).y, minlength=3) / max(len(part), 1)
-            expected = np.bincount(load_examples(streamed(place)).y) / ROWS
-            assert np.all(np.abs(shares - expected) * len(part) <= 2) or not len(part)
+            assert np.all(np.abs(shares - class_shares) * len(part) <= 2) or not len(part)
 
 
 @settings(max_examples=40)
@@ -143,14 +160,13 @@ def test_every_row_is_in_exactly_one_split(place, validation, test, seed, shuffl
     epoch=st.integers(0, 9),
     shuffle=st.booleans(),
 )
-def test_pass_from_any_batch_is_the_end_of_a_full_pass(place, size, start, seed, epoch, shuffle):
-    part = streamed(place).split(SplitConfig(test=0.2), seed=1, shuffle=True).train
+def test_pass_from_any_batch_is_the_end_of_a_full_pass(train, size, start, seed, epoch, shuffle):
     order = ShuffleSeed(seed, epoch) if shuffle else None
-    everything = [batch.x["n"][:, 0].tolist() for batch in part.batches(size, shuffle=order)]
-    assert sum(map(len, everything)) == len(part)
+    everything = [batch.x["n"][:, 0].tolist() for batch in train.batches(size, shuffle=order)]
+    assert sum(map(len, everything)) == len(train)
     assert all(len(batch) == size for batch in everything[:-1])
     assert [
-        batch.x["n"][:, 0].tolist() for batch in part.batches(size, shuffle=order, start=start)
+        batch.x["n"][:, 0].tolist() for batch in train.batches(size, shuffle=order, start=start)
     ] == everything[start:]
 
 

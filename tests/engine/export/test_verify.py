@@ -7,9 +7,11 @@ import yaml
 
 from layercli import api
 from layercli.check import check_config, require_valid
+from layercli.config.training.section import TrainSection
+from layercli.data.examples import Examples
 from layercli.engine.compare import compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase, build_cases
-from layercli.engine.export import verify
+from layercli.engine.export import quantization_metrics, verify
 from layercli.engine.export.options import ExportOptions
 from layercli.errors import LayercliError
 from layercli.workflows import preflight
@@ -125,6 +127,24 @@ def test_onnx_names_and_opset(made, export, tmp_path):
     assert [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")] == [17]
 
 
+def test_onnx_outputs_are_renamed_to_unused_names():
+    from onnx import TensorProto, helper
+
+    from layercli.engine.export.onnx import _name_outputs
+
+    nodes = [helper.make_node("Relu", ["x"], ["taken"])]
+    nodes += [helper.make_node("Neg", ["taken"], [f"Identity:{number}"]) for number in range(5)]
+    x, *outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1])
+        for name in ("x", *(node.output[0] for node in nodes[1:]))
+    ]
+    proto = helper.make_model(helper.make_graph(nodes, "graph", [x], outputs))
+    _name_outputs(proto, ["free", "taken", "x", "twice", "twice"])
+    names = ["free", *(f"Identity:{number}" for number in range(1, 5))]
+    assert [value.name for value in proto.graph.output] == names
+    assert [node.output[0] for node in proto.graph.node] == ["taken", *names]
+
+
 @pytest.mark.parametrize("form", ["onnx", "litert"])
 def test_unsupported_layer_is_reported_at_its_line(form, made, export):
     text = {
@@ -198,6 +218,31 @@ def test_edge_cases_have_extreme_values(made):
     valid, _ = made(MODELS["dense"])
     numbers = {case.name: case.inputs["input"] for case in build_cases(valid, None, None)}
     assert numbers["extremes"].max() == np.finfo("float32").max
+
+
+@pytest.mark.parametrize(
+    ("message", "explanation"),
+    [
+        ("'tf.Roll' op is neither a custom op nor a flex op", "LiteRT does not support the operation Roll."),
+        ("[ONNXRuntimeError] No Op registered for Erfc", "LiteRT does not support the operation Erfc."),
+        ("Out of space.", "ValueError: Out of space."),
+    ],
+)
+def test_unsupported_operation_is_named(message, explanation):
+    assert verify._explain_error(ValueError(message), "LiteRT") == explanation
+
+
+def test_metrics_of_several_outputs_ignore_repeated_examples(made):
+    _, model = made(MODELS["several inputs and outputs"])
+    train = TrainSection.model_validate({"loss": {"right": "mse", "left": "mse"}})
+    zeros, ones = np.zeros((3, 1), "float32"), np.ones((3, 2), "float32")
+    batches = [
+        Examples(zeros[rows], {"right": zeros[rows], "left": ones[rows]}) for rows in (slice(2), slice(1))
+    ]
+    right = [np.array([[1.0], [2.0]], "float32"), np.array([[3.0], [99.0]], "float32")]
+    outputs = [[array, np.zeros((2, 2), "float32")] for array in right]
+    found = quantization_metrics._evaluate_outputs(model, batches, outputs, train)
+    assert found["loss"] == pytest.approx((1 + 4 + 9) / 3 + 1)
 
 
 def test_missing_package_is_reported(monkeypatch):

@@ -84,6 +84,10 @@ def test_early_stopping_saves_best_epoch(tmp_path):
     watched = summary["history"]["val_accuracy"]
     best = watched.index(max(watched))
     assert summary["epochs"] == len(watched) == best + 1 + 3 < 60
+    assert summary["notes"][0] == (
+        f"EarlyStopping stopped the training after epoch {best + 4}: `val_accuracy` had not improved for 3 epochs, "
+        f"since epoch {best + 1} ({watched[best]:.4g})."
+    )
     assert summary["best"]["monitor"] == "val_accuracy"
     assert summary["best"]["epoch"] == summary["restored_epoch"] == best + 1
     data = api.load(config).config.data
@@ -96,6 +100,8 @@ def test_early_stopping_saves_best_epoch(tmp_path):
     model = keras.models.load_model(run.path / "model.keras")
     loss, _ = model.evaluate(splits.validation.x, splits.validation.y, verbose=0)
     assert again["best"]["epoch"] == again["restored_epoch"]
+    stops = [note for note in again["notes"] if note.startswith("EarlyStopping")]
+    assert all(f"after epoch {again['epochs']}:" in note for note in stops)
     assert loss == pytest.approx(again["best"]["val_loss"], rel=1e-4)
 
 
@@ -103,6 +109,7 @@ def test_best_epoch_without_validation_uses_loss(tmp_path):
     config = write_config(tmp_path, [HEAD], data={"type": "sklearn", "dataset": "iris"})
     summary = train(config, tmp_path / "run").summary
     assert summary["test"] == {}
+    assert summary["notes"][-1].startswith("No examples are held out")
     assert list(summary["history"]) == ["loss", "accuracy"]
     assert summary["best"]["monitor"] == "loss"
 

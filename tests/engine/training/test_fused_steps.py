@@ -134,6 +134,15 @@ def test_fused_steps_equal_keras_bit_for_bit(stack, stream):
     assert not same(state(ours)[:1], before[:1])
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+def test_training_step_is_traced_once(stream):
+    model, examples = made(dense)
+    traces, train_step = [], model.train_step
+    model.train_step = lambda batch: (traces.append(batch), train_step(batch))[1]
+    loop(model, examples, stream=stream).run([], epochs=2)
+    assert len(traces) == 1
+
+
 def test_callback_calls_equal_keras_once_per_block():
     runs = []
     for fit in (
@@ -172,12 +181,13 @@ def test_sample_weights_count_as_in_keras():
     assert not same(state(ours), state(unweighted))
 
 
-def test_xla_equals_keras_up_to_rounding():
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+def test_xla_equals_keras_up_to_rounding(stream):
     def still():
         return (13,), [L.Dense(16, activation="relu"), L.BatchNormalization()]
 
     ours, examples = made(still)
-    loop(ours, examples, jit_compile=True).run([], epochs=EPOCHS)
+    loop(ours, examples, stream=stream, jit_compile=True).run([], epochs=EPOCHS)
     theirs, _ = made(still)
     fitted_by_keras(theirs, examples, order_of)
     for a, b in zip(state(ours), state(theirs), strict=True):

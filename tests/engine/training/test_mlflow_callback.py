@@ -1,3 +1,7 @@
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+
 import pytest
 
 from tests.running import problems, train, write_config
@@ -14,6 +18,63 @@ def config(tmp_path):
         "callbacks": [{"type": "MLflow", "experiment": "flowers"}],
     }
     return write_config(tmp_path, [HEAD], train=section)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A stand-in for MLflow, which may not be installed: the calls of its client, and those that fail."""
+    fake = SimpleNamespace(calls=[], failing=set())
+    answers = {"create_experiment": "7", "create_run": SimpleNamespace(info=SimpleNamespace(run_id="r1"))}
+
+    class Client:
+        def __getattr__(self, method):
+            def call(*args, **options):
+                fake.calls.append((method, args, options))
+                if method in fake.failing:
+                    raise OSError("No connection to the server.")
+                return answers.get(method)
+
+            return call
+
+    mlflow, exceptions = ModuleType("mlflow"), ModuleType("mlflow.exceptions")
+    mlflow.MlflowClient, mlflow.__spec__ = Client, ModuleSpec("mlflow", None)
+    exceptions.MlflowException = type("MlflowException", (Exception,), {})
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", exceptions)
+    return fake
+
+
+def test_calls_of_the_mlflow_client(config, fake, tmp_path):
+    run = train(config, tmp_path / "run")
+    assert run.result.exit_code == 0, run.result.output
+    assert fake.calls[:3] == [
+        ("get_experiment_by_name", ("flowers",), {}),
+        ("create_experiment", ("flowers",), {}),
+        ("create_run", ("7",), {"run_name": str(run.path)}),
+    ]
+    params = {args[1]: args[2] for method, args, _ in fake.calls if method == "log_param"}
+    assert (params["train.epochs"], params["data.dataset"]) == ("2", "iris")
+    metrics = [(*args, options) for method, args, options in fake.calls if method == "log_metric"]
+    losses = run.summary["history"]["loss"]
+    assert [metric for metric in metrics if metric[1] == "loss"] == [
+        ("r1", "loss", pytest.approx(losses[0]), {"step": 1}),
+        ("r1", "loss", pytest.approx(losses[1]), {"step": 2}),
+    ]
+    assert [method for method, *_ in fake.calls[-2:]] == ["log_artifact", "set_terminated"]
+
+
+def test_lost_mlflow_server_does_not_stop_training(config, fake, tmp_path):
+    fake.failing = {"log_metric"}
+    run = train(config, tmp_path / "run")
+    assert run.result.exit_code == 0, run.result.output
+    warning = "warning: Stopped logging to MLflow: No connection to the server."
+    assert [line for line in run.result.stderr.splitlines() if "MLflow" in line] == [warning]
+    assert [method for method, *_ in fake.calls].count("log_metric") == 1
+    assert "set_terminated" not in {method for method, *_ in fake.calls}
+    fake.failing = {"create_run"}
+    result = train(config, tmp_path / "again").result
+    assert problems(result)[0][0] == "training-failed"
+    assert "MLflow refused the run: No connection to the server." in result.stdout
 
 
 def test_config_metrics_and_model_are_logged(config, tmp_path, monkeypatch):

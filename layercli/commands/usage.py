@@ -1,0 +1,136 @@
+"""Typer classes whose usage errors say what to write instead of an unknown option or command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from typer.core import TyperCommand, TyperGroup
+
+from layercli.source.nodes import sanitize_text
+
+_CONFIG_OPTIONS: Final = {
+    name: path
+    for names, path in (
+        ("epochs epoch nb-epoch nb-epochs num-epochs n-epochs max-epochs", "train.epochs"),
+        ("batch-size batchsize bs", "train.batch_size"),
+        ("learning-rate lr", "train.optimizer.learning_rate"),
+        ("optimizer optim", "train.optimizer"),
+        ("loss", "train.loss"),
+        ("metrics", "train.metrics"),
+        ("random-seed seed", "seed"),
+        ("validation-split val-split validation", "data.split.validation"),
+        ("test-size test-split", "data.split.test"),
+        ("data data-path dataset", "data.path"),
+        ("target", "data.target"),
+        ("dtype", "model.dtype"),
+        ("weights initial-weights", "model.weights"),
+        ("name run-name", "name"),
+    )
+    for name in names.split()
+}
+"""Options of other programs -> the path in the config."""
+_OTHER_OPTIONS: Final = {
+    name: option
+    for names, option in (
+        ("output-dir out-dir outdir save-dir logdir log-dir", "--run-dir"),
+        ("verbose silent", "--quiet"),
+        ("checkpoint from-checkpoint", "--resume"),
+        ("out save-path", "--output"),
+    )
+    for name in names.split()
+}
+"""Options of other programs -> the option of layercli, where the command has it."""
+_OTHER_COMMANDS: Final = {
+    name: command
+    for names, command in (
+        ("fit run start", "train"),
+        ("check lint verify", "validate"),
+        ("summary shapes inspect", "inspect-shapes"),
+        ("test eval", "evaluate"),
+        ("infer", "predict"),
+        ("tune search hpo", "sweep"),
+        ("create new", "init"),
+        ("convert save", "export"),
+        ("list history ls", "runs"),
+    )
+    for name in names.split()
+}
+"""Commands of other programs -> the command of layercli."""
+
+
+class Command(TyperCommand):
+    """A command whose error for an unknown option names the key of the config, or the option that is meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; add what to write to the error for an unknown option."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            option = getattr(error, "option_name", None)
+            known = {name for parameter in self.params for name in parameter.opts}
+            advice = suggest_option(option, given, known) if isinstance(option, str) else None
+            if advice is not None:
+                error.message = f"No such option: {sanitize_text(str(option), limit=60)}. {advice}"  # type: ignore[attr-defined]
+                error.possibilities = None  # type: ignore[attr-defined]
+            raise
+
+
+class Group(TyperGroup):
+    """The app, whose error for an unknown command names the command that is meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; add what to write to the error for an unknown one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            advice = suggest_command(args[0]) if args else None
+            if advice is not None and hasattr(error, "message"):
+                error.message = f"No such command '{sanitize_text(args[0], limit=60)}'. {advice}"
+            raise
+
+
+def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | None:
+    """Return what to write instead of an unknown option, or None if its meaning is unknown.
+
+    Args:
+        option: The option, as ``--epochs``.
+        args: The arguments of the command.
+        known: The options of the command.
+    """
+    name = option.lstrip("-").replace("_", "-").lower()
+    if name in ("config", "c") and "--set" in known:
+        return "The config is an argument without an option."
+    if (other := _OTHER_OPTIONS.get(name)) in known:
+        return f"Write `{other}`."
+    path = _CONFIG_OPTIONS.get(name)
+    if path is None or "--set" not in known:
+        return None
+    value = _find_value(option, args)
+    return f"Write `--set {path}={value}`."
+
+
+def _find_value(option: str, args: Sequence[str]) -> str:
+    """Return the value that an option has on the command line, or ``VALUE``."""
+    for index, argument in enumerate(args):
+        if argument == option and index + 1 < len(args) and not args[index + 1].startswith("--"):
+            value = args[index + 1]
+        elif argument.startswith(f"{option}="):
+            value = argument.removeprefix(f"{option}=")
+        else:
+            continue
+        if re.fullmatch(r"[\w.+/-]{1,60}", value):
+            return value
+    return "VALUE"
+
+
+def suggest_command(name: str) -> str | None:
+    """Return what to write instead of an unknown command, or None."""
+    if name.lower().endswith((".yaml", ".yml")):
+        return (
+            f"Write `layercli train {sanitize_text(name, limit=60)}`, or another command before the config."
+        )
+    meant = _OTHER_COMMANDS.get(name.lower())
+    return None if meant is None else f"Write `layercli {meant}`."

@@ -1,0 +1,341 @@
+"""Names of earlier versions of Keras and of PyTorch, and what to write today.
+
+A name in a ``RENAMED`` table has exactly one meaning today, so ``validate --fix`` replaces it. The other tables explain
+names that need a decision or another structure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from layercli.schema.suggestions import Suggestion
+from layercli.source.nodes import normalize_type_name
+
+
+def _expand(*entries: tuple[str, str]) -> dict[str, str]:
+    """Return a table of single old names from entries of several old names, separated by spaces."""
+    return {name: text for names, text in entries for name in names.split()}
+
+
+RENAMED_KEYS: Final = _expand(
+    # Keras 1
+    ("nb_filter out_channels", "filters"),
+    ("filter_length", "kernel_size"),
+    ("border_mode", "padding"),
+    ("subsample subsample_length stride", "strides"),
+    ("atrous_rate dilation", "dilation_rate"),
+    ("dim_ordering", "data_format"),
+    ("init", "kernel_initializer embeddings_initializer alpha_initializer"),
+    ("inner_init", "recurrent_initializer"),
+    ("inner_activation", "recurrent_activation"),
+    ("W_regularizer", "kernel_regularizer embeddings_regularizer"),
+    ("U_regularizer", "recurrent_regularizer"),
+    ("b_regularizer", "bias_regularizer"),
+    ("W_constraint", "kernel_constraint embeddings_constraint"),
+    ("U_constraint", "recurrent_constraint"),
+    ("b_constraint", "bias_constraint"),
+    ("dropout_W", "dropout"),
+    ("dropout_U", "recurrent_dropout"),
+    ("bias", "use_bias"),
+    ("output_dim out_features hidden_size num_units", "units"),
+    ("p", "rate"),
+    ("sigma", "stddev"),
+    ("pool_length kernel_size", "pool_size"),
+    ("length", "size"),
+    ("dims", "target_shape"),
+    ("beta_init", "beta_initializer"),
+    ("gamma_init", "gamma_initializer"),
+    ("m", "max_value"),
+    ("l", "l1 l2"),
+    ("scale", "stddev"),
+    ("nb_epoch nb_epochs n_epochs num_epochs max_epochs", "epochs"),
+    ("objective criterion loss_fn", "loss"),
+    # Keras 2 and PyTorch
+    ("lr", "learning_rate"),
+    ("eps", "epsilon"),
+    ("epsilon", "min_delta"),
+    ("alpha", "negative_slope rho"),
+    ("max_tokens", "num_tokens"),
+    ("num_embeddings", "input_dim"),
+    ("embedding_dim", "output_dim"),
+    ("ignore_index", "ignore_class"),
+    ("xla jit", "jit_compile"),
+    ("head_size", "key_dim"),
+    # sections
+    ("input_shape", "input"),
+    ("training fit", "train"),
+    ("random_seed random_state", "seed"),
+    ("val valid validation_split val_split", "validation"),
+    ("test_size test_split", "test"),
+)
+"""Old key -> the keys that replace it, separated by spaces; the one that exists in the mapping is meant."""
+
+_FROM_PREVIOUS: Final = "Remove it: Keras takes the size from the previous layer."
+_NOT_NEEDED: Final = "Remove it: Keras 3 does not need it."
+_EPOCH_LENGTH: Final = "Remove it: an epoch is one pass over the training examples."
+_WITH_THE_DATA: Final = "It is declared with the data: `data: {split: {validation: 0.1}}`."
+
+EXPLAINED_KEYS: Final = _expand(
+    ("in_channels in_features num_features input_size normalized_shape", _FROM_PREVIOUS),
+    ("nb_row nb_col", "Write both as one list: `kernel_size: [3, 3]`."),
+    (
+        "decay",
+        "Write `learning_rate: {type: InverseTimeDecay, initial_learning_rate: 0.01, decay_steps: 1, "
+        "decay_rate: 0.0001}` instead.",
+    ),
+    ("betas", "Write `beta_1: 0.9` and `beta_2: 0.999`."),
+    ("schedule_decay dampening inplace fused renorm virtual_batch_size", _NOT_NEEDED),
+    ("track_running_stats padding_mode ceil_mode time_major implementation consume_less", _NOT_NEEDED),
+    ("input_length batch_first", "Remove it: the shape of the input has the length, as `[steps, features]`."),
+    (
+        "num_layers",
+        "Remove it, and write one layer for each, with `return_sequences: true` except on the last.",
+    ),
+    ("bidirectional", "Remove it, and write {type: Bidirectional, layer: {type: LSTM, units: 64}}."),
+    ("forget_bias_init", "Write `unit_forget_bias: true` for ones, or false for zeros."),
+    ("nonlinearity", "Write `activation: tanh` or `activation: relu`."),
+    ("affine elementwise_affine", "Write `center: true` and `scale: true`, or false for both."),
+    ("padding_idx", "Write `mask_zero: true` to ignore the index 0."),
+    ("embed_dim d_model", "Write `key_dim`, the size of one head: `embed_dim` divided by `num_heads`."),
+    ("regularizer", "Write `kernel_regularizer`, `bias_regularizer` or `activity_regularizer`."),
+    ("initializer", "Write `kernel_initializer` or `bias_initializer`."),
+    ("constraint", "Write `kernel_constraint` or `bias_constraint`."),
+    ("max_grad_norm grad_clip gradient_clip", "Write `global_clipnorm: 1.0`."),
+    ("validation_data", _WITH_THE_DATA),
+    ("samples_per_epoch steps_per_epoch nb_val_samples validation_steps", _EPOCH_LENGTH),
+    (
+        "verbose run_eagerly workers nb_worker max_queue_size max_q_size use_multiprocessing pickle_safe class_mode "
+        "theano_mode",
+        "Remove it: layercli does not need it.",
+    ),
+    ("show_accuracy", "Write `metrics: [accuracy]`."),
+    ("initial_epoch", "Remove it, and continue a run with `layercli train --resume RUN`."),
+    (
+        "early_stopping patience",
+        "Write `callbacks: [{type: EarlyStopping, monitor: val_loss, patience: 5}]`.",
+    ),
+    (
+        "sample_weight sample_weight_mode",
+        "The weights of examples are declared with the data: `data: {weights: NAME}`.",
+    ),
+)
+"""Old key -> a hint, for keys that are not replaced by exactly one other key."""
+
+
+def _activation_layers(names: str) -> dict[str, str]:
+    """Return {``Tanh``: ``{type: Activation, activation: tanh}``} for pairs such as ``Tanh:tanh``."""
+    pairs = (pair.partition(":") for pair in names.split())
+    return {old: f"{{type: Activation, activation: {new}}}" for old, _, new in pairs}
+
+
+RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "layer": {
+        **_expand(
+            ("TimeDistributedDense Linear LazyLinear", "Dense"),
+            ("CuDNNLSTM", "LSTM"),
+            ("CuDNNGRU", "GRU"),
+            ("AtrousConvolution1D AtrousConv1D", "Conv1D"),
+            ("AtrousConvolution2D AtrousConv2D", "Conv2D"),
+            ("ConvTranspose1d", "Conv1DTranspose"),
+            ("Deconvolution2D Deconv2D ConvTranspose2d", "Conv2DTranspose"),
+            ("Deconvolution3D Deconv3D ConvTranspose3d", "Conv3DTranspose"),
+            ("Dropout1d", "SpatialDropout1D"),
+            ("Dropout2d", "SpatialDropout2D"),
+            ("Dropout3d", "SpatialDropout3D"),
+            ("AvgPooling1D", "AveragePooling1D"),
+            ("AvgPooling2D", "AveragePooling2D"),
+            ("AvgPooling3D", "AveragePooling3D"),
+            ("AdaptiveAvgPool1d", "AdaptiveAveragePooling1D"),
+            ("AdaptiveAvgPool2d", "AdaptiveAveragePooling2D"),
+            ("AdaptiveAvgPool3d", "AdaptiveAveragePooling3D"),
+            ("AdaptiveMaxPool1d", "AdaptiveMaxPooling1D"),
+            ("AdaptiveMaxPool2d", "AdaptiveMaxPooling2D"),
+            ("AdaptiveMaxPool3d", "AdaptiveMaxPooling3D"),
+            ("ZeroPad1d", "ZeroPadding1D"),
+            ("ZeroPad2d", "ZeroPadding2D"),
+            ("ZeroPad3d", "ZeroPadding3D"),
+            ("BatchNormalizationV1 BatchNormalizationV2", "BatchNormalization"),
+        ),
+        **_activation_layers(
+            "Sigmoid:sigmoid Tanh:tanh GELU:gelu SiLU:silu Swish:silu SELU:selu CELU:celu Mish:mish "
+            "Softplus:softplus Softsign:softsign Hardswish:hard_swish Hardsigmoid:hard_sigmoid "
+            "Hardtanh:hard_tanh LogSigmoid:log_sigmoid LogSoftmax:log_softmax Softshrink:soft_shrink "
+            "Hardshrink:hard_shrink Tanhshrink:tanh_shrink"
+        ),
+        "ReLU6": "{type: ReLU, max_value: 6}",
+        "SyncBatchNormalization": "{type: BatchNormalization, synchronized: true}",
+    },
+    "loss": _expand(
+        ("MSELoss", "mean_squared_error"),
+        ("L1Loss", "mean_absolute_error"),
+        ("BCELoss", "binary_crossentropy"),
+        ("SmoothL1Loss HuberLoss", "huber"),
+        ("kullback_leibler_divergence", "kl_divergence"),
+    )
+    | {"BCEWithLogitsLoss": "{type: BinaryCrossentropy, from_logits: true}"},
+    "metric": _expand(
+        ("rmse root_mean_square_error", "RootMeanSquaredError"),
+        ("r2", "R2Score"),
+        ("roc_auc auroc", "AUC"),
+        ("f1", "F1Score"),
+        ("kullback_leibler_divergence", "KLDivergence"),
+        ("sensitivity", "Recall"),
+    ),
+    "activation": _expand(
+        ("identity none", "linear"),
+        ("lrelu", "leaky_relu"),
+    ),
+    "initializer": _expand(
+        ("xavier_uniform", "glorot_uniform"),
+        ("xavier_normal", "glorot_normal"),
+        ("kaiming_uniform", "he_uniform"),
+        ("kaiming_normal", "he_normal"),
+        ("gaussian", "random_normal"),
+    ),
+    "regularizer": _expand(("activity_l1", "l1"), ("activity_l2", "l2")),
+}
+"""Kind of type -> old name -> the type, or the whole entry in braces."""
+
+_AS_CUSTOM_LAYER: Final = (
+    "Keras 3 does not have it. Write it as a custom layer, and name it as `type: my_layers.py:MyLayer`."
+)
+_OTHER_DEFAULTS: Final = "PyTorch's default epsilon is 0.00001: add `epsilon: 0.00001` for the same values."
+
+EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    "layer": _expand(
+        (
+            "BatchNorm1d BatchNorm2d BatchNorm3d LazyBatchNorm2d",
+            "Write {type: BatchNormalization, momentum: 0.9, epsilon: 0.00001}: its momentum is 1 minus that of PyTorch.",
+        ),
+        ("GroupNorm", f"Write {{type: GroupNormalization, groups: 8}}. {_OTHER_DEFAULTS}"),
+        (
+            "InstanceNorm1d InstanceNorm2d InstanceNorm3d InstanceNormalization",
+            f"Write {{type: GroupNormalization, groups: -1}}. {_OTHER_DEFAULTS}",
+        ),
+        ("RMSNorm", f"Write {{type: RMSNormalization}}. {_OTHER_DEFAULTS}"),
+        (
+            "Merge",
+            "Write the layer for its `mode`: Add, Multiply, Average, Maximum, Concatenate or Dot, with `inputs`.",
+        ),
+        ("ThresholdedReLU", "Write {type: ReLU, threshold: 1.0}: `threshold` was called `theta`."),
+        ("Upsample", "Write {type: UpSampling2D, size: 2}."),
+        ("Unflatten", "Write {type: Reshape, target_shape: [8, 8, 1]}."),
+        (
+            "RandomHeight RandomWidth",
+            "Write {type: RandomZoom, height_factor: 0.2}, which keeps the size of the images.",
+        ),
+        ("LocallyConnected1D LocallyConnected2D Highway MaxoutDense SReLU", _AS_CUSTOM_LAYER),
+        ("ParametricSoftplus DenseFeatures PixelShuffle TransformerEncoderLayer", _AS_CUSTOM_LAYER),
+        (
+            "Sequential Model ModuleList",
+            "List its layers under `layers`, or declare them as a block under `blocks`.",
+        ),
+    ),
+    "loss": _expand(
+        (
+            "CrossEntropyLoss",
+            "Write {type: SparseCategoricalCrossentropy, from_logits: true} for class numbers, or "
+            "{type: CategoricalCrossentropy, from_logits: true} for one-hot targets.",
+        ),
+        ("NLLLoss", "Write `sparse_categorical_crossentropy`, with `activation: softmax` on the last layer."),
+        ("KLDivLoss", "Write `kl_divergence`, with `activation: softmax` on the last layer."),
+        ("PoissonNLLLoss", "Write `poisson`, with `activation: exponential` on the last layer."),
+        ("CTCLoss", "Write `ctc`."),
+        ("cosine_proximity cosine", "Write `cosine_similarity`, which Keras minimizes too."),
+        ("rmse root_mean_squared_error", "Write `mean_squared_error`: it has the same minimum."),
+    ),
+    "metric": _expand(
+        ("cosine_proximity cosine", "Write `cosine_similarity`."),
+        ("pr_auc", "Write {type: AUC, curve: PR}."),
+        ("matthews_correlation fmeasure", "Write {type: F1Score, average: macro}."),
+    ),
+    "activation": _expand(("prelu", "Write a layer: {type: PReLU}.")),
+    "initializer": _expand(
+        ("xavier glorot", "Write `glorot_uniform` or `glorot_normal`."),
+        ("kaiming he", "Write `he_uniform` or `he_normal`."),
+        ("lecun", "Write `lecun_uniform` or `lecun_normal`."),
+    ),
+    "optimizer": _expand(
+        ("RAdam", "Write {type: Adam, learning_rate: 0.001}."),
+        ("LBFGS Rprop ASGD", "Keras does not have it. Write `Adam`, for example."),
+    ),
+}
+"""Kind of type -> old name -> a hint, for names that need a decision."""
+
+RENAMED_VALUES: Final = {
+    "tf": "channels_last",
+    "th": "channels_first",
+    "nhwc": "channels_last",
+    "nchw": "channels_first",
+    "binary": "multi_hot",
+}
+"""Old option of a key -> the option today, where the key has it."""
+
+_KERAS_MODULES: Final = (
+    "layers",
+    "optimizers",
+    "losses",
+    "metrics",
+    "callbacks",
+    "activations",
+    "initializers",
+    "regularizers",
+    "constraints",
+)
+_MODULES: Final = (
+    *[f"{root}keras.{kind}." for root in ("tf.", "tensorflow.", "") for kind in _KERAS_MODULES],
+    *[f"{kind}." for kind in _KERAS_MODULES],
+    *("torch.nn.functional.", "torch.nn.", "torch.optim.", "tf.nn.", "nn.", "optim.", "F."),
+    *("legacy.", "experimental.", "preprocessing."),
+)
+"""Modules that code puts before a name, in the order in which they are removed."""
+
+
+def find_renamed_key(name: str, known_keys: Iterable[str]) -> str | None:
+    """Return the key that replaces an old one in a mapping with these keys, or None."""
+    found = set(RENAMED_KEYS.get(name, "").split()).intersection(known_keys)
+    return found.pop() if len(found) == 1 else None
+
+
+def explain_key(name: str, known_keys: Iterable[str]) -> str | None:
+    """Return a hint for an old key, or None if the key is not an old name of one."""
+    new = find_renamed_key(name, known_keys)
+    return Suggestion(f"Keras calls it `{new}`.", new) if new is not None else EXPLAINED_KEYS.get(name)
+
+
+def explain_type(kind: str, name: str) -> str | None:
+    """Return a hint for the old name of a type, such as an optimizer, or None."""
+    wanted = normalize_type_name(name)
+    for old, new in RENAMED_TYPES.get(kind, {}).items():
+        if normalize_type_name(old) == wanted:
+            return Suggestion(f"Write {new}." if new.startswith("{") else f"Keras calls it `{new}`.", new)
+    for old, hint in EXPLAINED_TYPES.get(kind, {}).items():
+        if normalize_type_name(old) == wanted:
+            return hint
+    return None
+
+
+def strip_module(name: str) -> str:
+    """Return a name without the module that code puts before it: ``Dense`` for ``tf.keras.layers.Dense``."""
+    for prefix in _MODULES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def explain_value(key: str, value: object, options: Collection[object]) -> str | None:
+    """Return a hint for the old name of an option of a key, or for PyTorch's padding, or None."""
+    if key == "padding" and type(value) is int and "same" in options:
+        if value == 0:
+            return Suggestion("Keras calls it `valid`.", "valid")
+        return "Write `padding: same`, which keeps the size if `strides` is 1."
+    new = RENAMED_VALUES.get(value.lower()) if isinstance(value, str) else None
+    return Suggestion(f"Keras calls it `{new}`.", new) if new is not None and new in options else None
+
+
+def explain_monitor(monitor: str, logged_names: Collection[str]) -> str | None:
+    """Return a hint for the old name of a logged value, such as ``val_acc``, or None."""
+    new = re.sub(r"\bacc$|(?<=^val_)acc$", "accuracy", monitor)
+    is_renamed = new != monitor and new in logged_names
+    return Suggestion(f"Keras calls it `{new}`.", new) if is_renamed else None

@@ -1,0 +1,203 @@
+"""Names of Keras 1, Keras 2 and PyTorch: what to write today, and which ones ``validate --fix`` replaces."""
+
+import pytest
+
+from layercli.check import check_config
+from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from layercli.layers.object_registry import INITIALIZERS, REGULARIZERS
+from layercli.layers.registry import LAYERS
+from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES
+from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
+
+CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
+SECTION_KEYS = {"epochs", "loss", "input", "train", "seed", "validation", "test", "jit_compile"}
+
+FIXED = {
+    # Keras 1
+    "{type: Convolution2D, nb_filter: 4, kernel_size: 3}": "{type: Convolution2D, filters: 4, kernel_size: 3}",
+    "{type: Conv2D, filters: 4, kernel_size: 3, border_mode: same, subsample: 2}": (
+        "{type: Conv2D, filters: 4, kernel_size: 3, padding: same, strides: 2}"
+    ),
+    "{type: Conv2D, filters: 4, kernel_size: 3, dim_ordering: tf}": (
+        "{type: Conv2D, filters: 4, kernel_size: 3, data_format: channels_last}"
+    ),
+    "{type: Dense, output_dim: 4, init: uniform, W_regularizer: l2, b_constraint: NonNeg}": (
+        "{type: Dense, units: 4, kernel_initializer: uniform, kernel_regularizer: l2, bias_constraint: NonNeg}"
+    ),
+    "{type: Dropout, p: 0.5}": "{type: Dropout, rate: 0.5}",
+    "{type: GaussianNoise, sigma: 0.5}": "{type: GaussianNoise, stddev: 0.5}",
+    "{type: TimeDistributedDense, output_dim: 4}": "{type: Dense, units: 4}",
+    # Keras 2
+    "{type: LeakyReLU, alpha: 0.1}": "{type: LeakyReLU, negative_slope: 0.1}",
+    "{type: tf.keras.layers.Dense, units: 4}": "{type: Dense, units: 4}",
+    "Dense(64)": "{type: Dense, units: 64}",
+    "Dense(64, activation='relu')": "{type: Dense, units: 64, activation: relu}",
+    "Conv2D(32, (3, 3), padding='same')": ("{type: Conv2D, filters: 32, kernel_size: [3, 3], padding: same}"),
+    "Flatten()": "Flatten",
+    # PyTorch
+    "{type: Linear, out_features: 4}": "{type: Dense, units: 4}",
+    "{type: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 0, bias: false}": (
+        "{type: Conv2d, filters: 4, kernel_size: 3, strides: 2, padding: valid, use_bias: false}"
+    ),
+    "{type: MaxPool2d, kernel_size: 2}": "{type: MaxPool2d, pool_size: 2}",
+    "{type: Dropout2d, p: 0.2}": "{type: SpatialDropout2D, rate: 0.2}",
+    "{type: Tanh}": "{type: Activation, activation: tanh}",
+    "ReLU6": "{type: ReLU, max_value: 6}",
+    "nn.Linear(3, 4)": None,
+}
+"""A layer for images as others write it -> what ``--fix`` writes; None: nothing."""
+
+FIXED_SEQUENCES = {
+    "{type: CuDNNLSTM, units: 4}": "{type: LSTM, units: 4}",
+    "{type: CuDNNGRU, units: 4}": "{type: GRU, units: 4}",
+    "{type: LSTM, output_dim: 4, inner_activation: tanh, dropout_U: 0.1}": (
+        "{type: LSTM, units: 4, recurrent_activation: tanh, recurrent_dropout: 0.1}"
+    ),
+    "{type: LSTM, hidden_size: 4}": "{type: LSTM, units: 4}",
+    "{type: Conv1D, nb_filter: 4, filter_length: 3, border_mode: causal}": (
+        "{type: Conv1D, filters: 4, kernel_size: 3, padding: causal}"
+    ),
+}
+
+FIXED_TRAINING = {
+    "{nb_epoch: 3, loss: mse}": "{epochs: 3, loss: mse}",
+    "{loss: MSELoss}": "{loss: mean_squared_error}",
+    "{criterion: mse}": "{loss: mse}",
+    "{loss: mse, optimizer: {type: Adam, lr: 0.1, eps: 0.001}}": (
+        "{loss: mse, optimizer: {type: Adam, learning_rate: 0.1, epsilon: 0.001}}"
+    ),
+    "{loss: mse, optimizer: tf.keras.optimizers.Adam}": "{loss: mse, optimizer: Adam}",
+    "{loss: mse, optimizer: Adam()}": "{loss: mse, optimizer: Adam}",
+    "{loss: mse, metrics: [rmse]}": "{loss: mse, metrics: [RootMeanSquaredError]}",
+    "{loss: mse, metrics: [accurracy]}": "{loss: mse, metrics: [accuracy]}",
+    "{loss: mse, metrics: [accuracy], callbacks: [{type: EarlyStopping, monitor: acc}]}": (
+        "{loss: mse, metrics: [accuracy], callbacks: [{type: EarlyStopping, monitor: accuracy}]}"
+    ),
+}
+
+NOT_FIXED = {
+    "{type: Dense, units: 4, regularizer: l2}": "it needs a decision",
+    "{type: Dense, units: 4, activation: rulu}": "it could be ",
+    "{type: Conv5D, filters: 4, kernel_size: 3}": "is not similar enough",
+    "{type: BatchNorm2d}": "it needs a decision",
+    "{type: Conv2D, filters: 4, nb_row: 3, kernel_size: 3}": "it needs a decision",
+    "{type: Dense, units: 4, use_bas: 7}": "`use_bias` must be true or false, got 7",
+    "{type: Dense, units: 4, unit: 4}": "units",
+    "{type: Sequential}": None,
+    "{type: Dense, units: 4, in_features: 3}": None,
+}
+"""A layer with an error -> the reason why its fix is unsafe; None: the hint does not state a text to write."""
+
+
+def write(tmp_path, layer, input_shape="[8, 8, 3]", train=""):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"model:\n  input: {input_shape}\n  layers:\n    - {layer}\n{train}")
+    return path
+
+
+@pytest.mark.parametrize(("old", "new"), FIXED.items(), ids=FIXED)
+def test_fix_writes_the_name_of_today(tmp_path, old, new):
+    path = write(tmp_path, old)
+    before, after = compute_fixes(str(path))
+    assert after == (before if new is None else before.replace(old, new))
+
+
+@pytest.mark.parametrize(("old", "new"), FIXED_SEQUENCES.items(), ids=FIXED_SEQUENCES)
+def test_fix_writes_the_name_of_today_for_sequences(tmp_path, old, new):
+    before, after = compute_fixes(str(write(tmp_path, old, "[8, 3]")))
+    assert after == before.replace(old, new)
+
+
+@pytest.mark.parametrize(("old", "new"), FIXED_TRAINING.items(), ids=FIXED_TRAINING)
+def test_fix_writes_the_name_of_today_for_training(tmp_path, old, new):
+    path = write(tmp_path, "{type: Dense, units: 3}", "[4]", f"train: {old}\n")
+    before, after = compute_fixes(str(path))
+    assert after == before.replace(old, new)
+
+
+@pytest.mark.parametrize(("layer", "reason"), NOT_FIXED.items(), ids=NOT_FIXED)
+def test_unsafe_fix_is_only_shown(tmp_path, layer, reason):
+    path = write(tmp_path, layer)
+    before, after = compute_fixes(str(path))
+    assert after == before
+    reasons = [fix.reason for fix in find_unsafe_fixes(str(path))]
+    assert reasons == [] if reason is None else reason in reasons[0]
+
+
+def test_fix_of_an_old_key_replaces_those_of_sections(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "random_seed: 3\ndata: {type: sklearn, dataset: iris, split: {val: 0.1, test_size: 0.2}}\n"
+        "model: {input_shape: [4], layers: [{type: Dense, units: 3, activation: softmax}]}\n"
+        "train: {loss: sparse_categorical_crossentropy, execution: {xla: false}}\n"
+    )
+    assert compute_fixes(str(path))[1] == (
+        "seed: 3\ndata: {type: sklearn, dataset: iris, split: {validation: 0.1, test: 0.2}}\n"
+        "model: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}\n"
+        "train: {loss: sparse_categorical_crossentropy, execution: {jit_compile: false}}\n"
+    )
+
+
+def test_new_keys_of_the_table_exist():
+    names = SECTION_KEYS.union(
+        *(catalogue.load(name).model_fields for catalogue in CATALOGUES for name in catalogue.modules)
+    ) | {"min_delta"}
+    assert {new for old in RENAMED_KEYS.values() for new in old.split()} - names == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"), [(kind, *item) for kind, names in RENAMED_TYPES.items() for item in names.items()]
+)
+def test_new_types_of_the_table_exist(tmp_path, kind, old, new):
+    entry = {
+        "layer": old,
+        "activation": f"{{type: Dense, units: 3, activation: {old}}}",
+        "initializer": f"{{type: Dense, units: 3, kernel_initializer: {old}}}",
+        "regularizer": f"{{type: Dense, units: 3, kernel_regularizer: {old}}}",
+    }.get(kind, "{type: Dense, units: 3}")
+    train = f"train: {{loss: {old if kind == 'loss' else 'mse'}, metrics: [{old if kind == 'metric' else 'mse'}]}}\n"
+    path = write(tmp_path, entry, "[4]", train)
+    assert compute_fixes(str(path))[1] == path.read_text().replace(
+        f"[{old}]" if kind == "metric" else f"- {old}\n" if kind == "layer" else f": {old}",
+        f"[{new}]" if kind == "metric" else f"- {new}\n" if kind == "layer" else f": {new}",
+    )
+
+
+@pytest.mark.parametrize("name", [name for names in EXPLAINED_TYPES.values() for name in names])
+def test_explained_types_are_not_types_of_today(name):
+    kinds = [kind for kind, names in EXPLAINED_TYPES.items() if name in names]
+    assert [
+        kind for kind in kinds for catalogue in CATALOGUES if catalogue.noun == kind and catalogue.find(name)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("decay: 0.01", "InverseTimeDecay"),
+        ("betas: [0.9, 0.99]", "Write `beta_1: 0.9` and `beta_2: 0.999`."),
+        ("schedule_decay: 0.1", "Remove it: Keras 3 does not need it."),
+    ],
+)
+def test_argument_with_another_form_is_explained(tmp_path, key, hint):
+    train = f"train: {{loss: mse, optimizer: {{type: Adam, {key}}}}}\n"
+    (problem,) = check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems
+    assert hint in problem.hint
+
+
+def test_written_schedule_for_decay_is_valid(tmp_path):
+    schedule = "{type: InverseTimeDecay, initial_learning_rate: 0.01, decay_steps: 1, decay_rate: 0.0001}"
+    train = f"train: {{loss: mse, optimizer: {{type: SGD, learning_rate: {schedule}}}}}\n"
+    assert check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems == []
+
+
+def test_fix_never_changes_the_meaning_of_a_valid_value(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "model:\n  input: {shape: [20], dtype: string}\n  layers:\n    - {type: StringLookup, max_tokens: 1000}\n"
+        "    - {type: Embedding, input_dim: 500, output_dim: 8}\n"
+    )
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint == "Write `input_dim: 1000`."
+    before, after = compute_fixes(str(path))
+    assert before == after
