@@ -44,6 +44,7 @@ TENSORFLOW_FILES = (
     "sweep/test_postgresql.py",
     "sweep/test_study.py",
     "test_api.py",
+    "test_real_stacks.py",
     "test_resume_streams.py",
     "test_stacks.py",
     "workflows",
