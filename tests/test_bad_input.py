@@ -22,12 +22,11 @@ def command(tmp_path, monkeypatch):
     for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
-    app = make_app()
 
     def run(name, text, *options):
         path = tmp_path / "c.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return CliRunner().invoke(app, [name, "c.yaml", *options])
+        return CliRunner().invoke(make_app([name]), [name, "c.yaml", *options])
 
     return run
 

@@ -79,7 +79,12 @@ def read_array_header(stream: IO[bytes], size: int, name: str, key_path: KeyPath
     """
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, is_fortran_order, dtype = read_header(stream)
+    try:
+        shape, is_fortran_order, dtype = read_header(stream)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy parses the header as Python, which can raise anything
+        raise ValueError(f"the array {name} has an invalid header ({type(error).__name__})") from None
     if any(type(size) is not int or not 0 <= size < _MAX_SIZE for size in shape):  # NumPy accepts booleans
         raise ValueError(f"the array {name} has an invalid shape")
     if dtype.hasobject:
@@ -187,7 +192,28 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
         raise_data_error(
             f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key_path, None
         )
+    _require_valid_text(array, name, key_path)
     return array.astype(str).astype(object)
+
+
+def _require_valid_text(array: Array, name: str, key_path: KeyPath) -> None:
+    """Check the characters of an array of text: Python has no others, and TensorFlow no surrogates.
+
+    Raises:
+        DataError: an item is not text.
+    """
+    if not array.size or not array.dtype.itemsize:
+        return
+    content = np.ascontiguousarray(array)
+    if array.dtype.kind == "S":
+        if (content.view("u1") >= 0x80).any():
+            message = f"The array `{name}` contains bytes that are not ASCII text."
+            raise_data_error(message, key_path, f"Save it as text: `np.char.decode({name}, 'utf-8')`.")
+        return
+    codes = content.view(f"{array.dtype.byteorder}u4")
+    if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any():
+        message = f"The array `{name}` contains characters that do not exist in Unicode."
+        raise_data_error(message, key_path, "The file is damaged; create it again.")
 
 
 def list_array_references(data: ArraysConfig, *, has_targets: bool = True) -> list[tuple[str, KeyPath]]:

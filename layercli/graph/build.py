@@ -237,7 +237,8 @@ class _InputResolver:
         if entry.inputs is None and previous is None:
             listed = list_names(self._inputs)
             message = "The first layer requires `inputs` because the model has several inputs."
-            hint = f"Add `inputs:` with one of {listed}, or a list."
+            names = ", ".join(self._inputs)
+            hint = f"Put {{type: Concatenate, inputs: [{names}]}} before it, or add `inputs:` with one of {listed}."
             self._report_finding("missing-key", message, path, hint)
             return ()
         references = entry.inputs or ("previous",)

@@ -110,8 +110,12 @@ def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Co
         return
     hint = f"Set `input: {list(actual)}`, or remove `input`."
     has_shape = config.data is not None and "shape" in type(config.data).model_fields
-    if has_shape and product_of(declared) == product_of(actual):
+    size = product_of(declared)
+    if has_shape and size == product_of(actual):
         hint = f"Set `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
+    elif size is not None and actual == (size,):  # rows of a table
+        reshape = f"{{type: Reshape, target_shape: {list(declared)}}}"
+        hint = f"Set `input: {list(actual)}`, and put {reshape} before the first layer."
     message = (
         f"`{format_path(path)}` declares shape {format_shape(declared)}, "
         f"but an example of the data has shape {format_shape(actual)}."

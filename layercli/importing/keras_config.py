@@ -19,13 +19,8 @@ class InexpressibleError(Exception):
     """Raised for a part of a model that a config cannot express; the message names it."""
 
 
-_NEUTRAL_VALUES = {
-    "quantization_config": None,
-    "rms_scaling": False,
-    "zero_output_for_mask": False,
-    "input_length": None,
-}
-"""Arguments that the catalogue may not have, and the value that changes nothing."""
+_NEUTRAL_VALUES = {"rms_scaling": False}
+"""Arguments that the catalogue does not have, and the value other than null that changes nothing."""
 _DERIVED_ARGUMENTS = ("name", "vocabulary_size")
 """Arguments that Keras records but derives from other values."""
 _IMPLICIT_VALUES = {"dtype": "float32", "data_format": "channels_last", "activation": "linear"}

@@ -78,7 +78,9 @@ def _make_sizes_parser(count: int, low: int, expected: str | None = None) -> Par
     def parse(value: Any) -> tuple[int, ...]:
         items = list(value) if isinstance(value, (list, tuple)) else [value] * count
         if len(items) != count:
-            raise mismatch_error("wrong-length", expected, value)
+            example = [*items, *items[-1:] * count][:count] or [low] * count
+            hint = f"For example {quote_value(example)}, one integer for each axis."
+            raise mismatch_error("wrong-length", expected, value, hint)
         _check_integers(items, low, MAX_INT32, expected, value)
         return tuple(items)
 

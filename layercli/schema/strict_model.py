@@ -405,7 +405,9 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
         )
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
-    return f"For example `{name}: {format_value(field.examples[0])}`." if field.examples else None
+    if field.examples or options:
+        return f"For example `{name}: {format_value((field.examples or options)[0])}`."
+    return None
 
 
 def _literal_options(annotation: Any) -> tuple[Any, ...]:

@@ -214,7 +214,7 @@ def _find_replacement(problem: Problem) -> str | None:
     """Return the replacement that the hint states, or None if it is not certain."""
     if isinstance(problem.hint, Suggestion):
         return problem.hint.replacement if problem.hint.reason_against is None else None
-    write = _REPLACEMENT_PATTERN.fullmatch(problem.hint or "")
+    write = _REPLACEMENT_PATTERN.fullmatch(problem.hint or "") if problem.code == "wrong-type" else None
     if write is None or (write["key"] is None and not write["value"].startswith("[")):
         return None
     own_key = problem.path.rpartition(".")[2].partition("[")[0]

@@ -231,6 +231,12 @@ def test_nested_model_with_two_inputs_is_flattened(imported):
     result, document, _ = imported(functional(lambda a, b: layers.Concatenate()(pair([b, a])), (4,), (4,)))
     assert result.exit_code == 0, document
     assert document["layers"] == 3
+    joined = functional(lambda a, b: layers.Subtract()([a, b]), (4,), (4,))
+    result, document, _ = imported(functional(lambda a, b: layers.Dense(2)(joined([b, a])), (4,), (4,)))
+    assert (result.exit_code, document["layers"]) == (0, 2), document
+    split = functional(lambda x: [layers.Dense(3)(x), layers.Dense(3)(x)], (4,))
+    result, document, _ = imported(functional(lambda x: layers.Concatenate()(split(x)), (4,)))
+    assert (result.exit_code, document["layers"]) == (0, 3), document
 
 
 def test_nested_models_have_a_maximum_depth():

@@ -7,6 +7,7 @@ import pytest
 
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.checks import check_examples
+from layercli.data.constant_columns import check_constant_columns
 from layercli.data.examples import Examples
 from layercli.data.statistics import compute_statistics
 from tests.formats.helpers import MODEL, X, Y, csv, save
@@ -74,7 +75,9 @@ def test_long_lists_of_columns_are_shortened():
     examples = Examples(x, np.array([0, 1, 1]), columns={None: tuple("abcdefghij")})
 
     def messages():
-        return [found.message for found in check_examples(compute_statistics(examples), data, {None: 2})]
+        statistics = compute_statistics(examples)
+        constant = check_constant_columns(statistics, data, model_inputs=["input"], is_normalized=False)
+        return [found.message for found in (*check_examples(statistics, data), *constant)]
 
     listed = "`a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`"
     assert messages() == [

@@ -130,7 +130,7 @@ WRONG = {
         (
             "missing-key",
             "The first layer requires `inputs` because the model has several inputs.",
-            "Add `inputs:` with one of `a`, `b`, or a list.",
+            "Put {type: Concatenate, inputs: [a, b]} before it, or add `inputs:` with one of `a`, `b`.",
         ),
     ),
     "an unused input": (

@@ -46,6 +46,13 @@ def test_declared_input_of_another_shape_is_a_mismatch(shape):
     assert findings == [("input-mismatch", ("model", "input"), message, hint)]
 
 
+def test_images_for_the_rows_of_a_table_are_reshaped():
+    _, findings = resolve("input: [28, 28, 1]", single(784))
+    assert [found[3] for found in findings] == [
+        "Set `input: [784]`, and put {type: Reshape, target_shape: [28, 28, 1]} before the first layer."
+    ]
+
+
 def test_several_inputs_are_compared_by_name():
     model = "inputs: {a: [4], b: [2]}"
     tensors = {"a": Tensor((None, 4), "float32"), "b": Tensor((None, 2), "float32")}

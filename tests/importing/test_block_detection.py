@@ -203,6 +203,13 @@ def test_common_names_become_names_in_the_block():
     )
 
 
+def test_second_block_of_the_same_kind_is_numbered():
+    first = [("Dense", {"units": 4}), ("Dropout", {"rate": 0.1})] * 9
+    second = [("Dense", {"units": 4, "activation": "tanh"}), ("LayerNormalization", {})] * 5
+    text = assert_same(stack_of(chain(*first, *second)))
+    assert text.endswith("    - {block: hidden, repeat: 9}\n    - {block: hidden_2, repeat: 5}\n")
+
+
 def test_block_is_residual_only_if_it_adds_its_input():
     items: list[StackEntry] = []
     for _ in range(4):

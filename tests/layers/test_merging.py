@@ -165,7 +165,7 @@ def test_images_of_different_size_cannot_be_concatenated():
     assert shape_error({"type": "Concatenate"}, (None, 8, 8, 3), (None, 4, 4, 3), (None, 8, 8, 3)) == (
         "Concatenate joins axis -1; the inputs must be equal in all other axes, got (None, 8, 8, 3), "
         "(None, 4, 4, 3) and (None, 8, 8, 3), which differ in axis 1.",
-        "Make that axis equal, or join another axis.",
+        "Give the layers before it outputs of the same size: with `padding: same`, convolutions keep the size.",
         None,
     )
 
@@ -179,8 +179,14 @@ def test_inputs_of_different_rank_cannot_be_concatenated():
 def test_vectors_of_different_size_have_no_dot_product():
     assert shape_error({"type": "Dot", "axes": -1}, (None, 8), (None, 9)) == (
         "Dot sums axis 1 of (None, 8) and axis 1 of (None, 9); their sizes must be equal, got 8 and 9.",
-        "Choose axes of the same size with `axes: [first, second]`.",
+        "Give the layers before it outputs of the same size.",
         "axes",
+    )
+
+
+def test_dot_names_the_axes_of_the_same_size():
+    assert shape_error({"type": "Dot", "axes": -1}, (None, 8, 3), (None, 3, 8))[1] == (
+        "Write `axes: [1, 2]` for the axes of size 8."
     )
 
 

@@ -189,3 +189,15 @@ def test_written_schedule_for_decay_is_valid(tmp_path):
     schedule = "{type: InverseTimeDecay, initial_learning_rate: 0.01, decay_steps: 1, decay_rate: 0.0001}"
     train = f"train: {{loss: mse, optimizer: {{type: SGD, learning_rate: {schedule}}}}}\n"
     assert check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems == []
+
+
+def test_fix_never_changes_the_meaning_of_a_valid_value(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "model:\n  input: {shape: [20], dtype: string}\n  layers:\n    - {type: StringLookup, max_tokens: 1000}\n"
+        "    - {type: Embedding, input_dim: 500, output_dim: 8}\n"
+    )
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint == "Write `input_dim: 1000`."
+    before, after = compute_fixes(str(path))
+    assert before == after

@@ -16,6 +16,8 @@ from tests.running import LAYERCLI, invoke, problems, train
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "4"))
 LONG = {"epochs": 30, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
 """A training long enough to be killed in the middle."""
+_HANG_SECONDS = 300
+"""Seconds after which a process counts as hanging, however slow the machine is."""
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -52,7 +54,7 @@ def resume(run):
 
 
 def wait_for(condition, process):
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + _HANG_SECONDS
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
 
@@ -101,7 +103,7 @@ def test_signal_stops_between_steps_and_resume_matches(sent, code, uninterrupted
     run = tmp_path / "run"
     wait_for(lambda: checkpoints(run), process)
     process.send_signal(sent)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=_HANG_SECONDS)
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
     document = json.loads(stdout)
@@ -152,5 +154,5 @@ def test_second_process_on_same_run_is_rejected(tmp_path):
     wait_for(lambda: checkpoints(tmp_path / "run"), first)
     second = invoke("train", "--resume", tmp_path / "run", "--json")
     assert problems(second) == [("run-in-use", None)]
-    first.communicate(timeout=120)
+    first.communicate(timeout=_HANG_SECONDS)
     assert first.returncode == 0

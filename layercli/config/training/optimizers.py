@@ -16,6 +16,13 @@ from layercli.source.scalars import is_number
 _LEARNING_RATE_EXPECTED = "a number of at least 0 or a learning-rate schedule"
 
 
+def _is_quoted_number(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"\s*\d{0,20}\.?\d{1,20}(e[+-]?\d{1,3})?\s*", value) is not None
+    )
+
+
 def _parse_learning_rate(value: Any) -> float | Component:
     if isinstance(value, (dict, Component)):
         return SCHEDULES.parse(value)
@@ -24,7 +31,7 @@ def _parse_learning_rate(value: Any) -> float | Component:
     message = f"`learning_rate` must be {_LEARNING_RATE_EXPECTED}, got {quote_value(value)}."
     example = "For example `learning_rate: 0.001`."
     if not is_number(value):
-        hint = "Remove the quotes to write it as a number." if isinstance(value, str) else example
+        hint = "Remove the quotes to write it as a number." if _is_quoted_number(value) else example
         raise value_error("wrong-type", message, hint)
     if isinstance(value, float) and not math.isfinite(value):
         raise value_error("not-finite", message, example)

@@ -5,7 +5,8 @@ import re
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic_core import InitErrorDetails
 
 from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
 from layercli.schema.component import Component
@@ -31,6 +32,9 @@ CallbackField: TypeAlias = Annotated[
 ]
 
 
+_METRIC_LIST: Any = Annotated[list[MetricField], Field(max_length=100)]
+
+
 @cache
 def _type_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind, config=ConfigDict(strict=True))
@@ -39,9 +43,28 @@ def _type_adapter(kind: Any) -> TypeAdapter[Any]:
 def _validate_by_output(value_type: Any, value: Any) -> Any:
     """Validate a value of the type, or a mapping of outputs to such values."""
     is_by_output = isinstance(value, dict) and "type" not in value
+    if is_by_output and value_type is _METRIC_LIST:
+        _require_lists(value)
     return _type_adapter(
         Annotated[dict[str, value_type], Field(min_length=1)] if is_by_output else value_type
     ).validate_python(value)
+
+
+def _require_lists(metrics_by_output: dict[str, Any]) -> None:
+    """Check that the metrics of each output are a list.
+
+    Raises:
+        ValidationError: one is a single metric, which the hint puts into a list.
+    """
+    for name, metrics in metrics_by_output.items():
+        if isinstance(metrics, str):
+            shown, key = sanitize_text(metrics, limit=60), sanitize_text(name, limit=60)
+            hint = f"Write `metrics: [{shown}]` if the model has one output, or `{key}: [{shown}]` for the output `{key}`."
+            message = f"The metrics of `{key}` must be a list, got {quote_value(metrics)}."
+            error = value_error("wrong-type", message, hint)
+            raise ValidationError.from_exception_data(
+                "metrics", [InitErrorDetails(type=error, loc=(name,), input=None)]
+            )
 
 
 def _by_output_schema(value_schema: dict[str, Any]) -> WithJsonSchema:
@@ -58,7 +81,6 @@ if TYPE_CHECKING:
     LossesField: TypeAlias = NameOrComponent | dict[str, NameOrComponent]
     MetricsField: TypeAlias = list[NameOrComponent] | dict[str, list[NameOrComponent]]
 else:
-    _LIST = Annotated[list[MetricField], Field(max_length=100)]
     LossesField = Annotated[
         Any,
         PlainValidator(partial(_validate_by_output, LossField)),
@@ -67,7 +89,7 @@ else:
     ]
     MetricsField = Annotated[
         Any,
-        PlainValidator(partial(_validate_by_output, _LIST)),
+        PlainValidator(partial(_validate_by_output, _METRIC_LIST)),
         _by_output_schema({"type": "array", "items": {"$ref": "#/$defs/metric"}, "maxItems": 100}),
         ExpectedText("a list of metrics or a mapping of outputs to lists of metrics"),
     ]

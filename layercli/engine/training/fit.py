@@ -219,10 +219,18 @@ def _divergence_problem(
         else f"the end of epoch {saved_position.epoch}"
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
-    command = format_resume_command(run_dir, "--allow-changes", "--set train.optimizer.learning_rate=...")
+    rate = f"--set train.optimizer.learning_rate={_find_smaller_rate(valid):g}"
+    command = format_resume_command(run_dir, "--allow-changes", rate)
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
+
+
+def _find_smaller_rate(valid: ValidConfig) -> float:
+    """Return a tenth of the learning rate; of a schedule, a tenth of Keras's default."""
+    optimizer = None if valid.config.train is None else valid.config.train.optimizer
+    rate = getattr(optimizer, "learning_rate", None)
+    return (rate if isinstance(rate, float) and rate > 0 else 0.001) / 10
 
 
 def _find_early_stop(epochs: int, callbacks: list[Any]) -> EarlyStop | None:

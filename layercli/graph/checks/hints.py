@@ -32,7 +32,9 @@ def suggest_fix(
     assert error is not None
     x = row.inputs[0] if row.inputs else None
     if x is None or not isinstance(error, RankError):
-        return error.hint or _states_hint(row, shapes, lines)
+        return _channels_first_hint(row, shapes, input_is_editable=input_is_editable) or (
+            _states_hint(row, shapes, lines) or _join_hint(row) or error.hint
+        )
     min_rank, max_rank = _accepted_ranks(row.node.layer, error)
     if x.rank < min_rank:
         origin = _find_rank_origin(row, shapes)
@@ -44,12 +46,15 @@ def suggest_fix(
         if (
             input_is_editable
             and x.rank == max_rank + 1
-            and x.shape[1] is None
             and row.node.inputs[0] in shapes.graph.inputs
+            and (x.shape[1] is None or max_rank > 3 or (max_rank == 3 and not _has_channels(x.shape)))
         ):
-            return f"Remove the batch axis: `model.input: {_format_sizes(x.shape[2:], 'null')}`."
+            fixed = f"`model.input: {_format_sizes(x.shape[2:], 'null')}`"
+            if x.shape[1] is None:
+                return f"Remove the batch axis: {fixed}."
+            return f"If {x.shape[1]} is the batch size, remove it: {fixed}."
         return error.hint or _too_many_axes_hint(row, x, max_rank)
-    return error.hint
+    return error.hint or _sequence_hint(row, x, shapes, input_is_editable=input_is_editable)
 
 
 def _accepted_ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
@@ -113,12 +118,39 @@ def _states_hint(row: NodeShapes, shapes: ModelShapes, lines: LayerLines) -> str
     return None
 
 
+def _join_hint(row: NodeShapes) -> str | None:
+    """Return a hint if a layer that takes one input has several, or the reverse."""
+    if len(row.node.inputs) == 1 and re.search(
+        r"expects (two inputs or more|exactly two inputs)", str(row.error)
+    ):
+        return f"Name the layers to join: `inputs: [{row.node.inputs[0]}, NAME]`, where NAME is another layer above."
+    if len(row.node.inputs) < 2 or "expects one input" not in str(row.error):
+        return None
+    joined = f"{{type: Concatenate, inputs: [{', '.join(row.node.inputs)}]}}"
+    return f"Put {joined} before {row.node.type_name}, and remove `inputs` from it."
+
+
+def _sequence_hint(row: NodeShapes, x: Tensor, shapes: ModelShapes, *, input_is_editable: bool) -> str | None:
+    """Return a hint if an attention layer gets vectors instead of sequences."""
+    if x.rank != 2 or "(batch, timesteps, features)" not in row.node.layer.input_description:
+        return None
+    grown = (*x.shape[1:], 1)
+    if input_is_editable and row.node.inputs[0] in shapes.graph.inputs:
+        declare = f"declare `model.input: {_format_sizes(grown, 'null')}`"
+        return f"For a time series, {declare}. For word indices, put Embedding before."
+    return f"Put {_format_reshape(grown)} before {row.node.type_name}."
+
+
 def _format_layer(name: str, lines: LayerLines) -> str:
     return f"`{name}`" + (f" (line {lines[name]})" if lines.get(name) else "")
 
 
 def _too_few_axes_hint(row: NodeShapes, x: Tensor, min_rank: int, *, input_is_editable: bool) -> str | None:
     name, shape = row.node.type_name, x.shape[1:]
+    if min_rank == 5 and x.rank == 4 and _has_channels(x.shape):
+        flat_name = name.replace("ConvLSTM2D", "Conv2D").replace("3D", "2D")
+        declare = f"; for several, declare `model.input: {_format_sizes((10, *shape), 'null')}`"
+        return f"Use {flat_name} for single images{declare if input_is_editable else ''}."
     if min_rank - x.rank > 1:
         return _layout_hint(row, shape, input_is_editable=input_is_editable)
     grown = (*shape, 1)
@@ -131,6 +163,29 @@ def _too_few_axes_hint(row: NodeShapes, x: Tensor, min_rank: int, *, input_is_ed
     axis = f"Add {'a channel' if min_rank >= 4 else 'a feature'} axis"
     ways = [way for way in (declare if input_is_editable else None, reshape) if way]
     return f"{axis}: {', or '.join(ways)}." if ways else f"{axis} before {name}."
+
+
+def _has_channels(shape: Shape) -> bool:
+    """Return whether the last axis can be the channels of an image: one, or colours."""
+    return shape[-1] in _CHANNEL_COUNTS
+
+
+_CHANNEL_COUNTS = (1, 3, 4)
+
+
+def _channels_first_hint(row: NodeShapes, shapes: ModelShapes, *, input_is_editable: bool) -> str | None:
+    """Return a hint if a window is too large because the channels of the input are its first axis."""
+    x = next(iter(shapes.graph.inputs.values()))
+    is_window = row.error is not None and row.error.argument in ("pool_size", "kernel_size")
+    if not is_window or len(shapes.graph.inputs) > 1 or x.rank != 4 or None in x.shape[1:]:
+        return None
+    channels, height, width = x.shape[1:]
+    if channels not in _CHANNEL_COUNTS or width in _CHANNEL_COUNTS or height != width:
+        return None
+    fixed = f"[{height}, {width}, {channels}]"
+    if input_is_editable:
+        return f"Declare `model.input: {fixed}`: the channels are the last axis."
+    return "Put {type: Permute, dims: [2, 3, 1]} first: the channels must be the last axis."
 
 
 def _layout_hint(row: NodeShapes, shape: Shape, *, input_is_editable: bool) -> str | None:

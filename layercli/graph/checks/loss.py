@@ -31,6 +31,24 @@ _EXPECTED_ACTIVATIONS = {
     **dict.fromkeys(SPARSE_LOSSES | ONE_HOT_LOSSES - {"CategoricalHinge"}, "softmax"),
     **dict.fromkeys(BINARY_LOSSES, "sigmoid"),
 }
+_NEGATIVE_ACTIVATIONS = frozenset(
+    {
+        "linear",
+        "tanh",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "swish",
+        "mish",
+        "softsign",
+        "hard_tanh",
+    }
+    | {"log_softmax", "log_sigmoid", "p_re_lu"}
+)
+"""Activations with negative outputs."""
 _ACTIVATION_RANGES = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1)}
 _PASS_THROUGH_LAYERS = frozenset(
     {"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"}
@@ -405,6 +423,16 @@ class LossCheck:
         from_logits = getattr(self.loss, "from_logits", False)
         activation = _final_activation(self.last_layer)
         has_logits = self.loss_name not in _LOSSES_WITHOUT_LOGITS
+        if self.loss_name == "Poisson" and activation in _NEGATIVE_ACTIVATIONS:
+            has = "no activation" if activation == "linear" else f"the activation {activation}"
+            yield Finding(
+                code="activation-mismatch",
+                message=f"{self._title} takes the logarithm of the output, which must be positive, but the last layer has "
+                f"{has}. The loss becomes NaN at the first negative output.",
+                path=self.last_layer.node.path,
+                hint="Use `activation: exponential` or `activation: softplus` on the last layer.",
+                severity="warning",
+            )
         if expected is None or activation is None:
             return
         if from_logits and activation in ("softmax", "sigmoid"):

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from layercli.config.config import Config
 from layercli.graph.finding import Finding
-from layercli.schema.suggestions import did_you_mean, list_names
+from layercli.schema.component import Component, snake_case
+from layercli.schema.strict_model import format_value
+from layercli.schema.suggestions import did_you_mean, find_closest, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 
@@ -33,7 +35,7 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
                     code="unknown-output",
                     message=f"The model has {len(outputs)} outputs, but `{key}` does not name an output.",
                     path=path,
-                    hint=f"Assign it to an output: `{key}: {{{outputs[0]}: [...]}}`.",
+                    hint=f"Assign it to an output: `{key}: {{{outputs[0]}: {_format_example(section)}}}`.",
                     at_key=True,
                 )
             continue
@@ -43,19 +45,29 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
                     code="unknown-output",
                     message=f"`{key}` names `{sanitize_text(name, limit=60)}`, which is not an output of the model.",
                     path=(*path, name),
-                    hint=did_you_mean(
-                        name,
-                        outputs,
-                        otherwise=f"The model's output{'s are' if len(outputs) > 1 else ' is'} {listed}.",
-                    ),
+                    hint=did_you_mean(name, outputs, otherwise=f"The model's outputs are {listed}.")
+                    if len(outputs) > 1
+                    else f"Write `{key}: {_format_example(section[name])}`, without the name of the output.",
                     at_key=True,
                 )
         for name in outputs:
-            if key in ("loss", "loss_weights") and name not in section:
+            is_misspelt = find_closest(name, [other for other in section if other not in known_outputs])
+            if key in ("loss", "loss_weights") and name not in section and not is_misspelt:
+                example = next(iter(section.values()), 1.0)
                 yield Finding(
                     code="unknown-output",
                     message=f"`{key}` is missing the output `{name}`.",
                     path=path,
-                    hint=f"Add `{name}: ...`. Each output requires {'a loss' if key == 'loss' else 'a weight'}.",
+                    hint=f"Add `{name}: {_format_example(example)}`. Each output requires "
+                    f"{'a loss' if key == 'loss' else 'a weight'}.",
                     at_key=True,
                 )
+
+
+def _format_example(value: object) -> str:
+    """Return a value of the config for a hint; a loss or metric as its name."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_format_example, value))}]"
+    if isinstance(value, Component):
+        return getattr(value, "name", None) or snake_case(value.type_name())
+    return format_value(value)

@@ -10,6 +10,7 @@ from layercli.layers.base import StandardLayer, Weight
 from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS
 from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape
 from layercli.schema.field_types import Axes
+from layercli.schema.suggestions import Suggestion
 
 NegativeSlope = Annotated[float, Field(ge=0, description="Factor on what lies below the threshold.")]
 
@@ -78,6 +79,10 @@ class LeakyReLU(_ActivationLayer):
     """
 
     accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | INTEGERS
+    hints: ClassVar[dict[str, str]] = {
+        **StandardLayer.hints,
+        "alpha": Suggestion("Keras renamed it: write `negative_slope`.", "negative_slope"),
+    }
 
     negative_slope: NegativeSlope = 0.3
 

@@ -48,7 +48,7 @@ class _Conv(ConvolutionLayer):
                 f"but {self.filters} is not divisible by {self.groups}."
             )
             filters = max(self.filters - self.filters % self.groups, self.groups)
-            hint = f"Use `filters: {filters}`, or `groups: {math.gcd(self.filters, self.groups)}`."
+            hint = f"Use `groups: {math.gcd(self.filters, self.groups)}`, or `filters: {filters}`."
             raise ArgumentError("groups", message, hint)
         check_lora(self.lora_rank, self.kernel_constraint, "kernel_constraint")
 

@@ -210,7 +210,7 @@ class Concatenate(MergeLayer):
                 raise ShapeError(
                     f"{self.title()} joins axis {self.axis}; the inputs must be equal in all other axes, "
                     f"got {_format_shapes(shapes)}, which differ in axis {axis}.",
-                    hint="Make that axis equal, or join another axis.",
+                    hint=_suggest_equal_axes(shapes),
                 )
         lengths = [shape[concat_axis] for shape in shapes]
         total = None if None in lengths else sum(length for length in lengths if length is not None)
@@ -275,7 +275,7 @@ class Dot(MergeLayer):
             raise ShapeError(
                 f"Dot sums axis {first_axis} of {format_shape(first)} and axis {second_axis} of {format_shape(second)}; "
                 f"their sizes must be equal, got {first[first_axis]} and {second[second_axis]}.",
-                hint="Choose axes of the same size with `axes: [first, second]`.",
+                hint=_suggest_equal_sizes(first, second),
                 argument="axes",
             )
         rest = (
@@ -293,3 +293,21 @@ class Dot(MergeLayer):
 def _format_shapes(shapes: list[Shape]) -> str:
     shown = [format_shape(shape) for shape in shapes]
     return ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def _suggest_equal_axes(shapes: list[Shape]) -> str:
+    """Return a hint for Concatenate, for shapes that differ in other axes than the joined one."""
+    differing = [
+        axis for axis in range(1, len(shapes[0])) if len({shape[axis] for shape in shapes} - {None}) > 1
+    ]
+    if len(differing) == 1:
+        return "Make that axis equal, or join another axis."
+    return "Give the layers before it outputs of the same size: with `padding: same`, convolutions keep the size."
+
+
+def _suggest_equal_sizes(first: Shape, second: Shape) -> str:
+    """Return a hint for Dot: two axes of the same size, or else what to change."""
+    for axis, size in enumerate(first):
+        if axis and size is not None and size in second[1:]:
+            return f"Write `axes: [{axis}, {second.index(size, 1)}]` for the axes of size {size}."
+    return "Give the layers before it outputs of the same size."

@@ -57,17 +57,17 @@ def found(path):
         (
             "{loss: {score: mse}}",
             "`loss` is missing the output `label`.",
-            "Add `label: ...`. Each output requires a loss.",
+            "Add `label: mean_squared_error`. Each output requires a loss.",
         ),
         (
             f"{{loss: {LOSSES}, loss_weights: {{label: 2}}}}",
             "`loss_weights` is missing the output `score`.",
-            "Add `score: ...`. Each output requires a weight.",
+            "Add `score: 2.0`. Each output requires a weight.",
         ),
         (
             f"{{loss: {LOSSES}, metrics: [accuracy, mae]}}",
             "The model has 2 outputs, but `metrics` does not name an output.",
-            "Assign it to an output: `metrics: {label: [...]}`.",
+            "Assign it to an output: `metrics: {label: [accuracy, mae]}`.",
         ),
         (
             f"{{loss: {LOSSES}, weighted_metrics: {{zzz: [mae]}}}}",
