@@ -37,6 +37,7 @@ TENSORFLOW_FILES = (
     "runs/test_open_run.py",
     "script/test_metric_code.py",
     "script/test_write_script.py",
+    "security/test_advisories.py",
     "security/test_fuzz_runs.py",
     "security/test_model_files.py",
     "security/test_run_directories.py",

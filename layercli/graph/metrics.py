@@ -220,6 +220,7 @@ def _describe_output(
         logits=_find_logits_activation(loss, loss_name, activation),
         has_one_class=is_class_loss or activation == "softmax",
         is_converted=meaning.is_converted,
+        ignore_class=getattr(loss, "ignore_class", None),
     )
 
 

@@ -266,7 +266,9 @@ def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
     if scalar_hint is not None:
         message = f"`{metric}` is a vector: no trial is the best."
         return [
-            problem_in(document, path, "vector-monitor", message, hint=f"In the base config: {scalar_hint}")
+            problem_in(
+                document, path, "vector-monitor", message, hint=f"In the base config, s{scalar_hint[1:]}"
+            )
         ]
     return []
 

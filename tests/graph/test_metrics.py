@@ -21,6 +21,7 @@ INPUTS = {
     "logit": MetricInputs(form="binary", units=1, activation="linear", logits="sigmoid"),
     "tag logits": MetricInputs(form="multi-label", units=3, activation="linear", logits="sigmoid"),
     "pixels": MetricInputs(form="labels", position_axes=2, **SOFTMAX),
+    "void": MetricInputs(form="labels", position_axes=2, ignore_class=255, **SOFTMAX),
     "mask": MetricInputs(form="binary", units=1, position_axes=2, activation="sigmoid"),
 }
 REQUIRED = {
@@ -206,6 +207,8 @@ def _read(text):
         ({"type": "MeanIoU", "num_classes": 3}, "one-hot", {"sparse_y_pred": False, "sparse_y_true": False}),
         ({"type": "OneHotMeanIoU", "num_classes": 3}, "pixels", {"targets": "one_hot"}),
         ("BinaryIoU", "mask", {}),
+        ({"type": "MeanIoU", "num_classes": 3}, "void", {"sparse_y_pred": False, "ignore_class": 255}),
+        ("sparse_categorical_crossentropy", "void", {"ignore_class": 255}),
         ("sparse_categorical_crossentropy", "logits", {"from_logits": True}),
         ("binary_crossentropy", "logit", {"from_logits": True, "targets": "output_shape"}),
         ("binary_crossentropy", "binary", {"targets": "output_shape"}),

@@ -162,6 +162,18 @@ def test_objective_must_be_logged(plan, objective, code, says):
     assert (problem.code, problem.hint) == (code, says)
 
 
+def test_objective_must_be_a_number(plan, iris):
+    iris.write_text(IRIS.replace("[accuracy]", "[f1_score]"))
+    with pytest.raises(LayercliError) as error:
+        plan(SWEEP.replace("val_accuracy", "val_f1_score"))
+    (problem,) = error.value.problems
+    assert (problem.code, problem.line) == ("vector-monitor", 7)
+    assert problem.hint == (
+        "In the base config, set `average: macro` on the metric, for example {type: F1Score, average: macro, name: "
+        "f1_score}."
+    )
+
+
 def test_validation_objective_requires_validation_examples(plan, iris):
     iris.write_text(IRIS.replace("validation: 0.2, ", ""))
     with pytest.raises(LayercliError, match="there are none"):

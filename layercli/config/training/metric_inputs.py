@@ -39,6 +39,8 @@ class MetricInputs:
     """Whether the units are the classes of one choice, not separate yes-or-no questions."""
     is_converted: bool = False
     """Whether the loss requires the one-hot targets, and the data has class numbers."""
+    ignore_class: int | None = None
+    """The label that the loss ignores."""
     is_weighted: bool = False
     """Whether the metric uses the weights of the examples."""
 

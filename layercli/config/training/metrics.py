@@ -79,17 +79,8 @@ _CONVERSIONS: Final = ("targets", "activation")
 """Arguments of layercli, which Keras does not have."""
 COMPLETED_ARGUMENTS: Final = (
     *_CONVERSIONS,
-    *(
-        "average",
-        "class_id",
-        "dtype",
-        "from_logits",
-        "multi_label",
-        "sparse_y_pred",
-        "sparse_y_true",
-        "threshold",
-        "thresholds",
-    ),
+    *("average", "class_id", "dtype", "from_logits", "ignore_class", "multi_label"),
+    *("sparse_y_pred", "sparse_y_true", "threshold", "thresholds"),
 )
 """Arguments that training completes if they have their defaults."""
 _NUMBER_METRICS: Final = "mean_absolute_error or R2Score"
@@ -535,6 +526,10 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     ignore_class: IgnoreClass = None
     axis: ClassAxis = -1
     name: MetricName = "sparse_categorical_crossentropy"
+
+    def adapt(self, inputs: MetricInputs) -> Self:
+        ignored = inputs.ignore_class if self.ignore_class is None else self.ignore_class
+        return super().adapt(inputs).with_arguments(ignore_class=ignored)
 
 
 class MeanSquaredError(_ValueComparison, _LowerIsBetter):

@@ -73,7 +73,8 @@ class _SparseIoU(_ClassIoU):
 
     def adapt(self, inputs: MetricInputs) -> Self:
         has_labels = inputs.form == "labels" and self.targets is None
-        return super().adapt(inputs).with_arguments(sparse_y_true=has_labels)
+        ignored = inputs.ignore_class if self.ignore_class is None else self.ignore_class
+        return super().adapt(inputs).with_arguments(sparse_y_true=has_labels, ignore_class=ignored)
 
 
 class IoU(_SparseIoU):
