@@ -22,6 +22,8 @@ _DESCRIPTIONS: Final = {
     INTEGERS | TEXT: "integers or text",
     NUMBERS: "numbers",
     INTEGERS: "integers",
+    FLOATS | {"int32", "int64", "bool"}: "floating-point numbers, int32, int64 or bool",
+    FLOATS | {"int32", "int64", "uint32", "uint64"}: "floating-point numbers or integers of 32 or 64 bits",
     INTEGERS | BOOL: "integers",
     TEXT: "text",
 }

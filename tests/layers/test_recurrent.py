@@ -240,7 +240,8 @@ def test_image_instead_of_sequence_is_explained():
 def test_stateful_is_explained():
     assert shape_error(LSTM | {"stateful": True}, (None, 5, 3)) == (
         "LSTM with `stateful: true` needs a fixed batch size, got (None, 5, 3).",
-        "Remove `stateful`: batches then start from zero states and may have any size.",
+        "Remove `stateful`. To remember more timesteps, use longer sequences: a larger `length` of the data's windows. "
+        "Every batch then starts from zero states and may have any size.",
         "stateful",
     )
 
