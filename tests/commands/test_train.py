@@ -154,15 +154,20 @@ def test_nan_loss_exits_with_1_and_history_is_valid_json(tmp_path):
     assert not (run.path / "model.keras").exists()
 
 
-def test_metric_that_does_not_fit_targets_is_a_train_problem(tmp_path):
-    config = write_config(tmp_path, [HEAD])
-    run = train(config, tmp_path / "run", "--set", "train.metrics=[{type: Precision}]")
+def test_failed_operation_of_a_training_is_named_in_one_line(tmp_path, layer_file):
+    mine = layer_file(
+        "def call(self, inputs, training=False):\n"
+        "    if training:\n"
+        "        inputs += keras.ops.sum(keras.ops.reshape(inputs, (3, -1)))\n"
+        "    return inputs"
+    )
+    config = write_config(tmp_path, [{"type": mine}, HEAD])
+    run = train(config, tmp_path / "run", "--trust")
     assert problems(run.result) == [("training-failed", line_of(config, "train:"))]
     (problem,) = json.loads(run.result.stdout)["problems"]
     assert problem["path"] == "train"
-    assert (
-        problem["message"] == "Training stopped: InvalidArgumentError: Incompatible shapes: [1,96] vs. [1,32]"
-    )
+    cause = "Input to reshape is a tensor with 128 values, but the requested shape requires a multiple of 3"
+    assert problem["message"] == f"Training stopped: InvalidArgumentError: {cause}"
 
 
 def test_custom_layer_error_in_training_is_quoted(tmp_path, layer_file):
