@@ -677,13 +677,13 @@ def test_short_name_is_that_class_in_keras(name):
         assert float(values.mean()) == pytest.approx(float(same()(np.array(y), np.array(p))), rel=1e-5)
 
 
-TRAINED = ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
+TRAINED_CONFIGS = ["iris_csv.yaml", "topics_text.yaml", "digits_two_inputs.yaml", "wine_parquet.yaml"]
 
 
 @pytest.fixture(scope="module")
 def trained(place, tmp_path_factory):
     """Run scripts of several configs in one new process, and return the folder of each."""
-    folders = {name: tmp_path_factory.mktemp("trained") for name in TRAINED}
+    folders = {name: tmp_path_factory.mktemp("trained") for name in TRAINED_CONFIGS}
     for name, folder in folders.items():
         valid = require_valid(check_config(str(place / name), ["train.epochs=1"]))
         text = script_of(valid, collect_script_facts(valid)[0], folder)
@@ -702,6 +702,6 @@ def trained(place, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", TRAINED_CONFIGS)
 def test_script_trains_in_a_separate_process(name, trained):
     assert (trained[name] / f"{check_config(str(CONFIGS / name)).name}.keras").exists()
