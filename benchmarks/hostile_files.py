@@ -86,6 +86,18 @@ FILES = {
     + "]\ntrain:\n  loss: {"
     + ", ".join(f"n{n}: mse" for n in range(7000))
     + "}\n",
+    "inputs of one layer": "model:\n  input: [4]\n  layers:\n    - {type: Flatten, name: i}\n    - {type: Add, inputs: ["
+    + "i, " * 190_000
+    + "]}\n",
+    "inputs of many layers": "model:\n  input: [4]\n  layers:\n    - {type: Flatten, name: i}\n"
+    + ("    - {type: Add, inputs: [" + "i, " * 55 + "]}\n") * 3000,
+    "unused blocks": "blocks: {"
+    + ", ".join(f"b{n}: {{layers: [{{type: Dense, units: 3}}]}}" for n in range(18_000))
+    + "}\n"
+    + MODEL,
+    "many callbacks": MODEL
+    + "train:\n  epochs: 1\n  loss: mse\n  callbacks:\n"
+    + "    - {type: EarlyStopping, monitor: loss}\n" * 18_000,
     "duplicate keys": "{" + "a: 1, " * 170_000 + "}",
 }
 SECONDS, MEBIBYTES = 2.0, 300

@@ -14,7 +14,7 @@ from layercli.io.atomic import report_write_errors, stage_file
 from layercli.reports.console import make_console, print_json
 from layercli.reports.data_summary import data_json, print_data_summary
 from layercli.reports.problems import print_problems, problems_json
-from layercli.workflows.dataset import check_dataset
+from layercli.workflows.dataset import check_dataset, combine_problems
 from layercli.workflows.preflight import require_data
 
 
@@ -43,7 +43,7 @@ def command(
 
     statistics, splits = report.statistics, report.splits
     counts = (len(splits.train), len(splits.validation), len(splits.test)) if splits else (0, 0, 0)
-    problems = [*valid.check_result.problems, *report.problems]
+    problems = combine_problems(valid, report)
     has_problems = has_errors(problems)
     summary = (
         summarize_features(statistics),

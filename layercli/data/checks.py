@@ -141,7 +141,10 @@ def _absent_class_finding(
 
 def _absent_from_data_finding(absent: list[int], target: str | None, splits: Splits, classes: int) -> Finding:
     used = classes - len(absent)
-    hint = f"Set `target_type: labels`, which maps the labels to 0 to {used - 1}, and use {used} units in the last layer."
+    hint = (
+        f"Set `target_type: labels`, which maps the labels to 0 to {used - 1}, and use {used} units in the last layer, "
+        "unless there are such examples later."
+    )
     if absent == list(range(used, classes)):
         hint = f"Use {used} units in the last layer, unless there are such examples later."
     return Finding(

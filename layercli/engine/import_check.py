@@ -35,7 +35,7 @@ from layercli.engine.import_weights import (
     stored_weights,
 )
 from layercli.engine.keras_errors import summarize_error
-from layercli.engine.load_state import load_state, max_weight_bytes
+from layercli.engine.load_state import load_state
 from layercli.errors import LayercliError, Problem
 from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import LayerCall, flatten_stack
@@ -44,6 +44,7 @@ from layercli.importing.model_file import ModelFile
 from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
 from layercli.io.archives import ArchiveError
 from layercli.layers.shapes import format_shape
+from layercli.runs.open_run import max_weight_bytes
 
 IMPORT_TOLERANCE: Final = 1e-5
 """The largest difference between outputs, relative to the largest output: a different order of sums changes the last digits."""

@@ -9,11 +9,11 @@ from layercli.check import ValidConfig
 from layercli.config.training.section import TrainSection
 from layercli.engine.assemble import assemble_model
 from layercli.engine.keras_errors import summarize_error
-from layercli.engine.load_state import load_bin_boundaries, load_state, max_weight_bytes
+from layercli.engine.load_state import load_bin_boundaries, load_state
 from layercli.engine.training.compile import compile_model
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MODEL
-from layercli.runs.manifest import open_recorded
+from layercli.runs.open_run import max_weight_bytes, open_model_file
 
 
 def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = None) -> Any:
@@ -29,7 +29,7 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     if train is not None:
         compile_model(model, train)
         model.optimizer.build(model.trainable_variables)
-    with open_recorded(run, MODEL) as file:
+    with open_model_file(run, valid) as file:
         try:
             load_bin_boundaries(model, file)
             load_state(model, file, max_weight_bytes(valid))

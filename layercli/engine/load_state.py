@@ -9,24 +9,18 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import keras
-from keras.src.saving import saving_lib  # Keras has no public function that also loads vocabularies
 
-from layercli.check import ValidConfig
+# Private, because the public `Model.load_weights` loads no vocabularies, and `load_model` deserializes the architecture.
+# `tests/security/test_model_files.py` compares the result with that of `load_model`, and fails if this function changes.
+from keras.src.saving import saving_lib
+
 from layercli.io.archives import MAX_JSON_BYTES, Archive, ArchiveError, check_hdf5
 from layercli.io.regular import parse_json
+from layercli.runs.open_run import EXTRA_BYTES
 
 CONFIG_FILE: Final = "config.json"
 WEIGHTS_FILE: Final = "model.weights.h5"
 _ASSETS_FOLDER: Final = "assets"
-_EXTRA_BYTES: Final = 256 << 20
-"""Bytes of weights beyond those of the layers, such as seeds and counters; and most bytes of vocabularies."""
-_WEIGHT_COPIES: Final = 6
-"""Copies of the weights that a file may hold: one in the model, several in the optimizer's state."""
-
-
-def max_weight_bytes(valid: ValidConfig) -> int:
-    """Return the most bytes of weights that a file with the model of a config contains."""
-    return _WEIGHT_COPIES * (valid.shapes.weight_bytes or 0) + _EXTRA_BYTES
 
 
 def load_state(model: Any, file: IO[bytes], max_bytes: int) -> None:
@@ -40,7 +34,7 @@ def load_state(model: Any, file: IO[bytes], max_bytes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         extract_weights(archive, folder / WEIGHTS_FILE, max_bytes)
-        has_assets = archive.extract_folder(_ASSETS_FOLDER, folder, _EXTRA_BYTES)
+        has_assets = archive.extract_folder(_ASSETS_FOLDER, folder, EXTRA_BYTES)
         errors: dict[int, tuple[Any, Exception]] = {}
         weights = saving_lib.H5IOStore(folder / WEIGHTS_FILE, mode="r")
         try:

@@ -15,10 +15,11 @@ from layercli.data.types import Array
 from layercli.engine.assemble import AssembledModel, rebuild_from_config
 from layercli.engine.compare import run_keras_model
 from layercli.engine.keras_errors import summarize_error
-from layercli.engine.load_state import CONFIG_FILE, load_state, max_weight_bytes
+from layercli.engine.load_state import CONFIG_FILE, load_state
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
 from layercli.io.archives import MAX_JSON_BYTES, Archive
+from layercli.runs.open_run import max_weight_bytes
 
 _HINT = "Return all arguments of `__init__` from `get_config`, and create all weights with `self.add_weight`."
 

@@ -188,11 +188,11 @@ def _check_attributes(item: Any) -> None:
             raise ArchiveError("an attribute of the weights is too large")
 
 
-def read_npz(file: IO[bytes]) -> dict[str, Any]:
+def read_npz(file: IO[bytes], names: re.Pattern[str]) -> dict[str, Any]:
     """Return the arrays of an npz file that was written by ``numpy.savez``; memory is at most the file's size.
 
     Raises:
-        ArchiveError: it is damaged, compressed, or an array declares another size than it has.
+        ArchiveError: it is damaged, compressed, has an array that no name matches, or one of another size than declared.
     """
     import numpy as np
     from numpy.lib import format as npy
@@ -208,9 +208,9 @@ def read_npz(file: IO[bytes]) -> dict[str, Any]:
         raise ArchiveError("its arrays overlap")
     arrays = {}
     for name in archive.names:
+        if not name.endswith(".npy") or not names.fullmatch(name.removesuffix(".npy")):
+            raise ArchiveError("it contains something other than the arrays of a training")
         content = archive.read(name, file_bytes)
-        if not name.endswith(".npy"):
-            raise ArchiveError("it contains something other than arrays")
         arrays[name.removesuffix(".npy")] = _read_npy(content, npy, np)
     return arrays
 

@@ -159,8 +159,15 @@ def find_irregular_entries(root: Path) -> list[str]:
     return sorted(found)
 
 
-def copy_with_hash(file: IO[bytes]) -> tuple[IO[bytes], str]:
-    """Return a private copy of a file's content, at its start, and the SHA-256 of these bytes."""
+def copy_with_hash(file: IO[bytes], max_bytes: int | None = None) -> tuple[IO[bytes], str]:
+    """Return a private copy of a file's content, at its start, and the SHA-256 of these bytes.
+
+    Raises:
+        OSError: the file is larger than ``max_bytes``, or the copy cannot be written.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if max_bytes is not None and size > max_bytes:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes; the maximum is {max_bytes:,}")
     copy: IO[bytes] = BytesIO()
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK_BYTES):

@@ -23,6 +23,10 @@ _FOLDER_PATTERN = re.compile(r"(\d{6,12})-(\d{9,15})", re.ASCII)
 _PARTIAL_PREFIX = ".partial-"
 _PARTIAL_NAME = re.compile(r"\.partial-[a-z0-9_]{8}")
 """Names of folders while a checkpoint in them is written or removed."""
+_ARRAY_NAME = re.compile(
+    r"(model|optimizer|metrics)/\d{1,9}|callbacks/\d{1,4}/\w{1,100}/\d{1,9}|random/(python|numpy)", re.ASCII
+)
+"""Names of the arrays that a training writes."""
 _MAX_STATE_BYTES = 256 << 20
 """Largest JSON of a checkpoint; it holds vocabularies and a record for each epoch."""
 
@@ -82,12 +86,15 @@ class CheckpointDirectory:
             self._remove(old)
         return target
 
-    def read_latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """Return the newest undamaged checkpoint, and a description of each newer, damaged one."""
+    def read_latest(self, max_bytes: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+        """Return the newest undamaged checkpoint, and a description of each newer, damaged one.
+
+        A checkpoint with more than ``max_bytes`` of arrays is damaged.
+        """
         damaged: list[str] = []
         for path in self._list_newest_first():
             try:
-                return _read_checkpoint(path), damaged
+                return _read_checkpoint(path, max_bytes), damaged
             except DamagedCheckpointError as error:
                 damaged.append(f"{path.name} is damaged ({error})")
         return None, damaged
@@ -119,7 +126,7 @@ class CheckpointDirectory:
             shutil.rmtree(trash, ignore_errors=True)
 
 
-def _read_checkpoint(path: Path) -> Checkpoint:
+def _read_checkpoint(path: Path, max_bytes: int | None) -> Checkpoint:
     """Read a checkpoint from the same bytes that have the recorded hashes.
 
     Raises:
@@ -130,21 +137,18 @@ def _read_checkpoint(path: Path) -> Checkpoint:
         with ExitStack() as stack:
             files = {}
             changed = []
-            for name in (_ARRAYS_FILE, _STATE_FILE):
+            for name, limit in ((_ARRAYS_FILE, max_bytes), (_STATE_FILE, _MAX_STATE_BYTES)):
                 with open_inside(path.parent, f"{path.name}/{name}") as file:
-                    copy, digest = copy_with_hash(file)
+                    copy, digest = copy_with_hash(file, limit)
                 files[name] = stack.enter_context(copy)
                 if digest != hashes[name]:
                     changed.append(name)
             if changed:
                 raise DamagedCheckpointError(f"{' and '.join(changed)} changed since")
-            content = files[_STATE_FILE].read(_MAX_STATE_BYTES + 1)
-            if len(content) > _MAX_STATE_BYTES:
-                raise ValueError("its state is too large")
-            state = parse_json(content)
+            state = parse_json(files[_STATE_FILE].read())
             if not isinstance(state, dict):
                 raise TypeError("its state is not a mapping")
-            arrays = read_npz(files[_ARRAYS_FILE])
+            arrays = read_npz(files[_ARRAYS_FILE], _ARRAY_NAME)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpointError(f"{type(error).__name__}: {error}") from None
     epoch, step = (int(part) for part in path.name.split("-"))

@@ -18,6 +18,8 @@ from layercli.runs.environment import collect_environment
 from layercli.version import __version__
 
 _MAX_BYTES = 16 << 20
+_MAX_RECORDED_BYTES = 256 << 20
+"""Largest recorded file other than the model; the state of a reader holds class names."""
 """Largest size of a manifest."""
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
 
@@ -115,11 +117,11 @@ def hash_inside(run: Path, name: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_recorded(run: Path, name: str) -> IO[bytes]:
+def open_recorded(run: Path, name: str, max_bytes: int = _MAX_RECORDED_BYTES) -> IO[bytes]:
     """Return a private copy of a file of a run, whose bytes have the hash in the manifest.
 
     Raises:
-        LayercliError: The file is missing or was modified, or the manifest cannot be read.
+        LayercliError: The file is missing, was modified or is too large, or the manifest cannot be read.
     """
     manifest = read_manifest_or_none(run)
     if manifest is None:
@@ -130,7 +132,7 @@ def open_recorded(run: Path, name: str) -> IO[bytes]:
         )
     try:
         with open_inside(run, name) as file:
-            copy, digest = copy_with_hash(file)
+            copy, digest = copy_with_hash(file, max_bytes)
     except FileNotFoundError:
         message = f"The file {name} of the run is missing."
     except OSError as error:

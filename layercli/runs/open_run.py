@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
@@ -13,6 +14,11 @@ from layercli.runs.manifest import open_recorded
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import sanitize_text
 
+EXTRA_BYTES: Final = 256 << 20
+"""Bytes of weights beyond those of the layers, such as seeds and counters; and most bytes of vocabularies."""
+_WEIGHT_COPIES: Final = 6
+"""Copies of the weights that a file may hold: one in the model, several in the optimizer's state."""
+_UNLIMITED: Final = 1 << 62
 _LEGACY_SUFFIXES = (".h5", ".hdf5")
 
 
@@ -43,12 +49,28 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
     problems = []
     for part in (MODEL, *([READER_STATE] if is_file_inside(run, READER_STATE) else []), *valid.code_files):
         try:
-            open_recorded(run, part).close()
+            (open_model_file(run, valid) if part == MODEL else open_recorded(run, part)).close()
         except LayercliError as error:
             problems += error.problems
     if problems:
         raise LayercliError(problems)
     return run, valid
+
+
+def max_weight_bytes(valid: ValidConfig, *, copies: int = _WEIGHT_COPIES) -> int:
+    """Return the most bytes of weights in a file with the model of a config; own layers may have any."""
+    if valid.custom_layers:
+        return _UNLIMITED
+    return copies * valid.shapes.weight_bytes + EXTRA_BYTES
+
+
+def open_model_file(run: Path, valid: ValidConfig) -> IO[bytes]:
+    """Return a private copy of the model file of a run.
+
+    Raises:
+        LayercliError: It was modified, or is larger than the model of the config can be.
+    """
+    return open_recorded(run, MODEL, max_weight_bytes(valid) + EXTRA_BYTES)
 
 
 def require_own_files(run: Path) -> None:

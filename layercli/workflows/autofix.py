@@ -202,11 +202,10 @@ def _make_edit(problem: Problem, line: str, end: int, current: str) -> _Edit | N
         path = f"{path.removesuffix(current)}{new}"
     if problem.code != "unknown-type":
         return _Edit(problem.line, start, end, new, path, reveals_errors=False)
-    if new.startswith("{") and re.search(r"\btype:\s*$", line[:start]):  # no other key may be lost
-        before, after = re.search(r"\{\s*type:\s*$", line[:start]), re.match(r"\s*\}", line[end:])
-        if before is None or after is None:
-            return None
-        start, end = before.start(), end + after.end()
+    if new.startswith("{") and (before := re.search(r"\btype:\s*$", line[:start])) is not None:
+        items = re.split(r", (?=\w+: )", new[1:-1].removeprefix("type: "))
+        is_block = re.fullmatch(r"[\s-]*", line[: before.start()]) is not None
+        new = f"\n{' ' * before.start()}".join(items) if is_block else ", ".join(items)
     return _Edit(problem.line, start, end, new, path.removesuffix(".type"), reveals_errors=True)
 
 
@@ -251,5 +250,6 @@ def _apply_edits(text: str, edits: list[_Edit]) -> str:
         starts.append(end + (2 if body[end : end + 2] == "\r\n" else 1))
     for edit in sorted(edits, reverse=True):
         offset = starts[edit.line - 1]
-        body = body[: offset + edit.start] + edit.replacement + body[offset + edit.end :]
+        replacement = edit.replacement.replace("\n", "\r\n" if "\r\n" in body else "\n")
+        body = body[: offset + edit.start] + replacement + body[offset + edit.end :]
     return bom + body

@@ -91,6 +91,17 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     return DatasetReport(dataset, statistics, splits, problems, facts)
 
 
+def combine_problems(valid: ValidConfig, report: DatasetReport) -> list[Problem]:
+    """Return the problems of a config and its data; those that were found without the data were checked again with it."""
+    superseded: list[Problem] = []
+    if valid.config.data is not None and valid.config.data.facts() is None:
+        superseded = list(map(valid.problem_from_finding, check_consistency(valid.config, valid.shapes)))
+    return [
+        *(problem for problem in valid.check_result.problems if problem not in superseded),
+        *report.problems,
+    ]
+
+
 def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -> None:
     """Check that batches of examples fit into memory.
 
@@ -132,7 +143,7 @@ def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) ->
 def load_training_data(
     valid: ValidConfig, data: DataConfig, *, trust: bool = False
 ) -> tuple[ValidConfig, Splits, list[Problem]]:
-    """Return the config with its metrics completed for the data, and the result of ``load_splits``.
+    """Return the config with metrics completed for the data, the examples, and the warnings that are new with the data.
 
     Raises:
         LayercliError: As for ``load_splits``.
@@ -151,4 +162,5 @@ def load_training_data(
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
     completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
-    return completed, encode_one_hot(splits), report.problems
+    warnings = [problem for problem in report.problems if problem not in valid.check_result.problems]
+    return completed, encode_one_hot(splits), warnings

@@ -27,8 +27,7 @@ from layercli.importing.write_config import find_output_names, format_config
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.import_report import ImportReport
 from layercli.runs import directory as runs
-from layercli.runs.manifest import open_recorded
-from layercli.runs.open_run import open_run
+from layercli.runs.open_run import open_model_file, open_run
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.build import save_model
 from layercli.workflows.preflight import require_memory, require_trust
@@ -50,7 +49,7 @@ def import_model(
     """
     content = None
     if Path(model).is_dir() and (Path(model) / runs.MANIFEST).exists():
-        content = open_recorded(open_run(model)[0], runs.MODEL)
+        content = open_model_file(*open_run(model))
     archive = read_model_file(model, content)
     if weights is not None and archive.kind == "json":
         message = "The JSON of a model contains no weights."

@@ -9,8 +9,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError
 from layercli.io.atomic import describe_os_error
 from layercli.runs import directory as runs
-from layercli.runs.manifest import open_recorded
-from layercli.runs.open_run import open_run
+from layercli.runs.open_run import open_model_file, open_run
 from layercli.source.nodes import KeyPath, sanitize_text
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
     if name is None:
         return None
     path = valid.check_result.directory_of(_WEIGHTS_PATH) / name
-    run = open_run(str(path))[0] if path.is_dir() else None
+    run, run_config = open_run(str(path)) if path.is_dir() else (None, None)
     if run is None and (not path.is_file() or not path.name.endswith((".keras", ".weights.h5"))):
         what = "is not a weights file" if path.is_file() else "does not exist"
         message = f"{sanitize_text(str(path))} {what}."
@@ -40,7 +39,11 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
     from layercli.engine.transfer_weights import transfer_weights
 
     try:
-        with path.open("rb") if run is None else open_recorded(run, runs.MODEL) as content:
+        with (
+            path.open("rb")
+            if run is None or run_config is None
+            else open_model_file(run, run_config) as content
+        ):
             return transfer_weights(assembled, valid, path if run is None else run / runs.MODEL, content)
     except OSError as error:
         message = f"Cannot read {sanitize_text(str(path))}: {describe_os_error(error)}."

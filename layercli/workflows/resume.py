@@ -23,7 +23,7 @@ from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
-from layercli.runs.open_run import check_run_config, require_own_files
+from layercli.runs.open_run import check_run_config, max_weight_bytes, require_own_files
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.training_run import (
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _ALLOW_CHANGES_HINT: Final = (
     "Pass `--allow-changes` to resume with the new values; docs/training.md lists which state is kept."
 )
+_CHECKPOINT_COPIES: Final = 12
+"""Copies of the weights that a checkpoint may hold: the model, the optimizer's state, and the best weights of callbacks."""
 _MAX_SUMMARY_BYTES: Final = 64 << 20
 _IGNORED_KEYS: Final = ("train.checkpoints",)
 """Keys that do not affect the trained model."""
@@ -266,7 +268,9 @@ def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> 
     """Return the newest intact checkpoint, and warn about each damaged one."""
     checkpoints = CheckpointDirectory(resumable.run_dir)
     checkpoints.remove_partial()
-    checkpoint, damaged = checkpoints.read_latest()
+    checkpoint, damaged = checkpoints.read_latest(
+        max_weight_bytes(resumable.valid, copies=_CHECKPOINT_COPIES)
+    )
     consequence = (
         "the previous checkpoint is used"
         if checkpoint

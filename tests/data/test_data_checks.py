@@ -97,7 +97,7 @@ def test_target_shape_mismatch_is_refused(place):
     data = save(place, x=X, y=X[:, :1]) | {"features": "x"}
     model = MODEL.replace("sparse_categorical_crossentropy", "mse").replace(", activation: softmax", "")
     assert train(place, data, model) == [
-        ("target-mismatch", "The model's output has shape (None, 3), but the target has shape (None, 1).")
+        ("wrong-units", "The target is one number, but the model's output has 3 units.")
     ]
     assert train(place, data, model.replace("units: 3", "units: 1")) is True
 

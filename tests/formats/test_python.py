@@ -158,3 +158,8 @@ def test_export_without_trust_does_not_call_the_function(place):
     assert invoke("evaluate", "run", "--json", "--part", "train").exit_code == 1
     assert not (place / "ran").exists()
     assert invoke("evaluate", "run", "--json", "--part", "train", "--trust").exit_code == 0
+
+
+def test_declared_labels_of_a_function_are_mapped(place):
+    examples = load_dataset(DATA_TYPES.parse(section(place, "pair", samples=9) | {"target_type": "labels"}))
+    assert (examples.class_names, examples.y.tolist()) == (("0", "1", "2"), [0, 1, 2] * 3)

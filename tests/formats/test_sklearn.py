@@ -52,3 +52,13 @@ for name in ("digits", "iris", "wine", "breast_cancer"):
 print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))
 """
     assert python(code) == "[]\n"
+
+
+def test_declared_type_of_the_target_decides_its_values():
+    labels = DATA_TYPES.parse({"type": "sklearn", "dataset": "diabetes", "target_type": "labels"})
+    values, indices = np.unique(datasets.load_diabetes().target, return_inverse=True)
+    examples = load_dataset(labels)
+    assert (labels.facts().classes, examples.class_names) == (214, tuple(str(int(value)) for value in values))
+    np.testing.assert_array_equal(examples.y, indices)
+    numbers = DATA_TYPES.parse({"type": "sklearn", "dataset": "digits", "target_type": "numbers"})
+    assert (numbers.facts().classes, load_dataset(numbers).y.dtype) == (None, np.float32)

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import RankError, ShapeError, Tensor
-from tests.layers.parity import assert_built_alike, assert_parity, static
+from tests.layers.parity import assert_built_alike, assert_parity, ran, static
 
 KINDS = [
     kind
@@ -199,3 +199,31 @@ def test_shift_and_zoom_factors_have_the_bounds_of_keras(kind, factor):
     is_refused = isinstance(static({"type": kind, **arguments}, Tensor((None, 8, 8, 3))), str)
     least, most = factor if isinstance(factor, list) else (factor, factor)
     assert is_refused == (most > 1 or least < -1 or (kind == "RandomZoom" and least <= -1))
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "expected"),
+    [
+        ({"height": 4, "width": 6}, (None, 8, 8, 3), (None, None, None, 3)),
+        ({"height": 8, "width": 8}, (None, 8, 8, 3), (None, 8, 8, 3)),
+        ({"height": 4, "width": 4, "data_format": "channels_first"}, (None, 3, 8, 8), (None, 3, None, None)),
+    ],
+)
+def test_random_crop_keeps_whole_images_except_in_training(size, shape, expected):
+    value = {"type": "RandomCrop", **size}
+    (output,) = LAYERS.parse(value).infer((Tensor(shape),)).outputs
+    assert output.shape == expected
+    predicted, trained = ran(value, Tensor(shape))
+    assert predicted[0][0][1:] == shape[1:]
+    axes = (2, 3) if "data_format" in size else (1, 2)
+    assert tuple(trained[0][0][axis] for axis in axes) == (size["height"], size["width"])
+
+
+def test_random_crop_larger_than_its_input_is_refused():
+    with pytest.raises(ShapeError) as caught:
+        LAYERS.parse({"type": "RandomCrop", "height": 4, "width": 9}).infer((Tensor((None, 8, 8, 3)),))
+    assert (
+        str(caught.value)
+        == "`width` of RandomCrop must be at most 8, the width of its input (None, 8, 8, 3), got 9."
+    )
+    assert caught.value.argument == "width"

@@ -3,7 +3,7 @@ import pytest
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
 from tests.layers.errors import argument_error
-from tests.layers.parity import assert_parity, static
+from tests.layers.parity import assert_parity, ran, static
 
 SHAPES = [(None,), (None, 1), (None, 4), (None, None), (None, 4, 1), (None, 1, 4), (None, 2, 3, 4)]
 
@@ -162,3 +162,13 @@ def test_duplicate_word_is_explained():
         "Remove one.",
         ("vocabulary",),
     )
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count", "tf_idf"])
+@pytest.mark.parametrize("shape", [(None,), (None, 1)])
+def test_a_text_becomes_one_vector(mode, shape):
+    weights = {"idf_weights": [0.5, 2.0]} if mode == "tf_idf" else {}
+    value = {"type": "TextVectorization", "output_mode": mode, "vocabulary": ["a", "b"], **weights}
+    (output,) = LAYERS.parse(value).infer((Tensor(shape, "string"),)).outputs
+    assert output.shape == (None, 3)
+    assert ran(value, Tensor(shape, "string"))[0][0][0] == (2, 3)

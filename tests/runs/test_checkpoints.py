@@ -44,7 +44,7 @@ class Disk:
 
 
 def save(kept, epoch):
-    return kept.save(epoch, 0, {"weights": np.full(1000, epoch)}, {"epoch": epoch})
+    return kept.save(epoch, 0, {"model/0": np.full(1000, epoch)}, {"epoch": epoch})
 
 
 def newest(run):
@@ -52,20 +52,20 @@ def newest(run):
     assert damaged == []
     assert found is not None
     assert found.epoch == found.state["epoch"]
-    np.testing.assert_array_equal(found.arrays["weights"], np.full(1000, found.epoch))
+    np.testing.assert_array_equal(found.arrays["model/0"], np.full(1000, found.epoch))
     return found.epoch
 
 
 def test_state_above_the_limit_is_damaged(tmp_path, monkeypatch):
     kept = CheckpointDirectory(tmp_path)
-    kept.save(1, 0, {"weights": np.zeros(1)}, {"epoch": 1, "text": "x" * 2000})
+    kept.save(1, 0, {"model/0": np.zeros(1)}, {"epoch": 1, "text": "x" * 2000})
     [state] = tmp_path.rglob("state.json")
     monkeypatch.setattr(module, "_MAX_STATE_BYTES", state.stat().st_size)
     assert kept.read_latest()[0].state["text"] == "x" * 2000
     monkeypatch.setattr(module, "_MAX_STATE_BYTES", state.stat().st_size - 1)
     found, [damaged] = kept.read_latest()
     assert found is None
-    assert "its state is too large" in str(damaged)
+    assert "the maximum is" in str(damaged)
 
 
 def test_kill_during_write_leaves_complete_checkpoint(tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_any_damage_is_detected(tmp_path, name, harm):
 def test_newest_checkpoints_are_kept(tmp_path):
     kept = CheckpointDirectory(tmp_path, keep=2)
     for epoch, step in ((0, 5), (0, 10), (1, 0), (1_000_000, 0), (1_000_000, 1)):
-        kept.save(epoch, step, {"weights": np.zeros(3)}, {})
+        kept.save(epoch, step, {"model/0": np.zeros(3)}, {})
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["1000000-000000000", "1000000-000000001"]
     assert kept.read_latest()[0].step == 1
@@ -154,7 +154,7 @@ def test_removal_of_partial_checkpoints_keeps_all_others(tmp_path):
 def test_one_checkpoint_is_kept_by_default(tmp_path):
     kept = CheckpointDirectory(tmp_path)
     for step in (1, 2):
-        kept.save(3, step, {"weights": np.zeros(1)}, {"value": step})
+        kept.save(3, step, {"model/0": np.zeros(1)}, {"value": step})
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000003-000000002"]
     found, _ = kept.read_latest()
     assert (found.epoch, found.step, found.state) == (3, 2, {"value": 2})

@@ -42,6 +42,8 @@ FIXED = {
     "{type: MaxPool2d, kernel_size: 2}": "{type: MaxPool2d, pool_size: 2}",
     "{type: Dropout2d, p: 0.2}": "{type: SpatialDropout2D, rate: 0.2}",
     "{type: Tanh}": "{type: Activation, activation: tanh}",
+    "{name: a, type: Tanh}": "{name: a, type: Activation, activation: tanh}",
+    "type: Tanh\n      name: a": "type: Activation\n      activation: tanh\n      name: a",
     "ReLU6": "{type: ReLU, max_value: 6}",
     "nn.Linear(3, 4)": None,
 }

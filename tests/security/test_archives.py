@@ -1,6 +1,7 @@
 """Model files and checkpoints that are made to fill memory, or to read other files."""
 
 import io
+import re
 import struct
 import time
 import zipfile
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from layercli.io.archives import Archive, ArchiveError, check_hdf5, read_npz
+
+ANY = re.compile(".*")
 
 
 def zipped(members, compression=zipfile.ZIP_STORED):
@@ -82,6 +85,13 @@ def overlapping(file):
         file.create_dataset(str(number), (1 << 20,), "u1", chunks=(1 << 20,), compression="gzip")
 
 
+def make_virtual(file):
+    """An array whose values are those of another file."""
+    layout = h5py.VirtualLayout((8,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "secret", (8,))
+    file.create_virtual_dataset("a", layout)
+
+
 @pytest.mark.parametrize(
     ("build", "text"),
     [
@@ -92,6 +102,7 @@ def overlapping(file):
             lambda file: file.create_dataset("a", (8,), "f4", external=[("/etc/hostname", 0, 32)]),
             "refers to a different file",
         ),
+        (make_virtual, "refers to a different file"),
         (lambda file: file.create_dataset("a", (1 << 40,), "f4", chunks=(1024,)), "the maximum"),
         (lambda file: file.create_dataset("a", (200 << 20,), "u1", chunks=(1024,)), "expand to 209,715,200"),
         (
@@ -105,7 +116,19 @@ def overlapping(file):
             "attribute of the weights is too large",
         ),
     ],
-    ids=["double", "soft", "external", "raw", "huge", "empty", "chunk", "text", "reference", "attribute"],
+    ids=[
+        "double",
+        "soft",
+        "external",
+        "raw",
+        "virtual",
+        "huge",
+        "empty",
+        "chunk",
+        "text",
+        "reference",
+        "attribute",
+    ],
 )
 def test_harmful_weights_are_refused_quickly(tmp_path, build, text):
     path = hdf5(tmp_path / "m.weights.h5", build)
@@ -137,7 +160,7 @@ def test_arrays_come_back_as_they_were_saved():
         "b": np.asfortranarray(np.ones((2, 3), "u2")),
         "c": np.int64(3),
     }
-    found = read_npz(npz(**given))
+    found = read_npz(npz(**given), ANY)
     assert list(found) == ["a/0", "b", "c"]
     for name, array in given.items():
         np.testing.assert_array_equal(found[name], array)
@@ -145,9 +168,14 @@ def test_arrays_come_back_as_they_were_saved():
         assert found[name].flags.writeable
 
 
+def test_unwanted_arrays_are_not_read():
+    with pytest.raises(ArchiveError, match="other than the arrays of a training"):
+        read_npz(npz(a=np.zeros(2), extra=np.zeros(2)), re.compile("a"))
+
+
 def test_compressed_arrays_are_refused():
     with pytest.raises(ArchiveError, match="compressed"):
-        read_npz(npz(np.savez_compressed, extra=np.zeros(1 << 20)))
+        read_npz(npz(np.savez_compressed, extra=np.zeros(1 << 20)), ANY)
 
 
 @pytest.mark.parametrize(
@@ -162,4 +190,4 @@ def test_compressed_arrays_are_refused():
 def test_array_with_a_false_header_is_refused(header, text):
     content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(16)
     with pytest.raises(ArchiveError, match=text):
-        read_npz(zipped([("a.npy", content)]))
+        read_npz(zipped([("a.npy", content)]), ANY)

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 import zipfile
 from contextlib import suppress
 
@@ -60,7 +61,7 @@ def test_damaged_checkpoint_arrays_are_refused():
     np.savez(output, x=np.zeros((20, 3), "f4"), y=np.arange(20))
     for changed in damaged(output.getvalue(), "checkpoint"):
         with suppress(ArchiveError):
-            read_npz(io.BytesIO(changed))
+            read_npz(io.BytesIO(changed), re.compile("[xy]"))
 
 
 def test_damaged_zip_members_are_refused():

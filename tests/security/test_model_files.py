@@ -138,11 +138,11 @@ def test_weights_of_a_run_equal_those_that_keras_loads(digits_run):
     np.testing.assert_array_equal(ours(x, training=False), theirs(x, training=False))
 
 
-@pytest.mark.parametrize("make", ["numbers", "nested"])
+@pytest.mark.parametrize("make", ["numbers", "nested", "text"])
 def test_learned_state_equals_that_which_keras_loads(tmp_path, make):
     rows = {"text": "word\na b\nb c\nc c a\nd\na\nb\n", "numbers": "x\n1\n2\n3.5\n4\n8\n9\n"}
     layers = {
-        "text": "{type: TextVectorization, max_tokens: 20, output_sequence_length: 4}, "
+        "text": "{type: TextVectorization, inputs: word, max_tokens: 20, output_sequence_length: 4}, "
         "{type: Embedding, input_dim: 20, output_dim: 2}, Flatten",
         "numbers": "{type: Discretization, num_bins: 3}",
         "nested": "Normalization",
@@ -150,11 +150,12 @@ def test_learned_state_equals_that_which_keras_loads(tmp_path, make):
     text = rows["text" if make == "text" else "numbers"].splitlines()
     lines = [f"{text[0]},y"] + [f"{line},{number % 2}" for number, line in enumerate(text[1:])]
     (tmp_path / "d.csv").write_text("\n".join(lines) + "\n")
-    model_input = "{shape: [1], dtype: string}" if make == "text" else "[1]"
+    model_input = "inputs: {word: {shape: [1], dtype: string}}" if make == "text" else "input: [1]"
+    data_input = "inputs: {word: word}, " if make == "text" else ""
     head = "{type: Dense, units: 2, activation: softmax}"
     (tmp_path / "c.yaml").write_text(
-        f"data: {{type: csv, path: d.csv, target: y, split: {{validation: 0}}}}\n"
-        f"model: {{input: {model_input}, layers: [{layers}, {head}]}}\n"
+        f"data: {{type: csv, path: d.csv, target: y, {data_input}split: {{validation: 0}}}}\n"
+        f"model: {{{model_input}, layers: [{layers}, {head}]}}\n"
         "train: {epochs: 1, loss: sparse_categorical_crossentropy}\n"
     )
     result = invoke("train", tmp_path / "c.yaml", "--run-dir", tmp_path / "run", "--json")

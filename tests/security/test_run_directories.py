@@ -18,6 +18,7 @@ from tests.running import invoke
 
 @pytest.fixture
 def copy(digits_run, tmp_path):
+    shutil.copy(digits_run.path / "config.yaml", tmp_path)
     return shutil.copytree(digits_run.path, tmp_path / "run")
 
 
@@ -165,6 +166,28 @@ def test_model_that_is_swapped_after_the_check_is_not_used(copy):
     (copy / "model.keras").write_bytes(b"another")
     with pytest.raises(LayercliError, match=r"model\.keras was modified after training"):
         open_recorded(copy, "model.keras")
+
+
+def test_files_that_are_too_large_are_refused_unread(copy):
+    for name in ("model.keras", "config.yaml"):
+        with (copy / name).open("rb+") as file:
+            file.truncate(1 << 40)  # without a byte on the disk
+    started = time.process_time()
+    with pytest.raises(LayercliError, match=r"config.yaml .* has 1,099,511,627,776 bytes; the maximum is"):
+        open_run(str(copy))
+    shutil.copy(copy.parent / "config.yaml", copy / "config.yaml")
+    with pytest.raises(LayercliError, match=r"model.keras .* has 1,099,511,627,776 bytes; the maximum is"):
+        open_run(str(copy))
+    assert time.process_time() - started < 10
+
+
+def test_checkpoint_that_is_too_large_is_damaged(copy):
+    for arrays in (copy / "checkpoints").glob("*/arrays.npz"):
+        with arrays.open("rb+") as file:
+            file.truncate(1 << 40)
+    checkpoint, damaged = CheckpointDirectory(copy).read_latest(1 << 30)
+    assert checkpoint is None
+    assert "it has 1,099,511,627,776 bytes; the maximum is 1,073,741,824" in damaged[0]
 
 
 def test_edited_class_names_stop_a_resumed_run(copy):

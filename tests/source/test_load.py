@@ -379,12 +379,11 @@ def test_an_endless_file_is_refused():
     assert refusal(load_yaml, "/dev/zero") == TOO_LARGE
 
 
-def test_a_pipe_with_too_many_bytes_is_refused(tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+def test_a_pipe_with_too_many_bytes_is_refused():
+    read_end, write_end = os.pipe()
 
     def write():
-        with pipe.open("wb", buffering=0) as file:
+        with os.fdopen(write_end, "wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"#" * 65_536)
@@ -393,7 +392,8 @@ def test_a_pipe_with_too_many_bytes_is_refused(tmp_path):
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    assert refusal(load_yaml, str(pipe)) == TOO_LARGE
+    assert refusal(load_yaml, f"/dev/fd/{read_end}") == TOO_LARGE
+    os.close(read_end)
     writer.join(timeout=10)
     assert not writer.is_alive()
 

@@ -139,6 +139,8 @@ class LossCheck:
     def _single_value_finding(self, target: TargetFacts) -> Finding:
         """Return the finding for one value for all units of a position, under a loss that compares each unit."""
         units, classes = self._units, _count_likely_classes(target)
+        if self.loss_name not in BINARY_LOSSES | MARGIN_LOSSES and not has_class_numbers(target):
+            classes = None
         count = f"{units} units" if units is not None else "several units"
         if classes is None:
             return self._wrong_units_finding(
@@ -199,9 +201,13 @@ class LossCheck:
             key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
             hint = hint if key is None else f"Set `{key}: {shape[-1]}` on the last layer."
         expected = ""
-        if self.loss_name in SPARSE_LOSSES and len(output) > 1 and len(shape) == len(output) - 1:
+        if self.loss_name in SPARSE_LOSSES:
             positions = format_shape((None, *output[:-1]))
-            expected = f" {self._title} requires one label for each position: {positions}."
+            expected = f" {self._title} requires one label for each {self._item}: shape {positions}."
+            if target.values is not None and target.values.is_one_hot:
+                hint = f"Use `loss: categorical_crossentropy`. {hint}"
+            elif len(shape) >= len(output):
+                hint = f"Save the target as one class number for each {self._item}."
         return Finding(
             code="target-mismatch",
             message=f"The model's output has shape {format_shape(self.output.shape)}, but the target has shape "
@@ -300,7 +306,8 @@ class LossCheck:
         ):
             return
         if not values.is_integral or distinct is None or len(distinct) > _MAX_LIKELY_CLASSES:
-            yield self._number_target_finding()
+            is_single = target.shape in ((), (1,)) or pair != (0, 1)
+            yield self._number_target_finding() if is_single else self._outside_range_finding(values)
         elif len(distinct) > 2:
             yield self._too_many_classes_finding(target, len(distinct))
         else:
@@ -322,11 +329,7 @@ class LossCheck:
                 return
             yield self._single_value_finding(target)
         elif not _is_within(values, 0, 1):
-            yield self._wrong_loss_finding(
-                f"{self._title} requires a target from 0 to 1, but its values are from {values.low:g} to "
-                f"{values.high:g}.",
-                "For numbers, use `loss: mean_squared_error`. For classes or a mask, write 0 and 1.",
-            )
+            yield self._outside_range_finding(values)
         elif self.loss_name in ONE_HOT_LOSSES and meaning.kind == "multi-label":
             yield Finding(
                 code="wrong-loss",
@@ -335,6 +338,13 @@ class LossCheck:
                 hint="For several labels, use `loss: binary_crossentropy` with `activation: sigmoid`.",
                 severity="warning",
             )
+
+    def _outside_range_finding(self, values: TargetValues) -> Finding:
+        return self._wrong_loss_finding(
+            f"{self._title} requires a target from 0 to 1, but its values are from {values.low:g} to "
+            f"{values.high:g}.",
+            "For numbers, use `loss: mean_squared_error`. For classes or a mask, write 0 and 1.",
+        )
 
     def _check_numbers(self, target: TargetFacts) -> Iterator[Finding]:
         """Yield a finding if labels are compared as numbers, or the activation cannot reach the numbers."""

@@ -50,9 +50,9 @@ def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
                     else f"Write `{key}: {_format_example(section[name])}`, without the name of the output.",
                     at_key=True,
                 )
-        for name in outputs:
-            is_misspelt = find_closest(name, [other for other in section if other not in known_outputs])
-            if key in ("loss", "loss_weights") and name not in section and not is_misspelt:
+        unknown_names = [name for name in section if name not in known_outputs]
+        for name in outputs if key in ("loss", "loss_weights") else ():
+            if name not in section and not find_closest(name, unknown_names):
                 example = next(iter(section.values()), 1.0)
                 yield Finding(
                     code="unknown-output",

@@ -265,7 +265,7 @@ class RandomCrop(AugmentationLayer):
     Input: (batch, height, width, channels). Output: (batch, new height, new width, channels) while training, else the input.
 
     Example:
-        {type: RandomCrop, height: 224, width: 224}
+        {type: RandomCrop, height: 24, width: 24}
     """
 
     height: OutputHeight

@@ -393,4 +393,5 @@ class Identity(StandardLayer):
     family: ClassVar[str] = "core"
     input_description: ClassVar[str] = "any tensor"
     accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
     passes_mask: ClassVar[bool] = True

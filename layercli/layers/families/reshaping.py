@@ -83,6 +83,7 @@ class Flatten(StandardLayer):
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "any tensor"
     accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     data_format: DataFormat = None
 
@@ -102,6 +103,7 @@ class Reshape(StandardLayer):
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "any tensor"
     accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     target_shape: Annotated[
         TargetShape,
@@ -166,6 +168,7 @@ class Permute(StandardLayer):
     family: ClassVar[str] = "reshaping"
     input_description: ClassVar[str] = "tensors with as many axes after the batch as dims lists"
     accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    keeps_dtype: ClassVar[bool] = True
 
     dims: Annotated[
         AxisOrder,

@@ -160,3 +160,15 @@ def test_mapping_for_one_output_is_logged_without_name(iris, tmp_path):
     assert list(run.summary["history"]) == ["loss", "accuracy", "val_loss", "val_accuracy"]
     config = json.loads(json.dumps(api.load(run.path / "config.yaml").config.to_plain()))
     assert config["train"]["metrics"] == {"dense_1": ["accuracy"]}
+
+
+def test_class_weight_of_several_outputs_is_refused(config):
+    hint = "Remove it, or give each example a weight in the data with `weights`."
+    [problem] = check_config(str(config(f"{{loss: {LOSSES}, class_weight: balanced}}"))).problems
+    assert (problem.path, problem.message, problem.hint) == (
+        "train.class_weight",
+        "`class_weight` requires a model with one output, but the model has 2.",
+        hint,
+    )
+    nested = check_config(str(config(f"{{loss: {LOSSES}, class_weight: {{label: {{0: 2}}}}}}"))).problems
+    assert nested[0].message == "`class_weight` must map classes to weights, got a mapping for `label`."

@@ -272,9 +272,54 @@ def test_class_without_examples_in_the_data_is_named_once(place):
     assert [(problem["message"], problem["hint"]) for problem in found["problems"]] == [
         (
             "The data has no examples of class `0`.",
-            "Set `target_type: labels`, which maps the labels to 0 to 2, and use 3 units in the last layer.",
+            "Set `target_type: labels`, which maps the labels to 0 to 2, and use 3 units in the last layer, "
+            "unless there are such examples later.",
         )
     ]
+
+
+def test_problem_of_the_config_is_shown_once(place):
+    layer = "{type: Dense, units: 3, activation: sigmoid}"
+    assert problems(inspect(place, arrays(place, LABELS), layer, SPARSE, (2,))) == [
+        ("activation-mismatch", "warning", "model.layers[0].activation")
+    ]
+
+
+def test_advice_without_data_does_not_contradict_the_data(place):
+    found = inspect(
+        place, arrays(place, SEVERAL), "{type: Dense, units: 3, activation: sigmoid}", SPARSE, (2,)
+    )
+    assert problems(found) == [("wrong-loss", "error", "train.loss")]
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "message", "hint"),
+    [
+        (
+            np.zeros((12, 4, 4, 5), np.uint8) + BITS[:, None, None, None] * 255,
+            SPARSE,
+            "The model's output has shape (None, 4, 4, 3), but the target has shape (None, 4, 4, 5). "
+            "sparse_categorical_crossentropy requires one label for each position: shape (None, 4, 4).",
+            "Save the target as one class number for each position.",
+        ),
+        (
+            np.zeros((12, 4, 4, 3), np.uint8) + np.arange(12)[:, None, None, None] * 20,
+            CATEGORICAL,
+            "categorical_crossentropy requires a target from 0 to 1, but its values are from 0 to 220.",
+            "For numbers, use `loss: mean_squared_error`. For classes or a mask, write 0 and 1.",
+        ),
+        (
+            np.zeros((12, 4, 4, 3), np.uint8) + np.arange(12)[:, None, None, None] * 20,
+            BINARY,
+            "binary_crossentropy requires a target from 0 to 1, but its values are from 0 to 220.",
+            "For numbers, use `loss: mean_squared_error`. For classes or a mask, write 0 and 1.",
+        ),
+    ],
+)
+def test_target_of_positions_that_does_not_fit_its_loss_is_explained(place, y, loss, message, hint):
+    layer = SOFTMAX if loss != BINARY else SOFTMAX.replace("softmax", "sigmoid")
+    found = inspect(place, arrays(place, y, IMAGES), layer, loss, (4, 4, 2))["problems"]
+    assert [(problem["message"], problem["hint"]) for problem in found] == [(message, hint)]
 
 
 def test_numbers_beyond_the_activation_are_a_warning_with_their_range(place):
