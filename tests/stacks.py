@@ -13,6 +13,7 @@ from layercli.layers.shapes import Shape, Tensor
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import SourceText
 from tests.layers.parity import judged
+from tests.stateless import unallocated_weights
 
 Verdict = tuple[list[Shape], int, int]
 """A layer's output shapes, and its numbers of trainable and other parameters."""
@@ -60,5 +61,5 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def application(name: str) -> Any:
     """Return a ``keras.applications`` model without weight values."""
-    with keras.StatelessScope(initialize_variables=False):
+    with unallocated_weights():
         return getattr(keras.applications, name)(weights=None)

@@ -28,8 +28,8 @@ def sizes(rank, most=3):
     return st.integers(1, most) | st.lists(st.integers(1, most), min_size=rank, max_size=rank)
 
 
-def spatial(rank):
-    """Layers over sequences, images or volumes."""
+def spatial(rank, *, is_fitting=True):
+    """Layers over sequences, images or volumes; adaptive pooling only if its input has the right rank."""
     steps = {"maybe_strides": sizes(rank, 2), "maybe_padding": PADDING, "maybe_data_format": FORMAT}
     window, pool = {"kernel_size": sizes(rank), **steps}, {"pool_size": sizes(rank), **steps}
     dilated = window | {"maybe_dilation_rate": sizes(rank, 2)}
@@ -47,13 +47,14 @@ def spatial(rank):
         layer(f"Conv{rank}DTranspose", filters=UNITS, maybe_output_padding=st.integers(0, 1), **window),
         layer(f"MaxPooling{rank}D", **pool),
         layer(f"AveragePooling{rank}D", **pool),
-        layer(f"AdaptiveMaxPooling{rank}D", output_size=sizes(rank), maybe_data_format=FORMAT),
         layer(f"GlobalAveragePooling{rank}D", maybe_keepdims=FLAG, maybe_data_format=FORMAT),
         layer(f"SpatialDropout{rank}D", rate=st.just(0.5)),
         layer(f"ZeroPadding{rank}D", maybe_padding=sides),
         layer(f"Cropping{rank}D", maybe_cropping=sides),
         layer(f"UpSampling{rank}D", maybe_size=st.integers(1, 3) if rank == 1 else sizes(rank)),
     ]
+    if is_fitting:
+        kinds.append(layer(f"AdaptiveMaxPooling{rank}D", output_size=sizes(rank), maybe_data_format=FORMAT))
     if rank < 3:
         kinds += [
             layer(f"DepthwiseConv{rank}D", maybe_depth_multiplier=st.integers(1, 2), **window),
@@ -141,8 +142,10 @@ VOLUMES = st.one_of(
     ANYWHERE,
 )
 BY_RANK = {2: VECTORS, 3: ROWS, 4: IMAGES, 5: VOLUMES}
-# Without image layers and TimeDistributed: Keras reports their wrong rank only at run time.
-MISFITS = st.one_of(recurrent(**SEQUENCES), BIDIRECTIONAL, spatial(1), spatial(2), spatial(3), ANYWHERE)
+# Without image layers, adaptive pooling and TimeDistributed: Keras reports their wrong rank only at run time.
+MISFITS = st.one_of(
+    recurrent(**SEQUENCES), BIDIRECTIONAL, *(spatial(rank, is_fitting=False) for rank in (1, 2, 3)), ANYWHERE
+)
 SIZE = st.sampled_from([None, 1, 2, 3, 4, 6, 6, 8, 8, 9])
 
 

@@ -41,7 +41,7 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
         for name in names:
             table.add_row(
                 sanitize_text(name),
-                *(format_number(values[name]) if name in values else "" for values in parts.values()),
+                *(_format_cell(values[name]) if name in values else "" for values in parts.values()),
             )
         console.print(table)
     for note in summary.get("notes", ()):
@@ -49,7 +49,7 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
     console.print(f"Model: {run}/model.keras", soft_wrap=True)
     console.print(
         "Next:",
-        *(f"  layercli {command.format(run)}" for command in _NEXT_COMMANDS),
+        *(f"  layercli {command.format(run)}" for command in _NEXT_COMMANDS[0 if test else 1 :]),
         sep="\n",
         soft_wrap=True,
     )
@@ -60,3 +60,9 @@ _NEXT_COMMANDS = (
     "predict {} --input FILE --output predictions.csv",
     "export {} --format onnx",
 )
+"""The next commands; the first needs a test set."""
+
+
+def _format_cell(value: Any) -> str:
+    """Return a number, or the values of a metric with a value for each class, one per line."""
+    return "\n".join(map(format_number, value)) if isinstance(value, list) else format_number(value)

@@ -29,11 +29,16 @@ def limit_suggestions(limit: int) -> Iterator[None]:
         _work_left.reset(token)
 
 
+def _is_work_left() -> bool:
+    left = _work_left.get()
+    return left is None or left[0] > 0
+
+
 def find_closest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that is closest to the word, or None."""
-    left = _work_left.get()
-    if left is not None and left[0] <= 0:
+    if not _is_work_left():
         return None
+    left = _work_left.get()
     choices = tuple(choices)
     if left is not None:
         if len(choices) > left[1]:
@@ -87,7 +92,8 @@ class Suggestion(str):
 
 def did_you_mean(word: str, choices: Iterable[str], *, otherwise: str) -> str:
     """Return a hint: the closest choice, or ``otherwise``. It is safe if no other choice is within two edits."""
-    choices = tuple(choices)
+    if not _is_work_left():  # then not even collect the choices
+        return otherwise
     return suggest_closest(word, {choice: choice for choice in choices}) or otherwise
 
 

@@ -59,11 +59,11 @@ def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> 
     valid = finished_run.valid
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
-    examples: Subset = getattr(load_splits(valid, data, trust=trust)[0], split)
+    splits = load_splits(valid, data, trust=trust)[0]
+    examples: Subset = getattr(splits, split)
     if not len(examples):
         message = f"The {split} split of this run is empty."
-        hint = "Choose a different split with --part: " + ", ".join(
-            name for name in SPLIT_NAMES if name != split
-        )
-        raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, f"{hint}."))
+        others = " or ".join(f"`--part {name}`" for name in SPLIT_NAMES if len(getattr(splits, name)))
+        hint = f"Choose a different split with {others}."
+        raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
     return examples

@@ -145,7 +145,7 @@ def test_wrong_declared_shape_is_reported_at_its_layer(tmp_path, layer_file):
     mine = layer_file("def call(self, inputs):\n    return inputs[:, :2]")
     config = write_config(tmp_path, [{"type": mine, "output_shape": [3]}, HEAD])
     result = invoke("build", config, "--json", "--trust")
-    assert problems(result) == [("shape-disagrees", 11)]
+    assert problems(result) == [("shape-disagrees", 11)], result.stdout
     (problem,) = json.loads(result.stdout)["problems"]
     assert problem["message"].endswith("must have output shape (None, 3), got (None, 2).")
 

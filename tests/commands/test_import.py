@@ -19,6 +19,7 @@ from layercli.importing.flatten import flatten_config, flatten_stack
 from layercli.importing.model_file import read_model_file
 from tests.running import CONFIGS, invoke
 from tests.stacks import document
+from tests.stateless import unallocated_weights
 from tests.test_stacks import stacks
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
@@ -569,7 +570,7 @@ def test_wrong_graph_is_reported(monkeypatch, imported):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "InceptionV3"])
 def test_keras_applications_survive_the_round_trip(name, tmp_path):
-    with keras.StatelessScope(initialize_variables=False):
+    with unallocated_weights():
         model = getattr(keras.applications, name)(weights=None)
     (tmp_path / "model.json").write_text(model.to_json())
     result = invoke("import", tmp_path / "model.json", "--output", tmp_path / "out.yaml", "--json")

@@ -15,6 +15,7 @@ from layercli.engine.keras_objects import keras_object
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Shape, ShapeError, Tensor
 from tests.layers.explained import assert_explains
+from tests.stateless import unallocated_weights
 
 Outcome = tuple[tuple[Tensor, ...], list[tuple[tuple[int, ...], bool]]]
 """Outputs, and each weight's shape and whether it is trained, sorted."""
@@ -42,7 +43,7 @@ def judged(value: Any, *inputs: Tensor, call: Callable[[Any, list[Any]], Any] | 
     try:
         cls = getattr(keras.layers, LAYERS.find(value["type"]) or value["type"])
         arguments = {key: _keras_argument(item) for key, item in value.items() if key != "type"}
-        with keras.StatelessScope(initialize_variables=False):
+        with unallocated_weights():
             layer = cls(**arguments)
             tensors = [keras.KerasTensor(x.shape, dtype=x.dtype) for x in inputs]
             # A call on symbolic tensors builds the layer and runs its shape rule.

@@ -292,8 +292,8 @@ def test_channels_that_do_not_divide_into_groups_are_explained():
 def test_filters_that_do_not_divide_into_groups_are_explained():
     assert argument_refusal(declared("Conv2D", filters=32, groups=3)) == (
         ("groups",),
-        "Conv2D divides 32 filters into 3 groups, but 32 is not divisible by 3. Use `filters: 30`, "
-        "or `groups: 1`.",
+        "Conv2D divides 32 filters into 3 groups, but 32 is not divisible by 3. Use `groups: 1`, "
+        "or `filters: 30`.",
     )
 
 
@@ -321,7 +321,8 @@ def test_lora_with_a_constraint_is_refused():
 def test_sizes_for_another_number_of_axes_are_explained():
     assert argument_refusal(declared("Conv2D", kernel_size=[3])) == (
         ("kernel_size",),
-        "`kernel_size` must be a positive integer or a list of 2 positive integers, got [3] of length 1.",
+        "`kernel_size` must be a positive integer or a list of 2 positive integers, got [3] of length 1. "
+        "For example [3, 3], one integer for each axis.",
     )
 
 

@@ -52,6 +52,19 @@ def test_summary_without_restored_weights_shows_last_epoch():
     assert lines[5:7] == ["loss 0.4000 nan 0.1250", "accuracy 0.9000 0.9750"]
 
 
+def test_metric_of_each_class_has_a_row_for_each_value():
+    history = {"loss": [0.5], "f1_score": [[0.25, 0.5, 1.0]]}
+    lines = shown(SUMMARY | {"epochs": 1, "best": {}, "test": {}, "history": history, "restored_epoch": None})
+    cells = [line.split() for line in lines if line.strip()]
+    start = cells.index(["f1_score", "0.2500"])
+    assert cells[start : start + 3] == [["f1_score", "0.2500"], ["0.5000"], ["1.0000"]]
+
+
+def test_evaluate_is_not_recommended_without_a_test_set():
+    lines = [line.split()[1] for line in shown(SUMMARY | {"test": {}}) if line.startswith("  layercli")]
+    assert lines == ["predict", "export"]
+
+
 def test_next_commands_exist():
     assert {command.split()[0] for command in _NEXT_COMMANDS} <= set(COMMANDS)
 
