@@ -38,9 +38,8 @@ def find_closest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that is closest to the word, or None."""
     if not _is_work_left():
         return None
-    left = _work_left.get()
     choices = tuple(choices)
-    if left is not None:
+    if (left := _work_left.get()) is not None:
         if len(choices) > left[1]:
             _work_left.set((0, 0))  # later searches do not even collect their choices
             return None

@@ -465,3 +465,12 @@ def test_f1_score_of_one_unit_is_not_a_vector(check):
     callback = "{type: EarlyStopping, monitor: val_f1_score}"
     settings = {"data": "breast_cancer", "units": 1, "activation": "sigmoid", "loss": "binary_crossentropy"}
     assert check("[f1_score]", callback=callback, **settings).problems == []
+
+
+def test_accuracy_of_several_labels_after_softmax_names_sigmoid():
+    with pytest.raises(MetricMismatchError) as mismatch:
+        adapt_metric("accuracy", MetricInputs(form="multi-label", **SOFTMAX))
+    assert mismatch.value.hint == (
+        "The target has several labels of an example: use `activation: sigmoid` in the last layer, and the loss "
+        "binary_crossentropy."
+    )

@@ -254,7 +254,13 @@ class ThresholdMetric(Metric):
                 f"{self.type_name()} compares each unit with a threshold, but the units are the probabilities of one "
                 "class among several."
             )
-            raise MetricMismatchError(message, f"Use {self.suggest_replacement(inputs)}.")
+            hint = f"Use {self.suggest_replacement(inputs)}."
+            if inputs.form == "multi-label":
+                hint = (
+                    "The target has several labels of an example: use `activation: sigmoid` in the last layer, and the loss "
+                    "binary_crossentropy."
+                )
+            raise MetricMismatchError(message, hint)
 
 
 class BinaryAccuracy(ThresholdMetric):
