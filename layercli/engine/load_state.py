@@ -27,7 +27,7 @@ def load_state(model: Any, file: IO[bytes], max_bytes: int) -> None:
     """Load what ``keras.saving.load_model`` would, except for the architecture.
 
     Raises:
-        ArchiveError: the file is damaged, made to harm, or has more than ``max_bytes`` of weights.
+        ArchiveError: the file is damaged or malicious, or has more than ``max_bytes`` of weights.
         ValueError: it does not fit the model.
     """
     archive = Archive(file)
@@ -60,7 +60,7 @@ def extract_weights(archive: Archive, target: Path, max_bytes: int) -> None:
     """Write the weights of a ``.keras`` file to an HDF5 file, and check it.
 
     Raises:
-        ArchiveError: there are no weights, or they are damaged or made to harm.
+        ArchiveError: there are no weights, or they are damaged or malicious.
     """
     if WEIGHTS_FILE not in archive.names:
         raise ArchiveError(f"it does not contain {WEIGHTS_FILE}")

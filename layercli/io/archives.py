@@ -26,7 +26,7 @@ _ENCRYPTED: Final = 1
 
 
 class ArchiveError(ValueError):
-    """An archive that is damaged, or made to harm."""
+    """A damaged or malicious archive."""
 
 
 class Archive:
