@@ -14,11 +14,11 @@ from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.schema.other_names import explain_type, strip_module
+from layercli.schema.flow_style import format_value
+from layercli.schema.other_names import explain_type, find_renamed_key, strip_module
 from layercli.schema.strict_model import (
     StrictModel,
     copy_value_error,
-    format_value,
     mismatch_error,
     to_plain,
     value_error,
@@ -288,12 +288,16 @@ class Catalogue(Generic[C]):
         class_name = self.find(strip_module(ast.unparse(call.func)))
         if class_name is None:
             return None
-        required = positional_arguments(self.load(class_name))
-        if len(call.args) > len(required) or any(keyword.arg is None for keyword in call.keywords):
+        positional = positional_arguments(self.load(class_name))
+        if len(call.args) > len(positional) or any(keyword.arg is None for keyword in call.keywords):
             return None
+        known = self.load(class_name).model_fields
         given = [
-            *zip(required, call.args, strict=False),
-            *((str(keyword.arg), keyword.value) for keyword in call.keywords),
+            *zip(positional, call.args, strict=False),
+            *(
+                (find_renamed_key(str(keyword.arg), known) or str(keyword.arg), keyword.value)
+                for keyword in call.keywords
+            ),
         ]
         try:
             arguments = {name: ast.literal_eval(value) for name, value in given}
@@ -313,11 +317,18 @@ class Catalogue(Generic[C]):
 
 
 def positional_arguments(cls: type[Component]) -> list[str]:
-    """Return the required arguments in the order of Keras's constructor."""
-    required = [name for name, field_info in cls.model_fields.items() if field_info.is_required()]
-    return sorted(
-        required, key=lambda name: name != "filters"
-    )  # the other ones are declared in Keras's order
+    """Return the first arguments of Keras's constructor: the required ones, or else the first one.
+
+    Losses and metrics, which have the argument ``name``, are called with keywords.
+    """
+    fields = cls.model_fields
+    required = [name for name, field_info in fields.items() if field_info.is_required()]
+    if required or "name" in fields:
+        # the other ones are declared in Keras's order
+        return sorted(required, key=lambda name: name != "filters")
+    if "learning_rate" in fields:
+        return ["learning_rate"]
+    return [name for name in get_annotations(cls) if name in fields][:1]
 
 
 _MAX_CALL_LENGTH = 200

@@ -176,8 +176,9 @@ def test_explained_types_are_not_types_of_today(name):
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("decay: 0.01", "InverseTimeDecay"),
-        ("betas: [0.9, 0.99]", "Write `beta_1: 0.9` and `beta_2: 0.999`."),
+        ("decay: 0", "Remove it."),
+        ("betas: [0.8, 0.99]", "Write `beta_1: 0.8` and `beta_2: 0.99` instead."),
+        ("max_grad_norm: 5", "write `global_clipnorm: 5` among the arguments of the optimizer."),
         ("schedule_decay: 0.1", "Remove it: Keras 3 does not need it."),
     ],
 )
@@ -187,10 +188,97 @@ def test_argument_with_another_form_is_explained(tmp_path, key, hint):
     assert hint in problem.hint
 
 
-def test_written_schedule_for_decay_is_valid(tmp_path):
-    schedule = "{type: InverseTimeDecay, initial_learning_rate: 0.01, decay_steps: 1, decay_rate: 0.0001}"
+def test_hint_for_decay_has_the_values_of_the_config(tmp_path):
+    # Keras 2: the rate at step n is learning_rate / (1 + decay * n)
+    schedule = "{type: InverseTimeDecay, initial_learning_rate: 0.05, decay_steps: 1, decay_rate: 0.002}"
+    train = "train: {loss: mse, optimizer: {type: SGD, learning_rate: 0.05, decay: 0.002}}\n"
+    (problem,) = check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems
+    assert problem.hint == f"Remove it, and write `learning_rate: {schedule}`."
     train = f"train: {{loss: mse, optimizer: {{type: SGD, learning_rate: {schedule}}}}}\n"
     assert check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [
+        (
+            "{type: LSTM, units: 8, bidirectional: true, return_sequences: true}",
+            "Remove it, and write {type: Bidirectional, layer: {type: LSTM, units: 8, return_sequences: true}}.",
+        ),
+        ("{type: GRU, units: 8, bidirectional: false}", "Remove it."),
+        (
+            "{type: GRU, units: 8, bidirectional: true, kernel_regularizer: {type: L2}}",
+            "Remove it, and write {type: Bidirectional, layer: {type: GRU, units: 8}}.",
+        ),
+        (
+            "{type: LSTM, units: [8], bidirectional: true}",
+            "Remove it, and write {type: Bidirectional, layer: {type: LSTM, units: 64}}.",
+        ),
+        (
+            "{type: MultiHeadAttention, num_heads: 4, embed_dim: 64}",
+            "Write `key_dim: 16` instead: it is the size of one head.",
+        ),
+        (
+            "{type: MultiHeadAttention, num_heads: 3, embed_dim: 64}",
+            "Write `key_dim`, the size of one head: `embed_dim` divided by `num_heads`.",
+        ),
+        (
+            "{type: Conv1D, filters: 4, nb_row: 3, nb_col: 5}",
+            "Write both as one list: `kernel_size: [3, 5]`.",
+        ),
+        ("{type: Dense, units: 4, kernel_regularizer: l2(0.01)}", "Write {type: L2, l2: 0.01}."),
+        (
+            "{type: Dense, units: 4, kernel_regularizer: 'keras.regularizers.L1L2(l1=0.1, l2=0.2)'}",
+            "Write {type: L1L2, l1: 0.1, l2: 0.2}.",
+        ),
+    ],
+)
+def test_hint_has_the_values_of_the_config(tmp_path, layer, hint):
+    problems = check_config(str(write(tmp_path, layer, "[8, 3]"))).problems
+    assert hint in [problem.hint for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("train", "hint"),
+    [
+        ("validation_split: 0.2", "Remove it, and write `split: {validation: 0.2}` in `data`."),
+        (
+            "patience: 3",
+            "Write `callbacks: [{type: EarlyStopping, monitor: val_loss, patience: 3}]` instead.",
+        ),
+        ("optimizer: Adam(lr=0.01)", "Write {type: Adam, learning_rate: 0.01}."),
+        ("optimizer: SGD(0.1, momentum=0.9)", "Write {type: SGD, learning_rate: 0.1, momentum: 0.9}."),
+        ("metrics: [f1]", "Write {type: F1Score, average: macro}."),
+    ],
+)
+def test_hint_for_training_has_the_values_of_the_config(tmp_path, train, hint):
+    path = write(tmp_path, "{type: Dense, units: 3}", "[4]", f"train: {{loss: mse, {train}}}\n")
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("kernel_size: (3, 5)", "Write a list in square brackets, such as [3, 3]."),
+        ("kernel_size: (7, 5, 3)", "Write a list in square brackets, such as [7, 7]."),
+        ("kernel_size: '(3, 5)'", "Write a list in square brackets: [3, 5]."),
+        ("kernel_size: (3)", "Write 3."),
+        ("kernel_size: (a, b)", "Write a list in square brackets, such as [3, 3]."),
+    ],
+)
+def test_parentheses_are_one_problem(tmp_path, argument, hint):
+    path = write(tmp_path, f"{{type: Conv2D, filters: 4, {argument}, padding: same}}")
+    (problem,) = check_config(str(path)).problems
+    assert (problem.code, problem.hint) == ("wrong-type", hint)
+
+
+def test_unknown_key_next_to_parentheses_is_reported(tmp_path):
+    path = write(tmp_path, "{type: Conv2D, filters: 4, kernel_size: (3, 5), pading: same}")
+    problems = check_config(str(path)).problems
+    assert [problem.hint for problem in problems if problem.code == "unknown-key"] == [
+        "Did you mean `padding`?"
+    ]
 
 
 def test_fix_never_changes_the_meaning_of_a_valid_value(tmp_path):

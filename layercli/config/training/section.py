@@ -25,7 +25,6 @@ class TrainSection(StrictModel):
             ("learning_rate", "lr"),
             "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`.",
         ),
-        "validation_split": "It is declared with the data: `data: {split: {validation: 0.1}}`.",
         "shuffle": "It belongs under `data:`.",
         "seed": "It belongs to the config, next to `train:`.",
     }
