@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from inspect import get_annotations
+from types import NoneType
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
 
 from pydantic import ValidationError, create_model
@@ -215,10 +216,21 @@ class Catalogue(Generic[C]):
             expected = f"the name of {self._noun_with_article} or {{type: Name, ...arguments}}"
             raise mismatch_error("wrong-type", expected, value)
         if "type" not in value:
-            hint = f"For example {{type: {next(iter(self.modules))}}}."
+            hint = self._suggest_from_key(value) or f"For example {{type: {next(iter(self.modules))}}}."
             raise value_error("missing-key", f"The {self.noun} is missing `type`.", hint)
         cls = parse_at_key("type", self.look_up, value["type"])
         return cls.model_validate({key: item for key, item in value.items() if key != "type"})
+
+    def _suggest_from_key(self, value: Mapping[str, object]) -> str | None:
+        """Return a hint for a type that is written as the key of its arguments, as in ``{adam: {...}}``."""
+        if len(value) != 1:
+            return None
+        (name, arguments), *_ = value.items()
+        class_name = self.find(str(name))
+        if class_name is None or not isinstance(arguments, dict | NoneType):
+            return None
+        known = self._config_name(class_name)
+        return f"Write {{type: {known}, ...}} with the same arguments." if arguments else f"Write `{known}`."
 
     def parse_or_name(self, value: object) -> str | C:
         """Return the component, or Keras's name for a bare name, so that nothing is imported for it."""

@@ -65,12 +65,15 @@ def _suggest_number(item: object, count: int) -> str | None:
         return f"Write a list in square brackets: [{whole[1]}]." if "," in whole[1] else f"Write {whole[1]}."
     if isinstance(item, str) and (start := _TUPLE_START.match(item.strip())):
         return f"Write a list in square brackets, such as {quote_value([int(start[1] or 3)] * count)}."
+    if isinstance(item, str) and (sizes := _SIZES.fullmatch(item.strip())):
+        return f"Write a list in square brackets: [{', '.join(sizes[0].split('x'))}]."
     if isinstance(item, str) and item.strip().isdigit():
         return f"Remove the quotes: {item.strip()[:20]}."
     return None
 
 
 _TUPLE: Final = re.compile(r"\((\d{1,9}(?:, ?\d{1,9}){0,5})\)", re.ASCII)
+_SIZES: Final = re.compile(r"\d{1,9}(?:x\d{1,9}){1,5}", re.ASCII)
 _TUPLE_START: Final = re.compile(r"\((\d{1,9})?", re.ASCII)
 
 

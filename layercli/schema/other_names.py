@@ -60,7 +60,8 @@ RENAMED_KEYS: Final = _expand(
     ("alpha", "negative_slope rho"),
     ("max_tokens", "num_tokens"),
     ("num_embeddings", "input_dim"),
-    ("embedding_dim", "output_dim"),
+    ("vocab_size vocabulary_size num_words", "input_dim max_tokens"),
+    ("embedding_dim embedding_size dim", "output_dim"),
     ("ignore_index", "ignore_class"),
     ("xla jit", "jit_compile"),
     ("head_size", "key_dim"),
@@ -188,6 +189,12 @@ def _explain_patience(mapping: Mapping[str, object], _: str) -> str:
     return f"Write `callbacks: [{{type: EarlyStopping, monitor: val_loss, patience: {patience}}}]` instead."
 
 
+def _explain_learning_rate(mapping: Mapping[str, object], _: str) -> str:
+    rate, optimizer = _choose_number(mapping, "learning_rate lr", 0.001), mapping.get("optimizer", "Adam")
+    written = f"{{type: {optimizer if _is_short(optimizer) else 'Adam'}, learning_rate: {rate}}}"
+    return f"It belongs to the optimizer: `optimizer: {written}`."
+
+
 _EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], str]]] = {
     "decay": _explain_decay,
     "betas": _explain_betas,
@@ -203,6 +210,8 @@ _EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], s
     "val_split": _explain_validation_split,
     "early_stopping": _explain_patience,
     "patience": _explain_patience,
+    "learning_rate": _explain_learning_rate,
+    "lr": _explain_learning_rate,
 }
 """Old key -> a function that returns a hint, from the mapping that has the key and the name of its type."""
 
@@ -259,6 +268,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("BCELoss", "binary_crossentropy"),
         ("SmoothL1Loss HuberLoss", "huber"),
         ("kullback_leibler_divergence", "kl_divergence"),
+        ("sparse_crossentropy sparse_cross_entropy", "sparse_categorical_crossentropy"),
     )
     | {"BCEWithLogitsLoss": "{type: BinaryCrossentropy, from_logits: true}"},
     "metric": _expand(

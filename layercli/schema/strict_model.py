@@ -417,12 +417,17 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
             return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
         if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
             return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
+    if code == "bool_type" and received in (0, 1) and isinstance(received, int):
+        return f"Write `{name}: {'true' if received else 'false'}`."
     if isinstance(received, bool) and code.startswith(("int", "float")):
         return (
             f"Write a number, such as `{name}: {format_value(field.examples[0])}`."
             if field.examples
             else "Write a number."
         )
+    if code == "list_type" and isinstance(received, dict):
+        inner = f"{{type: {format_value(received['type'])}, ...}}" if "type" in received else "..."
+        return f"Write a list: `{name}: [{sanitize_text(inner, limit=60)}]`."
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
     if field.examples or options:

@@ -226,6 +226,10 @@ def test_hint_for_decay_has_the_values_of_the_config(tmp_path):
             "{type: Conv1D, filters: 4, nb_row: 3, nb_col: 5}",
             "Write both as one list: `kernel_size: [3, 5]`.",
         ),
+        ("{type: Conv1D, filters: 4, kernel_size: 3x5}", "Write a list in square brackets: [3, 5]."),
+        ("{type: Dense, units: 4, use_bias: 0}", "Write `use_bias: false`."),
+        ("{type: Dense, units: 4, use_bias: 1}", "Write `use_bias: true`."),
+        ("{type: Dense, units: 4, use_bias: 2}", None),
         ("{type: Dense, units: 4, kernel_regularizer: l2(0.01)}", "Write {type: L2, l2: 0.01}."),
         (
             "{type: Dense, units: 4, kernel_regularizer: 'keras.regularizers.L1L2(l1=0.1, l2=0.2)'}",
@@ -247,14 +251,48 @@ def test_hint_has_the_values_of_the_config(tmp_path, layer, hint):
             "Write `callbacks: [{type: EarlyStopping, monitor: val_loss, patience: 3}]` instead.",
         ),
         ("optimizer: Adam(lr=0.01)", "Write {type: Adam, learning_rate: 0.01}."),
-        ("optimizer: SGD(0.1, momentum=0.9)", "Write {type: SGD, learning_rate: 0.1, momentum: 0.9}."),
+        ("optimizer: 'SGD(0.1, momentum=0.9)'", "Write {type: SGD, learning_rate: 0.1, momentum: 0.9}."),
         ("metrics: [f1]", "Write {type: F1Score, average: macro}."),
+        (
+            "optimizer: sgd, learning_rate: 0.5",
+            "It belongs to the optimizer: `optimizer: {type: sgd, learning_rate: 0.5}`.",
+        ),
+        ("lr: 0.5", "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.5}`."),
+        ("optimizer: {adam: {lr: 0.1}}", "Write {type: Adam, ...} with the same arguments."),
+        ("optimizer: {adam: null}", "Write `Adam`."),
+        ("optimizer: {unknown: 3}", "For example {type: Adam}."),
+        ("callbacks: {type: EarlyStopping}", "Write a list: `callbacks: [{type: EarlyStopping, ...}]`."),
+        ("callbacks: {early_stopping: {patience: 3}}", "Write a list: `callbacks: [...]`."),
     ],
 )
 def test_hint_for_training_has_the_values_of_the_config(tmp_path, train, hint):
     path = write(tmp_path, "{type: Dense, units: 3}", "[4]", f"train: {{loss: mse, {train}}}\n")
     (problem,) = check_config(str(path)).problems
     assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [
+        ("{type: Dense, units: 3, input_dim: 7}", "Add `input: [7]`."),
+        ("{type: Dense, units: 3, input_shape: [7, 2]}", "Add `input: [7, 2]`."),
+        ("{type: LSTM, units: 3, input_shape: [null, 2]}", "Add `input: [null, 2]`."),
+        ("{type: Input, shape: [7]}", "Add `input: [7]`."),
+        ("{type: InputLayer, input_shape: [7]}", "Add `input: [7]`."),
+        ("{type: Dense, units: 3, input_dim: 0}", "Add `input: [28, 28, 1]`, for example."),
+        ("{type: Dense, units: 3, input_shape: [true]}", "Add `input: [28, 28, 1]`, for example."),
+        ("{type: Dense, units: 3, input_shape: []}", "Add `input: [28, 28, 1]`, for example."),
+        (
+            "{type: Dense, units: 3, input_shape: [1, 1, 1, 1, 1, 1, 1, 1, 1]}",
+            "Add `input: [28, 28, 1]`, for example.",
+        ),
+        ("Dens", "Add `input: [28, 28, 1]`, for example."),
+    ],
+)
+def test_missing_input_has_the_shape_of_the_first_layer(tmp_path, layer, hint):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"model:\n  layers:\n    - {layer}\n    - {{type: Dense, units: 1}}\n")
+    assert hint in [problem.hint for problem in check_config(str(path)).problems]
 
 
 @pytest.mark.parametrize(
