@@ -71,6 +71,11 @@ RENAMED_KEYS: Final = _expand(
     ("random_seed random_state", "seed"),
     ("val valid validation_split val_split", "validation"),
     ("test_size test_split", "test"),
+    # data
+    ("file filename filepath file_path csv_file data_path directory folder", "path"),
+    ("label label_column target_column class_column y_col", "target"),
+    ("sep delimiter delim", "separator"),
+    ("image_size img_size target_size", "size"),
 )
 """Old key -> the keys that replace it, separated by spaces; the one that exists in the mapping is meant."""
 
@@ -96,6 +101,13 @@ EXPLAINED_KEYS: Final = _expand(
     ("initializer", "Write `kernel_initializer` or `bias_initializer`."),
     ("constraint", "Write `kernel_constraint` or `bias_constraint`."),
     ("validation_data", _WITH_THE_DATA),
+    (
+        "header skiprows",
+        "Remove it: the first line of a file has the names; for a file without them, list them in `columns`.",
+    ),
+    ("index_col usecols feature_columns", "Remove it, and list the columns of the model in `inputs`."),
+    ("na_values missing_values null_values", "Write `missing: {values: [NA]}` instead."),
+    ("dropna", "Write `missing: {numbers: drop}` instead."),
     ("samples_per_epoch steps_per_epoch nb_val_samples validation_steps", _EPOCH_LENGTH),
     (
         "verbose run_eagerly workers nb_worker max_queue_size max_q_size use_multiprocessing pickle_safe class_mode "
@@ -408,7 +420,8 @@ def explain_key(
     """
     new = find_renamed_key(name, known_keys)
     if new is not None:
-        return Suggestion(f"Keras calls it `{new}`.", new)
+        is_keras_object = not title.startswith("`") and not title.endswith(" data")
+        return Suggestion(f"{'Keras calls it' if is_keras_object else 'Write'} `{new}`.", new)
     explain = _EXPLAIN_WITH_VALUES.get(name)
     return EXPLAINED_KEYS.get(name) if explain is None else explain(mapping, title)
 

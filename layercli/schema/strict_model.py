@@ -298,6 +298,9 @@ def _describe_expected(field: FieldInfo, code: str, context: dict[str, Any], *, 
         return _describe_nested_expected(code, context)
     broken_bound = next((context[name] for name in _BOUND_NAMES if name in context), 0)
     text = describe_type(field, max_shown_bound=max(_MAX_SHOWN_BOUND, abs(broken_bound)))
+    if code == "string_too_long":
+        length = context["max_length"]
+        return "one character" if length == 1 else f"{_without_null(text)} of at most {length:,} characters"
     if code == "too_long":
         return f"{_without_null(text)} of at most {context['max_length']:,} items"
     if code == "too_short":
@@ -404,19 +407,9 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
     if renamed := explain_value(name, received, options):
         return renamed
     if isinstance(received, str):
-        if closest := suggest_closest(received, {str(option): str(option) for option in options}):
-            return closest
-        if code.startswith(("int", "float")):
-            number = received.strip().replace("_", "").replace(",", "")
-            if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):
-                separators = "" if number == received.strip() else " and separators"
-                return f"Remove the quotes{separators}: `{name}: {number[:40]}`."
-            if _ARITHMETIC_PATTERN.fullmatch(received):
-                return "Write the result: a config cannot contain arithmetic."
-        if code == "list_type":
-            return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
-        if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
-            return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
+        closest = suggest_closest(received, {str(option): str(option) for option in options})
+        if hint := closest or _suggest_for_text(code, name, received):
+            return hint
     if code == "bool_type" and received in (0, 1) and isinstance(received, int):
         return f"Write `{name}: {'true' if received else 'false'}`."
     if isinstance(received, bool) and code.startswith(("int", "float")):
@@ -432,6 +425,26 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
         return f"Write `{name}: {int(received)}`."
     if field.examples or options:
         return f"For example `{name}: {format_value((field.examples or options)[0])}`."
+    return None
+
+
+def _suggest_for_text(code: str, name: str, received: str) -> str | None:
+    """Return a hint for text in place of another type."""
+    if code == "string_too_long" and re.fullmatch(r"\\\w", received, re.ASCII):
+        return f'Write it in double quotes: `{name}: "{received}"`.'
+    if variable := re.fullmatch(r"\$([A-Za-z_]\w{0,60})", received, re.ASCII):
+        return f"Write `${{{variable[1]}}}` for the variable `{variable[1]}`."
+    if code.startswith(("int", "float")):
+        number = received.strip().replace("_", "").replace(",", "")
+        if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):
+            separators = "" if number == received.strip() else " and separators"
+            return f"Remove the quotes{separators}: `{name}: {number[:40]}`."
+        if _ARITHMETIC_PATTERN.fullmatch(received):
+            return "Write the result: a config cannot contain arithmetic."
+    if code == "list_type":
+        return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
+    if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
     return None
 
 

@@ -10,7 +10,20 @@ from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_T
 from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
 
 CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
-SECTION_KEYS = {"epochs", "loss", "input", "train", "seed", "validation", "test", "jit_compile"}
+SECTION_KEYS = {
+    "path",
+    "target",
+    "separator",
+    "size",
+    "epochs",
+    "loss",
+    "input",
+    "train",
+    "seed",
+    "validation",
+    "test",
+    "jit_compile",
+}
 
 FIXED = {
     # Keras 1
@@ -269,6 +282,40 @@ def test_hint_for_training_has_the_values_of_the_config(tmp_path, train, hint):
     path = write(tmp_path, "{type: Dense, units: 3}", "[4]", f"train: {{loss: mse, {train}}}\n")
     (problem,) = check_config(str(path)).problems
     assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ("type: csv, file: x.csv, target: y", "Write `path`."),
+        ("type: csv, path: x.csv, label: y", "Write `target`."),
+        ("type: csv, path: x.csv, target: y, delimiter: '|'", "Write `separator`."),
+        ("type: images, path: x, target_size: [8, 8]", "Write `size`."),
+        (
+            "type: csv, path: x.csv, target: y, header: 0",
+            "Remove it: the first line of a file has the names; for a file without them, list them in `columns`.",
+        ),
+        (
+            "type: csv, path: x.csv, target: y, separator: '\\t'",
+            'Write it in double quotes: `separator: "\\t"`.',
+        ),
+        ("type: csv, path: x.csv, target: y, split: {test: 5%}", "Write 0.05."),
+        ("type: csv, path: x.csv, target: y, split: {test: 5 %}", "Write 0.05."),
+        ("type: csv, path: x.csv, target: y, split: {test: many}", "For example `validation: 0.1`."),
+    ],
+)
+def test_names_of_other_readers_are_explained(tmp_path, data, hint):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"data: {{{data}}}\nmodel: {{layers: [{{type: Dense, units: 1}}]}}\n")
+    problems = check_config(str(path)).problems
+    assert hint in [problem.hint for problem in problems]
+
+
+def test_variable_of_the_shell_is_explained(tmp_path):
+    path = write(tmp_path, "{type: Dense, units: $width}", train="vars: {width: 3}\n")
+    assert [problem.hint for problem in check_config(str(path)).problems] == [
+        "Write `${width}` for the variable `width`."
+    ]
 
 
 @pytest.mark.parametrize(
