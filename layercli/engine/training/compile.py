@@ -34,7 +34,8 @@ def compile_model(model: Any, train: TrainSection) -> None:
         weighted_metrics=_to_keras_objects(train.weighted_metrics, keras.metrics) or None,
     )
     _weight_losses_by_examples(model._compile_loss)
-    fit_positions(model, [name for name in model.output_names if _is_ctc(train.loss_of(name))])
+    names = getattr(model, "output_names", [""])  # a Sequential has one output without a name
+    fit_positions(model, names, [name for name in names if _is_ctc(train.loss_of(name))])
 
 
 def _is_ctc(loss: str | Component | None) -> bool:

@@ -6,21 +6,21 @@ of the output, or if an example has one weight for all positions.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras.src.backend import get_keras_mask  # not public
 
 
-def fit_positions(model: Any, whole_example_losses: Collection[str]) -> None:
+def fit_positions(model: Any, names: Sequence[str], whole_example_losses: Collection[str]) -> None:
     """Make the losses and metrics of a compiled model reshape targets and weights; see ``_fit_output``.
 
     Args:
         model: The model.
+        names: The names of its outputs.
         whole_example_losses: Names of outputs whose loss has one value for all positions.
     """
-    names = model.output_names
     losses, metrics = model._compile_loss, model._compile_metrics
     original_call = losses.call
 
@@ -46,7 +46,7 @@ def _fit_outputs(
     y_true: Any,
     y_pred: Any,
     sample_weight: Any,
-    names: list[str],
+    names: Sequence[str],
     whole_example_losses: Collection[str],
     *,
     is_full: bool,
