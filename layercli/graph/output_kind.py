@@ -13,6 +13,7 @@ from layercli.graph.target_meaning import (
     OVERLAP_LOSSES,
     SPARSE_LOSSES,
     TargetKind,
+    has_last_class_axis,
     resolve_loss_name,
 )
 from layercli.layers.shapes import Shape, Tensor
@@ -51,7 +52,7 @@ def infer_output_kind(
         return OutputKind("numbers")
     name, units, has_positions = resolve_loss_name(loss, Tensor(shape)), shape[-1], len(shape) > 2
     is_logits = bool(getattr(loss, "from_logits", False))
-    if getattr(loss, "axis", -1) not in (-1, len(shape) - 1):
+    if not has_last_class_axis(loss, len(shape)):
         return OutputKind("numbers")
     if name in SPARSE_LOSSES | ONE_HOT_LOSSES - {"CategoricalHinge"} and units != 1:
         return OutputKind("classes", "softmax" if is_logits else None)
@@ -61,7 +62,7 @@ def infer_output_kind(
     if name in BINARY_LOSSES and units == 1 and not has_positions and target_kind is None:
         return OutputKind("two", logits)
     if name in BINARY_LOSSES | OVERLAP_LOSSES:
-        if units == 1 and target_kind in ("binary", "labels"):
+        if units == 1 and target_kind in ("binary", "labels", "multi-label"):
             return OutputKind("two", logits)
         if units != 1 and target_kind in ("one-hot", "multi-label"):
             is_choice = target_kind == "one-hot" and (activation == "softmax" or name in OVERLAP_LOSSES)
