@@ -28,7 +28,7 @@ from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import TargetInference, infer_targets
+from layercli.data.tables.target_inference import infer_targets, make_inferences
 from layercli.data.types import raise_data_error
 
 
@@ -58,7 +58,7 @@ def open_table(
     plan = make_table_plan(types, data, locate, integers)
     table = concatenate_tables(tables)
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
     integer_check = IntegerColumnCheck(plan)
@@ -107,7 +107,7 @@ def _open_streamed(
     row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in paths])
     locate = make_locator(files, paths, row_groups.file_rows)
     plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     integer_check = IntegerColumnCheck(plan)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check)
     integer_check.raise_findings(locate)
@@ -137,8 +137,9 @@ def _list_trained_types(plan: TablePlan) -> dict[str, str]:
         if name not in plan.integer_dtypes
     }
     types |= {
-        target.column: "text"
+        column: "text"
         for target in plan.targets.values()
+        for column in target.columns
         if not (
             {"true", "false"}.issuperset(target.class_names or ["true"])
             or are_number_names(target.class_names or ())
