@@ -54,7 +54,7 @@ def find_complete_rows(table: Any, plan: TablePlan) -> Array | None:
     """Return which rows have a value in every required column: bool of shape (rows,); None if all rows have them."""
     mask: Array | None = None
     for name in plan.required_columns:
-        column = table.column(plan.source_of(name))
+        column = table.column(name)
         if column.null_count:
             is_valid = np.asarray(column.is_valid().to_numpy())
             mask = is_valid if mask is None else mask & is_valid

@@ -178,7 +178,7 @@ def _convert_new(
         DataError: a column does not contain numbers or dates as in training; it reports all of them.
     """
     uses = list_trained_uses(plan)
-    inspection = inspect_texts(types, batches, data, uses, locate)
+    inspection = inspect_texts(types, batches, data, uses, locate, is_trained=True)
     findings = [*inspection.errors, *check_trained_types(types, plan, locate, inspection)]
     if findings:
         raise DataError(*findings)
