@@ -18,6 +18,7 @@ from layercli.data.types import Array, Inputs, Targets, iterate_named
 
 if TYPE_CHECKING:
     from layercli.data.tables.plan import TablePlan
+    from layercli.graph.finding import Finding
     from layercli.graph.target_meaning import TargetMeaning
 
 _BATCH_BYTES = 1 << 24
@@ -115,6 +116,11 @@ class Dataset(Subset):
         """The subset to compute statistics from."""
         return self
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What its reader left out or changed."""
+        return ()
+
     @abstractmethod
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -140,6 +146,7 @@ class Examples(IndexedSubset, Dataset):
     """Column names of each input that comes from table columns."""
     weights: Array | None = None
     """Weight of each example, of shape (samples,); None for equal weights."""
+    warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(next(array for _, array in self.targets))
