@@ -143,6 +143,10 @@ class Images(DataConfig):
     def may_have_positions(self) -> bool:  # type: ignore[override]
         return self.masks is not None
 
+    @property
+    def has_pixel_targets(self) -> bool:  # type: ignore[override]
+        return self.masks is not None
+
     def with_absolute_paths(self, directory: Path) -> Self:
         changes: dict[str, Any] = {"path": str(directory / self.path)}
         if self.labels is not None:
@@ -158,8 +162,8 @@ class Images(DataConfig):
         if self.target_type is None:
             return
         if self.has_class_folders:
-            message = "`target_type` must be left out for class folders: the folders are the labels."
-            raise ArgumentError("target_type", message, "Remove it.")
+            message = "`target_type` must be left out for class folders."
+            raise ArgumentError("target_type", message, "Remove it: the folders are the labels.")
         if not isinstance(self.target_type, str):
             message = "`target_type` must be labels or numbers, because images have one target."
             raise ArgumentError("target_type", message, "For example `target_type: labels`.")

@@ -115,8 +115,19 @@ def open_image(
     *,
     noun: str = "image",
     key: KeyPath = PATH_KEY,
+    is_decoded: bool = True,
 ) -> Array | Finding:
-    """Return the result of ``read``, called with the opened image within the memory budget; or the finding of an error."""
+    """Return the result of ``read``, called with the opened image within the memory budget; or the finding of an error.
+
+    Args:
+        file: The image file.
+        read: A function of the image that Pillow opened.
+        max_bytes: The memory that decoding may take.
+        size: The height and width to which ``read`` scales the image; a large JPEG file is decoded at a reduced size.
+        noun: What messages call the file.
+        key: The config key that names the file.
+        is_decoded: False if ``read`` only reads the header.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -134,7 +145,7 @@ def open_image(
             if size is not None and image.format == "JPEG":  # decode only what the requested size needs
                 height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                 image.draft(None, (width, height))
-            needed = _count_decode_bytes(image, file_bytes, size)
+            needed = _count_decode_bytes(image, file_bytes, size) if is_decoded else 0
             if needed > max_bytes:
                 return _make_size_finding(file, needed, max_bytes, noun, key)
             with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else budget.reserve(needed):

@@ -18,10 +18,11 @@ from layercli.data.lazy import LazyArray, LazyDataset
 from layercli.data.memory import MAX_ITEM_BYTES, is_too_large_to_load, limit_item_bytes
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding
-from layercli.formats.images.config import IMAGE_SUFFIXES, Images
+from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding, raise_data_error
+from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
 from layercli.formats.images.decode import decode_image, run_on_all_cores
 from layercli.formats.images.labels import read_labels, read_new_labels
+from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, read_masks
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
@@ -33,10 +34,12 @@ class _Labelled:
     """Image files with the target of each."""
 
     files: Sequence[Path]
-    targets: Array
+    targets: LazyArray | Array
     """Of shape (files, ...)."""
     class_names: tuple[str, ...] | None
     warnings: tuple[Finding, ...] = ()
+    masks: ImageMasks | None = None
+    """The masks, which are the targets when the size of the images is known."""
 
 
 def read_dataset(data: Images, memory: int | None) -> Dataset:
@@ -47,8 +50,8 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     Raises:
         DataError: an image cannot be read or has a different size; there is one finding for each such file.
     """
-    labelled = _list_labelled_files(data)
     limit = limit_item_bytes(memory)
+    labelled = _list_labelled_files(data, limit)
     findings: list[Finding] = []
     for file in labelled.files:
         first = decode_image(file, data.size, data.channels, limit)
@@ -61,8 +64,10 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     return _build_dataset(images, labelled, memory)
 
 
-def _list_labelled_files(data: Images) -> _Labelled:
+def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
     folder = Path(data.path)
+    if data.masks is not None:
+        return _label_with_masks(read_masks(data, folder, Path(data.masks.path), max_bytes))
     if data.labels is not None:
         listing = list_files(folder, IMAGE_SUFFIXES)
         if not listing.files:
@@ -71,6 +76,10 @@ def _list_labelled_files(data: Images) -> _Labelled:
         return _Labelled(labels.files, labels.targets, labels.class_names, labels.warnings)
     found = list_class_files(folder, IMAGE_SUFFIXES)
     return _Labelled(found.files, found.labels, found.class_names, found.warnings)
+
+
+def _label_with_masks(masks: ImageMasks) -> _Labelled:
+    return _Labelled(masks.files, np.empty(0), masks.classes.names, masks.warnings, masks)
 
 
 def read_new_dataset(
@@ -83,8 +92,13 @@ def read_new_dataset(
     Raises:
         DataError: an image cannot be read, or has a different size or an unknown class.
     """
-    class_names = reader_state.single_target_classes()
-    if has_targets and data.labels is not None:
+    class_names, limit = reader_state.single_target_classes(), limit_item_bytes(memory)
+    if has_targets and data.masks is not None:
+        trained = MaskClasses.from_names(reader_state.class_names)
+        labelled = _label_with_masks(
+            read_masks(data, *_find_mask_folders(data, data.masks, paths), limit, trained)
+        )
+    elif has_targets and data.labels is not None:
         labels = read_new_labels(data, paths, reader_state.class_names)
         labelled = _Labelled(labels.files, labels.targets, labels.class_names)
     else:
@@ -94,15 +108,38 @@ def read_new_dataset(
     return _build_dataset(images, labelled, memory)
 
 
+def _find_mask_folders(data: Images, masks: MasksConfig, paths: Sequence[str]) -> tuple[Path, Path]:
+    """Return the folders of new images and their masks: two paths, or the folders of these names in one path.
+
+    Raises:
+        DataError: the path does not contain these folders.
+    """
+    if len(paths) == 2:
+        return Path(paths[0]), Path(paths[1])
+    folder, names = Path(paths[0]), (Path(data.path).name, Path(masks.path).name)
+    if len(paths) > 2 or not all((folder / name).is_dir() for name in names):
+        raise_data_error(
+            f"{sanitize_text(str(folder))} must contain the folders {names[0]} and {names[1]}, as in training.",
+            PATH_KEY,
+            "Name the folder of the images, and then that of the masks: `--data images --data masks`.",
+        )
+    return folder / names[0], folder / names[1]
+
+
 def _build_dataset(images: LazyImages, labelled: _Labelled, memory: int | None) -> Dataset:
     row_indices = np.arange(len(images))
-    targets: LazyArray | Array = labelled.targets
+    targets, files = labelled.targets, images.files
     decoded_bytes = len(images) * prod(images.shape) * images.dtype.itemsize
-    file_bytes = sum(file.stat().st_size for file in images.files)
+    if labelled.masks is not None:
+        masks, classes = tuple(labelled.masks.masks), labelled.masks.classes
+        height, width, _ = images.shape
+        targets = LazyMasks(masks, classes, (height, width), images.max_bytes)
+        files += masks
+        decoded_bytes += len(masks) * height * width * classes.dtype.itemsize
+    file_bytes = sum(file.stat().st_size for file in files)
     if is_too_large_to_load(decoded_bytes, file_bytes, memory):
         content_id = (
-            f"{hash_content_sample(images.files[:1])} {_hash_file_sizes(images.files)} "
-            f"{images.data.size} {images.shape}"
+            f"{hash_content_sample(files[:1])} {_hash_file_sizes(files)} {images.data.size} {images.shape}"
         )
         return LazyDataset(
             {None: images},
@@ -112,7 +149,8 @@ def _build_dataset(images: LazyImages, labelled: _Labelled, memory: int | None) 
             labelled.class_names,
             warnings=labelled.warnings,
         )
-    return Examples(images[row_indices], labelled.targets, labelled.class_names, warnings=labelled.warnings)
+    y = targets if isinstance(targets, np.ndarray) else targets[row_indices]
+    return Examples(images[row_indices], y, labelled.class_names, warnings=labelled.warnings)
 
 
 def _hash_file_sizes(files: Sequence[Path]) -> str:

@@ -17,6 +17,7 @@ from layercli.graph.checks.loss import (
 from layercli.graph.checks.metrics import check_metrics
 from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
+from layercli.graph.paired_augmentation import check_moved_targets
 from layercli.graph.shapes import ModelShapes
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.schema.suggestions import did_you_mean, list_names
@@ -44,6 +45,7 @@ def check_consistency(
     for index in range(len(outputs)):
         yield from _check_output(config, shapes, index, facts)
     yield from check_metrics(config, shapes, facts)
+    yield from check_moved_targets(config, shapes, facts)
     if facts is not None:
         yield from _check_class_settings(config, resolve_target_meanings(config, shapes, facts))
 
