@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,15 @@ _MAX_CURVED_NUMBERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class DateUse:
+    """What a column of dates becomes."""
+
+    features: tuple[str, ...]
+    order: str | None
+    """The form of its dates; see ``DATE_ORDERS``."""
+
+
+@dataclass(frozen=True, slots=True)
 class TableColumns:
     """What each column of a table is for."""
 
@@ -46,9 +56,17 @@ class TableColumns:
     numbers: list[ColumnPreview]
     categories: list[ColumnPreview]
     texts: list[ColumnPreview]
-    dates: list[ColumnPreview] = field(default_factory=list)
+    dates: dict[str, DateUse] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns that are not used -> the reason."""
+    series: str | None = None
+    """The column whose dates make the rows a series in time."""
+
+    @property
+    def number_names(self) -> list[str]:
+        """The names of all numbers, including those of dates."""
+        dates = [f"{name}.{feature}" for name, use in self.dates.items() for feature in use.features]
+        return [*(column.name for column in self.numbers), *dates]
 
 
 def template_from_table(
@@ -57,25 +75,25 @@ def template_from_table(
     """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
     used = [*columns.numbers, *columns.categories, *columns.texts]
     names = _make_input_names([*columns.categories, *columns.texts])
-    has_inputs = bool(names or columns.left_out)
+    has_inputs = bool(names or columns.left_out or columns.dates)
     data = [*_describe_table(table, columns), *_list_data_keys(path, table, columns)]
     if has_inputs:
         data.append("  inputs:                      # input of the model: its columns")
-        if columns.numbers:
-            data += _wrap_list("    numbers: ", [quote_yaml_text(column.name) for column in columns.numbers])
+        if columns.number_names:
+            data += _wrap_list("    numbers: ", [*map(quote_yaml_text, columns.number_names)])
         data += [
             f"    {names[column.name]}: {quote_yaml_text(column.name)}"
             for column in used
             if column.name in names
         ]
-    missing = _list_missing_policies(columns)
+    missing = _list_missing_policies(table, columns)
     if missing:
         data.append(f"  missing: {{{', '.join(missing)}}}   # medians of the training examples")
     data.append(_split_line(table.row_count, is_stratified=columns.class_names is not None))
     return ConfigTemplate(
         name,
         "vectors",
-        (len(columns.numbers),),
+        (len(columns.number_names),),
         None if columns.class_names is None else len(columns.class_names),
         size,
         data,
@@ -87,9 +105,8 @@ def template_from_table(
 
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
-    rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
     left_out = [*columns.left_out.items()]
-    lines = [f"  # Based on {rows} of {len(table.columns):,} columns."]
+    lines = [f"  # Based on {table.row_count:,} rows of {len(table.columns):,} columns."]
     lines += [
         f"  # not used: {quote_yaml_text(name)}, {reason}" for name, reason in left_out[:_MAX_LISTED_COLUMNS]
     ]
@@ -99,22 +116,34 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
 
 
 def _list_data_keys(path: str, table: TablePreview, columns: TableColumns) -> list[str]:
-    lines = ["  type: csv", f"  path: {quote_yaml_text(path)}"]
-    if table.separator != ",":
-        lines.append(f"  separator: {quote_always(table.separator)}")
-    if not table.has_header:
-        names = [quote_yaml_text(column.name) for column in table.columns]
-        lines += [*_wrap_list("  columns: ", names, "   # the file has no header")]
+    lines = [f"  type: {table.type_name}", f"  path: {quote_yaml_text(path)}"]
+    for key, value in table.keys.items():
+        if key == "columns":
+            lines += _wrap_list("  columns: ", [*map(quote_yaml_text, value)])
+        elif key != "missing":
+            lines.append(f"  {key}: {quote_always(value) if isinstance(value, str) else json.dumps(value)}")
     target = columns.target
     lines.append(f"  target: {quote_yaml_text(target.name)}   # {describe_target(columns.class_names)}")
     if target.kind in ("integer", "number") and (target.kind == "integer" or columns.class_names is not None):
         lines.append(f"  target_type: {'numbers' if columns.class_names is None else 'labels'}")
+    if columns.dates:
+        lines.append("  dates:                       # the numbers that each date becomes")
+        lines += [
+            f"    {quote_yaml_text(name)}: {_format_date_use(use)}" for name, use in columns.dates.items()
+        ]
     return lines
 
 
-def _list_missing_policies(columns: TableColumns) -> list[str]:
-    policies = []
-    if any(column.missing_count for column in columns.numbers):
+def _format_date_use(use: DateUse) -> str:
+    features = f"[{', '.join(use.features)}]"
+    return features if use.order in (None, "ymd") else f"{{order: {use.order}, features: {features}}}"
+
+
+def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[str]:
+    words = table.keys.get("missing", {}).get("values", [])
+    policies = [f"values: [{', '.join(map(quote_yaml_text, words))}]"] if words else []
+    dates = [column for column in table.columns if column.name in columns.dates]
+    if any(column.missing_count or column.stray_count for column in [*columns.numbers, *dates]):
         policies.append("numbers: median")
     if columns.target.missing_count:
         policies.append(f"columns: {{{quote_yaml_text(columns.target.name)}: drop}}")
@@ -163,14 +192,14 @@ def _make_input_names(columns: Iterable[ColumnPreview]) -> dict[str, str]:
 def _list_model_lines(
     columns: TableColumns, names: dict[str, str], size: ModelSize, row_count: int, *, has_inputs: bool
 ) -> list[str]:
-    count = len(columns.numbers)
+    count = len(columns.number_names)
     lines = ["  inputs:"] if has_inputs else [f"  input: [{count}]                   # numbers in a row"]
-    if has_inputs and columns.numbers:
+    if has_inputs and count:
         lines.append(f"    numbers: [{count}]")
     lines += [f"    {name}: {{shape: [1], dtype: string}}" for name in names.values()]
     lines.append("  layers:")
     parts = []
-    if columns.numbers:
+    if count:
         lines.append(_normalization_line(columns.numbers, has_inputs=has_inputs))
         parts.append("scaled")
         if count <= _MAX_CURVED_NUMBERS:
@@ -220,16 +249,17 @@ def _list_curve_lines(count: int) -> list[str]:
 
 def are_pixels(columns: Sequence[ColumnPreview]) -> bool:
     """Return whether the columns have integers on one scale from 0, such as the pixels of images."""
+    columns = [column for column in columns if column.values]
     if len(columns) < _MIN_PIXELS or any(column.kind != "integer" for column in columns):
         return False
-    highest = max(float(column.values[-1]) for column in columns if column.values)
-    lowest = min(float(column.values[0]) for column in columns if column.values)
-    is_shared = sum(float(column.values[-1]) >= highest / 4 for column in columns if column.values)
+    highest = max(float(column.values[-1]) for column in columns)
+    lowest = min(float(column.values[0]) for column in columns)
+    is_shared = sum(float(column.values[-1]) >= highest / 4 for column in columns)
     return lowest == 0 and highest <= _MAX_PIXEL and is_shared >= len(columns) // 2
 
 
 def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
-    value_count = len(column.values)
+    value_count = column.distinct_count or len(column.values)
     if value_count > _MAX_LISTED_VALUES:
         tokens, length = value_count + 50, _embedding_length(value_count)
         return [

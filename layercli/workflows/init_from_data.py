@@ -50,7 +50,9 @@ def make_template(
             return _make_array_template(arrays, config_folder, name, size)
         table = preview_table(path)
     except (PreviewError, OSError) as error:
-        raise _make_data_error(path, sanitize_text(str(error)), getattr(error, "hint", None)) from None
+        raise _make_data_error(
+            path, sanitize_text(str(error)), error.hint if isinstance(error, PreviewError) else None
+        ) from None
     columns = assign_columns(path, table, target)
     return template_from_table(name, relative, table, columns, size), _describe_table(table, columns)
 
@@ -62,14 +64,14 @@ def _make_relative(path: Path, folder: Path) -> str:
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
     target = sanitize_text(columns.target.name, limit=60)
-    rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
-    notes = [*getattr(table, "notes", ())]
+    notes = [*table.notes]
     notes.append(
-        f"Read {rows}. Target: `{target}` ({columns.target_reason}), {describe_target(columns.class_names)}."
+        f"Read {table.row_count:,} rows. Target: `{target}` ({columns.target_reason}), {describe_target(columns.class_names)}."
     )
     missing = columns.target.missing_count
     if missing:
-        notes.append(f"{missing:,} rows without a target are left out.")
+        rows = "1 row has no target and is" if missing == 1 else f"{missing:,} rows have no target and are"
+        notes.append(f"{rows} left out.")
     if columns.left_out:
         listed = [
             f"`{sanitize_text(name, limit=60)}` ({reason})" for name, reason in columns.left_out.items()

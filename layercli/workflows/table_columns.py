@@ -9,7 +9,7 @@ from typing import Final
 
 from layercli.errors import LayercliError, make_file_error
 from layercli.formats.preview import ColumnPreview, TablePreview
-from layercli.reports.table_template import TableColumns
+from layercli.reports.table_template import DateUse, TableColumns
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
 
@@ -53,6 +53,8 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
     column, reason = _choose_target(path, table, target)
     others = [other for other in table.columns if other is not column]
     left_out = _list_left_out(table, column)
+    dates, series = _inspect_dates(table, [other for other in others if other.name not in left_out])
+    left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
     used = [other for other in others if other.name not in left_out]
     if not used:
         # Different texts in every row may share words.
@@ -64,11 +66,28 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         column,
         reason,
         _list_classes(column, table.row_count),
-        [other for other in used if other.kind in ("number", "integer")],
-        [other for other in used if other.kind == "category"],
+        [other for other in used if other.kind in ("number", "integer") or other.is_boolean],
+        [other for other in used if other.kind == "category" and not other.is_boolean],
         [other for other in used if other.kind in ("text", "unique")],
-        left_out=left_out,
+        {name: use for name, use in dates.items() if use.features},
+        left_out,
+        series,
     )
+
+
+def _inspect_dates(
+    table: TablePreview, columns: Sequence[ColumnPreview]
+) -> tuple[dict[str, DateUse], str | None]:
+    """Return what the columns of dates become, and the column whose dates make the rows a series."""
+    from layercli.data.tables.date_features import inspect_dates
+
+    uses, series = {}, None
+    for column in columns:
+        if column.kind == "date":
+            facts = inspect_dates(table.survey.sample.column(column.name), column.date_order)
+            uses[column.name] = DateUse(facts.features, column.date_order)
+            series = series or (column.name if facts.is_series else None)
+    return uses, series
 
 
 def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple[ColumnPreview, str]:
@@ -108,8 +127,8 @@ def _find_target_problem(column: ColumnPreview) -> str | None:
         return "it is empty"
     if _is_constant(column):
         return "every row has the same value"
-    if (reason := getattr(column, "id_reason", None)) is not None:
-        return f"{reason}"
+    if column.id_reason is not None:
+        return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
     return _UNSUITABLE_KINDS.get(column.kind)
 
 
@@ -121,28 +140,29 @@ def _is_constant(column: ColumnPreview) -> bool:
 
 def _list_left_out(table: TablePreview, target: ColumnPreview) -> dict[str, str]:
     """Return the columns that a model should not use, each with the reason."""
-    rows = "every row" if table.is_complete else f"the first {table.row_count:,} rows"
-    leaks: Mapping[str, str] = {}
+    leaks = table.find_leaks(target.name)
     left_out = {}
     for column in table.columns:
         if column is target:
             continue
-        reason = leaks.get(column.name) or _find_reason_to_leave_out(column, rows)
+        reason = _find_reason_to_leave_out(column)
+        if reason is None and column.name in leaks:
+            reason = f"it {leaks[column.name]}"
         if reason is not None:
             left_out[column.name] = reason
     return left_out
 
 
-def _find_reason_to_leave_out(column: ColumnPreview, rows: str) -> str | None:
-    if column.kind == "date":
-        return "a date"
+def _find_reason_to_leave_out(column: ColumnPreview) -> str | None:
+    if column.id_reason is not None:
+        return column.id_reason
     if not column.values:
-        return f"empty in {rows}"
+        return "empty in every row"
     if column.kind in ("number", "integer"):
         # Normalization divides by a deviation of almost zero, so that any other value becomes huge.
-        return f"the same number in {rows}" if _is_constant(column) else None
+        return "the same number in every row" if _is_constant(column) else None
     if column.kind == "category" and _is_constant(column) and not column.missing_count:
-        return f"the same text in {rows}"
+        return "the same text in every row"
     return "a different text in every row" if column.kind == "unique" else None
 
 
@@ -150,6 +170,8 @@ def _list_classes(target: ColumnPreview, row_count: int) -> tuple[str, ...] | No
     """Return the classes in the order of their numbers; None if the target is a number."""
     if target.kind == "category":
         return tuple(sorted(target.values))
+    if target.distinct_count is None or target.distinct_count > len(target.values):
+        return None
     return list_number_classes(target.name, target.values, row_count)
 
 

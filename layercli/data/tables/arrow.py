@@ -87,7 +87,7 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
     from pyarrow import compute
 
     names = [name.strip() for name in table.column_names]
-    missing_texts = pa.array(["", *data.missing.values], pa.string())
+    missing_texts = pa.array(["", *data.missing.words], pa.string())
     columns = []
     for name, column in zip(names, table.columns, strict=True):
         declared = data.types.get(name)

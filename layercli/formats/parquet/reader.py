@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,7 +37,7 @@ def read_dataset(data: Parquet, memory: int | None, integers: Mapping[str | None
     Raises:
         DataError: a file cannot be read, or a column is missing or not numeric.
     """
-    return open_table(data, _ParquetFiles(data), memory, integers)
+    return open_table(data, ParquetFiles(data), memory, integers)
 
 
 def read_new_dataset(
@@ -50,11 +50,11 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, _ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
+    return open_new_table(located, ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
 
 
 @dataclass(frozen=True, slots=True)
-class _ParquetFiles:
+class ParquetFiles:
     """The files of a section of type parquet."""
 
     data: Parquet
@@ -73,6 +73,21 @@ class _ParquetFiles:
         with self._open(file) as source:
             try:
                 return normalize_table(read_flat_columns(source, columns), self.data)
+            except _PYARROW_ERRORS as error:
+                _raise_unreadable(file, error)
+
+    def iterate_tables(self, file: Path) -> Iterator[Any]:
+        """Yield the rows of all columns without lists, mappings and structs, some at a time."""
+        import pyarrow as pa
+
+        with self._open(file) as source:
+            schema = source.schema_arrow
+            names = [
+                field.name for field in list_flat_fields(schema, {name.strip() for name in schema.names})
+            ]
+            try:
+                for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=names, use_threads=False):
+                    yield normalize_table(pa.Table.from_batches([batch]), self.data)
             except _PYARROW_ERRORS as error:
                 _raise_unreadable(file, error)
 

@@ -209,9 +209,9 @@ def test_digest_depends_on_data_and_seed(place, kind):
 def test_csv_is_converted_again_only_after_a_change(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = []
-    convert = csv_reader._CsvFiles._convert_to_parquet
+    convert = csv_reader.CsvFiles._convert_to_parquet
     monkeypatch.setattr(
-        csv_reader._CsvFiles,
+        csv_reader.CsvFiles,
         "_convert_to_parquet",
         lambda self, *args: made.append(1) or convert(self, *args),
     )
