@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
+from layercli.config.data.section import DataConfig
+from layercli.config.data.tables import TableConfig
+from layercli.data.examples import Dataset
 from layercli.data.types import Array
+from layercli.graph.finding import Finding
+from layercli.source.nodes import sanitize_text
 
 MAX_LEAK_ROWS: Final = 50_000
 """Number of rows that are compared."""
+_MAX_COMPARED_VALUES: Final = 10_000_000
 _MIN_ROWS: Final = 20
 _MIN_ROWS_PER_VALUE: Final = 3
 """Columns with fewer rows for each value, such as ids, determine every target."""
@@ -18,6 +24,35 @@ _MAX_PAIRED_COLUMNS: Final = 64
 _TOLERANCE: Final = 1e-5
 _MAX_CLASSES: Final = 20
 """A target of numbers with more distinct values is a quantity."""
+
+
+def check_leaks(dataset: Dataset, data: DataConfig) -> Iterator[Finding]:
+    """Warn about columns of a table that probably contain the target."""
+    columns = dataset.empty_batch.columns
+    count = sum(map(len, columns.values()))
+    if not count or not len(dataset) or (isinstance(data, TableConfig) and data.windows is not None):
+        return
+    batch = next(iter(dataset.batches(min(MAX_LEAK_ROWS, max(1, _MAX_COMPARED_VALUES // count)))))
+    inputs: dict[str, Array] = {}
+    input_of: dict[str, str | None] = {}
+    for name, array in batch.inputs:
+        for index, column in enumerate(columns.get(name, ())):
+            inputs[column] = (
+                array[:, index] if array.dtype.kind in "fO" else array[:, index].astype(np.float64)
+            )
+            input_of[column] = name
+    for _, target in batch.targets:
+        if target.ndim > 1:
+            continue
+        for column, reason in find_leaks(inputs, target.astype(np.float64)).items():
+            name = input_of[column]
+            yield Finding(
+                code="probable-leak",
+                message=f"`{sanitize_text(column, limit=60)}` {reason}.",
+                path=("data",) if name is None else ("data", "inputs", name),
+                hint="Leave it out with `inputs`, unless it is known before the target is.",
+                severity="warning",
+            )
 
 
 def find_leaks(columns: Mapping[str, Array], target: Array) -> dict[str, str]:
@@ -83,10 +118,17 @@ def _are_linear(values: Array, target: Array) -> bool:
     return bool(np.abs(residuals).max() < _TOLERANCE * y.std())
 
 
+def _is_varying(values: Array) -> bool:
+    """Return whether all values are finite numbers, and not all are equal."""
+    return bool(np.isfinite(values).all() and values.min() < values.max())
+
+
 def _find_sums(columns: Mapping[str, Array], target: Array) -> dict[str, str]:
     """Return the pairs of columns whose sum or difference is the target."""
-    names = list(columns)[:_MAX_PAIRED_COLUMNS]
+    names = [name for name, values in columns.items() if _is_varying(values)][:_MAX_PAIRED_COLUMNS]
     known = np.isfinite(target)
+    if not known.any():
+        return {}
     scale = np.abs(target[known]).max(initial=0) * _TOLERANCE
     leaks: dict[str, str] = {}
     for number, first in enumerate(names):
@@ -94,8 +136,7 @@ def _find_sums(columns: Mapping[str, Array], target: Array) -> dict[str, str]:
             for sign, title in ((1, "sum"), (-1, "difference")):
                 total = columns[first] + sign * columns[second]
                 is_equal = np.abs(np.abs(total[known]) - np.abs(target[known])) <= scale
-                varies = all(np.nanstd(columns[name]) > 0 for name in (first, second))
-                if varies and is_equal.all():
+                if is_equal.all():
                     leaks[first] = f"is part of the target, which is the {title} of `{first}` and `{second}`"
                     leaks[second] = leaks[first]
     return leaks

@@ -200,6 +200,8 @@ class DateContent:
     """The form of the dates in a column, inferred some rows at a time."""
 
     values: int = 0
+    first_row: int = 0
+    """The row of the first value."""
     candidates: dict[str, _Candidate] = field(
         default_factory=lambda: {order: _Candidate() for order in (*_PATTERNS, "seconds", "milliseconds")}
     )
@@ -215,6 +217,8 @@ class DateContent:
         known = int(present.sum())
         if not known:
             return
+        if not self.values:
+            self.first_row = int(rows[present.argmax()])
         self.values += known
         for order, candidate in self.candidates.items():
             if candidate.bad_count > known and candidate.bad_count * 2 > self.values:

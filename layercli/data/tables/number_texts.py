@@ -100,7 +100,7 @@ def convert_numbers(texts: Any, number_format: NumberFormat) -> Any:
     try:
         return plain.cast(pa.int64())
     except pa.ArrowInvalid:
-        return plain.cast(pa.float64())
+        return plain.cast(pa.float64(), safe=False)
 
 
 def convert_booleans(texts: Any) -> Any:
@@ -125,6 +125,8 @@ class TextContent:
     """Number of numbers with a percent sign."""
     symbols: set[str] = field(default_factory=set)
     """The signs of currencies, and the empty text for numbers without one."""
+    first_symbols: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """The first number with each of these signs, and its row."""
     words: set[str] | None = field(default_factory=set)
     """The words in lower case while they can be a pair of boolean words; None otherwise."""
     strays: dict[str, int] = field(default_factory=dict)
@@ -184,8 +186,11 @@ class TextContent:
             index = pc.index(has_percent, True).as_py()
             self.first_percent = (int(rows[index]), texts[index].as_py())
         self.percents += percents
-        symbols = pc.fill_null(plain.symbols.filter(is_number), "")
-        self.symbols |= set(pc.unique(symbols).to_pylist())
+        symbols = pc.fill_null(plain.symbols, "")
+        for symbol in set(pc.unique(symbols.filter(is_number)).to_pylist()) - self.symbols:
+            self.symbols.add(symbol)
+            index = pc.index(pc.if_else(is_number, symbols, None), symbol).as_py()
+            self.first_symbols[symbol] = (int(rows[index]), texts[index].as_py())
         numbers = plain.texts.filter(is_number)
         if self.is_integral:
             self.is_integral = bool(pc.all(pc.match_substring_regex(numbers, r"^[+-]?\d+$")).as_py())
@@ -205,6 +210,16 @@ class TextContent:
     def are_booleans(self) -> bool:
         """Whether all values are words of one pair of boolean words."""
         return self.values > 0 and bool(self.words)
+
+    @property
+    def first_stray(self) -> tuple[int, str] | None:
+        """The row and text of the first value that is not a number like the others; None if there is none."""
+        found = [(row, text) for text, row in self.strays.items()]
+        if self.percents < self.numbers and self.first_percent is not None:
+            found.append(self.first_percent)
+        if not found and len(self.symbols - {""}) > 1:
+            found = list(self.first_symbols.values())
+        return min(found, default=None)
 
     @property
     def are_mostly_numbers(self) -> bool:

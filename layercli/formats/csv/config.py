@@ -46,6 +46,12 @@ class Csv(TableConfig):
 
     def check(self) -> None:
         super().check()
+        names = [name.strip() for name in self.columns or ()]
+        for name in names:
+            if names.count(name) > 1:
+                first, second = [index + 1 for index, other in enumerate(names) if other == name][:2]
+                message = f"`columns` names `{name}` twice: columns {first} and {second}."
+                raise ArgumentError("columns", message, "Give each column a different name.")
         try:
             is_text = codecs.lookup(self.encoding)._is_text_encoding
         except (LookupError, ValueError):

@@ -77,19 +77,28 @@ class Defect(NamedTuple):
     hint: str
 
 
-def find_ragged_line(file: Path, data: Csv) -> Defect | None:
-    """Describe the first line with a wrong number of values; None if all are correct."""
+def find_ragged_line(file: Path, data: Csv, *, rows: int | None = None) -> Defect | None:
+    """Describe the first line with a wrong number of values; None if all are correct.
+
+    ``rows`` is the number of rows after the header to look at; None for all.
+    """
     header = read_header(file, data).raw
     width = len(header)
     with open_text(file, data) as text:
         for number, (line, fields, _) in enumerate(_iterate_rows(text, data)):
+            if rows is not None and number > rows:
+                return None
             if len(fields) != width:
-                message = f"line {line} has {_format_value_count(len(fields))}, but there are {width} columns"
+                message = (
+                    f"line {line} has {_format_value_count(len(fields))}, but there {_format_columns(width)}"
+                )
                 return Defect(message, _suggest_ragged(data, header, fields, is_first=number == 1, line=line))
     return None
 
 
 def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first: bool, line: int) -> str:
+    if data.comment is None and any(field.startswith("#") for field in (*header[:1], *fields[:1])):
+        return 'If lines with # are comments, set `comment: "#"`.'
     if is_first and data.columns is None:
         filled = sum(bool(name.strip()) for name in header)
         if filled <= max(1, len(fields) // 2):
@@ -101,8 +110,6 @@ def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first
                 "The header has one name less than the rows have values, as in files with row names. Name all columns: "
                 f"`columns: [row, {names}{more}]` and `skip_lines: {line - 1}`."
             )
-    if any(field.strip().startswith("#") for field in fields[:1]):
-        return 'If lines with # are comments, set `comment: "#"`.'
     return "Each line must have one value for each column; quote a value that contains the separator."
 
 
@@ -184,6 +191,10 @@ def _is_number_text(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _format_columns(count: int) -> str:
+    return "is 1 column" if count == 1 else f"are {count} columns"
 
 
 def _format_value_count(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv.config import Csv
+from layercli.formats.csv.sniff import guess_separator, read_first_lines
 from layercli.formats.csv.source import (
     READ_ERRORS,
     find_encoding,
@@ -39,13 +42,13 @@ _MAX_PENDING_BYTES = 1 << 26
 _MAX_GROUP_ROWS = 1 << 16
 
 
-def read_dataset(data: Csv, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
+def read_dataset(data: Csv, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
     """Return all examples, in memory or read batch by batch; see ``open_table``.
 
     Raises:
         DataError: a file cannot be read, or a column is missing or not numeric.
     """
-    return open_table(data, CsvFiles(data), memory, integers)
+    return open_table(data, CsvFiles, memory, dtypes)
 
 
 def read_new_dataset(
@@ -88,7 +91,42 @@ class CsvFiles:
 
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
-        return self._read_header(file).names
+        header = self._read_header(file)
+        self._check_first_lines(file, header)
+        return header.names
+
+    def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
+        """Return each name that several columns have in the file, with their positions from 1."""
+        return list_repeated_names([name.strip() for name in self._read_header(file).raw])
+
+    def _check_first_lines(self, file: Path, header: csv_diagnostics.Header) -> None:
+        """Check that the names are in the encoding of the file, and that the first row has a value for each.
+
+        Raises:
+            DataError: otherwise; with another encoding, another separator or a title above the table.
+        """
+        shown = sanitize_text(str(file))
+        if any("\ufffd" in name for name in header.raw):
+            self._raise_unreadable(file, ValueError("its text is not in the declared encoding"))
+        if len(header.raw) == 1:
+            separator = guess_separator(read_first_lines(file, self.data))
+            if separator != self.data.separator and separator in header.raw[0]:
+                written = json.dumps(separator)
+                raise_data_error(
+                    f"{shown} has only one column with the separator {json.dumps(self.data.separator)}; the file seems to "
+                    f"be separated by {written}.",
+                    ("data", "separator"),
+                    f"Set `separator: {written}`.",
+                )
+            if self.data.comment is None and header.raw[0].startswith("#"):
+                raise_data_error(
+                    f"{shown} has only one column, whose name begins with #.",
+                    ("data", "comment"),
+                    'If lines with # are comments, set `comment: "#"`.',
+                )
+        defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
+        if defect is not None:
+            raise_data_error(f"{shown} cannot be read: {defect.message}.", ("data", "path"), defect.hint)
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
@@ -101,7 +139,15 @@ class CsvFiles:
                 table = csv.read_csv(stream, **options)
         except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
+        self._require_text(file, table)
         return normalize_table(table, self.data)
+
+    def _require_text(self, file: Path, table: Any) -> None:
+        """Check that no column has bytes that are not in the encoding of the file; pyarrow reads such a column as bytes."""
+        import pyarrow as pa
+
+        if any(map(pa.types.is_binary, table.schema.types)):
+            self._raise_unreadable(file, ValueError("its text is not in the declared encoding"))
 
     def iterate_texts(self, file: Path) -> Iterator[Any]:
         """Yield all rows, some at a time, with every column as text.
@@ -204,7 +250,9 @@ class CsvFiles:
             writer, pending, rows = None, [], 0
             try:
                 for batch in reader:
-                    table = _cast_to_float32(normalize_table(pa.Table.from_batches([batch]), self.data))
+                    block = pa.Table.from_batches([batch])
+                    self._require_text(file, block)
+                    table = _cast_to_float32(normalize_table(block, self.data))
                     if writer is None:
                         writer = parquet.ParquetWriter(
                             target,

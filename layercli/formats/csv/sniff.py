@@ -32,7 +32,7 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     encoding = guess_encoding(file)
     if encoding != "utf-8":
         keys["encoding"] = encoding
-    lines = _read_lines(file, make_section(file, keys))
+    lines = read_first_lines(file, make_section(file, keys))
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
         keys["comment"] = "#"
@@ -72,7 +72,8 @@ def guess_separator(lines: Sequence[str]) -> str:
     return best if rate(best) else ","
 
 
-def _read_lines(file: Path, data: Csv) -> list[str]:
+def read_first_lines(file: Path, data: Csv) -> list[str]:
+    """Return some of the first lines of a file."""
     with open_utf8(file, data) as stream:
         content = stream.read(_SAMPLE_BYTES)
     lines = content.decode("utf-8-sig", errors="replace").splitlines()

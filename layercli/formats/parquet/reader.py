@@ -12,6 +12,7 @@ from layercli.data.memory import raise_too_large
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
@@ -31,13 +32,13 @@ _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
 
 
-def read_dataset(data: Parquet, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
+def read_dataset(data: Parquet, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
     """Return all examples, in memory or read batch by batch; see ``open_table``.
 
     Raises:
         DataError: a file cannot be read, or a column is missing or not numeric.
     """
-    return open_table(data, ParquetFiles(data), memory, integers)
+    return open_table(data, ParquetFiles, memory, dtypes)
 
 
 def read_new_dataset(
@@ -67,6 +68,10 @@ class ParquetFiles:
         """Return the names of its columns."""
         with self._open(file) as source:
             return [name.strip() for name in source.schema_arrow.names]
+
+    def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
+        """Return each name that several columns have in the file, with their positions from 1."""
+        return list_repeated_names(self.column_names(file))
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""

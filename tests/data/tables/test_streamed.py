@@ -257,12 +257,12 @@ def test_column_type_is_inferred_from_all_rows(tmp_path, monkeypatch):
         (
             "a,y\n1,0\nzwei,1\n",
             {"types": {"a": "number"}},
-            't.csv cannot be read: line 3 has "zwei" in the column `a`, which is not a number.',
+            'The column `a` must contain numbers, got text (t.csv, line 3 has "zwei").',
         ),
         (
             b"a,y\n1,0\n\xff,1\n",
             {},
-            'The column `a` contains text that is not UTF-8 (t.csv, line 3 has "\ufffd").',
+            "t.csv cannot be read: line 3 has the bytes ff 2c, which is not utf-8.",
         ),
         ("a,y\n1,0\n", {"weights": "z"}, 'Unknown column "z".'),
         (
