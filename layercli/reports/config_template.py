@@ -277,8 +277,8 @@ def _list_training_lines(template: ConfigTemplate) -> list[str]:
 
 
 def quote_class_name(name: str) -> str:
-    """Return the name of a class for a comment: numbers as they are, texts as in YAML."""
-    return name if re.fullmatch(r"-?\d+(\.\d+)?", name) else quote_yaml_text(name)
+    """Return the name of a class for a comment or a message; a text with other characters than words is quoted."""
+    return name if re.fullmatch(r"[\w<>=.+-]+( [\w<>=.+-]+){0,3}", name, re.ASCII) else quote_yaml_text(name)
 
 
 def quote_yaml_text(text: str) -> str:

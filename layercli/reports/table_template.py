@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from layercli.config.data.tables import DEFAULT_WORD
 from layercli.config.names import RESERVED_NAMES
 from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
@@ -30,6 +31,8 @@ _MIN_SPLIT_ROWS: Final = 100
 _MIN_PIXELS: Final = 32
 """Columns of integers from 0 with one scale, such as pixels, are normalized together if there are as many."""
 _MAX_PIXEL: Final = 255
+_WINDOW_LENGTH: Final = 24
+_FORECAST_UNITS: Final[dict[ModelSize, int]] = {"small": 16, "medium": 32, "large": 64}
 _CURVES: Final = 8
 _MAX_CURVED_NUMBERS: Final = 100
 """Tables with more columns of numbers have enough weights without curves."""
@@ -59,8 +62,16 @@ class TableColumns:
     dates: dict[str, DateUse] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns that are not used -> the reason."""
+    infinity_words: list[str] = field(default_factory=list)
+    """The texts that are infinite numbers in the columns of numbers."""
     series: str | None = None
     """The column whose dates make the rows a series in time."""
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether past values of the target are the only sensible inputs: there are only dates and numbers over time."""
+        has_others = bool(self.numbers or self.categories or self.texts)
+        return self.series is not None and self.class_names is None and not has_others
 
     @property
     def number_names(self) -> list[str]:
@@ -73,6 +84,8 @@ def template_from_table(
     name: str, path: str, table: TablePreview, columns: TableColumns, size: ModelSize = "medium"
 ) -> ConfigTemplate:
     """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
+    if columns.is_forecast:
+        return _make_forecast_template(name, path, table, columns, size)
     used = [*columns.numbers, *columns.categories, *columns.texts]
     names = _make_input_names([*columns.categories, *columns.texts])
     has_inputs = bool(names or columns.left_out or columns.dates)
@@ -101,6 +114,36 @@ def template_from_table(
         class_names=columns.class_names or (),
         row_count=table.row_count,
         is_table=True,
+    )
+
+
+def _make_forecast_template(
+    name: str, path: str, table: TablePreview, columns: TableColumns, size: ModelSize
+) -> ConfigTemplate:
+    """Return choices for a forecast of the next row from the rows before it."""
+    target = quote_yaml_text(columns.target.name)
+    data = [
+        *_describe_table(table, columns),
+        *_list_data_keys(path, table, replace(columns, dates={})),
+        f"  inputs: {{past: [{target}]}}",
+        f"  windows: {{length: {_WINDOW_LENGTH}, horizon: 1}}   # {_WINDOW_LENGTH} rows in, the target of the next row out",
+        *(["  missing: {numbers: median}"] if columns.target.missing_count else []),
+        "  split: {validation: 0.1, test: 0.1}   # the last rows",
+    ]
+    return ConfigTemplate(
+        name,
+        "sequences",
+        (_WINDOW_LENGTH, 1),
+        None,
+        size,
+        data,
+        [
+            f"  inputs: {{past: [{_WINDOW_LENGTH}, 1]}}",
+            "  layers:",
+            "    - Normalization",
+            f"    - {{type: GRU, units: {_FORECAST_UNITS[size]}}}",
+        ],
+        row_count=table.row_count,
     )
 
 
@@ -140,10 +183,13 @@ def _format_date_use(use: DateUse) -> str:
 
 
 def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[str]:
-    words = table.keys.get("missing", {}).get("values", [])
+    words = [*table.keys.get("missing", {}).get("values", [])]
+    if columns.infinity_words:
+        words = [*(words or [DEFAULT_WORD]), *columns.infinity_words]
     policies = [f"values: [{', '.join(map(quote_yaml_text, words))}]"] if words else []
     dates = [column for column in table.columns if column.name in columns.dates]
-    if any(column.missing_count or column.stray_count for column in [*columns.numbers, *dates]):
+    has_missing = any(column.missing_count or column.stray_count for column in [*columns.numbers, *dates])
+    if has_missing or columns.infinity_words:
         policies.append("numbers: median")
     if columns.target.missing_count:
         policies.append(f"columns: {{{quote_yaml_text(columns.target.name)}: drop}}")

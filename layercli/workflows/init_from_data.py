@@ -72,6 +72,13 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
     if missing:
         rows = "1 row has no target and is" if missing == 1 else f"{missing:,} rows have no target and are"
         notes.append(f"{rows} left out.")
+    if columns.series is not None:
+        name = sanitize_text(columns.series, limit=60)
+        notes.append(
+            f"The rows are in the order of `{name}`: the model forecasts the next row from the rows before it."
+            if columns.is_forecast
+            else f"The rows are in the order of `{name}`. For a forecast from the rows before it, use `windows`."
+        )
     if columns.left_out:
         listed = [
             f"`{sanitize_text(name, limit=60)}` ({reason})" for name, reason in columns.left_out.items()

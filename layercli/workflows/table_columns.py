@@ -62,6 +62,9 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
     if not used:
         raise _make_input_error(path, column, left_out)
+    from layercli.data.tables.infinity import find_infinity_words
+
+    numeric = [other.name for other in [*used, column] if other.kind in ("number", "integer")]
     return TableColumns(
         column,
         reason,
@@ -71,6 +74,7 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         [other for other in used if other.kind in ("text", "unique")],
         {name: use for name, use in dates.items() if use.features},
         left_out,
+        find_infinity_words(table.survey.sample, numeric),
         series,
     )
 
