@@ -248,7 +248,7 @@ def _list_model_lines(
     if count:
         lines.append(_normalization_line(columns.numbers, has_inputs=has_inputs))
         parts.append("scaled")
-        if count <= _MAX_CURVED_NUMBERS:
+        if count <= _MAX_CURVED_NUMBERS and not are_pixels(columns.numbers):
             lines += _list_curve_lines(count)
             parts.append("curves")
     for column in columns.categories:

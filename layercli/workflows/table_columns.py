@@ -9,7 +9,7 @@ from typing import Final
 
 from layercli.errors import LayercliError, make_file_error
 from layercli.formats.preview import ColumnPreview, TablePreview
-from layercli.reports.table_template import DateUse, TableColumns
+from layercli.reports.table_template import DateUse, TableColumns, are_pixels
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
 
@@ -121,8 +121,20 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
     named = next((by_lower_name[name] for name in _TARGET_NAMES if name in by_lower_name), None)
     if named is not None:
         return named, "by its name"
+    if are_pixels(possible) and _is_class_number(first := table.columns[0], possible[-1]):
+        return first, "the first column, as the others are pixels"
     last = possible[-1]
     return last, "the last column" if last is table.columns[-1] else "the last column that can be one"
+
+
+def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
+    """Return whether a column has few integers from 0, and fewer than a column of pixels."""
+    return (
+        column.kind == "integer"
+        and len(column.values) <= _MAX_CLASSES
+        and float(column.values[-1]) == len(column.values) - 1
+        and float(column.values[-1]) < float(pixel.values[-1])
+    )
 
 
 def _find_target_problem(column: ColumnPreview) -> str | None:
@@ -145,9 +157,13 @@ def _is_constant(column: ColumnPreview) -> bool:
 def _list_left_out(table: TablePreview, target: ColumnPreview) -> dict[str, str]:
     """Return the columns that a model should not use, each with the reason."""
     leaks = table.find_leaks(target.name)
+    others = [column for column in table.columns if column is not target]
+    numbers = [column for column in others if column.kind == "integer" and column.id_reason is None]
+    # The constant corners of images are harmless: all pixels have one mean and variance.
+    kept = [column.name for column in numbers] if are_pixels(numbers) else []
     left_out = {}
-    for column in table.columns:
-        if column is target:
+    for column in others:
+        if column.name in kept:
             continue
         reason = _find_reason_to_leave_out(column)
         if reason is None and column.name in leaks:

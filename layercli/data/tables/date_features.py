@@ -27,7 +27,11 @@ class DateFacts:
 
 def inspect_dates(column: Any, order: str | None) -> DateFacts:
     """Return what the dates of an Arrow column are good for; ``order`` is the form of texts and numbers."""
+    import pyarrow as pa
+
     stamps = convert_date_column(column, order)
+    if isinstance(stamps, pa.Array):
+        stamps = pa.chunked_array([stamps])  # unlike an array, it can be converted with missing dates
     names = _TIME_CANDIDATES if order == "time" else _CANDIDATES
     features = tuple(name for name in names if _varies(extract_feature(stamps, name)))
     return DateFacts(features, _is_series(np.asarray(stamps.to_numpy()).astype("datetime64[s]")))
