@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.tables.arrow import is_number_type, is_text_type
-from layercli.data.tables.conversions import Inspection, are_dates, count_numbers, describe_strays
+from layercli.data.tables.conversions import (
+    Inspection,
+    are_dates,
+    count_numbers,
+    describe_no_boolean,
+    describe_strays,
+)
 from layercli.data.tables.dates import is_date_type
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import DateNumber, TablePlan, TargetPlan
-from layercli.data.types import DataError, make_data_finding
+from layercli.data.types import PATH_KEY, DataError, make_data_finding
 from layercli.graph.finding import Finding
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -61,7 +68,7 @@ def make_table_plan(
     return TablePlan(
         inputs=inputs,
         text_columns=texts,
-        targets={name: TargetPlan(column) for name, column in data.target_columns.items()},
+        targets={name: TargetPlan(columns) for name, columns in data.target_columns.items()},
         weight_column=data.weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
@@ -98,7 +105,7 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
     if windows is None or not windows.horizon:
-        excluded |= set(data.target_columns.values())
+        excluded |= {column for _, column, _ in data.target_references}
     return {None: _expand_dates([name for name in types if name not in excluded], data)}
 
 
@@ -131,7 +138,7 @@ def _check_input_types(
 ) -> Iterator[Finding]:
     for name, columns in inputs.items():
         key: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
-        for column in columns:
+        for column in dict.fromkeys(columns):
             if column in data.date_features:
                 if column in types:
                     yield make_data_finding(
@@ -170,10 +177,12 @@ def _check_policies(policies: Mapping[str, Any], texts: Collection[str]) -> Iter
 
 def _list_required_columns(policies: Mapping[str, Any], data: TableConfig) -> tuple[str, ...]:
     """Return the columns that drop a row if their value is missing."""
-    inputs = [column for column, policy in policies.items() if policy == "drop"]
+    features = data.date_features
+    dropped = [column for column, policy in policies.items() if policy == "drop"]
+    inputs = dict.fromkeys(features[column][0] if column in features else column for column in dropped)
     others = [
         str(name)
-        for name in (*data.target_columns.values(), data.weights)
+        for name in (*(column for _, column, _ in data.target_references), data.weights)
         if data.missing.columns.get(str(name)) == "drop"
     ]
     return (*inputs, *others)
@@ -265,7 +274,10 @@ def check_trained_types(
         if column in plan.text_columns or column in inspection.conversions:
             continue
         if not is_number_type(types[column]):
-            yield _make_non_number_finding(column, types[column], ("data", "path"), locate_row, inspection)
+            finding = _make_non_number_finding(column, types[column], PATH_KEY, locate_row, inspection)
+            yield replace(
+                finding, hint="Correct the file: the model was trained with numbers in this column."
+            )
 
 
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
@@ -278,10 +290,7 @@ def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
     """Return every column that the config names, with its config key."""
-    columns: list[tuple[str, KeyPath]] = [
-        (column, ("data", "target") if name is None else ("data", "target", name))
-        for name, column in data.target_columns.items()
-    ]
+    columns: list[tuple[str, KeyPath]] = [(column, path) for _, column, path in data.target_references]
     columns += [(name, ("data", "types", name)) for name in data.types]
     columns += [(name, ("data", "dates", name)) for name in data.dates]
     columns += [(name, ("data", "missing", "columns", name)) for name in data.missing.columns]
@@ -311,6 +320,8 @@ def _make_non_number_finding(
         message = f"{title} must contain numbers, got text ({place}); {count_numbers(content)}."
         return make_data_finding(message, key, hint)
     location = locate(column, -1)
+    if content is not None and not content.are_booleans:
+        location = describe_no_boolean(column, content, locate) or location
     if is_date_type(arrow_type) or (is_text_type(arrow_type) and are_dates(content)):
         message = f"{title} must contain numbers, got dates ({location})."
         return make_data_finding(
@@ -323,6 +334,8 @@ def _make_non_number_finding(
         if key[:2] == ("data", "types"):
             message = f"{title} must contain numbers, got text ({location})."
             return make_data_finding(message, key, "Correct it, or remove the column from `types`.")
+        if key == PATH_KEY:
+            return make_data_finding(f"{title} must contain numbers, got text ({location}).", key, None)
         message = f"{title} must contain numbers, got text ({location}); an input with several columns takes only numbers."
         hint = f"Use a separate input, as in `inputs: {{{column}: {column}}}`, and start it with a StringLookup layer."
         return make_data_finding(message, key, hint)

@@ -13,7 +13,13 @@ from layercli.config.data.tables import DEFAULT_WORD, TableConfig
 from layercli.data.tables.arrow import is_text_type
 from layercli.data.tables.dates import DateContent, convert_date_column, is_date_type
 from layercli.data.tables.files import LocateRow
-from layercli.data.tables.number_texts import NumberFormat, TextContent, convert_booleans, convert_numbers
+from layercli.data.tables.number_texts import (
+    BOOLEAN_WORDS,
+    NumberFormat,
+    TextContent,
+    convert_booleans,
+    convert_numbers,
+)
 from layercli.data.types import Array, make_data_finding
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
@@ -47,7 +53,7 @@ def list_column_uses(
     inputs = data.inputs
     if inputs is None:
         others = {
-            *data.target_columns.values(),
+            *(column for _, column, _ in data.target_references),
             data.weights,
             *((data.windows.by or []) if data.windows else []),
         }
@@ -61,7 +67,7 @@ def list_column_uses(
             use = "any"
         # Texts may be both an input of texts and another one.
         uses |= {column: use for column in columns if uses.get(column) != "text"}
-    uses |= {str(column): "any" for column in data.target_columns.values() if column not in uses}
+    uses |= {str(column): "any" for _, column, _ in data.target_references if column not in uses}
     if data.weights is not None:
         uses[data.weights] = "number"
     kinds: dict[str, ColumnUse] = {"text": "text", "number": "number"}
@@ -81,10 +87,13 @@ def inspect_texts(
     data: TableConfig,
     uses: Mapping[str, ColumnUse],
     locate: LocateRow,
+    *,
+    is_trained: bool = False,
 ) -> Inspection:
     """Return what the columns of texts contain, and how those that are used as numbers or dates are converted.
 
-    ``batches`` are Arrow tables with these column types, and the numbers of their rows.
+    ``batches`` are Arrow tables with these column types, and the numbers of their rows. ``is_trained`` says that the uses
+    are those of training, so that a number may have signs that others lack.
     """
     number_format = NumberFormat.of(data)
     contents = {
@@ -93,9 +102,9 @@ def inspect_texts(
         if is_text_type(kind) and name in uses and name not in data.dates
     }
     dates = {
-        name: DateContent()
-        for name, kind in types.items()
-        if name in data.dates and not is_date_type(kind) and data.date_columns[name].order is None
+        name: DateContent.of_order(declared.order)
+        for name, declared in data.date_columns.items()
+        if name in types and not is_date_type(types[name])
     }
     for table, rows in batches if contents or dates else ():
         for name, content in contents.items():
@@ -105,7 +114,7 @@ def inspect_texts(
     conversions = {
         name: conversion
         for name, content in contents.items()
-        if (conversion := _choose_conversion(content, uses[name])) is not None
+        if (conversion := _choose_conversion(content, uses[name], is_trained=is_trained)) is not None
     }
     conversions |= {name: declared.order for name, declared in data.date_columns.items() if declared.order}
     conversions |= {name: content.order for name, content in dates.items() if content.order is not None}
@@ -119,10 +128,10 @@ def inspect_texts(
     )
 
 
-def _choose_conversion(content: TextContent, use: ColumnUse) -> str | None:
+def _choose_conversion(content: TextContent, use: ColumnUse, *, is_trained: bool) -> str | None:
     if use == "text":
         return None
-    if content.are_numbers:
+    if content.are_numbers or (is_trained and use == "number" and content.values == content.numbers):
         return "integer" if content.is_integral else "number"
     return "boolean" if use == "number" and content.are_booleans else None
 
@@ -165,12 +174,23 @@ def describe_strays(column: str, content: TextContent, locate: LocateRow) -> tup
 
     Numbers in another format, such as 1,5, count as numbers.
     """
+    strays = list(content.strays)
     if not content.are_mostly_numbers and (
-        not content.strays or find_other_format(list(content.strays), content.number_format) is None
+        not strays or find_other_format(strays, content.number_format) is None
     ):
         return None
     place = _locate_stray(column, content, locate)
     return place, _suggest_number_key(column, content)
+
+
+def describe_no_boolean(column: str, content: TextContent, locate: LocateRow) -> str | None:
+    """Return where the first value is that is not a boolean word like the others; None for other columns."""
+    words = [text for text in content.strays if any(text.lower() in pair for pair in BOOLEAN_WORDS)]
+    others = [(row, text) for text, row in content.strays.items() if text not in words]
+    if not words or not others or len(others) > len(words):
+        return None
+    row, text = min(others)
+    return f'{locate(column, row)} has "{sanitize_text(text, limit=40)}"'
 
 
 def count_numbers(content: TextContent) -> str:

@@ -191,8 +191,14 @@ class _Candidate:
     bad_count: int = 0
     first_bad: tuple[int, str] | None = None
     """The first value that is not a date of this form, and its row."""
-    is_sorted: bool = True
+    is_ascending: bool = True
+    is_descending: bool = True
     last: Any = None
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the dates are in order of time, forwards or backwards."""
+        return self.is_ascending or self.is_descending
 
 
 @dataclass(slots=True)
@@ -205,6 +211,11 @@ class DateContent:
     candidates: dict[str, _Candidate] = field(
         default_factory=lambda: {order: _Candidate() for order in (*_PATTERNS, "seconds", "milliseconds")}
     )
+
+    @classmethod
+    def of_order(cls, order: str | None) -> DateContent:
+        """Return the content of a column with this form; None: it is inferred."""
+        return cls() if order is None else cls(candidates={order: _Candidate()})
 
     def add(self, texts: Any, rows: Array) -> None:
         """Add Arrow texts or integers, and the row numbers of shape (rows,)."""
@@ -221,7 +232,11 @@ class DateContent:
             self.first_row = int(rows[present.argmax()])
         self.values += known
         for order, candidate in self.candidates.items():
-            if candidate.bad_count > known and candidate.bad_count * 2 > self.values:
+            if (
+                len(self.candidates) > 1
+                and candidate.bad_count > known
+                and candidate.bad_count * 2 > self.values
+            ):
                 candidate.bad_count += known  # it cannot be the form of most values any more
                 continue
             dates = parse_dates(texts, order)
@@ -240,7 +255,8 @@ class DateContent:
         if candidate.last is not None:
             dates = np.concatenate([[candidate.last], dates])
         steps = np.diff(dates)
-        candidate.is_sorted = bool((steps >= np.timedelta64(0)).all() or (steps <= np.timedelta64(0)).all())
+        candidate.is_ascending = candidate.is_ascending and bool((steps >= np.timedelta64(0)).all())
+        candidate.is_descending = candidate.is_descending and bool((steps <= np.timedelta64(0)).all())
         candidate.last = dates[-1]
 
     @property
@@ -248,6 +264,8 @@ class DateContent:
         """The form of most values, and of all of them if there is one; None if most values are not dates."""
         fewest = min(candidate.bad_count for candidate in self.candidates.values())
         best = [order for order, candidate in self.candidates.items() if candidate.bad_count == fewest]
+        if len(self.candidates) == 1:
+            return best[0]
         if not self.values or fewest * 2 >= self.values:
             return None
         by_sequence = [order for order in best if self.candidates[order].is_sorted]
@@ -257,12 +275,10 @@ class DateContent:
     @property
     def is_ambiguous(self) -> bool:
         """Whether all values are valid with the day first and with the month first, and neither is in order of time alone."""
+        if self.order not in ("dmy", "mdy") or len(self.candidates) == 1:
+            return False
         day_first, month_first = self.candidates["dmy"], self.candidates["mdy"]
-        return (
-            self.order in ("dmy", "mdy")
-            and day_first.bad_count == month_first.bad_count
-            and day_first.is_sorted == month_first.is_sorted
-        )
+        return day_first.bad_count == month_first.bad_count and day_first.is_sorted == month_first.is_sorted
 
     @property
     def first_bad(self) -> tuple[int, str] | None:
