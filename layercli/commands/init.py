@@ -145,13 +145,10 @@ def _collect_answers(
             "the number of classes must be 0 (the target is a number), 2 or more, got 1."
         )
     if should_ask and sample is not None and (sample.shape, sample.class_count) == (sizes, classes):
-        note = (
-            f"No data yet: the config uses the built-in data set {sample.dataset}; replace `data` with yours."
-        )
+        note = f"No data yet: the config uses the built-in data set {sample.dataset}; replace it with yours."
         return template_from_sample(name, sample, size), note  # type: ignore[arg-type]  # checked by Typer
     template = ConfigTemplate(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]
-    note = "Save your arrays in data.npz before you train; see `data` in the config." if should_ask else None
-    return template, note
+    return template, "Save your arrays in data.npz; see `data` in the config." if should_ask else None
 
 
 def _prompt_value(question: str, default: str, parse: Any) -> Any:

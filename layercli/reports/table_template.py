@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -323,7 +324,7 @@ def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
 
 def _embedding_length(value_count: int) -> int:
     """Return the length of a vector for each of so many values, which grows slowly with their number."""
-    return min(50, round(1.6 * float(value_count) ** 0.56))
+    return min(50, round(1.6 * math.pow(value_count, 0.56)))
 
 
 def _list_text_lines(name: str, rows: int) -> list[str]:
