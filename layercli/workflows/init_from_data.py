@@ -95,9 +95,10 @@ def _make_folder_template(
 ) -> tuple[ConfigTemplate, list[str]]:
     """Return a template for a folder with a folder for each class."""
     try:
-        classes, files = list_class_files(folder, TEXT_SUFFIXES)
+        found = list_class_files(folder, TEXT_SUFFIXES)
     except DataError:
         return _make_image_template(folder, path, name, size)
+    classes, files = found.class_names, found.files
     summary = f"{len(files):,} texts of {len(classes)} classes"
     data = [
         f"  # {summary}: {_list_classes(classes)}.",

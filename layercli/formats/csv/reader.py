@@ -66,7 +66,7 @@ def read_new_dataset(
 
 def locate_row(data: Csv, row: int) -> str:
     """Return the file and line of a row, from 0, of a section with one file."""
-    return _CsvFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+    return CsvFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def read_new_dataset(
 
 def locate_row(data: Parquet, row: int) -> str:
     """Return the file and line of a row, from 0, of a section with one file."""
-    return _ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+    return ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 @dataclass(frozen=True, slots=True)
