@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from layercli.data.class_folders import list_class_files
@@ -119,7 +120,7 @@ def _make_folder_template(
     return template, [f"Found {summary}."]
 
 
-def _list_classes(classes: list[str]) -> str:
+def _list_classes(classes: Sequence[str]) -> str:
     return f"{', '.join(map(sanitize_text, classes[:8]))}{', ...' * (len(classes) > 8)}"
 
 
