@@ -76,7 +76,8 @@ def read_first_lines(file: Path, data: Csv) -> list[str]:
     """Return some of the first lines of a file."""
     with open_utf8(file, data) as stream:
         content = stream.read(_SAMPLE_BYTES)
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    # splitlines() would also divide a line at characters such as U+0085, which are valid in a value.
+    lines = re.split("\r\n|\r|\n", content.decode("utf-8-sig", errors="replace"))
     # The last line may be cut.
     return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == _SAMPLE_BYTES)))]
 
