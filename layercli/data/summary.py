@@ -107,9 +107,8 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         meaning = splits.target_meanings.get(target)
         if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
             names = batch.target_columns.get(target)
-        labels = (
-            sorted(seen) if min(seen, default=0) < 0 else range(len(names or ()) or max(seen, default=-1) + 1)
-        )
+        classes = len(names or ()) or (meaning.classes if meaning is not None else None)
+        labels = sorted(seen.union(range(classes or max(seen, default=-1) + 1)))
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
         titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
