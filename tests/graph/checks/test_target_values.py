@@ -242,7 +242,7 @@ def test_ignored_label_may_be_outside_the_classes(place):
         (5, SPARSE, "If 5 means"),
     ],
 )
-def test_hint_for_a_label_beside_the_classes(place, label, loss, hint):
+def test_hint_for_a_label_outside_of_the_classes(place, label, loss, hint):
     labels = np.zeros((12, 4, 4), int) + LABELS[:, None, None]
     labels[0] = label
     layer = "{type: Dense, units: 3}" if "logits" in loss else SOFTMAX
