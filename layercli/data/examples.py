@@ -18,6 +18,7 @@ from layercli.data.types import Array, Inputs, Targets, iterate_named
 
 if TYPE_CHECKING:
     from layercli.data.tables.plan import TablePlan
+    from layercli.graph.finding import Finding
     from layercli.graph.target_meaning import TargetMeaning
 
 _BATCH_BYTES = 1 << 24
@@ -122,6 +123,11 @@ class Dataset(Subset):
     @abstractmethod
     def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Dataset:
         """Return the data set with each target in the form that its meaning requires; see ``convert_target``."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return ()
 
     @abstractmethod
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:

@@ -168,16 +168,13 @@ def template_from_table(
     """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
     classes = _count_classes(target)
     inputs = [column for column in table.columns if column is not target]
-    left_out = {
-        column.name: reason for column in inputs if (reason := find_reason_to_leave_out(column, table))
-    }
+    left_out = {column.name: reason for column in inputs if (reason := find_reason_to_leave_out(column))}
     used = [column for column in inputs if column.name not in left_out]
     numbers = [column for column in used if column.kind in ("number", "integer")]
     texts = [column for column in used if column.kind in ("category", "text")]
-    rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
     data = [
-        f"  # Based on {rows} of {len(table.columns)} columns.",
-        "  type: csv",
+        f"  # Based on {table.row_count:,} rows of {len(table.columns)} columns.",
+        f"  type: {table.type_name}",
         f"  path: {quote_yaml_text(path)}",
     ]
     if table.separator != ",":
@@ -186,6 +183,11 @@ def template_from_table(
         data.append(
             f"  columns: [{', '.join(quote_yaml_text(column.name) for column in table.columns)}]   # the file has no header"
         )
+    data += [
+        f"  {key}: {json.dumps(value, ensure_ascii=False)}"
+        for key, value in table.keys.items()
+        if key not in ("separator", "columns", "missing")
+    ]
     target_comment = "a number"
     if classes is not None:
         target_comment = f"{classes} classes: {', '.join(map(quote_yaml_text, target.values[:5]))}{', ...' * (classes > 5)}"
@@ -200,25 +202,28 @@ def template_from_table(
             data.append(f"    numbers: [{', '.join(quote_yaml_text(column.name) for column in numbers)}]")
         data += [f"    {names[column.name]}: {quote_yaml_text(column.name)}" for column in texts]
     if any(column.missing_count for column in numbers):
-        data.append("  missing: {numbers: median}   # of the training examples")
+        words = table.keys.get("missing", {}).get("values")
+        values = f"values: {json.dumps(words, ensure_ascii=False)}, " if words else ""
+        data.append(f"  missing: {{{values}numbers: median}}   # of the training examples")
     stratify = ", stratify: true" if classes else ""
     data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
     model_lines = _table_model_lines(numbers, texts, names, size) if texts or left_out else []
     return ConfigTemplate(name, "vectors", (len(numbers),), classes, size, data, model_lines)
 
 
-def find_reason_to_leave_out(column: ColumnPreview, table: TablePreview) -> str | None:
+def find_reason_to_leave_out(column: ColumnPreview) -> str | None:
     """Return why the model cannot use the column, or None."""
-    rows = "every row" if table.is_complete else f"the first {table.row_count:,} rows"
+    if column.id_reason is not None:
+        return column.id_reason
     if column.kind == "date":
         return "a date"
     if not column.values:
-        return f"empty in {rows}"
+        return "empty in every row"
     if column.kind in ("number", "integer"):
         # Normalization divides by a deviation of almost zero, so that any other value becomes huge.
-        return f"the same number in {rows}" if float(column.values[0]) == float(column.values[-1]) else None
+        return "the same number in every row" if float(column.values[0]) == float(column.values[-1]) else None
     if column.kind == "category" and len(column.values) == 1 and not column.missing_count:
-        return f"the same text in {rows}"
+        return "the same text in every row"
     return "a different text in every row" if column.kind == "unique" else None
 
 

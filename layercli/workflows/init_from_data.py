@@ -37,7 +37,9 @@ def read_table_and_target(path: Path, target: str | None) -> tuple[TablePreview,
         table = preview_table(path)
     except PreviewError as error:
         raise _make_data_error(
-            path, sanitize_text(str(error)), "For arrays, write `data: {type: npz, ...}` in a config."
+            path,
+            sanitize_text(str(error)),
+            error.hint or "For arrays, write `data: {type: npz, ...}` in a config.",
         ) from None
     by_name = {column.name: column for column in table.columns}
     if target is not None:
@@ -63,9 +65,7 @@ def require_input_columns(path: Path, table: TablePreview, target: ColumnPreview
         LayercliError: Every column besides the target is constant, a date or different in every row.
     """
     reasons = {
-        column.name: find_reason_to_leave_out(column, table)
-        for column in table.columns
-        if column is not target
+        column.name: find_reason_to_leave_out(column) for column in table.columns if column is not target
     }
     if all(reasons.values()):
         listed = "; ".join(

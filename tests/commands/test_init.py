@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from layercli.check import check_config, require_valid
-from layercli.formats.preview import preview_table
 from tests.running import invoke, train
 
 SHAPES = {"vectors": "7", "sequences": "20x3", "images": "28x28x1", "text": None}
@@ -113,7 +112,9 @@ def test_config_from_table_trains(place):
 
 
 def test_columns_with_one_value_are_left_out(place):
-    rows = "".join(f"2013,7.0,FR,,{word},{n},{n % 5}.5\n" for n, word in enumerate(["low", "", "high"] * 9))
+    rows = "".join(
+        f"2013,7.0,FR,,{word},{n % 9},{n % 5}.5\n" for n, word in enumerate(["low", "", "high"] * 9)
+    )
     (place / "t.csv").write_text(f"year,size,country,nothing,level,number,y\n{rows}".replace("7.0", "7", 3))
     assert invoke("init", "t.csv").exit_code == 0
     assert check_config("config.yaml").problems == []
@@ -127,11 +128,11 @@ def test_columns_with_one_value_are_left_out(place):
     ]
 
 
-def test_column_that_only_the_previewed_rows_agree_on_is_left_out(place):
+def test_column_that_varies_only_in_later_rows_is_used(place):
     rows = "".join(f"{2013 + n // 90_000},{n % 100},{n % 7}.5\n" for n in range(100_000))
     (place / "t.csv").write_text(f"year,x,y\n{rows}")
     assert invoke("init", "t.csv").exit_code == 0
-    assert "# not used: year, the same number in the first " in (place / "config.yaml").read_text()
+    assert "not used" not in (place / "config.yaml").read_text()
 
 
 def test_table_without_a_usable_column_is_refused(place):
@@ -167,20 +168,13 @@ def test_target_determines_loss(place, text, target, loss, units):
     assert require_valid(checked).shapes.rows[-1].outputs[0].shape[-1] == units
 
 
-def test_only_start_of_large_table_is_read(place):
-    (place / "big.csv").write_text("a,b\n" + "1.5,0\n" * 400_000)
-    table = preview_table(place / "big.csv")
-    assert not table.is_complete
-    assert table.row_count < 200_000
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a\n1\n2\n", "t.csv has only one column"),
         (b"a,b\n", "t.csv has no rows of values"),
         (b"\xff\xfe\x00,\x00", "t.csv is not a table of text"),
-        (b"", "t.csv has only one column"),
+        (b"", "t.csv cannot be read: it is empty."),
     ],
 )
 def test_non_table_is_rejected(place, content, message):

@@ -1,5 +1,6 @@
 """The ``data`` section: the base of its types, and the facts that are known before the data is read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,8 +112,14 @@ def _parse_split_size(value: Any) -> int | float:
     raise value_error(
         "out-of-range" if is_number(value) else "wrong-type",
         f"Invalid split size: expected a fraction from 0 to below 1 or a number of examples, got {quote_value(value)}.",
-        "For example `validation: 0.1`.",
+        _suggest_split_size(value),
     )
+
+
+def _suggest_split_size(value: object) -> str:
+    """Return a hint with the fraction that a percentage such as 20% means."""
+    percent = re.fullmatch(r"(\d{1,2}) ?%", value, re.ASCII) if isinstance(value, str) else None
+    return f"Write {int(percent[1]) / 100}." if percent else "For example `validation: 0.1`."
 
 
 SplitSize = Annotated[
