@@ -68,7 +68,7 @@ def make_table_plan(
     return TablePlan(
         inputs=inputs,
         text_columns=texts,
-        targets={name: TargetPlan(column) for name, column in data.target_columns.items()},
+        targets={name: TargetPlan(columns) for name, columns in data.target_columns.items()},
         weight_column=data.weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
@@ -105,7 +105,7 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
     if windows is None or not windows.horizon:
-        excluded |= set(data.target_columns.values())
+        excluded |= {column for _, column, _ in data.target_references}
     return {None: _expand_dates([name for name in types if name not in excluded], data)}
 
 
@@ -182,7 +182,7 @@ def _list_required_columns(policies: Mapping[str, Any], data: TableConfig) -> tu
     inputs = dict.fromkeys(features[column][0] if column in features else column for column in dropped)
     others = [
         str(name)
-        for name in (*data.target_columns.values(), data.weights)
+        for name in (*(column for _, column, _ in data.target_references), data.weights)
         if data.missing.columns.get(str(name)) == "drop"
     ]
     return (*inputs, *others)
@@ -290,10 +290,7 @@ def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
     """Return every column that the config names, with its config key."""
-    columns: list[tuple[str, KeyPath]] = [
-        (column, ("data", "target") if name is None else ("data", "target", name))
-        for name, column in data.target_columns.items()
-    ]
+    columns: list[tuple[str, KeyPath]] = [(column, path) for _, column, path in data.target_references]
     columns += [(name, ("data", "types", name)) for name in data.types]
     columns += [(name, ("data", "dates", name)) for name in data.dates]
     columns += [(name, ("data", "missing", "columns", name)) for name in data.missing.columns]

@@ -53,7 +53,7 @@ def list_column_uses(
     inputs = data.inputs
     if inputs is None:
         others = {
-            *data.target_columns.values(),
+            *(column for _, column, _ in data.target_references),
             data.weights,
             *((data.windows.by or []) if data.windows else []),
         }
@@ -67,7 +67,7 @@ def list_column_uses(
             use = "any"
         # Texts may be both an input of texts and another one.
         uses |= {column: use for column in columns if uses.get(column) != "text"}
-    uses |= {str(column): "any" for column in data.target_columns.values() if column not in uses}
+    uses |= {str(column): "any" for _, column, _ in data.target_references if column not in uses}
     if data.weights is not None:
         uses[data.weights] = "number"
     kinds: dict[str, ColumnUse] = {"text": "text", "number": "number"}

@@ -58,7 +58,13 @@ def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan
     series_ids = SeriesIds(plan.series_columns).assign(table)
     decoded = decode_table(table if mask is None else table.filter(mask), plan)
     rows = TableExamples(
-        decoded.x, decoded.y, decoded.class_names, decoded.columns, decoded.weights, plan=plan
+        decoded.x,
+        decoded.y,
+        decoded.class_names,
+        decoded.columns,
+        decoded.weights,
+        target_columns=decoded.target_columns,
+        plan=plan,
     )
     if data.windows is None:
         return rows

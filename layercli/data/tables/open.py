@@ -43,7 +43,7 @@ from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import TargetInference, infer_targets
+from layercli.data.tables.target_inference import infer_targets, make_inferences
 from layercli.data.types import DataError, raise_data_error
 
 
@@ -79,7 +79,7 @@ def open_table(
     plan = plan.with_findings(check_repeated_names(files, paths[0]))
     plan = plan.with_first_days(find_first_days([table], plan))
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
     integer_check = IntegerColumnCheck(plan)
@@ -143,7 +143,7 @@ def _open_streamed(
     plan = make_table_plan(types, data, locate, dtypes, inspection)
     plan = plan.with_findings(check_repeated_names(files, paths[0]))
     plan = plan.with_first_days(find_first_days(row_groups.iterate_dates(plan), plan))
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     integer_check = IntegerColumnCheck(plan)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check)
     integer_check.raise_findings(locate)
@@ -212,7 +212,7 @@ def list_trained_uses(plan: TablePlan) -> dict[str, ColumnUse]:
     for target in plan.targets.values():
         names = target.class_names
         is_text = names is not None and not are_number_names(names)
-        uses[target.column] = "text" if is_text else "any"
+        uses |= dict.fromkeys(target.columns, "text" if is_text else "any")
     if plan.weight_column is not None:
         uses[plan.weight_column] = "number"
     return uses | {number.column: "date" for number in plan.dates.values()}

@@ -62,6 +62,11 @@ def read_new_dataset(
     return open_new_table(located, CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
 
 
+def locate_row(data: Csv, row: int) -> str:
+    """Return the file and line of a row, from 0, of a section with one file."""
+    return CsvFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class CsvFiles:
     """The files of a section of type csv."""

@@ -59,6 +59,10 @@ _MAX_LIKELY_CLASSES = 100
 _MAX_LISTED_VALUES = 5
 
 
+_VOID = 255
+"""The usual value of pixels without a class."""
+
+
 @dataclass(frozen=True, slots=True)
 class LossCheck:
     """A check of one output against its loss and its target."""
@@ -66,6 +70,8 @@ class LossCheck:
     loss: str | Component
     output: Tensor
     last_layer: NodeShapes
+    sized_layer: NodeShapes
+    """The layer that determines the number of units."""
     per_position_layer: NodeShapes | None
     target: TargetFacts | None
     output_name: str | None = None
@@ -195,11 +201,11 @@ class LossCheck:
     def _wrong_shape_finding(self, target: TargetFacts) -> Finding:
         output, shape = self.output.shape[1:], target.shape
         hint = "Change the last layer so that its output has the shape of the target."
-        layer = self.last_layer.node.layer
+        layer = self.sized_layer.node.layer
         is_size_wrong = len(output) == len(shape) and relate_shapes(output[:-1], shape[:-1]) == "equal"
         if is_size_wrong:
             key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
-            hint = hint if key is None else f"Set `{key}: {shape[-1]}` on the last layer."
+            hint = hint if key is None else f"Set `{key}: {shape[-1]}` on {self._sized_title}."
         expected = ""
         if self.loss_name in SPARSE_LOSSES:
             positions = format_shape((None, *output[:-1]))
@@ -212,7 +218,7 @@ class LossCheck:
             code="target-mismatch",
             message=f"The model's output has shape {format_shape(self.output.shape)}, but the target has shape "
             f"{format_shape((None, *shape))}.{expected}",
-            path=self.last_layer.node.path,
+            path=self.sized_layer.node.path,
             hint=hint,
         )
 
@@ -272,7 +278,12 @@ class LossCheck:
             else f"below {units}, because the output has {_format_units(units)}"
         )
         wrong = [value for value in distinct if value < 0] or [value for value in distinct if value >= units]
-        return self._bad_label_finding(values, wrong, rule, self._mapping_hint(distinct, units))
+        hint = self._mapping_hint(distinct, units)
+        if wrong == [_VOID] and self.output.rank > 2 and self.loss_name == "SparseCategoricalCrossentropy":
+            logits = ", from_logits: true" if getattr(self.loss, "from_logits", False) else ""
+            loss = f"{{type: SparseCategoricalCrossentropy, ignore_class: {_VOID}{logits}}}"
+            hint = f"If {_VOID} means no class, write `loss: {loss}`."
+        return self._bad_label_finding(values, wrong, rule, hint)
 
     def _mapping_hint(self, distinct: Sequence[float], units: int) -> str:
         """Return the hint to map the labels to class numbers."""
@@ -422,8 +433,12 @@ class LossCheck:
         return "" if self.output.rank == 2 else " for each position"
 
     @property
+    def _sized_title(self) -> str:
+        return "the last layer" if self.sized_layer is self.last_layer else f"`{self.sized_layer.node.name}`"
+
+    @property
     def _size_key(self) -> str:
-        return "filters" if "filters" in type(self.last_layer.node.layer).model_fields else "units"
+        return "filters" if "filters" in type(self.sized_layer.node.layer).model_fields else "units"
 
     def _sparse_hint(self, classes: int) -> str:
         return f"For classes, use `loss: sparse_categorical_crossentropy` with {classes} {self._size_key} and softmax."
@@ -497,14 +512,14 @@ class LossCheck:
         return Finding(code="wrong-loss", message=message, path=self._loss_path, hint=hint)
 
     def _wrong_units_finding(self, message: str, units: int, *, hint: str | None = None) -> Finding:
-        layer = self.last_layer.node.layer
+        layer = self.sized_layer.node.layer
         key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
-        path = argument_path(self.last_layer, key or "units")
+        path = argument_path(self.sized_layer, key or "units")
         if hint is None:
             hint = (
                 f"Add {{type: Dense, units: {units}}} as the last layer."
                 if key is None
-                else f"Set `{key}: {units}` on the last layer."
+                else f"Set `{key}: {units}` on {self._sized_title}."
             )
         return Finding(code="wrong-units", message=message, path=path, hint=hint)
 
