@@ -129,6 +129,11 @@ class Dataset(Subset):
     def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Dataset:
         """Return the data set with each target in the form that its meaning requires; see ``convert_target``."""
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return ()
+
     @abstractmethod
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the examples; with ``shuffle`` at random, with the same result for the same seed."""
@@ -146,6 +151,8 @@ class Examples(IndexedSubset, Dataset):
     """Column names of each input that comes from table columns."""
     weights: Array | None = None
     """Weight of each example, of shape (samples,); None for equal weights."""
+    target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
+    """Column names of each target that comes from table columns."""
     warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:

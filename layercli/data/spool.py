@@ -63,16 +63,14 @@ class SpooledArray:
         """Copy a row from the file; return whether it is there."""
         if self._file is None or not self._is_kept[row]:
             return False
-        return (
-            os.preadv(self._file, [memoryview(target).cast("B")], row * self._bytes_per_row) == target.nbytes
-        )
+        return os.preadv(self._file, [target.data.cast("B")], row * self._bytes_per_row) == target.nbytes
 
     def _keep(self, row: int, value: Array) -> None:
         """Write a row to the file; without effect if the disk is full."""
         if self._file is None:
             return
         with suppress(OSError):
-            written = os.pwrite(self._file, memoryview(value).cast("B"), row * self._bytes_per_row)
+            written = os.pwrite(self._file, value.data.cast("B"), row * self._bytes_per_row)
             self._is_kept[row] = written == value.nbytes
 
 
