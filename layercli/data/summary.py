@@ -118,8 +118,10 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
 
 
 def _list_labels(seen: set[int]) -> list[int]:
-    """Return the labels from 0 to the largest, and the value of pixels without a class."""
+    """Return the labels from 0 to the largest, and the value of pixels without a class; none with labels below 0."""
     last = max(seen, default=-1)
+    if min(seen, default=0) < 0:
+        return []
     if last == _VOID and _VOID // 2 not in seen:
         return [*range(max(seen - {_VOID}, default=-1) + 1), _VOID]
     return list(range(last + 1))
