@@ -59,6 +59,14 @@ COLUMN_TYPES: Final = ("number", "text")
 """The types as which the values of a column can be read."""
 DEFAULT_MISSING_VALUES: Final = ("NA", "NaN", "nan", "null", "?")
 """The texts that mean a missing value by default, in addition to the empty text."""
+MAX_MISSING_VALUES: Final = 1000
+MAX_MISSING_BYTES: Final = 4096
+"""Limits of the texts that mean a missing value. Arrow crashes if their prefixes, with spaces around them, are over 32,767."""
+
+
+def _count_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
 
 TextOrList = Annotated[
     list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
@@ -95,6 +103,15 @@ class MissingValues(StrictModel):
     @classmethod
     def title(cls) -> str:
         return "`missing`"
+
+    def check(self) -> None:
+        if len(self.values) > MAX_MISSING_VALUES or sum(map(_count_bytes, self.values)) > MAX_MISSING_BYTES:
+            raise ArgumentError(
+                "values",
+                f"`values` must be at most {MAX_MISSING_VALUES:,} texts of {MAX_MISSING_BYTES:,} bytes in total, got "
+                f"{len(self.values):,} texts of {sum(map(_count_bytes, self.values)):,} bytes.",
+                "Replace the values in the file by an empty text.",
+            )
 
     def policy_of(self, column: str, *, text: bool) -> str | float:
         """Return how a column's missing values are replaced: a value of ``numbers`` or a number; for text a text or drop."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from layercli.source.nodes import sanitize_text
 
 _MAX_GZIP_RATIO = 1032
 """The largest ratio of the sizes of a text and its gzipped file."""
+_FREE_GZIP_BYTES = 1 << 30
+_PLAUSIBLE_GZIP_RATIO = 100
+"""A gzipped file over 1 GiB with a larger ratio was made to take long."""
 _BYTES_PER_VALUE = 12
 """Memory of a number while it is decoded, from 64 bits to float32."""
 _MAX_UNCOUNTED_BYTES = 1 << 28
@@ -69,7 +74,8 @@ class _CsvFiles:
     def _count_table_bytes(self, file: Path, limit: int) -> int:
         separator, total = self.data.separator.encode(), 0
         try:
-            with csv_diagnostics.open_bytes(file) as stream:
+            with csv_diagnostics.open_bytes(file) as opened:
+                stream = _BoundedStream(opened, _limit_expanded_bytes(file.stat().st_size))
                 while total <= limit and (block := stream.read(_BLOCK_BYTES)):
                     values = block.count(separator) + block.count(b"\n") + block.count(b"\r")
                     total += len(block) + _BYTES_PER_VALUE * values
@@ -256,10 +262,51 @@ class _CsvFiles:
 
 
 def open_arrow_stream(file: Path) -> Any:
-    """Open a file, plain or gzipped; pyarrow itself would decompress other formats, too."""
+    """Open a file, plain or gzipped; pyarrow itself would decompress other formats, too.
+
+    Reading more than a gzipped file can plausibly contain raises OSError.
+    """
     import pyarrow as pa
 
-    return pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None)
+    stream = pa.OSFile(os.fsencode(file))  # the bytes of a name, which may not be UTF-8
+    if file.suffix != ".gz":
+        return stream
+    limit = _limit_expanded_bytes(stream.size())
+    return pa.PythonFile(_BoundedStream(pa.CompressedInputStream(stream, "gzip"), limit), mode="r")
+
+
+def _limit_expanded_bytes(size: int) -> int:
+    """Return the most bytes that a file of this size can plausibly contain."""
+    return max(_FREE_GZIP_BYTES, _PLAUSIBLE_GZIP_RATIO * size)
+
+
+class _BoundedStream(io.RawIOBase):
+    """A stream of which at most ``limit`` bytes can be read."""
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        self._stream = stream
+        self._limit = self._remaining = limit
+
+    def readable(self) -> bool:
+        """Return True, which pyarrow requires."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            OSError: the stream is longer than the limit.
+        """
+        content: bytes = self._stream.read(size if 0 <= size <= _BLOCK_BYTES else _BLOCK_BYTES)
+        self._remaining -= len(content)
+        if self._remaining < 0:
+            raise OSError(f"it expands to more than {self._limit:,} bytes, which is implausible for its size")
+        return content
+
+    def close(self) -> None:
+        """Close both streams."""
+        self._stream.close()
+        super().close()
 
 
 def compute_group_rows(table: Any) -> int:

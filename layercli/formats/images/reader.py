@@ -41,6 +41,10 @@ _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 """Mode of Pillow -> the bytes of a pixel in its memory; 4 in all other modes."""
 _CONVERTED_BYTES_PER_PIXEL = 8
 """Memory for a pixel that was converted, and for its copy in an array."""
+_MAX_SCANNED_PIXELS = 1 << 31
+"""Most pixels of a JPEG file times its scans; each scan passes through all pixels, and a file can have any number."""
+_SCAN_MARKER = b"\xff\xda"
+_CHUNK_BYTES = 1 << 20
 _HIGH_DEPTH_BYTES_PER_PIXEL = 48
 """Memory for a pixel of 16 bits per colour: its four integers, and copies as float32 while it is converted."""
 
@@ -204,6 +208,8 @@ def _decode_opened(
         needed = _count_decode_bytes(image, file.stat().st_size, data.size)
         if needed > max_bytes:
             return _make_size_finding(file, needed, max_bytes)
+        if image.format == "JPEG":
+            _check_scans(file, image.width * image.height)
         with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else _budget.reserve(needed):
             if is_high_bit_depth(image):
                 return decode_high_bit_depth(file, image, channels, data.size)
@@ -226,6 +232,18 @@ def _count_decode_bytes(image: Any, file_bytes: int, size: Sequence[int] | None)
     return int(
         pixels * _BYTES_PER_PIXEL.get(image.mode, 4) + (pixels + scaled_pixels) * _CONVERTED_BYTES_PER_PIXEL
     )
+
+
+def _check_scans(file: Path, pixels: int) -> None:
+    """Check the work of decoding a JPEG file by the number of its scans.
+
+    Raises:
+        ValueError: it has too many.
+    """
+    with file.open("rb") as content:
+        scans = sum(chunk.count(_SCAN_MARKER) for chunk in iter(lambda: content.read(_CHUNK_BYTES), b""))
+    if scans * pixels > _MAX_SCANNED_PIXELS:
+        raise ValueError(f"it has {scans:,} scans of {pixels:,} pixels, which would take very long to decode")
 
 
 def _make_size_finding(file: Path, needed: int, available: int) -> Finding:
