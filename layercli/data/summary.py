@@ -108,7 +108,9 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
             names = batch.target_columns.get(target)
         classes = len(names or ()) or (meaning.classes if meaning is not None else None)
-        labels = sorted(seen.union(range(classes or max(seen, default=-1) + 1)))
+        are_signs = meaning.kind == "signs" if meaning is not None else min(seen, default=0) < 0
+        expected = range(0 if are_signs else classes or max(seen, default=-1) + 1)
+        labels = sorted(seen.union(expected))
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
         titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
