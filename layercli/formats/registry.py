@@ -61,6 +61,10 @@ class TableReader(Reader, Protocol):
     ) -> Dataset:
         """Return all examples as ``Reader``; ``dtypes`` maps the inputs of the model to their dtypes."""
 
+    @staticmethod
+    def locate_row(data: Any, row: int) -> str:
+        """Return the file and line of a row, from 0, of a section with one file."""
+
 
 def import_reader(data: DataConfig) -> Reader:
     """Return the module that reads data of that type."""
@@ -85,6 +89,12 @@ def load_dataset(
     reader: Any = import_reader(data)
     extra = [dtypes or {}] if isinstance(data, TableConfig) else []
     return reader.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
+
+
+def locate_row(data: TableConfig, row: int) -> str:
+    """Return the file and line of a row, from 0, of a table with one file."""
+    reader: Any = import_reader(data)
+    return str(reader.locate_row(data, row))
 
 
 def load_new_dataset(

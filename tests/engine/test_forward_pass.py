@@ -104,7 +104,7 @@ def test_wrong_shape_is_reported_at_its_layer_not_at_the_next(tmp_path, layer_fi
     assert found["message"].startswith("`mine` must have output shape (None, 3), got (")
 
 
-def test_right_shape_of_a_custom_layer_is_no_problem(tmp_path, layer_file):
+def test_right_shape_of_a_custom_layer_is_accepted(tmp_path, layer_file):
     code = "def call(self, x):\n    return x[:, :2]\ndef compute_output_shape(self, shape):\n    return (shape[0], 2)"
     path = tmp_path / "right.yaml"
     path.write_text(f"model:\n  input: [4]\n  layers:\n    - {{type: '{layer_file(code)}'}}\n    - Flatten\n")

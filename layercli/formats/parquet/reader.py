@@ -54,6 +54,11 @@ def read_new_dataset(
     return open_new_table(located, ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
 
 
+def locate_row(data: Parquet, row: int) -> str:
+    """Return the file and line of a row, from 0, of a section with one file."""
+    return ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class ParquetFiles:
     """The files of a section of type parquet."""
