@@ -648,6 +648,27 @@ def test_training_matches_the_config(tmp_path):
     assert kept["evaluate"][1] == {"batch_size": 32}
 
 
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [({"-1": 3.0, "1": 0.5}, {-1: 3, 1: 0.5}), ("balanced", {-1: 8 / (2 * 6), 1: 8 / (2 * 2)})],
+)
+def test_class_weights_of_labels_minus_1_and_1(tmp_path, monkeypatch, weights, expected):
+    np.savez(tmp_path / "d.npz", x=np.zeros((8, 2)), y=np.array([-1, 1, -1, -1, -1, 1, -1, -1]))
+    data = {"type": "npz", "path": str(tmp_path / "d.npz"), "features": "x", "target": "y"}
+    layers = [{"type": "Dense", "units": 1, "activation": "tanh"}]
+    section = {"epochs": 1, "loss": "hinge", "class_weight": weights}
+    valid = model_of(tmp_path, {"input": [2], "layers": layers}, data=data, train=section)
+    facts = collect_script_facts(valid)[0]
+    assert problems_of(valid, facts) == []
+    text = script_of(valid, facts, tmp_path)
+    assert_formatted(text)
+    options = {}
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **arguments: options.update(arguments))
+    monkeypatch.setattr(keras.Model, "save", lambda *_: None)
+    defined(text, tmp_path / "script.py")["main"]()
+    assert options["class_weight"] == expected
+
+
 def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):
     inner = {"type": "TimeDistributed", "layer": {"type": "Normalization"}}
     valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
