@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from layercli.layers.base import Layer
+from layercli.schema.component import Component
 from layercli.schema.field_types import PositiveInt
 
 MAX_FEATURES: Final = 2000
@@ -48,7 +48,22 @@ FEATURE_KINDS: Final[Mapping[str, FeatureKind]] = {
 """Keras's types of features."""
 
 
-class FeatureSpace(Layer):
+_FEATURES_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [
+            {"enum": list(FEATURE_KINDS)},
+            {
+                "type": "object",
+                "properties": {"type": {"enum": list(FEATURE_KINDS)}},
+                "required": ["type"],
+            },
+        ]
+    },
+}
+
+
+class FeatureSpace(Component):
     """Encodes the columns of a table as one vector; it is written out as ordinary inputs and layers.
 
     Input: one of (batch, 1) for each column. Output: (batch, numbers), the features in the order of their names, then crosses.
@@ -62,9 +77,11 @@ class FeatureSpace(Layer):
 
     features: Annotated[
         dict[str, Any],
+        WithJsonSchema(_FEATURES_SCHEMA),
         Field(
             description=f"Column -> the type of the feature, or a mapping of `type` and its arguments. The types are "
             f"{', '.join(FEATURE_KINDS)}.",
+            examples=[{"age": "float_normalized"}],
         ),
     ]
     output_mode: Annotated[
@@ -72,6 +89,7 @@ class FeatureSpace(Layer):
     ] = "concat"
     crosses: Annotated[
         list[Any] | None,
+        WithJsonSchema({"type": ["array", "null"], "items": {"type": ["array", "object"]}}),
         Field(
             description="Pairs of features that are also encoded together by a hash; or mappings of `feature_names` and "
             "`crossing_dim`."

@@ -172,6 +172,8 @@ class _Expansion:
             if kind.size_default is not None and "bin_boundaries" not in arguments:
                 argument, default = kind.size_default
                 arguments.setdefault(argument, _make_node(getattr(space, default), child.mark))
+            elif kind.layer == "Rescaling":
+                arguments.setdefault("scale", _make_node(1.0, child.mark))
             input_name = _name_input(column, used)
             used.add(input_name)
             mark = node.keys.get(column, child.mark)
