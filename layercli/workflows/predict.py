@@ -23,7 +23,7 @@ def predict_to_file(
         LayercliError: The run is not finished, its code is not trusted, or the examples do not fit the model.
     """
     finished_run = FinishedRun.open(run, trust=trust)
-    dataset = finished_run.read_new_examples(inputs, has_targets=False)
+    dataset, _ = finished_run.read_new_examples(inputs, has_targets=False)
     if not len(dataset):
         raise make_file_error(inputs[0], "unreadable-data", "The input contains no examples.")
     from layercli.data.predictions import PREDICTION_WRITERS

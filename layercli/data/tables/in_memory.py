@@ -12,9 +12,10 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
 from layercli.data.tables.decode import decode_table, find_complete_rows
-from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.tables.imputation import BATCH_ROWS, apply_learned, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+from layercli.graph.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class TableExamples(Examples):
 
     plan: TablePlan = field(kw_only=True)
     """How the rows were decoded, before values are learned from the training rows."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table."""
+        return self.plan.findings
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -36,14 +42,14 @@ class TableExamples(Examples):
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
         splits = Examples.split(self, split, seed=seed, shuffle=shuffle)
-        fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
+        learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
         filled = [
             load_examples(subset).map_inputs(
-                lambda name, array: fill_missing(array, self.plan, fill_values, name)
+                lambda name, array: apply_learned(array, self.plan, learned, name)
             )
             for subset in splits.subsets
         ]
-        return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values))
+        return Splits(*filled, table_plan=self.plan.with_learned(*learned))
 
 
 def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:
@@ -52,7 +58,13 @@ def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan
     series_ids = SeriesIds(plan.series_columns).assign(table)
     decoded = decode_table(table if mask is None else table.filter(mask), plan)
     rows = TableExamples(
-        decoded.x, decoded.y, decoded.class_names, decoded.columns, decoded.weights, plan=plan
+        decoded.x,
+        decoded.y,
+        decoded.class_names,
+        decoded.columns,
+        decoded.weights,
+        target_columns=decoded.target_columns,
+        plan=plan,
     )
     if data.windows is None:
         return rows
