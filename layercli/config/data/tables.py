@@ -114,6 +114,10 @@ DEFAULT_MISSING_VALUES: Final = (
 """The texts that mean a missing value by default, in addition to the empty text: those of pandas, and the question mark."""
 DEFAULT_WORD: Final = "default"
 """The item of ``missing.values`` that means the default texts."""
+TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
+"""The words that are 1 in an input of numbers, in lower case."""
+FALSE_WORDS: Final = ("false", "no", "n", "f", "off")
+"""The words that are 0, each the opposite of the word of 1 at its place."""
 DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 """The numbers that a date can become."""
 DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")

@@ -6,18 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from layercli.config.data.tables import TableConfig
+from layercli.config.data.tables import FALSE_WORDS, TRUE_WORDS, TableConfig
 from layercli.data.types import Array
 
-BOOLEAN_WORDS: Final = (
-    frozenset({"true", "false"}),
-    frozenset({"yes", "no"}),
-    frozenset({"y", "n"}),
-    frozenset({"t", "f"}),
-    frozenset({"on", "off"}),
-)
+BOOLEAN_WORDS: Final = tuple(map(frozenset, zip(TRUE_WORDS, FALSE_WORDS, strict=True)))
 """The pairs of words, in lower case, that mean 1 and 0."""
-_TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
 _CURRENCIES: Final = "$€£¥₹₩₽"
 _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
 _MAX_STRAYS: Final = 8
@@ -109,7 +102,7 @@ def convert_booleans(texts: Any) -> Any:
     from pyarrow import compute as pc
 
     words = pc.utf8_lower(texts.cast(pa.string()))
-    numbers = pc.is_in(words, pa.array(_TRUE_WORDS)).cast(pa.int64())
+    numbers = pc.is_in(words, pa.array(TRUE_WORDS)).cast(pa.int64())
     return pc.if_else(words.is_valid(), numbers, pa.scalar(None, pa.int64()))
 
 
