@@ -392,6 +392,10 @@ class TableConfig(DataConfig):
                 message = "`target_type: labels` requires a target of one column, got several columns."
                 hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
                 raise ArgumentError("target_type", message, hint)
+        for column in self.dates:
+            if column in columns or column == self.weights:
+                message = f"`{column}` is a target or the weights; it cannot be in `dates`."
+                raise ArgumentError("dates", message, "Remove it from `dates`.")
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 

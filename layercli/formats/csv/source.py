@@ -23,6 +23,7 @@ READ_ERRORS: Final = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError,
 """The errors of reading a file that is damaged, or that is not in its declared encoding."""
 _CONTROL_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
 """Bytes that texts do not contain."""
+_MAX_CONTROL_BYTES = 3
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 20
 _MAX_GZIP_RATIO = 1032
@@ -152,7 +153,8 @@ def _is_binary(start: bytes) -> bool:
     zeros = [start[offset::2].count(0) for offset in (0, 1)]
     if max(zeros) > len(start) // 4 and min(zeros) == 0:
         return False  # UTF-16 without a byte order mark
-    return len(start.translate(None, _CONTROL_BYTES)) < len(start) - len(start) // 50
+    control_bytes = len(start) - len(start.translate(None, _CONTROL_BYTES))
+    return control_bytes > max(_MAX_CONTROL_BYTES, len(start) // 50)
 
 
 def _refuse_format(file: Path, title: str) -> None:
@@ -221,10 +223,11 @@ class _CleanStream(io.RawIOBase):
     def __init__(self, stream: IO[bytes], encoding: str, data: Csv) -> None:
         super().__init__()
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
         self._skipped_lines = data.skip_lines
         self._comment = (
-            None if data.comment is None else re.compile(rf"(?m)^[ \t]*{re.escape(data.comment)}[^\r\n]*")
+            None if data.comment is None else re.compile(rf"(?m)^[ \t]*{re.escape(data.comment)}[^\n]*")
         )
         self._rest = ""
         self._output = b""
@@ -244,7 +247,7 @@ class _CleanStream(io.RawIOBase):
     def _fill(self) -> None:
         block = self._stream.read(_BLOCK_BYTES)
         self._is_finished = not block
-        text = self._rest + self._decoder.decode(block, final=self._is_finished)
+        text = self._rest + self._decoder.decode(cast("Any", block), final=self._is_finished)
         end = len(text) if self._is_finished else text.rfind("\n") + 1
         if not end and len(text) > 16 * _BLOCK_BYTES:
             end = len(text)  # a line without end: it is too long to be a line of a table
