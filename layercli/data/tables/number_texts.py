@@ -91,14 +91,14 @@ def convert_numbers(texts: Any, number_format: NumberFormat) -> Any:
     return _cast_numbers(strip_signs(texts, number_format).texts) if plain is None else plain
 
 
-def cast_plain_numbers(texts: Any, number_format: NumberFormat) -> Any:
+def cast_plain_numbers(texts: Any, number_format: NumberFormat, *, is_integral: bool = True) -> Any:
     """Return Arrow texts as numbers if all of them are plain numbers; None otherwise. It is faster than the general way."""
     import pyarrow as pa
 
     if number_format.decimal != ".":
         return None
     try:
-        return _cast_numbers(texts)
+        return _cast_numbers(texts) if is_integral else texts.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
 
@@ -148,8 +148,8 @@ class TextContent:
     has_leading_zeros: bool = False
     """Whether a number begins with a zero that is not its only digit, such as 01234."""
 
-    def add(self, texts: Any, rows: Array) -> None:
-        """Add Arrow texts, and the row numbers of shape (rows,)."""
+    def add(self, texts: Any, rows: Array) -> Any:
+        """Add Arrow texts, and the row numbers of shape (rows,); return them as numbers if all are plain numbers."""
         import pyarrow as pa
         from pyarrow import compute as pc
 
@@ -157,12 +157,12 @@ class TextContent:
             texts = texts.combine_chunks()
         known = len(texts) - texts.null_count
         if not known:
-            return
+            return None
         self.values += known
-        numbers = cast_plain_numbers(texts, self.number_format)
+        numbers = cast_plain_numbers(texts, self.number_format, is_integral=self.is_integral)
         if numbers is not None:
             self._add_plain(texts, numbers, known, rows)
-            return
+            return numbers
         plain = strip_signs(texts, self.number_format)
         is_number = plain.texts.is_valid()
         count = pc.sum(is_number).as_py() or 0
@@ -177,6 +177,7 @@ class TextContent:
             }
             if not any(pair >= self.words for pair in BOOLEAN_WORDS):
                 self.words = None
+        return None
 
     def _add_plain(self, texts: Any, numbers: Any, known: int, rows: Array) -> None:
         """Add texts that are plain numbers, and the numbers."""

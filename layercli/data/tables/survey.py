@@ -98,7 +98,7 @@ class _ColumnSurvey:
         if not len(known):
             return
         self.first_texts = self.first_texts or (known[0].as_py(),)
-        self.texts.add(column, rows)
+        numbers = self.texts.add(column, rows)
         if self.texts.numbers * 2 <= self.texts.values:
             if self.dates is None:
                 self.dates = DateContent()
@@ -108,7 +108,7 @@ class _ColumnSurvey:
             if not self.has_sentences:
                 self.has_sentences = bool(pc.any(pc.greater(pc.count_substring(known, " "), 2)).as_py())
         else:
-            self._add_range(known)
+            self._add_range(convert_numbers(known, self.texts.number_format) if numbers is None else numbers)
         if self.counts is None and self.texts.numbers == self.texts.values and not self.texts.is_integral:
             self.distinct = None  # quantities, which nobody counts
             return
@@ -121,14 +121,10 @@ class _ColumnSurvey:
             self.counts.update(dict(zip(values, counted.field("counts").to_pylist(), strict=True)))
             self.counts = self.counts if len(self.counts) <= _MAX_VALUES else None
 
-    def _add_range(self, known: Any) -> None:
+    def _add_range(self, found: Any) -> None:
         import pyarrow as pa
 
-        numbers = np.asarray(
-            convert_numbers(known, self.texts.number_format)
-            .cast(pa.float64(), safe=False)
-            .to_numpy(zero_copy_only=False)
-        )
+        numbers = np.asarray(found.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
         numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             return
