@@ -39,21 +39,32 @@ _COMPRESSIONS: Final = (
     (b"BZh", "bz2"),
     (b"\xfd7zXZ\x00", "xz"),
 )
-_PANDAS = "python -c \"import pandas; pandas.{read}.to_csv('{stem}-table.csv', index=False)\""
-_PYARROW = "python -c \"from pyarrow import {module}, parquet; parquet.write_table({module}.{read}, '{stem}.parquet')\""
+
+
+def _write_pandas_command(packages: str, reader: str) -> str:
+    code = f"import pandas; pandas.{reader}.to_csv('{{stem}}-table.csv', index=False)"
+    return f'pip install {packages} && python -c "{code}"'
+
+
+def _write_arrow_command(module: str, reader: str) -> str:
+    code = (
+        f"from pyarrow import {module}, parquet; parquet.write_table({module}.{reader}, '{{stem}}.parquet')"
+    )
+    return f'python -c "{code}"'
+
+
 _CONVERSIONS: Final = {
-    "an Excel workbook": _PANDAS.format(read="read_excel('{name}')", stem="{stem}"),
-    "a file of JSON lines": _PYARROW.format(module="json", read="read_json('{name}')", stem="{stem}"),
-    "a JSON document": _PANDAS.format(read="read_json('{name}')", stem="{stem}"),
-    "a Feather file": _PYARROW.format(module="feather", read="read_table('{name}')", stem="{stem}"),
-    "an ORC file": _PYARROW.format(module="orc", read="read_table('{name}')", stem="{stem}"),
-    "a web page (HTML)": _PANDAS.format(read="read_html('{name}')[0]", stem="{stem}"),
-    "a Stata file": _PANDAS.format(read="read_stata('{name}')", stem="{stem}"),
-    "a SAS file": _PANDAS.format(read="read_sas('{name}')", stem="{stem}"),
-    "a pickle": _PANDAS.format(read="read_pickle('{name}')", stem="{stem}"),
-    "an HDF5 file": _PANDAS.format(read="read_hdf('{name}')", stem="{stem}"),
+    "an Excel workbook": _write_pandas_command("pandas openpyxl", "read_excel('{name}')"),
+    "a file of JSON lines": _write_arrow_command("json", "read_json('{name}')"),
+    "a JSON document": _write_pandas_command("pandas", "read_json('{name}')"),
+    "a Feather file": _write_arrow_command("feather", "read_table('{name}')"),
+    "an ORC file": _write_arrow_command("orc", "read_table('{name}')"),
+    "a web page (HTML)": _write_pandas_command("pandas lxml", "read_html('{name}')[0]"),
+    "a Stata file": _write_pandas_command("pandas", "read_stata('{name}')"),
+    "an HDF5 file": _write_pandas_command("pandas tables", "read_hdf('{name}')"),
 }
 """Formats of tables that are not read, and the command that converts a file."""
+_PLAIN_NAME: Final = re.compile(r"[\w./ -]+")
 _SIGNATURES: Final = (
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "a Feather file"),
@@ -142,7 +153,7 @@ def _refuse_other_formats(file: Path, start: bytes) -> None:
     if text[:200].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         _refuse_format(file, "a web page (HTML)" if b"html" in text[:500].lower() else "an XML document")
     if re.match(rb'\{\s*"[^"\n]*"\s*:', text) or re.match(rb'\[\s*\{\s*"', text):
-        is_lines = text.startswith(b"{") and file.suffix.lower() != ".json"
+        is_lines = text.startswith(b"{") and text.partition(b"\n")[0].rstrip().endswith(b"}")
         _refuse_format(file, "a file of JSON lines" if is_lines else "a JSON document")
 
 
@@ -165,7 +176,9 @@ def _refuse_format(file: Path, title: str) -> None:
     command = _CONVERSIONS.get(title)
     hint = "Save the table as CSV or Parquet."
     if command is not None:
-        hint = f"Convert it: {command.format(name=shown, stem=sanitize_text(str(file.with_suffix(''))))}"
+        # A name with quotes could change the code.
+        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else f"FILE{file.suffix}"
+        hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
     raise_data_error(message, PATH_KEY, hint)
 
 
