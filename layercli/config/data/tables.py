@@ -114,6 +114,10 @@ DEFAULT_MISSING_VALUES: Final = (
 """The texts that mean a missing value by default, in addition to the empty text: those of pandas, and the question mark."""
 DEFAULT_WORD: Final = "default"
 """The item of ``missing.values`` that means the default texts."""
+TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
+"""The words that are 1 in an input of numbers, in lower case."""
+FALSE_WORDS: Final = ("false", "no", "n", "f", "off")
+"""The words that are 0, each the opposite of the word of 1 at its place."""
 DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 """The numbers that a date can become."""
 DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")
@@ -405,6 +409,10 @@ class TableConfig(DataConfig):
                 message = "`target_type: labels` requires a target of one column, got several columns."
                 hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
                 raise ArgumentError("target_type", message, hint)
+        for column in self.dates:
+            if column in columns or column == self.weights:
+                message = f"`{column}` is a target or the weights; it cannot be in `dates`."
+                raise ArgumentError("dates", message, "Remove it from `dates`.")
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 
