@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -60,6 +60,12 @@ class LazyDataset(IndexedSubset, Dataset):
     weights: Array | None = None
     """Weights of all rows of the arrays."""
     warnings: tuple[Finding, ...] = ()
+    """What its reader left out."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return self.warnings
 
     def __len__(self) -> int:
         return len(self.row_indices)
