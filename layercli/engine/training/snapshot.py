@@ -181,6 +181,8 @@ def restore_training(
     version, spare = snapshot.state["python"]
     random.setstate((version, tuple(int(word) for word in arrays["random/python"]), spare))
     position, has_spare, spare = snapshot.state["numpy"]
+    if not 0 <= position <= len(arrays["random/numpy"]):  # NumPy reads its numbers from there unchecked
+        raise IncompatibleSnapshotError("its state is malformed")
     np.random.set_state(("MT19937", arrays["random/numpy"], position, has_spare, spare))
 
 
