@@ -93,7 +93,8 @@ if kind == "layers":
 
 
 def to_tensor(array):
-    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else array
+    # All inputs are tensors: Keras does not accept a list of tensors and arrays.
+    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else tf.constant(array)
 
 
 index = json.loads((folder / "inputs.json").read_text())
