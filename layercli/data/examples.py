@@ -18,6 +18,7 @@ from layercli.data.types import Array, Inputs, Targets, iterate_named
 
 if TYPE_CHECKING:
     from layercli.data.tables.plan import TablePlan
+    from layercli.graph.finding import Finding
     from layercli.graph.target_meaning import TargetMeaning
 
 _BATCH_BYTES = 1 << 24
@@ -123,6 +124,11 @@ class Dataset(Subset):
     def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Dataset:
         """Return the data set with each target in the form that its meaning requires; see ``convert_target``."""
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return ()
+
     @abstractmethod
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the examples; with ``shuffle`` at random, with the same result for the same seed."""
@@ -140,6 +146,15 @@ class Examples(IndexedSubset, Dataset):
     """Column names of each input that comes from table columns."""
     weights: Array | None = None
     """Weight of each example, of shape (samples,); None for equal weights."""
+    target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
+    """Column names of each target that comes from table columns."""
+    warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
+    """What its reader left out or changed."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return self.warnings
 
     def __len__(self) -> int:
         return len(next(array for _, array in self.targets))

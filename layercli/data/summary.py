@@ -15,6 +15,8 @@ from layercli.data.statistics import ArrayStatistics, Statistics, count_labels
 from layercli.data.types import Array
 
 _MAX_CLASS_LABEL = 100_000
+_VOID = 255
+"""The usual value of pixels without a class."""
 _SHEET_IMAGES = 64
 """Maximum number of images on a contact sheet."""
 _SHEET_BYTES = 1 << 26
@@ -53,11 +55,15 @@ def summarize_features(statistics: Statistics) -> list[FeatureSummary]:
 
 
 def summarize_targets(statistics: Statistics) -> list[FeatureSummary]:
-    """Return a summary for each target."""
-    return [
-        replace(_summarize_column(None, values, 0, values.finite_counts), name=name or "target")
-        for name, values in statistics.targets.items()
-    ]
+    """Return a summary for each target, or for each column of a target with several."""
+    summaries: list[FeatureSummary] = []
+    for name, values in statistics.targets.items():
+        if values.columns:
+            summaries += _summarize_columns(name, values)
+        else:
+            summary = _summarize_column(None, values, 0, values.finite_counts)
+            summaries.append(replace(summary, name=name or "target"))
+    return summaries
 
 
 def _summarize_columns(name: str | None, values: ArrayStatistics) -> Iterator[FeatureSummary]:
@@ -98,14 +104,28 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         seen = {label for counts in split_counts for label in counts}
         if max(seen, default=0) > _MAX_CLASS_LABEL:
             continue
-        names = splits.train.empty_batch.class_names_of(target)
-        labels = (
-            sorted(seen) if min(seen, default=0) < 0 else range(len(names or ()) or max(seen, default=-1) + 1)
-        )
+        batch = splits.train.empty_batch
+        names = batch.class_names_of(target)
+        meaning = splits.target_meanings.get(target)
+        if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
+            names = batch.target_columns.get(target)
+        classes = len(names or ()) or (meaning.classes if meaning is not None else None)
+        are_signs = meaning is not None and meaning.kind == "signs"
+        labels = sorted(seen.union(range(classes) if classes and not are_signs else _list_labels(seen)))
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
         titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
     return balances
+
+
+def _list_labels(seen: set[int]) -> list[int]:
+    """Return the labels from 0 to the largest, and the value of pixels without a class; none with labels below 0."""
+    last = max(seen, default=-1)
+    if min(seen, default=0) < 0:
+        return []
+    if last == _VOID and _VOID // 2 not in seen:
+        return [*range(max(seen - {_VOID}, default=-1) + 1), _VOID]
+    return list(range(last + 1))
 
 
 def write_contact_sheet(subset: Subset, path: Path) -> bool:

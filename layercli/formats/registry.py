@@ -57,9 +57,13 @@ class TableReader(Reader, Protocol):
 
     @staticmethod
     def read_dataset(
-        data: Any, memory: int | None, integers: Mapping[str | None, str] | None = None
+        data: Any, memory: int | None, dtypes: Mapping[str | None, str] | None = None
     ) -> Dataset:
-        """Return all examples as ``Reader``; ``integers`` maps the inputs that are integers to their dtypes."""
+        """Return all examples as ``Reader``; ``dtypes`` maps the inputs of the model to their dtypes."""
+
+    @staticmethod
+    def locate_row(data: Any, row: int) -> str:
+        """Return the file and line of a row, from 0, of a section with one file."""
 
 
 def import_reader(data: DataConfig) -> Reader:
@@ -72,19 +76,25 @@ def _import_part(data: DataConfig, part: str) -> Any:
 
 
 def load_dataset(
-    data: DataConfig, *, memory: int | None = None, integers: Mapping[str | None, str] | None = None
+    data: DataConfig, *, memory: int | None = None, dtypes: Mapping[str | None, str] | None = None
 ) -> Dataset:
     """Return all examples of a config's data section; see ``Reader``.
 
-    ``integers`` maps the inputs that the model takes as integers to their dtypes; None is the name of the only input.
-    Tables return these exactly. All other values keep the dtypes in which they were saved.
+    ``dtypes`` maps the inputs of the model to their dtypes; None is the name of the only input. Tables return integers
+    exactly, and texts as they are written. All other values keep the dtypes in which they were saved.
 
     Raises:
         DataError: they cannot be read, or do not fit into the memory.
     """
     reader: Any = import_reader(data)
-    extra = [integers or {}] if isinstance(data, TableConfig) else []
+    extra = [dtypes or {}] if isinstance(data, TableConfig) else []
     return reader.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
+
+
+def locate_row(data: TableConfig, row: int) -> str:
+    """Return the file and line of a row, from 0, of a table with one file."""
+    reader: Any = import_reader(data)
+    return str(reader.locate_row(data, row))
 
 
 def load_new_dataset(

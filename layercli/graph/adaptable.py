@@ -1,8 +1,10 @@
 """Layers that adapt to the training data before training, such as Normalization."""
 
+from collections.abc import Iterator
 from typing import Final
 
-from layercli.graph.build import GraphNode
+from layercli.graph.build import Graph, GraphNode
+from layercli.layers.base import Layer
 from layercli.schema.component import Component
 
 ADAPTABLE_LAYERS: Final = {
@@ -13,6 +15,9 @@ ADAPTABLE_LAYERS: Final = {
     "TextVectorization": "vocabulary",
 }
 """Each layer type that adapts to data -> the argument that sets its state without data."""
+
+_ORDER_KEEPING_LAYERS: Final = frozenset({"Reshape", "Flatten", "Identity"})
+"""Layers that return the numbers of their input in the same order."""
 
 
 def should_adapt(node: GraphNode) -> bool:
@@ -29,14 +34,62 @@ def is_adaptable(layer: Component) -> bool:
 
 
 def learns_normalization(layer: Component) -> bool:
-    """Return whether the layer, or a nested layer, divides its input by a deviation that it learns from the data."""
-    is_normalization = layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
-    return (is_normalization and not getattr(layer, "invert", False)) or any(
+    """Return whether the layer, or a nested layer, divides columns by deviations that it learns from the data.
+
+    With ``axis: null`` all columns have one deviation, which is never almost zero.
+    """
+    has_deviations = _has_learned_mean(layer) and getattr(layer, "axis", None) is not None
+    return (has_deviations and not getattr(layer, "invert", False)) or any(
         map(learns_normalization, inner_layers(layer))
     )
 
 
-def inner_layers(layer: Component) -> list[Component]:
+def learns_targets(layer: Component) -> bool:
+    """Return whether the layer, or a nested layer, undoes a normalization that it learns: that of the targets."""
+    return (_has_learned_mean(layer) and bool(getattr(layer, "invert", False))) or any(
+        map(learns_targets, inner_layers(layer))
+    )
+
+
+def find_scaled_outputs(graph: Graph) -> dict[str, list[int]]:
+    """Return each layer that learns from targets -> the indices of the model's outputs that it feeds."""
+    by_name = {node.name: node for node in graph.nodes}
+    scaled: dict[str, list[int]] = {
+        node.name: [] for node in graph.nodes if should_adapt(node) and learns_targets(node.layer)
+    }
+    for index, name in enumerate(graph.outputs):
+        node = by_name.get(name)
+        while node is not None and node.type_name in _ORDER_KEEPING_LAYERS and node.inputs:
+            node = by_name.get(node.inputs[0])
+        if node is not None and (node.reuse_of or node.name) in scaled:
+            scaled[node.reuse_of or node.name].append(index)
+    return scaled
+
+
+def learns_output_size(layer: Component) -> bool:
+    """Return whether the layer, or a nested layer, learns the size of its output from the data."""
+    return (isinstance(layer, Layer) and layer.learns_output_size) or any(
+        map(learns_output_size, inner_layers(layer))
+    )
+
+
+def with_output_sizes(layer: Layer, sizes: Iterator[int]) -> Layer:
+    """Return the layer whose own and nested vocabularies have these sizes, with the same output."""
+    if layer.learns_output_size:
+        return layer.with_arguments(max_tokens=next(sizes), pad_to_max_tokens=True)
+    inner = [with_output_sizes(each, sizes) for each in inner_layers(layer)]
+    if not inner:
+        return layer
+    return layer.with_arguments(
+        **({"layers": inner} if layer.type_name() == "Pipeline" else {"layer": inner[0]})
+    )
+
+
+def _has_learned_mean(layer: Component) -> bool:
+    return layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
+
+
+def inner_layers(layer: Component) -> list[Layer]:
     """Return the layers nested in TimeDistributed or Pipeline, which pass their input on."""
     if layer.type_name() == "TimeDistributed":
         return [layer.layer]  # type: ignore[attr-defined]

@@ -63,6 +63,9 @@ class CallInputs(NamedTuple):
     named: dict[str, Any]
 
 
+_INPUT_HINT = "Remove it, and declare the input's shape once, as `model.input`, without the batch axis."
+
+
 class Layer(Component):
     """A Keras layer: its arguments are the fields, its rules are the methods."""
 
@@ -84,9 +87,9 @@ class Layer(Component):
     passes_mask: ClassVar[bool] = False
     """Whether Keras uses the mask of the input or passes it on; otherwise it drops the mask with a warning."""
     hints: ClassVar[dict[str, str]] = {
-        "input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
-        "input_dim": "Declare the input's shape once, as `model.input`, without the batch axis.",
-        "batch_input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
+        "input_shape": _INPUT_HINT,
+        "input_dim": _INPUT_HINT,
+        "batch_input_shape": _INPUT_HINT,
         "batch_size": "The batch size is `train.batch_size`.",
     }
 
@@ -152,6 +155,11 @@ class Layer(Component):
     def run_dtype(self, declared: str, dtype: str) -> str:
         """Return the dtype of a real output for a real input of ``dtype``; ``declared`` is the one that Keras declares."""
         return dtype if self.keeps_dtype and dtype not in FLOATS else declared
+
+    @property
+    def learns_output_size(self) -> bool:
+        """Return whether the size of the output's last axis is learned from data."""
+        return False
 
     def hands_mask_on(self) -> bool:
         """Return whether the layer with its arguments uses the mask of the input or passes it on."""

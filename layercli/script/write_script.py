@@ -11,7 +11,7 @@ from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.graph.adaptable import ADAPTABLE_LAYERS, should_adapt
+from layercli.graph.adaptable import ADAPTABLE_LAYERS, find_scaled_outputs, should_adapt
 from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
@@ -90,7 +90,9 @@ def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:
 
 def _can_write_class_weight(train: TrainSection, facts: ScriptFacts) -> bool:
     weights, class_names = train.class_weight, facts.first_target.class_names
-    if isinstance(weights, dict) and not all(name in class_names or name.isdecimal() for name in weights):
+    if isinstance(weights, dict) and not all(
+        name in class_names or name.removeprefix("-").isdecimal() for name in weights
+    ):
         return False
     return weights is None or not facts.has_weights  # Keras takes only one of the two
 
@@ -106,9 +108,9 @@ def write_script(
         split = write_split(data.split, facts, shuffle=data.shuffle)
         sections = [data_script.write_load_data(), split, *sections]
         if adaptable:
-            sections.append(_write_adapt(adaptable, valid, has_several_inputs=bool(facts.input_names)))
+            sections.append(_write_adapt(adaptable, valid, facts))
     if files.weights_name is not None:
-        sections.append(_write_load_trained(files))
+        sections.append(_write_load_trained(valid, files))
     graph = valid.graph
     outputs = [valid.shapes.output(*each) for each in zip(graph.outputs, graph.output_indices, strict=True)]
     has_positions = any(output is None or output.rank > 2 for output in outputs)
@@ -171,16 +173,22 @@ def _write_constants(valid: ValidConfig, files: ScriptFiles, data_constant: list
     return lines
 
 
-def _write_adapt(layers: list[GraphNode], valid: ValidConfig, *, has_several_inputs: bool) -> list[str]:
+def _write_adapt(layers: list[GraphNode], valid: ValidConfig, facts: ScriptFacts) -> list[str]:
+    scaled_outputs = find_scaled_outputs(valid.graph)
+    arguments = "model, x, y" if scaled_outputs else "model, x"
+    examples = "inputs and targets" if scaled_outputs else "examples"
     lines = [
-        "def adapt(model, x):",
-        f'{INDENT}"""Adapt the preprocessing layers to the training examples."""',
+        f"def adapt({arguments}):",
+        f'{INDENT}"""Adapt the preprocessing layers to the training {examples}."""',
     ]
     for node in layers:
         layer = f"model.get_layer({quote_string(node.name)})"
         source = node.inputs[0]
-        if source in valid.graph.inputs:
-            array = f"x[{quote_string(source)}]" if has_several_inputs else "x"
+        if node.name in scaled_outputs:
+            target = _write_target(valid, facts, node, scaled_outputs[node.name][0])
+            lines += render_statement(CallExpression(f"{layer}.adapt", (target,)), INDENT)
+        elif source in valid.graph.inputs:
+            array = f"x[{quote_string(source)}]" if facts.input_names else "x"
             lines += render_statement(CallExpression(f"{layer}.adapt", (array,)), INDENT)
         else:
             lines.append(f"{INDENT}before = keras.Model(model.inputs, {layer}.input)")
@@ -188,7 +196,30 @@ def _write_adapt(layers: list[GraphNode], valid: ValidConfig, *, has_several_inp
     return lines
 
 
-def _write_load_trained(files: ScriptFiles) -> list[str]:
+def _write_target(valid: ValidConfig, facts: ScriptFacts, node: GraphNode, output: int) -> str:
+    """Return the code of the target of an output, in the shape of the output of the node that learns from it."""
+    name = None if None in facts.targets else valid.graph.output_references[output]
+    array = "y" if name is None else f"y[{quote_string(name)}]"
+    sizes, shape = valid.shapes.by_name[node.name].outputs[0].shape[1:], facts.targets[name].shape
+    if sizes == shape:
+        return array
+    return f"{array}[..., None]" if None in sizes else f"{array}.reshape(-1, {', '.join(map(str, sizes))})"
+
+
+def _write_learned_state(valid: ValidConfig) -> list[str]:
+    """Return the lines that give a layer its vocabulary, or its bin boundaries."""
+    set_vocabulary = f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)"
+    if not any(should_adapt(node) and node.type_name == "Discretization" for node in valid.graph.nodes):
+        return [set_vocabulary]
+    return [
+        f"{2 * INDENT}if isinstance(model.get_layer(name), layers.Discretization):",
+        f"{3 * INDENT}model.get_layer(name).bin_boundaries = vocabulary",
+        f"{2 * INDENT}else:",
+        f"{INDENT}{set_vocabulary}",
+    ]
+
+
+def _write_load_trained(valid: ValidConfig, files: ScriptFiles) -> list[str]:
     lines = [
         "def load_trained():",
         f'{INDENT}"""Build the model and load its trained weights."""',
@@ -197,7 +228,7 @@ def _write_load_trained(files: ScriptFiles) -> list[str]:
     if files.vocabularies_name is not None:
         lines += [
             f'{INDENT}for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():',
-            f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)",
+            *_write_learned_state(valid),
         ]
     return [*lines, f"{INDENT}model.load_weights(WEIGHTS)", f"{INDENT}return model"]
 
@@ -231,7 +262,10 @@ class _Main:
             lines.append("")
         lines.append(f"{INDENT}model = build_model()")
         if self.data_script is not None and should_adapt:
-            lines.append(f"{INDENT}adapt(model, x_train)")
+            arguments = (
+                "model, x_train, y_train" if find_scaled_outputs(self.valid.graph) else "model, x_train"
+            )
+            lines.append(f"{INDENT}adapt({arguments})")
         if train is not None:
             lines += render_statement(_make_compile_call(train), INDENT)
         lines.append(f"{INDENT}model.summary()")
@@ -270,8 +304,12 @@ class _Main:
             target = self.facts.first_target
             has_one_hot = target.one_hot_units is not None
             labels = "y_train.argmax(axis=1)" if has_one_hot else target.write_labels("y_train")
-            yield f"{INDENT}counts = np.bincount({labels})"
-            yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
+            if target.has_negative_labels:
+                yield f"{INDENT}labels, counts = np.unique({labels}, return_counts=True)"
+                yield f"{INDENT}balanced = counts.sum() / (len(counts) * counts)"
+            else:
+                yield f"{INDENT}counts = np.bincount({labels})"
+                yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
         yield from render_statement(self._make_fit_call(train), INDENT)
         if "test" in self._split_names:
             yield from render_statement(self._make_evaluate_call(train), INDENT)
@@ -292,7 +330,9 @@ class _Main:
             arrays = ", ".join(f"{name}_val" for name in self.facts.array_names)
             arguments.append(NamedValue("validation_data=", f"({arrays})"))
         if train.class_weight == "balanced":
-            arguments.append(NamedValue("class_weight=", "dict(enumerate(balanced))"))
+            has_negative = self.facts.first_target.has_negative_labels
+            pairs = "zip(labels.tolist(), balanced)" if has_negative else "enumerate(balanced)"
+            arguments.append(NamedValue("class_weight=", f"dict({pairs})"))
         elif train.class_weight is not None:
             weights = _label_weights(train.class_weight, self.facts.first_target.class_names)
             arguments.append(NamedValue("class_weight=", render_literal(weights)))

@@ -14,6 +14,7 @@ from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.target_meaning import resolve_target_meanings
+from layercli.layers.families.lookup import MIN_TOKENS
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class DatasetReport:
     """None if the training set would be empty."""
     problems: list[Problem]
     facts: DataFacts
+    valid: ValidConfig | None = None
+    """The config with the sizes that its layers learn from the training set; None if there are errors."""
 
 
 def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> DatasetReport:
@@ -42,6 +45,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
     from layercli.data.constant_columns import check_constant_columns, check_training_columns
+    from layercli.data.leaks import check_leaks
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
     from layercli.data.targets_and_weights import choose_target_forms
@@ -50,7 +54,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
 
     try:
         dataset = load_dataset(
-            valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
+            valid.resolve_data_paths(data), memory=read_memory_limit(), dtypes=_find_input_dtypes(valid)
         )
         statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
@@ -69,6 +73,8 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
+    findings.extend(dataset.findings)
+    findings.extend(check_leaks(dataset, data))
     problems = [valid.problem_from_finding(finding) for finding in findings]
     meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
     dataset = dataset.convert_targets(choose_target_forms(meanings, statistics))
@@ -88,7 +94,44 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
             *check_splits(splits, data),
         ]
         problems.extend(valid.problem_from_finding(finding) for finding in findings)
-    return DatasetReport(dataset, statistics, splits, problems, facts)
+    if has_errors(problems):
+        return DatasetReport(dataset, statistics, splits, problems, facts)
+    if valid.shapes.size_learners:
+        try:
+            valid = _learn_output_sizes(valid, splits, facts)
+        except LayercliError as error:
+            return DatasetReport(dataset, statistics, splits, [*problems, *error.problems], facts)
+    return DatasetReport(dataset, statistics, splits, problems, facts, valid)
+
+
+def _learn_output_sizes(valid: ValidConfig, splits: Splits, facts: DataFacts) -> ValidConfig:
+    """Return the config with the sizes that its layers learn from the training set.
+
+    Raises:
+        LayercliError: A layer does not accept such a size, or the output does not fit the target.
+    """
+    from layercli.engine.output_sizes import learn_output_sizes
+
+    sizes = learn_output_sizes(valid, splits.train)
+    for node in valid.graph.nodes:
+        if min(sizes.get(node.name, [MIN_TOKENS])) < MIN_TOKENS:
+            message = f"`{node.name}` learns a single token from the training set, so its output is constant."
+            hint = "Remove it, or set `num_oov_indices: 1` for tokens that the training set lacks."
+            raise LayercliError(valid.make_problem(node.path, "unknown-size", message, hint))
+    completed = valid.with_output_sizes(sizes)
+    findings = list(check_consistency(completed.config, completed.shapes, facts))
+    if any(finding.severity == "error" for finding in findings):
+        raise completed.error_from_findings(findings)
+    return completed
+
+
+def find_learned_sizes(declared: ValidConfig, completed: ValidConfig | None) -> dict[str, int]:
+    """Return the size of the last axis of each layer that learned it from the data, by its name."""
+    if completed is None:
+        return {}
+    rows = completed.shapes.by_name
+    sizes = {name: rows[name].outputs[0].shape[-1] for name in declared.shapes.size_learners}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def combine_problems(valid: ValidConfig, report: DatasetReport) -> list[Problem]:
@@ -120,15 +163,10 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
 
 
-def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
-    """Return the dtype of each integer input by name. A single model input is also stored under None."""
-    inputs = valid.graph.inputs
-    integer_dtypes: dict[str | None, str] = {
-        name: x.dtype for name, x in inputs.items() if x.dtype in ("int32", "int64")
-    }
-    return integer_dtypes | (
-        {None: next(iter(integer_dtypes.values()))} if integer_dtypes and len(inputs) == 1 else {}
-    )
+def _find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:
+    """Return the dtype of each input by name. That of a single input is also stored under None."""
+    dtypes: dict[str | None, str] = {name: x.dtype for name, x in valid.graph.inputs.items()}
+    return dtypes | ({None: next(iter(dtypes.values()))} if len(dtypes) == 1 else {})
 
 
 def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> tuple[Splits, list[Problem]]:
@@ -152,9 +190,9 @@ def load_training_data(
     from layercli.data.types import DataError
 
     report = check_dataset(valid, data, trust=trust)
-    if report.splits is None or has_errors(report.problems):
+    if report.splits is None or report.valid is None:
         raise LayercliError(report.problems)
-    splits = report.splits
+    splits, declared, valid = report.splits, valid, report.valid
     if valid.config.train is not None:
         _require_batch_memory(valid, splits, valid.config.train.batch_size)
         try:
@@ -162,5 +200,5 @@ def load_training_data(
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
     completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
-    warnings = [problem for problem in report.problems if problem not in valid.check_result.problems]
+    warnings = [problem for problem in report.problems if problem not in declared.check_result.problems]
     return completed, encode_one_hot(splits), warnings

@@ -10,7 +10,10 @@ from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from layercli.data.examples import Subset
+    from layercli.graph.target_meaning import TargetMeaning
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
@@ -19,7 +22,7 @@ SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
 def evaluate_run(
     run: str, *, data: list[str] | None = None, split: SplitName = "test", trust: bool = False
 ) -> dict[str, Any]:
-    """Return the loss and metrics of a run's model, as ``evaluate --json`` prints them.
+    """Return the loss, the metrics and the results of a run's model, as ``evaluate --json`` prints them.
 
     Args:
         run: The directory of a finished run.
@@ -32,7 +35,7 @@ def evaluate_run(
     """
     finished_run = FinishedRun.open(run, trust=trust)
     _, section = require_sections(finished_run.valid)
-    examples = (
+    examples, meanings = (
         finished_run.read_new_examples(data, has_targets=True)
         if data
         else _load_split(finished_run, split, trust=trust)
@@ -40,10 +43,12 @@ def evaluate_run(
     from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
+    from layercli.engine.results import collect_results
 
     model = load_model(finished_run.path, finished_run.valid)
     try:
         metrics = evaluate_model(model, finished_run.valid, section, examples)
+        results = collect_results(model, finished_run.valid, section, examples, meanings)
     except DataError as error:  # raised by data that is read lazily
         raise finished_run.valid.error_from_findings(error.findings) from None
     return {
@@ -51,11 +56,14 @@ def evaluate_run(
         "run": str(finished_run.path),
         "examples": len(examples),
         "metrics": metrics,
+        **results,
         "problems": [],
     }
 
 
-def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Subset:
+def _load_split(
+    finished_run: FinishedRun, split: SplitName, *, trust: bool
+) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
     valid = finished_run.valid
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
@@ -66,4 +74,4 @@ def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> 
         others = " or ".join(f"`--part {name}`" for name in SPLIT_NAMES if len(getattr(splits, name)))
         hint = f"Choose a different split with {others}."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
-    return examples
+    return examples, splits.target_meanings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.checks.consistency import check_consistency
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.io.regular import parse_json
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from layercli.data.examples import Subset
     from layercli.data.reader_state import ReaderState
     from layercli.graph.finding import Finding
+    from layercli.graph.target_meaning import TargetMeaning
 
 
 _MAX_STATE_BYTES: Final = 64 << 20
@@ -68,13 +70,15 @@ class FinishedRun:
             hint = "Restore it, or train again with this version."
             raise make_file_error(self.path, "run-directory", message, hint) from None
 
-    def read_new_examples(self, paths: Sequence[str], *, has_targets: bool) -> Subset:
-        """Read new examples, with targets in the form that the loss requires, or without targets.
+    def read_new_examples(
+        self, paths: Sequence[str], *, has_targets: bool
+    ) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
+        """Read new examples, with targets in the form that the loss requires, and the meaning of each; or without targets.
 
         Raises:
             LayercliError: The examples cannot be read or do not fit the model.
         """
-        from layercli.data.checks import check_examples
+        from layercli.data.checks import check_examples, find_value_ranges
         from layercli.data.examples import Splits
         from layercli.data.statistics import compute_statistics
         from layercli.data.target_values import add_target_values
@@ -88,10 +92,15 @@ class FinishedRun:
                 data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
             )
             examples: Subset = dataset
+            meanings: Mapping[str | None, TargetMeaning] = {}
             facts = dataset.facts()
             findings += resolve_model_inputs(valid.config, facts)[1]
+            has_ids = has_id_layers(valid.shapes)
+            if not findings and (has_targets or has_ids):
+                statistics = compute_statistics(dataset, has_ids=has_ids)
+                ranges = find_value_ranges(statistics, list(valid.graph.inputs))
+                findings += check_ids(valid.shapes, ranges, is_trained=True)
             if has_targets and not findings:
-                statistics = compute_statistics(dataset)
                 facts = add_target_values(facts, statistics.target_values, data)
                 findings += check_examples(statistics, data)
                 findings += check_consistency(valid.config, valid.shapes, facts)
@@ -114,7 +123,7 @@ class FinishedRun:
         ]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)
-        return examples
+        return examples, meanings
 
     def list_example_files(self, paths: Sequence[str]) -> list[str] | None:
         """Return the file of each new example, or None if a file contains several examples."""

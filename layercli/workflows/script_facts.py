@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataFacts
-from layercli.errors import LayercliError, Problem, has_errors
+from layercli.errors import LayercliError, Problem
 from layercli.graph.metrics import complete_metrics
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
 from layercli.workflows.dataset import check_dataset
@@ -34,21 +34,24 @@ def collect_script_facts(
 
     try:
         report = check_dataset(valid, data, trust=trust)
-        if report.splits is None or has_errors(report.problems):
+        if report.splits is None or report.valid is None:
             raise LayercliError(report.problems)
     except LayercliError as error:
         if error.problems[0].code == "trust-required":
             raise
         warning = make_unreadable_data_warning(valid, error)
         return build_script_facts(valid, None), None, [warning], _complete(valid, None)
+    valid = report.valid
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
+    plan = report.splits.table_plan
     dataset_facts = DatasetFacts(
         report.facts,
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,
         has_float_inputs=any(array.dtype.kind == "f" for array in arrays),
+        conversions={} if plan is None else plan.conversions,
     )
     warnings = []
     if data.shuffle and len(report.dataset) > BLOCK_ROWS:

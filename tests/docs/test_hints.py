@@ -77,6 +77,7 @@ EDITS = {
         "    - {type: Conv2D",
         "    - {type: Rescaling, scale: 1.0}\n    - {type: Conv2D",
     ),
+    "channels-first-input": Edit("Declare `model.input: [32, 32, 3]`", "[3, 32, 32]", "[32, 32, 3]"),
     "dropped-mask": Edit("Remove `mask_zero`", ", mask_zero: true", ""),
     "input-mismatch": Edit("or `input: [64]` here", "input: [8, 8]", "input: [64]"),
     "wrong-units": Edit("Set `units: 10`", "units: 9", "units: 10"),
@@ -88,7 +89,15 @@ EDITS = {
     "softmax-of-one": Edit("use `activation: sigmoid`", "softmax", "sigmoid"),
     "squashed-output": Edit("Remove the activation", ", activation: sigmoid", ""),
     "target-mismatch": Edit("Set `return_sequences: false`", "true", "false"),
+    "target-scale": Edit(
+        "`mean: 0.0` and `variance: 1.0`", "invert: true", "invert: true, mean: 0.0, variance: 1.0"
+    ),
     "wrong-metric": Edit("Use `accuracy`", "[binary_accuracy]", "[accuracy]"),
+    "moved-target": Edit(
+        "Move it to the start of the model",
+        "    - {type: Conv2D, filters: 8, kernel_size: 3, padding: same, activation: relu}\n    - RandomFlip\n",
+        "    - RandomFlip\n    - {type: Conv2D, filters: 8, kernel_size: 3, padding: same, activation: relu}\n",
+    ),
     "bad-id": Edit("Write `input_dim: 1000`", "input_dim: 500", "input_dim: 1000"),
     "bad-split": Edit("Remove `stratify`", ", stratify: true", ""),
     "unknown-monitor": Edit("Training logs `loss`, `val_loss`", "val_acuracy", "val_loss"),

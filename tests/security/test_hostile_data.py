@@ -1,7 +1,9 @@
 """Data that is built to fill the memory, to start programs, or to take forever."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import threading
@@ -24,7 +26,8 @@ from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
-from layercli.formats.images import reader as image_reader
+from layercli.formats.csv import source as csv_source
+from layercli.formats.images import decode as image_decoder
 from layercli.formats.parquet import reader as parquet_reader
 from layercli.formats.preview import preview_image_folder
 from layercli.formats.registry import load_dataset
@@ -153,12 +156,18 @@ def test_one_long_line_in_gzip_is_refused():
     )
 
 
-def test_other_compressed_tables_are_not_decompressed():
-    import bz2
-
-    (pa.OSFile("d.csv.bz2", "wb")).write(bz2.compress(b"1,1\n" * 1000))
-    message = refusal(type="csv", path="d.csv.bz2", target="y", columns=["v", "y"])
-    assert message.startswith("d.csv.bz2 cannot be read: ")
+@pytest.mark.parametrize("name", ["d.csv.bz2", "d.csv.xz", "d.csv.zst"])
+def test_other_compressed_tables_are_always_measured_by_their_content(name):
+    content = b"v,y\n" + b"1,0\n" * 1_000_000
+    compress = {
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+        ".zst": lambda text: pa.compress(text, codec="zstd", asbytes=True),
+    }[Path(name).suffix]
+    Path(name).write_bytes(compress(content))
+    section = {"type": "csv", "path": name, "target": "y"}
+    assert isinstance(load(100_000_000, **section), StreamedRows)
+    assert not isinstance(load(150_000_000, **section), StreamedRows)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +256,7 @@ def test_images_of_other_formats_are_not_opened(images, monkeypatch):
     eps = io.BytesIO()
     Image.new("RGB", (4, 4)).save(eps, "EPS")
     (images / "1.png").write_bytes(eps.getvalue())
-    Image.new("RGB", (4, 4)).save(images / "2.png", "TIFF")
+    Image.new("RGB", (4, 4)).save(images / "2.png", "PPM")
     with pytest.raises(DataError) as caught:
         load(type="images", path="i")
     assert [found.message[:26] for found in caught.value.findings] == [
@@ -269,7 +278,7 @@ def write_scans(path, scans):
 
 
 def test_jpeg_of_many_scans_is_refused(images, monkeypatch):
-    monkeypatch.setattr(image_reader, "_MAX_SCANNED_PIXELS", 64 * 64 * 50)
+    monkeypatch.setattr(image_decoder, "_MAX_SCANNED_PIXELS", 64 * 64 * 50)
     write_scans(images / "1.jpg", 50)
     assert load(type="images", path="i").x.shape == (1, 64, 64, 1)
     write_scans(images / "1.jpg", 51)
@@ -281,7 +290,7 @@ def test_gzipped_table_that_is_mostly_empty_is_refused(monkeypatch):
     with gzip.open("d.csv.gz", "wb") as file:
         file.write(b"v,y\n1,0\n" + b"\n" * 3_000_000)
     assert len(load(type="csv", path="d.csv.gz", target="y")) == 1
-    monkeypatch.setattr(csv_reader, "_FREE_GZIP_BYTES", 2_000_000)
+    monkeypatch.setattr(csv_source, "_FREE_EXPANDED_BYTES", 2_000_000)
     message = refusal(type="csv", path="d.csv.gz", target="y")
     assert message.endswith("it expands to more than 2,000,000 bytes, which is implausible for its size.")
 

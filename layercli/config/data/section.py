@@ -1,6 +1,7 @@
 """The ``data`` section: the base of its types, and the facts that are known before the data is read."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
@@ -111,8 +112,14 @@ def _parse_split_size(value: Any) -> int | float:
     raise value_error(
         "out-of-range" if is_number(value) else "wrong-type",
         f"Invalid split size: expected a fraction from 0 to below 1 or a number of examples, got {quote_value(value)}.",
-        "For example `validation: 0.1`.",
+        _suggest_split_size(value),
     )
+
+
+def _suggest_split_size(value: object) -> str:
+    """Return a hint with the fraction that a percentage such as 20% means."""
+    percent = re.fullmatch(r"(\d{1,2}) ?%", value, re.ASCII) if isinstance(value, str) else None
+    return f"Write {int(percent[1]) / 100}." if percent else "For example `validation: 0.1`."
 
 
 SplitSize = Annotated[
@@ -173,7 +180,7 @@ TargetTypeField = Annotated[
 
 
 def check_target_type(
-    target_type: str | Mapping[str, str] | None, target: str | Mapping[str, str] | None
+    target_type: str | Mapping[str, str] | None, target: str | Sequence[str] | Mapping[str, Any] | None
 ) -> None:
     """Check that `target_type` names only outputs of `target`.
 
@@ -181,7 +188,7 @@ def check_target_type(
         ArgumentError: it names an output without a target.
     """
     for name in target_type if isinstance(target_type, Mapping) else ():
-        if isinstance(target, str) or target is None or name not in target:
+        if not isinstance(target, Mapping) or name not in target:
             message = f"`target_type` names `{name}`, for which `target` names nothing."
             raise ArgumentError("target_type", message, "Use the output names of `target`.")
 
@@ -205,6 +212,8 @@ class DataConfig(Component):
     """The key that names its files; relative paths are relative to the file that contains the key."""
     may_have_positions: ClassVar[bool] = False
     """True if a target may have a value for each pixel or timestep; False if it has one for each example."""
+    has_pixel_targets: ClassVar[bool] = False
+    """True if the target certainly has a value for each pixel of an image."""
     has_text_labels: ClassVar[bool] = False
     """True if labels are assumed to be text if the data cannot be read."""
 

@@ -1,5 +1,6 @@
 """The base of the data types whose examples are rows of a table."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -7,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetTypeField, check_target_type
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.source.nodes import quote_value
+from layercli.source.nodes import KeyPath, quote_value
 
 _ONE_OR_LIST_SCHEMA = WithJsonSchema({"type": ["string", "array"]})
 
@@ -32,6 +33,24 @@ def _parse_columns(value: Any) -> dict[str, list[str]] | None:
     return {name: _parse_texts(columns) for name, columns in value.items()}
 
 
+def _parse_target(value: Any) -> str | list[str] | dict[str, str | list[str]]:
+    if isinstance(value, dict) and value and all(is_column_choice(item) for item in value.values()):
+        return value
+    if not isinstance(value, dict) and is_column_choice(value):
+        return value  # type: ignore[no-any-return]
+    message = (
+        "`target` must be a column, a list of columns, or a mapping of outputs of the model to columns, got "
+        f"{quote_value(value)}."
+    )
+    raise value_error("wrong-type", message, "For example `target: price` or `target: [price, rent]`.")
+
+
+def is_column_choice(value: Any) -> bool:
+    """Return whether a value is a column or a list of columns."""
+    items = value if isinstance(value, list) else [value]
+    return bool(items) and all(isinstance(item, str) and item for item in items)
+
+
 def _parse_policies(value: Any) -> dict[str, str | float]:
     is_valid = isinstance(value, dict) and all(
         isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value.values()
@@ -42,6 +61,36 @@ def _parse_policies(value: Any) -> dict[str, str | float]:
     raise value_error(
         "wrong-type", f"`columns` must map columns to replacements, got {quote_value(value)}.", hint
     )
+
+
+def _parse_dates(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise value_error(
+            "wrong-type",
+            f"`dates` must map columns to lists of numbers, got {quote_value(value)}.",
+            "For example `dates: {when: [year, month, weekday, hour, elapsed]}`.",
+        )
+    return {name: _parse_date_column(name, entry) for name, entry in value.items()}
+
+
+def _parse_date_column(name: str, value: Any) -> Any:
+    features = value
+    if isinstance(value, dict):
+        features = value.get("features")
+        if set(value) != {"order", "features"} or value["order"] not in DATE_ORDERS:
+            orders = ", ".join(DATE_ORDERS)
+            raise value_error(
+                "wrong-type",
+                f"`{name}` must have `features` and an `order`, one of {orders}; got {quote_value(value)}.",
+                f"For example `dates: {{{name}: {{order: dmy, features: [year, month]}}}}`.",
+            )
+    if not isinstance(features, list) or not features or not all(item in DATE_FEATURES for item in features):
+        raise value_error(
+            "wrong-type",
+            f"`{name}` must be a list of {', '.join(DATE_FEATURES)}, got {quote_value(features)}.",
+            f"For example `dates: {{{name}: [year, month, weekday, hour, elapsed]}}`.",
+        )
+    return value
 
 
 def _parse_types(value: Any) -> dict[str, str]:
@@ -57,8 +106,35 @@ def _parse_types(value: Any) -> dict[str, str]:
 
 COLUMN_TYPES: Final = ("number", "text")
 """The types as which the values of a column can be read."""
-DEFAULT_MISSING_VALUES: Final = ("NA", "NaN", "nan", "null", "?")
-"""The texts that mean a missing value by default, in addition to the empty text."""
+DEFAULT_MISSING_VALUES: Final = (
+    "?",
+    *("NA", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "NULL", "null", "None"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+"""The texts that mean a missing value by default, in addition to the empty text: those of pandas, and the question mark."""
+DEFAULT_WORD: Final = "default"
+"""The item of ``missing.values`` that means the default texts."""
+TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
+"""The words that are 1 in an input of numbers, in lower case."""
+FALSE_WORDS: Final = ("false", "no", "n", "f", "off")
+"""The words that are 0, each the opposite of the word of 1 at its place."""
+DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
+"""The numbers that a date can become."""
+DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")
+"""The forms of dates: the order of year, month and day; seconds or milliseconds since 1970; only a time of day."""
+
+_DATES_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "array", "items": {"enum": list(DATE_FEATURES)}},
+            {
+                "type": "object",
+                "properties": {"order": {"enum": list(DATE_ORDERS)}, "features": {"type": "array"}},
+            },
+        ]
+    },
+}
 MAX_MISSING_VALUES: Final = 1000
 MAX_MISSING_BYTES: Final = 4096
 """Limits of the texts that mean a missing value. Arrow crashes if their prefixes, with spaces around them, are over 32,767."""
@@ -73,6 +149,28 @@ TextOrList = Annotated[
 ]
 
 
+TargetColumns = Annotated[
+    str | list[str] | dict[str, str | list[str]],
+    PlainValidator(_parse_target),
+    WithJsonSchema({"type": ["string", "array", "object"]}),
+    ExpectedText("a column, a list of columns, or a mapping of outputs to columns"),
+    Field(
+        description="Column of the target; a list of columns: one target with a value for each; or output of the model -> "
+        "column or columns, if the model has several outputs.",
+        examples=["species", ["price", "rent"]],
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DateColumn:
+    """The numbers that the dates of a column become."""
+
+    features: tuple[str, ...]
+    order: str | None = None
+    """One of ``DATE_ORDERS``; None: inferred from all values."""
+
+
 class MissingValues(StrictModel):
     """The texts that mean a missing value, and the replacements of missing values."""
 
@@ -80,8 +178,12 @@ class MissingValues(StrictModel):
 
     values: Annotated[
         list[str],
-        Field(description="Texts that mean a missing value, in addition to the empty text."),
-    ] = list(DEFAULT_MISSING_VALUES)  # noqa: RUF012
+        Field(
+            description="Texts that mean a missing value, in addition to the empty text; the item `default` means the "
+            "default texts.",
+            examples=[["default", "-"]],
+        ),
+    ] = [DEFAULT_WORD]  # noqa: RUF012
     numbers: Annotated[
         Literal["refuse", "median", "mean", "zero", "drop"],
         Field(
@@ -112,6 +214,15 @@ class MissingValues(StrictModel):
                 f"{len(self.values):,} texts of {sum(map(_count_bytes, self.values)):,} bytes.",
                 "Replace the values in the file by an empty text.",
             )
+
+    @property
+    def words(self) -> list[str]:
+        """The texts that mean a missing value, with the default texts instead of their item."""
+        return [
+            word
+            for value in self.values
+            for word in (DEFAULT_MISSING_VALUES if value == DEFAULT_WORD else (value,))
+        ]
 
     def policy_of(self, column: str, *, text: bool) -> str | float:
         """Return how a column's missing values are replaced: a value of ``numbers`` or a number; for text a text or drop."""
@@ -167,13 +278,7 @@ class TableConfig(DataConfig):
             examples=["iris.csv"],
         ),
     ]
-    target: Annotated[
-        str | dict[str, str],
-        Field(
-            description="Column of the target, or output of the model -> column, if the model has several outputs.",
-            examples=["species"],
-        ),
-    ]
+    target: TargetColumns
     target_type: TargetTypeField = None
     inputs: Annotated[
         dict[str, list[str]] | None,
@@ -190,6 +295,24 @@ class TableConfig(DataConfig):
         Field(
             description="Column -> number or text, if the type cannot be inferred from the values.",
             examples=[{"zip": "text"}],
+        ),
+    ] = {}  # noqa: RUF012
+    decimal: Annotated[
+        Literal[".", ","], Field(description="The character before the fraction of a number.")
+    ] = "."
+    thousands: Annotated[
+        Literal[".", ",", " ", "'", "_"] | None,
+        Field(description="The character between the thousands of a number.", examples=["."]),
+    ] = None
+    dates: Annotated[
+        dict[str, Any],
+        PlainValidator(_parse_dates),
+        WithJsonSchema(_DATES_SCHEMA),
+        ExpectedText("a mapping of columns to lists of numbers"),
+        Field(
+            description="Column of dates -> the numbers that its dates become: year, month, day, weekday (Monday is 0), "
+            "hour, minute, or elapsed (days since the first training date).",
+            examples=[{"when": ["year", "month", "weekday"]}],
         ),
     ] = {}  # noqa: RUF012
     weights: Annotated[
@@ -213,11 +336,47 @@ class TableConfig(DataConfig):
     ] = "auto"
 
     @property
-    def target_columns(self) -> dict[str | None, str]:
-        """The column of each output's target; None is the name of the only output."""
-        if isinstance(self.target, str):
-            return {None: self.target}
-        return {name if len(self.target) > 1 else None: column for name, column in self.target.items()}
+    def date_features(self) -> dict[str, tuple[str, str]]:
+        """The column of each number of a date, such as ``when.year`` -> its column of dates and the feature."""
+        return {
+            f"{column}.{feature}": (column, feature)
+            for column, dates in self.date_columns.items()
+            for feature in dates.features
+        }
+
+    @property
+    def date_columns(self) -> dict[str, DateColumn]:
+        """The columns of dates, with the numbers that they become."""
+        return {
+            column: DateColumn(tuple(entry["features"]), entry["order"])
+            if isinstance(entry, dict)
+            else DateColumn(tuple(entry))
+            for column, entry in self.dates.items()
+        }
+
+    @property
+    def target_columns(self) -> dict[str | None, tuple[str, ...]]:
+        """The columns of each output's target; None is the name of the only output."""
+        columns: dict[str | None, list[str]] = {}
+        for name, column, _ in self.target_references:
+            columns.setdefault(name, []).append(column)
+        return {name: tuple(each) for name, each in columns.items()}
+
+    @property
+    def target_references(self) -> list[tuple[str | None, str, KeyPath]]:
+        """Each column of a target: its output, None for the only one, its name, and the path of its name in the config."""
+        is_mapping = isinstance(self.target, dict)
+        entries = self.target.items() if isinstance(self.target, dict) else [(None, self.target)]
+        references: list[tuple[str | None, str, KeyPath]] = []
+        for name, choice in entries:
+            output = name if len(entries) > 1 else None
+            path: KeyPath = ("data", "target", str(name)) if is_mapping and output else ("data", "target")
+            if isinstance(choice, str):
+                references.append((output, choice, path))
+            else:
+                path = ("data", "target", str(name)) if is_mapping else path
+                references += [(output, column, (*path, index)) for index, column in enumerate(choice)]
+        return references
 
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[str(directory / path) for path in self.path])
@@ -225,6 +384,9 @@ class TableConfig(DataConfig):
     def check(self) -> None:
         self._check_inputs()
         self._check_targets()
+        if self.decimal == self.thousands:
+            message = f"`thousands` and `decimal` must be different characters, got {quote_value(self.decimal)} twice."
+            raise ArgumentError("thousands", message, "Remove `thousands`, or change one of them.")
         if self.windows is not None:
             self._check_windows_split()
 
@@ -232,20 +394,25 @@ class TableConfig(DataConfig):
         if self.windows is not None and self.windows.horizon:
             return
         for name, columns in (self.inputs or {}).items():
-            for target in self.target_columns.values():
+            for _, target, _ in self.target_references:
                 if target in columns:
                     message = f"`{target}` is the target; it cannot be part of the input `{name}`."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")
 
     def _check_targets(self) -> None:
-        columns = list(self.target_columns.values())
-        if not columns:
-            raise ArgumentError(
-                "target", "`target` must map outputs of the model to columns, got an empty mapping."
-            )
+        columns = [column for _, column, _ in self.target_references]
         if len(set(columns)) < len(columns):
             raise ArgumentError("target", "`target` names the same column twice.")
         check_target_type(self.target_type, self.target)
+        for name, several in self.target_columns.items():
+            if len(several) > 1 and self.target_type_of(name) == "labels":
+                message = "`target_type: labels` requires a target of one column, got several columns."
+                hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
+                raise ArgumentError("target_type", message, hint)
+        for column in self.dates:
+            if column in columns or column == self.weights:
+                message = f"`{column}` is a target or the weights; it cannot be in `dates`."
+                raise ArgumentError("dates", message, "Remove it from `dates`.")
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 

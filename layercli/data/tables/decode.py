@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from layercli.data.examples import Examples
-from layercli.data.labels import unwrap_single
+from layercli.data.labels import TargetForm, convert_target, unwrap_single
+from layercli.data.tables.dates import extract_feature
 from layercli.data.tables.integers import decode_integers
 from layercli.data.tables.plan import TablePlan, TargetPlan
-from layercli.data.types import Array, DataError, Targets
+from layercli.data.types import Array, DataError, Targets, make_aligned_array
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
+_RELEASED_BYTES = 1 << 25
+"""Arrow keeps freed memory for later; it is returned to the system each time after so many bytes."""
+_FREED_ROWS = 1 << 16
+"""Most rows that are decoded together before they are freed."""
 _SLICE_ROWS = 4096
 """Rows that are copied together, so that they stay in the processor cache."""
 
@@ -23,7 +29,8 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
     """Return all rows of an Arrow table as examples.
 
     Inputs have shape (rows, columns): float32 with NaN for missing numbers, integers for integer inputs, objects for text.
-    Labels are int32 of shape (rows,); other targets and the weights are float32 of shape (rows,).
+    Labels are int32 of shape (rows,); other targets are float32 of shape (rows,) or, with several columns, (rows, columns).
+    The weights are float32 of shape (rows,).
 
     Raises:
         DataError: a label is missing, or is an unknown class.
@@ -37,7 +44,61 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
         None
         if plan.weight_column is None
         else _to_numeric(table.column(plan.weight_column)).astype(np.float32),
+        target_columns={name: target.columns for name, target in plan.targets.items()},
     )
+
+
+def decode_and_free(held: list[Any], plan: TablePlan, mask: Array | None = None) -> Examples:
+    """Return the rows of an Arrow table as examples, as ``decode_table``; numbers are freed as soon as they are decoded.
+
+    Args:
+        held: A list with the table, from which it is removed. The caller must not keep other references to it.
+        plan: How rows become examples.
+        mask: The rows to keep: bool of shape (rows,); None keeps all.
+
+    Raises:
+        DataError: a label is missing, or is an unknown class.
+    """
+    import pyarrow as pa
+
+    table = held.pop()
+    numbers = [name for name in plan.inputs if not (plan.is_text(name) or name in plan.integer_dtypes)]
+    others = replace(plan, inputs={name: plan.inputs[name] for name in plan.inputs if name not in numbers})
+    rest = table.select([name for name in table.column_names if name in set(others.columns)])
+    decoded = decode_table(rest if mask is None else rest.filter(mask), others)
+    numbers_plan = replace(
+        plan,
+        inputs={name: plan.inputs[name] for name in numbers},
+        targets={},
+        weight_column=None,
+        required_columns=(),
+        series_columns=(),
+    )
+    number_columns = set(numbers_plan.columns)
+    batches = table.select([name for name in table.column_names if name in number_columns]).to_batches(
+        _FREED_ROWS
+    )
+    rows = table.num_rows if mask is None else int(mask.sum())
+    del table, rest
+    batches.reverse()  # the last is removed first
+    x: dict[Any, Array] = dict(decoded.inputs)
+    x |= {name: make_aligned_array((rows, len(plan.inputs[name])), np.float32) for name in numbers}
+    seen = done = freed = 0
+    while batches:
+        batch = batches.pop()
+        piece = pa.Table.from_batches([batch])
+        if mask is not None:
+            piece = piece.filter(mask[seen : seen + len(batch)])
+        for name in numbers:
+            x[name][done : done + len(piece)] = decode_numbers(piece, plan.inputs[name], numbers_plan)
+        seen, done, freed = seen + len(batch), done + len(piece), freed + batch.nbytes
+        del batch, piece
+        if freed > _RELEASED_BYTES:
+            pa.default_memory_pool().release_unused()
+            freed = 0
+    pa.default_memory_pool().release_unused()
+    ordered: Any = {name: x[name] for name in plan.inputs}
+    return replace(decoded, x=ordered.get(None, ordered), columns=dict(plan.inputs))
 
 
 def _decode_input(table: Any, name: str | None, plan: TablePlan) -> Array:
@@ -46,7 +107,7 @@ def _decode_input(table: Any, name: str | None, plan: TablePlan) -> Array:
         return decode_texts(table, columns, plan.fill_values)
     if name in plan.integer_dtypes:
         return decode_integers(table, columns, plan.fill_values, plan.integer_dtypes[name])
-    return decode_numbers(table, columns, plan.fill_values)
+    return decode_numbers(table, columns, plan)
 
 
 def find_complete_rows(table: Any, plan: TablePlan) -> Array | None:
@@ -66,9 +127,10 @@ def drop_incomplete_rows(table: Any, plan: TablePlan) -> Any:
     return table if mask is None else table.filter(mask)
 
 
-def decode_numbers(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
+def decode_numbers(table: Any, columns: tuple[str, ...], plan: TablePlan) -> Array:
     """Return number columns side by side: float32 of shape (rows, columns)."""
-    arrays = [_to_numeric(table.column(name)) for name in columns]
+    fill_values = plan.fill_values
+    arrays = [_decode_number(table, name, plan) for name in columns]
     for index, name in enumerate(columns):
         if name in fill_values and arrays[index].dtype.kind == "f":
             missing = np.isnan(arrays[index])
@@ -79,6 +141,25 @@ def decode_numbers(table: Any, columns: tuple[str, ...], fill_values: Mapping[st
         for index, array in enumerate(arrays):
             out[start : start + _SLICE_ROWS, index] = array[start : start + _SLICE_ROWS]
     return out
+
+
+def _decode_number(table: Any, name: str, plan: TablePlan) -> Array:
+    number = plan.dates.get(name)
+    if number is None:
+        return _to_numeric(table.column(name))
+    return extract_feature(table.column(number.column), number.feature) - number.first_day
+
+
+def find_first_days(tables: Iterable[Any], plan: TablePlan) -> dict[str, float]:
+    """Return the first date of each column of elapsed days, in days since 1970; 0 if there is none."""
+    first_days = dict.fromkeys(plan.elapsed_columns, np.inf)
+    for table in tables if first_days else ():
+        for name in first_days:
+            days = extract_feature(table.column(plan.source_of(name)), "elapsed")
+            first_days[name] = min(
+                first_days[name], float(np.min(days, initial=np.inf, where=~np.isnan(days)))
+            )
+    return {name: day if np.isfinite(day) else 0.0 for name, day in first_days.items()}
 
 
 def decode_texts(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
@@ -117,7 +198,11 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     import pyarrow as pa
     from pyarrow import compute
 
-    column = table.column(target.column)
+    if len(target.columns) > 1:
+        values = [_to_numeric(table.column(column)).astype(np.float32) for column in target.columns]
+        form = None if target.classes is None else TargetForm("labels", target.classes)
+        return convert_target(np.stack(values, axis=1), form)
+    column = table.column(target.columns[0])
     if target.classes is None:
         return _to_numeric(column).astype(np.float32)
     if target.class_names is None:
@@ -136,7 +221,7 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
             if value is None
             else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
         )
-        message = f"The target `{sanitize_text(target.column, limit=60)}` {problem}."
+        message = f"The target `{sanitize_text(target.columns[0], limit=60)}` {problem}."
         path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
         raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))
     return labels

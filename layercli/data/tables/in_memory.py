@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
-from layercli.data.tables.decode import decode_table, find_complete_rows
-from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.split import split_rows
+from layercli.data.tables.decode import decode_and_free, find_complete_rows
+from layercli.data.tables.imputation import BATCH_ROWS, apply_learned, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+from layercli.data.types import Array
+from layercli.graph.finding import Finding
+
+_MIN_MOVED_BYTES: Final = 1 << 26
+"""Smaller inputs are copied when they are split: it is faster, and the memory does not matter."""
+_MOVED_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,11 @@ class TableExamples(Examples):
 
     plan: TablePlan = field(kw_only=True)
     """How the rows were decoded, before values are learned from the training rows."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table."""
+        return self.plan.findings
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -35,24 +50,58 @@ class TableExamples(Examples):
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        splits = Examples.split(self, split, seed=seed, shuffle=shuffle)
-        fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
+        splits = self._split_rows(split, seed=seed, shuffle=shuffle)
+        learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
         filled = [
             load_examples(subset).map_inputs(
-                lambda name, array: fill_missing(array, self.plan, fill_values, name)
+                lambda name, array: apply_learned(array, self.plan, learned, name)
             )
             for subset in splits.subsets
         ]
-        return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values))
+        return Splits(*filled, table_plan=self.plan.with_learned(*learned))
+
+    def _split_rows(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+        """Split the rows; those of a large table are moved within its arrays, which the sets then share.
+
+        After that, this object has its rows in the order of the sets.
+        """
+        arrays = [array for _, array in self.inputs]
+        if sum(array.nbytes for array in arrays) < _MIN_MOVED_BYTES:
+            return Examples.split(self, split, seed=seed, shuffle=shuffle)
+        strata = self.compute_strata() if split.stratify else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
+        order, ends = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
+        del rows
+        targets = [array for _, array in self.targets]
+        for array in (*arrays, *targets, *([] if self.weights is None else [self.weights])):
+            move_rows(array, order)
+        return Splits(*(self.take(slice(start, end)) for start, end in pairwise(ends.tolist())))
 
 
-def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:
-    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file."""
-    mask = find_complete_rows(table, plan)
-    series_ids = SeriesIds(plan.series_columns).assign(table)
-    decoded = decode_table(table if mask is None else table.filter(mask), plan)
+def move_rows(array: Array, order: Array) -> None:
+    """Put row ``order[i]`` of an array of shape (rows, ...) at place i, some columns at a time to save memory."""
+    columns = array.reshape(len(array), -1)
+    width = max(1, columns.shape[1] // _MOVED_PARTS)
+    for first in range(0, columns.shape[1], width):
+        columns[:, first : first + width] = columns[order, first : first + width]
+
+
+def decode_dataset(data: TableConfig, held: list[Any], file_rows: Sequence[int], plan: TablePlan) -> Dataset:
+    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file.
+
+    ``held`` contains the table, and the only reference to it; see ``decode_and_free``.
+    """
+    mask = find_complete_rows(held[0], plan)
+    series_ids = SeriesIds(plan.series_columns).assign(held[0])
+    decoded = decode_and_free(held, plan, mask)
     rows = TableExamples(
-        decoded.x, decoded.y, decoded.class_names, decoded.columns, decoded.weights, plan=plan
+        decoded.x,
+        decoded.y,
+        decoded.class_names,
+        decoded.columns,
+        decoded.weights,
+        target_columns=decoded.target_columns,
+        plan=plan,
     )
     if data.windows is None:
         return rows

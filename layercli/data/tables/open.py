@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,54 +18,77 @@ from layercli.data.tables.arrow import concatenate_tables, map_column_types, mer
 from layercli.data.tables.columns import (
     check_config_columns,
     check_trained_columns,
+    check_trained_types,
     make_table_plan,
     select_columns,
 )
-from layercli.data.tables.decode import find_complete_rows
-from layercli.data.tables.files import TableFiles, make_locator, read_common_columns
+from layercli.data.tables.conversions import (
+    ColumnUse,
+    convert_table,
+    declare_texts,
+    inspect_texts,
+    list_column_uses,
+)
+from layercli.data.tables.decode import find_complete_rows, find_first_days
+from layercli.data.tables.files import (
+    LocateRow,
+    TableFiles,
+    check_repeated_names,
+    make_locator,
+    read_common_columns,
+)
 from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import TargetInference, infer_targets
-from layercli.data.types import raise_data_error
+from layercli.data.tables.target_inference import infer_targets, make_inferences
+from layercli.data.types import DataError, raise_data_error
 
 
 def open_table(
     data: TableConfig,
-    files: TableFiles,
+    make_files: Callable[[Any], TableFiles],
     memory: int | None,
-    integers: Mapping[str | None, str],
+    dtypes: Mapping[str | None, str],
 ) -> Dataset:
     """Return the rows of a table's files; streamed if the config says so or if they need too much memory.
 
-    ``memory`` is the size of the memory in bytes; ``integers`` maps the integer inputs of the model to their dtypes.
+    ``memory`` is the size of the memory in bytes; ``dtypes`` maps the inputs of the model to their dtypes.
 
     Raises:
         DataError: a file cannot be read, a column does not exist, or a column does not contain numbers.
     """
     paths = expand_paths(data.path, ("data", "path"))
-    names = read_common_columns(files, paths)
+    names = read_common_columns(make_files(data), paths)
     check_config_columns(names, data)
     columns = select_columns(names, data)
+    uses = list_column_uses(names, data, dtypes)
+    files = make_files(declare_texts(data, uses))
     if _should_stream(data, files, paths, columns, memory):
-        return _open_streamed(data, files, paths, columns, integers)
+        return _open_streamed(data, files, paths, columns, dtypes, uses)
     tables = [files.read_table(path, columns) for path in paths]
     file_rows = [len(table) for table in tables]
     locate = make_locator(files, paths, file_rows)
     types = merge_column_types([map_column_types(table.schema) for table in tables])
-    plan = make_table_plan(types, data, locate, integers)
     table = concatenate_tables(tables)
+    del tables
+    inspection = inspect_texts(types, [(table, np.arange(len(table)))], data, uses, locate)
+    table = convert_table(table, inspection.conversions, data)
+    plan = make_table_plan(map_column_types(table.schema), data, locate, dtypes, inspection)
+    plan = plan.with_findings(check_repeated_names(files, paths[0]))
+    plan = plan.with_first_days(find_first_days([table], plan))
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
     integer_check = IntegerColumnCheck(plan)
     integer_check.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
-    return decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate))
+    held = [table]
+    del table, complete_rows  # decoding frees it
+    return decode_dataset(data, held, file_rows, infer_targets(inferences, plan, locate))
 
 
 def open_new_table(
@@ -83,7 +107,7 @@ def open_new_table(
         DataError: a file cannot be read, a column does not exist, or a column has different values than in training.
     """
     plan = plan if has_targets else plan.without_target()
-    data = data.with_arguments(types=_list_trained_types(plan))
+    data = declare_trained_columns(data, plan)
     files = make_files(data)
     paths = expand_paths(data.path, ("data", "path"))
     check_trained_columns(read_common_columns(files, paths), plan)
@@ -91,10 +115,18 @@ def open_new_table(
         return _open_new_streamed(data, files, paths, plan)
     tables = [files.read_table(path, set(plan.columns)) for path in paths]
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
+    del tables
+    locate = make_locator(files, paths, file_rows)
+    conversions = _convert_new(
+        map_column_types(table.schema), [(table, np.arange(len(table)))], data, plan, locate
+    )
+    table = convert_table(table, conversions, data)
     integer_check = IntegerColumnCheck(plan)
     integer_check.add(*_drop_incomplete_rows(table, plan))
-    integer_check.raise_findings(make_locator(files, paths, file_rows))
-    return decode_dataset(data, table, file_rows, plan)
+    integer_check.raise_findings(locate)
+    held = [table]
+    del table  # decoding frees it
+    return decode_dataset(data, held, file_rows, plan)
 
 
 def _open_streamed(
@@ -102,12 +134,22 @@ def _open_streamed(
     files: TableFiles,
     paths: Sequence[Path],
     columns: set[str],
-    integers: Mapping[str | None, str],
+    dtypes: Mapping[str | None, str],
+    uses: Mapping[str, ColumnUse],
 ) -> Dataset:
-    row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in paths])
+    row_groups = RowGroups.open(
+        declare_texts(data, uses), [files.to_parquet(path, columns) for path in paths]
+    )
     locate = make_locator(files, paths, row_groups.file_rows)
-    plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    types = merge_column_types(row_groups.column_types())
+    types = {name: kind for name, kind in types.items() if name in columns}
+    inspection = inspect_texts(types, row_groups.iterate_texts(types, data), data, uses, locate)
+    row_groups = replace(row_groups, conversions=inspection.conversions)
+    types = merge_column_types(row_groups.column_types())
+    plan = make_table_plan(types, data, locate, dtypes, inspection)
+    plan = plan.with_findings(check_repeated_names(files, paths[0]))
+    plan = plan.with_first_days(find_first_days(row_groups.iterate_dates(plan), plan))
+    inferences = make_inferences(data)
     integer_check = IntegerColumnCheck(plan)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check)
     integer_check.raise_findings(locate)
@@ -118,33 +160,68 @@ def _open_new_streamed(
     data: TableConfig, files: TableFiles, paths: Sequence[Path], plan: TablePlan
 ) -> Dataset:
     row_groups = RowGroups.open(data, [files.to_parquet(path, set(plan.columns)) for path in paths])
+    locate = make_locator(files, paths, row_groups.file_rows)
+    types = merge_column_types(row_groups.column_types())
+    types = {name: kind for name, kind in types.items() if name in plan.columns}
+    conversions = _convert_new(types, row_groups.iterate_texts(types, data), data, plan, locate)
+    row_groups = replace(row_groups, conversions=conversions)
     integer_check = IntegerColumnCheck(plan)
     complete_groups = row_groups.without_dropped_rows(plan, (), integer_check)
-    integer_check.raise_findings(make_locator(files, paths, row_groups.file_rows))
+    integer_check.raise_findings(locate)
     return _apply_windows(StreamedRows(complete_groups, plan))
+
+
+def _convert_new(
+    types: Mapping[str, Any],
+    batches: Iterable[tuple[Any, np.ndarray[Any, Any]]],
+    data: TableConfig,
+    plan: TablePlan,
+    locate: LocateRow,
+) -> dict[str, str]:
+    """Return how the columns of new files are converted.
+
+    Raises:
+        DataError: a column does not contain numbers or dates as in training; it reports all of them.
+    """
+    uses = list_trained_uses(plan)
+    inspection = inspect_texts(types, batches, data, uses, locate, is_trained=True)
+    findings = [*inspection.errors, *check_trained_types(types, plan, locate, inspection)]
+    if findings:
+        raise DataError(*findings)
+    return inspection.conversions
 
 
 def _apply_windows(rows: StreamedRows) -> Dataset:
     return rows if rows.row_groups.data.windows is None else stream_windows(rows)
 
 
-def _list_trained_types(plan: TablePlan) -> dict[str, str]:
-    """Return the type of each column, "text" or "number", as in training."""
-    types = {
-        column: "text" if column in plan.text_columns else "number"
-        for name, columns in plan.inputs.items()
-        for column in columns
-        if name not in plan.integer_dtypes
-    }
-    types |= {
-        target.column: "text"
-        for target in plan.targets.values()
-        if not (
-            {"true", "false"}.issuperset(target.class_names or ["true"])
-            or are_number_names(target.class_names or ())
+def declare_trained_columns(data: TableConfig, plan: TablePlan) -> TableConfig:
+    """Return the section that reads columns as in training: the same types, and dates of the same form."""
+    uses = list_trained_uses(plan)
+    types = {name: use for name, use in uses.items() if use in ("text", "number")}
+    dates: dict[str, Any] = {}
+    for column, feature, _ in plan.dates.values():
+        dates.setdefault(column, {"order": plan.conversions.get(column), "features": []})["features"].append(
+            feature
         )
+    return data.with_arguments(types=types, dates=dates)
+
+
+def list_trained_uses(plan: TablePlan) -> dict[str, ColumnUse]:
+    """Return what each column was used as in training."""
+    uses: dict[str, ColumnUse] = {
+        column: "text" if column in plan.text_columns else "number"
+        for columns in plan.inputs.values()
+        for column in columns
+        if column not in plan.dates
     }
-    return {name: kind for name, kind in types.items() if name in plan.columns}
+    for target in plan.targets.values():
+        names = target.class_names
+        is_text = names is not None and not are_number_names(names)
+        uses |= dict.fromkeys(target.columns, "text" if is_text else "any")
+    if plan.weight_column is not None:
+        uses[plan.weight_column] = "number"
+    return uses | {number.column: "date" for number in plan.dates.values()}
 
 
 def _should_stream(

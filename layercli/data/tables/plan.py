@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from layercli.config.data.section import DataFacts, TargetFacts
 from layercli.data.labels import TargetForm
+from layercli.graph.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """Column and kind of a target."""
+    """Columns and kind of a target."""
 
-    column: str
+    columns: tuple[str, ...]
+    """Several columns are one target with a value for each."""
     classes: int | None = None
     """Number of classes of a label target; None for numbers."""
     class_names: tuple[str, ...] | None = None
     """Names of the labels if they were text."""
+
+
+class DateNumber(NamedTuple):
+    """A number of the dates of a column."""
+
+    column: str
+    feature: str
+    first_day: float = 0.0
+    """For the feature elapsed: the first date of the training rows, in days since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +53,25 @@ class TablePlan:
     """Column -> median or mean, to be learned from the training rows."""
     integer_dtypes: Mapping[str | None, str] = field(default_factory=dict)
     """Integer input -> its dtype, int32 or int64."""
+    dates: Mapping[str, DateNumber] = field(default_factory=dict)
+    """Input column, such as ``when.year`` -> the number of a date that it contains."""
+    conversions: Mapping[str, str] = field(default_factory=dict)
+    """How columns of texts are converted; see ``Inspection``."""
+    findings: tuple[Finding, ...] = ()
+    """Warnings about the columns, which a run does not keep."""
 
     @property
     def columns(self) -> list[str]:
         """All columns that are read, without duplicates."""
-        input_columns = [column for columns in self.inputs.values() for column in columns]
-        target_columns = [target.column for target in self.targets.values()]
+        input_columns = [self.source_of(column) for columns in self.inputs.values() for column in columns]
+        target_columns = [column for target in self.targets.values() for column in target.columns]
         weight_columns = [] if self.weight_column is None else [self.weight_column]
         extra = [*target_columns, *weight_columns, *self.required_columns, *self.series_columns]
         return list(dict.fromkeys([*input_columns, *extra]))
+
+    def source_of(self, column: str) -> str:
+        """Return the column of the table that contains an input column: for a number of a date, that of the dates."""
+        return self.dates[column].column if column in self.dates else column
 
     def is_text(self, name: str | None) -> bool:
         """Return whether an input contains text."""
@@ -89,6 +110,7 @@ class TablePlan:
         targets = {
             name: TargetFacts(
                 target.classes,
+                base.named_targets.get(name, TargetFacts()).shape,
                 kind=None if target.class_names is None else "labels",
                 has_integers=target.classes is not None,
             )
@@ -110,6 +132,28 @@ class TablePlan:
         """Return the plan with learned replacements of missing values."""
         return replace(self, fill_values={**self.fill_values, **fill_values}, fill_statistics={})
 
+    @property
+    def elapsed_columns(self) -> list[str]:
+        """The input columns of elapsed days."""
+        return [name for name, number in self.dates.items() if number.feature == "elapsed"]
+
+    def with_learned(self, fill_values: Mapping[str, float], first_days: Mapping[str, float]) -> TablePlan:
+        """Return the plan with learned replacements, and elapsed days from these days later than now."""
+        days = {name: self.dates[name].first_day + shift for name, shift in first_days.items()}
+        return self.with_first_days(days).with_fill_values(fill_values)
+
+    def with_findings(self, findings: Iterable[Finding]) -> TablePlan:
+        """Return the plan with more warnings."""
+        return replace(self, findings=(*self.findings, *findings))
+
+    def with_first_days(self, first_days: Mapping[str, float]) -> TablePlan:
+        """Return the plan in which elapsed days count from these days since 1970, by column of the inputs."""
+        dates = {
+            name: number._replace(first_day=first_days[name]) if name in first_days else number
+            for name, number in self.dates.items()
+        }
+        return replace(self, dates=dates)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON document."""
         return {
@@ -119,8 +163,8 @@ class TablePlan:
             "targets": [
                 [
                     name,
-                    target.column,
-                    target.classes,
+                    list(target.columns) if len(target.columns) > 1 else target.columns[0],
+                    None if len(target.columns) > 1 else target.classes,
                     None if target.class_names is None else list(target.class_names),
                 ]
                 for name, target in self.targets.items()
@@ -130,6 +174,8 @@ class TablePlan:
             "keys": list(self.series_columns),
             "fill": dict(self.fill_values),
             "integers": [[name, dtype] for name, dtype in self.integer_dtypes.items()],
+            "dates": {name: list(number) for name, number in self.dates.items()},
+            "conversions": dict(self.conversions),
         }
 
     @classmethod
@@ -145,12 +191,18 @@ class TablePlan:
             inputs={None: tuple(single)} if single is not None else several,
             text_columns=frozenset(document["texts"]),
             targets={
-                name: TargetPlan(column, classes, None if names is None else tuple(names))
-                for name, column, classes, names in document["targets"]
+                name: TargetPlan(
+                    (columns,) if isinstance(columns, str) else tuple(columns),
+                    classes,
+                    None if names is None else tuple(names),
+                )
+                for name, columns, classes, names in document["targets"]
             },
             weight_column=document["weights"],
             required_columns=tuple(document["drop"]),
             series_columns=tuple(document["keys"]),
             fill_values=dict(document["fill"]),
             integer_dtypes=dict(document["integers"]),
+            dates={name: DateNumber(*number) for name, number in document.get("dates", {}).items()},
+            conversions=dict(document.get("conversions", {})),
         )

@@ -19,11 +19,14 @@ _MAX_TEXT_CLASSES: Final = MAX_CLASSES
 
 
 class TargetInference:
-    """Inference of the kind of one target, from some rows at a time."""
+    """Inference of the kind of one target column, from some rows at a time."""
 
-    def __init__(self, data: TableConfig, output: str | None) -> None:
-        self.column = data.target_columns[output]
+    def __init__(self, data: TableConfig, output: str | None, column: str, key: KeyPath) -> None:
+        self.column = column
         self._output = output
+        self._key = key
+        self._is_one_of_several = len(data.target_columns[output]) > 1
+        """Whether the target has a value for each of several columns."""
         self._declared_kind = data.target_type_of(output)
         self._values: set[Any] = set()
         self._arrow_types: set[Any] = set()
@@ -40,9 +43,9 @@ class TargetInference:
             if not self._missing_count:
                 self._first_missing_row = int(rows[compute.index(compute.is_null(column), True).as_py()])
             self._missing_count += column.null_count
-        if len(self._values) > _MAX_TEXT_CLASSES or (
-            pa.types.is_floating(column.type) and self._declared_kind != "labels"
-        ):
+        if self._is_one_of_several or len(self._values) > _MAX_TEXT_CLASSES:
+            return
+        if pa.types.is_floating(column.type) and self._declared_kind != "labels":
             return
         if not pa.types.is_integer(column.type):
             column = column.cast(pa.string())
@@ -56,6 +59,10 @@ class TargetInference:
         """
         if self._missing_count:
             self._raise_missing(locate_row)
+        if self._is_one_of_several:
+            if not all(map(is_number_type, self._arrow_types)):
+                self._raise_not_numbers(locate_row)
+            return plan
         if self._are_labels_declared_or_needed():
             if self._declared_kind == "numbers" and all(map(is_number_type, self._arrow_types)):
                 return plan
@@ -94,10 +101,6 @@ class TargetInference:
         is_float = any(pa.types.is_floating(kind) for kind in self._arrow_types)
         return self._declared_kind == "labels" or not (self._is_integer or is_float)
 
-    @property
-    def _key(self) -> KeyPath:
-        return ("data", "target") if self._output is None else ("data", "target", self._output)
-
     def _raise_missing(self, locate_row: LocateRow) -> NoReturn:
         location = locate_row(self.column, self._first_missing_row)
         affected = "" if self._missing_count == 1 else f" ({self._missing_count:,} rows affected)"
@@ -105,6 +108,15 @@ class TargetInference:
             f"The target `{sanitize_text(self.column, limit=60)}` is missing in {location}{affected}.",
             self._key,
             f"Rows without a target cannot be used; `missing: {{columns: {{{self.column}: drop}}}}` leaves them out.",
+        )
+
+    def _raise_not_numbers(self, locate_row: LocateRow) -> NoReturn:
+        raise_data_error(
+            f"The target `{sanitize_text(self.column, limit=60)}` must contain numbers, because the target has several "
+            f"columns; got text ({locate_row(self.column, -1)}).",
+            self._key,
+            "Write its values as numbers, or predict it with another output of the model, as in "
+            f"`target: {{first: {self.column}, second: [...]}}`.",
         )
 
     def _raise_unusable(self, locate_row: LocateRow) -> NoReturn:
@@ -122,8 +134,13 @@ class TargetInference:
         )
 
     def _with_target(self, plan: TablePlan, classes: int, names: tuple[str, ...] | None) -> TablePlan:
-        target = TargetPlan(self.column, classes, names)
+        target = TargetPlan((self.column,), classes, names)
         return replace(plan, targets={**plan.targets, self._output: target})
+
+
+def make_inferences(data: TableConfig) -> list[TargetInference]:
+    """Return the inference of each target column."""
+    return [TargetInference(data, *reference) for reference in data.target_references]
 
 
 def infer_targets(inferences: Sequence[TargetInference], plan: TablePlan, locate_row: LocateRow) -> TablePlan:

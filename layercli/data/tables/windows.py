@@ -13,9 +13,10 @@ from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset
 from layercli.data.labels import TargetForm
-from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import Array, Targets
+from layercli.graph.finding import Finding
 
 _MAX_MEMORY_BYTES = 1 << 28
 """Windows that need at most this much are copied into memory; others are gathered batch by batch."""
@@ -118,7 +119,8 @@ class WindowedExamples(IndexedSubset):
     plan: TablePlan
     window_starts: Array
     """First position of each window: int64 of shape (samples,)."""
-    fill_values: Mapping[str, float] = field(default_factory=dict)
+    learned: Learned = field(default_factory=Learned)
+    """What the training rows determined; nothing before the split."""
 
     def __len__(self) -> int:
         return len(self.window_starts)
@@ -145,7 +147,7 @@ class WindowedExamples(IndexedSubset):
         target_rows = self._map_to_rows(starts + (self.target_offset if self.plan.targets else 0))
         rows = self.rows
         gathered = rows.map_inputs(
-            lambda name, array: fill_missing(array[input_rows], self.plan, self.fill_values, name),
+            lambda name, array: apply_learned(array[input_rows], self.plan, self.learned, name),
             rows.take_targets(target_rows),
         )
         return gathered if rows.weights is None else replace(gathered, weights=rows.weights[target_rows])
@@ -178,6 +180,11 @@ class WindowedDataset(WindowedExamples, Dataset):
         """Return the windows with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(self, rows=self.rows.convert_targets(forms), plan=self.plan.with_target_forms(forms))
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table."""
+        return self.plan.findings
+
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         return self.plan.data_facts(self.empty_batch.facts(), len(self))
@@ -189,7 +196,7 @@ class WindowedDataset(WindowedExamples, Dataset):
             [np.arange(*segment) for segment in segments_by_split[0]] or [np.arange(0)]
         )
         rows = self._map_to_rows(training_positions)
-        fill_values = learn_fill_values(
+        learned = learn_inputs(
             lambda: (
                 self.rows.take(rows[first : first + BATCH_ROWS]) for first in range(0, len(rows), BATCH_ROWS)
             ),
@@ -203,13 +210,13 @@ class WindowedDataset(WindowedExamples, Dataset):
                 self.windows,
                 self.plan,
                 find_window_starts(segments, span, self.windows.stride),
-                fill_values,
+                learned,
             )
             for segments in segments_by_split
         ]
         return Splits(
             *(subset.load_if_small() for subset in subsets),
-            table_plan=self.plan.with_fill_values(fill_values),
+            table_plan=self.plan.with_learned(*learned),
         )
 
 

@@ -71,7 +71,11 @@ else:
     if len(model.weights) != len(weights):
         sys.exit(f"the model has {len(model.weights)} weights, expected {len(weights)}")
     for name, vocabulary in trained["learned"].items():
-        model.get_layer(name).set_vocabulary(vocabulary)
+        layer = model.get_layer(name)
+        if hasattr(layer, "bin_boundaries"):
+            layer.bin_boundaries = vocabulary
+        else:
+            layer.set_vocabulary(vocabulary)
     model.set_weights(weights)
     saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
     model.save_weights(saved)
@@ -93,8 +97,7 @@ if kind == "layers":
 
 
 def to_tensor(array):
-    # All inputs are tensors: Keras does not accept a list of tensors and arrays.
-    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else tf.constant(array)
+    return tf.constant(array.tolist() if array.dtype.kind == "U" else array)  # Keras does not mix tensors and arrays
 
 
 index = json.loads((folder / "inputs.json").read_text())

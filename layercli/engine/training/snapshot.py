@@ -54,7 +54,8 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
         values: dict[str, Any] = {"type": type(callback).__name__}
         for key in _state_attributes(callback):
             value = getattr(callback, key, None)
-            if isinstance(value, (list, tuple)) and value and isinstance(value[0], np.ndarray):
+            # A weight of shape () is a numpy scalar, such as the mean of a Normalization of all columns.
+            if isinstance(value, (list, tuple)) and value and isinstance(value[0], (np.ndarray, np.generic)):
                 arrays |= {
                     f"callbacks/{index}/{key}/{place}": _to_writable(array)
                     for place, array in enumerate(value)

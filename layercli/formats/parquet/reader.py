@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +12,7 @@ from layercli.data.memory import raise_too_large
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
@@ -31,13 +32,13 @@ _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
 
 
-def read_dataset(data: Parquet, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
+def read_dataset(data: Parquet, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
     """Return all examples, in memory or read batch by batch; see ``open_table``.
 
     Raises:
         DataError: a file cannot be read, or a column is missing or not numeric.
     """
-    return open_table(data, _ParquetFiles(data), memory, integers)
+    return open_table(data, ParquetFiles, memory, dtypes)
 
 
 def read_new_dataset(
@@ -50,11 +51,16 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, _ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
+    return open_new_table(located, ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
+
+
+def locate_row(data: Parquet, row: int) -> str:
+    """Return the file and line of a row, from 0, of a section with one file."""
+    return ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 @dataclass(frozen=True, slots=True)
-class _ParquetFiles:
+class ParquetFiles:
     """The files of a section of type parquet."""
 
     data: Parquet
@@ -68,11 +74,30 @@ class _ParquetFiles:
         with self._open(file) as source:
             return [name.strip() for name in source.schema_arrow.names]
 
+    def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
+        """Return each name that several columns have in the file, with their positions from 1."""
+        return list_repeated_names(self.column_names(file))
+
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
         with self._open(file) as source:
             try:
                 return normalize_table(read_flat_columns(source, columns), self.data)
+            except _PYARROW_ERRORS as error:
+                _raise_unreadable(file, error)
+
+    def iterate_tables(self, file: Path) -> Iterator[Any]:
+        """Yield the rows of all columns without lists, mappings and structs, some at a time."""
+        import pyarrow as pa
+
+        with self._open(file) as source:
+            schema = source.schema_arrow
+            names = [
+                field.name for field in list_flat_fields(schema, {name.strip() for name in schema.names})
+            ]
+            try:
+                for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=names, use_threads=False):
+                    yield normalize_table(pa.Table.from_batches([batch]), self.data)
             except _PYARROW_ERRORS as error:
                 _raise_unreadable(file, error)
 

@@ -57,6 +57,8 @@ _LOSSES_WITHOUT_LOGITS = frozenset({"CategoricalGeneralizedCrossEntropy"})
 _MAX_LIKELY_CLASSES = 100
 """Integers with more distinct values are more likely numbers than labels, unless the data says otherwise."""
 _MAX_LISTED_VALUES = 5
+_VOID_LABELS = (-1, 255, -100)
+"""Labels that data sets often use for pixels or tokens without a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class LossCheck:
     loss: str | Component
     output: Tensor
     last_layer: NodeShapes
+    sized_layer: NodeShapes
+    """The layer that determines the number of units."""
     per_position_layer: NodeShapes | None
     target: TargetFacts | None
     output_name: str | None = None
@@ -195,11 +199,11 @@ class LossCheck:
     def _wrong_shape_finding(self, target: TargetFacts) -> Finding:
         output, shape = self.output.shape[1:], target.shape
         hint = "Change the last layer so that its output has the shape of the target."
-        layer = self.last_layer.node.layer
+        layer = self.sized_layer.node.layer
         is_size_wrong = len(output) == len(shape) and relate_shapes(output[:-1], shape[:-1]) == "equal"
         if is_size_wrong:
             key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
-            hint = hint if key is None else f"Set `{key}: {shape[-1]}` on the last layer."
+            hint = hint if key is None else f"Set `{key}: {shape[-1]}` on {self._sized_title}."
         expected = ""
         if self.loss_name in SPARSE_LOSSES:
             positions = format_shape((None, *output[:-1]))
@@ -212,7 +216,7 @@ class LossCheck:
             code="target-mismatch",
             message=f"The model's output has shape {format_shape(self.output.shape)}, but the target has shape "
             f"{format_shape((None, *shape))}.{expected}",
-            path=self.last_layer.node.path,
+            path=self.sized_layer.node.path,
             hint=hint,
         )
 
@@ -271,8 +275,20 @@ class LossCheck:
             if values.low < 0
             else f"below {units}, because the output has {_format_units(units)}"
         )
-        wrong = [value for value in distinct if value < 0] or [value for value in distinct if value >= units]
-        return self._bad_label_finding(values, wrong, rule, self._mapping_hint(distinct, units))
+        outside = [value for value in distinct if not 0 <= value < units]
+        wrong = [value for value in outside if value < 0] or outside
+        hint = self._mapping_hint(distinct, units)
+        has_ignore_class = self.loss_name == "SparseCategoricalCrossentropy"
+        if has_ignore_class and len(outside) == 1 and _is_likely_void(outside[0], distinct, units):
+            hint = (
+                f"{self._ignore_hint(int(outside[0]))} {hint.replace('Set `target', 'Otherwise set `target')}"
+            )
+        return self._bad_label_finding(values, wrong, rule, hint)
+
+    def _ignore_hint(self, label: int) -> str:
+        logits = ", from_logits: true" if getattr(self.loss, "from_logits", False) else ""
+        loss = f"{{type: {self.loss_name}{logits}, ignore_class: {label}}}"
+        return f"If {label} means that there is no class, set `loss: {loss}`."
 
     def _mapping_hint(self, distinct: Sequence[float], units: int) -> str:
         """Return the hint to map the labels to class numbers."""
@@ -422,8 +438,12 @@ class LossCheck:
         return "" if self.output.rank == 2 else " for each position"
 
     @property
+    def _sized_title(self) -> str:
+        return "the last layer" if self.sized_layer is self.last_layer else f"`{self.sized_layer.node.name}`"
+
+    @property
     def _size_key(self) -> str:
-        return "filters" if "filters" in type(self.last_layer.node.layer).model_fields else "units"
+        return "filters" if "filters" in type(self.sized_layer.node.layer).model_fields else "units"
 
     def _sparse_hint(self, classes: int) -> str:
         return f"For classes, use `loss: sparse_categorical_crossentropy` with {classes} {self._size_key} and softmax."
@@ -497,14 +517,14 @@ class LossCheck:
         return Finding(code="wrong-loss", message=message, path=self._loss_path, hint=hint)
 
     def _wrong_units_finding(self, message: str, units: int, *, hint: str | None = None) -> Finding:
-        layer = self.last_layer.node.layer
+        layer = self.sized_layer.node.layer
         key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
-        path = argument_path(self.last_layer, key or "units")
+        path = argument_path(self.sized_layer, key or "units")
         if hint is None:
             hint = (
                 f"Add {{type: Dense, units: {units}}} as the last layer."
                 if key is None
-                else f"Set `{key}: {units}` on the last layer."
+                else f"Set `{key}: {units}` on {self._sized_title}."
             )
         return Finding(code="wrong-units", message=message, path=path, hint=hint)
 
@@ -543,6 +563,11 @@ def _final_activation(row: NodeShapes) -> str | None:
 def argument_path(row: NodeShapes, name: str) -> KeyPath:
     """Return the path of an argument of a layer."""
     return (*row.node.path, name)
+
+
+def _is_likely_void(label: float, distinct: Sequence[float], units: int) -> bool:
+    """Return whether the only label that is not a class marks what has no class, such as the border of an object."""
+    return len(distinct) > units or (len(distinct) > 2 and label in _VOID_LABELS)
 
 
 def _format_units(count: int | None) -> str:
