@@ -70,6 +70,8 @@ class ScriptFacts:
     """True if each example has a weight."""
     has_float_inputs: bool = False
     """True if an input is saved as floating-point numbers."""
+    conversions: Mapping[str, str] = field(default_factory=dict)
+    """Column of a table -> how its texts become numbers: integer, number or boolean."""
 
     @property
     def first_target(self) -> ScriptTarget:
@@ -92,6 +94,7 @@ class DatasetFacts:
     input_names: tuple[str, ...] = ()
     has_weights: bool = False
     has_float_inputs: bool = False
+    conversions: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
@@ -120,7 +123,11 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
     if dataset_facts is None:
         return ScriptFacts(targets)
     return ScriptFacts(
-        targets, dataset_facts.input_names, dataset_facts.has_weights, dataset_facts.has_float_inputs
+        targets,
+        dataset_facts.input_names,
+        dataset_facts.has_weights,
+        dataset_facts.has_float_inputs,
+        dataset_facts.conversions,
     )
 
 

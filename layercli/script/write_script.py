@@ -110,7 +110,7 @@ def write_script(
         if adaptable:
             sections.append(_write_adapt(adaptable, valid, facts))
     if files.weights_name is not None:
-        sections.append(_write_load_trained(files))
+        sections.append(_write_load_trained(valid, files))
     graph = valid.graph
     outputs = [valid.shapes.output(*each) for each in zip(graph.outputs, graph.output_indices, strict=True)]
     has_positions = any(output is None or output.rank > 2 for output in outputs)
@@ -206,7 +206,20 @@ def _write_target(valid: ValidConfig, facts: ScriptFacts, node: GraphNode, outpu
     return f"{array}[..., None]" if None in sizes else f"{array}.reshape(-1, {', '.join(map(str, sizes))})"
 
 
-def _write_load_trained(files: ScriptFiles) -> list[str]:
+def _write_learned_state(valid: ValidConfig) -> list[str]:
+    """Return the lines that give a layer its vocabulary, or its bin boundaries."""
+    set_vocabulary = f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)"
+    if not any(should_adapt(node) and node.type_name == "Discretization" for node in valid.graph.nodes):
+        return [set_vocabulary]
+    return [
+        f"{2 * INDENT}if isinstance(model.get_layer(name), layers.Discretization):",
+        f"{3 * INDENT}model.get_layer(name).bin_boundaries = vocabulary",
+        f"{2 * INDENT}else:",
+        f"{INDENT}{set_vocabulary}",
+    ]
+
+
+def _write_load_trained(valid: ValidConfig, files: ScriptFiles) -> list[str]:
     lines = [
         "def load_trained():",
         f'{INDENT}"""Build the model and load its trained weights."""',
@@ -215,7 +228,7 @@ def _write_load_trained(files: ScriptFiles) -> list[str]:
     if files.vocabularies_name is not None:
         lines += [
             f'{INDENT}for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():',
-            f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)",
+            *_write_learned_state(valid),
         ]
     return [*lines, f"{INDENT}model.load_weights(WEIGHTS)", f"{INDENT}return model"]
 
