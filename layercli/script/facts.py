@@ -38,6 +38,11 @@ class ScriptTarget:
         return self.meaning is not None and self.meaning.is_one_class
 
     @property
+    def has_negative_labels(self) -> bool:
+        """True if its labels are -1 and 1."""
+        return self.meaning is not None and self.meaning.kind == "signs" and not self.has_named_labels
+
+    @property
     def one_hot_units(self) -> int | None:
         """Number of units of a one-hot target that the script makes from labels."""
         meaning = self.meaning

@@ -529,6 +529,25 @@ def test_empty_folders_and_other_files_are_skipped(tmp_path, monkeypatch):
     assert sorted(parts.train.y.tolist()) == [0, 1]
 
 
+def test_script_decodes_scales_and_turns_images_as_the_reader(tmp_path, monkeypatch):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    for name in ("a/x/1.jpg", "a/2.jpg", "b/.hidden/1.jpg", "b/1.webp"):
+        file = tmp_path / "images" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (60, 40, 3), np.uint8)
+        Image.fromarray(pixels).resize((400, 600)).save(file, exif=exif)
+    data = {"type": "images", "path": "images", "size": [30, 20]}
+    layers = ["Flatten", {"type": "Dense", "units": 2, "activation": "softmax"}]
+    train = {"loss": "sparse_categorical_crossentropy"}
+    valid = model_of(tmp_path, {"input": [30, 20, 3], "layers": layers}, data=data, train=train)
+    parts, _, _ = assert_same_parts(valid, tmp_path, monkeypatch)
+    assert sorted(parts.train.y.tolist()) == [0, 0, 1]
+
+
 def test_warning_if_the_split_differs_from_layercli(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.zeros(65_537, "float32"))
     data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y", "split": {"test": 0.1}}
@@ -672,6 +691,27 @@ def test_training_matches_the_config(tmp_path):
     assert options == {"batch_size": 32, "epochs": 3, "class_weight": {1: 2.0}}
     assert len(args[0]) == 455
     assert kept["evaluate"][1] == {"batch_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [({"-1": 3.0, "1": 0.5}, {-1: 3, 1: 0.5}), ("balanced", {-1: 8 / (2 * 6), 1: 8 / (2 * 2)})],
+)
+def test_class_weights_of_labels_minus_1_and_1(tmp_path, monkeypatch, weights, expected):
+    np.savez(tmp_path / "d.npz", x=np.zeros((8, 2)), y=np.array([-1, 1, -1, -1, -1, 1, -1, -1]))
+    data = {"type": "npz", "path": str(tmp_path / "d.npz"), "features": "x", "target": "y"}
+    layers = [{"type": "Dense", "units": 1, "activation": "tanh"}]
+    section = {"epochs": 1, "loss": "hinge", "class_weight": weights}
+    valid = model_of(tmp_path, {"input": [2], "layers": layers}, data=data, train=section)
+    facts = collect_script_facts(valid)[0]
+    assert problems_of(valid, facts) == []
+    text = script_of(valid, facts, tmp_path)
+    assert_formatted(text)
+    options = {}
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **arguments: options.update(arguments))
+    monkeypatch.setattr(keras.Model, "save", lambda *_: None)
+    defined(text, tmp_path / "script.py")["main"]()
+    assert options["class_weight"] == expected
 
 
 def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):

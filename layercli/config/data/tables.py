@@ -135,6 +135,14 @@ _DATES_SCHEMA: Final = {
         ]
     },
 }
+MAX_MISSING_VALUES: Final = 1000
+MAX_MISSING_BYTES: Final = 4096
+"""Limits of the texts that mean a missing value. Arrow crashes if their prefixes, with spaces around them, are over 32,767."""
+
+
+def _count_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
 
 TextOrList = Annotated[
     list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
@@ -197,6 +205,15 @@ class MissingValues(StrictModel):
     @classmethod
     def title(cls) -> str:
         return "`missing`"
+
+    def check(self) -> None:
+        if len(self.values) > MAX_MISSING_VALUES or sum(map(_count_bytes, self.values)) > MAX_MISSING_BYTES:
+            raise ArgumentError(
+                "values",
+                f"`values` must be at most {MAX_MISSING_VALUES:,} texts of {MAX_MISSING_BYTES:,} bytes in total, got "
+                f"{len(self.values):,} texts of {sum(map(_count_bytes, self.values)):,} bytes.",
+                "Replace the values in the file by an empty text.",
+            )
 
     @property
     def words(self) -> list[str]:

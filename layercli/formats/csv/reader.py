@@ -133,7 +133,10 @@ class CsvFiles:
                     ("data", "comment"),
                     'If lines with # are comments, set `comment: "#"`.',
                 )
-        defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
+        try:
+            defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
+        except READ_ERRORS as error:
+            self._raise_unreadable(file, error)
         if defect is not None:
             raise_data_error(f"{shown} cannot be read: {defect.message}.", ("data", "path"), defect.hint)
 

@@ -7,6 +7,7 @@ import codecs
 import gzip
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -28,6 +29,9 @@ _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 20
 _MAX_GZIP_RATIO = 1032
 """The largest ratio of the sizes of a text and its gzipped file."""
+_FREE_EXPANDED_BYTES = 1 << 30
+_PLAUSIBLE_RATIO = 100
+"""A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -96,12 +100,43 @@ def open_bytes(file: Path) -> Iterator[IO[bytes]]:
         _refuse_other_formats(file, start)
     if start.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive, archive.open(_find_only_member(file, archive)) as member:
-            yield member
+            yield _limit_stream(member, file)
         return
     kind = next((kind for signature, kind in _COMPRESSIONS if start.startswith(signature)), None)
     openers: dict[str | None, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
     with openers.get(kind, Path.open)(file, "rb") as opened:
-        yield opened
+        yield opened if kind is None else _limit_stream(opened, file)
+
+
+def _limit_stream(stream: Any, file: Path) -> IO[bytes]:
+    """Return the content of a compressed file; reading more than is plausible for its size raises OSError."""
+    limit = max(_FREE_EXPANDED_BYTES, _PLAUSIBLE_RATIO * file.stat().st_size)
+    return cast("IO[bytes]", io.BufferedReader(_LimitedStream(stream, limit), _BLOCK_BYTES))
+
+
+class _LimitedStream(io.RawIOBase):
+    """A stream of which at most ``limit`` bytes can be read."""
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._limit = self._remaining = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer.
+
+        Raises:
+            OSError: the stream is longer than the limit.
+        """
+        content = self._stream.read(len(buffer))
+        self._remaining -= len(content)
+        if self._remaining < 0:
+            raise OSError(f"it expands to more than {self._limit:,} bytes, which is implausible for its size")
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def max_compression_ratio(file: Path) -> int | None:
@@ -116,7 +151,7 @@ def max_compression_ratio(file: Path) -> int | None:
 def _open_zstd(file: Path, mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library
     import pyarrow as pa
 
-    return io.BufferedReader(pa.input_stream(str(file), compression="zstd"))
+    return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(os.fsencode(file)), "zstd"))
 
 
 def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
