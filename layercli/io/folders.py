@@ -10,6 +10,13 @@ from typing import Final
 _SYSTEM_NAMES: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Names in lower case that file managers and archives add to folders."""
 
+SET_NAMES: Final = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Names in lower case of folders that are sets, not classes -> the set."""
+
 
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder is hidden, or was added by a file manager: ``.DS_Store``, ``._a.png``, ``Thumbs.db``."""

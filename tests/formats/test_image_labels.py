@@ -115,6 +115,10 @@ def test_missing_target_and_column_are_reported_at_labels():
     assert [found.path for found in caught.value.findings] == [("data", "labels", "file")]
 
 
+def test_table_without_rows_is_refused():
+    assert findings("file,kind\n") == ["labels.csv contains no rows."]
+
+
 def test_images_without_a_row_are_reported(flowers):
     (flowers / "flowers" / "notes.md").write_text("")
     (flowers / "flowers" / "._4.png").write_text("")

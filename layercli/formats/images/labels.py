@@ -13,7 +13,7 @@ import numpy as np
 from layercli.data.class_folders import FolderFiles, list_files, make_skipped_finding
 from layercli.data.examples import Examples, load_examples
 from layercli.data.labels import encode_known_labels, is_labels
-from layercli.data.types import Array, DataError, make_data_finding
+from layercli.data.types import Array, DataError, make_data_finding, raise_data_error
 from layercli.formats import registry
 from layercli.formats.csv.config import Csv
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images
@@ -113,6 +113,8 @@ def _read_rows(data: Images) -> _Rows:
         examples = load_examples(registry.load_dataset(table))
     except DataError as error:
         raise DataError(*dict.fromkeys(map(_point_to_labels, error.findings))) from None
+    if not len(examples):
+        raise_data_error(f"{sanitize_text(table.path[0])} contains no rows.", _TABLE_KEY, None)
     (_, column), *_ = examples.inputs
     return _Rows([str(name) for name in column[:, 0]], examples, lambda row: registry.locate_row(table, row))
 
