@@ -68,6 +68,7 @@ def test_several_columns_are_one_target():
 def test_booleans_and_other_separators():
     examples = read("file;red;big\n4.png;True;no\na/1.png;False;no\n", target=["red", "big"])
     assert examples.y.tolist() == [[1, 0], [0, 0]]
+    assert read("4.png,1\na/1.png,7\n", file="column_1", target="column_2").y.tolist() == [1, 7]
     assert read("file\tred\n4.png\t0.5\na/1.png\t2\n", target="red").y.tolist() == [0.5, 2]
 
 

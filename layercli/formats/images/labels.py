@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from layercli.data.labels import encode_known_labels, is_labels
 from layercli.data.types import Array, DataError, make_data_finding, raise_data_error
 from layercli.formats import registry
 from layercli.formats.csv.config import Csv
+from layercli.formats.csv.sniff import sniff_csv
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images
 from layercli.graph.finding import Finding
 from layercli.io.paths import is_file
@@ -26,7 +27,6 @@ _FILE_KEY: Final[KeyPath] = ("data", "labels", "file")
 _TARGET_KEY: Final[KeyPath] = ("data", "labels", "target")
 _MAX_REPORTED = 20
 _MAX_LISTED = 3
-_MAX_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class _Rows:
 def _read_rows(data: Images) -> _Rows:
     table = data.labels_as_table()
     if isinstance(table, Csv):
-        table = table.with_arguments(separator=_find_separator(Path(table.path[0])))
+        table = table.with_arguments(**_sniff_form(Path(table.path[0])))
     try:
         examples = load_examples(registry.load_dataset(table))
     except DataError as error:
@@ -162,17 +162,14 @@ def _to_numbers(labels: Array, names: Sequence[str] | None) -> Array | None:
 
 
 _BOOLEANS: Final = {"true": 1, "false": 0, "yes": 1, "no": 0}
-_SEPARATORS: Final = ",;\t|"
 
 
-def _find_separator(table: Path) -> str:
-    """Return the character that separates the columns of a CSV file: the most frequent one in its first line."""
+def _sniff_form(table: Path) -> dict[str, Any]:
+    """Return the keys with which a CSV file is read, such as its encoding and separator."""
     try:
-        with table.open("rb") as stream:
-            line = stream.readline(_MAX_HEADER_BYTES).decode("latin-1")
-    except OSError:
-        return ","  # reading the table reports it
-    return max(_SEPARATORS, key=line.count)
+        return sniff_csv(table)[1]
+    except (OSError, ValueError, DataError):
+        return {}  # reading the table reports the reason
 
 
 class _FileIndex:
