@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,17 @@ from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.source.nodes import sanitize_text
 
 _MAX_SHOWN_CLASSES = 12
+SET_FOLDERS: Final = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""The names of folders of sets, in lower case -> the set."""
 
 
 def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[tuple[Path, int]]]:
@@ -38,6 +50,15 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], 
         for name in class_names
     }
     class_names = [name for name in class_names if by_class[name]]
+    set_folders = find_set_folders(folder)
+    if set_folders and not class_names:
+        keys = ", ".join(f"{name}: {sanitize_text(str(path))}" for name, path in set_folders.items())
+        held_out = keys.partition(", ")[2]
+        raise_data_error(
+            f"{sanitize_text(str(folder))} contains a folder for each set, not for each class.",
+            PATH_KEY,
+            f"Write `path: {sanitize_text(str(set_folders['train']))}` and `split: {{{held_out}}}`.",
+        )
     if not class_names:
         raise_data_error(
             f"{sanitize_text(str(folder))} contains no folders with files that end in {', '.join(suffixes)}.",
@@ -45,6 +66,17 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], 
             "Each class needs a folder, whose name is the class name.",
         )
     return class_names, [(file, label) for label, name in enumerate(class_names) for file in by_class[name]]
+
+
+def find_set_folders(folder: Path) -> dict[str, Path]:
+    """Return the folder of each set, "train", "validation" and "test", that a folder contains; empty without ``train``."""
+    folders: dict[str, Path] = {}
+    for entry in sorted(folder.iterdir()):
+        name = SET_FOLDERS.get(entry.name.lower())
+        if name is not None and entry.is_dir():
+            folders.setdefault(name, entry)
+    order = [name for name in ("train", "validation", "test") if name in folders]
+    return {name: folders[name] for name in order} if "train" in folders and len(folders) > 1 else {}
 
 
 def list_new_files(
@@ -75,7 +107,11 @@ def list_new_files(
             labels += [class_names.index(classes[label]) for _, label in labelled_files]
         elif path.is_dir():
             files += sorted(
-                file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file()
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in suffixes
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                and file.is_file()
             )
         else:
             files.append(require_file(str(path), PATH_KEY))

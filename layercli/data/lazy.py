@@ -16,6 +16,7 @@ from layercli.data.examples import (
     Examples,
     IndexedSubset,
     Splits,
+    compute_strata,
     iterate_batches,
 )
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
@@ -101,13 +102,14 @@ class LazyDataset(IndexedSubset, Dataset):
         """Return the properties that the model must match."""
         return replace(self.empty_batch.facts(), samples=len(self))
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+    def read_strata(self) -> Array | None:
+        """Return one integer for each combination of labels; see ``Dataset``."""
+        return compute_strata(list(self._select_labels().values()))
+
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the examples; see ``Dataset``."""
-        labels = self._select_labels()
-        strata = None
-        if split.stratify and labels:
-            strata = Examples(self.row_indices, unwrap_single(labels)).compute_strata()
-        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
+        strata = self.read_strata() if split.stratify and assigned is None else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
         return Splits(*(replace(self, row_indices=self.row_indices[selected]) for selected in rows))
 
     def digest(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from layercli.data.examples import Splits
+from layercli.data.examples import Dataset, Examples, Splits
 from layercli.data.tables.plan import TablePlan
 
 
@@ -25,9 +25,17 @@ class ReaderState:
     @classmethod
     def from_splits(cls, splits: Splits) -> Self:
         """Return the state of splits that were read for training."""
-        batch = splits.train.empty_batch
+        return cls._from_batch(splits.train.empty_batch, splits.table_plan)
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> Self:
+        """Return the state of all examples, before values are learned from the training examples."""
+        return cls._from_batch(dataset.empty_batch, dataset.table_plan)
+
+    @classmethod
+    def _from_batch(cls, batch: Examples, plan: TablePlan | None) -> Self:
         inputs = {name: (array.shape[1:], array.dtype.name) for name, array in batch.inputs}
-        return cls(inputs, batch.class_names, splits.table_plan)
+        return cls(inputs, batch.class_names, plan)
 
     def single_input(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Return the shape and dtype of the only input."""

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -74,7 +75,7 @@ def _import_part(data: DataConfig, part: str) -> Any:
 def load_dataset(
     data: DataConfig, *, memory: int | None = None, integers: Mapping[str | None, str] | None = None
 ) -> Dataset:
-    """Return all examples of a config's data section; see ``Reader``.
+    """Return all examples of a config's data section, with those of the sets that have separate files; see ``Reader``.
 
     ``integers`` maps the inputs that the model takes as integers to their dtypes; None is the name of the only input.
     Tables return these exactly. All other values keep the dtypes in which they were saved.
@@ -84,7 +85,34 @@ def load_dataset(
     """
     reader: Any = import_reader(data)
     extra = [integers or {}] if isinstance(data, TableConfig) else []
-    return reader.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
+    dataset: Dataset = reader.read_dataset(data, memory, *extra)
+    return read_held_out(dataset, data, memory)
+
+
+def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dataset:
+    """Return the data set with the sets that have separate files, read as new examples for it.
+
+    Raises:
+        DataError: files cannot be read, or have other columns or classes; it reports those of every set.
+    """
+    from layercli.data.paths import list_held_out_paths
+    from layercli.data.reader_state import ReaderState
+    from layercli.data.split_datasets import HeldOutDataset
+    from layercli.data.types import DataError
+
+    if not data.split.own_files or isinstance(dataset, HeldOutDataset):
+        return dataset
+    state, held_out, findings = ReaderState.from_dataset(dataset), {}, []
+    for name, patterns in data.split.own_files.items():
+        key = ("data", "split", name)
+        try:
+            paths = list_held_out_paths(patterns, key, data)
+            held_out[name] = load_new_dataset(data, paths, state, memory=memory, has_targets=True)
+        except DataError as error:
+            findings += [replace(finding, path=key) for finding in error.findings]
+    if findings:
+        raise DataError(*findings)
+    return HeldOutDataset(dataset, held_out)
 
 
 def load_new_dataset(
@@ -104,11 +132,10 @@ def load_new_dataset(
 
     reader = import_reader(data)
     if not hasattr(reader, "read_new_dataset"):
-        raise_data_error(
-            f"{data.title()} cannot be read from other files.",
-            ("data",),
-            "Predict from arrays: a .npy file, or an .npz file with an array for each input.",
-        )
+        hint = "Predict from arrays: a .npy file, or an .npz file with an array for each input."
+        if has_targets:
+            hint = "Evaluate a set of the run: `--part test`, `--part validation` or `--part train`."
+        raise_data_error(f"{data.title()} cannot be read from other files.", ("data",), hint)
     return reader.read_new_dataset(data, paths, reader_state, memory, has_targets=has_targets)
 
 

@@ -206,6 +206,7 @@ class TableConfig(DataConfig):
         return self.with_arguments(path=[str(directory / path) for path in self.path])
 
     def check(self) -> None:
+        super().check()
         self._check_inputs()
         self._check_targets()
         if self.windows is not None:
@@ -233,6 +234,9 @@ class TableConfig(DataConfig):
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 
     def _check_windows_split(self) -> None:
+        if self.split.order is not None:
+            message = "With `windows`, the sets are consecutive in time already; `order` has no effect."
+            raise ArgumentError("split", message, "Remove `order`.")
         sizes = (self.split.validation, self.split.test)
         count = next((size for size in sizes if isinstance(size, int) and size), None)
         if count is not None:

@@ -70,6 +70,7 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
         return {name: tuple(columns) for name, columns in data.inputs.items()}
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
+    excluded.update(data.split.key_columns.values())
     if windows is None or not windows.horizon:
         excluded |= set(data.target_columns.values())
     return {None: tuple(name for name in types if name not in excluded)}
@@ -207,6 +208,7 @@ def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
         for name, columns in (data.inputs or {}).items()
         for column in columns
     ]
+    columns += [(column, ("data", "split", key)) for key, column in data.split.key_columns.items()]
     if data.weights is not None:
         columns.append((data.weights, ("data", "weights")))
     if data.windows is not None:

@@ -15,6 +15,7 @@ from layercli.data.tables.decode import decode_table, find_complete_rows
 from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+from layercli.data.types import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class TableExamples(Examples):
 
     plan: TablePlan = field(kw_only=True)
     """How the rows were decoded, before values are learned from the training rows."""
+
+    @property
+    def table_plan(self) -> TablePlan:
+        """The plan that converts table rows to these examples."""
+        return self.plan
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -33,17 +39,20 @@ class TableExamples(Examples):
         plan = self.plan.with_target_forms(forms)
         return replace(self, y=Examples.convert_targets(self, forms).y, plan=plan)
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        splits = Examples.split(self, split, seed=seed, shuffle=shuffle)
+        splits = Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
         fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
-        filled = [
-            load_examples(subset).map_inputs(
-                lambda name, array: fill_missing(array, self.plan, fill_values, name)
-            )
-            for subset in splits.subsets
-        ]
+        filled = [_fill_examples(load_examples(subset), self.plan, fill_values) for subset in splits.subsets]
         return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values))
+
+    def prepare(self, plan: TablePlan | None) -> Examples:
+        """Return the rows with missing numbers replaced by the values that ``plan`` learned; see ``Dataset``."""
+        return self if plan is None else _fill_examples(self, plan, plan.learned_fill_values(self.plan))
+
+
+def _fill_examples(rows: Examples, plan: TablePlan, fill_values: Mapping[str, float]) -> Examples:
+    return rows.map_inputs(lambda name, array: fill_missing(array, plan, fill_values, name))
 
 
 def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:

@@ -13,6 +13,7 @@ from layercli.data.examples import Dataset
 from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
+from layercli.data.split_datasets import with_split_keys
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
 from layercli.data.tables.columns import (
     check_config_columns,
@@ -21,15 +22,16 @@ from layercli.data.tables.columns import (
     select_columns,
 )
 from layercli.data.tables.decode import find_complete_rows
-from layercli.data.tables.files import TableFiles, make_locator, read_common_columns
+from layercli.data.tables.files import LocateRow, TableFiles, make_locator, read_common_columns
 from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
+from layercli.data.tables.split_columns import SplitColumnReader
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import TargetInference, infer_targets
-from layercli.data.types import raise_data_error
+from layercli.data.tables.target_inference import KnownClassCheck, TargetInference, infer_targets
+from layercli.data.types import DataError, raise_data_error
 
 
 def open_table(
@@ -61,10 +63,12 @@ def open_table(
     inferences = [TargetInference(data, name) for name in plan.targets]
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
-    integer_check = IntegerColumnCheck(plan)
+    integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     integer_check.add(complete_rows, row_numbers)
+    split_column.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
-    return decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate))
+    dataset = decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate))
+    return with_split_keys(dataset, split_column.finish(locate))
 
 
 def open_new_table(
@@ -92,8 +96,12 @@ def open_new_table(
     tables = [files.read_table(path, set(plan.columns)) for path in paths]
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
     integer_check = IntegerColumnCheck(plan)
-    integer_check.add(*_drop_incomplete_rows(table, plan))
-    integer_check.raise_findings(make_locator(files, paths, file_rows))
+    class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
+    complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
+    integer_check.add(complete_rows, row_numbers)
+    for check in class_checks:
+        check.add(complete_rows.column(check.column), row_numbers)
+    _raise_new_findings(integer_check, class_checks, make_locator(files, paths, file_rows))
     return decode_dataset(data, table, file_rows, plan)
 
 
@@ -108,10 +116,11 @@ def _open_streamed(
     locate = make_locator(files, paths, row_groups.file_rows)
     plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
     inferences = [TargetInference(data, name) for name in plan.targets]
-    integer_check = IntegerColumnCheck(plan)
-    row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check)
+    integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
+    row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
     integer_check.raise_findings(locate)
-    return _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)))
+    dataset = _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)))
+    return with_split_keys(dataset, split_column.finish(locate))
 
 
 def _open_new_streamed(
@@ -119,9 +128,19 @@ def _open_new_streamed(
 ) -> Dataset:
     row_groups = RowGroups.open(data, [files.to_parquet(path, set(plan.columns)) for path in paths])
     integer_check = IntegerColumnCheck(plan)
-    complete_groups = row_groups.without_dropped_rows(plan, (), integer_check)
-    integer_check.raise_findings(make_locator(files, paths, row_groups.file_rows))
+    class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
+    complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
+    _raise_new_findings(integer_check, class_checks, make_locator(files, paths, row_groups.file_rows))
     return _apply_windows(StreamedRows(complete_groups, plan))
+
+
+def _raise_new_findings(
+    integer_check: IntegerColumnCheck, class_checks: Sequence[KnownClassCheck], locate: LocateRow
+) -> None:
+    integer_check.raise_findings(locate)
+    findings = [finding for check in class_checks for finding in check.list_findings(locate)]
+    if findings:
+        raise DataError(*findings)
 
 
 def _apply_windows(rows: StreamedRows) -> Dataset:

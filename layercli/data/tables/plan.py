@@ -110,6 +110,10 @@ class TablePlan:
         """Return the plan with learned replacements of missing values."""
         return replace(self, fill_values={**self.fill_values, **fill_values}, fill_statistics={})
 
+    def learned_fill_values(self, before: TablePlan) -> dict[str, float]:
+        """Return the replacements that this plan learned after it was ``before``."""
+        return {column: float(self.fill_values[column]) for column in before.fill_statistics}
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON document."""
         return {

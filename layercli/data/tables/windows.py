@@ -99,6 +99,19 @@ def split_segments(row_order: RowOrder, rows: int, split: SplitConfig) -> tuple[
     return segments_by_split[0], segments_by_split[1], segments_by_split[2]
 
 
+def divide_segments(row_order: RowOrder, rows: Array, assigned: Array) -> tuple[Array, Array, Array]:
+    """Return the segments of positions of each split, as ``split_segments``, if the split of each row is known.
+
+    ``rows`` is the row at each position: int64 of shape (rows,).
+    """
+    splits = assigned[rows]
+    changes = np.flatnonzero(np.diff(splits)) + 1
+    edges = np.unique(np.concatenate([row_order.segment_starts, changes, [len(rows)]]))
+    segments = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
+    split_of = splits[segments[:, 0]] if len(segments) else np.zeros(0, np.uint8)
+    return segments[split_of == 0], segments[split_of == 1], segments[split_of == 2]
+
+
 def find_window_starts(segments: Array, span: int, stride: int) -> Array:
     """Return the first positions of windows whose ``span`` rows are all in one segment: int64 of shape (windows,)."""
     lengths = segments[:, 1] - segments[:, 0]
@@ -178,13 +191,36 @@ class WindowedDataset(WindowedExamples, Dataset):
         """Return the windows with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(self, rows=self.rows.convert_targets(forms), plan=self.plan.with_target_forms(forms))
 
+    @property
+    def table_plan(self) -> TablePlan:
+        """The plan that converts table rows to these examples."""
+        return self.plan
+
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         return self.plan.data_facts(self.empty_batch.facts(), len(self))
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:  # noqa: ARG002 - time is not shuffled
-        """Split every series in time order; replace missing numbers by values learned from the training rows."""
-        segments_by_split = split_segments(self.row_order, len(self.rows), split)
+    def read_strata(self) -> None:
+        """Windows are not stratified; see ``Dataset``."""
+        return
+
+    def split(
+        self,
+        split: SplitConfig,
+        *,
+        seed: int,  # noqa: ARG002 - time is not shuffled
+        shuffle: bool,  # noqa: ARG002
+        assigned: Array | None = None,
+    ) -> Splits:
+        """Split every series in time order; replace missing numbers by values learned from the training rows.
+
+        ``assigned`` is the split of each row.
+        """
+        segments_by_split = (
+            split_segments(self.row_order, len(self.rows), split)
+            if assigned is None
+            else divide_segments(self.row_order, self._map_to_rows(np.arange(len(self.rows))), assigned)
+        )
         training_positions = np.concatenate(
             [np.arange(*segment) for segment in segments_by_split[0]] or [np.arange(0)]
         )
@@ -196,21 +232,22 @@ class WindowedDataset(WindowedExamples, Dataset):
             self.plan,
         )
         span = self.target_offset + 1
-        subsets = [
-            WindowedExamples(
-                self.rows,
-                self.row_order,
-                self.windows,
-                self.plan,
-                find_window_starts(segments, span, self.windows.stride),
-                fill_values,
-            )
-            for segments in segments_by_split
-        ]
+        starts = (find_window_starts(segments, span, self.windows.stride) for segments in segments_by_split)
         return Splits(
-            *(subset.load_if_small() for subset in subsets),
+            *(self._select_windows(each, fill_values) for each in starts),
             table_plan=self.plan.with_fill_values(fill_values),
         )
+
+    def prepare(self, plan: TablePlan | None) -> Subset:
+        """Return all windows, with missing numbers replaced by the values that ``plan`` learned; see ``Dataset``."""
+        return self._select_windows(
+            self.window_starts, {} if plan is None else plan.learned_fill_values(self.plan)
+        )
+
+    def _select_windows(self, starts: Array, fill_values: Mapping[str, float]) -> Subset:
+        return WindowedExamples(
+            self.rows, self.row_order, self.windows, self.plan, starts, fill_values
+        ).load_if_small()
 
 
 def make_windowed_dataset(

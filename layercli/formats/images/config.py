@@ -42,6 +42,10 @@ class Images(DataConfig):
     ] = None
 
     @property
+    def split_sources(self) -> frozenset[Literal["files", "columns"]]:
+        return frozenset({"files"})
+
+    @property
     def example_suffixes(self) -> tuple[str, ...]:
         return IMAGE_SUFFIXES
 

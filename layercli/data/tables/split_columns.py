@@ -1,0 +1,139 @@
+"""The column of a table that determines the set of each row, read some rows at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from layercli.config.data.tables import TableConfig
+from layercli.data.split_keys import SPLIT_KEY_HINTS, SPLIT_OF_NAME, SplitKey, SplitKeys
+from layercli.data.tables.arrow import is_number_type
+from layercli.data.tables.files import LocateRow
+from layercli.data.tables.windows import SeriesIds
+from layercli.data.types import Array, DataError
+from layercli.graph.finding import Finding
+from layercli.source.nodes import quote_value, sanitize_text
+
+_MAX_REPORTED: Final = 8
+
+
+class SplitColumnReader:
+    """The values of the column that `split` names."""
+
+    def __init__(self, data: TableConfig) -> None:
+        self._key: SplitKey | None = None
+        self.columns: list[str] = []
+        """The columns to read; empty if the split follows from sizes."""
+        for key in ("group", "order", "column"):
+            if (column := getattr(data.split, key)) is not None:
+                self._key, self.columns = key, [column]
+        self._groups = SeriesIds(self.columns)
+        self._pieces: list[Array] = []
+        self._bad_values: dict[Any, tuple[int, int]] = {}
+        """Each value that cannot be used -> its first row and its number of rows."""
+
+    def add(self, table: Any, rows: Array) -> None:
+        """Add some rows of a table, and their row numbers of shape (rows,)."""
+        if self._key is None:
+            return
+        column = table.column(self.columns[0]).combine_chunks()
+        if column.null_count:
+            self._add_bad_values(column.is_null(), column, rows)
+        if self._key == "group":
+            self._pieces.append(np.asarray(self._groups.assign(table)))
+        elif self._key == "order":
+            self._pieces.append(self._read_order(column, rows))
+        else:
+            self._pieces.append(self._read_splits(column, rows))
+
+    def finish(self, locate: LocateRow) -> SplitKeys | None:
+        """Return the keys of all rows; None if the split follows from sizes.
+
+        Raises:
+            DataError: values are missing or cannot be used; it reports each of them with its first row.
+        """
+        if self._key is None:
+            return None
+        title = sanitize_text(self.columns[0], limit=60)
+        findings = [
+            Finding(
+                code="bad-split",
+                message=f"`{title}` {self._describe(value)} in {locate(self.columns[0], row)}"
+                + (f", and in {count - 1:,} more rows." if count > 1 else "."),
+                path=("data", "split", self._key),
+                hint=SPLIT_KEY_HINTS[self._key],
+            )
+            for value, (row, count) in list(self._bad_values.items())[:_MAX_REPORTED]
+        ]
+        if findings:
+            raise DataError(*findings)
+        values = np.concatenate(self._pieces or [np.zeros(0, np.int64)])
+        return SplitKeys(self._key, self.columns[0], values)
+
+    def _describe(self, value: Any) -> str:
+        if value is None:
+            return "is missing"
+        expected = "a number or a date" if self._key == "order" else "train, validation or test"
+        return f"must be {expected}, got {quote_value(value)}"
+
+    def _read_order(self, column: Any, rows: Array) -> Array:
+        """Return numbers that sort the rows: those of a column of numbers, dates or times."""
+        import pyarrow as pa
+
+        kind = column.type
+        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            zone = kind.tz if pa.types.is_timestamp(kind) else None
+            column = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
+        elif pa.types.is_time(kind) or pa.types.is_duration(kind):
+            column = column.cast(pa.int32() if pa.types.is_time32(kind) else pa.int64())
+        elif not is_number_type(kind):
+            column = self._parse_dates(column, rows)
+        if (
+            pa.types.is_decimal(column.type)
+            or pa.types.is_boolean(column.type)
+            or pa.types.is_null(column.type)
+        ):
+            column = column.cast(pa.float64())
+        return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
+
+    def _parse_dates(self, column: Any, rows: Array) -> Any:
+        """Return the microseconds of texts that are ISO dates or times."""
+        import pyarrow as pa
+
+        def parse(text: str | None) -> int | None:
+            try:
+                return None if text is None else int(np.datetime64(text, "us").astype(np.int64))
+            except ValueError:
+                return None
+
+        parsed = pa.array([parse(text) for text in column.cast(pa.string()).to_pylist()], pa.int64())
+        self._add_bad_values(_is_bad(parsed, column), column, rows)
+        return parsed
+
+    def _read_splits(self, column: Any, rows: Array) -> Array:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        names = pa.array(SPLIT_OF_NAME, pa.string())
+        texts = compute.utf8_lower(compute.utf8_trim_whitespace(column.cast(pa.string())))
+        found = compute.index_in(texts, names)
+        self._add_bad_values(_is_bad(found, column), column, rows)
+        splits: Array = np.array(list(SPLIT_OF_NAME.values()), np.uint8)
+        return splits[np.asarray(found.fill_null(0).to_numpy(zero_copy_only=False))]
+
+    def _add_bad_values(self, mask: Any, column: Any, rows: Array) -> None:
+        is_bad = np.asarray(mask.to_numpy(zero_copy_only=False))
+        if not is_bad.any():
+            return
+        for row, value in zip(rows[is_bad].tolist(), column.filter(mask).to_pylist(), strict=True):
+            first, count = self._bad_values.get(value, (row, 0))
+            if count or len(self._bad_values) <= _MAX_REPORTED:
+                self._bad_values[value] = (first, count + 1)
+
+
+def _is_bad(converted: Any, column: Any) -> Any:
+    """Return which values were lost by a conversion."""
+    from pyarrow import compute
+
+    return compute.and_(converted.is_null(), column.is_valid())
