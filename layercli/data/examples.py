@@ -187,6 +187,10 @@ class Examples(IndexedSubset, Dataset):
         selected = self.map_inputs(lambda _, array: _take_rows(array, rows), self.take_targets(rows))
         return selected if self.weights is None else replace(selected, weights=_take_rows(self.weights, rows))
 
+    def select_rows(self, rows: Array) -> Examples:
+        """Return these rows as a subset."""
+        return self.take(rows)
+
     def take_targets(self, rows: Array | slice) -> Targets:
         """Return the targets of these rows."""
         if isinstance(self.y, Mapping):
@@ -242,7 +246,7 @@ class Examples(IndexedSubset, Dataset):
         """Split the examples; see ``Dataset``."""
         strata = self.read_strata() if split.stratify and assigned is None else None
         rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
-        return Splits(*map(self.take, rows))
+        return Splits(*map(self.take, rows), rows=tuple(rows))
 
     def read_strata(self) -> Array | None:
         """Return one integer for each combination of labels: int64 of shape (samples,)."""
@@ -278,6 +282,9 @@ class Splits:
     """The plan that converts table rows to these examples, with values learned from the training rows; None without a table."""
     target_meanings: Mapping[str | None, TargetMeaning] = field(default_factory=dict, kw_only=True)
     """The meaning of each target by its output; None is the name of the only target."""
+
+    rows: tuple[Array | None, ...] | None = field(default=None, kw_only=True)
+    """The rows of the data, from 0, that are the examples of each set; None if they are unknown."""
 
     @property
     def subsets(self) -> tuple[Subset, Subset, Subset]:

@@ -75,6 +75,10 @@ class LazyDataset(IndexedSubset, Dataset):
         weights = None if self.weights is None else self.weights[indices]
         return Examples(x.get(None, x), unwrap_single(y), self.class_names, weights=weights)
 
+    def select_rows(self, rows: Array) -> LazyDataset:
+        """Return the examples at these indices, which are still read on demand."""
+        return replace(self, row_indices=self.row_indices[rows])
+
     def target_batches(self) -> Iterator[Targets]:
         """Yield only the targets, in order, some at a time."""
         targets_only = replace(self, x={}, weights=None)
@@ -110,7 +114,8 @@ class LazyDataset(IndexedSubset, Dataset):
         """Split the examples; see ``Dataset``."""
         strata = self.read_strata() if split.stratify and assigned is None else None
         rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
-        return Splits(*(replace(self, row_indices=self.row_indices[selected]) for selected in rows))
+        selected = [self.row_indices[each] for each in rows]
+        return Splits(*map(self.select_rows, rows), rows=tuple(selected))
 
     def digest(self) -> str:
         """Return the SHA-256 over the content id, the row indices, the weights and the labels."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from layercli.config.data.section import DataFacts, HeldOutName, SplitConfig
 from layercli.data.examples import Dataset, Examples, ShuffleSeed, Splits, Subset
 from layercli.data.labels import TargetForm
@@ -112,4 +114,11 @@ class HeldOutDataset(WrappedDataset):
         own_sets: dict[str, Any] = {
             name: dataset.prepare(splits.table_plan) for name, dataset in self.held_out.items()
         }
-        return replace(splits, **own_sets)
+        rows = splits.rows
+        if rows is not None:
+            held_out = [self.held_out.get("validation"), self.held_out.get("test")]
+            own_rows = [None if each is None else np.arange(len(each)) for each in (None, *held_out)]
+            rows = tuple(
+                mine if mine is not None else other for mine, other in zip(own_rows, rows, strict=True)
+            )
+        return replace(splits, **own_sets, rows=rows)

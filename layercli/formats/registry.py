@@ -9,20 +9,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from layercli.config.data.arrays import ArraysConfig
 from layercli.config.data.section import DATA_TYPES, DataConfig
 from layercli.config.data.tables import TableConfig
+from layercli.formats.csv.config import Csv
+from layercli.formats.parquet.config import Parquet
 
 if TYPE_CHECKING:
     from layercli.check import ValidConfig
     from layercli.data.examples import Dataset
+    from layercli.data.new_examples import NewExamples
     from layercli.data.reader_state import ReaderState
+    from layercli.data.tables.plan import TablePlan
     from layercli.script.data_script import DataScript
     from layercli.script.facts import ScriptFacts
 
@@ -137,6 +142,34 @@ def load_new_dataset(
             hint = "Evaluate a set of the run: `--part test`, `--part validation` or `--part train`."
         raise_data_error(f"{data.title()} cannot be read from other files.", ("data",), hint)
     return reader.read_new_dataset(data, paths, reader_state, memory, has_targets=has_targets)
+
+
+def iterate_new_rows(
+    data: TableConfig, sources: Sequence[Path | IO[bytes]], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of new files and streams, without targets, some at a time; streams are CSV or JSON Lines.
+
+    Raises:
+        DataError: they cannot be read, or columns are missing.
+    """
+    from layercli.formats.csv import reader as csv_reader
+    from layercli.formats.csv.diagnostics import open_bytes
+    from layercli.formats.parquet import reader as parquet_reader
+
+    if isinstance(data, Parquet):
+        files = [str(source) for source in sources if isinstance(source, Path)]
+        if len(files) == len(sources):
+            yield from parquet_reader.iterate_new_rows(data, files, plan, keep)
+            return
+        common = {name: getattr(data, name) for name in TableConfig.model_fields}
+        data = Csv.model_validate({"path": "-", "target": "-"}).with_arguments(**common)
+    assert isinstance(data, Csv)
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(open_bytes(source)) if isinstance(source, Path) else source
+            for source in sources
+        ]
+        yield from csv_reader.iterate_new_rows(data, streams, plan, keep)
 
 
 def select_input_section(data: DataConfig, path: str, input_names: Sequence[str] | None) -> DataConfig:

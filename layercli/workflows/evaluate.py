@@ -10,7 +10,7 @@ from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
-    from layercli.data.examples import Subset
+    from layercli.data.examples import Splits, Subset
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
@@ -32,10 +32,10 @@ def evaluate_run(
     """
     finished_run = FinishedRun.open(run, trust=trust)
     _, section = require_sections(finished_run.valid)
-    examples = (
+    examples: Subset = (
         finished_run.read_new_examples(data, has_targets=True)
         if data
-        else _load_split(finished_run, split, trust=trust)
+        else getattr(load_run_splits(finished_run, split, trust=trust), split)
     )
     from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
@@ -55,15 +55,19 @@ def evaluate_run(
     }
 
 
-def _load_split(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Subset:
+def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Splits:
+    """Return the sets of a run's data.
+
+    Raises:
+        LayercliError: Its code is not trusted, its data cannot be read, or the named set is empty.
+    """
     valid = finished_run.valid
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
     splits = load_splits(valid, data, trust=trust)[0]
-    examples: Subset = getattr(splits, split)
-    if not len(examples):
+    if not len(getattr(splits, split)):
         message = f"The {split} split of this run is empty."
         others = " or ".join(f"`--part {name}`" for name in SPLIT_NAMES if len(getattr(splits, name)))
         hint = f"Choose a different split with {others}."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
-    return examples
+    return splits

@@ -190,6 +190,36 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
         raise DataError(*findings)
 
 
+def check_new_columns(names: Sequence[str], plan: TablePlan, keep: Collection[str]) -> None:
+    """Check that new rows have every column that the model was trained with, and those to keep, once.
+
+    Raises:
+        DataError: columns are missing, or exist twice; it reports each of them.
+    """
+    needed = [*plan.columns, *keep]
+    findings = [
+        make_data_finding(
+            f'Missing column "{sanitize_text(name, limit=60)}"; '
+            + ("the model was trained with it." if name in plan.columns else "`--keep` names it."),
+            ("data", "path"),
+            _suggest_column(name, names),
+        )
+        for name in dict.fromkeys(needed)
+        if name not in names
+    ]
+    findings += [
+        make_data_finding(
+            f'The input has two columns with the name "{sanitize_text(name, limit=60)}".',
+            ("data", "path"),
+            "Rename one.",
+        )
+        for name in dict.fromkeys(needed)
+        if names.count(name) > 1
+    ]
+    if findings:
+        raise DataError(*findings)
+
+
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
     """Return the columns that must be read."""
     return set(names) if data.inputs is None else {name for name, _ in _list_config_columns(data)}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
@@ -24,6 +26,8 @@ class TableExamples(Examples):
 
     plan: TablePlan = field(kw_only=True)
     """How the rows were decoded, before values are learned from the training rows."""
+    row_numbers: Array | None = field(default=None, kw_only=True)
+    """The row in the files of each row, from 0; None if no row was dropped."""
 
     @property
     def table_plan(self) -> TablePlan:
@@ -44,7 +48,10 @@ class TableExamples(Examples):
         splits = Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
         fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
         filled = [_fill_examples(load_examples(subset), self.plan, fill_values) for subset in splits.subsets]
-        return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values))
+        rows = splits.rows
+        if self.row_numbers is not None and rows is not None:
+            rows = tuple(None if each is None else self.row_numbers[each] for each in rows)
+        return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values), rows=rows)
 
     def prepare(self, plan: TablePlan | None) -> Examples:
         """Return the rows with missing numbers replaced by the values that ``plan`` learned; see ``Dataset``."""
@@ -61,7 +68,13 @@ def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan
     series_ids = SeriesIds(plan.series_columns).assign(table)
     decoded = decode_table(table if mask is None else table.filter(mask), plan)
     rows = TableExamples(
-        decoded.x, decoded.y, decoded.class_names, decoded.columns, decoded.weights, plan=plan
+        decoded.x,
+        decoded.y,
+        decoded.class_names,
+        decoded.columns,
+        decoded.weights,
+        plan=plan,
+        row_numbers=None if mask is None else np.flatnonzero(mask),
     )
     if data.windows is None:
         return rows

@@ -10,7 +10,6 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
-from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
 from layercli.data.split_datasets import with_split_keys
@@ -25,6 +24,7 @@ from layercli.data.tables.decode import find_complete_rows
 from layercli.data.tables.files import LocateRow, TableFiles, make_locator, read_common_columns
 from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
+from layercli.data.tables.new_rows import list_trained_types
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.split_columns import SplitColumnReader
@@ -87,7 +87,7 @@ def open_new_table(
         DataError: a file cannot be read, a column does not exist, or a column has different values than in training.
     """
     plan = plan if has_targets else plan.without_target()
-    data = data.with_arguments(types=_list_trained_types(plan))
+    data = data.with_arguments(types=list_trained_types(plan))
     files = make_files(data)
     paths = expand_paths(data.path, ("data", "path"))
     check_trained_columns(read_common_columns(files, paths), plan)
@@ -145,25 +145,6 @@ def _raise_new_findings(
 
 def _apply_windows(rows: StreamedRows) -> Dataset:
     return rows if rows.row_groups.data.windows is None else stream_windows(rows)
-
-
-def _list_trained_types(plan: TablePlan) -> dict[str, str]:
-    """Return the type of each column, "text" or "number", as in training."""
-    types = {
-        column: "text" if column in plan.text_columns else "number"
-        for name, columns in plan.inputs.items()
-        for column in columns
-        if name not in plan.integer_dtypes
-    }
-    types |= {
-        target.column: "text"
-        for target in plan.targets.values()
-        if not (
-            {"true", "false"}.issuperset(target.class_names or ["true"])
-            or are_number_names(target.class_names or ())
-        )
-    }
-    return {name: kind for name, kind in types.items() if name in plan.columns}
 
 
 def _should_stream(

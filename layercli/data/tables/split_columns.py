@@ -120,7 +120,7 @@ class SplitColumnReader:
         found = compute.index_in(texts, names)
         self._add_bad_values(_is_bad(found, column), column, rows)
         splits: Array = np.array(list(SPLIT_OF_NAME.values()), np.uint8)
-        return splits[np.asarray(found.fill_null(0).to_numpy(zero_copy_only=False))]
+        return np.take(splits, np.asarray(found.fill_null(0).to_numpy(zero_copy_only=False)))
 
     def _add_bad_values(self, mask: Any, column: Any, rows: Array) -> None:
         is_bad = np.asarray(mask.to_numpy(zero_copy_only=False))

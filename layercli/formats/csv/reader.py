@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from layercli.data.examples import Dataset
 from layercli.data.memory import MEMORY_DIVISOR
+from layercli.data.new_examples import NewExamples
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.tables.plan import TablePlan
 from layercli.data.types import raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
+from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
 from layercli.source.nodes import sanitize_text
 
@@ -50,6 +53,13 @@ def read_new_dataset(
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
     return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
+
+
+def iterate_new_rows(
+    data: Csv, streams: Sequence[IO[bytes]], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of streams of CSV or JSON Lines as they arrive; see ``new_rows``."""
+    return new_rows.iterate_new_rows(data, streams, plan, keep, _CsvFiles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from layercli.data.examples import Dataset
 from layercli.data.memory import raise_too_large
+from layercli.data.new_examples import NewExamples
+from layercli.data.paths import expand_paths
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.columns import check_new_columns
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
+from layercli.data.tables.new_rows import iterate_row_groups, list_trained_types
 from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import raise_data_error
 from layercli.formats.parquet.config import Parquet
 from layercli.source.nodes import sanitize_text
@@ -51,6 +57,25 @@ def read_new_dataset(
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
     return open_new_table(located, _ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
+
+
+def iterate_new_rows(
+    data: Parquet, paths: Sequence[str], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of files without targets, some at a time.
+
+    Raises:
+        DataError: a file cannot be read, or columns are missing.
+    """
+    plan = plan.without_target()
+    data = data.with_arguments(types=list_trained_types(plan))
+    files = _ParquetFiles(data)
+    opened = expand_paths(paths, ("data", "path"))
+    for path in opened:
+        check_new_columns(files.column_names(path), plan, keep)
+    columns = {*plan.columns, *keep}
+    row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in opened])
+    return iterate_row_groups(row_groups, plan, keep)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,195 @@
+"""New rows of CSV or JSON Lines, read batch by batch as they arrive, as the rows of training were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from layercli.data.examples import Examples
+from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
+from layercli.data.tables.columns import check_new_columns
+from layercli.data.tables.files import TableFiles
+from layercli.data.tables.new_rows import decode_new_table, list_trained_types
+from layercli.data.tables.plan import TablePlan
+from layercli.data.types import DataError, raise_data_error
+from layercli.formats.csv.config import Csv
+from layercli.formats.csv.records import (
+    BadRecordError,
+    is_json_lines,
+    iterate_record_batches,
+    parse_fields,
+    parse_json_record,
+    write_record,
+)
+from layercli.source.nodes import sanitize_text
+
+_JSON_READ_ARGUMENTS = {"separator": ","}
+"""How the values of JSON are written for the reader of CSV."""
+
+
+def iterate_new_rows(
+    data: Csv,
+    streams: Sequence[IO[bytes]],
+    plan: TablePlan,
+    keep: Sequence[str],
+    make_files: Callable[[Any], TableFiles],
+) -> Iterator[NewExamples]:
+    """Yield the rows of streams, some at a time, without targets.
+
+    Raises:
+        DataError: a stream is empty, or columns are missing.
+    """
+    plan = plan.without_target()
+    data = data.with_arguments(types=list_trained_types(plan))
+    rows_before = 0
+    with TemporaryDirectory(prefix="layercli-") as folder:
+        for stream in streams:
+            batches = iterate_record_batches(stream, data.separator)
+            reader: _RecordReader | None = None
+            for batch in batches:
+                records: Sequence[bytes] = batch
+                if reader is None:
+                    reader, records = _open_records(data, batch, plan, keep, make_files, Path(folder))
+                if records:
+                    yield reader.read(records, rows_before)
+                    rows_before += len(records)
+            if reader is None:
+                raise_data_error("The input cannot be read: it is empty.", ("data", "path"), None)
+
+
+def _open_records(
+    data: Csv,
+    batch: Sequence[bytes],
+    plan: TablePlan,
+    keep: Sequence[str],
+    make_files: Callable[[Any], TableFiles],
+    folder: Path,
+) -> tuple[_RecordReader, Sequence[bytes]]:
+    """Return the reader of a stream that begins with these records, and the records after its header."""
+    if is_json_lines(batch[0]):
+        names = list(dict.fromkeys([*plan.columns, *keep]))
+        json_data = data.with_arguments(columns=names, **_JSON_READ_ARGUMENTS)
+        return _RecordReader(json_data, names, plan, keep, make_files(json_data), folder, is_json=True), batch
+    records = batch
+    names = [name.strip() for name in parse_fields(batch[0], data.separator)]
+    if data.columns is None:
+        records = batch[1:]
+    else:
+        names = _name_columns(data, len(names))
+    check_new_columns(names, plan, keep)
+    named = data.with_arguments(columns=names)
+    return _RecordReader(named, names, plan, keep, make_files(named), folder), records
+
+
+def _name_columns(data: Csv, width: int) -> list[str]:
+    """Return the names of the columns of rows without a header; rows without the targets have fewer values."""
+    names = list(data.columns or ())
+    unused = {*data.target_columns.values(), data.weights, *data.split.key_columns.values()}
+    for left_out in (set(data.target_columns.values()), unused):
+        remaining = [name for name in names if name not in left_out]
+        if width == len(remaining) < len(names):
+            return remaining
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordReader:
+    """Reads the records of one stream, which has these columns, with the reader of files."""
+
+    data: Csv
+    names: list[str]
+    plan: TablePlan
+    keep: Sequence[str]
+    files: TableFiles
+    folder: Path
+    is_json: bool = False
+
+    def read(self, records: Sequence[bytes], rows_before: int) -> NewExamples:
+        """Return the examples of records; those that cannot be read have an error."""
+        lines, json_errors = self._to_lines(records)
+        found, errors = read_separately(
+            len(lines), lambda first, last: self._decode(lines[first:last]), self._make_describe(lines)
+        )
+        examples = self._decode([]) if found is None else found
+        merged = [json_error or error for json_error, error in zip(json_errors, errors, strict=True)]
+        columns = make_row_columns(rows_before, len(records), self._read_kept(lines))
+        return NewExamples(examples, tuple(merged), columns).without_non_finite()
+
+    def _to_lines(self, records: Sequence[bytes]) -> tuple[Sequence[bytes], list[str | None]]:
+        """Return the records as lines of CSV, and what is wrong with those that cannot be one."""
+        if not self.is_json:
+            return records, [None] * len(records)
+        lines: list[bytes] = []
+        errors: list[str | None] = []
+        for record in records:
+            try:
+                lines.append(write_record(parse_json_record(record, self.names), self.data.separator))
+                errors.append(None)
+            except BadRecordError as error:
+                lines.append(b"")
+                errors.append(str(error))
+        return lines, errors
+
+    def _decode(self, lines: Sequence[bytes]) -> Examples:
+        """Return the examples of lines.
+
+        Raises:
+            DataError: a line has another number of values, or a value is not of the type of its column.
+        """
+        file = self.folder / "rows.csv"
+        with file.open("wb") as target:
+            for line in lines:
+                target.write(line if line.endswith((b"\n", b"\r")) else line + b"\n")
+        if not lines:
+            return decode_new_table(self._empty_table(), self.plan)
+        examples = decode_new_table(self.files.read_table(file, set(self.plan.columns)), self.plan)
+        if len(examples) != len(lines):
+            raise_data_error("not one row", ("data", "path"), None)
+        return examples
+
+    def _empty_table(self) -> Any:
+        import pyarrow as pa
+
+        types = {"text": pa.string(), "number": pa.float64()}
+        return pa.table(
+            {name: pa.array([], types[self.data.types.get(name, "number")]) for name in self.plan.columns}
+        )
+
+    def _make_describe(self, lines: Sequence[bytes]) -> Callable[[int, DataError], str]:
+        def describe(row: int, error: DataError) -> str:
+            fields = parse_fields(lines[row], self.data.separator)
+            if len(fields) != len(self.names):
+                values = "1 value" if len(fields) == 1 else f"{len(fields)} values"
+                return f"the row has {values}, but there are {len(self.names)} columns"
+            wrong = [
+                f'`{sanitize_text(name, limit=60)}` must be a number, got "{sanitize_text(value.strip(), limit=40)}"'
+                for name, value in zip(self.names, fields, strict=True)
+                if self.data.types.get(name) == "number" and not self._is_number(value)
+            ]
+            reason = error.findings[0].message.replace(f"{self.folder / 'rows.csv'} cannot be read: ", "")
+            return "; ".join(wrong) or sanitize_text(reason, limit=200).rstrip(".")
+
+        return describe
+
+    def _is_number(self, value: str) -> bool:
+        if value.strip() in ("", *self.data.missing.values):
+            return True
+        try:
+            float(value)
+        except ValueError:
+            return False
+        return True
+
+    def _read_kept(self, lines: Sequence[bytes]) -> dict[str, list[str | None]]:
+        """Return the texts of the columns that are kept, as the input has them."""
+        if not self.keep:
+            return {}
+        rows = [parse_fields(line, self.data.separator) for line in lines]
+        indices = {name: self.names.index(name) for name in self.keep}
+        return {
+            name: [fields[index] if index < len(fields) else None for fields in rows]
+            for name, index in indices.items()
+        }
