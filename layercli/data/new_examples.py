@@ -76,11 +76,14 @@ def _join_errors(errors: Sequence[str]) -> str | None:
 def make_row_columns(rows_before: int, count: int, kept: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
     """Return the columns of rows of a table: their numbers from 1, and columns of the input."""
     columns: dict[str, Array] = {"row": np.arange(rows_before + 1, rows_before + count + 1)}
-    for name, values in kept.items():
-        column = np.empty(count, dtype=object)
-        column[:] = values
-        columns[name] = column
-    return columns
+    return columns | {name: to_object_array(values) for name, values in kept.items()}
+
+
+def to_object_array(values: Sequence[Any]) -> Array:
+    """Return values of any type as an array of shape (values,)."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def read_separately(

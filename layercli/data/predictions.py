@@ -37,6 +37,26 @@ def escape_formula(value: Any) -> Any:
     return value
 
 
+def expand_steps(chunk: ColumnChunk, steps: int, horizon: int) -> ColumnChunk:
+    """Return a chunk with a row for each predicted step, and in ``step`` the number of rows since the last known one.
+
+    Columns of shape (rows, steps, ...) become columns of shape (rows * steps, ...); the others are repeated. A chunk without
+    such columns is unchanged.
+    """
+    rows = len(next(iter(chunk.values())))
+    by_step = [name for name, column in chunk.items() if column.ndim > 1 and column.shape[1] == steps]
+    expanded: dict[str, Array] = {}
+    for name, column in chunk.items():
+        if by_step and name == by_step[0]:
+            expanded["step"] = np.tile(np.arange(horizon, horizon + steps), rows)
+        expanded[name] = (
+            column.reshape(rows * steps, *column.shape[2:])
+            if name in by_step
+            else column.repeat(steps, axis=0)
+        )
+    return expanded if by_step else chunk
+
+
 def write_csv(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
     """Write rows of CSV with a header, each chunk when it comes; return the number of rows."""
     rows, writer = 0, csv.writer(file, lineterminator="\n")

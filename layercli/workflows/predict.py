@@ -21,12 +21,14 @@ from layercli.io.paths import is_file
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, load_run_splits
 from layercli.workflows.finished_run import FinishedRun
-from layercli.workflows.preflight import read_memory_limit
+from layercli.workflows.preflight import read_memory_limit, require_data
 
 if TYPE_CHECKING:
     from layercli.config.data.section import DataConfig
+    from layercli.config.data.tables import WindowsConfig
     from layercli.data.new_examples import NewExamples
     from layercli.data.predictions import ColumnChunk
+    from layercli.data.types import Array
 
 DEFAULT_BATCH_SIZE = 128
 STANDARD_STREAM: Final = "-"
@@ -142,18 +144,23 @@ def _write_predictions(
     Raises:
         LayercliError: The examples cannot be read, or the file cannot be written.
     """
+    from layercli.data.predictions import expand_steps
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict_columns
 
     model = load_model(finished_run.path, finished_run.valid)
     counter = _ErrorCounter()
-    chunks = predict_columns(
+    chunks: Iterator[ColumnChunk] = predict_columns(
         model,
         finished_run.valid,
         counter.count(pieces),
         finished_run.load_reader_state(),
         batch_size,
     )
+    windows = _find_windows(finished_run)
+    if windows is not None and windows.steps is not None:
+        steps, horizon = windows.steps, windows.horizon
+        chunks = (expand_steps(chunk, steps, horizon) for chunk in chunks)
     try:
         rows = output.write(chunks)
     except BrokenPipeError:
@@ -170,6 +177,11 @@ def _write_predictions(
         "output": output.name,
         "problems": [problem.as_json() for problem in counter.list_problems()],
     }
+
+
+def _find_windows(finished_run: FinishedRun) -> WindowsConfig | None:
+    data = require_data(finished_run.valid)
+    return data.windows if isinstance(data, TableConfig) else None
 
 
 class _ErrorCounter:
@@ -324,11 +336,15 @@ def _iterate_dataset(
     finished_run: FinishedRun, paths: Sequence[str], batch_size: int
 ) -> Iterator[NewExamples]:
     from layercli.data.new_examples import iterate_new_examples
+    from layercli.data.tables.windows import WindowedDataset
 
     dataset = finished_run.read_new_examples(paths, has_targets=False)
     if not len(dataset):
         raise make_file_error(paths[0], "unreadable-data", "The input contains no examples.")
-    for piece in iterate_new_examples(dataset, batch_size):
+    columns = None
+    if isinstance(dataset, WindowedDataset):
+        columns = dataset.last_row_columns | _make_step_column(finished_run, len(dataset))
+    for piece in iterate_new_examples(dataset, batch_size, columns):
         yield piece.without_non_finite()
 
 
@@ -351,6 +367,7 @@ def _iterate_set(
     files = _list_set_files(finished_run, split)
     if files is not None and rows is not None:
         columns = {"file": np.array(files, dtype=object)[rows]}
+    columns |= _make_step_column(finished_run, len(subset))
     for piece in iterate_new_examples(subset, batch_size, columns):
         identified = replace(piece, columns={**piece.columns, **list_target_columns(piece.examples)})
         yield identified.without_non_finite()
@@ -373,6 +390,14 @@ def _list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | 
         for folder in folders
         for file, _ in list_class_files(Path(folder), data.example_suffixes)[1]
     ]
+
+
+def _make_step_column(finished_run: FinishedRun, count: int) -> dict[str, Array]:
+    """Return the column of the number of rows from the last known to the predicted one, if it is always the same."""
+    import numpy as np
+
+    windows = _find_windows(finished_run)
+    return {} if windows is None or windows.steps is not None else {"step": np.full(count, windows.horizon)}
 
 
 def _report_read_errors(pieces: Iterable[NewExamples], source: str) -> Iterator[NewExamples]:

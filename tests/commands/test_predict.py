@@ -463,3 +463,56 @@ def test_evaluate_on_other_data_of_scikit_learn(digits_run, tmp_path):
     [problem] = json.loads(result.stdout)["problems"]
     assert problem["message"] == "sklearn data cannot be read from other files."
     assert problem["hint"].startswith("Evaluate a set of the run: `--part test`")
+
+
+@pytest.fixture(scope="module")
+def series_run(tmp_path_factory):
+    """A run that predicts the next two values of each of two series."""
+    place = tmp_path_factory.mktemp("series")
+    rows = [f"{day},{name},{value + 100 * (name == 'b')}" for name in "ab" for value, day in enumerate(DAYS)]
+    (place / "t.csv").write_text("\n".join(["day,who,v", *reversed(rows)]) + "\n")
+    windows = {"length": 3, "steps": 2, "time": "day", "by": "who"}
+    data = {"type": "csv", "path": "t.csv", "target": "v", "windows": windows, "split": {"test": 0.5}}
+    config = write_config(place, ["Flatten", {"type": "Dense", "units": 2}], data=data)
+    options = ("train.epochs=1", "train.loss=mse", "train.metrics=[]", "model.input=[3, 1]")
+    found = train(config, place / "run", *(word for option in options for word in ("--set", option)))
+    assert found.result.exit_code == 0, found.result.output
+    return found.path
+
+
+DAYS = [f"2024-01-{day:02}" for day in range(1, 13)]
+
+
+def test_predictions_of_series_have_series_time_and_step(series_run, tmp_path):
+    (tmp_path / "n.csv").write_text(
+        "who,v,day\nb,3,2024-02-03\nb,1,2024-02-01\na,9,2024-02-01\nb,2,2024-02-02\nb,,2024-02-04\n"
+    )
+    predicted(series_run, tmp_path / "n.csv", tmp_path / "p.jsonl")
+    rows = jsonl((tmp_path / "p.jsonl").read_text())
+    assert [(row["row"], row["who"], row["day"], row["step"], row["error"]) for row in rows] == [
+        (1, "b", "2024-02-03", 1, None),
+        (1, "b", "2024-02-03", 2, None),
+        (5, "b", "2024-02-04", 1, "`v` is missing"),
+        (5, "b", "2024-02-04", 2, "`v` is missing"),
+    ]
+    model = keras.models.load_model(series_run / "model.keras")
+    expected = model.predict(np.array([[[1], [2], [3]]], dtype="float32"), verbose=0)[0]
+    assert [row["prediction"] for row in rows[:2]] == pytest.approx(expected.tolist(), rel=1e-5)
+    piped = invoke(
+        "predict",
+        series_run,
+        "-i",
+        "-",
+        "-o",
+        "-",
+        "--format",
+        "jsonl",
+        stdin=(tmp_path / "n.csv").read_text(),
+    )
+    assert jsonl(piped.stdout) == [pytest.approx(row) for row in rows]
+    test = invoke("predict", series_run, "--part", "test", "-o", "-", "--format", "jsonl")
+    assert [(row["row"], row["step"], row["target"]) for row in jsonl(test.stdout)][:3] == [
+        (3, 1, 110),
+        (3, 2, 111),
+        (4, 1, 109),
+    ]

@@ -58,6 +58,7 @@ def make_table_plan(
         weight_column=data.weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
+        time_column=data.windows.time if data.windows is not None else None,
         fill_values=_choose_fill_values(policies, texts),
         fill_statistics=_choose_fill_statistics(policies, texts | integer_columns),
         integer_dtypes=integer_dtypes,
@@ -71,6 +72,7 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
     excluded.update(data.split.key_columns.values())
+    excluded.add(windows.time if windows else None)
     if windows is None or not windows.horizon:
         excluded |= set(data.target_columns.values())
     return {None: tuple(name for name in types if name not in excluded)}
@@ -243,6 +245,7 @@ def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
         columns.append((data.weights, ("data", "weights")))
     if data.windows is not None:
         columns += [(name, ("data", "windows", "by")) for name in data.windows.by or []]
+        columns += [(data.windows.time, ("data", "windows", "time"))] if data.windows.time is not None else []
     return columns
 
 

@@ -13,10 +13,14 @@ from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
+from layercli.data.new_examples import to_object_array
 from layercli.data.tables.decode import decode_table, find_complete_rows
+from layercli.data.tables.files import LocateRow
 from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
 from layercli.data.tables.plan import TablePlan
-from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+from layercli.data.tables.row_order import SeriesIds, order_rows
+from layercli.data.tables.times import check_steps, read_times
+from layercli.data.tables.windows import make_windowed_dataset
 from layercli.data.types import Array
 
 
@@ -62,8 +66,14 @@ def _fill_examples(rows: Examples, plan: TablePlan, fill_values: Mapping[str, fl
     return rows.map_inputs(lambda name, array: fill_missing(array, plan, fill_values, name))
 
 
-def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:
-    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file."""
+def decode_dataset(
+    data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan, locate: LocateRow
+) -> Dataset:
+    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file.
+
+    Raises:
+        DataError: a label is unknown, or the time of a row is missing.
+    """
     mask = find_complete_rows(table, plan)
     series_ids = SeriesIds(plan.series_columns).assign(table)
     decoded = decode_table(table if mask is None else table.filter(mask), plan)
@@ -78,4 +88,13 @@ def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan
     )
     if data.windows is None:
         return rows
-    return make_windowed_dataset(rows, order_rows(series_ids, file_rows, mask), data.windows, plan)
+    if plan.time_column is None:
+        times, findings = None, []
+    else:
+        times = read_times([table.column(plan.time_column)], plan.time_column, locate)
+        all_rows = order_rows(series_ids, file_rows, None, times.values)
+        findings = list(check_steps(times, all_rows, locate)) if plan.targets else []
+    row_order = order_rows(series_ids, file_rows, mask, None if times is None else times.values)
+    names = () if plan.targets else plan.order_columns
+    row_columns = {name: to_object_array(table.column(name).to_pylist()) for name in names}
+    return make_windowed_dataset(rows, row_order, data.windows, plan, findings, row_columns)

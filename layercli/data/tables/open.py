@@ -67,7 +67,7 @@ def open_table(
     integer_check.add(complete_rows, row_numbers)
     split_column.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
-    dataset = decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate))
+    dataset = decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate), locate)
     return with_split_keys(dataset, split_column.finish(locate))
 
 
@@ -101,8 +101,9 @@ def open_new_table(
     integer_check.add(complete_rows, row_numbers)
     for check in class_checks:
         check.add(complete_rows.column(check.column), row_numbers)
-    _raise_new_findings(integer_check, class_checks, make_locator(files, paths, file_rows))
-    return decode_dataset(data, table, file_rows, plan)
+    locate = make_locator(files, paths, file_rows)
+    _raise_new_findings(integer_check, class_checks, locate)
+    return decode_dataset(data, table, file_rows, plan, locate)
 
 
 def _open_streamed(
@@ -119,7 +120,7 @@ def _open_streamed(
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
     integer_check.raise_findings(locate)
-    dataset = _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)))
+    dataset = _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)), locate)
     return with_split_keys(dataset, split_column.finish(locate))
 
 
@@ -130,8 +131,9 @@ def _open_new_streamed(
     integer_check = IntegerColumnCheck(plan)
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
-    _raise_new_findings(integer_check, class_checks, make_locator(files, paths, row_groups.file_rows))
-    return _apply_windows(StreamedRows(complete_groups, plan))
+    locate = make_locator(files, paths, row_groups.file_rows)
+    _raise_new_findings(integer_check, class_checks, locate)
+    return _apply_windows(StreamedRows(complete_groups, plan), locate)
 
 
 def _raise_new_findings(
@@ -143,8 +145,8 @@ def _raise_new_findings(
         raise DataError(*findings)
 
 
-def _apply_windows(rows: StreamedRows) -> Dataset:
-    return rows if rows.row_groups.data.windows is None else stream_windows(rows)
+def _apply_windows(rows: StreamedRows, locate: LocateRow) -> Dataset:
+    return rows if rows.row_groups.data.windows is None else stream_windows(rows, locate)
 
 
 def _should_stream(

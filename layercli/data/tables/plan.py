@@ -36,6 +36,8 @@ class TablePlan:
     """Columns that drop a row if their value is missing."""
     series_columns: tuple[str, ...] = ()
     """Columns that identify the series of a row."""
+    time_column: str | None = None
+    """Column by which the rows of a series are sorted."""
     fill_values: Mapping[str, float | str] = field(default_factory=dict)
     """Column -> replacement of a missing value."""
     fill_statistics: Mapping[str, str] = field(default_factory=dict)
@@ -49,8 +51,13 @@ class TablePlan:
         input_columns = [column for columns in self.inputs.values() for column in columns]
         target_columns = [target.column for target in self.targets.values()]
         weight_columns = [] if self.weight_column is None else [self.weight_column]
-        extra = [*target_columns, *weight_columns, *self.required_columns, *self.series_columns]
+        extra = [*target_columns, *weight_columns, *self.required_columns, *self.order_columns]
         return list(dict.fromkeys([*input_columns, *extra]))
+
+    @property
+    def order_columns(self) -> list[str]:
+        """The columns that determine the series of a row and its place in it."""
+        return [*self.series_columns, *([] if self.time_column is None else [self.time_column])]
 
     def is_text(self, name: str | None) -> bool:
         """Return whether an input contains text."""
@@ -68,6 +75,7 @@ class TablePlan:
             integer_dtypes={},
             weight_column=None,
             series_columns=(),
+            time_column=None,
         )
 
     def without_target(self) -> TablePlan:
@@ -89,6 +97,7 @@ class TablePlan:
         targets = {
             name: TargetFacts(
                 target.classes,
+                base.named_targets.get(name, TargetFacts()).shape,
                 kind=None if target.class_names is None else "labels",
                 has_integers=target.classes is not None,
             )
@@ -132,6 +141,7 @@ class TablePlan:
             "weights": self.weight_column,
             "drop": list(self.required_columns),
             "keys": list(self.series_columns),
+            "time": self.time_column,
             "fill": dict(self.fill_values),
             "integers": [[name, dtype] for name, dtype in self.integer_dtypes.items()],
         }
@@ -155,6 +165,7 @@ class TablePlan:
             weight_column=document["weights"],
             required_columns=tuple(document["drop"]),
             series_columns=tuple(document["keys"]),
+            time_column=document.get("time"),  # older runs have none
             fill_values=dict(document["fill"]),
             integer_dtypes=dict(document["integers"]),
         )

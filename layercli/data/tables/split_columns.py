@@ -8,9 +8,9 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.split_keys import SPLIT_KEY_HINTS, SPLIT_OF_NAME, SplitKey, SplitKeys
-from layercli.data.tables.arrow import is_number_type
 from layercli.data.tables.files import LocateRow
-from layercli.data.tables.windows import SeriesIds
+from layercli.data.tables.row_order import SeriesIds
+from layercli.data.tables.times import find_lost_values, to_sortable_numbers
 from layercli.data.types import Array, DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import quote_value, sanitize_text
@@ -78,38 +78,10 @@ class SplitColumnReader:
         return f"must be {expected}, got {quote_value(value)}"
 
     def _read_order(self, column: Any, rows: Array) -> Array:
-        """Return numbers that sort the rows: those of a column of numbers, dates or times."""
-        import pyarrow as pa
-
-        kind = column.type
-        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-            zone = kind.tz if pa.types.is_timestamp(kind) else None
-            column = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
-        elif pa.types.is_time(kind) or pa.types.is_duration(kind):
-            column = column.cast(pa.int32() if pa.types.is_time32(kind) else pa.int64())
-        elif not is_number_type(kind):
-            column = self._parse_dates(column, rows)
-        if (
-            pa.types.is_decimal(column.type)
-            or pa.types.is_boolean(column.type)
-            or pa.types.is_null(column.type)
-        ):
-            column = column.cast(pa.float64())
-        return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
-
-    def _parse_dates(self, column: Any, rows: Array) -> Any:
-        """Return the microseconds of texts that are ISO dates or times."""
-        import pyarrow as pa
-
-        def parse(text: str | None) -> int | None:
-            try:
-                return None if text is None else int(np.datetime64(text, "us").astype(np.int64))
-            except ValueError:
-                return None
-
-        parsed = pa.array([parse(text) for text in column.cast(pa.string()).to_pylist()], pa.int64())
-        self._add_bad_values(_is_bad(parsed, column), column, rows)
-        return parsed
+        """Return numbers that sort the rows."""
+        values, is_bad = to_sortable_numbers(column)
+        self._add_bad_values(is_bad, column, rows)
+        return values
 
     def _read_splits(self, column: Any, rows: Array) -> Array:
         import pyarrow as pa
@@ -118,7 +90,7 @@ class SplitColumnReader:
         names = pa.array(SPLIT_OF_NAME, pa.string())
         texts = compute.utf8_lower(compute.utf8_trim_whitespace(column.cast(pa.string())))
         found = compute.index_in(texts, names)
-        self._add_bad_values(_is_bad(found, column), column, rows)
+        self._add_bad_values(find_lost_values(found, column), column, rows)
         splits: Array = np.array(list(SPLIT_OF_NAME.values()), np.uint8)
         return np.take(splits, np.asarray(found.fill_null(0).to_numpy(zero_copy_only=False)))
 
@@ -130,10 +102,3 @@ class SplitColumnReader:
             first, count = self._bad_values.get(value, (row, 0))
             if count or len(self._bad_values) <= _MAX_REPORTED:
                 self._bad_values[value] = (first, count + 1)
-
-
-def _is_bad(converted: Any, column: Any) -> Any:
-    """Return which values were lost by a conversion."""
-    from pyarrow import compute
-
-    return compute.and_(converted.is_null(), column.is_valid())

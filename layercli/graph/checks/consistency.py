@@ -119,7 +119,9 @@ def _check_output(
     if output is None:
         return
     reference = format_reference(graph.outputs[index], graph.output_indices[index])
-    target = facts.target_of(reference) if facts is not None else None
+    target = None if config.data is None else config.data.declared_target(reference)
+    if facts is not None:
+        target = facts.target_of(reference)
     last_layer = shapes.by_name[graph.outputs[index]]
     per_position_layer = find_per_position_dense(shapes) if output.rank > 2 else None
     has_unknown_positions = config.data is not None and config.data.may_have_positions
