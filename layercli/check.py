@@ -23,6 +23,7 @@ from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooM
 from layercli.graph.build import Graph, build_graph
 from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
+from layercli.graph.checks.channels import check_image_channels
 from layercli.graph.checks.ids import check_ids
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
@@ -239,6 +240,10 @@ def _check_document(document: YamlNode) -> CheckResult:
     shapes = infer_graph_shapes(graph, config.model.dtype)
     problems.extend(_convert_shape_errors(document, shapes, input_is_editable=config.data is None))
     problems.extend(_problem_from_finding(document, found) for found in check_runtime(shapes))
+    problems.extend(
+        _problem_from_finding(document, found)
+        for found in check_image_channels(shapes, input_is_editable=config.data is None)
+    )
     problems.extend(_problem_from_finding(document, found) for found in check_ids(shapes, {}))
     has_no_errors = not has_errors(problems)
     problems.extend(

@@ -16,6 +16,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compare come from one kind of device
+# Without their bytecode, pytest and each child process of a test compile the same files again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 TENSORFLOW_FILES = (
     "commands/test_build.py",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from layercli.schema.other_names import (
+    EXAMPLES_WITH_VALUES,
     EXPLAINED_KEYS,
     EXPLAINED_TYPES,
     RENAMED_KEYS,
@@ -27,7 +28,10 @@ valid name, with the same digits, if its value is valid there. Other fixes are u
 def render_page() -> str:
     """Return the page as Markdown."""
     sections = [HEADER, "## Keys and arguments, renamed\n", _render_table(RENAMED_KEYS, is_name=True)]
-    sections += ["## Keys and arguments with another form\n", _render_table(EXPLAINED_KEYS, is_name=False)]
+    sections += [
+        "## Keys and arguments with another form\n",
+        _render_table(EXPLAINED_KEYS | EXAMPLES_WITH_VALUES, is_name=False),
+    ]
     sections += ["## Values, renamed\n", _render_table(RENAMED_VALUES, is_name=True)]
     for kind, names in RENAMED_TYPES.items():
         sections += [f"## Types: {kind}, renamed\n", _render_table(names, is_name=True)]

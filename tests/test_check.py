@@ -725,7 +725,7 @@ MISSPELT = {
         (
             "unknown-key",
             'Dense has no argument "input_shape".',
-            "Declare the input's shape once, as `model.input`, without the batch axis.",
+            "Remove it, and declare the input's shape once, as `model.input`, without the batch axis.",
         ),
     ),
     "an activation": (
@@ -1110,7 +1110,7 @@ def test_malformed_data_section(problems, section, found):
             (
                 "unknown-key",
                 '`train` has no key "learning_rate".',
-                "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`.",
+                "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.1}`.",
             ),
         ),
         (
@@ -1118,7 +1118,7 @@ def test_malformed_data_section(problems, section, found):
             (
                 "unknown-key",
                 '`train` has no key "validation_split".',
-                "It is declared with the data: `data: {split: {validation: 0.1}}`.",
+                "Remove it, and write `split: {validation: 0.1}` in `data`.",
             ),
         ),
         (

@@ -13,7 +13,7 @@ from tests.running import CONFIGS, invoke, train
 REACHED = {
     "breast_cancer_binary.yaml": ("auc", 0.95),
     "custom_layer.yaml": ("accuracy", 0.92),
-    "diabetes_regression.yaml": ("mean_absolute_error", 55.0),
+    "diabetes_regression.yaml": ("mean_absolute_error", 45.0),
     "digits_cnn.yaml": ("accuracy", 0.97),
     "digits_conv1d.yaml": ("accuracy", 0.92),
     "digits_dense.yaml": ("accuracy", 0.92),

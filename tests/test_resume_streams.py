@@ -15,7 +15,12 @@ from layercli.formats.csv import reader as csv_reader
 from tests.interrupting import Killed, assert_same, at_block, kill, outcome
 from tests.running import invoke, problems, train
 
-DENSE = [{"type": "Normalization"}, {"type": "Dropout", "rate": 0.2}, {"type": "Dense", "units": 1}]
+DENSE = [
+    {"type": "Normalization"},
+    {"type": "Dropout", "rate": 0.2},
+    {"type": "Dense", "units": 1},
+    {"type": "Normalization", "name": "scaled", "invert": True},
+]
 KINDS = {
     "csv": ({"inputs": {"x": ["a", "b"]}}, [2], DENSE),
     "parquet": ({"inputs": {"x": ["a", "b"]}}, [2], DENSE),

@@ -8,6 +8,7 @@ import typer
 
 from layercli.commands.options import JsonOption, TrustOption
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
+from layercli.reports.evaluation import print_results
 from layercli.reports.formatting import format_metrics
 from layercli.workflows.evaluate import SplitName, evaluate_run
 
@@ -28,13 +29,18 @@ def command(
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Evaluate a run's model on its test examples, on another split, or on new examples."""
+    """Evaluate a run's model on its test examples, on another split, or on new examples.
+
+    Prints the loss and the metrics; for classes precision, recall, F1 and the confusion matrix, and for numbers the errors.
+    """
     with redirect_stdout_for_json(json):
         result = evaluate_run(run, data=data, split=part, trust=trust)
     if json:
         print_json(result)
         return
     source = "new" if data else part
-    make_console().print(
+    console = make_console()
+    console.print(
         f"{result['examples']:,} {source} examples: {format_metrics(result['metrics'])}", soft_wrap=True
     )
+    print_results(console, result)

@@ -67,7 +67,7 @@ def _parse_shape(value: Any) -> Shape:
             raise value_error(
                 "wrong-type",
                 f"Invalid size: expected a positive integer or null, got {quote_value(dim)}.",
-                _INPUT_EXAMPLE,
+                "Write `null`." if dim in ("None", "null", "none") else _INPUT_EXAMPLE,
             )
         if not 1 <= dim <= MAX_INT32:
             any_length = "Remove the batch axis. For another axis of any length, write null."

@@ -49,8 +49,12 @@ def check_constant_columns(
             severity="warning",
         )
     for name, values in statistics.targets.items():
-        if values.row_count > 1 and (values.minima == values.maxima).all():
+        constants = np.flatnonzero(values.minima == values.maxima).tolist()
+        is_constant = len(constants) == len(values.minima)
+        if values.row_count > 1 and constants and (is_constant or values.columns):
             title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
+            if values.columns:
+                title = f"The target {_list_columns(values, constants)}"
             yield Finding(
                 code="constant-column",
                 message=f"{title} is the same in every example, so there is nothing to learn.",

@@ -162,6 +162,8 @@ class Examples(IndexedSubset, Dataset):
     """Column names of each input that comes from table columns."""
     weights: Array | None = None
     """Weight of each example, of shape (samples,); None for equal weights."""
+    target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
+    """Column names of each target that comes from table columns."""
 
     def __len__(self) -> int:
         return len(next(array for _, array in self.targets))

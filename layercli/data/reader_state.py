@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
 from layercli.data.examples import Dataset, Examples, Splits
 from layercli.data.tables.plan import TablePlan
+from layercli.graph.target_meaning import TargetKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,38 @@ class ReaderState:
     class_names: Any = None
     """As in ``Examples``."""
     table_plan: TablePlan | None = None
+    target_kinds: Mapping[str | None, TargetKind] = field(default_factory=dict)
+    """What each target is; empty in runs of versions that did not keep it."""
 
     @classmethod
     def from_splits(cls, splits: Splits) -> Self:
         """Return the state of splits that were read for training."""
-        return cls._from_batch(splits.train.empty_batch, splits.table_plan)
+        kinds = {name: meaning.kind for name, meaning in splits.target_meanings.items()}
+        return cls._from_batch(splits.train.empty_batch, splits.table_plan, kinds)
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> Self:
         """Return the state of all examples, before values are learned from the training examples."""
-        return cls._from_batch(dataset.empty_batch, dataset.table_plan)
+        return cls._from_batch(dataset.empty_batch, dataset.table_plan, {})
 
     @classmethod
-    def _from_batch(cls, batch: Examples, plan: TablePlan | None) -> Self:
+    def _from_batch(
+        cls, batch: Examples, plan: TablePlan | None, kinds: Mapping[str | None, TargetKind]
+    ) -> Self:
         inputs = {name: (array.shape[1:], array.dtype.name) for name, array in batch.inputs}
-        return cls(inputs, batch.class_names, plan)
+        return cls(inputs, batch.class_names, plan, kinds)
+
+    def class_names_of(self, target: str | None) -> tuple[str, ...] | None:
+        """Return the class names of a target: those of its labels, or its columns if it is one-hot."""
+        names = self.class_names.get(target) if isinstance(self.class_names, Mapping) else self.class_names
+        if names is None and self.target_kinds.get(target) == "one-hot":
+            return self.target_columns_of(target)
+        return names
+
+    def target_columns_of(self, target: str | None) -> tuple[str, ...] | None:
+        """Return the columns of a target that has a value for each of several columns."""
+        plan = None if self.table_plan is None else self.table_plan.targets.get(target)
+        return plan.columns if plan is not None and len(plan.columns) > 1 else None
 
     def single_input(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Return the shape and dtype of the only input."""
@@ -58,6 +76,7 @@ class ReaderState:
             if has_several_targets
             else (None if self.class_names is None else list(self.class_names)),
             "plan": None if self.table_plan is None else self.table_plan.to_json(),
+            "targets": [{"name": name, "kind": kind} for name, kind in self.target_kinds.items()],
         }
 
     @classmethod
@@ -75,4 +94,5 @@ class ReaderState:
             {entry["name"]: (tuple(entry["shape"]), entry["dtype"]) for entry in document["inputs"]},
             tuple(names) if isinstance(names, list) else names,
             None if plan is None else TablePlan.from_json(plan),
+            {entry["name"]: entry["kind"] for entry in document.get("targets", [])},
         )

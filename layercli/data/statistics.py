@@ -193,7 +193,10 @@ def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
         name: ArrayStatistics.for_array(array, tuple(empty.columns.get(name, ())))
         for name, array in empty.inputs
     }
-    targets = {name: ArrayStatistics.for_array(array, ()) for name, array in empty.targets}
+    targets = {
+        name: ArrayStatistics.for_array(array, empty.target_columns.get(name, ()))
+        for name, array in empty.targets
+    }
     counters = {name: TargetValueCounter() for name, _ in empty.targets}
     ids = {name: IdExtremes() for name, array in empty.inputs if has_ids and array.dtype.kind in "iuf"}
     for batch in _iterate_readable_batches(subset):

@@ -53,11 +53,15 @@ def summarize_features(statistics: Statistics) -> list[FeatureSummary]:
 
 
 def summarize_targets(statistics: Statistics) -> list[FeatureSummary]:
-    """Return a summary for each target."""
-    return [
-        replace(_summarize_column(None, values, 0, values.finite_counts), name=name or "target")
-        for name, values in statistics.targets.items()
-    ]
+    """Return a summary for each target, or for each column of a target with several."""
+    summaries: list[FeatureSummary] = []
+    for name, values in statistics.targets.items():
+        if values.columns:
+            summaries += _summarize_columns(name, values)
+        else:
+            summary = _summarize_column(None, values, 0, values.finite_counts)
+            summaries.append(replace(summary, name=name or "target"))
+    return summaries
 
 
 def _summarize_columns(name: str | None, values: ArrayStatistics) -> Iterator[FeatureSummary]:
@@ -98,7 +102,11 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         seen = {label for counts in split_counts for label in counts}
         if max(seen, default=0) > _MAX_CLASS_LABEL:
             continue
-        names = splits.train.empty_batch.class_names_of(target)
+        batch = splits.train.empty_batch
+        names = batch.class_names_of(target)
+        meaning = splits.target_meanings.get(target)
+        if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
+            names = batch.target_columns.get(target)
         labels = (
             sorted(seen) if min(seen, default=0) < 0 else range(len(names or ()) or max(seen, default=-1) + 1)
         )

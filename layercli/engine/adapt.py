@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,9 +14,16 @@ from layercli.data.examples import Subset, iterate_batches
 from layercli.data.types import Array, Inputs
 from layercli.engine.assemble import AssembledModel, select_output
 from layercli.errors import LayercliError, Problem
-from layercli.graph.adaptable import ADAPTABLE_LAYERS, inner_layers, is_adaptable, should_adapt
+from layercli.graph.adaptable import (
+    ADAPTABLE_LAYERS,
+    find_scaled_outputs,
+    inner_layers,
+    is_adaptable,
+    should_adapt,
+)
 from layercli.graph.build import GraphNode
 from layercli.graph.checks.ids import check_ids
+from layercli.layers.shapes import Shape
 from layercli.schema.component import Component
 
 BatchFactory: TypeAlias = Callable[[], Iterable[Any]]
@@ -31,10 +38,14 @@ def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) 
     """
     problems: list[Problem] = []
     vocabulary_sizes: dict[str, int] = {}
+    scaled_outputs = find_scaled_outputs(valid.graph)
     for node in filter(should_adapt, valid.graph.nodes):
         layer = assembled.layers[node.name]
         if node.name not in assembled.transferred:
-            adapt_layer(layer, node.layer, partial(_layer_inputs, assembled, valid, node, subset))
+            batches = partial(_layer_inputs, assembled, valid, node, subset)
+            if node.name in scaled_outputs:
+                batches = partial(_layer_targets, valid, node, scaled_outputs[node.name], subset)
+            adapt_layer(layer, node.layer, batches)
         for learner in adaptable_layers(layer, node.layer):
             problems += _check_vocabulary_size(learner, node, valid)
             if hasattr(learner, "vocabulary_size"):
@@ -105,6 +116,34 @@ def _layer_inputs(
             yield upstream_model(x, training=False)
         else:
             yield x[source] if isinstance(x, Mapping) else x
+
+
+def _layer_targets(
+    valid: ValidConfig, node: GraphNode, outputs: Sequence[int], subset: Subset
+) -> Iterator[Any]:
+    """Yield the targets of the output that a node feeds, in the shape of the node's output.
+
+    Raises:
+        LayercliError: The node feeds no output, and no file had its mean and variance.
+    """
+    if not outputs:
+        message = (
+            f"`{node.name}` must feed an output of the model to learn mean and variance from its targets."
+        )
+        hint = "Make it the last layer, or add its mean and variance, for example `mean: 0.0` and `variance: 1.0`."
+        raise LayercliError(valid.make_problem((*node.path, "invert"), "target-scale", message, hint))
+    reference = valid.graph.output_references[outputs[0]]
+    sizes = valid.shapes.by_name[node.name].outputs[0].shape[1:]
+    for targets in subset.target_batches():
+        target = targets[reference] if isinstance(targets, Mapping) else targets
+        yield _reshape_target(target, sizes)
+
+
+def _reshape_target(target: Array, sizes: Shape) -> Array:
+    """Return a batch of targets with examples of these sizes; unknown ones are those of the targets."""
+    if None not in sizes:
+        return target.reshape(-1, *sizes)
+    return target if target.ndim > len(sizes) else target[..., None]
 
 
 def _add_text_axis(batch: Any) -> Any:

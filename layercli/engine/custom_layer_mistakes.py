@@ -41,11 +41,11 @@ _IMPORTS: Final = {
 """Usual names of modules -> the statement that defines them."""
 _KERAS_OPERATIONS: Final = {
     "dot": "matmul",
-    "pow": "power",
-    "concatenate": "concatenate",
     "batch_dot": "matmul",
+    "concat": "concatenate",
+    "pow": "power",
 }
-"""Functions of ``keras.backend`` and NumPy with a different name in ``keras.ops``."""
+"""Functions of ``keras.backend``, NumPy and TensorFlow with a different name in ``keras.ops``."""
 
 
 _INITIALIZERS: Final = {
@@ -569,19 +569,34 @@ def _explain_operation(match: re.Match[str], code: LayerCode, line: int | None) 
     )
 
 
-def _explain_numpy(_: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
+def _explain_foreign_functions(_: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
+    """Explain functions of NumPy and TensorFlow, which do not accept the placeholders of a model."""
     if line is None:
         return None
-    for used in re.finditer(r"\b(?:np|numpy)\.(?P<name>\w+)", code.line(line)):
-        operation = _KERAS_OPERATIONS.get(used["name"], used["name"])
-        if hasattr(keras.ops, operation):
-            return Mistake(
-                code.file_name,
-                line,
-                f"`{used[0]}` is a NumPy function, which does not accept tensors of a model",
-                f"Write `keras.ops.{operation}` in line {line}{_keras_import(code)}.",
-            )
-    return None
+    names = dict.fromkeys(match[0] for match in _FOREIGN_FUNCTION.finditer(code.line(line)))
+    operations = {name: _find_keras_operation(name) for name in names}
+    known = {name: operation for name, operation in operations.items() if operation is not None}
+    if not known:
+        return None
+    name = next(iter(known))
+    library = "TensorFlow" if name.startswith(("tf.", "tensorflow.")) else "NumPy"
+    replacements = " and ".join(f"`keras.ops.{operation}` for `{name}`" for name, operation in known.items())
+    return Mistake(
+        code.file_name,
+        line,
+        f"`{name}` is a {library} function, which does not accept the tensors with which Keras connects a model",
+        f"Write {replacements} in line {line}{_keras_import(code)}.",
+    )
+
+
+_FOREIGN_FUNCTION: Final = re.compile(r"\b(?:np|numpy|tf|tensorflow)(?:\.\w+)+(?=\()")
+
+
+def _find_keras_operation(function: str) -> str | None:
+    """Return the name in ``keras.ops`` of a function such as ``np.dot`` or ``tf.math.reduce_sum``, or None."""
+    name = function.rpartition(".")[2].removeprefix("reduce_")
+    operation = _KERAS_OPERATIONS.get(name, name)
+    return operation if hasattr(keras.ops, operation) else None
 
 
 def _keras_import(code: LayerCode) -> str:
@@ -645,7 +660,7 @@ _EXPLANATIONS: Final[
     (r"name '(?P<name>\w+)' is not defined", _explain_name),
     (r"'(?P<owner>\w+)' object has no attribute '(?P<name>\w+)'", _explain_attribute),
     (r"module '[\w.]*backend[\w.]*' has no attribute '(?P<name>\w+)'", _explain_operation),
-    (r"to a numpy array|using Keras's own API|KerasTensor cannot be used", _explain_numpy),
+    (r"to a numpy array|using Keras's own API|KerasTensor cannot be used", _explain_foreign_functions),
     (r"cannot add new elements of state", _explain_new_state),
     (r"missing a required argument: '(?P<name>\w+)'", _explain_required_argument),
     (r"missing \d+ required positional arguments?: '(?P<name>\w+)'", _explain_arguments),

@@ -17,6 +17,7 @@ from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError
+from layercli.graph.output_activation import layer_activation
 from layercli.graph.output_kind import OutputKind, infer_output_kind
 
 ERROR_COLUMN: Final = "error"
@@ -38,22 +39,31 @@ def predict_columns(
         LayercliError: Keras or a custom layer refuses the examples.
     """
     titles = valid.graph.output_references
-    meanings = [infer_output_kind(valid.config, valid.shapes, index) for index in range(len(titles))]
+    targets = [title if len(titles) > 1 else None for title in titles]
     for piece in pieces:
         outputs = _predict_examples(model, valid, piece.examples, batch_size)
         columns = dict(piece.columns)
         is_usable = piece.is_usable
-        for title, meaning, array in zip(titles, meanings, outputs, strict=True):
-            names = reader_state.class_names
-            if isinstance(names, Mapping):
-                names = names.get(title)
-            are_numbers = _are_mapped_numbers(valid, title if len(titles) > 1 else None, names)
-            prefix = f"{title}_" if len(titles) > 1 else ""
-            for name, column in _output_columns(array, meaning, names, are_numbers=are_numbers):
-                title_in_file = f"{prefix}{name}"
-                if title_in_file in columns:
-                    columns = _rename_key(columns, title_in_file, f"input_{title_in_file}")
-                columns[title_in_file] = _spread_rows(column, is_usable)
+        for title, layer, target, array in zip(titles, valid.graph.outputs, targets, outputs, strict=True):
+            kind = infer_output_kind(
+                valid.config,
+                title,
+                (None, *array.shape[1:]),
+                target_kind=reader_state.target_kinds.get(target),
+                activation=layer_activation(valid.shapes.by_name[layer]),
+            )
+            names = reader_state.class_names_of(target)
+            for name, column in _output_columns(
+                array,
+                kind,
+                names,
+                are_numbers=_are_mapped_numbers(valid, target, names),
+                target_columns=reader_state.target_columns_of(target),
+            ):
+                full_name = name if target is None else f"{target}_{name}"
+                if full_name in columns:
+                    columns = _rename_key(columns, full_name, f"input_{full_name}")
+                columns[full_name] = _spread_rows(column, is_usable)
         yield columns | {ERROR_COLUMN: np.array(piece.errors, dtype=object)}
 
 
@@ -117,26 +127,58 @@ def _to_class_values(names: Sequence[str], *, are_numbers: bool) -> Array:
 
 
 def _output_columns(
-    output: Array, meaning: OutputKind, names: tuple[str, ...] | None, *, are_numbers: bool
+    output: Array,
+    kind: OutputKind,
+    names: tuple[str, ...] | None,
+    *,
+    are_numbers: bool,
+    target_columns: tuple[str, ...] | None = None,
 ) -> Iterator[tuple[str, Array]]:
-    """Yield the columns of one output: the class and the probabilities, or the numbers unchanged.
+    """Yield the columns of one output of shape (rows, ..., units): the class and the probabilities, or the numbers unchanged.
 
-    ``are_numbers`` is true if the names of the classes are numbers in the data.
+    Args:
+        output: The values of the output.
+        kind: What they are.
+        names: The names of the classes.
+        are_numbers: Whether the names of the classes are numbers in the data.
+        target_columns: The columns of a table for each of which the output has a value.
     """
-    if meaning.kind in ("numbers", "sign"):
-        if meaning.kind == "sign" and names is not None and len(names) == 2:
-            yield "class", _to_class_values(names, are_numbers=are_numbers)[(output[:, 0] > 0).astype(int)]
-        yield "prediction", output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
-        return
-    scores = output.astype(np.float32)
-    if meaning.is_logits:
-        scores = tf.nn.softmax(scores).numpy() if meaning.kind == "classes" else tf.sigmoid(scores).numpy()
-    if meaning.kind == "two":
-        scores = np.concatenate([1 - scores, scores], axis=1)
-    labels = scores.argmax(axis=1)
-    has_all_names = names is not None and len(names) == scores.shape[1]
-    class_names = names if names is not None and has_all_names else tuple(map(str, range(scores.shape[1])))
+    if kind.kind == "sign" and names is not None and len(names) == 2:
+        yield "class", _to_class_values(names, are_numbers=are_numbers)[(output[:, 0] > 0).astype(int)]
+    if kind.logits is not None:
+        scores = output.astype(np.float32)
+        output = (tf.nn.softmax(scores) if kind.logits == "softmax" else tf.sigmoid(scores)).numpy()
+    if kind.kind in ("numbers", "sign"):
+        yield from _name_units("prediction", output, target_columns)
+    elif kind.kind == "labels":
+        yield from _name_units("prediction", (output > 0.5).astype(np.int32), target_columns)
+        yield from _name_units("probability", output, target_columns)
+    else:
+        scores = output.astype(np.float32)
+        if kind.kind == "two":
+            scores = np.concatenate([1 - scores, scores], axis=-1)
+        yield from _class_columns(scores, names, are_numbers=are_numbers)
+
+
+def _name_units(
+    title: str, output: Array, target_columns: tuple[str, ...] | None
+) -> Iterator[tuple[str, Array]]:
+    """Yield a column for each unit that has a name, or all units as one column."""
+    if target_columns is not None and len(target_columns) == output.shape[-1]:
+        for index, name in enumerate(target_columns):
+            yield f"{title}_{name}", output[..., index]
+    else:
+        yield title, output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
+
+
+def _class_columns(
+    scores: Array, names: tuple[str, ...] | None, *, are_numbers: bool
+) -> Iterator[tuple[str, Array]]:
+    """Yield the most probable class, its probability, and the probability of each class, each of shape (rows, ...)."""
+    labels = scores.argmax(axis=-1)
+    has_all_names = names is not None and len(names) == scores.shape[-1]
+    class_names = names if names is not None and has_all_names else tuple(map(str, range(scores.shape[-1])))
     yield "class", _to_class_values(class_names, are_numbers=are_numbers)[labels] if has_all_names else labels
-    yield "probability", np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+    yield "probability", np.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
     for index, name in enumerate(class_names):
-        yield f"probability_{name}", scores[:, index]
+        yield f"probability_{name}", scores[..., index]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from layercli.graph.build import GraphNode
+from layercli.graph.build import Graph, GraphNode
 from layercli.schema.component import Component
 
 ADAPTABLE_LAYERS: Final = {
@@ -13,6 +13,9 @@ ADAPTABLE_LAYERS: Final = {
     "TextVectorization": "vocabulary",
 }
 """Each layer type that adapts to data -> the argument that sets its state without data."""
+
+_ORDER_KEEPING_LAYERS: Final = frozenset({"Reshape", "Flatten", "Identity"})
+"""Layers that return the numbers of their input in the same order."""
 
 
 def should_adapt(node: GraphNode) -> bool:
@@ -30,10 +33,35 @@ def is_adaptable(layer: Component) -> bool:
 
 def learns_normalization(layer: Component) -> bool:
     """Return whether the layer, or a nested layer, divides its input by a deviation that it learns from the data."""
-    is_normalization = layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
-    return (is_normalization and not getattr(layer, "invert", False)) or any(
+    return (_has_learned_mean(layer) and not getattr(layer, "invert", False)) or any(
         map(learns_normalization, inner_layers(layer))
     )
+
+
+def learns_targets(layer: Component) -> bool:
+    """Return whether the layer, or a nested layer, undoes a normalization that it learns: that of the targets."""
+    return (_has_learned_mean(layer) and bool(getattr(layer, "invert", False))) or any(
+        map(learns_targets, inner_layers(layer))
+    )
+
+
+def find_scaled_outputs(graph: Graph) -> dict[str, list[int]]:
+    """Return each layer that learns from targets -> the indices of the model's outputs that it feeds."""
+    by_name = {node.name: node for node in graph.nodes}
+    scaled: dict[str, list[int]] = {
+        node.name: [] for node in graph.nodes if should_adapt(node) and learns_targets(node.layer)
+    }
+    for index, name in enumerate(graph.outputs):
+        node = by_name.get(name)
+        while node is not None and node.type_name in _ORDER_KEEPING_LAYERS and node.inputs:
+            node = by_name.get(node.inputs[0])
+        if node is not None and (node.reuse_of or node.name) in scaled:
+            scaled[node.reuse_of or node.name].append(index)
+    return scaled
+
+
+def _has_learned_mean(layer: Component) -> bool:
+    return layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
 
 
 def inner_layers(layer: Component) -> list[Component]:

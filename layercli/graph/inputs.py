@@ -7,12 +7,12 @@ from typing import Any
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts
-from layercli.config.model import InputSpec
+from layercli.config.model import MAX_RANK, InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.finding import Finding
 from layercli.layers.shapes import Shape, Tensor, format_shape, product_of
 from layercli.schema.suggestions import did_you_mean, list_names
-from layercli.source.nodes import KeyPath, format_path, sanitize_text
+from layercli.source.nodes import KeyPath, format_path, quote_value, sanitize_text
 
 _INPUT_PATH: KeyPath = ("model", "input")
 _INPUTS_PATH: KeyPath = ("model", "inputs")
@@ -83,10 +83,26 @@ def check_missing_input(document: Any) -> Iterator[Finding]:
         and model.get("inputs") is None
         and document.get("data") is None
     ):
-        yield _missing_input_finding(None)
+        yield _missing_input_finding(None, _find_layer_input_shape(model["layers"]))
 
 
-def _missing_input_finding(config: Config | None) -> Finding:
+def _find_layer_input_shape(layers: Any) -> list[int | None] | None:
+    """Return the shape that Keras code gives the first layer, such as ``input_shape``, or None."""
+    first = layers[0] if isinstance(layers, list) else None
+    if not isinstance(first, dict):
+        return None
+    if first.get("type") in ("Input", "InputLayer"):
+        shape = first.get("shape", first.get("input_shape"))
+    else:
+        shape = first.get("input_shape", first.get("input_dim"))
+    sizes = [shape] if isinstance(shape, int) else shape
+    is_shape = isinstance(sizes, list) and all(
+        size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0) for size in sizes
+    )
+    return sizes if is_shape and sizes and len(sizes) <= MAX_RANK else None
+
+
+def _missing_input_finding(config: Config | None, shape: list[int | None] | None = None) -> Finding:
     data = None if config is None else config.data
     if data is None:
         message = "`model.input` is required: the shape of one example, without the batch axis."
@@ -100,6 +116,8 @@ def _missing_input_finding(config: Config | None) -> Finding:
         "Add `input: [N]`, where N is the number of input columns."
         if is_table
         else "Add `input: [28, 28, 1]`, for example."
+        if shape is None
+        else f"Add `input: {quote_value(shape)}`."
     )
     return Finding(code="missing-key", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
 

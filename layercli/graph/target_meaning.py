@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from layercli.config.config import Config
-from layercli.config.data.section import DataFacts, TargetFacts
+from layercli.config.data.section import DataFacts, TargetFacts, TargetValues
 from layercli.graph.shapes import ModelShapes
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.component import Component
@@ -90,12 +90,14 @@ def interpret_target(
     target: TargetFacts, loss: str | Component | None, output: Tensor | None
 ) -> TargetMeaning | None:
     """Return the meaning of a target for a loss and an output; None if the loss cannot use a target of this shape."""
-    if loss is None or output is None or output.rank < 2:
+    if loss is None or (output is not None and output.rank < 2):
         return _interpret_without_loss(target)
+    if output is None:
+        return _interpret_without_output(target, loss)
     name, sizes = resolve_loss_name(loss, output), output.shape[1:]
     if name in EMBEDDING_LOSSES:
         return TargetMeaning("labels", position_axes=int(name == "CTC"))
-    if name in _CLASS_AXIS_LOSSES and not _has_last_class_axis(loss, output.rank):
+    if name in _CLASS_AXIS_LOSSES and not has_last_class_axis(loss, output.rank):
         return TargetMeaning("numbers")
     relation = relate_shapes(sizes, target.shape)
     units, position_axes = sizes[-1], len(sizes) - 1
@@ -119,7 +121,7 @@ def _interpret_each_unit(
         return None
     if loss_name in MARGIN_LOSSES:
         return TargetMeaning("signs", 2, position_axes + (units != 1))
-    is_zero_or_one = values is None or (values.is_integral and values.low >= 0 and values.high <= 1)
+    is_zero_or_one = values is None or _is_zero_or_one(values)
     if loss_name in BINARY_LOSSES and units == 1:
         is_class = is_zero_or_one or target.kind == "labels" or values is None or values.is_integral
         return TargetMeaning("binary", 2, position_axes) if is_class else TargetMeaning("numbers")
@@ -145,6 +147,21 @@ def _interpret_without_loss(target: TargetFacts) -> TargetMeaning:
     return TargetMeaning("numbers")
 
 
+def _interpret_without_output(target: TargetFacts, loss: str | Component) -> TargetMeaning:
+    """Return the meaning for an output of unknown shape, such as that of a custom layer."""
+    name, values = None if isinstance(loss, str) else loss.type_name(), target.values
+    if name in ONE_HOT_LOSSES and has_class_numbers(target):
+        return TargetMeaning("one-hot", target.classes, is_converted=True)
+    is_bits = target.kind != "numbers" and values is not None and _is_zero_or_one(values)
+    if name in BINARY_LOSSES and is_bits and target.shape not in ((), (1,)):
+        return TargetMeaning("multi-label", target.shape[-1])
+    return _interpret_without_loss(target)
+
+
+def _is_zero_or_one(values: TargetValues) -> bool:
+    return values.is_integral and values.low >= 0 and values.high <= 1
+
+
 def has_class_numbers(target: TargetFacts) -> bool:
     """Return whether the data has one class number for each example, whatever the loss."""
     return (
@@ -154,7 +171,8 @@ def has_class_numbers(target: TargetFacts) -> bool:
     )
 
 
-def _has_last_class_axis(loss: str | Component, rank: int) -> bool:
+def has_last_class_axis(loss: str | Component, rank: int) -> bool:
+    """Return whether the classes are on the last axis of an output of this rank."""
     axis = getattr(loss, "axis", None)
     return not isinstance(axis, int) or axis in (-1, rank - 1)
 

@@ -63,6 +63,9 @@ class CallInputs(NamedTuple):
     named: dict[str, Any]
 
 
+_INPUT_HINT = "Remove it, and declare the input's shape once, as `model.input`, without the batch axis."
+
+
 class Layer(Component):
     """A Keras layer: its arguments are the fields, its rules are the methods."""
 
@@ -84,9 +87,9 @@ class Layer(Component):
     passes_mask: ClassVar[bool] = False
     """Whether Keras uses the mask of the input or passes it on; otherwise it drops the mask with a warning."""
     hints: ClassVar[dict[str, str]] = {
-        "input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
-        "input_dim": "Declare the input's shape once, as `model.input`, without the batch axis.",
-        "batch_input_shape": "Declare the input's shape once, as `model.input`, without the batch axis.",
+        "input_shape": _INPUT_HINT,
+        "input_dim": _INPUT_HINT,
+        "batch_input_shape": _INPUT_HINT,
         "batch_size": "The batch size is `train.batch_size`.",
     }
 

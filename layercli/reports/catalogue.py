@@ -14,7 +14,8 @@ from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, ShapeError, Tensor, format_shape
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_weights
-from layercli.schema.strict_model import describe_type, format_value, to_plain
+from layercli.schema.flow_style import format_value
+from layercli.schema.strict_model import describe_type, to_plain
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -36,7 +36,7 @@ def data_json(
     return {
         "examples": dict(zip(("train", "validation", "test"), counts, strict=True)),
         "features": [asdict(feature) for feature in features],
-        "targets": [asdict(target) | described.get(target.name or "target", {}) for target in targets],
+        "targets": [asdict(target) | _describe_summary(target, described) for target in targets],
         "classes": [
             {
                 "target": target or "target",
@@ -47,6 +47,12 @@ def data_json(
             for name, row in balance
         ],
     }
+
+
+def _describe_summary(target: FeatureSummary, described: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the meaning of a target, or of the target that has a column."""
+    name = target.input or (target.name if target.name in described else "target")
+    return described.get(str(name), {})
 
 
 def print_data_summary(

@@ -19,7 +19,7 @@ from layercli.graph.shapes import NodeShapes
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_shapes, format_short_count
 from layercli.reports.model_shapes import layer_row_json
-from layercli.schema.strict_model import format_value
+from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:

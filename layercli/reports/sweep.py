@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_duration, format_number
-from layercli.schema.strict_model import format_value
+from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:

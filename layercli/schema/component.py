@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from inspect import get_annotations
+from types import NoneType
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
 
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from layercli.schema.other_names import explain_type, strip_module
+from layercli.schema.flow_style import format_value
+from layercli.schema.other_names import explain_type, find_renamed_key, strip_module
 from layercli.schema.strict_model import (
     StrictModel,
     copy_value_error,
-    format_value,
     mismatch_error,
     to_plain,
     value_error,
@@ -215,10 +216,21 @@ class Catalogue(Generic[C]):
             expected = f"the name of {self._noun_with_article} or {{type: Name, ...arguments}}"
             raise mismatch_error("wrong-type", expected, value)
         if "type" not in value:
-            hint = f"For example {{type: {next(iter(self.modules))}}}."
+            hint = self._suggest_from_key(value) or f"For example {{type: {next(iter(self.modules))}}}."
             raise value_error("missing-key", f"The {self.noun} is missing `type`.", hint)
         cls = parse_at_key("type", self.look_up, value["type"])
         return cls.model_validate({key: item for key, item in value.items() if key != "type"})
+
+    def _suggest_from_key(self, value: Mapping[str, object]) -> str | None:
+        """Return a hint for a type that is written as the key of its arguments, as in ``{adam: {...}}``."""
+        if len(value) != 1:
+            return None
+        (name, arguments), *_ = value.items()
+        class_name = self.find(str(name))
+        if class_name is None or not isinstance(arguments, dict | NoneType):
+            return None
+        known = self._config_name(class_name)
+        return f"Write {{type: {known}, ...}} with the same arguments." if arguments else f"Write `{known}`."
 
     def parse_or_name(self, value: object) -> str | C:
         """Return the component, or Keras's name for a bare name, so that nothing is imported for it."""
@@ -288,12 +300,16 @@ class Catalogue(Generic[C]):
         class_name = self.find(strip_module(ast.unparse(call.func)))
         if class_name is None:
             return None
-        required = positional_arguments(self.load(class_name))
-        if len(call.args) > len(required) or any(keyword.arg is None for keyword in call.keywords):
+        positional = positional_arguments(self.load(class_name))
+        if len(call.args) > len(positional) or any(keyword.arg is None for keyword in call.keywords):
             return None
+        known = self.load(class_name).model_fields
         given = [
-            *zip(required, call.args, strict=False),
-            *((str(keyword.arg), keyword.value) for keyword in call.keywords),
+            *zip(positional, call.args, strict=False),
+            *(
+                (find_renamed_key(str(keyword.arg), known) or str(keyword.arg), keyword.value)
+                for keyword in call.keywords
+            ),
         ]
         try:
             arguments = {name: ast.literal_eval(value) for name, value in given}
@@ -313,11 +329,18 @@ class Catalogue(Generic[C]):
 
 
 def positional_arguments(cls: type[Component]) -> list[str]:
-    """Return the required arguments in the order of Keras's constructor."""
-    required = [name for name, field_info in cls.model_fields.items() if field_info.is_required()]
-    return sorted(
-        required, key=lambda name: name != "filters"
-    )  # the other ones are declared in Keras's order
+    """Return the first arguments of Keras's constructor: the required ones, or else the first one.
+
+    Losses and metrics, which have the argument ``name``, are called with keywords.
+    """
+    fields = cls.model_fields
+    required = [name for name, field_info in fields.items() if field_info.is_required()]
+    if required or "name" in fields:
+        # the other ones are declared in Keras's order
+        return sorted(required, key=lambda name: name != "filters")
+    if "learning_rate" in fields:
+        return ["learning_rate"]
+    return [name for name in get_annotations(cls) if name in fields][:1]
 
 
 _MAX_CALL_LENGTH = 200

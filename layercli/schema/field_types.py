@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
@@ -51,18 +51,30 @@ def _check_integers(items: list[Any], low: int, high: int, expected: str, value:
     """
     for item in items:
         if isinstance(item, bool) or not isinstance(item, int):
-            raise mismatch_error("wrong-type", expected, item, _suggest_number(item), container=value)
+            raise mismatch_error(
+                "wrong-type", expected, item, _suggest_number(item, len(items)), container=value
+            )
         if not low <= item <= high:
             hint = f"The largest valid integer is {high:,}." if item > high else None
             raise mismatch_error("out-of-range", expected, item, hint, container=value)
 
 
-def _suggest_number(item: object) -> str | None:
-    if isinstance(item, str) and item.startswith("("):
-        return "Write a list in square brackets, such as [3, 3]."
+def _suggest_number(item: object, count: int) -> str | None:
+    """Return a hint for text in place of one of ``count`` integers."""
+    if isinstance(item, str) and (whole := _TUPLE.fullmatch(item.strip())):
+        return f"Write a list in square brackets: [{whole[1]}]." if "," in whole[1] else f"Write {whole[1]}."
+    if isinstance(item, str) and (start := _TUPLE_START.match(item.strip())):
+        return f"Write a list in square brackets, such as {quote_value([int(start[1] or 3)] * count)}."
+    if isinstance(item, str) and (sizes := _SIZES.fullmatch(item.strip())):
+        return f"Write a list in square brackets: [{', '.join(sizes[0].split('x'))}]."
     if isinstance(item, str) and item.strip().isdigit():
         return f"Remove the quotes: {item.strip()[:20]}."
     return None
+
+
+_TUPLE: Final = re.compile(r"\((\d{1,9}(?:, ?\d{1,9}){0,5})\)", re.ASCII)
+_SIZES: Final = re.compile(r"\d{1,9}(?:x\d{1,9}){1,5}", re.ASCII)
+_TUPLE_START: Final = re.compile(r"\((\d{1,9})?", re.ASCII)
 
 
 def _describe_sizes(count: int, low: int) -> str:

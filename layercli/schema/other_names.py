@@ -7,9 +7,10 @@ names that need a decision or another structure.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
+from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import Suggestion
 from layercli.source.nodes import normalize_type_name
 
@@ -59,7 +60,8 @@ RENAMED_KEYS: Final = _expand(
     ("alpha", "negative_slope rho"),
     ("max_tokens", "num_tokens"),
     ("num_embeddings", "input_dim"),
-    ("embedding_dim", "output_dim"),
+    ("vocab_size vocabulary_size num_words", "input_dim max_tokens"),
+    ("embedding_dim embedding_size dim", "output_dim"),
     ("ignore_index", "ignore_class"),
     ("xla jit", "jit_compile"),
     ("head_size", "key_dim"),
@@ -69,6 +71,11 @@ RENAMED_KEYS: Final = _expand(
     ("random_seed random_state", "seed"),
     ("val valid validation_split val_split", "validation"),
     ("test_size test_split", "test"),
+    # data
+    ("file filename filepath file_path csv_file data_path directory folder", "path"),
+    ("label label_column target_column class_column y_col", "target"),
+    ("sep delimiter delim", "separator"),
+    ("image_size img_size target_size", "size"),
 )
 """Old key -> the keys that replace it, separated by spaces; the one that exists in the mapping is meant."""
 
@@ -79,13 +86,6 @@ _WITH_THE_DATA: Final = "It is declared with the data: `data: {split: {validatio
 
 EXPLAINED_KEYS: Final = _expand(
     ("in_channels in_features num_features input_size normalized_shape", _FROM_PREVIOUS),
-    ("nb_row nb_col", "Write both as one list: `kernel_size: [3, 3]`."),
-    (
-        "decay",
-        "Write `learning_rate: {type: InverseTimeDecay, initial_learning_rate: 0.01, decay_steps: 1, "
-        "decay_rate: 0.0001}` instead.",
-    ),
-    ("betas", "Write `beta_1: 0.9` and `beta_2: 0.999`."),
     ("schedule_decay dampening inplace fused renorm virtual_batch_size", _NOT_NEEDED),
     ("track_running_stats padding_mode ceil_mode time_major implementation consume_less", _NOT_NEEDED),
     ("input_length batch_first", "Remove it: the shape of the input has the length, as `[steps, features]`."),
@@ -93,17 +93,21 @@ EXPLAINED_KEYS: Final = _expand(
         "num_layers",
         "Remove it, and write one layer for each, with `return_sequences: true` except on the last.",
     ),
-    ("bidirectional", "Remove it, and write {type: Bidirectional, layer: {type: LSTM, units: 64}}."),
     ("forget_bias_init", "Write `unit_forget_bias: true` for ones, or false for zeros."),
     ("nonlinearity", "Write `activation: tanh` or `activation: relu`."),
     ("affine elementwise_affine", "Write `center: true` and `scale: true`, or false for both."),
     ("padding_idx", "Write `mask_zero: true` to ignore the index 0."),
-    ("embed_dim d_model", "Write `key_dim`, the size of one head: `embed_dim` divided by `num_heads`."),
     ("regularizer", "Write `kernel_regularizer`, `bias_regularizer` or `activity_regularizer`."),
     ("initializer", "Write `kernel_initializer` or `bias_initializer`."),
     ("constraint", "Write `kernel_constraint` or `bias_constraint`."),
-    ("max_grad_norm grad_clip gradient_clip", "Write `global_clipnorm: 1.0`."),
     ("validation_data", _WITH_THE_DATA),
+    (
+        "header skiprows",
+        "Remove it: the first line of a file has the names; for a file without them, list them in `columns`.",
+    ),
+    ("index_col usecols feature_columns", "Remove it, and list the columns of the model in `inputs`."),
+    ("na_values missing_values null_values", "Write `missing: {values: [NA]}` instead."),
+    ("dropna", "Write `missing: {numbers: drop}` instead."),
     ("samples_per_epoch steps_per_epoch nb_val_samples validation_steps", _EPOCH_LENGTH),
     (
         "verbose run_eagerly workers nb_worker max_queue_size max_q_size use_multiprocessing pickle_safe class_mode "
@@ -113,15 +117,118 @@ EXPLAINED_KEYS: Final = _expand(
     ("show_accuracy", "Write `metrics: [accuracy]`."),
     ("initial_epoch", "Remove it, and continue a run with `layercli train --resume RUN`."),
     (
-        "early_stopping patience",
-        "Write `callbacks: [{type: EarlyStopping, monitor: val_loss, patience: 5}]`.",
-    ),
-    (
         "sample_weight sample_weight_mode",
         "The weights of examples are declared with the data: `data: {weights: NAME}`.",
     ),
 )
 """Old key -> a hint, for keys that are not replaced by exactly one other key."""
+
+
+def _choose_number(mapping: Mapping[str, object], names: str, default: float) -> float:
+    """Return the first number that the mapping has for one of these names, separated by spaces."""
+    for name in names.split():
+        value = mapping.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+    return default
+
+
+def _explain_decay(mapping: Mapping[str, object], _: str) -> str:
+    rate, decay = (
+        _choose_number(mapping, "learning_rate lr", 0.01),
+        _choose_number(mapping, "decay", 0.0001),
+    )
+    schedule = (
+        f"{{type: InverseTimeDecay, initial_learning_rate: {rate}, decay_steps: 1, decay_rate: {decay}}}"
+    )
+    return f"Remove it, and write `learning_rate: {schedule}`." if decay else "Remove it."
+
+
+def _explain_betas(mapping: Mapping[str, object], _: str) -> str:
+    betas = mapping.get("betas")
+    pair = dict(enumerate(betas)) if isinstance(betas, (list, tuple)) else {}
+    first, second = (
+        _choose_number({"beta": pair.get(0)}, "beta", 0.9),
+        _choose_number({"beta": pair.get(1)}, "beta", 0.999),
+    )
+    return f"Write `beta_1: {first}` and `beta_2: {second}` instead."
+
+
+def _explain_kernel_sides(mapping: Mapping[str, object], _: str) -> str:
+    rows, columns = (
+        _choose_number(mapping, "nb_row nb_col", 3),
+        _choose_number(mapping, "nb_col nb_row", 3),
+    )
+    return f"Write both as one list: `kernel_size: [{rows}, {columns}]`."
+
+
+def _is_short(value: object) -> bool:
+    """Return whether a value is one word or number, which a hint can repeat."""
+    return isinstance(value, (bool, int, float)) or (
+        isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w{0,39}", value, re.ASCII) is not None
+    )
+
+
+def _explain_bidirectional(mapping: Mapping[str, object], title: str) -> str:
+    if mapping.get("bidirectional") is False:
+        return "Remove it."
+    arguments = {key: value for key, value in mapping.items() if key != "bidirectional"}
+    if not all(_is_short(value) for value in arguments.values()):
+        arguments = {"units": arguments.get("units")}
+    inner = {"type": title, **(arguments if _is_short(arguments.get("units")) else {"units": 64})}
+    return f"Remove it, and write {{type: Bidirectional, layer: {format_value(inner)}}}."
+
+
+def _explain_gradient_norm(mapping: Mapping[str, object], _: str) -> str:
+    norm = _choose_number(mapping, "max_grad_norm grad_clip gradient_clip", 1.0)
+    return f"Remove it, and write `global_clipnorm: {norm}` among the arguments of the optimizer."
+
+
+def _explain_embedding_size(mapping: Mapping[str, object], _: str) -> str:
+    size, heads = _choose_number(mapping, "embed_dim d_model", 0), _choose_number(mapping, "num_heads", 0)
+    if heads > 0 and size >= heads and size % heads == 0:
+        return f"Write `key_dim: {size // heads}` instead: it is the size of one head."
+    return "Write `key_dim`, the size of one head: `embed_dim` divided by `num_heads`."
+
+
+def _explain_validation_split(mapping: Mapping[str, object], _: str) -> str:
+    share = _choose_number(mapping, "validation_split val_split", 0.1)
+    return f"Remove it, and write `split: {{validation: {share}}}` in `data`."
+
+
+def _explain_patience(mapping: Mapping[str, object], _: str) -> str:
+    patience = _choose_number(mapping, "early_stopping patience", 5)
+    return f"Write `callbacks: [{{type: EarlyStopping, monitor: val_loss, patience: {patience}}}]` instead."
+
+
+def _explain_learning_rate(mapping: Mapping[str, object], _: str) -> str:
+    rate, optimizer = _choose_number(mapping, "learning_rate lr", 0.001), mapping.get("optimizer", "Adam")
+    written = f"{{type: {optimizer if _is_short(optimizer) else 'Adam'}, learning_rate: {rate}}}"
+    return f"It belongs to the optimizer: `optimizer: {written}`."
+
+
+_EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], str]]] = {
+    "decay": _explain_decay,
+    "betas": _explain_betas,
+    "nb_row": _explain_kernel_sides,
+    "nb_col": _explain_kernel_sides,
+    "bidirectional": _explain_bidirectional,
+    "max_grad_norm": _explain_gradient_norm,
+    "grad_clip": _explain_gradient_norm,
+    "gradient_clip": _explain_gradient_norm,
+    "embed_dim": _explain_embedding_size,
+    "d_model": _explain_embedding_size,
+    "validation_split": _explain_validation_split,
+    "val_split": _explain_validation_split,
+    "early_stopping": _explain_patience,
+    "patience": _explain_patience,
+    "learning_rate": _explain_learning_rate,
+    "lr": _explain_learning_rate,
+}
+"""Old key -> a function that returns a hint, from the mapping that has the key and the name of its type."""
+
+EXAMPLES_WITH_VALUES: Final = {key: explain({}, "LSTM") for key, explain in _EXPLAIN_WITH_VALUES.items()}
+"""Old key -> its hint with example values."""
 
 
 def _activation_layers(names: str) -> dict[str, str]:
@@ -173,16 +280,17 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("BCELoss", "binary_crossentropy"),
         ("SmoothL1Loss HuberLoss", "huber"),
         ("kullback_leibler_divergence", "kl_divergence"),
+        ("sparse_crossentropy sparse_cross_entropy", "sparse_categorical_crossentropy"),
     )
     | {"BCEWithLogitsLoss": "{type: BinaryCrossentropy, from_logits: true}"},
     "metric": _expand(
         ("rmse root_mean_square_error", "RootMeanSquaredError"),
         ("r2", "R2Score"),
         ("roc_auc auroc", "AUC"),
-        ("f1", "F1Score"),
         ("kullback_leibler_divergence", "KLDivergence"),
         ("sensitivity", "Recall"),
-    ),
+    )
+    | {"f1": "{type: F1Score, average: macro}"},
     "activation": _expand(
         ("identity none", "linear"),
         ("lrelu", "leaky_relu"),
@@ -299,10 +407,23 @@ def find_renamed_key(name: str, known_keys: Iterable[str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def explain_key(name: str, known_keys: Iterable[str]) -> str | None:
-    """Return a hint for an old key, or None if the key is not an old name of one."""
+def explain_key(
+    name: str, known_keys: Iterable[str], mapping: Mapping[str, object], title: str
+) -> str | None:
+    """Return a hint for an old key, or None if the key is not an old name of one.
+
+    Args:
+        name: The old key.
+        known_keys: The keys that the mapping can have.
+        mapping: The mapping that has the key, with its values.
+        title: The name of the type of the mapping, such as LSTM.
+    """
     new = find_renamed_key(name, known_keys)
-    return Suggestion(f"Keras calls it `{new}`.", new) if new is not None else EXPLAINED_KEYS.get(name)
+    if new is not None:
+        is_keras_object = not title.startswith("`") and not title.endswith(" data")
+        return Suggestion(f"{'Keras calls it' if is_keras_object else 'Write'} `{new}`.", new)
+    explain = _EXPLAIN_WITH_VALUES.get(name)
+    return EXPLAINED_KEYS.get(name) if explain is None else explain(mapping, title)
 
 
 def explain_type(kind: str, name: str) -> str | None:

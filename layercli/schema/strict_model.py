@@ -3,7 +3,7 @@
 import re
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, Union
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, Validatio
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from layercli.schema.flow_style import format_value
 from layercli.schema.other_names import explain_key, explain_value, find_renamed_key
 from layercli.schema.suggestions import did_you_mean, find_closest, suggest_closest
 from layercli.source.nodes import describe_received, quote_value, sanitize_text
@@ -123,7 +124,7 @@ class StrictModel(BaseModel):
             model = handler(value)
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            details = [_reword_error(cls, item) for item in _filter_errors(cls, errors)]
+            details = [_reword_error(cls, item, value) for item in _filter_errors(cls, errors)]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
         try:
             model.check()
@@ -152,6 +153,7 @@ _MAX_UNKNOWN_KEYS = 200
 
 def _filter_errors(cls: type[StrictModel], errors: Sequence[Any]) -> list[Any]:
     """Return the errors without those that follow from others, and at most ``_MAX_UNKNOWN_KEYS`` unknown keys."""
+    errors = _drop_parts_of_tuples(errors)
     unknown = [item for item in errors if item["type"] == "extra_forbidden"]
     if len(unknown) > _MAX_UNKNOWN_KEYS:
         rest = {id(item) for item in unknown[_MAX_UNKNOWN_KEYS:]}
@@ -164,13 +166,31 @@ def _filter_errors(cls: type[StrictModel], errors: Sequence[Any]) -> list[Any]:
     return [item for item in errors if not _is_misspelt(item, errors)]
 
 
-def _reword_error(cls: type[StrictModel], error: Any) -> InitErrorDetails:
+def _drop_parts_of_tuples(errors: Sequence[Any]) -> Sequence[Any]:
+    """Return the errors without the keys ``3`` and ``3)`` that YAML reads from ``(3, 3, 3)`` in a flow mapping."""
+    if not any(isinstance(item["input"], str) and item["input"].startswith("(") for item in errors):
+        return errors
+    return [
+        item
+        for item in errors
+        if item["type"] != "extra_forbidden"
+        or item["input"] is not None
+        or _TUPLE_PART.fullmatch(str(item["loc"][0])) is None
+    ]
+
+
+_TUPLE_PART = re.compile(r"[-+.\w]+\)?", re.ASCII)
+
+
+def _reword_error(cls: type[StrictModel], error: Any, value: Any) -> InitErrorDetails:
     """Return a Pydantic error with a plain message; keep the message of an inner model."""
     context = error.get("ctx") or {}
     location, received = error["loc"], error["input"]
     kind = (
         copy_value_error(error, _format_field(location) if location else None)
         if context.get(_REWORDED)
+        else _unknown_key_error(cls, str(location[0]), value)
+        if error["type"] == "extra_forbidden"
         else _describe_error(cls, error["type"], location, received, context)
     )
     return InitErrorDetails(type=kind, loc=location, input=None)
@@ -181,8 +201,6 @@ def _describe_error(
 ) -> PydanticCustomError:
     name = str(location[0]) if location else ""
     field = cls.model_fields.get(name)
-    if code == "extra_forbidden":
-        return _unknown_key_error(cls, name)
     if code == "missing" and field is not None:
         example = (
             f"Add `{name}: {format_value(field.examples[0])}`" if field.examples else f"Add `{name}: ...`"
@@ -247,13 +265,15 @@ def _is_misspelt(item: Any, errors: Sequence[Any]) -> bool:
     return any(find_renamed_key(other, missing) or find_closest(other, missing) for other in others)
 
 
-def _unknown_key_error(cls: type[StrictModel], name: str) -> PydanticCustomError:
+def _unknown_key_error(
+    cls: type[StrictModel], name: str, mapping: Mapping[str, object]
+) -> PydanticCustomError:
     known_keys = _list_keys(cls)
     listed = ", ".join(f"`{key}`" for key in known_keys)
     otherwise = f"{cls.title()} takes {listed}." if known_keys else f"{cls.title()} takes no {cls.noun}s."
     hint = (
         cls.hints.get(name)
-        or explain_key(name, known_keys)
+        or explain_key(name, known_keys, mapping, cls.title())
         or did_you_mean(name, known_keys, otherwise=otherwise)
     )
     return value_error(
@@ -278,6 +298,9 @@ def _describe_expected(field: FieldInfo, code: str, context: dict[str, Any], *, 
         return _describe_nested_expected(code, context)
     broken_bound = next((context[name] for name in _BOUND_NAMES if name in context), 0)
     text = describe_type(field, max_shown_bound=max(_MAX_SHOWN_BOUND, abs(broken_bound)))
+    if code == "string_too_long":
+        length = context["max_length"]
+        return "one character" if length == 1 else f"{_without_null(text)} of at most {length:,} characters"
     if code == "too_long":
         return f"{_without_null(text)} of at most {context['max_length']:,} items"
     if code == "too_short":
@@ -384,25 +407,20 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
     if renamed := explain_value(name, received, options):
         return renamed
     if isinstance(received, str):
-        if closest := suggest_closest(received, {str(option): str(option) for option in options}):
-            return closest
-        if code.startswith(("int", "float")):
-            number = received.strip().replace("_", "").replace(",", "")
-            if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):
-                separators = "" if number == received.strip() else " and separators"
-                return f"Remove the quotes{separators}: `{name}: {number[:40]}`."
-            if _ARITHMETIC_PATTERN.fullmatch(received):
-                return "Write the result: a config cannot contain arithmetic."
-        if code == "list_type":
-            return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
-        if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
-            return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
+        closest = suggest_closest(received, {str(option): str(option) for option in options})
+        if hint := closest or _suggest_for_text(code, name, received):
+            return hint
+    if code == "bool_type" and received in (0, 1) and isinstance(received, int):
+        return f"Write `{name}: {'true' if received else 'false'}`."
     if isinstance(received, bool) and code.startswith(("int", "float")):
         return (
             f"Write a number, such as `{name}: {format_value(field.examples[0])}`."
             if field.examples
             else "Write a number."
         )
+    if code == "list_type" and isinstance(received, dict):
+        inner = f"{{type: {format_value(received['type'])}, ...}}" if "type" in received else "..."
+        return f"Write a list: `{name}: [{sanitize_text(inner, limit=60)}]`."
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
         return f"Write `{name}: {int(received)}`."
     if field.examples or options:
@@ -410,25 +428,30 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
     return None
 
 
+def _suggest_for_text(code: str, name: str, received: str) -> str | None:
+    """Return a hint for text in place of another type."""
+    if code == "string_too_long" and re.fullmatch(r"\\\w", received, re.ASCII):
+        return f'Write it in double quotes: `{name}: "{received}"`.'
+    if variable := re.fullmatch(r"\$([A-Za-z_]\w{0,60})", received, re.ASCII):
+        return f"Write `${{{variable[1]}}}` for the variable `{variable[1]}`."
+    if code.startswith(("int", "float")):
+        number = received.strip().replace("_", "").replace(",", "")
+        if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):
+            separators = "" if number == received.strip() else " and separators"
+            return f"Remove the quotes{separators}: `{name}: {number[:40]}`."
+        if _ARITHMETIC_PATTERN.fullmatch(received):
+            return "Write the result: a config cannot contain arithmetic."
+    if code == "list_type":
+        return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
+    if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
+        return f"Write `{name}: {'true' if received.lower() in ('yes', 'on', 'y') else 'false'}`."
+    return None
+
+
 def _literal_options(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) is Literal:
         return typing.get_args(annotation)
     return tuple(option for part in typing.get_args(annotation) for option in _literal_options(part))
-
-
-def format_value(value: Any) -> str:
-    """Return a value in YAML flow style, on one line."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {format_value(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(format_value(item) for item in value) + "]"
-    return (
-        {True: "true", False: "false", None: "null"}[value]
-        if value is None or value is True or value is False
-        else str(value)
-    )
 
 
 def _end_sentence(sentence: str) -> str:

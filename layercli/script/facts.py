@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from layercli.check import ValidConfig
-from layercli.config.data.section import DataConfig, DataFacts
+from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
 from layercli.config.data.tables import TableConfig
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.layers.shapes import Shape
@@ -26,6 +27,10 @@ class ScriptTarget:
     """Of one example in the data."""
     has_integers: bool = True
     """True if ``load_data`` returns integers."""
+    position_axes: int = 0
+    """Number of axes of positions, such as timesteps, that the output has."""
+    lacks_unit_axis: bool = False
+    """True if Keras requires the last axis of size 1 of the output: its mask and weights are for each position."""
 
     @property
     def is_labels(self) -> bool:
@@ -95,6 +100,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
     class_names = {} if dataset_facts is None else dataset_facts.class_names
     has_class_folders = data.example_suffixes is not None  # the script itself numbers the folders
     meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
+    has_weights = dataset_facts is not None and dataset_facts.has_weights
     targets = {
         name: ScriptTarget(
             meanings.get(name),
@@ -102,6 +108,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
             class_names=class_names.get(name, ()),
             shape=target.shape,
             has_integers=target.has_integers or data.facts() is not None or isinstance(data, TableConfig),
+            **_describe_positions(valid, name, target, has_weights=has_weights),
         )
         for name, target in facts.named_targets.items()
     }
@@ -110,6 +117,23 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
     return ScriptFacts(
         targets, dataset_facts.input_names, dataset_facts.has_weights, dataset_facts.has_float_inputs
     )
+
+
+def _describe_positions(
+    valid: ValidConfig, name: str | None, target: TargetFacts, *, has_weights: bool
+) -> dict[str, Any]:
+    """Return the arguments of ``ScriptTarget`` for an output with a value for each position."""
+    graph = valid.graph
+    index = 0 if name is None else graph.output_references.index(name)
+    output = valid.shapes.output(graph.outputs[index], graph.output_indices[index])
+    if output is None or output.rank < 3:
+        return {}
+    has_mask = any(node.layer.creates_mask for node in graph.nodes)
+    lacks_axis = output.shape[-1] == 1 and len(target.shape) == output.rank - 2
+    return {
+        "position_axes": output.rank - 2,
+        "lacks_unit_axis": lacks_axis and (has_mask or has_weights),
+    }
 
 
 def _assume_facts(valid: ValidConfig, data: DataConfig) -> ScriptFacts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from layercli.config.data.section import SplitConfig, SplitSize
 from layercli.script.data_script import INDENT
@@ -35,10 +35,22 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
         for name, target in facts.targets.items()
         if target.one_hot_units is not None
     ]
+    lines += _write_position_axes(facts, variables)
     rows = [_write_rows("x", is_mapping=bool(facts.input_names))]
     rows.append(_write_rows("y", is_mapping=any(name is not None for name in facts.targets)))
     rows += [_write_rows(name, is_mapping=False) for name in facts.array_names[2:]]
     return [*lines, *_write_return(rows)]
+
+
+def _write_position_axes(facts: ScriptFacts, variables: Mapping[str | None, str]) -> Iterator[str]:
+    """Write the reshaping of targets and weights for outputs with a value for each position."""
+    for name, target in facts.targets.items():
+        if target.lacks_unit_axis:
+            yield f"{INDENT}{variables[name]} = {variables[name]}[..., None]"
+    axes = facts.first_target.position_axes
+    if facts.has_weights and axes:
+        shape = ", ".join(["-1", *["1"] * axes])
+        yield f"{INDENT}weights = np.broadcast_to(weights.reshape({shape}), y.shape[:{axes + 1}])"
 
 
 def _write_stratified_parts(labels: list[str], count: str) -> Iterator[str]:

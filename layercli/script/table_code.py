@@ -77,7 +77,8 @@ class TableScript(DataScript[T]):
         data = self.data
         stack = f'{INDENT}x = np.stack([table[name] for name in columns], axis=1).astype("float32")'
         if data.inputs is None:
-            others = [str(data.target), *([] if data.weights is None else [data.weights])]
+            others = [column for _, column, _ in data.target_references]
+            others += [] if data.weights is None else [data.weights]
             is_input = (
                 f"name != {quote_string(others[0])}"
                 if len(others) == 1
@@ -118,7 +119,12 @@ class TableScript(DataScript[T]):
         yield f"{INDENT}{variable} = np.array(texts).T"
 
     def _write_target(self) -> Iterator[str]:
-        column, target = f"table[{quote_string(str(self.data.target))}]", self.facts.first_target
+        (columns,), target = self.data.target_columns.values(), self.facts.first_target
+        if len(columns) > 1:
+            yield from render_statement(render_literal(list(columns)), INDENT, before="targets = ")
+            yield f'{INDENT}y = np.stack([table[name] for name in targets], axis=1).astype("float32")'
+            return
+        column = f"table[{quote_string(columns[0])}]"
         if target.has_named_labels or self.data.target_type == "labels":
             yield f"{INDENT}classes, y = np.unique({column}, return_inverse=True)"
         else:

@@ -11,7 +11,7 @@ from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, get_monitor
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.graph.adaptable import ADAPTABLE_LAYERS, should_adapt
+from layercli.graph.adaptable import ADAPTABLE_LAYERS, find_scaled_outputs, should_adapt
 from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
@@ -106,7 +106,7 @@ def write_script(
         split = write_split(data.split, facts, shuffle=data.shuffle)
         sections = [data_script.write_load_data(), split, *sections]
         if adaptable:
-            sections.append(_write_adapt(adaptable, valid, has_several_inputs=bool(facts.input_names)))
+            sections.append(_write_adapt(adaptable, valid, facts))
     if files.weights_name is not None:
         sections.append(_write_load_trained(files))
     graph = valid.graph
@@ -171,21 +171,37 @@ def _write_constants(valid: ValidConfig, files: ScriptFiles, data_constant: list
     return lines
 
 
-def _write_adapt(layers: list[GraphNode], valid: ValidConfig, *, has_several_inputs: bool) -> list[str]:
+def _write_adapt(layers: list[GraphNode], valid: ValidConfig, facts: ScriptFacts) -> list[str]:
+    scaled_outputs = find_scaled_outputs(valid.graph)
+    arguments = "model, x, y" if scaled_outputs else "model, x"
+    examples = "inputs and targets" if scaled_outputs else "examples"
     lines = [
-        "def adapt(model, x):",
-        f'{INDENT}"""Adapt the preprocessing layers to the training examples."""',
+        f"def adapt({arguments}):",
+        f'{INDENT}"""Adapt the preprocessing layers to the training {examples}."""',
     ]
     for node in layers:
         layer = f"model.get_layer({quote_string(node.name)})"
         source = node.inputs[0]
-        if source in valid.graph.inputs:
-            array = f"x[{quote_string(source)}]" if has_several_inputs else "x"
+        if node.name in scaled_outputs:
+            target = _write_target(valid, facts, node, scaled_outputs[node.name][0])
+            lines += render_statement(CallExpression(f"{layer}.adapt", (target,)), INDENT)
+        elif source in valid.graph.inputs:
+            array = f"x[{quote_string(source)}]" if facts.input_names else "x"
             lines += render_statement(CallExpression(f"{layer}.adapt", (array,)), INDENT)
         else:
             lines.append(f"{INDENT}before = keras.Model(model.inputs, {layer}.input)")
             lines.append(f"{INDENT}{layer}.adapt(before.predict(x))")
     return lines
+
+
+def _write_target(valid: ValidConfig, facts: ScriptFacts, node: GraphNode, output: int) -> str:
+    """Return the code of the target of an output, in the shape of the output of the node that learns from it."""
+    name = None if None in facts.targets else valid.graph.output_references[output]
+    array = "y" if name is None else f"y[{quote_string(name)}]"
+    sizes, shape = valid.shapes.by_name[node.name].outputs[0].shape[1:], facts.targets[name].shape
+    if sizes == shape:
+        return array
+    return f"{array}[..., None]" if None in sizes else f"{array}.reshape(-1, {', '.join(map(str, sizes))})"
 
 
 def _write_load_trained(files: ScriptFiles) -> list[str]:
@@ -231,7 +247,10 @@ class _Main:
             lines.append("")
         lines.append(f"{INDENT}model = build_model()")
         if self.data_script is not None and should_adapt:
-            lines.append(f"{INDENT}adapt(model, x_train)")
+            arguments = (
+                "model, x_train, y_train" if find_scaled_outputs(self.valid.graph) else "model, x_train"
+            )
+            lines.append(f"{INDENT}adapt({arguments})")
         if train is not None:
             lines += render_statement(_make_compile_call(train), INDENT)
         lines.append(f"{INDENT}model.summary()")

@@ -10,7 +10,10 @@ from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from layercli.data.examples import Splits, Subset
+    from layercli.graph.target_meaning import TargetMeaning
 
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
@@ -19,7 +22,7 @@ SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
 def evaluate_run(
     run: str, *, data: list[str] | None = None, split: SplitName = "test", trust: bool = False
 ) -> dict[str, Any]:
-    """Return the loss and metrics of a run's model, as ``evaluate --json`` prints them.
+    """Return the loss, the metrics and the results of a run's model, as ``evaluate --json`` prints them.
 
     Args:
         run: The directory of a finished run.
@@ -32,18 +35,20 @@ def evaluate_run(
     """
     finished_run = FinishedRun.open(run, trust=trust)
     _, section = require_sections(finished_run.valid)
-    examples: Subset = (
+    examples, meanings = (
         finished_run.read_new_examples(data, has_targets=True)
         if data
-        else getattr(load_run_splits(finished_run, split, trust=trust), split)
+        else _load_split(finished_run, split, trust=trust)
     )
     from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
+    from layercli.engine.results import collect_results
 
     model = load_model(finished_run.path, finished_run.valid)
     try:
         metrics = evaluate_model(model, finished_run.valid, section, examples)
+        results = collect_results(model, finished_run.valid, section, examples, meanings)
     except DataError as error:  # raised by data that is read lazily
         raise finished_run.valid.error_from_findings(error.findings) from None
     return {
@@ -51,8 +56,16 @@ def evaluate_run(
         "run": str(finished_run.path),
         "examples": len(examples),
         "metrics": metrics,
+        **results,
         "problems": [],
     }
+
+
+def _load_split(
+    finished_run: FinishedRun, split: SplitName, *, trust: bool
+) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
+    splits = load_run_splits(finished_run, split, trust=trust)
+    return getattr(splits, split), splits.target_meanings
 
 
 def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Splits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from layercli.data.examples import Subset
     from layercli.data.reader_state import ReaderState
     from layercli.graph.finding import Finding
+    from layercli.graph.target_meaning import TargetMeaning
 
 
 _MAX_STATE_BYTES: Final = 64 << 20
@@ -68,8 +69,10 @@ class FinishedRun:
             hint = "Restore it, or train again with this version."
             raise make_file_error(self.path, "run-directory", message, hint) from None
 
-    def read_new_examples(self, paths: Sequence[str], *, has_targets: bool) -> Subset:
-        """Read new examples, with targets in the form that the loss requires, or without targets.
+    def read_new_examples(
+        self, paths: Sequence[str], *, has_targets: bool
+    ) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
+        """Read new examples, with targets in the form that the loss requires, and the meaning of each; or without targets.
 
         Raises:
             LayercliError: The examples cannot be read or do not fit the model.
@@ -88,6 +91,7 @@ class FinishedRun:
                 data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
             )
             examples: Subset = dataset
+            meanings: Mapping[str | None, TargetMeaning] = {}
             facts = dataset.facts()
             findings += resolve_model_inputs(valid.config, facts)[1]
             if has_targets and not findings:
@@ -114,7 +118,7 @@ class FinishedRun:
         ]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)
-        return examples
+        return examples, meanings
 
     def resolve_data(self) -> DataConfig:
         """Return the data section with absolute paths."""

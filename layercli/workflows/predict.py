@@ -338,7 +338,7 @@ def _iterate_dataset(
     from layercli.data.new_examples import iterate_new_examples
     from layercli.data.tables.windows import WindowedDataset
 
-    dataset = finished_run.read_new_examples(paths, has_targets=False)
+    dataset, _ = finished_run.read_new_examples(paths, has_targets=False)
     if not len(dataset):
         raise make_file_error(paths[0], "unreadable-data", "The input contains no examples.")
     columns = None

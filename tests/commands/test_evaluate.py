@@ -14,7 +14,13 @@ def evaluated(*args):
 
 def test_test_split_matches_training_summary(digits_run):
     document = evaluated(digits_run.path)
-    assert list(document) == ["ok", "run", "examples", "metrics", "problems"]
+    assert list(document) == [
+        *("ok", "run", "examples", "metrics"),
+        *("classes", "per_class", "macro", "weighted", "baseline", "confusion", "most_confused"),
+        "problems",
+    ]
+    hits = sum(counts[index] for index, counts in enumerate(document["confusion"]))
+    assert document["metrics"]["accuracy"] == pytest.approx(hits / 180)
     assert (document["ok"], document["run"], document["examples"]) == (True, str(digits_run.path), 180)
     assert document["metrics"] == pytest.approx(digits_run.summary["test"], rel=1e-5)
     assert list(document["metrics"]) == ["loss", "accuracy"]
@@ -27,9 +33,14 @@ def test_validation_split_matches_last_epoch(digits_run):
     assert evaluated(digits_run.path, "--part", "train")["examples"] == 1437
 
 
-def test_text_output_is_one_line(digits_run):
+def test_text_output_shows_classes_and_confusion(digits_run):
     result = invoke("evaluate", digits_run.path)
     assert result.stdout.startswith("180 test examples: loss ")
+    shown = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
+    document = evaluated(digits_run.path)
+    assert shown["macro"] == ["average", *(f"{value:.4f}" for value in document["macro"].values())]
+    counts = [f"{count}" if count else "·" for count in document["confusion"][9]]
+    assert shown["9"] == counts
 
 
 def test_several_inputs_and_text(tmp_path):

@@ -77,6 +77,7 @@ EDITS = {
         "    - {type: Conv2D",
         "    - {type: Rescaling, scale: 1.0}\n    - {type: Conv2D",
     ),
+    "channels-first-input": Edit("Declare `model.input: [32, 32, 3]`", "[3, 32, 32]", "[32, 32, 3]"),
     "dropped-mask": Edit("Remove `mask_zero`", ", mask_zero: true", ""),
     "input-mismatch": Edit("or `input: [64]` here", "input: [8, 8]", "input: [64]"),
     "wrong-units": Edit("Set `units: 10`", "units: 9", "units: 10"),

@@ -115,6 +115,14 @@ MISTAKES = {
         "NumPy",
         ["keras.ops.matmul"],
     ),
+    "tensorflow_in_compute_mask": (
+        "    def call(",
+        "    def compute_mask(self, inputs, mask=None):\n"
+        "        return tf.math.not_equal(tf.reduce_sum(inputs, axis=-1), 0)\n\n    def call(",
+        16,
+        "`tf.math.not_equal` is a TensorFlow function",
+        ["`keras.ops.not_equal` for `tf.math.not_equal` and `keras.ops.sum` for `tf.reduce_sum` in line 16"],
+    ),
     "untracked": (WEIGHT, f"tf.Variable({TENSOR})", 12, "neither trained nor saved", [WEIGHT]),
     "untracked_in_list": (
         f"self.W = {WEIGHT}",

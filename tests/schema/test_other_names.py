@@ -10,7 +10,20 @@ from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_T
 from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
 
 CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
-SECTION_KEYS = {"epochs", "loss", "input", "train", "seed", "validation", "test", "jit_compile"}
+SECTION_KEYS = {
+    "path",
+    "target",
+    "separator",
+    "size",
+    "epochs",
+    "loss",
+    "input",
+    "train",
+    "seed",
+    "validation",
+    "test",
+    "jit_compile",
+}
 
 FIXED = {
     # Keras 1
@@ -176,8 +189,9 @@ def test_explained_types_are_not_types_of_today(name):
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("decay: 0.01", "InverseTimeDecay"),
-        ("betas: [0.9, 0.99]", "Write `beta_1: 0.9` and `beta_2: 0.999`."),
+        ("decay: 0", "Remove it."),
+        ("betas: [0.8, 0.99]", "Write `beta_1: 0.8` and `beta_2: 0.99` instead."),
+        ("max_grad_norm: 5", "write `global_clipnorm: 5` among the arguments of the optimizer."),
         ("schedule_decay: 0.1", "Remove it: Keras 3 does not need it."),
     ],
 )
@@ -187,10 +201,169 @@ def test_argument_with_another_form_is_explained(tmp_path, key, hint):
     assert hint in problem.hint
 
 
-def test_written_schedule_for_decay_is_valid(tmp_path):
-    schedule = "{type: InverseTimeDecay, initial_learning_rate: 0.01, decay_steps: 1, decay_rate: 0.0001}"
+def test_hint_for_decay_has_the_values_of_the_config(tmp_path):
+    # Keras 2: the rate at step n is learning_rate / (1 + decay * n)
+    schedule = "{type: InverseTimeDecay, initial_learning_rate: 0.05, decay_steps: 1, decay_rate: 0.002}"
+    train = "train: {loss: mse, optimizer: {type: SGD, learning_rate: 0.05, decay: 0.002}}\n"
+    (problem,) = check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems
+    assert problem.hint == f"Remove it, and write `learning_rate: {schedule}`."
     train = f"train: {{loss: mse, optimizer: {{type: SGD, learning_rate: {schedule}}}}}\n"
     assert check_config(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train))).problems == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [
+        (
+            "{type: LSTM, units: 8, bidirectional: true, return_sequences: true}",
+            "Remove it, and write {type: Bidirectional, layer: {type: LSTM, units: 8, return_sequences: true}}.",
+        ),
+        ("{type: GRU, units: 8, bidirectional: false}", "Remove it."),
+        (
+            "{type: GRU, units: 8, bidirectional: true, kernel_regularizer: {type: L2}}",
+            "Remove it, and write {type: Bidirectional, layer: {type: GRU, units: 8}}.",
+        ),
+        (
+            "{type: LSTM, units: [8], bidirectional: true}",
+            "Remove it, and write {type: Bidirectional, layer: {type: LSTM, units: 64}}.",
+        ),
+        (
+            "{type: MultiHeadAttention, num_heads: 4, embed_dim: 64}",
+            "Write `key_dim: 16` instead: it is the size of one head.",
+        ),
+        (
+            "{type: MultiHeadAttention, num_heads: 3, embed_dim: 64}",
+            "Write `key_dim`, the size of one head: `embed_dim` divided by `num_heads`.",
+        ),
+        (
+            "{type: Conv1D, filters: 4, nb_row: 3, nb_col: 5}",
+            "Write both as one list: `kernel_size: [3, 5]`.",
+        ),
+        ("{type: Conv1D, filters: 4, kernel_size: 3x5}", "Write a list in square brackets: [3, 5]."),
+        ("{type: Dense, units: 4, use_bias: 0}", "Write `use_bias: false`."),
+        ("{type: Dense, units: 4, use_bias: 1}", "Write `use_bias: true`."),
+        ("{type: Dense, units: 4, use_bias: 2}", None),
+        ("{type: Dense, units: 4, kernel_regularizer: l2(0.01)}", "Write {type: L2, l2: 0.01}."),
+        (
+            "{type: Dense, units: 4, kernel_regularizer: 'keras.regularizers.L1L2(l1=0.1, l2=0.2)'}",
+            "Write {type: L1L2, l1: 0.1, l2: 0.2}.",
+        ),
+    ],
+)
+def test_hint_has_the_values_of_the_config(tmp_path, layer, hint):
+    problems = check_config(str(write(tmp_path, layer, "[8, 3]"))).problems
+    assert hint in [problem.hint for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("train", "hint"),
+    [
+        ("validation_split: 0.2", "Remove it, and write `split: {validation: 0.2}` in `data`."),
+        (
+            "patience: 3",
+            "Write `callbacks: [{type: EarlyStopping, monitor: val_loss, patience: 3}]` instead.",
+        ),
+        ("optimizer: Adam(lr=0.01)", "Write {type: Adam, learning_rate: 0.01}."),
+        ("optimizer: 'SGD(0.1, momentum=0.9)'", "Write {type: SGD, learning_rate: 0.1, momentum: 0.9}."),
+        ("metrics: [f1]", "Write {type: F1Score, average: macro}."),
+        (
+            "optimizer: sgd, learning_rate: 0.5",
+            "It belongs to the optimizer: `optimizer: {type: sgd, learning_rate: 0.5}`.",
+        ),
+        ("lr: 0.5", "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.5}`."),
+        ("optimizer: {adam: {lr: 0.1}}", "Write {type: Adam, ...} with the same arguments."),
+        ("optimizer: {adam: null}", "Write `Adam`."),
+        ("optimizer: {unknown: 3}", "For example {type: Adam}."),
+        ("callbacks: {type: EarlyStopping}", "Write a list: `callbacks: [{type: EarlyStopping, ...}]`."),
+        ("callbacks: {early_stopping: {patience: 3}}", "Write a list: `callbacks: [...]`."),
+    ],
+)
+def test_hint_for_training_has_the_values_of_the_config(tmp_path, train, hint):
+    path = write(tmp_path, "{type: Dense, units: 3}", "[4]", f"train: {{loss: mse, {train}}}\n")
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ("type: csv, file: x.csv, target: y", "Write `path`."),
+        ("type: csv, path: x.csv, label: y", "Write `target`."),
+        ("type: csv, path: x.csv, target: y, delimiter: '|'", "Write `separator`."),
+        ("type: images, path: x, target_size: [8, 8]", "Write `size`."),
+        (
+            "type: csv, path: x.csv, target: y, header: 0",
+            "Remove it: the first line of a file has the names; for a file without them, list them in `columns`.",
+        ),
+        (
+            "type: csv, path: x.csv, target: y, separator: '\\t'",
+            'Write it in double quotes: `separator: "\\t"`.',
+        ),
+        ("type: csv, path: x.csv, target: y, split: {test: 5%}", "Write 0.05."),
+        ("type: csv, path: x.csv, target: y, split: {test: 5 %}", "Write 0.05."),
+        ("type: csv, path: x.csv, target: y, split: {test: many}", "For example `validation: 0.1`."),
+    ],
+)
+def test_names_of_other_readers_are_explained(tmp_path, data, hint):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"data: {{{data}}}\nmodel: {{layers: [{{type: Dense, units: 1}}]}}\n")
+    problems = check_config(str(path)).problems
+    assert hint in [problem.hint for problem in problems]
+
+
+def test_variable_of_the_shell_is_explained(tmp_path):
+    path = write(tmp_path, "{type: Dense, units: $width}", train="vars: {width: 3}\n")
+    assert [problem.hint for problem in check_config(str(path)).problems] == [
+        "Write `${width}` for the variable `width`."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [
+        ("{type: Dense, units: 3, input_dim: 7}", "Add `input: [7]`."),
+        ("{type: Dense, units: 3, input_shape: [7, 2]}", "Add `input: [7, 2]`."),
+        ("{type: LSTM, units: 3, input_shape: [null, 2]}", "Add `input: [null, 2]`."),
+        ("{type: Input, shape: [7]}", "Add `input: [7]`."),
+        ("{type: InputLayer, input_shape: [7]}", "Add `input: [7]`."),
+        ("{type: Dense, units: 3, input_dim: 0}", "Add `input: [28, 28, 1]`, for example."),
+        ("{type: Dense, units: 3, input_shape: [true]}", "Add `input: [28, 28, 1]`, for example."),
+        ("{type: Dense, units: 3, input_shape: []}", "Add `input: [28, 28, 1]`, for example."),
+        (
+            "{type: Dense, units: 3, input_shape: [1, 1, 1, 1, 1, 1, 1, 1, 1]}",
+            "Add `input: [28, 28, 1]`, for example.",
+        ),
+        ("Dens", "Add `input: [28, 28, 1]`, for example."),
+    ],
+)
+def test_missing_input_has_the_shape_of_the_first_layer(tmp_path, layer, hint):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"model:\n  layers:\n    - {layer}\n    - {{type: Dense, units: 1}}\n")
+    assert hint in [problem.hint for problem in check_config(str(path)).problems]
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("kernel_size: (3, 5)", "Write a list in square brackets, such as [3, 3]."),
+        ("kernel_size: (7, 5, 3)", "Write a list in square brackets, such as [7, 7]."),
+        ("kernel_size: '(3, 5)'", "Write a list in square brackets: [3, 5]."),
+        ("kernel_size: (3)", "Write 3."),
+        ("kernel_size: (a, b)", "Write a list in square brackets, such as [3, 3]."),
+    ],
+)
+def test_parentheses_are_one_problem(tmp_path, argument, hint):
+    path = write(tmp_path, f"{{type: Conv2D, filters: 4, {argument}, padding: same}}")
+    (problem,) = check_config(str(path)).problems
+    assert (problem.code, problem.hint) == ("wrong-type", hint)
+
+
+def test_unknown_key_next_to_parentheses_is_reported(tmp_path):
+    path = write(tmp_path, "{type: Conv2D, filters: 4, kernel_size: (3, 5), pading: same}")
+    problems = check_config(str(path)).problems
+    assert [problem.hint for problem in problems if problem.code == "unknown-key"] == [
+        "Did you mean `padding`?"
+    ]
 
 
 def test_fix_never_changes_the_meaning_of_a_valid_value(tmp_path):

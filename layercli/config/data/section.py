@@ -1,5 +1,6 @@
 """The ``data`` section: the base of its types, and the facts that are known before the data is read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -112,6 +113,9 @@ def _parse_split_size(value: Any) -> int | float | list[str]:
     if isinstance(value, str) and _is_number_text(value):
         message = f"Invalid split size: expected a number, got the string {quote_value(value)}."
         raise value_error("wrong-type", message, f"Remove the quotes: `{value}`.")
+    if isinstance(value, str) and (percent := re.fullmatch(r"(\d{1,2}) ?%", value, re.ASCII)):
+        message = f"Invalid split size: expected a fraction from 0 to below 1, got {quote_value(value)}."
+        raise value_error("wrong-type", message, f"Write {int(percent[1]) / 100}.")
     paths = [value] if isinstance(value, str) else value
     if isinstance(paths, list) and paths and all(isinstance(path, str) and path for path in paths):
         return paths
@@ -270,7 +274,7 @@ TargetTypeField = Annotated[
 
 
 def check_target_type(
-    target_type: str | Mapping[str, str] | None, target: str | Mapping[str, str] | None
+    target_type: str | Mapping[str, str] | None, target: str | Sequence[str] | Mapping[str, Any] | None
 ) -> None:
     """Check that `target_type` names only outputs of `target`.
 
@@ -278,7 +282,7 @@ def check_target_type(
         ArgumentError: it names an output without a target.
     """
     for name in target_type if isinstance(target_type, Mapping) else ():
-        if isinstance(target, str) or target is None or name not in target:
+        if not isinstance(target, Mapping) or name not in target:
             message = f"`target_type` names `{name}`, for which `target` names nothing."
             raise ArgumentError("target_type", message, "Use the output names of `target`.")
 

@@ -7,7 +7,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.source.nodes import quote_value, sanitize_text
+from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
 _ONE_OR_LIST_SCHEMA = WithJsonSchema({"type": ["string", "array"]})
 
@@ -30,6 +30,24 @@ def _parse_columns(value: Any) -> dict[str, list[str]] | None:
             hint,
         )
     return {name: _parse_texts(columns) for name, columns in value.items()}
+
+
+def _parse_target(value: Any) -> str | list[str] | dict[str, str | list[str]]:
+    if isinstance(value, dict) and value and all(is_column_choice(item) for item in value.values()):
+        return value
+    if not isinstance(value, dict) and is_column_choice(value):
+        return value  # type: ignore[no-any-return]
+    message = (
+        "`target` must be a column, a list of columns, or a mapping of outputs of the model to columns, got "
+        f"{quote_value(value)}."
+    )
+    raise value_error("wrong-type", message, "For example `target: price` or `target: [price, rent]`.")
+
+
+def is_column_choice(value: Any) -> bool:
+    """Return whether a value is a column or a list of columns."""
+    items = value if isinstance(value, list) else [value]
+    return bool(items) and all(isinstance(item, str) and item for item in items)
 
 
 def _parse_policies(value: Any) -> dict[str, str | float]:
@@ -62,6 +80,19 @@ DEFAULT_MISSING_VALUES: Final = ("NA", "NaN", "nan", "null", "?")
 
 TextOrList = Annotated[
     list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
+]
+
+
+TargetColumns = Annotated[
+    str | list[str] | dict[str, str | list[str]],
+    PlainValidator(_parse_target),
+    WithJsonSchema({"type": ["string", "array", "object"]}),
+    ExpectedText("a column, a list of columns, or a mapping of outputs to columns"),
+    Field(
+        description="Column of the target; a list of columns: one target with a value for each; or output of the model -> "
+        "column or columns, if the model has several outputs.",
+        examples=["species", ["price", "rent"]],
+    ),
 ]
 
 
@@ -183,13 +214,7 @@ class TableConfig(DataConfig):
             examples=["iris.csv"],
         ),
     ]
-    target: Annotated[
-        str | dict[str, str],
-        Field(
-            description="Column of the target, or output of the model -> column, if the model has several outputs.",
-            examples=["species"],
-        ),
-    ]
+    target: TargetColumns
     target_type: TargetTypeField = None
     inputs: Annotated[
         dict[str, list[str]] | None,
@@ -229,15 +254,35 @@ class TableConfig(DataConfig):
     ] = "auto"
 
     @property
-    def target_columns(self) -> dict[str | None, str]:
-        """The column of each output's target; None is the name of the only output."""
-        if isinstance(self.target, str):
-            return {None: self.target}
-        return {name if len(self.target) > 1 else None: column for name, column in self.target.items()}
+    def target_columns(self) -> dict[str | None, tuple[str, ...]]:
+        """The columns of each output's target; None is the name of the only output."""
+        columns: dict[str | None, list[str]] = {}
+        for name, column, _ in self.target_references:
+            columns.setdefault(name, []).append(column)
+        return {name: tuple(each) for name, each in columns.items()}
 
-    def declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - all have equal shapes
+    @property
+    def target_references(self) -> list[tuple[str | None, str, KeyPath]]:
+        """Each column of a target: its output, None for the only one, its name, and the path of its name in the config."""
+        is_mapping = isinstance(self.target, dict)
+        entries = self.target.items() if isinstance(self.target, dict) else [(None, self.target)]
+        references: list[tuple[str | None, str, KeyPath]] = []
+        for name, choice in entries:
+            output = name if len(entries) > 1 else None
+            path: KeyPath = ("data", "target", str(name)) if is_mapping and output else ("data", "target")
+            if isinstance(choice, str):
+                references.append((output, choice, path))
+            else:
+                path = ("data", "target", str(name)) if is_mapping else path
+                references += [(output, column, (*path, index)) for index, column in enumerate(choice)]
+        return references
+
+    def declared_target(self, output: str) -> TargetFacts | None:
         steps = self.windows.steps if self.windows is not None else None
-        return None if steps is None else TargetFacts(shape=(steps,))
+        columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
+        if steps is None or columns is None:
+            return None
+        return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
 
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[str(directory / path) for path in self.path])
@@ -253,20 +298,21 @@ class TableConfig(DataConfig):
         if self.windows is not None and self.windows.horizon:
             return
         for name, columns in (self.inputs or {}).items():
-            for target in self.target_columns.values():
+            for _, target, _ in self.target_references:
                 if target in columns:
                     message = f"`{target}` is the target; it cannot be part of the input `{name}`."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")
 
     def _check_targets(self) -> None:
-        columns = list(self.target_columns.values())
-        if not columns:
-            raise ArgumentError(
-                "target", "`target` must map outputs of the model to columns, got an empty mapping."
-            )
+        columns = [column for _, column, _ in self.target_references]
         if len(set(columns)) < len(columns):
             raise ArgumentError("target", "`target` names the same column twice.")
         check_target_type(self.target_type, self.target)
+        for name, several in self.target_columns.items():
+            if len(several) > 1 and self.target_type_of(name) == "labels":
+                message = "`target_type: labels` requires a target of one column, got several columns."
+                hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
+                raise ArgumentError("target_type", message, hint)
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 

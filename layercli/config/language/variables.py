@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any, Final
 
 from layercli.errors import LayercliError, Problem
-from layercli.schema.strict_model import format_value
+from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.load import MAX_DEPTH, MAX_NODES
 from layercli.source.nodes import (

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import Field, PlainValidator
 
 from layercli.schema.field_types import MAX_INT32
-from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, format_value, value_error
+from layercli.schema.flow_style import format_value
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import quote_value, sanitize_text
 

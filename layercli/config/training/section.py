@@ -21,11 +21,6 @@ class TrainSection(StrictModel):
 
     example: ClassVar[str | None] = "train: {epochs: 5, loss: sparse_categorical_crossentropy}"
     hints: ClassVar[dict[str, str]] = {
-        **dict.fromkeys(
-            ("learning_rate", "lr"),
-            "It belongs to the optimizer: `optimizer: {type: Adam, learning_rate: 0.001}`.",
-        ),
-        "validation_split": "It is declared with the data: `data: {split: {validation: 0.1}}`.",
         "shuffle": "It belongs under `data:`.",
         "seed": "It belongs to the config, next to `train:`.",
     }

@@ -54,7 +54,7 @@ def make_table_plan(
     return TablePlan(
         inputs=inputs,
         text_columns=texts,
-        targets={name: TargetPlan(column) for name, column in data.target_columns.items()},
+        targets={name: TargetPlan(columns) for name, columns in data.target_columns.items()},
         weight_column=data.weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
@@ -74,7 +74,7 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
     excluded.update(data.split.key_columns.values())
     excluded.add(windows.time if windows else None)
     if windows is None or not windows.horizon:
-        excluded |= set(data.target_columns.values())
+        excluded |= {column for _, column, _ in data.target_references}
     return {None: tuple(name for name in types if name not in excluded)}
 
 
@@ -125,7 +125,7 @@ def _list_required_columns(policies: Mapping[str, Any], data: TableConfig) -> tu
     inputs = [column for column, policy in policies.items() if policy == "drop"]
     others = [
         str(name)
-        for name in (*data.target_columns.values(), data.weights)
+        for name in (*(column for _, column, _ in data.target_references), data.weights)
         if data.missing.columns.get(str(name)) == "drop"
     ]
     return (*inputs, *others)
@@ -229,10 +229,7 @@ def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
     """Return every column that the config names, with its config key."""
-    columns: list[tuple[str, KeyPath]] = [
-        (column, ("data", "target") if name is None else ("data", "target", name))
-        for name, column in data.target_columns.items()
-    ]
+    columns: list[tuple[str, KeyPath]] = [(column, path) for _, column, path in data.target_references]
     columns += [(name, ("data", "types", name)) for name in data.types]
     columns += [(name, ("data", "missing", "columns", name)) for name in data.missing.columns]
     columns += [

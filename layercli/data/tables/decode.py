@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layercli.data.examples import Examples
-from layercli.data.labels import unwrap_single
+from layercli.data.labels import TargetForm, convert_target, unwrap_single
 from layercli.data.tables.integers import decode_integers
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import Array, DataError, Targets
@@ -23,7 +23,8 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
     """Return all rows of an Arrow table as examples.
 
     Inputs have shape (rows, columns): float32 with NaN for missing numbers, integers for integer inputs, objects for text.
-    Labels are int32 of shape (rows,); other targets and the weights are float32 of shape (rows,).
+    Labels are int32 of shape (rows,); other targets are float32 of shape (rows,) or, with several columns, (rows, columns).
+    The weights are float32 of shape (rows,).
 
     Raises:
         DataError: a label is missing, or is an unknown class.
@@ -37,6 +38,7 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
         None
         if plan.weight_column is None
         else _to_numeric(table.column(plan.weight_column)).astype(np.float32),
+        target_columns={name: target.columns for name, target in plan.targets.items()},
     )
 
 
@@ -117,7 +119,11 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     import pyarrow as pa
     from pyarrow import compute
 
-    column = table.column(target.column)
+    if len(target.columns) > 1:
+        values = [_to_numeric(table.column(column)).astype(np.float32) for column in target.columns]
+        form = None if target.classes is None else TargetForm("labels", target.classes)
+        return convert_target(np.stack(values, axis=1), form)
+    column = table.column(target.columns[0])
     if target.classes is None:
         return _to_numeric(column).astype(np.float32)
     if target.class_names is None:
@@ -136,7 +142,7 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
             if value is None
             else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
         )
-        message = f"The target `{sanitize_text(target.column, limit=60)}` {problem}."
+        message = f"The target `{sanitize_text(target.columns[0], limit=60)}` {problem}."
         path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
         raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))
     return labels

@@ -83,6 +83,7 @@ def decode_dataset(
         decoded.class_names,
         decoded.columns,
         decoded.weights,
+        target_columns=decoded.target_columns,
         plan=plan,
         row_numbers=None if mask is None else np.flatnonzero(mask),
     )

@@ -30,8 +30,9 @@ def list_trained_types(plan: TablePlan) -> dict[str, str]:
         if name not in plan.integer_dtypes
     }
     types |= {
-        target.column: "text"
+        column: "text"
         for target in plan.targets.values()
+        for column in target.columns
         if not (
             {"true", "false"}.issuperset(target.class_names or ["true"])
             or are_number_names(target.class_names or ())

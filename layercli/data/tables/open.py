@@ -30,7 +30,7 @@ from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.split_columns import SplitColumnReader
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import KnownClassCheck, TargetInference, infer_targets
+from layercli.data.tables.target_inference import KnownClassCheck, infer_targets, make_inferences
 from layercli.data.types import DataError, raise_data_error
 
 
@@ -60,7 +60,7 @@ def open_table(
     plan = make_table_plan(types, data, locate, integers)
     table = concatenate_tables(tables)
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
@@ -116,7 +116,7 @@ def _open_streamed(
     row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in paths])
     locate = make_locator(files, paths, row_groups.file_rows)
     plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
-    inferences = [TargetInference(data, name) for name in plan.targets]
+    inferences = make_inferences(data)
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
     integer_check.raise_findings(locate)

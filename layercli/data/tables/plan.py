@@ -12,9 +12,10 @@ from layercli.data.labels import TargetForm
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """Column and kind of a target."""
+    """Columns and kind of a target."""
 
-    column: str
+    columns: tuple[str, ...]
+    """Several columns are one target with a value for each."""
     classes: int | None = None
     """Number of classes of a label target; None for numbers."""
     class_names: tuple[str, ...] | None = None
@@ -49,7 +50,7 @@ class TablePlan:
     def columns(self) -> list[str]:
         """All columns that are read, without duplicates."""
         input_columns = [column for columns in self.inputs.values() for column in columns]
-        target_columns = [target.column for target in self.targets.values()]
+        target_columns = [column for target in self.targets.values() for column in target.columns]
         weight_columns = [] if self.weight_column is None else [self.weight_column]
         extra = [*target_columns, *weight_columns, *self.required_columns, *self.order_columns]
         return list(dict.fromkeys([*input_columns, *extra]))
@@ -132,8 +133,8 @@ class TablePlan:
             "targets": [
                 [
                     name,
-                    target.column,
-                    target.classes,
+                    list(target.columns) if len(target.columns) > 1 else target.columns[0],
+                    None if len(target.columns) > 1 else target.classes,
                     None if target.class_names is None else list(target.class_names),
                 ]
                 for name, target in self.targets.items()
@@ -159,8 +160,12 @@ class TablePlan:
             inputs={None: tuple(single)} if single is not None else several,
             text_columns=frozenset(document["texts"]),
             targets={
-                name: TargetPlan(column, classes, None if names is None else tuple(names))
-                for name, column, classes, names in document["targets"]
+                name: TargetPlan(
+                    (columns,) if isinstance(columns, str) else tuple(columns),
+                    classes,
+                    None if names is None else tuple(names),
+                )
+                for name, columns, classes, names in document["targets"]
             },
             weight_column=document["weights"],
             required_columns=tuple(document["drop"]),

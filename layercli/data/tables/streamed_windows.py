@@ -41,7 +41,15 @@ def stream_windows(streamed_rows: StreamedRows, locate: LocateRow) -> WindowedDa
     x, targets_and_weights = _cache_inputs(streamed_rows)
     y = _split_targets(targets_and_weights, plan)
     weights = np.array(targets_and_weights[:, -1]) if plan.weight_column is not None else None
-    rows = Examples(x.get(None, x), unwrap_single(y), plan.class_names, dict(plan.inputs), weights)
+    target_columns = {name: target.columns for name, target in plan.targets.items()}
+    rows = Examples(
+        x.get(None, x),
+        unwrap_single(y),
+        plan.class_names,
+        dict(plan.inputs),
+        weights,
+        target_columns=target_columns,
+    )
     times = None
     if plan.time_column is not None:
         name = plan.time_column
@@ -94,15 +102,19 @@ def _cache_inputs(streamed_rows: StreamedRows) -> tuple[Any, Array]:
 
 def _target_width(plan: TablePlan) -> int:
     """Return the number of cached columns for the targets and the weight."""
-    return max(len(plan.targets), 1) + 1
+    return max(sum(len(target.columns) for target in plan.targets.values()), 1) + 1
 
 
 def _split_targets(targets_and_weights: Array, plan: TablePlan) -> dict[str | None, Array]:
-    y: dict[str | None, Array] = {
-        name: np.array(targets_and_weights[:, index]) for index, name in enumerate(plan.targets or [None])
-    }
+    if not plan.targets:
+        return {None: np.array(targets_and_weights[:, 0])}
+    y: dict[str | None, Array] = {}
+    first = 0
     for name, target in plan.targets.items():
-        y[name] = y[name] if target.classes is None else y[name].astype(np.int32)
+        values = np.array(targets_and_weights[:, first : first + len(target.columns)])
+        values = values if len(target.columns) > 1 else values[:, 0]
+        y[name] = values if target.classes is None else values.astype(np.int32)
+        first += len(target.columns)
     return y
 
 
@@ -127,7 +139,9 @@ def _cache_rows(
             columns = [arrays[name] for name in names]
             if include_targets:
                 weights = np.ones(len(examples)) if examples.weights is None else examples.weights
-                columns += [array[:, None] for array in (*(y for _, y in examples.targets), weights)]
+                columns += [
+                    array.reshape(len(array), -1) for array in (*(y for _, y in examples.targets), weights)
+                ]
             file[first : first + len(examples)] = np.concatenate(columns, axis=1)
             first += len(examples)
         file.flush()

@@ -20,11 +20,14 @@ _MAX_UNKNOWN_CLASSES: Final = 8
 
 
 class TargetInference:
-    """Inference of the kind of one target, from some rows at a time."""
+    """Inference of the kind of one target column, from some rows at a time."""
 
-    def __init__(self, data: TableConfig, output: str | None) -> None:
-        self.column = data.target_columns[output]
+    def __init__(self, data: TableConfig, output: str | None, column: str, key: KeyPath) -> None:
+        self.column = column
         self._output = output
+        self._key = key
+        self._is_one_of_several = len(data.target_columns[output]) > 1
+        """Whether the target has a value for each of several columns."""
         self._declared_kind = data.target_type_of(output)
         self._values: set[Any] = set()
         self._arrow_types: set[Any] = set()
@@ -41,9 +44,9 @@ class TargetInference:
             if not self._missing_count:
                 self._first_missing_row = int(rows[compute.index(compute.is_null(column), True).as_py()])
             self._missing_count += column.null_count
-        if len(self._values) > _MAX_TEXT_CLASSES or (
-            pa.types.is_floating(column.type) and self._declared_kind != "labels"
-        ):
+        if self._is_one_of_several or len(self._values) > _MAX_TEXT_CLASSES:
+            return
+        if pa.types.is_floating(column.type) and self._declared_kind != "labels":
             return
         if not pa.types.is_integer(column.type):
             column = column.cast(pa.string())
@@ -57,6 +60,10 @@ class TargetInference:
         """
         if self._missing_count:
             self._raise_missing(locate_row)
+        if self._is_one_of_several:
+            if not all(map(is_number_type, self._arrow_types)):
+                self._raise_not_numbers(locate_row)
+            return plan
         if self._are_labels_declared_or_needed():
             if self._declared_kind == "numbers" and all(map(is_number_type, self._arrow_types)):
                 return plan
@@ -95,10 +102,6 @@ class TargetInference:
         is_float = any(pa.types.is_floating(kind) for kind in self._arrow_types)
         return self._declared_kind == "labels" or not (self._is_integer or is_float)
 
-    @property
-    def _key(self) -> KeyPath:
-        return ("data", "target") if self._output is None else ("data", "target", self._output)
-
     def _raise_missing(self, locate_row: LocateRow) -> NoReturn:
         location = locate_row(self.column, self._first_missing_row)
         affected = "" if self._missing_count == 1 else f" ({self._missing_count:,} rows affected)"
@@ -106,6 +109,15 @@ class TargetInference:
             f"The target `{sanitize_text(self.column, limit=60)}` is missing in {location}{affected}.",
             self._key,
             f"Rows without a target cannot be used; `missing: {{columns: {{{self.column}: drop}}}}` leaves them out.",
+        )
+
+    def _raise_not_numbers(self, locate_row: LocateRow) -> NoReturn:
+        raise_data_error(
+            f"The target `{sanitize_text(self.column, limit=60)}` must contain numbers, because the target has several "
+            f"columns; got text ({locate_row(self.column, -1)}).",
+            self._key,
+            "Write its values as numbers, or predict it with another output of the model, as in "
+            f"`target: {{first: {self.column}, second: [...]}}`.",
         )
 
     def _raise_unusable(self, locate_row: LocateRow) -> NoReturn:
@@ -123,7 +135,7 @@ class TargetInference:
         )
 
     def _with_target(self, plan: TablePlan, classes: int, names: tuple[str, ...] | None) -> TablePlan:
-        target = TargetPlan(self.column, classes, names)
+        target = TargetPlan((self.column,), classes, names)
         return replace(plan, targets={**plan.targets, self._output: target})
 
 
@@ -131,7 +143,7 @@ class KnownClassCheck:
     """Check that new targets are classes of training, some rows at a time."""
 
     def __init__(self, output: str | None, target: TargetPlan) -> None:
-        self.column = target.column
+        self.column = target.columns[0]
         self._output = output
         self._class_names = target.class_names
         self._first_rows: dict[str | None, int] = {}
@@ -165,6 +177,11 @@ class KnownClassCheck:
                 path=("data", "target") if self._output is None else ("data", "target", self._output),
                 hint="Remove those rows.",
             )
+
+
+def make_inferences(data: TableConfig) -> list[TargetInference]:
+    """Return the inference of each target column."""
+    return [TargetInference(data, *reference) for reference in data.target_references]
 
 
 def infer_targets(inferences: Sequence[TargetInference], plan: TablePlan, locate_row: LocateRow) -> TablePlan:

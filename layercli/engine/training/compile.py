@@ -15,6 +15,7 @@ from layercli.config.training.metrics import Metric
 from layercli.config.training.section import TrainSection
 from layercli.engine.keras_objects import keras_object
 from layercli.engine.training.metric_conversion import build_metric
+from layercli.engine.training.position_weights import fit_positions
 from layercli.errors import LayercliError
 from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
@@ -33,6 +34,13 @@ def compile_model(model: Any, train: TrainSection) -> None:
         weighted_metrics=_to_keras_objects(train.weighted_metrics, keras.metrics) or None,
     )
     _weight_losses_by_examples(model._compile_loss)
+    names = getattr(model, "output_names", [""])  # a Sequential has one output without a name
+    fit_positions(model, names, [name for name in names if _is_ctc(train.loss_of(name))])
+
+
+def _is_ctc(loss: str | Component | None) -> bool:
+    """Return whether a loss compares sequences as a whole."""
+    return isinstance(loss, Component) and loss.type_name() == "CTC"
 
 
 def _weight_losses_by_examples(losses: Any) -> None:

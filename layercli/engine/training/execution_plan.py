@@ -13,6 +13,7 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.config.training.callbacks import TensorBoard
+from layercli.config.training.registry import LOSSES, METRICS
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import ASSUMED_TEXT_BYTES, Examples, Subset
 from layercli.layers.base import Layer
@@ -117,10 +118,8 @@ _XLA_LAYERS: Final = frozenset(
 _XLA_LOSSES_AND_METRICS: Final = frozenset(
     [
         "accuracy",
-        "mae",
         "mean_absolute_error",
         "mean_squared_error",
-        "mse",
         "binary_accuracy",
         "categorical_accuracy",
         "sparse_categorical_accuracy",
@@ -216,7 +215,8 @@ def _walk_layers(layer: Layer) -> Iterator[Layer]:
 def _loss_and_metric_names(components: Any) -> Iterator[str]:
     """Yield the names of losses and metrics in snake case."""
     if isinstance(components, str):
-        yield components
+        class_name = METRICS.find(components) or LOSSES.find(components)
+        yield "accuracy" if components.lower() == "acc" else snake_case(class_name or components)
     elif isinstance(components, Component):
         yield snake_case(components.type_name())
     elif components is not None:

@@ -87,8 +87,8 @@ def _open_records(
 def _name_columns(data: Csv, width: int) -> list[str]:
     """Return the names of the columns of rows without a header; rows without the targets have fewer values."""
     names = list(data.columns or ())
-    unused = {*data.target_columns.values(), data.weights, *data.split.key_columns.values()}
-    for left_out in (set(data.target_columns.values()), unused):
+    targets = {column for _, column, _ in data.target_references}
+    for left_out in (targets, {*targets, data.weights, *data.split.key_columns.values()}):
         remaining = [name for name in names if name not in left_out]
         if width == len(remaining) < len(names):
             return remaining

@@ -3,18 +3,26 @@
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetTypeField
-from layercli.config.data.tables import TableConfig
+from layercli.config.data.tables import TableConfig, is_column_choice
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv
 from layercli.formats.parquet.config import Parquet
-from layercli.schema.strict_model import ArgumentError
+from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
+from layercli.source.nodes import quote_value
 
 TEXT_SUFFIXES: Final = (".txt",)
 """The file name suffixes of texts, in lower case."""
 _PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+
+
+def _parse_target(value: Any) -> str | list[str] | None:
+    if value is None or (not isinstance(value, dict) and is_column_choice(value)):
+        return value
+    message = f"`target` must be a column, or a list of columns, got {quote_value(value)}."
+    raise value_error("wrong-type", message, "For example `target: label`.")
 
 
 class Text(DataConfig):
@@ -37,9 +45,13 @@ class Text(DataConfig):
         Field(description="Column of the texts in a table; null: the path is a folder.", examples=["review"]),
     ] = None
     target: Annotated[
-        str | None,
+        str | list[str] | None,
+        PlainValidator(_parse_target),
+        WithJsonSchema({"type": ["string", "array", "null"]}),
+        ExpectedText("a column, or a list of columns"),
         Field(
-            description="Column of the target in a table; null: the target is the folder's name.",
+            description="Column of the target in a table; a list of columns: one target with a value for each; null: the "
+            "target is the folder's name.",
             examples=["label"],
         ),
     ] = None

@@ -15,6 +15,7 @@ from layercli.graph.checks.loss import (
     make_per_position_finding,
 )
 from layercli.graph.checks.metrics import check_metrics
+from layercli.graph.checks.target_scale import check_target_scale
 from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.shapes import ModelShapes
@@ -41,9 +42,13 @@ def check_consistency(
     yield from name_findings
     if facts is not None and (name_findings or (len(outputs) > 1) != (facts.targets is not None)):
         return
-    for index in range(len(outputs)):
-        yield from _check_output(config, shapes, index, facts)
+    findings = [
+        finding for index in range(len(outputs)) for finding in _check_output(config, shapes, index, facts)
+    ]
+    yield from findings
     yield from check_metrics(config, shapes, facts)
+    has_loss_errors = any(finding.severity == "error" for finding in findings)
+    yield from check_target_scale(config, shapes, facts, should_check_loss=not has_loss_errors)
     if facts is not None:
         yield from _check_class_settings(config, resolve_target_meanings(config, shapes, facts))
 
@@ -123,6 +128,12 @@ def _check_output(
     if facts is not None:
         target = facts.target_of(reference)
     last_layer = shapes.by_name[graph.outputs[index]]
+    sized_layer = last_layer
+    while sized_layer.node.type_name == "Normalization" and sized_layer.inputs:
+        before = shapes.by_name.get(sized_layer.node.inputs[0])
+        if before is None:
+            break
+        sized_layer = before
     per_position_layer = find_per_position_dense(shapes) if output.rank > 2 else None
     has_unknown_positions = config.data is not None and config.data.may_have_positions
     is_alone = target is None and len(graph.outputs) == 1 and not has_unknown_positions
@@ -136,6 +147,7 @@ def _check_output(
             loss,
             output,
             last_layer,
+            sized_layer,
             per_position_layer,
             target,
             reference if facts is not None and facts.targets is not None else None,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from layercli.graph.checks.channels import CHANNEL_COUNTS, has_channels_first_input, suggest_channels_last
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import Layer, is_float_dtype
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, product_of
@@ -167,25 +168,16 @@ def _too_few_axes_hint(row: NodeShapes, x: Tensor, min_rank: int, *, input_is_ed
 
 def _has_channels(shape: Shape) -> bool:
     """Return whether the last axis can be the channels of an image: one, or colours."""
-    return shape[-1] in _CHANNEL_COUNTS
-
-
-_CHANNEL_COUNTS = (1, 3, 4)
+    return shape[-1] in CHANNEL_COUNTS
 
 
 def _channels_first_hint(row: NodeShapes, shapes: ModelShapes, *, input_is_editable: bool) -> str | None:
     """Return a hint if a window is too large because the channels of the input are its first axis."""
-    x = next(iter(shapes.graph.inputs.values()))
     is_window = row.error is not None and row.error.argument in ("pool_size", "kernel_size")
-    if not is_window or len(shapes.graph.inputs) > 1 or x.rank != 4 or None in x.shape[1:]:
+    if not is_window or not has_channels_first_input(shapes):
         return None
-    channels, height, width = x.shape[1:]
-    if channels not in _CHANNEL_COUNTS or width in _CHANNEL_COUNTS or height != width:
-        return None
-    fixed = f"[{height}, {width}, {channels}]"
-    if input_is_editable:
-        return f"Declare `model.input: {fixed}`: the channels are the last axis."
-    return "Put {type: Permute, dims: [2, 3, 1]} first: the channels must be the last axis."
+    shape = next(iter(shapes.graph.inputs.values())).shape
+    return suggest_channels_last(shape, input_is_editable=input_is_editable)
 
 
 def _layout_hint(row: NodeShapes, shape: Shape, *, input_is_editable: bool) -> str | None:

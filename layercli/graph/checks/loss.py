@@ -66,6 +66,8 @@ class LossCheck:
     loss: str | Component
     output: Tensor
     last_layer: NodeShapes
+    sized_layer: NodeShapes
+    """The layer that determines the number of units."""
     per_position_layer: NodeShapes | None
     target: TargetFacts | None
     output_name: str | None = None
@@ -195,11 +197,11 @@ class LossCheck:
     def _wrong_shape_finding(self, target: TargetFacts) -> Finding:
         output, shape = self.output.shape[1:], target.shape
         hint = "Change the last layer so that its output has the shape of the target."
-        layer = self.last_layer.node.layer
+        layer = self.sized_layer.node.layer
         is_size_wrong = len(output) == len(shape) and relate_shapes(output[:-1], shape[:-1]) == "equal"
         if is_size_wrong:
             key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
-            hint = hint if key is None else f"Set `{key}: {shape[-1]}` on the last layer."
+            hint = hint if key is None else f"Set `{key}: {shape[-1]}` on {self._sized_title}."
         expected = ""
         if self.loss_name in SPARSE_LOSSES:
             positions = format_shape((None, *output[:-1]))
@@ -212,7 +214,7 @@ class LossCheck:
             code="target-mismatch",
             message=f"The model's output has shape {format_shape(self.output.shape)}, but the target has shape "
             f"{format_shape((None, *shape))}.{expected}",
-            path=self.last_layer.node.path,
+            path=self.sized_layer.node.path,
             hint=hint,
         )
 
@@ -422,8 +424,12 @@ class LossCheck:
         return "" if self.output.rank == 2 else " for each position"
 
     @property
+    def _sized_title(self) -> str:
+        return "the last layer" if self.sized_layer is self.last_layer else f"`{self.sized_layer.node.name}`"
+
+    @property
     def _size_key(self) -> str:
-        return "filters" if "filters" in type(self.last_layer.node.layer).model_fields else "units"
+        return "filters" if "filters" in type(self.sized_layer.node.layer).model_fields else "units"
 
     def _sparse_hint(self, classes: int) -> str:
         return f"For classes, use `loss: sparse_categorical_crossentropy` with {classes} {self._size_key} and softmax."
@@ -497,14 +503,14 @@ class LossCheck:
         return Finding(code="wrong-loss", message=message, path=self._loss_path, hint=hint)
 
     def _wrong_units_finding(self, message: str, units: int, *, hint: str | None = None) -> Finding:
-        layer = self.last_layer.node.layer
+        layer = self.sized_layer.node.layer
         key = next((key for key in ("units", "filters") if key in type(layer).model_fields), None)
-        path = argument_path(self.last_layer, key or "units")
+        path = argument_path(self.sized_layer, key or "units")
         if hint is None:
             hint = (
                 f"Add {{type: Dense, units: {units}}} as the last layer."
                 if key is None
-                else f"Set `{key}: {units}` on the last layer."
+                else f"Set `{key}: {units}` on {self._sized_title}."
             )
         return Finding(code="wrong-units", message=message, path=path, hint=hint)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from layercli.config.config import Config
 from layercli.graph.finding import Finding
 from layercli.schema.component import Component, snake_case
-from layercli.schema.strict_model import format_value
+from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import did_you_mean, find_closest, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 

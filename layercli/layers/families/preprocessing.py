@@ -129,7 +129,7 @@ class Rescaling(StandardLayer):
 class Normalization(StandardLayer):
     """Subtracts the mean and divides by the standard deviation; both are arguments, or computed from data before training.
 
-    Input: (batch, ...). Output: the same.
+    Input: (batch, ...). Output: the same. As the last layer, ``invert: true`` turns predictions into the target's units.
 
     Example:
         {type: Normalization, axis: -1}
@@ -148,7 +148,13 @@ class Normalization(StandardLayer):
     variance: Annotated[
         NestedNumbers | None, Field(description="The variance; null: computed from data.")
     ] = None
-    invert: Annotated[bool, Field(description="Whether to undo the normalization instead.")] = False
+    invert: Annotated[
+        bool,
+        Field(
+            description="Whether to undo a normalization instead; mean and variance are computed from the targets of the "
+            "output that this layer feeds."
+        ),
+    ] = False
 
     def check(self) -> None:
         if (self.mean is None) != (self.variance is None):

@@ -8,7 +8,7 @@ from layercli.data.tables.plan import TablePlan, TargetPlan
 PLAN = TablePlan(
     inputs={"n": ("a", "b"), "t": ("word",)},
     text_columns=frozenset({"word"}),
-    targets={"size": TargetPlan("y"), "kind": TargetPlan("z", 2, ("p", "q"))},
+    targets={"size": TargetPlan(("y", "v")), "kind": TargetPlan(("z",), 2, ("p", "q"))},
     weight_column="w",
     required_columns=("b", "c"),
     series_columns=("s",),
@@ -20,7 +20,7 @@ PLAN = TablePlan(
 
 
 def test_columns_are_listed_once_in_order():
-    assert PLAN.columns == ["a", "b", "word", "y", "z", "w", "c", "s", "t"]
+    assert PLAN.columns == ["a", "b", "word", "y", "v", "z", "w", "c", "s", "t"]
     assert PLAN.without_target().columns == ["a", "b", "word", "s", "t"]
     assert (PLAN.is_text("n"), PLAN.is_text("t")) == (False, True)
 
@@ -40,7 +40,7 @@ def test_learned_values_replace_their_statistics():
 
 def test_class_names_by_target():
     assert PLAN.class_names == {"kind": ("p", "q")}
-    single = TablePlan(inputs={}, text_columns=frozenset(), targets={None: TargetPlan("y", 2, ("p", "q"))})
+    single = TablePlan(inputs={}, text_columns=frozenset(), targets={None: TargetPlan(("y",), 2, ("p", "q"))})
     assert single.class_names == ("p", "q")
     assert PLAN.without_target().class_names is None
 
@@ -51,7 +51,7 @@ def test_facts_of_one_and_of_several_targets():
         "size": TargetFacts(None),
         "kind": TargetFacts(2, kind="labels", has_integers=True),
     }
-    single = TablePlan(inputs={}, text_columns=frozenset(), targets={None: TargetPlan("y", 4)})
+    single = TablePlan(inputs={}, text_columns=frozenset(), targets={None: TargetPlan(("y",), 4)})
     assert (single.data_facts(base, 9).classes, single.data_facts(base, 9).samples) == (4, 9)
     facts = PLAN.without_target().data_facts(base, 9)
     assert (facts.classes, facts.targets) == (None, None)
@@ -63,7 +63,7 @@ def test_document_of_a_plan_reads_back():
         "input": None,
         "inputs": {"n": ["a", "b"], "t": ["word"]},
         "texts": ["word"],
-        "targets": [["size", "y", None, None], ["kind", "z", 2, ["p", "q"]]],
+        "targets": [["size", ["y", "v"], None, None], ["kind", "z", 2, ["p", "q"]]],
         "weights": "w",
         "drop": ["b", "c"],
         "keys": ["s"],
@@ -74,5 +74,5 @@ def test_document_of_a_plan_reads_back():
     again = TablePlan.from_json(document)
     assert again.to_json() == document
     assert (again.inputs, again.targets, again.columns) == (PLAN.inputs, PLAN.targets, PLAN.columns)
-    single = TablePlan(inputs={None: ("a",)}, text_columns=frozenset(), targets={None: TargetPlan("y")})
+    single = TablePlan(inputs={None: ("a",)}, text_columns=frozenset(), targets={None: TargetPlan(("y",))})
     assert TablePlan.from_json(json.loads(json.dumps(single.to_json()))) == single

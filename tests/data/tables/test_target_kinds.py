@@ -7,15 +7,15 @@ import pytest
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.tables import target_inference
 from layercli.data.tables.plan import TablePlan, TargetPlan
-from layercli.data.tables.target_inference import TargetInference, infer_targets
+from layercli.data.tables.target_inference import infer_targets, make_inferences
 from layercli.data.types import DataError
 
-PLAN = TablePlan(inputs={None: ("a",)}, text_columns=frozenset(), targets={None: TargetPlan("y")})
+PLAN = TablePlan(inputs={None: ("a",)}, text_columns=frozenset(), targets={None: TargetPlan(("y",))})
 
 
 def infer(*chunks, column="y", **keys):
     data = DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": column, **keys})
-    inference = TargetInference(data, None)
+    (inference,) = make_inferences(data)
     start = 0
     for values in chunks:
         inference.add(pa.chunked_array([values]), np.arange(start, start + len(values)))

@@ -55,6 +55,11 @@ def test_untested_metric_disables_xla(tmp_path):
     assert found.reason == "XLA is not tested with sparse_top_k_categorical_accuracy"
 
 
+@pytest.mark.parametrize("name", ["acc", "ACC", "SparseCategoricalAccuracy"])
+def test_short_names_of_metrics_are_tested_with_xla(tmp_path, name):
+    assert planned(tmp_path, [HEAD], epochs=5, samples=1_000_000, metrics=[name]).jit_compile
+
+
 def test_config_sets_each_field_of_the_plan(tmp_path):
     asked = {"feed": "stream", "steps_per_execution": 2, "jit_compile": True}
     found = planned(tmp_path, [HEAD], execution=asked)

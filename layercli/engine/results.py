@@ -1,0 +1,142 @@
+"""The results of a model over examples, for each output by the meaning of its target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from keras.src.backend import get_keras_mask  # not public
+
+from layercli.check import ValidConfig
+from layercli.config.training.section import TrainSection
+from layercli.data.evaluation.classes import ClassResult, LabelResult
+from layercli.data.evaluation.errors import ErrorResult
+from layercli.data.evaluation.scores import ScoreResult
+from layercli.data.examples import Subset
+from layercli.data.types import Array
+from layercli.engine.adapt import to_keras_inputs
+from layercli.graph.target_meaning import TargetMeaning
+from layercli.schema.component import Component
+
+MAX_CLASSES = 50_000
+"""Largest number of classes for which results of each class are computed."""
+Result: TypeAlias = ClassResult | LabelResult | ErrorResult
+
+
+@dataclass(slots=True)
+class _OutputResults:
+    """The results of one output; ``scores`` only for two classes."""
+
+    meaning: TargetMeaning
+    loss: str | Component | None
+    result: Result
+    scores: ScoreResult | None = None
+
+    def add(self, target: Array, output: Array, mask: Array | None) -> None:
+        """Add a batch: a target and an output of shapes (samples, ...), and a mask of positions, (samples, positions)."""
+        kind = self.meaning.kind
+        if isinstance(self.result, ErrorResult):
+            self.result.add(target.reshape(output.shape), output)
+            return
+        if isinstance(self.result, LabelResult):
+            threshold = 0.0 if _is_logits(self.loss) else 0.5
+            self.result.add(target.reshape(output.shape) > 0.5, output > threshold)
+            return
+        if kind in ("binary", "signs"):
+            true = target.reshape(output.shape) > (0.5 if kind == "binary" else 0)
+            scores = output
+            if kind == "binary" and _is_logits(self.loss):
+                scores = 1 / (1 + np.exp(-np.clip(output.astype(np.float64), -700, 700)))
+            predicted = scores > (0.5 if kind == "binary" else 0)
+        else:
+            scores = None
+            predicted = output.argmax(-1)
+            true = target.argmax(-1) if kind in ("one-hot", "probabilities") else target.astype(np.int64)
+            true = true.reshape(predicted.shape)
+        is_used = np.ones(true.shape, bool)
+        if mask is not None and mask.shape == true.shape[: mask.ndim]:
+            is_used &= mask.reshape(mask.shape + (1,) * (true.ndim - mask.ndim))
+        ignored = getattr(self.loss, "ignore_class", None)
+        if ignored is not None:
+            is_used &= true != ignored
+        self.result.add(true[is_used], predicted[is_used])
+        if self.scores is not None and scores is not None:
+            self.scores.add(true[is_used], scores[is_used])
+
+    def to_json(self) -> dict[str, Any]:
+        document = self.result.to_json()
+        if self.scores is not None:
+            document["scores"] = self.scores.to_json()
+        return document
+
+
+def _is_logits(loss: str | Component | None) -> bool:
+    return bool(getattr(loss, "from_logits", False))
+
+
+def collect_results(
+    model: Any,
+    valid: ValidConfig,
+    train: TrainSection,
+    subset: Subset,
+    meanings: Mapping[str | None, TargetMeaning],
+) -> dict[str, Any]:
+    """Return the results of each output whose target has a meaning: in ``outputs``; without names for a single output.
+
+    Weights of examples are not used.
+    """
+    class_names = subset.empty_batch.class_names_of
+    titles = valid.graph.output_references
+    results: dict[str, _OutputResults] = {}
+    for targets, outputs in _predict_batches(model, subset, train.batch_size):
+        for title, (output, mask) in zip(titles, outputs, strict=True):
+            key = title if title in targets else None
+            if key not in targets or key not in meanings:
+                continue
+            if title not in results:
+                made = _make_results(meanings[key], train.loss_of(title), output, class_names(key))
+                if made is None:
+                    continue
+                results[title] = made
+            results[title].add(targets[key], output, mask)
+    documents = {title: result.to_json() for title, result in results.items()}
+    return {"outputs": documents} if len(titles) > 1 else documents.get(titles[0], {})
+
+
+def _predict_batches(
+    model: Any, subset: Subset, batch_size: int
+) -> Iterator[tuple[dict[str | None, Array], list[tuple[Array, Array | None]]]]:
+    """Yield the targets of each batch by name, and each output with its mask."""
+
+    def call_model(x: Any) -> Any:
+        outputs = tf.nest.flatten(model(x, training=False))
+        return [(output, get_keras_mask(output)) for output in outputs]
+
+    predict = tf.function(call_model, reduce_retracing=True)
+    for batch in subset.batches(batch_size):
+        pairs = predict(tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x)))
+        arrays = [(np.asarray(output), None if mask is None else np.asarray(mask)) for output, mask in pairs]
+        yield dict(batch.targets), arrays
+
+
+def _make_results(
+    meaning: TargetMeaning, loss: str | Component | None, output: Array, names: tuple[str, ...] | None
+) -> _OutputResults | None:
+    """Return empty results for an output of shape (samples, ...), or None if there are too many classes."""
+    kind = meaning.kind
+    if kind == "numbers" or (kind == "probabilities" and output.ndim < 2):
+        return _OutputResults(meaning, loss, ErrorResult())
+    size = 2 if kind in ("binary", "signs") else output.shape[-1]
+    if size > MAX_CLASSES:
+        return None
+    if names is None or len(names) != size:
+        names = ("-1", "1") if kind == "signs" else tuple(map(str, range(size)))
+    if kind == "multi-label":
+        return _OutputResults(meaning, loss, LabelResult(names))
+    scores = None
+    if kind in ("binary", "signs"):
+        scores = ScoreResult(is_probability=kind == "binary")
+    return _OutputResults(meaning, loss, ClassResult(names, has_positions=meaning.has_positions), scores)

@@ -1,0 +1,125 @@
+"""The results of an evaluation as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from layercli.reports.console import make_table
+from layercli.reports.formatting import format_number
+from layercli.source.nodes import sanitize_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MAX_SHOWN_CLASSES: Final = 30
+_UNLIMITED_WIDTH: Final = 1_000_000
+_MAX_NAME_LENGTH: Final = 24
+_SCORE_TITLES: Final = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "brier": "Brier score"}
+
+
+def print_results(console: Console, result: Mapping[str, Any]) -> None:
+    """Print the results of each output in a document of ``evaluate --json``."""
+    for title, document in result.get("outputs", {"": result}).items():
+        if title and document:
+            console.print(f"\nOutput {sanitize_text(title, limit=60)}:")
+        if "per_class" in document:
+            _print_classes(console, document)
+        if "scores" in document:
+            _print_scores(console, document["scores"])
+        if "errors" in document:
+            _print_errors(console, document)
+
+
+def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
+    rows: Sequence[Mapping[str, Any]] = document["per_class"]
+    keys = ["precision", "recall", "f1", *(["iou"] if "iou" in rows[0] else [])]
+    table = make_table("class", numbers=[*keys, "examples"])
+    shown = sorted(rows, key=lambda row: row["f1"])[:_MAX_SHOWN_CLASSES] if _has_many(rows) else rows
+    for row in shown:
+        table.add_row(_format_name(row["class"]), *(_format(row[key]) for key in keys), f"{row['support']:,}")
+    table.add_section()
+    for average in ("macro", "weighted"):
+        values = [_format(document[average][key]) for key in ("precision", "recall", "f1")]
+        overlap = [_format(document["mean_iou"] if average == "macro" else None)] if "iou" in keys else []
+        table.add_row(f"{average} average", *values, *overlap, "")
+    console.print(table)
+    if _has_many(rows):
+        console.print(f"The {len(shown)} of {len(rows):,} classes with the lowest F1.")
+    if "baseline" in document:
+        baseline = document["baseline"]
+        console.print(
+            f"Always predicting {_quote(baseline['class'])} would have an accuracy of {_format(baseline['accuracy'])}."
+        )
+    if "confusion" in document:
+        _print_confusion(console, document)
+
+
+def _has_many(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return len(rows) > _MAX_SHOWN_CLASSES
+
+
+def _print_confusion(console: Console, document: Mapping[str, Any]) -> None:
+    """Print the confusion matrix, or the most confused pairs if it is too wide."""
+    names = [_format_name(name) for name in document["classes"]]
+    table = make_table("true \\ predicted", numbers=names)
+    for name, counts in zip(names, document["confusion"], strict=True):
+        table.add_row(name, *(f"{count:,}" if count else "·" for count in counts))
+    unlimited = console.options.update(max_width=_UNLIMITED_WIDTH)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        console.print(table)
+        return
+    confused = document["most_confused"]
+    if not confused:
+        return
+    support = {row["class"]: row["support"] for row in document["per_class"]}
+    table = make_table("true class", "predicted", numbers=["count", "of"])
+    for pair in confused:
+        table.add_row(
+            _format_name(pair["class"]),
+            _format_name(pair["predicted"]),
+            f"{pair['count']:,}",
+            f"{support[pair['class']]:,}",
+        )
+    console.print("Most confused classes:")
+    console.print(table)
+
+
+def _print_scores(console: Console, scores: Mapping[str, Any]) -> None:
+    if scores["roc_auc"] is None:
+        console.print("ROC-AUC and PR-AUC are undefined, because only one of the classes occurs.")
+    shown = [
+        f"{title} {_format(scores[key])}"
+        for key, title in _SCORE_TITLES.items()
+        if scores.get(key) is not None
+    ]
+    if shown:
+        console.print("  ".join(shown))
+    best = scores.get("best_threshold")
+    if best is not None:
+        console.print(
+            f"The threshold {_format(best['threshold'])} has the highest F1: {_format(best['f1'])}."
+        )
+
+
+def _print_errors(console: Console, document: Mapping[str, Any]) -> None:
+    errors, baseline = document["errors"], document["baseline"]
+    table = make_table("error", numbers=["model", "predicting the mean"])
+    for key, title in (("mae", "MAE"), ("rmse", "RMSE"), ("r2", "R2")):
+        guess = 0.0 if key == "r2" else baseline.get(key)
+        table.add_row(title, _format(errors[key]), _format(guess))
+    for percent, value in errors["quantiles"].items():
+        table.add_row(f"{percent} % of errors are below", _format(value), "")
+    console.print(table)
+
+
+def _format(value: float | None) -> str:
+    return "-" if value is None else format_number(value)
+
+
+def _format_name(name: str) -> str:
+    return sanitize_text(name, limit=_MAX_NAME_LENGTH)
+
+
+def _quote(name: str) -> str:
+    return f'"{_format_name(name)}"'

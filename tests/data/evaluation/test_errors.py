@@ -1,0 +1,48 @@
+"""Results for numbers, compared with scikit-learn and NumPy on all examples at once."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from layercli.data.evaluation.errors import ErrorResult
+
+RANDOM = np.random.default_rng(2)
+
+
+def error_results(true, predicted, size=64):
+    result = ErrorResult()
+    for first in range(0, len(true), size):
+        result.add(true[first : first + size], predicted[first : first + size])
+    return result.to_json()
+
+
+@pytest.mark.parametrize("shape", [(200,), (200, 1), (200, 3), (200, 4, 2)])
+def test_results_equal_those_of_scikit_learn(shape):
+    true = RANDOM.normal(1e4, 3, shape)
+    predicted = true + RANDOM.normal(0.5, 2, shape)
+    errors = error_results(true, predicted)["errors"]
+    flat, guesses = true.reshape(200, -1), predicted.reshape(200, -1)
+    assert errors["mae"] == pytest.approx(mean_absolute_error(flat, guesses))
+    assert errors["rmse"] == pytest.approx(root_mean_squared_error(flat, guesses))
+    assert errors["r2"] == pytest.approx(r2_score(flat, guesses))
+    expected = np.percentile(np.abs(flat - guesses), [50, 90, 99])
+    assert list(errors["quantiles"]) == ["50", "90", "99"]
+    assert list(errors["quantiles"].values()) == pytest.approx(expected)
+
+
+def test_baseline_predicts_the_mean():
+    document = error_results(np.array([1.0, 2.0, 6.0]), np.array([1.0, 2.0, 6.0]), size=2)
+    # the mean is 3: distances 2, 1 and 3
+    assert document["baseline"] == pytest.approx({"mae": 2.0, "rmse": np.sqrt(14 / 3)})
+    assert document["errors"]["r2"] == 1.0
+
+
+@pytest.mark.parametrize(("predicted", "r2"), [([4.0, 4.0], 1.0), ([4.0, 5.0], 0.0)])
+def test_r2_of_a_constant_target_is_that_of_scikit_learn(predicted, r2):
+    true = np.array([4.0, 4.0])
+    assert r2_score(true, predicted) == r2
+    assert error_results(true, np.array(predicted))["errors"]["r2"] == r2
+
+
+def test_r2_of_one_example_is_undefined():
+    assert error_results(np.array([4.0]), np.array([3.0]))["errors"]["r2"] is None

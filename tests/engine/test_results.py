@@ -1,0 +1,144 @@
+"""Results of a model over examples, compared with scikit-learn on its predictions."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, mean_absolute_error, roc_auc_score
+
+from layercli.check import check_config, require_valid
+from layercli.data.examples import Examples
+from layercli.data.statistics import compute_statistics
+from layercli.data.target_values import add_target_values
+from layercli.engine.assemble import assemble_model
+from layercli.engine.results import collect_results
+from layercli.formats.npz.config import Npz
+from layercli.graph.target_meaning import resolve_target_meanings
+
+RANDOM = np.random.default_rng(4)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Return a function that returns the model of a config and its results over arrays."""
+
+    def results(config, x, y, **arguments):
+        path = tmp_path / "c.yaml"
+        path.write_text(f"seed: 3\n{config}")
+        valid = require_valid(check_config(str(path)))
+        examples = Examples(x, y, **arguments)
+        values = compute_statistics(examples).target_values
+        facts = add_target_values(
+            examples.facts(), values, Npz.model_validate({"path": "a.npz", "features": "x", "target": "y"})
+        )
+        model = assemble_model(valid).model
+        meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
+        return model, collect_results(model, valid, valid.config.train, examples, meanings)
+
+    return results
+
+
+def dense(units, loss, shape="[4]", activation="linear"):
+    layer = f"{{type: Dense, units: {units}, activation: {activation}, kernel_initializer: random_normal}}"
+    return f"model: {{input: {shape}, layers: [{layer}]}}\ntrain: {{loss: {loss}, batch_size: 16}}\n"
+
+
+def test_labels_are_compared_with_the_largest_output(results):
+    x, y = RANDOM.normal(size=(50, 4)).astype("float32"), RANDOM.integers(0, 3, 50)
+    loss = "{type: SparseCategoricalCrossentropy, from_logits: true}"
+    model, document = results(dense(3, loss), x, y, class_names=("ant", "bee", "cow"))
+    predicted = model.predict(x, verbose=0).argmax(1)
+    assert document["confusion"] == confusion_matrix(y, predicted, labels=range(3)).tolist()
+    assert document["classes"] == ["ant", "bee", "cow"]
+
+
+def test_one_hot_targets_are_classes(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 3, 40)
+    model, document = results(dense(3, "categorical_crossentropy", activation="softmax"), x, np.eye(3)[y])
+    predicted = model.predict(x, verbose=0).argmax(1)
+    assert document["confusion"] == confusion_matrix(y, predicted, labels=range(3)).tolist()
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1)])
+def test_logit_of_two_classes_is_a_probability(results, shape):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 2, 40)
+    loss = "{type: BinaryCrossentropy, from_logits: true}"
+    model, document = results(dense(1, loss), x, y.reshape(shape))
+    logits = model.predict(x, verbose=0)[:, 0]
+    assert document["confusion"] == confusion_matrix(y, logits > 0).tolist()
+    assert document["scores"]["roc_auc"] == pytest.approx(roc_auc_score(y, logits))
+    expected = np.mean((1 / (1 + np.exp(-logits)) - y) ** 2)
+    assert document["scores"]["brier"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_signs_are_two_classes(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.choice([-1, 1], 40)
+    model, document = results(dense(1, "hinge"), x, y)
+    assert document["classes"] == ["-1", "1"]
+    predicted = np.where(model.predict(x, verbose=0)[:, 0] > 0, 1, -1)
+    assert document["confusion"] == confusion_matrix(y, predicted).tolist()
+    assert "brier" not in document["scores"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "threshold"),
+    [
+        ("binary_crossentropy", "sigmoid", 0.5),
+        ("{type: BinaryCrossentropy, from_logits: true}", "linear", 0.0),
+    ],
+)
+def test_several_labels_are_counted_separately(results, loss, activation, threshold):
+    x = RANDOM.normal(size=(40, 4)).astype("float32")
+    y = (RANDOM.random((40, 3)) < 0.5).astype("float32")
+    config = dense(3, loss, activation=activation)
+    model, document = results(config, x, y)
+    predicted = model.predict(x, verbose=0) > threshold
+    hits = [int((predicted[:, index] & (y[:, index] == 1)).sum()) for index in range(3)]
+    rows = document["per_class"]
+    assert [row["support"] for row in rows] == y.sum(0).tolist()
+    assert [row["recall"] * row["support"] for row in rows] == pytest.approx(hits)
+
+
+def test_numbers_have_errors(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.normal(size=40)
+    model, document = results(dense(1, "mse"), x, y)
+    expected = mean_absolute_error(y, model.predict(x, verbose=0)[:, 0])
+    assert document["errors"]["mae"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_positions_without_the_ignored_class(results):
+    x = RANDOM.normal(size=(20, 5, 4)).astype("float32")
+    y = RANDOM.choice([0, 1, 255], (20, 5))
+    loss = "{type: SparseCategoricalCrossentropy, from_logits: true, ignore_class: 255}"
+    model, document = results(dense(2, loss, "[5, 4]"), x, y)
+    used, predicted = y != 255, model.predict(x, verbose=0).argmax(-1)
+    assert document["confusion"] == confusion_matrix(y[used], predicted[used]).tolist()
+    assert "mean_iou" in document
+
+
+def test_masked_timesteps_are_left_out(results):
+    x = RANDOM.integers(0, 3, (20, 6))
+    y = RANDOM.integers(0, 2, (20, 6))
+    config = (
+        "model:\n  input: {shape: [6], dtype: int32}\n  layers:\n"
+        "    - {type: Embedding, input_dim: 3, output_dim: 4, mask_zero: true}\n"
+        "    - {type: LSTM, units: 4, return_sequences: true}\n    - {type: Dense, units: 2, activation: softmax}\n"
+        "train: {loss: sparse_categorical_crossentropy, batch_size: 16}\n"
+    )
+    model, document = results(config, x, y)
+    predicted = model.predict(x, verbose=0).argmax(-1)
+    assert document["confusion"] == confusion_matrix(y[x > 0], predicted[x > 0]).tolist()
+
+
+def test_several_outputs_have_their_own_results(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 3, 40)
+    config = (
+        "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3, activation: softmax, name: kind}\n"
+        "    - {type: Dense, units: 1, name: size, inputs: input}\n  outputs: [kind, size]\n"
+        "train: {loss: {kind: sparse_categorical_crossentropy, size: mae}, batch_size: 16}\n"
+    )
+    model, document = results(config, x, {"kind": y, "size": y * 2.0})
+    kinds, sizes = model.predict(x, verbose=0)
+    outputs = document["outputs"]
+    assert outputs["kind"]["confusion"] == confusion_matrix(y, kinds.argmax(1), labels=range(3)).tolist()
+    assert outputs["size"]["errors"]["mae"] == pytest.approx(
+        mean_absolute_error(y * 2.0, sizes[:, 0]), rel=1e-6
+    )

@@ -1,0 +1,50 @@
+"""The meaning of the values of an output, for predictions."""
+
+import pytest
+
+from layercli.check import check_config
+from layercli.graph.output_kind import OutputKind, infer_output_kind
+from tests.running import write_config
+
+SPARSE_LOGITS = {"type": "SparseCategoricalCrossentropy", "from_logits": True}
+BINARY_LOGITS = {"type": "BinaryCrossentropy", "from_logits": True}
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape", "target", "activation", "expected"),
+    [
+        ("sparse_categorical_crossentropy", (None, 3), "labels", None, OutputKind("classes")),
+        ("sparse_categorical_crossentropy", (None, 6, 3), "labels", None, OutputKind("classes")),
+        (SPARSE_LOGITS, (None, 4, 4, 3), None, None, OutputKind("classes", "softmax")),
+        ("categorical_crossentropy", (None, 3), "probabilities", None, OutputKind("classes")),
+        ("categorical_crossentropy", (None, 1), None, None, OutputKind("numbers")),
+        ("categorical_hinge", (None, 3), "one-hot", None, OutputKind("numbers")),
+        ("binary_crossentropy", (None, 1), None, "sigmoid", OutputKind("two")),
+        ("binary_crossentropy", (None, 1), "binary", "sigmoid", OutputKind("two")),
+        (BINARY_LOGITS, (None, 1), "binary", None, OutputKind("two", "sigmoid")),
+        ("binary_crossentropy", (None, 1), "numbers", "sigmoid", OutputKind("numbers")),
+        ("binary_crossentropy", (None, 6, 1), "binary", "sigmoid", OutputKind("two")),
+        (BINARY_LOGITS, (None, 6, 1), None, None, OutputKind("numbers", "sigmoid")),
+        ("binary_crossentropy", (None, 3), "multi-label", "sigmoid", OutputKind("labels")),
+        (BINARY_LOGITS, (None, 3), "multi-label", "linear", OutputKind("labels", "sigmoid")),
+        ("binary_crossentropy", (None, 3), "one-hot", "softmax", OutputKind("classes")),
+        ("binary_crossentropy", (None, 3), "one-hot", "sigmoid", OutputKind("labels")),
+        ("binary_crossentropy", (None, 784), "numbers", "sigmoid", OutputKind("numbers")),
+        ("binary_crossentropy", (None, 784), None, "sigmoid", OutputKind("numbers")),
+        ("dice", (None, 4, 4, 3), "one-hot", None, OutputKind("classes")),
+        ("dice", (None, 4, 4, 1), "binary", None, OutputKind("two")),
+        ("hinge", (None, 1), "signs", "tanh", OutputKind("sign")),
+        ("hinge", (None, 6, 1), "signs", "tanh", OutputKind("numbers")),
+        ("mse", (None, 3), "one-hot", "softmax", OutputKind("numbers")),
+        ("mse", (None,), "numbers", None, OutputKind("numbers")),
+        ({"type": "BinaryCrossentropy", "axis": 1}, (None, 3, 4), "multi-label", None, OutputKind("numbers")),
+        ({"type": "BinaryCrossentropy", "axis": 1}, (None, 3), "multi-label", None, OutputKind("labels")),
+        ("crossentropy", (None, 1), "binary", "sigmoid", OutputKind("two")),
+        ("crossentropy", (None, 3), "labels", "softmax", OutputKind("classes")),
+    ],
+)
+def test_kind_follows_from_loss_target_and_shape(tmp_path, loss, shape, target, activation, expected):
+    path = str(write_config(tmp_path, [{"type": "Dense", "units": 3}], train={"loss": loss}))
+    config = check_config(path).config
+    found = infer_output_kind(config, "dense", shape, target_kind=target, activation=activation)
+    assert found == expected
