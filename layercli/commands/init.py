@@ -15,9 +15,11 @@ from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.config_template import (
     AXIS_NAMES,
     DEFAULT_SHAPES,
+    KIND_SAMPLES,
+    SAMPLES,
     ConfigTemplate,
     render_config,
-    template_from_table,
+    template_from_sample,
 )
 from layercli.reports.console import make_console, print_json
 
@@ -42,7 +44,10 @@ class SizeChoice(StrEnum):
 def command(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help="A CSV file, or a folder with one folder of images per class."),
+        typer.Argument(
+            metavar="[DATA]",
+            help="A table (CSV, Parquet), arrays (.npz, .npy), or a folder with one folder of images or texts per class.",
+        ),
     ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
@@ -64,12 +69,13 @@ def command(
     ] = None,
     size: Annotated[SizeChoice, typer.Option("--size", help="The size of the model.")] = SizeChoice.MEDIUM,
     target: Annotated[
-        str | None, typer.Option("--target", metavar="COLUMN", help="The target column.")
+        str | None,
+        typer.Option("--target", metavar="COLUMN", help="The target: a column of the table, or an array."),
     ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Write a first config from a CSV file, a folder of images, options, or questions on a terminal."""
+    """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal."""
     path = Path(output)
     if path.exists() and not force:
         raise typer.BadParameter(
@@ -77,11 +83,13 @@ def command(
         )
     require_parent_directory(output)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
-    note = None
+    should_ask = is_interactive(json)
+    if data is None and kind is None and should_ask:
+        data, kind = _ask_for_data()
     if data is not None:
-        start, note = _inspect_data(Path(data), path, name, target, str(size))
+        start, note = _inspect_data(data, path, name, target, str(size))
     else:
-        start = _collect_answers(name, kind, shape, classes, str(size), should_ask=is_interactive(json))
+        start, note = _collect_answers(name, kind, shape, classes, str(size), should_ask=should_ask)
     with report_write_errors("The config", output):
         write_text(path, render_config(start))
     if json:
@@ -101,44 +109,64 @@ def is_interactive(json: bool) -> bool:
     return not json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def _ask_for_data() -> tuple[str | None, KindChoice | None]:
+    """Return the path or the built-in data set that a person names, or the kind of data that is not saved yet."""
+    make_console().print(
+        f"Your data: a file or a folder. Without data: a data set to try ({', '.join(SAMPLES)}), "
+        f"or the kind of data that you will save ({', '.join(KindChoice)}).",
+        soft_wrap=True,
+    )
+    answer = _prompt_value("Data", next(iter(SAMPLES)), _parse_data)
+    return (None, KindChoice(answer)) if answer in set(KindChoice) else (answer, None)
+
+
 def _collect_answers(
     name: str, kind: KindChoice | None, shape: str | None, classes: int | None, size: str, *, should_ask: bool
-) -> ConfigTemplate:
-    """Return the values of the options, and prompt for missing ones if ``should_ask``."""
+) -> tuple[ConfigTemplate, str | None]:
+    """Return the values of the options, and a note; prompt for missing ones if ``should_ask``."""
     missing = [flag for flag, value in (("--kind", kind), ("--classes", classes)) if value is None]
     if missing and not should_ask:
         raise typer.BadParameter(f"{' and '.join(missing)} must be given without a terminal.")
-    chosen: Any = str(
-        kind or _prompt_value("Kind of one example: " + ", ".join(DEFAULT_SHAPES), "vectors", _parse_kind)
-    )
+    chosen: Any = str(kind)
     sizes = DEFAULT_SHAPES[chosen]
+    sample = KIND_SAMPLES.get(chosen)
     if chosen != "text":
         if shape is not None:
             sizes = _parse_shape(shape, chosen)
         elif should_ask:
-            default = "x".join(map(str, sizes))
+            default = "x".join(map(str, sizes if sample is None else sample.shape))
             question = f"Shape of one example, {AXIS_NAMES[chosen]}"
             sizes = _prompt_value(question, default, lambda text: _parse_shape(text, chosen))
     if classes is None:
-        classes = _prompt_value("Number of classes (0: the target is a number)", "2", _parse_class_count)
+        default = "2" if sample is None else str(sample.class_count)
+        classes = _prompt_value("Number of classes (0: the target is a number)", default, _parse_class_count)
     if classes == 1:
         raise typer.BadParameter(
             "the number of classes must be 0 (the target is a number), 2 or more, got 1."
         )
-    return ConfigTemplate(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]  # checked by Typer
+    if should_ask and sample is not None and (sample.shape, sample.class_count) == (sizes, classes):
+        note = f"No data yet: the config uses the built-in data set {sample.dataset}; replace it with yours."
+        return template_from_sample(name, sample, size), note  # type: ignore[arg-type]  # checked by Typer
+    template = ConfigTemplate(name, chosen, sizes, classes or None, size)  # type: ignore[arg-type]
+    return template, "Save your arrays in data.npz; see `data` in the config." if should_ask else None
 
 
 def _prompt_value(question: str, default: str, parse: Any) -> Any:
     return typer.prompt(question, default=default, value_proc=parse)
 
 
-def _parse_kind(text: str) -> str:
-    matching_kinds = [
-        name for name in DEFAULT_SHAPES if text.strip() and name.startswith(text.strip().lower())
-    ]
-    if len(matching_kinds) != 1:
-        raise typer.BadParameter(f"expected one of {', '.join(DEFAULT_SHAPES)}, got {text!r}.")
-    return matching_kinds[0]
+def _parse_data(text: str) -> str:
+    """Return a kind, a built-in data set, or the path of data that exists."""
+    answer = text.strip()
+    known = [name for name in (*SAMPLES, *DEFAULT_SHAPES) if answer and name.startswith(answer.lower())]
+    if answer and Path(answer).exists():
+        return answer
+    if answer.lower() in known or len(known) == 1:
+        return answer.lower() if answer.lower() in known else known[0]
+    raise typer.BadParameter(
+        f"not a file, a folder or a data set to try; for a kind, expected one of {', '.join(DEFAULT_SHAPES)}, "
+        f"got {text!r}."
+    )
 
 
 def _parse_class_count(text: str) -> int:
@@ -159,19 +187,13 @@ def _parse_shape(text: str, kind: Any) -> tuple[int, ...]:
 
 
 def _inspect_data(
-    data: Path, config: Path, name: str, target: str | None, size: Any
+    data: str, config: Path, name: str, target: str | None, size: Any
 ) -> tuple[ConfigTemplate, str | None]:
-    """Return a config template for a data file or folder, and a note about its content."""
-    from layercli.workflows.init_from_data import (
-        make_image_template,
-        read_table_and_target,
-        require_input_columns,
-    )
+    """Return a config template for a built-in data set, a file or a folder, and a note about its content."""
+    if data in SAMPLES and not Path(data).exists():
+        sample = SAMPLES[data]
+        return template_from_sample(name, sample, size), f"The data set {data} is included in scikit-learn."
+    from layercli.workflows.init_from_data import make_template
 
-    data_path, folder = data.resolve(), config.resolve().parent
-    relative = str(data_path.relative_to(folder) if data_path.is_relative_to(folder) else data_path)
-    if data.is_dir():
-        return make_image_template(data, relative, name, size)
-    table, column = read_table_and_target(data, target)
-    require_input_columns(data, table, column)
-    return template_from_table(name, relative, table, column, size), None
+    template, notes = make_template(Path(data), config.resolve().parent, name, target, size)
+    return template, "\n".join(notes)

@@ -1,82 +1,169 @@
-"""Folders that contain a folder of files for each class."""
+"""Folders of files: with a folder for each class, or without classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 
 from layercli.data.paths import PATH_HINT, require_file
 from layercli.data.types import PATH_KEY, Array, raise_data_error
-from layercli.source.nodes import sanitize_text
+from layercli.graph.finding import Finding
+from layercli.io.folders import list_folders, walk_files
+from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_SHOWN_CLASSES = 12
-SET_FOLDERS: Final = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+_MAX_SHOWN_SUFFIXES = 5
+SET_NAMES: Final = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
-"""The names of folders of sets, in lower case -> the set."""
+"""Names in lower case of folders that are sets, not classes -> the set."""
 
 
-def list_class_files(folder: Path, suffixes: Sequence[str]) -> tuple[list[str], list[tuple[Path, int]]]:
-    """Return the names of the classes, sorted, and each file with the label of its class.
+@dataclass(frozen=True, slots=True)
+class FolderFiles:
+    """The files below a folder, at any depth, without hidden ones."""
+
+    folder: Path
+    files: list[Path]
+    """Files with one of the suffixes, in the order of their paths."""
+    skipped: list[Path]
+    """All other files."""
+
+    def make_warnings(self, suffixes: Sequence[str], key: KeyPath = PATH_KEY) -> list[Finding]:
+        """Return the warning about the skipped files, if there are any."""
+        if not self.skipped:
+            return []
+        counts = Counter(path.suffix.lower() or "without a suffix" for path in self.skipped)
+        listed = [f"{count} {sanitize_text(name, limit=20)}" for name, count in counts.most_common()]
+        if len(listed) > _MAX_SHOWN_SUFFIXES:
+            listed = [*listed[:_MAX_SHOWN_SUFFIXES], "others"]
+        files = f"{_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
+        first = sanitize_text(str(self.skipped[0].relative_to(self.folder)))
+        are = "is" if len(self.skipped) == 1 else "are"
+        message = f"{files} {are} left out: {', '.join(listed)} (the first is {first})."
+        return [
+            make_skipped_finding(
+                message, f"Only files that end in {', '.join(suffixes)} are read; convert the others.", key
+            )
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFiles:
+    """The files of a folder with a folder for each class."""
+
+    class_names: tuple[str, ...]
+    """Sorted."""
+    files: list[Path]
+    labels: Array
+    """The class of each file: int32 of shape (files,)."""
+    warnings: tuple[Finding, ...] = ()
+    """What was left out."""
+
+
+def list_files(folder: Path, suffixes: Sequence[str], key: KeyPath = PATH_KEY) -> FolderFiles:
+    """Return the files below a folder, at any depth.
 
     Raises:
-        DataError: the folder does not exist, or no folder in it contains such files.
+        DataError: the folder does not exist or cannot be read.
     """
     if not folder.is_dir():
-        raise_data_error(
-            f"{sanitize_text(str(folder))} is not a folder.",
-            PATH_KEY,
-            PATH_HINT,
-        )
-    class_names = sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    by_class = {
-        name: sorted(
-            file
-            for file in (folder / name).iterdir()
-            if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
-        )
-        for name in class_names
-    }
-    class_names = [name for name in class_names if by_class[name]]
-    set_folders = find_set_folders(folder)
-    if set_folders and not class_names:
-        keys = ", ".join(f"{name}: {sanitize_text(str(path))}" for name, path in set_folders.items())
-        held_out = keys.partition(", ")[2]
-        raise_data_error(
-            f"{sanitize_text(str(folder))} contains a folder for each set, not for each class.",
-            PATH_KEY,
-            f"Write `path: {sanitize_text(str(set_folders['train']))}` and `split: {{{held_out}}}`.",
-        )
+        raise_data_error(f"{sanitize_text(str(folder))} is not a folder.", key, PATH_HINT)
+    files: list[Path] = []
+    skipped: list[Path] = []
+    try:
+        for file in walk_files(folder):
+            (files if file.suffix.lower() in suffixes else skipped).append(file)
+    except OSError as error:
+        place = sanitize_text(str(error.filename or folder))
+        raise_data_error(f"{place} cannot be read: {error.strerror or error}.", key, None)
+    return FolderFiles(folder, files, skipped)
+
+
+def list_class_files(folder: Path, suffixes: Sequence[str]) -> ClassFiles:
+    """Return the files, at any depth, in the folders of a folder: the first folder of each path is its class.
+
+    Raises:
+        DataError: the folder does not exist, no folder in it contains such files, or its folders are not classes.
+    """
+    listing = list_files(folder, suffixes)
+    by_class: dict[str, list[Path]] = {name: [] for name in list_folders(folder)}
+    outside: list[Path] = []
+    for file in listing.files:
+        name, *inner = file.relative_to(folder).parts
+        (by_class[name] if inner else outside).append(file)
+    class_names = tuple(sorted(name for name in by_class if by_class[name]))
     if not class_names:
         raise_data_error(
             f"{sanitize_text(str(folder))} contains no folders with files that end in {', '.join(suffixes)}.",
             PATH_KEY,
             "Each class needs a folder, whose name is the class name.",
         )
-    return class_names, [(file, label) for label, name in enumerate(class_names) for file in by_class[name]]
+    _require_classes(folder, by_class, class_names)
+    warnings = listing.make_warnings(suffixes)
+    if outside:
+        are = "is" if len(outside) == 1 else "are"
+        message = f"{_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        first = sanitize_text(outside[0].name)
+        warnings.append(
+            make_skipped_finding(
+                f"{message}they have no class (the first is {first}).", "Put them into the folder of a class."
+            )
+        )
+    empty = [name for name in by_class if not by_class[name]]
+    if empty:
+        contain = "folder contains" if len(empty) == 1 else "folders contain"
+        message = f"{len(empty)} {contain} no files that end in {', '.join(suffixes)}: {_list_names(empty)}."
+        warnings.append(
+            make_skipped_finding(message, "Add files for these classes, or remove the empty folders.")
+        )
+    return ClassFiles(
+        class_names,
+        [file for name in class_names for file in by_class[name]],
+        np.repeat(np.arange(len(class_names), dtype=np.int32), [len(by_class[name]) for name in class_names]),
+        tuple(warnings),
+    )
 
 
-def find_set_folders(folder: Path) -> dict[str, Path]:
-    """Return the folder of each set, "train", "validation" and "test", that a folder contains; empty without ``train``."""
-    folders: dict[str, Path] = {}
-    for entry in sorted(folder.iterdir()):
-        name = SET_FOLDERS.get(entry.name.lower())
-        if name is not None and entry.is_dir():
-            folders.setdefault(name, entry)
-    order = [name for name in ("train", "validation", "test") if name in folders]
-    return {name: folders[name] for name in order} if "train" in folders and len(folders) > 1 else {}
+def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names: Sequence[str]) -> None:
+    """Check that the folders are not sets, such as ``train`` and ``test``, or a single folder that contains the classes.
+
+    Raises:
+        DataError: they are.
+    """
+    inner = {
+        name: sorted(
+            {parts[1] for file in by_class[name] if len(parts := file.relative_to(folder).parts) > 2}
+        )
+        for name in class_names
+    }
+    if any(len(file.relative_to(folder).parts) == 2 for name in class_names for file in by_class[name]):
+        return
+    sets = {SET_NAMES[name.lower()]: name for name in class_names if name.lower() in SET_NAMES}
+    shown = sanitize_text(str(folder))
+    if "train" in sets and len(class_names) == len(sets):
+        others = ", ".join(f"{part}: {shown}/{name}" for part, name in sets.items() if part != "train")
+        split = f", split: {{{others}}}" if others else ""
+        raise_data_error(
+            f"The folders in {shown} are sets, not classes: {_list_names(class_names)}.",
+            PATH_KEY,
+            f"Write `path: {shown}/{sets['train']}{split}`.",
+        )
+    if len(class_names) == 1 and len(inner[class_names[0]]) > 1:
+        name = class_names[0]
+        raise_data_error(
+            f"{shown} contains only the folder {sanitize_text(name)}, which contains "
+            f"{_list_names(inner[name])}.",
+            PATH_KEY,
+            f"The folders in `path` are the classes: write `path: {shown}/{sanitize_text(name)}`.",
+        )
 
 
 def list_new_files(
@@ -94,8 +181,8 @@ def list_new_files(
     labels: list[int] = []
     for path in map(Path, paths):
         if has_targets:
-            classes, labelled_files = list_class_files(path, suffixes)
-            unknown = [name for name in classes if name not in class_names]
+            found = list_class_files(path, suffixes)
+            unknown = [name for name in found.class_names if name not in class_names]
             if unknown:
                 known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
                 message = (
@@ -103,23 +190,37 @@ def list_new_files(
                     "which is not in the training data."
                 )
                 raise_data_error(message, PATH_KEY, f"The classes are {known}.")
-            files += [file for file, _ in labelled_files]
-            labels += [class_names.index(classes[label]) for _, label in labelled_files]
+            files += found.files
+            labels += [class_names.index(found.class_names[label]) for label in found.labels]
         elif path.is_dir():
-            files += sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in suffixes
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-                and file.is_file()
-            )
+            files += list_files(path, suffixes).files
         else:
             files.append(require_file(str(path), PATH_KEY))
     if not files:
-        suffix_list = ", ".join(suffixes)
-        raise_data_error(
-            f"{', '.join(map(sanitize_text, paths))} contains no files that end in {suffix_list}.",
-            PATH_KEY,
-            None,
-        )
+        raise_no_files(paths, suffixes)
     return files, np.array(labels or [0] * len(files), dtype=np.int32)
+
+
+def raise_no_files(paths: Iterable[str], suffixes: Sequence[str], key: KeyPath = PATH_KEY) -> NoReturn:
+    """Report that there are no files of a type.
+
+    Raises:
+        DataError: always.
+    """
+    shown = ", ".join(map(sanitize_text, paths))
+    raise_data_error(f"{shown} contains no files that end in {', '.join(suffixes)}.", key, None)
+
+
+def make_skipped_finding(message: str, hint: str, key: KeyPath = PATH_KEY) -> Finding:
+    """Return the warning about files that are not read."""
+    return Finding(code="skipped-files", message=message, path=key, hint=hint, severity="warning")
+
+
+def _list_names(names: Sequence[str]) -> str:
+    shown = ", ".join(sanitize_text(name, limit=40) for name in names[:_MAX_SHOWN_CLASSES])
+    rest = len(names) - _MAX_SHOWN_CLASSES
+    return shown if rest <= 0 else f"{shown} and {rest} more"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

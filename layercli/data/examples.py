@@ -116,6 +116,11 @@ class Dataset(Subset):
         """The subset to compute statistics from."""
         return self
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What its reader left out or changed."""
+        return ()
+
     @abstractmethod
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -164,6 +169,7 @@ class Examples(IndexedSubset, Dataset):
     """Weight of each example, of shape (samples,); None for equal weights."""
     target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
     """Column names of each target that comes from table columns."""
+    warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(next(array for _, array in self.targets))

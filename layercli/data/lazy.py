@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from layercli.data.examples import (
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Targets
+
+if TYPE_CHECKING:
+    from layercli.graph.finding import Finding
 
 _LABEL_ROWS = 1 << 12
 """Rows of labels that are read together."""
@@ -57,6 +60,7 @@ class LazyDataset(IndexedSubset, Dataset):
     """As in ``Examples``."""
     weights: Array | None = None
     """Weights of all rows of the arrays."""
+    warnings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.row_indices)

@@ -15,6 +15,8 @@ from layercli.data.statistics import ArrayStatistics, Statistics, count_labels
 from layercli.data.types import Array
 
 _MAX_CLASS_LABEL = 100_000
+_VOID = 255
+"""The usual value of pixels without a class."""
 _SHEET_IMAGES = 64
 """Maximum number of images on a contact sheet."""
 _SHEET_BYTES = 1 << 26
@@ -107,13 +109,19 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         meaning = splits.target_meanings.get(target)
         if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
             names = batch.target_columns.get(target)
-        labels = (
-            sorted(seen) if min(seen, default=0) < 0 else range(len(names or ()) or max(seen, default=-1) + 1)
-        )
+        labels = sorted(seen) if min(seen, default=0) < 0 else _list_labels(seen, len(names or ()))
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
         titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
     return balances
+
+
+def _list_labels(seen: set[int], classes: int) -> list[int]:
+    """Return the labels from 0, of ``classes`` classes if that is known, and the value of pixels without a class."""
+    last = max(seen, default=-1)
+    if not classes and last == _VOID and _VOID // 2 not in seen:
+        return [*range(max(seen - {_VOID}, default=-1) + 1), _VOID]
+    return list(range(classes or last + 1))
 
 
 def write_contact_sheet(subset: Subset, path: Path) -> bool:

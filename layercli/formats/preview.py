@@ -2,52 +2,62 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from layercli.config.data.tables import DEFAULT_MISSING_VALUES
+from layercli.config.data.tables import DEFAULT_WORD
+from layercli.data.tables.column_facts import ColumnFacts
 from layercli.formats.images.color import has_color
 from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES
+from layercli.source.nodes import sanitize_text
 
-ColumnKind = Literal["number", "integer", "category", "text", "date", "unique"]
+if TYPE_CHECKING:
+    from layercli.data.tables.survey import TableSurvey
 
-_MAX_BYTES = 1 << 20
+ColumnPreview = ColumnFacts
+"""A column of a table."""
+PARQUET_SUFFIXES = (".parquet", ".pq")
 _MAX_IMAGES = 200
-_MISSING_VALUES = frozenset({"", *DEFAULT_MISSING_VALUES})
-_NUMBER_PATTERN = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
-_DATE_PATTERN = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}(?: .*)?")
-_MAX_CATEGORIES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnPreview:
-    """A column of the previewed rows."""
-
-    name: str
-    kind: ColumnKind
-    values: tuple[str, ...]
-    """The distinct values, the most frequent first; numbers in ascending order."""
-    missing_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class TablePreview:
-    """The first rows of a table of text."""
+    """A table, and the keys of a ``data`` section that reads it."""
 
-    columns: list[ColumnPreview]
-    row_count: int
-    has_header: bool
-    separator: str
-    is_complete: bool
-    """True if these are all rows."""
+    survey: TableSurvey
+    type_name: str
+    keys: dict[str, Any]
+    """The keys of the section that are not the defaults, without path, target, inputs and splits."""
+    notes: tuple[str, ...] = ()
+    """What a person should know about how the file is read, as sentences."""
+
+    @property
+    def columns(self) -> list[ColumnFacts]:
+        """The columns."""
+        return self.survey.columns
+
+    @property
+    def row_count(self) -> int:
+        """Number of rows."""
+        return self.survey.row_count
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the file names its columns."""
+        return "columns" not in self.keys
+
+    @property
+    def separator(self) -> str:
+        """The character between values."""
+        return str(self.keys.get("separator", ","))
+
+    def find_leaks(self, target: str) -> dict[str, str]:
+        """Return the columns that probably contain the target, each with the reason as the rest of a sentence."""
+        return self.survey.find_leaks(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,66 +74,113 @@ class ImageFolderPreview:
 class PreviewError(ValueError):
     """The data cannot be previewed; the message contains the reason."""
 
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
 
 def preview_table(path: Path) -> TablePreview:
-    """Return a preview of the first MiB of a CSV file, plain or gzipped.
+    """Return a preview of all rows of a CSV file, plain or compressed, or of a Parquet file.
 
     Raises:
-        PreviewError: it is not a table of text.
+        PreviewError: it is not a table.
     """
-    text, is_complete = _read_start(path)
-    first_line = text.partition("\n")[0]
-    separator = max(",;\t|", key=first_line.count)
-    if not first_line.count(separator):
+    from layercli.data.types import DataError
+
+    try:
+        if path.suffix.lower() in PARQUET_SUFFIXES:
+            return _preview_parquet(path)
+        return _preview_csv(path)
+    except PreviewError:
+        raise
+    except DataError as error:
+        raise PreviewError(
+            " ".join(finding.message for finding in error.findings), error.findings[0].hint
+        ) from None
+    except (OSError, EOFError, ValueError) as error:
+        raise PreviewError(f"{path} is not a table of text: {error}.") from None
+
+
+def _preview_parquet(path: Path) -> TablePreview:
+    from layercli.data.tables.number_texts import NumberFormat
+    from layercli.data.tables.survey import survey_table
+    from layercli.formats.parquet.config import Parquet
+    from layercli.formats.parquet.reader import ParquetFiles
+
+    data = Parquet.model_validate({"path": str(path), "target": "-"})
+    survey = survey_table(ParquetFiles(data).iterate_tables(path), NumberFormat.of(data))
+    _require_rows(path, survey)
+    return TablePreview(survey, "parquet", _make_column_keys(survey), tuple(_describe_columns(survey)))
+
+
+def _preview_csv(path: Path) -> TablePreview:
+    from layercli.data.tables.number_texts import NumberFormat
+    from layercli.data.tables.survey import find_number_format, survey_table
+    from layercli.formats.csv.reader import CsvFiles
+    from layercli.formats.csv.sniff import make_section, sniff_csv
+
+    data, keys = sniff_csv(path)
+    files = CsvFiles(data)
+    if len(files.column_names(path)) < 2:
         raise PreviewError(f"{path} has only one column; a table has several, separated by commas.")
-    try:
-        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-        rows = [row for row in reader if row]
-    except csv.Error as error:
-        raise PreviewError(f"{path} is not a table of text: {error}.") from None
-    width = len(rows[0])
-    rows = [[value.strip() for value in row] for row in rows if len(row) == width]
-    has_header = _is_header(rows[0])
-    names = rows[0] if has_header else [f"column_{number}" for number in range(1, width + 1)]
-    body = rows[1:] if has_header else rows
-    if not body:
+    survey = survey_table(files.iterate_texts(path), NumberFormat.of(data))
+    better = find_number_format(survey, prefers_comma=data.separator == ";")
+    if better:
+        keys |= better
+        data = make_section(path, keys)
+        survey = survey_table(CsvFiles(data).iterate_texts(path), NumberFormat.of(data))
+    _require_rows(path, survey)
+    return TablePreview(
+        survey, "csv", keys | _make_column_keys(survey), (*_describe_form(keys), *_describe_columns(survey))
+    )
+
+
+def _require_rows(path: Path, survey: TableSurvey) -> None:
+    if not survey.row_count:
         raise PreviewError(f"{path} has no rows of values.")
-    columns = [_preview_column(name, [row[index] for row in body]) for index, name in enumerate(names)]
-    return TablePreview(columns, len(body), has_header, separator, is_complete)
 
 
-def _read_start(path: Path) -> tuple[str, bool]:
-    """Return the complete lines in the first MiB of a file, and whether they are all of them."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        is_complete = len(content) <= _MAX_BYTES
-        text = content[:_MAX_BYTES].decode("utf-8-sig", errors="strict" if is_complete else "ignore")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise PreviewError(f"{path} is not a table of text: {error}.") from None
-    return (text if is_complete else text.rpartition("\n")[0]), is_complete
+def _make_column_keys(survey: TableSurvey) -> dict[str, Any]:
+    """Return the keys for values that are not numbers in columns of numbers."""
+    strays = {
+        stray: None
+        for column in survey.columns
+        if column.kind in ("number", "integer") and column.stray_count
+        for stray in column.strays
+    }
+    return {"missing": {"values": [DEFAULT_WORD, *strays]}} if strays else {}
 
 
-def _is_header(row: list[str]) -> bool:
-    is_distinct = len(set(row)) == len(row) and all(row)
-    return is_distinct and not any(_NUMBER_PATTERN.fullmatch(value) for value in row)
+def _describe_form(keys: Mapping[str, Any]) -> Iterator[str]:
+    titles = {
+        "encoding": "encoding {}",
+        "separator": "separator {!r}",
+        "comment": "comments after {!r}",
+        "skip_lines": "the header after line {}",
+        "decimal": "decimal sign {!r}",
+        "thousands": "thousands separated by {!r}",
+    }
+    found = [title.format(keys[key]) for key, title in titles.items() if key in keys]
+    if found:
+        yield f"Found {', '.join(found)}."
+    if keys.get("columns", [""])[0] == "column_1":
+        yield "The file has no header line; its columns are column_1, column_2, and so on."
 
 
-def _preview_column(name: str, values: list[str]) -> ColumnPreview:
-    known = [value for value in values if value not in _MISSING_VALUES]
-    counts = Counter(known)
-    missing = len(values) - len(known)
-    if known and all(map(_NUMBER_PATTERN.fullmatch, counts)):
-        is_integer = all(re.fullmatch(r"[-+]?\d+", value) for value in counts)
-        ordered = tuple(sorted(counts, key=float))
-        return ColumnPreview(name, "integer" if is_integer else "number", ordered, missing)
-    values_by_count = tuple(value for value, _ in counts.most_common())
-    if known and all(map(_DATE_PATTERN.fullmatch, counts)):
-        return ColumnPreview(name, "date", values_by_count[:1], missing)
-    if any(value.count(" ") > 2 for value in counts) and len(counts) > len(known) // 2:
-        return ColumnPreview(name, "text", values_by_count[:1], missing)
-    is_unique = len(counts) > _MAX_CATEGORIES or (len(counts) == len(known) > 20)
-    return ColumnPreview(name, "unique" if is_unique else "category", values_by_count, missing)
+def _describe_columns(survey: TableSurvey) -> Iterator[str]:
+    for column in survey.columns:
+        name = sanitize_text(column.name, limit=60)
+        listed = ", ".join(f'"{sanitize_text(stray, limit=40)}"' for stray in [*column.strays][:4])
+        if column.kind in ("number", "integer") and column.strays:
+            yield f"`{name}` has numbers except for {_count_values(column)} such as {listed}."
+        elif column.kind == "date" and column.strays:
+            yield f"`{name}` has dates except for {_count_values(column)} such as {listed}."
+        elif column.is_ambiguous_date:
+            yield f"The dates of `{name}` are read with the {'day' if column.date_order == 'dmy' else 'month'} first."
+
+
+def _count_values(column: ColumnFacts) -> str:
+    return "1 value" if column.stray_count == 1 else f"{column.stray_count:,} values"
 
 
 def preview_image_folder(folder: Path) -> ImageFolderPreview:

@@ -63,9 +63,13 @@ class TableReader(Reader, Protocol):
 
     @staticmethod
     def read_dataset(
-        data: Any, memory: int | None, integers: Mapping[str | None, str] | None = None
+        data: Any, memory: int | None, dtypes: Mapping[str | None, str] | None = None
     ) -> Dataset:
-        """Return all examples as ``Reader``; ``integers`` maps the inputs that are integers to their dtypes."""
+        """Return all examples as ``Reader``; ``dtypes`` maps the inputs of the model to their dtypes."""
+
+    @staticmethod
+    def locate_row(data: Any, row: int) -> str:
+        """Return the file and line of a row, from 0, of a section with one file."""
 
 
 def import_reader(data: DataConfig) -> Reader:
@@ -78,18 +82,18 @@ def _import_part(data: DataConfig, part: str) -> Any:
 
 
 def load_dataset(
-    data: DataConfig, *, memory: int | None = None, integers: Mapping[str | None, str] | None = None
+    data: DataConfig, *, memory: int | None = None, dtypes: Mapping[str | None, str] | None = None
 ) -> Dataset:
     """Return all examples of a config's data section, with those of the sets that have separate files; see ``Reader``.
 
-    ``integers`` maps the inputs that the model takes as integers to their dtypes; None is the name of the only input.
-    Tables return these exactly. All other values keep the dtypes in which they were saved.
+    ``dtypes`` maps the inputs of the model to their dtypes; None is the name of the only input. Tables return integers
+    exactly, and texts as they are written. All other values keep the dtypes in which they were saved.
 
     Raises:
         DataError: they cannot be read, or do not fit into the memory.
     """
     reader: Any = import_reader(data)
-    extra = [integers or {}] if isinstance(data, TableConfig) else []
+    extra = [dtypes or {}] if isinstance(data, TableConfig) else []
     dataset: Dataset = reader.read_dataset(data, memory, *extra)
     return read_held_out(dataset, data, memory)
 
@@ -118,6 +122,12 @@ def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dat
     if findings:
         raise DataError(*findings)
     return HeldOutDataset(dataset, held_out)
+
+
+def locate_row(data: TableConfig, row: int) -> str:
+    """Return the file and line of a row, from 0, of a table with one file."""
+    reader: Any = import_reader(data)
+    return str(reader.locate_row(data, row))
 
 
 def load_new_dataset(
@@ -153,7 +163,7 @@ def iterate_new_rows(
         DataError: they cannot be read, or columns are missing.
     """
     from layercli.formats.csv import reader as csv_reader
-    from layercli.formats.csv.diagnostics import open_bytes
+    from layercli.formats.csv.new_rows import open_new_file
     from layercli.formats.parquet import reader as parquet_reader
 
     if isinstance(data, Parquet):
@@ -166,7 +176,7 @@ def iterate_new_rows(
     assert isinstance(data, Csv)
     with ExitStack() as stack:
         streams = [
-            stack.enter_context(open_bytes(source)) if isinstance(source, Path) else source
+            stack.enter_context(open_new_file(source)) if isinstance(source, Path) else source
             for source in sources
         ]
         yield from csv_reader.iterate_new_rows(data, streams, plan, keep)

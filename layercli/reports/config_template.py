@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
-
-from layercli.config.names import RESERVED_NAMES
-from layercli.formats.preview import ColumnPreview, TablePreview
 
 ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
@@ -29,8 +25,12 @@ AXIS_NAMES: Final[dict[ExampleKind, str]] = {
     "text": "",
 }
 _LAYER_WIDTHS: Final[dict[ModelSize, int]] = {"small": 32, "medium": 64, "large": 256}
-_MAX_LISTED_VALUES = 30
-"""Maximum number of values of a category that are listed in the config."""
+_TABLE_WIDTHS: Final[dict[ModelSize, int]] = {"small": 64, "medium": 128, "large": 256}
+_BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
+"""Batch size -> the number of examples from which it is larger."""
+_MAX_BATCH_SIZE: Final = 1024
+_MAX_LISTED_CLASSES: Final = 5
+_MANY_TEXTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,66 @@ class ConfigTemplate:
     data_lines: list[str] = field(default_factory=list)
     """Lines of the `data` section; empty if the data is not known yet."""
     model_lines: list[str] = field(default_factory=list)
-    """Lines of `model` up to the first layers, if the data needs other lines than its kind."""
+    """Lines of `model` up to the output layers, if the data needs other lines than its kind."""
+    class_names: tuple[str, ...] = ()
+    """The classes in the order of their numbers; empty if they are not known."""
+    row_count: int | None = None
+    """Number of examples; None if it is not known."""
+    is_table: bool = False
+    is_scaled: bool = False
+    """Whether the values of images or arrays are not integers from 0 to 255."""
+    output_units: int = 1
+    """Numbers that the model returns for each example, if the target is not a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A data set that is included in scikit-learn."""
+
+    dataset: str
+    kind: ExampleKind
+    shape: tuple[int, ...]
+    class_count: int | None
+    row_count: int
+
+
+SAMPLES: Final[dict[str, Sample]] = {
+    "iris": Sample("iris", "vectors", (4,), 3, 150),
+    "wine": Sample("wine", "vectors", (13,), 3, 178),
+    "breast_cancer": Sample("breast_cancer", "vectors", (30,), 2, 569),
+    "digits": Sample("digits", "images", (8, 8, 1), 10, 1797),
+    "diabetes": Sample("diabetes", "vectors", (10,), None, 442),
+}
+"""Data sets to try."""
+KIND_SAMPLES: Final[dict[ExampleKind, Sample]] = {
+    "vectors": SAMPLES["iris"],
+    "sequences": Sample("digits", "sequences", (8, 8), 10, 1797),
+    "images": SAMPLES["digits"],
+}
+"""Kind of data -> a data set of this kind."""
+
+
+def template_from_sample(name: str, sample: Sample, size: ModelSize) -> ConfigTemplate:
+    """Return choices that fit a built-in data set."""
+    shape = f"[{', '.join(map(str, sample.shape))}]"
+    stratify = "" if sample.class_count is None else ", stratify: true"
+    data = [
+        "  # A data set to try. For a table: {type: csv, path: FILE, target: COLUMN}, or layercli init FILE.",
+        "  type: sklearn",
+        f"  dataset: {sample.dataset}",
+        *[f"  shape: {shape}"] * (len(sample.shape) > 1),
+        f"  split: {{validation: 0.1, test: 0.1{stratify}}}",
+    ]
+    return ConfigTemplate(
+        name,
+        sample.kind,
+        sample.shape,
+        sample.class_count,
+        size,
+        data,
+        row_count=sample.row_count,
+        is_scaled=True,
+    )
 
 
 def render_config(template: ConfigTemplate) -> str:
@@ -78,15 +137,10 @@ def render_config(template: ConfigTemplate) -> str:
             "",
             "model:",
             *model,
-            *_output_layer_lines(template.class_count),
+            *_list_output_layers(template),
             "",
             "train:",
-            "  epochs: 50                   # EarlyStopping stops earlier if val_loss stops improving",
-            "  batch_size: 32",
-            "  optimizer: {type: Adam, learning_rate: 1e-3}   # tune this first",
-            *_loss_lines(template.class_count),
-            "  callbacks:",
-            "    - {type: EarlyStopping, patience: 5, restore_best_weights: true}",
+            *_list_training_lines(template),
             "",
         ]
     )
@@ -94,209 +148,146 @@ def render_config(template: ConfigTemplate) -> str:
 
 def _describe_purpose(template: ConfigTemplate) -> str:
     target = "a number" if template.class_count is None else f"one of {template.class_count} classes"
-    source = "A table" if template.model_lines else template.kind.capitalize()
+    source = "A table" if template.is_table else template.kind.capitalize()
     return f"{source} in, {target} out."
+
+
+def describe_target(class_names: tuple[str, ...] | None) -> str:
+    """Return a comment on a target with these classes; None if it is a number."""
+    if class_names is None:
+        return "a number"
+    names = ", ".join(map(quote_class_name, class_names[:_MAX_LISTED_CLASSES]))
+    return f"{len(class_names)} classes: {names}{', ...' * (len(class_names) > _MAX_LISTED_CLASSES)}"
 
 
 def _first_layer_lines(template: ConfigTemplate) -> list[str]:
     width = _LAYER_WIDTHS[template.size]
     if template.kind == "vectors":
         return [
-            "    - Normalization            # learns mean and variance of each feature from the training examples",
-            *_hidden_layer_lines(width, template.size),
+            *_scaling_lines(template),
+            *["    - Flatten"] * (len(template.shape) > 1),
+            *hidden_layer_lines(template.size),
         ]
     if template.kind == "sequences":
+        units = width // 2
         return [
-            "    - Normalization",
-            f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {width // 2}, return_sequences: true}}}}",
-            f"    - {{type: LSTM, units: {width // 2}}}   # without return_sequences: only the last timestep",
+            *_scaling_lines(template),
+            f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {units}, return_sequences: true}}}}",
+            f"    - {{type: LSTM, units: {units}}}   # without return_sequences: only the last timestep",
         ]
     if template.kind == "images":
-        pools = max(
-            0,
-            min(
-                {"small": 2, "medium": 3, "large": 4}[template.size], int(math.log2(min(template.shape[:2])))
-            ),
-        )
-        stages = [
-            f"    - {{type: Conv2D, filters: {width * 2**step // 2}, kernel_size: 3, padding: same, activation: relu}}"
-            + ("\n    - MaxPooling2D               # halves height and width" if step < pools else "")
-            for step in range(pools + 1)
-        ]
-        return [
-            "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled",
-            *stages,
-            "    - GlobalAveragePooling2D   # one number for each filter",
-            "    - {type: Dropout, rate: 0.3}",
-        ]
+        return _image_layer_lines(template)
     return [
-        "    # learns its words from the training examples; each text becomes 200 integers",
-        "    - {type: TextVectorization, max_tokens: 20000, output_sequence_length: 200}",
-        f"    - {{type: Embedding, input_dim: 20000, output_dim: {width}}}   # a vector for each word",
-        "    - GlobalAveragePooling1D",
-        *_hidden_layer_lines(width, "small"),
+        "    # which of the most frequent words and pairs of words are in the text, learned from the training examples",
+        "    - type: TextVectorization",
+        *vectorization_lines(template.row_count or _MANY_TEXTS),
+        "    - {type: Dense, units: 16, activation: relu}",
+        "    - {type: Dropout, rate: 0.5}",
     ]
 
 
-def _hidden_layer_lines(width: int, size: ModelSize) -> list[str]:
+def vectorization_lines(rows: int) -> list[str]:
+    """Return the arguments of TextVectorization for so many texts."""
+    return [
+        f"      max_tokens: {20_000 if rows >= _MANY_TEXTS else 4_000}",
+        "      ngrams: 2",
+        "      output_mode: multi_hot",
+        "      pad_to_max_tokens: true   # the size of the next layer does not depend on the texts",
+    ]
+
+
+def _scaling_lines(template: ConfigTemplate) -> list[str]:
+    if template.row_count is not None and not template.is_scaled:
+        return ["    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1"]
+    return [
+        "    - Normalization            # learns mean and variance of each feature from the training examples"
+    ]
+
+
+def _image_layer_lines(template: ConfigTemplate) -> list[str]:
+    height, width = template.shape[:2]
+    first = _LAYER_WIDTHS[template.size] // 2
+    pools = max(
+        0, min({"small": 2, "medium": 3, "large": 4}[template.size], int(math.log2(min(height, width))))
+    )
+    stages = [
+        f"    - {{type: Conv2D, filters: {first * 2**step}, kernel_size: 3, padding: same, activation: relu}}"
+        + ("\n    - MaxPooling2D               # halves height and width" if step < pools else "")
+        for step in range(pools + 1)
+    ]
+    scaling = (
+        ["    - Normalization"]
+        if template.is_scaled
+        else [
+            "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled"
+        ]
+    )
+    return [
+        *scaling,
+        *[f"    - {{type: Reshape, target_shape: [{height}, {width}, 1]}}"] * (len(template.shape) == 2),
+        *stages,
+        "    - GlobalAveragePooling2D   # one number for each filter",
+        "    - {type: Dropout, rate: 0.3}",
+    ]
+
+
+def hidden_layer_lines(size: ModelSize, *, name: str | None = None) -> list[str]:
+    """Return the hidden layers for vectors; ``name`` is that of the last one."""
+    width = _TABLE_WIDTHS[size]
     count = {"small": 1, "medium": 2, "large": 3}[size]
     repeat = f", repeat: {count}" if count > 1 else ""
     return [
         f"    - {{type: Dense, units: {width}, activation: relu{repeat}}}",
-        "    - {type: Dropout, rate: 0.2}",
+        f"    - {{type: Dropout, {'' if name is None else f'name: {name}, '}rate: 0.1}}",
     ]
 
 
-def _output_layer_lines(classes: int | None) -> list[str]:
-    if classes is None:
-        return ["    - {type: Dense, units: 1}    # no activation: any number is possible"]
-    if classes == 2:
-        return ["    - {type: Dense, units: 1, activation: sigmoid}   # the probability of class 1"]
-    return [f"    - {{type: Dense, units: {classes}, activation: softmax}}   # a probability for each class"]
-
-
-def _loss_lines(classes: int | None) -> list[str]:
-    if classes is None:
-        return ["  loss: mean_squared_error", "  metrics: [mean_absolute_error]"]
-    loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
-    return [f"  loss: {loss}", "  metrics: [accuracy]"]
-
-
-def template_from_table(
-    name: str, path: str, table: TablePreview, target: ColumnPreview, size: ModelSize = "medium"
-) -> ConfigTemplate:
-    """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
-    classes = _count_classes(target)
-    inputs = [column for column in table.columns if column is not target]
-    left_out = {
-        column.name: reason for column in inputs if (reason := find_reason_to_leave_out(column, table))
-    }
-    used = [column for column in inputs if column.name not in left_out]
-    numbers = [column for column in used if column.kind in ("number", "integer")]
-    texts = [column for column in used if column.kind in ("category", "text")]
-    rows = f"{table.row_count:,} rows" if table.is_complete else f"the first {table.row_count:,} rows"
-    data = [
-        f"  # Based on {rows} of {len(table.columns)} columns.",
-        "  type: csv",
-        f"  path: {quote_yaml_text(path)}",
+def _list_output_layers(template: ConfigTemplate) -> list[str]:
+    if template.class_count is None:
+        return [
+            f"    - {{type: Dense, units: {template.output_units}}}",
+            "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
+        ]
+    if template.class_count == 2:
+        name = quote_class_name(template.class_names[1]) if template.class_names else "class 1"
+        return [f"    - {{type: Dense, units: 1, activation: sigmoid}}   # the probability of {name}"]
+    return [
+        f"    - {{type: Dense, units: {template.class_count}, activation: softmax}}   # a probability for each class"
     ]
-    if table.separator != ",":
-        data.append(f"  separator: {_quote_always(table.separator)}")
-    if not table.has_header:
-        data.append(
-            f"  columns: [{', '.join(quote_yaml_text(column.name) for column in table.columns)}]   # the file has no header"
-        )
-    target_comment = "a number"
-    if classes is not None:
-        target_comment = f"{classes} classes: {', '.join(map(quote_yaml_text, target.values[:5]))}{', ...' * (classes > 5)}"
-    data.append(f"  target: {quote_yaml_text(target.name)}   # {target_comment}")
-    if target.kind == "integer":
-        data.append(f"  target_type: {'numbers' if classes is None else 'labels'}")
-    data += [f"  # not used: {quote_yaml_text(name)}, {reason}" for name, reason in left_out.items()]
-    names = _input_names(texts)
-    if texts or left_out:
-        data.append("  inputs:                      # input of the model: its columns")
-        if numbers:
-            data.append(f"    numbers: [{', '.join(quote_yaml_text(column.name) for column in numbers)}]")
-        data += [f"    {names[column.name]}: {quote_yaml_text(column.name)}" for column in texts]
-    if any(column.missing_count for column in numbers):
-        data.append("  missing: {numbers: median}   # of the training examples")
-    stratify = ", stratify: true" if classes else ""
-    data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
-    model_lines = _table_model_lines(numbers, texts, names, size) if texts or left_out else []
-    return ConfigTemplate(name, "vectors", (len(numbers),), classes, size, data, model_lines)
 
 
-def find_reason_to_leave_out(column: ColumnPreview, table: TablePreview) -> str | None:
-    """Return why the model cannot use the column, or None."""
-    rows = "every row" if table.is_complete else f"the first {table.row_count:,} rows"
-    if column.kind == "date":
-        return "a date"
-    if not column.values:
-        return f"empty in {rows}"
-    if column.kind in ("number", "integer"):
-        # Normalization divides by a deviation of almost zero, so that any other value becomes huge.
-        return f"the same number in {rows}" if float(column.values[0]) == float(column.values[-1]) else None
-    if column.kind == "category" and len(column.values) == 1 and not column.missing_count:
-        return f"the same text in {rows}"
-    return "a different text in every row" if column.kind == "unique" else None
+def _list_training_lines(template: ConfigTemplate) -> list[str]:
+    rows = template.row_count or 0
+    batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
+    if template.class_count is None:
+        loss, metric = "mean_squared_error", "mean_absolute_error"
+    else:
+        loss = "binary_crossentropy" if template.class_count == 2 else "sparse_categorical_crossentropy"
+        metric = "accuracy"
+    return [
+        "  epochs: 100                  # EarlyStopping stops earlier if val_loss stops improving",
+        f"  batch_size: {batch_size}",
+        "  optimizer: {type: AdamW, learning_rate: 2e-3, weight_decay: 0.01}   # tune the learning rate first",
+        f"  loss: {loss}",
+        f"  metrics: [{metric}]",
+        "  callbacks:",
+        "    - {type: EarlyStopping, patience: 12, restore_best_weights: true}",
+        "    - {type: ReduceLROnPlateau, patience: 5, factor: 0.3}   # smaller steps near the optimum",
+    ]
 
 
-def _count_classes(target: ColumnPreview) -> int | None:
-    """Return the number of classes; None if the target is a number."""
-    if target.kind == "number" or (target.kind == "integer" and len(target.values) > 20):
-        return None
-    return len(target.values)
-
-
-def _input_names(columns: Iterable[ColumnPreview]) -> dict[str, str]:
-    """Return a valid input name for each column, which neither a number nor a layer of the config has."""
-    names: dict[str, str] = {}
-    for column in columns:
-        base = re.sub(r"[^A-Za-z0-9]+", "_", column.name).strip("_") or "column"
-        if not base[0].isalpha() or base.lower() in ("null", "true", "false"):
-            base = f"column_{base}"  # YAML reads 2024 and 0x1 as numbers
-        name, number = base, 1
-        while (
-            name in names.values()
-            or name in (*RESERVED_NAMES, "numbers", "scaled")
-            or name.endswith("_vector")
-        ):
-            number += 1
-            name = f"{base}_{number}"
-        names[column.name] = name
-    return names
-
-
-def _table_model_lines(
-    numbers: list[ColumnPreview], texts: list[ColumnPreview], names: dict[str, str], size: ModelSize
-) -> list[str]:
-    inputs = [f"numbers: [{len(numbers)}]"] if numbers else []
-    inputs += [f"{name}: {{shape: [1], dtype: string}}" for name in names.values()]
-    lines = ["  inputs:", *(f"    {line}" for line in inputs), "  layers:"]
-    parts = []
-    if numbers:
-        lines.append(
-            "    - {type: Normalization, name: scaled, inputs: numbers}   # learned from the training examples"
-        )
-        parts.append("scaled")
-    for column in texts:
-        input_name, value_count = names[column.name], len(column.values)
-        parts.append(f"{input_name}_vector")
-        if column.kind == "text":
-            lines += [
-                f"    - {{type: TextVectorization, inputs: {input_name}, max_tokens: 10000, output_sequence_length: 50}}",
-                "    - {type: Embedding, input_dim: 10000, output_dim: 16}",
-                f"    - {{type: GlobalAveragePooling1D, name: {input_name}_vector}}",
-            ]
-        elif value_count <= _MAX_LISTED_VALUES:
-            words = ", ".join(map(_quote_always, column.values))
-            lines += [
-                f"    - type: StringLookup           # one number for each of {value_count} values, and one for all others",
-                f"      name: {input_name}_vector",
-                f"      inputs: {input_name}",
-                "      output_mode: one_hot",
-                f"      vocabulary: [{words}]",
-            ]
-        else:
-            lines += [
-                "    # learned from the training examples",
-                f"    - {{type: StringLookup, inputs: {input_name}, max_tokens: {value_count + 50}}}",
-                f"    - {{type: Embedding, input_dim: {value_count + 50}, output_dim: 8}}",
-                f"    - {{type: Flatten, name: {input_name}_vector}}",
-            ]
-    if len(parts) > 1:
-        lines.append(f"    - {{type: Concatenate, inputs: [{', '.join(parts)}]}}")
-    return [*lines, *_hidden_layer_lines(_LAYER_WIDTHS[size], size)]
+def quote_class_name(name: str) -> str:
+    """Return the name of a class for a comment or a message; a text with other characters than words is quoted."""
+    return name if re.fullmatch(r"[\w<>=.+-]+( [\w<>=.+-]+){0,3}", name, re.ASCII) else quote_yaml_text(name)
 
 
 def quote_yaml_text(text: str) -> str:
     """Return a text as a YAML value on one line, without references to variables."""
     is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
-    return text if is_plain else _quote_always(text)
+    return text if is_plain else quote_always(text)
 
 
-def _quote_always(text: str) -> str:
+def quote_always(text: str) -> str:
     """Return a text in double quotes, without references to variables and characters that YAML refuses or folds."""
     quoted = json.dumps(text.replace("${", "$${"), ensure_ascii=False)
     return "".join(char if char.isprintable() else _escape_character(char) for char in quoted)

@@ -45,6 +45,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     require_data_trust(valid, data, trust=trust)
     from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
     from layercli.data.constant_columns import check_constant_columns, check_training_columns
+    from layercli.data.leaks import check_leaks
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
     from layercli.data.targets_and_weights import choose_target_forms
@@ -53,13 +54,14 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
 
     try:
         dataset = load_dataset(
-            valid.resolve_data_paths(data), memory=read_memory_limit(), integers=_find_integer_inputs(valid)
+            valid.resolve_data_paths(data), memory=read_memory_limit(), dtypes=_find_input_dtypes(valid)
         )
         statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
     findings = [
+        *dataset.warnings,
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data),
     ]
@@ -73,6 +75,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
     findings.extend(dataset.findings)
+    findings.extend(check_leaks(dataset, data))
     findings.extend(_check_held_out(valid, dataset, data, findings))
     problems = [valid.problem_from_finding(finding) for finding in findings]
     meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
@@ -174,15 +177,10 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
 
 
-def _find_integer_inputs(valid: ValidConfig) -> dict[str | None, str]:
-    """Return the dtype of each integer input by name. A single model input is also stored under None."""
-    inputs = valid.graph.inputs
-    integer_dtypes: dict[str | None, str] = {
-        name: x.dtype for name, x in inputs.items() if x.dtype in ("int32", "int64")
-    }
-    return integer_dtypes | (
-        {None: next(iter(integer_dtypes.values()))} if integer_dtypes and len(inputs) == 1 else {}
-    )
+def _find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:
+    """Return the dtype of each input by name. That of a single input is also stored under None."""
+    dtypes: dict[str | None, str] = {name: x.dtype for name, x in valid.graph.inputs.items()}
+    return dtypes | ({None: next(iter(dtypes.values()))} if len(dtypes) == 1 else {})
 
 
 def load_splits(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> tuple[Splits, list[Problem]]:

@@ -379,7 +379,7 @@ def _list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | 
     from layercli.data.paths import list_held_out_paths
 
     data = finished_run.resolve_data()
-    if data.example_suffixes is None:
+    if data.example_suffixes is None or not getattr(data, "has_class_folders", True):
         return None
     own_files = data.split.own_files
     folders = [data.path]  # type: ignore[attr-defined]  # as all data with example suffixes
@@ -388,7 +388,7 @@ def _list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | 
     return [
         str(file)
         for folder in folders
-        for file, _ in list_class_files(Path(folder), data.example_suffixes)[1]
+        for file in list_class_files(Path(folder), data.example_suffixes).files
     ]
 
 

@@ -70,6 +70,13 @@ def test_class_balance_counts_each_split():
     assert len(compute_class_balances(make_splits([0, 1, 100_000]))[None]) == 100_001
 
 
+def test_class_balance_lists_255_without_the_classes_before_it():
+    expected = [("0", (1, 1, 0)), ("1", (0, 0, 0)), ("2", (1, 1, 1)), ("255", (1, 0, 0))]
+    assert compute_class_balances(make_splits([0, 2, 255])) == {None: expected}
+    assert len(compute_class_balances(make_splits([0, 127, 255]))[None]) == 256
+    assert len(compute_class_balances(make_splits([0, 1, 255], tuple(map(str, range(256)))))[None]) == 256
+
+
 @pytest.mark.parametrize(("height", "scale"), [(16, 4), (32, 2), (33, 2), (63, 2), (64, 1), (65, 1)])
 def test_small_images_are_enlarged_by_whole_factors(tmp_path, height, scale):
     examples = Examples(np.zeros((1, height, 8, 3), dtype=np.uint8), np.zeros(1, dtype=np.int32))

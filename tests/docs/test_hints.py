@@ -90,6 +90,11 @@ EDITS = {
     "squashed-output": Edit("Remove the activation", ", activation: sigmoid", ""),
     "target-mismatch": Edit("Set `return_sequences: false`", "true", "false"),
     "wrong-metric": Edit("Use `accuracy`", "[binary_accuracy]", "[accuracy]"),
+    "moved-target": Edit(
+        "Move it to the start of the model",
+        "    - {type: Conv2D, filters: 8, kernel_size: 3, padding: same, activation: relu}\n    - RandomFlip\n",
+        "    - RandomFlip\n    - {type: Conv2D, filters: 8, kernel_size: 3, padding: same, activation: relu}\n",
+    ),
     "bad-id": Edit("Write `input_dim: 1000`", "input_dim: 500", "input_dim: 1000"),
     "bad-split": Edit("Remove `stratify`", ", stratify: true", ""),
     "unknown-monitor": Edit("Training logs `loss`, `val_loss`", "val_acuracy", "val_loss"),

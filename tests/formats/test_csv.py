@@ -44,7 +44,6 @@ def test_integers_without_gaps_are_labels_by_default(place):
     ("text", "message"),
     [
         ("a,y\n1,0\n2\n", "t.csv cannot be read: line 3 has 1 value, but there are 2 columns."),
-        ("a,a,y\n1,2,0\n", "t.csv has two columns with the same name."),
         ("a,b\n1,0\n", 'Unknown column "y".'),
         ("a,y\n1,0\n2,\n", "The target `y` is missing in t.csv, line 3."),
         (

@@ -14,6 +14,7 @@ from layercli.data.types import DataError
 from layercli.formats.registry import iterate_new_rows, load_dataset
 
 TRAINING = "id,a,t,y\n1,0.5,x,n\n2,,y,y\n30000000000,2,x,n\n"
+DTYPES = {"id": "int64", "a": "float32", "t": "string"}
 INPUTS = {"id": ["id"], "a": ["a"], "t": "t"}
 
 
@@ -24,11 +25,11 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def learn(text=TRAINING, *, integers=None, **keys):
+def learn(text=TRAINING, *, dtypes=None, **keys):
     """Return a section of type csv, and the plan that it learned from a table."""
     Path("t.csv").write_text(text)
     data = DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "y", "inputs": INPUTS} | keys)
-    dataset = load_dataset(data, integers={"id": "int64"} if integers is None else integers)
+    dataset = load_dataset(data, dtypes=dtypes or DTYPES)
     return data, dataset.split(data.split, seed=1, shuffle=False).table_plan
 
 
@@ -53,7 +54,7 @@ def test_rows_that_training_would_drop_or_refuse():
         (30000000001, 2.0, "x"),
         "`id` is missing in the row; the model input has an integer dtype",
         "`id` is not an integer in the row; the model input has an integer dtype",
-        "`id` is text in the row; the model input has an integer dtype",
+        '`id` must be a number, got "b"',
     ]
     assert columns == [(1, ""), (2, "2"), (3, "1"), (4, "1"), (5, "1")]
 
@@ -104,7 +105,6 @@ def test_files_without_a_header_and_without_the_target():
                 'Missing column "who"; `--keep` names it.',
             ],
         ),
-        ("id,a,t,a\n", [], ['The input has two columns with the name "a".']),
     ],
 )
 def test_unusable_streams(text, keep, messages):
@@ -125,7 +125,7 @@ def test_parquet_rows(place):
             "missing": {"columns": {"a": "drop"}},
         }
     )
-    dataset = load_dataset(data, integers={"id": "int64"})
+    dataset = load_dataset(data, dtypes=DTYPES)
     learned = data, dataset.split(data.split, seed=1, shuffle=False).table_plan
     rows, columns = read(learned, place / "t.parquet", keep=["y"])
     assert rows == [(1, 0.5, "x"), "`a` is missing", (3, 2.0, "x")]
@@ -139,7 +139,40 @@ def test_parquet_rows(place):
 def test_rows_equal_those_of_training():
     data, plan = learn(missing={"numbers": "median", "texts": "none"})
     rows, _ = read((data, plan), TRAINING)
-    x = load_dataset(data, integers={"id": "int64"}).split(data.split, seed=1, shuffle=False).train.x
+    x = load_dataset(data, dtypes=DTYPES).split(data.split, seed=1, shuffle=False).train.x
     expected = [x[name][:, 0] for name in ("id", "a", "t")]
     for found, column in zip(zip(*rows, strict=True), expected, strict=True):
         np.testing.assert_array_equal(np.array(found), column)
+
+
+def test_rows_of_other_encodings_and_number_formats(place):
+    keys = {"decimal": ",", "thousands": ".", "separator": ";", "comment": "#", "skip_lines": 1}
+    text = "title\n# c\nid;a;t;y\n1;1.000,5;x;n\n2;2,5;y;y\n"
+    learned = learn(text, encoding="latin-1", missing={"numbers": "zero"}, **keys)
+    rows = "title\nid;a;t\n# c\n7;1,5;é\n8;NA;x\n9;3,x;x\n1.000;1;x\n".encode("latin-1")
+    found, _ = read(learned, io.BytesIO(rows))
+    assert found == [(7, 1.5, "é"), (8, 0.0, "x"), '`a` must be a number, got "3,x"', (1000, 1.0, "x")]
+    utf16 = "title\nid;a;t\n7;1,5;é\n".encode("utf-16")
+    assert read(learned, io.BytesIO(utf16))[0] == [(7, 1.5, "é")]
+    (place / "n.jsonl").write_text('{"id": 7, "a": 1.5, "t": "é"}\n', encoding="utf-8")
+    assert read(learned, place / "n.jsonl")[0] == [(7, 1.5, "é")]
+
+
+def test_booleans_and_dates_of_new_rows():
+    text = "id,a,t,y\n1,TRUE,01.02.2024,n\n2,FALSE,25.12.2023,y\n"
+    inputs = {"id": ["id"], "a": ["a"], "t": ["t"]}
+    learned = learn(
+        text, inputs=inputs, dates={"t": ["month"]}, dtypes={"id": "int64", "a": "float32", "t": "float32"}
+    )
+    rows, _ = read(learned, "id,a,t\n1,yes,03.04.2024\n2,False,\n3,1,05.06.2024\n4,perhaps,01.01.2024\n")
+    assert rows == [
+        (1, 1.0, 4.0),
+        "`t.month` is missing",
+        (3, 1.0, 6.0),
+        '`a` must be a number, got "perhaps"',
+    ]
+
+
+def test_streams_that_are_no_text():
+    with pytest.raises(DataError, match="is a Parquet file"):
+        read(learn(missing={"numbers": "zero"}), io.BytesIO(b"PAR1" + bytes(100)))

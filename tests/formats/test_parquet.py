@@ -38,6 +38,6 @@ def test_invalid_file_column_type_and_memory(place):
     assert "Cannot read the Parquet file" in refusal(type="parquet", path="broken.parquet", target="y")[1]
     data = parquet(place, when=[datetime.date(2020, 1, 1)] * 2, y=[0, 1])
     assert refusal(**data)[1].startswith(
-        'The column `when` must contain numbers or text, got date32[day] (t.parquet, which has "2020-01-01")'
+        'The column `when` must contain numbers, got dates (t.parquet, which has "2020-01-01")'
     )
     assert "this machine has 10 bytes of memory" in refusal(memory=10, **data, stream="never")[1]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.formats.preview import PreviewError, preview_image_folder, preview_table
+from layercli.formats.preview import PreviewError, preview_image_folder
 from layercli.formats.registry import load_dataset
 
 PALETTE = list(np.random.default_rng(0).integers(0, 256, 768))
@@ -77,14 +77,3 @@ def test_folder_without_images(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(PreviewError, match="contains no folders with images"):
         preview_image_folder(tmp_path)
-
-
-def test_table_preview_reads_one_mebibyte(tmp_path):
-    path = tmp_path / "t.csv"
-    lines = [f"abc,{'d' * 1019}\n", *[f"1,{'2' * 1021}\n"] * 1023]  # of 1024 bytes
-    path.write_text("".join(lines))
-    found = preview_table(path)
-    assert (found.row_count, found.is_complete) == (1023, True)
-    path.write_text("".join([*lines, "1,2\n"]))
-    found = preview_table(path)
-    assert (found.row_count, found.is_complete) == (1023, False)

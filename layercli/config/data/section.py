@@ -306,6 +306,8 @@ class DataConfig(Component):
     """The key that names its files; relative paths are relative to the file that contains the key."""
     may_have_positions: ClassVar[bool] = False
     """True if a target may have a value for each pixel or timestep; False if it has one for each example."""
+    has_pixel_targets: ClassVar[bool] = False
+    """True if the target certainly has a value for each pixel of an image."""
     has_text_labels: ClassVar[bool] = False
     """True if labels are assumed to be text if the data cannot be read."""
 

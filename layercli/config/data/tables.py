@@ -1,5 +1,6 @@
 """The base of the data types whose examples are rows of a table."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -62,6 +63,36 @@ def _parse_policies(value: Any) -> dict[str, str | float]:
     )
 
 
+def _parse_dates(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise value_error(
+            "wrong-type",
+            f"`dates` must map columns to lists of numbers, got {quote_value(value)}.",
+            "For example `dates: {when: [year, month, weekday, hour, elapsed]}`.",
+        )
+    return {name: _parse_date_column(name, entry) for name, entry in value.items()}
+
+
+def _parse_date_column(name: str, value: Any) -> Any:
+    features = value
+    if isinstance(value, dict):
+        features = value.get("features")
+        if set(value) != {"order", "features"} or value["order"] not in DATE_ORDERS:
+            orders = ", ".join(DATE_ORDERS)
+            raise value_error(
+                "wrong-type",
+                f"`{name}` must have `features` and an `order`, one of {orders}; got {quote_value(value)}.",
+                f"For example `dates: {{{name}: {{order: dmy, features: [year, month]}}}}`.",
+            )
+    if not isinstance(features, list) or not features or not all(item in DATE_FEATURES for item in features):
+        raise value_error(
+            "wrong-type",
+            f"`{name}` must be a list of {', '.join(DATE_FEATURES)}, got {quote_value(features)}.",
+            f"For example `dates: {{{name}: [year, month, weekday, hour, elapsed]}}`.",
+        )
+    return value
+
+
 def _parse_types(value: Any) -> dict[str, str]:
     if isinstance(value, dict) and all(kind in COLUMN_TYPES for kind in value.values()):
         return value
@@ -75,8 +106,31 @@ def _parse_types(value: Any) -> dict[str, str]:
 
 COLUMN_TYPES: Final = ("number", "text")
 """The types as which the values of a column can be read."""
-DEFAULT_MISSING_VALUES: Final = ("NA", "NaN", "nan", "null", "?")
-"""The texts that mean a missing value by default, in addition to the empty text."""
+DEFAULT_MISSING_VALUES: Final = (
+    "?",
+    *("NA", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "NULL", "null", "None"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+)
+"""The texts that mean a missing value by default, in addition to the empty text: those of pandas, and the question mark."""
+DEFAULT_WORD: Final = "default"
+"""The item of ``missing.values`` that stands for the default texts."""
+DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
+"""The numbers that a date can become."""
+DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")
+"""The forms of dates: the order of year, month and day; seconds or milliseconds since 1970; only a time of day."""
+
+_DATES_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "array", "items": {"enum": list(DATE_FEATURES)}},
+            {
+                "type": "object",
+                "properties": {"order": {"enum": list(DATE_ORDERS)}, "features": {"type": "array"}},
+            },
+        ]
+    },
+}
 
 TextOrList = Annotated[
     list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
@@ -96,6 +150,15 @@ TargetColumns = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class DateColumn:
+    """The numbers that the dates of a column become."""
+
+    features: tuple[str, ...]
+    order: str | None = None
+    """One of ``DATE_ORDERS``; None: inferred from all values."""
+
+
 class MissingValues(StrictModel):
     """The texts that mean a missing value, and the replacements of missing values."""
 
@@ -103,8 +166,12 @@ class MissingValues(StrictModel):
 
     values: Annotated[
         list[str],
-        Field(description="Texts that mean a missing value, in addition to the empty text."),
-    ] = list(DEFAULT_MISSING_VALUES)  # noqa: RUF012
+        Field(
+            description="Texts that mean a missing value, in addition to the empty text; the item `default` stands for the "
+            "default texts.",
+            examples=[["default", "-"]],
+        ),
+    ] = [DEFAULT_WORD]  # noqa: RUF012
     numbers: Annotated[
         Literal["refuse", "median", "mean", "zero", "drop"],
         Field(
@@ -126,6 +193,15 @@ class MissingValues(StrictModel):
     @classmethod
     def title(cls) -> str:
         return "`missing`"
+
+    @property
+    def words(self) -> list[str]:
+        """The texts that mean a missing value, with the default texts instead of the item that stands for them."""
+        return [
+            word
+            for value in self.values
+            for word in (DEFAULT_MISSING_VALUES if value == DEFAULT_WORD else (value,))
+        ]
 
     def policy_of(self, column: str, *, text: bool) -> str | float:
         """Return how a column's missing values are replaced: a value of ``numbers`` or a number; for text a text or drop."""
@@ -233,6 +309,24 @@ class TableConfig(DataConfig):
             examples=[{"zip": "text"}],
         ),
     ] = {}  # noqa: RUF012
+    decimal: Annotated[
+        Literal[".", ","], Field(description="The character before the fraction of a number.")
+    ] = "."
+    thousands: Annotated[
+        Literal[".", ",", " ", "'", "_"] | None,
+        Field(description="The character between the thousands of a number.", examples=["."]),
+    ] = None
+    dates: Annotated[
+        dict[str, Any],
+        PlainValidator(_parse_dates),
+        WithJsonSchema(_DATES_SCHEMA),
+        ExpectedText("a mapping of columns to lists of numbers"),
+        Field(
+            description="Column of dates -> the numbers that its dates become: year, month, day, weekday (Monday is 0), "
+            "hour, minute, or elapsed (days since the first training date).",
+            examples=[{"when": ["year", "month", "weekday"]}],
+        ),
+    ] = {}  # noqa: RUF012
     weights: Annotated[
         str | None,
         Field(description="Column of the weight of each row.", examples=["weight"]),
@@ -252,6 +346,25 @@ class TableConfig(DataConfig):
             description="Read rows batch by batch; auto: if they would take more than a quarter of the memory."
         ),
     ] = "auto"
+
+    @property
+    def date_features(self) -> dict[str, tuple[str, str]]:
+        """The column of each number of a date, such as ``when.year`` -> its column of dates and the feature."""
+        return {
+            f"{column}.{feature}": (column, feature)
+            for column, dates in self.date_columns.items()
+            for feature in dates.features
+        }
+
+    @property
+    def date_columns(self) -> dict[str, DateColumn]:
+        """The columns of dates, with the numbers that they become."""
+        return {
+            column: DateColumn(tuple(entry["features"]), entry["order"])
+            if isinstance(entry, dict)
+            else DateColumn(tuple(entry))
+            for column, entry in self.dates.items()
+        }
 
     @property
     def target_columns(self) -> dict[str | None, tuple[str, ...]]:
@@ -291,6 +404,9 @@ class TableConfig(DataConfig):
         super().check()
         self._check_inputs()
         self._check_targets()
+        if self.decimal == self.thousands:
+            message = f"`thousands` and `decimal` must be different characters, got {quote_value(self.decimal)} twice."
+            raise ArgumentError("thousands", message, "Remove `thousands`, or change one of them.")
         if self.windows is not None:
             self._check_windows_split()
 

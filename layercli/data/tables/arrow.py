@@ -87,7 +87,7 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
     from pyarrow import compute
 
     names = [name.strip() for name in table.column_names]
-    missing_texts = pa.array(["", *data.missing.values], pa.string())
+    missing_texts = pa.array(["", *data.missing.words], pa.string())
     columns = []
     for name, column in zip(names, table.columns, strict=True):
         declared = data.types.get(name)
@@ -98,24 +98,8 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
         if is_text_type(column.type):
             text = compute.utf8_trim_whitespace(column.cast(pa.string()))
             column = compute.if_else(compute.is_in(text, missing_texts), pa.scalar(None, pa.string()), text)
-        if declared == "number" and not is_number_type(column.type):
-            column = _cast_to_number(column, name)
         columns.append(column)
     if not columns:
         return table
     # One new table: replacing column after column would take quadratic time.
     return pa.Table.from_arrays(columns, names=names)
-
-
-def _cast_to_number(column: Any, name: str) -> Any:
-    import pyarrow as pa
-
-    try:
-        return column.cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = sanitize_text(str(error), limit=150).rstrip(".")
-        raise_data_error(
-            f"The column `{sanitize_text(name, limit=60)}` must contain only numbers: {reason}.",
-            ("data", "types", name),
-            "Correct the files, or declare the column as text.",
-        )

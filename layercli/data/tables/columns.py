@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.tables.arrow import is_number_type, is_text_type
+from layercli.data.tables.conversions import (
+    Inspection,
+    are_dates,
+    count_numbers,
+    describe_no_boolean,
+    describe_strays,
+)
+from layercli.data.tables.dates import is_date_type
 from layercli.data.tables.files import LocateRow
-from layercli.data.tables.plan import TablePlan, TargetPlan
-from layercli.data.types import DataError, make_data_finding
+from layercli.data.tables.plan import DateNumber, TablePlan, TargetPlan
+from layercli.data.types import PATH_KEY, DataError, make_data_finding
 from layercli.graph.finding import Finding
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -22,11 +31,15 @@ InputColumns = Mapping[str | None, tuple[str, ...]]
 
 
 def make_table_plan(
-    types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow, integers: Mapping[str | None, str]
+    types: Mapping[str, Any],
+    data: TableConfig,
+    locate_row: LocateRow,
+    dtypes: Mapping[str | None, str],
+    inspection: Inspection,
 ) -> TablePlan:
     """Return the plan for tables with these Arrow column types; the kind of each target is still unknown.
 
-    ``integers`` maps inputs with an integer dtype to that dtype.
+    ``dtypes`` maps inputs of the model to their dtypes.
 
     Raises:
         DataError: columns do not contain numbers where numbers are required; it reports all of them.
@@ -34,21 +47,22 @@ def make_table_plan(
     inputs = _list_input_columns(types, data)
     texts = _find_text_columns(inputs, types)
     policies = {
-        column: data.missing.policy_of(column, text=column in texts)
+        column: _find_policy(column, data, is_text=column in texts)
         for columns in inputs.values()
         for column in columns
     }
     findings = [
-        *_check_input_types(inputs, texts, types, locate_row),
-        *_check_weight_type(types, data, locate_row),
+        *inspection.errors,
+        *_check_input_types(inputs, texts, types, locate_row, inspection, data),
+        *_check_weight_type(types, data, locate_row, inspection),
         *_check_policies(policies, texts),
     ]
     if findings:
         raise DataError(*findings)
     integer_dtypes = {
-        name: integers[name]
+        name: dtypes[name]
         for name, columns in inputs.items()
-        if name in integers and not texts.intersection(columns)
+        if dtypes.get(name) in ("int32", "int64") and not texts.intersection(columns)
     }
     integer_columns = {column for name in integer_dtypes for column in inputs[name]}
     return TablePlan(
@@ -59,23 +73,52 @@ def make_table_plan(
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
         time_column=data.windows.time if data.windows is not None else None,
-        fill_values=_choose_fill_values(policies, texts),
-        fill_statistics=_choose_fill_statistics(policies, texts | integer_columns),
+        fill_values=_choose_fill_values(policies, texts, data),
+        fill_statistics=_choose_fill_statistics(policies, texts | integer_columns, data),
         integer_dtypes=integer_dtypes,
+        dates=_list_dates(inputs, data),
+        conversions=inspection.conversions,
+        findings=inspection.warnings,
     )
+
+
+def _find_policy(column: str, data: TableConfig, *, is_text: bool) -> str | float:
+    """Return how missing values are replaced; a number of a date has the policy of its column of dates."""
+    source, _ = data.date_features.get(column, (column, ""))
+    name = column if column in data.missing.columns else source
+    return data.missing.policy_of(name, text=is_text)
+
+
+def _list_dates(inputs: InputColumns, data: TableConfig) -> dict[str, DateNumber]:
+    """Return the numbers of dates among the inputs."""
+    used = {column for columns in inputs.values() for column in columns}
+    return {
+        name: DateNumber(column, feature)
+        for name, (column, feature) in data.date_features.items()
+        if name in used
+    }
 
 
 def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputColumns:
     """Return the configured input columns; by default all columns without another role."""
     if data.inputs is not None:
-        return {name: tuple(columns) for name, columns in data.inputs.items()}
+        return {name: _expand_dates(columns, data) for name, columns in data.inputs.items()}
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
-    excluded.update(data.split.key_columns.values())
-    excluded.add(windows.time if windows else None)
+    order_columns = {*data.split.key_columns.values(), windows.time if windows else None}
+    excluded |= order_columns - data.date_columns.keys()
     if windows is None or not windows.horizon:
         excluded |= {column for _, column, _ in data.target_references}
-    return {None: tuple(name for name in types if name not in excluded)}
+    return {None: _expand_dates([name for name in types if name not in excluded], data)}
+
+
+def _expand_dates(columns: Sequence[str], data: TableConfig) -> tuple[str, ...]:
+    """Return the columns with the numbers of each date instead of its column."""
+    numbers = {
+        column: [f"{column}.{feature}" for feature in dates.features]
+        for column, dates in data.date_columns.items()
+    }
+    return tuple(name for column in columns for name in numbers.get(column, [column]))
 
 
 def _find_text_columns(inputs: InputColumns, types: Mapping[str, Any]) -> frozenset[str]:
@@ -83,28 +126,43 @@ def _find_text_columns(inputs: InputColumns, types: Mapping[str, Any]) -> frozen
     return frozenset(
         column
         for name, columns in inputs.items()
-        if name is not None and all(is_text_type(types[other]) for other in columns)
+        if name is not None and all(other in types and is_text_type(types[other]) for other in columns)
         for column in columns
     )
 
 
 def _check_input_types(
-    inputs: InputColumns, texts: Collection[str], types: Mapping[str, Any], locate_row: LocateRow
+    inputs: InputColumns,
+    texts: Collection[str],
+    types: Mapping[str, Any],
+    locate_row: LocateRow,
+    inspection: Inspection,
+    data: TableConfig,
 ) -> Iterator[Finding]:
     for name, columns in inputs.items():
         key: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
-        for column in columns:
-            if column not in texts and not is_number_type(types[column]):
-                yield _make_non_number_finding(column, types[column], key, locate_row)
+        for column in dict.fromkeys(columns):
+            if column in data.date_features:
+                if column in types:
+                    yield make_data_finding(
+                        f"The name `{sanitize_text(column, limit=60)}` is both a column and a number of a date.",
+                        ("data", "dates", data.date_features[column][0]),
+                        "Rename the column in the file.",
+                    )
+            elif column not in texts and not is_number_type(types[column]):
+                path: KeyPath = ("data", "types", column) if column in data.types else key
+                yield _make_non_number_finding(column, types[column], path, locate_row, inspection)
         if not columns:
             yield make_data_finding("The table has no input columns, only the target.", key, None)
 
 
 def _check_weight_type(
-    types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow
+    types: Mapping[str, Any], data: TableConfig, locate_row: LocateRow, inspection: Inspection
 ) -> Iterator[Finding]:
     if data.weights is not None and not is_number_type(types[data.weights]):
-        yield _make_non_number_finding(data.weights, types[data.weights], ("data", "weights"), locate_row)
+        yield _make_non_number_finding(
+            data.weights, types[data.weights], ("data", "weights"), locate_row, inspection
+        )
 
 
 def _check_policies(policies: Mapping[str, Any], texts: Collection[str]) -> Iterator[Finding]:
@@ -122,7 +180,9 @@ def _check_policies(policies: Mapping[str, Any], texts: Collection[str]) -> Iter
 
 def _list_required_columns(policies: Mapping[str, Any], data: TableConfig) -> tuple[str, ...]:
     """Return the columns that drop a row if their value is missing."""
-    inputs = [column for column, policy in policies.items() if policy == "drop"]
+    features = data.date_features
+    dropped = [column for column, policy in policies.items() if policy == "drop"]
+    inputs = dict.fromkeys(features[column][0] if column in features else column for column in dropped)
     others = [
         str(name)
         for name in (*(column for _, column, _ in data.target_references), data.weights)
@@ -131,10 +191,14 @@ def _list_required_columns(policies: Mapping[str, Any], data: TableConfig) -> tu
     return (*inputs, *others)
 
 
-def _choose_fill_values(policies: Mapping[str, Any], texts: Collection[str]) -> dict[str, float | str]:
+def _choose_fill_values(
+    policies: Mapping[str, Any], texts: Collection[str], data: TableConfig
+) -> dict[str, float | str]:
     """Return the fixed replacement of missing values of each column that has one."""
     fill_values: dict[str, float | str] = {}
     for column, policy in policies.items():
+        if _is_elapsed(column, data):
+            continue  # it is filled when the first training date is known
         if column in texts:
             if policy != "drop":
                 fill_values[column] = str(policy)
@@ -145,13 +209,24 @@ def _choose_fill_values(policies: Mapping[str, Any], texts: Collection[str]) -> 
     return fill_values
 
 
-def _choose_fill_statistics(policies: Mapping[str, Any], excluded: Collection[str]) -> dict[str, str]:
-    """Return median or mean for each column whose replacement is learned from the training rows."""
-    return {
-        column: policy
-        for column, policy in policies.items()
-        if column not in excluded and policy in ("median", "mean")
-    }
+def _choose_fill_statistics(
+    policies: Mapping[str, Any], excluded: Collection[str], data: TableConfig
+) -> dict[str, str]:
+    """Return median or mean for each column whose replacement is learned from the training rows.
+
+    For elapsed days it is also a number, because they are known after the first training date.
+    """
+    statistics = {}
+    for column, policy in policies.items():
+        if column not in excluded and policy in ("median", "mean"):
+            statistics[column] = str(policy)
+        elif _is_elapsed(column, data) and policy not in ("refuse", "drop"):
+            statistics[column] = "0" if policy == "zero" else str(policy)
+    return statistics
+
+
+def _is_elapsed(column: str, data: TableConfig) -> bool:
+    return data.date_features.get(column, ("", ""))[1] == "elapsed"
 
 
 def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
@@ -160,7 +235,7 @@ def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
     Raises:
         DataError: columns do not exist; it reports each of them.
     """
-    known = set(names)
+    known = {*names, *data.date_features}
     findings = [
         make_data_finding(
             f'Unknown column "{sanitize_text(name, limit=60)}".', key, _suggest_column(name, names)
@@ -193,10 +268,10 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
 
 
 def check_new_columns(names: Sequence[str], plan: TablePlan, keep: Collection[str]) -> None:
-    """Check that new rows have every column that the model was trained with, and those to keep, once.
+    """Check that new rows have every column that the model was trained with, and those to keep.
 
     Raises:
-        DataError: columns are missing, or exist twice; it reports each of them.
+        DataError: columns are missing; it reports each of them.
     """
     needed = [*plan.columns, *keep]
     findings = [
@@ -209,28 +284,39 @@ def check_new_columns(names: Sequence[str], plan: TablePlan, keep: Collection[st
         for name in dict.fromkeys(needed)
         if name not in names
     ]
-    findings += [
-        make_data_finding(
-            f'The input has two columns with the name "{sanitize_text(name, limit=60)}".',
-            ("data", "path"),
-            "Rename one.",
-        )
-        for name in dict.fromkeys(needed)
-        if names.count(name) > 1
-    ]
     if findings:
         raise DataError(*findings)
 
 
+def check_trained_types(
+    types: Mapping[str, Any], plan: TablePlan, locate_row: LocateRow, inspection: Inspection
+) -> Iterator[Finding]:
+    """Report columns that contained numbers in training, and do not in new files."""
+    columns = [column for each in plan.inputs.values() for column in each if column not in plan.dates]
+    columns += [] if plan.weight_column is None else [plan.weight_column]
+    for column in dict.fromkeys(columns):
+        if column in plan.text_columns or column in inspection.conversions:
+            continue
+        if not is_number_type(types[column]):
+            finding = _make_non_number_finding(column, types[column], PATH_KEY, locate_row, inspection)
+            yield replace(
+                finding, hint="Correct the file: the model was trained with numbers in this column."
+            )
+
+
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
     """Return the columns that must be read."""
-    return set(names) if data.inputs is None else {name for name, _ in _list_config_columns(data)}
+    if data.inputs is None:
+        return set(names)
+    features = data.date_features
+    return {features[name][0] if name in features else name for name, _ in _list_config_columns(data)}
 
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
     """Return every column that the config names, with its config key."""
     columns: list[tuple[str, KeyPath]] = [(column, path) for _, column, path in data.target_references]
     columns += [(name, ("data", "types", name)) for name in data.types]
+    columns += [(name, ("data", "dates", name)) for name in data.dates]
     columns += [(name, ("data", "missing", "columns", name)) for name in data.missing.columns]
     columns += [
         (column, ("data", "inputs", name))
@@ -246,15 +332,36 @@ def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
     return columns
 
 
-def _make_non_number_finding(column: str, arrow_type: Any, key: KeyPath, locate: LocateRow) -> Finding:
+def _make_non_number_finding(
+    column: str, arrow_type: Any, key: KeyPath, locate: LocateRow, inspection: Inspection
+) -> Finding:
     import pyarrow as pa
 
-    title = f"The column `{sanitize_text(column, limit=60)}`"
+    shown = sanitize_text(column, limit=60)
+    title = f"The column `{shown}`"
+    content = inspection.contents.get(column)
+    strays = None if content is None else describe_strays(column, content, locate)
+    if content is not None and strays is not None:
+        place, hint = strays
+        message = f"{title} must contain numbers, got text ({place}); {count_numbers(content)}."
+        return make_data_finding(message, key, hint)
     location = locate(column, -1)
+    if content is not None and not content.are_booleans:
+        location = describe_no_boolean(column, content, locate) or location
+    if is_date_type(arrow_type) or (is_text_type(arrow_type) and are_dates(content)):
+        message = f"{title} must contain numbers, got dates ({location})."
+        return make_data_finding(
+            message, ("data",), f"Set `dates: {{{shown}: [year, month, weekday, hour, elapsed]}}`."
+        )
     if is_text_type(arrow_type):
         if key == ("data", "weights"):
             message = f"{title} must contain numbers to be used as `weights`, got text ({location})."
             return make_data_finding(message, key, "Correct the column, or name another one.")
+        if key[:2] == ("data", "types"):
+            message = f"{title} must contain numbers, got text ({location})."
+            return make_data_finding(message, key, "Correct it, or remove the column from `types`.")
+        if key == PATH_KEY:
+            return make_data_finding(f"{title} must contain numbers, got text ({location}).", key, None)
         message = f"{title} must contain numbers, got text ({location}); an input with several columns takes only numbers."
         hint = f"Use a separate input, as in `inputs: {{{column}: {column}}}`, and start it with a StringLookup layer."
         return make_data_finding(message, key, hint)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from layercli.data.examples import Examples
 from layercli.data.labels import TargetForm, convert_target, unwrap_single
+from layercli.data.tables.dates import extract_feature
 from layercli.data.tables.integers import decode_integers
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import Array, DataError, Targets
@@ -48,7 +49,7 @@ def _decode_input(table: Any, name: str | None, plan: TablePlan) -> Array:
         return decode_texts(table, columns, plan.fill_values)
     if name in plan.integer_dtypes:
         return decode_integers(table, columns, plan.fill_values, plan.integer_dtypes[name])
-    return decode_numbers(table, columns, plan.fill_values)
+    return decode_numbers(table, columns, plan)
 
 
 def find_complete_rows(table: Any, plan: TablePlan) -> Array | None:
@@ -68,9 +69,10 @@ def drop_incomplete_rows(table: Any, plan: TablePlan) -> Any:
     return table if mask is None else table.filter(mask)
 
 
-def decode_numbers(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:
+def decode_numbers(table: Any, columns: tuple[str, ...], plan: TablePlan) -> Array:
     """Return number columns side by side: float32 of shape (rows, columns)."""
-    arrays = [_to_numeric(table.column(name)) for name in columns]
+    fill_values = plan.fill_values
+    arrays = [_decode_number(table, name, plan) for name in columns]
     for index, name in enumerate(columns):
         if name in fill_values and arrays[index].dtype.kind == "f":
             missing = np.isnan(arrays[index])
@@ -81,6 +83,25 @@ def decode_numbers(table: Any, columns: tuple[str, ...], fill_values: Mapping[st
         for index, array in enumerate(arrays):
             out[start : start + _SLICE_ROWS, index] = array[start : start + _SLICE_ROWS]
     return out
+
+
+def _decode_number(table: Any, name: str, plan: TablePlan) -> Array:
+    number = plan.dates.get(name)
+    if number is None:
+        return _to_numeric(table.column(name))
+    return extract_feature(table.column(number.column), number.feature) - number.first_day
+
+
+def find_first_days(tables: Iterable[Any], plan: TablePlan) -> dict[str, float]:
+    """Return the first date of each column of elapsed days, in days since 1970; 0 if there is none."""
+    first_days = dict.fromkeys(plan.elapsed_columns, np.inf)
+    for table in tables if first_days else ():
+        for name in first_days:
+            days = extract_feature(table.column(plan.source_of(name)), "elapsed")
+            first_days[name] = min(
+                first_days[name], float(np.min(days, initial=np.inf, where=~np.isnan(days)))
+            )
+    return {name: day if np.isfinite(day) else 0.0 for name, day in first_days.items()}
 
 
 def decode_texts(table: Any, columns: tuple[str, ...], fill_values: Mapping[str, float | str]) -> Array:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
 from layercli.data.types import raise_data_error
+from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
 LocateRow = Callable[[str, int], str]
@@ -20,6 +21,9 @@ class TableFiles(Protocol):
 
     def column_names(self, file: Path) -> list[str]:
         """Return the column names of a file."""
+
+    def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
+        """Return each name that several columns have in the file, with their positions from 1."""
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:
         """Return the approximate size of these columns of a file in memory, in bytes; above ``limit`` a lower bound."""
@@ -46,10 +50,12 @@ def read_common_columns(files: TableFiles, paths: Sequence[Path]) -> list[str]:
     names = [files.column_names(path) for path in paths]
     for columns, path in zip(names, paths, strict=True):
         if len(set(columns)) < len(columns):
+            name, positions = next(iter(files.find_repeated_names(path).items()))
             raise_data_error(
-                f"{sanitize_text(str(path))} has two columns with the same name.",
+                f"{sanitize_text(str(path))} has two columns with the name `{sanitize_text(name, limit=60)}`: "
+                f"columns {positions[0]} and {positions[1]}.",
                 ("data", "path"),
-                "Rename one, or set the names with `columns`.",
+                "Rename one in the file.",
             )
         if columns != names[0]:
             raise_data_error(
@@ -58,6 +64,33 @@ def read_common_columns(files: TableFiles, paths: Sequence[Path]) -> list[str]:
                 "Files that are read together must have the same columns.",
             )
     return names[0]
+
+
+def list_repeated_names(names: Sequence[str]) -> dict[str, list[int]]:
+    """Return each name that occurs several times, with its positions from 1."""
+    positions: dict[str, list[int]] = {}
+    for position, name in enumerate(names, 1):
+        positions.setdefault(name, []).append(position)
+    return {name: found for name, found in positions.items() if len(found) > 1}
+
+
+def check_repeated_names(files: TableFiles, file: Path) -> Iterator[Finding]:
+    """Warn about columns that have another name than in the file, because it names several columns the same."""
+    names = files.column_names(file)
+    for name, positions in files.find_repeated_names(file).items():
+        if name:
+            shown = sanitize_text(name, limit=60)
+            others = " and ".join(
+                f"`{sanitize_text(names[position - 1], limit=60)}`" for position in positions[1:]
+            )
+            listed = " and ".join(map(str, positions))
+            yield Finding(
+                code="repeated-column",
+                message=f"{sanitize_text(str(file))} names the columns {listed} `{shown}`; the later ones are {others} here.",
+                path=("data", "path"),
+                hint="Rename them in the file.",
+                severity="warning",
+            )
 
 
 def make_locator(files: TableFiles, paths: Sequence[Path], file_rows: Sequence[int]) -> LocateRow:

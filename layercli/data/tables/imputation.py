@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,11 +16,69 @@ BATCH_ROWS = 1 << 16
 _BIN_COUNT = 1 << 16
 """Number of values of one half of the bits of a float32 number."""
 
+_STATISTICS = ("median", "mean")
 _COLUMNS_PER_PASS = 512
 """Columns whose values are counted in one pass: up to 1.5 MiB each."""
 
 VisitColumns: TypeAlias = Callable[[Callable[[str, Array], None]], None]
 """Call a function with each column and its finite values, some rows at a time."""
+
+
+class Learned(NamedTuple):
+    """What the training rows determine about the inputs."""
+
+    fill_values: Mapping[str, float] = {}
+    """Column -> replacement of missing numbers."""
+    first_days: Mapping[str, float] = {}
+    """Column of elapsed days -> the first training date, in days since the first day of the plan."""
+
+
+def learn_inputs(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> Learned:
+    """Return what the training rows, which ``read_batches`` returns some at a time, determine about the inputs."""
+    first_days = _learn_first_days(read_batches, plan)
+    fill_values = learn_fill_values(read_batches, plan)
+    shifted = {
+        column: value - first_days.get(column, 0.0) if plan.fill_statistics[column] in _STATISTICS else value
+        for column, value in fill_values.items()
+    }
+    return Learned(shifted, first_days)
+
+
+def compare_plans(before: TablePlan, after: TablePlan) -> Learned:
+    """Return what a plan learned from the training rows since it was ``before``."""
+    return Learned(
+        {column: float(after.fill_values[column]) for column in before.fill_statistics},
+        {name: after.dates[name].first_day - before.dates[name].first_day for name in before.elapsed_columns},
+    )
+
+
+def _learn_first_days(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> dict[str, float]:
+    """Return the smallest number of each column of elapsed days; 0 if all are missing."""
+    indices = {
+        column: (name, index)
+        for name, columns in plan.inputs.items()
+        for index, column in enumerate(columns)
+        if column in plan.elapsed_columns
+    }
+    smallest = dict.fromkeys(indices, np.inf)
+    for batch in read_batches() if indices else ():
+        arrays = dict(batch.inputs)
+        for column, (name, index) in indices.items():
+            values = arrays[name][..., index]
+            smallest[column] = min(
+                smallest[column], float(np.min(values, initial=np.inf, where=~np.isnan(values)))
+            )
+    return {column: value if np.isfinite(value) else 0.0 for column, value in smallest.items()}
+
+
+def apply_learned(array: Array, plan: TablePlan, learned: Learned, name: str | None) -> Array:
+    """Return an input of shape (..., columns) with elapsed days from the first training date, and without missing numbers."""
+    first_days = learned.first_days
+    if array.dtype.kind == "f" and any(column in first_days for column in plan.inputs[name]):
+        array = array - np.array(
+            [first_days.get(column, 0.0) for column in plan.inputs[name]], dtype=np.float32
+        )
+    return fill_missing(array, plan, learned.fill_values, name)
 
 
 def learn_fill_values(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> dict[str, float]:
@@ -34,8 +92,11 @@ def learn_fill_values(read_batches: Callable[[], Iterable[Examples]], plan: Tabl
         for index, column in enumerate(columns)
         if column in plan.fill_statistics
     }
-    learned: dict[str, float] = {}
-    columns = list(indices)
+    statistics = plan.fill_statistics
+    learned = {
+        column: float(statistics[column]) for column in indices if statistics[column] not in _STATISTICS
+    }
+    columns = [column for column in indices if column not in learned]
     for first in range(0, len(columns), _COLUMNS_PER_PASS):
         chosen = columns[first : first + _COLUMNS_PER_PASS]
 

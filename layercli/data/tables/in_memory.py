@@ -16,12 +16,13 @@ from layercli.data.labels import TargetForm
 from layercli.data.new_examples import to_object_array
 from layercli.data.tables.decode import decode_table, find_complete_rows
 from layercli.data.tables.files import LocateRow
-from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import SeriesIds, order_rows
 from layercli.data.tables.times import check_steps, read_times
 from layercli.data.tables.windows import make_windowed_dataset
 from layercli.data.types import Array
+from layercli.graph.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class TableExamples(Examples):
         """The plan that converts table rows to these examples."""
         return self.plan
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table."""
+        return self.plan.findings
+
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         return self.plan.data_facts(Examples.facts(self), len(self))
@@ -50,20 +56,20 @@ class TableExamples(Examples):
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
         splits = Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
-        fill_values = learn_fill_values(partial(splits.train.batches, BATCH_ROWS), self.plan)
-        filled = [_fill_examples(load_examples(subset), self.plan, fill_values) for subset in splits.subsets]
+        learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
+        filled = [_apply_to_all(load_examples(subset), self.plan, learned) for subset in splits.subsets]
         rows = splits.rows
         if self.row_numbers is not None and rows is not None:
             rows = tuple(None if each is None else self.row_numbers[each] for each in rows)
-        return Splits(*filled, table_plan=self.plan.with_fill_values(fill_values), rows=rows)
+        return Splits(*filled, table_plan=self.plan.with_learned(*learned), rows=rows)
 
     def prepare(self, plan: TablePlan | None) -> Examples:
-        """Return the rows with missing numbers replaced by the values that ``plan`` learned; see ``Dataset``."""
-        return self if plan is None else _fill_examples(self, plan, plan.learned_fill_values(self.plan))
+        """Return the rows with what ``plan`` learned from the training rows; see ``Dataset``."""
+        return self if plan is None else _apply_to_all(self, self.plan, compare_plans(self.plan, plan))
 
 
-def _fill_examples(rows: Examples, plan: TablePlan, fill_values: Mapping[str, float]) -> Examples:
-    return rows.map_inputs(lambda name, array: fill_missing(array, plan, fill_values, name))
+def _apply_to_all(rows: Examples, plan: TablePlan, learned: Learned) -> Examples:
+    return rows.map_inputs(lambda name, array: apply_learned(array, plan, learned, name))
 
 
 def decode_dataset(

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Examples
-from layercli.data.labels import are_number_names
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
+from layercli.data.tables.arrow import map_column_types
+from layercli.data.tables.conversions import convert_table, pa_texts
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.integers import IntegerColumnCheck
+from layercli.data.tables.number_texts import NumberFormat, TextContent
+from layercli.data.tables.open import convert_new
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import DataError
@@ -21,57 +25,60 @@ _BATCH_ROWS = 4096
 """Rows that are decoded together."""
 
 
-def list_trained_types(plan: TablePlan) -> dict[str, str]:
-    """Return the type of each column, "text" or "number", as in training."""
-    types = {
-        column: "text" if column in plan.text_columns else "number"
-        for name, columns in plan.inputs.items()
-        for column in columns
-        if name not in plan.integer_dtypes
-    }
-    types |= {
-        column: "text"
-        for target in plan.targets.values()
-        for column in target.columns
-        if not (
-            {"true", "false"}.issuperset(target.class_names or ["true"])
-            or are_number_names(target.class_names or ())
-        )
-    }
-    return {name: kind for name, kind in types.items() if name in plan.columns}
+def decode_new_table(table: Any, data: TableConfig, plan: TablePlan) -> Examples:
+    """Return all rows of an Arrow table as examples, converted as those of training; see ``decode_table``.
 
-
-def decode_new_table(table: Any, plan: TablePlan) -> Examples:
-    """Return all rows of an Arrow table as examples; see ``decode_table``.
+    ``data`` is the section of ``declare_trained_columns``.
 
     Raises:
-        DataError: a value of an integer column is missing or no integer.
+        DataError: a value is not of the kind of its column in training.
     """
+    rows = np.arange(len(table))
+    types = {name: kind for name, kind in map_column_types(table.schema).items() if name in plan.columns}
+    conversions = convert_new(types, [(table, rows)], data, plan, _locate_nothing)
+    converted = convert_table(table, conversions, data)
     check = IntegerColumnCheck(plan)
-    check.add(table, np.arange(len(table)))
-    check.raise_findings(lambda _column, _row: "the row")
-    return decode_table(table, plan)
+    check.add(converted, rows)
+    check.raise_findings(_locate_nothing)
+    return decode_table(converted, plan)
 
 
-def iterate_row_groups(row_groups: RowGroups, plan: TablePlan, keep: Sequence[str]) -> Iterator[NewExamples]:
+def _locate_nothing(_column: str, _row: int) -> str:
+    return "the row"
+
+
+def is_number_text(value: str, data: TableConfig) -> bool:
+    """Return whether a value of a column of numbers is a number, a boolean word or missing."""
+    if value.strip() in ("", *data.missing.words):
+        return True
+    content = TextContent(NumberFormat.of(data))
+    content.add(pa_texts([value.strip()]), np.arange(1))
+    return content.are_numbers or content.are_booleans
+
+
+def iterate_row_groups(
+    row_groups: RowGroups, data: TableConfig, plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
     """Yield the rows of row groups, some at a time, without targets."""
     rows_before = 0
     for number in range(len(row_groups.groups)):
         table = row_groups.read_table(number, list(dict.fromkeys([*plan.columns, *keep])))
         for first in range(0, len(table), _BATCH_ROWS):
             rows = table[first : first + _BATCH_ROWS]
-            yield _read_rows(rows, plan, keep, rows_before)
+            yield _read_rows(rows, data, plan, keep, rows_before)
             rows_before += len(rows)
 
 
-def _read_rows(table: Any, plan: TablePlan, keep: Sequence[str], rows_before: int) -> NewExamples:
+def _read_rows(
+    table: Any, data: TableConfig, plan: TablePlan, keep: Sequence[str], rows_before: int
+) -> NewExamples:
     def describe(_row: int, error: DataError) -> str:
         return sanitize_text(error.findings[0].message, limit=200).rstrip(".")
 
     found, errors = read_separately(
-        len(table), lambda first, last: decode_new_table(table[first:last], plan), describe
+        len(table), lambda first, last: decode_new_table(table[first:last], data, plan), describe
     )
-    examples = decode_table(table[:0], plan) if found is None else found
+    examples = decode_new_table(table[:0], data, plan) if found is None else found
     kept = {name: table.column(name).to_pylist() for name in keep}
     columns = make_row_columns(rows_before, len(table), kept)
     return NewExamples(examples, tuple(errors), columns).without_non_finite()

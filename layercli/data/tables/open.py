@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
+from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
 from layercli.data.split_datasets import with_split_keys
@@ -17,14 +19,27 @@ from layercli.data.tables.arrow import concatenate_tables, map_column_types, mer
 from layercli.data.tables.columns import (
     check_config_columns,
     check_trained_columns,
+    check_trained_types,
     make_table_plan,
     select_columns,
 )
-from layercli.data.tables.decode import find_complete_rows
-from layercli.data.tables.files import LocateRow, TableFiles, make_locator, read_common_columns
+from layercli.data.tables.conversions import (
+    ColumnUse,
+    convert_table,
+    declare_texts,
+    inspect_texts,
+    list_column_uses,
+)
+from layercli.data.tables.decode import find_complete_rows, find_first_days
+from layercli.data.tables.files import (
+    LocateRow,
+    TableFiles,
+    check_repeated_names,
+    make_locator,
+    read_common_columns,
+)
 from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
-from layercli.data.tables.new_rows import list_trained_types
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.split_columns import SplitColumnReader
@@ -33,32 +48,40 @@ from layercli.data.tables.streamed_windows import stream_windows
 from layercli.data.tables.target_inference import KnownClassCheck, infer_targets, make_inferences
 from layercli.data.types import DataError, raise_data_error
 
+T = TypeVar("T", bound=TableConfig)
+
 
 def open_table(
     data: TableConfig,
-    files: TableFiles,
+    make_files: Callable[[Any], TableFiles],
     memory: int | None,
-    integers: Mapping[str | None, str],
+    dtypes: Mapping[str | None, str],
 ) -> Dataset:
     """Return the rows of a table's files; streamed if the config says so or if they need too much memory.
 
-    ``memory`` is the size of the memory in bytes; ``integers`` maps the integer inputs of the model to their dtypes.
+    ``memory`` is the size of the memory in bytes; ``dtypes`` maps the inputs of the model to their dtypes.
 
     Raises:
         DataError: a file cannot be read, a column does not exist, or a column does not contain numbers.
     """
     paths = expand_paths(data.path, ("data", "path"))
-    names = read_common_columns(files, paths)
+    names = read_common_columns(make_files(data), paths)
     check_config_columns(names, data)
     columns = select_columns(names, data)
+    uses = list_column_uses(names, data, dtypes)
+    files = make_files(declare_texts(data, uses))
     if _should_stream(data, files, paths, columns, memory):
-        return _open_streamed(data, files, paths, columns, integers)
+        return _open_streamed(data, files, paths, columns, dtypes, uses)
     tables = [files.read_table(path, columns) for path in paths]
     file_rows = [len(table) for table in tables]
     locate = make_locator(files, paths, file_rows)
     types = merge_column_types([map_column_types(table.schema) for table in tables])
-    plan = make_table_plan(types, data, locate, integers)
     table = concatenate_tables(tables)
+    inspection = inspect_texts(types, [(table, np.arange(len(table)))], data, uses, locate)
+    table = convert_table(table, inspection.conversions, data)
+    plan = make_table_plan(map_column_types(table.schema), data, locate, dtypes, inspection)
+    plan = plan.with_findings(check_repeated_names(files, paths[0]))
+    plan = plan.with_first_days(find_first_days([table], plan))
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
     inferences = make_inferences(data)
     for inference in inferences:
@@ -87,7 +110,7 @@ def open_new_table(
         DataError: a file cannot be read, a column does not exist, or a column has different values than in training.
     """
     plan = plan if has_targets else plan.without_target()
-    data = data.with_arguments(types=list_trained_types(plan))
+    data = declare_trained_columns(data, plan)
     files = make_files(data)
     paths = expand_paths(data.path, ("data", "path"))
     check_trained_columns(read_common_columns(files, paths), plan)
@@ -95,13 +118,17 @@ def open_new_table(
         return _open_new_streamed(data, files, paths, plan)
     tables = [files.read_table(path, set(plan.columns)) for path in paths]
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
+    locate = make_locator(files, paths, file_rows)
+    conversions = convert_new(
+        map_column_types(table.schema), [(table, np.arange(len(table)))], data, plan, locate
+    )
+    table = convert_table(table, conversions, data)
     integer_check = IntegerColumnCheck(plan)
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
     integer_check.add(complete_rows, row_numbers)
     for check in class_checks:
         check.add(complete_rows.column(check.column), row_numbers)
-    locate = make_locator(files, paths, file_rows)
     _raise_new_findings(integer_check, class_checks, locate)
     return decode_dataset(data, table, file_rows, plan, locate)
 
@@ -111,11 +138,21 @@ def _open_streamed(
     files: TableFiles,
     paths: Sequence[Path],
     columns: set[str],
-    integers: Mapping[str | None, str],
+    dtypes: Mapping[str | None, str],
+    uses: Mapping[str, ColumnUse],
 ) -> Dataset:
-    row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in paths])
+    row_groups = RowGroups.open(
+        declare_texts(data, uses), [files.to_parquet(path, columns) for path in paths]
+    )
     locate = make_locator(files, paths, row_groups.file_rows)
-    plan = make_table_plan(merge_column_types(row_groups.column_types()), data, locate, integers)
+    types = merge_column_types(row_groups.column_types())
+    types = {name: kind for name, kind in types.items() if name in columns}
+    inspection = inspect_texts(types, row_groups.iterate_texts(types, data), data, uses, locate)
+    row_groups = replace(row_groups, conversions=inspection.conversions)
+    types = merge_column_types(row_groups.column_types())
+    plan = make_table_plan(types, data, locate, dtypes, inspection)
+    plan = plan.with_findings(check_repeated_names(files, paths[0]))
+    plan = plan.with_first_days(find_first_days(row_groups.iterate_dates(plan), plan))
     inferences = make_inferences(data)
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
@@ -128,10 +165,14 @@ def _open_new_streamed(
     data: TableConfig, files: TableFiles, paths: Sequence[Path], plan: TablePlan
 ) -> Dataset:
     row_groups = RowGroups.open(data, [files.to_parquet(path, set(plan.columns)) for path in paths])
+    locate = make_locator(files, paths, row_groups.file_rows)
+    types = merge_column_types(row_groups.column_types())
+    types = {name: kind for name, kind in types.items() if name in plan.columns}
+    conversions = convert_new(types, row_groups.iterate_texts(types, data), data, plan, locate)
+    row_groups = replace(row_groups, conversions=conversions)
     integer_check = IntegerColumnCheck(plan)
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
-    locate = make_locator(files, paths, row_groups.file_rows)
     _raise_new_findings(integer_check, class_checks, locate)
     return _apply_windows(StreamedRows(complete_groups, plan), locate)
 
@@ -145,8 +186,57 @@ def _raise_new_findings(
         raise DataError(*findings)
 
 
+def convert_new(
+    types: Mapping[str, Any],
+    batches: Iterable[tuple[Any, np.ndarray[Any, Any]]],
+    data: TableConfig,
+    plan: TablePlan,
+    locate: LocateRow,
+) -> dict[str, str]:
+    """Return how the columns of new files are converted.
+
+    Raises:
+        DataError: a column does not contain numbers or dates as in training; it reports all of them.
+    """
+    uses = list_trained_uses(plan)
+    inspection = inspect_texts(types, batches, data, uses, locate, is_trained=True)
+    findings = [*inspection.errors, *check_trained_types(types, plan, locate, inspection)]
+    if findings:
+        raise DataError(*findings)
+    return inspection.conversions
+
+
 def _apply_windows(rows: StreamedRows, locate: LocateRow) -> Dataset:
     return rows if rows.row_groups.data.windows is None else stream_windows(rows, locate)
+
+
+def declare_trained_columns(data: T, plan: TablePlan) -> T:
+    """Return the section that reads columns as in training: the same types, and dates of the same form."""
+    uses = list_trained_uses(plan)
+    types = {name: use for name, use in uses.items() if use in ("text", "number")}
+    dates: dict[str, Any] = {}
+    for column, feature, _ in plan.dates.values():
+        dates.setdefault(column, {"order": plan.conversions.get(column), "features": []})["features"].append(
+            feature
+        )
+    return data.with_arguments(types=types, dates=dates)
+
+
+def list_trained_uses(plan: TablePlan) -> dict[str, ColumnUse]:
+    """Return what each column was used as in training."""
+    uses: dict[str, ColumnUse] = {
+        column: "text" if column in plan.text_columns else "number"
+        for columns in plan.inputs.values()
+        for column in columns
+        if column not in plan.dates
+    }
+    for target in plan.targets.values():
+        names = target.class_names
+        is_text = names is not None and not are_number_names(names)
+        uses |= dict.fromkeys(target.columns, "text" if is_text else "any")
+    if plan.weight_column is not None:
+        uses[plan.weight_column] = "number"
+    return uses | {number.column: "date" for number in plan.dates.values()}
 
 
 def _should_stream(

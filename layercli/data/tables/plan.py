@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from layercli.config.data.section import DataFacts, TargetFacts
 from layercli.data.labels import TargetForm
+from layercli.graph.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,15 @@ class TargetPlan:
     """Number of classes of a label target; None for numbers."""
     class_names: tuple[str, ...] | None = None
     """Names of the labels if they were text."""
+
+
+class DateNumber(NamedTuple):
+    """A number of the dates of a column."""
+
+    column: str
+    feature: str
+    first_day: float = 0.0
+    """For the feature elapsed: the first date of the training rows, in days since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +55,17 @@ class TablePlan:
     """Column -> median or mean, to be learned from the training rows."""
     integer_dtypes: Mapping[str | None, str] = field(default_factory=dict)
     """Integer input -> its dtype, int32 or int64."""
+    dates: Mapping[str, DateNumber] = field(default_factory=dict)
+    """Input column, such as ``when.year`` -> the number of a date that it contains."""
+    conversions: Mapping[str, str] = field(default_factory=dict)
+    """How columns of texts are converted; see ``Inspection``."""
+    findings: tuple[Finding, ...] = ()
+    """Warnings about the columns, which a run does not keep."""
 
     @property
     def columns(self) -> list[str]:
         """All columns that are read, without duplicates."""
-        input_columns = [column for columns in self.inputs.values() for column in columns]
+        input_columns = [self.source_of(column) for columns in self.inputs.values() for column in columns]
         target_columns = [column for target in self.targets.values() for column in target.columns]
         weight_columns = [] if self.weight_column is None else [self.weight_column]
         extra = [*target_columns, *weight_columns, *self.required_columns, *self.order_columns]
@@ -59,6 +75,10 @@ class TablePlan:
     def order_columns(self) -> list[str]:
         """The columns that determine the series of a row and its place in it."""
         return [*self.series_columns, *([] if self.time_column is None else [self.time_column])]
+
+    def source_of(self, column: str) -> str:
+        """Return the column of the table that contains an input column: for a number of a date, that of the dates."""
+        return self.dates[column].column if column in self.dates else column
 
     def is_text(self, name: str | None) -> bool:
         """Return whether an input contains text."""
@@ -120,9 +140,27 @@ class TablePlan:
         """Return the plan with learned replacements of missing values."""
         return replace(self, fill_values={**self.fill_values, **fill_values}, fill_statistics={})
 
-    def learned_fill_values(self, before: TablePlan) -> dict[str, float]:
-        """Return the replacements that this plan learned after it was ``before``."""
-        return {column: float(self.fill_values[column]) for column in before.fill_statistics}
+    @property
+    def elapsed_columns(self) -> list[str]:
+        """The input columns of elapsed days."""
+        return [name for name, number in self.dates.items() if number.feature == "elapsed"]
+
+    def with_learned(self, fill_values: Mapping[str, float], first_days: Mapping[str, float]) -> TablePlan:
+        """Return the plan with learned replacements, and elapsed days from these days later than now."""
+        days = {name: self.dates[name].first_day + shift for name, shift in first_days.items()}
+        return self.with_first_days(days).with_fill_values(fill_values)
+
+    def with_findings(self, findings: Iterable[Finding]) -> TablePlan:
+        """Return the plan with more warnings."""
+        return replace(self, findings=(*self.findings, *findings))
+
+    def with_first_days(self, first_days: Mapping[str, float]) -> TablePlan:
+        """Return the plan in which elapsed days count from these days since 1970, by column of the inputs."""
+        dates = {
+            name: number._replace(first_day=first_days[name]) if name in first_days else number
+            for name, number in self.dates.items()
+        }
+        return replace(self, dates=dates)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON document."""
@@ -145,6 +183,8 @@ class TablePlan:
             "time": self.time_column,
             "fill": dict(self.fill_values),
             "integers": [[name, dtype] for name, dtype in self.integer_dtypes.items()],
+            "dates": {name: list(number) for name, number in self.dates.items()},
+            "conversions": dict(self.conversions),
         }
 
     @classmethod
@@ -173,4 +213,6 @@ class TablePlan:
             time_column=document.get("time"),  # older runs have none
             fill_values=dict(document["fill"]),
             integer_dtypes=dict(document["integers"]),
+            dates={name: DateNumber(*number) for name, number in document.get("dates", {}).items()},
+            conversions=dict(document.get("conversions", {})),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,9 @@ import numpy as np
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Examples
-from layercli.data.tables.arrow import map_column_types, normalize_table
+from layercli.data.tables.arrow import is_text_type, map_column_types, normalize_table
 from layercli.data.tables.cache import Cache, fingerprint_file
+from layercli.data.tables.conversions import convert_table
 from layercli.data.tables.decode import decode_table, drop_incomplete_rows, find_complete_rows
 from layercli.data.tables.flat_columns import read_flat_columns
 from layercli.data.tables.integers import IntegerColumnCheck
@@ -47,6 +48,8 @@ class RowGroups:
     file_states: tuple[tuple[int, int], ...]
     """Size and modification time of each file when its metadata was read."""
     groups: tuple[RowGroup, ...]
+    conversions: Mapping[str, str] | None = None
+    """How columns of texts are converted; see ``Inspection``. None if they are not converted yet."""
 
     @classmethod
     def open(cls, data: TableConfig, files: Sequence[tuple[Path, bool]]) -> Self:
@@ -80,7 +83,20 @@ class RowGroups:
 
     def empty_table(self, file_index: int = 0) -> Any:
         """Return the Arrow table of a file without rows."""
-        return normalize_table(self.metadata[file_index].schema.to_arrow_schema().empty_table(), self.data)
+        empty = self.metadata[file_index].schema.to_arrow_schema().empty_table()
+        return self._convert(normalize_table(empty, self.data))
+
+    def _convert(self, table: Any) -> Any:
+        return table if self.conversions is None else convert_table(table, self.conversions, self.data)
+
+    def iterate_texts(self, types: Mapping[str, Any], data: TableConfig) -> Iterator[tuple[Any, Array]]:
+        """Yield the columns of texts and dates, with the row numbers, before they are converted."""
+        columns = [name for name, kind in types.items() if is_text_type(kind) or name in data.dates]
+        first_row = 0
+        for number in range(len(self.groups)) if columns else ():
+            table = self._read_texts(number, columns)
+            yield table, np.arange(first_row, first_row + len(table))
+            first_row += len(table)
 
     def without_dropped_rows(
         self,
@@ -127,6 +143,16 @@ class RowGroups:
         Raises:
             DataError: the file was modified after it was opened, or is damaged.
         """
+        return self._convert(self._read_texts(group_index, columns))
+
+    def iterate_dates(self, plan: TablePlan) -> Iterator[Any]:
+        """Yield the columns of dates of which the elapsed days are inputs."""
+        columns = sorted({plan.source_of(name) for name in plan.elapsed_columns})
+        for number in range(len(self.groups)) if columns else ():
+            yield self.read_table(number, columns)
+
+    def _read_texts(self, group_index: int, columns: Sequence[str]) -> Any:
+        """Return these columns of a row group before texts are converted."""
         from pyarrow import parquet
 
         group = self.groups[group_index]
@@ -166,7 +192,9 @@ class RowGroups:
         """Return a JSON document that identifies the content of these rows."""
         folder = Cache.default().folder
         sources = [path.name if path.parent == folder else fingerprint_file(path) for path in self.files]
-        return [sources, plan.to_json(), sorted(self.data.types.items()), self.data.missing.values]
+        data = self.data
+        numbers = [data.decimal, data.thousands]
+        return [sources, plan.to_json(), sorted(data.types.items()), data.missing.words, numbers]
 
 
 def _read_file_state(path: Path) -> tuple[int, int]:

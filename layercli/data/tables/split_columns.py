@@ -10,7 +10,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.split_keys import SPLIT_KEY_HINTS, SPLIT_OF_NAME, SplitKey, SplitKeys
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.row_order import SeriesIds
-from layercli.data.tables.times import find_lost_values, to_sortable_numbers
+from layercli.data.tables.times import SortableColumn, make_ambiguous_finding
 from layercli.data.types import Array, DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import quote_value, sanitize_text
@@ -29,6 +29,7 @@ class SplitColumnReader:
             if (column := getattr(data.split, key)) is not None:
                 self._key, self.columns = key, [column]
         self._groups = SeriesIds(self.columns)
+        self._sortable = SortableColumn()
         self._pieces: list[Array] = []
         self._bad_values: dict[Any, tuple[int, int]] = {}
         """Each value that cannot be used -> its first row and its number of rows."""
@@ -38,12 +39,13 @@ class SplitColumnReader:
         if self._key is None:
             return
         column = table.column(self.columns[0]).combine_chunks()
+        if self._key == "order":
+            self._sortable.add(column, rows)
+            return
         if column.null_count:
             self._add_bad_values(column.is_null(), column, rows)
         if self._key == "group":
             self._pieces.append(np.asarray(self._groups.assign(table)))
-        elif self._key == "order":
-            self._pieces.append(self._read_order(column, rows))
         else:
             self._pieces.append(self._read_splits(column, rows))
 
@@ -56,6 +58,14 @@ class SplitColumnReader:
         if self._key is None:
             return None
         title = sanitize_text(self.columns[0], limit=60)
+        if self._key == "order":
+            values, bad_values = self._sortable.finish()
+            self._pieces.append(values)
+            for row, value in sorted(bad_values.items(), key=lambda item: item[0]):
+                first, count = self._bad_values.get(value, (row, 0))
+                self._bad_values[value] = (first, count + 1)
+            if self._sortable.is_ambiguous:
+                raise DataError(make_ambiguous_finding(self.columns[0], ("data", "split", "order")))
         findings = [
             Finding(
                 code="bad-split",
@@ -77,12 +87,6 @@ class SplitColumnReader:
         expected = "a number or a date" if self._key == "order" else "train, validation or test"
         return f"must be {expected}, got {quote_value(value)}"
 
-    def _read_order(self, column: Any, rows: Array) -> Array:
-        """Return numbers that sort the rows."""
-        values, is_bad = to_sortable_numbers(column)
-        self._add_bad_values(is_bad, column, rows)
-        return values
-
     def _read_splits(self, column: Any, rows: Array) -> Array:
         import pyarrow as pa
         from pyarrow import compute
@@ -90,7 +94,7 @@ class SplitColumnReader:
         names = pa.array(SPLIT_OF_NAME, pa.string())
         texts = compute.utf8_lower(compute.utf8_trim_whitespace(column.cast(pa.string())))
         found = compute.index_in(texts, names)
-        self._add_bad_values(find_lost_values(found, column), column, rows)
+        self._add_bad_values(compute.and_(found.is_null(), column.is_valid()), column, rows)
         splits: Array = np.array(list(SPLIT_OF_NAME.values()), np.uint8)
         return np.take(splits, np.asarray(found.fill_null(0).to_numpy(zero_copy_only=False)))
 

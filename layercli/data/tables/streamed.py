@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,10 +23,11 @@ from layercli.data.labels import TargetForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.decode import decode_table
-from layercli.data.tables.imputation import BATCH_ROWS, learn_fill_values
+from layercli.data.tables.imputation import BATCH_ROWS, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import Array, Targets, iterate_named
+from layercli.graph.finding import Finding
 
 _BUFFER_ROWS = 1 << 18
 """Rows that are shuffled together, from one or several row groups."""
@@ -103,6 +104,11 @@ class StreamedRows(Dataset):
     def table_plan(self) -> TablePlan:
         """The plan that converts table rows to these examples."""
         return self.plan
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table."""
+        return self.plan.findings
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -206,7 +212,10 @@ class StreamedRows(Dataset):
 
     def prepare(self, plan: TablePlan | None) -> StreamedRows:
         """Return the rows with the plan that learned from the training rows; see ``Dataset``."""
-        return self if plan is None else replace(self, plan=self.plan.with_fill_values(plan.fill_values))
+        if plan is None:
+            return self
+        learned = replace(self.plan, fill_values=plan.fill_values, fill_statistics={}, dates=plan.dates)
+        return replace(self, plan=learned)
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
@@ -218,11 +227,10 @@ class StreamedRows(Dataset):
         subsets = [
             replace(self, membership=membership, split_index=index, full_dataset=self) for index in range(3)
         ]
-        statistics_plan = self.plan.select_inputs(self.plan.fill_statistics)
+        statistics_plan = self.plan.select_inputs([*self.plan.fill_statistics, *self.plan.elapsed_columns])
         training_rows = replace(subsets[0], plan=statistics_plan)
         rows = training_rows._limit_rows(BATCH_ROWS)
-        fill_values = learn_fill_values(partial(training_rows.batches, rows), statistics_plan)
-        plan = self.plan.with_fill_values(fill_values)
+        plan = self.plan.with_learned(*learn_inputs(partial(training_rows.batches, rows), statistics_plan))
         return Splits(*(replace(subset, plan=plan) for subset in subsets), table_plan=plan)
 
     def _assign_rows(self, split: SplitConfig, seed: int | None) -> SplitMembership:
@@ -255,6 +263,8 @@ class StreamedRows(Dataset):
         """Return the SHA-256 over the examples and their order."""
         hasher = hashlib.sha256(self.content_hash.encode())
         hasher.update(repr(sorted(self.plan.fill_values.items())).encode())
+        if self.plan.dates:
+            hasher.update(repr(sorted(self.plan.dates.items())).encode())
         if self.membership is not None:
             hasher.update(f"{self.split_index}{self.row_counts.tolist()}".encode())
             hasher.update(self.membership.packed.tobytes())

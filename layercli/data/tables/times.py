@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from layercli.data.tables.arrow import is_number_type
+from layercli.data.tables.arrow import is_number_type, is_text_type
+from layercli.data.tables.dates import DateContent, is_date_type, parse_dates
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.row_order import RowOrder
 from layercli.data.types import Array, DataError, make_data_finding
@@ -27,43 +28,73 @@ _UNITS: Final = (
 _MAX_REPORTED: Final = 8
 
 
-def to_sortable_numbers(column: Any) -> tuple[Array, Any]:
-    """Return numbers that sort a column of numbers, dates, times or texts of ISO dates, and which values are neither.
+class SortableColumn:
+    """Numbers that sort the rows of a column of numbers, dates or times, read some rows at a time."""
 
-    Dates and times are microseconds. Missing values are 0, and not among those that are neither.
-    """
-    import pyarrow as pa
+    def __init__(self) -> None:
+        self._numbers: list[Array] = []
+        self._texts: list[tuple[int, Any, Array]] = []
+        self._dates = DateContent()
+        self._missing_rows: list[int] = []
+        self.is_time = False
+        """Whether the numbers are microseconds, and not those of the column."""
 
-    kind = column.type
-    numbers = column
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        zone = kind.tz if pa.types.is_timestamp(kind) else None
-        numbers = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
-    elif pa.types.is_time(kind) or pa.types.is_duration(kind):
-        unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
-        numbers = column.cast(unit, safe=False).cast(pa.int64())
-    elif not is_number_type(kind):
-        numbers = pa.array(map(_parse_date, column.cast(pa.string()).to_pylist()), pa.int64())
-    if not (pa.types.is_integer(numbers.type) or pa.types.is_floating(numbers.type)):
-        numbers = numbers.cast(pa.float64())
-    return (
-        np.asarray(numbers.fill_null(0).to_numpy(zero_copy_only=False)),
-        find_lost_values(numbers, column),
+    def add(self, column: Any, rows: Array) -> None:
+        """Add some rows: an Arrow column, and the row numbers of shape (rows,)."""
+        import pyarrow as pa
+
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        if column.null_count:
+            missing = np.asarray(column.is_null().to_numpy(zero_copy_only=False))
+            self._missing_rows += rows[missing].tolist()
+        kind = column.type
+        if is_text_type(kind):
+            self._texts.append((len(self._numbers), column, rows))
+            self._dates.add(column, rows)
+            self._numbers.append(np.zeros(0, np.int64))
+            return
+        self.is_time = self.is_time or not is_number_type(kind)
+        if pa.types.is_time(kind) or pa.types.is_duration(kind):
+            unit = pa.time64("us") if pa.types.is_time(kind) else pa.duration("us")
+            column = column.cast(unit, safe=False).cast(pa.int64())
+        elif is_date_type(kind):
+            zone = kind.tz if pa.types.is_timestamp(kind) else None
+            column = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            column = column.cast(pa.float64())
+        self._numbers.append(np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)))
+
+    def finish(self) -> tuple[Array, dict[int, Any]]:
+        """Return the numbers of all rows, and the rows whose values cannot be used, with these values."""
+        bad_values: dict[int, Any] = dict.fromkeys(self._missing_rows)
+        order = self._dates.order
+        for index, texts, rows in self._texts:
+            self.is_time = True
+            dates = (
+                np.full(len(texts), np.datetime64("NaT", "us"))
+                if order is None
+                else parse_dates(texts, order)
+            )
+            is_bad = np.isnat(dates) & np.asarray(texts.is_valid().to_numpy(zero_copy_only=False))
+            for position in np.flatnonzero(is_bad).tolist():
+                bad_values[int(rows[position])] = texts[position].as_py()
+            self._numbers[index] = np.where(np.isnat(dates), 0, dates.astype(np.int64))
+        return np.concatenate(self._numbers or [np.zeros(0, np.int64)]), bad_values
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the day and the month of all dates can be exchanged."""
+        return self._dates.is_ambiguous
+
+
+def make_ambiguous_finding(name: str, key: KeyPath) -> Finding:
+    """Return the finding of a column whose dates may have the day or the month first."""
+    title = sanitize_text(name, limit=60)
+    return make_data_finding(
+        f"The dates in `{title}` may have the day or the month first, so their order is unknown.",
+        key,
+        "Write the dates as 2024-01-31.",
     )
-
-
-def find_lost_values(converted: Any, column: Any) -> Any:
-    """Return which values were lost by a conversion."""
-    from pyarrow import compute
-
-    return compute.and_(converted.is_null(), column.is_valid())
-
-
-def _parse_date(text: str | None) -> int | None:
-    try:
-        return None if text is None else int(np.datetime64(text, "us").astype(np.int64))
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +115,20 @@ def read_times(pieces: Iterable[Any], name: str, locate: LocateRow) -> Times:
     Raises:
         DataError: values are missing, or are neither numbers nor dates; it reports the first ones.
     """
-    arrays: list[Array] = []
-    findings: list[Finding] = []
-    first_row, is_time = 0, False
-    title = sanitize_text(name, limit=60)
+    column, first_row = SortableColumn(), 0
     for piece in pieces:
-        column = piece.combine_chunks()
-        values, is_lost = to_sortable_numbers(column)
-        is_bad = np.asarray(is_lost.to_numpy(zero_copy_only=False)) | ~np.asarray(
-            column.is_valid().to_numpy(zero_copy_only=False)
-        )
-        for row in np.flatnonzero(is_bad)[: _MAX_REPORTED - len(findings)].tolist():
-            value = column[row].as_py()
-            received = (
-                "is missing" if value is None else f"must be a number or a date, got {quote_value(value)}"
-            )
-            hint = "Correct the value, such as to 2024-01-31 12:00, or remove the row."
-            place = locate(name, first_row + row)
-            findings.append(make_data_finding(f"`{title}` {received} ({place}).", _TIME_PATH, hint))
-        arrays.append(values)
-        is_time = is_time or not is_number_type(column.type)
-        first_row += len(column)
+        column.add(piece, np.arange(first_row, first_row + len(piece)))
+        first_row += len(piece)
+    values, bad_values = column.finish()
+    title = sanitize_text(name, limit=60)
+    findings = [make_ambiguous_finding(name, _TIME_PATH)] if column.is_ambiguous else []
+    for row, value in sorted(bad_values.items(), key=lambda item: item[0])[:_MAX_REPORTED]:
+        received = "is missing" if value is None else f"must be a number or a date, got {quote_value(value)}"
+        hint = "Correct the value, such as to 2024-01-31 12:00, or remove the row."
+        findings.append(make_data_finding(f"`{title}` {received} ({locate(name, row)}).", _TIME_PATH, hint))
     if findings:
         raise DataError(*findings)
-    return Times(name, np.concatenate(arrays or [np.zeros(0, np.int64)]), is_time)
+    return Times(name, values, column.is_time)
 
 
 def check_steps(times: Times, row_order: RowOrder, locate: LocateRow) -> Iterator[Finding]:

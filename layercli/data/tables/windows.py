@@ -12,7 +12,7 @@ from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset
 from layercli.data.labels import TargetForm
-from layercli.data.tables.imputation import BATCH_ROWS, fill_missing, learn_fill_values
+from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import RowOrder
 from layercli.data.types import Array, Targets
@@ -83,7 +83,8 @@ class WindowedExamples(IndexedSubset):
     plan: TablePlan
     window_starts: Array
     """First position of each window: int64 of shape (samples,)."""
-    fill_values: Mapping[str, float] = field(default_factory=dict)
+    learned: Learned = field(default_factory=Learned)
+    """What the training rows determined; nothing before the split."""
 
     def __len__(self) -> int:
         return len(self.window_starts)
@@ -117,7 +118,7 @@ class WindowedExamples(IndexedSubset):
         target_rows = self._find_target_rows(starts)
         rows = self.rows
         gathered = rows.map_inputs(
-            lambda name, array: fill_missing(array[input_rows], self.plan, self.fill_values, name),
+            lambda name, array: apply_learned(array[input_rows], self.plan, self.learned, name),
             rows.take_targets(target_rows),
         )
         return gathered if rows.weights is None else replace(gathered, weights=rows.weights[target_rows])
@@ -147,9 +148,9 @@ class WindowedDataset(WindowedExamples, Dataset):
     """Columns that identify each row: objects of shape (rows,)."""
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Warnings about the data as it was read."""
-        return self.order_findings
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table, and about the times of the rows."""
+        return (*self.plan.findings, *self.order_findings)
 
     @property
     def last_row_columns(self) -> dict[str, Array]:
@@ -200,7 +201,7 @@ class WindowedDataset(WindowedExamples, Dataset):
             [np.arange(*segment) for segment in segments_by_split[0]] or [np.arange(0)]
         )
         rows = self._map_to_rows(training_positions)
-        fill_values = learn_fill_values(
+        learned = learn_inputs(
             lambda: (
                 self.rows.take(rows[first : first + BATCH_ROWS]) for first in range(0, len(rows), BATCH_ROWS)
             ),
@@ -209,20 +210,19 @@ class WindowedDataset(WindowedExamples, Dataset):
         span, stride = self.windows.span, self.windows.stride
         starts = [find_window_starts(segments, span, stride) for segments in segments_by_split]
         return Splits(
-            *(self._select_windows(each, fill_values) for each in starts),
-            table_plan=self.plan.with_fill_values(fill_values),
+            *(self._select_windows(each, learned) for each in starts),
+            table_plan=self.plan.with_learned(*learned),
             rows=None if self.plan.required_columns else tuple(map(self._find_last_rows, starts)),
         )
 
     def prepare(self, plan: TablePlan | None) -> Subset:
-        """Return all windows, with missing numbers replaced by the values that ``plan`` learned; see ``Dataset``."""
-        return self._select_windows(
-            self.window_starts, {} if plan is None else plan.learned_fill_values(self.plan)
-        )
+        """Return all windows with what ``plan`` learned from the training rows; see ``Dataset``."""
+        learned = Learned() if plan is None else compare_plans(self.plan, plan)
+        return self._select_windows(self.window_starts, learned)
 
-    def _select_windows(self, starts: Array, fill_values: Mapping[str, float]) -> Subset:
+    def _select_windows(self, starts: Array, learned: Learned) -> Subset:
         return WindowedExamples(
-            self.rows, self.row_order, self.windows, self.plan, starts, fill_values
+            self.rows, self.row_order, self.windows, self.plan, starts, learned
         ).load_if_small()
 
 

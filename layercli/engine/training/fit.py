@@ -36,6 +36,7 @@ from layercli.engine.training.feed import make_feed
 from layercli.engine.training.log_values import order_logs, to_python
 from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
+from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
@@ -149,6 +150,7 @@ def fit_model(
             jit_compile=plan.jit_compile,
             checkpoint_every=train.checkpoints.steps,
             workers=workers,
+            train_step=make_training_step(assembled, valid, splits.train),
         )
         checkpoint_callback = CheckpointCallback(
             checkpointing.store,

@@ -9,7 +9,7 @@ import keras
 
 from layercli.data.examples import ShuffleSeed
 from layercli.engine.training.feed import Feed, Span, Tensors, count_steps
-from layercli.engine.training.fused_steps import FusedSteps
+from layercli.engine.training.fused_steps import FusedSteps, StepFunction
 from layercli.engine.training.multi_worker import Workers
 
 
@@ -57,6 +57,7 @@ class TrainingLoop:
 
     A block has at most ``max_steps_per_call`` steps and never crosses a multiple of ``checkpoint_every`` steps, counted
     from the first epoch. ``seed`` shuffles the examples in each epoch; None: their order is unchanged.
+    ``train_step`` replaces the model's own.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class TrainingLoop:
         jit_compile: bool = False,
         checkpoint_every: int | None = None,
         workers: Workers | None = None,
+        train_step: StepFunction | None = None,
     ) -> None:
         self._model = model
         self._feed = feed
@@ -83,7 +85,7 @@ class TrainingLoop:
             workers.attach_model(model)
         self._train_steps = FusedSteps(
             model,
-            model.train_step,
+            train_step or model.train_step,
             feed,
             jit_compile=jit_compile and workers is None,
             max_steps_per_call=max_steps_per_call,

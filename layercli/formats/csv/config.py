@@ -1,10 +1,12 @@
 """The ``data`` section of type csv."""
 
+import codecs
 from typing import Annotated
 
 from pydantic import Field
 
 from layercli.config.data.tables import TableConfig
+from layercli.schema.strict_model import ArgumentError
 
 
 class Csv(TableConfig):
@@ -20,3 +22,40 @@ class Csv(TableConfig):
     separator: Annotated[
         str, Field(min_length=1, max_length=1, description="The character between values.")
     ] = ","
+    encoding: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The encoding of the file, such as latin-1, cp1252 or utf-16; a byte order mark overrides it.",
+            examples=["latin-1"],
+        ),
+    ] = "utf-8"
+    skip_lines: Annotated[
+        int,
+        Field(ge=0, le=1_000_000, description="Number of lines above the header, or above the first row."),
+    ] = 0
+    comment: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=1,
+            description="Lines that begin with this character are skipped.",
+            examples=["#"],
+        ),
+    ] = None
+
+    def check(self) -> None:
+        super().check()
+        names = [name.strip() for name in self.columns or ()]
+        for name in names:
+            if names.count(name) > 1:
+                first, second = [index + 1 for index, other in enumerate(names) if other == name][:2]
+                message = f"`columns` names `{name}` twice: columns {first} and {second}."
+                raise ArgumentError("columns", message, "Give each column a different name.")
+        try:
+            is_text = codecs.lookup(self.encoding)._is_text_encoding
+        except (LookupError, ValueError):
+            is_text = False
+        if not is_text:
+            message = f'Unknown encoding "{self.encoding}".'
+            raise ArgumentError("encoding", message, "Use utf-8, latin-1, cp1252 or utf-16.")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple
 
 from layercli.formats.csv.config import Csv
+from layercli.formats.csv.source import open_bytes, open_utf8
 from layercli.source.nodes import sanitize_text
 
-DecompressionError = zlib.error
+_BLOCK_BYTES = 1 << 20
 _MAX_LINE = 1 << 24
 """Longest line, and longest value, in characters."""
 
@@ -24,16 +24,9 @@ class LongLineError(OSError):
 
 
 @contextmanager
-def open_bytes(file: Path) -> Iterator[IO[bytes]]:
-    """Open a file, plain or gzipped."""
-    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as raw:
-        yield cast("IO[bytes]", raw)
-
-
-@contextmanager
-def open_text(file: Path) -> Iterator[IO[str]]:
-    """Open a file, plain or gzipped, as text; bytes that are not UTF-8 are replaced."""
-    with open_bytes(file) as raw:
+def open_text(file: Path, data: Csv) -> Iterator[IO[str]]:
+    """Open a file as text; bytes that are not in its encoding are replaced."""
+    with open_utf8(file, data) as raw:
         yield io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
 
 
@@ -44,33 +37,110 @@ def _iterate_lines(text: IO[str]) -> Iterator[str]:
         yield line
 
 
-def read_header_names(file: Path, data: Csv) -> list[str]:
-    """Return the untrimmed names of the columns."""
+class Header(NamedTuple):
+    """The names of the columns of a file."""
+
+    raw: list[str]
+    """As in the file, or as the config names them."""
+    line_count: int
+    """Number of lines up to the end of the header; 0 if the file has none."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names without blanks; a column without a name has its position, and a repeated name a number."""
+        names: list[str] = []
+        trimmed = [name.strip() for name in self.raw]
+        known = set(trimmed)
+        for position, name in enumerate(trimmed, 1):
+            unique = base = name or f"column_{position}"
+            number = 0
+            while unique in names or (unique != name and unique in known):
+                number += 1
+                unique = f"{base}.{number}"
+            names.append(unique)
+        return names
+
+
+def read_header(file: Path, data: Csv) -> Header:
+    """Return the names of the columns, none if the file is empty."""
     if data.columns is not None:
-        return list(data.columns)
-    with open_text(file) as text:
-        return next((fields for _, fields in _iterate_rows(text, data, is_header=True)), [])
+        return Header(list(data.columns), 0)
+    with open_text(file, data) as text:
+        rows = _iterate_rows(text, data, is_header=True)
+        return next((Header(row.fields, row.last_line) for row in rows), Header([], 0))
 
 
-def find_ragged_line(file: Path, data: Csv) -> str | None:
-    """Describe the first line with a wrong number of values; None if all are correct."""
-    width = len(read_header_names(file, data))
-    with open_text(file) as text:
-        for line, fields in _iterate_rows(text, data):
+class Defect(NamedTuple):
+    """A line that does not fit the others."""
+
+    message: str
+    hint: str
+
+
+def find_ragged_line(file: Path, data: Csv, *, rows: int | None = None) -> Defect | None:
+    """Describe the first line with a wrong number of values; None if all are correct.
+
+    ``rows`` is the number of rows after the header to look at; None for all.
+    """
+    header = read_header(file, data).raw
+    width = len(header)
+    with open_text(file, data) as text:
+        for number, (line, fields, _) in enumerate(_iterate_rows(text, data)):
+            if rows is not None and number > rows:
+                return None
             if len(fields) != width:
-                return f"line {line} has {_format_value_count(len(fields))}, but there are {width} columns"
+                message = (
+                    f"line {line} has {_format_value_count(len(fields))}, but there {_format_columns(width)}"
+                )
+                return Defect(message, _suggest_ragged(data, header, fields, is_first=number == 1, line=line))
+    return None
+
+
+def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first: bool, line: int) -> str:
+    if data.comment is None and any(field.startswith("#") for field in (*header[:1], *fields[:1])):
+        return 'If lines with # are comments, set `comment: "#"`.'
+    if is_first and data.columns is None:
+        filled = sum(bool(name.strip()) for name in header)
+        if filled <= max(1, len(fields) // 2):
+            return f"If the lines above line {line} are a title, set `skip_lines: {line - 1}`."
+        if len(fields) == len(header) + 1:
+            names = ", ".join(sanitize_text(name.strip(), limit=40) for name in header[:6])
+            more = ", ..." if len(header) > 6 else ""
+            return (
+                "The header has one name less than the rows have values, as in files with row names. Name all columns: "
+                f"`columns: [row, {names}{more}]` and `skip_lines: {line - 1}`."
+            )
+    return "Each line must have one value for each column; quote a value that contains the separator."
+
+
+def find_undecodable_line(file: Path, encoding: str) -> str | None:
+    """Describe the first line with bytes that are not in an encoding; None if there is none."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    with open_bytes(file) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            try:
+                line += decoder.decode(block).count("\n")
+            except UnicodeDecodeError as error:
+                before = error.object[: error.start]
+                shown = " ".join(f"{byte:02x}" for byte in error.object[error.start : error.start + 2])
+                return f"line {line + before.count(10)} has the bytes {shown}"
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return f"line {line} ends within a character"
     return None
 
 
 def find_non_number(file: Path, data: Csv, column: str) -> str | None:
     """Describe the first value of a column that is neither a number nor missing; None if there is none."""
-    names = [name.strip() for name in read_header_names(file, data)]
+    names = read_header(file, data).names
     if column not in names:
         return None
     index = names.index(column)
-    missing = {"", *data.missing.values}
-    with open_text(file) as text:
-        for number, (line, fields) in enumerate(_iterate_rows(text, data)):
+    missing = {"", *data.missing.words}
+    with open_text(file, data) as text:
+        for number, (line, fields, _) in enumerate(_iterate_rows(text, data)):
             if (number or data.columns is not None) and index < len(fields):
                 value = fields[index].strip()
                 if value not in missing and not _is_number_text(value):
@@ -81,13 +151,20 @@ def find_non_number(file: Path, data: Csv, column: str) -> str | None:
 def find_line(file: Path, data: Csv, row: int) -> int | None:
     """Return the line on which a row of values, counted from 0, begins."""
     row += data.columns is None
-    with open_text(file) as text:
+    with open_text(file, data) as text:
         return next(
-            (line for number, (line, _) in enumerate(_iterate_rows(text, data)) if number == row), None
+            (found.line for number, found in enumerate(_iterate_rows(text, data)) if number == row), None
         )
 
 
-def _iterate_rows(text: IO[str], data: Csv, *, is_header: bool = False) -> Iterator[tuple[int, list[str]]]:
+class _Row(NamedTuple):
+    line: int
+    """Its first line."""
+    fields: list[str]
+    last_line: int
+
+
+def _iterate_rows(text: IO[str], data: Csv, *, is_header: bool = False) -> Iterator[_Row]:
     """Yield the first line and the values of each row that is not empty, up to the first line that cannot be read.
 
     Raises:
@@ -99,7 +176,7 @@ def _iterate_rows(text: IO[str], data: Csv, *, is_header: bool = False) -> Itera
     try:
         for fields in reader:
             if fields:
-                yield line, fields
+                yield _Row(line, fields, reader.line_num)
             line = reader.line_num + 1
     except csv.Error:
         return
@@ -114,6 +191,10 @@ def _is_number_text(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _format_columns(count: int) -> str:
+    return "is 1 column" if count == 1 else f"are {count} columns"
 
 
 def _format_value_count(count: int) -> str:

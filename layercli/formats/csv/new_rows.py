@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from layercli.data.examples import Examples
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
 from layercli.data.tables.columns import check_new_columns
 from layercli.data.tables.files import TableFiles
-from layercli.data.tables.new_rows import decode_new_table, list_trained_types
+from layercli.data.tables.new_rows import decode_new_table, is_number_text
+from layercli.data.tables.open import declare_trained_columns
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv.config import Csv
+from layercli.formats.csv.diagnostics import Header
 from layercli.formats.csv.records import (
     BadRecordError,
     is_json_lines,
@@ -24,9 +27,17 @@ from layercli.formats.csv.records import (
     parse_json_record,
     write_record,
 )
+from layercli.formats.csv.source import clean_stream, open_bytes
 from layercli.source.nodes import sanitize_text
 
-_JSON_READ_ARGUMENTS = {"separator": ","}
+_CLEAN_ARGUMENTS: Final[dict[str, Any]] = {"encoding": "utf-8", "skip_lines": 0, "comment": None}
+"""Records are UTF-8 without comments and lines above the header."""
+_JSON_ARGUMENTS: Final[dict[str, Any]] = {
+    **_CLEAN_ARGUMENTS,
+    "separator": ",",
+    "decimal": ".",
+    "thousands": None,
+}
 """How the values of JSON are written for the reader of CSV."""
 
 
@@ -43,11 +54,11 @@ def iterate_new_rows(
         DataError: a stream is empty, or columns are missing.
     """
     plan = plan.without_target()
-    data = data.with_arguments(types=list_trained_types(plan))
+    data = declare_trained_columns(data, plan)
     rows_before = 0
     with TemporaryDirectory(prefix="layercli-") as folder:
         for stream in streams:
-            batches = iterate_record_batches(stream, data.separator)
+            batches = iterate_record_batches(clean_stream(stream, data), data.separator)
             reader: _RecordReader | None = None
             for batch in batches:
                 records: Sequence[bytes] = batch
@@ -58,6 +69,21 @@ def iterate_new_rows(
                     rows_before += len(records)
             if reader is None:
                 raise_data_error("The input cannot be read: it is empty.", ("data", "path"), None)
+
+
+@contextmanager
+def open_new_file(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file of CSV, plain or compressed, or of JSON lines.
+
+    Raises:
+        DataError: it is neither.
+    """
+    with file.open("rb") as raw:
+        if is_json_lines(raw.peek(64)):
+            yield raw
+            return
+    with open_bytes(file) as stream:
+        yield stream
 
 
 def _open_records(
@@ -71,16 +97,17 @@ def _open_records(
     """Return the reader of a stream that begins with these records, and the records after its header."""
     if is_json_lines(batch[0]):
         names = list(dict.fromkeys([*plan.columns, *keep]))
-        json_data = data.with_arguments(columns=names, **_JSON_READ_ARGUMENTS)
+        json_data = data.with_arguments(columns=names, **_JSON_ARGUMENTS)
         return _RecordReader(json_data, names, plan, keep, make_files(json_data), folder, is_json=True), batch
     records = batch
-    names = [name.strip() for name in parse_fields(batch[0], data.separator)]
+    fields = parse_fields(batch[0], data.separator)
+    names = Header(fields, 1).names
     if data.columns is None:
         records = batch[1:]
     else:
-        names = _name_columns(data, len(names))
+        names = _name_columns(data, len(fields))
     check_new_columns(names, plan, keep)
-    named = data.with_arguments(columns=names)
+    named = data.with_arguments(columns=names, **_CLEAN_ARGUMENTS)
     return _RecordReader(named, names, plan, keep, make_files(named), folder), records
 
 
@@ -144,8 +171,8 @@ class _RecordReader:
             for line in lines:
                 target.write(line if line.endswith((b"\n", b"\r")) else line + b"\n")
         if not lines:
-            return decode_new_table(self._empty_table(), self.plan)
-        examples = decode_new_table(self.files.read_table(file, set(self.plan.columns)), self.plan)
+            return decode_new_table(self._empty_table(), self.data, self.plan)
+        examples = decode_new_table(self.files.read_table(file, set(self.plan.columns)), self.data, self.plan)
         if len(examples) != len(lines):
             raise_data_error("not one row", ("data", "path"), None)
         return examples
@@ -153,9 +180,13 @@ class _RecordReader:
     def _empty_table(self) -> Any:
         import pyarrow as pa
 
-        types = {"text": pa.string(), "number": pa.float64()}
+        texts = [
+            name
+            for name in self.plan.columns
+            if self.data.types.get(name) == "text" or name in self.data.dates
+        ]
         return pa.table(
-            {name: pa.array([], types[self.data.types.get(name, "number")]) for name in self.plan.columns}
+            {name: pa.array([], pa.string() if name in texts else pa.int64()) for name in self.plan.columns}
         )
 
     def _make_describe(self, lines: Sequence[bytes]) -> Callable[[int, DataError], str]:
@@ -167,21 +198,12 @@ class _RecordReader:
             wrong = [
                 f'`{sanitize_text(name, limit=60)}` must be a number, got "{sanitize_text(value.strip(), limit=40)}"'
                 for name, value in zip(self.names, fields, strict=True)
-                if self.data.types.get(name) == "number" and not self._is_number(value)
+                if self.data.types.get(name) == "number" and not is_number_text(value, self.data)
             ]
             reason = error.findings[0].message.replace(f"{self.folder / 'rows.csv'} cannot be read: ", "")
             return "; ".join(wrong) or sanitize_text(reason, limit=200).rstrip(".")
 
         return describe
-
-    def _is_number(self, value: str) -> bool:
-        if value.strip() in ("", *self.data.missing.values):
-            return True
-        try:
-            float(value)
-        except ValueError:
-            return False
-        return True
 
     def _read_kept(self, lines: Sequence[bytes]) -> dict[str, list[str | None]]:
         """Return the texts of the columns that are kept, as the input has them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -13,12 +15,22 @@ from layercli.data.new_examples import NewExamples
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.plan import TablePlan
-from layercli.data.types import raise_data_error
+from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
+from layercli.formats.csv.sniff import guess_separator, read_first_lines
+from layercli.formats.csv.source import (
+    READ_ERRORS,
+    find_encoding,
+    guess_encoding,
+    is_compressed,
+    open_bytes,
+    open_utf8,
+)
 from layercli.source.nodes import sanitize_text
 
 _MAX_GZIP_RATIO = 1032
@@ -33,13 +45,13 @@ _MAX_PENDING_BYTES = 1 << 26
 _MAX_GROUP_ROWS = 1 << 16
 
 
-def read_dataset(data: Csv, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
+def read_dataset(data: Csv, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
     """Return all examples, in memory or read batch by batch; see ``open_table``.
 
     Raises:
         DataError: a file cannot be read, or a column is missing or not numeric.
     """
-    return open_table(data, _CsvFiles(data), memory, integers)
+    return open_table(data, CsvFiles, memory, dtypes)
 
 
 def read_new_dataset(
@@ -52,18 +64,23 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, _CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
+    return open_new_table(located, CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
+
+
+def locate_row(data: Csv, row: int) -> str:
+    """Return the file and line of a row, from 0, of a section with one file."""
+    return CsvFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 def iterate_new_rows(
     data: Csv, streams: Sequence[IO[bytes]], plan: TablePlan, keep: Sequence[str]
 ) -> Iterator[NewExamples]:
     """Yield the rows of streams of CSV or JSON Lines as they arrive; see ``new_rows``."""
-    return new_rows.iterate_new_rows(data, streams, plan, keep, _CsvFiles)
+    return new_rows.iterate_new_rows(data, streams, plan, keep, CsvFiles)
 
 
 @dataclass(frozen=True, slots=True)
-class _CsvFiles:
+class CsvFiles:
     """The files of a section of type csv."""
 
     data: Csv
@@ -71,7 +88,7 @@ class _CsvFiles:
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - all are parsed
         """Return an upper estimate of the bytes that its table takes; above ``limit`` a lower bound."""
         size = file.stat().st_size
-        most = _BYTES_PER_VALUE * size * (_MAX_GZIP_RATIO if file.suffix == ".gz" else 1)
+        most = _BYTES_PER_VALUE * size * (_MAX_GZIP_RATIO if is_compressed(file) else 1)
         if most <= min(limit // MEMORY_DIVISOR, _MAX_UNCOUNTED_BYTES):
             return most
         return size if size > limit else self._count_table_bytes(file, limit)
@@ -79,36 +96,99 @@ class _CsvFiles:
     def _count_table_bytes(self, file: Path, limit: int) -> int:
         separator, total = self.data.separator.encode(), 0
         try:
-            with csv_diagnostics.open_bytes(file) as stream:
+            with open_bytes(file) as stream:
                 while total <= limit and (block := stream.read(_BLOCK_BYTES)):
                     values = block.count(separator) + block.count(b"\n") + block.count(b"\r")
                     total += len(block) + _BYTES_PER_VALUE * values
-        except (OSError, EOFError, csv_diagnostics.DecompressionError) as error:
+        except READ_ERRORS as error:
             self._raise_unreadable(file, error)
         return total
 
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
-        return [name.strip() for name in self._read_header(file)]
+        header = self._read_header(file)
+        self._check_first_lines(file, header)
+        return header.names
+
+    def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
+        """Return each name that several columns have in the file, with their positions from 1."""
+        return list_repeated_names([name.strip() for name in self._read_header(file).raw])
+
+    def _check_first_lines(self, file: Path, header: csv_diagnostics.Header) -> None:
+        """Check that the names are in the encoding of the file, and that the first row has a value for each.
+
+        Raises:
+            DataError: otherwise; with another encoding, another separator or a title above the table.
+        """
+        shown = sanitize_text(str(file))
+        if any("\ufffd" in name for name in header.raw):
+            self._raise_unreadable(file, ValueError("its text is not in the declared encoding"))
+        if len(header.raw) == 1:
+            separator = guess_separator(read_first_lines(file, self.data))
+            if separator != self.data.separator and separator in header.raw[0]:
+                written = json.dumps(separator)
+                raise_data_error(
+                    f"{shown} has only one column with the separator {json.dumps(self.data.separator)}; the file seems to "
+                    f"be separated by {written}.",
+                    ("data", "separator"),
+                    f"Set `separator: {written}`.",
+                )
+            if self.data.comment is None and header.raw[0].startswith("#"):
+                raise_data_error(
+                    f"{shown} has only one column, whose name begins with #.",
+                    ("data", "comment"),
+                    'If lines with # are comments, set `comment: "#"`.',
+                )
+        defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
+        if defect is not None:
+            raise_data_error(f"{shown} cannot be read: {defect.message}.", ("data", "path"), defect.hint)
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
         import pyarrow as pa
         from pyarrow import csv
 
-        raw_names, options = self._read_options(file)
-        options["convert_options"].include_columns = [name for name in raw_names if name.strip() in columns]
+        options = self._read_options(file, columns)
         try:
-            with open_arrow_stream(file) as stream:
+            with open_arrow_stream(file, self.data) as stream:
                 table = csv.read_csv(stream, **options)
-        except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
+        self._require_text(file, table)
         return normalize_table(table, self.data)
+
+    def _require_text(self, file: Path, table: Any) -> None:
+        """Check that no column has bytes that are not in the encoding of the file; pyarrow reads such a column as bytes."""
+        import pyarrow as pa
+
+        if any(map(pa.types.is_binary, table.schema.types)):
+            self._raise_unreadable(file, ValueError("its text is not in the declared encoding"))
+
+    def iterate_texts(self, file: Path) -> Iterator[Any]:
+        """Yield all rows, some at a time, with every column as text.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        import pyarrow as pa
+        from pyarrow import csv
+
+        names = self._read_header(file).names
+        options = self._read_options(file, set(names), types=dict.fromkeys(names, pa.string()))
+        try:
+            with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
+                for batch in reader:
+                    yield normalize_table(pa.Table.from_batches([batch]), self.data)
+        except (pa.ArrowKeyError, *READ_ERRORS) as error:
+            self._raise_unreadable(file, error)
 
     def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:  # noqa: ARG002 - all are converted
         """Return the table as a Parquet file in the cache, and that its texts are trimmed."""
         data = self.data
-        options = [data.columns, data.separator, data.missing.values, sorted(data.types.items())]
+        options = [
+            *(data.columns, data.separator, data.missing.words, sorted(data.types.items())),
+            *(data.encoding, data.skip_lines, data.comment, data.decimal, sorted(data.dates)),
+        ]
         return Cache.default().get_file(
             file, "csv", options, lambda target: self._convert_to_parquet(file, target)
         ), True
@@ -120,42 +200,47 @@ class _CsvFiles:
             return description and f"{sanitize_text(str(file))}, {description}"
         return f"{sanitize_text(str(file))}, line {csv_diagnostics.find_line(file, self.data, row)}"
 
-    def _read_header(self, file: Path) -> list[str]:
+    def _read_header(self, file: Path) -> csv_diagnostics.Header:
         try:
-            names = csv_diagnostics.read_header_names(file, self.data)
-        except (OSError, EOFError, csv_diagnostics.DecompressionError) as error:
-            raise_data_error(
-                f"{sanitize_text(str(file))} cannot be read: {sanitize_text(str(error), limit=200)}.",
-                ("data", "path"),
-                None,
-            )
-        if not names:
+            header = csv_diagnostics.read_header(file, self.data)
+        except READ_ERRORS as error:
+            self._raise_unreadable(file, error)
+        if not header.raw:
             raise_data_error(
                 f"{sanitize_text(str(file))} cannot be read: it is empty.", ("data", "path"), None
             )
-        return names
+        return header
 
     def _read_options(
-        self, file: Path, *, types: dict[str, Any] | None = None
-    ) -> tuple[list[str], dict[str, Any]]:
-        """Return the untrimmed names of the columns, and the options with which pyarrow reads the file."""
+        self, file: Path, columns: set[str], *, types: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the options with which pyarrow reads these columns of the file."""
         import pyarrow as pa
         from pyarrow import csv
 
         data = self.data
-        arrow = {"text": pa.string(), "number": pa.float64()}
-        column_types = types or {name: arrow[kind] for name, kind in data.types.items()}
-        raw_names = self._read_header(file)
+        header = self._read_header(file)
+        texts = {name for name, kind in data.types.items() if kind == "text"} | set(data.dates)
+        column_types = types or dict.fromkeys(texts, pa.string())
         paddings = (("", ""), (" ", ""), ("", " "), (" ", " "))
-        return raw_names, {
-            "read_options": csv.ReadOptions(column_names=data.columns, block_size=_BLOCK_BYTES),
+        return {
+            "read_options": csv.ReadOptions(
+                column_names=header.names, skip_rows=header.line_count, block_size=_BLOCK_BYTES
+            ),
             "parse_options": csv.ParseOptions(delimiter=data.separator, newlines_in_values=True),
             "convert_options": csv.ConvertOptions(
-                column_types={
-                    name: column_types[name.strip()] for name in raw_names if name.strip() in column_types
-                },
-                null_values=["", *(f"{a}{value}{b}" for value in data.missing.values for a, b in paddings)],
+                column_types={name: column_types[name] for name in header.names if name in column_types},
+                include_columns=[name for name in header.names if name in columns],
+                null_values=[
+                    "",
+                    " ",
+                    *(f"{a}{value}{b}" for value in data.missing.words for a, b in paddings),
+                ],
                 strings_can_be_null=True,
+                # Words such as True are texts: a class keeps its spelling, and an input becomes 1 or 0 later.
+                true_values=[],
+                false_values=[],
+                decimal_point=data.decimal,
             ),
         }
 
@@ -168,19 +253,21 @@ class _CsvFiles:
                 self._write_row_groups(file, target, None)
             except pa.ArrowInvalid:  # a later value has a different type than the first block
                 self._write_row_groups(file, target, self._infer_types(file))
-        except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
 
     def _write_row_groups(self, file: Path, target: Path, types: dict[str, Any] | None) -> None:
         import pyarrow as pa
         from pyarrow import csv, parquet
 
-        _, options = self._read_options(file, types=types)
-        with open_arrow_stream(file) as stream, csv.open_csv(stream, **options) as reader:
+        options = self._read_options(file, set(self._read_header(file).names), types=types)
+        with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
             writer, pending, rows = None, [], 0
             try:
                 for batch in reader:
-                    table = _cast_to_float32(normalize_table(pa.Table.from_batches([batch]), self.data))
+                    block = pa.Table.from_batches([batch])
+                    self._require_text(file, block)
+                    table = _cast_to_float32(normalize_table(block, self.data))
                     if writer is None:
                         writer = parquet.ParquetWriter(
                             target,
@@ -212,22 +299,14 @@ class _CsvFiles:
     def _infer_types(self, file: Path) -> dict[str, Any]:
         """Return the type of each column, inferred from all of its values."""
         import pyarrow as pa
-        from pyarrow import csv
 
-        text_types = {name.strip(): pa.string() for name in self._read_header(file)}
         inferred: dict[str, Any] = {}
-        untyped = self.data.with_arguments(types={})
-        _, options = self._read_options(file, types=text_types)
-        with open_arrow_stream(file) as stream, csv.open_csv(stream, **options) as reader:
-            for batch in reader:
-                table = normalize_table(pa.Table.from_batches([batch]), untyped)
-                for name in table.column_names:
-                    declared = self.data.types.get(name)
-                    inferred[name] = (
-                        {"text": pa.string(), "number": pa.float64()}[declared]
-                        if declared
-                        else _widen_type(inferred.get(name), table.column(name))
-                    )
+        for table in self.iterate_texts(file):
+            for name in table.column_names:
+                is_text = self.data.types.get(name) == "text" or name in self.data.dates
+                inferred[name] = (
+                    pa.string() if is_text else _widen_type(inferred.get(name), table.column(name))
+                )
         return {name: kind or pa.null() for name, kind in inferred.items()}
 
     def _raise_unreadable(self, file: Path, error: Exception) -> NoReturn:
@@ -238,38 +317,42 @@ class _CsvFiles:
         """
         shown_file = sanitize_text(str(file))
         reason = sanitize_text(str(error), limit=300)
-        if (
-            "Expected" in reason
-            and (location := csv_diagnostics.find_ragged_line(file, self.data)) is not None
-        ):
+        encoding = self._describe_encoding(file)
+        if encoding is not None:
             raise_data_error(
-                f"{shown_file} cannot be read: {location}.",
-                ("data", "path"),
-                "Each line must have one value for each column; quote a value that contains the separator.",
+                f"{shown_file} cannot be read: {encoding[0]}.", ("data", "encoding"), encoding[1]
             )
-        for name, kind in self.data.types.items():
-            location = csv_diagnostics.find_non_number(file, self.data, name) if kind == "number" else None
-            if location is not None:
-                column = sanitize_text(name, limit=60)
-                raise_data_error(
-                    f"{shown_file} cannot be read: {location} in the column `{column}`, which is not a number.",
-                    ("data", "types", name),
-                    "Correct it, or list it under `missing: {values: [...]}`.",
-                )
+        if "Expected" in reason and (defect := csv_diagnostics.find_ragged_line(file, self.data)) is not None:
+            raise_data_error(f"{shown_file} cannot be read: {defect.message}.", ("data", "path"), defect.hint)
         for prefix in ("CSV parse error: ", "CSV conversion error: "):
             reason = reason.replace(prefix, "")
         raise_data_error(
             f"{shown_file} cannot be read: {reason.rstrip('.')}.",
             ("data", "path"),
-            "Each line must have one value for each column, and the file must be UTF-8.",
+            "Each line must have one value for each column, and the file must be complete.",
         )
 
+    def _describe_encoding(self, file: Path) -> tuple[str, str] | None:
+        """Return what is wrong with the encoding of a file, and a hint; None if it can be decoded."""
+        try:
+            encoding = find_encoding(file, self.data)
+            undecodable = csv_diagnostics.find_undecodable_line(file, encoding)
+            if undecodable is None:
+                return None
+            guess = guess_encoding(file)
+        except (DataError, *READ_ERRORS):
+            return None
+        hint = f"Set `encoding: {guess}`, which the file seems to have, or save it as UTF-8."
+        return f"{undecodable}, which is not {encoding}", hint if guess != encoding else "Save it as UTF-8."
 
-def open_arrow_stream(file: Path) -> Any:
-    """Open a file, plain or gzipped; pyarrow itself would decompress other formats, too."""
+
+@contextmanager
+def open_arrow_stream(file: Path, data: Csv) -> Iterator[Any]:
+    """Open a file for pyarrow, as UTF-8."""
     import pyarrow as pa
 
-    return pa.input_stream(str(file), compression="gzip" if file.suffix == ".gz" else None)
+    with open_utf8(file, data) as stream:
+        yield pa.PythonFile(stream, "r")
 
 
 def compute_group_rows(table: Any) -> int:
@@ -294,8 +377,7 @@ def _widen_type(current: Any, column: Any) -> Any:
 
     if column.null_count == len(column):
         return current
-    candidates = [pa.int64(), pa.float64(), pa.bool_()] if current is None else [current, pa.float64()]
-    for kind in candidates[: 1 if current == pa.bool_() else None]:
+    for kind in [pa.int64(), pa.float64()] if current is None else [current, pa.float64()]:
         try:
             column.cast(kind)
         except pa.ArrowInvalid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from layercli.config.data.tables import DEFAULT_MISSING_VALUES
+from layercli.config.data.tables import DEFAULT_WORD
 from layercli.formats.csv.config import Csv
 from layercli.script.data_script import INDENT
 from layercli.script.python_source import (
@@ -60,8 +60,8 @@ class Script(TableScript[Csv]):
             )
             convert.append(NamedValue("column_types=", Brackets("{", entries, "}")))
         missing = data.missing
-        if has_text or missing.numbers != "refuse" or missing.values != list(DEFAULT_MISSING_VALUES):
-            convert.append(NamedValue("null_values=", render_literal(["", *missing.values])))
+        if has_text or missing.numbers != "refuse" or missing.values != [DEFAULT_WORD]:
+            convert.append(NamedValue("null_values=", render_literal(["", *missing.words])))
             convert.append(NamedValue("strings_can_be_null=", "True"))
         options = {
             "read_options": CallExpression("csv.ReadOptions", tuple(read)),

@@ -1,29 +1,104 @@
 """The ``data`` section of type images."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
-from layercli.config.data.section import DataConfig
+from layercli.config.data.section import DataConfig, TargetTypeField
+from layercli.config.data.tables import TableConfig, TextOrList
+from layercli.formats.csv.config import Csv
+from layercli.formats.parquet.config import Parquet
 from layercli.schema.field_types import PositiveInt
+from layercli.schema.strict_model import ArgumentError, StrictModel
 
-IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 """The file name suffixes of images, in lower case."""
-IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF")
+IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 """The formats that Pillow may open. It knows many others, some of which start external programs."""
 PILLOW_MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> the mode of Pillow to which images are converted."""
+FILE_INPUT: Final = "file"
+"""The input of the table of labels, when it is read as a table."""
+_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
+
+
+class LabelsConfig(StrictModel):
+    """A table with the target of each image."""
+
+    example: ClassVar[str | None] = "labels: {path: labels.csv, file: filename, target: label}"
+
+    path: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The table (CSV or Parquet), relative to the config.",
+            examples=["labels.csv"],
+        ),
+    ]
+    file: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Column of the image files, relative to the folder of the images or of the table; "
+            "the suffix may be left out.",
+            examples=["filename"],
+        ),
+    ]
+    target: Annotated[
+        TextOrList,
+        Field(
+            description="Column of the target, or several columns: one target with a value for each.",
+            examples=["label"],
+        ),
+    ]
+
+    @classmethod
+    def title(cls) -> str:
+        return "`labels`"
+
+    def check(self) -> None:
+        if self.file in self.target:
+            message = f"`{self.file}` contains the files; it cannot also be the target."
+            raise ArgumentError("target", message, "Name the column of the labels.")
+        if len(set(self.target)) < len(self.target):
+            raise ArgumentError("target", "`target` names the same column twice.", "Name each column once.")
+
+
+class MasksConfig(StrictModel):
+    """A folder with a mask for each image: an image with a class for each pixel."""
+
+    example: ClassVar[str | None] = "masks: {path: masks}"
+
+    path: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The folder of the masks, relative to the config. "
+            "A mask has the name of its image, with any suffix.",
+            examples=["masks"],
+        ),
+    ]
+
+    @classmethod
+    def title(cls) -> str:
+        return "`masks`"
 
 
 class Images(DataConfig):
-    """A folder with a folder of images for each class: PNG, JPEG, BMP or GIF (only the first frame is read).
+    """Image files: PNG, JPEG, BMP, GIF, WebP or TIFF (only the first frame is read).
+
+    The target of an image is the name of its folder, a value in a table (`labels`), or a mask with a class for each pixel
+    (`masks`).
 
     Example:
         {type: images, path: flowers, size: [128, 128], channels: 3, split: {validation: 0.1, test: 0.1}}
     """
 
-    hints: ClassVar[dict[str, str]] = {"target_type": "Remove it: the folders are the labels."}
+    hints: ClassVar[dict[str, str]] = {
+        "target": "The names of the folders are the labels; for a table write `labels: {path: labels.csv, file: filename, "
+        "target: label}`."
+    }
 
     path: Annotated[
         str, Field(min_length=1, description="The folder, relative to the config.", examples=["flowers"])
@@ -40,6 +115,21 @@ class Images(DataConfig):
         Literal[1, 3, 4] | None,
         Field(description="1: gray, 3: color, 4: color and opacity; null: as in the first image."),
     ] = None
+    labels: Annotated[
+        LabelsConfig | None,
+        Field(
+            description="The table with the target of each image; null: the folders are the labels.",
+            examples=[{"path": "labels.csv", "file": "filename", "target": "label"}],
+        ),
+    ] = None
+    masks: Annotated[
+        MasksConfig | None,
+        Field(
+            description="The folder with a mask for each image; null: each image has one target.",
+            examples=[{"path": "masks"}],
+        ),
+    ] = None
+    target_type: TargetTypeField = None
 
     @property
     def split_sources(self) -> frozenset[Literal["files", "columns"]]:
@@ -49,5 +139,56 @@ class Images(DataConfig):
     def example_suffixes(self) -> tuple[str, ...]:
         return IMAGE_SUFFIXES
 
+    @property
+    def has_class_folders(self) -> bool:
+        return self.labels is None and self.masks is None
+
+    @property
+    def may_have_positions(self) -> bool:  # type: ignore[override]
+        return self.masks is not None
+
+    @property
+    def has_pixel_targets(self) -> bool:  # type: ignore[override]
+        return self.masks is not None
+
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=str(directory / self.path))
+        changes: dict[str, Any] = {"path": str(directory / self.path)}
+        if self.labels is not None:
+            changes["labels"] = self.labels.model_copy(update={"path": str(directory / self.labels.path)})
+        if self.masks is not None:
+            changes["masks"] = self.masks.model_copy(update={"path": str(directory / self.masks.path)})
+        return self.with_arguments(**changes)
+
+    def check(self) -> None:
+        super().check()
+        if self.labels is not None and self.masks is not None:
+            message = "`labels` and `masks` cannot be used together: each image has one target."
+            raise ArgumentError("masks", message, "Remove one of them.")
+        if self.target_type is None:
+            return
+        if self.has_class_folders:
+            message = "`target_type` must be left out for class folders."
+            raise ArgumentError("target_type", message, "Remove it: the folders are the labels.")
+        if not isinstance(self.target_type, str):
+            message = "`target_type` must be labels or numbers, because images have one target."
+            raise ArgumentError("target_type", message, "For example `target_type: labels`.")
+        if self.target_type == "labels" and self.labels is not None and len(self.labels.target) > 1:
+            message = "`target_type: labels` requires one target column."
+            raise ArgumentError("target_type", message, "Remove it, or name one column.")
+
+    def labels_as_table(self) -> TableConfig:
+        """Return the section of the table of labels, with the files as its only input and the target columns by name."""
+        labels = self.labels
+        assert labels is not None
+        table_type = Parquet if labels.path.lower().endswith(_PARQUET_SUFFIXES) else Csv
+        arguments: dict[str, Any] = {
+            "path": labels.path,
+            "inputs": {FILE_INPUT: labels.file},
+            "types": {labels.file: "text"},
+            "target": labels.target[0]
+            if len(labels.target) == 1
+            else {column: column for column in labels.target},
+        }
+        if self.target_type is not None:
+            arguments["target_type"] = self.target_type
+        return table_type.model_validate(arguments)

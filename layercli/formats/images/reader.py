@@ -4,45 +4,42 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from layercli.data.class_folders import list_class_files, list_new_files
+from layercli.data.class_folders import list_class_files, list_files, list_new_files, raise_no_files
 from layercli.data.examples import Dataset, Examples
-from layercli.data.lazy import LazyDataset
-from layercli.data.memory import (
-    MAX_ITEM_BYTES,
-    ByteBudget,
-    describe_excess,
-    is_too_large_to_load,
-    limit_item_bytes,
-)
+from layercli.data.lazy import LazyArray, LazyDataset
+from layercli.data.memory import MAX_ITEM_BYTES, is_too_large_to_load, limit_item_bytes
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding
-from layercli.formats.images.color import has_color
-from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES, PILLOW_MODES, Images
-from layercli.formats.images.high_bit_depth import decode_high_bit_depth, is_high_bit_depth
+from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding, raise_data_error
+from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
+from layercli.formats.images.decode import decode_image, run_on_all_cores
+from layercli.formats.images.labels import read_labels, read_new_labels
+from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, read_masks
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
 _MAX_REPORTED = 20
-_MAX_SHARED_FILE_BYTES = 1 << 25
-"""Larger files are opened one after the other, because their headers may be as large as the file."""
-_MIN_RESERVED_BYTES = 1 << 22
-_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
-"""Mode of Pillow -> the bytes of a pixel in its memory; 4 in all other modes."""
-_CONVERTED_BYTES_PER_PIXEL = 8
-"""Memory for a pixel that was converted, and for its copy in an array."""
-_HIGH_DEPTH_BYTES_PER_PIXEL = 48
-"""Memory for a pixel of 16 bits per colour: its four integers, and copies as float32 while it is converted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """Image files with the target of each."""
+
+    files: Sequence[Path]
+    targets: LazyArray | Array
+    """Of shape (files, ...)."""
+    class_names: tuple[str, ...] | None
+    warnings: tuple[Finding, ...] = ()
+    masks: ImageMasks | None = None
+    """The masks, which are the targets when the size of the images is known."""
 
 
 def read_dataset(data: Images, memory: int | None) -> Dataset:
@@ -53,16 +50,36 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     Raises:
         DataError: an image cannot be read or has a different size; there is one finding for each such file.
     """
-    names, files = list_class_files(Path(data.path), IMAGE_SUFFIXES)
-    labels = np.array([label for _, label in files], dtype=np.int32)
     limit = limit_item_bytes(memory)
-    decoded = (_decode_image(file, data, data.channels, limit) for file, _ in files)
-    first = next((image for image in decoded if not isinstance(image, Finding)), None)
-    if first is None:
-        results = (_decode_image(file, data, data.channels, limit) for file, _ in files[:_MAX_REPORTED])
-        raise DataError(*(finding for finding in results if isinstance(finding, Finding)))
-    images = LazyImages(tuple(file for file, _ in files), data, first.shape, first.dtype, limit)
-    return _build_dataset(images, labels, tuple(names), memory)
+    labelled = _list_labelled_files(data, limit)
+    findings: list[Finding] = []
+    for file in labelled.files:
+        first = decode_image(file, data.size, data.channels, limit)
+        if not isinstance(first, Finding):
+            break
+        findings.append(first)
+    else:
+        raise DataError(*islice(findings, _MAX_REPORTED))
+    images = LazyImages(tuple(labelled.files), data, first.shape, first.dtype, limit)
+    return _build_dataset(images, labelled, memory)
+
+
+def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
+    folder = Path(data.path)
+    if data.masks is not None:
+        return _label_with_masks(read_masks(data, folder, Path(data.masks.path), max_bytes))
+    if data.labels is not None:
+        listing = list_files(folder, IMAGE_SUFFIXES)
+        if not listing.files:
+            raise_no_files([data.path], IMAGE_SUFFIXES)
+        labels = read_labels(data, listing)
+        return _Labelled(labels.files, labels.targets, labels.class_names, labels.warnings)
+    found = list_class_files(folder, IMAGE_SUFFIXES)
+    return _Labelled(found.files, found.labels, found.class_names, found.warnings)
+
+
+def _label_with_masks(masks: ImageMasks) -> _Labelled:
+    return _Labelled(masks.files, np.empty(0), masks.classes.names, masks.warnings, masks)
 
 
 def read_new_dataset(
@@ -70,33 +87,70 @@ def read_new_dataset(
 ) -> Dataset:
     """Return images that are not from training; see ``Reader`` and ``list_new_files``.
 
+    With ``has_targets``, data with a table of labels is read from other tables of that kind.
+
     Raises:
         DataError: an image cannot be read, or has a different size or an unknown class.
     """
-    files, labels = list_new_files(
-        paths, IMAGE_SUFFIXES, reader_state.single_target_classes(), has_targets=has_targets
-    )
-    return _build_dataset(
-        LazyImages(tuple(files), data, *reader_state.single_input(), limit_item_bytes(memory)),
-        labels,
-        reader_state.single_target_classes(),
-        memory,
-    )
+    class_names, limit = reader_state.single_target_classes(), limit_item_bytes(memory)
+    if has_targets and data.masks is not None:
+        trained = MaskClasses.from_names(reader_state.class_names)
+        labelled = _label_with_masks(
+            read_masks(data, *_find_mask_folders(data, data.masks, paths), limit, trained)
+        )
+    elif has_targets and data.labels is not None:
+        labels = read_new_labels(data, paths, reader_state.class_names)
+        labelled = _Labelled(labels.files, labels.targets, labels.class_names)
+    else:
+        files, targets = list_new_files(paths, IMAGE_SUFFIXES, class_names, has_targets=has_targets)
+        labelled = _Labelled(files, targets, class_names)
+    images = LazyImages(tuple(labelled.files), data, *reader_state.single_input(), limit_item_bytes(memory))
+    return _build_dataset(images, labelled, memory)
 
 
-def _build_dataset(
-    images: LazyImages, labels: Array, class_names: tuple[str, ...], memory: int | None
-) -> Dataset:
+def _find_mask_folders(data: Images, masks: MasksConfig, paths: Sequence[str]) -> tuple[Path, Path]:
+    """Return the folders of new images and their masks: two paths, or the folders of these names in one path.
+
+    Raises:
+        DataError: the path does not contain these folders.
+    """
+    if len(paths) == 2:
+        return Path(paths[0]), Path(paths[1])
+    folder, names = Path(paths[0]), (Path(data.path).name, Path(masks.path).name)
+    if len(paths) > 2 or not all((folder / name).is_dir() for name in names):
+        raise_data_error(
+            f"{sanitize_text(str(folder))} must contain the folders {names[0]} and {names[1]}, as in training.",
+            PATH_KEY,
+            "Name the folder of the images, and then that of the masks: `--data images --data masks`.",
+        )
+    return folder / names[0], folder / names[1]
+
+
+def _build_dataset(images: LazyImages, labelled: _Labelled, memory: int | None) -> Dataset:
     row_indices = np.arange(len(images))
+    targets, files = labelled.targets, images.files
     decoded_bytes = len(images) * prod(images.shape) * images.dtype.itemsize
-    file_bytes = sum(file.stat().st_size for file in images.files)
+    if labelled.masks is not None:
+        masks, classes = tuple(labelled.masks.masks), labelled.masks.classes
+        height, width, _ = images.shape
+        targets = LazyMasks(masks, classes, (height, width), images.max_bytes)
+        files += masks
+        decoded_bytes += len(masks) * height * width * classes.dtype.itemsize
+    file_bytes = sum(file.stat().st_size for file in files)
     if is_too_large_to_load(decoded_bytes, file_bytes, memory):
         content_id = (
-            f"{hash_content_sample(images.files[:1])} {_hash_file_sizes(images.files)} "
-            f"{images.data.size} {images.shape}"
+            f"{hash_content_sample(files[:1])} {_hash_file_sizes(files)} {images.data.size} {images.shape}"
         )
-        return LazyDataset({None: images}, {None: labels}, content_id, row_indices, class_names)
-    return Examples(images[row_indices], labels, class_names)
+        return LazyDataset(
+            {None: images},
+            {None: targets},
+            content_id,
+            row_indices,
+            labelled.class_names,
+            warnings=labelled.warnings,
+        )
+    y = targets if isinstance(targets, np.ndarray) else targets[row_indices]
+    return Examples(images[row_indices], y, labelled.class_names, warnings=labelled.warnings)
 
 
 def _hash_file_sizes(files: Sequence[Path]) -> str:
@@ -124,15 +178,14 @@ class LazyImages:
         """Return images of shape (rows, height, width, channels)."""
         images = np.empty((len(rows), *self.shape), self.dtype)
         files = [self.files[row] for row in rows.tolist()]
-        results = _get_decode_pool().map(self._read_into, files, images)
-        found = [finding for finding in results if finding is not None]
+        found = run_on_all_cores(len(files), lambda index: self._read_into(files[index], images[index]))
         if found:
             raise DataError(*found)
         return images
 
     def _read_into(self, file: Path, target: Array) -> Finding | None:
         """Copy the pixels of a file to ``target``; return the finding if they cannot be read or do not fit."""
-        image = _decode_image(file, self.data, self.shape[2], self.max_bytes)
+        image = decode_image(file, self.data.size, self.shape[2], self.max_bytes)
         finding = image if isinstance(image, Finding) else self._check_image(file, image)
         if finding is None:
             target[...] = image
@@ -154,83 +207,6 @@ class LazyImages:
 
 def _count_bits(dtype: np.dtype[Any]) -> int:
     return 8 if dtype == np.uint8 else 16
-
-
-@cache
-def _get_decode_pool() -> ThreadPoolExecutor:
-    """Return the threads that decode, which run in parallel because Pillow releases Python's lock."""
-    return ThreadPoolExecutor(thread_name_prefix="decode")
-
-
-_budget = ByteBudget(MAX_ITEM_BYTES)
-"""Memory of all images that are being decoded."""
-
-
-def _decode_image(file: Path, data: Images, channels: int | None, max_bytes: int) -> Array | Finding:
-    """Return the pixels of shape (height, width, channels), or the finding of a file that cannot be read.
-
-    ``max_bytes`` is the memory that decoding may take.
-    """
-    from PIL import Image
-
-    try:
-        file_bytes = file.stat().st_size
-        if file_bytes > max_bytes:
-            return _make_size_finding(file, file_bytes, max_bytes)
-        if file_bytes > _MAX_SHARED_FILE_BYTES:
-            with _budget.reserve(_budget.size):
-                return _decode_opened(file, data, channels, max_bytes, is_alone=True)
-        return _decode_opened(file, data, channels, max_bytes, is_alone=False)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        reason = sanitize_text(str(error).replace(str(file), "it"), limit=150).rstrip(".")
-        return make_data_finding(
-            f"Cannot read the image {sanitize_text(str(file))}: {reason}.", PATH_KEY, "Repair or remove it."
-        )
-
-
-def _decode_opened(
-    file: Path, data: Images, channels: int | None, max_bytes: int, *, is_alone: bool
-) -> Array | Finding:
-    """Decode an image within the budget; ``is_alone`` if the caller has reserved all of it."""
-    from PIL import Image
-
-    with Image.open(file, formats=IMAGE_FORMATS) as image:
-        needed = _count_decode_bytes(image, file.stat().st_size, data.size)
-        if needed > max_bytes:
-            return _make_size_finding(file, needed, max_bytes)
-        with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else _budget.reserve(needed):
-            if is_high_bit_depth(image):
-                return decode_high_bit_depth(file, image, channels, data.size)
-            if channels is None:
-                channels = 3 if has_color(image) else 1
-            mode = PILLOW_MODES[channels]
-            converted = image if image.mode == mode else image.convert(mode)
-            if data.size is not None:
-                converted = converted.resize((data.size[1], data.size[0]), Image.Resampling.BILINEAR)
-            pixels: Array = np.asarray(converted)
-    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-
-
-def _count_decode_bytes(image: Any, file_bytes: int, size: Sequence[int] | None) -> int:
-    """Return the most memory that decoding an opened image takes: its pixels, converted and as an array."""
-    pixels = image.width * image.height
-    scaled_pixels = 0 if size is None else size[0] * size[1]
-    if is_high_bit_depth(image):
-        return int((pixels + scaled_pixels) * _HIGH_DEPTH_BYTES_PER_PIXEL + 2 * file_bytes)
-    return int(
-        pixels * _BYTES_PER_PIXEL.get(image.mode, 4) + (pixels + scaled_pixels) * _CONVERTED_BYTES_PER_PIXEL
-    )
-
-
-def _make_size_finding(file: Path, needed: int, available: int) -> Finding:
-    message = f"The image {sanitize_text(str(file))} needs {describe_excess(needed, available)}."
-    return make_data_finding(message, PATH_KEY, "Save a smaller version of it, or remove it.")
 
 
 def _format_size(shape: tuple[int, ...]) -> str:

@@ -34,7 +34,7 @@ def read_dataset(data: Npy, memory: int | None) -> Dataset:
     Raises:
         DataError: a file is not an array, contains objects, or declares more values than it contains.
     """
-    arrays = _read_arrays(list_array_references(data), memory)
+    arrays = read_arrays(list_array_references(data), memory)
     return build_training_dataset(data, arrays, map(Path, arrays))
 
 
@@ -56,17 +56,17 @@ def read_new_dataset(
             "Name one file for each, in that order.",
         )
     new = dict(zip((name for name, _ in references), paths, strict=True))
-    arrays = _read_arrays([(new[name], key) for name, key in references], memory)
+    arrays = read_arrays([(new[name], key) for name, key in references], memory)
     by_name = {name: arrays[new[name]] for name, _ in references}
     return build_new_dataset(unweighted, by_name, map(Path, paths), reader_state, has_targets=has_targets)
 
 
-def _read_arrays(
+def read_arrays(
     references: Sequence[tuple[str, KeyPath]], memory: int | None
 ) -> dict[str, Array | LazyArray]:
     """Return the arrays by the names of their files; large arrays read their rows when they are needed."""
     files = {name: require_file(name, key) for name, key in references}
-    headers = {name: _read_header(files[name], name, key) for name, key in references}
+    headers = {name: read_header(files[name], name, key) for name, key in references}
     total = sum(header.loaded_bytes for header in headers.values())
     is_lazy = memory is not None and total > memory // MEMORY_DIVISOR
     for name, key in references:
@@ -92,7 +92,12 @@ def _report_unreadable(path: Path, key: KeyPath) -> Iterator[None]:
         )
 
 
-def _read_header(path: Path, name: str, key: KeyPath) -> ArrayHeader:
+def read_header(path: Path, name: str, key: KeyPath) -> ArrayHeader:
+    """Return the header of an array file.
+
+    Raises:
+        DataError: it is not an array, or contains objects.
+    """
     with _report_unreadable(path, key), path.open("rb") as stream:
         return read_array_header(stream, path.stat().st_size, sanitize_text(name), key)
 

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from numpy.lib import format as npy
 
@@ -55,7 +56,7 @@ def read_dataset(data: Npz, memory: int | None) -> Dataset:
         DataError: the file is not an archive of arrays, contains objects, or is compressed and larger than the memory.
     """
     path = require_file(data.path, PATH_KEY)
-    arrays = _read_arrays(path, list_array_references(data), memory)
+    arrays = read_arrays(path, list_array_references(data), memory)
     return build_training_dataset(data, arrays, [path])
 
 
@@ -71,11 +72,30 @@ def read_new_dataset(
         raise_data_error(f"npz data must be one file, got {len(paths)}.", PATH_KEY, None)
     path = require_file(paths[0], PATH_KEY)
     references = list_array_references(data, has_targets=has_targets, is_new=True)
-    arrays = _read_arrays(path, references, memory)
+    arrays = read_arrays(path, references, memory)
     return build_new_dataset(data, arrays, [path], reader_state, has_targets=has_targets)
 
 
-def _read_arrays(
+def list_headers(path: Path) -> dict[str, ArrayHeader]:
+    """Return the headers of all arrays of a file by their names.
+
+    Raises:
+        DataError: the file is not an archive of arrays, or contains objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_inflation(archive, path)
+            infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            names = [info.filename.removesuffix(".npy") for info in infos]
+            return {
+                name: _read_header(archive, info, name, PATH_KEY)
+                for name, info in zip(names, infos, strict=True)
+            }
+    except _READ_ERRORS as error:
+        _raise_unreadable(path, error)
+
+
+def read_arrays(
     path: Path, references: Sequence[tuple[str, KeyPath]], memory: int | None
 ) -> dict[str, Array | LazyArray]:
     """Return the arrays of a file by their names; uncompressed arrays of a large file read rows when needed."""
@@ -112,11 +132,15 @@ def _read_arrays(
                 for name, key in references
             }
     except _READ_ERRORS as error:
-        raise_data_error(
-            f"Cannot read arrays from {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
-            PATH_KEY,
-            "Write it with `numpy.savez(path, x=x, y=y)`.",
-        )
+        _raise_unreadable(path, error)
+
+
+def _raise_unreadable(path: Path, error: Exception) -> NoReturn:
+    raise_data_error(
+        f"Cannot read arrays from {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
+        PATH_KEY,
+        "Write it with `numpy.savez(path, x=x, y=y)`.",
+    )
 
 
 def _check_inflation(archive: zipfile.ZipFile, path: Path) -> None:

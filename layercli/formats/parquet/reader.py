@@ -15,9 +15,10 @@ from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.columns import check_new_columns
+from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
-from layercli.data.tables.new_rows import iterate_row_groups, list_trained_types
-from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.tables.new_rows import iterate_row_groups
+from layercli.data.tables.open import declare_trained_columns, open_new_table, open_table
 from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
@@ -37,13 +38,13 @@ _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
 
 
-def read_dataset(data: Parquet, memory: int | None, integers: Mapping[str | None, str]) -> Dataset:
+def read_dataset(data: Parquet, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
     """Return all examples, in memory or read batch by batch; see ``open_table``.
 
     Raises:
         DataError: a file cannot be read, or a column is missing or not numeric.
     """
-    return open_table(data, _ParquetFiles(data), memory, integers)
+    return open_table(data, ParquetFiles, memory, dtypes)
 
 
 def read_new_dataset(
@@ -56,7 +57,12 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, _ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
+    return open_new_table(located, ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
+
+
+def locate_row(data: Parquet, row: int) -> str:
+    """Return the file and line of a row, from 0, of a section with one file."""
+    return ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 def iterate_new_rows(
@@ -68,18 +74,18 @@ def iterate_new_rows(
         DataError: a file cannot be read, or columns are missing.
     """
     plan = plan.without_target()
-    data = data.with_arguments(types=list_trained_types(plan))
-    files = _ParquetFiles(data)
+    data = declare_trained_columns(data, plan)
+    files = ParquetFiles(data)
     opened = expand_paths(paths, ("data", "path"))
     for path in opened:
         check_new_columns(files.column_names(path), plan, keep)
     columns = {*plan.columns, *keep}
     row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in opened])
-    return iterate_row_groups(row_groups, plan, keep)
+    return iterate_row_groups(row_groups, data, plan, keep)
 
 
 @dataclass(frozen=True, slots=True)
-class _ParquetFiles:
+class ParquetFiles:
     """The files of a section of type parquet."""
 
     data: Parquet
@@ -93,11 +99,30 @@ class _ParquetFiles:
         with self._open(file) as source:
             return [name.strip() for name in source.schema_arrow.names]
 
+    def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
+        """Return each name that several columns have in the file, with their positions from 1."""
+        return list_repeated_names(self.column_names(file))
+
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
         with self._open(file) as source:
             try:
                 return normalize_table(read_flat_columns(source, columns), self.data)
+            except _PYARROW_ERRORS as error:
+                _raise_unreadable(file, error)
+
+    def iterate_tables(self, file: Path) -> Iterator[Any]:
+        """Yield the rows of all columns without lists, mappings and structs, some at a time."""
+        import pyarrow as pa
+
+        with self._open(file) as source:
+            schema = source.schema_arrow
+            names = [
+                field.name for field in list_flat_fields(schema, {name.strip() for name in schema.names})
+            ]
+            try:
+                for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=names, use_threads=False):
+                    yield normalize_table(pa.Table.from_batches([batch]), self.data)
             except _PYARROW_ERRORS as error:
                 _raise_unreadable(file, error)
 

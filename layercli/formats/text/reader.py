@@ -40,9 +40,8 @@ def read_dataset(data: Text, memory: int | None) -> Dataset:
                 _point_to_column(finding) for finding in error.findings
             }  # a set, because each use of the column repeats its finding
             raise DataError(*findings) from None
-    names, files = list_class_files(Path(data.path), TEXT_SUFFIXES)
-    labels = np.array([label for _, label in files], dtype=np.int32)
-    return _build_dataset([file for file, _ in files], labels, tuple(names), memory)
+    found = list_class_files(Path(data.path), TEXT_SUFFIXES)
+    return _build_dataset(found.files, found.labels, found.class_names, memory, found.warnings)
 
 
 def read_new_dataset(
@@ -63,17 +62,22 @@ def read_new_dataset(
 
 
 def _build_dataset(
-    files: Sequence[Path], labels: Array, class_names: tuple[str, ...], memory: int | None
+    files: Sequence[Path],
+    labels: Array,
+    class_names: tuple[str, ...],
+    memory: int | None,
+    warnings: tuple[Finding, ...] = (),
 ) -> Dataset:
     sizes = [file.stat().st_size for file in files]
     texts = _LazyTexts(tuple(files), _BYTES_PER_STORED_BYTE * max(sizes, default=0), limit_item_bytes(memory))
     row_indices = np.arange(len(files))
     decoded_bytes = _BYTES_PER_STORED_BYTE * sum(sizes) + _BYTES_PER_TEXT * len(files)
     if is_too_large_to_load(decoded_bytes, max(1, sum(sizes)), memory):
+        content_id = hash_content_sample(files)
         return LazyDataset(
-            {None: texts}, {None: labels}, hash_content_sample(files), row_indices, class_names
+            {None: texts}, {None: labels}, content_id, row_indices, class_names, warnings=warnings
         )
-    return Examples(texts[row_indices], labels, class_names)
+    return Examples(texts[row_indices], labels, class_names, warnings=warnings)
 
 
 def _point_to_column(finding: Finding) -> Finding:

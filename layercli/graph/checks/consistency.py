@@ -18,6 +18,7 @@ from layercli.graph.checks.metrics import check_metrics
 from layercli.graph.checks.target_scale import check_target_scale
 from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
+from layercli.graph.paired_augmentation import check_moved_targets
 from layercli.graph.shapes import ModelShapes
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.schema.suggestions import did_you_mean, list_names
@@ -49,6 +50,7 @@ def check_consistency(
     yield from check_metrics(config, shapes, facts)
     has_loss_errors = any(finding.severity == "error" for finding in findings)
     yield from check_target_scale(config, shapes, facts, should_check_loss=not has_loss_errors)
+    yield from check_moved_targets(config, shapes, facts)
     if facts is not None:
         yield from _check_class_settings(config, resolve_target_meanings(config, shapes, facts))
 

@@ -59,6 +59,10 @@ _MAX_LIKELY_CLASSES = 100
 _MAX_LISTED_VALUES = 5
 
 
+_VOID = 255
+"""The usual value of pixels without a class."""
+
+
 @dataclass(frozen=True, slots=True)
 class LossCheck:
     """A check of one output against its loss and its target."""
@@ -274,7 +278,12 @@ class LossCheck:
             else f"below {units}, because the output has {_format_units(units)}"
         )
         wrong = [value for value in distinct if value < 0] or [value for value in distinct if value >= units]
-        return self._bad_label_finding(values, wrong, rule, self._mapping_hint(distinct, units))
+        hint = self._mapping_hint(distinct, units)
+        if wrong == [_VOID] and self.output.rank > 2 and self.loss_name == "SparseCategoricalCrossentropy":
+            logits = ", from_logits: true" if getattr(self.loss, "from_logits", False) else ""
+            loss = f"{{type: SparseCategoricalCrossentropy, ignore_class: {_VOID}{logits}}}"
+            hint = f"If {_VOID} means no class, write `loss: {loss}`."
+        return self._bad_label_finding(values, wrong, rule, hint)
 
     def _mapping_hint(self, distinct: Sequence[float], units: int) -> str:
         """Return the hint to map the labels to class numbers."""

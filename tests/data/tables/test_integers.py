@@ -42,7 +42,7 @@ def section(kind, ids, stream, **keys):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_integers_are_exact(kind, stream):
     data = section(kind, IDS, stream, missing={"numbers": "median"})
-    source = load_dataset(data, integers={"id": "int64"})
+    source = load_dataset(data, dtypes={"id": "int64"})
     parts = source.split(SplitConfig(test=2), seed=0, shuffle=False)
     assert load_examples(source).x["id"].tolist() == [[number] for number in IDS]
     assert parts.train.empty_batch.x["id"].dtype == np.int64
@@ -54,7 +54,7 @@ def test_integers_are_exact(kind, stream):
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_integers_in_windows_are_exact(stream, monkeypatch):
     monkeypatch.setattr(windows, "_MAX_MEMORY_BYTES", 0)
-    source = load_dataset(section("csv", IDS, stream, windows={"length": 2}), integers={"id": "int64"})
+    source = load_dataset(section("csv", IDS, stream, windows={"length": 2}), dtypes={"id": "int64"})
     assert load_examples(source).x["id"][:, :, 0].tolist() == [IDS[first : first + 2] for first in range(8)]
     assert load_examples(source).x["a"].dtype == np.float32
 
@@ -75,7 +75,7 @@ def test_integers_in_windows_are_exact(stream, monkeypatch):
 )
 def test_invalid_integers_are_reported_with_their_row(ids, dtype, message, stream):
     with pytest.raises(DataError) as caught:
-        load_dataset(section("csv", ids, stream, missing={"numbers": "mean"}), integers={"id": dtype})
+        load_dataset(section("csv", ids, stream, missing={"numbers": "mean"}), dtypes={"id": dtype})
     assert message in [found.message[: len(message)] for found in caught.value.findings]
     assert caught.value.findings[0].path == ("data", "inputs", "id")
 
@@ -87,11 +87,11 @@ def test_missing_integers_are_filled_or_dropped(stream):
         ({"numbers": "zero"}, [1, 0, 3]),
         ({"numbers": "drop"}, [1, 3]),
     ):
-        source = load_dataset(section("csv", [1, None, 3], stream, missing=policy), integers={"id": "int32"})
+        source = load_dataset(section("csv", [1, None, 3], stream, missing=policy), dtypes={"id": "int32"})
         assert load_examples(source).x["id"][:, 0].tolist() == expected
     with pytest.raises(DataError, match="of `id` must be an integer"):
         load_dataset(
-            section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), integers={"id": "int32"}
+            section("csv", [1, None, 3], stream, missing={"columns": {"id": 0.5}}), dtypes={"id": "int32"}
         )
 
 

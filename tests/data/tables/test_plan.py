@@ -70,6 +70,8 @@ def test_document_of_a_plan_reads_back():
         "time": "t",
         "fill": {"a": 1.5},
         "integers": [["n", "int32"]],
+        "dates": {},
+        "conversions": {},
     }
     again = TablePlan.from_json(document)
     assert again.to_json() == document

@@ -209,9 +209,9 @@ def test_digest_depends_on_data_and_seed(place, kind):
 def test_csv_is_converted_again_only_after_a_change(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = []
-    convert = csv_reader._CsvFiles._convert_to_parquet
+    convert = csv_reader.CsvFiles._convert_to_parquet
     monkeypatch.setattr(
-        csv_reader._CsvFiles,
+        csv_reader.CsvFiles,
         "_convert_to_parquet",
         lambda self, *args: made.append(1) or convert(self, *args),
     )
@@ -257,12 +257,12 @@ def test_column_type_is_inferred_from_all_rows(tmp_path, monkeypatch):
         (
             "a,y\n1,0\nzwei,1\n",
             {"types": {"a": "number"}},
-            't.csv cannot be read: line 3 has "zwei" in the column `a`, which is not a number.',
+            'The column `a` must contain numbers, got text (t.csv, line 3 has "zwei").',
         ),
         (
             b"a,y\n1,0\n\xff,1\n",
             {},
-            'The column `a` contains text that is not UTF-8 (t.csv, line 3 has "\ufffd").',
+            "t.csv cannot be read: line 3 has the bytes ff 2c, which is not utf-8.",
         ),
         ("a,y\n1,0\n", {"weights": "z"}, 'Unknown column "z".'),
         (

@@ -1,0 +1,35 @@
+"""What a column of a table contains, for a new config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ColumnKind = Literal["number", "integer", "category", "text", "date", "unique"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What one column contains."""
+
+    name: str
+    kind: ColumnKind
+    values: tuple[str, ...]
+    """The distinct values, the most frequent first; numbers in ascending order, and only the extremes if there are many."""
+    missing_count: int
+    distinct_count: int | None = None
+    """None if there are too many."""
+    is_boolean: bool = False
+    """Whether the texts are words such as yes and no, which are 1 and 0 as numbers."""
+    id_reason: str | None = None
+    """Why the column is an id or a row number, which a model should not use; None if it is not."""
+    strays: Mapping[str, int] = field(default_factory=dict)
+    """The values that are not numbers, or not dates, of a column that otherwise is -> the row of the first, from 0."""
+    stray_count: int = 0
+    date_order: str | None = None
+    """The form of its dates; see ``DATE_ORDERS``."""
+    is_ambiguous_date: bool = False
+    """Whether day and month cannot be told apart."""
+    has_leading_zeros: bool = False
+    """Whether it has numbers such as 01234, which are codes."""

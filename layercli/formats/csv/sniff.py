@@ -1,0 +1,128 @@
+"""The form of a CSV file that has no config yet: encoding, separator, comments, and where its header is."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from layercli.config.data.tables import DEFAULT_MISSING_VALUES
+from layercli.formats.csv.config import Csv
+from layercli.formats.csv.source import guess_encoding, open_utf8
+
+SEPARATORS: Final = ("\t", ";", "|", ",")
+"""The separators that are recognized; of several that fit equally, the first."""
+_SAMPLE_BYTES: Final = 1 << 18
+_SAMPLE_LINES: Final = 200
+_NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
+_MISSING: Final = frozenset({"", *DEFAULT_MISSING_VALUES})
+
+
+def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
+    """Return a section that reads a file, without a target, and its keys that are not the defaults.
+
+    Raises:
+        DataError: the file is not text.
+        OSError | ValueError: the file cannot be read.
+    """
+    keys: dict[str, Any] = {}
+    encoding = guess_encoding(file)
+    if encoding != "utf-8":
+        keys["encoding"] = encoding
+    lines = read_first_lines(file, make_section(file, keys))
+    first = next((line for line in lines if line.strip()), "")
+    if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
+        keys["comment"] = "#"
+        lines = ["" if line.lstrip().startswith("#") else line for line in lines]
+    separator = guess_separator(lines)
+    if separator != ",":
+        keys["separator"] = separator
+    rows = _split(lines, separator)
+    width = Counter(len(row) for _, row in rows).most_common(1)[0][0] if rows else 0
+    if len(rows) > 2 and len(rows[0][1]) == width - 1 and all(len(row) == width for _, row in rows[1:]):
+        # R's write.table and others give no name to the column of row names.
+        keys |= {"skip_lines": rows[0][0], "columns": ["row", *(name.strip() for name in rows[0][1])]}
+        return make_section(file, keys), keys
+    top = next((number for number, (_, row) in enumerate(rows) if _is_full(row, width)), 0)
+    if top:
+        keys["skip_lines"] = rows[top][0] - 1
+    body = [[value.strip() for value in row] for _, row in rows[top:] if len(row) == width]
+    if body and not _is_header(body[0], body[1:]):
+        keys["columns"] = [f"column_{number}" for number in range(1, width + 1)]
+    return make_section(file, keys), keys
+
+
+def make_section(file: Path, keys: dict[str, Any]) -> Csv:
+    """Return the section of a file with these keys, without a target."""
+    return Csv.model_validate({"path": str(file), "target": "-"} | keys)
+
+
+def guess_separator(lines: Sequence[str]) -> str:
+    """Return the character that divides most lines into the same number of values."""
+
+    def rate(separator: str) -> float:
+        counts = Counter(len(row) for _, row in _split(lines, separator))
+        width, count = counts.most_common(1)[0] if counts else (1, 0)
+        return count / counts.total() if width > 1 else 0
+
+    best = max(SEPARATORS, key=rate)
+    return best if rate(best) else ","
+
+
+def read_first_lines(file: Path, data: Csv) -> list[str]:
+    """Return some of the first lines of a file."""
+    with open_utf8(file, data) as stream:
+        content = stream.read(_SAMPLE_BYTES)
+    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    # The last line may be cut.
+    return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == _SAMPLE_BYTES)))]
+
+
+def _split(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
+    """Return the line number and the values of each line that is not empty."""
+    reader = csv.reader((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True)
+    rows, line = [], 1
+    try:
+        for row in reader:
+            if row:
+                rows.append((line, row))
+            line = reader.line_num + 1
+    except csv.Error:
+        pass  # the sample ends here
+    return rows
+
+
+def _is_header_with_hash(lines: Sequence[str]) -> bool:
+    """Return whether only the first line begins with # and it has as many values as the next one."""
+    full = [line for line in lines if line.strip()]
+    if len(full) < 2 or full[1].lstrip().startswith("#"):
+        return False
+    separator = guess_separator(full[1:])
+    counts = [len(row) for _, row in _split(full[:2], separator)]
+    return len(counts) == 2 and counts[0] == counts[1] > 1
+
+
+def _is_full(row: list[str], width: int) -> bool:
+    """Return whether a row is not a title above the table."""
+    filled = sum(bool(value.strip()) for value in row)
+    return len(row) == width and (filled > 1 or width <= 2)
+
+
+def _is_header(row: list[str], body: Sequence[list[str]]) -> bool:
+    """Return whether the first row names the columns."""
+    names = [value for value in row if value]
+    if not names or any(_NUMBER.fullmatch(value) for value in names):
+        return False
+    columns = list(zip(*body, strict=True)) if body else [()] * len(row)
+    has_numbers = any(
+        known and sum(bool(_NUMBER.fullmatch(value)) for value in known) * 2 > len(known)
+        for column in columns
+        if (known := [value for value in column if value not in _MISSING])
+    )
+    if has_numbers:
+        return True
+    is_repeated = any(name and name in column for name, column in zip(row, columns, strict=True))
+    return len(set(names)) == len(names) and not is_repeated

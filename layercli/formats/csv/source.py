@@ -1,0 +1,272 @@
+"""The bytes of a CSV file as UTF-8: decompressed, decoded, and without comments and lines above the header."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from layercli.data.types import PATH_KEY, raise_data_error
+from layercli.formats.csv.config import Csv
+from layercli.source.nodes import sanitize_text
+
+READ_ERRORS: Final = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+"""The errors of reading a file that is damaged, or that is not in its declared encoding."""
+_CONTROL_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
+"""Bytes that texts do not contain."""
+_BLOCK_BYTES = 1 << 20
+_SAMPLE_BYTES = 1 << 20
+_BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_COMPRESSIONS: Final = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+)
+_PANDAS = "python -c \"import pandas; pandas.{read}.to_csv('{stem}-table.csv', index=False)\""
+_PYARROW = "python -c \"from pyarrow import {module}, parquet; parquet.write_table({module}.{read}, '{stem}.parquet')\""
+_CONVERSIONS: Final = {
+    "an Excel workbook": _PANDAS.format(read="read_excel('{name}')", stem="{stem}"),
+    "a file of JSON lines": _PYARROW.format(module="json", read="read_json('{name}')", stem="{stem}"),
+    "a JSON document": _PANDAS.format(read="read_json('{name}')", stem="{stem}"),
+    "a Feather file": _PYARROW.format(module="feather", read="read_table('{name}')", stem="{stem}"),
+    "an ORC file": _PYARROW.format(module="orc", read="read_table('{name}')", stem="{stem}"),
+    "a web page (HTML)": _PANDAS.format(read="read_html('{name}')[0]", stem="{stem}"),
+    "a Stata file": _PANDAS.format(read="read_stata('{name}')", stem="{stem}"),
+    "a SAS file": _PANDAS.format(read="read_sas('{name}')", stem="{stem}"),
+    "a pickle": _PANDAS.format(read="read_pickle('{name}')", stem="{stem}"),
+    "an HDF5 file": _PANDAS.format(read="read_hdf('{name}')", stem="{stem}"),
+}
+"""Formats of tables that are not read, and the command that converts a file."""
+_SIGNATURES: Final = (
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "a Feather file"),
+    (b"FEA1", "a Feather file"),
+    (b"ORC", "an ORC file"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"SQLite format 3", "a SQLite database"),
+    (b"\x93NUMPY", "an array of NumPy (.npy)"),
+    (b"\x80\x03", "a pickle"),
+    (b"\x80\x04", "a pickle"),
+    (b"\x80\x05", "a pickle"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"<stata_dta>", "a Stata file"),
+)
+
+
+@contextmanager
+def open_bytes(file: Path) -> Iterator[IO[bytes]]:
+    """Open a file, plain or compressed.
+
+    Raises:
+        DataError: it is not text, or an archive of several files.
+    """
+    with file.open("rb") as raw:
+        start = raw.read(4096)
+        _refuse_other_formats(file, start)
+    if start.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(file) as archive, archive.open(_find_only_member(file, archive)) as member:
+            yield member
+        return
+    kind = next((kind for signature, kind in _COMPRESSIONS if start.startswith(signature)), None)
+    openers: dict[str | None, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
+    with openers.get(kind, Path.open)(file, "rb") as opened:
+        yield opened
+
+
+def is_compressed(file: Path) -> bool:
+    """Return whether a file is compressed."""
+    with file.open("rb") as raw:
+        start = raw.read(8)
+    return start.startswith((b"PK\x03\x04", *(signature for signature, _ in _COMPRESSIONS)))
+
+
+def _open_zstd(file: Path, mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library
+    import pyarrow as pa
+
+    return io.BufferedReader(pa.input_stream(str(file), compression="zstd"))
+
+
+def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
+    """Return the name of the only file in an archive.
+
+    Raises:
+        DataError: it is an Excel workbook, or has several files.
+    """
+    names = [
+        info.filename
+        for info in archive.infolist()
+        if not info.is_dir() and not Path(info.filename).name.startswith((".", "__MACOSX"))
+    ]
+    names = [name for name in names if not name.startswith("__MACOSX/")]
+    if "[Content_Types].xml" in names or "mimetype" in names:
+        _refuse_format(file, "an Excel workbook")
+    if len(names) != 1:
+        listed = ", ".join(sanitize_text(name, limit=40) for name in names[:5])
+        raise_data_error(
+            f"{sanitize_text(str(file))} must contain one file, got {len(names)}: {listed or 'none'}.",
+            PATH_KEY,
+            "Extract it, and name the file that is the table.",
+        )
+    return names[0]
+
+
+def _refuse_other_formats(file: Path, start: bytes) -> None:
+    for signature, title in _SIGNATURES:
+        if start.startswith(signature):
+            _refuse_format(file, title)
+    if _is_binary(start):
+        _refuse_format(file, "a binary file")
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text[:200].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
+        _refuse_format(file, "a web page (HTML)" if b"html" in text[:500].lower() else "an XML document")
+    if re.match(rb'\{\s*"[^"\n]*"\s*:', text) or re.match(rb'\[\s*\{\s*"', text):
+        is_lines = text.startswith(b"{") and file.suffix.lower() != ".json"
+        _refuse_format(file, "a file of JSON lines" if is_lines else "a JSON document")
+
+
+def _is_binary(start: bytes) -> bool:
+    """Return whether the first bytes of a file are neither compressed nor text in a common encoding."""
+    if start.startswith((b"PK\x03\x04", *(mark for mark, _ in (*_COMPRESSIONS, *_BYTE_ORDER_MARKS)))):
+        return False
+    zeros = [start[offset::2].count(0) for offset in (0, 1)]
+    if max(zeros) > len(start) // 4 and min(zeros) == 0:
+        return False  # UTF-16 without a byte order mark
+    return len(start.translate(None, _CONTROL_BYTES)) < len(start) - len(start) // 50
+
+
+def _refuse_format(file: Path, title: str) -> None:
+    shown = sanitize_text(str(file))
+    message = f"{shown} is {title}, not a table of text."
+    if title == "a Parquet file":
+        raise_data_error(message, ("data", "type"), "Set `type: parquet`.")
+    command = _CONVERSIONS.get(title)
+    hint = "Save the table as CSV or Parquet."
+    if command is not None:
+        hint = f"Convert it: {command.format(name=shown, stem=sanitize_text(str(file.with_suffix(''))))}"
+    raise_data_error(message, PATH_KEY, hint)
+
+
+def find_encoding(file: Path, data: Csv) -> str:
+    """Return the encoding of a file: that of its byte order mark, or the declared one."""
+    with open_bytes(file) as stream:
+        start = stream.read(4)
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    return marked or data.encoding
+
+
+def guess_encoding(file: Path) -> str:
+    """Return the probable encoding of the first bytes of a file."""
+    with open_bytes(file) as stream:
+        start = stream.read(_SAMPLE_BYTES)
+    for mark, name in _BYTE_ORDER_MARKS:
+        if start.startswith(mark):
+            return name
+    zeros = [start[offset::2].count(0) for offset in (0, 1)]
+    if sum(zeros) > len(start) // 4:
+        return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        # cp1252 is latin-1 with letters and signs for most of the control characters.
+        return "cp1252" if _can_decode(start, "cp1252") else "latin-1"
+    return "utf-8"
+
+
+def _can_decode(content: bytes, encoding: str) -> bool:
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@contextmanager
+def open_utf8(file: Path, data: Csv) -> Iterator[IO[bytes]]:
+    """Open a file as UTF-8 without byte order mark; skipped lines and comments are empty lines.
+
+    So every line keeps its number.
+    """
+    encoding = find_encoding(file, data)
+    with open_bytes(file) as stream:
+        if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
+            yield stream
+            return
+        yield cast("IO[bytes]", io.BufferedReader(_CleanStream(stream, encoding, data)))
+
+
+def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
+    """Return an open stream as UTF-8, as ``open_utf8`` returns a file; it may also have JSON lines.
+
+    Raises:
+        DataError: it is neither.
+    """
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
+    start = buffered.peek(4)
+    if not start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        _refuse_other_formats(Path("-"), start)
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
+    if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
+        return buffered
+    return cast("IO[bytes]", io.BufferedReader(_CleanStream(buffered, encoding, data)))
+
+
+class _CleanStream(io.RawIOBase):
+    """A stream of UTF-8 with empty lines instead of skipped lines and comments."""
+
+    def __init__(self, stream: IO[bytes], encoding: str, data: Csv) -> None:
+        super().__init__()
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+        self._skipped_lines = data.skip_lines
+        self._comment = (
+            None if data.comment is None else re.compile(rf"(?m)^[ \t]*{re.escape(data.comment)}[^\r\n]*")
+        )
+        self._rest = ""
+        self._output = b""
+        self._is_finished = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._output and not self._is_finished:
+            self._fill()
+        count = min(len(buffer), len(self._output))
+        buffer[:count] = self._output[:count]
+        self._output = self._output[count:]
+        return count
+
+    def _fill(self) -> None:
+        # What is available, so that a pipe does not wait for a whole block.
+        block = cast("io.BufferedReader", self._stream).read1(_BLOCK_BYTES)
+        self._is_finished = not block
+        text = self._rest + self._decoder.decode(block, final=self._is_finished)
+        end = len(text) if self._is_finished else text.rfind("\n") + 1
+        if not end and len(text) > 16 * _BLOCK_BYTES:
+            end = len(text)  # a line without end: it is too long to be a line of a table
+        text, self._rest = text[:end], text[end:]
+        while self._skipped_lines and text:
+            line_end = text.find("\n") + 1 or len(text)
+            self._output += b"\n"
+            text = text[line_end:]
+            self._skipped_lines -= 1
+        if self._comment is not None:
+            text = self._comment.sub("", text)
+        self._output += text.encode()

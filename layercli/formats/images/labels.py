@@ -1,0 +1,254 @@
+"""Read the targets of images from a table with a row for each image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from layercli.data.class_folders import FolderFiles, list_files, make_skipped_finding
+from layercli.data.examples import Examples, load_examples
+from layercli.data.labels import encode_known_labels, is_labels
+from layercli.data.types import Array, DataError, make_data_finding
+from layercli.formats import registry
+from layercli.formats.images.config import IMAGE_SUFFIXES, Images
+from layercli.graph.finding import Finding
+from layercli.io.paths import is_file
+from layercli.source.nodes import KeyPath, sanitize_text
+
+_TABLE_KEY: Final[KeyPath] = ("data", "labels", "path")
+_FILE_KEY: Final[KeyPath] = ("data", "labels", "file")
+_TARGET_KEY: Final[KeyPath] = ("data", "labels", "target")
+_MAX_REPORTED = 20
+_MAX_LISTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TableLabels:
+    """The images that a table names, in the order of its rows, and the target of each."""
+
+    files: list[Path]
+    targets: Array
+    """Of shape (files,), or (files, columns) for several target columns."""
+    class_names: tuple[str, ...] | None
+    """The names of the labels if they are texts."""
+    warnings: tuple[Finding, ...] = ()
+
+
+def read_labels(data: Images, listing: FolderFiles) -> TableLabels:
+    """Return the images of a folder with their targets, as the table of the config says.
+
+    Raises:
+        DataError: the table cannot be read, names an image twice, or names a file that does not exist; there is a finding
+            for each such row.
+    """
+    labels = data.labels
+    assert labels is not None
+    rows = _read_rows(data)
+    files = _find_files(rows, _FileIndex(listing, Path(labels.path).parent))
+    targets, class_names = _combine_targets(rows.examples)
+    table = Path(labels.path).absolute()
+    listing = replace(listing, skipped=[path for path in listing.skipped if path.absolute() != table])
+    warnings = [*listing.make_warnings(IMAGE_SUFFIXES), *_report_unlabelled(data, listing, files)]
+    return TableLabels(files, targets, class_names, tuple(warnings))
+
+
+def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, ...] | None) -> TableLabels:
+    """Return the images of other tables with their targets; ``class_names`` are those of training.
+
+    A path is a table, or a folder of images that contains a table with the name of that of training.
+
+    Raises:
+        DataError: as ``read_labels``, or a class is not from training.
+    """
+    assert data.labels is not None
+    files: list[Path] = []
+    targets: list[Array] = []
+    for path in map(Path, paths):
+        is_folder = path.is_dir()
+        table = path / Path(data.labels.path).name if is_folder else path
+        folder = path if is_folder else Path(data.path)
+        new = data.with_arguments(
+            path=str(folder), labels=data.labels.model_copy(update={"path": str(table)})
+        )
+        if class_names is not None:
+            new = new.with_arguments(target_type="labels")
+        rows = _read_rows(new)
+        listing = list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else FolderFiles(folder, [], [])
+        files += _find_files(rows, _FileIndex(listing, table.parent), near_table=table.parent)
+        found, names = _combine_targets(rows.examples)
+        targets.append(found if class_names is None else _encode_as_trained(found, names, class_names))
+    return TableLabels(files, np.concatenate(targets), class_names)
+
+
+def _encode_as_trained(labels: Array, names: tuple[str, ...] | None, trained: tuple[str, ...]) -> Array:
+    values = np.array(
+        names if names is not None else list(map(str, range(int(labels.max()) + 1))), dtype=object
+    )
+    return encode_known_labels(values[labels], trained, _TARGET_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a table of labels."""
+
+    files: list[str]
+    examples: Examples
+    """With the targets by column, if there are several."""
+    locate: Callable[[int], str]
+    """Return the file and line of a row, from 0."""
+
+
+def _read_rows(data: Images) -> _Rows:
+    table = data.labels_as_table()
+    try:
+        examples = load_examples(registry.load_dataset(table))
+    except DataError as error:
+        raise DataError(*dict.fromkeys(map(_point_to_labels, error.findings))) from None
+    (_, column), *_ = examples.inputs
+    return _Rows([str(name) for name in column[:, 0]], examples, lambda row: registry.locate_row(table, row))
+
+
+def _point_to_labels(finding: Finding) -> Finding:
+    """Return the finding of a table at the key of `labels` that it concerns."""
+    key = finding.path[1] if len(finding.path) > 1 else "path"
+    if key == "target":
+        hint = finding.hint
+        if hint is not None and "missing:" in hint:
+            hint = "Fill in the target, or remove the row."
+        return replace(finding, path=_TARGET_KEY, hint=hint)
+    if key in ("inputs", "types"):
+        return replace(finding, path=_FILE_KEY)
+    return replace(finding, path=_TABLE_KEY)
+
+
+def _combine_targets(examples: Examples) -> tuple[Array, tuple[str, ...] | None]:
+    """Return the only target with its class names, or several columns side by side.
+
+    Raises:
+        DataError: one of several columns contains texts.
+    """
+    if not isinstance(examples.y, Mapping):
+        names = examples.class_names
+        return examples.y, names if isinstance(names, tuple) else None
+    if isinstance(examples.class_names, Mapping):
+        column = next(iter(examples.class_names))
+        message = f"Several target columns must contain numbers, but `{sanitize_text(column, limit=60)}` contains texts."
+        raise DataError(make_data_finding(message, _TARGET_KEY, "Write 0 and 1 for no and yes."))
+    columns = list(examples.y.values())
+    dtype = np.int32 if all(map(is_labels, columns)) else np.float32
+    return np.stack(columns, axis=1).astype(dtype), None
+
+
+class _FileIndex:
+    """The images below a folder, by the names under which a table may contain them."""
+
+    def __init__(self, listing: FolderFiles, table_folder: Path) -> None:
+        self._listing = listing
+        self._table_folder = table_folder
+        self._files_by_name: dict[int, dict[str, list[Path]]] = {}
+
+    def find(self, name: str) -> list[Path]:
+        """Return the images that a name means: none, one, or several if it is ambiguous."""
+        for rule in range(len(_NAMING_RULES)):
+            if rule not in self._files_by_name:
+                self._files_by_name[rule] = self._name_files(_NAMING_RULES[rule])
+            found = self._files_by_name[rule].get(name)
+            if found:
+                return found
+        return []
+
+    def _name_files(self, make_name: _NamingRule) -> dict[str, list[Path]]:
+        named: dict[str, list[Path]] = {}
+        folder = self._listing.folder
+        prefix = Path(os.path.relpath(folder, self._table_folder))
+        for file in self._listing.files:
+            named.setdefault(make_name(file, file.relative_to(folder), prefix), []).append(file)
+        return named
+
+
+_NamingRule: TypeAlias = Callable[[Path, Path, Path], str]
+"""A name of a file, given its path, that relative to the folder of images, and the path of that folder from the table."""
+_NAMING_RULES: Final[tuple[_NamingRule, ...]] = (
+    lambda _, relative, __: relative.as_posix(),
+    lambda _, relative, prefix: (prefix / relative).as_posix(),
+    lambda file, _, __: file.absolute().as_posix(),
+    lambda _, relative, __: relative.with_suffix("").as_posix(),
+    lambda file, _, __: file.name,
+    lambda file, _, __: file.stem,
+)
+"""In this order; the first that a name fits counts."""
+
+
+def _find_files(rows: _Rows, index: _FileIndex, *, near_table: Path | None = None) -> list[Path]:
+    """Return the image of each row; of a name that the index does not have, also the file in the folder ``near_table``.
+
+    Raises:
+        DataError: an image is missing, ambiguous, or in two rows.
+    """
+    files: list[Path] = []
+    findings: list[Finding] = []
+    first_rows: dict[Path, int] = {}
+    wrong = 0
+    for row, text in enumerate(rows.files):
+        name = PurePosixPath(text.replace("\\", "/")).as_posix() if text else ""
+        found = index.find(name) if name else []
+        if not found and near_table is not None and _is_below(name) and is_file(near_table / name):
+            found = [near_table / name]
+        if len(found) == 1 and first_rows.setdefault(found[0], row) == row:
+            files.append(found[0])
+            continue
+        wrong += 1
+        if len(findings) < _MAX_REPORTED:
+            findings.append(_make_row_finding(rows, row, name, found, first_rows))
+    if wrong > len(findings):
+        message = f"{wrong - len(findings):,} more rows have the same kinds of problems."
+        findings.append(make_data_finding(message, _FILE_KEY, "Correct the rows above first."))
+    if findings:
+        raise DataError(*findings)
+    return files
+
+
+def _is_below(name: str) -> bool:
+    """Return whether a path is relative, and stays in its folder."""
+    return bool(name) and not name.startswith("/") and ".." not in PurePosixPath(name).parts
+
+
+def _make_row_finding(
+    rows: _Rows, row: int, name: str, found: Sequence[Path], first_rows: Mapping[Path, int]
+) -> Finding:
+    place, shown = rows.locate(row), sanitize_text(name, limit=80)
+    if not name:
+        return make_data_finding(
+            f"The file is missing in {place}.", _FILE_KEY, "Fill it in, or remove the row."
+        )
+    if not found:
+        message = f'{place}: the image "{shown}" does not exist.'
+        return make_data_finding(message, _FILE_KEY, "Correct the name, add the image, or remove the row.")
+    if len(found) > 1:
+        files = " and ".join(sanitize_text(str(file)) for file in found[:2])
+        message = f'{place}: "{shown}" can be {files}.'
+        return make_data_finding(message, _FILE_KEY, "Write the path from the folder of the images.")
+    message = f'{place}: the image "{shown}" is already in {rows.locate(first_rows[found[0]])}.'
+    return make_data_finding(message, _FILE_KEY, "Each image needs one row: remove one of them.")
+
+
+def _report_unlabelled(data: Images, listing: FolderFiles, files: Iterable[Path]) -> list[Finding]:
+    """Return the warning about images that are not in the table, if there are any."""
+    known = set(files)
+    rest = [file for file in listing.files if file not in known]
+    if not rest:
+        return []
+    assert data.labels is not None
+    listed = ", ".join(sanitize_text(str(file.relative_to(listing.folder))) for file in rest[:_MAX_LISTED])
+    more = f" and {len(rest) - _MAX_LISTED:,} more" if len(rest) > _MAX_LISTED else ""
+    images, have = ("image", "has") if len(rest) == 1 else ("images", "have")
+    message = (
+        f"{len(rest):,} {images} in {sanitize_text(data.path)} {have} no row in "
+        f"{sanitize_text(data.labels.path)} and {'is' if len(rest) == 1 else 'are'} left out: {listed}{more}."
+    )
+    return [make_skipped_finding(message, "Add rows for them, or move them to another folder.", _TABLE_KEY)]

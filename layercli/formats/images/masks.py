@@ -1,0 +1,298 @@
+"""Read the masks of images: a class for each pixel, as a number or as a color."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from layercli.data.class_folders import FolderFiles, list_files, make_skipped_finding, raise_no_files
+from layercli.data.memory import MAX_ITEM_BYTES
+from layercli.data.types import Array, DataError, make_data_finding
+from layercli.formats.images.config import IMAGE_SUFFIXES, Images
+from layercli.formats.images.decode import (
+    convert_mode,
+    measure_size,
+    open_image,
+    run_on_all_cores,
+    turn_upright,
+)
+from layercli.graph.finding import Finding
+from layercli.source.nodes import KeyPath, sanitize_text
+
+_KEY: Final[KeyPath] = ("data", "masks", "path")
+_NUMBER_MODES: Final = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_MAX_COLORS: Final = 256
+_MAX_LISTED = 3
+_BINARY_MASK: Final = [0, 255]
+"""The values of a mask that only says where something is."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskClasses:
+    """The classes of masks: the values that a pixel can have, in ascending order."""
+
+    values: tuple[int, ...]
+    """Numbers, or colors as 0xrrggbb."""
+    are_colors: bool
+    is_mapped: bool
+    """Whether the first value is class 0, the second is class 1, and so on; else the values are the class numbers."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of mapped classes: numbers, or colors such as #ff0000."""
+        if not self.is_mapped:
+            return None
+        return tuple(f"#{value:06x}" if self.are_colors else str(value) for value in self.values)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest dtype of the class numbers."""
+        largest = len(self.values) - 1 if self.is_mapped else max(self.values)
+        return np.dtype(np.uint8 if largest <= 255 else np.int32)
+
+    @classmethod
+    def from_names(cls, names: Sequence[str] | None) -> MaskClasses:
+        """Return the classes of training, whose names the run keeps."""
+        if names is None:
+            return cls((0,), are_colors=False, is_mapped=False)
+        are_colors = names[0].startswith("#")
+        values = tuple(int(name[1:], 16) if are_colors else int(name) for name in names)
+        return cls(values, are_colors, is_mapped=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMasks:
+    """The images that have masks, the mask of each, and the classes."""
+
+    files: list[Path]
+    masks: list[Path]
+    classes: MaskClasses
+    warnings: tuple[Finding, ...] = ()
+
+
+def read_masks(
+    data: Images, images: Path, masks: Path, max_bytes: int, trained: MaskClasses | None = None
+) -> ImageMasks:
+    """Return the images of a folder with the masks of another, after looking at every mask.
+
+    ``trained`` are the classes of training, for new masks.
+
+    Raises:
+        DataError: an image has no mask; or a mask has a different size, is not lossless, or cannot be read. There is a
+            finding for each of them.
+    """
+    listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
+    inner = masks.resolve()
+    listing = FolderFiles(
+        images,
+        *(
+            [file for file in each if not file.resolve().is_relative_to(inner)]
+            for each in (listing.files, listing.skipped)
+        ),
+    )
+    if not listing.files:
+        raise_no_files([str(images)], IMAGE_SUFFIXES)
+    pairs, warnings = _match_masks(listing, mask_listing)
+    values, are_colors = _scan_masks(listing.files, pairs, max_bytes)
+    if trained is None or not trained.is_mapped:
+        is_binary = not are_colors and values == _BINARY_MASK
+        classes = MaskClasses(
+            tuple(values),
+            are_colors,
+            is_mapped=trained is None and (are_colors or is_binary or data.target_type == "labels"),
+        )
+    else:
+        classes = trained
+    if trained is not None:
+        _require_known(values, are_colors, trained, masks)
+    warnings = [
+        *listing.make_warnings(IMAGE_SUFFIXES),
+        *mask_listing.make_warnings(IMAGE_SUFFIXES, _KEY),
+        *warnings,
+    ]
+    return ImageMasks(listing.files, pairs, classes, tuple(warnings))
+
+
+def _match_masks(images: FolderFiles, masks: FolderFiles) -> tuple[list[Path], list[Finding]]:
+    """Return the mask of each image, and a warning about masks without an image.
+
+    Raises:
+        DataError: an image has no mask, or several.
+    """
+    by_path: dict[str, list[Path]] = {}
+    by_name: dict[str, list[Path]] = {}
+    for file in masks.files:
+        by_path.setdefault(file.relative_to(masks.folder).with_suffix("").as_posix(), []).append(file)
+        by_name.setdefault(file.stem, []).append(file)
+    pairs: list[Path] = []
+    findings: list[Finding] = []
+    for file in images.files:
+        path = file.relative_to(images.folder).with_suffix("").as_posix()
+        found = by_path.get(path) or by_name.get(file.stem, [])
+        pairs += found[:1]
+        if not found:
+            message = (
+                f"The image {sanitize_text(str(file))} has no mask in {sanitize_text(str(masks.folder))}."
+            )
+            hint = f"Add {sanitize_text(path)}.png there: a mask has the name of its image, with any suffix."
+            findings.append(make_data_finding(message, _KEY, hint))
+        elif len(found) > 1:
+            listed = " and ".join(sanitize_text(str(mask)) for mask in found[:2])
+            message = f"The image {sanitize_text(str(file))} has several masks: {listed}."
+            findings.append(make_data_finding(message, _KEY, "Keep one of them."))
+    if findings:
+        raise DataError(*findings)
+    used = set(pairs)
+    rest = [file for file in masks.files if file not in used]
+    if not rest:
+        return pairs, []
+    listed = ", ".join(sanitize_text(str(file.relative_to(masks.folder))) for file in rest[:_MAX_LISTED])
+    more = f" and {len(rest) - _MAX_LISTED:,} more" if len(rest) > _MAX_LISTED else ""
+    noun, have, are = ("mask", "has", "is") if len(rest) == 1 else ("masks", "have", "are")
+    message = f"{len(rest):,} {noun} in {sanitize_text(str(masks.folder))} {have} no image and {are} left out: {listed}{more}."
+    return pairs, [make_skipped_finding(message, "Add their images, or remove them.", _KEY)]
+
+
+def _scan_masks(images: Sequence[Path], masks: Sequence[Path], max_bytes: int) -> tuple[list[int], bool]:
+    """Return the values of all masks in ascending order, and whether they are colors.
+
+    Raises:
+        DataError: a mask or its image cannot be opened, their sizes differ, or the masks are not of one kind.
+    """
+    found: list[tuple[Array, bool]] = [(np.empty(0, np.int64), False)] * len(masks)
+
+    def scan(index: int) -> Finding | None:
+        size: list[tuple[int, int]] = []
+
+        def read_size(image: Any) -> Array:
+            size.append(measure_size(image))
+            return np.empty(0)
+
+        unreadable = open_image(images[index], read_size, max_bytes, is_decoded=False)
+        if isinstance(unreadable, Finding):
+            return unreadable
+        mask = _read_mask(masks[index], max_bytes)
+        if isinstance(mask, Finding):
+            return mask
+        if mask.shape[:2] != size[0]:
+            (height, width), (mask_height, mask_width) = size[0], mask.shape[:2]
+            message = (
+                f"The mask {sanitize_text(str(masks[index]))} is {mask_height}x{mask_width}, "
+                f"but its image {sanitize_text(str(images[index]))} is {height}x{width}."
+            )
+            return make_data_finding(message, _KEY, "Save both with the same height and width.")
+        codes = _encode_colors(mask) if mask.ndim == 3 else mask
+        values = _find_values(codes)
+        is_gray = mask.ndim == 2 or bool(np.isin(values, _GRAYS).all())
+        found[index] = (values & 255 if mask.ndim == 3 and is_gray else values, not is_gray)
+        return None
+
+    findings = run_on_all_cores(len(masks), scan)
+    if findings:
+        raise DataError(*findings)
+    are_colors = any(has_colors for _, has_colors in found)
+    if are_colors:
+        found = [(values if has_colors else values * 0x010101, True) for values, has_colors in found]
+    distinct = sorted({value for values, _ in found for value in values.tolist()})
+    if are_colors and len(distinct) > _MAX_COLORS:
+        message = f"The masks have {len(distinct):,} colors, but a mask has one color for each class."
+        hint = "Save them without smooth edges and without loss, such as PNG, or as class numbers in gray."
+        raise DataError(make_data_finding(message, _KEY, hint))
+    return distinct, are_colors
+
+
+_GRAYS: Final = np.arange(256) * 0x010101
+
+
+def _read_mask(file: Path, max_bytes: int, size: Sequence[int] | None = None) -> Array | Finding:
+    """Return a mask, scaled to ``size`` without new values: numbers of shape (height, width), or colors (height, width, 3)."""
+
+    def read(mask: Any) -> Array:
+        if mask.format == "JPEG":
+            raise ValueError("JPEG does not keep class numbers; save it as PNG")
+        if mask.mode == "F":
+            raise ValueError("it has fractions, but a mask has integers")
+        if mask.format == "TIFF":
+            mask.load()
+        if mask.mode not in _NUMBER_MODES:
+            mask = convert_mode(mask, "L" if mask.mode == "LA" else "RGB")
+        pixels: Array = turn_upright(np.asarray(mask), mask)
+        if size is not None and pixels.shape[:2] != tuple(size):
+            rows, columns = (
+                (np.arange(new) * 2 + 1) * old // (2 * new)
+                for new, old in zip(size, pixels.shape, strict=False)
+            )
+            pixels = pixels[rows[:, np.newaxis], columns]
+        return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+    return open_image(file, read, max_bytes, noun="mask", key=_KEY)
+
+
+def _encode_colors(pixels: Array) -> Array:
+    """Return colors of shape (height, width, 3) as integers 0xrrggbb: int32 of shape (height, width)."""
+    red, green, blue = (pixels[..., index].astype(np.int32) for index in range(3))
+    return (red << 16) | (green << 8) | blue
+
+
+def _find_values(codes: Array) -> Array:
+    if codes.dtype == np.uint8:
+        return np.flatnonzero(np.bincount(codes.ravel(), minlength=256))
+    return np.unique(codes).astype(np.int64)
+
+
+def _require_known(values: Sequence[int], are_colors: bool, classes: MaskClasses, folder: Path) -> None:
+    """Check that the values of new masks are classes of training.
+
+    Raises:
+        DataError: they are not.
+    """
+    if classes.are_colors and not are_colors:
+        values = [value * 0x010101 for value in values]
+    unknown = [value for value in values if classes.is_mapped and value not in classes.values]
+    if unknown or (are_colors and not classes.are_colors):
+        value = [*unknown, *values][0]
+        shown = f"#{value:06x}" if are_colors or classes.are_colors else str(value)
+        message = f"The masks in {sanitize_text(str(folder))} have the value {shown}, which is not in the training data."
+        known = ", ".join((classes.names or ())[:12]) or "class numbers"
+        raise DataError(make_data_finding(message, _KEY, f"The classes are {known}."))
+
+
+@dataclass(frozen=True, slots=True)
+class LazyMasks:
+    """Masks in files, decoded on all cores when they are needed."""
+
+    files: tuple[Path, ...]
+    classes: MaskClasses
+    shape: tuple[int, int]
+    """(height, width)."""
+    max_bytes: int = MAX_ITEM_BYTES
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, rows: Array) -> Array:
+        """Return class numbers of shape (rows, height, width)."""
+        masks = np.empty((len(rows), *self.shape), self.classes.dtype)
+        files = [self.files[row] for row in rows.tolist()]
+        found = run_on_all_cores(len(files), lambda index: self._read_into(files[index], masks[index]))
+        if found:
+            raise DataError(*found)
+        return masks
+
+    def _read_into(self, file: Path, target: Array) -> Finding | None:
+        mask = _read_mask(file, self.max_bytes, self.shape)
+        if isinstance(mask, Finding):
+            return mask
+        if self.classes.are_colors:
+            mask = _encode_colors(mask) if mask.ndim == 3 else mask.astype(np.int32) * 0x010101
+        elif mask.ndim == 3:
+            mask = mask[..., 0]  # all masks are gray
+        if self.classes.is_mapped:
+            target[...] = np.searchsorted(self.classes.values, mask)
+        else:
+            target[...] = mask
+        return None

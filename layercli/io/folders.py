@@ -1,0 +1,53 @@
+"""Files below a folder, at any depth, without hidden ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_SYSTEM_NAMES: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+"""Names in lower case that file managers and archives add to folders."""
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, or was added by a file manager: ``.DS_Store``, ``._a.png``, ``Thumbs.db``."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and in all folders below it that are not hidden, in the order of their paths.
+
+    Links to folders are followed only directly in ``folder``, since links can repeat a folder at every level.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    pending = _list_entries(folder)
+    is_top = {entry.path for entry in pending}
+    while pending:
+        entry = pending.pop()
+        if entry.is_dir(follow_symlinks=entry.path in is_top):
+            pending += _list_entries(Path(entry.path))
+        elif entry.is_file():
+            yield Path(entry.path)
+
+
+def list_folders(folder: Path) -> list[str]:
+    """Return the names of the folders directly in a folder that are not hidden, sorted.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return [entry.name for entry in reversed(_list_entries(folder)) if entry.is_dir()]
+
+
+def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder that are not hidden, in descending order."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            (entry for entry in entries if not is_hidden(entry.name)),
+            key=lambda entry: entry.name,
+            reverse=True,
+        )

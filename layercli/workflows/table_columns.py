@@ -1,0 +1,227 @@
+"""What each column of a table is for: the target, the inputs, and the columns that a model should not use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from layercli.errors import LayercliError, make_file_error
+from layercli.formats.preview import ColumnPreview, TablePreview
+from layercli.reports.table_template import DateUse, TableColumns, are_pixels
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import sanitize_text
+
+_TARGET_NAMES: Final = (
+    *("target", "label", "labels", "y", "outcome", "target_class"),
+    *("survived", "churn", "churned", "exited", "attrition", "default", "fraud", "is_fraud", "diagnosis"),
+    *(
+        "price",
+        "saleprice",
+        "sale_price",
+        "median_house_value",
+        "medv",
+        "cnt",
+        "income",
+        "species",
+        "quality",
+    ),
+    "class",
+)
+"""Common names of a target column, the most certain first."""
+_AMOUNT_NAME: Final = re.compile(
+    r"(?:.*_)?(?:count|cnt|number|num|amount|quantity|qty|price|cost|age|days|hours|minutes|years?|rings|score|total|sales)",
+    re.IGNORECASE,
+)
+"""Names of a quantity, whose integers are not classes."""
+_FEW_CLASSES, _MAX_CLASSES = 10, 20
+_MIN_ROWS_PER_CLASS: Final = 5
+_UNSUITABLE_KINDS: Final = {
+    "text": "it is free text",
+    "date": "it is a date",
+    "unique": "almost every row has a different value",
+}
+
+
+def assign_columns(path: Path, table: TablePreview, target: str | None) -> TableColumns:
+    """Return what each column is for; ``target`` names the target column.
+
+    Raises:
+        LayercliError: The target does not exist or cannot be one, or no other column can be an input.
+    """
+    column, reason = _choose_target(path, table, target)
+    others = [other for other in table.columns if other is not column]
+    left_out = _list_left_out(table, column)
+    dates, series = _inspect_dates(table, [other for other in others if other.name not in left_out])
+    left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
+    used = [other for other in others if other.name not in left_out]
+    if not used:
+        # Different texts in every row may share words.
+        used = [other for other in others if other.kind == "unique"]
+        left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
+    if not used:
+        raise _make_input_error(path, column, left_out)
+    from layercli.data.tables.infinity import find_infinity_words
+
+    numeric = [other.name for other in [*used, column] if other.kind in ("number", "integer")]
+    return TableColumns(
+        column,
+        reason,
+        _list_classes(column, table.row_count),
+        [other for other in used if other.kind in ("number", "integer") or other.is_boolean],
+        [other for other in used if other.kind == "category" and not other.is_boolean],
+        [other for other in used if other.kind in ("text", "unique")],
+        {name: use for name, use in dates.items() if use.features},
+        left_out,
+        find_infinity_words(table.survey.sample, numeric),
+        series,
+    )
+
+
+def _inspect_dates(
+    table: TablePreview, columns: Sequence[ColumnPreview]
+) -> tuple[dict[str, DateUse], str | None]:
+    """Return what the columns of dates become, and the column whose dates make the rows a series."""
+    from layercli.data.tables.date_features import inspect_dates
+
+    uses, series = {}, None
+    for column in columns:
+        if column.kind == "date":
+            facts = inspect_dates(table.survey.sample.column(column.name), column.date_order)
+            uses[column.name] = DateUse(facts.features, column.date_order)
+            series = series or (column.name if facts.is_series else None)
+    return uses, series
+
+
+def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple[ColumnPreview, str]:
+    """Return the target column and the reason for it: it is named, or has a common name, or is the last that is possible."""
+    by_name = {column.name: column for column in table.columns}
+    if target is not None:
+        if target not in by_name:
+            otherwise = f"The columns are {', '.join(map(sanitize_text, list(by_name)[:20]))}."
+            hint = did_you_mean(target, list(by_name), otherwise=otherwise)
+            message = f'The table has no column "{sanitize_text(target, limit=60)}".'
+            raise _make_error(path, message, hint)
+        problem = _find_target_problem(by_name[target])
+        if problem is not None:
+            message = f"`{sanitize_text(target, limit=60)}` cannot be the target: {problem}."
+            raise _make_error(path, message, "Name a different column with --target.")
+        return by_name[target], "as --target says"
+    problems = {column.name: _find_target_problem(column) for column in table.columns}
+    possible = [column for column in table.columns if problems[column.name] is None]
+    if not possible:
+        listed = _list_reasons({name: str(problem) for name, problem in problems.items()})
+        raise _make_error(
+            path, f"No column can be the target. {listed}.", "Add a column with what to predict."
+        )
+    by_lower_name = {column.name.lower(): column for column in possible}
+    if possible[-1] is table.columns[-1] and possible[-1].name.lower() == "class":
+        return possible[-1], "by its name and place"
+    named = next((by_lower_name[name] for name in _TARGET_NAMES if name in by_lower_name), None)
+    if named is not None:
+        return named, "by its name"
+    if are_pixels(possible) and _is_class_number(first := table.columns[0], possible[-1]):
+        return first, "the first column, as the others are pixels"
+    last = possible[-1]
+    return last, "the last column" if last is table.columns[-1] else "the last column that can be one"
+
+
+def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
+    """Return whether a column has few integers from 0, and fewer than a column of pixels."""
+    return (
+        column.kind == "integer"
+        and len(column.values) <= _MAX_CLASSES
+        and float(column.values[-1]) == len(column.values) - 1
+        and float(column.values[-1]) < float(pixel.values[-1])
+    )
+
+
+def _find_target_problem(column: ColumnPreview) -> str | None:
+    """Return why the column cannot be the target."""
+    if not column.values:
+        return "it is empty"
+    if _is_constant(column):
+        return "every row has the same value"
+    if column.id_reason is not None:
+        return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
+    return _UNSUITABLE_KINDS.get(column.kind)
+
+
+def _is_constant(column: ColumnPreview) -> bool:
+    if column.kind in ("number", "integer"):
+        return bool(column.values) and float(column.values[0]) == float(column.values[-1])
+    return column.kind == "category" and len(column.values) == 1
+
+
+def _list_left_out(table: TablePreview, target: ColumnPreview) -> dict[str, str]:
+    """Return the columns that a model should not use, each with the reason."""
+    leaks = table.find_leaks(target.name)
+    others = [column for column in table.columns if column is not target]
+    numbers = [column for column in others if column.kind == "integer" and column.id_reason is None]
+    # The constant corners of images are harmless: all pixels have one mean and variance.
+    kept = [column.name for column in numbers] if are_pixels(numbers) else []
+    left_out = {}
+    for column in others:
+        if column.name in kept:
+            continue
+        reason = _find_reason_to_leave_out(column)
+        if reason is None and column.name in leaks:
+            reason = f"it {leaks[column.name]}"
+        if reason is not None:
+            left_out[column.name] = reason
+    return left_out
+
+
+def _find_reason_to_leave_out(column: ColumnPreview) -> str | None:
+    if column.id_reason is not None:
+        return column.id_reason
+    if not column.values:
+        return "empty in every row"
+    if column.kind in ("number", "integer"):
+        # Normalization divides by a deviation of almost zero, so that any other value becomes huge.
+        return "the same number in every row" if _is_constant(column) else None
+    if column.kind == "category" and _is_constant(column) and not column.missing_count:
+        return "the same text in every row"
+    return "a different text in every row" if column.kind == "unique" else None
+
+
+def _list_classes(target: ColumnPreview, row_count: int) -> tuple[str, ...] | None:
+    """Return the classes in the order of their numbers; None if the target is a number."""
+    if target.kind == "category":
+        return tuple(sorted(target.values))
+    if target.distinct_count is None or target.distinct_count > len(target.values):
+        return None
+    return list_number_classes(target.name, target.values, row_count)
+
+
+def list_number_classes(name: str, values: Sequence[str], row_count: int) -> tuple[str, ...] | None:
+    """Return distinct numbers as classes, in ascending order; None if they are quantities."""
+    numbers = sorted(map(float, values))
+    count = len(numbers)
+    if count > _MAX_CLASSES or not all(number.is_integer() for number in numbers):
+        return None
+    if count > 2:
+        is_range = numbers[-1] - numbers[0] == count - 1
+        is_certain = count <= _FEW_CLASSES or (is_range and row_count >= _MIN_ROWS_PER_CLASS * count)
+        if _AMOUNT_NAME.fullmatch(name) or not is_certain:
+            return None
+    return tuple(sorted(values, key=float))
+
+
+def _make_input_error(path: Path, target: ColumnPreview, left_out: Mapping[str, str]) -> LayercliError:
+    message = (
+        f"No column besides the target `{sanitize_text(target.name, limit=60)}` can be an input. "
+        f"{_list_reasons(left_out)}."
+    )
+    hint = "Name a different target with --target; for a time series, write a config with `windows`."
+    return _make_error(path, message, hint)
+
+
+def _list_reasons(reasons: Mapping[str, str]) -> str:
+    listed = [f"`{sanitize_text(name, limit=60)}`: {reason}" for name, reason in reasons.items()]
+    return "; ".join(listed[:8])
+
+
+def _make_error(path: Path, message: str, hint: str | None) -> LayercliError:
+    return make_file_error(sanitize_text(str(path)), "unreadable-data", message, hint)

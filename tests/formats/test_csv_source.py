@@ -1,0 +1,227 @@
+"""CSV files in other encodings, compressed, with comments and titles, in memory and streamed."""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zipfile
+
+import pyarrow as pa
+import pytest
+
+from layercli.config.data.section import DATA_TYPES
+from layercli.data.examples import load_examples
+from layercli.data.types import DataError
+from layercli.formats.csv.source import guess_encoding
+from layercli.formats.registry import load_dataset
+
+HOW = pytest.mark.parametrize("stream", ["never", "always"])
+TABLE = "größe,y\n1,ja\n2,nein\n3,schön\n"
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """Write a file and return its ``data`` section."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def make(content, stream="never", name="t.csv", **keys):
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return DATA_TYPES.parse({"type": "csv", "path": name, "target": "y", "stream": stream} | keys)
+
+    return make
+
+
+def refusal(data):
+    with pytest.raises(DataError) as caught:
+        load_dataset(data)
+    [found] = caught.value.findings
+    return found.path, found.message, found.hint
+
+
+@HOW
+@pytest.mark.parametrize(
+    ("content", "keys"),
+    [
+        (TABLE.encode("utf-8-sig"), {}),
+        (TABLE.encode("utf-16"), {}),
+        (codecs.BOM_UTF16_BE + TABLE.encode("utf-16-be"), {"encoding": "latin-1"}),
+        (TABLE.encode("utf-16-le"), {"encoding": "utf-16-le"}),
+        (TABLE.encode("cp1252"), {"encoding": "cp1252"}),
+        (TABLE.encode("latin-1").replace(b"\n", b"\r\n"), {"encoding": "latin-1"}),
+        (TABLE.encode("mac-roman"), {"encoding": "mac-roman"}),
+        (gzip.compress(TABLE.encode()), {}),
+        (bz2.compress(TABLE.encode()), {}),
+        (lzma.compress(TABLE.encode()), {}),
+        (gzip.compress(TABLE.encode("cp1252")), {"encoding": "cp1252"}),
+        (f"# made by hand\n{TABLE}# the end\n", {"comment": "#"}),
+        (TABLE.replace("2,", "  # why?\n2,"), {"comment": "#"}),
+        (f"Sizes, 2020\n\n{TABLE}", {"skip_lines": 2}),
+        (f"Sizes, 2020\n{TABLE}", {"skip_lines": 2, "columns": ["größe", "y"]}),
+        (f"# hand\nTitle\n\n{TABLE}", {"comment": "#", "skip_lines": 2}),
+    ],
+)
+def test_same_table_in_other_forms(make, stream, content, keys):
+    examples = load_examples(load_dataset(make(content, stream, **keys)))
+    assert examples.columns == {None: ("größe",)}
+    assert examples.class_names == ("ja", "nein", "schön")
+    assert examples.x.tolist() == [[1], [2], [3]]
+
+
+@HOW
+def test_zip_and_zstd(make, stream, tmp_path):
+    data = make("", stream, name="t.zip")
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner/t.csv", TABLE)
+        archive.writestr("__MACOSX/inner/._t.csv", b"\0")
+    assert load_examples(load_dataset(data)).x.tolist() == [[1], [2], [3]]
+    data = make("", stream, name="t.csv.zst")
+    with pa.output_stream(tmp_path / "t.csv.zst", compression="zstd") as file:
+        file.write(TABLE.encode())
+    assert load_examples(load_dataset(data)).x.tolist() == [[1], [2], [3]]
+
+
+@HOW
+def test_lines_are_those_of_the_file(make, stream):
+    data = make("# a\nTitle\na,y\n# b\n1,0\n\nx,1\n", stream, comment="#", skip_lines=2)
+    assert refusal(data)[1].startswith(
+        'The column `a` must contain numbers, got text (t.csv, line 7 has "x")'
+    )
+
+
+@HOW
+def test_comment_at_the_end_of_a_block_of_bytes(make, stream, monkeypatch):
+    monkeypatch.setattr("layercli.formats.csv.source._BLOCK_BYTES", 7)
+    text = "".join(f"{n},{n % 2}\n" + "# note\n" * (n % 3) for n in range(40))
+    examples = load_examples(load_dataset(make(f"a,y\n{text}".encode("utf-16"), stream, comment="#")))
+    assert examples.x.ravel().tolist() == list(range(40))
+
+
+@HOW
+@pytest.mark.parametrize(
+    ("content", "keys", "path", "message", "hint"),
+    [
+        (
+            TABLE.encode("cp1252"),
+            {},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 1 has the bytes f6 df, which is not utf-8.",
+            "Set `encoding: cp1252`, which the file seems to have, or save it as UTF-8.",
+        ),
+        (
+            b"a,y\n1,ja\n2,sch\xf6n\n",
+            {},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 3 has the bytes f6 6e, which is not utf-8.",
+            "Set `encoding: cp1252`, which the file seems to have, or save it as UTF-8.",
+        ),
+        (
+            TABLE.encode("utf-16-le"),
+            {"encoding": "ascii"},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 1 has the bytes f6 00, which is not ascii.",
+            "Set `encoding: utf-16-le`, which the file seems to have, or save it as UTF-8.",
+        ),
+        (
+            "a;b;y\n1;2;0\n",
+            {},
+            ("data", "separator"),
+            't.csv has only one column with the separator ","; the file seems to be separated by ";".',
+            'Set `separator: ";"`.',
+        ),
+        (
+            "a\tb\ty\n1\t2\t0\n",
+            {},
+            ("data", "separator"),
+            't.csv has only one column with the separator ","; the file seems to be separated by "\\t".',
+            'Set `separator: "\\t"`.',
+        ),
+        (
+            "Sales\n\na,b,y\n1,2,0\n",
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: line 3 has 3 values, but there is 1 column.",
+            "If the lines above line 3 are a title, set `skip_lines: 2`.",
+        ),
+        (
+            "# sales\n# 2020\na,y\n1,0\n",
+            {},
+            ("data", "comment"),
+            "t.csv has only one column, whose name begins with #.",
+            'If lines with # are comments, set `comment: "#"`.',
+        ),
+        (
+            "a,y\n1,0\n# note\n2,1\n",
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: line 3 has 1 value, but there are 2 columns.",
+            'If lines with # are comments, set `comment: "#"`.',
+        ),
+        (
+            '"a","y"\n"1",5,0\n',
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: line 2 has 3 values, but there are 2 columns.",
+            "The header has one name less than the rows have values, as in files with row names. Name all columns: "
+            "`columns: [row, a, y]` and `skip_lines: 1`.",
+        ),
+        (
+            gzip.compress(TABLE.encode())[:-9],
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: Compressed file ended before the end-of-stream marker was reached.",
+            "Each line must have one value for each column, and the file must be complete.",
+        ),
+        (
+            bytes(range(256)) * 4,
+            {},
+            ("data", "path"),
+            "t.csv is a binary file, not a table of text.",
+            "Save the table as CSV or Parquet.",
+        ),
+        (
+            b"PAR1",
+            {},
+            ("data", "type"),
+            "t.csv is a Parquet file, not a table of text.",
+            "Set `type: parquet`.",
+        ),
+    ],
+)
+def test_files_that_need_a_key(make, stream, content, keys, path, message, hint):
+    assert refusal(make(content, stream, **keys)) == (path, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (b"plain", "utf-8"),
+        ("schön".encode(), "utf-8"),
+        ("schön".encode("utf-8-sig"), "utf-8"),
+        ("schön".encode("utf-16"), "utf-16"),
+        ("schön, €".encode("cp1252"), "cp1252"),
+        (b"sch\xf6n \x81", "latin-1"),
+        ("plain text".encode("utf-16-be"), "utf-16-be"),
+    ],
+)
+def test_probable_encoding(tmp_path, content, encoding):
+    (tmp_path / "t.csv").write_bytes(content)
+    assert guess_encoding(tmp_path / "t.csv") == encoding
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"encoding": "klingon"}, 'Unknown encoding "klingon".'),
+        ({"encoding": "base64"}, 'Unknown encoding "base64".'),
+        (
+            {"thousands": "."},
+            '`thousands` and `decimal` must be different characters, got "." twice.',
+        ),
+        ({"columns": ["a", "b", "a"]}, "`columns` names `a` twice: columns 1 and 3."),
+    ],
+)
+def test_invalid_keys(make, keys, message):
+    with pytest.raises(ValueError, match="validation error") as caught:
+        make("", **keys)
+    assert message in str(caught.value)

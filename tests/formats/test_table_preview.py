@@ -1,0 +1,166 @@
+"""Previews of tables as pandas, R, spreadsheets and databases write them."""
+
+import gzip
+import zipfile
+
+import pyarrow as pa
+import pytest
+from pyarrow import feather, parquet
+
+from layercli.formats.preview import PreviewError, preview_table
+
+BODY = "".join(f"{n % 7}.5,{n % 3},{'yes' if n % 2 else 'no'}\n" for n in range(40))
+TABLE = f"a,b,y\n{BODY}"
+NUMBERED = "".join(f"{n},{line}\n" for n, line in enumerate(BODY.splitlines()))
+
+
+def preview(folder, text, name="t.csv", encoding="utf-8"):
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return preview_table(folder / name)
+
+
+def kinds(table):
+    return {column.name: column.kind for column in table.columns}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "keys"),
+    [
+        (TABLE, "utf-8", {}),
+        (TABLE, "utf-8-sig", {}),
+        (TABLE, "utf-16", {"encoding": "utf-16"}),
+        (TABLE, "utf-16-le", {"encoding": "utf-16-le"}),
+        (TABLE.replace("yes", "schön"), "cp1252", {"encoding": "cp1252"}),
+        (TABLE.replace(",", "\t"), "utf-8", {"separator": "\t"}),
+        (TABLE.replace(",", "|"), "utf-8", {"separator": "|"}),
+        (TABLE.replace(",", ";").replace(".", ","), "utf-8", {"separator": ";", "decimal": ","}),
+        (f"# made by hand\n{TABLE}", "utf-8", {"comment": "#"}),
+        (f"Sales 2020\n\n{TABLE}", "utf-8", {"skip_lines": 2}),
+        (f"Sales 2020,,\n{TABLE}", "utf-8", {"skip_lines": 1}),
+    ],
+)
+def test_form_of_a_file(tmp_path, text, encoding, keys):
+    table = preview(tmp_path, text, encoding=encoding)
+    assert table.keys == keys
+    assert kinds(table) == {"a": "number", "b": "integer", "y": "category"}
+    assert table.row_count == 40
+
+
+def test_files_without_header(tmp_path):
+    assert preview(tmp_path, BODY).keys == {"columns": ["column_1", "column_2", "column_3"]}
+    texts = "".join(f"{'pxs'[n % 3]},{'pn'[n % 2]},{'pe'[n % 2]}\n" for n in range(30))
+    assert preview(tmp_path, texts).keys == {"columns": ["column_1", "column_2", "column_3"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f",a,b,y\n{NUMBERED}", ["column_1", "a", "b", "y"]),
+        (f'"","a","b","y"\n{NUMBERED}', ["column_1", "a", "b", "y"]),
+        (f"a,b,y\n{NUMBERED}", ["row", "a", "b", "y"]),
+        (f"a,a,a\n{BODY}", ["a", "a.1", "a.2"]),
+        (f"größe in m,a.b,y\n{BODY}", ["größe in m", "a.b", "y"]),
+    ],
+)
+def test_names_of_columns(tmp_path, text, names):
+    table = preview(tmp_path, text)
+    assert [column.name for column in table.columns] == names
+    if len(names) == 4:
+        assert table.columns[0].id_reason == "it numbers the rows"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "keys"),
+    [
+        (["$1,200", "$3", "($4)"], "integer", {"thousands": ","}),
+        (["12.5%", "3 %"], "number", {}),
+        (["1.234,50 €", "-3 €"], "number", {"decimal": ",", "thousands": "."}),
+        (["\u2212", "4", "5"], "integer", {"missing": {"values": ["default", "\u2212"]}}),
+        (["1,234"], "integer", {"thousands": ","}),
+        (["\u22121.5", "4"], "number", {}),
+        (["N/A", "#N/A", "3", " "], "integer", {}),
+        (["3", "4", "n.v."], "integer", {"missing": {"values": ["default", "n.v."]}}),
+        (["TRUE", "false"], "category", {}),
+        (["31.12.2020", "01.02.2021"], "date", {}),
+        (["3/14/2020 1:05 PM", "12/31/2020 1:00 AM"], "date", {}),
+    ],
+)
+def test_values_of_a_column(tmp_path, values, kind, keys):
+    rows = "".join(f'"{values[n % len(values)]}",{n % 5}\n' for n in range(40))
+    table = preview(tmp_path, f"v,y\n{rows}")
+    assert (table.columns[0].kind, table.keys) == (kind, keys)
+
+
+def test_value_that_is_not_a_number_is_found_after_the_first_megabyte(tmp_path):
+    table = preview(tmp_path, "v,y\n" + "1.5,2\n" * 200_000 + "unknown,2\n")
+    assert dict(table.columns[0].strays) == {"unknown": 200_000}
+    assert table.notes == ('`v` has numbers except for 1 value such as "unknown".',)
+
+
+def test_booleans_dates_and_ids(tmp_path):
+    rows = "".join(
+        f"{7 * n + 2**53},{['t', 'f'][n % 2]},{n % 9 + 1}/{n % 8 + 1}/2020,{1577836800 + n}\n"
+        for n in range(30)
+    )
+    number, flag, when, time = preview(tmp_path, f"user_id,ok,when,time\n{rows}").columns
+    assert number.id_reason == "an id in the order of the rows"
+    assert flag.is_boolean
+    assert (when.date_order, when.is_ambiguous_date) == ("dmy", True)
+    assert (time.kind, time.date_order) == ("date", "seconds")
+
+
+def test_leaks(tmp_path):
+    rows = "".join(f"{n % 7},{n * 5 % 31},{n % 7 + n * 5 % 31}\n" for n in range(77))
+    assert set(preview(tmp_path, f"casual,registered,cnt\n{rows}").find_leaks("cnt")) == {
+        "casual",
+        "registered",
+    }
+
+
+def test_compressed_files(tmp_path):
+    assert preview(tmp_path, gzip.compress(TABLE.encode()), "t.csv").row_count == 40
+    with pa.output_stream(tmp_path / "t.csv.zst", compression="zstd") as file:
+        file.write(TABLE.encode())
+    assert preview_table(tmp_path / "t.csv.zst").row_count == 40
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("t.csv", TABLE)
+    assert preview_table(tmp_path / "t.zip").row_count == 40
+
+
+def test_parquet(tmp_path):
+    parquet.write_table(
+        pa.table({"a": [1.5, 2], "ok": [True, False], "l": [[1], [2]]}), tmp_path / "t.parquet"
+    )
+    table = preview_table(tmp_path / "t.parquet")
+    assert (table.type_name, kinds(table)) == ("parquet", {"a": "number", "ok": "category"})
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "hint"),
+    [
+        (b"\x00\x01\x02\x03" * 100, "is a binary file", "Save the table as CSV or Parquet."),
+        (b"<!DOCTYPE html><html>", "is a web page (HTML)", "pandas.read_html('t.csv')[0]"),
+        (b'{"a": 1, "y": 2}\n', "is a file of JSON lines", "json.read_json('t.csv')"),
+        (b'[{"a": 1}]', "is a JSON document", "pandas.read_json('t.csv')"),
+        (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
+        (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
+        (gzip.compress(TABLE.encode())[:-9], "t.csv is not a table of text", ""),
+    ],
+)
+def test_files_that_are_not_tables_of_text(tmp_path, monkeypatch, content, message, hint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(PreviewError) as caught:
+        preview_table((tmp_path / "t.csv").relative_to(tmp_path))
+    assert message in str(caught.value)
+    assert hint in (caught.value.hint or "")
+
+
+def test_feather_is_refused_with_a_conversion_that_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    feather.write_feather(pa.table({"a": [1, 2], "y": [1, 2]}), "t.feather")
+    with pytest.raises(PreviewError) as caught:
+        preview_table((tmp_path / "t.feather").relative_to(tmp_path))
+    code = caught.value.hint.partition('-c "')[2].removesuffix('"')
+    exec(code)
+    assert preview_table(tmp_path / "t.parquet").row_count == 2

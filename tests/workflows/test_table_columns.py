@@ -1,0 +1,133 @@
+"""What ``init`` takes each column of a table for."""
+
+import pytest
+
+from layercli.errors import LayercliError
+from layercli.formats.preview import preview_table
+from layercli.workflows.table_columns import assign_columns, list_number_classes
+
+
+def assign(tmp_path, header, rows, target=None):
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return assign_columns(path, preview_table(path), target)
+
+
+def names(columns):
+    return [column.name for column in columns]
+
+
+@pytest.mark.parametrize(
+    ("header", "target", "reason"),
+    [
+        ("a,b,c", "c", "the last column"),
+        ("price,b,c", "price", "by its name"),
+        ("survived,class,c", "survived", "by its name"),
+        ("y,b,class", "class", "by its name and place"),
+        ("class,b,c", "class", "by its name"),
+        ("Churn,b,c", "Churn", "by its name"),
+    ],
+)
+def test_target_is_chosen_by_name_or_place(tmp_path, header, target, reason):
+    columns = assign(tmp_path, header, ["1,2,no", "2,4,yes", "3,5,no"])
+    assert (columns.target.name, columns.target_reason) == (target, reason)
+
+
+def test_last_column_that_can_be_a_target_is_chosen(tmp_path):
+    rows = [f"{n % 7},{'no' if n % 3 else 'yes'},x{n}z,,1" for n in range(30)]
+    columns = assign(tmp_path, "a,b,name,empty,one", rows)
+    assert columns.target.name == "b"
+    assert columns.target_reason == "the last column that can be one"
+    assert columns.class_names == ("no", "yes")
+    assert columns.left_out == {
+        "name": "a different text in every row",
+        "empty": "empty in every row",
+        "one": "the same number in every row",
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("one", "`one` cannot be the target: every row has the same value."),
+        ("empty", "`empty` cannot be the target: it is empty."),
+        ("name", "`name` cannot be the target: its values are a different text in every row."),
+        ("day", "`day` cannot be the target: it is a date."),
+        ("n", "`n` cannot be the target: it numbers the rows."),
+        ("nam", 'The table has no column "nam".'),
+    ],
+)
+def test_column_that_cannot_be_the_target_is_refused(tmp_path, target, problem):
+    rows = [f"{n},{n % 7},x{n}z,,1,2024-01-{n % 28 + 1:02}" for n in range(30)]
+    with pytest.raises(LayercliError) as raised:
+        assign(tmp_path, "n,a,name,empty,one,day", rows, target)
+    assert raised.value.problems[0].message == problem
+
+
+def test_columns_are_numbers_categories_dates_and_texts(tmp_path):
+    rows = [
+        f"{n * 7 % 31}.5,{'True' if n % 4 else 'False'},{['red', 'blue', 'green'][n % 3]},"
+        f"2024-0{n % 9 + 1}-03,the {n} words of a text,{n % 2}"
+        for n in range(40)
+    ]
+    columns = assign(tmp_path, "size,big,color,day,text,y", rows)
+    assert names(columns.numbers) == ["size", "big"]
+    assert names(columns.categories) == ["color"]
+    assert names(columns.texts) == ["text"]
+    assert columns.dates["day"].features == ("month", "weekday", "elapsed")
+    assert columns.number_names == ["size", "big", "day.month", "day.weekday", "day.elapsed"]
+
+
+def test_only_unique_texts_become_words(tmp_path):
+    columns = assign(tmp_path, "name,y", [f"x{n} z{n % 4},{n % 2}" for n in range(40)])
+    assert names(columns.texts) == ["name"]
+    assert columns.left_out == {}
+
+
+def test_leaks_and_ids_are_left_out(tmp_path):
+    rows = [f"{n},{n % 5},{n % 2},{['no', 'yes'][n % 2]}" for n in range(60)]
+    columns = assign(tmp_path, "index,x,y,copy", rows)
+    assert columns.left_out == {"index": "it numbers the rows", "copy": "it repeats the target"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "rows", "classes"),
+    [
+        ("y", ["0", "1"], 4, ("0", "1")),
+        ("y", ["-1", "1"], 4, ("-1", "1")),
+        ("y", ["10", "30", "20"], 3, ("10", "20", "30")),
+        ("y", ["0.0", "1.0"], 9, ("0.0", "1.0")),
+        ("y", ["0.5", "1.0"], 9, None),
+        ("count", ["0", "1", "2", "3"], 900, None),
+        ("rooms_number", ["1", "2", "3"], 900, None),
+        ("price", ["0", "1"], 900, ("0", "1")),
+        ("y", [str(n) for n in range(10)], 12, tuple(str(n) for n in range(10))),
+        ("y", [str(n) for n in range(20)], 100, tuple(str(n) for n in range(20))),
+        ("y", [str(n) for n in range(20)], 99, None),
+        ("y", [str(2 * n) for n in range(20)], 1000, None),
+        ("y", [str(n) for n in range(21)], 1000, None),
+    ],
+)
+def test_few_integers_are_classes(name, values, rows, classes):
+    assert list_number_classes(name, values, rows) == classes
+
+
+def test_first_column_is_the_target_of_pixels(tmp_path):
+    rows = [",".join([str(n % 3), "0", *(str(n * k % 17) for k in range(1, 33)), "0"]) for n in range(40)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(rows) + "\n")
+    columns = assign_columns(path, preview_table(path), None)
+    assert columns.target.name == "column_1"
+    assert columns.class_names == ("0", "1", "2")
+    assert len(columns.numbers) == 34
+    assert columns.left_out == {}
+
+
+def test_series_without_other_columns_is_a_forecast(tmp_path):
+    rows = [f"2024-01-01 {n // 60:02}:{n % 60:02},{n % 9}.5" for n in range(120)]
+    assert assign(tmp_path, "when,level", rows).is_forecast
+    assert not assign(tmp_path, "when,level", [*rows[1:], rows[0]]).is_forecast
+    assert not assign(tmp_path, "when,level", rows[:99]).is_forecast
+    wide = assign(tmp_path, "when,level,y", [f"{row},{n * n % 11}.5" for n, row in enumerate(rows)])
+    assert wide.series == "when"
+    assert not wide.is_forecast
