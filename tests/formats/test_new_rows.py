@@ -173,6 +173,6 @@ def test_booleans_and_dates_of_new_rows():
     ]
 
 
-def test_streams_that_are_no_text():
+def test_a_stream_of_another_format():
     with pytest.raises(DataError, match="is a Parquet file"):
         read(learn(missing={"numbers": "zero"}), io.BytesIO(b"PAR1" + bytes(100)))

@@ -219,8 +219,9 @@ def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
     """
     buffered = stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
     start = buffered.peek(4)
-    if not start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
-        _refuse_other_formats(Path("-"), start)
+    if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        return buffered
+    _refuse_other_formats(Path("-"), start)
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
     if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
         return buffered
