@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
+from layercli.graph.adaptable import with_output_sizes
 from layercli.graph.build import Graph, build_graph
 from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
@@ -87,6 +88,24 @@ class ValidConfig:
     def graph(self) -> Graph:
         """The model as a graph of nodes."""
         return self.shapes.graph
+
+    def with_output_sizes(self, sizes: Mapping[str, Sequence[int]]) -> ValidConfig:
+        """Return the config whose layers that learn the size of their output have these sizes, by node.
+
+        Raises:
+            LayercliError: A layer does not accept the sizes.
+        """
+        entries = list(self.config.model.layers)
+        for node in self.graph.nodes:
+            if node.name in sizes:
+                index = node.path[2]
+                assert isinstance(index, int)
+                layer = with_output_sizes(node.layer, iter(sizes[node.name]))
+                entries[index] = replace(entries[index], layer=layer)
+        model = self.config.model.model_copy(update={"layers": entries})
+        assert self.check_result.document is not None
+        config = self.config.model_copy(update={"model": model})
+        return require_valid(_check_config_in(self.check_result.document, config, []))
 
     def make_problem(
         self, path: KeyPath, code: str, message: str, hint: str | None = None, severity: Severity = "error"
@@ -231,6 +250,14 @@ def _check_document(document: YamlNode) -> CheckResult:
     if config is None:
         problems.extend(_problem_from_finding(document, found) for found in check_missing_input(value))
         return CheckResult(file, _sort_unique_problems(problems, file), document)
+    return _check_config_in(document, config, problems, is_malformed=is_malformed)
+
+
+def _check_config_in(
+    document: YamlNode, config: Config, problems: list[Problem], *, is_malformed: bool = False
+) -> CheckResult:
+    """Check the model, data and training of a config that the document declares, after these problems."""
+    file = document.mark.source.name
     inputs, input_findings = resolve_model_inputs(config)
     problems.extend(_problem_from_finding(document, found) for found in input_findings)
     if inputs is None:

@@ -61,8 +61,8 @@ def test_static_shapes_load_no_framework():
 
 def test_light_commands_load_no_framework(tmp_path):
     first, second = CONFIGS[:2]
-    new, table = str(tmp_path / "new.yaml"), tmp_path / "t.csv"
-    table.write_text("a,y\n1,0\n2,1\n")
+    new = str(tmp_path / "new.yaml")
+    shutil.copy(first, new)
     run = tmp_path / "runs" / "small" / "1"
     run.mkdir(parents=True)
     (run / "history.jsonl").write_text('{"epoch": 1, "val_loss": 0.5}')
@@ -71,12 +71,17 @@ def test_light_commands_load_no_framework(tmp_path):
 run('show', '--explain', {first!r})
 run('diff', {first!r}, {second!r})
 run('schema', '--output', {str(tmp_path / "s.json")!r})
-run('init', {str(table)!r}, '--output', {new!r})
 run('validate', '--fix', {new!r})
 run('layers', 'Dense')
 run('runs', {str(run)!r}, '--sort', 'val_loss')
 run('runs', {str(run)!r}, '--compare')"""
     assert not modules_after(RUN + code) & HEAVY
+
+
+def test_init_loads_only_the_reader_of_tables(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
+    code = f"{RUN}\nrun('init', {str(tmp_path / 't.csv')!r}, '--output', {str(tmp_path / 'new.yaml')!r})"
+    assert modules_after(code) & HEAVY == {"numpy", "pyarrow"}
 
 
 def test_invalid_config_loads_no_framework(tmp_path):

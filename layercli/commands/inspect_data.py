@@ -14,7 +14,7 @@ from layercli.io.atomic import report_write_errors, stage_file
 from layercli.reports.console import make_console, print_json
 from layercli.reports.data_summary import data_json, print_data_summary
 from layercli.reports.problems import print_problems, problems_json
-from layercli.workflows.dataset import check_dataset, combine_problems
+from layercli.workflows.dataset import check_dataset, combine_problems, find_learned_sizes
 from layercli.workflows.preflight import require_data
 
 
@@ -30,7 +30,10 @@ def command(
     set_: SetOption = None,
     trust: TrustOption = False,
 ) -> None:
-    """Summarize the data and check it against the model before training. TensorFlow is not loaded."""
+    """Summarize the data and check it against the model before training.
+
+    TensorFlow is loaded only for layers that learn the size of their output from the data.
+    """
     valid = require_valid(check_config(config, set_ or ()))
     data = require_data(valid)
     report = check_dataset(valid, data, trust=trust)
@@ -53,10 +56,15 @@ def command(
         splits.target_meanings if splits else {},
         report.dataset.empty_batch.class_names_of,
     )
+    sizes = find_learned_sizes(valid, report.valid)
     if json:
-        print_json({"ok": not has_problems, **data_json(*summary), **problems_json(problems)})
+        document = data_json(*summary) | ({"learned_sizes": sizes} if sizes else {})
+        print_json({"ok": not has_problems, **document, **problems_json(problems)})
     else:
         print_data_summary(make_console(), *summary)
+        if sizes:
+            listed = ", ".join(f"`{name}` {size:,}" for name, size in sizes.items())
+            make_console().print(f"Sizes that layers learn: {listed}.")
         print_problems(make_console(), problems)
     if sheet is not None:
         with report_write_errors("The picture", sheet), stage_file(Path(sheet)) as staging:

@@ -109,19 +109,22 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         meaning = splits.target_meanings.get(target)
         if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
             names = batch.target_columns.get(target)
-        labels = sorted(seen) if min(seen, default=0) < 0 else _list_labels(seen, len(names or ()))
+        classes = len(names or ()) or (meaning.classes if meaning is not None else None)
+        labels = sorted(seen.union(range(classes) if classes else _list_labels(seen)))
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
         titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]
     return balances
 
 
-def _list_labels(seen: set[int], classes: int) -> list[int]:
-    """Return the labels from 0, of ``classes`` classes if that is known, and the value of pixels without a class."""
+def _list_labels(seen: set[int]) -> list[int]:
+    """Return the labels from 0 to the largest, and the value of pixels without a class; none with labels below 0."""
     last = max(seen, default=-1)
-    if not classes and last == _VOID and _VOID // 2 not in seen:
+    if min(seen, default=0) < 0:
+        return []
+    if last == _VOID and _VOID // 2 not in seen:
         return [*range(max(seen - {_VOID}, default=-1) + 1), _VOID]
-    return list(range(classes or last + 1))
+    return list(range(last + 1))
 
 
 def write_contact_sheet(subset: Subset, path: Path) -> bool:

@@ -21,7 +21,7 @@ from layercli.graph.adaptable import (
     is_adaptable,
     should_adapt,
 )
-from layercli.graph.build import GraphNode
+from layercli.graph.build import GraphNode, find_model_inputs
 from layercli.graph.checks.ids import check_ids
 from layercli.layers.shapes import Shape
 from layercli.schema.component import Component
@@ -42,7 +42,7 @@ def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) 
     for node in filter(should_adapt, valid.graph.nodes):
         layer = assembled.layers[node.name]
         if node.name not in assembled.transferred:
-            batches = partial(_layer_inputs, assembled, valid, node, subset)
+            batches = partial(layer_inputs, assembled, valid, node, subset)
             if node.name in scaled_outputs:
                 batches = partial(_layer_targets, valid, node, scaled_outputs[node.name], subset)
             adapt_layer(layer, node.layer, batches)
@@ -100,22 +100,22 @@ def _map_batches(layer: Any, batches: BatchFactory) -> BatchFactory:
     return lambda: map(layer, batches())
 
 
-def _layer_inputs(
+def layer_inputs(
     assembled: AssembledModel, valid: ValidConfig, node: GraphNode, subset: Subset
 ) -> Iterator[Any]:
     """Yield a node's input for each batch of a subset."""
     source, pick = node.inputs[0], node.input_indices[0]
-    upstream_model = None
-    if source not in valid.graph.inputs:
-        inputs = {name: assembled.tensors[name] for name in valid.graph.inputs}
-        model_inputs = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-        upstream_model = keras.Model(model_inputs, select_output(assembled.tensors[source], pick))
+    if source in valid.graph.inputs:
+        for batch in iterate_batches(subset):
+            yield to_keras_inputs(batch.x[source] if isinstance(batch.x, Mapping) else batch.x)
+        return
+    names = find_model_inputs(valid.graph, source)
+    upstream_model = keras.Model(
+        {name: assembled.tensors[name] for name in names}, select_output(assembled.tensors[source], pick)
+    )
     for batch in iterate_batches(subset):
-        x: Any = to_keras_inputs(batch.x)
-        if upstream_model is not None:
-            yield upstream_model(x, training=False)
-        else:
-            yield x[source] if isinstance(x, Mapping) else x
+        arrays = batch.x if isinstance(batch.x, Mapping) else dict.fromkeys(names, batch.x)
+        yield upstream_model({name: to_tensor(arrays[name]) for name in names}, training=False)
 
 
 def _layer_targets(

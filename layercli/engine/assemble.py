@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
+from keras.src.backend import compute_output_spec  # not public
+from keras.src.utils.python_utils import is_default
 
 from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
@@ -259,7 +262,27 @@ def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[P
             ]
             if not _is_compatible(row, actual):
                 problems.append(shape_mismatch_problem(row, valid, actual))
+        elif isinstance(row.node.layer, CustomLayer) and (traced := _trace_shapes(assembled, row.node)):
+            declared = tuple(Tensor(tuple(each.shape), each.dtype) for each in keras.tree.flatten(output))
+            if not _is_compatible(replace(row, outputs=declared), traced):
+                problems.append(shape_mismatch_problem(replace(row, outputs=declared), valid, traced))
     return problems
+
+
+def _trace_shapes(assembled: AssembledModel, node: GraphNode) -> list[Shape]:
+    """Return the shapes that ``call`` of a layer returns; empty if Keras uses them itself, or it cannot be traced."""
+    layer = assembled.layers[node.name]
+    if is_default(layer.compute_output_shape):
+        return []
+    inputs = [
+        select_output(assembled.tensors[name], pick)
+        for name, pick in zip(node.inputs, node.input_indices, strict=True)
+    ]
+    positional, named = _arrange_custom_inputs(layer, keras.tree.flatten(inputs), node.input_keys)
+    with suppress(Exception):  # the first call of the layer reports it
+        traced = compute_output_spec(layer.call, *positional, **named)
+        return [tuple(each.shape) for each in keras.tree.flatten(traced)]
+    return []
 
 
 def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:

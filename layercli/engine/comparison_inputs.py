@@ -39,6 +39,7 @@ _EDGE_TEXTS: Final = {
 EXTREMES: Final = "extremes"
 _RANDOM_TEXTS: Final = ("a word", "the", "of two words", "")
 _MAX_RANDOM_INTEGER: Final = 100
+_SAFE_INDEX_LIMIT: Final = 2
 _NO_INDEX_LIMIT: Final = 2**31
 """The index limit of a model without a lookup table."""
 
@@ -78,9 +79,13 @@ def examples_to_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:
     return {name: _cast_to_input(arrays[name], tensor) for name, tensor in graph.inputs.items()}
 
 
-def find_index_limit(valid: ValidConfig) -> int:
-    """Return the exclusive upper bound of input indices: the smallest vocabulary that an input feeds directly."""
-    sizes = [
+def find_index_limit(valid: ValidConfig, dtype: str = "float32") -> int:
+    """Return the exclusive upper bound of the indices of an input: the smallest vocabulary that an input feeds directly.
+
+    A custom layer may have a table of any size, so integers for a model with custom layers are 0 or 1.
+    """
+    sizes = [_SAFE_INDEX_LIMIT] if valid.custom_layers and "int" in dtype else []
+    sizes += [
         node.layer.input_dim
         for node in valid.graph.nodes
         if hasattr(node.layer, "input_dim") and any(name in valid.graph.inputs for name in node.inputs)
@@ -97,9 +102,14 @@ def random_inputs(
 ) -> dict[str, Array]:
     """Return random numbers, indices and words for each input; the default seed is that of the config."""
     rng = np.random.default_rng(valid.config.seed if seed is None else seed)
-    index_limit = find_index_limit(valid)
     return {
-        name: random_array(tensor, rng, batch_size=batch_size, length=length, index_limit=index_limit)
+        name: random_array(
+            tensor,
+            rng,
+            batch_size=batch_size,
+            length=length,
+            index_limit=find_index_limit(valid, tensor.dtype),
+        )
         for name, tensor in valid.graph.inputs.items()
     }
 
@@ -139,11 +149,14 @@ def build_cases(
         ComparisonCase("examples" if is_real else "drawn", batch, is_real)
         for batch in _split_batches(base_inputs, batch_size)
     ]
-    index_limit, edge_batch_size = find_index_limit(valid), batch_size or _BATCH_SIZES[1]
+    edge_batch_size = batch_size or _BATCH_SIZES[1]
     for name in (*_EDGE_NUMBERS, EXTREMES):
         edge_inputs = {
             input_name: _edge_array(
-                name, tensor, (edge_batch_size, *base_inputs[input_name].shape[1:]), index_limit
+                name,
+                tensor,
+                (edge_batch_size, *base_inputs[input_name].shape[1:]),
+                find_index_limit(valid, tensor.dtype),
             )
             for input_name, tensor in inputs.items()
         }

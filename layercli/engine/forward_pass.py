@@ -13,7 +13,7 @@ from layercli.engine.adapt import adapt_layer, to_tensor
 from layercli.engine.assemble import AssembledModel, call_layer, select_output, shape_mismatch_problem
 from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, random_inputs
 from layercli.engine.keras_errors import layer_error
-from layercli.errors import Problem
+from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.build import GraphNode
 from layercli.layers.shapes import Shape, format_shape
@@ -40,7 +40,12 @@ def run_forward_pass(
             select_output(values[name], pick)
             for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
-        values[node.name] = _run_layer(assembled.layers[node.name], node, valid, layer_inputs)
+        try:
+            values[node.name] = _run_layer(assembled.layers[node.name], node, valid, layer_inputs)
+        except LayercliError:
+            if mismatched.intersection(node.inputs):  # it received another shape than was declared
+                raise LayercliError(problems) from None
+            raise
         outputs = keras.tree.flatten(values[node.name])
         actual[node.name] = tuple(tuple(int(dim) for dim in output.shape) for output in outputs)
         row = valid.shapes.by_name[node.name]

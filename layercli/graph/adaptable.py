@@ -1,8 +1,10 @@
 """Layers that adapt to the training data before training, such as Normalization."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from layercli.graph.build import Graph, GraphNode
+from layercli.layers.base import Layer
 from layercli.schema.component import Component
 
 ADAPTABLE_LAYERS: Final = {
@@ -60,11 +62,30 @@ def find_scaled_outputs(graph: Graph) -> dict[str, list[int]]:
     return scaled
 
 
+def learns_output_size(layer: Component) -> bool:
+    """Return whether the layer, or a nested layer, learns the size of its output from the data."""
+    return (isinstance(layer, Layer) and layer.learns_output_size) or any(
+        map(learns_output_size, inner_layers(layer))
+    )
+
+
+def with_output_sizes(layer: Layer, sizes: Iterator[int]) -> Layer:
+    """Return the layer whose own and nested vocabularies have these sizes, with the same output."""
+    if layer.learns_output_size:
+        return layer.with_arguments(max_tokens=next(sizes), pad_to_max_tokens=True)
+    inner = [with_output_sizes(each, sizes) for each in inner_layers(layer)]
+    if not inner:
+        return layer
+    return layer.with_arguments(
+        **({"layers": inner} if layer.type_name() == "Pipeline" else {"layer": inner[0]})
+    )
+
+
 def _has_learned_mean(layer: Component) -> bool:
     return layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
 
 
-def inner_layers(layer: Component) -> list[Component]:
+def inner_layers(layer: Component) -> list[Layer]:
     """Return the layers nested in TimeDistributed or Pipeline, which pass their input on."""
     if layer.type_name() == "TimeDistributed":
         return [layer.layer]  # type: ignore[attr-defined]

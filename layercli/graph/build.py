@@ -81,6 +81,25 @@ class Graph:
         )
 
 
+def find_dependencies(graph: Graph, names: Iterable[str]) -> set[str]:
+    """Return these nodes and model inputs with all nodes and inputs that they depend on."""
+    feeds = {node.name: [*node.inputs, *([node.reuse_of] if node.reuse_of else [])] for node in graph.nodes}
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(feeds.get(name, ()))
+    return found
+
+
+def find_model_inputs(graph: Graph, name: str) -> list[str]:
+    """Return the model inputs that a node depends on, in their order."""
+    needed = find_dependencies(graph, [name])
+    return [each for each in graph.inputs if each in needed]
+
+
 def format_reference(name: str, output_index: int | None) -> str:
     """Return a node's output as a config writes it, such as ``lstm:1``."""
     return name if output_index is None else f"{name}:{output_index}"
@@ -327,14 +346,7 @@ def _layer_index(path: KeyPath) -> int:
 
 def _find_unused(graph: Graph) -> Iterator[Finding]:
     """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs."""
-    feeds = {node.name: node.inputs for node in graph.nodes}
-    used: set[str] = set()
-    pending = list(graph.outputs)
-    while pending:
-        name = pending.pop()
-        if name not in used:
-            used.add(name)
-            pending.extend(feeds.get(name, ()))
+    used = find_dependencies(graph, graph.outputs)
     if not graph.outputs:
         return
     for name in graph.inputs:

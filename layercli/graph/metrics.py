@@ -147,6 +147,9 @@ def adapt_metric(metric: str | Component, inputs: MetricInputs) -> str | Compone
     """
     if isinstance(metric, Metric):
         return metric.adapt(inputs)
+    if isinstance(metric, str) and inputs.form == "labels" and inputs.ignore_class is not None:
+        accuracy = METRICS.load("SparseCategoricalAccuracy").model_validate({"name": metric})
+        return adapt_metric(accuracy, inputs)
     if isinstance(metric, str) and (
         inputs.form in ("multi-label", "signs") or (inputs.form == "binary" and inputs.logits)
     ):  # Keras would choose CategoricalAccuracy, or a threshold for probabilities

@@ -5,15 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Final
 
 from layercli.config.layer_entries import Uncertainty
 from layercli.config.model import MAX_ELEMENTS
+from layercli.graph.adaptable import learns_output_size, with_output_sizes
 from layercli.graph.build import Graph, GraphNode
-from layercli.layers.base import InferredLayer, Weight, use_dtype_policy
-from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, format_shape
+from layercli.layers.base import InferredLayer, Layer, Weight, use_dtype_policy
+from layercli.layers.shapes import (
+    LearnedShape,
+    LearnedSize,
+    RankError,
+    Shape,
+    ShapeError,
+    Tensor,
+    format_shape,
+)
 
 _MAX_AXES: Final = 64  # of a NumPy array
+
+_EXAMPLE_SIZE: Final = 720_720
+"""An example of a size that is learned from data; 1 to 16 divide it, so that most layers accept it."""
+_OTHER_SIZES: Final = (1 << 16, None)
+"""Other examples, for layers that do not accept the first."""
 
 _DTYPE_BYTES = {
     **dict.fromkeys(("float64", "int64", "uint64"), 8),
@@ -104,6 +119,13 @@ class ModelShapes:
         return row.outputs[0] if len(row.outputs) == 1 and not row.is_uncertain else None
 
     @property
+    def size_learners(self) -> list[str]:
+        """Return the names of the nodes that learn the size of their output from the data."""
+        return [
+            node.name for node in self.graph.nodes if node.reuse_of is None and learns_output_size(node.layer)
+        ]
+
+    @property
     def trainable(self) -> int | None:
         """Return the trainable scalars of all layers; None if one layer is unknown."""
         return sum_if_known(row.trainable for row in self.rows)
@@ -166,7 +188,34 @@ def _infer_graph(graph: Graph) -> ModelShapes:
             row = _mark_uncertain(row)
         shapes.rows.append(row)
         shapes.by_name[node.name] = row
-    return shapes
+    rows = [_hide_learned_sizes(row) for row in shapes.rows]
+    return ModelShapes(graph, rows, {row.node.name: row for row in rows})
+
+
+def _hide_learned_sizes(row: NodeShapes) -> NodeShapes:
+    """Return the row with sizes that are learned from data as unknown ones."""
+    sizes = [
+        *(dim for tensor in (*row.inputs, *row.outputs) if tensor is not None for dim in tensor.shape),
+        *(dim for weight in row.weights or () for dim in weight.shape),
+        row.flops,
+    ]
+    if not any(isinstance(size, LearnedSize) for size in sizes):
+        return row
+    has_known_weights = not any(
+        isinstance(dim, LearnedSize) for weight in row.weights or () for dim in weight.shape
+    )
+    return replace(
+        row,
+        inputs=tuple(None if x is None else _hide_learned_axes(x) for x in row.inputs),
+        outputs=tuple(map(_hide_learned_axes, row.outputs)),
+        weights=row.weights if has_known_weights else None,
+        flops=None if isinstance(row.flops, LearnedSize) else row.flops,
+    )
+
+
+def _hide_learned_axes(x: Tensor) -> Tensor:
+    is_learned = any(isinstance(dim, LearnedSize) for dim in x.shape)
+    return Tensor(LearnedShape(x.shape), x.dtype) if is_learned else x
 
 
 def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> NodeShapes:
@@ -189,14 +238,42 @@ def _infer_node(node: GraphNode, outputs: dict[str, tuple[Tensor, ...]]) -> Node
         message = f"`{argument}` must be one tensor, but `{source}` has {output_count} outputs."
         hint = f"Write `{node.inputs[number]}:0` for its first output."
         return NodeShapes(node, inputs, error=ShapeError(message, hint=hint, argument="inputs"))
+    layer = node.layer
+    if learns_output_size(layer):
+        layer = with_output_sizes(layer, repeat(LearnedSize(_EXAMPLE_SIZE)))
     try:
-        inferred = node.layer.infer_named(inputs, node.input_keys)
-        _check_sizes(inferred)
+        inferred = _infer_layer(layer, node, inputs)
     except ShapeError as error:
         return NodeShapes(node, inputs, error=error)
     weights = inferred.weights if inferred.has_known_weights else None
     flops = None if inferred.multiply_adds is None else 2 * inferred.multiply_adds
     return NodeShapes(node, inputs, inferred.outputs, weights, flops)
+
+
+def _infer_layer(layer: Layer, node: GraphNode, inputs: tuple[Tensor, ...]) -> InferredLayer:
+    """Return what a layer infers; sizes that are learned from data fit if the layer accepts any example of them.
+
+    Raises:
+        ShapeError: The layer does not accept the inputs.
+    """
+    try:
+        inferred = layer.infer_named(inputs, node.input_keys)
+        _check_sizes(inferred)
+    except ShapeError as error:
+        is_learned = any(isinstance(dim, LearnedSize) for x in inputs for dim in x.shape)
+        for size in _OTHER_SIZES if is_learned and not isinstance(error, RankError) else ():
+            others = tuple(_replace_learned_axes(x, size) for x in inputs)
+            try:
+                return layer.infer_named(others, node.input_keys)
+            except ShapeError:
+                continue
+        raise
+    return inferred
+
+
+def _replace_learned_axes(x: Tensor, size: int | None) -> Tensor:
+    new = None if size is None else LearnedSize(size)
+    return Tensor(tuple(new if isinstance(dim, LearnedSize) else dim for dim in x.shape), x.dtype)
 
 
 def _check_sizes(inferred: InferredLayer) -> None:

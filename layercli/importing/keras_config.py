@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from layercli.layers.base import Layer
+from layercli.layers.families.lookup import MIN_TOKENS
 from layercli.layers.minimal_arguments import minimal_config
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
@@ -55,8 +57,17 @@ def config_arguments(cls: type[Component], config: Mapping[str, Any]) -> dict[st
     except ValidationError as error:
         messages = [item["ctx"]["message"] for item in error.errors(include_url=False)]
         raise InexpressibleError(" ".join(messages)) from None
+    if isinstance(component, Layer) and component.learns_output_size:
+        component = _declare_output_size(component, config.get("vocabulary_size"))
     shortest = minimal_config(component)
     return {key: shortest[key] for key in config if key in shortest}
+
+
+def _declare_output_size(layer: Layer, vocabulary_size: Any) -> Layer:
+    """Return a lookup whose output has the size of the vocabulary that it learned, if it did."""
+    if isinstance(vocabulary_size, int) and vocabulary_size >= MIN_TOKENS:
+        return layer.with_arguments(max_tokens=vocabulary_size, pad_to_max_tokens=True)
+    return layer
 
 
 def _convert_value(key: str, value: Any) -> Any:

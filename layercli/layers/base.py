@@ -156,6 +156,11 @@ class Layer(Component):
         """Return the dtype of a real output for a real input of ``dtype``; ``declared`` is the one that Keras declares."""
         return dtype if self.keeps_dtype and dtype not in FLOATS else declared
 
+    @property
+    def learns_output_size(self) -> bool:
+        """Return whether the size of the output's last axis is learned from data."""
+        return False
+
     def hands_mask_on(self) -> bool:
         """Return whether the layer with its arguments uses the mask of the input or passes it on."""
         return self.passes_mask

@@ -8,6 +8,58 @@ Dim: TypeAlias = int | None
 Shape: TypeAlias = tuple[Dim, ...]
 
 
+class LearnedSize(int):
+    """An example of a size that only the data determines; arithmetic with it returns such sizes."""
+
+    def __str__(self) -> str:
+        return "?"
+
+    def __format__(self, format_spec: str) -> str:
+        return "?"
+
+    def __add__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__add__(self, other))
+
+    def __radd__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__radd__(self, other))
+
+    def __sub__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__sub__(self, other))
+
+    def __rsub__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__rsub__(self, other))
+
+    def __mul__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__mul__(self, other))
+
+    def __rmul__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__rmul__(self, other))
+
+    def __floordiv__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__floordiv__(self, other))
+
+    def __rfloordiv__(self, other: int) -> "LearnedSize":
+        return _mark_learned(int.__rfloordiv__(self, other))
+
+    def __neg__(self) -> "LearnedSize":
+        return LearnedSize(int.__neg__(self))
+
+
+def _mark_learned(value: int) -> LearnedSize:
+    return value if value is NotImplemented else LearnedSize(value)  # the other operand may not be an integer
+
+
+class LearnedShape(tuple[Dim, ...]):
+    """A shape with unknown axes of which some are learned from data: ``(None, ?)``."""
+
+    learned_axes: frozenset[int]
+
+    def __new__(cls, shape: Shape) -> "LearnedShape":
+        new = super().__new__(cls, (None if isinstance(dim, LearnedSize) else dim for dim in shape))
+        new.learned_axes = frozenset(i for i, dim in enumerate(shape) if isinstance(dim, LearnedSize))
+        return new
+
+
 class Tensor(NamedTuple):
     """A symbolic tensor: shape (with the batch axis) and dtype."""
 
@@ -34,8 +86,9 @@ class RankError(ShapeError):
 
 
 def format_shape(shape: Sequence[Dim]) -> str:
-    """Return a shape in Keras's form: ``(None, 8, 8, 1)``."""
-    inner = ", ".join(str(dim) for dim in shape)
+    """Return a shape in Keras's form: ``(None, 8, 8, 1)``; sizes that are learned from data are ``?``."""
+    learned_axes = shape.learned_axes if isinstance(shape, LearnedShape) else ()
+    inner = ", ".join("?" if index in learned_axes else str(dim) for index, dim in enumerate(shape))
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 

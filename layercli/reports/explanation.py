@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from layercli.config.custom_layers import CustomLayer
+from layercli.graph.adaptable import learns_output_size
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import InferredLayer
 from layercli.layers.formulas import (
@@ -77,7 +78,10 @@ def _explain_parameters(row: NodeShapes, traced: InferredLayer | None) -> str:
     if row.node.reuse_of is not None and traced is not None and traced.weights:
         return f"0, since the weights are those of {row.node.reuse_of}"
     if row.weights is None:
-        return "unknown before the layer is built"
+        example = _infer_traced(row, has_example_lengths=True)
+        if example is None or not example.weights:
+            return "unknown before the layer is built"
+        return format_total([[formula_of(size) for size in weight.shape] for weight in example.weights])
     total = f"{row.parameters:,}"
     if traced is not None and [w.shape for w in traced.weights] == [w.shape for w in row.weights]:
         formulas = [[formula_of(size) for size in weight.shape] for weight in traced.weights]
@@ -127,6 +131,8 @@ def _name_numbers(noun: Literal["axis", "output"], numbers: Sequence[int]) -> st
 
 
 def _explain_size(size: Dim, index: int, row: NodeShapes) -> str:
+    if size is None and index == len(row.outputs[0].shape) - 1 and learns_output_size(row.node.layer):
+        return "the size of the vocabulary, which is learned from the training data"
     if size is None:
         return "unknown"
     formula = formula_of(size)

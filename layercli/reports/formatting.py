@@ -57,11 +57,16 @@ def format_metrics(logs: Mapping[str, Any]) -> str:
 
 
 def format_number(value: Any) -> str:
-    """Return four significant digits; a list for a metric with a value per class; ``nan`` for None, JSON's NaN."""
+    """Return four decimals, or four significant digits of a very small or large number.
+
+    A metric with a value for each class becomes a list, and None, which is JSON's NaN, becomes ``nan``.
+    """
     if value is None:
         return "nan"
     if isinstance(value, list):
         return f"[{', '.join(format_number(item) for item in value)}]"
+    if 1e4 <= abs(value) < 1e7:
+        return f"{value:,.0f}"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
 
 

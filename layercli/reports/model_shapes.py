@@ -10,7 +10,13 @@ from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape
 from layercli.reports.console import make_table
 from layercli.reports.explanation import explain_layer
-from layercli.reports.formatting import format_bytes, format_count, format_shapes, format_short_count
+from layercli.reports.formatting import (
+    format_bytes,
+    format_count,
+    format_shapes,
+    format_short_count,
+    join_words,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +44,7 @@ def inspection_json(
         ],
         "layers": rows,
         "outputs": list(shapes.graph.output_references),
+        **({"unknown_sizes": shapes.size_learners} if shapes.size_learners else {}),
         "totals": {
             "trainable": shapes.trainable,
             "non_trainable": shapes.non_trainable,
@@ -158,3 +165,14 @@ def _print_totals(console: Console, shapes: ModelShapes) -> None:
         f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
         f"FLOPs for one example: {format_count(shapes.flops)}."
     )
+    if shapes.size_learners:
+        console.print(f"?: learned from the training data by {_list_learners(shapes.size_learners)}.")
+
+
+_MAX_LISTED_LEARNERS = 6
+
+
+def _list_learners(names: list[str]) -> str:
+    shown = [f"`{name}`" for name in names[:_MAX_LISTED_LEARNERS]]
+    others = len(names) - len(shown)
+    return join_words([*shown, f"{others} other layers"] if others > 0 else shown)

@@ -180,14 +180,13 @@ def _name_call(component: Component, call: CallExpression) -> CallExpression:
 
 def _convert_inputs_call(metric: Metric) -> CallExpression:
     """Return the call that makes a metric convert its targets and predictions."""
-    conversions = {"targets": metric.targets, "activation": metric.activation}
     return CallExpression(
         CONVERT_INPUTS,
         (
             _name_call(metric, constructor_call(metric)),
             *(
-                NamedValue(f"{name}=", quote_string(value))
-                for name, value in conversions.items()
+                NamedValue(f"{name}=", render_literal(value))
+                for name, value in metric.conversions.items()
                 if value is not None
             ),
         ),

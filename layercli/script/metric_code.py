@@ -25,14 +25,16 @@ def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> 
     if not metrics:
         return []
     targets, activations = {metric.targets for metric in metrics}, {metric.activation for metric in metrics}
+    has_ignored = any(metric.conversions.get("ignore_class") is not None for metric in metrics)
+    ignored = ", ignore_class=None" if has_ignored else ""
     lines = [
-        f"def {CONVERT_INPUTS}(metric, targets=None, activation=None):",
+        f"def {CONVERT_INPUTS}(metric, targets=None, activation=None{ignored}):",
         f'{INDENT}"""Make a metric convert its targets and predictions before it measures them."""',
         f"{INDENT}update_state = metric.update_state",
         "",
         f"{INDENT}def update_converted(y_true, y_pred, sample_weight=None):",
     ]
-    body = []
+    body = _write_ignored_class() if has_ignored else []
     for name in ("sigmoid", "softmax"):
         if name in activations:
             body += [f'if activation == "{name}":', f"{INDENT}y_pred = keras.ops.{name}(y_pred)"]
@@ -59,7 +61,7 @@ def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> 
             f"{INDENT}if sample_weight is not None:",
             f"{2 * INDENT}size = keras.ops.shape(y_pred)[0]",
             f"{2 * INDENT}positions = keras.ops.reshape(y_pred[..., 0], (size, -1))",
-            f"{2 * INDENT}weights = keras.ops.reshape(sample_weight, (-1, 1))",
+            f"{2 * INDENT}weights = keras.ops.reshape(sample_weight, (size, -1))",
             f"{2 * INDENT}weights = weights * keras.ops.ones_like(positions)",
             f"{2 * INDENT}sample_weight = keras.ops.reshape(weights, (-1,))",
             f"{INDENT}y_true = keras.ops.reshape(y_true, (-1, y_pred.shape[-1]))",
@@ -68,6 +70,21 @@ def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> 
     body.append("return update_state(y_true, y_pred, sample_weight)")
     lines += [f"{2 * INDENT}{line}" for line in body]
     return [*lines, "", f"{INDENT}metric.update_state = update_converted", f"{INDENT}return metric"]
+
+
+def _write_ignored_class() -> list[str]:
+    """Return the lines that give the weight 0 to the labels of one class."""
+    return [
+        "if ignore_class is not None:",
+        f"{INDENT}y_true = keras.ops.reshape(y_true, keras.ops.shape(y_pred)[:-1])",
+        f"{INDENT}is_kept = y_true != keras.ops.cast(ignore_class, y_true.dtype)",
+        f"{INDENT}y_true = keras.ops.where(is_kept, y_true, keras.ops.zeros_like(y_true))",
+        f'{INDENT}weights = keras.ops.cast(is_kept, "float32")',
+        f"{INDENT}if sample_weight is not None:",
+        f"{2 * INDENT}shape = keras.ops.shape(y_true)",
+        f"{2 * INDENT}weights *= keras.ops.reshape(sample_weight, shape)",
+        f"{INDENT}sample_weight = weights",
+    ]
 
 
 def _iterate_metrics(train: TrainSection) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.workflows.initial_weights import load_initial_weights
+from layercli.workflows.output_sizes import read_output_sizes, try_output_sizes
 from layercli.workflows.preflight import require_memory, require_trust
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: b
             saved although ``should_be_savable`` is true.
     """
     require_trust(valid, trust=trust)
+    valid = read_output_sizes(valid, trust=trust)
     require_memory(valid, copies=1)
     from layercli.engine.assemble import with_built_weights
 
@@ -70,8 +72,8 @@ def save_model(model: Any, output_path: Path) -> None:
 
 def check_forward_pass(
     valid: ValidConfig, *, trust: bool = False
-) -> tuple[ValidConfig, ForwardShapes, list[Problem]]:
-    """Run the model once.
+) -> tuple[ValidConfig, ForwardShapes | None, list[Problem]]:
+    """Run the model once; not if a size is learned from data that cannot be read.
 
     Returns:
         The config with the sizes that building revealed, the actual output shapes of each layer, and the differences
@@ -81,6 +83,9 @@ def check_forward_pass(
         LayercliError: The model cannot be built on this machine.
     """
     require_trust(valid, trust=trust)
+    valid, warnings = try_output_sizes(valid, trust=trust)
+    if valid.shapes.size_learners:
+        return valid, None, warnings
     require_memory(valid, copies=1)
     from layercli.engine.assemble import assemble_model, with_built_weights
     from layercli.engine.forward_pass import run_forward_pass

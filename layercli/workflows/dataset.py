@@ -16,6 +16,7 @@ from layercli.graph.finding import Finding
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.target_meaning import resolve_target_meanings
+from layercli.layers.families.lookup import MIN_TOKENS
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
@@ -34,6 +35,8 @@ class DatasetReport:
     """None if the training set would be empty."""
     problems: list[Problem]
     facts: DataFacts
+    valid: ValidConfig | None = None
+    """The config with the sizes that its layers learn from the training set; None if there are errors."""
 
 
 def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> DatasetReport:
@@ -94,7 +97,44 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
             *check_splits(splits, data),
         ]
         problems.extend(valid.problem_from_finding(finding) for finding in findings)
-    return DatasetReport(dataset, statistics, splits, problems, facts)
+    if has_errors(problems):
+        return DatasetReport(dataset, statistics, splits, problems, facts)
+    if valid.shapes.size_learners:
+        try:
+            valid = _learn_output_sizes(valid, splits, facts)
+        except LayercliError as error:
+            return DatasetReport(dataset, statistics, splits, [*problems, *error.problems], facts)
+    return DatasetReport(dataset, statistics, splits, problems, facts, valid)
+
+
+def _learn_output_sizes(valid: ValidConfig, splits: Splits, facts: DataFacts) -> ValidConfig:
+    """Return the config with the sizes that its layers learn from the training set.
+
+    Raises:
+        LayercliError: A layer does not accept such a size, or the output does not fit the target.
+    """
+    from layercli.engine.output_sizes import learn_output_sizes
+
+    sizes = learn_output_sizes(valid, splits.train)
+    for node in valid.graph.nodes:
+        if min(sizes.get(node.name, [MIN_TOKENS])) < MIN_TOKENS:
+            message = f"`{node.name}` learns a single token from the training set, so its output is constant."
+            hint = "Remove it, or set `num_oov_indices: 1` for tokens that the training set lacks."
+            raise LayercliError(valid.make_problem(node.path, "unknown-size", message, hint))
+    completed = valid.with_output_sizes(sizes)
+    findings = list(check_consistency(completed.config, completed.shapes, facts))
+    if any(finding.severity == "error" for finding in findings):
+        raise completed.error_from_findings(findings)
+    return completed
+
+
+def find_learned_sizes(declared: ValidConfig, completed: ValidConfig | None) -> dict[str, int]:
+    """Return the size of the last axis of each layer that learned it from the data, by its name."""
+    if completed is None:
+        return {}
+    rows = completed.shapes.by_name
+    sizes = {name: rows[name].outputs[0].shape[-1] for name in declared.shapes.size_learners}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def _check_held_out(
@@ -204,9 +244,9 @@ def load_training_data(
     from layercli.data.types import DataError
 
     report = check_dataset(valid, data, trust=trust)
-    if report.splits is None or has_errors(report.problems):
+    if report.splits is None or report.valid is None:
         raise LayercliError(report.problems)
-    splits = report.splits
+    splits, declared, valid = report.splits, valid, report.valid
     if valid.config.train is not None:
         _require_batch_memory(valid, splits, valid.config.train.batch_size)
         try:
@@ -214,5 +254,5 @@ def load_training_data(
         except DataError as error:
             raise valid.error_from_findings(error.findings) from None
     completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
-    warnings = [problem for problem in report.problems if problem not in valid.check_result.problems]
+    warnings = [problem for problem in report.problems if problem not in declared.check_result.problems]
     return completed, encode_one_hot(splits), warnings

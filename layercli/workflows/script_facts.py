@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataFacts
-from layercli.errors import LayercliError, Problem, has_errors
+from layercli.errors import LayercliError, Problem
 from layercli.graph.metrics import complete_metrics
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
 from layercli.workflows.dataset import check_dataset
@@ -34,13 +34,14 @@ def collect_script_facts(
 
     try:
         report = check_dataset(valid, data, trust=trust)
-        if report.splits is None or has_errors(report.problems):
+        if report.splits is None or report.valid is None:
             raise LayercliError(report.problems)
     except LayercliError as error:
         if error.problems[0].code == "trust-required":
             raise
         warning = make_unreadable_data_warning(valid, error)
         return build_script_facts(valid, None), None, [warning], _complete(valid, None)
+    valid = report.valid
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
     dataset_facts = DatasetFacts(

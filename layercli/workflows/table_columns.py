@@ -52,13 +52,15 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
     """
     column, reason = _choose_target(path, table, target)
     others = [other for other in table.columns if other is not column]
-    left_out = _list_left_out(table, column)
+    leaks = table.find_leaks(column.name)
+    left_out = _list_left_out(table, column, leaks)
     dates, series = _inspect_dates(table, [other for other in others if other.name not in left_out])
     left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
     used = [other for other in others if other.name not in left_out]
     if not used:
-        # Different texts in every row may share words.
-        used = [other for other in others if other.kind == "unique"]
+        # Columns that determine the target are the only inputs, and different texts in every row may share words.
+        used = [other for other in others if other.name in leaks and other.kind not in _UNSUITABLE_KINDS]
+        used = used or [other for other in others if other.kind == "unique"]
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
     if not used:
         raise _make_input_error(path, column, left_out)
@@ -154,9 +156,8 @@ def _is_constant(column: ColumnPreview) -> bool:
     return column.kind == "category" and len(column.values) == 1
 
 
-def _list_left_out(table: TablePreview, target: ColumnPreview) -> dict[str, str]:
+def _list_left_out(table: TablePreview, target: ColumnPreview, leaks: Mapping[str, str]) -> dict[str, str]:
     """Return the columns that a model should not use, each with the reason."""
-    leaks = table.find_leaks(target.name)
     others = [column for column in table.columns if column is not target]
     numbers = [column for column in others if column.kind == "integer" and column.id_reason is None]
     # The constant corners of images are harmless: all pixels have one mean and variance.

@@ -91,6 +91,34 @@ def test_wrong_shape_of_a_custom_layer_without_declared_shape_is_an_error(tmp_pa
     assert json.loads(result.stdout)["problems"][0]["hint"].startswith("Correct `compute_output_shape`")
 
 
+@pytest.mark.parametrize("command", ["inspect-shapes", "build"])
+def test_wrong_shape_is_reported_at_its_layer_not_at_the_next(tmp_path, layer_file, command):
+    code = "def call(self, x):\n    return x[:, :2]\ndef compute_output_shape(self, shape):\n    return (shape[0], 3)"
+    path = tmp_path / "first.yaml"
+    path.write_text(
+        f"model:\n  input: [4]\n  layers:\n    - {{type: '{layer_file(code)}', name: mine}}\n    - {{type: Dense, units: 2}}\n"
+    )
+    result = invoke(command, path, "--json", "--trust")
+    assert problems(result) == [("shape-disagrees", 4)]
+    (found,) = json.loads(result.stdout)["problems"]
+    assert found["message"].startswith("`mine` must have output shape (None, 3), got (")
+
+
+def test_right_shape_of_a_custom_layer_is_accepted(tmp_path, layer_file):
+    code = "def call(self, x):\n    return x[:, :2]\ndef compute_output_shape(self, shape):\n    return (shape[0], 2)"
+    path = tmp_path / "right.yaml"
+    path.write_text(f"model:\n  input: [4]\n  layers:\n    - {{type: '{layer_file(code)}'}}\n    - Flatten\n")
+    assert invoke("build", path, "--json", "--trust").exit_code == 0
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("int32", 2), ("float32", 2**31)])
+def test_integers_for_a_custom_layer_are_0_or_1(tmp_path, layer_file, dtype, limit):
+    path = tmp_path / "table.yaml"
+    layer = layer_file("def call(self, x):\n    return x")
+    path.write_text(f"model: {{input: {{shape: [4], dtype: {dtype}}}, layers: [{{type: '{layer}'}}]}}")
+    assert find_index_limit(api.load(path), dtype) == limit
+
+
 @pytest.mark.parametrize(("window", "length"), [(3, 8), (9, 16), (200, 256), (5000, 5120)])
 def test_unknown_axes_are_long_enough_for_every_window(tmp_path, window, length):
     path = tmp_path / "window.yaml"

@@ -30,8 +30,8 @@ def test_epochs_are_aligned_rows_under_one_header():
     assert lines[0] == "1,437 examples to train on, 180 to validate, 0 to test; 45 steps an epoch."
     assert [line.split() for line in lines[1:]] == [
         ["epoch", "loss", "val_loss", "time", "examples/s"],
-        ["1/2", "0.5000", "1.235e+04", "1.2", "s", "1,440"],
-        ["2/2", "0.2500", "1.235e+04", "1.2", "s", "1,440"],
+        ["1/2", "0.5000", "12,346", "1.2", "s", "1,440"],
+        ["2/2", "0.2500", "12,346", "1.2", "s", "1,440"],
     ]
     assert len({len(line) for line in lines[2:]}) == 1
 

@@ -33,6 +33,12 @@ CASES = {
         RANDOM.integers(0, 3, (20, 4)),
         "{type: MeanIoU, num_classes: 3}",
     ),
+    "ignored label": (
+        "SparseCategoricalCrossentropy, ignore_class: -1",
+        3,
+        RANDOM.integers(-1, 3, (20, 4)),
+        "sparse_categorical_crossentropy",
+    ),
     "one unit": ("BinaryCrossentropy", 1, RANDOM.integers(0, 2, 20), "binary_crossentropy"),
     "several labels": ("BinaryCrossentropy", 3, RANDOM.integers(0, 2, (20, 3)), "BinaryIoU"),
 }
@@ -63,6 +69,7 @@ def test_script_measures_as_training_does(case, tmp_path, monkeypatch):
         defined(text, tmp_path / "script.py")["main"]()
     predictions = RANDOM.normal(size=(20, *positions, units)).astype("float32")
     train, weights = valid.config.train, RANDOM.random(20).astype("float32")
+    weights = np.broadcast_to(weights.reshape(20, *(1 for _ in positions)), (20, *positions))
     for declared, key, weight in (
         (train.metrics, "metrics", None),
         (train.weighted_metrics, "weighted_metrics", weights),

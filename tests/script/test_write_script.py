@@ -459,7 +459,7 @@ def test_table_texts_with_missing_values(tmp_path, monkeypatch):
     names = defined(text, tmp_path / "script.py")
     x, _ = names["load_data"]()
     assert '"""Read columns of a table: numbers and their target."""' in text  # not only texts
-    assert x["words"][:4].tolist() == [["one\ntwo", "none"], ["NULL", "c"], ["none", "d"], ["e", "f"]]
+    assert x["words"][:4].tolist() == [["one\ntwo", "none"], ["none", "c"], ["none", "d"], ["e", "f"]]
     monkeypatch.chdir(tmp_path)
     names["main"]()
 

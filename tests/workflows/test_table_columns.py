@@ -131,3 +131,9 @@ def test_series_without_other_columns_is_a_forecast(tmp_path):
     wide = assign(tmp_path, "when,level,y", [f"{row},{n * n % 11}.5" for n, row in enumerate(rows)])
     assert wide.series == "when"
     assert not wide.is_forecast
+
+
+def test_columns_that_determine_the_target_are_used_if_there_are_no_others(tmp_path):
+    columns = assign(tmp_path, "n,size,y", [f"{n},{'SML'[n % 3]},{n % 3 % 2}" for n in range(60)])
+    assert names(columns.categories) == ["size"]
+    assert columns.left_out == {"n": "it numbers the rows"}

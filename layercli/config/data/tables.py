@@ -113,7 +113,7 @@ DEFAULT_MISSING_VALUES: Final = (
 )
 """The texts that mean a missing value by default, in addition to the empty text: those of pandas, and the question mark."""
 DEFAULT_WORD: Final = "default"
-"""The item of ``missing.values`` that stands for the default texts."""
+"""The item of ``missing.values`` that means the default texts."""
 DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 """The numbers that a date can become."""
 DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")
@@ -167,7 +167,7 @@ class MissingValues(StrictModel):
     values: Annotated[
         list[str],
         Field(
-            description="Texts that mean a missing value, in addition to the empty text; the item `default` stands for the "
+            description="Texts that mean a missing value, in addition to the empty text; the item `default` means the "
             "default texts.",
             examples=[["default", "-"]],
         ),
@@ -196,7 +196,7 @@ class MissingValues(StrictModel):
 
     @property
     def words(self) -> list[str]:
-        """The texts that mean a missing value, with the default texts instead of the item that stands for them."""
+        """The texts that mean a missing value, with the default texts instead of their item."""
         return [
             word
             for value in self.values

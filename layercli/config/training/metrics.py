@@ -75,8 +75,8 @@ PredictionActivation = Annotated[
         description="Function that converts the predictions to probabilities before measuring; null: none."
     ),
 ]
-_CONVERSIONS: Final = ("targets", "activation")
-"""Arguments of layercli, which Keras does not have."""
+_CONVERSIONS: Final = ("targets", "activation", "ignore_class")
+"""Arguments of layercli; Keras has only the last one, and only for some metrics."""
 COMPLETED_ARGUMENTS: Final = (
     *_CONVERSIONS,
     *("average", "class_id", "dtype", "from_logits", "ignore_class", "multi_label"),
@@ -96,11 +96,14 @@ class Metric(Component):
     prediction_form: ClassVar[PredictionForm]
     replacements: ClassVar[Mapping[TargetForm, str]] = {}
     """Other forms of the target -> the metric for them."""
+    has_ignore_class: ClassVar[bool] = False
+    """Whether Keras's class has the argument `ignore_class`."""
     requires_output_shape: ClassVar[bool] = False
     """Whether Keras compares every target with every prediction if a last axis of size 1 is missing."""
 
     targets: TargetConversion = None
     activation: PredictionActivation = None
+    ignore_class: IgnoreClass = None
     name: MetricName = None
     dtype: ComputeDType = None
 
@@ -110,17 +113,26 @@ class Metric(Component):
 
     def keras_arguments(self) -> dict[str, Any]:
         """Return the arguments that Keras has."""
-        return {name: value for name, value in self.arguments().items() if name not in _CONVERSIONS}
+        left_out = _CONVERSIONS[:-1] if self.has_ignore_class else _CONVERSIONS
+        return {name: value for name, value in self.arguments().items() if name not in left_out}
 
     def to_plain(self) -> dict[str, Any]:
         """Return all arguments, but conversions only if there are any."""
         plain = super().to_plain()
-        return {name: value for name, value in plain.items() if name not in _CONVERSIONS or value is not None}
+        return {
+            name: value for name, value in plain.items() if name not in self.conversions or value is not None
+        }
+
+    @property
+    def conversions(self) -> dict[str, Any]:
+        """The arguments that layercli applies before Keras measures."""
+        names = _CONVERSIONS[:-1] if self.has_ignore_class else _CONVERSIONS
+        return {name: getattr(self, name) for name in names}
 
     @property
     def converts_inputs(self) -> bool:
-        """Whether targets or predictions are converted before measuring."""
-        return self.targets is not None or self.activation is not None
+        """Whether targets or predictions are converted, or left out, before measuring."""
+        return any(value is not None for value in self.conversions.values())
 
     @property
     def requires_matrix(self) -> bool:
@@ -138,7 +150,7 @@ class Metric(Component):
         Raises:
             MetricMismatchError: it cannot measure them.
         """
-        adapted = self._adapt_to_targets(inputs)._adapt_to_predictions(inputs)
+        adapted = self._adapt_to_targets(inputs)._adapt_to_predictions(inputs)._adapt_to_ignored(inputs)
         adapted.check_inputs(inputs)
         return adapted
 
@@ -204,6 +216,17 @@ class Metric(Component):
             )
             raise MetricMismatchError(message, f"Remove `{argument}` from the metric.", argument)
         return self
+
+    def _adapt_to_ignored(self, inputs: MetricInputs) -> Self:
+        """Ignore the label that the loss ignores."""
+        if "ignore_class" not in self.conversions:
+            return self
+        if inputs.form != "labels" and self.ignore_class is not None:
+            message = f"`ignore_class` ignores a class number, but the metric receives {inputs.title}."
+            raise MetricMismatchError(message, "Remove `ignore_class` from the metric.", "ignore_class")
+        if inputs.form != "labels" or self.ignore_class is not None:
+            return self
+        return self.with_arguments(ignore_class=inputs.ignore_class)
 
     def _form_mismatch(self, inputs: MetricInputs) -> MetricMismatchError:
         titles = [FORM_TITLES[form] for form in self.target_forms]
@@ -523,19 +546,20 @@ class CategoricalCrossentropy(_Crossentropy):
 class SparseCategoricalCrossentropy(_Crossentropy):
     """Crossentropy, for integer targets."""
 
+    has_ignore_class: ClassVar[bool] = True
     target_forms: ClassVar[tuple[TargetForm, ...]] = ("labels",)
     replacements: ClassVar[Mapping[TargetForm, str]] = {
         "one-hot": "categorical_crossentropy",
         **dict.fromkeys(("signs", "binary", "multi-label"), "binary_crossentropy"),
     }
 
-    ignore_class: IgnoreClass = None
     axis: ClassAxis = -1
     name: MetricName = "sparse_categorical_crossentropy"
 
-    def adapt(self, inputs: MetricInputs) -> Self:
-        ignored = inputs.ignore_class if self.ignore_class is None else self.ignore_class
-        return super().adapt(inputs).with_arguments(ignore_class=ignored)
+    @property
+    def conversions(self) -> dict[str, Any]:
+        """Also the ignored class, which Keras's class counts as an error of 0."""
+        return super().conversions | {"ignore_class": self.ignore_class}
 
 
 class MeanSquaredError(_ValueComparison, _LowerIsBetter):

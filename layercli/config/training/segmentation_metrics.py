@@ -46,6 +46,7 @@ class _IoUMetric(Metric):
 
 
 class _ClassIoU(_IoUMetric):
+    has_ignore_class: ClassVar[bool] = True
     prediction_form: ClassVar[PredictionForm] = "order"
     replacements: ClassVar[Mapping[TargetForm, str]] = dict.fromkeys(
         ("signs", "binary", "multi-label"), "{type: BinaryIoU}"
@@ -113,14 +114,14 @@ class _OneHotIoU(_ClassIoU):
 
     def check_inputs(self, inputs: MetricInputs) -> None:
         super().check_inputs(inputs)
-        if self.ignore_class is not None and inputs.form == "labels":
+        ignored = inputs.ignore_class if self.ignore_class is None else self.ignore_class
+        if ignored is not None and inputs.form == "labels":
             message = (
                 f"{self.type_name()} cannot ignore a class of labels, because it requires one-hot targets."
             )
-            hint = (
-                f"Use {{type: MeanIoU, num_classes: {self.num_classes}, ignore_class: {self.ignore_class}}}."
-            )
-            raise MetricMismatchError(message, hint, "ignore_class")
+            hint = f"Use {{type: MeanIoU, num_classes: {self.num_classes}, ignore_class: {ignored}}}."
+            argument = None if self.ignore_class is None else "ignore_class"
+            raise MetricMismatchError(message, hint, argument)
 
 
 class OneHotIoU(_OneHotIoU):

@@ -21,7 +21,7 @@ from typing import Any, Self
 from layercli.data.types import raise_data_error
 from layercli.io.atomic import describe_os_error, stage_file, write_bytes
 from layercli.io.lock import make_lock
-from layercli.io.paths import hash_file
+from layercli.io.paths import hash_file, locate_cache
 from layercli.source.nodes import sanitize_text
 
 _FORMAT_VERSION = 2
@@ -41,8 +41,7 @@ class Cache:
     @classmethod
     def default(cls) -> Self:
         """Return the cache of the current user."""
-        home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-        return cls(Path(home, "layercli", "tables"))
+        return cls(locate_cache() / "tables")
 
     def get_file(self, source: Path, kind: str, options: Any, make: Callable[[Path], None]) -> Path:
         """Return the Parquet file that ``make`` writes from a source with these options; write it if it does not exist.

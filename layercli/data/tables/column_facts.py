@@ -30,6 +30,6 @@ class ColumnFacts:
     date_order: str | None = None
     """The form of its dates; see ``DATE_ORDERS``."""
     is_ambiguous_date: bool = False
-    """Whether day and month cannot be told apart."""
+    """Whether its dates are valid with the day first and with the month first."""
     has_leading_zeros: bool = False
     """Whether it has numbers such as 01234, which are codes."""

@@ -274,7 +274,7 @@ class DateContent:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether all values are valid with the day first and with the month first, and neither is in order of time alone."""
+        """Whether all values are valid with the day first and with the month first, and both or neither are in order."""
         if self.order not in ("dmy", "mdy") or len(self.candidates) == 1:
             return False
         day_first, month_first = self.candidates["dmy"], self.candidates["mdy"]

@@ -93,7 +93,7 @@ if kind == "layers":
 
 
 def to_tensor(array):
-    return tf.constant(array.tolist(), dtype=tf.string) if array.dtype.kind == "U" else array
+    return tf.constant(array.tolist() if array.dtype.kind == "U" else array)  # Keras does not mix tensors and arrays
 
 
 index = json.loads((folder / "inputs.json").read_text())

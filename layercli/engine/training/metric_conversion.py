@@ -22,6 +22,8 @@ def build_metric(metric: Metric) -> Any:
     update_state = built.update_state
 
     def update_converted_state(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if "ignore_class" in metric.conversions and metric.ignore_class is not None:
+            y_true, sample_weight = _ignore_class(metric.ignore_class, y_true, y_pred, sample_weight)
         y_true, y_pred = _convert_inputs(metric, y_true, y_pred)
         if metric.requires_matrix and len(y_pred.shape) > 2:
             y_true, y_pred, sample_weight = _flatten_positions(y_true, y_pred, sample_weight)
@@ -29,6 +31,16 @@ def build_metric(metric: Metric) -> Any:
 
     built.update_state = update_converted_state
     return built
+
+
+def _ignore_class(ignored: int, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """Return labels of shape (batch, ...) and weights of the same shape, which are 0 where the label is ignored."""
+    labels = keras.ops.reshape(y_true, keras.ops.shape(y_pred)[:-1])
+    is_kept = labels != keras.ops.cast(ignored, labels.dtype)
+    weights = keras.ops.cast(is_kept, "float32")
+    if sample_weight is not None:
+        weights *= keras.ops.cast(keras.ops.reshape(sample_weight, keras.ops.shape(labels)), "float32")
+    return keras.ops.where(is_kept, labels, keras.ops.zeros_like(labels)), weights
 
 
 def _convert_inputs(metric: Metric, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -53,7 +65,7 @@ def _flatten_positions(y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[An
     if sample_weight is not None:
         positions = keras.ops.reshape(y_pred[..., 0], (keras.ops.shape(y_pred)[0], -1))
         weights = keras.ops.ones_like(positions) * keras.ops.cast(
-            keras.ops.reshape(sample_weight, (-1, 1)), positions.dtype
+            keras.ops.reshape(sample_weight, (keras.ops.shape(y_pred)[0], -1)), positions.dtype
         )
         sample_weight = keras.ops.reshape(weights, (-1,))
     matrix = (-1, y_pred.shape[-1])

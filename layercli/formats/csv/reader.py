@@ -27,14 +27,12 @@ from layercli.formats.csv.source import (
     READ_ERRORS,
     find_encoding,
     guess_encoding,
-    is_compressed,
+    max_compression_ratio,
     open_bytes,
     open_utf8,
 )
 from layercli.source.nodes import sanitize_text
 
-_MAX_GZIP_RATIO = 1032
-"""The largest ratio of the sizes of a text and its gzipped file."""
 _BYTES_PER_VALUE = 12
 """Memory of a number while it is decoded, from 64 bits to float32."""
 _MAX_UNCOUNTED_BYTES = 1 << 28
@@ -88,8 +86,9 @@ class CsvFiles:
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - all are parsed
         """Return an upper estimate of the bytes that its table takes; above ``limit`` a lower bound."""
         size = file.stat().st_size
-        most = _BYTES_PER_VALUE * size * (_MAX_GZIP_RATIO if is_compressed(file) else 1)
-        if most <= min(limit // MEMORY_DIVISOR, _MAX_UNCOUNTED_BYTES):
+        ratio = max_compression_ratio(file)
+        most = None if ratio is None else _BYTES_PER_VALUE * size * ratio
+        if most is not None and most <= min(limit // MEMORY_DIVISOR, _MAX_UNCOUNTED_BYTES):
             return most
         return size if size > limit else self._count_table_bytes(file, limit)
 

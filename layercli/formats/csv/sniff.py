@@ -18,6 +18,7 @@ SEPARATORS: Final = ("\t", ";", "|", ",")
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _MISSING: Final = frozenset({"", *DEFAULT_MISSING_VALUES})
 
 
@@ -76,7 +77,7 @@ def read_first_lines(file: Path, data: Csv) -> list[str]:
     """Return some of the first lines of a file."""
     with open_utf8(file, data) as stream:
         content = stream.read(_SAMPLE_BYTES)
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
+    lines = _LINE_END.split(content.decode("utf-8-sig", errors="replace"))
     # The last line may be cut.
     return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == _SAMPLE_BYTES)))]
 

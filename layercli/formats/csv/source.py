@@ -25,6 +25,8 @@ _CONTROL_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
 """Bytes that texts do not contain."""
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 20
+_MAX_GZIP_RATIO = 1032
+"""The largest ratio of the sizes of a text and its gzipped file."""
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -90,11 +92,13 @@ def open_bytes(file: Path) -> Iterator[IO[bytes]]:
         yield opened
 
 
-def is_compressed(file: Path) -> bool:
-    """Return whether a file is compressed."""
+def max_compression_ratio(file: Path) -> int | None:
+    """Return the largest possible ratio of the sizes of a text and its file; None if any is possible."""
     with file.open("rb") as raw:
         start = raw.read(8)
-    return start.startswith((b"PK\x03\x04", *(signature for signature, _ in _COMPRESSIONS)))
+    if start.startswith(b"\x1f\x8b"):
+        return _MAX_GZIP_RATIO
+    return None if start.startswith((b"PK\x03\x04", *(mark for mark, _ in _COMPRESSIONS))) else 1
 
 
 def _open_zstd(file: Path, mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library

@@ -18,6 +18,7 @@ from layercli.data.lazy import LazyArray, LazyDataset
 from layercli.data.memory import MAX_ITEM_BYTES, is_too_large_to_load, limit_item_bytes
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
+from layercli.data.spool import SpooledArray
 from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding, raise_data_error
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
 from layercli.formats.images.decode import decode_image, run_on_all_cores
@@ -45,7 +46,7 @@ class _Labelled:
 def read_dataset(data: Images, memory: int | None) -> Dataset:
     """Return all images of shape (samples, height, width, channels): uint8, or float32 for images of 16 bits per value.
 
-    Images that would take too much of the memory are decoded again for each batch.
+    Images that would take too much of the memory are decoded when a batch needs them.
 
     Raises:
         DataError: an image cannot be read or has a different size; there is one finding for each such file.
@@ -61,7 +62,7 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     else:
         raise DataError(*islice(findings, _MAX_REPORTED))
     images = LazyImages(tuple(labelled.files), data, first.shape, first.dtype, limit)
-    return _build_dataset(images, labelled, memory)
+    return _build_dataset(images, labelled, memory, is_reread=True)
 
 
 def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
@@ -126,7 +127,10 @@ def _find_mask_folders(data: Images, masks: MasksConfig, paths: Sequence[str]) -
     return folder / names[0], folder / names[1]
 
 
-def _build_dataset(images: LazyImages, labelled: _Labelled, memory: int | None) -> Dataset:
+def _build_dataset(
+    images: LazyImages, labelled: _Labelled, memory: int | None, *, is_reread: bool = False
+) -> Dataset:
+    """Return the images with their targets; ``is_reread`` if each is read several times, as in a training."""
     row_indices = np.arange(len(images))
     targets, files = labelled.targets, images.files
     decoded_bytes = len(images) * prod(images.shape) * images.dtype.itemsize
@@ -142,7 +146,7 @@ def _build_dataset(images: LazyImages, labelled: _Labelled, memory: int | None) 
             f"{hash_content_sample(files[:1])} {_hash_file_sizes(files)} {images.data.size} {images.shape}"
         )
         return LazyDataset(
-            {None: images},
+            {None: SpooledArray(images, images.shape, images.dtype) if is_reread else images},
             {None: targets},
             content_id,
             row_indices,

@@ -57,10 +57,8 @@ _LOSSES_WITHOUT_LOGITS = frozenset({"CategoricalGeneralizedCrossEntropy"})
 _MAX_LIKELY_CLASSES = 100
 """Integers with more distinct values are more likely numbers than labels, unless the data says otherwise."""
 _MAX_LISTED_VALUES = 5
-
-
-_VOID = 255
-"""The usual value of pixels without a class."""
+_VOID_LABELS = (-1, 255, -100)
+"""Labels that data sets often use for pixels or tokens without a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,13 +275,20 @@ class LossCheck:
             if values.low < 0
             else f"below {units}, because the output has {_format_units(units)}"
         )
-        wrong = [value for value in distinct if value < 0] or [value for value in distinct if value >= units]
+        outside = [value for value in distinct if not 0 <= value < units]
+        wrong = [value for value in outside if value < 0] or outside
         hint = self._mapping_hint(distinct, units)
-        if wrong == [_VOID] and self.output.rank > 2 and self.loss_name == "SparseCategoricalCrossentropy":
-            logits = ", from_logits: true" if getattr(self.loss, "from_logits", False) else ""
-            loss = f"{{type: SparseCategoricalCrossentropy, ignore_class: {_VOID}{logits}}}"
-            hint = f"If {_VOID} means no class, write `loss: {loss}`."
+        has_ignore_class = self.loss_name == "SparseCategoricalCrossentropy"
+        if has_ignore_class and len(outside) == 1 and _is_likely_void(outside[0], distinct, units):
+            hint = (
+                f"{self._ignore_hint(int(outside[0]))} {hint.replace('Set `target', 'Otherwise set `target')}"
+            )
         return self._bad_label_finding(values, wrong, rule, hint)
+
+    def _ignore_hint(self, label: int) -> str:
+        logits = ", from_logits: true" if getattr(self.loss, "from_logits", False) else ""
+        loss = f"{{type: {self.loss_name}{logits}, ignore_class: {label}}}"
+        return f"If {label} means that there is no class, set `loss: {loss}`."
 
     def _mapping_hint(self, distinct: Sequence[float], units: int) -> str:
         """Return the hint to map the labels to class numbers."""
@@ -558,6 +563,11 @@ def _final_activation(row: NodeShapes) -> str | None:
 def argument_path(row: NodeShapes, name: str) -> KeyPath:
     """Return the path of an argument of a layer."""
     return (*row.node.path, name)
+
+
+def _is_likely_void(label: float, distinct: Sequence[float], units: int) -> bool:
+    """Return whether the only label that is not a class marks what has no class, such as the border of an object."""
+    return len(distinct) > units or (len(distinct) > 2 and label in _VOID_LABELS)
 
 
 def _format_units(count: int | None) -> str:

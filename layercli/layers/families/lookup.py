@@ -1,7 +1,7 @@
 """Keras's lookup layers: they map words and other tokens to indices or vectors."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator
 
@@ -50,6 +50,8 @@ def _to_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+MIN_TOKENS: Final = 2
+"""Keras's smallest ``max_tokens``."""
 IntegerToken: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 WordVocabulary: TypeAlias = Annotated[
     Annotated[list[str], BeforeValidator(_require_list)] | None,
@@ -60,7 +62,7 @@ IntegerVocabulary: TypeAlias = Annotated[
     Field(description="The numbers, most frequent first; null: learned from data."),
 ]
 MaxTokens: TypeAlias = Annotated[
-    Annotated[int, Field(ge=2, le=2**31 - 1)] | None,
+    Annotated[int, Field(ge=MIN_TOKENS, le=2**31 - 1)] | None,
     Field(description="Largest size of the vocabulary; null: no limit."),
 ]
 OovIndices = Annotated[NonNegativeInt, Field(description="Number of indices for unknown tokens.")]
@@ -195,6 +197,11 @@ class _VocabularyLayer(PreprocessingLayer):
 
     def _vector_length(self) -> int | None:
         return self._vocabulary().vector_length()
+
+    @property
+    def learns_output_size(self) -> bool:
+        """Return whether the length of the output vectors is the size of a vocabulary that is learned from data."""
+        return self.output_mode != "int" and self._vector_length() is None
 
     def count_ids(self) -> int | None:
         """Return the number of indices that the layer can return; None if it is learned from data without a limit."""

@@ -290,6 +290,47 @@ def test_weights_of_intersection_over_union_keep_their_fractions():
     np.testing.assert_allclose(value, expected, rtol=1e-3)
 
 
+IS_KEPT = np.array([True, False, True, True, False, True, True, True])
+KEPT = {"true": CLASSES[IS_KEPT], "best": BEST[IS_KEPT], "likely": PROBABILITIES[IS_KEPT]}
+
+
+@pytest.mark.parametrize("ignored", [255, -1])
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ("accuracy", sk.accuracy_score(KEPT["true"], KEPT["best"])),
+        (
+            {"type": "SparseTopKCategoricalAccuracy", "k": 2},
+            sk.top_k_accuracy_score(KEPT["true"], KEPT["likely"], k=2),
+        ),
+        ("sparse_categorical_crossentropy", sk.log_loss(KEPT["true"], KEPT["likely"])),
+        ("Precision", sk.precision_score(ONE_HOT[IS_KEPT], LIKELY[IS_KEPT], average="micro")),
+        ({"type": "F1Score", "average": "macro"}, sk.f1_score(KEPT["true"], KEPT["best"], average="macro")),
+        (
+            {"type": "AUC", "num_thresholds": 20000},
+            sk.roc_auc_score(ONE_HOT[IS_KEPT], KEPT["likely"], average="micro"),
+        ),
+        ({"type": "MeanIoU", "num_classes": 3}, iou(KEPT["true"], KEPT["best"])),
+    ],
+    ids=str,
+)
+def test_label_that_the_loss_ignores_does_not_count(declared, expected, ignored):
+    output = SOFTMAX | {"position_axes": 1, "ignore_class": ignored}
+    labels = np.where(IS_KEPT, CLASSES, ignored).reshape(4, 2)
+    value = measure(declared, "labels", output, labels, PROBABILITIES.reshape(4, 2, 3))
+    np.testing.assert_allclose(value, expected, rtol=1e-3)
+
+
+def test_weights_count_for_labels_that_are_not_ignored():
+    weights = np.array([1.0, 0.5, 3.0, 2.0])
+    output = SOFTMAX | {"position_axes": 1, "ignore_class": 255, "is_weighted": True}
+    labels = np.where(IS_KEPT, CLASSES, 255).reshape(4, 2)
+    step_weights = np.repeat(weights[:, None], 2, axis=1)
+    value = measure("accuracy", "labels", output, labels, PROBABILITIES.reshape(4, 2, 3), step_weights)
+    expected = sk.accuracy_score(KEPT["true"], KEPT["best"], sample_weight=step_weights.ravel()[IS_KEPT])
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("declared", ["mean_absolute_error", "R2Score", "mean_squared_error"])
 def test_metrics_of_numbers(declared):
     numbers, predictions = np.array([1.0, 3.5, -2.0, 7.0]), np.array([[1.5], [3.0], [-1.0], [6.0]])

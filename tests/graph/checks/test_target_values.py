@@ -225,6 +225,41 @@ def test_ignored_label_may_be_outside_the_classes(place):
 
 
 @pytest.mark.parametrize(
+    ("label", "loss", "hint"),
+    [
+        (
+            255,
+            "{type: SparseCategoricalCrossentropy, from_logits: true}",
+            "If 255 means that there is no class, set `loss: {type: SparseCategoricalCrossentropy, from_logits: true, "
+            "ignore_class: 255}`. Correct the data if it has wrong labels. Otherwise set `target_type: labels`",
+        ),
+        (
+            -1,
+            SPARSE,
+            "If -1 means that there is no class, set `loss: {type: SparseCategoricalCrossentropy, ignore_class: -1}`. "
+            "Correct the data",
+        ),
+        (5, SPARSE, "If 5 means"),
+    ],
+)
+def test_hint_for_a_label_outside_of_the_classes(place, label, loss, hint):
+    labels = np.zeros((12, 4, 4), int) + LABELS[:, None, None]
+    labels[0] = label
+    layer = "{type: Dense, units: 3}" if "logits" in loss else SOFTMAX
+    (found,) = inspect(place, arrays(place, labels, IMAGES), layer, loss, (4, 4, 2))["problems"]
+    assert found["hint"].startswith(hint)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (1, 3)])
+def test_labels_of_all_classes_are_mapped(place, low, high):
+    labels = np.where(LABELS > 1, high, LABELS + low if low else low)
+    units = len(set(labels.tolist()))
+    layer = f"{{type: Dense, units: {units}, activation: softmax}}"
+    (found,) = inspect(place, arrays(place, labels), layer, SPARSE, (2,))["problems"]
+    assert found["hint"].startswith("Set `target_type: labels` under `data:`, which maps the labels")
+
+
+@pytest.mark.parametrize(
     ("y", "layer", "loss", "shape", "reason"),
     [
         (

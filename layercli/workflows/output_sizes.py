@@ -1,0 +1,43 @@
+"""Complete a config with the sizes of outputs that its layers learn from the data."""
+
+from __future__ import annotations
+
+from layercli.check import ValidConfig
+from layercli.errors import LayercliError, Problem
+from layercli.workflows.dataset import check_dataset
+
+
+def read_output_sizes(valid: ValidConfig, *, trust: bool = False) -> ValidConfig:
+    """Return the config with the sizes that its layers learn, if there are such layers.
+
+    Raises:
+        LayercliError: The config has no data, or its data cannot be read or does not fit.
+    """
+    learners = valid.shapes.size_learners
+    if not learners:
+        return valid
+    node = next(node for node in valid.graph.nodes if node.name == learners[0])
+    if valid.config.data is None:
+        message = (
+            f"The size of the output of `{node.name}` is learned from data, but the config has no `data`."
+        )
+        hint = "Add the section `data`, or `max_tokens: 100` and `pad_to_max_tokens: true` to this layer."
+        raise LayercliError(valid.make_problem(node.path, "unknown-size", message, hint))
+    report = check_dataset(valid, valid.config.data, trust=trust)
+    if report.valid is None:
+        raise LayercliError(report.problems)
+    return report.valid
+
+
+def try_output_sizes(valid: ValidConfig, *, trust: bool = False) -> tuple[ValidConfig, list[Problem]]:
+    """Return the config with the sizes that its layers learn; without them and with a warning if they are unknown."""
+    try:
+        return read_output_sizes(valid, trust=trust), []
+    except LayercliError as error:
+        is_model_wrong = any(problem.path.startswith("model") for problem in error.problems)
+        if is_model_wrong or error.problems[0].code == "trust-required":
+            raise
+        first = error.problems[0]
+        names = ", ".join(f"`{name}`" for name in valid.shapes.size_learners[:3])
+        message = f"The sizes that {names} learn are unknown, so the model cannot be run: {first.message}"
+        return valid, [valid.make_problem(("data",), "unknown-size", message, first.hint, "warning")]
