@@ -212,8 +212,16 @@ class WindowedDataset(WindowedExamples, Dataset):
         return Splits(
             *(self._select_windows(each, learned) for each in starts),
             table_plan=self.plan.with_learned(*learned),
-            rows=None if self.plan.required_columns else tuple(map(self._find_last_rows, starts)),
+            rows=self._list_last_rows(starts),
         )
+
+    def _list_last_rows(self, starts: Sequence[Array]) -> tuple[Array, ...] | None:
+        """Return the rows in the files of the last rows of windows; None if rows were dropped and they are unknown."""
+        rows = tuple(map(self._find_last_rows, starts))
+        if not self.plan.required_columns:
+            return rows
+        row_numbers = getattr(self.rows, "row_numbers", None)
+        return None if row_numbers is None else tuple(row_numbers[each] for each in rows)
 
     def prepare(self, plan: TablePlan | None) -> Subset:
         """Return all windows with what ``plan`` learned from the training rows; see ``Dataset``."""

@@ -393,3 +393,17 @@ def test_keys_of_windows_that_contradict(tmp_path, keys, message):
     with pytest.raises(ValidationError) as caught:
         section(tmp_path, hourly(), **keys)
     assert [error["msg"] for error in caught.value.errors()] == [message]
+
+
+def test_rows_of_sets_are_those_of_the_file(tmp_path):
+    v = pa.array(np.arange(10), mask=np.arange(10) == 2)
+    data = section(
+        tmp_path,
+        {"v": v, "u": np.zeros(10, int)},
+        windows={"length": 2},
+        missing={"columns": {"v": "drop"}},
+        split={"test": 0.4},
+    )
+    splits = load_dataset(data).split(data.split, seed=0, shuffle=True)
+    assert [rows.tolist() for rows in splits.rows] == [[4], [], [7, 8]]
+    assert [load_examples(subset).y.tolist() for subset in splits.subsets] == [[5], [], [8, 9]]
