@@ -484,6 +484,25 @@ def test_empty_folders_and_other_files_are_skipped(tmp_path, monkeypatch):
     assert sorted(parts.train.y.tolist()) == [0, 1]
 
 
+def test_script_decodes_scales_and_turns_images_as_the_reader(tmp_path, monkeypatch):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    for name in ("a/x/1.jpg", "a/2.jpg", "b/.hidden/1.jpg", "b/1.webp"):
+        file = tmp_path / "images" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (60, 40, 3), np.uint8)
+        Image.fromarray(pixels).resize((400, 600)).save(file, exif=exif)
+    data = {"type": "images", "path": "images", "size": [30, 20]}
+    layers = ["Flatten", {"type": "Dense", "units": 2, "activation": "softmax"}]
+    train = {"loss": "sparse_categorical_crossentropy"}
+    valid = model_of(tmp_path, {"input": [30, 20, 3], "layers": layers}, data=data, train=train)
+    parts, _, _ = assert_same_parts(valid, tmp_path, monkeypatch)
+    assert sorted(parts.train.y.tolist()) == [0, 0, 1]
+
+
 def test_warning_if_the_split_differs_from_layercli(tmp_path):
     np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.zeros(65_537, "float32"))
     data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y", "split": {"test": 0.1}}

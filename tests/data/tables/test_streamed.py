@@ -133,7 +133,7 @@ def test_streamed_splits_and_fill_values_equal_those_in_memory(place, numbers, s
         assert stream.table_plan.fill_values["a"] == pytest.approx(expected, rel=1e-5)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(
     validation=st.floats(0, 0.4),
     test=st.integers(0, 2000),
@@ -152,7 +152,7 @@ def test_every_row_is_in_exactly_one_split(stream, class_shares, validation, tes
             assert np.all(np.abs(shares - class_shares) * len(part) <= 2) or not len(part)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(
     size=st.integers(1, 3000),
     start=st.integers(0, 60),
