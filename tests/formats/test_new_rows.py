@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.types import DataError
+from layercli.formats.csv import new_rows as new_rows_module
 from layercli.formats.registry import iterate_new_rows, load_dataset
 
 TRAINING = "id,a,t,y\n1,0.5,x,n\n2,,y,y\n30000000000,2,x,n\n"
@@ -52,7 +53,7 @@ def test_rows_that_training_would_drop_or_refuse():
     assert rows == [
         "`a` is missing",
         (30000000001, 2.0, "x"),
-        "`id` is missing in the row; the model input has an integer dtype",
+        "`id` is missing",
         "`id` is not an integer in the row; the model input has an integer dtype",
         '`id` must be a number, got "b"',
     ]
@@ -176,3 +177,19 @@ def test_booleans_and_dates_of_new_rows():
 def test_a_stream_of_another_format():
     with pytest.raises(DataError, match="is a Parquet file"):
         read(learn(missing={"numbers": "zero"}), io.BytesIO(b"PAR1" + bytes(100)))
+
+
+def test_one_wrong_row_does_not_make_others_slow(monkeypatch):
+    """A batch with wrong rows is read at most twice, also with boolean words of several pairs."""
+    learned = learn("id,a,t,y\n1,TRUE,x,n\n2,FALSE,y,y\n", inputs={"id": ["id"], "a": ["a"], "t": "t"})
+    calls = []
+    original = new_rows_module.decode_new_table
+    monkeypatch.setattr(new_rows_module, "decode_new_table", lambda *args: calls.append(1) or original(*args))
+    words = ["yes", "False", "1", "wrong"]
+    rows, _ = read(learned, "id,a,t\n" + "".join(f"{row},{words[row % 4]},t\n" for row in range(400)))
+    expected = [1.0, 0.0, 1.0]
+    assert rows == [
+        (row, expected[row % 4], "t") if row % 4 < 3 else '`a` must be a number, got "wrong"'
+        for row in range(400)
+    ]
+    assert len(calls) <= 2

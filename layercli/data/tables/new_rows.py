@@ -12,9 +12,10 @@ from layercli.data.examples import Examples
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
 from layercli.data.tables.arrow import map_column_types
 from layercli.data.tables.conversions import convert_table, pa_texts
+from layercli.data.tables.dates import parse_dates
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.integers import IntegerColumnCheck
-from layercli.data.tables.number_texts import NumberFormat, TextContent
+from layercli.data.tables.number_texts import BOOLEAN_WORDS, TRUE_WORDS, NumberFormat, strip_signs
 from layercli.data.tables.open import convert_new
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
@@ -47,13 +48,46 @@ def _locate_nothing(_column: str, _row: int) -> str:
     return "the row"
 
 
-def is_number_text(value: str, data: TableConfig) -> bool:
-    """Return whether a value of a column of numbers is a number, a boolean word or missing."""
-    if value.strip() in ("", *data.missing.words):
-        return True
-    content = TextContent(NumberFormat.of(data))
-    content.add(pa_texts([value.strip()]), np.arange(1))
-    return content.are_numbers or content.are_booleans
+def describe_wrong_values(
+    name: str, values: Sequence[str], data: TableConfig, plan: TablePlan
+) -> list[str | None]:
+    """Return what is wrong with each text of a column; None for those that are of the kind of the column in training.
+
+    It finds most wrong values of many rows at once; reading the others finds the rest.
+    """
+    title = sanitize_text(name, limit=60)
+    texts = pa_texts(value.strip() for value in values)
+    words = {word for pair in BOOLEAN_WORDS for word in pair}
+    is_missing = np.array([text in ("", *data.missing.words) for text in texts.to_pylist()], dtype=bool)
+    is_wrong, expected = np.zeros(len(values), dtype=bool), "a number"
+    if name in data.dates:
+        order, expected = data.date_columns[name].order, "a date"
+        if order is not None:
+            is_wrong = np.isnat(parse_dates(texts, order))
+    elif data.types.get(name) == "number":
+        is_number = strip_signs(texts, NumberFormat.of(data)).texts.is_valid().to_numpy(zero_copy_only=False)
+        is_wrong = ~is_number & np.array(
+            [text.lower() not in words for text in texts.to_pylist()], dtype=bool
+        )
+    errors: list[str | None] = [
+        f'`{title}` must be {expected}, got "{sanitize_text(value.strip(), limit=40)}"' if wrong else None
+        for value, wrong in zip(values, is_wrong & ~is_missing, strict=True)
+    ]
+    integers = {column for input_name in plan.integer_dtypes for column in plan.inputs[input_name]}
+    if name in integers and name not in plan.fill_values:
+        errors = [
+            f"`{title}` is missing" if missing else error
+            for error, missing in zip(errors, is_missing, strict=True)
+        ]
+    return errors
+
+
+def unify_boolean(value: str) -> str:
+    """Return 1 or 0 for a boolean word, so that rows with words of different pairs can be read together."""
+    word = value.strip().lower()
+    if not any(word in pair for pair in BOOLEAN_WORDS):
+        return value
+    return "1" if word in TRUE_WORDS else "0"
 
 
 def iterate_row_groups(

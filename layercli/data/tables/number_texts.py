@@ -17,7 +17,7 @@ BOOLEAN_WORDS: Final = (
     frozenset({"on", "off"}),
 )
 """The pairs of words, in lower case, that mean 1 and 0."""
-_TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
+TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
 _CURRENCIES: Final = "$€£¥₹₩₽"
 _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
 _MAX_STRAYS: Final = 8
@@ -109,7 +109,7 @@ def convert_booleans(texts: Any) -> Any:
     from pyarrow import compute as pc
 
     words = pc.utf8_lower(texts.cast(pa.string()))
-    numbers = pc.is_in(words, pa.array(_TRUE_WORDS)).cast(pa.int64())
+    numbers = pc.is_in(words, pa.array(TRUE_WORDS)).cast(pa.int64())
     return pc.if_else(words.is_valid(), numbers, pa.scalar(None, pa.int64()))
 
 

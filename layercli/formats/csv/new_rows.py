@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from layercli.data.examples import Examples
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
 from layercli.data.tables.columns import check_new_columns
 from layercli.data.tables.files import TableFiles
-from layercli.data.tables.new_rows import decode_new_table, is_number_text
+from layercli.data.tables.new_rows import decode_new_table, describe_wrong_values, unify_boolean
 from layercli.data.tables.open import declare_trained_columns
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
@@ -136,14 +136,42 @@ class _RecordReader:
 
     def read(self, records: Sequence[bytes], rows_before: int) -> NewExamples:
         """Return the examples of records; those that cannot be read have an error."""
-        lines, json_errors = self._to_lines(records)
-        found, errors = read_separately(
-            len(lines), lambda first, last: self._decode(lines[first:last]), self._make_describe(lines)
+        lines, errors = self._to_lines(records)
+        kept = self._read_kept(lines)
+        examples: Examples | None = None
+        if not any(errors):
+            with suppress(DataError):
+                examples = self._decode(lines)
+        if examples is None:
+            examples = self._read_usable(lines, errors)
+        columns = make_row_columns(rows_before, len(records), kept)
+        return NewExamples(examples, tuple(errors), columns).without_non_finite()
+
+    def _read_usable(self, lines: Sequence[bytes], errors: list[str | None]) -> Examples:
+        """Return the examples of the lines without an error, and add what is wrong with others to ``errors``."""
+        candidates = [row for row, error in enumerate(errors) if error is None]
+        fields = {row: parse_fields(lines[row], self.data.separator) for row in candidates}
+        for row in candidates:
+            if len(fields[row]) != len(self.names):
+                values = "1 value" if len(fields[row]) == 1 else f"{len(fields[row])} values"
+                errors[row] = f"the row has {values}, but there are {len(self.names)} columns"
+        numbers = [name for name in self.plan.columns if self.data.types.get(name) == "number"]
+        for name in [*numbers, *self.data.dates]:
+            index = self.names.index(name)
+            rows = [row for row in candidates if len(fields[row]) == len(self.names)]
+            found = describe_wrong_values(name, [fields[row][index] for row in rows], self.data, self.plan)
+            for row, error in zip(rows, found, strict=True):
+                errors[row] = "; ".join(filter(None, (errors[row], error))) or None
+                if name in numbers:
+                    fields[row][index] = unify_boolean(fields[row][index])
+        usable = [row for row in candidates if errors[row] is None]
+        written = [write_record(fields[row], self.data.separator) for row in usable]
+        examples, others = read_separately(
+            len(usable), lambda first, last: self._decode(written[first:last]), self._describe
         )
-        examples = self._decode([]) if found is None else found
-        merged = [json_error or error for json_error, error in zip(json_errors, errors, strict=True)]
-        columns = make_row_columns(rows_before, len(records), self._read_kept(lines))
-        return NewExamples(examples, tuple(merged), columns).without_non_finite()
+        for row, error in zip(usable, others, strict=True):
+            errors[row] = error
+        return self._decode([]) if examples is None else examples
 
     def _to_lines(self, records: Sequence[bytes]) -> tuple[Sequence[bytes], list[str | None]]:
         """Return the records as lines of CSV, and what is wrong with those that cannot be one."""
@@ -189,21 +217,9 @@ class _RecordReader:
             {name: pa.array([], pa.string() if name in texts else pa.int64()) for name in self.plan.columns}
         )
 
-    def _make_describe(self, lines: Sequence[bytes]) -> Callable[[int, DataError], str]:
-        def describe(row: int, error: DataError) -> str:
-            fields = parse_fields(lines[row], self.data.separator)
-            if len(fields) != len(self.names):
-                values = "1 value" if len(fields) == 1 else f"{len(fields)} values"
-                return f"the row has {values}, but there are {len(self.names)} columns"
-            wrong = [
-                f'`{sanitize_text(name, limit=60)}` must be a number, got "{sanitize_text(value.strip(), limit=40)}"'
-                for name, value in zip(self.names, fields, strict=True)
-                if self.data.types.get(name) == "number" and not is_number_text(value, self.data)
-            ]
-            reason = error.findings[0].message.replace(f"{self.folder / 'rows.csv'} cannot be read: ", "")
-            return "; ".join(wrong) or sanitize_text(reason, limit=200).rstrip(".")
-
-        return describe
+    def _describe(self, _row: int, error: DataError) -> str:
+        reason = error.findings[0].message.replace(f"{self.folder / 'rows.csv'} cannot be read: ", "")
+        return sanitize_text(reason, limit=200).rstrip(".")
 
     def _read_kept(self, lines: Sequence[bytes]) -> dict[str, list[str | None]]:
         """Return the texts of the columns that are kept, as the input has them."""
