@@ -17,6 +17,7 @@ from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
 from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import Catalogue, Component, snake_case
@@ -202,7 +203,11 @@ def _block_schema() -> JsonSchema:
 
 def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
     """Return a definition for each type of a kind, and one that selects among them by ``type``."""
-    classes = {catalogue.load(name).type_name(): (name, catalogue.load(name)) for name in catalogue.names}
+    classes: dict[str, tuple[str, type[Component]]] = {
+        catalogue.load(name).type_name(): (name, catalogue.load(name)) for name in catalogue.names
+    }
+    if kind == "layer":
+        classes[FeatureSpace.type_name()] = (FeatureSpace.type_name(), FeatureSpace)
     patterns = {
         written: _spelling_pattern(written, name, catalogue) for written, (name, _) in classes.items()
     }

@@ -9,9 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from layercli.commands.options import JsonOption
 from layercli.errors import LayercliError, Problem
+from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.registry import LAYERS
 from layercli.reports.catalogue import catalogue_json, layer_json, print_catalogue, print_layer
 from layercli.reports.console import make_console, print_json
+from layercli.source.nodes import normalize_type_name
 
 
 def command(
@@ -39,6 +41,8 @@ def describe_layer(name: str) -> dict[str, Any]:
     Raises:
         LayercliError: The layer does not exist or is not supported.
     """
+    if normalize_type_name(name.rpartition(".")[2]) == normalize_type_name(FeatureSpace.type_name()):
+        return layer_json(FeatureSpace)
     try:
         cls = LAYERS.look_up(name.removeprefix("keras.layers."))
     except PydanticCustomError as error:

@@ -19,6 +19,7 @@ from layercli.workflows.predict import (
     PREDICTION_SUFFIXES,
     STANDARD_STREAM,
     StreamFormat,
+    is_mask_folder,
     is_stream,
     predict_set,
     predict_to_file,
@@ -33,6 +34,9 @@ def _validate_output(output: str, stream_format: str | None) -> None:
     """
     path = Path(output)
     if output == STANDARD_STREAM:
+        return
+    if is_mask_folder(output):
+        require_parent_directory(output, option="--output")
         return
     if not (stream_format or is_stream(output)) and path.suffix.lower() not in PREDICTION_SUFFIXES:
         raise typer.BadParameter(
@@ -50,7 +54,8 @@ def command(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file for the predictions: .csv, .parquet, .jsonl or .npz; - is standard output.",
+            help="The file for the predictions: .csv, .parquet, .jsonl or .npz; - is standard output; for masks also a "
+            "folder, such as masks/.",
         ),
     ],
     input_: Annotated[

@@ -56,11 +56,16 @@ def check_input_types(statistics: Statistics, dtypes: Mapping[str, str]) -> Iter
         if dtype is None or (values.dtype == "text") == (dtype == "string"):
             continue
         received = "text" if values.dtype == "text" else "numbers"
+        hint = (
+            f"Write `{{shape: {list(values.shape)}, dtype: {'string' if received == 'text' else 'float32'}}}`"
+        )
+        if received == "text" and len(dtypes) > 1:
+            hint += ", or `string_categorical` as its type in FeatureSpace"
         yield Finding(
             code="input-mismatch",
             message=f"`{format_path(path)}` has dtype {dtype}, but the data contains {received}.",
             path=path,
-            hint=f"Write `{{shape: {list(values.shape)}, dtype: {'string' if received == 'text' else 'float32'}}}`.",
+            hint=f"{hint}.",
         )
 
 

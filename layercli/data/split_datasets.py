@@ -44,11 +44,6 @@ class WrappedDataset(Dataset):
         return self.dataset.table_plan
 
     @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What its reader left out or changed."""
-        return self.dataset.warnings
-
-    @property
     def findings(self) -> Sequence[Finding]:
         """Warnings about the data as it was read."""
         return self.dataset.findings

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
 from layercli.layers.base import Layer, StandardLayer
+from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, ShapeError, Tensor, format_shape
 from layercli.reports.console import make_table
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+DescribedClass: TypeAlias = type[Layer] | type[FeatureSpace]
+"""A class that this catalogue describes."""
 _SAMPLE_SHAPES: tuple[tuple[Dim, ...], ...] = (
     (10, 16),
     (28, 28, 3),
@@ -39,8 +42,8 @@ _AXES_PATTERN = re.compile(r"\(batch([^()]*)\)")
 def catalogue_json() -> dict[str, Any]:
     """Return the document of ``layers --json``: every layer by family with its summary, and unavailable layers."""
     families: dict[str, list[dict[str, Any]]] = {}
-    for name in LAYERS.names:
-        cls = LAYERS.load(name)
+    for name in (*LAYERS.names, FeatureSpace.type_name()):
+        cls = _load_class(name)
         entry = {"type": name, "aliases": _layer_aliases(name), "summary": layer_summary(cls)}
         families.setdefault(cls.family, []).append(entry)
     return {
@@ -52,7 +55,11 @@ def catalogue_json() -> dict[str, Any]:
     }
 
 
-def layer_json(cls: type[Layer]) -> dict[str, Any]:
+def _load_class(name: str) -> DescribedClass:
+    return FeatureSpace if name == FeatureSpace.type_name() else LAYERS.load(name)
+
+
+def layer_json(cls: DescribedClass) -> dict[str, Any]:
     """Return the document of ``layers TYPE --json``: everything about one layer."""
     summary, *shapes = _docstring_paragraphs(cls)
     return {
@@ -65,26 +72,28 @@ def layer_json(cls: type[Layer]) -> dict[str, Any]:
         "arguments": _argument_rows(cls),
         "example": parse_layer_example(cls.type_name()),
         "example_text": _example_text(cls),
-        "on": _infer_sample(LAYERS.parse(parse_layer_example(cls.type_name()))),
+        "on": None
+        if cls is FeatureSpace
+        else _infer_sample(LAYERS.parse(parse_layer_example(cls.type_name()))),
     }
 
 
 def parse_layer_example(name: str) -> dict[str, Any]:
     """Return the example in a layer's docstring as the value in a config."""
-    example: dict[str, Any] = yaml.safe_load(_example_text(LAYERS.load(name)))
+    example: dict[str, Any] = yaml.safe_load(_example_text(_load_class(name)))
     return example
 
 
-def _example_text(cls: type[Layer]) -> str:
+def _example_text(cls: DescribedClass) -> str:
     return inspect.cleandoc(cls.__doc__ or "").partition("Example:")[2].strip()
 
 
-def layer_summary(cls: type[Layer]) -> str:
+def layer_summary(cls: DescribedClass) -> str:
     """Return the first sentence of a layer's docstring."""
     return _docstring_paragraphs(cls)[0]
 
 
-def _docstring_paragraphs(cls: type[Layer]) -> list[str]:
+def _docstring_paragraphs(cls: DescribedClass) -> list[str]:
     """Return the paragraphs of the docstring before its example."""
     text = inspect.cleandoc(cls.__doc__ or "").partition("Example:")[0].replace("``", "`")
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]
@@ -94,7 +103,7 @@ def _layer_aliases(name: str) -> list[str]:
     return [alias for alias, meant in LAYERS.aliases.items() if meant == name]
 
 
-def _argument_rows(cls: type[Layer]) -> list[dict[str, Any]]:
+def _argument_rows(cls: DescribedClass) -> list[dict[str, Any]]:
     """Return required arguments first, then the example's, the layer's own, and those that most layers share."""
     shared_fields = StandardLayer.model_fields
     fields = cls.model_fields

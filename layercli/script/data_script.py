@@ -97,9 +97,9 @@ class DataScript(Generic[D]):
         parent, pattern = Path(os.path.normpath(paths[0])).parent, Path(paths[0]).name
         if has_magic(str(parent)):
             return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
-        return [
-            f"DATA = sorted({render_inline(_path_expression(parent, folder))}.glob({quote_string(pattern)}))"
-        ]
+        place = render_inline(_path_expression(parent, folder))
+        place = f"({place})" if " / " in place else place
+        return [f"DATA = sorted({place}.glob({quote_string(pattern)}))"]
 
 
 def write_class_files(condition: str) -> list[str]:

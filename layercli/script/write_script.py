@@ -90,7 +90,9 @@ def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:
 
 def _can_write_class_weight(train: TrainSection, facts: ScriptFacts) -> bool:
     weights, class_names = train.class_weight, facts.first_target.class_names
-    if isinstance(weights, dict) and not all(name in class_names or name.isdecimal() for name in weights):
+    if isinstance(weights, dict) and not all(
+        name in class_names or name.removeprefix("-").isdecimal() for name in weights
+    ):
         return False
     return weights is None or not facts.has_weights  # Keras takes only one of the two
 
@@ -108,7 +110,7 @@ def write_script(
         if adaptable:
             sections.append(_write_adapt(adaptable, valid, facts))
     if files.weights_name is not None:
-        sections.append(_write_load_trained(files))
+        sections.append(_write_load_trained(valid, files))
     graph = valid.graph
     outputs = [valid.shapes.output(*each) for each in zip(graph.outputs, graph.output_indices, strict=True)]
     has_positions = any(output is None or output.rank > 2 for output in outputs)
@@ -204,7 +206,20 @@ def _write_target(valid: ValidConfig, facts: ScriptFacts, node: GraphNode, outpu
     return f"{array}[..., None]" if None in sizes else f"{array}.reshape(-1, {', '.join(map(str, sizes))})"
 
 
-def _write_load_trained(files: ScriptFiles) -> list[str]:
+def _write_learned_state(valid: ValidConfig) -> list[str]:
+    """Return the lines that give a layer its vocabulary, or its bin boundaries."""
+    set_vocabulary = f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)"
+    if not any(should_adapt(node) and node.type_name == "Discretization" for node in valid.graph.nodes):
+        return [set_vocabulary]
+    return [
+        f"{2 * INDENT}if isinstance(model.get_layer(name), layers.Discretization):",
+        f"{3 * INDENT}model.get_layer(name).bin_boundaries = vocabulary",
+        f"{2 * INDENT}else:",
+        f"{INDENT}{set_vocabulary}",
+    ]
+
+
+def _write_load_trained(valid: ValidConfig, files: ScriptFiles) -> list[str]:
     lines = [
         "def load_trained():",
         f'{INDENT}"""Build the model and load its trained weights."""',
@@ -213,7 +228,7 @@ def _write_load_trained(files: ScriptFiles) -> list[str]:
     if files.vocabularies_name is not None:
         lines += [
             f'{INDENT}for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():',
-            f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)",
+            *_write_learned_state(valid),
         ]
     return [*lines, f"{INDENT}model.load_weights(WEIGHTS)", f"{INDENT}return model"]
 
@@ -289,8 +304,12 @@ class _Main:
             target = self.facts.first_target
             has_one_hot = target.one_hot_units is not None
             labels = "y_train.argmax(axis=1)" if has_one_hot else target.write_labels("y_train")
-            yield f"{INDENT}counts = np.bincount({labels})"
-            yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
+            if target.has_negative_labels:
+                yield f"{INDENT}labels, counts = np.unique({labels}, return_counts=True)"
+                yield f"{INDENT}balanced = counts.sum() / (len(counts) * counts)"
+            else:
+                yield f"{INDENT}counts = np.bincount({labels})"
+                yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
         yield from render_statement(self._make_fit_call(train), INDENT)
         if "test" in self._split_names:
             yield from render_statement(self._make_evaluate_call(train), INDENT)
@@ -311,7 +330,9 @@ class _Main:
             arrays = ", ".join(f"{name}_val" for name in self.facts.array_names)
             arguments.append(NamedValue("validation_data=", f"({arrays})"))
         if train.class_weight == "balanced":
-            arguments.append(NamedValue("class_weight=", "dict(enumerate(balanced))"))
+            has_negative = self.facts.first_target.has_negative_labels
+            pairs = "zip(labels.tolist(), balanced)" if has_negative else "enumerate(balanced)"
+            arguments.append(NamedValue("class_weight=", f"dict({pairs})"))
         elif train.class_weight is not None:
             weights = _label_weights(train.class_weight, self.facts.first_target.class_names)
             arguments.append(NamedValue("class_weight=", render_literal(weights)))

@@ -43,12 +43,12 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     code = valid.layer_code_files | find_data_code(valid)
     require_free_code_paths(code, target.parent)
     from layercli.engine.comparison_inputs import build_cases
-    from layercli.engine.export.verify_script import find_vocabulary_layers, read_vocabularies, verify_script
+    from layercli.engine.export.verify_script import find_stateful_layers, read_learned_states, verify_script
     from layercli.engine.load_model import load_model
 
     model = build_model(valid, trust=trust)[0] if run is None else load_model(run, valid)
-    lookups = find_vocabulary_layers(valid)
-    vocabularies = {} if run is None else read_vocabularies(model, lookups)
+    lookups = find_stateful_layers(valid)
+    vocabularies = {} if run is None else read_learned_states(model, lookups)
     test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), None)
     if run is None and lookups:
         test_inputs = []  # a lookup layer returns nothing useful before it is adapted

@@ -39,6 +39,11 @@ StreamFormat: TypeAlias = Literal["csv", "jsonl"]
 STREAM_FORMATS: tuple[StreamFormat, ...] = get_args(StreamFormat)
 
 
+def is_mask_folder(output: str) -> bool:
+    """Return whether an output is a folder, for a mask for each image."""
+    return output.endswith("/") or Path(output).is_dir()
+
+
 def predict_to_file(
     run: str,
     inputs: list[str],
@@ -55,7 +60,7 @@ def predict_to_file(
     Args:
         run: The directory of a finished run.
         inputs: Files, or "-" for standard input.
-        output: A file, a named pipe, or "-" for standard output.
+        output: A file, a folder for masks, a named pipe, or "-" for standard output.
         batch_size: Number of examples per batch.
         trust: Whether custom code may be run.
         keep: Columns of the input that are copied to the output.
@@ -72,7 +77,12 @@ def predict_to_file(
         pieces = _report_read_errors(_open_examples(finished_run, inputs, keep, batch_size, stack), inputs[0])
         if not any(map(is_stream, inputs)):
             pieces = _read_first(pieces, inputs[0])
-        return _write_predictions(finished_run, pieces, _Output(output, stream_format, stdout), batch_size)
+        return _write_predictions(
+            finished_run,
+            pieces,
+            _make_output(finished_run, output, stream_format, stdout, inputs),
+            batch_size,
+        )
 
 
 def predict_set(
@@ -92,7 +102,9 @@ def predict_set(
     """
     finished_run = FinishedRun.open(run, trust=trust)
     pieces = _iterate_set(finished_run, split, batch_size, trust=trust)
-    return _write_predictions(finished_run, pieces, _Output(output, stream_format, stdout), batch_size)
+    return _write_predictions(
+        finished_run, pieces, _make_output(finished_run, output, stream_format, stdout, ()), batch_size
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,8 @@ class _Output:
     name: str
     stream_format: StreamFormat | None
     stdout: IO[str] | None
+    inputs: Sequence[str]
+    class_names: Sequence[str] | None
 
     def write(self, chunks: Iterable[ColumnChunk]) -> int:
         """Write all chunks, and return the number of rows."""
@@ -113,9 +127,32 @@ class _Output:
         if is_stream(self.name):  # a file in the place of a pipe would not reach its reader
             with path.open("w", encoding="utf-8", newline="") as pipe:
                 return STREAM_WRITERS[stream_format or "csv"](pipe, chunks)
+        if is_mask_folder(self.name):
+            from layercli.formats.images.mask_files import write_masks
+
+            return write_masks(path, map(_select_predicted, chunks), self.inputs, self.class_names)
         suffix = path.suffix.lower() if stream_format is None else f".{stream_format}"
         with stage_file(path) as staging:
             return PREDICTION_WRITERS[suffix](staging, chunks)
+
+
+def _make_output(
+    finished_run: FinishedRun,
+    name: str,
+    stream_format: StreamFormat | None,
+    stdout: IO[str] | None,
+    inputs: Sequence[str],
+) -> _Output:
+    names = finished_run.load_reader_state().class_names_of(None)
+    return _Output(name, stream_format, stdout, inputs, names)
+
+
+def _select_predicted(chunk: ColumnChunk) -> ColumnChunk:
+    """Return the rows without an error."""
+    import numpy as np
+
+    rows = np.flatnonzero([error is None for error in chunk["error"]])
+    return {name: np.ma.getdata(column[rows]) for name, column in chunk.items()}
 
 
 def is_stream(name: str) -> bool:

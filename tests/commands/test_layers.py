@@ -89,7 +89,7 @@ def test_every_page_example_runs(name):
 def test_list_has_all_layers_and_unsupported_types_by_family():
     document = catalogue_json()
     listed = [layer["type"] for family in document["families"] for layer in family["layers"]]
-    assert sorted(listed) == sorted(LAYERS.names)
+    assert sorted(listed) == sorted([*LAYERS.names, "FeatureSpace"])
     assert [refused["type"] for refused in document["refused"]] == list(LAYERS.unavailable)
     for width in (80, 140):
         text = rendered(print_catalogue, document, width)

@@ -89,6 +89,9 @@ EDITS = {
     "softmax-of-one": Edit("use `activation: sigmoid`", "softmax", "sigmoid"),
     "squashed-output": Edit("Remove the activation", ", activation: sigmoid", ""),
     "target-mismatch": Edit("Set `return_sequences: false`", "true", "false"),
+    "target-scale": Edit(
+        "`mean: 0.0` and `variance: 1.0`", "invert: true", "invert: true, mean: 0.0, variance: 1.0"
+    ),
     "wrong-metric": Edit("Use `accuracy`", "[binary_accuracy]", "[accuracy]"),
     "moved-target": Edit(
         "Move it to the start of the model",

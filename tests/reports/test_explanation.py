@@ -211,7 +211,9 @@ def test_axis_without_a_formula_is_unknown():
     assert explain("Add", (None, None, 3), (None, 5, 3)).shape == ("axis 1: unknown", "axis 2: unchanged")
     text = {"type": "StringLookup", "output_mode": "multi_hot"}
     explanation = explained(LAYERS.parse(text), [Tensor((None, 1), "string")])
-    assert explanation.shape == ("axis 1: unknown",)
+    assert explanation.shape == (
+        "axis 1: the size of the vocabulary, which is learned from the training data",
+    )
 
 
 def test_weights_are_named_with_their_shapes():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NoReturn, TypeAlias
 
 from layercli.config.language.blocks import BLOCKS_KEY, BlockDefinition, parse_blocks
+from layercli.config.language.feature_space import expand_feature_space
 from layercli.config.language.scopes import NameScope, list_input_names, make_implied_inputs
 from layercli.config.language.variables import (
     VARS_KEY,
@@ -43,14 +44,19 @@ _UNKNOWN_LAYER_TYPE: Final = "keras.layers.Unknown"
 
 
 def expand_document(document: YamlNode) -> tuple[YamlNode, ProblemList]:
-    """Return the document without variables, blocks and repeats, and the problems found in them.
+    """Return the document without variables, blocks, repeats and FeatureSpace, and the problems found in them.
 
     Every value keeps its position in the file.
 
     Raises:
-        LayercliError: the expanded document is too large.
+        LayercliError: the expanded document is too large, or FeatureSpace has no valid feature.
     """
     problems = ProblemList()
+    return expand_feature_space(_expand_blocks(document, problems), problems), problems
+
+
+def _expand_blocks(document: YamlNode, problems: ProblemList) -> YamlNode:
+    """Return the document without variables, blocks and repeats."""
     assert isinstance(document.value, dict)
     values = resolve_variables(document.value.get(VARS_KEY), problems)
     blocks = parse_blocks(document, problems)
@@ -59,7 +65,7 @@ def expand_document(document: YamlNode) -> tuple[YamlNode, ProblemList]:
     layers = model.find(("layers",)) if model is not None else None
     flat = replace(document, value=sections)
     if layers is None or not isinstance(layers.value, list) or not any(map(_is_expandable, layers.value)):
-        return substitute_variables(flat, values, (), problems), problems
+        return substitute_variables(flat, values, (), problems)
     assert model is not None
     assert isinstance(model.value, dict)
     rest = {key: node for key, node in model.value.items() if key != "layers"}
@@ -79,7 +85,7 @@ def expand_document(document: YamlNode) -> tuple[YamlNode, ProblemList]:
     }
     if "outputs" in expanded_model:
         expanded_model["outputs"] = expander.resolve_outputs(expanded_model["outputs"])
-    return replace(flat, value=flat.value | {"model": replace(model, value=expanded_model)}), problems
+    return replace(flat, value=flat.value | {"model": replace(model, value=expanded_model)})
 
 
 def _model_keys(document: YamlNode) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,15 +15,20 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
 from layercli.data.new_examples import to_object_array
-from layercli.data.tables.decode import decode_table, find_complete_rows
+from layercli.data.split import split_rows
+from layercli.data.tables.decode import decode_and_free, find_complete_rows
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import SeriesIds, order_rows
-from layercli.data.tables.times import check_steps, read_times
+from layercli.data.tables.times import Times, check_steps, read_times
 from layercli.data.tables.windows import make_windowed_dataset
 from layercli.data.types import Array
 from layercli.graph.finding import Finding
+
+_MIN_MOVED_BYTES: Final = 1 << 26
+"""Smaller inputs are copied when they are split: it is faster, and the memory does not matter."""
+_MOVED_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,30 @@ class TableExamples(Examples):
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        splits = Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
+        splits = self._split_rows(split, seed=seed, shuffle=shuffle, assigned=assigned)
         learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
         filled = [_apply_to_all(load_examples(subset), self.plan, learned) for subset in splits.subsets]
         rows = splits.rows
         if self.row_numbers is not None and rows is not None:
             rows = tuple(None if each is None else self.row_numbers[each] for each in rows)
         return Splits(*filled, table_plan=self.plan.with_learned(*learned), rows=rows)
+
+    def _split_rows(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None) -> Splits:
+        """Split the rows; those of a large table are moved within its arrays, which the sets then share.
+
+        After that, this object has its rows in the order of the sets.
+        """
+        arrays = [array for _, array in self.inputs]
+        if sum(array.nbytes for array in arrays) < _MIN_MOVED_BYTES:
+            return Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
+        strata = self.read_strata() if split.stratify and assigned is None else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
+        order, ends = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
+        targets = [array for _, array in self.targets]
+        for array in (*arrays, *targets, *([] if self.weights is None else [self.weights])):
+            move_rows(array, order)
+        sets = (self.take(slice(start, end)) for start, end in pairwise(ends.tolist()))
+        return Splits(*sets, rows=tuple(rows))
 
     def prepare(self, plan: TablePlan | None) -> Examples:
         """Return the rows with what ``plan`` learned from the training rows; see ``Dataset``."""
@@ -72,17 +95,32 @@ def _apply_to_all(rows: Examples, plan: TablePlan, learned: Learned) -> Examples
     return rows.map_inputs(lambda name, array: apply_learned(array, plan, learned, name))
 
 
+def move_rows(array: Array, order: Array) -> None:
+    """Put row ``order[i]`` of an array of shape (rows, ...) at place i, some columns at a time to save memory."""
+    columns = array.reshape(len(array), -1)
+    width = max(1, columns.shape[1] // _MOVED_PARTS)
+    for first in range(0, columns.shape[1], width):
+        columns[:, first : first + width] = columns[order, first : first + width]
+
+
 def decode_dataset(
-    data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan, locate: LocateRow
+    data: TableConfig, held: list[Any], file_rows: Sequence[int], plan: TablePlan, locate: LocateRow
 ) -> Dataset:
     """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file.
+
+    ``held`` contains the table, and the only reference to it; see ``decode_and_free``.
 
     Raises:
         DataError: a label is unknown, or the time of a row is missing.
     """
-    mask = find_complete_rows(table, plan)
-    series_ids = SeriesIds(plan.series_columns).assign(table)
-    decoded = decode_table(table if mask is None else table.filter(mask), plan)
+    mask = find_complete_rows(held[0], plan)
+    series_ids = SeriesIds(plan.series_columns).assign(held[0])
+    times: Times | None = None
+    if plan.time_column is not None:
+        times = read_times([held[0].column(plan.time_column)], plan.time_column, locate)
+    names = () if plan.targets else plan.order_columns
+    row_columns = {name: to_object_array(held[0].column(name).to_pylist()) for name in names}
+    decoded = decode_and_free(held, plan, mask)
     rows = TableExamples(
         decoded.x,
         decoded.y,
@@ -95,13 +133,9 @@ def decode_dataset(
     )
     if data.windows is None:
         return rows
-    if plan.time_column is None:
-        times, findings = None, []
-    else:
-        times = read_times([table.column(plan.time_column)], plan.time_column, locate)
+    findings: list[Finding] = []
+    if times is not None and plan.targets:
         all_rows = order_rows(series_ids, file_rows, None, times.values)
-        findings = list(check_steps(times, all_rows, locate)) if plan.targets else []
+        findings += check_steps(times, all_rows, locate)
     row_order = order_rows(series_ids, file_rows, mask, None if times is None else times.values)
-    names = () if plan.targets else plan.order_columns
-    row_columns = {name: to_object_array(table.column(name).to_pylist()) for name in names}
     return make_windowed_dataset(rows, row_order, data.windows, plan, findings, row_columns)

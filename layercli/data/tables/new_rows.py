@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from layercli.config.data.tables import TableConfig
+from layercli.config.data.tables import TRUE_WORDS, TableConfig
 from layercli.data.examples import Examples
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
 from layercli.data.tables.arrow import map_column_types
@@ -15,7 +15,7 @@ from layercli.data.tables.conversions import convert_table, pa_texts
 from layercli.data.tables.dates import parse_dates
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.integers import IntegerColumnCheck
-from layercli.data.tables.number_texts import BOOLEAN_WORDS, TRUE_WORDS, NumberFormat, strip_signs
+from layercli.data.tables.number_texts import BOOLEAN_WORDS, NumberFormat, strip_signs
 from layercli.data.tables.open import convert_new
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups

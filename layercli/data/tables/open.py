@@ -77,6 +77,7 @@ def open_table(
     locate = make_locator(files, paths, file_rows)
     types = merge_column_types([map_column_types(table.schema) for table in tables])
     table = concatenate_tables(tables)
+    del tables
     inspection = inspect_texts(types, [(table, np.arange(len(table)))], data, uses, locate)
     table = convert_table(table, inspection.conversions, data)
     plan = make_table_plan(map_column_types(table.schema), data, locate, dtypes, inspection)
@@ -90,8 +91,11 @@ def open_table(
     integer_check.add(complete_rows, row_numbers)
     split_column.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
-    dataset = decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate), locate)
-    return with_split_keys(dataset, split_column.finish(locate))
+    keys = split_column.finish(locate)
+    held = [table]
+    del table, complete_rows  # decoding frees it
+    dataset = decode_dataset(data, held, file_rows, infer_targets(inferences, plan, locate), locate)
+    return with_split_keys(dataset, keys)
 
 
 def open_new_table(
@@ -118,6 +122,7 @@ def open_new_table(
         return _open_new_streamed(data, files, paths, plan)
     tables = [files.read_table(path, set(plan.columns)) for path in paths]
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
+    del tables
     locate = make_locator(files, paths, file_rows)
     conversions = convert_new(
         map_column_types(table.schema), [(table, np.arange(len(table)))], data, plan, locate
@@ -130,7 +135,9 @@ def open_new_table(
     for check in class_checks:
         check.add(complete_rows.column(check.column), row_numbers)
     _raise_new_findings(integer_check, class_checks, locate)
-    return decode_dataset(data, table, file_rows, plan, locate)
+    held = [table]
+    del table, complete_rows  # decoding frees it
+    return decode_dataset(data, held, file_rows, plan, locate)
 
 
 def _open_streamed(

@@ -71,7 +71,11 @@ else:
     if len(model.weights) != len(weights):
         sys.exit(f"the model has {len(model.weights)} weights, expected {len(weights)}")
     for name, vocabulary in trained["learned"].items():
-        model.get_layer(name).set_vocabulary(vocabulary)
+        layer = model.get_layer(name)
+        if hasattr(layer, "bin_boundaries"):
+            layer.bin_boundaries = vocabulary
+        else:
+            layer.set_vocabulary(vocabulary)
     model.set_weights(weights)
     saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
     model.save_weights(saved)

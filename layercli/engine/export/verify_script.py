@@ -31,20 +31,25 @@ TOLERANCE: Final = 1e-5
 _BUG_HINT: Final = "This is a bug in layercli; please report it with the config."
 
 
-def read_vocabularies(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[Any]]:
-    """Return the vocabularies of these layers; they are not part of the weights."""
-    return {
-        node.name: [
-            word if isinstance(word, str) else int(word)
-            for word in model.get_layer(node.name).get_vocabulary(include_special_tokens=False)
-        ]
-        for node in nodes
-    }
+def read_learned_states(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[Any]]:
+    """Return the vocabularies or bin boundaries of these layers; they are not part of the weights."""
+    return {node.name: _read_learned_state(model.get_layer(node.name)) for node in nodes}
 
 
-def find_vocabulary_layers(valid: ValidConfig) -> list[GraphNode]:
-    """Return the layers that learn a vocabulary before training."""
-    return [node for node in valid.graph.nodes if should_adapt(node) and hasattr(node.layer, "vocabulary")]
+def _read_learned_state(layer: Any) -> list[Any]:
+    if hasattr(layer, "bin_boundaries"):
+        return [float(boundary) for boundary in layer.bin_boundaries]
+    words = layer.get_vocabulary(include_special_tokens=False)
+    return [word if isinstance(word, str) else int(word) for word in words]
+
+
+def find_stateful_layers(valid: ValidConfig) -> list[GraphNode]:
+    """Return the layers that learn a vocabulary or bin boundaries before training."""
+    return [
+        node
+        for node in valid.graph.nodes
+        if should_adapt(node) and (hasattr(node.layer, "vocabulary") or hasattr(node.layer, "bin_boundaries"))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ def read_dataset(data: Sklearn, memory: int | None = None) -> Examples:  # noqa:
         return Examples(x, labels, names)
     if data.facts().classes is None:
         return Examples(x, target.astype(np.float32))
-    names = _CLASS_NAMES.get(data.dataset) if data.target_type is None else None
-    return Examples(x, target.astype(np.int32), names)
+    class_names = _CLASS_NAMES.get(data.dataset) if data.target_type is None else None
+    return Examples(x, target.astype(np.int32), class_names)
 
 
 def _read_table_file(dataset: str) -> tuple[Array, Array] | None:

@@ -1,0 +1,413 @@
+"""Expansion of FeatureSpace, the first layer of a table's model, into ordinary inputs and layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from layercli.config.model import LAYERS_PATH
+from layercli.config.names import MAX_LAYER_NAME_LENGTH, RESERVED_NAMES
+from layercli.errors import LayercliError, ProblemList
+from layercli.layers.feature_space import FEATURE_KINDS, MAX_FEATURES, FeatureKind, FeatureSpace
+from layercli.schema.component import snake_case
+from layercli.schema.suggestions import did_you_mean, list_names
+from layercli.source.nodes import (
+    KeyPath,
+    Mark,
+    YamlNode,
+    normalize_type_name,
+    problem_in,
+    quote_value,
+    sanitize_text,
+)
+
+_TYPE_NAME: Final = "featurespace"
+_CROSS_KEYS: Final = ("feature_names", "crossing_dim", "output_mode")
+_TABLE_TYPES: Final = ("csv", "parquet")
+_NAME_LENGTH: Final = MAX_LAYER_NAME_LENGTH - 50
+"""Most characters of an input's name, which the names of its layers extend."""
+
+
+def expand_feature_space(document: YamlNode, problems: ProblemList) -> YamlNode:
+    """Return the document with the inputs and layers of its FeatureSpace written out, and its columns as inputs of the data.
+
+    Every value has the position of its feature.
+
+    Raises:
+        LayercliError: It has no valid feature.
+    """
+    layers = document.find(LAYERS_PATH)
+    if layers is None or not isinstance(layers.value, list):
+        return document
+    places = [index for index, node in enumerate(layers.value) if _is_feature_space(node)]
+    for index in places:
+        if index:
+            message = "FeatureSpace must be the first layer, because its inputs are the columns of the table."
+            hint = "Move it to the start of `layers`."
+            problems.append(problem_in(document, (*LAYERS_PATH, index), "bad-argument", message, hint=hint))
+    if places and places != [0]:
+        raise LayercliError(problems)
+    return _Expansion(document, problems).expand() if places else document
+
+
+def _is_feature_space(node: YamlNode) -> bool:
+    kind = node.value.get("type") if isinstance(node.value, dict) else node
+    text = kind.value if kind is not None else None
+    return isinstance(text, str) and normalize_type_name(text.rpartition(".")[2]) == _TYPE_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """A feature: its column, its kind and the arguments of its layer."""
+
+    column: str
+    input_name: str
+    kind: FeatureKind
+    arguments: dict[str, YamlNode]
+    mark: Mark
+    path: KeyPath
+    """The path at which it is written."""
+
+
+@dataclass
+class _Expansion:
+    """The inputs and layers of one FeatureSpace."""
+
+    document: YamlNode
+    problems: ProblemList
+    features: dict[str, _Feature] = field(default_factory=dict)
+    layers: list[YamlNode] = field(default_factory=list)
+    index_names: set[str] = field(default_factory=set)
+    """The names of the layers that return indices for crosses."""
+
+    @property
+    def _entry(self) -> YamlNode:
+        entry = self.document.find((*LAYERS_PATH, 0))
+        assert entry is not None
+        return entry
+
+    @property
+    def _path(self) -> KeyPath:
+        return self._entry.written_path or (*LAYERS_PATH, 0)
+
+    def expand(self) -> YamlNode:
+        """Return the document with ordinary inputs and layers."""
+        space, name = self._parse_space()
+        self._parse_features(space)
+        crosses = list(self._parse_crosses(space))
+        if not self.features:
+            raise LayercliError(self.problems)
+        encoded = [self._encode(self.features[column]) for column in sorted(self.features)]
+        encoded += [self._cross(*cross) for cross in sorted(crosses, key=lambda cross: "_X_".join(cross[0]))]
+        mark = self._entry.mark
+        joined: dict[str, Any] = {"type": "Concatenate" if len(encoded) > 1 else "Identity", "name": name}
+        self._add_layer(joined | {"inputs": encoded if len(encoded) > 1 else encoded[0]}, mark, self._path)
+        return self._insert(self._insert_into_data(self.document))
+
+    def _report(self, steps: KeyPath, code: str, message: str, hint: str, *, at_key: bool = False) -> None:
+        path = (*LAYERS_PATH, 0, *steps)
+        self.problems.append(problem_in(self.document, path, code, message, hint=hint, at_key=at_key))
+
+    def _parse_space(self) -> tuple[FeatureSpace, str]:
+        """Return the arguments and the name.
+
+        Raises:
+            LayercliError: They are invalid.
+        """
+        value = self._entry.value if isinstance(self._entry.value, dict) else {}
+        plain = {key: node.to_plain() for key, node in value.items() if key not in ("type", "name")}
+        name = value["name"].to_plain() if "name" in value else None
+        try:
+            space = FeatureSpace.model_validate(plain)
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                context, steps = item["ctx"], tuple(item["loc"])
+                self._report(
+                    steps, item["type"], context["message"], context["hint"], at_key=context["at_key"]
+                )
+                plain.pop(str(steps[0]) if steps else "features", None)
+            if "features" not in plain:
+                raise LayercliError(self.problems) from None
+            space = FeatureSpace.model_validate(plain)
+        if not space.features:
+            message = "`features` must name at least one column."
+            self._report(("features",), "empty", message, "For example `features: {age: float_normalized}`.")
+            raise LayercliError(self.problems)
+        if len(space.features) > MAX_FEATURES:
+            message = f"`features` must name at most {MAX_FEATURES:,} columns, got {len(space.features):,}."
+            hint = (
+                "Declare one input of many columns with `data.inputs` instead, and a Normalization after it."
+            )
+            self._report(("features",), "out-of-range", message, hint)
+            raise LayercliError(self.problems)
+        return space, name if isinstance(name, str) else "feature_space"
+
+    def _parse_features(self, space: FeatureSpace) -> None:
+        node = self._entry.find(("features",))
+        assert node is not None
+        assert isinstance(node.value, dict)
+        used: set[str] = set(RESERVED_NAMES)
+        for column, child in node.value.items():
+            steps: KeyPath = ("features", column)
+            kind_node = child.value.get("type") if isinstance(child.value, dict) else child
+            kind_name = None if kind_node is None else kind_node.value
+            kind = FEATURE_KINDS.get(snake_case(kind_name)) if isinstance(kind_name, str) else None
+            if kind is None:
+                self._report_kind(
+                    steps if kind_node is None or kind_node is child else (*steps, "type"), kind_name
+                )
+                continue
+            arguments = {
+                key: item
+                for key, item in (child.value.items() if isinstance(child.value, dict) else ())
+                if key != "type"
+            }
+            if not self._check_arguments(steps, str(kind_name), kind, arguments):
+                continue
+            arguments.pop("output_mode", None)
+            if kind.size_default is not None and "bin_boundaries" not in arguments:
+                argument, default = kind.size_default
+                arguments.setdefault(argument, _make_node(getattr(space, default), child.mark))
+            elif kind.layer == "Rescaling":
+                arguments.setdefault("scale", _make_node(1.0, child.mark))
+            input_name = _name_input(column, used)
+            used.add(input_name)
+            mark = node.keys.get(column, child.mark)
+            path = child.written_path or (*self._path, *steps)
+            self.features[column] = _Feature(column, input_name, kind, arguments, mark, path)
+
+    def _report_kind(self, steps: KeyPath, name: object) -> None:
+        hint = f"The types are {list_names(FEATURE_KINDS)}."
+        if isinstance(name, str):
+            hint = did_you_mean(name, FEATURE_KINDS, otherwise=hint)
+            message = f'There is no feature type "{sanitize_text(name, limit=60)}".'
+            self._report(steps, "unknown-type", message, hint)
+            return
+        message = (
+            f"`{sanitize_text(str(steps[1]), limit=60)}` must be a feature type, got {quote_value(name)}."
+        )
+        self._report(steps, "wrong-type", message, hint)
+
+    def _check_arguments(
+        self, steps: KeyPath, kind_name: str, kind: FeatureKind, arguments: Mapping[str, YamlNode]
+    ) -> bool:
+        """Report arguments that a type of feature does not have. Return whether there are none."""
+        count = len(self.problems)
+        for key in arguments:
+            if key not in kind.arguments:
+                listed = (
+                    f"Its arguments are {list_names(kind.arguments)}."
+                    if kind.arguments
+                    else "It has no arguments."
+                )
+                message = f"A feature of type {kind_name} has no argument {quote_value(key)}."
+                hint = did_you_mean(key, kind.arguments, otherwise=listed)
+                self._report((*steps, key), "unknown-key", message, hint, at_key=True)
+        mode = arguments.get("output_mode")
+        if mode is not None and mode.value != "one_hot":
+            self._report_mode((*steps, "output_mode"), mode)
+        return len(self.problems) == count
+
+    def _report_mode(self, steps: KeyPath, node: YamlNode) -> None:
+        message = f"`output_mode` must be one_hot in a FeatureSpace that joins its features, got {quote_value(node.value)}."
+        self._report(steps, "unknown-value", message, "Remove `output_mode`.")
+
+    def _parse_crosses(self, space: FeatureSpace) -> Iterator[tuple[tuple[str, str], int, Mark, KeyPath]]:
+        """Yield the features, the size and the position of each valid cross."""
+        node = self._entry.find(("crosses",))
+        declared = self._entry.find(("features",))
+        known = list(declared.value) if declared is not None and isinstance(declared.value, dict) else []
+        for index, child in enumerate(
+            node.value if node is not None and isinstance(node.value, list) else []
+        ):
+            steps: KeyPath = ("crosses", index)
+            names_node, dim = child, space.crossing_dim
+            if isinstance(child.value, dict):
+                for key in child.value:
+                    if key not in _CROSS_KEYS:
+                        hint = did_you_mean(
+                            key, _CROSS_KEYS, otherwise=f"The keys are {list_names(_CROSS_KEYS)}."
+                        )
+                        message = f"A cross has no key {quote_value(key)}."
+                        self._report((*steps, key), "unknown-key", message, hint, at_key=True)
+                names_node = child.value.get("feature_names", child)
+                dim_node, mode = child.value.get("crossing_dim"), child.value.get("output_mode")
+                if mode is not None and mode.value != "one_hot":
+                    self._report_mode((*steps, "output_mode"), mode)
+                if dim_node is not None:
+                    dim = self._parse_dim((*steps, "crossing_dim"), dim_node.value, dim)
+                steps = (*steps, "feature_names") if names_node is not child else steps
+            names = names_node.to_plain()
+            if (
+                not isinstance(names, list)
+                or len(names) != 2
+                or not all(isinstance(each, str) for each in names)
+            ):
+                message = f"A cross must be a list of two features, got {quote_value(names)}."
+                self._report(steps, "wrong-type", message, "For example `crosses: [[job, city]]`.")
+            elif self._check_crossed(steps, names, known):
+                path = child.written_path or (*self._path, "crosses", index)
+                yield (names[0], names[1]), dim, child.mark, path
+
+    def _parse_dim(self, steps: KeyPath, value: object, default: int) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        message = f"`crossing_dim` must be a positive integer, got {quote_value(value)}."
+        self._report(steps, "wrong-type", message, "For example `crossing_dim: 32`.")
+        return default
+
+    def _check_crossed(self, steps: KeyPath, names: list[str], known: list[str]) -> bool:
+        """Report features of a cross that do not exist or are numbers. Return whether both are valid."""
+        valid = True
+        for index, name in enumerate(names):
+            if name not in known:
+                hint = did_you_mean(name, known, otherwise=f"The features are {list_names(known)}.")
+                message = f'`crosses` must name features, but there is no feature "{sanitize_text(name, limit=60)}".'
+                self._report((*steps, index), "unknown-name", message, hint)
+            elif name in self.features and not self.features[name].kind.is_category:
+                message = f"A cross must join categories, but `{sanitize_text(name, limit=60)}` is a number."
+                hint = f"Use `{{type: float_discretized, num_bins: 10}}` for {quote_value(name)}, or remove the cross."
+                self._report((*steps, index), "bad-argument", message, hint)
+            valid = valid and name in self.features and self.features[name].kind.is_category
+        return valid
+
+    def _encode(self, feature: _Feature) -> str:
+        """Add the layers of a feature. Return the name of the last one."""
+        name = f"{feature.input_name}_preprocessor"
+        keys = {"type": feature.kind.layer, "name": name, **feature.arguments}
+        if feature.kind.is_category and feature.kind.size_default is None:
+            keys["output_mode"] = "one_hot"
+        self._add_layer(keys | {"inputs": feature.input_name}, feature.mark, feature.path)
+        if feature.kind.size_default is None:
+            return name
+        encoded_name = f"{feature.input_name}_encoding"
+        keys = {"type": "CategoryEncoding", "name": encoded_name, "num_tokens": _count_categories(feature)}
+        self._add_layer(keys | {"inputs": name}, feature.mark, feature.path)
+        return encoded_name
+
+    def _cross(self, names: tuple[str, str], dim: int, mark: Mark, path: KeyPath) -> str:
+        """Add the layer of a cross, after lookups that return indices for it. Return its name."""
+        inputs = [self._index(self.features[column]) for column in names]
+        name = "_X_".join(self.features[column].input_name for column in names)
+        keys = {"type": "HashedCrossing", "name": name, "num_bins": dim, "output_mode": "one_hot"}
+        self._add_layer(keys | {"inputs": inputs}, mark, path)
+        return name
+
+    def _index(self, feature: _Feature) -> str:
+        """Return the name of the layer that returns the index of a feature's category; add it if it is missing."""
+        if feature.kind.size_default is not None:
+            return f"{feature.input_name}_preprocessor"
+        name = f"{feature.input_name}_index"
+        if name not in self.index_names:
+            self.index_names.add(name)
+            keys = {"type": feature.kind.layer, "name": name, **feature.arguments}
+            self._add_layer(keys | {"inputs": feature.input_name}, feature.mark, feature.path)
+        return name
+
+    def _add_layer(self, keys: dict[str, Any], mark: Mark, path: KeyPath) -> None:
+        self.layers.append(replace(_make_node(keys, mark), written_path=path))
+
+    def _insert(self, document: YamlNode) -> YamlNode:
+        """Return the document with the inputs and layers in its model."""
+        assert isinstance(document.value, dict)
+        model = document.value["model"]
+        assert isinstance(model.value, dict)
+        if model.value.get("input") is not None:
+            message = "`input` cannot be combined with FeatureSpace, whose inputs are its columns."
+            hint = "Remove `input`."
+            self.problems.append(
+                problem_in(document, ("model", "input"), "bad-argument", message, hint=hint, at_key=True)
+            )
+        declared = model.value.get("inputs")
+        inputs = {
+            feature.input_name: replace(
+                _make_node({"shape": [1], "dtype": feature.kind.dtype}, feature.mark),
+                written_path=feature.path,
+            )
+            for feature in self.features.values()
+        }
+        layers = model.value["layers"]
+        assert isinstance(layers.value, list)
+        new = {key: node for key, node in model.value.items() if key != "input"}
+        new["inputs"] = _merge(declared, inputs, model.mark)
+        new["layers"] = replace(layers, value=[*self.layers, *layers.value[1:]])
+        return replace(document, value=document.value | {"model": replace(model, value=new)})
+
+    def _insert_into_data(self, document: YamlNode) -> YamlNode:
+        """Return the document with the columns as inputs of its data, and as texts if they are categories of texts."""
+        assert isinstance(document.value, dict)
+        data = document.value.get("data")
+        if data is None or not isinstance(data.value, dict):
+            return document
+        columns = {
+            feature.input_name: replace(_make_node(feature.column, feature.mark), written_path=feature.path)
+            for feature in self.features.values()
+        }
+        new = data.value | {"inputs": _merge(data.value.get("inputs"), columns, data.mark)}
+        kind = data.value.get("type")
+        if (
+            kind is not None
+            and isinstance(kind.value, str)
+            and normalize_type_name(kind.value) in _TABLE_TYPES
+        ):
+            texts = {
+                feature.column: replace(_make_node("text", feature.mark), written_path=feature.path)
+                for feature in self.features.values()
+                if feature.kind.dtype == "string"
+            }
+            if texts:
+                new["types"] = _merge(data.value.get("types"), texts, data.mark)
+        return replace(document, value=document.value | {"data": replace(data, value=new)})
+
+
+def _count_categories(feature: _Feature) -> YamlNode | int:
+    """Return the number of bins of a feature, as its argument declares it."""
+    boundaries = feature.arguments.get("bin_boundaries")
+    if boundaries is not None and isinstance(boundaries.value, list):
+        return len(boundaries.value) + 1
+    return feature.arguments.get("num_bins", 1)
+
+
+def _name_input(column: str, used: set[str]) -> str:
+    """Return the name of the input of a column: the column's name, if Keras accepts it."""
+    text = re.sub(r"[^A-Za-z0-9_.-]", "_", column)[:_NAME_LENGTH]
+    base = text if text[:1].isalnum() else f"column{text}"
+    name, number = base, 2
+    while name in used:
+        name, number = f"{base}_{number}", number + 1
+    return name
+
+
+def _merge(declared: YamlNode | None, added: Mapping[str, YamlNode], mark: Mark) -> YamlNode:
+    """Return a mapping with the declared values, and with those of the added keys that it lacks."""
+    if declared is None or declared.value is None:
+        declared = YamlNode({}, mark)
+    if not isinstance(declared.value, dict):  # reported later
+        return declared
+    return replace(
+        declared,
+        value=declared.value | {key: node for key, node in added.items() if key not in declared.value},
+        keys={key: node.mark for key, node in added.items()} | declared.keys,
+    )
+
+
+def _make_node(value: Any, mark: Mark) -> YamlNode:
+    """Return plain data as nodes at one position; nodes in it are kept."""
+    if isinstance(value, YamlNode):
+        return value
+    if isinstance(value, dict):
+        children = {key: _make_node(item, mark) for key, item in value.items()}
+        return YamlNode(children, mark, dict.fromkeys(children, mark), *_measure(list(children.values())))
+    if isinstance(value, list):
+        items = [_make_node(item, mark) for item in value]
+        return YamlNode(items, mark, {}, *_measure(items))
+    return YamlNode(value, mark)
+
+
+def _measure(children: list[YamlNode]) -> tuple[int, int]:
+    """Return the size and depth of a node with these children."""
+    return 1 + sum(child.size for child in children), 1 + max((child.depth for child in children), default=0)
