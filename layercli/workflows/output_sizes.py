@@ -34,10 +34,10 @@ def try_output_sizes(valid: ValidConfig, *, trust: bool = False) -> tuple[ValidC
     try:
         return read_output_sizes(valid, trust=trust), []
     except LayercliError as error:
-        is_model_wrong = any(problem.path.startswith("model") for problem in error.problems)
-        if is_model_wrong or error.problems[0].code == "trust-required":
+        errors = [problem for problem in error.problems if problem.severity == "error"]
+        if any(problem.path.startswith("model") or problem.code == "trust-required" for problem in errors):
             raise
-        first = error.problems[0]
+        first = errors[0]
         names = ", ".join(f"`{name}`" for name in valid.shapes.size_learners[:3])
         message = f"The sizes that {names} learn are unknown, so the model cannot be run: {first.message}"
         return valid, [valid.make_problem(("data",), "unknown-size", message, first.hint, "warning")]
